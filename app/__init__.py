@@ -1,0 +1,1 @@
+"""Notes: a small service with a database, written to be copied."""

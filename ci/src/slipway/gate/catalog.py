@@ -1,0 +1,151 @@
+"""What a database looks like, read so that a step costs what it changed and not what exists.
+
+A statement that changes a thing locks it, and the row it writes carries its transaction in `xmin`. So within a transaction only things that
+are locked or young are read again. After a commit the locks are gone: then all young rows are read, and the keys of all others, to
+notice what was dropped. A renamed thing appears in the definitions of others, so a rename is followed by one whole read.
+What an extension brought is its own affair, and column order is no part of it: Postgres cannot restore it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.gate.dbapi import prepare_once, query
+from slipway.gate.lines import Change, Line, fingerprint
+from slipway.gate.system_catalogs import FIRST_USER_OID, RELATIONS, SYSTEM_CATALOGS, is_young
+
+_BEGINNING = "1"  # the bootstrap transaction: everything is younger
+_DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+_MEMBERS = "SELECT objid::text FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass"
+
+# Files of relations are numbered by the counter of oids, so both tell what is younger (GetNewRelFileNumber, src/backend/catalog/catalog.c).
+_NEWEST_OID = """(SELECT greatest((SELECT max(oid) FROM pg_class)::int8,
+                 (SELECT max(relfilenode) FROM pg_class WHERE reltablespace = 0)::int8)::text)"""
+# Changes that neither lock nor rewrite a row of their owner: grants on columns, comments on a table's constraints, triggers, policies.
+_UNTOLD = f"""concat((SELECT count(*) FROM pg_shdepend WHERE classid = 'pg_class'::regclass AND objsubid > 0 AND dbid = {_DATABASE}), ' ',
+              (SELECT sum(hashtext(description)) FROM pg_description WHERE objoid >= {FIRST_USER_OID}
+               AND classoid IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass)))"""
+_STATE = f"SELECT 'state', now()::text, pg_snapshot_xmax(pg_current_snapshot())::text, {_NEWEST_OID}, {_UNTOLD}"
+
+_LOCKED = f"""
+    SELECT coalesce(relation, objid) AS oid FROM pg_locks
+    WHERE pid = pg_backend_pid() AND granted AND locktype IN ('relation', 'object') AND coalesce(relation, objid) >= {FIRST_USER_OID}
+    AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock') AND database = {_DATABASE}
+"""
+_YOUNG = " UNION ".join(
+    f"SELECT oid FROM {name} r WHERE oid >= {FIRST_USER_OID} AND {is_young('r', '$1')}"
+    for name in ("pg_class", "pg_type", "pg_proc", "pg_namespace", "pg_extension")
+)
+_CLASSES = "ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]"
+_TOUCHED = " UNION ALL ".join(
+    [
+        f"""WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG}),
+            touched AS MATERIALIZED (
+                SELECT oid FROM held WHERE CASE WHEN EXISTS (SELECT FROM pg_depend WHERE objid = held.oid AND deptype = 'e' AND classid = ANY ({_CLASSES})) THEN FALSE ELSE TRUE END
+                UNION SELECT indrelid FROM pg_index WHERE indexrelid = ANY (ARRAY(SELECT oid FROM held))),
+            relations AS MATERIALIZED ({RELATIONS} AND c.oid = ANY (ARRAY(SELECT oid FROM touched)))
+            {_STATE}, (SELECT string_agg(oid::text, ' ') FROM touched)""",
+        *(catalog.of("ARRAY(SELECT oid FROM touched)") for catalog in SYSTEM_CATALOGS),
+    ]
+)
+_ALL_YOUNG = f"WITH relations AS MATERIALIZED ({RELATIONS}) " + " UNION ALL ".join(
+    [f"{_STATE}, NULL", *(catalog.young("$1") for catalog in SYSTEM_CATALOGS)]
+)
+_KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
+
+Key = tuple[str, str]
+Row = Sequence[Any]  # catalog, key, owner, kind, name, definition
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where the session stood at a read."""
+
+    transaction: str = ""
+    boundary: str = _BEGINNING
+    newest_oid: int = 0
+    untold: str = ""
+
+
+class Catalog:
+    """The catalog of the database behind one DBAPI connection, as it was at the last read: within a transaction, what it has done so far."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._state = _State()
+        self._transaction = ""
+        self._lines: dict[Key, Line] = {}
+        self._owned: dict[str, set[Key]] = {}
+        self._sum = 0
+        prepare_once(connection, "slipway_touched", f"PREPARE slipway_touched(xid) AS {_TOUCHED}")
+        prepare_once(connection, "slipway_young", f"PREPARE slipway_young(xid) AS {_ALL_YOUNG}")
+        self._read_young(_BEGINNING)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self._sum)
+
+    @property
+    def lines(self) -> Iterable[Line]:
+        return self._lines.values()
+
+    @property
+    def newest_oid(self) -> int:
+        """The largest oid at the last read; what has a larger one came later."""
+        return self._state.newest_oid
+
+    def name_of(self, oid: str) -> str:
+        """The qualified name of a relation."""
+        line = self._lines.get(("pg_class", oid))
+        return line.name if line else f"relation {oid}"
+
+    def begin(self) -> None:
+        """Note that a transaction has begun in which nothing has changed yet."""
+        ((self._transaction,),) = query(self._connection, "SELECT now()::text")
+
+    def read(self) -> Change:
+        """What has changed since the last read."""
+        before = self._state
+        change, renamed = self._read_touched(before.boundary)
+        if self._state.transaction != self._transaction or self._state.untold != before.untold:
+            also, renamed_too = self._read_young(before.boundary)
+            change, renamed = change.then(also), renamed or renamed_too
+        if renamed:
+            change = change.then(self._read_young(_BEGINNING)[0])
+        return change
+
+    def _read_touched(self, boundary: str) -> tuple[Change, bool]:
+        rows, touched = self._ask("slipway_touched", boundary)
+        known = {key for owner in touched for key in self._owned.get(owner, ())}
+        return self._learn(rows, known.difference((catalog, key) for catalog, key, *_ in rows))
+
+    def _read_young(self, boundary: str) -> tuple[Change, bool]:
+        rows, _ = self._ask("slipway_young", boundary)
+        there = set(map(tuple, query(self._connection, _KEYS)))
+        members = {oid for (oid,) in query(self._connection, _MEMBERS)}
+        return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - there)
+
+    def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
+        """The rows of an answer, and the owners that were looked at."""
+        (_, transaction, now, newest_oid, untold, touched), *rows = query(self._connection, f"EXECUTE {question}('{boundary}')")
+        self._state = _State(transaction, str(int(now) % 2**32), int(newest_oid), untold)
+        return rows, touched.split() if touched else ()
+
+    def _learn(self, rows: Iterable[Row], gone: Iterable[Key]) -> tuple[Change, bool]:
+        """Take over what was found; answers what changed by it, and whether a thing has a new name."""
+        removed = [line for key in gone if (line := self._lines.pop(key, None))]
+        added: list[Line] = []
+        renamed = False
+        for catalog, key, owner, kind, name, definition in rows:
+            before = self._lines.pop((catalog, key), None)
+            line = None if definition is None else Line(kind, name, definition)
+            if line:
+                self._lines[catalog, key] = line
+                self._owned.setdefault(owner, set()).add((catalog, key))
+            if line != before:
+                removed += [before] if before else []
+                added += [line] if line else []
+                renamed |= before is not None and line is not None and before.name != name
+        change = Change.between(removed, added)
+        self._sum += change.number
+        return change, renamed

@@ -1,0 +1,92 @@
+"""A long history is climbed by several processes at once, each on a database of its own.
+
+A climber of a later part first runs the upgrades before it, which costs a fifth of proving them. The processes are forks of this one, so that
+the revisions are imported once; the last part is climbed here, where the models are compared afterwards.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+from typing import TypeVar
+
+from sqlalchemy import URL
+
+from slipway.errors import RefusedError
+from slipway.gate.history import History
+from slipway.gate.stairway import Climb, Stairway
+from slipway.migration.environment import Environment, sentence
+
+T = TypeVar("T")
+
+# Measured with benchmarks/gate.py, in proofs of a revision.
+_COST_OF_CATCHING_UP = 0.2
+_COST_OF_THE_MODELS = 0.2  # a share of one process's part
+_WORTH_A_PROCESS = 20
+_MOST_PROCESSES = 4
+
+
+def climb_all(history: History, environment: Environment, server: URL, extensions: Sequence[str], then: Callable[[Climb], T]) -> tuple[Climb, T]:
+    """Climb the whole history, and do `then` with its end while the rest may still be climbed; raises as `Stairway.climb` does."""
+    *earlier, (first, last) = parts(len(history.nodes), _processes(len(history.nodes)))
+    forks = [_Fork(Stairway(history, environment, *part), server, extensions) for part in earlier]
+    try:
+        end = Stairway(history, environment, first, last).climb(server, extensions)
+        done = then(end)
+        climbs = [*(fork.result() for fork in forks), end]
+    finally:
+        for fork in forks:
+            fork.stop()
+    steps = {key: steps for climb in climbs for key, steps in climb.steps.items()}
+    return replace(end, steps=steps, skipped=tuple(node for climb in climbs for node in climb.skipped)), done
+
+
+def parts(revisions: int, processes: int) -> list[tuple[int, int]]:
+    """Parts of a history that take equally long: the later a part, the more there is to catch up with; the last has the models to build too."""
+    bounds = [0.0]
+    for process in range(processes):
+        more = _COST_OF_THE_MODELS if process == processes - 1 > 0 else 0
+        bounds.append(bounds[-1] + 1 - bounds[-1] * _COST_OF_CATCHING_UP - more)
+    cuts = [round(bound * revisions / bounds[-1]) for bound in bounds]
+    return list(zip(cuts, cuts[1:], strict=False))
+
+
+def _processes(revisions: int) -> int:
+    if sys.platform != "linux":  # elsewhere a fork is not safe once system libraries are loaded
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, revisions // _WORTH_A_PROCESS))
+
+
+class _Fork:
+    """A climber in a process of its own."""
+
+    def __init__(self, stairway: Stairway, server: URL, extensions: Sequence[str]) -> None:
+        context = multiprocessing.get_context("fork")
+        self._answer, answer = context.Pipe(duplex=False)
+        self._process = context.Process(target=_climb, args=(stairway, server, extensions, answer), daemon=True)
+        self._process.start()
+        answer.close()
+
+    def result(self) -> Climb:
+        try:
+            climb = self._answer.recv()
+        except EOFError:
+            raise RefusedError("a part of the history could not be proven", "its process ended without an answer; see what it printed") from None
+        if isinstance(climb, str):
+            raise RefusedError("a part of the history could not be proven", climb)
+        assert isinstance(climb, Climb)
+        return climb
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.join()
+
+
+def _climb(stairway: Stairway, server: URL, extensions: Sequence[str], answer: Connection) -> None:
+    try:
+        answer.send(replace(stairway.climb(server, extensions), options={}, lines=None))
+    except Exception as error:  # noqa: BLE001 -- told to the process that asked
+        answer.send(sentence(error))

@@ -1,0 +1,49 @@
+"""Databases of the gate's own on the server it was given: made, used, dropped; nothing else there is touched."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from slipway.errors import BadInputError
+from slipway.migration.database import with_connection
+from slipway.migration.environment import sentence
+
+OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
+
+
+def server_version(server: URL) -> str:
+    """The server's version as `18.6`; raises BadInputError when it does not answer or is none of those that are supported."""
+    try:
+        number = with_connection(server, lambda connection: int(connection.scalar(text("SHOW server_version_num"))))
+    except (DBAPIError, OSError) as error:
+        raise BadInputError("the Postgres server does not answer", sentence(error)) from error
+    major, minor = divmod(number, 10000)
+    if not OLDEST_MAJOR <= major <= NEWEST_MAJOR:
+        raise BadInputError(f"the server is PostgreSQL {major}", f"supported are {OLDEST_MAJOR} to {NEWEST_MAJOR}")
+    return f"{major}.{minor}"
+
+
+@contextmanager
+def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
+    """An empty database with these extensions, dropped at the end."""
+    name = f"slipway_gate_{secrets.token_hex(6)}"
+    with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}")))
+    url = server.set(database=name)
+    try:
+        if extensions:
+            with_connection(url, lambda connection: _create_extensions(connection, extensions))
+        yield url
+    finally:
+        with_connection(server, lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+
+
+def _create_extensions(connection: Connection, extensions: Sequence[str]) -> None:
+    for extension in extensions:
+        quoted = connection.dialect.identifier_preparer.quote(extension)
+        try:
+            connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {quoted} CASCADE"))
+        except DBAPIError as error:
+            raise BadInputError(f"the extension {extension} cannot be created on this server", sentence(error)) from error

@@ -1,0 +1,22 @@
+"""Questions of our own on the DBAPI connection of the service, beneath SQLAlchemy and unseen by its events."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+
+def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
+    """The rows of a query."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(sql)
+        rows: Sequence[Sequence[Any]] = cursor.fetchall()
+        return rows
+
+
+def prepare_once(connection: Any, name: str, sql: str) -> None:
+    """Prepare a statement in this session, unless it is there."""
+    prepared: set[str] = connection.info.setdefault("slipway", set())  # of SQLAlchemy's pool, as long-lived as the session
+    if name not in prepared:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+        prepared.add(name)

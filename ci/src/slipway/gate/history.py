@@ -1,0 +1,123 @@
+"""A history of migrations as a graph of revisions, in an order in which each can be run."""
+
+import hashlib
+import warnings
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from alembic.script import Script
+from alembic.util import CommandError
+
+from slipway.errors import BadInputError
+from slipway.migration.environment import Environment
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One revision of the graph.
+
+    - down: what it follows. parents: that, and what it depends on. new: whether its findings are news.
+    - file: relative to the service's folder. upgrade_line, downgrade_line: where the functions begin, or 1.
+    - keeps_on_downgrade: its downgrade does nothing at all.
+    """
+
+    id: str
+    down: tuple[str, ...]
+    parents: tuple[str, ...]
+    file: str
+    new: bool
+    upgrade_line: int
+    downgrade_line: int
+    keeps_on_downgrade: bool
+    script: Script
+
+
+@dataclass(frozen=True)
+class History:
+    """All revisions, parents first. `digest` is the sha256 of their files; `broken` says why the graph cannot be walked."""
+
+    nodes: tuple[Node, ...]
+    heads: tuple[str, ...]
+    digest: str
+    broken: tuple[str, ...] = ()
+
+    def upto(self, heads: Collection[str]) -> set[str]:
+        """These revisions and all that lead to them."""
+        return _ancestors(((node.id, node.parents) for node in reversed(self.nodes)), heads)
+
+
+def read(environment: Environment, start_after: str | None) -> History:
+    """The history of an environment; raises BadInputError when `start_after` is not in it."""
+    script = environment.script
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            scripts = list(script.walk_revisions("base", "heads"))[::-1]
+            heads = tuple(sorted(script.get_heads()))
+            broken = []
+        except CommandError as error:
+            scripts, heads, broken = [], (), [str(error)]
+        except KeyError as error:  # alembic warns of a missing parent, and then looks it up
+            scripts, heads, broken = [], (), [f"Revision {error} is not present"]
+    broken += [str(warning.message) for warning in (*environment.warnings, *caught) if str(warning.message).startswith("Revision ")]
+    parents = {item.revision: _parents(environment, item) for item in scripts}
+    old = _old(parents, start_after)
+    nodes = tuple(_node(environment, item, parents[item.revision], new=item.revision not in old) for item in scripts)
+    return History(nodes, heads, _digest(environment, scripts), tuple(dict.fromkeys(broken)))
+
+
+def _parents(environment: Environment, script: Script) -> tuple[str, ...]:
+    needed = (found.revision for name in _several(script.dependencies) for found in environment.script.get_revisions(name) if found)
+    return (*_several(script.down_revision), *needed)
+
+
+def _several(names: str | Iterable[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+def _old(parents: dict[str, tuple[str, ...]], start_after: str | None) -> set[str]:
+    """The revisions up to `start_after`, which may be shortened as alembic allows it."""
+    if start_after is None:
+        return set()
+    matches = [revision for revision in parents if revision.startswith(start_after)]
+    if len(matches) != 1:
+        found = "is no revision of this history" if not matches else "could be several revisions"
+        raise BadInputError(f"start-after = {start_after!r} {found}", f"name one of them, such as the newest, {list(parents)[-1] if parents else 'which does not exist'}")
+    return _ancestors(reversed(list(parents.items())), matches)
+
+
+def _ancestors(children_first: Iterable[tuple[str, Sequence[str]]], of: Collection[str]) -> set[str]:
+    wanted = set(of)
+    for revision, parents in children_first:
+        if revision in wanted:
+            wanted.update(parents)
+    return wanted
+
+
+def _node(environment: Environment, script: Script, parents: tuple[str, ...], *, new: bool) -> Node:
+    upgrade, downgrade = (_code(script.module, name) for name in ("upgrade", "downgrade"))
+    return Node(
+        id=script.revision,
+        down=_several(script.down_revision),
+        parents=parents,
+        file=environment.relative(script.path),
+        new=new,
+        upgrade_line=upgrade.co_firstlineno if upgrade else 1,
+        downgrade_line=downgrade.co_firstlineno if downgrade else 1,
+        keeps_on_downgrade=downgrade is None or not downgrade.co_names,  # code that names nothing does nothing: pass, a docstring
+        script=script,
+    )
+
+
+def _code(module: Any, function: str) -> CodeType | None:
+    return getattr(getattr(module, function, None), "__code__", None)
+
+
+def _digest(environment: Environment, scripts: Sequence[Script]) -> str:
+    total = hashlib.sha256()
+    for name, path in sorted((environment.relative(script.path), script.path) for script in scripts):
+        total.update(name.encode() + b"\0" + Path(path).read_bytes() + b"\0")
+    return total.hexdigest()

@@ -1,0 +1,126 @@
+"""What a statement did to tables that were there before it: locks, rewrites, index builds, scans.
+
+Everything is asked on the connection that ran the statement, for uncommitted catalog rows and the counters of a transaction
+(`pg_stat_get_xact_numscans`) are invisible elsewhere. An index build counts as a scan only without parallel workers, so new indexes are
+looked for by oid; a table is rewritten when its `relfilenode` changes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.gate.dbapi import prepare_once, query
+from slipway.records.proof import Blocked
+
+# Weakest first, as pg_locks spells them; https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+_MODES = (
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+)
+_SPOKEN = dict(
+    zip(
+        _MODES,
+        ("ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"),
+        strict=True,
+    )
+)
+_BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
+_BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
+
+_LOCKED = "slipway_locked"
+_PREPARE_LOCKED = f"""
+    PREPARE {_LOCKED}(int8) AS
+    SELECT l.relation::text, l.modes, c.relfilenode::text, coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text,
+           (SELECT string_agg(indexrelid::text, ',') FROM pg_index WHERE indrelid = c.oid)
+    FROM (SELECT relation, string_agg(mode, ',') AS modes FROM pg_locks
+          WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384 AND relation::int8 <= $1
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY relation) l
+    LEFT JOIN pg_class c ON c.oid = l.relation
+    WHERE c.relkind IN ('r', 'p', 'm') OR c.relkind IS NULL
+"""
+_SCANNED = "slipway_scanned"
+_PREPARE_SCANNED = f"""
+    PREPARE {_SCANNED} AS
+    SELECT oid::text, pg_stat_get_xact_numscans(oid)::text FROM pg_class
+    WHERE oid >= 16384 AND relkind IN ('r', 'p', 'm') AND pg_stat_get_xact_numscans(oid) > 0
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table on which we hold the locks `modes`; `filenode` and `indexes` are oids, `scans` counts how often it was read whole."""
+
+    modes: frozenset[str] = frozenset()
+    filenode: int = 0
+    scans: int = 0
+    indexes: frozenset[int] = frozenset()
+
+
+Tables = Mapping[str, Table]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one statement did to tables that existed before, by oid; the words of `records.Statement`."""
+
+    locks: Mapping[str, str] = field(default_factory=dict)
+    rewrites: tuple[str, ...] = ()
+    builds: tuple[str, ...] = ()
+    scans: tuple[str, ...] = ()
+    blocks: Mapping[str, Blocked] = field(default_factory=dict)
+
+    def named(self, name_of: Callable[[str], str]) -> "Effect":
+        """The same by name."""
+        return Effect(
+            {name_of(oid): mode for oid, mode in self.locks.items()},
+            tuple(map(name_of, self.rewrites)),
+            tuple(map(name_of, self.builds)),
+            tuple(map(name_of, self.scans)),
+            {name_of(oid): blocked for oid, blocked in self.blocks.items()},
+        )
+
+
+def prepare(connection: Any) -> None:
+    """Make a session ready for the two questions below."""
+    prepare_once(connection, _LOCKED, _PREPARE_LOCKED)
+    prepare_once(connection, _SCANNED, _PREPARE_SCANNED)
+
+
+def unlocked_tables(connection: Any) -> Tables:
+    """The tables whose counters do not begin at zero: they are kept until they are reported, which may be a second after a commit."""
+    return {oid: Table(scans=int(scans)) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
+
+
+def locked_tables(connection: Any, newest_oid: int) -> Tables:
+    """The tables up to `newest_oid` on which this connection holds a lock now."""
+    return {
+        oid: Table(frozenset(modes.split(",")), int(filenode or 0), int(scans), frozenset(map(int, indexes.split(",") if indexes else ())))
+        for oid, modes, filenode, scans, indexes in query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
+    }
+
+
+def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:
+    """What a statement did, where `before` are the tables that were looked at before it, and files and indexes up to `newest_oid` are old."""
+    seen = [(oid, before.get(oid, Table()), now) for oid, now in after.items()]
+    taken = {oid: _strongest(now.modes - was.modes) for oid, was, now in seen}
+    return Effect(
+        locks={oid: _SPOKEN[mode] for oid, mode in taken.items() if mode and mode != "AccessShareLock"},
+        rewrites=tuple(oid for oid, was, now in seen if now.filenode > max(was.filenode, newest_oid)),
+        builds=tuple(oid for oid, was, now in seen if any(index > newest_oid for index in now.indexes - was.indexes)),
+        scans=tuple(oid for oid, was, now in seen if now.scans > was.scans),
+        blocks={oid: blocked for oid, _, now in seen if (blocked := _blocked(now.modes)).write},
+    )
+
+
+def _strongest(modes: frozenset[str]) -> str | None:
+    return max(modes.intersection(_MODES), key=_MODES.index, default=None)
+
+
+def _blocked(modes: frozenset[str]) -> Blocked:
+    return Blocked(read=bool(modes.intersection(_BLOCKS_READERS)), write=bool(modes.intersection(_BLOCKS_WRITERS)))

@@ -1,0 +1,117 @@
+"""History -> Proof: the layers in order, cheapest first."""
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import alembic
+import sqlalchemy
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+import slipway
+from slipway.gate import drift, history
+from slipway.gate.databases import server_version
+from slipway.gate.history import History
+from slipway.gate.rules import blocking, graph, reversibility
+from slipway.gate.rules import drift as drift_rules
+from slipway.gate.climbers import climb_all
+from slipway.gate.stairway import Climb
+from slipway.migration.environment import Environment, sentence
+from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Verdict, Versions
+
+_WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be proven: alembic's settings file, a server to do it on, what must be there before, what is no news."""
+
+    config: Path
+    server: URL
+    extensions: tuple[str, ...] = ()
+    start_after: str | None = None
+
+
+@dataclass
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def layer(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+
+
+def prove(question: Question) -> Proof:
+    """Execute the history; raises BadInputError when there is nothing that can be executed."""
+    clock = _Clock()
+    with clock.layer("load"):
+        version = server_version(question.server)
+        environment = Environment(question.config, question.server)
+        past = history.read(environment, question.start_after)
+    findings = list(graph.check(past))
+    gaps: list[str] = []
+    climb = None
+    if past.nodes and not past.broken:
+        with clock.layer("stairway and drift"):
+            climb, differences = climb_all(past, environment, question.server, question.extensions, lambda end: _drift(end, question, gaps))
+        findings += _of_steps(past, climb)
+        findings += drift_rules.check(past, climb.steps, differences)
+    return _proof(question, version, past, climb, findings, gaps, clock)
+
+
+def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
+    for node in past.nodes:
+        steps = climb.steps[node.id]
+        yield from reversibility.check(node, steps)
+        yield from blocking.check(node, steps.statements)
+
+
+def _drift(end: Climb, question: Question, gaps: list[str]) -> tuple[drift.Difference, ...]:
+    models = drift.metadata_of(end.options)
+    if end.lines is None:
+        gaps.append("models were not compared: the history does not reach its head")
+        return ()
+    if not models:
+        gaps.append("models were not compared: env.py gives no target_metadata")
+        return ()
+    try:
+        modelled = drift.build_models(question.server, models, end.lines, question.extensions)
+    except SQLAlchemyError as error:
+        gaps.append(f"models were not compared: they do not build ({sentence(error)})")
+        return ()
+    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, end.version_table))
+
+
+def _proof(question: Question, version: str, past: History, climb: Climb | None, findings: Sequence[Finding], gaps: Sequence[str], clock: _Clock) -> Proof:
+    revisions = tuple(
+        Revision(node.id, node.down, node.file, node.new, climb.steps[node.id].statements, climb.steps[node.id].fingerprints) for node in past.nodes if climb
+    )
+    skipped = climb.skipped if climb else tuple(node.id for node in past.nodes)
+    unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
+    ranked = tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level))))
+    return Proof(
+        gate=Versions(slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, question.server.get_driver_name()),
+        postgres=version,
+        history=past.digest,
+        heads=past.heads,
+        revisions=revisions,
+        findings=ranked,
+        coverage=Coverage(
+            revisions=len(past.nodes) - len(skipped),
+            new=sum(node.new for node in past.nodes),
+            statements=sum(len(revision.statements) for revision in revisions),
+            gaps=(
+                *gaps,
+                *([f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"] if skipped else []),
+                *([f"the locks of {unmeasured} statements could not be measured, for they refuse to run in a transaction"] if unmeasured else []),
+            ),
+        ),
+        verdict=Verdict.FAIL if any(finding.fails for finding in ranked) else Verdict.PASS,
+        seconds=clock.seconds,
+    )

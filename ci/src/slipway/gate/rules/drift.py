@@ -1,0 +1,37 @@
+"""Drift: migrations and models must build the same schema."""
+
+from collections.abc import Iterable, Iterator
+
+from slipway.gate.drift import Difference
+from slipway.gate.history import History, Node
+from slipway.gate.rules.rule import Rule
+from slipway.gate.stairway import UP, Steps
+from slipway.records.proof import Finding, Level
+
+DRIFT = Rule(
+    "drift",
+    Level.ERROR,
+    "The models and the migrations build different schemas; the application runs on the one and is tested on the other.",
+    "Write a revision that brings the schema to the models (alembic revision --autogenerate is a start), or correct the models.",
+)
+NAMED_APART = Rule(
+    "drift-name",
+    Level.WARNING,
+    "The models and the migrations name the same thing differently; a later drop by name will fail.",
+    "Give the thing the same name in both, best by a naming_convention on the metadata.",
+)
+
+
+def check(history: History, steps: dict[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
+    """One finding a difference, at the revision that last touched the table."""
+    for difference in differences:
+        rule = NAMED_APART if difference.named_apart else DRIFT
+        yield rule.finding(_last_touched(difference.table, history, steps), str(difference))
+
+
+def _last_touched(table: str, history: History, steps: dict[str, Steps]) -> Node:
+    for node in reversed(history.nodes):
+        change = steps[node.id].changes.get(UP)
+        if change and any(line.name == table or line.name.startswith(f"{table}.") for line in (*change.added, *change.removed)):
+            return node
+    return history.nodes[-1]

@@ -1,0 +1,64 @@
+"""R: can every revision be undone, and done again? Told by what the steps did to the catalog."""
+
+from collections.abc import Iterator
+
+from slipway.gate.history import Node
+from slipway.gate.lines import Change, Line
+from slipway.gate.rules.rule import Rule
+from slipway.gate.stairway import AGAIN, DOWN, UP, Failure, Steps
+from slipway.records.proof import Finding, Level
+
+FAILS = Rule("U01", Level.ERROR, "The upgrade fails on an empty database; nothing after it was proven.", "Mend the statement at this line.")
+EMPTY = Rule("R01", Level.WARNING, "The downgrade does nothing, though the upgrade changes the schema.", "Write the downgrade, or raise NotImplementedError to say that there is none.")
+RAISES = Rule("R02", Level.ERROR, "The downgrade fails; this revision cannot be rolled back.", "Mend the downgrade, or raise NotImplementedError to say that there is none.")
+TRACE = Rule("R03", Level.ERROR, "The downgrade leaves a trace; the schema is not what it was before.", "Undo in downgrade() what the lines name.")
+DIFFERS = Rule("R04", Level.ERROR, "The upgrade cannot be run again after the downgrade, or ends in another schema.", "Let downgrade() undo all of upgrade().")
+ROLL_FORWARD = Rule("R06", Level.NOTE, "The revision declares that it can only be rolled forward.", "Nothing to do; a rollback of the image over this revision will be refused.")
+
+_ENUM_REMEDY = """\
+def downgrade() -> None:
+    …  # drop what uses the type
+    sa.Enum(name="{name}").drop(op.get_bind(), checkfirst=True)"""
+
+
+def check(node: Node, steps: Steps) -> Iterator[Finding]:
+    """Findings on one revision's steps."""
+    if UP in steps.failures:
+        yield _failed(FAILS, node, steps.failures[UP], node.upgrade_line)
+    elif DOWN in steps.failures:
+        failure = steps.failures[DOWN]
+        yield _failed(ROLL_FORWARD if failure.declared else RAISES, node, failure, node.downgrade_line)
+    elif node.keeps_on_downgrade:
+        if change := steps.changes.get(UP):
+            yield EMPTY.finding(node, f"the upgrade leaves: {_some(change.added or change.removed)}", node.downgrade_line)
+    elif DOWN in steps.changes:
+        yield from _check_return(node, steps)
+
+
+def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
+    trace = steps.changes[UP].then(steps.changes[DOWN])
+    if trace:
+        yield TRACE.finding(node, _difference(trace), node.downgrade_line, _remedy(trace))
+    if AGAIN in steps.failures:
+        yield _failed(DIFFERS, node, steps.failures[AGAIN], node.upgrade_line)
+    elif AGAIN in steps.changes and (other := steps.changes[DOWN].then(steps.changes[AGAIN])) and not trace:
+        yield DIFFERS.finding(node, _difference(other), node.downgrade_line)
+
+
+def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
+    return rule.finding(node, failure.said, failure.line if failure.file == node.file else otherwise)
+
+
+def _remedy(trace: Change) -> str | None:
+    enum = next((line.name.rpartition(".")[2] for line in trace.added if line.kind == "enum"), None)
+    return _ENUM_REMEDY.format(name=enum) if enum else None
+
+
+def _difference(change: Change) -> str:
+    parts = [f"left behind: {_some(change.added)}" if change.added else "", f"missing: {_some(change.removed)}" if change.removed else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def _some(lines: tuple[Line, ...]) -> str:
+    named = ", ".join(map(str, lines[:3]))
+    return f"{named} and {len(lines) - 3} more" if len(lines) > 3 else named

@@ -1,0 +1,30 @@
+"""A rule, and a finding made from it."""
+
+from dataclasses import dataclass
+
+from slipway.gate.history import Node
+from slipway.records.proof import Finding, Level
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`effect` is the sentence a person reads first; `remedy` the safe form, as code or a sentence."""
+
+    id: str
+    level: Level
+    effect: str
+    remedy: str
+
+    def finding(self, node: Node | None, measured: str, line: int | None = None, remedy: str | None = None) -> Finding:
+        """This rule, broken by a revision (or by the history as a whole)."""
+        return Finding(
+            rule=self.id,
+            level=self.level,
+            message=self.effect,
+            revision=node.id if node else None,
+            file=node.file if node else None,
+            line=line or (node.upgrade_line if node else None),
+            measured=measured,
+            remedy=remedy or self.remedy,
+            suppressed=None if node is None or node.new else "older than start-after",
+        )

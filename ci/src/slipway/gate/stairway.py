@@ -1,0 +1,199 @@
+"""Every revision up, down and up again: in one process, one run of env.py, one connection, as long as nothing fails.
+
+alembic asks a function for the steps to run; ours also looks at the catalog before a step is committed. A failing step ends the run; the next run takes up where it left off, on a new database where the old one is no longer sound.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from sqlalchemy import URL
+
+from slipway.errors import BadInputError
+from slipway.gate.catalog import Catalog
+from slipway.gate.databases import fresh
+from slipway.gate.history import History, Node
+from slipway.gate.lines import Change, Line
+from slipway.gate.trace import Tracer
+from slipway.migration.database import every_connection_to
+from slipway.migration.environment import Environment, Options, sentence
+from slipway.records.proof import Statement
+
+UP, DOWN, AGAIN = "up", "down", "again"
+_CATCH_UP = "catch up"
+
+# A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides what rewrites a timestamp;
+# our own questions are planned once.
+_SESSION = (
+    "SET lock_timeout = '10s'",
+    "SET statement_timeout = '60s'",
+    "SET max_parallel_maintenance_workers = 0",
+    "SET TimeZone = 'UTC'",
+    "SET plan_cache_mode = force_generic_plan",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that failed: what was said, and where; `declared` when the revision says that it has no downgrade."""
+
+    said: str
+    file: str
+    line: int
+    declared: bool
+
+
+@dataclass
+class Steps:
+    """What the steps of one revision did."""
+
+    changes: dict[str, Change] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    statements: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What a stairway showed.
+
+    - steps: by revision. options: what env.py gave to `context.configure`. lines: the catalog at the end, None when it was not reached.
+    - version_table: alembic's own, as env.py names it. skipped: the revisions that were not reached.
+    """
+
+    steps: Mapping[str, Steps]
+    options: Options
+    lines: tuple[Line, ...] | None
+    version_table: str
+    skipped: tuple[str, ...]
+
+
+class _NotAsLeftError(Exception):
+    """A failed step left something behind that no transaction took back."""
+
+
+class _After(Enum):
+    """What to do after a failure."""
+
+    GO_ON = "in the same database"
+    START_AFRESH = "in a new database"
+    STOP = "nothing beyond can be reached"
+
+
+class Stairway:
+    """Climbs a part of a history, from the revision number `first` to the one before `last`; what comes before is only upgraded."""
+
+    def __init__(self, history: History, environment: Environment, first: int, last: int) -> None:
+        self._history = history
+        self._environment = environment
+        self._tracer = Tracer()
+        self._nodes = history.nodes[:last]
+        self._pending = deque(history.nodes[first:last])
+        self._steps = {node.id: Steps() for node in self._pending}
+        self._one_by_one: set[str] = set()  # revisions that failed with their three steps in one transaction
+        self._current: tuple[Node, str] | None = None
+        self._catalog: Catalog | None = None
+        self._expected: str | None = None  # the fingerprint that a failed step should have left
+        self._options: Options = {}
+        self._lines: tuple[Line, ...] | None = None
+        self._version_table = ""
+
+    def climb(self, server: URL, extensions: Sequence[str]) -> Climb:
+        """Run every step; failures of revisions are in the answer. Raises BadInputError when env.py itself fails."""
+        after: _After | None = _After.START_AFRESH
+        with self._tracer.listening():
+            while after is _After.START_AFRESH:
+                self._expected = None
+                with fresh(server, extensions) as database, every_connection_to(database, _SESSION):
+                    after = _After.GO_ON
+                    while after is _After.GO_ON:
+                        after = self._run()
+        return Climb(self._steps, self._options, self._lines, self._version_table, tuple(node.id for node in self._pending))
+
+    def _run(self) -> _After | None:
+        """One run of env.py; None when it was the last."""
+        self._current = self._catalog = None
+        try:
+            self._options = self._environment.run(self._walk, transaction_per_migration=True)
+        except _NotAsLeftError:
+            return _After.START_AFRESH
+        except (Exception, SystemExit) as error:
+            if self._current is None:
+                raise BadInputError(
+                    f"{self._environment.spoken_place_of(error)} fails before the first revision",
+                    f"{sentence(error)}; variables it needs go to [tool.slipway.migrations] variables",
+                ) from error
+            return self._failed(*self._current, error)
+        return None
+
+    def _failed(self, node: Node, step: str, error: BaseException) -> _After:
+        if step == _CATCH_UP:
+            return _After.STOP
+        steps = self._steps[node.id]
+        if node.id not in self._one_by_one:
+            self._one_by_one.add(node.id)
+            return _After.GO_ON
+        steps.failures[step] = Failure(sentence(error), *self._environment.place_of(error), isinstance(error, NotImplementedError))
+        if step == UP:
+            steps.statements = self._tracer.seen()
+            return _After.STOP
+        self._pending.popleft()
+        self._expected = steps.fingerprints[UP]
+        return _After.GO_ON if step == DOWN else _After.START_AFRESH
+
+    def _walk(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+        assert context.connection is not None
+        connection = context.connection.connection
+        schema = context.version_table_schema
+        self._version_table = f"{schema}.{context.version_table}" if schema else context.version_table
+        applied = self._history.upto(heads)
+        pending = {node.id for node in self._pending}
+        for node in self._nodes:
+            if node.id not in pending and node.id not in applied:
+                self._current = (node, _CATCH_UP)
+                yield self._step(node, UP)
+        while self._pending:
+            node = self._pending[0]
+            steps = (UP,) if node.keeps_on_downgrade else (UP, DOWN, AGAIN)
+            for together in [(step,) for step in steps] if node.id in self._one_by_one else [steps]:
+                yield self._observed(node, together, connection)
+            self._pending.popleft()
+        self._lines = tuple((self._catalog or Catalog(connection)).lines)
+
+    def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
+        """One or more steps of a revision in one transaction, with a look at the catalog after each."""
+        self._current = (node, steps[0])
+        taken = self._step(node, steps[-1])
+        functions = [self._step(node, step).migration_fn for step in steps]
+
+        def run_and_look(**arguments: Any) -> None:
+            catalog = self._look_first(connection)
+            seen = self._steps[node.id]
+            for step, function in zip(steps, functions, strict=True):
+                self._current = (node, step)
+                if step == UP and node.new:
+                    self._tracer.watch(node.script.path, catalog, connection)
+                function(**arguments)
+                if step == UP:
+                    seen.statements = self._tracer.seen()
+                seen.changes[step] = catalog.read()
+                seen.fingerprints[step] = catalog.fingerprint
+
+        taken.migration_fn = run_and_look
+        return taken
+
+    def _look_first(self, connection: Any) -> Catalog:
+        if self._catalog is None:
+            self._catalog = Catalog(connection)
+            if self._expected not in (None, self._catalog.fingerprint):
+                raise _NotAsLeftError
+        self._catalog.begin()
+        self._expected = self._catalog.fingerprint
+        return self._catalog
+
+    def _step(self, node: Node, step: str) -> RevisionStep:
+        make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
+        return make(self._environment.script.revision_map, node.script)

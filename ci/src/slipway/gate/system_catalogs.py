@@ -1,0 +1,258 @@
+"""Which system catalogs of Postgres are read, which of their rows are the user's, and how a row reads as a line.
+
+Left out, because a revision seldom touches them: roles and default privileges, publications and subscriptions, foreign servers, casts,
+operators and their classes, text search, large objects, event triggers.
+"""
+
+from dataclasses import dataclass
+
+FIRST_USER_OID = 16384  # FirstNormalObjectId, src/include/access/transam.h
+
+# Every relation with its name; what a query of lines stands on. Tables that belong to a session or to another table are nobody's schema.
+RELATIONS = """
+    SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname !~ '^pg_(temp|toast)'
+"""
+
+
+@dataclass(frozen=True)
+class SystemCatalog:
+    """One catalog, as fragments of SQL; `r` is a row of it, `x` the relation it belongs to.
+
+    - where: which rows are the user's. key: names a row for as long as it lives.
+    - owner: the relation, type, function, schema or extension to which the row belongs.
+    - joins: what else is needed to say kind, name (`called`) and definition; a NULL definition is no line.
+    - versions: the row versions that tell whether the line changed.
+    """
+
+    name: str
+    where: str
+    key: str
+    owner: str
+    kind: str
+    called: str
+    definition: str
+    joins: str = ""
+    versions: tuple[str, ...] = ("r",)
+
+    def young(self, boundary: str) -> str:
+        """The lines of rows that were written by this transaction or a later one."""
+        return f"{self._lines} AND ({' OR '.join(is_young(version, boundary) for version in self.versions)})"
+
+    def of(self, owners: str) -> str:
+        """The lines of rows with these owners, an array of oids."""
+        return f"{self._lines} AND {self.owner} = ANY ({owners})"
+
+    def keys(self) -> str:
+        """The keys of all rows."""
+        return f"SELECT '{self.name}', concat_ws('.', {self.key}) FROM {self.name} r WHERE {self.where}"
+
+    @property
+    def _lines(self) -> str:
+        """Catalog, key, owner, kind, name and definition."""
+        columns = f"'{self.name}', concat_ws('.', {self.key}), ({self.owner})::text, ({self.kind})::text, {self.called}, {self.definition}"
+        return f"SELECT {columns} FROM {self.name} r {self.joins} WHERE {self.where}"
+
+
+def is_young(row: str, boundary: str) -> str:
+    """Whether a row was written by this transaction or a later one; xids have no order but by age."""
+    return f"age({row}.xmin) <= age({boundary})"
+
+
+def _user(column: str) -> str:
+    return f"{column} >= {FIRST_USER_OID}"
+
+
+def _belongs_to(relation: str) -> str:
+    return f"JOIN relations x ON x.oid = {relation}"
+
+
+def _with_owner(words: str, owner: str, grants: str) -> str:
+    """Words of a definition, then a bar, then who may do what."""
+    return f"concat_ws(' ', {words}, '| owner', pg_get_userbyid({owner}), {grants}::text)"
+
+
+SYSTEM_CATALOGS = (
+    SystemCatalog(
+        "pg_namespace",
+        where=f"({_user('r.oid')} OR r.nspname = 'public') AND r.nspname !~ '^pg_(temp|toast)'",
+        key="r.oid",
+        owner="r.oid",
+        kind="'schema'",
+        called="quote_ident(r.nspname)",
+        definition=_with_owner("NULL::text", "r.nspowner", "r.nspacl"),
+    ),
+    SystemCatalog(
+        "pg_extension",
+        where=_user("r.oid"),
+        key="r.oid",
+        owner="r.oid",
+        kind="'extension'",
+        called="quote_ident(r.extname)",
+        definition="r.extversion",
+    ),
+    SystemCatalog(
+        "pg_class",
+        where=f"{_user('r.oid')} AND r.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')",
+        key="r.oid",
+        owner="r.oid",
+        joins=_belongs_to("r.oid"),
+        kind="""CASE r.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+                WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table' ELSE 'composite type' END""",
+        called="x.name",
+        definition=_with_owner(
+            """CASE r.relpersistence WHEN 'u' THEN 'unlogged' END, array_to_string(r.reloptions, ','),
+            CASE WHEN r.relrowsecurity THEN 'row security' END, CASE WHEN r.relforcerowsecurity THEN 'forced' END,
+            CASE WHEN r.relreplident NOT IN ('d', 'n') THEN format('replica identity %s', r.relreplident) END,
+            CASE WHEN r.relkind = 'p' THEN 'partition by ' || pg_get_partkeydef(r.oid) END, pg_get_expr(r.relpartbound, r.oid)""",
+            "r.relowner",
+            "r.relacl",
+        ),
+    ),
+    SystemCatalog(
+        "pg_attribute",
+        where=f"{_user('r.attrelid')} AND r.attnum > 0",
+        key="r.attrelid, r.attnum",
+        owner="r.attrelid",
+        joins=f"{_belongs_to('r.attrelid')} LEFT JOIN pg_attrdef f ON r.atthasdef AND (f.adrelid, f.adnum) = (r.attrelid, r.attnum)",
+        kind="'column'",
+        called="x.name || '.' || quote_ident(r.attname)",
+        definition="""CASE WHEN NOT r.attisdropped AND x.relkind IN ('r', 'p', 'f', 'c') THEN
+                concat_ws(' ', format_type(r.atttypid, r.atttypmod),
+                CASE WHEN r.attcollation NOT IN (0, 'default'::regcollation) THEN 'collate ' || r.attcollation::regcollation END,
+                CASE WHEN r.attnotnull THEN 'not null' END,
+                CASE r.attgenerated WHEN 's' THEN 'generated stored ' WHEN 'v' THEN 'generated virtual ' ELSE 'default ' END
+                    || pg_get_expr(f.adbin, f.adrelid),
+                CASE r.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
+                array_to_string(r.attoptions, ','), r.attacl::text) END""",
+        versions=("r", "f"),
+    ),
+    *(
+        SystemCatalog(
+            "pg_constraint",
+            where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",  # NOT NULL is said by the column
+            key="r.oid",
+            owner=owner,
+            joins=joins,
+            kind="""CASE r.contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique'
+                    ELSE 'exclusion' END""",
+            called=f"{name} || '.' || quote_ident(r.conname)",
+            definition="pg_get_constraintdef(r.oid)",
+        )
+        for owner, joins, name in (("r.conrelid", _belongs_to("r.conrelid"), "x.name"), ("r.contypid", "", "r.contypid::regtype"))
+    ),
+    SystemCatalog(
+        "pg_index",
+        where=_user("r.indrelid"),
+        key="r.indexrelid",
+        owner="r.indrelid",
+        joins=f"{_belongs_to('r.indrelid')} JOIN pg_class c ON c.oid = r.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace",
+        kind="'index'",
+        called="format('%I.%I', n.nspname, c.relname)",
+        definition="""concat_ws(' ', pg_get_indexdef(r.indexrelid), CASE WHEN NOT r.indisvalid THEN 'INVALID' END,
+                CASE WHEN r.indisclustered THEN 'clustered' END, CASE WHEN r.indisreplident THEN 'replica identity' END)""",
+        versions=("r", "c"),
+    ),
+    SystemCatalog(
+        "pg_trigger",
+        where=f"{_user('r.oid')} AND NOT r.tgisinternal",
+        key="r.oid",
+        owner="r.tgrelid",
+        joins=_belongs_to("r.tgrelid"),
+        kind="'trigger'",
+        called="x.name || '.' || quote_ident(r.tgname)",
+        definition="pg_get_triggerdef(r.oid) || CASE r.tgenabled WHEN 'O' THEN '' ELSE format(' enabled %s', r.tgenabled) END",
+    ),
+    SystemCatalog(
+        "pg_rewrite",
+        where=_user("r.oid"),
+        key="r.oid",
+        owner="r.ev_class",
+        joins=_belongs_to("r.ev_class"),
+        kind="CASE r.rulename WHEN '_RETURN' THEN 'query of' ELSE 'rule' END",
+        called="x.name || CASE r.rulename WHEN '_RETURN' THEN '' ELSE '.' || quote_ident(r.rulename) END",
+        definition="CASE r.rulename WHEN '_RETURN' THEN pg_get_viewdef(r.ev_class) ELSE pg_get_ruledef(r.oid) END",
+    ),
+    SystemCatalog(
+        "pg_policy",
+        where=_user("r.oid"),
+        key="r.oid",
+        owner="r.polrelid",
+        joins=_belongs_to("r.polrelid"),
+        kind="'policy'",
+        called="x.name || '.' || quote_ident(r.polname)",
+        definition="""concat_ws(' ', r.polcmd::text, CASE WHEN NOT r.polpermissive THEN 'restrictive' END, r.polroles::regrole[]::text,
+                pg_get_expr(r.polqual, r.polrelid), 'with check ' || pg_get_expr(r.polwithcheck, r.polrelid))""",
+    ),
+    SystemCatalog(
+        "pg_sequence",
+        where=_user("r.seqrelid"),
+        key="r.seqrelid",
+        owner="r.seqrelid",
+        joins=_belongs_to("r.seqrelid"),
+        kind="'sequence values'",
+        called="x.name",
+        definition="""concat_ws(' ', format_type(r.seqtypid, NULL), r.seqstart, r.seqincrement, r.seqmin, r.seqmax, r.seqcache,
+                CASE WHEN r.seqcycle THEN 'cycle' END)""",
+    ),
+    SystemCatalog(
+        "pg_inherits",
+        where=_user("r.inhrelid"),
+        key="r.inhrelid, r.inhparent",
+        owner="r.inhrelid",
+        joins=_belongs_to("r.inhrelid"),
+        kind="'child'",
+        called="x.name",
+        definition="CASE WHEN x.relkind IN ('r', 'p', 'f') THEN 'of ' || r.inhparent::regclass END",
+    ),
+    SystemCatalog(
+        "pg_statistic_ext",
+        where=_user("r.stxrelid"),
+        key="r.oid",
+        owner="r.stxrelid",
+        joins=f"{_belongs_to('r.stxrelid')} JOIN pg_namespace n ON n.oid = r.stxnamespace",
+        kind="'statistics'",
+        called="format('%I.%I', n.nspname, r.stxname)",
+        definition="pg_get_statisticsobjdef(r.oid)",
+    ),
+    SystemCatalog(
+        "pg_type",
+        where=f"{_user('r.oid')} AND (r.typtype IN ('e', 'd', 'r') OR (r.typtype = 'b' AND r.typcategory <> 'A'))",
+        key="r.oid",
+        owner="r.oid",
+        joins="""JOIN pg_namespace n ON n.oid = r.typnamespace
+                LEFT JOIN LATERAL (SELECT l.xmin FROM pg_enum l WHERE l.enumtypid = r.oid ORDER BY age(l.xmin) LIMIT 1) l ON r.typtype = 'e'""",
+        kind="CASE r.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'type' END",
+        called="format('%I.%I', n.nspname, r.typname)",
+        definition=_with_owner(
+            """CASE r.typtype WHEN 'd' THEN format_type(r.typbasetype, r.typtypmod) END,
+            (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = r.oid),
+            CASE WHEN r.typnotnull THEN 'not null' END, 'default ' || r.typdefault""",
+            "r.typowner",
+            "r.typacl",
+        ),
+        versions=("r", "l"),
+    ),
+    SystemCatalog(
+        "pg_proc",
+        where=_user("r.oid"),
+        key="r.oid",
+        owner="r.oid",
+        joins="JOIN pg_namespace n ON n.oid = r.pronamespace",
+        kind="CASE r.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END",
+        called="format('%I.%I(%s)', n.nspname, r.proname, pg_get_function_identity_arguments(r.oid))",
+        definition=_with_owner(
+            "CASE WHEN r.prokind = 'a' THEN format_type(r.prorettype, NULL) ELSE pg_get_functiondef(r.oid) END", "r.proowner", "r.proacl"
+        ),
+    ),
+    SystemCatalog(
+        "pg_description",
+        where=f"{_user('r.objoid')} AND r.classoid <> 'pg_extension'::regclass",
+        key="r.classoid, r.objoid, r.objsubid",
+        owner="r.objoid",
+        kind="'comment'",
+        called="pg_describe_object(r.classoid, r.objoid, r.objsubid)",
+        definition="r.description",
+    ),
+)

@@ -1,0 +1,134 @@
+"""Every statement that a revision runs, seen on whatever engine env.py made, with the line it came from and what it did to tables.
+
+A statement in a transaction is looked at after it ran, while its locks are still held. One that is its own transaction (autocommit)
+has dropped its locks by then, so it is run once before, inside a transaction that is rolled back; where Postgres refuses that, as it does
+for CONCURRENTLY, the statement counts as not measured.
+"""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from slipway.gate.catalog import Catalog
+from slipway.gate.locks import Effect, Tables, effect, locked_tables, prepare, unlocked_tables
+from slipway.records.proof import Statement
+
+_ROWS_ONLY = re.compile(r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset)\b", re.IGNORECASE)
+_LONGEST_SQL = 4000
+
+
+class Tracer:
+    """Watches one revision at a time."""
+
+    def __init__(self) -> None:
+        self._path: str | None = None
+        self._catalog: Catalog
+        self._tables: Tables | None = None
+        self._statements: list[Statement] = []
+        self._rehearsed: Effect | None = None
+        self._line: int | None = None
+        self._started = 0.0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to every engine of this process."""
+        heard = {
+            "before_cursor_execute": self._before,
+            "after_cursor_execute": self._after,
+            "commit": self._end_of_transaction,
+            "rollback": self._end_of_transaction,
+        }
+        for name, listener in heard.items():
+            event.listen(Engine, name, listener)
+        try:
+            yield
+        finally:
+            for name, listener in heard.items():
+                event.remove(Engine, name, listener)
+
+    def watch(self, path: str, catalog: Catalog, connection: Any) -> None:
+        """From here on the statements of the revision in the file `path` are recorded; `connection` is a DBAPI connection."""
+        prepare(connection)
+        self._path, self._catalog = path, catalog
+        self._statements, self._tables = [], unlocked_tables(connection)
+
+    def seen(self) -> tuple[Statement, ...]:
+        """The statements recorded since `watch`, which ends here."""
+        self._path = None
+        return tuple(self._statements)
+
+    def _before(self, connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool) -> None:
+        self._line = self._line_of_revision()
+        if self._line is None:
+            return
+        self._rehearsed = None
+        if not _is_autocommit(connection):
+            self._tables = unlocked_tables(connection.connection) if self._tables is None else self._tables
+        elif not _ROWS_ONLY.match(sql):
+            self._rehearsed = self._rehearse(connection, sql, parameters)
+        self._started = time.perf_counter()
+
+    def _after(self, connection: Connection, _cursor: Any, sql: str, _parameters: Any, _context: Any, _many: bool) -> None:
+        if self._line is None:
+            return
+        took = time.perf_counter() - self._started
+        alone = _is_autocommit(connection)
+        done = self._rehearsed
+        if not alone:
+            done, self._tables = self._look(connection.connection, self._tables)
+        measured = done is not None or bool(_ROWS_ONLY.match(sql))
+        done = (done or Effect()).named(self._catalog.name_of)
+        self._statements.append(
+            Statement(
+                sql=" ".join(sql.split())[:_LONGEST_SQL],
+                line=self._line,
+                transaction=not alone,
+                locks=done.locks,
+                rewrites=done.rewrites,
+                builds=done.builds,
+                scans=done.scans,
+                blocks=done.blocks,
+                measured=measured,
+                ms=round(took * 1000, 3),
+            )
+        )
+
+    def _look(self, connection: Any, before: Tables | None) -> tuple[Effect, Tables]:
+        newest = self._catalog.newest_oid
+        after = locked_tables(connection, newest)
+        return effect(before or {}, after, newest), after
+
+    def _rehearse(self, connection: Connection, sql: str, parameters: Any) -> Effect | None:
+        refused: Any = connection.dialect.loaded_dbapi.Error
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute("BEGIN")
+            before = unlocked_tables(connection.connection)
+            try:
+                cursor.execute(sql, parameters)
+                return self._look(connection.connection, before)[0]
+            except refused:
+                return None
+            finally:
+                cursor.execute("ROLLBACK")
+
+    def _end_of_transaction(self, _connection: Connection) -> None:
+        self._tables = None
+
+    def _line_of_revision(self) -> int | None:
+        if self._path is None:
+            return None
+        frame = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
+        while frame is not None:
+            if frame.f_code.co_filename == self._path:
+                return frame.f_lineno
+            frame = frame.f_back  # type: ignore[assignment]
+        return None
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"

@@ -1,0 +1,93 @@
+"""Which database is meant: every connection that env.py opens goes there, whatever URL it was told, and nowhere else."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, pool
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from slipway.errors import BadInputError
+
+T = TypeVar("T")
+
+URL_VARIABLE = "SLIPWAY_DATABASE_URL"  # a URL holds a password, and arguments can be read by every process of a machine
+
+# What says where a connection goes and as whom, in the words of any driver; other parameters (search_path, timeouts) stay as env.py set them.
+_PLACE = frozenset(
+    ("host", "hostaddr", "port", "user", "password", "dbname", "database", "dsn", "conninfo", "service", "passfile", "unix_sock")
+    + ("ssl", "sslmode", "sslcert", "sslkey", "sslrootcert", "ssl_context", "channel_binding", "target_session_attrs")
+)
+
+# psycopg answers every ALTER and DROP with DEALLOCATE ALL once it has prepared something of its own; what we prepared would be gone too.
+_MANNERS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
+
+
+def named_in_environment() -> URL:
+    """The database's URL; raises BadInputError."""
+    text = os.environ.get(URL_VARIABLE)
+    if not text:
+        raise BadInputError(f"the variable {URL_VARIABLE} is not set", "set it to the database's URL")
+    try:
+        url = make_url(text)
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise BadInputError("the database's URL cannot be used", f"{error}; allowed is postgresql://… or postgresql+DRIVER://…") from None
+    if url.get_backend_name() != "postgresql":
+        raise BadInputError(f"the database's URL names {url.get_backend_name()}", "allowed is postgresql")
+    return url
+
+
+@contextmanager
+def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[None]:
+    """Within this block every engine of this process connects to `url`, and begins its session with these statements."""
+
+    def redirect(dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> None:
+        if dialect.name != "postgresql":
+            raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
+        there, how = dialect.create_connect_args(url.set(drivername=f"{dialect.name}+{dialect.driver}"))
+        arguments[:] = there
+        for key in _PLACE & parameters.keys():
+            del parameters[key]
+        parameters.update(how)
+        parameters.update(_MANNERS.get(dialect.driver, {}))
+
+    def begin(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for statement in session:
+            cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+
+    event.listen(Engine, "do_connect", redirect)
+    event.listen(Engine, "connect", begin)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "do_connect", redirect)
+        event.remove(Engine, "connect", begin)
+
+
+def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
+    """Do some work on a connection of its own, each statement its own transaction; for any driver, sync or async."""
+    if url.get_dialect()().is_async:
+        return asyncio.run(_with_async_connection(url, work))
+    engine = create_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        return work(connection)
+
+
+async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T:
+    from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet, which a service with a sync driver may lack
+
+    engine = create_async_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        return await connection.run_sync(work)
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """Postgres' own code of an error, in the words of any driver."""
+    original: Any = error.orig
+    return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)

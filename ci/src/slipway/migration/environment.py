@@ -1,0 +1,90 @@
+"""The service's own env.py, run once with steps of our choice: naming, schemas, async engines and options stay as it sets them."""
+
+import os
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL
+
+from slipway.errors import BadInputError
+
+Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
+Options = Mapping[str, Any]
+
+
+class Environment:
+    """An alembic environment: its settings file, its revisions, its env.py."""
+
+    def __init__(self, file: Path, url: URL) -> None:
+        if not file.is_file():
+            raise BadInputError(f"there is no {file}", "name alembic's settings file in [tool.slipway.migrations] config")
+        self.folder = Path.cwd()
+        self.config = Config(str(file))
+        self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
+        try:
+            self.script = ScriptDirectory.from_config(self.config)
+        except CommandError as error:
+            raise BadInputError(f"{file} cannot be used", str(error)) from error
+        self._load()
+
+    def _load(self) -> None:
+        """Import every revision now, so that one that does not load is told by file and line."""
+        with warnings.catch_warnings(record=True) as self.warnings:
+            warnings.simplefilter("always")
+            try:
+                self.script.get_bases()
+            except (CommandError, KeyError):
+                pass  # a broken graph: the gate's findings say how
+            except (Exception, SystemExit) as error:
+                raise BadInputError(f"{self.spoken_place_of(error)} does not load", sentence(error)) from error
+
+    def run(self, steps: Steps, **overrides: object) -> Options:
+        """Run env.py, in which `steps` takes the place of upgrade or downgrade; answers what it gave to `context.configure`."""
+        given: dict[str, Any] = {}
+        context = EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, destination_rev="heads")
+        configure = context.configure
+
+        def remember(*arguments: Any, **options: Any) -> None:
+            given.update(options)
+            configure(*arguments, **(options | overrides))
+
+        context.configure = remember  # type: ignore[method-assign] -- env.py calls it through alembic.context, which asks the instance
+        with context:
+            self.script.run_env()
+        return given
+
+    def place_of(self, error: BaseException) -> tuple[str, int]:
+        """The innermost line of the service's own code in an error, as file and line."""
+        if isinstance(error, SyntaxError) and error.filename:
+            return self.relative(error.filename), error.lineno or 1
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if self.is_own(frame.filename):
+                return self.relative(frame.filename), frame.lineno or 1
+        return self.relative(str(self.script.env_py_location)), 1
+
+    def spoken_place_of(self, error: BaseException) -> str:
+        """The same as `file line N`."""
+        file, line = self.place_of(error)
+        return f"{file} line {line}"
+
+    def is_own(self, filename: str) -> bool:
+        """Whether a file is the service's: in its folder and installed by nobody."""
+        path = Path(filename)
+        return path.is_relative_to(self.folder) and "site-packages" not in path.parts and path.exists()
+
+    def relative(self, filename: str) -> str:
+        return os.path.relpath(filename, self.folder)
+
+
+def sentence(error: BaseException) -> str:
+    """An error in one line: its kind and what it says first."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,94 @@
+"""Bring a database to the head of its history: one runner at a time, never waiting long for a lock while others queue behind."""
+
+import random
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from slipway.errors import RefusedError
+from slipway.migration.database import every_connection_to, sqlstate, with_connection
+from slipway.migration.environment import Environment, sentence
+from slipway.records.migration import Migration
+
+_LOCK = zlib.crc32(b"slipway: one migration at a time")
+_LOCK_TIMEOUT = "SET lock_timeout = '2s'"
+_TRY_AGAIN = {"55P03", "40P01"}  # lock_not_available, deadlock_detected: nothing was done, the lock may be free next time
+_ATTEMPTS = 6
+_PATIENCE_SECONDS = 300.0
+
+
+def upgrade(environment: Environment, url: URL) -> Migration:
+    """Run every revision that the database lacks; raises RefusedError when one fails."""
+    started = time.monotonic()
+    with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,)):
+        before, applied, attempts = _run(environment)
+    return Migration(before, tuple(environment.script.get_heads()), applied, attempts, round(time.monotonic() - started, 3))
+
+
+def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    before: list[tuple[str, ...]] = []
+    applied: list[str] = []
+
+    def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
+        before.append(heads)
+        for step in environment.script._upgrade_revs("heads", heads):  # noqa: SLF001 -- what alembic's own upgrade command calls
+            yield step
+            applied.append(step.revision.revision)
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            environment.run(steps)
+        except DBAPIError as error:
+            if sqlstate(error) not in _TRY_AGAIN or attempt == _ATTEMPTS:
+                raise RefusedError(f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)) from error
+            time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- so that two runners do not meet again
+        except (Exception, SystemExit) as error:
+            raise RefusedError(f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)) from error
+        else:
+            return before[0], tuple(dict.fromkeys(applied)), attempt
+    raise AssertionError("the last attempt either returned or raised")
+
+
+@contextmanager
+def alone(url: URL) -> Iterator[None]:
+    """Hold the advisory lock of migrations in a session of its own for the length of the block; raises RefusedError."""
+    held, done, failed = threading.Event(), threading.Event(), []
+
+    def hold(connection: Connection) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
+            if time.monotonic() > deadline:
+                raise RefusedError("another migration of this database is still running", f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks")
+            time.sleep(0.2)
+        held.set()
+        done.wait()
+
+    def session() -> None:
+        try:
+            with_connection(url, hold)
+        except Exception as error:  # noqa: BLE001 -- told to the thread that waits
+            failed.append(error)
+        finally:
+            held.set()
+
+    thread = threading.Thread(target=session, name="advisory lock", daemon=True)
+    thread.start()
+    held.wait()
+    try:
+        if failed:
+            raise _as_refusal(failed[0])
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _as_refusal(error: Any) -> RefusedError:
+    return error if isinstance(error, RefusedError) else RefusedError("the database cannot be reached", sentence(error))

@@ -1,0 +1,157 @@
+"""A data directory ready to start: initdb runs once for a version, and each server gets a copy, in memory where there is room.
+
+As root everything the server touches belongs to an unprivileged user, because Postgres refuses root.
+"""
+
+import hashlib
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import BadInputError
+from slipway.postgres.binaries import Binaries
+
+_NEEDED_BYTES = 512 * 2**20
+_MEMORY = Path("/dev/shm")
+_INITDB = ("--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize=1", "--no-instructions")
+
+# Nothing here outlives the server, so nothing is kept safe for a crash.
+_CONFIGURATION = """
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+wal_level = minimal
+max_wal_senders = 0
+autovacuum = off
+jit = off
+listen_addresses = '127.0.0.1'
+max_connections = 20
+max_locks_per_transaction = 512
+timezone = 'UTC'
+log_timezone = 'UTC'
+"""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The unprivileged user that a server runs as."""
+
+    uid: int
+    gid: int
+
+    def process(self) -> dict[str, Any]:
+        """How a process becomes this user, in the words of `subprocess`."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": ()}
+
+    def own(self, folder: Path) -> None:
+        for parent, folders, files in os.walk(folder):
+            for name in (".", *folders, *files):
+                os.chown(os.path.join(parent, name), self.uid, self.gid, follow_symlinks=False)
+
+
+def account_for_server() -> Account | None:
+    """Whom the server runs as: nobody else than us, unless we are root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid)
+    return Account(65534, 65534)
+
+
+@dataclass(frozen=True)
+class DataDirectory:
+    """`path` is the data directory, `password` the superuser's, `binaries` what its user can run."""
+
+    path: Path
+    password: str
+    binaries: Binaries
+    account: Account | None
+
+
+@contextmanager
+def prepared(binaries: Binaries) -> Iterator[DataDirectory]:
+    """A data directory of its own, removed at the end; raises BadInputError when there is no room or initdb fails."""
+    account = account_for_server()
+    home = _make_home()
+    try:
+        if account:
+            account.own(home)
+        binaries = _within_reach(binaries, home, account)
+        template = cache() / f"postgres-{_key(binaries)}"
+        if template.is_dir():
+            _copy(template, home / "cluster")
+        else:
+            _initialise(binaries, home / "cluster", account)
+            _keep(home / "cluster", template)
+        if account:
+            account.own(home / "cluster")
+        yield DataDirectory(home / "cluster/data", (home / "cluster/password").read_text(encoding="ascii"), binaries, account)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def cache() -> Path:
+    """Where slipway keeps what it can make again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "slipway")
+
+
+def _make_home() -> Path:
+    in_memory = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _NEEDED_BYTES
+    parent = _MEMORY if in_memory else Path(tempfile.gettempdir())
+    if shutil.disk_usage(parent).free < _NEEDED_BYTES:
+        raise BadInputError(f"there is no room for a Postgres server in {parent}", f"free {_NEEDED_BYTES >> 20} MB there, or name a server with --database-url")
+    return Path(tempfile.mkdtemp(prefix="slipway-postgres-", dir=parent))
+
+
+def _within_reach(binaries: Binaries, home: Path, account: Account | None) -> Binaries:
+    """An unprivileged user may not reach an installation under somebody's home folder: then it gets a copy."""
+    if account is None or all(folder.stat().st_mode & 0o001 for folder in binaries.directory.resolve().parents):
+        return binaries
+    copy = home / "installation"
+    shutil.copytree(binaries.root, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    return Binaries(copy / "bin", binaries.version, binaries.major, binaries.origin)
+
+
+def _key(binaries: Binaries) -> str:
+    made_of = (binaries.version, binaries.origin, *_INITDB, _CONFIGURATION)
+    return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
+
+
+def _initialise(binaries: Binaries, cluster: Path, account: Account | None) -> None:
+    cluster.mkdir()
+    password = cluster / "password"
+    password.touch(mode=0o600)
+    password.write_text(secrets.token_urlsafe(24), encoding="ascii")
+    if account:
+        account.own(cluster)
+    command = [binaries.directory / "initdb", *_INITDB, f"--pwfile={password}", f"--pgdata={cluster / 'data'}"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **(account.process() if account else {}))
+    if made.returncode:
+        raise BadInputError(f"initdb of PostgreSQL {binaries.version} failed", made.stderr.strip().rpartition("\n")[2])
+    with (cluster / "data/postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write(_CONFIGURATION)
+
+
+def _keep(cluster: Path, template: Path) -> None:
+    """Into the cache, whole or not at all; a cache that cannot be written costs the next run half a second, no more."""
+    with suppress(OSError):
+        template.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix="making-", dir=template.parent) as staging:
+            _copy(cluster, Path(staging, "made"))
+            Path(staging, "made").rename(template)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    os.chmod(target / "data", 0o700)
+    os.chmod(target / "password", 0o600)

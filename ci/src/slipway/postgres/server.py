@@ -1,0 +1,96 @@
+"""A running server, for this user alone: on 127.0.0.1, with a password."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+from anyio.abc import Process
+
+from slipway.errors import BadInputError
+from slipway.postgres.binaries import Binaries
+from slipway.postgres.datadir import DataDirectory, prepared
+
+_START_SECONDS = 30
+_STOP_SECONDS = 5
+_POLL_SECONDS = 0.002
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers: `url` is a superuser's postgresql:// URL and holds the password."""
+
+    url: str
+    version: str
+    major: int
+    origin: str
+
+
+@asynccontextmanager
+async def running(binaries: Binaries) -> AsyncIterator[Server]:
+    """Start a server, give it, and leave nothing behind; raises BadInputError when it cannot start."""
+    directory = prepared(binaries)
+    data = await anyio.to_thread.run_sync(directory.__enter__)
+    try:
+        port = _free_port()
+        process = await _start(data, port)
+        try:
+            await _ready(process, data.path)
+            yield Server(f"postgresql://postgres:{quote(data.password)}@127.0.0.1:{port}/postgres", binaries.version, binaries.major, binaries.origin)
+        finally:
+            await _stop(process)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(directory.__exit__, None, None, None)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _start(data: DataDirectory, port: int) -> Process:
+    with (data.path.parent / "log").open("wb") as log:
+        command = [data.binaries.directory / "postgres", "-D", data.path, "-p", str(port), "-k", data.path.parent]
+        identity = data.account.process() if data.account else {}
+        return await anyio.open_process(list(map(str, command)), stdin=DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity)
+
+
+async def _ready(process: Process, data: Path) -> None:
+    """Wait for the line that the server itself writes when it takes connections: no connection is needed to ask."""
+    deadline = time.monotonic() + _START_SECONDS
+    while not _says_ready(data / "postmaster.pid"):
+        if process.returncode is not None or time.monotonic() > deadline:
+            said = (data.parent / "log").read_text(encoding="utf-8", errors="replace").strip()
+            raise BadInputError("the Postgres server did not start", said.rpartition("\n")[2] or "it said nothing")
+        await anyio.sleep(_POLL_SECONDS)
+
+
+def _says_ready(pid_file: Path) -> bool:
+    try:
+        lines = pid_file.read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return False
+    return len(lines) >= 8 and lines[7].strip() == "ready"  # line 8: src/include/utils/pidfile.h
+
+
+async def _stop(process: Process) -> None:
+    """Stop at once, without a checkpoint: the data goes away with it."""
+    with anyio.CancelScope(shield=True):
+        if process.returncode is None:
+            process.send_signal(signal.SIGQUIT)
+        with anyio.move_on_after(_STOP_SECONDS):
+            await process.wait()
+            return
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

@@ -1,0 +1,46 @@
+"""The JSON form of a record: its fields under a line `schema` that names noun and version."""
+
+import json
+from typing import Any, TypeVar
+
+from slipway.errors import BadInputError
+from slipway.structure import MismatchError, read, write
+
+T = TypeVar("T")
+
+
+def schema_of(kind: type) -> str:
+    """The name and version of a noun's JSON form, as `slipway/proof/1`; it stands on the class as SCHEMA."""
+    schema: str = kind.SCHEMA  # type: ignore[attr-defined]
+    return schema
+
+
+def to_data(record: Any) -> dict[str, Any]:
+    """A record as plain data, its schema first."""
+    return {"schema": schema_of(type(record)), **write(record)}
+
+
+def to_json(record: Any) -> str:
+    """A record as JSON text."""
+    return json.dumps(to_data(record), indent=2) + "\n"
+
+
+def from_data(kind: type[T], data: object, origin: str) -> T:
+    """Read a record from plain data; `origin` names where it came from. Raises BadInputError."""
+    wanted = schema_of(kind)
+    found = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or found != wanted:
+        raise BadInputError(f"{origin} is no {wanted}", f"its schema is {found!r}; make it again with this version of slipway")
+    try:
+        return read(kind, {key: value for key, value in data.items() if key != "schema"})
+    except MismatchError as error:
+        raise BadInputError(f"{origin} is no {wanted}", str(error)) from error
+
+
+def from_json(kind: type[T], text: str, origin: str) -> T:
+    """Read a record from JSON text; raises BadInputError."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise BadInputError(f"{origin} is not JSON", str(error)) from error
+    return from_data(kind, data, origin)

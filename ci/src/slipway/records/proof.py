@@ -1,0 +1,141 @@
+"""Proof: what was executed against an ephemeral Postgres for a history of migrations, and what follows from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import ClassVar
+
+
+class Level(Enum):
+    """How much a finding weighs: an error fails the gate."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Verdict(Enum):
+    """The gate's answer."""
+
+    PASS = "pass"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Who had to wait for a relation while a statement ran."""
+
+    read: bool
+    write: bool
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a revision, as it was executed.
+
+    - line: in the revision's file; None when the statement did not come from there.
+    - transaction: False when it ran by itself (autocommit), where locks last as long as the statement.
+    - locks: the strongest mode newly taken, by table that existed before the revision ("ACCESS EXCLUSIVE").
+    - rewrites, builds, scans: tables that existed before, whose rows were rewritten, indexed or read whole.
+    - blocks: who had to wait, by table, over all locks held while it ran.
+    - measured: False when Postgres refuses to run it where it could have been watched.
+    - ms: wall time on the ephemeral database, that is on no rows.
+    """
+
+    sql: str
+    line: int | None
+    transaction: bool
+    locks: Mapping[str, str]
+    rewrites: tuple[str, ...]
+    builds: tuple[str, ...]
+    scans: tuple[str, ...]
+    blocks: Mapping[str, Blocked]
+    measured: bool
+    ms: float
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One revision and what its steps left in the catalog.
+
+    - down: the revisions it follows. file: relative to the service's folder.
+    - new: whether its findings are news (after `start-after`).
+    - fingerprints: of the catalog, after "up", "down" and "again"; absent for a step that did not run.
+    """
+
+    id: str
+    down: tuple[str, ...]
+    file: str
+    new: bool
+    statements: tuple[Statement, ...]
+    fingerprints: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to mend or to know.
+
+    - message: what is wrong, in a sentence. measured: the fact it rests on. remedy: the safe form, as code or a sentence.
+    - suppressed: why it does not count, or None.
+    """
+
+    rule: str
+    level: Level
+    message: str
+    revision: str | None = None
+    file: str | None = None
+    line: int | None = None
+    measured: str = ""
+    remedy: str = ""
+    suppressed: str | None = None
+
+    @property
+    def fails(self) -> bool:
+        return self.level is Level.ERROR and self.suppressed is None
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What the proof was made with."""
+
+    gate: str
+    python: str
+    sqlalchemy: str
+    alembic: str
+    driver: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was looked at, and what could not be: `gaps` are sentences."""
+
+    revisions: int
+    new: int
+    statements: int
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The evidence for one history.
+
+    - postgres: the major it was proven on. history: sha256 of the revision files.
+    - heads: where the history ends. seconds: wall time by layer.
+    """
+
+    SCHEMA: ClassVar[str] = "slipway/proof/1"
+
+    gate: Versions
+    postgres: str
+    history: str
+    heads: tuple[str, ...]
+    revisions: tuple[Revision, ...]
+    findings: tuple[Finding, ...]
+    coverage: Coverage
+    verdict: Verdict
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The findings that fail the gate."""
+        return tuple(finding for finding in self.findings if finding.fails)

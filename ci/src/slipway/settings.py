@@ -1,0 +1,195 @@
+"""`[tool.slipway]`: the facts about a service, read strictly from its own pyproject.toml.
+
+Each field's docstring line is its documentation. Secrets never stand here: environments name them by ARN.
+A file that cannot be used is one sentence (SettingsError names file, key, what was found and what is allowed).
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from slipway.errors import BadInputError
+from slipway.structure import MismatchError, kebab, read
+
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")  # App Runner's
+_ACCOUNT = re.compile(r"\d{12}")
+_MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Managing App Runner service configuration")
+    256: (512, 1024),
+    512: (1024,),
+    1024: (2048, 3072, 4096),
+    2048: (4096, 6144),
+    4096: (8192, 10240, 12288),
+}
+
+
+class SettingsError(BadInputError):
+    """A settings file that cannot be used."""
+
+
+class TargetKind(Enum):
+    """Where an environment runs."""
+
+    APP_RUNNER = "app-runner"
+    ECS_EXPRESS = "ecs-express"
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """`[tool.slipway.migrations]`: how the service's alembic history is reached.
+
+    - config: alembic's own settings file, relative to pyproject.toml.
+    - postgres: the major that production runs ("17"), or an image reference with a digest.
+    - extensions: Postgres extensions that must exist before the first revision.
+    - start-after: findings in this revision and older ones are history, not news.
+    - database-variable: the environment variable in which the service expects its database's URL.
+    - driver: what stands before `://` in that URL ("postgresql+asyncpg"); by default a plain postgresql.
+    - variables: further variables that env.py needs to be imported, with stand-in values.
+    """
+
+    config: str = "alembic.ini"
+    postgres: str = "18"
+    extensions: tuple[str, ...] = ()
+    start_after: str | None = None
+    database_variable: str = "DATABASE_URL"
+    driver: str = "postgresql"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.driver.startswith("postgresql"):
+            raise MismatchError("driver", f"found {self.driver!r}, allowed is postgresql or postgresql+DRIVER")
+
+    @property
+    def major(self) -> int | None:
+        """The wanted Postgres major, or None when an image is named instead."""
+        return int(self.postgres) if self.postgres.isdecimal() else None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`[tool.slipway.environments.NAME]`: one place where the service runs.
+
+    - target, region, account: where it is.
+    - service: the name there; NAME of the service and of the environment by default.
+    - access-role: the role with which App Runner pulls from ECR. instance-role: the role of the running service.
+    - cpu (units), memory (MB), min-size, max-size, max-concurrency: its size.
+    - variables: plain values. secrets: ARNs in Secrets Manager or SSM, by variable.
+    """
+
+    target: TargetKind
+    region: str
+    account: str
+    access_role: str
+    service: str | None = None
+    instance_role: str | None = None
+    cpu: int = 1024
+    memory: int = 2048
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _ACCOUNT.fullmatch(self.account):
+            raise MismatchError("account", f"found {self.account!r}, allowed are the 12 digits of an AWS account")
+        if self.memory not in _MEMORY_OF_CPU.get(self.cpu, ()):
+            pairs = "; ".join(f"{cpu} with {', '.join(map(str, sizes))}" for cpu, sizes in _MEMORY_OF_CPU.items())
+            raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
+        for variable, arn in self.secrets.items():
+            if not arn.startswith("arn:"):
+                raise MismatchError(f"secrets.{variable}", "found something else than an ARN, secrets are named by ARN and never written here")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """`[tool.slipway.rehearsal]`: source commits that tell the second and third act, as `git format-patch` files.
+
+    - refused: a commit whose migration the gate must refuse.
+    - rolled-back: a commit that the platform must roll back.
+    """
+
+    refused: str | None = None
+    rolled_back: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`[tool.slipway]`.
+
+    - name: the service's name, and its repository's.
+    - command: how it starts, as a list; never passed through a shell.
+    - port: where it listens. The platform also sets PORT.
+    - health-path: answers 200 when traffic may come; without one a TCP connection must do.
+    - smoke-paths: asked with GET after a deploy to staging; each must answer below 400.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    port: int = 8000
+    health_path: str | None = None
+    smoke_paths: tuple[str, ...] = ()
+    migrations: Migrations = Migrations()
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    rehearsal: Rehearsal = Rehearsal()
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise MismatchError("name", f"found {self.name!r}, allowed are small letters and digits, with single . _ - between them")
+        if not self.command:
+            raise MismatchError("command", "found an empty list, allowed is a program and its arguments")
+        if not 1 <= self.port <= 65535:
+            raise MismatchError("port", f"found {self.port}, allowed is 1 to 65535")
+        for path in (self.health_path, *self.smoke_paths):
+            if path is not None and not path.startswith("/"):
+                raise MismatchError("health-path" if path == self.health_path else "smoke-paths", f"found {path!r}, a path begins with /")
+
+    def environment(self, name: str) -> Environment:
+        """One environment; raises SettingsError with the names there are."""
+        if name not in self.environments:
+            known = ", ".join(sorted(self.environments)) or "none"
+            raise SettingsError(f"there is no environment {name!r}", f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]")
+        return self.environments[name]
+
+    def service_name(self, environment: str) -> str:
+        """What the service is called in an environment; raises SettingsError when AWS would not take the name."""
+        name = self.environment(environment).service or f"{self.name}-{environment}"
+        if not _SERVICE_NAME.fullmatch(name):
+            raise SettingsError(
+                f"App Runner takes no service name like {name!r}",
+                f"set service in [tool.slipway.environments.{environment}] to 4 to 40 letters, digits, - and _",
+            )
+        return name
+
+
+def parse(text: str, file: str = "pyproject.toml") -> Settings:
+    """Read the settings from the text of a pyproject.toml; raises SettingsError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not TOML", str(error)) from error
+    table = document.get("tool", {}).get("slipway")
+    if table is None:
+        raise MissingTableError(file)
+    try:
+        return read(Settings, table, "", kebab)
+    except MismatchError as error:
+        raise SettingsError(f"{file}: [tool.slipway] {error.at}", error.problem) from error
+
+
+class MissingTableError(SettingsError):
+    """A pyproject.toml without `[tool.slipway]`: not ours yet."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"{file} has no [tool.slipway]", 'add the table with at least name = "…" and command = ["…"]')
+
+
+def load(source: Path) -> Settings:
+    """Read the settings of the service in the folder `source`; raises SettingsError."""
+    file = source / "pyproject.toml"
+    try:
+        return parse(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"there is no pyproject.toml in {source}", "name the service's folder with --source") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not UTF-8", str(error)) from error

@@ -1,0 +1,21 @@
+"""How alembic reaches the database: by the URL of the service, one transaction a revision."""
+
+import os
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+from app.models import Base
+
+
+def run_migrations_online() -> None:
+    engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+if context.is_offline_mode():
+    raise SystemExit("offline SQL is not supported: revisions of this history read the database")
+run_migrations_online()
