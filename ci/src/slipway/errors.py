@@ -33,3 +33,12 @@ class UnknownOutcomeError(SlipwayError):
     """Nobody can say how it ended: a time-out, a lost answer. Running again finds out."""
 
     exit_code = 3
+
+
+def within(error: BaseException) -> SlipwayError | None:
+    """The error that a person should read, taken out of the groups that task groups wrap it in; None when there is none."""
+    if isinstance(error, SlipwayError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := within(inner))), None)
+    return None

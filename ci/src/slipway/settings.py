@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from slipway.errors import BadInputError
 from slipway.structure import MismatchError, kebab, read
@@ -47,7 +48,8 @@ class Migrations:
     - start-after: findings in this revision and older ones are history, not news.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: what stands before `://` in that URL ("postgresql+asyncpg"); by default a plain postgresql.
-    - variables: further variables that env.py needs to be imported, with stand-in values.
+    - variables: further variables that the service needs to be imported, with stand-in values for the gate, the preflight and the rehearsal;
+      {url}, {host}, {port}, {user}, {password} and {database} stand for the parts of the database's URL.
     """
 
     config: str = "alembic.ini"
@@ -62,10 +64,27 @@ class Migrations:
         if not self.driver.startswith("postgresql"):
             raise MismatchError("driver", f"found {self.driver!r}, allowed is postgresql or postgresql+DRIVER")
 
+    def told(self, url: str) -> dict[str, str]:
+        """The variables by which the service learns of its database, from a plain postgresql:// URL."""
+        parts = urlsplit(url)
+        words = {
+            "url": f"{self.driver}://{url.partition('://')[2]}",
+            "host": parts.hostname or "",
+            "port": str(parts.port or 5432),
+            "user": unquote(parts.username or ""),
+            "password": unquote(parts.password or ""),
+            "database": parts.path.lstrip("/"),
+        }
+        return {self.database_variable: words["url"]} | {name: _filled(value, words) for name, value in self.variables.items()}
+
     @property
     def major(self) -> int | None:
         """The wanted Postgres major, or None when an image is named instead."""
         return int(self.postgres) if self.postgres.isdecimal() else None
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
 
 
 @dataclass(frozen=True)
@@ -187,9 +206,16 @@ class MissingTableError(SettingsError):
 def load(source: Path) -> Settings:
     """Read the settings of the service in the folder `source`; raises SettingsError."""
     file = source / "pyproject.toml"
+    if not file.is_file():
+        raise SettingsError(f"there is no pyproject.toml in {source.resolve()}", "name the service's folder with --source")
+    return load_file(file)
+
+
+def load_file(file: Path) -> Settings:
+    """Read the settings from a TOML file with `[tool.slipway]`; raises SettingsError."""
     try:
-        return parse(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"there is no pyproject.toml in {source}", "name the service's folder with --source") from None
+        return parse(file.read_text(encoding="utf-8"), file.name)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read", error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file} is not UTF-8", str(error)) from error

@@ -1,25 +1,33 @@
-"""`python -m slipway.migration CONFIG OUTPUT`: upgrade the database named in the environment, and write the Migration as JSON."""
+"""`python -m slipway.migration`: upgrade the database named in the environment, and write the Migration as JSON."""
 
+import argparse
 import sys
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.migration.database import named_in_environment
+from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import upgrade
 from slipway.records.form import to_json
+from slipway.records.refusal import Refusal
 
 
-def main(config: str, output: str) -> int:
-    """Answers the exit code."""
+def main(arguments: list[str]) -> int:
+    """Answers the exit code: 0 when the database is at the head; otherwise why it is not stands in the file."""
+    parser = argparse.ArgumentParser("python -m slipway.migration", description=__doc__, epilog=f"The database is named in the variable {VARIABLE}.")
+    parser.add_argument("--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)")
+    parser.add_argument("migration", type=Path, help="the file to write")
+    given = parser.parse_args(arguments)
     try:
         url = named_in_environment()
-        Path(output).write_text(to_json(upgrade(Environment(Path(config), url), url)), encoding="utf-8")
+        migration = upgrade(Environment(given.config, url), url)
     except SlipwayError as error:
+        given.migration.write_text(to_json(Refusal.of(error)), encoding="utf-8")
         print(error, file=sys.stderr)
         return error.exit_code
+    given.migration.write_text(to_json(migration), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -1,9 +1,11 @@
 """Which database is meant: every connection that env.py opens goes there, whatever URL it was told, and nowhere else."""
 
 import asyncio
+import json
 import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, pool
@@ -13,7 +15,8 @@ from slipway.errors import BadInputError
 
 T = TypeVar("T")
 
-URL_VARIABLE = "SLIPWAY_DATABASE_URL"  # a URL holds a password, and arguments can be read by every process of a machine
+VARIABLE = "SLIPWAY_DATABASE"
+_DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
 # What says where a connection goes and as whom, in the words of any driver; other parameters (search_path, timeouts) stay as env.py set them.
 _PLACE = frozenset(
@@ -26,18 +29,32 @@ _MANNERS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psyco
 
 
 def named_in_environment() -> URL:
-    """The database's URL; raises BadInputError."""
-    text = os.environ.get(URL_VARIABLE)
-    if not text:
-        raise BadInputError(f"the variable {URL_VARIABLE} is not set", "set it to the database's URL")
+    """The database of this process, and in passing the variables by which the service learns of it; raises BadInputError.
+
+    SLIPWAY_DATABASE holds JSON: {"url": "postgresql://…", "variables": {…}}; `-` says that it is the first line of standard input. A URL holds
+    a password, and arguments can be read by every process of a machine.
+    """
+    text = os.environ.pop(VARIABLE, "")
     try:
-        url = make_url(text)
-        url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise BadInputError("the database's URL cannot be used", f"{error}; allowed is postgresql://… or postgresql+DRIVER://…") from None
+        told = json.loads(sys.stdin.readline() if text == "-" else text)
+        os.environ.update(told["variables"])
+        return with_driver(make_url(told["url"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{VARIABLE} does not name a database", f"it must be JSON with url and variables ({type(error).__name__})") from None
+    except ArgumentError:
+        raise BadInputError("the database's URL cannot be read", "allowed is postgresql://user:password@host:port/database") from None
+
+
+def with_driver(url: URL) -> URL:
+    """The same database by a driver that this service has; raises BadInputError."""
     if url.get_backend_name() != "postgresql":
         raise BadInputError(f"the database's URL names {url.get_backend_name()}", "allowed is postgresql")
-    return url
+    for name in (url.drivername, *(f"postgresql+{driver}" for driver in _DRIVERS)):
+        with suppress(ImportError, NoSuchModuleError):
+            found = url.set(drivername=name)
+            found.get_dialect().import_dbapi()
+            return found
+    raise BadInputError("the service has no driver for Postgres", f"one of {', '.join(_DRIVERS)} must stand in its lock")
 
 
 @contextmanager

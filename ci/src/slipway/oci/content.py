@@ -1,0 +1,83 @@
+"""Content named by its digest: descriptors and manifests, as the OCI image specification 1.1 has them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.errors import BadInputError
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def digest_of(content: bytes) -> str:
+    """`sha256:` and 64 hexadecimal digits; the digest of a manifest is that of its bytes."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image by digest: `repository@sha256:…`, the only name that cannot come to mean something else."""
+
+    repository: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Reference":
+        """Read `repository@sha256:…`; raises BadInputError for a tag."""
+        repository, at, digest = text.partition("@")
+        if not at or not repository or not is_digest(digest):
+            raise BadInputError(f"{text!r} does not name an image by digest", "give repository@sha256:… as `slipway build` prints it")
+        return cls(repository, digest)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Some bytes and what they are."""
+
+    media_type: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.content)
+
+    def descriptor(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}
+
+
+def canonical(value: object) -> bytes:
+    """JSON in one spelling, so that equal content has an equal digest."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A manifest with what it refers to. `kind` is its artifactType."""
+
+    kind: str
+    config: Blob
+    layers: tuple[Blob, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def manifest(self) -> Blob:
+        document = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": self.kind,
+            "config": self.config.descriptor(),
+            "layers": [layer.descriptor() for layer in self.layers],
+            "annotations": dict(self.annotations),
+        }
+        return Blob(MANIFEST, canonical(document))

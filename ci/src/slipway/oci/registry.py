@@ -1,0 +1,90 @@
+"""A small registry client: push and pull by digest over the OCI distribution protocol, with basic authentication."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.oci.content import INDEX, MANIFEST, Artifact, Blob, digest_of
+
+_ACCEPT = ", ".join((MANIFEST, INDEX, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"))
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to sign in to a registry; ECR gives such a pair for twelve hours."""
+
+    user: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Login({self.user!r}, …)"
+
+
+class Registry:
+    """One repository of a registry."""
+
+    def __init__(self, client: httpx.AsyncClient, repository: str) -> None:
+        self._client = client
+        self._repository = repository
+
+    async def push(self, artifact: Artifact) -> str:
+        """Upload what is missing, then the manifest under its digest; answers the digest. Raises RefusedError."""
+        for blob in (artifact.config, *artifact.layers):
+            await self._push_blob(blob)
+        manifest = artifact.manifest()
+        await self._send("PUT", f"manifests/{manifest.digest}", content=manifest.content, headers={"content-type": manifest.media_type})
+        return manifest.digest
+
+    async def manifest(self, digest: str) -> dict[str, Any]:
+        """A manifest by digest; raises BadInputError when it is not there."""
+        answer = await self._send("GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
+        document: dict[str, Any] = json.loads(_verified(answer.content, digest))
+        return document
+
+    async def blob(self, digest: str) -> bytes:
+        """The bytes of a blob; raises BadInputError when it is not there."""
+        answer = await self._send("GET", f"blobs/{digest}")
+        return _verified(answer.content, digest)
+
+    async def _push_blob(self, blob: Blob) -> None:
+        there = await self._client.head(self._path(f"blobs/{blob.digest}"))
+        if there.status_code == httpx.codes.OK:
+            return
+        started = await self._send("POST", "blobs/uploads/")
+        location = self._client.base_url.join(started.headers["location"]).copy_add_param("digest", blob.digest)
+        if location.netloc != self._client.base_url.netloc:
+            raise RefusedError(f"the registry sends the upload to {location.host}", "a registry that wants its password elsewhere is not trusted")
+        await self._send("PUT", str(location), content=blob.content, headers={"content-type": "application/octet-stream"})
+
+    async def _send(self, method: str, place: str, **request: Any) -> httpx.Response:
+        try:
+            answer = await self._client.request(method, self._path(place), **request)
+        except httpx.HTTPError as error:
+            raise RefusedError(f"the registry at {self._client.base_url} does not answer", str(error) or type(error).__name__) from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise BadInputError(f"{self._repository} has no {place}", "push it first, or check the digest")
+        if answer.is_error:
+            raise RefusedError(f"the registry refused {method} {place} with {answer.status_code}", answer.text[:300])
+        return answer
+
+    def _path(self, place: str) -> str:
+        return place if place.startswith(("http://", "https://", "/")) else f"/v2/{self._repository}/{place}"
+
+
+@asynccontextmanager
+async def opened(url: str, repository: str, login: Login | None) -> AsyncIterator[Registry]:
+    """A repository at a registry's URL."""
+    auth = httpx.BasicAuth(login.user, login.password) if login else None
+    async with httpx.AsyncClient(base_url=url, auth=auth, timeout=60, follow_redirects=True) as client:
+        yield Registry(client, repository)
+
+
+def _verified(content: bytes, digest: str) -> bytes:
+    if digest_of(content) != digest:
+        raise RefusedError(f"the registry answered other bytes than {digest}", "do not use them; look at the registry")
+    return content

@@ -1,0 +1,91 @@
+"""A release without a container engine: the source tree of a commit as an OCI artifact of the kind `tree`.
+
+One layer holds the files, the config says how they are started. Equal commits give equal bytes: names are sorted, owners and modes
+are plain, the only time is the commit's.
+"""
+
+import gzip
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.oci.content import Artifact, Blob, canonical
+from slipway.structure import MismatchError, read, write
+
+KIND = "application/vnd.slipway.tree.v1"
+_CONFIG = "application/vnd.slipway.tree.config.v1+json"
+_LAYER = "application/vnd.slipway.tree.layer.v1.tar+gzip"
+
+
+@dataclass(frozen=True)
+class TreeConfig:
+    """How a tree is started: command, port, and variables that belong to the release (its git revision)."""
+
+    command: tuple[str, ...]
+    port: int
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a tree, relative to its root; a link's content is what it points to."""
+
+    name: str
+    content: bytes
+    executable: bool = False
+    link: bool = False
+
+
+def pack(files: Iterable[File], config: TreeConfig, committed: int, annotations: Mapping[str, str]) -> Artifact:
+    """Make the artifact; `committed` is the commit's time in seconds since 1970."""
+    layer = Blob(_LAYER, _tar(sorted(files, key=lambda file: file.name), committed))
+    return Artifact(KIND, Blob(_CONFIG, canonical(write(config))), (layer,), annotations)
+
+
+def read_config(content: bytes, origin: str) -> TreeConfig:
+    """Read a config blob; raises BadInputError."""
+    try:
+        return read(TreeConfig, json.loads(content))
+    except (ValueError, MismatchError) as error:
+        raise BadInputError(f"the config of {origin} cannot be read", str(error)) from error
+
+
+def unpack(layer: bytes, folder: Path) -> None:
+    """Write the files of a layer below `folder`; raises RefusedError for a name or a link that leads out of it."""
+    root = folder.resolve()
+    with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
+        for member in archive:
+            path = root / member.name
+            target = path.parent / member.linkname if member.issym() else path
+            if not path.parent.resolve().is_relative_to(root) or not Path(os.path.normpath(target)).is_relative_to(root):
+                raise RefusedError(f"the layer names {member.name!r}, which leads out of its folder", "do not use it; it was not made by slipway")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if member.issym():
+                path.symlink_to(member.linkname)
+            elif content := archive.extractfile(member):
+                path.write_bytes(content.read())
+                path.chmod(member.mode)
+
+
+def _tar(files: Iterable[File], committed: int) -> bytes:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for file in files:
+            member = tarfile.TarInfo(file.name)
+            member.mtime = committed
+            member.mode = 0o755 if file.executable else 0o644
+            if file.link:
+                member.type, member.linkname = tarfile.SYMTYPE, file.content.decode()
+                archive.addfile(member)
+            else:
+                member.size = len(file.content)
+                archive.addfile(member, io.BytesIO(file.content))
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", filename="", mtime=0) as stream:
+        stream.write(plain.getvalue())
+    return packed.getvalue()

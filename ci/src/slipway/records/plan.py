@@ -1,0 +1,59 @@
+"""Plan: what would change, from what is observed and what is desired; made by a pure function, saved, reviewed, applied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import ClassVar
+
+
+class Action(Enum):
+    """What a plan does."""
+
+    NOOP = "noop"
+    CREATE = "create"
+    UPDATE = "update"
+    REBUILD = "rebuild"  # over what a failed creation left
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is there, normalised.
+
+    - status: the platform's word, or None when there is no service. digest: of the live image, or None when it is named by tag.
+    - fields: its configuration by the names that a plan uses; values of variables only as hashes.
+    - operation: what is in flight, or None.
+    """
+
+    SCHEMA: ClassVar[str] = "slipway/observed/1"
+
+    arn: str | None = None
+    url: str | None = None
+    status: str | None = None
+    digest: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    operation: str | None = None
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field; None stands for a field that is not there."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`fingerprint` names the observed state that the plan was made from; `reason` says why it is blocked."""
+
+    SCHEMA: ClassVar[str] = "slipway/plan/1"
+
+    environment: str
+    service: str
+    image: str
+    action: Action
+    changes: tuple[FieldChange, ...]
+    fingerprint: str
+    reason: str = ""

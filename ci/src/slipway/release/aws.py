@@ -1,0 +1,76 @@
+"""AWS by boto3, in worker threads; its errors in one sentence.
+
+Nothing is sent to an endpoint override but stand-in credentials: an override is a simulator, and must never see real keys.
+"""
+
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+
+from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.untrusted import one_line
+
+_STAND_IN = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
+_REMEDIES = {
+    "AccessDeniedException": "give the deploy role this action",
+    "ExpiredTokenException": "sign in again and run the same command; it goes on where this one stopped",
+    "ExpiredToken": "sign in again and run the same command; it goes on where this one stopped",
+    "UnrecognizedClientException": "check the credentials",
+    "RepositoryNotFoundException": "create the repository, or correct name in [tool.slipway]",
+    "ImageNotFoundException": "push the image first",
+    "ServiceQuotaExceededException": "ask AWS for a higher quota, or delete a service",
+}
+
+
+class Aws:
+    """One region of one account. `endpoint_url` replaces AWS by something that speaks like it."""
+
+    def __init__(self, region: str, endpoint_url: str | None = None) -> None:
+        self.region = region
+        self.endpoint_url = endpoint_url
+        self._clients: dict[str, Any] = {}
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call `operation` (as boto3 spells it); raises SlipwayError. A cancelled wait does not take the call back."""
+        return await anyio.to_thread.run_sync(partial(self._call, service, operation, parameters))
+
+    def _call(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError  # takes 0.2 s to import, which `--help` need not wait for
+
+        try:
+            answer: dict[str, Any] = getattr(self._client(service), operation)(**parameters)
+        except ClientError as error:
+            raise AwsRefusedError(service, operation, error.response.get("Error", {})) from error
+        except BotoCoreError as error:
+            raise _unusable(error) from error
+        return answer
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            import boto3
+            from botocore.config import Config
+
+            stand_in = _STAND_IN if self.endpoint_url else {}
+            # Retries are ours to decide: App Runner has no idempotency tokens, a lost answer must be looked into.
+            config = Config(retries={"total_max_attempts": 1 if service == "apprunner" else 3, "mode": "standard"}, connect_timeout=10, read_timeout=60)
+            self._clients[service] = boto3.session.Session(region_name=self.region, **stand_in).client(service, endpoint_url=self.endpoint_url, config=config)
+        return self._clients[service]
+
+
+class AwsRefusedError(RefusedError):
+    """AWS answered with an error; `code` is its name."""
+
+    def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
+        self.code = str(error.get("Code", "Unknown"))
+        said = one_line(str(error.get("Message", "")))
+        super().__init__(f"AWS refused {service} {operation} with {self.code}: {said}".rstrip(": "), _REMEDIES.get(self.code, "see the message"))
+
+
+def _unusable(error: Exception) -> SlipwayError:
+    kind = type(error).__name__
+    if "Credential" in kind:
+        return BadInputError("there are no AWS credentials", "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if kind == "ParamValidationError":
+        return BadInputError("boto3 does not send this request", one_line(str(error)))
+    return RefusedError("AWS cannot be reached", one_line(str(error)))

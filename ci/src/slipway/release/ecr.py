@@ -1,0 +1,42 @@
+"""ECR as slipway needs it: where to push, and whether a digest is there."""
+
+import base64
+from dataclasses import dataclass
+
+from slipway.errors import BadInputError
+from slipway.oci.registry import Login
+from slipway.release.aws import Aws, AwsRefusedError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a repository can be reached: the registry's URL, how to sign in, and the URI by which services name it."""
+
+    url: str
+    login: Login
+    uri: str
+
+
+async def sign_in(aws: Aws) -> tuple[str, Login]:
+    """The registry's URL and a login that is good for twelve hours."""
+    answer = await aws.call("ecr", "get_authorization_token")
+    data = answer["authorizationData"][0]
+    user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    return data["proxyEndpoint"], Login(user, password)
+
+
+async def place_of(aws: Aws, repository: str) -> Place:
+    """The repository, which must be there; raises SlipwayError."""
+    found = await aws.call("ecr", "describe_repositories", repositoryNames=[repository])
+    url, login = await sign_in(aws)
+    return Place(url, login, found["repositories"][0]["repositoryUri"])
+
+
+async def check_image(aws: Aws, repository: str, digest: str) -> None:
+    """Raises BadInputError when the repository has no image with this digest."""
+    try:
+        await aws.call("ecr", "describe_images", repositoryName=repository, imageIds=[{"imageDigest": digest}])
+    except AwsRefusedError as error:
+        if error.code != "ImageNotFoundException":
+            raise
+        raise BadInputError(f"the repository {repository} has no image {digest}", "push it first; `slipway build` prints the digest") from error

@@ -1,0 +1,69 @@
+"""What should run: a service in an environment, field by field, from the settings and an image."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from slipway.oci.content import Reference
+from slipway.settings import Settings
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """A service as it is desired, the same for every target. cpu in units (1024 is one vCPU), memory in MB."""
+
+    environment: str
+    name: str
+    image: Reference
+    port: int
+    health_path: str | None
+    cpu: int
+    memory: int
+    access_role: str
+    instance_role: str | None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    def fields(self) -> dict[str, str]:
+        """Every field by its name in a plan. Values of variables may be anything, so they appear as hashes."""
+        plain = {
+            "image": str(self.image),
+            "port": str(self.port),
+            "health check": health_check(self.health_path),
+            "cpu": str(self.cpu),
+            "memory": str(self.memory),
+            "access role": self.access_role,
+            "instance role": self.instance_role or "none",
+            "automatic deployments": "false",
+            "start command": "the image's own",
+        }
+        variables = {f"variable {name}": hashed(value) for name, value in self.variables.items()}
+        return plain | variables | {f"secret {name}": arn for name, arn in self.secrets.items()}
+
+
+def health_check(path: str | None) -> str:
+    """A health check as a plan names it."""
+    return f"HTTP {path}" if path else "TCP"
+
+
+def hashed(value: str) -> str:
+    return f"sha256:{hashlib.sha256(value.encode()).hexdigest()[:12]}"
+
+
+def spec_of(settings: Settings, environment: str, digest: str) -> ServiceSpec:
+    """The desired service of an environment; raises SettingsError when the settings do not have it."""
+    there = settings.environment(environment)
+    repository = f"{there.account}.dkr.ecr.{there.region}.amazonaws.com/{settings.name}"
+    return ServiceSpec(
+        environment=environment,
+        name=settings.service_name(environment),
+        image=Reference(repository, digest),
+        port=settings.port,
+        health_path=settings.health_path,
+        cpu=there.cpu,
+        memory=there.memory,
+        access_role=there.access_role,
+        instance_role=there.instance_role,
+        variables=there.variables,
+        secrets=there.secrets,
+    )

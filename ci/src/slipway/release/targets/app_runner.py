@@ -1,0 +1,170 @@
+"""AWS App Runner. Everything is sent explicitly, for what an update leaves out is inherited; images only by digest.
+
+App Runner takes no new customers since 2026-04-30; who has it may go on creating services.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from slipway.errors import BadInputError, UnknownOutcomeError
+from slipway.oci.content import Reference
+from slipway.records.outcome import Diagnosis
+from slipway.records.plan import Action, Observed, Plan
+from slipway.release import logs
+from slipway.release.aws import Aws
+from slipway.release.deploy import Time
+from slipway.release.diagnosis import Evidence, diagnose
+from slipway.release.settle import IN_FLIGHT
+from slipway.release.spec import ServiceSpec, hashed, health_check
+from slipway.release.target import Event, Operation
+from slipway.untrusted import one_line
+
+POLL_SECONDS = 3.0
+PATIENCE_SECONDS = 30 * 60.0
+_LIVE = ("RUNNING", "OPERATION_IN_PROGRESS")  # in any other state the image named there answers nobody
+_HEALTH = {"Interval": 5, "Timeout": 2, "HealthyThreshold": 1, "UnhealthyThreshold": 5}
+
+
+class AppRunner:
+    """One service, by its name."""
+
+    def __init__(self, aws: Aws, service: str, time: Time) -> None:
+        self._aws = aws
+        self._service = service
+        self._time = time
+
+    async def observe(self) -> Observed:
+        """At most: the services' names, the service, its newest operations."""
+        arn = await self._find()
+        if arn is None:
+            return Observed()
+        service = (await self._aws.call("apprunner", "describe_service", ServiceArn=arn))["Service"]
+        in_flight = service["Status"] == "OPERATION_IN_PROGRESS"
+        newest = await self._operations(arn) if in_flight else []
+        return observed_from(service, f"{newest[0]['Type']} {newest[0]['Id']}" if newest else None)
+
+    async def apply(self, spec: ServiceSpec, plan: Plan, observed: Observed) -> Operation | None:
+        """Create or update; a rebuild is an update of what a failed creation left."""
+        request = request_of(spec)
+        if plan.action is Action.CREATE:
+            tags = [{"Key": "slipway:environment", "Value": spec.environment}]
+            answer = await self._aws.call("apprunner", "create_service", ServiceName=spec.name, Tags=tags, **request)
+        else:
+            answer = await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
+        if not answer.get("OperationId"):  # what App Runner answers to an update that changes nothing, against its own model
+            return None
+        return Operation(answer["Service"]["ServiceArn"], answer["OperationId"], plan.action is not Action.UPDATE)
+
+    async def follow(self, operation: Operation) -> AsyncIterator[Event]:
+        """The platform's lines as they come, until the operation has ended; raises UnknownOutcomeError when it takes too long.
+
+        Log and operation are asked in turn, one call every POLL_SECONDS.
+        """
+        began = self._time.now()
+        told = 0
+        ended = False
+        while not ended:
+            ended = await self.ended(operation) not in IN_FLIGHT
+            if (self._time.now() - began).total_seconds() > PATIENCE_SECONDS:
+                raise UnknownOutcomeError(f"{self._service} is still being changed after {PATIENCE_SECONDS / 60:.0f} minutes", "ask again with `slipway status`")
+            await self._time.sleep(POLL_SECONDS)
+            lines = await self._platform_lines(operation)
+            for line in lines[told:]:
+                yield Event(one_line(line))
+            told = len(lines)
+            if not ended:
+                await self._time.sleep(POLL_SECONDS)
+
+    async def ended(self, operation: Operation) -> str:
+        found = await self._summary(operation)
+        return str(found["Status"]) if found else "PENDING"
+
+    async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
+        """From the lines of this deployment and what the application wrote since it began."""
+        platform = await self._platform_lines(operation)
+        found = await self._summary(operation)
+        since = found["StartedAt"] if found else self._time.now()
+        application = await logs.read(self._aws, f"{_log_group(operation.arn)}/application", since=since)
+        return diagnose(Evidence(platform, None if application is None else tuple(line.message for line in application)), spec)
+
+    async def _find(self) -> str | None:
+        request: dict[str, Any] = {}
+        while True:
+            answer = await self._aws.call("apprunner", "list_services", **request)
+            for summary in answer["ServiceSummaryList"]:
+                if summary["ServiceName"] == self._service:
+                    return str(summary["ServiceArn"])
+            if not answer.get("NextToken"):
+                return None
+            request["NextToken"] = answer["NextToken"]
+
+    async def _operations(self, arn: str) -> list[Mapping[str, Any]]:
+        """The newest operations, newest first."""
+        answer = await self._aws.call("apprunner", "list_operations", ServiceArn=arn, MaxResults=20)
+        newest: list[Mapping[str, Any]] = answer["OperationSummaryList"]
+        return newest
+
+    async def _summary(self, operation: Operation) -> Mapping[str, Any] | None:
+        return next((found for found in await self._operations(operation.arn) if found["Id"] == operation.id), None)
+
+    async def _platform_lines(self, operation: Operation) -> tuple[str, ...]:
+        stream = f"deployment/{operation.id.replace('-', '')}"
+        lines = await logs.read(self._aws, f"{_log_group(operation.arn)}/service", prefix=stream)
+        return tuple(line.message for line in lines or ())
+
+
+def request_of(spec: ServiceSpec) -> dict[str, Any]:
+    """The part that CreateService and UpdateService share."""
+    health = {"Protocol": "HTTP", "Path": spec.health_path} if spec.health_path else {"Protocol": "TCP"}
+    return {
+        "SourceConfiguration": {
+            "ImageRepository": {
+                "ImageIdentifier": str(spec.image),
+                "ImageRepositoryType": "ECR",
+                "ImageConfiguration": {
+                    "Port": str(spec.port),
+                    "RuntimeEnvironmentVariables": dict(spec.variables),
+                    "RuntimeEnvironmentSecrets": dict(spec.secrets),
+                },
+            },
+            "AutoDeploymentsEnabled": False,
+            "AuthenticationConfiguration": {"AccessRoleArn": spec.access_role},
+        },
+        "InstanceConfiguration": {"Cpu": str(spec.cpu), "Memory": str(spec.memory)} | ({"InstanceRoleArn": spec.instance_role} if spec.instance_role else {}),
+        "HealthCheckConfiguration": health | _HEALTH,
+    }
+
+
+def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
+    """A described service, normalised to the fields of a plan."""
+    source, instance, health = service["SourceConfiguration"], service["InstanceConfiguration"], service.get("HealthCheckConfiguration", {})
+    repository = source.get("ImageRepository", {})
+    image, settings = repository.get("ImageIdentifier", ""), repository.get("ImageConfiguration", {})
+    fields = {
+        "image": image,
+        "port": settings.get("Port", ""),
+        "health check": health_check(health.get("Path") if health.get("Protocol") == "HTTP" else None),
+        "cpu": instance.get("Cpu", ""),
+        "memory": instance.get("Memory", ""),
+        "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", "none"),
+        "instance role": instance.get("InstanceRoleArn", "none"),
+        "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
+        "start command": settings.get("StartCommand") or "the image's own",
+    }
+    variables = {f"variable {name}": hashed(value) for name, value in settings.get("RuntimeEnvironmentVariables", {}).items()}
+    secrets = {f"secret {name}": arn for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items()}
+    live = _digest(image) if service["Status"] in _LIVE else None
+    return Observed(service["ServiceArn"], service.get("ServiceUrl"), service["Status"], live, fields | variables | secrets, operation)
+
+
+def _digest(image: str) -> str | None:
+    try:
+        return Reference.parse(image).digest
+    except BadInputError:
+        return None
+
+
+def _log_group(arn: str) -> str:
+    """/aws/apprunner/NAME/ID from arn:…:service/NAME/ID; its last part says whose lines they are."""
+    _, name, identity = arn.rsplit("/", 2)
+    return f"/aws/apprunner/{name}/{identity}"

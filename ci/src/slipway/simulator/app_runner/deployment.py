@@ -1,0 +1,192 @@
+"""What App Runner does with a new configuration: pull, provision, ask for health, move the traffic; or go back.
+
+The lines it writes are those that users quote [F]; the durations are what users see (create 5 minutes, update 2 to 5, failing health 6
+to 19), in the platform's seconds.
+"""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from slipway.oci.content import Reference
+from slipway.errors import BadInputError
+from slipway.simulator.app_runner.configuration import Configuration
+from slipway.simulator.app_runner.instance import Instance
+from slipway.simulator.app_runner.service import Operation, Service
+from slipway.simulator.clock import Clock
+from slipway.simulator.logs import Logs
+from slipway.simulator.secrets import Secrets
+from slipway.simulator.store import Store
+from slipway.workload.health import Answer, HealthCheck, ask
+from slipway.workload.workload import Backend, Order
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the platform takes, in its own seconds."""
+
+    pull: float = 30
+    create: float = 180
+    update: float = 60
+    patience: float = 270
+    route: float = 60
+    roll_back: float = 60
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What a deployment stands on."""
+
+    clock: Clock
+    store: Store
+    logs: Logs
+    secrets: Secrets
+    backend: Backend
+    tasks: anyio.abc.TaskGroup
+    pace: Pace = Pace()
+
+
+class _FailedError(Exception):
+    """The deployment fails, for the reason that its last line gives."""
+
+
+class Deployment:
+    """One operation on its way."""
+
+    def __init__(self, platform: Platform, service: Service, operation: Operation, configuration: Configuration) -> None:
+        self._platform = platform
+        self._service = service
+        self._operation = operation
+        self._configuration = configuration
+        self._instance: Instance | None = None
+
+    async def run(self) -> None:
+        """Bring the configuration to life, or restore what was."""
+        triggers = {"CREATE_SERVICE": "SERVICE_CREATE", "UPDATE_SERVICE": "SERVICE_UPDATE"}
+        self._say("Service status is set to OPERATION_IN_PROGRESS.")
+        self._say(f"Deployment with ID : {self._operation.id} started. Triggering event : {triggers[self._operation.type]}")
+        try:
+            order = await self._pull()
+            await self._provision(order)
+            await self._until_healthy()
+        except _FailedError as failure:
+            await self._give_up(str(failure))
+        else:
+            await self._take_over()
+
+    async def _pull(self) -> Order:
+        image = self._configuration["SourceConfiguration"]["ImageRepository"]
+        identifier = image["ImageIdentifier"]
+        self._say(f"Pulling image {identifier.partition('@')[0]} from ECR repository.")
+        await self._platform.clock.sleep(self._platform.pace.pull)
+        try:
+            reference = Reference.parse(identifier)
+        except BadInputError:
+            reference = self._tagged(identifier)
+        name = reference.repository.partition("/")[2]
+        repository = self._platform.store.repositories.get(name)
+        if repository is None or repository.resolve(reference.digest) is None:
+            self._say(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
+            raise _FailedError("Failed to pull your application image.")
+        self._say("Successfully pulled your application image from ECR.")
+        return self._order(name, reference.digest, image.get("ImageConfiguration", {}))
+
+    def _tagged(self, identifier: str) -> Reference:
+        uri, _, tag = identifier.rpartition(":")
+        repository = self._platform.store.repositories.get(uri.partition("/")[2])
+        return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
+
+    def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> Order:
+        variables = dict(settings.get("RuntimeEnvironmentVariables", {}))
+        for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items():
+            value = self._platform.secrets.value(arn)
+            if value is None:
+                self._say(f"Failed to retrieve the secret {arn}.")
+                raise _FailedError("Failed to retrieve a secret.")
+            variables[name] = value
+        command = tuple(shlex.split(settings["StartCommand"])) if settings.get("StartCommand") else None
+        return Order(repository, digest, int(settings.get("Port", "8080")), variables, command)
+
+    async def _provision(self, order: Order) -> None:
+        self._say("Provisioning instances and deploying image for publicly accessible service.")
+        pace = self._platform.pace
+        began = self._platform.clock.now()
+        self._instance = Instance(self._platform.backend, order, self._heard)
+        await self._platform.tasks.start(self._instance.run)
+        if self._instance.failure:
+            self._say(f"Your application stopped or failed to start. See logs for more information. {self._instance.failure}")
+            raise _FailedError("Container failed to start.")
+        took = (self._platform.clock.now() - began).total_seconds()
+        await self._platform.clock.sleep(max(0, (pace.create if self._operation.type == "CREATE_SERVICE" else pace.update) - took))
+
+    async def _until_healthy(self) -> None:
+        assert self._instance is not None
+        workload = self._instance.workload
+        assert workload is not None
+        check, protocol = self._health_check()
+        port = self._configuration["SourceConfiguration"]["ImageRepository"].get("ImageConfiguration", {}).get("Port", "8080")
+        place = f"protocol `{protocol}`" + (f" [Path: '{check.path}']" if check.path else "") + f", [Port: '{port}']."
+        self._say(f"Performing health check on {place}")
+        clock = self._platform.clock
+        began = clock.now()
+        in_a_row = 0
+        while in_a_row < check.healthy_threshold:
+            if workload.exit_code is not None:
+                self._say(f"Your application stopped or failed to start. See logs for more information. Container exit code: {workload.exit_code}")
+                raise _FailedError("Container exited.")
+            if (clock.now() - began).total_seconds() > self._platform.pace.patience:
+                self._say(f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number.")
+                raise _FailedError("Health check failed.")
+            answer: Answer = await ask(workload.address, check)
+            in_a_row = in_a_row + 1 if answer.healthy else 0
+            await clock.sleep(check.interval)
+        self._say("Health check is successful. Routing traffic to application.")
+
+    def _health_check(self) -> tuple[HealthCheck, str]:
+        asked = self._configuration["HealthCheckConfiguration"]
+        path = asked["Path"] if asked["Protocol"] == "HTTP" else None
+        return HealthCheck(path, asked["Interval"], asked["Timeout"], asked["HealthyThreshold"], asked["UnhealthyThreshold"]), asked["Protocol"]
+
+    async def _take_over(self) -> None:
+        """Traffic moves; the instance that had it answers what it has begun, and stops."""
+        assert self._instance is not None
+        assert self._instance.workload is not None
+        service, before = self._service, self._service.instance
+        await self._platform.clock.sleep(self._platform.pace.route)
+        service.front.route(self._instance.workload.address)
+        service.instance, service.configuration = self._instance, self._configuration
+        self._say("Successfully routed incoming traffic to application.")
+        if before and before.workload:
+            await service.front.drained(before.workload.address)
+            await before.stop()
+        self._end("SUCCEEDED", "RUNNING")
+
+    async def _give_up(self, reason: str) -> None:
+        if self._instance:
+            await self._instance.stop()
+        self._say(f"Deployment with ID : {self._operation.id} failed. Failure reason : {reason}")
+        if self._operation.type == "CREATE_SERVICE":
+            self._end("FAILED", "CREATE_FAILED")
+            return
+        self._operation.status = "ROLLBACK_IN_PROGRESS"
+        await self._platform.clock.sleep(self._platform.pace.roll_back)
+        self._end("ROLLBACK_SUCCEEDED", "RUNNING")
+
+    def _end(self, operation_status: str, service_status: str) -> None:
+        now = self._platform.clock.now()
+        self._operation.status, self._operation.ended = operation_status, now
+        self._service.status, self._service.updated = service_status, now
+        self._say(f"Service status is set to {service_status}.")
+
+    def _say(self, line: str) -> None:
+        now = self._platform.clock.now()
+        self._platform.logs.write(f"{self._service.log_group}/service", f"deployment/{self._operation.id}", now, f"[AppRunner] {line}")
+        self._platform.logs.write(f"{self._service.log_group}/service", "events", now, f"[AppRunner] {line}")
+
+    def _heard(self, line: str) -> None:
+        assert self._instance is not None
+        self._platform.logs.write(f"{self._service.log_group}/application", f"instance/{self._instance.id}", self._platform.clock.now(), line)

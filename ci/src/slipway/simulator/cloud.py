@@ -1,0 +1,62 @@
+"""The simulated account: all its services on one address, with the instances behind them."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from slipway.oci.registry import Login
+from slipway.simulator.app_runner.api import AppRunner
+from slipway.simulator.app_runner.deployment import Pace, Platform
+from slipway.simulator.clock import Clock
+from slipway.simulator.ecr import Ecr
+from slipway.simulator.endpoint import Endpoint
+from slipway.simulator.logs import Logs
+from slipway.simulator.registry import PASSWORD, RegistryProtocol
+from slipway.simulator.secrets import Secrets
+from slipway.simulator.serving import serving
+from slipway.simulator.store import Store
+from slipway.workload.workload import Backend
+
+ACCOUNT = "123456789012"
+LOGIN = Login("AWS", PASSWORD)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """`url` is the endpoint for every service, `requests` the operations that were asked for."""
+
+    url: str
+    clock: Clock
+    secrets: Secrets
+    logs: Logs
+    requests: list[str]
+
+
+@asynccontextmanager
+async def simulated(backend_at: Callable[[str], Backend], *, port: int = 0, speed: float = 1.0, pace: Pace = Pace(), secrets: Mapping[str, str] | None = None, account: str = ACCOUNT) -> AsyncIterator[Cloud]:
+    """Run the account for as long as the block lasts; everything it started is stopped then.
+
+    `backend_at` makes the backend from the registry's URL; `speed` is how many of the platform's seconds pass in one of ours.
+    """
+    clock, store, logs, vault = Clock(speed), Store(), Logs(), Secrets()
+    for arn, value in (secrets or {}).items():
+        vault.put(arn, value)
+    async with anyio.create_task_group() as tasks:
+        registry = RegistryProtocol(store, clock)
+        services: dict[str, object] = {}
+        endpoint = Endpoint(services, registry, clock, account)
+        async with serving(endpoint.app, port) as address:
+            url = f"http://{address}"
+            platform = Platform(clock, store, logs, vault, backend_at(url), tasks, pace)
+            services |= {
+                "apprunner": AppRunner(platform).operations,
+                "ecr": Ecr(store).operations,
+                "logs": logs.operations,
+                "secretsmanager": vault.operations,
+            }
+            try:
+                yield Cloud(url, clock, vault, logs, endpoint.requests)
+            finally:
+                tasks.cancel_scope.cancel()

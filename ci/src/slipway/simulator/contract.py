@@ -1,0 +1,82 @@
+"""AWS's own contract, from botocore's service models: which operations there are, what may be asked, what must be answered.
+
+botocore's validator checks types, lengths and unknown keys; patterns and enums stand in the shapes and are checked here.
+"""
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import botocore.loaders
+from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.validate import ParamValidator
+
+SERVICES = ("apprunner", "ecr", "logs", "secretsmanager", "sts")
+
+
+class AwsError(Exception):
+    """An error as AWS answers it: a code of the service's model, and a message."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@functools.cache
+def service(name: str) -> ServiceModel:
+    return ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
+
+
+def by_target(target: str) -> OperationModel | None:
+    """The operation behind an `X-Amz-Target` header; None when no service here has it."""
+    prefix, _, operation = target.partition(".")
+    for name in SERVICES:
+        model = service(name)
+        if model.metadata.get("targetPrefix") == prefix and operation in model.operation_names:
+            return model.operation_model(operation)
+    return None
+
+
+def problems(shape: Shape | None, value: Any) -> list[str]:
+    """What in a value does not fit its shape, as sentences; empty when all does."""
+    if shape is None:
+        return []
+    report = ParamValidator().validate(value, shape)
+    if report.has_errors():
+        return [line.strip() for line in report.generate_report().splitlines() if line.strip()]
+    return list(_constraints(shape, value, ""))
+
+
+def message_member(operation: OperationModel, code: str) -> str:
+    """How an error's message is called in JSON: `Message` in some services, `message` in others."""
+    for shape in operation.error_shapes:
+        if shape.name == code:
+            return next((member for member in shape.members if member.lower() == "message"), "message")
+    return "message"
+
+
+def _constraints(shape: Shape, value: Any, at: str) -> Iterator[str]:
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            if value.get(name) is not None:
+                yield from _constraints(member, value[name], f"{at}.{name}" if at else name)
+    elif shape.type_name == "list":
+        for index, item in enumerate(value):
+            yield from _constraints(shape.member, item, f"{at}.{index + 1}.member")
+    elif shape.type_name == "map":
+        for key, item in value.items():
+            yield from _constraints(shape.key, key, at)
+            yield from _constraints(shape.value, item, f"{at}.{key}")
+    elif shape.type_name == "string":
+        yield from _string(shape.metadata, str(value), at)
+
+
+def _string(metadata: Mapping[str, Any], value: str, at: str) -> Iterator[str]:
+    pattern, enum = metadata.get("pattern"), metadata.get("enum")
+    if enum and value not in enum:
+        yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(enum)}]"
+    if pattern and not re.fullmatch(pattern, value):
+        yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"

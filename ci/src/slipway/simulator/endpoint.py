@@ -1,0 +1,93 @@
+"""The one address of the simulator: AWS's JSON protocols, the STS query, and the registry protocol below /v2/."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+from botocore.model import OperationModel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from slipway.simulator.call import Call, Operations
+from slipway.simulator.clock import Clock
+from slipway.simulator.contract import AwsError, by_target, message_member, problems
+from slipway.simulator.registry import RegistryError, RegistryProtocol
+
+# What a service answers to a request that does not fit its model.
+_INVALID = {"apprunner": "InvalidRequestException", "ecr": "InvalidParameterException", "logs": "InvalidParameterException", "secretsmanager": "InvalidParameterException"}
+_REGION = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
+_IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>\
+<Arn>arn:aws:iam::{account}:user/simulated</Arn><UserId>AIDASIMULATED00000000</UserId><Account>{account}</Account>\
+</GetCallerIdentityResult><ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
+
+
+class Endpoint:
+    """Takes requests apart, checks them against AWS's contract, and answers in its words."""
+
+    def __init__(self, services: Mapping[str, Operations], registry: RegistryProtocol, clock: Clock, account: str) -> None:
+        self._services = services
+        self._clock = clock
+        self._account = account
+        self.requests: list[str] = []  # every operation that was asked for, in order
+        self.app = Starlette(
+            routes=[Route("/", self.call, methods=["POST"]), *registry.routes],
+            exception_handlers={RegistryError: lambda _request, error: error.answer},
+        )
+
+    async def call(self, request: Request) -> Response:
+        target = request.headers.get("x-amz-target")
+        if target is None:
+            return await self._query(request)
+        operation = by_target(target)
+        try:
+            return _answer(await self._perform(operation, target, request), operation)
+        except AwsError as error:
+            member = message_member(operation, error.code) if operation else "message"
+            return JSONResponse({"__type": error.code, member: error.message}, error.status, {"x-amzn-errortype": error.code})
+
+    async def _perform(self, operation: OperationModel | None, target: str, request: Request) -> Mapping[str, Any]:
+        self.requests.append(target.rpartition(".")[2])
+        known = self._services.get(operation.service_model.service_name, {}) if operation else {}
+        if operation is None or operation.name not in known:
+            raise AwsError("UnknownOperationException", f"The simulator does not know {target}; of this service it knows {', '.join(sorted(known)) or 'nothing'}.", 501)
+        invalid = _INVALID[operation.service_model.service_name]
+        call = self._called(request)
+        try:
+            asked = json.loads(await request.body() or b"{}")
+        except ValueError as error:
+            raise AwsError("SerializationException", str(error)) from error
+        if found := problems(operation.input_shape, asked):
+            raise AwsError(invalid, f"{len(found)} validation error detected: {'; '.join(found)}")
+        return await known[operation.name](asked, call)
+
+    def _called(self, request: Request) -> Call:
+        signed = _REGION.search(request.headers.get("authorization", ""))
+        if signed is None:
+            raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+        return Call(signed[1], self._account, self._clock.now(), f"http://{request.headers['host']}")
+
+    async def _query(self, request: Request) -> Response:
+        """STS speaks the older query protocol."""
+        action = parse_qs((await request.body()).decode()).get("Action", ["nothing"])[0]
+        self.requests.append(action)
+        if action != "GetCallerIdentity":
+            said = f"<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>The simulator does not know {action}.</Message></Error></ErrorResponse>"
+            return Response(said, 501, media_type="text/xml")
+        return Response(_IDENTITY.format(account=self._account), media_type="text/xml")
+
+
+def _answer(answer: Mapping[str, Any], operation: OperationModel | None) -> Response:
+    assert operation is not None
+    version = operation.service_model.metadata.get("jsonVersion", "1.1")
+    return Response(json.dumps(answer, default=_spoken), media_type=f"application/x-amz-json-{version}")
+
+
+def _spoken(value: object) -> float:
+    """Times are seconds since 1970 in the JSON protocols."""
+    assert isinstance(value, datetime)
+    return round(value.timestamp(), 3)

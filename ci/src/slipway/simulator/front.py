@@ -1,0 +1,86 @@
+"""A service's public address: it stays the same while the instance behind it changes, request by request.
+
+Connections of clients end here, so a kept connection outlives the instance that answered its last request.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import anyio
+import httpx
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+_HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding", "upgrade", "host"}
+_DRAIN_SECONDS = 30.0
+
+
+class Front:
+    """An ASGI application that passes requests on to where traffic goes now."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._upstream: str | None = None
+        self._running: Counter[str] = Counter()
+        self._closed = anyio.Event()
+        # A new connection for each request: a kept one may be closed by an instance that stops, and then a request would be lost.
+        self._client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), timeout=120)
+
+    def route(self, upstream: str | None) -> None:
+        """From the next request on traffic goes to `host:port`."""
+        self._upstream = upstream
+
+    async def drained(self, upstream: str) -> None:
+        """Wait until an instance that gets no new traffic has answered what it had."""
+        with anyio.move_on_after(_DRAIN_SECONDS):
+            while self._running[upstream]:
+                await anyio.sleep(0.005)
+
+    async def close(self) -> None:
+        self._closed.set()
+        await self._client.aclose()
+
+    async def closed(self) -> None:
+        await self._closed.wait()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        upstream = self._upstream
+        if upstream is None:
+            return PlainTextResponse("no healthy upstream", 503)
+        self._running[upstream] += 1
+        headers = [(name, value) for name, value in request.headers.raw if name.decode().lower() not in _HOP_BY_HOP]
+        passed_on = self._client.build_request(
+            request.method,
+            f"http://{upstream}{request.url.path}",
+            params=request.url.query.encode(),
+            headers=[*headers, (b"host", request.headers.get("host", upstream).encode())],
+            content=request.stream() if _has_body(request) else None,
+        )
+        try:
+            answer = await self._client.send(passed_on, stream=True)
+        except httpx.HTTPError as error:
+            self._running[upstream] -= 1
+            return PlainTextResponse(f"upstream connect error: {error}", 503)
+        response = StreamingResponse(self._relayed(answer, upstream), answer.status_code)
+        response.raw_headers = [(name, value) for name, value in answer.headers.raw if name.decode().lower() not in _HOP_BY_HOP]
+        return response
+
+    async def _relayed(self, answer: httpx.Response, upstream: str) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in answer.aiter_raw():
+                yield chunk
+        finally:
+            self._running[upstream] -= 1
+            with anyio.CancelScope(shield=True):
+                await answer.aclose()
+
+
+def _has_body(request: Request) -> bool:
+    return "content-length" in request.headers or "transfer-encoding" in request.headers

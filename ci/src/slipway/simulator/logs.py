@@ -1,0 +1,93 @@
+"""Amazon CloudWatch Logs: groups, streams and their events, written by the platform and read by whoever wants to know."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from slipway.simulator.call import Call, Operations
+from slipway.simulator.contract import AwsError
+
+_MOST_EVENTS = 10_000
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line; `at` is the platform's time."""
+
+    at: datetime
+    message: str
+
+    @property
+    def milliseconds(self) -> int:
+        return int(self.at.timestamp() * 1000)
+
+
+class Logs:
+    """Groups of streams of events; a group exists from its first event on."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[str, list[Event]]] = {}
+        self.operations: Operations = {
+            "DescribeLogGroups": self.describe_log_groups,
+            "DescribeLogStreams": self.describe_log_streams,
+            "GetLogEvents": self.get_log_events,
+            "FilterLogEvents": self.filter_log_events,
+        }
+
+    def write(self, group: str, stream: str, at: datetime, message: str) -> None:
+        self._groups.setdefault(group, {}).setdefault(stream, []).append(Event(at, message))
+
+    async def describe_log_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        prefix = request.get("logGroupNamePrefix", "")
+        groups = sorted(name for name in self._groups if name.startswith(prefix))
+        return {"logGroups": [{"logGroupName": name, "arn": f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}:*"} for name in groups]}
+
+    async def describe_log_streams(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        streams = self._group(request["logGroupName"])
+        prefix = request.get("logStreamNamePrefix", "")
+        return {
+            "logStreams": [
+                {"logStreamName": name, "firstEventTimestamp": events[0].milliseconds, "lastEventTimestamp": events[-1].milliseconds}
+                for name, events in sorted(streams.items())
+                if name.startswith(prefix)
+            ]
+        }
+
+    async def get_log_events(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        streams = self._group(request["logGroupName"])
+        name = request["logStreamName"]
+        if name not in streams:
+            raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
+        found = [event for event in streams[name] if _within(event, request)]
+        page = found[: request.get("limit", _MOST_EVENTS)] if request.get("startFromHead") else found[-request.get("limit", _MOST_EVENTS) :]
+        events = [{"timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds} for event in page]
+        return {"events": events, "nextForwardToken": f"f/{len(found)}", "nextBackwardToken": "b/0"}
+
+    async def filter_log_events(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        found = sorted(self._filtered(request), key=lambda item: (item[1].at, item[0]))
+        first = int(request.get("nextToken", 0))
+        page = found[first : first + request.get("limit", _MOST_EVENTS)]
+        events = [
+            {"logStreamName": stream, "timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds, "eventId": f"{first + index:056d}"}
+            for index, (stream, event) in enumerate(page)
+        ]
+        more = first + len(page)
+        return {"events": events, "searchedLogStreams": []} | ({"nextToken": str(more)} if more < len(found) else {})
+
+    def _filtered(self, request: Mapping[str, Any]) -> Iterator[tuple[str, Event]]:
+        wanted, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix", "")
+        for name, events in self._group(request["logGroupName"]).items():
+            if name.startswith(prefix) and (wanted is None or name in wanted):
+                yield from ((name, event) for event in events if _within(event, request))
+
+    def _group(self, name: str) -> dict[str, list[Event]]:
+        if name not in self._groups:
+            raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+        return self._groups[name]
+
+
+def _within(event: Event, request: Mapping[str, Any]) -> bool:
+    """startTime is included, endTime is not."""
+    after = request.get("startTime", 0) <= event.milliseconds
+    return bool(after and event.milliseconds < request.get("endTime", 1 << 62))

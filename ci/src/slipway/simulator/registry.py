@@ -1,0 +1,130 @@
+"""The registry protocol (OCI distribution 1.1) over the store: what `docker push` and slipway's own client speak."""
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from slipway.oci.content import MANIFEST, digest_of
+from slipway.simulator.clock import Clock
+from slipway.simulator.store import Repository, Store
+
+PASSWORD = "simulated"  # noqa: S105 -- the simulator keeps nobody out; clients must send what ECR gave them
+
+
+class RegistryError(Exception):
+    """An error in the words of the specification."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.answer = JSONResponse({"errors": [{"code": code, "message": message}]}, status, headers)
+
+
+class RegistryProtocol:
+    """The routes below /v2/."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._uploads: dict[str, bytearray] = {}
+        self.routes = [
+            Route("/v2/", self.ping),
+            Route("/v2/{name:path}/blobs/uploads/", self.start_upload, methods=["POST"]),
+            Route("/v2/{name:path}/blobs/uploads/{upload}", self.append, methods=["PATCH"]),
+            Route("/v2/{name:path}/blobs/uploads/{upload}", self.finish_upload, methods=["PUT"]),
+            Route("/v2/{name:path}/blobs/{digest}", self.blob, methods=["GET", "HEAD"]),
+            Route("/v2/{name:path}/manifests/{reference}", self.manifest, methods=["GET", "HEAD"]),
+            Route("/v2/{name:path}/manifests/{reference}", self.put_manifest, methods=["PUT"]),
+        ]
+
+    async def ping(self, request: Request) -> Response:
+        _signed_in(request)
+        return JSONResponse({})
+
+    async def start_upload(self, request: Request) -> Response:
+        repository = self._repository(request)
+        upload = uuid.uuid4().hex
+        self._uploads[upload] = bytearray(await request.body())
+        digest = request.query_params.get("digest")
+        if digest:
+            return self._keep(repository, upload, digest)
+        return Response(status_code=202, headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": "0-0"})
+
+    async def append(self, request: Request) -> Response:
+        repository, upload = self._repository(request), request.path_params["upload"]
+        self._upload(upload).extend(await request.body())
+        reached = len(self._uploads[upload]) - 1
+        return Response(status_code=202, headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": f"0-{reached}"})
+
+    async def finish_upload(self, request: Request) -> Response:
+        repository, upload = self._repository(request), request.path_params["upload"]
+        self._upload(upload).extend(await request.body())
+        return self._keep(repository, upload, request.query_params.get("digest", ""))
+
+    async def blob(self, request: Request) -> Response:
+        content = self._repository(request).blobs.get(request.path_params["digest"])
+        if content is None:
+            raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        return Response(content, media_type="application/octet-stream", headers={"docker-content-digest": request.path_params["digest"]})
+
+    async def manifest(self, request: Request) -> Response:
+        repository = self._repository(request)
+        digest = repository.resolve(request.path_params["reference"])
+        if digest is None:
+            raise RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown to registry")
+        found = repository.manifests[digest]
+        return Response(found.content, headers={"content-type": found.media_type, "docker-content-digest": digest})
+
+    async def put_manifest(self, request: Request) -> Response:
+        repository, reference = self._repository(request), request.path_params["reference"]
+        content = await request.body()
+        _check_references(repository, content)
+        digest = digest_of(content)
+        if ":" in reference and reference != digest:
+            raise RegistryError(400, "DIGEST_INVALID", f"the manifest has the digest {digest}")
+        if ":" not in reference:
+            if repository.immutable and repository.tags.get(reference, digest) != digest:
+                raise RegistryError(400, "TAG_INVALID", f"The image tag '{reference}' already exists in the '{repository.name}' repository and cannot be overwritten.")
+            repository.tags[reference] = digest
+        repository.put_manifest(content, request.headers.get("content-type", MANIFEST), self._clock.now())
+        return Response(status_code=201, headers={"location": f"/v2/{repository.name}/manifests/{digest}", "docker-content-digest": digest})
+
+    def _repository(self, request: Request) -> Repository:
+        _signed_in(request)
+        name = request.path_params["name"]
+        if name not in self._store.repositories:
+            raise RegistryError(404, "NAME_UNKNOWN", f"The repository with name '{name}' does not exist in the registry")
+        return self._store.repositories[name]
+
+    def _upload(self, upload: str) -> bytearray:
+        if upload not in self._uploads:
+            raise RegistryError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+        return self._uploads[upload]
+
+    def _keep(self, repository: Repository, upload: str, digest: str) -> Response:
+        content = bytes(self._uploads.pop(upload))
+        if digest_of(content) != digest:
+            raise RegistryError(400, "DIGEST_INVALID", f"the blob has the digest {digest_of(content)}")
+        repository.put_blob(content)
+        return Response(status_code=201, headers={"location": f"/v2/{repository.name}/blobs/{digest}", "docker-content-digest": digest})
+
+
+def _signed_in(request: Request) -> None:
+    expected = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
+    if request.headers.get("authorization") != f"Basic {expected}":
+        raise RegistryError(401, "UNAUTHORIZED", "Not Authorized", {"www-authenticate": 'Basic realm="simulated ECR"'})
+
+
+def _check_references(repository: Repository, content: bytes) -> None:
+    """A manifest may only name what is there."""
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise RegistryError(400, "MANIFEST_INVALID", f"not JSON: {error}") from error
+    for descriptor in [document.get("config"), *document.get("layers", [])]:
+        if descriptor and descriptor["digest"] not in repository.blobs:
+            raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest names {descriptor['digest']}, which was not pushed")

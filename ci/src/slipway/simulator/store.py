@@ -1,0 +1,48 @@
+"""What a registry holds: repositories with blobs, manifests and tags, in memory; shared by ECR's API and the registry protocol."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from slipway.oci.content import digest_of
+
+
+@dataclass
+class Manifest:
+    media_type: str
+    content: bytes
+    pushed: datetime
+
+
+@dataclass
+class Repository:
+    """One repository; with `immutable` a tag is put once."""
+
+    name: str
+    created: datetime
+    immutable: bool = False
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def put_blob(self, content: bytes) -> str:
+        digest = digest_of(content)
+        self.blobs[digest] = content
+        return digest
+
+    def put_manifest(self, content: bytes, media_type: str, pushed: datetime) -> str:
+        """Keep a manifest under the digest of its bytes; one that is there already keeps its time."""
+        digest = digest_of(content)
+        self.manifests.setdefault(digest, Manifest(media_type, content, pushed))
+        return digest
+
+    def resolve(self, reference: str) -> str | None:
+        """The digest behind a tag or a digest; None when it is not there."""
+        digest = self.tags.get(reference, reference)
+        return digest if digest in self.manifests else None
+
+
+@dataclass
+class Store:
+    """All repositories of one account and region."""
+
+    repositories: dict[str, Repository] = field(default_factory=dict)

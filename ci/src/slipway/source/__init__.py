@@ -1,0 +1,1 @@
+"""Source: a commit of the service's git repository."""

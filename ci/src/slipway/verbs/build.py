@@ -1,0 +1,44 @@
+"""build: a commit becomes an artifact in a registry, named by digest. Without a container engine: of the kind `tree`."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from slipway import settings
+from slipway.errors import BadInputError
+from slipway.oci.registry import Login, opened
+from slipway.oci.tree import TreeConfig, pack
+from slipway.records.image import Image, ImageKind
+from slipway.settings import Settings
+from slipway.source.commit import Commit
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the artifact goes: a registry's URL, how to sign in, and the URI by which services name the repository."""
+
+    url: str
+    login: Login | None
+    uri: str
+
+
+def settings_of(commit: Commit) -> Settings:
+    """The settings as the commit has them, whatever the work tree says; raises SettingsError."""
+    try:
+        text = commit.text("pyproject.toml")
+    except BadInputError:
+        raise settings.SettingsError(f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}", "name the service's folder with --source") from None
+    return settings.parse(text)
+
+
+async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
+    """Make the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError."""
+    config = TreeConfig(wanted.command, wanted.port, {"GIT_REVISION": commit.revision})
+    annotations = {
+        "org.opencontainers.image.title": wanted.name,
+        "org.opencontainers.image.revision": commit.revision,
+        "org.opencontainers.image.created": datetime.fromtimestamp(commit.committed, UTC).isoformat(),
+    }
+    artifact = pack(commit.files(), config, commit.committed, annotations)
+    async with opened(place.url, wanted.name, place.login) as registry:
+        digest = await registry.push(artifact)
+    return Image(place.uri, digest, ImageKind.TREE, commit.revision, sum(len(layer.content) for layer in artifact.layers))

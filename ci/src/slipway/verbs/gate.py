@@ -1,0 +1,43 @@
+"""gate: prove the migrations of a folder as it is, with what its settings say, or without settings at all."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import anyio.to_thread
+
+from slipway import settings
+from slipway.errors import BadInputError
+from slipway.postgres.datadir import cache
+from slipway.records.proof import Proof
+from slipway.settings import Migrations, MissingTableError
+from slipway.verbs.prove import prove
+from slipway.workload.dependencies import Python, prepare
+
+
+async def gate(source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None) -> Proof:
+    """The proof for a work tree; raises SlipwayError when nothing can be executed."""
+    if not source.is_dir():
+        raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
+    folder = source.resolve()
+    wanted = migrations_of(folder)
+    wanted = replace(wanted, config=config or wanted.config, start_after=since or wanted.start_after)
+    return await prove(folder, await anyio.to_thread.run_sync(python_of, folder, python), wanted, database_url)
+
+
+def migrations_of(folder: Path) -> Migrations:
+    """What the settings say; the gate can be had alone, so a service without `[tool.slipway]` gets the defaults."""
+    try:
+        return settings.load(folder).migrations
+    except MissingTableError:
+        return Migrations()
+
+
+def python_of(folder: Path, given: Path | None) -> Python:
+    """The service's own environment: the one that was named, its .venv, or one made from its lock. Raises BadInputError."""
+    if given is not None:
+        if not (given / "bin/python").exists():
+            raise BadInputError(f"{given} is no virtual environment", "name the folder that holds bin/python")
+        return Python(given.resolve())
+    if (folder / ".venv/bin/python").exists():
+        return Python(folder / ".venv")
+    return prepare(folder, cache())

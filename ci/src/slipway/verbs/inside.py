@@ -1,0 +1,98 @@
+"""Run a part of slipway inside the service's own environment, where there is neither boto3 nor dagger: `python -m slipway.gate`, `slipway.migration`.
+
+Only the package itself is lent to the service's interpreter; what is installed beside it would hide the service's own libraries.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+import slipway
+from slipway.errors import RefusedError
+from slipway.records.form import from_json
+from slipway.records.refusal import Refusal
+from slipway.untrusted import one_line
+from slipway.workload.dependencies import Python
+
+_VARIABLE = "SLIPWAY_DATABASE"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database, and the variables by which the service learns of it; both hold its password."""
+
+    url: str
+    variables: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return "Database(…)"
+
+
+@dataclass
+class Inside:
+    """A part that has been started and waits to be told its database."""
+
+    process: anyio.abc.Process
+    module: str
+    output: Path
+
+    async def answer(self, database: Database) -> str:
+        """Tell it the database and wait; answers what it wrote. Raises BadInputError or RefusedError with its own words."""
+        assert self.process.stdin is not None
+        told = {"url": database.url, "variables": dict(database.variables)}
+        try:
+            await self.process.stdin.send(json.dumps(told).encode() + b"\n")
+        except anyio.BrokenResourceError:
+            pass  # it ended already, and has said why
+        said = await self._said()
+        code = await self.process.wait()
+        if not self.output.exists():
+            last = one_line(said.strip().rpartition("\n")[2], 600)
+            raise RefusedError(f"{self.module} ended with the exit code {code}", last or "it said nothing")
+        text = self.output.read_text(encoding="utf-8")
+        if code:
+            raise from_json(Refusal, text, self.module).error()
+        return text
+
+    async def _said(self) -> str:
+        assert self.process.stderr is not None
+        chunks = [chunk async for chunk in self.process.stderr]
+        return b"".join(chunks).decode(errors="replace")
+
+
+@asynccontextmanager
+async def started(module: str, arguments: Sequence[str], folder: Path, python: Python) -> AsyncIterator[Inside]:
+    """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; whatever it started is stopped at the end."""
+    with tempfile.TemporaryDirectory(prefix="slipway-inside-") as lent:
+        Path(lent, "slipway").symlink_to(Path(slipway.__file__).parent)
+        output = Path(lent, "output.json")
+        told = python.variables()
+        paths = os.pathsep.join(filter(None, (lent, told.get("PYTHONPATH", ""))))
+        variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "AWS_", "DAGGER_", "UV_"))}
+        process = await anyio.open_process(
+            [str(python.interpreter), "-m", module, *arguments, str(output)],
+            cwd=folder,
+            env=variables | told | {"PYTHONPATH": paths, _VARIABLE: "-"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            yield Inside(process, module, output)
+        finally:
+            with anyio.CancelScope(shield=True):
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+                await process.wait()

@@ -1,0 +1,1 @@
+"""rehearse: the whole way of a release on one machine, without an account, against the simulator, in three acts."""

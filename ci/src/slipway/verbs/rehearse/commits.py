@@ -1,0 +1,78 @@
+"""The releases of the story: commits in a copy of the repository, which differ from each other by what a commit changes and by nothing else."""
+
+import os
+import shutil
+from pathlib import Path
+
+from slipway.errors import BadInputError
+from slipway.source.commit import Commit, git, read
+
+_WHO = {
+    "GIT_AUTHOR_NAME": "slipway rehearse",
+    "GIT_AUTHOR_EMAIL": "rehearse@slipway.invalid",
+    "GIT_COMMITTER_NAME": "slipway rehearse",
+    "GIT_COMMITTER_EMAIL": "rehearse@slipway.invalid",
+}
+
+
+class Commits:
+    """A copy of a repository in which commits can be made; the original is only read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    def copied(cls, source: Path, workspace: Path) -> "Commits":
+        """Copy the repository around `source`, with what is not committed yet as a commit of its own; raises BadInputError."""
+        read(source)
+        top = Path(git(source, "rev-parse", "--show-toplevel").decode().strip())
+        copy = workspace / "repository"
+        git(workspace, "clone", "--quiet", "--no-hardlinks", str(top), str(copy))
+        git(copy, "checkout", "--quiet", "--detach", git(source, "rev-parse", "HEAD").decode().strip())
+        commits = cls(copy / source.resolve().relative_to(top.resolve()))
+        commits._take_over_changes(top, copy)
+        return commits
+
+    @property
+    def head(self) -> Commit:
+        return read(self._folder)
+
+    def again(self, base: Commit, subject: str) -> Commit:
+        """A commit with the same files as `base`."""
+        git(self._folder, "checkout", "--quiet", "--detach", base.revision)
+        self._git("commit", "--quiet", "--allow-empty", "--message", subject)
+        return self.head
+
+    def patched(self, base: Commit, patch: str) -> Commit:
+        """The commit that a `git format-patch` file of `base` makes of it; raises BadInputError when it does not apply."""
+        git(self._folder, "checkout", "--quiet", "--detach", base.revision)
+        file = self._folder / patch
+        if not file.is_file():
+            raise BadInputError(f"there is no {patch}", "correct [tool.slipway.rehearsal]; its paths begin at pyproject.toml")
+        try:
+            self._git("am", "--quiet", "--3way", str(file))
+        except BadInputError as error:
+            raise BadInputError(f"{patch} does not apply to {base.revision[:12]}", f"make it anew with git format-patch ({error.next_step})") from error
+        return self.head
+
+    def _take_over_changes(self, top: Path, copy: Path) -> None:
+        """Files that differ from HEAD in the work tree, ignored ones left out."""
+        changed = [name for name in git(top, "ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard").decode().split("\0") if name]
+        staged = [name for name in git(top, "diff", "-z", "--cached", "--name-only").decode().split("\0") if name]
+        for name in {*changed, *staged}:
+            _copy(top / name, copy / name)
+        self._git("add", "--all")
+        if git(copy, "status", "--porcelain"):
+            self._git("commit", "--quiet", "--message", "What is not committed yet")
+
+    def _git(self, *arguments: str) -> None:
+        git(self._folder, "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", *arguments, variables=dict(os.environ) | _WHO)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_symlink() or source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
+    else:
+        target.unlink(missing_ok=True)

@@ -1,0 +1,21 @@
+"""simulator: the simulated account alone, until it is interrupted."""
+
+from collections.abc import Callable
+
+import anyio
+
+from slipway.errors import BadInputError
+from slipway.postgres.datadir import cache
+from slipway.simulator.cloud import LOGIN, simulated
+from slipway.workload.host import HostBackend
+
+
+async def simulate(port: int, speed: float, tell: Callable[[str], None]) -> None:
+    """Serve until cancelled; `tell` gets one line with the URL. Raises BadInputError when the port is in use."""
+    if not 0 <= port <= 65535:
+        raise BadInputError(f"{port} is no port", "allowed is 1 to 65535, or 0 for a free one")
+    if not 0 < speed < float("inf"):
+        raise BadInputError(f"a clock cannot run {speed:g} times as fast", "give a number above 0")
+    async with simulated(lambda url: HostBackend(url, LOGIN, cache()), port=port, speed=speed) as cloud:
+        tell(f"listening on {cloud.url}")
+        await anyio.sleep_forever()

@@ -1,0 +1,40 @@
+"""How a verb that takes a while says what it is doing, to whoever listens: a terminal, a pipe, nobody."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Voice(Protocol):
+    """`text` may hold lines of logs: it is made harmless where it is shown."""
+
+    def heading(self, text: str) -> None:
+        """A new part begins."""
+        ...
+
+    def doing(self, text: str) -> AbstractContextManager[object]:
+        """Something is going on for as long as the block lasts."""
+        ...
+
+    def done(self, text: str, seconds: float) -> None:
+        """A step has ended."""
+        ...
+
+    def line(self, text: str) -> None:
+        """Something that was seen on the way."""
+        ...
+
+
+class Silence:
+    """Nobody listens."""
+
+    def heading(self, text: str) -> None:
+        pass
+
+    def doing(self, text: str) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def done(self, text: str, seconds: float) -> None:
+        pass
+
+    def line(self, text: str) -> None:
+        pass

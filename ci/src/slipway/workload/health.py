@@ -1,0 +1,53 @@
+"""Is it healthy? Asked as App Runner asks: over HTTP or TCP, every so often, with a time-out and thresholds."""
+
+from dataclasses import dataclass
+
+import anyio
+import httpx
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """How an instance is asked; times in seconds, thresholds in answers in a row. Without a path a TCP connection is enough."""
+
+    path: str | None = None
+    interval: float = 5
+    timeout: float = 2
+    healthy_threshold: int = 1
+    unhealthy_threshold: int = 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: healthy or not, and in words."""
+
+    healthy: bool
+    said: str
+
+
+async def ask(address: str, check: HealthCheck) -> Answer:
+    """Ask the instance at `address` (`host:port`) once; `timeout` is kept in real seconds."""
+    return await (_ask_http(address, check) if check.path else _ask_tcp(address, check))
+
+
+async def _ask_http(address: str, check: HealthCheck) -> Answer:
+    try:
+        async with httpx.AsyncClient(timeout=check.timeout) as client:
+            answer = await client.get(f"http://{address}{check.path}")
+    except httpx.TimeoutException:
+        return Answer(False, f"no answer within {check.timeout:g} s")
+    except httpx.HTTPError as error:
+        return Answer(False, str(error) or type(error).__name__)
+    return Answer(answer.is_success, f"{answer.status_code}")
+
+
+async def _ask_tcp(address: str, check: HealthCheck) -> Answer:
+    host, _, port = address.rpartition(":")
+    try:
+        with anyio.fail_after(check.timeout):
+            async with await anyio.connect_tcp(host, int(port)):
+                return Answer(True, "connected")
+    except TimeoutError:
+        return Answer(False, f"no connection within {check.timeout:g} s")
+    except OSError as error:
+        return Answer(False, str(error))

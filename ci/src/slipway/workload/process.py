@@ -1,0 +1,118 @@
+"""Instances as processes of this machine: each with a copy of the release's tree, its own environment, its own port, and nothing else."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.abc
+from anyio.streams.text import TextReceiveStream
+
+from slipway.errors import BadInputError
+from slipway.workload.dependencies import Python
+
+_GRACE_SECONDS = 10.0
+_LONGEST_LINE = 8000
+_INHERITED = ("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
+
+
+class ProcessWorkload:
+    """A process that is listened to."""
+
+    def __init__(self, process: anyio.abc.Process, port: int) -> None:
+        self._process = process
+        self._silent = anyio.Event()
+        self.address = f"127.0.0.1:{port}"
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.returncode
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Pass on every line until the process ends."""
+        assert self._process.stdout is not None
+        rest = ""
+        async for text in TextReceiveStream(self._process.stdout, errors="replace"):
+            *lines, rest = (rest + text).split("\n")
+            for line in lines:
+                heard(line[:_LONGEST_LINE])
+            rest = rest[-_LONGEST_LINE:]
+        if rest:
+            heard(rest)
+        self._silent.set()
+
+    async def stop(self) -> None:
+        """SIGTERM, some patience, SIGKILL; to all that the process started. What it printed to the end is heard."""
+        _signal(self._process, signal.SIGTERM)
+        with anyio.move_on_after(_GRACE_SECONDS):
+            await self._process.wait()
+        _signal(self._process, signal.SIGKILL)
+        await self._process.wait()
+        with anyio.move_on_after(1):
+            await self._silent.wait()
+
+
+@asynccontextmanager
+async def running(
+    tree: Path, python: Python, command: tuple[str, ...], variables: Mapping[str, str], port: int, heard: Callable[[str], None]
+) -> AsyncIterator[ProcessWorkload]:
+    """Start `command` in a tree; raises BadInputError when there is no such program.
+
+    The service believes to listen on `port` of its own machine; here every instance gets a port of its own.
+    """
+    own_port = free_port()
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    told = inherited | python.variables() | {"HOME": str(tree), "PYTHONUNBUFFERED": "1"} | dict(variables) | {"PORT": str(own_port)}
+    arguments = on_this_machine(command, port, own_port)
+    program = _program(arguments[0], told["PATH"], tree)
+    process = await anyio.open_process(
+        [program, *arguments[1:]], cwd=tree, env=told, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    workload = ProcessWorkload(process, own_port)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workload.listen, heard)
+        try:
+            yield workload
+        finally:
+            with anyio.CancelScope(shield=True):
+                await workload.stop()
+            tasks.cancel_scope.cancel()
+
+
+def on_this_machine(command: tuple[str, ...], port: int, own_port: int) -> tuple[str, ...]:
+    """A command as it stands in a container, with the port and the interfaces of an instance that shares its machine with others.
+
+    >>> on_this_machine(("gunicorn", "--bind", "0.0.0.0:8000"), 8000, 41230)
+    ('gunicorn', '--bind', '127.0.0.1:41230')
+    """
+    ported = (re.sub(rf"(^|[:=]){port}$", rf"\g<1>{own_port}", argument) for argument in command)
+    return tuple(re.sub(r"(^|=)(0\.0\.0\.0|\[?::\]?)(?=:\d|$)", r"\g<1>127.0.0.1", argument) for argument in ported)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _program(name: str, path: str, tree: Path) -> str:
+    if "/" in name:
+        return str(tree / name)
+    for folder in path.split(os.pathsep):
+        if os.access(Path(folder, name), os.X_OK):
+            return str(Path(folder, name))
+    raise BadInputError(f"the service's environment has no program {name!r}", "add its package to the dependencies, or correct command in [tool.slipway]")
+
+
+def _signal(process: anyio.abc.Process, number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass
