@@ -1,4 +1,4 @@
-"""Two questions a platform asks: are you alive, and may traffic come to you?
+"""Two questions that a platform asks: whether we are alive, and whether traffic may come.
 
 Readiness is the link between image, migrations and deploy. An instance is unready only while the database is *behind* the image, or
 was never reached. A database that is ahead is normal (the next release's migrations have run, or this image was rolled back), and a

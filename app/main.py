@@ -28,7 +28,9 @@ def create_app(settings: Settings) -> Starlette:
         yield
         await app.state.engine.dispose()
 
-    app = Starlette(routes=[*health.routes, *notes.routes], lifespan=lifespan, exception_handlers={HTTPException: refuse})
+    app = Starlette(
+        routes=[*health.routes, *notes.routes], lifespan=lifespan, exception_handlers={HTTPException: refuse}
+    )
     app.state.engine = create_async_engine(settings.database_url, pool_pre_ping=True)
     app.state.readiness = health.Readiness(health.History.of_this_image(), settings.git_revision)
     return app

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 import slipway
-from slipway.errors import BadInputError, SlipwayError, within
+from slipway.errors import within
 from slipway.untrusted import one_line
 
 Verb = Callable[[argparse.Namespace], Awaitable[int]]
@@ -29,9 +29,11 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Parse, run one verb, and answer its exit code."""
     given = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))  # asyncio turns an interrupt into an orderly end
+    signal.signal(
+        signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT)
+    )  # asyncio turns an interrupt into an orderly end
     try:
-        return anyio.run(given.verb, given)
+        code: int = anyio.run(given.verb, given)
     except KeyboardInterrupt:
         print("slipway: interrupted; what it had started is stopped", file=sys.stderr)
         return 130
@@ -42,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         if given.debug:
             raise
         return _say_why(error)
+    return code
 
 
 def _say_why(error: BaseException) -> int:
@@ -51,17 +54,33 @@ def _say_why(error: BaseException) -> int:
         return known.exit_code
     if not isinstance(error, Exception):
         raise error
-    print(f"slipway: unexpected {type(error).__name__}: {one_line(str(error))}; run it again with --debug and report what it prints", file=sys.stderr)
+    print(
+        f"slipway: unexpected {type(error).__name__}: {one_line(str(error))}; run it again with --debug and report what it prints",
+        file=sys.stderr,
+    )
     return 3
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar; its help is its documentation."""
-    top = argparse.ArgumentParser("slipway", description=slipway.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = argparse.ArgumentParser(
+        "slipway", description=slipway.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     top.add_argument("--version", action="version", version=f"slipway {slipway.__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    _gate(_verb(verbs, "gate", gate, "execute the migrations of a service on an ephemeral Postgres, and say what is wrong with them"))
-    _rehearse(_verb(verbs, "rehearse", rehearse, "play the whole way to production on this machine, against a simulated account"))
+    _gate(
+        _verb(
+            verbs,
+            "gate",
+            gate,
+            "execute the migrations of a service on an ephemeral Postgres, and say what is wrong with them",
+        )
+    )
+    _rehearse(
+        _verb(
+            verbs, "rehearse", rehearse, "play the whole way to production on this machine, against a simulated account"
+        )
+    )
     _simulator(_verb(verbs, "simulator", simulator, "run the simulated account alone, for anybody's tests"))
     for name, verb, said in (
         ("plan", plan, "show what a deployment would change; nothing is touched"),
@@ -69,7 +88,9 @@ def parser() -> argparse.ArgumentParser:
         ("status", status, "show what is live"),
     ):
         _environment(_verb(verbs, name, verb, said), image=verb is not status)
-    _promote(_verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another"))
+    _promote(
+        _verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
+    )
     return top
 
 
@@ -81,34 +102,67 @@ def _verb(verbs: Any, name: str, verb: Verb, said: str) -> argparse.ArgumentPars
 
 
 def _source(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--source", type=Path, default=Path(), metavar="DIR", help="the service's folder, where its pyproject.toml is (default: here)")
+    verb.add_argument(
+        "--source",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the service's folder, where its pyproject.toml is (default: here)",
+    )
 
 
 def _gate(verb: argparse.ArgumentParser) -> None:
     _source(verb)
-    verb.add_argument("--config", metavar="FILE", help="alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)")
-    verb.add_argument("--database-url", metavar="URL", help="a server where databases may be created (default: one of its own)")
-    verb.add_argument("--since", metavar="REVISION", help="findings in this revision and older ones do not count (default: start-after)")
-    verb.add_argument("--python", type=Path, metavar="DIR", help="the service's virtual environment (default: .venv, or one made from its lock)")
-    verb.add_argument("--report", type=Path, metavar="DIR", help="write proof.json, junit.xml, summary.md and report.txt there")
+    verb.add_argument(
+        "--config",
+        metavar="FILE",
+        help="alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)",
+    )
+    verb.add_argument(
+        "--database-url", metavar="URL", help="a server where databases may be created (default: one of its own)"
+    )
+    verb.add_argument(
+        "--since",
+        metavar="REVISION",
+        help="findings in this revision and older ones do not count (default: start-after)",
+    )
+    verb.add_argument(
+        "--python",
+        type=Path,
+        metavar="DIR",
+        help="the service's virtual environment (default: .venv, or one made from its lock)",
+    )
+    verb.add_argument(
+        "--report", type=Path, metavar="DIR", help="write proof.json, junit.xml, summary.md and report.txt there"
+    )
     verb.add_argument("--json", action="store_true", help="print the proof as JSON")
 
 
 def _rehearse(verb: argparse.ArgumentParser) -> None:
     _source(verb)
-    verb.add_argument("--settings", type=Path, metavar="FILE", help="a TOML file with [tool.slipway], for a service that has none")
+    verb.add_argument(
+        "--settings", type=Path, metavar="FILE", help="a TOML file with [tool.slipway], for a service that has none"
+    )
     verb.add_argument("--report", type=Path, metavar="DIR", help="write rehearsal.json and index.html there")
     verb.add_argument("--quiet", action="store_true", help="leave out the platform's own lines")
 
 
 def _simulator(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1 (default: a free one)")
-    verb.add_argument("--speed", type=float, default=1.0, metavar="FACTOR", help="how many of the platform's seconds pass in one of ours (default: 1)")
+    verb.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="how many of the platform's seconds pass in one of ours (default: 1)",
+    )
 
 
 def _environment(verb: argparse.ArgumentParser, *, image: bool) -> None:
     _source(verb)
-    verb.add_argument("--environment", required=True, metavar="NAME", help="an environment of [tool.slipway.environments]")
+    verb.add_argument(
+        "--environment", required=True, metavar="NAME", help="an environment of [tool.slipway.environments]"
+    )
     if image:
         verb.add_argument("--image", required=True, metavar="REPOSITORY@DIGEST", help="what to deploy, by digest")
     _endpoint(verb)
@@ -116,7 +170,9 @@ def _environment(verb: argparse.ArgumentParser, *, image: bool) -> None:
 
 def _promote(verb: argparse.ArgumentParser) -> None:
     _source(verb)
-    verb.add_argument("--from", required=True, dest="origin", metavar="NAME", help="where the digest is live and healthy")
+    verb.add_argument(
+        "--from", required=True, dest="origin", metavar="NAME", help="where the digest is live and healthy"
+    )
     verb.add_argument("--to", required=True, metavar="NAME", help="where it goes")
     _endpoint(verb)
 
@@ -127,16 +183,19 @@ def _endpoint(verb: argparse.ArgumentParser) -> None:
 
 
 async def gate(given: argparse.Namespace) -> int:
+    from slipway.records.form import to_json
     from slipway.report import files, proof_text
     from slipway.report.terminal import TerminalVoice
     from slipway.verbs.gate import gate as prove_folder
 
     voice = TerminalVoice(sys.stderr, lines=False)
     with voice.doing("proving the migrations"):
-        proof = await prove_folder(given.source, config=given.config, since=given.since, python=given.python, database_url=given.database_url)
+        proof = await prove_folder(
+            given.source, config=given.config, since=given.since, python=given.python, database_url=given.database_url
+        )
     if given.report:
         files.write(given.report, files.of_proof(proof))
-    print(files.to_json(proof) if given.json else proof_text.text(proof), end="")
+    print(to_json(proof) if given.json else proof_text.text(proof), end="")
     return 1 if proof.failures else 0
 
 
@@ -163,8 +222,8 @@ async def simulator(given: argparse.Namespace) -> int:
 
 async def plan(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
+    from slipway.records.form import to_json
     from slipway.report import release_text
-    from slipway.report.files import to_json
 
     made = await _chosen(given, given.environment).plan(Reference.parse(given.image).digest)
     print(to_json(made) if given.json else release_text.of_plan(made), end="")
@@ -175,7 +234,9 @@ async def deploy(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
 
     voice = _voice()
-    outcome = await _chosen(given, given.environment).deploy(Reference.parse(given.image).digest, lambda event: voice.line(event.line))
+    outcome = await _chosen(given, given.environment).deploy(
+        Reference.parse(given.image).digest, lambda event: voice.line(event.line)
+    )
     return _print_outcome(given, outcome)
 
 
@@ -183,13 +244,15 @@ async def promote(given: argparse.Namespace) -> int:
     from slipway.verbs import environment
 
     voice = _voice()
-    outcome = await environment.promote(_chosen(given, given.origin), _chosen(given, given.to), lambda event: voice.line(event.line))
+    outcome = await environment.promote(
+        _chosen(given, given.origin), _chosen(given, given.to), lambda event: voice.line(event.line)
+    )
     return _print_outcome(given, outcome)
 
 
 async def status(given: argparse.Namespace) -> int:
+    from slipway.records.form import to_json
     from slipway.report import release_text
-    from slipway.report.files import to_json
 
     observed = await _chosen(given, given.environment).status()
     print(to_json(observed) if given.json else release_text.of_observed(observed, given.environment), end="")
@@ -212,8 +275,8 @@ def _chosen(given: argparse.Namespace, name: str) -> Any:
 
 
 def _print_outcome(given: argparse.Namespace, outcome: Any) -> int:
+    from slipway.records.form import to_json
     from slipway.report import release_text
-    from slipway.report.files import to_json
 
     print(to_json(outcome) if given.json else release_text.of_outcome(outcome), end="")
     code: int = outcome.status.exit_code

@@ -39,6 +39,4 @@ def within(error: BaseException) -> SlipwayError | None:
     """The error that a person should read, taken out of the groups that task groups wrap it in; None when there is none."""
     if isinstance(error, SlipwayError):
         return error
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for inner in error.exceptions if (found := within(inner))), None)
-    return None
+    return next((found for inner in getattr(error, "exceptions", ()) if (found := within(inner))), None)

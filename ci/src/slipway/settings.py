@@ -75,7 +75,9 @@ class Migrations:
             "password": unquote(parts.password or ""),
             "database": parts.path.lstrip("/"),
         }
-        return {self.database_variable: words["url"]} | {name: _filled(value, words) for name, value in self.variables.items()}
+        return {self.database_variable: words["url"]} | {
+            name: _filled(value, words) for name, value in self.variables.items()
+        }
 
     @property
     def major(self) -> int | None:
@@ -117,7 +119,10 @@ class Environment:
             raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
         for variable, arn in self.secrets.items():
             if not arn.startswith("arn:"):
-                raise MismatchError(f"secrets.{variable}", "found something else than an ARN, secrets are named by ARN and never written here")
+                raise MismatchError(
+                    f"secrets.{variable}",
+                    "found something else than an ARN, secrets are named by ARN and never written here",
+                )
 
 
 @dataclass(frozen=True)
@@ -154,20 +159,28 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise MismatchError("name", f"found {self.name!r}, allowed are small letters and digits, with single . _ - between them")
+            raise MismatchError(
+                "name", f"found {self.name!r}, allowed are small letters and digits, with single . _ - between them"
+            )
         if not self.command:
             raise MismatchError("command", "found an empty list, allowed is a program and its arguments")
         if not 1 <= self.port <= 65535:
             raise MismatchError("port", f"found {self.port}, allowed is 1 to 65535")
         for path in (self.health_path, *self.smoke_paths):
             if path is not None and not path.startswith("/"):
-                raise MismatchError("health-path" if path == self.health_path else "smoke-paths", f"found {path!r}, a path begins with /")
+                raise MismatchError(
+                    "health-path" if path == self.health_path else "smoke-paths",
+                    f"found {path!r}, a path begins with /",
+                )
 
     def environment(self, name: str) -> Environment:
         """One environment; raises SettingsError with the names there are."""
         if name not in self.environments:
             known = ", ".join(sorted(self.environments)) or "none"
-            raise SettingsError(f"there is no environment {name!r}", f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]")
+            raise SettingsError(
+                f"there is no environment {name!r}",
+                f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]",
+            )
         return self.environments[name]
 
     def service_name(self, environment: str) -> str:
@@ -207,7 +220,9 @@ def load(source: Path) -> Settings:
     """Read the settings of the service in the folder `source`; raises SettingsError."""
     file = source / "pyproject.toml"
     if not file.is_file():
-        raise SettingsError(f"there is no pyproject.toml in {source.resolve()}", "name the service's folder with --source")
+        raise SettingsError(
+            f"there is no pyproject.toml in {source.resolve()}", "name the service's folder with --source"
+        )
     return load_file(file)
 
 

@@ -16,7 +16,15 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 Spelling = Callable[[str], str]
 
-_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a table", list: "a list", type(None): "nothing"}
+_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "a table",
+    list: "a list",
+    type(None): "nothing",
+}
 
 
 class MismatchError(ValueError):
@@ -59,7 +67,7 @@ def write(value: object, spelling: Spelling = verbatim) -> Any:
     return value
 
 
-def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:
+def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # noqa: PLR0911 -- one return a kind
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return _read_optional(kind, value, at, spelling)
@@ -115,7 +123,9 @@ def _read_dataclass(kind: type, value: object, at: str, spelling: Spelling) -> o
     for key, field in known.items():
         if key not in table and not _has_default(field):
             raise MismatchError(_under(at, key), f"missing, it must be {_allowed(hints[field.name])}")
-    given = {known[key].name: _read(hints[known[key].name], item, _under(at, key), spelling) for key, item in table.items()}
+    given = {
+        known[key].name: _read(hints[known[key].name], item, _under(at, key), spelling) for key, item in table.items()
+    }
     try:
         return kind(**given)
     except MismatchError as error:  # from a __post_init__, which knows its field but not its place

@@ -13,10 +13,21 @@ from slipway.records.refusal import Refusal
 
 def main(arguments: list[str]) -> int:
     """Answers the exit code: 0 when a proof was written, whatever it says; otherwise why there is none stands in its place."""
-    parser = argparse.ArgumentParser("python -m slipway.gate", description=__doc__, epilog=f"The server is named in the variable {VARIABLE}.")
-    parser.add_argument("--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)")
-    parser.add_argument("--extension", action="append", default=[], help="a Postgres extension that must exist before the first revision")
-    parser.add_argument("--start-after", metavar="REVISION", help="findings in this revision and older ones do not count")
+    parser = argparse.ArgumentParser(
+        "python -m slipway.gate", description=__doc__, epilog=f"The server is named in the variable {VARIABLE}."
+    )
+    parser.add_argument(
+        "--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--extension",
+        action="append",
+        default=[],
+        help="a Postgres extension that must exist before the first revision",
+    )
+    parser.add_argument(
+        "--start-after", metavar="REVISION", help="findings in this revision and older ones do not count"
+    )
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     try:

@@ -127,7 +127,9 @@ class Catalog:
 
     def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
         """The rows of an answer, and the owners that were looked at."""
-        (_, transaction, now, newest_oid, untold, touched), *rows = query(self._connection, f"EXECUTE {question}('{boundary}')")
+        (_, transaction, now, newest_oid, untold, touched), *rows = query(
+            self._connection, f"EXECUTE {question}('{boundary}')"
+        )
         self._state = _State(transaction, str(int(now) % 2**32), int(newest_oid), untold)
         return rows, touched.split() if touched else ()
 

@@ -4,13 +4,13 @@ A climber of a later part first runs the upgrades before it, which costs a fifth
 the revisions are imported once; the last part is climbed here, where the models are compared afterwards.
 """
 
+import itertools
 import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
-
 from typing import TypeVar
 
 from sqlalchemy import URL
@@ -29,7 +29,9 @@ _WORTH_A_PROCESS = 20
 _MOST_PROCESSES = 4
 
 
-def climb_all(history: History, environment: Environment, server: URL, extensions: Sequence[str], then: Callable[[Climb], T]) -> tuple[Climb, T]:
+def climb_all(
+    history: History, environment: Environment, server: URL, extensions: Sequence[str], then: Callable[[Climb], T]
+) -> tuple[Climb, T]:
     """Climb the whole history, and do `then` with its end while the rest may still be climbed; raises as `Stairway.climb` does."""
     *earlier, (first, last) = parts(len(history.nodes), _processes(len(history.nodes)))
     forks = [_Fork(Stairway(history, environment, *part), server, extensions) for part in earlier]
@@ -51,7 +53,7 @@ def parts(revisions: int, processes: int) -> list[tuple[int, int]]:
         more = _COST_OF_THE_MODELS if process == processes - 1 > 0 else 0
         bounds.append(bounds[-1] + 1 - bounds[-1] * _COST_OF_CATCHING_UP - more)
     cuts = [round(bound * revisions / bounds[-1]) for bound in bounds]
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(itertools.pairwise(cuts))
 
 
 def _processes(revisions: int) -> int:
@@ -74,7 +76,9 @@ class _Fork:
         try:
             climb = self._answer.recv()
         except EOFError:
-            raise RefusedError("a part of the history could not be proven", "its process ended without an answer; see what it printed") from None
+            raise RefusedError(
+                "a part of the history could not be proven", "its process ended without an answer; see what it printed"
+            ) from None
         if isinstance(climb, str):
             raise RefusedError("a part of the history could not be proven", climb)
         assert isinstance(climb, Climb)

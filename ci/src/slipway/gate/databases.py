@@ -37,7 +37,9 @@ def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
             with_connection(url, lambda connection: _create_extensions(connection, extensions))
         yield url
     finally:
-        with_connection(server, lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+        with_connection(
+            server, lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        )
 
 
 def _create_extensions(connection: Connection, extensions: Sequence[str]) -> None:
@@ -46,4 +48,6 @@ def _create_extensions(connection: Connection, extensions: Sequence[str]) -> Non
         try:
             connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {quoted} CASCADE"))
         except DBAPIError as error:
-            raise BadInputError(f"the extension {extension} cannot be created on this server", sentence(error)) from error
+            raise BadInputError(
+                f"the extension {extension} cannot be created on this server", sentence(error)
+            ) from error

@@ -15,7 +15,9 @@ def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
 
 def prepare_once(connection: Any, name: str, sql: str) -> None:
     """Prepare a statement in this session, unless it is there."""
-    prepared: set[str] = connection.info.setdefault("slipway", set())  # of SQLAlchemy's pool, as long-lived as the session
+    prepared: set[str] = connection.info.setdefault(
+        "slipway", set()
+    )  # of SQLAlchemy's pool, as long-lived as the session
     if name not in prepared:
         with closing(connection.cursor()) as cursor:
             cursor.execute(sql)

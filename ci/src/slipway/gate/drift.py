@@ -47,7 +47,9 @@ class Difference:
         if self.models is None:
             return f"only the migrations have {self.migrations}"
         if self.named_apart:
-            return f"{self.migrations.kind} is {self.migrations.name} in the migrations, {self.models.name} in the models"
+            return (
+                f"{self.migrations.kind} is {self.migrations.name} in the migrations, {self.models.name} in the models"
+            )
         return f"{self.migrations.kind} {self.migrations.name} is {self.migrations.definition!r} in the migrations, {self.models.definition!r} in the models"
 
 
@@ -59,7 +61,9 @@ def metadata_of(options: Options) -> tuple[MetaData, ...]:
     return (given,) if isinstance(given, MetaData) else tuple(given)
 
 
-def build_models(server: URL, models: Sequence[MetaData], migrated: Sequence[Line], extensions: Sequence[str]) -> tuple[Line, ...]:
+def build_models(
+    server: URL, models: Sequence[MetaData], migrated: Sequence[Line], extensions: Sequence[str]
+) -> tuple[Line, ...]:
     """The catalog of a database that the models made, with the extensions and schemas that the migrations have."""
     wanted = [*extensions, *(line.name.strip('"') for line in migrated if line.kind == "extension")]
     schemas = {table.schema for metadata in models for table in metadata.tables.values() if table.schema}
@@ -79,11 +83,17 @@ def unmodelled(options: Options, migrated: Iterable[Line], version_table: str) -
     """Tables that are nobody's models: alembic's own, partitions, and what env.py's filters leave out of autogenerate."""
     tables = [line.name for line in migrated if line.kind in _TABLES]
     children = {line.name for line in migrated if line.kind == "child"}
-    return frozenset(name for name in tables if name in children or _is(name, version_table) or _filtered(options, name))
+    return frozenset(
+        name for name in tables if name in children or _is(name, version_table) or _filtered(options, name)
+    )
 
 
 def _is(name: str, version_table: str) -> bool:
-    return name.replace('"', "") == version_table if "." in version_table else name.replace('"', "").endswith(f".{version_table}")
+    return (
+        name.replace('"', "") == version_table
+        if "." in version_table
+        else name.replace('"', "").endswith(f".{version_table}")
+    )
 
 
 def _filtered(options: Options, name: str) -> bool:
@@ -93,7 +103,9 @@ def _filtered(options: Options, name: str) -> bool:
     include_name, include_object = options.get("include_name"), options.get("include_object")
     if include_name is not None and not include_name(table, "table", parents):
         return True
-    return include_object is not None and not include_object(Table(table, MetaData(), schema=schema), table, "table", True, None)
+    return include_object is not None and not include_object(
+        Table(table, MetaData(), schema=schema), table, "table", True, None
+    )
 
 
 def compare(migrated: Iterable[Line], modelled: Iterable[Line], ignore: frozenset[str]) -> tuple[Difference, ...]:
@@ -109,7 +121,11 @@ def compare(migrated: Iterable[Line], modelled: Iterable[Line], ignore: frozense
 
 
 def _comparable(lines: Iterable[Line], ignore: frozenset[str]) -> dict[tuple[str, str], Line]:
-    lines = [Line(line.kind, line.name, line.definition.partition("| owner")[0].strip()) for line in lines if line.kind in _KINDS]
+    lines = [
+        Line(line.kind, line.name, line.definition.partition("| owner")[0].strip())
+        for line in lines
+        if line.kind in _KINDS
+    ]
     backing = {_index_of(line.name) for line in lines if line.kind in ("primary key", "unique", "exclusion")}
     return {
         (line.kind, line.name): line
@@ -134,7 +150,11 @@ def _table_of(line: Line) -> str:
 
 def _paired(differences: Sequence[Difference]) -> Iterator[Difference]:
     """A thing that both have, under two names, is one difference and not two."""
-    only_models = {_unnamed(item.models): item for item in differences if item.models and not item.migrations and item.line.kind in _NAMED_APART}
+    only_models = {
+        _unnamed(item.models): item
+        for item in differences
+        if item.models and not item.migrations and item.line.kind in _NAMED_APART
+    }
     paired = set()
     for item in differences:  # those that the migrations have come first
         twin = only_models.pop(_unnamed(item.migrations), None) if item.migrations and not item.models else None

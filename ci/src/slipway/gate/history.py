@@ -62,7 +62,11 @@ def read(environment: Environment, start_after: str | None) -> History:
             scripts, heads, broken = [], (), [str(error)]
         except KeyError as error:  # alembic warns of a missing parent, and then looks it up
             scripts, heads, broken = [], (), [f"Revision {error} is not present"]
-    broken += [str(warning.message) for warning in (*environment.warnings, *caught) if str(warning.message).startswith("Revision ")]
+    broken += [
+        str(warning.message)
+        for warning in (*environment.warnings, *caught)
+        if str(warning.message).startswith("Revision ")
+    ]
     parents = {item.revision: _parents(environment, item) for item in scripts}
     old = _old(parents, start_after)
     nodes = tuple(_node(environment, item, parents[item.revision], new=item.revision not in old) for item in scripts)
@@ -70,7 +74,12 @@ def read(environment: Environment, start_after: str | None) -> History:
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:
-    needed = (found.revision for name in _several(script.dependencies) for found in environment.script.get_revisions(name) if found)
+    needed = (
+        found.revision
+        for name in _several(script.dependencies)
+        for found in environment.script.get_revisions(name)
+        if found
+    )
     return (*_several(script.down_revision), *needed)
 
 
@@ -85,7 +94,10 @@ def _old(parents: dict[str, tuple[str, ...]], start_after: str | None) -> set[st
     matches = [revision for revision in parents if revision.startswith(start_after)]
     if len(matches) != 1:
         found = "is no revision of this history" if not matches else "could be several revisions"
-        raise BadInputError(f"start-after = {start_after!r} {found}", f"name one of them, such as the newest, {list(parents)[-1] if parents else 'which does not exist'}")
+        raise BadInputError(
+            f"start-after = {start_after!r} {found}",
+            f"name one of them, such as the newest, {list(parents)[-1] if parents else 'which does not exist'}",
+        )
     return _ancestors(reversed(list(parents.items())), matches)
 
 
@@ -107,7 +119,8 @@ def _node(environment: Environment, script: Script, parents: tuple[str, ...], *,
         new=new,
         upgrade_line=upgrade.co_firstlineno if upgrade else 1,
         downgrade_line=downgrade.co_firstlineno if downgrade else 1,
-        keeps_on_downgrade=downgrade is None or not downgrade.co_names,  # code that names nothing does nothing: pass, a docstring
+        keeps_on_downgrade=downgrade is None
+        or not downgrade.co_names,  # code that names nothing does nothing: pass, a docstring
         script=script,
     )
 

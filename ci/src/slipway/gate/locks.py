@@ -26,7 +26,16 @@ _MODES = (
 _SPOKEN = dict(
     zip(
         _MODES,
-        ("ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"),
+        (
+            "ACCESS SHARE",
+            "ROW SHARE",
+            "ROW EXCLUSIVE",
+            "SHARE UPDATE EXCLUSIVE",
+            "SHARE",
+            "SHARE ROW EXCLUSIVE",
+            "EXCLUSIVE",
+            "ACCESS EXCLUSIVE",
+        ),
         strict=True,
     )
 )
@@ -100,7 +109,12 @@ def unlocked_tables(connection: Any) -> Tables:
 def locked_tables(connection: Any, newest_oid: int) -> Tables:
     """The tables up to `newest_oid` on which this connection holds a lock now."""
     return {
-        oid: Table(frozenset(modes.split(",")), int(filenode or 0), int(scans), frozenset(map(int, indexes.split(",") if indexes else ())))
+        oid: Table(
+            frozenset(modes.split(",")),
+            int(filenode or 0),
+            int(scans),
+            frozenset(map(int, indexes.split(",") if indexes else ())),
+        )
         for oid, modes, filenode, scans, indexes in query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
     }
 

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import slipway
 from slipway.gate import drift, history
+from slipway.gate.climbers import climb_all
 from slipway.gate.databases import server_version
 from slipway.gate.history import History
 from slipway.gate.rules import blocking, graph, reversibility
 from slipway.gate.rules import drift as drift_rules
-from slipway.gate.climbers import climb_all
 from slipway.gate.stairway import Climb
 from slipway.migration.environment import Environment, sentence
 from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Verdict, Versions
@@ -37,7 +37,11 @@ class Question:
 
 
 @dataclass
-class _Clock:
+class _Notes:
+    """What comes to light on the way."""
+
+    findings: list[Finding] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -49,20 +53,21 @@ class _Clock:
 
 def prove(question: Question) -> Proof:
     """Execute the history; raises BadInputError when there is nothing that can be executed."""
-    clock = _Clock()
-    with clock.layer("load"):
+    notes = _Notes()
+    with notes.layer("load"):
         version = server_version(question.server)
         environment = Environment(question.config, question.server)
         past = history.read(environment, question.start_after)
-    findings = list(graph.check(past))
-    gaps: list[str] = []
+    notes.findings += graph.check(past)
     climb = None
     if past.nodes and not past.broken:
-        with clock.layer("stairway and drift"):
-            climb, differences = climb_all(past, environment, question.server, question.extensions, lambda end: _drift(end, question, gaps))
-        findings += _of_steps(past, climb)
-        findings += drift_rules.check(past, climb.steps, differences)
-    return _proof(question, version, past, climb, findings, gaps, clock)
+        with notes.layer("stairway and drift"):
+            climb, differences = climb_all(
+                past, environment, question.server, question.extensions, lambda end: _drift(end, question, notes)
+            )
+        notes.findings += _of_steps(past, climb)
+        notes.findings += drift_rules.check(past, climb.steps, differences)
+    return _proof(question, version, past, climb, notes)
 
 
 def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
@@ -72,31 +77,43 @@ def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
         yield from blocking.check(node, steps.statements)
 
 
-def _drift(end: Climb, question: Question, gaps: list[str]) -> tuple[drift.Difference, ...]:
+def _drift(end: Climb, question: Question, notes: _Notes) -> tuple[drift.Difference, ...]:
     models = drift.metadata_of(end.options)
     if end.lines is None:
-        gaps.append("models were not compared: the history does not reach its head")
+        notes.gaps.append("models were not compared: the history does not reach its head")
         return ()
     if not models:
-        gaps.append("models were not compared: env.py gives no target_metadata")
+        notes.gaps.append("models were not compared: env.py gives no target_metadata")
         return ()
     try:
         modelled = drift.build_models(question.server, models, end.lines, question.extensions)
     except SQLAlchemyError as error:
-        gaps.append(f"models were not compared: they do not build ({sentence(error)})")
+        notes.gaps.append(f"models were not compared: they do not build ({sentence(error)})")
         return ()
     return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, end.version_table))
 
 
-def _proof(question: Question, version: str, past: History, climb: Climb | None, findings: Sequence[Finding], gaps: Sequence[str], clock: _Clock) -> Proof:
+def _proof(question: Question, version: str, past: History, climb: Climb | None, notes: _Notes) -> Proof:
     revisions = tuple(
-        Revision(node.id, node.down, node.file, node.new, climb.steps[node.id].statements, climb.steps[node.id].fingerprints) for node in past.nodes if climb
+        Revision(
+            node.id, node.down, node.file, node.new, climb.steps[node.id].statements, climb.steps[node.id].fingerprints
+        )
+        for node in past.nodes
+        if climb
     )
     skipped = climb.skipped if climb else tuple(node.id for node in past.nodes)
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
-    ranked = tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level))))
+    ranked = tuple(
+        sorted(notes.findings, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level)))
+    )
     return Proof(
-        gate=Versions(slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, question.server.get_driver_name()),
+        gate=Versions(
+            slipway.__version__,
+            platform.python_version(),
+            sqlalchemy.__version__,
+            alembic.__version__,
+            question.server.get_driver_name(),
+        ),
         postgres=version,
         history=past.digest,
         heads=past.heads,
@@ -107,11 +124,17 @@ def _proof(question: Question, version: str, past: History, climb: Climb | None,
             new=sum(node.new for node in past.nodes),
             statements=sum(len(revision.statements) for revision in revisions),
             gaps=(
-                *gaps,
+                *notes.gaps,
                 *([f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"] if skipped else []),
-                *([f"the locks of {unmeasured} statements could not be measured, for they refuse to run in a transaction"] if unmeasured else []),
+                *(
+                    [
+                        f"the locks of {unmeasured} statements could not be measured, for they refuse to run in a transaction"
+                    ]
+                    if unmeasured
+                    else []
+                ),
             ),
         ),
         verdict=Verdict.FAIL if any(finding.fails for finding in ranked) else Verdict.PASS,
-        seconds=clock.seconds,
+        seconds=notes.seconds,
     )

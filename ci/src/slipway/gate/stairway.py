@@ -76,11 +76,11 @@ class _NotAsLeftError(Exception):
 
 
 class _After(Enum):
-    """What to do after a failure."""
+    """How to go on after a run of env.py."""
 
     GO_ON = "in the same database"
     START_AFRESH = "in a new database"
-    STOP = "nothing beyond can be reached"
+    STOP = "all is done, or nothing beyond can be reached"
 
 
 class Stairway:
@@ -103,19 +103,22 @@ class Stairway:
 
     def climb(self, server: URL, extensions: Sequence[str]) -> Climb:
         """Run every step; failures of revisions are in the answer. Raises BadInputError when env.py itself fails."""
-        after: _After | None = _After.START_AFRESH
         with self._tracer.listening():
-            while after is _After.START_AFRESH:
-                self._expected = None
-                with fresh(server, extensions) as database, every_connection_to(database, _SESSION):
-                    after = _After.GO_ON
-                    while after is _After.GO_ON:
-                        after = self._run()
-        return Climb(self._steps, self._options, self._lines, self._version_table, tuple(node.id for node in self._pending))
+            while self._climb_in_new_database(server, extensions) is _After.START_AFRESH:
+                pass
+        skipped = tuple(node.id for node in self._pending)
+        return Climb(self._steps, self._options, self._lines, self._version_table, skipped)
 
-    def _run(self) -> _After | None:
-        """One run of env.py; None when it was the last."""
-        self._current = self._catalog = None
+    def _climb_in_new_database(self, server: URL, extensions: Sequence[str]) -> _After:
+        self._expected = None
+        with fresh(server, extensions) as database, every_connection_to(database, _SESSION):
+            while (after := self._run()) is _After.GO_ON:
+                pass
+        return after
+
+    def _run(self) -> _After:
+        """One run of env.py."""
+        self._begin()
         try:
             self._options = self._environment.run(self._walk, transaction_per_migration=True)
         except _NotAsLeftError:
@@ -127,7 +130,10 @@ class Stairway:
                     f"{sentence(error)}; variables it needs go to [tool.slipway.migrations] variables",
                 ) from error
             return self._failed(*self._current, error)
-        return None
+        return _After.STOP
+
+    def _begin(self) -> None:
+        self._current = self._catalog = None
 
     def _failed(self, node: Node, step: str, error: BaseException) -> _After:
         if step == _CATCH_UP:
@@ -136,7 +142,9 @@ class Stairway:
         if node.id not in self._one_by_one:
             self._one_by_one.add(node.id)
             return _After.GO_ON
-        steps.failures[step] = Failure(sentence(error), *self._environment.place_of(error), isinstance(error, NotImplementedError))
+        steps.failures[step] = Failure(
+            sentence(error), *self._environment.place_of(error), isinstance(error, NotImplementedError)
+        )
         if step == UP:
             steps.statements = self._tracer.seen()
             return _After.STOP

@@ -140,7 +140,10 @@ SYSTEM_CATALOGS = (
             called=f"{name} || '.' || quote_ident(r.conname)",
             definition="pg_get_constraintdef(r.oid)",
         )
-        for owner, joins, name in (("r.conrelid", _belongs_to("r.conrelid"), "x.name"), ("r.contypid", "", "r.contypid::regtype"))
+        for owner, joins, name in (
+            ("r.conrelid", _belongs_to("r.conrelid"), "x.name"),
+            ("r.contypid", "", "r.contypid::regtype"),
+        )
     ),
     SystemCatalog(
         "pg_index",
@@ -243,7 +246,9 @@ SYSTEM_CATALOGS = (
         kind="CASE r.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END",
         called="format('%I.%I(%s)', n.nspname, r.proname, pg_get_function_identity_arguments(r.oid))",
         definition=_with_owner(
-            "CASE WHEN r.prokind = 'a' THEN format_type(r.prorettype, NULL) ELSE pg_get_functiondef(r.oid) END", "r.proowner", "r.proacl"
+            "CASE WHEN r.prokind = 'a' THEN format_type(r.prorettype, NULL) ELSE pg_get_functiondef(r.oid) END",
+            "r.proowner",
+            "r.proacl",
         ),
     ),
     SystemCatalog(

@@ -8,8 +8,9 @@ for CONCURRENTLY, the statement counts as not measured.
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from types import FrameType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -18,7 +19,9 @@ from slipway.gate.catalog import Catalog
 from slipway.gate.locks import Effect, Tables, effect, locked_tables, prepare, unlocked_tables
 from slipway.records.proof import Statement
 
-_ROWS_ONLY = re.compile(r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset)\b", re.IGNORECASE)
+_ROWS_ONLY = re.compile(
+    r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset)\b", re.IGNORECASE
+)
 _LONGEST_SQL = 4000
 
 
@@ -37,7 +40,7 @@ class Tracer:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Listen to every engine of this process."""
-        heard = {
+        heard: dict[str, Callable[..., None]] = {
             "before_cursor_execute": self._before,
             "after_cursor_execute": self._after,
             "commit": self._end_of_transaction,
@@ -62,7 +65,9 @@ class Tracer:
         self._path = None
         return tuple(self._statements)
 
-    def _before(self, connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool) -> None:
+    def _before(
+        self, connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool
+    ) -> None:
         self._line = self._line_of_revision()
         if self._line is None:
             return
@@ -73,7 +78,9 @@ class Tracer:
             self._rehearsed = self._rehearse(connection, sql, parameters)
         self._started = time.perf_counter()
 
-    def _after(self, connection: Connection, _cursor: Any, sql: str, _parameters: Any, _context: Any, _many: bool) -> None:
+    def _after(
+        self, connection: Connection, _cursor: Any, sql: str, _parameters: Any, _context: Any, _many: bool
+    ) -> None:
         if self._line is None:
             return
         took = time.perf_counter() - self._started
@@ -122,11 +129,11 @@ class Tracer:
     def _line_of_revision(self) -> int | None:
         if self._path is None:
             return None
-        frame = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
+        frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
         while frame is not None:
             if frame.f_code.co_filename == self._path:
                 return frame.f_lineno
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return None
 
 

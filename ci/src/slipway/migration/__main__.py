@@ -14,8 +14,12 @@ from slipway.records.refusal import Refusal
 
 def main(arguments: list[str]) -> int:
     """Answers the exit code: 0 when the database is at the head; otherwise why it is not stands in the file."""
-    parser = argparse.ArgumentParser("python -m slipway.migration", description=__doc__, epilog=f"The database is named in the variable {VARIABLE}.")
-    parser.add_argument("--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        "python -m slipway.migration", description=__doc__, epilog=f"The database is named in the variable {VARIABLE}."
+    )
+    parser.add_argument(
+        "--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)"
+    )
     parser.add_argument("migration", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     try:

@@ -20,8 +20,28 @@ _DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
 # What says where a connection goes and as whom, in the words of any driver; other parameters (search_path, timeouts) stay as env.py set them.
 _PLACE = frozenset(
-    ("host", "hostaddr", "port", "user", "password", "dbname", "database", "dsn", "conninfo", "service", "passfile", "unix_sock")
-    + ("ssl", "sslmode", "sslcert", "sslkey", "sslrootcert", "ssl_context", "channel_binding", "target_session_attrs")
+    [
+        "host",
+        "hostaddr",
+        "port",
+        "user",
+        "password",
+        "dbname",
+        "database",
+        "dsn",
+        "conninfo",
+        "service",
+        "passfile",
+        "unix_sock",
+        "ssl",
+        "sslmode",
+        "sslcert",
+        "sslkey",
+        "sslrootcert",
+        "ssl_context",
+        "channel_binding",
+        "target_session_attrs",
+    ]
 )
 
 # psycopg answers every ALTER and DROP with DEALLOCATE ALL once it has prepared something of its own; what we prepared would be gone too.
@@ -40,9 +60,13 @@ def named_in_environment() -> URL:
         os.environ.update(told["variables"])
         return with_driver(make_url(told["url"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInputError(f"{VARIABLE} does not name a database", f"it must be JSON with url and variables ({type(error).__name__})") from None
+        raise BadInputError(
+            f"{VARIABLE} does not name a database", f"it must be JSON with url and variables ({type(error).__name__})"
+        ) from None
     except ArgumentError:
-        raise BadInputError("the database's URL cannot be read", "allowed is postgresql://user:password@host:port/database") from None
+        raise BadInputError(
+            "the database's URL cannot be read", "allowed is postgresql://user:password@host:port/database"
+        ) from None
 
 
 def with_driver(url: URL) -> URL:
@@ -54,7 +78,9 @@ def with_driver(url: URL) -> URL:
             found = url.set(drivername=name)
             found.get_dialect().import_dbapi()
             return found
-    raise BadInputError("the service has no driver for Postgres", f"one of {', '.join(_DRIVERS)} must stand in its lock")
+    raise BadInputError(
+        "the service has no driver for Postgres", f"one of {', '.join(_DRIVERS)} must stand in its lock"
+    )
 
 
 @contextmanager
@@ -97,7 +123,9 @@ def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
 
 
 async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T:
-    from sqlalchemy.ext.asyncio import create_async_engine  # needs greenlet, which a service with a sync driver may lack
+    from sqlalchemy.ext.asyncio import (
+        create_async_engine,  # needs greenlet, which a service with a sync driver may lack
+    )
 
     engine = create_async_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:

@@ -25,7 +25,9 @@ class Environment:
 
     def __init__(self, file: Path, url: URL) -> None:
         if not file.is_file():
-            raise BadInputError(f"there is no {file}", "name alembic's settings file in [tool.slipway.migrations] config")
+            raise BadInputError(
+                f"there is no {file}", "name alembic's settings file in [tool.slipway.migrations] config"
+            )
         self.folder = Path.cwd()
         self.config = Config(str(file))
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
@@ -56,7 +58,8 @@ class Environment:
             given.update(options)
             configure(*arguments, **(options | overrides))
 
-        context.configure = remember  # type: ignore[method-assign] -- env.py calls it through alembic.context, which asks the instance
+        # env.py calls it through the module alembic.context, which asks the instance.
+        setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
         with context:
             self.script.run_env()
         return given

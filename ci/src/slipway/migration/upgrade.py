@@ -19,7 +19,10 @@ from slipway.records.migration import Migration
 
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
 _LOCK_TIMEOUT = "SET lock_timeout = '2s'"
-_TRY_AGAIN = {"55P03", "40P01"}  # lock_not_available, deadlock_detected: nothing was done, the lock may be free next time
+_TRY_AGAIN = {
+    "55P03",
+    "40P01",
+}  # lock_not_available, deadlock_detected: nothing was done, the lock may be free next time
 _ATTEMPTS = 6
 _PATIENCE_SECONDS = 300.0
 
@@ -29,7 +32,9 @@ def upgrade(environment: Environment, url: URL) -> Migration:
     started = time.monotonic()
     with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,)):
         before, applied, attempts = _run(environment)
-    return Migration(before, tuple(environment.script.get_heads()), applied, attempts, round(time.monotonic() - started, 3))
+    return Migration(
+        before, tuple(environment.script.get_heads()), applied, attempts, round(time.monotonic() - started, 3)
+    )
 
 
 def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], int]:
@@ -38,7 +43,8 @@ def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], in
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
-        for step in environment.script._upgrade_revs("heads", heads):  # noqa: SLF001 -- what alembic's own upgrade command calls
+        upgrade_steps: Any = environment.script._upgrade_revs  # noqa: SLF001 -- what alembic's own upgrade command calls
+        for step in upgrade_steps("heads", heads):
             yield step
             applied.append(step.revision.revision)
 
@@ -47,10 +53,14 @@ def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], in
             environment.run(steps)
         except DBAPIError as error:
             if sqlstate(error) not in _TRY_AGAIN or attempt == _ATTEMPTS:
-                raise RefusedError(f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)) from error
+                raise RefusedError(
+                    f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)
+                ) from error
             time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- so that two runners do not meet again
         except (Exception, SystemExit) as error:
-            raise RefusedError(f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)) from error
+            raise RefusedError(
+                f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)
+            ) from error
         else:
             return before[0], tuple(dict.fromkeys(applied)), attempt
     raise AssertionError("the last attempt either returned or raised")
@@ -65,7 +75,10 @@ def alone(url: URL) -> Iterator[None]:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
             if time.monotonic() > deadline:
-                raise RefusedError("another migration of this database is still running", f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks")
+                raise RefusedError(
+                    "another migration of this database is still running",
+                    f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks",
+                )
             time.sleep(0.2)
         held.set()
         done.wait()

@@ -38,7 +38,9 @@ class Reference:
         """Read `repository@sha256:…`; raises BadInputError for a tag."""
         repository, at, digest = text.partition("@")
         if not at or not repository or not is_digest(digest):
-            raise BadInputError(f"{text!r} does not name an image by digest", "give repository@sha256:… as `slipway build` prints it")
+            raise BadInputError(
+                f"{text!r} does not name an image by digest", "give repository@sha256:… as `slipway build` prints it"
+            )
         return cls(repository, digest)
 
 

@@ -11,7 +11,8 @@ import httpx
 from slipway.errors import BadInputError, RefusedError
 from slipway.oci.content import INDEX, MANIFEST, Artifact, Blob, digest_of
 
-_ACCEPT = ", ".join((MANIFEST, INDEX, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json"))
+_DOCKER = "application/vnd.docker.distribution.manifest"
+_ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER}.v2+json, {_DOCKER}.list.v2+json"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,12 @@ class Registry:
         for blob in (artifact.config, *artifact.layers):
             await self._push_blob(blob)
         manifest = artifact.manifest()
-        await self._send("PUT", f"manifests/{manifest.digest}", content=manifest.content, headers={"content-type": manifest.media_type})
+        await self._send(
+            "PUT",
+            f"manifests/{manifest.digest}",
+            content=manifest.content,
+            headers={"content-type": manifest.media_type},
+        )
         return manifest.digest
 
     async def manifest(self, digest: str) -> dict[str, Any]:
@@ -58,14 +64,21 @@ class Registry:
         started = await self._send("POST", "blobs/uploads/")
         location = self._client.base_url.join(started.headers["location"]).copy_add_param("digest", blob.digest)
         if location.netloc != self._client.base_url.netloc:
-            raise RefusedError(f"the registry sends the upload to {location.host}", "a registry that wants its password elsewhere is not trusted")
-        await self._send("PUT", str(location), content=blob.content, headers={"content-type": "application/octet-stream"})
+            raise RefusedError(
+                f"the registry sends the upload to {location.host}",
+                "a registry that wants its password elsewhere is not trusted",
+            )
+        await self._send(
+            "PUT", str(location), content=blob.content, headers={"content-type": "application/octet-stream"}
+        )
 
     async def _send(self, method: str, place: str, **request: Any) -> httpx.Response:
         try:
             answer = await self._client.request(method, self._path(place), **request)
         except httpx.HTTPError as error:
-            raise RefusedError(f"the registry at {self._client.base_url} does not answer", str(error) or type(error).__name__) from error
+            raise RefusedError(
+                f"the registry at {self._client.base_url} does not answer", str(error) or type(error).__name__
+            ) from error
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise BadInputError(f"{self._repository} has no {place}", "push it first, or check the digest")
         if answer.is_error:

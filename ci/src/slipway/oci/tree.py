@@ -62,8 +62,13 @@ def unpack(layer: bytes, folder: Path) -> None:
         for member in archive:
             path = root / member.name
             target = path.parent / member.linkname if member.issym() else path
-            if not path.parent.resolve().is_relative_to(root) or not Path(os.path.normpath(target)).is_relative_to(root):
-                raise RefusedError(f"the layer names {member.name!r}, which leads out of its folder", "do not use it; it was not made by slipway")
+            if not path.parent.resolve().is_relative_to(root) or not Path(os.path.normpath(target)).is_relative_to(
+                root
+            ):
+                raise RefusedError(
+                    f"the layer names {member.name!r}, which leads out of its folder",
+                    "do not use it; it was not made by slipway",
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             if member.issym():
                 path.symlink_to(member.linkname)

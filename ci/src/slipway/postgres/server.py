@@ -44,7 +44,12 @@ async def running(binaries: Binaries) -> AsyncIterator[Server]:
         process = await _start(data, port)
         try:
             await _ready(process, data.path)
-            yield Server(f"postgresql://postgres:{quote(data.password)}@127.0.0.1:{port}/postgres", binaries.version, binaries.major, binaries.origin)
+            yield Server(
+                f"postgresql://postgres:{quote(data.password)}@127.0.0.1:{port}/postgres",
+                binaries.version,
+                binaries.major,
+                binaries.origin,
+            )
         finally:
             await _stop(process)
     finally:
@@ -63,7 +68,9 @@ async def _start(data: DataDirectory, port: int) -> Process:
     with (data.path.parent / "log").open("wb") as log:
         command = [data.binaries.directory / "postgres", "-D", data.path, "-p", str(port), "-k", data.path.parent]
         identity = data.account.process() if data.account else {}
-        return await anyio.open_process(list(map(str, command)), stdin=DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity)
+        return await anyio.open_process(
+            list(map(str, command)), stdin=DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity
+        )
 
 
 async def _ready(process: Process, data: Path) -> None:

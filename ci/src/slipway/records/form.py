@@ -30,7 +30,9 @@ def from_data(kind: type[T], data: object, origin: str) -> T:
     wanted = schema_of(kind)
     found = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(data, dict) or found != wanted:
-        raise BadInputError(f"{origin} is no {wanted}", f"its schema is {found!r}; make it again with this version of slipway")
+        raise BadInputError(
+            f"{origin} is no {wanted}", f"its schema is {found!r}; make it again with this version of slipway"
+        )
     try:
         return read(kind, {key: value for key, value in data.items() if key != "schema"})
     except MismatchError as error:

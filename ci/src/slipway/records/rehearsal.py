@@ -17,6 +17,7 @@ class Step:
 class Act:
     """One act. `as_told` says whether it went as the story says; `details` are lines for a person."""
 
+    name: str
     title: str
     happened: str
     how: str
@@ -48,12 +49,13 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The whole play."""
+    """The whole play. `postgres` says which server it was, `speed` how much faster than ours the platform's clock ran."""
 
     SCHEMA: ClassVar[str] = "slipway/rehearsal/1"
 
     service: str
     revision: str
+    postgres: str
     speed: float
     acts: tuple[Act, ...]
     traffic: Traffic | None

@@ -11,7 +11,7 @@ import anyio.to_thread
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.untrusted import one_line
 
-_STAND_IN = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
+_STAND_IN = ("simulated", "simulated")
 _REMEDIES = {
     "AccessDeniedException": "give the deploy role this action",
     "ExpiredTokenException": "sign in again and run the same command; it goes on where this one stopped",
@@ -36,12 +36,15 @@ class Aws:
         return await anyio.to_thread.run_sync(partial(self._call, service, operation, parameters))
 
     def _call(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError  # takes 0.2 s to import, which `--help` need not wait for
+        from botocore.exceptions import (  # takes 0.2 s to import, which `--help` need not wait for
+            BotoCoreError,
+            ClientError,
+        )
 
         try:
             answer: dict[str, Any] = getattr(self._client(service), operation)(**parameters)
         except ClientError as error:
-            raise AwsRefusedError(service, operation, error.response.get("Error", {})) from error
+            raise AwsRefusedError(service, operation, dict(error.response.get("Error", {}))) from error
         except BotoCoreError as error:
             raise _unusable(error) from error
         return answer
@@ -51,10 +54,15 @@ class Aws:
             import boto3
             from botocore.config import Config
 
-            stand_in = _STAND_IN if self.endpoint_url else {}
             # Retries are ours to decide: App Runner has no idempotency tokens, a lost answer must be looked into.
-            config = Config(retries={"total_max_attempts": 1 if service == "apprunner" else 3, "mode": "standard"}, connect_timeout=10, read_timeout=60)
-            self._clients[service] = boto3.session.Session(region_name=self.region, **stand_in).client(service, endpoint_url=self.endpoint_url, config=config)
+            config = Config(
+                retries={"total_max_attempts": 1 if service == "apprunner" else 3, "mode": "standard"},
+                connect_timeout=10,
+                read_timeout=60,
+            )
+            key, secret = _STAND_IN if self.endpoint_url else (None, None)
+            session: Any = boto3.session.Session(key, secret, region_name=self.region)
+            self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
         return self._clients[service]
 
 
@@ -64,13 +72,19 @@ class AwsRefusedError(RefusedError):
     def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
         self.code = str(error.get("Code", "Unknown"))
         said = one_line(str(error.get("Message", "")))
-        super().__init__(f"AWS refused {service} {operation} with {self.code}: {said}".rstrip(": "), _REMEDIES.get(self.code, "see the message"))
+        super().__init__(
+            f"AWS refused {service} {operation} with {self.code}: {said}".rstrip(": "),
+            _REMEDIES.get(self.code, "see the message"),
+        )
 
 
 def _unusable(error: Exception) -> SlipwayError:
     kind = type(error).__name__
     if "Credential" in kind:
-        return BadInputError("there are no AWS credentials", "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        return BadInputError(
+            "there are no AWS credentials",
+            "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
     if kind == "ParamValidationError":
         return BadInputError("boto3 does not send this request", one_line(str(error)))
     return RefusedError("AWS cannot be reached", one_line(str(error)))

@@ -26,7 +26,12 @@ async def deploy(target: Target, spec: ServiceSpec, time: Time, tell: Callable[[
     began = time.now()
     observed = await target.observe()
     plan = make_plan(spec, observed)
-    tell(Event(f"plan: {plan.action.value}" + "".join(f"\n  {change.name}: {change.before} -> {change.after}" for change in plan.changes)))
+    tell(
+        Event(
+            f"plan: {plan.action.value}"
+            + "".join(f"\n  {change.name}: {change.before} -> {change.after}" for change in plan.changes)
+        )
+    )
     if plan.action is Action.BLOCKED:
         raise RefusedError(f"{spec.name} cannot be deployed now", plan.reason)
     if plan.action is Action.NOOP:
@@ -45,9 +50,19 @@ async def _truth(target: Target, spec: ServiceSpec, operation: Operation, time: 
     status = settle(ended, creating=operation.creating, live=live.digest, desired=spec.image.digest)
     diagnosis = await target.evidence(operation, spec) if status.exit_code else None
     seconds = (time.now() - began).total_seconds()
-    return Outcome(spec.environment, spec.name, status, spec.image.digest, live.digest, live.url, seconds, operation.id, diagnosis)
+    return Outcome(
+        spec.environment, spec.name, status, spec.image.digest, live.digest, live.url, seconds, operation.id, diagnosis
+    )
 
 
 def _unchanged(spec: ServiceSpec, live: Observed, time: Time, began: datetime) -> Outcome:
     status = Status.NOOP if live.digest == spec.image.digest and live.status == "RUNNING" else Status.UNKNOWN
-    return Outcome(spec.environment, spec.name, status, spec.image.digest, live.digest, live.url, (time.now() - began).total_seconds())
+    return Outcome(
+        spec.environment,
+        spec.name,
+        status,
+        spec.image.digest,
+        live.digest,
+        live.url,
+        (time.now() - began).total_seconds(),
+    )

@@ -115,7 +115,9 @@ NEVER_STARTED = Diagnosis(
     (),
     "check the image's architecture (linux/amd64), the VPC connector and the instance role; it is never the port",
 )
-NOTHING = Diagnosis("unknown", "the logs name no cause that is known here", (), "read them: slipway shows the last lines")
+NOTHING = Diagnosis(
+    "unknown", "the logs name no cause that is known here", (), "read them: slipway shows the last lines"
+)
 
 
 def diagnose(evidence: Evidence, spec: ServiceSpec) -> Diagnosis:
@@ -126,7 +128,9 @@ def diagnose(evidence: Evidence, spec: ServiceSpec) -> Diagnosis:
         if found:
             match, line = found
             words = known | _groups(match)
-            return Diagnosis(rule.id, rule.cause.format_map(words), (_around(match, line),), rule.remedy.format_map(words))
+            return Diagnosis(
+                rule.id, rule.cause.format_map(words), (_around(match, line),), rule.remedy.format_map(words)
+            )
     if evidence.application is None:
         return NEVER_STARTED
     return Diagnosis(NOTHING.rule, NOTHING.cause, tuple(map(one_line, evidence.application[-3:])), NOTHING.remedy)

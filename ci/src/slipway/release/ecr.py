@@ -39,4 +39,6 @@ async def check_image(aws: Aws, repository: str, digest: str) -> None:
     except AwsRefusedError as error:
         if error.code != "ImageNotFoundException":
             raise
-        raise BadInputError(f"the repository {repository} has no image {digest}", "push it first; `slipway build` prints the digest") from error
+        raise BadInputError(
+            f"the repository {repository} has no image {digest}", "push it first; `slipway build` prints the digest"
+        ) from error

@@ -14,7 +14,9 @@ class Line:
     message: str
 
 
-async def read(aws: Aws, group: str, *, since: datetime | None = None, prefix: str | None = None) -> tuple[Line, ...] | None:
+async def read(
+    aws: Aws, group: str, *, since: datetime | None = None, prefix: str | None = None
+) -> tuple[Line, ...] | None:
     """The lines of a group; None when there is no such group."""
     lines: list[Line] = []
     page: dict[str, object] = {"logGroupName": group}

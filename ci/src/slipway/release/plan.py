@@ -16,7 +16,9 @@ def plan(spec: ServiceSpec, observed: Observed) -> Plan:
     desired = spec.fields()
     there = {} if observed.status in _ABSENT else observed.fields
     changes = tuple(
-        FieldChange(name, there.get(name), desired.get(name)) for name in dict.fromkeys([*desired, *there]) if there.get(name) != desired.get(name)
+        FieldChange(name, there.get(name), desired.get(name))
+        for name in dict.fromkeys([*desired, *there])
+        if there.get(name) != desired.get(name)
     )
     action, reason = _action(observed, changes)
     return Plan(spec.environment, spec.name, str(spec.image), action, changes, fingerprint(observed), reason)
@@ -36,7 +38,10 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
         case "CREATE_FAILED":
             return Action.REBUILD, ""
         case "OPERATION_IN_PROGRESS":
-            return Action.BLOCKED, f"another operation is in flight ({observed.operation or 'App Runner names none'}); try again when it has ended"
+            return (
+                Action.BLOCKED,
+                f"another operation is in flight ({observed.operation or 'App Runner names none'}); try again when it has ended",
+            )
         case "PAUSED":
             return Action.BLOCKED, "the service is paused; resume it first"
         case other:

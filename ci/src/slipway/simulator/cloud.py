@@ -9,6 +9,7 @@ import anyio
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import AppRunner
 from slipway.simulator.app_runner.deployment import Pace, Platform
+from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.endpoint import Endpoint
@@ -35,7 +36,14 @@ class Cloud:
 
 
 @asynccontextmanager
-async def simulated(backend_at: Callable[[str], Backend], *, port: int = 0, speed: float = 1.0, pace: Pace = Pace(), secrets: Mapping[str, str] | None = None, account: str = ACCOUNT) -> AsyncIterator[Cloud]:
+async def simulated(
+    backend_at: Callable[[str], Backend],
+    *,
+    port: int = 0,
+    speed: float = 1.0,
+    pace: Pace | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> AsyncIterator[Cloud]:
     """Run the account for as long as the block lasts; everything it started is stopped then.
 
     `backend_at` makes the backend from the registry's URL; `speed` is how many of the platform's seconds pass in one of ours.
@@ -45,11 +53,11 @@ async def simulated(backend_at: Callable[[str], Backend], *, port: int = 0, spee
         vault.put(arn, value)
     async with anyio.create_task_group() as tasks:
         registry = RegistryProtocol(store, clock)
-        services: dict[str, object] = {}
-        endpoint = Endpoint(services, registry, clock, account)
+        services: dict[str, Operations] = {}
+        endpoint = Endpoint(services, registry, clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
-            platform = Platform(clock, store, logs, vault, backend_at(url), tasks, pace)
+            platform = Platform(clock, store, logs, vault, backend_at(url), tasks, pace or Pace())
             services |= {
                 "apprunner": AppRunner(platform).operations,
                 "ecr": Ecr(store).operations,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import botocore.loaders
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import OperationModel, ServiceModel
 from botocore.validate import ParamValidator
 
 SERVICES = ("apprunner", "ecr", "logs", "secretsmanager", "sts")
@@ -40,7 +40,7 @@ def by_target(target: str) -> OperationModel | None:
     return None
 
 
-def problems(shape: Shape | None, value: Any) -> list[str]:
+def problems(shape: Any, value: Any) -> list[str]:
     """What in a value does not fit its shape, as sentences; empty when all does."""
     if shape is None:
         return []
@@ -52,13 +52,14 @@ def problems(shape: Shape | None, value: Any) -> list[str]:
 
 def message_member(operation: OperationModel, code: str) -> str:
     """How an error's message is called in JSON: `Message` in some services, `message` in others."""
-    for shape in operation.error_shapes:
+    shapes: Any = operation.error_shapes
+    for shape in shapes:
         if shape.name == code:
             return next((member for member in shape.members if member.lower() == "message"), "message")
     return "message"
 
 
-def _constraints(shape: Shape, value: Any, at: str) -> Iterator[str]:
+def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
     if shape.type_name == "structure":
         for name, member in shape.members.items():
             if value.get(name) is not None:

@@ -29,13 +29,22 @@ class Ecr:
 
     async def get_authorization_token(self, _request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         token = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
-        return {"authorizationData": [{"authorizationToken": token, "expiresAt": call.now + _TOKEN_LIFE, "proxyEndpoint": call.endpoint}]}
+        return {
+            "authorizationData": [
+                {"authorizationToken": token, "expiresAt": call.now + _TOKEN_LIFE, "proxyEndpoint": call.endpoint}
+            ]
+        }
 
     async def create_repository(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["repositoryName"]
         if name in self._store.repositories:
-            raise AwsError("RepositoryAlreadyExistsException", f"The repository with name '{name}' already exists in the registry with id '{call.account}'")
-        self._store.repositories[name] = Repository(name, call.now, immutable=request.get("imageTagMutability") == "IMMUTABLE")
+            raise AwsError(
+                "RepositoryAlreadyExistsException",
+                f"The repository with name '{name}' already exists in the registry with id '{call.account}'",
+            )
+        self._store.repositories[name] = Repository(
+            name, call.now, immutable=request.get("imageTagMutability") == "IMMUTABLE"
+        )
         return {"repository": _describe(self._store.repositories[name], call)}
 
     async def describe_repositories(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -44,7 +53,9 @@ class Ecr:
 
     async def describe_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request["repositoryName"], call)
-        wanted = [self._digest(repository, image, call) for image in request.get("imageIds", [])] or list(repository.manifests)
+        wanted = [self._digest(repository, image, call) for image in request.get("imageIds", [])] or list(
+            repository.manifests
+        )
         return {"imageDetails": [_detail(repository, digest, call) for digest in wanted]}
 
     async def batch_get_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -55,29 +66,42 @@ class Ecr:
             if digest:
                 images.append(_image(repository, digest, repository.manifests[digest], wanted.get("imageTag"), call))
             else:
-                failures.append({"imageId": wanted, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"})
+                failures.append(
+                    {"imageId": wanted, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
+                )
         return {"images": images, "failures": failures}
 
     async def put_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request["repositoryName"], call)
         tag = request.get("imageTag")
         if tag and repository.immutable and tag in repository.tags:
-            raise AwsError("ImageTagAlreadyExistsException", f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because the repository is immutable.")
-        digest = repository.put_manifest(request["imageManifest"].encode(), request.get("imageManifestMediaType", ""), call.now)
+            raise AwsError(
+                "ImageTagAlreadyExistsException",
+                f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because the repository is immutable.",
+            )
+        digest = repository.put_manifest(
+            request["imageManifest"].encode(), request.get("imageManifestMediaType", ""), call.now
+        )
         if tag:
             repository.tags[tag] = digest
         return {"image": _image(repository, digest, repository.manifests[digest], tag, call)}
 
     def _repository(self, name: str, call: Call) -> Repository:
         if name not in self._store.repositories:
-            raise AwsError("RepositoryNotFoundException", f"The repository with name '{name}' does not exist in the registry with id '{call.account}'")
+            raise AwsError(
+                "RepositoryNotFoundException",
+                f"The repository with name '{name}' does not exist in the registry with id '{call.account}'",
+            )
         return self._store.repositories[name]
 
     def _digest(self, repository: Repository, image: Mapping[str, str], call: Call) -> str:
         digest = repository.resolve(image.get("imageDigest") or image.get("imageTag", ""))
         if digest is None:
             said = f"{{imageDigest:'{image.get('imageDigest', 'null')}', imageTag:'{image.get('imageTag', 'null')}'}}"
-            raise AwsError("ImageNotFoundException", f"The image with imageId {said} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'")
+            raise AwsError(
+                "ImageNotFoundException",
+                f"The image with imageId {said} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'",
+            )
         return digest
 
 

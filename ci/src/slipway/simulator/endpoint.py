@@ -19,7 +19,12 @@ from slipway.simulator.contract import AwsError, by_target, message_member, prob
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 
 # What a service answers to a request that does not fit its model.
-_INVALID = {"apprunner": "InvalidRequestException", "ecr": "InvalidParameterException", "logs": "InvalidParameterException", "secretsmanager": "InvalidParameterException"}
+_INVALID = {
+    "apprunner": "InvalidRequestException",
+    "ecr": "InvalidParameterException",
+    "logs": "InvalidParameterException",
+    "secretsmanager": "InvalidParameterException",
+}
 _REGION = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
 _IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>\
 <Arn>arn:aws:iam::{account}:user/simulated</Arn><UserId>AIDASIMULATED00000000</UserId><Account>{account}</Account>\
@@ -29,7 +34,9 @@ _IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2
 class Endpoint:
     """Takes requests apart, checks them against AWS's contract, and answers in its words."""
 
-    def __init__(self, services: Mapping[str, Operations], registry: RegistryProtocol, clock: Clock, account: str) -> None:
+    def __init__(
+        self, services: Mapping[str, Operations], registry: RegistryProtocol, clock: Clock, account: str
+    ) -> None:
         self._services = services
         self._clock = clock
         self._account = account
@@ -48,13 +55,19 @@ class Endpoint:
             return _answer(await self._perform(operation, target, request), operation)
         except AwsError as error:
             member = message_member(operation, error.code) if operation else "message"
-            return JSONResponse({"__type": error.code, member: error.message}, error.status, {"x-amzn-errortype": error.code})
+            return JSONResponse(
+                {"__type": error.code, member: error.message}, error.status, {"x-amzn-errortype": error.code}
+            )
 
     async def _perform(self, operation: OperationModel | None, target: str, request: Request) -> Mapping[str, Any]:
         self.requests.append(target.rpartition(".")[2])
         known = self._services.get(operation.service_model.service_name, {}) if operation else {}
         if operation is None or operation.name not in known:
-            raise AwsError("UnknownOperationException", f"The simulator does not know {target}; of this service it knows {', '.join(sorted(known)) or 'nothing'}.", 501)
+            raise AwsError(
+                "UnknownOperationException",
+                f"The simulator does not know {target}; of this service it knows {', '.join(sorted(known)) or 'nothing'}.",
+                501,
+            )
         invalid = _INVALID[operation.service_model.service_name]
         call = self._called(request)
         try:

@@ -12,7 +12,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-_HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding", "upgrade", "host"}
+_HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+    "host",
+}
 _DRAIN_SECONDS = 30.0
 
 
@@ -34,7 +44,7 @@ class Front:
     async def drained(self, upstream: str) -> None:
         """Wait until an instance that gets no new traffic has answered what it had."""
         with anyio.move_on_after(_DRAIN_SECONDS):
-            while self._running[upstream]:
+            while self._running[upstream]:  # noqa: ASYNC110 -- the end of every request would have to say it
                 await anyio.sleep(0.005)
 
     async def close(self) -> None:
@@ -69,7 +79,9 @@ class Front:
             self._running[upstream] -= 1
             return PlainTextResponse(f"upstream connect error: {error}", 503)
         response = StreamingResponse(self._relayed(answer, upstream), answer.status_code)
-        response.raw_headers = [(name, value) for name, value in answer.headers.raw if name.decode().lower() not in _HOP_BY_HOP]
+        response.raw_headers = [
+            (name, value) for name, value in answer.headers.raw if name.decode().lower() not in _HOP_BY_HOP
+        ]
         return response
 
     async def _relayed(self, answer: httpx.Response, upstream: str) -> AsyncIterator[bytes]:

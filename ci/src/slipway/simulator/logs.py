@@ -41,14 +41,23 @@ class Logs:
     async def describe_log_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         prefix = request.get("logGroupNamePrefix", "")
         groups = sorted(name for name in self._groups if name.startswith(prefix))
-        return {"logGroups": [{"logGroupName": name, "arn": f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}:*"} for name in groups]}
+        return {
+            "logGroups": [
+                {"logGroupName": name, "arn": f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}:*"}
+                for name in groups
+            ]
+        }
 
     async def describe_log_streams(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         streams = self._group(request["logGroupName"])
         prefix = request.get("logStreamNamePrefix", "")
         return {
             "logStreams": [
-                {"logStreamName": name, "firstEventTimestamp": events[0].milliseconds, "lastEventTimestamp": events[-1].milliseconds}
+                {
+                    "logStreamName": name,
+                    "firstEventTimestamp": events[0].milliseconds,
+                    "lastEventTimestamp": events[-1].milliseconds,
+                }
                 for name, events in sorted(streams.items())
                 if name.startswith(prefix)
             ]
@@ -60,8 +69,15 @@ class Logs:
         if name not in streams:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
         found = [event for event in streams[name] if _within(event, request)]
-        page = found[: request.get("limit", _MOST_EVENTS)] if request.get("startFromHead") else found[-request.get("limit", _MOST_EVENTS) :]
-        events = [{"timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds} for event in page]
+        page = (
+            found[: request.get("limit", _MOST_EVENTS)]
+            if request.get("startFromHead")
+            else found[-request.get("limit", _MOST_EVENTS) :]
+        )
+        events = [
+            {"timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds}
+            for event in page
+        ]
         return {"events": events, "nextForwardToken": f"f/{len(found)}", "nextBackwardToken": "b/0"}
 
     async def filter_log_events(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
@@ -69,7 +85,13 @@ class Logs:
         first = int(request.get("nextToken", 0))
         page = found[first : first + request.get("limit", _MOST_EVENTS)]
         events = [
-            {"logStreamName": stream, "timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds, "eventId": f"{first + index:056d}"}
+            {
+                "logStreamName": stream,
+                "timestamp": event.milliseconds,
+                "message": event.message,
+                "ingestionTime": event.milliseconds,
+                "eventId": f"{first + index:056d}",
+            }
             for index, (stream, event) in enumerate(page)
         ]
         more = first + len(page)
@@ -88,6 +110,6 @@ class Logs:
 
 
 def _within(event: Event, request: Mapping[str, Any]) -> bool:
-    """startTime is included, endTime is not."""
+    """StartTime is included, endTime is not."""
     after = request.get("startTime", 0) <= event.milliseconds
     return bool(after and event.milliseconds < request.get("endTime", 1 << 62))

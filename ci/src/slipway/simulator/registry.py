@@ -52,13 +52,18 @@ class RegistryProtocol:
         digest = request.query_params.get("digest")
         if digest:
             return self._keep(repository, upload, digest)
-        return Response(status_code=202, headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": "0-0"})
+        return Response(
+            status_code=202, headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": "0-0"}
+        )
 
     async def append(self, request: Request) -> Response:
         repository, upload = self._repository(request), request.path_params["upload"]
         self._upload(upload).extend(await request.body())
         reached = len(self._uploads[upload]) - 1
-        return Response(status_code=202, headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": f"0-{reached}"})
+        return Response(
+            status_code=202,
+            headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": f"0-{reached}"},
+        )
 
     async def finish_upload(self, request: Request) -> Response:
         repository, upload = self._repository(request), request.path_params["upload"]
@@ -69,7 +74,11 @@ class RegistryProtocol:
         content = self._repository(request).blobs.get(request.path_params["digest"])
         if content is None:
             raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
-        return Response(content, media_type="application/octet-stream", headers={"docker-content-digest": request.path_params["digest"]})
+        return Response(
+            content,
+            media_type="application/octet-stream",
+            headers={"docker-content-digest": request.path_params["digest"]},
+        )
 
     async def manifest(self, request: Request) -> Response:
         repository = self._repository(request)
@@ -88,16 +97,25 @@ class RegistryProtocol:
             raise RegistryError(400, "DIGEST_INVALID", f"the manifest has the digest {digest}")
         if ":" not in reference:
             if repository.immutable and repository.tags.get(reference, digest) != digest:
-                raise RegistryError(400, "TAG_INVALID", f"The image tag '{reference}' already exists in the '{repository.name}' repository and cannot be overwritten.")
+                raise RegistryError(
+                    400,
+                    "TAG_INVALID",
+                    f"The image tag '{reference}' already exists in the '{repository.name}' repository and cannot be overwritten.",
+                )
             repository.tags[reference] = digest
         repository.put_manifest(content, request.headers.get("content-type", MANIFEST), self._clock.now())
-        return Response(status_code=201, headers={"location": f"/v2/{repository.name}/manifests/{digest}", "docker-content-digest": digest})
+        return Response(
+            status_code=201,
+            headers={"location": f"/v2/{repository.name}/manifests/{digest}", "docker-content-digest": digest},
+        )
 
     def _repository(self, request: Request) -> Repository:
         _signed_in(request)
         name = request.path_params["name"]
         if name not in self._store.repositories:
-            raise RegistryError(404, "NAME_UNKNOWN", f"The repository with name '{name}' does not exist in the registry")
+            raise RegistryError(
+                404, "NAME_UNKNOWN", f"The repository with name '{name}' does not exist in the registry"
+            )
         return self._store.repositories[name]
 
     def _upload(self, upload: str) -> bytearray:
@@ -110,7 +128,10 @@ class RegistryProtocol:
         if digest_of(content) != digest:
             raise RegistryError(400, "DIGEST_INVALID", f"the blob has the digest {digest_of(content)}")
         repository.put_blob(content)
-        return Response(status_code=201, headers={"location": f"/v2/{repository.name}/blobs/{digest}", "docker-content-digest": digest})
+        return Response(
+            status_code=201,
+            headers={"location": f"/v2/{repository.name}/blobs/{digest}", "docker-content-digest": digest},
+        )
 
 
 def _signed_in(request: Request) -> None:

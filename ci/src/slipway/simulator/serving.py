@@ -23,12 +23,14 @@ class _Server(uvicorn.Server):
 async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
     """Give the address as `127.0.0.1:port`; port 0 takes a free one. Raises BadInputError when the port is in use."""
     with _listening(port) as listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, http="h11")
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, http="h11"
+        )
         server = _Server(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             try:
-                while not server.started:
+                while not server.started:  # noqa: ASYNC110 -- uvicorn tells by this attribute only
                     await anyio.sleep(0.001)
                 yield f"127.0.0.1:{listener.getsockname()[1]}"
             finally:

@@ -8,6 +8,8 @@ from slipway.oci.content import digest_of
 
 @dataclass
 class Manifest:
+    """A manifest's bytes, and when they came."""
+
     media_type: str
     content: bytes
     pushed: datetime

@@ -54,5 +54,7 @@ def git(folder: Path, *arguments: str, variables: dict[str, str] | None = None) 
         raise BadInputError("there is no git on this machine", "install git") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise BadInputError(f"git {arguments[0]} failed in {folder}", said[-1] if said else f"exit code {done.returncode}")
+        raise BadInputError(
+            f"git {arguments[0]} failed in {folder}", said[-1] if said else f"exit code {done.returncode}"
+        )
     return done.stdout

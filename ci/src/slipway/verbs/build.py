@@ -26,7 +26,10 @@ def settings_of(commit: Commit) -> Settings:
     try:
         text = commit.text("pyproject.toml")
     except BadInputError:
-        raise settings.SettingsError(f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}", "name the service's folder with --source") from None
+        raise settings.SettingsError(
+            f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}",
+            "name the service's folder with --source",
+        ) from None
     return settings.parse(text)
 
 
@@ -41,4 +44,6 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
     artifact = pack(commit.files(), config, commit.committed, annotations)
     async with opened(place.url, wanted.name, place.login) as registry:
         digest = await registry.push(artifact)
-    return Image(place.uri, digest, ImageKind.TREE, commit.revision, sum(len(layer.content) for layer in artifact.layers))
+    return Image(
+        place.uri, digest, ImageKind.TREE, commit.revision, sum(len(layer.content) for layer in artifact.layers)
+    )

@@ -68,7 +68,10 @@ class Environment:
         """The digest that is live and healthy here; raises RefusedError when there is none."""
         observed = await self.status()
         if observed.status != "RUNNING" or observed.digest is None:
-            raise RefusedError(f"nothing that could be promoted is live in {self.name}", f"its state is {observed.status or 'absent'}; deploy there first")
+            raise RefusedError(
+                f"nothing that could be promoted is live in {self.name}",
+                f"its state is {observed.status or 'absent'}; deploy there first",
+            )
         await self.check_health(observed)
         return observed.digest
 
@@ -95,7 +98,9 @@ class Environment:
         except httpx.HTTPError as error:
             raise RefusedError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
         if answer.status_code >= httpx.codes.BAD_REQUEST:
-            raise RefusedError(f"{self.name} answers {path} with {answer.status_code}", "look at its log with `slipway status`")
+            raise RefusedError(
+                f"{self.name} answers {path} with {answer.status_code}", "look at its log with `slipway status`"
+            )
 
     def address(self, observed: Observed) -> str:
         """The public URL; App Runner names only the host, and always speaks TLS."""

@@ -14,14 +14,21 @@ from slipway.verbs.prove import prove
 from slipway.workload.dependencies import Python, prepare
 
 
-async def gate(source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None) -> Proof:
+async def gate(
+    source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None
+) -> Proof:
     """The proof for a work tree; raises SlipwayError when nothing can be executed."""
+    folder = folder_of(source)
+    said = migrations_of(folder)
+    wanted = replace(said, config=config or said.config, start_after=since or said.start_after)
+    return await prove(folder, await anyio.to_thread.run_sync(python_of, folder, python), wanted, database_url)
+
+
+def folder_of(source: Path) -> Path:
+    """The service's folder; raises BadInputError."""
     if not source.is_dir():
         raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
-    folder = source.resolve()
-    wanted = migrations_of(folder)
-    wanted = replace(wanted, config=config or wanted.config, start_after=since or wanted.start_after)
-    return await prove(folder, await anyio.to_thread.run_sync(python_of, folder, python), wanted, database_url)
+    return source.resolve()
 
 
 def migrations_of(folder: Path) -> Migrations:

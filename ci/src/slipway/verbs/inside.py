@@ -9,12 +9,13 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 import slipway
 from slipway.errors import RefusedError
@@ -49,19 +50,20 @@ class Inside:
         """Tell it the database and wait; answers what it wrote. Raises BadInputError or RefusedError with its own words."""
         assert self.process.stdin is not None
         told = {"url": database.url, "variables": dict(database.variables)}
-        try:
+        with suppress(anyio.BrokenResourceError):  # it ended already, and has said why
             await self.process.stdin.send(json.dumps(told).encode() + b"\n")
-        except anyio.BrokenResourceError:
-            pass  # it ended already, and has said why
         said = await self._said()
         code = await self.process.wait()
-        if not self.output.exists():
+        text = await anyio.to_thread.run_sync(self._written)
+        if text is None:
             last = one_line(said.strip().rpartition("\n")[2], 600)
             raise RefusedError(f"{self.module} ended with the exit code {code}", last or "it said nothing")
-        text = self.output.read_text(encoding="utf-8")
         if code:
             raise from_json(Refusal, text, self.module).error()
         return text
+
+    def _written(self) -> str | None:
+        return self.output.read_text(encoding="utf-8") if self.output.exists() else None
 
     async def _said(self) -> str:
         assert self.process.stderr is not None
@@ -73,11 +75,12 @@ class Inside:
 async def started(module: str, arguments: Sequence[str], folder: Path, python: Python) -> AsyncIterator[Inside]:
     """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; whatever it started is stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="slipway-inside-") as lent:
-        Path(lent, "slipway").symlink_to(Path(slipway.__file__).parent)
-        output = Path(lent, "output.json")
+        output = _lend(Path(lent))
         told = python.variables()
         paths = os.pathsep.join(filter(None, (lent, told.get("PYTHONPATH", ""))))
-        variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "AWS_", "DAGGER_", "UV_"))}
+        variables = {
+            key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "AWS_", "DAGGER_", "UV_"))
+        }
         process = await anyio.open_process(
             [str(python.interpreter), "-m", module, *arguments, str(output)],
             cwd=folder,
@@ -91,8 +94,12 @@ async def started(module: str, arguments: Sequence[str], folder: Path, python: P
             yield Inside(process, module, output)
         finally:
             with anyio.CancelScope(shield=True):
-                try:
+                with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
                 await process.wait()
+
+
+def _lend(folder: Path) -> Path:
+    """Put the package into a folder of its own; answers where the output goes."""
+    (folder / "slipway").symlink_to(Path(slipway.__file__).parent)
+    return folder / "output.json"

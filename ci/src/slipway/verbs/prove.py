@@ -21,11 +21,16 @@ async def prove(folder: Path, python: Python, migrations: Migrations, database_u
     The gate starts before Postgres does, for its imports take longer.
     """
     if not (folder / migrations.config).is_file():
-        raise BadInputError(f"there is no {migrations.config} in {folder}", "name alembic's settings file in [tool.slipway.migrations] config")
+        raise BadInputError(
+            f"there is no {migrations.config} in {folder}",
+            "name alembic's settings file in [tool.slipway.migrations] config",
+        )
     options = [f"--config={migrations.config}", *(f"--extension={name}" for name in migrations.extensions)]
     options += [f"--start-after={migrations.start_after}"] if migrations.start_after else []
     async with started("slipway.gate", options, folder, python) as gate, AsyncExitStack() as stack:
         if database_url is None:
             found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
             database_url = (await stack.enter_async_context(running(found))).url
-        return from_json(Proof, await gate.answer(Database(database_url, migrations.told(database_url))), "the gate's proof")
+        return from_json(
+            Proof, await gate.answer(Database(database_url, migrations.told(database_url))), "the gate's proof"
+        )

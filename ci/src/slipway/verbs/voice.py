@@ -19,6 +19,10 @@ class Voice(Protocol):
         """A step has ended."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        ...
+
     def line(self, text: str) -> None:
         """Something that was seen on the way."""
         ...
@@ -27,14 +31,13 @@ class Voice(Protocol):
 class Silence:
     """Nobody listens."""
 
-    def heading(self, text: str) -> None:
-        pass
+    def heading(self, text: str) -> None: ...
 
-    def doing(self, text: str) -> AbstractContextManager[object]:
+    def doing(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- nothing is said
         return nullcontext()
 
-    def done(self, text: str, seconds: float) -> None:
-        pass
+    def done(self, text: str, seconds: float) -> None: ...
 
-    def line(self, text: str) -> None:
-        pass
+    def note(self, text: str) -> None: ...
+
+    def line(self, text: str) -> None: ...

@@ -20,6 +20,7 @@ _FOREIGN_LOCKS = {
     "pdm.lock": "pdm export --format requirements --output requirements.txt",
     "Pipfile.lock": "pipenv requirements > requirements.txt",
 }
+_DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # what uv draws before a cause
 _READY = "slipway-ready"
 
 
@@ -79,7 +80,9 @@ def _has_local_packages(lock: Path) -> bool:
     if lock.name != "uv.lock":
         return "file:" in lock.read_text(encoding="utf-8") or "\n-e " in lock.read_text(encoding="utf-8")
     packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", [])
-    places = (package.get("source", {}).get(kind) for package in packages for kind in ("editable", "directory", "virtual"))
+    places = (
+        package.get("source", {}).get(kind) for package in packages for kind in ("editable", "directory", "virtual")
+    )
     return any(place not in (None, ".") for place in places)
 
 
@@ -90,7 +93,9 @@ def _alone(folder: Path) -> Iterator[None]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = folder.with_suffix(".lock").open("w")
     except OSError as error:
-        raise BadInputError(f"the cache {folder.parent} cannot be written", f"{error.strerror}; set XDG_CACHE_HOME to a folder that can") from error
+        raise BadInputError(
+            f"the cache {folder.parent} cannot be written", f"{error.strerror}; set XDG_CACHE_HOME to a folder that can"
+        ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -115,7 +120,18 @@ def _is_package(tree: Path) -> bool:
 def _install_project(tree: Path, folder: Path) -> Path:
     site = tree.with_name(f"{tree.name}-site")
     if not site.is_dir():
-        _uv(tree, "pip", "install", "--python", str(folder / "bin/python"), "--no-deps", "--target", str(site), str(tree), folder=folder)
+        _uv(
+            tree,
+            "pip",
+            "install",
+            "--python",
+            str(folder / "bin/python"),
+            "--no-deps",
+            "--target",
+            str(site),
+            str(tree),
+            folder=folder,
+        )
     return site
 
 
@@ -132,9 +148,22 @@ def uv() -> str:
 
 
 def _uv(tree: Path, *arguments: str, folder: Path) -> None:
-    inherited = {key: value for key, value in os.environ.items() if key not in ("UV_PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "PYTHONPATH")}
-    command = [uv(), *arguments, "--quiet", "--compile-bytecode"] if arguments[0] != "venv" else [uv(), *arguments, "--quiet"]
-    done = subprocess.run(command, cwd=tree, env=inherited | {"UV_PROJECT_ENVIRONMENT": str(folder)}, capture_output=True, text=True, check=False)
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("UV_PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "PYTHONPATH")
+    }
+    command = (
+        [uv(), *arguments, "--quiet", "--compile-bytecode"] if arguments[0] != "venv" else [uv(), *arguments, "--quiet"]
+    )
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        env=inherited | {"UV_PROJECT_ENVIRONMENT": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        said = [line.strip(" ×│╰─▶") for line in done.stderr.splitlines() if line.strip()]
+        said = [line.lstrip(_DECORATION) for line in done.stderr.splitlines() if line.strip()]
         raise RefusedError(f"uv {arguments[0]} failed", "; ".join(said[:3]) or f"exit code {done.returncode}")

@@ -13,7 +13,7 @@ from slipway.oci import tree
 from slipway.oci.registry import Login, opened
 from slipway.oci.tree import TreeConfig
 from slipway.workload.dependencies import Python, prepare
-from slipway.workload.process import ProcessWorkload, running
+from slipway.workload.process import Launch, ProcessWorkload, running
 from slipway.workload.workload import Order
 
 
@@ -41,7 +41,10 @@ class HostBackend:
         async with opened(self.url, repository, self.login) as registry:
             manifest = await registry.manifest(digest)
             if manifest.get("artifactType") != tree.KIND:
-                raise RefusedError(f"{repository}@{digest} is no source tree", "a machine without a container engine runs what `slipway build` made on it")
+                raise RefusedError(
+                    f"{repository}@{digest} is no source tree",
+                    "a machine without a container engine runs what `slipway build` made on it",
+                )
             config = tree.read_config(await registry.blob(manifest["config"]["digest"]), f"{repository}@{digest}")
             layer = await registry.blob(manifest["layers"][0]["digest"])
         with tempfile.TemporaryDirectory(prefix="slipway-release-", ignore_cleanup_errors=True) as home:
@@ -53,7 +56,12 @@ class HostBackend:
     async def start(self, order: Order, heard: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
         """See `Backend.start`."""
         async with self.unpacked(order.repository, order.digest) as release:
-            command = order.command or release.config.command
-            variables = dict(release.config.variables) | dict(order.variables)
-            async with running(release.folder, release.python, command, variables, order.port, heard) as workload:
+            launch = Launch(
+                release.folder,
+                release.python,
+                order.command or release.config.command,
+                order.port,
+                dict(release.config.variables) | dict(order.variables),
+            )
+            async with running(launch, heard) as workload:
                 yield workload

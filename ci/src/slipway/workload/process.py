@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -57,23 +58,38 @@ class ProcessWorkload:
             await self._silent.wait()
 
 
-@asynccontextmanager
-async def running(
-    tree: Path, python: Python, command: tuple[str, ...], variables: Mapping[str, str], port: int, heard: Callable[[str], None]
-) -> AsyncIterator[ProcessWorkload]:
-    """Start `command` in a tree; raises BadInputError when there is no such program.
+@dataclass(frozen=True)
+class Launch:
+    """How a process is started: in a folder, with an environment, by a command; `port` is where the service believes to listen."""
 
-    The service believes to listen on `port` of its own machine; here every instance gets a port of its own.
+    tree: Path
+    python: Python
+    command: tuple[str, ...]
+    port: int
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@asynccontextmanager
+async def running(launch: Launch, heard: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
+    """Start it; raises BadInputError when there is no such program.
+
+    The service believes to have its machine for itself; here every instance gets a port of its own.
     """
-    own_port = free_port()
+    port = free_port()
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    told = inherited | python.variables() | {"HOME": str(tree), "PYTHONUNBUFFERED": "1"} | dict(variables) | {"PORT": str(own_port)}
-    arguments = on_this_machine(command, port, own_port)
-    program = _program(arguments[0], told["PATH"], tree)
+    own = {"HOME": str(launch.tree), "PYTHONUNBUFFERED": "1"}
+    told = inherited | launch.python.variables() | own | dict(launch.variables) | {"PORT": str(port)}
+    program, *arguments = on_this_machine(launch.command, launch.port, port)
+    program = _program(program, told["PATH"], launch.tree)
     process = await anyio.open_process(
-        [program, *arguments[1:]], cwd=tree, env=told, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True
+        [program, *arguments],
+        cwd=launch.tree,
+        env=told,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
-    workload = ProcessWorkload(process, own_port)
+    workload = ProcessWorkload(process, port)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(workload.listen, heard)
         try:
@@ -108,11 +124,12 @@ def _program(name: str, path: str, tree: Path) -> str:
     for folder in path.split(os.pathsep):
         if os.access(Path(folder, name), os.X_OK):
             return str(Path(folder, name))
-    raise BadInputError(f"the service's environment has no program {name!r}", "add its package to the dependencies, or correct command in [tool.slipway]")
+    raise BadInputError(
+        f"the service's environment has no program {name!r}",
+        "add its package to the dependencies, or correct command in [tool.slipway]",
+    )
 
 
 def _signal(process: anyio.abc.Process, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass

@@ -33,7 +33,10 @@ class Workload(Protocol):
 class Backend(Protocol):
     """Starts instances of a release."""
 
-    how: str  # in a person's words: "a process", "a container"
+    @property
+    def how(self) -> str:
+        """In a person's words: "a process", "a container"."""
+        ...
 
     def start(self, order: Order, heard: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
         """Start one; leaving the block asks it to stop, and stops it. `heard` is told every line it prints.

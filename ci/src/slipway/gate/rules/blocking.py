@@ -44,7 +44,12 @@ with op.get_context().autocommit_block():
     op.drop_index("{index}", "{table}", postgresql_concurrently=True, if_exists=True)  # what an interrupted attempt left
     op.create_index("{index}", "{table}", [{columns}]{unique}, postgresql_concurrently=True)""",
     ),
-    _cause("L01", r"CREATE (UNIQUE )?INDEX", "Building an index stops every write to the table until the last row is indexed.", "CREATE INDEX CONCURRENTLY … in op.get_context().autocommit_block()"),
+    _cause(
+        "L01",
+        r"CREATE (UNIQUE )?INDEX",
+        "Building an index stops every write to the table until the last row is indexed.",
+        "CREATE INDEX CONCURRENTLY … in op.get_context().autocommit_block()",
+    ),
     _cause(
         "L04",
         _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?UNIQUE \((?P<columns>[^()]+)\)',
@@ -123,7 +128,12 @@ op.alter_column("{table}", "{column}", server_default=…)  # for new rows
     ),
 )
 UNEXPLAINED: Final = Cause(
-    Rule("L26", Level.ERROR, "The statement works on rows while others are locked out of a table.", "Split it so that nothing that grows with rows runs under this lock."),
+    Rule(
+        "L26",
+        Level.ERROR,
+        "The statement works on rows while others are locked out of a table.",
+        "Split it so that nothing that grows with rows runs under this lock.",
+    ),
     re.compile(""),
 )
 _LATER: Final = Rule(
@@ -169,10 +179,17 @@ class _Filling(dict[str, str]):
 
 
 def _measured(statement: Statement) -> str:
-    held = [f"{statement.locks.get(name, 'a lock taken earlier')} on {name}, {_who(blocked)}" for name, blocked in statement.blocks.items()]
+    held = [
+        f"{statement.locks.get(name, 'a lock taken earlier')} on {name}, {_who(blocked)}"
+        for name, blocked in statement.blocks.items()
+    ]
     work = [
         f"{verb} {', '.join(tables)}"
-        for verb, tables in (("rewrites", statement.rewrites), ("indexes", statement.builds), ("reads all of", statement.scans))
+        for verb, tables in (
+            ("rewrites", statement.rewrites),
+            ("indexes", statement.builds),
+            ("reads all of", statement.scans),
+        )
         if tables
     ]
     return f"holds {'; '.join(held)}, while it {' and '.join(work)}"

@@ -1,6 +1,6 @@
 """Drift: migrations and models must build the same schema."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from slipway.gate.drift import Difference
 from slipway.gate.history import History, Node
@@ -22,16 +22,18 @@ NAMED_APART = Rule(
 )
 
 
-def check(history: History, steps: dict[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
+def check(history: History, steps: Mapping[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
     """One finding a difference, at the revision that last touched the table."""
     for difference in differences:
         rule = NAMED_APART if difference.named_apart else DRIFT
         yield rule.finding(_last_touched(difference.table, history, steps), str(difference))
 
 
-def _last_touched(table: str, history: History, steps: dict[str, Steps]) -> Node:
+def _last_touched(table: str, history: History, steps: Mapping[str, Steps]) -> Node:
     for node in reversed(history.nodes):
         change = steps[node.id].changes.get(UP)
-        if change and any(line.name == table or line.name.startswith(f"{table}.") for line in (*change.added, *change.removed)):
+        if change and any(
+            line.name == table or line.name.startswith(f"{table}.") for line in (*change.added, *change.removed)
+        ):
             return node
     return history.nodes[-1]

@@ -6,9 +6,24 @@ from slipway.gate.history import History
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level
 
-SEVERAL_HEADS = Rule("G01", Level.ERROR, "The history has several heads; `alembic upgrade head` refuses to choose.", 'alembic merge heads -m "merge"')
-DUPLICATE = Rule("G04", Level.ERROR, "Two files claim the same revision; which one runs is chance.", "Give one of the files a revision id of its own.")
-BROKEN = Rule("G06", Level.ERROR, "The history is no tree: a cycle, or a parent that is not there.", "Mend down_revision in the file named, or bring back the missing file.")
+SEVERAL_HEADS = Rule(
+    "G01",
+    Level.ERROR,
+    "The history has several heads; `alembic upgrade head` refuses to choose.",
+    'alembic merge heads -m "merge"',
+)
+DUPLICATE = Rule(
+    "G04",
+    Level.ERROR,
+    "Two files claim the same revision; which one runs is chance.",
+    "Give one of the files a revision id of its own.",
+)
+BROKEN = Rule(
+    "G06",
+    Level.ERROR,
+    "The history is no tree: a cycle, or a parent that is not there.",
+    "Mend down_revision in the file named, or bring back the missing file.",
+)
 
 
 def check(history: History) -> Iterator[Finding]:

@@ -8,12 +8,42 @@ from slipway.gate.rules.rule import Rule
 from slipway.gate.stairway import AGAIN, DOWN, UP, Failure, Steps
 from slipway.records.proof import Finding, Level
 
-FAILS = Rule("U01", Level.ERROR, "The upgrade fails on an empty database; nothing after it was proven.", "Mend the statement at this line.")
-EMPTY = Rule("R01", Level.WARNING, "The downgrade does nothing, though the upgrade changes the schema.", "Write the downgrade, or raise NotImplementedError to say that there is none.")
-RAISES = Rule("R02", Level.ERROR, "The downgrade fails; this revision cannot be rolled back.", "Mend the downgrade, or raise NotImplementedError to say that there is none.")
-TRACE = Rule("R03", Level.ERROR, "The downgrade leaves a trace; the schema is not what it was before.", "Undo in downgrade() what the lines name.")
-DIFFERS = Rule("R04", Level.ERROR, "The upgrade cannot be run again after the downgrade, or ends in another schema.", "Let downgrade() undo all of upgrade().")
-ROLL_FORWARD = Rule("R06", Level.NOTE, "The revision declares that it can only be rolled forward.", "Nothing to do; a rollback of the image over this revision will be refused.")
+FAILS = Rule(
+    "U01",
+    Level.ERROR,
+    "The upgrade fails on an empty database; nothing after it was proven.",
+    "Mend the statement at this line.",
+)
+EMPTY = Rule(
+    "R01",
+    Level.WARNING,
+    "The downgrade does nothing, though the upgrade changes the schema.",
+    "Write the downgrade, or raise NotImplementedError to say that there is none.",
+)
+RAISES = Rule(
+    "R02",
+    Level.ERROR,
+    "The downgrade fails; this revision cannot be rolled back.",
+    "Mend the downgrade, or raise NotImplementedError to say that there is none.",
+)
+TRACE = Rule(
+    "R03",
+    Level.ERROR,
+    "The downgrade leaves a trace; the schema is not what it was before.",
+    "Undo in downgrade() what the lines name.",
+)
+DIFFERS = Rule(
+    "R04",
+    Level.ERROR,
+    "The upgrade cannot be run again after the downgrade, or ends in another schema.",
+    "Let downgrade() undo all of upgrade().",
+)
+ROLL_FORWARD = Rule(
+    "R06",
+    Level.NOTE,
+    "The revision declares that it can only be rolled forward.",
+    "Nothing to do; a rollback of the image over this revision will be refused.",
+)
 
 _ENUM_REMEDY = """\
 def downgrade() -> None:
@@ -30,7 +60,9 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         yield _failed(ROLL_FORWARD if failure.declared else RAISES, node, failure, node.downgrade_line)
     elif node.keeps_on_downgrade:
         if change := steps.changes.get(UP):
-            yield EMPTY.finding(node, f"the upgrade leaves: {_some(change.added or change.removed)}", node.downgrade_line)
+            yield EMPTY.finding(
+                node, f"the upgrade leaves: {_some(change.added or change.removed)}", node.downgrade_line
+            )
     elif DOWN in steps.changes:
         yield from _check_return(node, steps)
 
@@ -55,7 +87,10 @@ def _remedy(trace: Change) -> str | None:
 
 
 def _difference(change: Change) -> str:
-    parts = [f"left behind: {_some(change.added)}" if change.added else "", f"missing: {_some(change.removed)}" if change.removed else ""]
+    parts = [
+        f"left behind: {_some(change.added)}" if change.added else "",
+        f"missing: {_some(change.removed)}" if change.removed else "",
+    ]
     return "; ".join(part for part in parts if part)
 
 

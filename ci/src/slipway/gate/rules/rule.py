@@ -16,7 +16,7 @@ class Rule:
     remedy: str
 
     def finding(self, node: Node | None, measured: str, line: int | None = None, remedy: str | None = None) -> Finding:
-        """This rule, broken by a revision (or by the history as a whole)."""
+        """A finding: the rule is broken by a revision, or by the history as a whole."""
         return Finding(
             rule=self.id,
             level=self.level,

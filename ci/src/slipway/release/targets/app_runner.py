@@ -51,7 +51,9 @@ class AppRunner:
             answer = await self._aws.call("apprunner", "create_service", ServiceName=spec.name, Tags=tags, **request)
         else:
             answer = await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
-        if not answer.get("OperationId"):  # what App Runner answers to an update that changes nothing, against its own model
+        if not answer.get(
+            "OperationId"
+        ):  # what App Runner answers to an update that changes nothing, against its own model
             return None
         return Operation(answer["Service"]["ServiceArn"], answer["OperationId"], plan.action is not Action.UPDATE)
 
@@ -66,7 +68,10 @@ class AppRunner:
         while not ended:
             ended = await self.ended(operation) not in IN_FLIGHT
             if (self._time.now() - began).total_seconds() > PATIENCE_SECONDS:
-                raise UnknownOutcomeError(f"{self._service} is still being changed after {PATIENCE_SECONDS / 60:.0f} minutes", "ask again with `slipway status`")
+                raise UnknownOutcomeError(
+                    f"{self._service} is still being changed after {PATIENCE_SECONDS / 60:.0f} minutes",
+                    "ask again with `slipway status`",
+                )
             await self._time.sleep(POLL_SECONDS)
             lines = await self._platform_lines(operation)
             for line in lines[told:]:
@@ -85,7 +90,9 @@ class AppRunner:
         found = await self._summary(operation)
         since = found["StartedAt"] if found else self._time.now()
         application = await logs.read(self._aws, f"{_log_group(operation.arn)}/application", since=since)
-        return diagnose(Evidence(platform, None if application is None else tuple(line.message for line in application)), spec)
+        return diagnose(
+            Evidence(platform, None if application is None else tuple(line.message for line in application)), spec
+        )
 
     async def _find(self) -> str | None:
         request: dict[str, Any] = {}
@@ -130,14 +137,19 @@ def request_of(spec: ServiceSpec) -> dict[str, Any]:
             "AutoDeploymentsEnabled": False,
             "AuthenticationConfiguration": {"AccessRoleArn": spec.access_role},
         },
-        "InstanceConfiguration": {"Cpu": str(spec.cpu), "Memory": str(spec.memory)} | ({"InstanceRoleArn": spec.instance_role} if spec.instance_role else {}),
+        "InstanceConfiguration": {"Cpu": str(spec.cpu), "Memory": str(spec.memory)}
+        | ({"InstanceRoleArn": spec.instance_role} if spec.instance_role else {}),
         "HealthCheckConfiguration": health | _HEALTH,
     }
 
 
 def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
     """A described service, normalised to the fields of a plan."""
-    source, instance, health = service["SourceConfiguration"], service["InstanceConfiguration"], service.get("HealthCheckConfiguration", {})
+    source, instance, health = (
+        service["SourceConfiguration"],
+        service["InstanceConfiguration"],
+        service.get("HealthCheckConfiguration", {}),
+    )
     repository = source.get("ImageRepository", {})
     image, settings = repository.get("ImageIdentifier", ""), repository.get("ImageConfiguration", {})
     fields = {
@@ -151,10 +163,19 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
         "start command": settings.get("StartCommand") or "the image's own",
     }
-    variables = {f"variable {name}": hashed(value) for name, value in settings.get("RuntimeEnvironmentVariables", {}).items()}
+    variables = {
+        f"variable {name}": hashed(value) for name, value in settings.get("RuntimeEnvironmentVariables", {}).items()
+    }
     secrets = {f"secret {name}": arn for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items()}
     live = _digest(image) if service["Status"] in _LIVE else None
-    return Observed(service["ServiceArn"], service.get("ServiceUrl"), service["Status"], live, fields | variables | secrets, operation)
+    return Observed(
+        service["ServiceArn"],
+        service.get("ServiceUrl"),
+        service["Status"],
+        live,
+        fields | variables | secrets,
+        operation,
+    )
 
 
 def _digest(image: str) -> str | None:

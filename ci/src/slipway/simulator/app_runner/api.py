@@ -31,7 +31,9 @@ class AppRunner:
     async def create_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["ServiceName"]
         if any(service.name == name and service.status != "DELETED" for service in self._services.values()):
-            raise AwsError("InvalidRequestException", f"Service with the provided name already exists: {name}.")  # also CREATE_FAILED ones
+            raise AwsError(
+                "InvalidRequestException", f"Service with the provided name already exists: {name}."
+            )  # also CREATE_FAILED ones
         asked = configuration.of_create(request)
         arn = f"arn:aws:apprunner:{call.region}:{call.account}:service/{name}/{uuid.uuid4().hex}"
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
@@ -43,16 +45,22 @@ class AppRunner:
     async def update_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request["ServiceArn"])
         if service.status not in ("RUNNING", "CREATE_FAILED"):
-            raise AwsError("InvalidStateException", f"Service cannot be updated in the current state: {service.status}.")  # [F]
+            raise AwsError(
+                "InvalidStateException", f"Service cannot be updated in the current state: {service.status}."
+            )  # [F]
         asked = configuration.merged(service.configuration, request)
         if service.status == "RUNNING" and asked == service.configuration:
             return {"Service": service.described()}  # no effective change: no OperationId
-        return self._begin(service, "CREATE_SERVICE" if service.status == "CREATE_FAILED" else "UPDATE_SERVICE", asked, call)
+        return self._begin(
+            service, "CREATE_SERVICE" if service.status == "CREATE_FAILED" else "UPDATE_SERVICE", asked, call
+        )
 
     async def delete_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request["ServiceArn"])
         if service.status not in ("RUNNING", "PAUSED", "CREATE_FAILED", "DELETE_FAILED"):
-            raise AwsError("InvalidStateException", f"Service cannot be deleted in the current state: {service.status}.")  # †
+            raise AwsError(
+                "InvalidStateException", f"Service cannot be deleted in the current state: {service.status}."
+            )  # †
         operation = self._operation(service, "DELETE_SERVICE", call)
         service.status = "OPERATION_IN_PROGRESS"
         self._platform.tasks.start_soon(self._delete, service, operation)
@@ -72,7 +80,9 @@ class AppRunner:
         first = int(request.get("NextToken", 0))
         page = newest_first[first : first + request.get("MaxResults", 20)]
         more = first + len(page) < len(newest_first)
-        return {"OperationSummaryList": [operation.described() for operation in page]} | ({"NextToken": str(first + len(page))} if more else {})
+        return {"OperationSummaryList": [operation.described() for operation in page]} | (
+            {"NextToken": str(first + len(page))} if more else {}
+        )
 
     def _begin(self, service: Service, kind: str, asked: configuration.Configuration, call: Call) -> Mapping[str, Any]:
         operation = self._operation(service, kind, call)

@@ -19,9 +19,26 @@ _MEMORY_OF_CPU = {  # [G]
     "2048": ("4096", "6144"),
     "4096": ("8192", "10240", "12288"),
 }
-_HEALTH = {"Protocol": "TCP", "Path": "/", "Interval": 5, "Timeout": 2, "HealthyThreshold": 1, "UnhealthyThreshold": 5}  # [M]
-_NETWORK = {"EgressConfiguration": {"EgressType": "DEFAULT"}, "IngressConfiguration": {"IsPubliclyAccessible": True}, "IpAddressType": "IPV4"}
-_PARTS = ("SourceConfiguration", "InstanceConfiguration", "HealthCheckConfiguration", "NetworkConfiguration", "ObservabilityConfiguration")
+_HEALTH = {
+    "Protocol": "TCP",
+    "Path": "/",
+    "Interval": 5,
+    "Timeout": 2,
+    "HealthyThreshold": 1,
+    "UnhealthyThreshold": 5,
+}  # [M]
+_NETWORK = {
+    "EgressConfiguration": {"EgressType": "DEFAULT"},
+    "IngressConfiguration": {"IsPubliclyAccessible": True},
+    "IpAddressType": "IPV4",
+}
+_PARTS = (
+    "SourceConfiguration",
+    "InstanceConfiguration",
+    "HealthCheckConfiguration",
+    "NetworkConfiguration",
+    "ObservabilityConfiguration",
+)
 
 
 def of_create(request: Mapping[str, Any]) -> Configuration:
@@ -54,7 +71,7 @@ def _overlaid(below: Any, above: Any) -> Any:
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return copy.deepcopy(above)
     replaced = ("RuntimeEnvironmentVariables", "RuntimeEnvironmentSecrets")
-    both = {key: above[key] if key in replaced else _overlaid(below.get(key), value) for key, value in above.items()}
+    both = {key: value if key in replaced else _overlaid(below.get(key), value) for key, value in above.items()}
     return copy.deepcopy(dict(below)) | both
 
 
@@ -67,7 +84,11 @@ def _check(configuration: Mapping[str, Any]) -> None:
     source, instance = configuration["SourceConfiguration"], configuration["InstanceConfiguration"]
     if "ImageRepository" not in source:
         raise AwsError("InvalidRequestException", "The simulator deploys from an ImageRepository.")
-    if source["ImageRepository"]["ImageRepositoryType"] == "ECR" and "AccessRoleArn" not in source.get("AuthenticationConfiguration", {}):
+    if source["ImageRepository"]["ImageRepositoryType"] == "ECR" and "AccessRoleArn" not in source.get(
+        "AuthenticationConfiguration", {}
+    ):
         raise AwsError("InvalidRequestException", "Authentication configuration is invalid.")
     if instance["Memory"] not in _MEMORY_OF_CPU.get(instance["Cpu"], ()):
-        raise AwsError("InvalidRequestException", f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}.")
+        raise AwsError(
+            "InvalidRequestException", f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
+        )

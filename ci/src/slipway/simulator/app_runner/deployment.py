@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from slipway.oci.content import Reference
 from slipway.errors import BadInputError
+from slipway.oci.content import Reference
 from slipway.simulator.app_runner.configuration import Configuration
 from slipway.simulator.app_runner.instance import Instance
 from slipway.simulator.app_runner.service import Operation, Service
@@ -57,7 +57,9 @@ class _FailedError(Exception):
 class Deployment:
     """One operation on its way."""
 
-    def __init__(self, platform: Platform, service: Service, operation: Operation, configuration: Configuration) -> None:
+    def __init__(
+        self, platform: Platform, service: Service, operation: Operation, configuration: Configuration
+    ) -> None:
         self._platform = platform
         self._service = service
         self._operation = operation
@@ -68,7 +70,9 @@ class Deployment:
         """Bring the configuration to life, or restore what was."""
         triggers = {"CREATE_SERVICE": "SERVICE_CREATE", "UPDATE_SERVICE": "SERVICE_UPDATE"}
         self._say("Service status is set to OPERATION_IN_PROGRESS.")
-        self._say(f"Deployment with ID : {self._operation.id} started. Triggering event : {triggers[self._operation.type]}")
+        self._say(
+            f"Deployment with ID : {self._operation.id} started. Triggering event : {triggers[self._operation.type]}"
+        )
         try:
             order = await self._pull()
             await self._provision(order)
@@ -118,17 +122,25 @@ class Deployment:
         self._instance = Instance(self._platform.backend, order, self._heard)
         await self._platform.tasks.start(self._instance.run)
         if self._instance.failure:
-            self._say(f"Your application stopped or failed to start. See logs for more information. {self._instance.failure}")
+            self._say(
+                f"Your application stopped or failed to start. See logs for more information. {self._instance.failure}"
+            )
             raise _FailedError("Container failed to start.")
         took = (self._platform.clock.now() - began).total_seconds()
-        await self._platform.clock.sleep(max(0, (pace.create if self._operation.type == "CREATE_SERVICE" else pace.update) - took))
+        await self._platform.clock.sleep(
+            max(0, (pace.create if self._operation.type == "CREATE_SERVICE" else pace.update) - took)
+        )
 
     async def _until_healthy(self) -> None:
         assert self._instance is not None
         workload = self._instance.workload
         assert workload is not None
         check, protocol = self._health_check()
-        port = self._configuration["SourceConfiguration"]["ImageRepository"].get("ImageConfiguration", {}).get("Port", "8080")
+        port = (
+            self._configuration["SourceConfiguration"]["ImageRepository"]
+            .get("ImageConfiguration", {})
+            .get("Port", "8080")
+        )
         place = f"protocol `{protocol}`" + (f" [Path: '{check.path}']" if check.path else "") + f", [Port: '{port}']."
         self._say(f"Performing health check on {place}")
         clock = self._platform.clock
@@ -136,10 +148,14 @@ class Deployment:
         in_a_row = 0
         while in_a_row < check.healthy_threshold:
             if workload.exit_code is not None:
-                self._say(f"Your application stopped or failed to start. See logs for more information. Container exit code: {workload.exit_code}")
+                self._say(
+                    f"Your application stopped or failed to start. See logs for more information. Container exit code: {workload.exit_code}"
+                )
                 raise _FailedError("Container exited.")
             if (clock.now() - began).total_seconds() > self._platform.pace.patience:
-                self._say(f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number.")
+                self._say(
+                    f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number."
+                )
                 raise _FailedError("Health check failed.")
             answer: Answer = await ask(workload.address, check)
             in_a_row = in_a_row + 1 if answer.healthy else 0
@@ -149,7 +165,9 @@ class Deployment:
     def _health_check(self) -> tuple[HealthCheck, str]:
         asked = self._configuration["HealthCheckConfiguration"]
         path = asked["Path"] if asked["Protocol"] == "HTTP" else None
-        return HealthCheck(path, asked["Interval"], asked["Timeout"], asked["HealthyThreshold"], asked["UnhealthyThreshold"]), asked["Protocol"]
+        return HealthCheck(
+            path, asked["Interval"], asked["Timeout"], asked["HealthyThreshold"], asked["UnhealthyThreshold"]
+        ), asked["Protocol"]
 
     async def _take_over(self) -> None:
         """Traffic moves; the instance that had it answers what it has begun, and stops."""
@@ -184,9 +202,13 @@ class Deployment:
 
     def _say(self, line: str) -> None:
         now = self._platform.clock.now()
-        self._platform.logs.write(f"{self._service.log_group}/service", f"deployment/{self._operation.id}", now, f"[AppRunner] {line}")
+        self._platform.logs.write(
+            f"{self._service.log_group}/service", f"deployment/{self._operation.id}", now, f"[AppRunner] {line}"
+        )
         self._platform.logs.write(f"{self._service.log_group}/service", "events", now, f"[AppRunner] {line}")
 
     def _heard(self, line: str) -> None:
         assert self._instance is not None
-        self._platform.logs.write(f"{self._service.log_group}/application", f"instance/{self._instance.id}", self._platform.clock.now(), line)
+        self._platform.logs.write(
+            f"{self._service.log_group}/application", f"instance/{self._instance.id}", self._platform.clock.now(), line
+        )

@@ -1,7 +1,7 @@
 """The acts. What each must show stands here; what a release is made of, and which one is bad, stands nowhere in slipway.
 
-Prologue: production runs the release before this one. I: the checkout goes to staging, is tried, and is promoted. II: a release is refused by
-the gate. III: a release is deployed though nobody tried it, and the platform takes it back.
+Before: production runs the release before this one. I: the checkout goes to staging, is tried, and is promoted.
+II: the gate refuses a release. III: a release is deployed though nobody tried it, and the platform takes it back.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from slipway.verbs.rehearse.scene import Scene
 from slipway.verbs.rehearse.stage import Stage
 from slipway.verbs.voice import Silence, Voice
 
+_GATE = "gate in the release's own Python"
+
 
 @dataclass(frozen=True)
 class Players:
@@ -34,107 +36,142 @@ class Players:
 
     async def prologue(self, commit: Commit) -> Act:
         """Production runs a release, made from a commit of its own with the same files; it is played behind the first act."""
-        scene = Scene("Before: production runs the release before this one", Silence())
+        scene = Scene("before", "production runs the release before this one", Silence())
         image = await self._build(scene, commit)
         await self._migrate(scene, image, "production")
         outcome = await self._deploy(scene, image, "production")
-        self.voice.line(f"meanwhile production: {_told(outcome)}, the release before this one; clients begin to ask it")
-        return scene.ended(_told(outcome), self.stage.how, as_told=outcome.status is Status.SUCCEEDED, details=_diagnosis(outcome))
+        self.voice.note(f"meanwhile production: {told(outcome)}, the release before this one; clients begin to ask it")
+        succeeded = outcome.status is Status.SUCCEEDED
+        return scene.ended(told(outcome), self.stage.how, as_told=succeeded, details=_diagnosis(outcome))
 
     async def promoted(self, commit: Commit, production_open: anyio.Event) -> tuple[Act, Image]:
         """Act I: built, proven, deployed to staging, tried there, promoted by digest to a production that is in use."""
-        scene = Scene("I  The checkout's release goes to production", self.voice)
+        scene = Scene("I", "the checkout's release goes to production", self.voice)
         image = await self._build(scene, commit)
         proof = await self._prove(scene, image)
         if proof.verdict is Verdict.FAIL:
-            return scene.ended("the gate refused the checkout's own migrations", self.stage.how, as_told=False, details=_findings(proof)), image
+            happened = f"the gate refuses the checkout's own migrations ({_rules(proof)})"
+            return scene.ended(happened, _GATE, as_told=False, details=_findings(proof)), image
         await self._preflight(scene, image, "staging")
         await self._migrate(scene, image, "staging")
         staged = await self._deploy(scene, image, "staging")
         if staged.status.exit_code:
-            return scene.ended(_told(staged), self.stage.how, as_told=False, details=_diagnosis(staged)), image
-        with scene.step("asking staging") as doing:
-            paths = await self.stage.environment("staging").smoke()
-            doing.said = f"staging answers {', '.join(paths) or 'connections'}"
+            return scene.ended(told(staged), self.stage.how, as_told=False, details=_diagnosis(staged)), image
+        await self._smoke(scene, "staging")
         await production_open.wait()
         await self._migrate(scene, image, "production")
-        with scene.step("promoting staging's digest to production") as doing:
-            outcome = await promote(self.stage.environment("staging"), self.stage.environment("production"), lambda event: self.voice.line(event.line))
-            doing.said, doing.platform_seconds = f"promoted: {_told(outcome)}", outcome.seconds
-        same = outcome.live == image.digest == staged.live
-        return scene.ended(f"{_told(outcome)}, the digest that staging had", self.stage.how, as_told=outcome.status.exit_code == 0 and same, details=_diagnosis(outcome)), image
+        outcome = await self._promote(scene)
+        as_told = outcome.status.exit_code == 0 and outcome.live == image.digest == staged.live
+        happened = f"{told(outcome)}, the digest that staging had"
+        return scene.ended(happened, self.stage.how, as_told=as_told, details=_diagnosis(outcome)), image
 
     async def refused(self, commit: Commit) -> Act:
         """Act II: the gate refuses a migration, and says where, what it measured, and what to write instead."""
-        scene = Scene(f"II  A release is refused by the gate: {one_line(commit.subject)}", self.voice)
+        scene = Scene("II", f"the gate refuses a release, {one_line(commit.subject)!r}", self.voice)
         proof = await self._prove(scene, await self._build(scene, commit))
-        blocking = [finding for finding in proof.failures if finding.line and finding.measured and finding.remedy]
         if proof.verdict is Verdict.PASS:
-            return scene.ended("the gate let it pass", self.stage.how, as_told=False)
-        return scene.ended(f"refused: {len(proof.failures)} finding that fails", self.stage.how, as_told=bool(blocking), details=_findings(proof))
+            return scene.ended("the gate let it pass", _GATE, as_told=False)
+        explained = all(finding.line and finding.measured and finding.remedy for finding in proof.failures)
+        return scene.ended(f"REFUSED by {_rules(proof)}", _GATE, as_told=explained, details=_findings(proof))
 
     async def rolled_back(self, commit: Commit, live: Image) -> Act:
-        """Act III: deployed without a preflight, the release does not become healthy; the platform goes back, and slipway says so."""
-        scene = Scene(f"III  A release is deployed untried: {one_line(commit.subject)}", self.voice)
+        """Act III: deployed without a preflight, it does not become healthy; the platform goes back, and slipway says so."""
+        scene = Scene("III", f"a release is deployed untried, {one_line(commit.subject)!r}", self.voice)
         image = await self._build(scene, commit)
         proof = await self._prove(scene, image)
         await self._migrate(scene, image, "production")
         outcome = await self._deploy(scene, image, "production", note=" with preflight off")
-        known = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
-        as_told = proof.verdict is Verdict.PASS and outcome.status is Status.ROLLED_BACK and outcome.live == live.digest and known
-        happened = f"{_told(outcome)}; would exit {outcome.status.exit_code}; {_short(outcome.live)} still serves"
+        named = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
+        rolled_back = outcome.status is Status.ROLLED_BACK and outcome.live == live.digest
+        happened = f"{told(outcome)} still serves; would exit {outcome.status.exit_code}"
+        as_told = proof.verdict is Verdict.PASS and rolled_back and named
         return scene.ended(happened, self.stage.how, as_told=as_told, details=_diagnosis(outcome))
 
     async def _build(self, scene: Scene, commit: Commit) -> Image:
         with scene.step(f"building {commit.revision[:12]}") as doing:
             image = await build(commit, self.stage.settings, self.stage.place)
-            doing.said = f"built {_short(image.digest)} from the commit {commit.revision[:12]} ({image.size / 1000:.0f} kB, kind {image.kind.value})"
+            size = f"{image.size / 1000:.0f} kB, kind {image.kind.value}"
+            doing.said = f"built {_short(image.digest)} from the commit {commit.revision[:12]} ({size})"
         return image
 
     async def _prove(self, scene: Scene, image: Image) -> Proof:
         with scene.step("proving its migrations") as doing:
             async with self.stage.backend.unpacked(self.stage.settings.name, image.digest) as release:
                 proof = await prove(release.folder, release.python, self.stage.settings.migrations)
-            doing.said = f"migrations {'proven' if proof.verdict is Verdict.PASS else 'refused'}: {proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
+            verdict = "proven" if proof.verdict is Verdict.PASS else "refused"
+            done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
+            doing.said = f"migrations {verdict}: {done}{self._other_major(proof)}"
         return proof
+
+    def _other_major(self, proof: Proof) -> str:
+        wanted = self.stage.settings.migrations.major
+        return "" if wanted in (None, int(proof.postgres.partition(".")[0])) else f", not on {wanted}"
 
     async def _preflight(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step("preflight") as doing:
-            found = await preflight(self.stage.backend, self.stage.settings, self.stage.environment(environment).spec(image.digest))
-            if found.diagnosis:
-                raise RefusedError(f"the release does not become healthy: {found.diagnosis.cause}", found.diagnosis.remedy)
+            spec = self.stage.environment(environment).spec(image.digest)
+            found = (await preflight(self.stage.backend, self.stage.settings, spec)).diagnosis
+            if found:
+                raise RefusedError(f"the release does not become healthy, {found.cause}", found.remedy)
             doing.said = "preflight: the digest becomes healthy under the platform's contract"
 
     async def _migrate(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step(f"migrating {environment}") as doing:
             async with self.stage.backend.unpacked(self.stage.settings.name, image.digest) as release:
-                done = await migrate(release, self.stage.settings.migrations, self.stage.databases[environment].url)
+                url = self.stage.databases[environment].url
+                done = await migrate(release, self.stage.settings.migrations, url)
             heads = ", ".join(head[:12] for head in done.after)
             doing.said = f"{environment}'s database is at {heads} ({len(done.applied)} revisions applied)"
 
     async def _deploy(self, scene: Scene, image: Image, environment: str, note: str = "") -> Outcome:
         with scene.step(f"deploying to {environment}{note}") as doing:
-            outcome = await self.stage.environment(environment).deploy(image.digest, lambda event: self.voice.line(event.line))
-            doing.said, doing.platform_seconds = f"{environment}{note}: {_told(outcome)}", outcome.seconds
+            outcome = await self.stage.environment(environment).deploy(
+                image.digest, lambda event: scene.voice.line(event.line)
+            )
+            doing.said, doing.platform_seconds = f"{environment}{note}: {told(outcome)}", outcome.seconds
         return outcome
 
+    async def _promote(self, scene: Scene) -> Outcome:
+        with scene.step("promoting staging's digest to production") as doing:
+            staging, production = map(self.stage.environment, ("staging", "production"))
+            outcome = await promote(staging, production, lambda event: scene.voice.line(event.line))
+            doing.said, doing.platform_seconds = f"promoted: {told(outcome)}", outcome.seconds
+        return outcome
 
-def _told(outcome: Outcome) -> str:
+    async def _smoke(self, scene: Scene, environment: str) -> None:
+        with scene.step(f"asking {environment}") as doing:
+            paths = await self.stage.environment(environment).smoke()
+            doing.said = f"{environment} answers {', '.join(paths) or 'connections'}"
+
+
+def told(outcome: Outcome) -> str:
+    """An outcome in two words: what became of it, and what is live."""
     return f"{outcome.status.value} {_short(outcome.live)}"
 
 
 def _short(digest: str | None) -> str:
-    return digest[:19] if digest else "nothing"
+    return digest.removeprefix("sha256:")[:12] if digest else "nothing"
+
+
+def _rules(proof: Proof) -> str:
+    return ", ".join(sorted({finding.rule for finding in proof.failures}))
 
 
 def _findings(proof: Proof) -> tuple[str, ...]:
     return tuple(
         line
         for finding in proof.failures
-        for line in (f"{finding.file}:{finding.line} {finding.rule} {finding.message}", f"measured: {finding.measured}", "instead:", *finding.remedy.splitlines())
+        for line in (
+            f"{finding.file}:{finding.line} {finding.rule} {finding.message}",
+            f"measured: {finding.measured}",
+            "instead:",
+            *finding.remedy.splitlines(),
+        )
     )
 
 
 def _diagnosis(outcome: Outcome) -> tuple[str, ...]:
     found = outcome.diagnosis
-    return (f"cause: {found.cause}", *(f"log: {line}" for line in found.lines), f"remedy: {found.remedy}") if found else ()
+    return (
+        (f"cause: {found.cause}", *(f"log: {line}" for line in found.lines), f"remedy: {found.remedy}") if found else ()
+    )

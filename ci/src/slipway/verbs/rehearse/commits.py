@@ -48,16 +48,27 @@ class Commits:
         git(self._folder, "checkout", "--quiet", "--detach", base.revision)
         file = self._folder / patch
         if not file.is_file():
-            raise BadInputError(f"there is no {patch}", "correct [tool.slipway.rehearsal]; its paths begin at pyproject.toml")
+            raise BadInputError(
+                f"there is no {patch}", "correct [tool.slipway.rehearsal]; its paths begin at pyproject.toml"
+            )
         try:
             self._git("am", "--quiet", "--3way", str(file))
         except BadInputError as error:
-            raise BadInputError(f"{patch} does not apply to {base.revision[:12]}", f"make it anew with git format-patch ({error.next_step})") from error
+            raise BadInputError(
+                f"{patch} does not apply to {base.revision[:12]}",
+                f"make it anew with git format-patch ({error.next_step})",
+            ) from error
         return self.head
 
     def _take_over_changes(self, top: Path, copy: Path) -> None:
         """Files that differ from HEAD in the work tree, ignored ones left out."""
-        changed = [name for name in git(top, "ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard").decode().split("\0") if name]
+        changed = [
+            name
+            for name in git(top, "ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard")
+            .decode()
+            .split("\0")
+            if name
+        ]
         staged = [name for name in git(top, "diff", "-z", "--cached", "--name-only").decode().split("\0") if name]
         for name in {*changed, *staged}:
             _copy(top / name, copy / name)
@@ -66,7 +77,15 @@ class Commits:
             self._git("commit", "--quiet", "--message", "What is not committed yet")
 
     def _git(self, *arguments: str) -> None:
-        git(self._folder, "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", *arguments, variables=dict(os.environ) | _WHO)
+        git(
+            self._folder,
+            "-c",
+            "commit.gpgsign=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+            *arguments,
+            variables=dict(os.environ) | _WHO,
+        )
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -75,11 +75,12 @@ class Play:
             self._acts.append(await self._players.refused(self._story.refused))
         if self._story.rolled_back and act.as_told:
             self._acts.append(await self._players.rolled_back(self._story.rolled_back, live))
-        self._acts.append(_of_clients(self._clients.seen(), self._players.stage.how))
+        self._acts.append(_of_clients(self._clients.seen()))
 
     def remembered(self) -> Rehearsal:
         acts = (*self._prologue, *self._acts)
-        return Rehearsal(self._story.settings.name, self._story.release.revision, SPEED, acts, self._clients.seen())
+        name, revision = self._story.settings.name, self._story.release.revision
+        return Rehearsal(name, revision, self._players.stage.postgres, SPEED, acts, self._clients.seen())
 
 
 def _story(commits: Commits, settings_file: Path | None) -> Story:
@@ -99,8 +100,15 @@ def _paths(settings: Settings) -> tuple[str, ...]:
     return settings.smoke_paths or ((settings.health_path,) if settings.health_path else ())
 
 
-def _of_clients(traffic: Traffic, how: str) -> Act:
+def _of_clients(traffic: Traffic) -> Act:
     """The clients' part, which runs through all the acts."""
-    happened = f"{traffic.requests} requests, {traffic.failed} failed, {traffic.rate:.0f} a second, longest gap {traffic.longest_gap * 1000:.0f} ms"
-    as_told = traffic.failed == 0 and traffic.rate >= _LEAST_RATE
-    return Act("All the while: clients ask production, on new and on kept connections", happened, how, as_told, traffic.seconds, (), traffic.failures)
+    counted = f"{traffic.requests} requests, {traffic.failed} failed, {traffic.rate:.0f} a second"
+    return Act(
+        name="clients",
+        title="all the while clients ask production, on new and on kept connections",
+        happened=f"{counted}, longest gap {traffic.longest_gap * 1000:.0f} ms",
+        how="HTTP clients",
+        as_told=traffic.failed == 0 and traffic.rate >= _LEAST_RATE,
+        seconds=traffic.seconds,
+        details=traffic.failures,
+    )

@@ -20,12 +20,13 @@ class Doing:
 class Scene:
     """One act, step by step."""
 
-    def __init__(self, title: str, voice: Voice) -> None:
+    def __init__(self, name: str, title: str, voice: Voice) -> None:
+        self.name = name
         self.title = title
         self.voice = voice
         self._began = time.monotonic()
         self._steps: list[Step] = []
-        voice.heading(title)
+        voice.heading(f"{name}: {title}")
 
     @contextmanager
     def step(self, announced: str) -> Iterator[Doing]:
@@ -40,4 +41,7 @@ class Scene:
 
     def ended(self, happened: str, how: str, *, as_told: bool, details: tuple[str, ...] = ()) -> Act:
         """The act as it is remembered."""
-        return Act(self.title, happened, how, as_told, round(time.monotonic() - self._began, 3), tuple(self._steps), details)
+        for line in details:
+            self.voice.note(line)
+        seconds = round(time.monotonic() - self._began, 3)
+        return Act(self.name, self.title, happened, how, as_told, seconds, tuple(self._steps), details)

@@ -1,10 +1,8 @@
 """What the play needs: a simulated account, a database for each environment, a place for artifacts."""
 
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import anyio.to_thread
 
@@ -44,8 +42,13 @@ class Stage:
     @property
     def how(self) -> str:
         """How things run here, in a person's words."""
+        return f"{self.backend.how} from a source tree, simulated App Runner"
+
+    @property
+    def postgres(self) -> str:
+        """Which Postgres it is, in a person's words."""
         server = self.databases[ENVIRONMENTS[0]]
-        return f"{self.backend.how} from a source tree, PostgreSQL {server.version} of {server.origin}, simulated App Runner"
+        return f"PostgreSQL {server.version} of {server.origin}"
 
     def environment(self, name: str) -> Environment:
         return Environment(self.settings, name, self.cloud.url, self.time)
@@ -73,7 +76,8 @@ async def staged(settings: Settings) -> AsyncIterator[Stage]:
 
 def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """The settings with both environments in the simulated account, and the values of all secrets that they name, by ARN."""
-    environments, values = {}, {}
+    environments: dict[str, EnvironmentSettings] = {}
+    values: dict[str, str] = {}
     for name, url in databases.items():
         there = settings.environments.get(name) or _plain(name)
         told = settings.migrations.told(url)

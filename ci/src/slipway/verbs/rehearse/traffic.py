@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import cycle
 
 import anyio
@@ -30,13 +31,19 @@ class Clients:
         """Begin to ask, until the task group is cancelled."""
         self._began = self._last = time.monotonic()
         for number in range(2 * _CLIENTS):
-            tasks.start_soon(self._ask, url, bool(number % 2))
+            tasks.start_soon(partial(self._ask, url, keep=bool(number % 2)))
 
     def seen(self) -> Traffic:
         seconds = self._last - self._began
-        return Traffic(self._requests, len(self._failures), round(seconds, 3), round(self._longest_gap, 3), tuple(self._failures[:_SHOWN]))
+        return Traffic(
+            self._requests,
+            len(self._failures),
+            round(seconds, 3),
+            round(self._longest_gap, 3),
+            tuple(self._failures[:_SHOWN]),
+        )
 
-    async def _ask(self, url: str, keep: bool) -> None:
+    async def _ask(self, url: str, *, keep: bool) -> None:
         """Ask again and again; keep the connection, or open one for each request."""
         limits = httpx.Limits(max_keepalive_connections=1 if keep else 0)
         async with httpx.AsyncClient(base_url=url, limits=limits, timeout=_TIMEOUT_SECONDS) as client:

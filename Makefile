@@ -1,0 +1,37 @@
+# Every target is one call. `make rehearse` and `make test` need nothing but make, git and a python3 of 3.11 or newer with venv.
+
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
+UV := $(or $(shell command -v uv),.uv/bin/uv)
+RUN := $(UV) run --project ci --frozen --all-extras --no-progress
+
+# ci/.python-version names the interpreter of the Dagger module; on this machine the one that is here must do.
+export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
+
+.PHONY: rehearse test fast lint bench clean
+
+rehearse: $(UV)  ## the whole way to production on this machine, without an account
+	$(RUN) -- slipway rehearse --report report
+
+test: lint $(UV)  ## everything: lint, types, contracts, tests
+	$(RUN) -- pytest
+
+fast: $(UV)  ## the tests that start nothing
+	$(RUN) -- pytest -m "not slow"
+
+lint: $(UV)
+	$(RUN) -- ruff check .
+	$(RUN) -- ruff format --check .
+	$(RUN) -- mypy
+	$(RUN) -- lint-imports --config ci/pyproject.toml --no-cache
+
+bench: $(UV)  ## figures side by side with peers; takes minutes
+	$(RUN) --group bench -- python benchmarks/run.py
+
+.uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "slipway needs a python3 of 3.11 or newer with venv" >&2; exit 2; }
+	"$(PYTHON)" -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+
+clean:
+	rm -rf .uv ci/.venv report .mypy_cache .ruff_cache .pytest_cache .hypothesis
