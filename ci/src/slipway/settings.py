@@ -138,11 +138,21 @@ class Rehearsal:
 
 
 @dataclass(frozen=True)
+class Images:
+    """`[tool.slipway.images]`: images to use instead of the pinned ones, for private mirrors. References by digest."""
+
+    python: str | None = None
+    uv: str | None = None
+    postgres: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """`[tool.slipway]`.
 
     - name: the service's name, and its repository's.
     - command: how it starts, as a list; never passed through a shell.
+    - sources: the files and folders that are shipped, besides pyproject.toml and the lock; all that git tracks by default.
     - port: where it listens. The platform also sets PORT.
     - health-path: answers 200 when traffic may come; without one a TCP connection must do.
     - smoke-paths: asked with GET after a deploy to staging; each must answer below 400.
@@ -150,12 +160,14 @@ class Settings:
 
     name: str
     command: tuple[str, ...]
+    sources: tuple[str, ...] = ()
     port: int = 8000
     health_path: str | None = None
     smoke_paths: tuple[str, ...] = ()
     migrations: Migrations = Migrations()
     environments: Mapping[str, Environment] = field(default_factory=dict)
     rehearsal: Rehearsal = Rehearsal()
+    images: Images = Images()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -1,0 +1,1 @@
+"""Containers: the image's stages, Postgres, the gate. With main.py the only room that imports dagger."""

@@ -3,6 +3,7 @@
 Nothing is sent to an endpoint override but stand-in credentials: an override is a simulator, and must never see real keys.
 """
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,6 @@ import anyio.to_thread
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.untrusted import one_line
 
-_STAND_IN = ("simulated", "simulated")
 _REMEDIES = {
     "AccessDeniedException": "give the deploy role this action",
     "ExpiredTokenException": "sign in again and run the same command; it goes on where this one stopped",
@@ -23,12 +23,22 @@ _REMEDIES = {
 }
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Credentials that were handed over instead of found in the environment; they are never shown."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
 class Aws:
     """One region of one account. `endpoint_url` replaces AWS by something that speaks like it."""
 
-    def __init__(self, region: str, endpoint_url: str | None = None) -> None:
+    def __init__(self, region: str, endpoint_url: str | None = None, keys: Keys | None = None) -> None:
         self.region = region
         self.endpoint_url = endpoint_url
+        self._keys = _STAND_IN if endpoint_url else keys or Keys("", "")
         self._clients: dict[str, Any] = {}
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -60,10 +70,13 @@ class Aws:
                 connect_timeout=10,
                 read_timeout=60,
             )
-            key, secret = _STAND_IN if self.endpoint_url else (None, None)
-            session: Any = boto3.session.Session(key, secret, region_name=self.region)
+            given = (self._keys.access_key_id or None, self._keys.secret_access_key or None, self._keys.session_token)
+            session: Any = boto3.session.Session(*given, region_name=self.region)
             self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
         return self._clients[service]
+
+
+_STAND_IN = Keys("simulated", "simulated")
 
 
 class AwsRefusedError(RefusedError):

@@ -10,6 +10,7 @@ from slipway.oci.tree import TreeConfig, pack
 from slipway.records.image import Image, ImageKind
 from slipway.settings import Settings
 from slipway.source.commit import Commit
+from slipway.workload.dependencies import LOCKS
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,17 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
         "org.opencontainers.image.revision": commit.revision,
         "org.opencontainers.image.created": datetime.fromtimestamp(commit.committed, UTC).isoformat(),
     }
-    artifact = pack(commit.files(), config, commit.committed, annotations)
+    shipped = (file for file in commit.files() if ships(wanted, file.name))
+    artifact = pack(shipped, config, commit.committed, annotations)
     async with opened(place.url, wanted.name, place.login) as registry:
         digest = await registry.push(artifact)
     return Image(
         place.uri, digest, ImageKind.TREE, commit.revision, sum(len(layer.content) for layer in artifact.layers)
     )
+
+
+def ships(wanted: Settings, name: str) -> bool:
+    """Whether a file belongs to the release: pyproject.toml, a lock, or something under the sources that the settings name."""
+    if not wanted.sources or name == "pyproject.toml" or name in LOCKS:
+        return True
+    return any(name == source or name.startswith(f"{source.rstrip('/')}/") for source in wanted.sources)

@@ -11,7 +11,7 @@ from slipway.errors import RefusedError
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.release import deploy as engine
-from slipway.release.aws import Aws
+from slipway.release.aws import Aws, Keys
 from slipway.release.deploy import Time
 from slipway.release.ecr import check_image
 from slipway.release.plan import plan as make_plan
@@ -28,16 +28,20 @@ def wall_clock() -> Time:
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment of a service. `endpoint_url` names what stands in for AWS; `time` is the platform's."""
+    """One environment of a service. `endpoint_url` names what stands in for AWS; `time` is the platform's.
+
+    Without `keys` the credentials are those that boto3 finds.
+    """
 
     settings: Settings
     name: str
     endpoint_url: str | None
     time: Time
+    keys: Keys | None = None
 
     @property
     def aws(self) -> Aws:
-        return Aws(self.settings.environment(self.name).region, self.endpoint_url)
+        return Aws(self.settings.environment(self.name).region, self.endpoint_url, self.keys)
 
     @property
     def target(self) -> Target:

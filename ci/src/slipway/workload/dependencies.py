@@ -14,7 +14,7 @@ from pathlib import Path
 
 from slipway.errors import BadInputError, RefusedError
 
-_LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
+LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _FOREIGN_LOCKS = {
     "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
     "pdm.lock": "pdm export --format requirements --output requirements.txt",
@@ -44,13 +44,13 @@ class Python:
 
 def lock_of(tree: Path) -> Path:
     """The file that pins the service's dependencies; raises BadInputError when there is none that uv reads."""
-    for name in _LOCKS:
+    for name in LOCKS:
         if (tree / name).is_file():
             return tree / name
     for name, command in _FOREIGN_LOCKS.items():
         if (tree / name).is_file():
             raise BadInputError(f"{name} is no lock that uv reads", f"write a requirements.txt from it: {command}")
-    raise BadInputError(f"the service has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
+    raise BadInputError(f"the service has none of {', '.join(LOCKS)}", "run `uv lock` and commit uv.lock")
 
 
 def prepare(tree: Path, cache: Path) -> Python:

@@ -1,0 +1,59 @@
+"""The gate in the service's own builder, beside a Postgres: one exec, so that the engine keeps its whole result."""
+
+import json
+
+import dagger
+from dagger import dag
+
+from slipway.errors import RefusedError
+from slipway.graph import bases, postgres
+from slipway.graph.image import Source, builder
+from slipway.records.form import from_json
+from slipway.records.proof import Proof
+from slipway.records.refusal import Refusal
+from slipway.settings import Settings
+
+# What of slipway runs in the service's own environment.
+_LENT = ["__init__.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
+_PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
+
+
+async def prove(source: Source, settings: Settings, major: str | None, since: str | None) -> Proof:
+    """The proof for the workspace's history; raises SlipwayError when it cannot be executed."""
+    image = bases.postgres(settings.images, settings.migrations, major)
+    told = {"url": postgres.URL, "variables": settings.migrations.told(postgres.URL)}
+    lent = dag.current_module().source().directory("src/slipway")
+    done = (
+        builder(source, settings)
+        .with_directory("/opt/slipway/slipway", lent, include=_LENT)
+        .with_env_variable("PYTHONPATH", "/opt/slipway")
+        .with_env_variable("SLIPWAY_DATABASE", json.dumps(told))
+        .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
+        .with_exec(
+            ["/app/.venv/bin/python", "-m", "slipway.gate", *_options(settings, since), _PROOF],
+            expect=dagger.ReturnType.ANY,
+        )
+    )
+    code = await done.exit_code()
+    if code:
+        await _refuse(done, code)
+    return from_json(Proof, await done.file(_PROOF).contents(), "the gate's proof")
+
+
+def _options(settings: Settings, since: str | None) -> list[str]:
+    start_after = since or settings.migrations.start_after
+    extensions = [f"--extension={name}" for name in settings.migrations.extensions]
+    return [
+        f"--config={settings.migrations.config}",
+        *extensions,
+        *([f"--start-after={start_after}"] if start_after else []),
+    ]
+
+
+async def _refuse(done: dagger.Container, code: int) -> None:
+    try:
+        text = await done.file(_PROOF).contents()
+    except dagger.QueryError:
+        said = (await done.stderr()).strip().rpartition("\n")[2]
+        raise RefusedError(f"the gate ended with the exit code {code}", said or "it said nothing") from None
+    raise from_json(Refusal, text, "the gate's refusal").error()

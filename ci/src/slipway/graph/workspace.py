@@ -1,0 +1,38 @@
+"""What is read of the caller's repository: the settings first, then exactly the files that they name."""
+
+import dagger
+
+from slipway import settings
+from slipway.errors import BadInputError
+from slipway.graph.image import Source
+from slipway.settings import Settings
+
+_LOCKS = ("uv.lock", "requirements.txt")
+
+
+async def settings_of(workspace: dagger.Workspace) -> Settings:
+    """The service's settings; raises SettingsError."""
+    try:
+        text = await workspace.file("/pyproject.toml").contents()
+    except dagger.QueryError as error:
+        raise BadInputError(
+            "the repository has no pyproject.toml", "call slipway from the service's repository"
+        ) from error
+    return settings.parse(text)
+
+
+async def source_of(workspace: dagger.Workspace, service: Settings) -> Source:
+    """The files of the image; raises BadInputError when there is no lock."""
+    there = set(await workspace.directory("/", include=list(_LOCKS)).entries())
+    lock = next((name for name in _LOCKS if name in there), None)
+    if lock is None:
+        raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
+    return Source(workspace.file("/pyproject.toml"), workspace.file(f"/{lock}"), lock, files_of(workspace, service))
+
+
+def files_of(workspace: dagger.Workspace, service: Settings) -> dagger.Directory:
+    """The service's own files: what the settings name as sources, or all that git does not ignore."""
+    if not service.sources:
+        return workspace.directory("/", gitignore=True, exclude=[".git", ".venv"])
+    wanted = [pattern for source in service.sources for pattern in (source, f"{source}/**")]
+    return workspace.directory("/", include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"])
