@@ -4,7 +4,8 @@ Nothing heavy is imported here: the module is started once a session only to say
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import dagger
 from dagger import Doc, check, dag, function, object_type
@@ -12,7 +13,16 @@ from dagger import Doc, check, dag, function, object_type
 if TYPE_CHECKING:
     from slipway.records.outcome import Outcome
     from slipway.records.proof import Proof
+    from slipway.settings import Settings
     from slipway.verbs.environment import Environment as Verbs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def never_cached(verb: F) -> F:
+    """A function that has an effect or reads the world; the engine would keep its answer for a week (mypy knows no `cache`)."""
+    return function(cache="never")(verb)  # type: ignore[call-overload, no-any-return]
+
 
 Image = Annotated[str, Doc("The image to deploy, as repository@sha256:…")]
 Major = Annotated[str | None, Doc("The Postgres major to prove on; that of the settings by default")]
@@ -21,17 +31,18 @@ Revision = Annotated[str, Doc("The git commit, for the image's labels and its re
 
 
 @object_type
+@dataclasses.dataclass
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
+
+    python_image: Annotated[str | None, Doc("A Python image instead of the pinned one")] = None
+    uv_image: Annotated[str | None, Doc("A uv image instead of the pinned one")] = None
+    postgres_image: Annotated[str | None, Doc("A Postgres image instead of the pinned ones")] = None
 
     @function
     async def image(self, workspace: dagger.Workspace, revision: Revision = "unknown") -> dagger.Container:
         """Build the service's image: small, non-root, on pinned bases."""
-        from slipway.graph import image
-        from slipway.graph.workspace import settings_of, source_of
-
-        settings = await settings_of(workspace)
-        return image.image(await source_of(workspace, settings), settings, revision)
+        return await self._image(workspace, revision)
 
     @function
     async def gate(self, workspace: dagger.Workspace, postgres: Major = None, since: Since = None) -> dagger.Directory:
@@ -39,17 +50,17 @@ class Slipway:
         from slipway.report.files import of_proof
 
         reports = dag.directory()
-        for name, text in of_proof(await _proof(workspace, postgres, since)).items():
+        for name, text in of_proof(await self._proof(workspace, postgres, since)).items():
             reports = reports.with_new_file(name, text)
         return reports
 
     @function
     @check
     async def migrations(self, workspace: dagger.Workspace) -> None:
-        """Fail when the gate refuses the migrations; it has run already when `gate` has."""
+        """Fail when the gate refuses the migrations; it has run already when the function gate has."""
         from slipway.report.proof_text import text
 
-        proof = await _proof(workspace, None, None)
+        proof = await self._proof(workspace, None, None)
         if proof.failures:
             raise SaidNoError(text(proof))
 
@@ -58,12 +69,11 @@ class Slipway:
     async def smoke(self, workspace: dagger.Workspace) -> None:
         """Fail when the image does not become healthy beside a database at its head."""
         from slipway.graph.smoke import smoke
-        from slipway.graph.workspace import settings_of
 
-        await smoke(await self.image(workspace), await settings_of(workspace))
+        await smoke(await self._image(workspace, "unknown"), await self._settings(workspace))
 
-    @function(cache="never")
-    async def publish(
+    @never_cached
+    async def publish(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         workspace: dagger.Workspace,
         address: Annotated[str, Doc("Where to push, as registry/repository:tag")],
@@ -74,13 +84,13 @@ class Slipway:
             dagger.Service | None, Doc("A registry in this session instead of one on the network")
         ] = None,
     ) -> str:
-        """Build the image, push it, and answer exactly repository@sha256:…"""
+        """Build the image, push it, and answer exactly repository@sha256 and the digest."""
         from slipway.graph.publish import publish
 
-        return await publish(await self.image(workspace, revision), address, username, password, registry)
+        return await publish(await self._image(workspace, revision), address, username, password, registry)
 
-    @function(cache="never")
-    async def environment(
+    @never_cached
+    async def environment(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         workspace: dagger.Workspace,
         name: Annotated[str, Doc("An environment of [tool.slipway.environments]")],
@@ -104,19 +114,42 @@ class Slipway:
             endpoint=endpoint,
         )
 
+    async def _settings(self, workspace: dagger.Workspace) -> "Settings":
+        from slipway.graph.workspace import settings_of
+
+        settings = await settings_of(workspace)
+        given = {"python": self.python_image, "uv": self.uv_image, "postgres": self.postgres_image}
+        images = dataclasses.replace(settings.images, **{name: image for name, image in given.items() if image})
+        return dataclasses.replace(settings, images=images)
+
+    async def _image(self, workspace: dagger.Workspace, revision: str) -> dagger.Container:
+        from slipway.graph import image
+        from slipway.graph.workspace import source_of
+
+        settings = await self._settings(workspace)
+        return image.image(await source_of(workspace, settings), settings, revision)
+
+    async def _proof(self, workspace: dagger.Workspace, major: str | None, since: str | None) -> "Proof":
+        from slipway.graph.gate import prove
+        from slipway.graph.workspace import source_of
+
+        settings = await self._settings(workspace)
+        return await prove(await source_of(workspace, settings), settings, major, since)
+
 
 @object_type
+@dataclasses.dataclass
 class Environment:
     """One place where the service runs."""
 
-    name: str = dagger.field()
+    name: str
     pyproject: str = dataclasses.field(repr=False)
     access_key_id: dagger.Secret | None = None
     secret_access_key: dagger.Secret | None = None
     session_token: dagger.Secret | None = None
     endpoint: dagger.Service | None = None
 
-    @function(cache="never")
+    @never_cached
     async def plan(self, image: Image) -> str:
         """Show what a deployment would change; nothing is touched."""
         from slipway.oci.content import Reference
@@ -124,7 +157,7 @@ class Environment:
 
         return of_plan(await (await self._verbs(self.name)).plan(Reference.parse(image).digest))
 
-    @function(cache="never")
+    @never_cached
     async def deploy(self, image: Image) -> str:
         """Deploy an image by digest, and fail unless it is live and healthy."""
         from slipway.oci.content import Reference
@@ -132,7 +165,7 @@ class Environment:
         verbs = await self._verbs(self.name)
         return _spoken(await verbs.deploy(Reference.parse(image).digest, lambda event: print(event.line)))  # noqa: T201
 
-    @function(cache="never")
+    @never_cached
     async def promote(self, to: Annotated[str, Doc("The environment that gets the digest")]) -> str:
         """Deploy to another environment the digest that is live and healthy here."""
         from slipway.verbs.environment import promote
@@ -140,7 +173,7 @@ class Environment:
         origin, target = await self._verbs(self.name), await self._verbs(to)
         return _spoken(await promote(origin, target, lambda event: print(event.line)))  # noqa: T201
 
-    @function(cache="never")
+    @never_cached
     async def status(self) -> str:
         """Show what is live."""
         from slipway.report.release_text import of_observed
@@ -167,14 +200,6 @@ class Environment:
 
 class SaidNoError(Exception):
     """The answer is no; the message is all that a person sees of it."""
-
-
-async def _proof(workspace: dagger.Workspace, major: str | None, since: str | None) -> "Proof":
-    from slipway.graph.gate import prove
-    from slipway.graph.workspace import settings_of, source_of
-
-    settings = await settings_of(workspace)
-    return await prove(await source_of(workspace, settings), settings, major, since)
 
 
 def _spoken(outcome: "Outcome") -> str:

@@ -23,6 +23,9 @@ _UV = {
     "UV_COMPILE_BYTECODE": "1",
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_NO_INSTALLER_METADATA": "1",
+    # The engine puts a company's own certificates where the system keeps them; older uv knows the first name only.
+    "UV_NATIVE_TLS": "1",
+    "UV_SYSTEM_CERTS": "1",
     # Bytecode that names the hash of its source, not a time: two builds of one lock then differ in no file.
     "PYC_INVALIDATION_MODE": "CHECKED_HASH",
 }

@@ -1,0 +1,33 @@
+"""Reports as files of a folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from slipway.errors import BadInputError
+from slipway.records.form import to_json
+from slipway.records.proof import Proof
+from slipway.records.rehearsal import Rehearsal
+from slipway.report.proof_junit import junit
+from slipway.report.proof_markdown import markdown
+from slipway.report.proof_text import text
+from slipway.report.rehearsal_html import html
+
+
+def of_proof(proof: Proof) -> dict[str, str]:
+    """Every form of a proof, by the name of its file."""
+    return {"proof.json": to_json(proof), "junit.xml": junit(proof), "summary.md": markdown(proof), "report.txt": text(proof)}
+
+
+def of_rehearsal(rehearsal: Rehearsal) -> dict[str, str]:
+    """Every form of a rehearsal, by the name of its file."""
+    return {"rehearsal.json": to_json(rehearsal), "index.html": html(rehearsal)}
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write them; raises BadInputError when the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise BadInputError(f"the report cannot be written to {folder}", error.strerror or str(error)) from error

@@ -1,0 +1,43 @@
+"""A proof as JUnit XML: one case for each revision, one for the history as a whole."""
+
+import re
+import xml.etree.ElementTree as ET
+
+from slipway.records.proof import Finding, Proof
+from slipway.report.proof_text import place
+from slipway.untrusted import printable
+
+_NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(proof: Proof) -> str:
+    """The report; escaping is ElementTree's."""
+    by_revision: dict[str | None, list[Finding]] = {}
+    for finding in proof.findings:
+        by_revision.setdefault(finding.revision, []).append(finding)
+    cases = [("the history", None, None), *((revision.id, revision.id, revision.file) for revision in proof.revisions)]
+    suite = ET.Element("testsuite", name="slipway gate", tests=str(len(cases)), failures=str(sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)))
+    suite.set("time", f"{sum(proof.seconds.values()):.3f}")
+    for name, key, file in cases:
+        case = ET.SubElement(suite, "testcase", classname="migrations", name=name)
+        if file:
+            case.set("file", file)
+        for finding in by_revision.get(key, []):
+            _add(case, finding)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _fails(findings: list[Finding]) -> bool:
+    return any(finding.fails for finding in findings)
+
+
+def _add(case: ET.Element, finding: Finding) -> None:
+    said = _valid(f"{place(finding)}\n{finding.message}\nmeasured: {finding.measured}\ninstead:\n{finding.remedy}")
+    if finding.fails:
+        ET.SubElement(case, "failure", type=finding.rule, message=_valid(finding.message)).text = said
+    elif finding.suppressed is None:
+        ET.SubElement(case, "system-out").text = f"{finding.level.value} {finding.rule} {said}"
+
+
+def _valid(text: str) -> str:
+    return _NOT_XML.sub("", printable(text))

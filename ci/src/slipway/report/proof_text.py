@@ -1,0 +1,45 @@
+"""A proof for a terminal: findings, worst first, then what was done and what was not."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from slipway.records.proof import Finding, Proof, Verdict
+from slipway.untrusted import one_line, printable
+
+
+def text(proof: Proof) -> str:
+    """The whole report; the last line is the verdict."""
+    return "\n".join([*_findings(proof), *_gaps(proof), summary(proof)]) + "\n"
+
+
+def summary(proof: Proof) -> str:
+    """One line: the verdict, what it rests on, how long it took."""
+    counts = Counter(finding.level.value for finding in proof.findings if finding.suppressed is None)
+    found = ", ".join(f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in ("error", "warning", "note") if counts[level])
+    done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
+    verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
+    return f"{verdict}: {found or 'nothing found'}; {done} in {sum(proof.seconds.values()):.1f} s"
+
+
+def place(finding: Finding) -> str:
+    """`file:line`, or what stands for it."""
+    return f"{finding.file}:{finding.line}" if finding.file else "the history"
+
+
+def _findings(proof: Proof) -> Iterator[str]:
+    for finding in proof.findings:
+        if finding.suppressed is None:
+            yield f"{finding.level.value.upper():7} {finding.rule:5} {one_line(place(finding))}" + (f"  revision {finding.revision}" if finding.revision else "")
+            yield f"        {one_line(finding.message)}"
+            yield f"        measured: {one_line(finding.measured, 600)}"
+            yield "        instead:"
+            yield from (f"            {line}" for line in printable(finding.remedy).splitlines())
+            yield ""
+    silent = sum(finding.suppressed is not None for finding in proof.findings)
+    if silent:
+        yield f"{silent} findings in revisions that are older than start-after"
+
+
+def _gaps(proof: Proof) -> Iterator[str]:
+    for gap in proof.coverage.gaps:
+        yield f"not covered: {one_line(gap)}"
