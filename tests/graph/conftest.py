@@ -1,0 +1,132 @@
+"""An engine that runs nothing: it speaks Dagger's GraphQL over HTTP, remembers every query, and answers from a table.
+
+The real dagger-io client and our real functions stand on the other side. Whether an engine would do what it is asked, tests/engine shows.
+"""
+
+import itertools
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagger
+import pytest
+from dagger.client._session import SharedConnection
+from graphql import (
+    FieldNode,
+    OperationDefinitionNode,
+    build_schema,
+    introspection_from_schema,
+    parse,
+    value_from_ast_untyped,
+)
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from slipway.simulator.serving import serving
+
+sys.path.append(str(Path(__file__).parent))
+from dagger_schema import sdl
+
+SCHEMA = {"data": introspection_from_schema(build_schema(sdl()))}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One field of a query, with its arguments: `from`, `{"address": "python…"}`."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass
+class Engine:
+    """`files` answers `contents` by path, `answers` any other leaf by name."""
+
+    files: dict[str, str]
+    answers: dict[str, Any] = field(default_factory=dict)
+    queries: list[str] = field(default_factory=list)
+    chains: list[list[Step]] = field(default_factory=list)
+    ids: dict[str, list[Step]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count()
+
+    async def query(self, request: Request) -> JSONResponse:
+        text = (await request.json())["query"]
+        if "__schema" in text:
+            return JSONResponse(SCHEMA)
+        self.queries.append(text)
+        (operation,) = parse(text).definitions
+        assert isinstance(operation, OperationDefinitionNode)
+        return JSONResponse({"data": self._answer(list(operation.selection_set.selections), [])})
+
+    def _answer(self, fields: list[Any], chain: list[Step]) -> dict[str, Any]:
+        return {(node.alias or node.name).value: self._field(node, chain) for node in fields}
+
+    def _field(self, node: FieldNode, chain: list[Step]) -> Any:
+        arguments = {argument.name.value: value_from_ast_untyped(argument.value) for argument in node.arguments or ()}
+        chain = [*chain, Step(node.name.value, arguments)]
+        if node.selection_set:
+            return self._answer(list(node.selection_set.selections), chain)
+        self.chains.append(chain)
+        return self._leaf(chain)
+
+    def _leaf(self, chain: list[Step]) -> Any:
+        name = chain[-1].name
+        if name in self.answers:
+            return self.answers[name]
+        if name == "contents":
+            return self.files[chain[-2].arguments["path"]]
+        if name in {"id", "sync"}:
+            made = f"id-{next(self._numbers)}"
+            self.ids[made] = chain
+            return made
+        return f"any {name}"
+
+    def chain_of(self, identity: str) -> list[Step]:
+        """The steps behind an argument that names an object by its id."""
+        return self.ids[identity]
+
+    def steps(self, name: str) -> list[Step]:
+        """Every step of this name, in whatever query."""
+        return [step for chain in self.chains for step in chain if step.name == name]
+
+
+PYPROJECT = """
+[project]
+name = "notes"
+
+[tool.slipway]
+name = "notes"
+command = ["uvicorn", "app.main:app"]
+sources = ["app", "migrations", "alembic.ini"]
+health-path = "/readyz"
+
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "arn:aws:iam::123456789012:role/notes-access"
+"""
+
+
+@pytest.fixture
+async def engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
+    made = Engine({"/pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"]})
+    async with serving(Starlette(routes=[Route("/query", made.query, methods=["POST"])])) as address:
+        monkeypatch.setenv("DAGGER_SESSION_PORT", address.rpartition(":")[2])
+        monkeypatch.setenv("DAGGER_SESSION_TOKEN", "token")
+        try:
+            yield made
+        finally:
+            await dagger.close()
+            SharedConnection()._params = None  # it would remember this engine's port for the next
+
+
+@pytest.fixture
+def workspace(engine: Engine) -> dagger.Workspace:
+    return dagger.dag.current_workspace()

@@ -1,0 +1,158 @@
+import re
+from dataclasses import replace
+
+import dagger
+import pytest
+from graphql import parse
+
+from slipway.main import Environment, SaidNoError, Slipway
+from slipway.records.form import to_json
+from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
+from slipway.records.refusal import Refusal
+
+PROOF = Proof(
+    Versions("0", "3", "2", "1", "psycopg"), "18.0", "0" * 64, ("a",), (), (), Coverage(1, 1, 1), Verdict.PASS
+)
+FINDING = Finding("L01", Level.ERROR, "It blocks.", "a", "migrations/versions/a.py", 9, "holds SHARE", "write it so")
+
+
+async def test_every_image_stands_on_bases_pinned_by_digest(engine, workspace):
+    await (await Slipway().image(workspace)).sync()
+    addresses = [step.arguments["address"] for step in engine.steps("from")]
+    assert len(addresses) >= 3
+    assert all(re.fullmatch(r"[\w./:-]+@sha256:[0-9a-f]{64}", address) for address in addresses)
+
+
+async def test_an_image_can_stand_on_bases_of_a_private_mirror(engine, workspace):
+    await (
+        await Slipway(python_image="mirror.example/python@sha256:1", uv_image="mirror.example/uv@sha256:2").image(
+            workspace
+        )
+    ).sync()
+    assert {step.arguments["address"] for step in engine.steps("from")} == {
+        "mirror.example/python@sha256:1",
+        "mirror.example/uv@sha256:2",
+    }
+
+
+async def test_the_shipped_container_has_a_numeric_user_and_runs_nothing_while_it_is_built(engine, workspace):
+    await (await Slipway().image(workspace, revision="abc")).sync()
+    shipped = next(chain for chain in engine.chains if any(step.name == "withUser" for step in chain))
+    names = [step.name for step in shipped]
+    (user,) = (step.arguments["name"] for step in shipped if step.name == "withUser")
+    assert user == "65532:65532"
+    assert "withExec" not in names
+    assert names[0] == "container"
+    assert shipped[0].arguments == {"platform": "linux/amd64"}
+
+
+async def test_what_changes_with_every_commit_comes_last(engine, workspace):
+    await (await Slipway().image(workspace, revision="abc")).sync()
+    shipped = next(chain for chain in engine.chains if any(step.name == "withUser" for step in chain))
+    last = [step for step in shipped if "abc" in step.arguments.values()]
+    assert shipped[-len(last) - 1 : -1] == [
+        step for step in shipped[-len(last) - 1 : -1] if step.name in {"withEnvVariable", "withLabel", "withAnnotation"}
+    ]
+    assert len(last) == 3
+
+
+async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else(engine, workspace):
+    await (await Slipway().image(workspace)).sync()
+    builder = next(chain for chain in engine.chains if any(step.name == "withExec" for step in chain))
+    before = [step.name for step in builder[: [step.name for step in builder].index("withExec")]]
+    assert before.count("withMountedFile") == 2
+    assert "withDirectory" not in before
+    (command,) = (step.arguments["args"] for step in builder if step.name == "withExec")
+    assert command == ["uv", "sync", "--locked", "--no-install-project", "--no-editable", "--no-dev"]
+
+
+async def test_only_what_the_settings_name_is_read_of_the_repository(engine, workspace):
+    await (await Slipway().image(workspace)).sync()
+    includes = [step.arguments["include"] for step in engine.steps("directory") if "include" in step.arguments]
+    assert ["uv.lock", "requirements.txt"] in includes
+    assert [
+        "app",
+        "app/**",
+        "migrations",
+        "migrations/**",
+        "alembic.ini",
+        "alembic.ini/**",
+        "pyproject.toml",
+    ] in includes
+
+
+async def test_a_repository_without_a_lock_is_told_what_to_do(engine, workspace):
+    engine.answers["entries"] = ["README.md"]
+    with pytest.raises(Exception, match="run `uv lock` and commit"):
+        await Slipway().image(workspace)
+
+
+async def test_the_gate_is_one_exec_beside_a_pinned_postgres_with_only_its_own_rooms_mounted(engine, workspace):
+    engine.answers |= {"exitCode": 0}
+    engine.files["/tmp/proof.json"] = to_json(PROOF)
+    await (await Slipway().gate(workspace)).sync()
+    chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
+    commands = [step.arguments["args"] for step in chain if step.name == "withExec"]
+    assert commands[-1][:3] == ["/app/.venv/bin/python", "-m", "slipway.gate"]
+    lent = next(step.arguments["include"] for step in chain if step.arguments.get("path") == "/opt/slipway/slipway")
+    assert lent == ["__init__.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
+    (service,) = (step for step in chain if step.name == "withServiceBinding")
+    server = engine.chain_of(service.arguments["service"])
+    assert any(step.name == "from" and step.arguments["address"].startswith("postgres:18@sha256:") for step in server)
+    assert any(step.name == "withDockerHealthcheck" for step in server)
+
+
+async def test_a_major_that_nothing_is_pinned_for_is_told_so(engine, workspace):
+    with pytest.raises(Exception, match="no image pinned for postgres-9"):
+        await Slipway().gate(workspace, postgres="9")
+
+
+async def test_the_check_fails_with_the_findings_and_the_report_does_not(engine, workspace):
+    engine.answers |= {"exitCode": 0}
+    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, findings=(FINDING,), verdict=Verdict.FAIL))
+    reports = await Slipway().gate(workspace)
+    await reports.sync()
+    assert {step.arguments["path"] for step in engine.steps("withNewFile")} == {
+        "proof.json",
+        "junit.xml",
+        "summary.md",
+        "report.txt",
+    }
+    with pytest.raises(SaidNoError, match=r"migrations/versions/a\.py:9"):
+        await Slipway().migrations(workspace)
+
+
+async def test_a_gate_that_cannot_run_says_in_the_gates_own_words_why(engine, workspace):
+    engine.answers |= {"exitCode": 2}
+    engine.files["/tmp/proof.json"] = to_json(Refusal("there is no alembic.ini", "name it", 2))
+    with pytest.raises(Exception, match=r"there is no alembic\.ini: name it"):
+        await Slipway().gate(workspace)
+
+
+async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_a_tag(engine, workspace):
+    digest = "sha256:" + "a" * 64
+    engine.answers["publish"] = f"registry.example:5000/notes:1@{digest}"
+    password = dagger.dag.set_secret("password", "canary-password")
+    answer = await Slipway().publish(workspace, "registry.example:5000/notes:1", password=password)
+    assert answer == f"registry.example:5000/notes@{digest}"
+    pushed = next(chain for chain in engine.chains if chain[-1].name == "publish")
+    assert pushed[-2].name == "withRegistryAuth"
+    assert engine.chain_of(pushed[-2].arguments["secret"])[0].name == "setSecret"
+    assert not any("canary-password" in query for query in engine.queries if "setSecret" not in query)
+
+
+async def test_credentials_reach_aws_and_no_query(engine, workspace):
+    engine.answers |= {"plaintext": "canary-key"}
+    secret = dagger.dag.set_secret("key", "unused")
+    environment = await Slipway().environment(workspace, "staging", access_key_id=secret, secret_access_key=secret)
+    assert isinstance(environment, Environment)
+    verbs = await environment._verbs("staging")
+    assert verbs.keys is not None
+    assert verbs.keys.access_key_id == "canary-key"
+    assert "canary-key" not in repr(verbs)
+    assert not any("canary-key" in query for query in engine.queries)
+
+
+async def test_every_query_is_graphql(engine, workspace):
+    await (await Slipway().image(workspace)).sync()
+    assert all(parse(query) for query in engine.queries)
