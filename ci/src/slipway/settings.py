@@ -73,7 +73,7 @@ class Migrations:
             "port": str(parts.port or 5432),
             "user": unquote(parts.username or ""),
             "password": unquote(parts.password or ""),
-            "database": parts.path.lstrip("/"),
+            "database": unquote(parts.path.lstrip("/")),
         }
         return {self.database_variable: words["url"]} | {
             name: _filled(value, words) for name, value in self.variables.items()
@@ -96,7 +96,7 @@ class Environment:
     - target, region, account: where it is.
     - service: the name there; NAME of the service and of the environment by default.
     - access-role: the role with which App Runner pulls from ECR. instance-role: the role of the running service.
-    - cpu (units), memory (MB), min-size, max-size, max-concurrency: its size.
+    - cpu (units), memory (MB): its size.
     - variables: plain values. secrets: ARNs in Secrets Manager or SSM, by variable.
     """
 
@@ -210,15 +210,16 @@ def parse(text: str, file: str = "pyproject.toml") -> Settings:
     """Read the settings from the text of a pyproject.toml; raises SettingsError."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # tomllib's own error, and int()'s of a number without end
         raise SettingsError(f"{file} is not TOML", str(error)) from error
-    table = document.get("tool", {}).get("slipway")
+    tool = document.get("tool")
+    table = tool.get("slipway") if isinstance(tool, dict) else None
     if table is None:
         raise MissingTableError(file)
     try:
         return read(Settings, table, "", kebab)
     except MismatchError as error:
-        raise SettingsError(f"{file}: [tool.slipway] {error.at}", error.problem) from error
+        raise SettingsError(f"{file}: [tool.slipway] {error.at}".rstrip(), error.problem) from error
 
 
 class MissingTableError(SettingsError):

@@ -79,7 +79,7 @@ def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # n
         return _read_dataclass(cast(type, kind), value, at, spelling)
     if issubclass(kind, Enum):
         return _read_enum(kind, value, at)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and value.bit_length() < 1024:  # a larger one is no float
         return float(value)
     if type(value) is not kind:  # bool is an int to isinstance, and must not be one here
         raise MismatchError(at, f"found {describe(value)}, allowed is {_NAMES[kind]}")
@@ -128,8 +128,8 @@ def _read_dataclass(kind: type, value: object, at: str, spelling: Spelling) -> o
     }
     try:
         return kind(**given)
-    except MismatchError as error:  # from a __post_init__, which knows its field but not its place
-        raise MismatchError(_under(at, spelling(error.at)), error.problem) from None
+    except MismatchError as error:  # from a __post_init__, which knows its key but not its place
+        raise MismatchError(_under(at, error.at), error.problem) from None
 
 
 @functools.cache

@@ -21,11 +21,16 @@ _MEMBERS = "SELECT objid::text FROM pg_depend WHERE deptype = 'e' AND refclassid
 # Files of relations are numbered by the counter of oids, so both tell what is younger (GetNewRelFileNumber, src/backend/catalog/catalog.c).
 _NEWEST_OID = """(SELECT greatest((SELECT max(oid) FROM pg_class)::int8,
                  (SELECT max(relfilenode) FROM pg_class WHERE reltablespace = 0)::int8)::text)"""
-# Changes that neither lock nor rewrite a row of their owner: grants on columns, comments on a table's constraints, triggers, policies.
-_UNTOLD = f"""concat((SELECT count(*) FROM pg_shdepend WHERE classid = 'pg_class'::regclass AND objsubid > 0 AND dbid = {_DATABASE}), ' ',
-              (SELECT sum(hashtext(description)) FROM pg_description WHERE objoid >= {FIRST_USER_OID}
-               AND classoid IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass)))"""
-_STATE = f"SELECT 'state', now()::text, pg_snapshot_xmax(pg_current_snapshot())::text, {_NEWEST_OID}, {_UNTOLD}"
+# Changes that neither lock nor rewrite a row of their owner: comments on a table's constraints, triggers, policies; constraints of a domain;
+# names of statistics; grants on the schema public, whose oid is no user's.
+_UNTOLD = f"""concat((SELECT sum(hashtext(concat(objoid, description))) FROM pg_description WHERE objoid >= {FIRST_USER_OID}
+               AND classoid IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass)), ' ',
+              (SELECT sum(hashtext(concat(oid, conname, convalidated))) FROM pg_constraint WHERE contypid >= {FIRST_USER_OID}), ' ',
+              (SELECT sum(hashtext(concat(stxname, stxnamespace))) FROM pg_statistic_ext), ' ',
+              (SELECT concat(nspowner, nspacl) FROM pg_namespace WHERE nspname = 'public'))"""
+# Later writes of this transaction carry its own xid, which is lower than the snapshot's when another session has committed meanwhile.
+_BOUNDARY = "coalesce(pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot()))::text"
+_STATE = f"SELECT 'state', now()::text, {_BOUNDARY}, {_NEWEST_OID}, {_UNTOLD}"
 
 _LOCKED = f"""
     SELECT coalesce(relation, objid) AS oid FROM pg_locks
@@ -36,10 +41,15 @@ _YOUNG = " UNION ".join(
     f"SELECT oid FROM {name} r WHERE oid >= {FIRST_USER_OID} AND {is_young('r', '$1')}"
     for name in ("pg_class", "pg_type", "pg_proc", "pg_namespace", "pg_extension")
 )
+# A grant on a column rewrites the column's row and locks nothing; there are many columns, so they are looked at only when one was rewritten.
+_REWRITTEN_COLUMNS = f"""
+    SELECT attrelid FROM pg_attribute r WHERE attrelid >= {FIRST_USER_OID} AND {is_young("r", "$1")}
+    AND (SELECT pg_stat_get_xact_tuples_updated('pg_attribute'::regclass)) > 0
+"""
 _CLASSES = "ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]"
 _TOUCHED = " UNION ALL ".join(
     [
-        f"""WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG}),
+        f"""WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG} UNION {_REWRITTEN_COLUMNS}),
             touched AS MATERIALIZED (
                 SELECT oid FROM held WHERE CASE WHEN EXISTS (SELECT FROM pg_depend WHERE objid = held.oid AND deptype = 'e' AND classid = ANY ({_CLASSES})) THEN FALSE ELSE TRUE END
                 UNION SELECT indrelid FROM pg_index WHERE indexrelid = ANY (ARRAY(SELECT oid FROM held))),

@@ -58,7 +58,7 @@ class Registry:
         return _verified(answer.content, digest)
 
     async def _push_blob(self, blob: Blob) -> None:
-        there = await self._client.head(self._path(f"blobs/{blob.digest}"))
+        there = await self._ask("HEAD", f"blobs/{blob.digest}")
         if there.status_code == httpx.codes.OK:
             return
         started = await self._send("POST", "blobs/uploads/")
@@ -72,13 +72,16 @@ class Registry:
             "PUT", str(location), content=blob.content, headers={"content-type": "application/octet-stream"}
         )
 
-    async def _send(self, method: str, place: str, **request: Any) -> httpx.Response:
+    async def _ask(self, method: str, place: str, **request: Any) -> httpx.Response:
         try:
-            answer = await self._client.request(method, self._path(place), **request)
+            return await self._client.request(method, self._path(place), **request)
         except httpx.HTTPError as error:
             raise RefusedError(
                 f"the registry at {self._client.base_url} does not answer", str(error) or type(error).__name__
             ) from error
+
+    async def _send(self, method: str, place: str, **request: Any) -> httpx.Response:
+        answer = await self._ask(method, place, **request)
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise BadInputError(f"{self._repository} has no {place}", "push it first, or check the digest")
         if answer.is_error:

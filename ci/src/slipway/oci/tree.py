@@ -9,6 +9,7 @@ import io
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,25 +57,34 @@ def read_config(content: bytes, origin: str) -> TreeConfig:
 
 
 def unpack(layer: bytes, folder: Path) -> None:
-    """Write the files of a layer below `folder`; raises RefusedError for a name or a link that leads out of it."""
+    """Write the files of a layer below `folder`; raises RefusedError for a name or a link that leads out of it, and for what is no layer."""
     root = folder.resolve()
-    with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
-        for member in archive:
-            path = root / member.name
-            target = path.parent / member.linkname if member.issym() else path
-            if not path.parent.resolve().is_relative_to(root) or not Path(os.path.normpath(target)).is_relative_to(
-                root
-            ):
-                raise RefusedError(
-                    f"the layer names {member.name!r}, which leads out of its folder",
-                    "do not use it; it was not made by slipway",
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if member.issym():
-                path.symlink_to(member.linkname)
-            elif content := archive.extractfile(member):
-                path.write_bytes(content.read())
-                path.chmod(member.mode)
+    links = []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
+            for member in archive:
+                path = root / member.name
+                _check_inside(path, root)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if member.issym():
+                    path.symlink_to(member.linkname)
+                    links.append(path)
+                elif content := archive.extractfile(member):
+                    path.write_bytes(content.read())
+                    path.chmod(member.mode)
+    except (tarfile.TarError, EOFError, KeyError, OSError, zlib.error) as error:
+        raise RefusedError("the layer cannot be unpacked", str(error) or type(error).__name__) from error
+    for link in links:  # only now, for a later link can turn an earlier one
+        _check_inside(link, root)
+
+
+def _check_inside(path: Path, root: Path) -> None:
+    """Links on disk are followed, in the last place too: what is written over a link is written where it leads."""
+    if not Path(os.path.realpath(path)).is_relative_to(root):
+        raise RefusedError(
+            f"the layer names {os.path.relpath(path, root)!r}, which leads out of its folder",
+            "do not use it; it was not made by slipway",
+        )
 
 
 def _tar(files: Iterable[File], committed: int) -> bytes:

@@ -43,6 +43,6 @@ def from_json(kind: type[T], text: str, origin: str) -> T:
     """Read a record from JSON text; raises BadInputError."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"{origin} is not JSON", str(error)) from error
     return from_data(kind, data, origin)

@@ -23,4 +23,5 @@ class Refusal:
         return cls(error.what, error.next_step, error.exit_code)
 
     def error(self) -> SlipwayError:
-        return _KINDS[self.exit_code](self.what, self.next_step)
+        kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # the other process may be another version, or lie
+        return kind(self.what, self.next_step)

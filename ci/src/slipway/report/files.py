@@ -15,7 +15,12 @@ from slipway.report.rehearsal_html import html
 
 def of_proof(proof: Proof) -> dict[str, str]:
     """Every form of a proof, by the name of its file."""
-    return {"proof.json": to_json(proof), "junit.xml": junit(proof), "summary.md": markdown(proof), "report.txt": text(proof)}
+    return {
+        "proof.json": to_json(proof),
+        "junit.xml": junit(proof),
+        "summary.md": markdown(proof),
+        "report.txt": text(proof),
+    }
 
 
 def of_rehearsal(rehearsal: Rehearsal) -> dict[str, str]:

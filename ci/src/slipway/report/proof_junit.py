@@ -12,16 +12,18 @@ _NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 def junit(proof: Proof) -> str:
     """The report; escaping is ElementTree's."""
+    known = {revision.id for revision in proof.revisions}  # none, when the graph was not walked
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in proof.findings:
-        by_revision.setdefault(finding.revision, []).append(finding)
+        by_revision.setdefault(finding.revision if finding.revision in known else None, []).append(finding)
     cases = [("the history", None, None), *((revision.id, revision.id, revision.file) for revision in proof.revisions)]
-    suite = ET.Element("testsuite", name="slipway gate", tests=str(len(cases)), failures=str(sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)))
+    failures = sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)
+    suite = ET.Element("testsuite", name="slipway gate", tests=str(len(cases)), failures=str(failures))
     suite.set("time", f"{sum(proof.seconds.values()):.3f}")
     for name, key, file in cases:
-        case = ET.SubElement(suite, "testcase", classname="migrations", name=name)
+        case = ET.SubElement(suite, "testcase", classname="migrations", name=_valid(name))
         if file:
-            case.set("file", file)
+            case.set("file", _valid(file))
         for finding in by_revision.get(key, []):
             _add(case, finding)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
@@ -34,9 +36,9 @@ def _fails(findings: list[Finding]) -> bool:
 def _add(case: ET.Element, finding: Finding) -> None:
     said = _valid(f"{place(finding)}\n{finding.message}\nmeasured: {finding.measured}\ninstead:\n{finding.remedy}")
     if finding.fails:
-        ET.SubElement(case, "failure", type=finding.rule, message=_valid(finding.message)).text = said
+        ET.SubElement(case, "failure", type=_valid(finding.rule), message=_valid(finding.message)).text = said
     elif finding.suppressed is None:
-        ET.SubElement(case, "system-out").text = f"{finding.level.value} {finding.rule} {said}"
+        ET.SubElement(case, "system-out").text = f"{finding.level.value} {_valid(finding.rule)} {said}"
 
 
 def _valid(text: str) -> str:

@@ -9,7 +9,8 @@ from slipway.report.proof_text import place, summary
 from slipway.untrusted import one_line, printable
 
 _SHOWN = 10
-_SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "ℹ️"}
+_LINKED = re.compile(r"[@#]|:(?=//)|www(?=\.)")  # by GitHub, when Markdown is done and no backslash is left
+_SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "📝"}
 
 
 def markdown(proof: Proof) -> str:
@@ -19,13 +20,14 @@ def markdown(proof: Proof) -> str:
     parts = [f"## Migrations {heading}", escaped(summary(proof)), *(_finding(finding) for finding in shown[:_SHOWN])]
     if len(shown) > _SHOWN:
         parts.append(f"…and {len(shown) - _SHOWN} more.")
-    parts += [f"- not covered: {escaped(one_line(gap))}" for gap in proof.coverage.gaps]
+    parts += [f"- not covered: {escaped(gap)}" for gap in proof.coverage.gaps]
     return "\n\n".join(parts) + "\n"
 
 
-def escaped(text: str) -> str:
-    """Text in which neither Markdown nor HTML means anything."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~@])", r"\\\1", html.escape(text, quote=False))
+def escaped(text: str, longest: int = 300) -> str:
+    """One line in which neither Markdown nor HTML means anything, and nobody is mentioned."""
+    quoted = re.sub(r"([\\`*_{}\[\]()+!|~])", r"\\\1", html.escape(one_line(text, longest), quote=False))
+    return _LINKED.sub(r"\g<0>&#8203;", quoted)
 
 
 def _finding(finding: Finding) -> str:
@@ -34,8 +36,8 @@ def _finding(finding: Finding) -> str:
 
 def _lines(finding: Finding) -> Iterator[str]:
     yield f"### {_SIGNS[finding.level]} {escaped(finding.rule)} {escaped(place(finding))}"
-    yield escaped(one_line(finding.message))
-    yield f"Measured: {escaped(one_line(finding.measured, 600))}"
+    yield escaped(finding.message)
+    yield f"Measured: {escaped(finding.measured, 600)}"
     yield fenced(finding.remedy)
 
 

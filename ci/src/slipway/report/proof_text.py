@@ -15,21 +15,28 @@ def text(proof: Proof) -> str:
 def summary(proof: Proof) -> str:
     """One line: the verdict, what it rests on, how long it took."""
     counts = Counter(finding.level.value for finding in proof.findings if finding.suppressed is None)
-    found = ", ".join(f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in ("error", "warning", "note") if counts[level])
-    done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
+    found = ", ".join(
+        f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}"
+        for level in ("error", "warning", "note")
+        if counts[level]
+    )
+    done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
     verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
     return f"{verdict}: {found or 'nothing found'}; {done} in {sum(proof.seconds.values()):.1f} s"
 
 
 def place(finding: Finding) -> str:
     """`file:line`, or what stands for it."""
-    return f"{finding.file}:{finding.line}" if finding.file else "the history"
+    if not finding.file:
+        return "the history"
+    return one_line(finding.file) + (f":{finding.line}" if finding.line else "")
 
 
 def _findings(proof: Proof) -> Iterator[str]:
     for finding in proof.findings:
         if finding.suppressed is None:
-            yield f"{finding.level.value.upper():7} {finding.rule:5} {one_line(place(finding))}" + (f"  revision {finding.revision}" if finding.revision else "")
+            revision = f"  revision {one_line(finding.revision)}" if finding.revision else ""
+            yield f"{finding.level.value.upper():7} {one_line(finding.rule):5} {place(finding)}{revision}"
             yield f"        {one_line(finding.message)}"
             yield f"        measured: {one_line(finding.measured, 600)}"
             yield "        instead:"

@@ -19,15 +19,22 @@ def duration(seconds: float) -> str:
 
 def _pace(rehearsal: Rehearsal) -> str:
     faster = f"The platform is simulated, its clock ran {rehearsal.speed:g} times as fast as ours"
-    return f"{faster}; the databases were {rehearsal.postgres}."
+    return f"{faster}; the databases were {one_line(rehearsal.postgres)}."
 
 
 def _verdict(rehearsal: Rehearsal) -> str:
     if rehearsal.as_told:
         return "Every act went as told."
-    return f"Not as told: {', '.join(act.name for act in rehearsal.acts if not act.as_told)}."
+    return f"Not as told: {', '.join(one_line(act.name) for act in rehearsal.acts if not act.as_told)}."
 
 
 def _row(act: Act) -> tuple[str, ...]:
     platform = duration(act.platform_seconds) if act.platform_seconds else "-"
-    return ("ok" if act.as_told else "NO", act.name, one_line(act.happened), duration(act.seconds), platform, one_line(act.how))
+    return (
+        "ok" if act.as_told else "NO",
+        one_line(act.name),
+        one_line(act.happened),
+        duration(act.seconds),
+        platform,
+        one_line(act.how),
+    )

@@ -10,8 +10,13 @@ from slipway.untrusted import one_line
 
 def of_plan(plan: Plan) -> str:
     """What a deployment would do, field by field."""
-    heading = f"{plan.action.value} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else "")
-    changes = (f"  {change.name}: {one_line(change.before or '-')} -> {one_line(change.after or '-')}" for change in plan.changes)
+    heading = one_line(
+        f"{plan.action.value} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else "")
+    )
+    changes = (
+        f"  {one_line(change.name)}: {one_line(change.before or '-')} -> {one_line(change.after or '-')}"
+        for change in plan.changes
+    )
     return "\n".join([heading, *changes]) + "\n"
 
 
@@ -19,8 +24,13 @@ def of_observed(observed: Observed, environment: str) -> str:
     """What is live."""
     if observed.status is None:
         return f"{environment}: nothing is there yet\n"
-    lines = [f"{environment}: {observed.status}", f"  digest: {observed.digest or 'none is live'}", f"  address: {observed.url or 'none'}"]
-    return "\n".join([*lines, *([f"  in flight: {observed.operation}"] if observed.operation else [])]) + "\n"
+    lines = [
+        f"{environment}: {one_line(observed.status)}",
+        f"  digest: {one_line(observed.digest or 'none is live')}",
+        f"  address: {one_line(observed.url or 'none')}",
+        *([f"  in flight: {one_line(observed.operation)}"] if observed.operation else []),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def of_outcome(outcome: Outcome) -> str:
@@ -29,9 +39,10 @@ def of_outcome(outcome: Outcome) -> str:
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
-    yield f"{outcome.status.value} {outcome.service} in {outcome.environment} after {duration(outcome.seconds)}"
-    yield f"  requested: {outcome.requested}"
-    yield f"  live:      {outcome.live or 'nothing'}"
+    service, environment = one_line(outcome.service), one_line(outcome.environment)
+    yield f"{outcome.status.value} {service} in {environment} after {duration(outcome.seconds)}"
+    yield f"  requested: {one_line(outcome.requested)}"
+    yield f"  live:      {one_line(outcome.live or 'nothing')}"
     if outcome.diagnosis:
         yield f"  cause:     {one_line(outcome.diagnosis.cause)}"
         yield from (f"  log:       {one_line(line)}" for line in outcome.diagnosis.lines)

@@ -28,13 +28,19 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
         )
         server = _Server(config)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
+            tasks.start_soon(_serve, server, listener)
             try:
                 while not server.started:  # noqa: ASYNC110 -- uvicorn tells by this attribute only
                     await anyio.sleep(0.001)
                 yield f"127.0.0.1:{listener.getsockname()[1]}"
             finally:
                 server.should_exit = True
+
+
+async def _serve(server: _Server, listener: socket.socket) -> None:
+    """A server that is cancelled leaves its clients' connections open; this one ends only when told, which a cancelled block does too."""
+    with anyio.CancelScope(shield=True):
+        await server.serve([listener])
 
 
 def _listening(port: int) -> socket.socket:

@@ -10,6 +10,8 @@ from pathlib import Path
 from slipway.errors import BadInputError
 from slipway.oci.tree import File
 
+_LONGEST_TEXT = 2_000_000  # bytes; a lock may be long
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -32,6 +34,13 @@ class Commit:
                     assert content is not None
                     yield File(member.name, content.read(), executable=bool(member.mode & 0o100))
 
+    def texts(self) -> dict[str, str]:
+        """All files that are text of a size that somebody wrote, by name."""
+        small = (
+            (file.name, file.content) for file in self.files() if not file.link and len(file.content) < _LONGEST_TEXT
+        )
+        return {name.removeprefix("./"): content.decode(errors="replace") for name, content in small}
+
     def text(self, name: str) -> str:
         """One file of the commit; raises BadInputError when it is not there."""
         return git(self.folder, "show", f"{self.revision}:./{name}").decode()
@@ -41,7 +50,8 @@ def read(folder: Path, name: str = "HEAD") -> Commit:
     """The commit called `name` in the repository around `folder`; raises BadInputError."""
     if not folder.is_dir():
         raise BadInputError(f"there is no folder {folder}", "name the service's folder with --source")
-    said = git(folder, "show", "--no-patch", "--format=%H%x00%ct%x00%s", f"{name}^{{commit}}").decode().strip()
+    format_ = ("--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s")
+    said = git(folder, "show", *format_, "--end-of-options", f"{name}^{{commit}}", "--").decode().strip()
     revision, committed, subject = said.split("\0")
     return Commit(folder, revision, int(committed), subject)
 

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -21,6 +22,7 @@ _FOREIGN_LOCKS = {
     "Pipfile.lock": "pipenv requirements > requirements.txt",
 }
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # what uv draws before a cause
+_OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
 _READY = "slipway-ready"
 
 
@@ -68,17 +70,21 @@ def prepare(tree: Path, cache: Path) -> Python:
 def _key(tree: Path, lock: Path) -> str:
     """The hash of what is installed; a lock with packages of this very tree is good for this tree alone."""
     total = hashlib.sha256(lock.name.encode() + lock.read_bytes())
-    project = tree / "pyproject.toml"
-    if lock.name != "requirements.txt" and project.is_file():
-        total.update(project.read_bytes())
+    for name in (".python-version", *(["pyproject.toml"] if lock.name != "requirements.txt" else [])):
+        if (tree / name).is_file():
+            total.update((tree / name).read_bytes())
     if _has_local_packages(lock):
         total.update(str(tree).encode())
     return total.hexdigest()[:16]
 
 
 def _has_local_packages(lock: Path) -> bool:
-    if lock.name != "uv.lock":
-        return "file:" in lock.read_text(encoding="utf-8") or "\n-e " in lock.read_text(encoding="utf-8")
+    if lock.name == "requirements.txt":
+        return _OF_THE_TREE.search(lock.read_text(encoding="utf-8")) is not None
+    if lock.name == "pylock.toml":
+        return any(
+            "directory" in package for package in tomllib.loads(lock.read_text(encoding="utf-8")).get("packages", [])
+        )
     packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", [])
     places = (
         package.get("source", {}).get(kind) for package in packages for kind in ("editable", "directory", "virtual")

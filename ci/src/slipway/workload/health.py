@@ -32,9 +32,11 @@ async def ask(address: str, check: HealthCheck) -> Answer:
 
 async def _ask_http(address: str, check: HealthCheck) -> Answer:
     try:
-        async with httpx.AsyncClient(timeout=check.timeout) as client:
-            answer = await client.get(f"http://{address}{check.path}")
-    except httpx.TimeoutException:
+        # An instance stands behind no proxy; and httpx's own time-outs are good for one read, so that an answer could drip for ever.
+        async with httpx.AsyncClient(timeout=check.timeout, trust_env=False) as client:
+            with anyio.fail_after(check.timeout):
+                answer = await client.get(f"http://{address}{check.path}")
+    except (TimeoutError, httpx.TimeoutException):
         return Answer(False, f"no answer within {check.timeout:g} s")
     except httpx.HTTPError as error:
         return Answer(False, str(error) or type(error).__name__)

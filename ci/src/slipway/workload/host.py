@@ -40,7 +40,7 @@ class HostBackend:
         """The files of a release in a folder of their own, for as long as the block lasts; raises SlipwayError."""
         async with opened(self.url, repository, self.login) as registry:
             manifest = await registry.manifest(digest)
-            if manifest.get("artifactType") != tree.KIND:
+            if manifest.get("artifactType") != tree.KIND or not manifest.get("layers"):
                 raise RefusedError(
                     f"{repository}@{digest} is no source tree",
                     "a machine without a container engine runs what `slipway build` made on it",

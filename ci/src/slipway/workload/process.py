@@ -38,14 +38,16 @@ class ProcessWorkload:
         """Pass on every line until the process ends."""
         assert self._process.stdout is not None
         rest = ""
-        async for text in TextReceiveStream(self._process.stdout, errors="replace"):
-            *lines, rest = (rest + text).split("\n")
-            for line in lines:
-                heard(line[:_LONGEST_LINE])
-            rest = rest[-_LONGEST_LINE:]
-        if rest:
-            heard(rest)
-        self._silent.set()
+        try:
+            async for text in TextReceiveStream(self._process.stdout, errors="replace"):
+                *lines, rest = (rest + text).split("\n")
+                for line in lines:
+                    heard(line[:_LONGEST_LINE])
+                rest = rest[-_LONGEST_LINE:]
+            if rest:
+                heard(rest)
+        finally:  # who is cancelled hears no more, and nobody needs to wait for it
+            self._silent.set()
 
     async def stop(self) -> None:
         """SIGTERM, some patience, SIGKILL; to all that the process started. What it printed to the end is heard."""
@@ -81,14 +83,20 @@ async def running(launch: Launch, heard: Callable[[str], None]) -> AsyncIterator
     told = inherited | launch.python.variables() | own | dict(launch.variables) | {"PORT": str(port)}
     program, *arguments = on_this_machine(launch.command, launch.port, port)
     program = _program(program, told["PATH"], launch.tree)
-    process = await anyio.open_process(
-        [program, *arguments],
-        cwd=launch.tree,
-        env=told,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    try:
+        process = await anyio.open_process(
+            [program, *arguments],
+            cwd=launch.tree,
+            env=told,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BadInputError(
+            f"the program {launch.command[0]!r} cannot be started: {error.strerror}",
+            "correct command in [tool.slipway]",
+        ) from error
     workload = ProcessWorkload(process, port)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(workload.listen, heard)

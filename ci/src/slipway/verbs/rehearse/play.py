@@ -9,9 +9,10 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from slipway.records.rehearsal import Act, Rehearsal, Traffic
-from slipway.settings import Settings, load_file
+from slipway.settings import MissingTableError, Settings, load_file
 from slipway.source.commit import Commit
 from slipway.verbs.build import settings_of
+from slipway.verbs.guess import as_toml, guess
 from slipway.verbs.rehearse.acts import Players
 from slipway.verbs.rehearse.commits import Commits
 from slipway.verbs.rehearse.stage import SPEED, staged
@@ -28,7 +29,7 @@ async def rehearse(source: Path, voice: Voice, settings_file: Path | None = None
     """
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-", ignore_cleanup_errors=True) as workspace:
         commits = await anyio.to_thread.run_sync(Commits.copied, source, Path(workspace))
-        story = _story(commits, settings_file)
+        story = await anyio.to_thread.run_sync(_story, commits, settings_file, voice)
         async with staged(story.settings) as stage, anyio.create_task_group() as tasks:
             play = Play(story, Players(stage, voice), Clients(_paths(story.settings)))
             tasks.start_soon(play.before, tasks)
@@ -83,9 +84,9 @@ class Play:
         return Rehearsal(name, revision, self._players.stage.postgres, SPEED, acts, self._clients.seen())
 
 
-def _story(commits: Commits, settings_file: Path | None) -> Story:
+def _story(commits: Commits, settings_file: Path | None, voice: Voice) -> Story:
     release = commits.head
-    settings = load_file(settings_file) if settings_file else settings_of(release)
+    settings = load_file(settings_file) if settings_file else _settings(release, voice)
     told = settings.rehearsal
     return Story(
         settings,
@@ -94,6 +95,20 @@ def _story(commits: Commits, settings_file: Path | None) -> Story:
         commits.patched(release, told.refused) if told.refused else None,
         commits.patched(release, told.rolled_back) if told.rolled_back else None,
     )
+
+
+def _settings(release: Commit, voice: Voice) -> Settings:
+    """What the commit says, or what can be guessed of a service that has no table yet."""
+    try:
+        return settings_of(release)
+    except MissingTableError:
+        guessed = guess(release.texts())
+        voice.heading(
+            "pyproject.toml has no [tool.slipway]; this is assumed, correct it there or in a file for --settings"
+        )
+        for line in as_toml(guessed).splitlines():
+            voice.note(line)
+        return guessed
 
 
 def _paths(settings: Settings) -> tuple[str, ...]:

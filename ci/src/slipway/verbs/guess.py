@@ -1,0 +1,191 @@
+"""Settings for a service that has none yet, guessed from what its tree shows, and said aloud so that they can be corrected.
+
+Pure: files in, settings out. What is looked at: pyproject.toml, alembic.ini, the lock, Python files that make an application, and the example
+of an environment file that many repositories have.
+"""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from slipway.errors import BadInputError
+from slipway.settings import Migrations, Settings
+from slipway.structure import kebab, write
+
+_ASGI = {"FastAPI", "Starlette", "Litestar", "Quart", "Sanic", "BlackSheep", "get_asgi_application"}
+_WSGI = {"Flask", "get_wsgi_application"}
+_FACTORIES = {"create_app", "make_app", "get_app", "get_application", "create_application"}
+_EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", ".env.test", ".env")
+_NOT_THE_SERVICE = {
+    "tests",
+    "test",
+    "docs",
+    "examples",
+    "scripts",
+    "migrations",
+    "alembic",
+    "versions",
+    "node_modules",
+    ".venv",
+}
+_PORT = 8000
+
+# How the parts of a database's URL are called in the wild, and the word that `variables` have for each.
+_PARTS = {
+    "url": r"URL|URI|DSN",
+    "host": r"HOST|HOSTNAME|SERVER",
+    "port": r"PORT",
+    "user": r"USER|USERNAME",
+    "password": r"PASSWORD|PASS|PWD",
+    "database": r"DB|NAME|DATABASE|DBNAME",
+}
+_DATABASE = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
+
+
+@dataclass(frozen=True)
+class Application:
+    """Where the application is made: `module:name`; a factory has to be called."""
+
+    module: str
+    name: str
+    factory: bool
+    wsgi: bool
+    depth: int
+
+
+def guess(files: Mapping[str, str]) -> Settings:
+    """Settings from the texts of a tree's files by name; raises BadInputError for what cannot be guessed."""
+    config = _shallowest(name for name in files if PurePosixPath(name).name == "alembic.ini")
+    if config is None:
+        raise BadInputError(
+            "the service has no alembic.ini",
+            "slipway is for services with alembic migrations; name its file in [tool.slipway.migrations] config",
+        )
+    lock = "".join(files.get(name, "") for name in ("uv.lock", "pylock.toml", "requirements.txt"))
+    example = dict(_example(files))
+    variables = {name: _word_for(name, value) or value or "rehearsal" for name, value in example.items()}
+    url_variable = next((name for name, value in variables.items() if value == "{url}"), "DATABASE_URL")
+    variables.pop(url_variable, None)
+    driver = _driver(example.get(url_variable, ""), lock)
+    migrations = Migrations(config=config, database_variable=url_variable, driver=driver, variables=variables)
+    return Settings(name=_name(files), command=_command(_application(files), lock), port=_PORT, migrations=migrations)
+
+
+def as_toml(settings: Settings) -> str:
+    """The guess as the table that a person would paste into pyproject.toml."""
+    said = write(settings, kebab)
+    migrations = {key: value for key, value in said["migrations"].items() if value not in (None, [], {})}
+    service = {key: said[key] for key in ("name", "command", "port")}
+    return "\n".join(["[tool.slipway]", *_lines(service), "", "[tool.slipway.migrations]", *_lines(migrations)])
+
+
+def _lines(table: Mapping[str, object]) -> Iterator[str]:
+    for key, value in table.items():
+        yield f"{key} = {_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value) if isinstance(value, int) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _shallowest(names: Iterable[str]) -> str | None:
+    return min(names, key=lambda name: (name.count("/"), name), default=None)
+
+
+def _name(files: Mapping[str, str]) -> str:
+    project = tomllib.loads(files.get("pyproject.toml", ""))
+    said = project.get("project", {}).get("name") or project.get("tool", {}).get("poetry", {}).get("name") or "service"
+    return re.sub(r"[^a-z0-9]+", "-", str(said).lower()).strip("-") or "service"
+
+
+def _application(files: Mapping[str, str]) -> Application:
+    """The application nearest to the top; one that stands ready is preferred to a factory."""
+    found = [
+        application
+        for name, text in files.items()
+        if _may_be_the_service(name)
+        for application in _applications(name, text)
+    ]
+    if not found:
+        raise BadInputError(
+            "no ASGI or WSGI application can be found in the tree",
+            'say how the service starts: command = ["…"] in [tool.slipway]',
+        )
+    return min(found, key=lambda application: (application.factory, application.depth, application.module))
+
+
+def _may_be_the_service(name: str) -> bool:
+    return name.endswith(".py") and not _NOT_THE_SERVICE.intersection(PurePosixPath(name).parts)
+
+
+def _applications(name: str, text: str) -> Iterator[Application]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    path = PurePosixPath(name.removeprefix("src/"))
+    parts = path.with_suffix("").parts
+    module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    for node in tree.body:
+        if (
+            isinstance(node, (ast.Assign, ast.AnnAssign))
+            and isinstance(node.value, ast.Call)
+            and (kind := _called(node.value))
+        ):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name) and kind in _ASGI | _WSGI | _FACTORIES:
+                    yield Application(module, target.id, factory=False, wsgi=kind in _WSGI, depth=len(parts))
+        if isinstance(node, ast.FunctionDef) and node.name in _FACTORIES:
+            calls = {_called(call) for call in ast.walk(node) if isinstance(call, ast.Call)}
+            if calls & (_ASGI | _WSGI):
+                yield Application(module, node.name, factory=True, wsgi=not calls & _ASGI, depth=len(parts))
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
+
+
+def _command(application: Application, lock: str) -> tuple[str, ...]:
+    target = f"{application.module}:{application.name}"
+    address = ("--host", "0.0.0.0", "--port", str(_PORT))  # noqa: S104 -- inside a container
+    if application.wsgi:
+        return ("gunicorn", "--bind", f"0.0.0.0:{_PORT}", f"{target}()" if application.factory else target)
+    server = next((name for name in ("uvicorn", "hypercorn", "granian") if name in lock), "uvicorn")
+    if server == "hypercorn":
+        return ("hypercorn", "--bind", f"0.0.0.0:{_PORT}", f"{target}()" if application.factory else target)
+    if server == "granian":
+        return ("granian", "--interface", "asgi", *address, *(("--factory",) if application.factory else ()), target)
+    return ("uvicorn", *(("--factory",) if application.factory else ()), target, *address)
+
+
+def _example(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What an example of an environment file sets."""
+    text = next((files[name] for name in _EXAMPLES if name in files), "")
+    for line in text.splitlines():
+        match = re.match(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*$", line)
+        if match:
+            yield match[1], match[2].partition(" #")[0].strip().strip("'\"")
+
+
+def _word_for(name: str, value: str) -> str | None:
+    """The part of the database's URL that a variable stands for, judged by its value and its name."""
+    if value.startswith("postgres"):
+        return "{url}"
+    if _DATABASE.search(name):
+        return next((f"{{{word}}}" for word, ends in _PARTS.items() if re.search(rf"(^|_)({ends})$", name)), None)
+    return None
+
+
+def _driver(url: str, lock: str) -> str:
+    """What the example's URL begins with, or else what the lock has."""
+    said = url.partition("://")[0]
+    if said.startswith("postgresql+"):
+        return said
+    return "postgresql+asyncpg" if "asyncpg" in lock and "psycopg" not in lock else "postgresql"

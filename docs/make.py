@@ -1,0 +1,102 @@
+"""Writes the reference pages from the code that they describe: `python docs/make.py`. A test says when they disagree."""
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+from slipway import settings
+from slipway.gate.rules import blocking, drift, graph, reversibility
+from slipway.gate.rules.rule import Rule
+from slipway.structure import kebab
+
+HERE = Path(__file__).parent
+TABLES = (
+    ("[tool.slipway]", settings.Settings),
+    ("[tool.slipway.migrations]", settings.Migrations),
+    ("[tool.slipway.environments.NAME]", settings.Environment),
+    ("[tool.slipway.rehearsal]", settings.Rehearsal),
+    ("[tool.slipway.images]", settings.Images),
+)
+FAMILIES = (
+    ("G: the graph of revisions", graph),
+    ("R and U: can it be undone, and done again?", reversibility),
+    ("L and Q: work under a lock", blocking),
+    ("Drift: migrations and models", drift),
+)
+
+
+def pages() -> dict[str, str]:
+    """Every page by the name of its file."""
+    return {"settings.md": _settings(), "gate.md": _gate()}
+
+
+def _settings() -> str:
+    parts = [
+        "# Settings",
+        "Facts about a service, in its own `pyproject.toml`. An unknown key or a wrong type is refused; secrets never stand here.",
+    ]
+    for heading, kind in TABLES:
+        parts += [f"## {heading}", "\n".join(_keys(kind))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _keys(kind: type) -> Iterator[str]:
+    said = dict(_documented(kind))
+    hints = typing.get_type_hints(kind)
+    yield "| key | what it is | default |\n| --- | --- | --- |"
+    for field in dataclasses.fields(kind):
+        key = kebab(field.name)
+        if not dataclasses.is_dataclass(hints[field.name]) and key != "environments":
+            yield f"| `{key}` | {said.get(key, '')} | {_default(field)} |"
+
+
+def _documented(kind: type) -> Iterator[tuple[str, str]]:
+    """The lines `- key, key: words.` of a docstring; a line may go on below."""
+    text = re.sub(r"\n {2,}(?=[^- ])", " ", inspect.cleandoc(kind.__doc__ or ""))
+    for line in re.findall(r"^- (.+)$", text, re.MULTILINE):
+        for names, words in re.findall(
+            r"((?:[a-z-]+(?: \([^)]*\))?(?:, )?)+): (.+?)(?=(?:\. [a-z-]+(?:, [a-z-]+)*: )|$)", line
+        ):
+            for name in names.split(", "):
+                yield name.partition(" (")[0], words.rstrip(".")
+
+
+def _default(field: "dataclasses.Field[object]") -> str:
+    if field.default is not dataclasses.MISSING:
+        return (
+            "none"
+            if field.default in (None, ())
+            else f"`{field.default.value if isinstance(field.default, Enum) else field.default}`"
+        )
+    return "none" if field.default_factory is not dataclasses.MISSING else "**required**"
+
+
+def _gate() -> str:
+    parts = [
+        "# The gate's rules",
+        "A rule fires from what was executed. An error fails the gate, in revisions after `start-after`.",
+    ]
+    for heading, module in FAMILIES:
+        parts += [f"## {heading}", *(_rule(rule) for rule in _rules(module))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rules(module: object) -> list[Rule]:
+    found = [value for value in vars(module).values() if isinstance(value, Rule)]
+    causes = [
+        cause.rule for cause in (*getattr(module, "CAUSES", ()), *filter(None, [getattr(module, "UNEXPLAINED", None)]))
+    ]
+    return list({rule.id: rule for rule in reversed([*found, *causes])}.values())[::-1]
+
+
+def _rule(rule: Rule) -> str:
+    return f"### {rule.id} ({rule.level.value})\n\n{rule.effect}\n\n```python\n{rule.remedy}\n```"
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")

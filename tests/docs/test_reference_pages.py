@@ -1,0 +1,29 @@
+import importlib.util
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_reference_pages_are_what_the_code_says():
+    spec = importlib.util.spec_from_file_location("make", ROOT / "docs/make.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    for name, text in make.pages().items():
+        assert (ROOT / "docs" / name).read_text() == text, "run python docs/make.py"
+
+
+def test_every_key_of_the_settings_is_explained():
+    empty = re.findall(r"^\| `([a-z-]+)` \|  \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
+    assert empty == []
+
+
+def test_no_two_rules_bear_one_id():
+    headings = re.findall(r"^### (\S+)", (ROOT / "docs/gate.md").read_text(), re.MULTILINE)
+    assert len(headings) == len(set(headings))
+
+
+def test_the_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert all((ROOT / link).exists() for link in links if "://" not in link)
