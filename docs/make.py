@@ -94,7 +94,7 @@ def _rules(module: object) -> list[Rule]:
 
 
 def _rule(rule: Rule) -> str:
-    return f"### {rule.id} ({rule.level.value})\n\n{rule.effect}\n\n```python\n{rule.remedy}\n```"
+    return f"### {rule.id} ({rule.level.value})\n\n{rule.effect}\n\n```\n{rule.remedy}\n```"
 
 
 if __name__ == "__main__":

@@ -93,11 +93,16 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 class Environment:
     """`[tool.slipway.environments.NAME]`: one place where the service runs.
 
-    - target, region, account: where it is.
-    - service: the name there; NAME of the service and of the environment by default.
-    - access-role: the role with which App Runner pulls from ECR. instance-role: the role of the running service.
-    - cpu (units), memory (MB): its size.
-    - variables: plain values. secrets: ARNs in Secrets Manager or SSM, by variable.
+    - target: "app-runner"; "ecs-express" is planned.
+    - region: as eu-west-1.
+    - account: the 12 digits of the AWS account.
+    - access-role: the ARN of the role with which App Runner pulls from ECR.
+    - service: what the service is called there; the service's name and the environment's, with a dash, by default.
+    - instance-role: the ARN of the role that the running service has.
+    - cpu: in units, 1024 is one vCPU.
+    - memory: in MB; App Runner takes certain pairs only.
+    - variables: plain values, by variable.
+    - secrets: ARNs in Secrets Manager or SSM, by variable.
     """
 
     target: TargetKind
@@ -139,7 +144,12 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class Images:
-    """`[tool.slipway.images]`: images to use instead of the pinned ones, for private mirrors. References by digest."""
+    """`[tool.slipway.images]`: images to use instead of the pinned ones, for private mirrors; by digest.
+
+    - python: for builder and runtime.
+    - uv: holds /uv.
+    - postgres: for the gate.
+    """
 
     python: str | None = None
     uv: str | None = None

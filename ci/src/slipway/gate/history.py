@@ -1,5 +1,6 @@
 """A history of migrations as a graph of revisions, in an order in which each can be run."""
 
+import dis
 import hashlib
 import warnings
 from collections.abc import Collection, Iterable, Sequence
@@ -56,7 +57,7 @@ def read(environment: Environment, start_after: str | None) -> History:
         warnings.simplefilter("always")
         try:
             scripts = list(script.walk_revisions("base", "heads"))[::-1]
-            heads = tuple(sorted(script.get_heads()))
+            heads = tuple(sorted(set(script.get_heads())))  # alembic names a duplicate twice
             broken = []
         except CommandError as error:
             scripts, heads, broken = [], (), [str(error)]
@@ -119,14 +120,18 @@ def _node(environment: Environment, script: Script, parents: tuple[str, ...], *,
         new=new,
         upgrade_line=upgrade.co_firstlineno if upgrade else 1,
         downgrade_line=downgrade.co_firstlineno if downgrade else 1,
-        keeps_on_downgrade=downgrade is None
-        or not downgrade.co_names,  # code that names nothing does nothing: pass, a docstring
+        keeps_on_downgrade=downgrade is None or _does_nothing(downgrade),
         script=script,
     )
 
 
 def _code(module: Any, function: str) -> CodeType | None:
     return getattr(getattr(module, function, None), "__code__", None)
+
+
+def _does_nothing(code: CodeType) -> bool:
+    """Code that names nothing and raises nothing does nothing: pass, a docstring."""
+    return not code.co_names and all(step.opname != "RAISE_VARARGS" for step in dis.get_instructions(code))
 
 
 def _digest(environment: Environment, scripts: Sequence[Script]) -> str:

@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import URL
 
@@ -18,6 +19,8 @@ from slipway.errors import BadInputError
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
+
+_SLIPWAY = Path(__file__).parents[1]
 
 
 class Environment:
@@ -43,10 +46,15 @@ class Environment:
             warnings.simplefilter("always")
             try:
                 self.script.get_bases()
-            except (CommandError, KeyError):
-                pass  # a broken graph: the gate's findings say how
             except (Exception, SystemExit) as error:
-                raise BadInputError(f"{self.spoken_place_of(error)} does not load", sentence(error)) from error
+                if not self._is_broken_graph(error):
+                    raise BadInputError(f"{self.spoken_place_of(error)} does not load", sentence(error)) from error
+
+    def _is_broken_graph(self, error: BaseException) -> bool:
+        """What the gate's findings tell better; alembic looks a missing parent up, and a revision may do the same with a variable."""
+        if isinstance(error, KeyError):
+            return not any(self.is_own(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
+        return isinstance(error, (CommandError, RevisionError))
 
     def run(self, steps: Steps, **overrides: object) -> Options:
         """Run env.py, in which `steps` takes the place of upgrade or downgrade; answers what it gave to `context.configure`."""
@@ -79,9 +87,10 @@ class Environment:
         return f"{file} line {line}"
 
     def is_own(self, filename: str) -> bool:
-        """Whether a file is the service's: in its folder and installed by nobody."""
+        """Whether a file is the service's: in its folder, installed by nobody, and none of slipway's, which may stand there too."""
         path = Path(filename)
-        return path.is_relative_to(self.folder) and "site-packages" not in path.parts and path.exists()
+        installed = "site-packages" in path.parts or path.is_relative_to(_SLIPWAY)
+        return path.is_relative_to(self.folder) and not installed and path.exists()
 
     def relative(self, filename: str) -> str:
         return os.path.relpath(filename, self.folder)

@@ -1,6 +1,7 @@
 """AWS's own contract, from botocore's service models: which operations there are, what may be asked, what must be answered.
 
-botocore's validator checks types, lengths and unknown keys; patterns and enums stand in the shapes and are checked here.
+botocore's validator checks types, unknown keys and the least lengths; the greatest, patterns and enums stand in the shapes and are
+checked here.
 """
 
 import functools
@@ -60,6 +61,7 @@ def message_member(operation: OperationModel, code: str) -> str:
 
 
 def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
+    yield from _greatest(shape, value, at)
     if shape.type_name == "structure":
         for name, member in shape.members.items():
             if value.get(name) is not None:
@@ -73,6 +75,19 @@ def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
             yield from _constraints(shape.value, item, f"{at}.{key}")
     elif shape.type_name == "string":
         yield from _string(shape.metadata, str(value), at)
+
+
+def _greatest(shape: Any, value: Any, at: str) -> Iterator[str]:
+    size = (
+        value
+        if shape.type_name in ("integer", "long", "float", "double")
+        else len(value)
+        if hasattr(value, "__len__")
+        else 0
+    )
+    if size > shape.metadata.get("max", size):
+        measure = "value" if size is value else "length"
+        yield f"Value at '{at}' failed to satisfy constraint: Member must have {measure} less than or equal to {shape.metadata['max']}"
 
 
 def _string(metadata: Mapping[str, Any], value: str, at: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ class Deployment:
         triggers = {"CREATE_SERVICE": "SERVICE_CREATE", "UPDATE_SERVICE": "SERVICE_UPDATE"}
         self._say("Service status is set to OPERATION_IN_PROGRESS.")
         self._say(
-            f"Deployment with ID : {self._operation.id} started. Triggering event : {triggers[self._operation.type]}"
+            f"Deployment with ID : {self._operation.deployment} started. Triggering event : {triggers[self._operation.type]}"
         )
         try:
             order = await self._pull()
@@ -186,7 +186,7 @@ class Deployment:
     async def _give_up(self, reason: str) -> None:
         if self._instance:
             await self._instance.stop()
-        self._say(f"Deployment with ID : {self._operation.id} failed. Failure reason : {reason}")
+        self._say(f"Deployment with ID : {self._operation.deployment} failed. Failure reason : {reason}")
         if self._operation.type == "CREATE_SERVICE":
             self._end("FAILED", "CREATE_FAILED")
             return
@@ -203,7 +203,7 @@ class Deployment:
     def _say(self, line: str) -> None:
         now = self._platform.clock.now()
         self._platform.logs.write(
-            f"{self._service.log_group}/service", f"deployment/{self._operation.id}", now, f"[AppRunner] {line}"
+            f"{self._service.log_group}/service", f"deployment/{self._operation.deployment}", now, f"[AppRunner] {line}"
         )
         self._platform.logs.write(f"{self._service.log_group}/service", "events", now, f"[AppRunner] {line}")
 

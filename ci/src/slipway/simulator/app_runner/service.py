@@ -20,7 +20,12 @@ class Operation:
     started: datetime
     status: str = "IN_PROGRESS"
     ended: datetime | None = None
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def deployment(self) -> str:
+        """Its id as the logs have it, without dashes [F]."""
+        return self.id.replace("-", "")
 
     def described(self) -> dict[str, Any]:
         """As OperationSummary; there is no message, image or actor in it."""
