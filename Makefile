@@ -8,16 +8,18 @@ RUN := $(UV) run --project ci --frozen --all-extras --no-progress
 # ci/.python-version names the interpreter of the Dagger module; on this machine the one that is here must do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
 
-.PHONY: rehearse test fast lint bench clean
+.PHONY: rehearse test fast full lint bench clean
 
 rehearse: $(UV)  ## the whole way to production on this machine, without an account
 	$(RUN) -- slipway rehearse --report report
 
-test: lint $(UV)  ## everything: lint, types, contracts, tests
-	$(RUN) -- pytest
+test: lint fast full  ## everything: lint, types, contracts, tests
 
-fast: $(UV)  ## the tests that start nothing
+fast: $(UV)  ## the tests that take no time
 	$(RUN) -- pytest -m "not slow"
+
+full: $(UV)  ## the others: whole plays, servers, processes, and a Dagger engine where there is one
+	$(RUN) -- pytest -m slow -rs
 
 lint: $(UV)
 	$(RUN) -- ruff check .

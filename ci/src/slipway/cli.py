@@ -281,3 +281,7 @@ def _print_outcome(given: argparse.Namespace, outcome: Any) -> int:
     print(to_json(outcome) if given.json else release_text.of_outcome(outcome), end="")
     code: int = outcome.status.exit_code
     return code
+
+
+if __name__ == "__main__":
+    main()

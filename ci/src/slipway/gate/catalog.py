@@ -104,10 +104,10 @@ class Catalog:
         """The largest oid at the last read; what has a larger one came later."""
         return self._state.newest_oid
 
-    def name_of(self, oid: str) -> str:
-        """The qualified name of a relation."""
+    def name_of(self, oid: str) -> str | None:
+        """The qualified name of a relation; None for an index, and for what belongs to a session or to another table."""
         line = self._lines.get(("pg_class", oid))
-        return line.name if line else f"relation {oid}"
+        return line.name if line else None
 
     def begin(self) -> None:
         """Note that a transaction has begun in which nothing has changed yet."""

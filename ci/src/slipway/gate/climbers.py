@@ -7,6 +7,7 @@ the revisions are imported once; the last part is climbed here, where the models
 import itertools
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -51,7 +52,7 @@ def parts(revisions: int, processes: int) -> list[tuple[int, int]]:
     bounds = [0.0]
     for process in range(processes):
         more = _COST_OF_THE_MODELS if process == processes - 1 > 0 else 0
-        bounds.append(bounds[-1] + 1 - bounds[-1] * _COST_OF_CATCHING_UP - more)
+        bounds.append(bounds[-1] + max(1 - bounds[-1] * _COST_OF_CATCHING_UP - more, 0))
     cuts = [round(bound * revisions / bounds[-1]) for bound in bounds]
     return list(itertools.pairwise(cuts))
 
@@ -90,7 +91,10 @@ class _Fork:
 
 
 def _climb(stairway: Stairway, server: URL, extensions: Sequence[str], answer: Connection) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # one that is stopped still drops its database
     try:
         answer.send(replace(stairway.climb(server, extensions), options={}, lines=None))
+    except KeyboardInterrupt:
+        pass
     except Exception as error:  # noqa: BLE001 -- told to the process that asked
         answer.send(sentence(error))

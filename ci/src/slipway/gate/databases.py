@@ -28,9 +28,12 @@ def server_version(server: URL) -> str:
 
 @contextmanager
 def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
-    """An empty database with these extensions, dropped at the end."""
+    """An empty database with these extensions, dropped at the end; raises BadInputError when it cannot be made."""
     name = f"slipway_gate_{secrets.token_hex(6)}"
-    with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}")))
+    try:
+        with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}")))
+    except DBAPIError as error:
+        raise BadInputError("the server gives the gate no database of its own", sentence(error)) from error
     url = server.set(database=name)
     try:
         if extensions:

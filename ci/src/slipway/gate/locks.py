@@ -41,6 +41,7 @@ _SPOKEN = dict(
 )
 _BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
 _BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
+BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
 
 _LOCKED = "slipway_locked"
 _PREPARE_LOCKED = f"""
@@ -84,14 +85,14 @@ class Effect:
     scans: tuple[str, ...] = ()
     blocks: Mapping[str, Blocked] = field(default_factory=dict)
 
-    def named(self, name_of: Callable[[str], str]) -> "Effect":
-        """The same by name."""
+    def named(self, name_of: Callable[[str], str | None]) -> "Effect":
+        """The same by name; a dropped index is locked too, and what it was can no longer be asked: it has no name."""
         return Effect(
-            {name_of(oid): mode for oid, mode in self.locks.items()},
-            tuple(map(name_of, self.rewrites)),
-            tuple(map(name_of, self.builds)),
-            tuple(map(name_of, self.scans)),
-            {name_of(oid): blocked for oid, blocked in self.blocks.items()},
+            {name: mode for oid, mode in self.locks.items() if (name := name_of(oid))},
+            tuple(filter(None, map(name_of, self.rewrites))),
+            tuple(filter(None, map(name_of, self.builds))),
+            tuple(filter(None, map(name_of, self.scans))),
+            {name: blocked for oid, blocked in self.blocks.items() if (name := name_of(oid))},
         )
 
 

@@ -90,7 +90,7 @@ def _drift(end: Climb, question: Question, notes: _Notes) -> tuple[drift.Differe
     except SQLAlchemyError as error:
         notes.gaps.append(f"models were not compared: they do not build ({sentence(error)})")
         return ()
-    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, end.version_table))
+    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))
 
 
 def _proof(question: Question, version: str, past: History, climb: Climb | None, notes: _Notes) -> Proof:

@@ -130,6 +130,11 @@ class Stairway:
                     f"{sentence(error)}; variables it needs go to [tool.slipway.migrations] variables",
                 ) from error
             return self._failed(*self._current, error)
+        if self._pending:
+            raise BadInputError(
+                f"{self._environment.relative(str(self._environment.script.env_py_location))} ended before all revisions were run",
+                "it must call context.run_migrations() and let errors pass",
+            )
         return _After.STOP
 
     def _begin(self) -> None:
@@ -183,7 +188,7 @@ class Stairway:
             for step, function in zip(steps, functions, strict=True):
                 self._current = (node, step)
                 if step == UP and node.new:
-                    self._tracer.watch(node.script.path, catalog, connection)
+                    self._tracer.watch(node.script.path, catalog)
                 function(**arguments)
                 if step == UP:
                     seen.statements = self._tracer.seen()

@@ -31,7 +31,7 @@ class Tracer:
     def __init__(self) -> None:
         self._path: str | None = None
         self._catalog: Catalog
-        self._tables: Tables | None = None
+        self._tables: dict[Connection, Tables] = {}  # a revision may open connections of its own
         self._statements: list[Statement] = []
         self._rehearsed: Effect | None = None
         self._line: int | None = None
@@ -54,16 +54,16 @@ class Tracer:
             for name, listener in heard.items():
                 event.remove(Engine, name, listener)
 
-    def watch(self, path: str, catalog: Catalog, connection: Any) -> None:
-        """From here on the statements of the revision in the file `path` are recorded; `connection` is a DBAPI connection."""
-        prepare(connection)
+    def watch(self, path: str, catalog: Catalog) -> None:
+        """From here on the statements of the revision in the file `path` are recorded."""
         self._path, self._catalog = path, catalog
-        self._statements, self._tables = [], unlocked_tables(connection)
+        self._statements, self._tables = [], {}
 
     def seen(self) -> tuple[Statement, ...]:
         """The statements recorded since `watch`, which ends here."""
-        self._path = None
-        return tuple(self._statements)
+        seen = tuple(self._statements)
+        self._path, self._statements, self._tables = None, [], {}
+        return seen
 
     def _before(
         self, connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool
@@ -72,8 +72,10 @@ class Tracer:
         if self._line is None:
             return
         self._rehearsed = None
+        prepare(connection.connection)
         if not _is_autocommit(connection):
-            self._tables = unlocked_tables(connection.connection) if self._tables is None else self._tables
+            if connection not in self._tables:
+                self._tables[connection] = unlocked_tables(connection.connection)
         elif not _ROWS_ONLY.match(sql):
             self._rehearsed = self._rehearse(connection, sql, parameters)
         self._started = time.perf_counter()
@@ -87,7 +89,7 @@ class Tracer:
         alone = _is_autocommit(connection)
         done = self._rehearsed
         if not alone:
-            done, self._tables = self._look(connection.connection, self._tables)
+            done, self._tables[connection] = self._look(connection.connection, self._tables[connection])
         measured = done is not None or bool(_ROWS_ONLY.match(sql))
         done = (done or Effect()).named(self._catalog.name_of)
         self._statements.append(
@@ -105,10 +107,10 @@ class Tracer:
             )
         )
 
-    def _look(self, connection: Any, before: Tables | None) -> tuple[Effect, Tables]:
+    def _look(self, connection: Any, before: Tables) -> tuple[Effect, Tables]:
         newest = self._catalog.newest_oid
         after = locked_tables(connection, newest)
-        return effect(before or {}, after, newest), after
+        return effect(before, after, newest), after
 
     def _rehearse(self, connection: Connection, sql: str, parameters: Any) -> Effect | None:
         refused: Any = connection.dialect.loaded_dbapi.Error
@@ -123,8 +125,8 @@ class Tracer:
             finally:
                 cursor.execute("ROLLBACK")
 
-    def _end_of_transaction(self, _connection: Connection) -> None:
-        self._tables = None
+    def _end_of_transaction(self, connection: Connection) -> None:
+        self._tables.pop(connection, None)
 
     def _line_of_revision(self) -> int | None:
         if self._path is None:

@@ -47,9 +47,14 @@ class Registry:
         return manifest.digest
 
     async def manifest(self, digest: str) -> dict[str, Any]:
-        """A manifest by digest; raises BadInputError when it is not there."""
+        """A manifest by digest; raises BadInputError when it is not there, RefusedError when it is none."""
         answer = await self._send("GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
-        document: dict[str, Any] = json.loads(_verified(answer.content, digest))
+        try:
+            document = json.loads(_verified(answer.content, digest))
+        except ValueError as error:
+            raise RefusedError(f"{self._repository}@{digest} is no manifest", str(error)) from error
+        if not isinstance(document, dict):
+            raise RefusedError(f"{self._repository}@{digest} is no manifest", "it is no JSON object")
         return document
 
     async def blob(self, digest: str) -> bytes:

@@ -122,7 +122,7 @@ def _make_home() -> Path:
             f"there is no room for a Postgres server in {parent}",
             f"free {_NEEDED_BYTES >> 20} MB there, or name a server with --database-url",
         )
-    return Path(tempfile.mkdtemp(prefix="slipway-postgres-", dir=parent))
+    return Path(tempfile.mkdtemp(prefix=f"slipway-postgres-{os.getpid()}-", dir=parent))
 
 
 def _within_reach(binaries: Binaries, home: Path, account: Account | None) -> Binaries:

@@ -74,6 +74,13 @@ RULES = (
         "start it once on your machine with the command in [tool.slipway]",
     ),
     Rule(
+        "address-in-use",
+        "application",
+        r"(?:[Aa]ddress already in use|EADDRINUSE)",
+        "the release listens on a port that is taken",
+        "let it listen on the port in [tool.slipway], or on PORT, and on no other",
+    ),
+    Rule(
         "schema",
         "application",
         r"(?P<error>Undefined(?:Table|Column)\b.*)",
@@ -90,7 +97,7 @@ RULES = (
     Rule(
         "health-path",
         "application",
-        r'"GET (?P<path>{health_path})[^"]*" (?P<code>[1-5]\d\d)|GET (?P<path2>{health_path})\b.* (?P<code2>[345]\d\d)\b',
+        r'"GET (?P<path>{health_path})(?=[ ?"])[^"]*" (?P<code>[345]\d\d)|(?<!")GET (?P<path2>{health_path})(?=[ ?]).* (?P<code2>[345]\d\d)\b',
         "the health check {health_path} answers {code}",
         "make it answer 200, or correct health-path in [tool.slipway]",
     ),
@@ -99,7 +106,7 @@ RULES = (
         "platform",
         r"Container exit code: (?P<code>\d+)",
         "the container ended by itself with the exit code {code}",
-        "see its last lines",
+        "its last line was: {last}",
     ),
     Rule(
         "not-listening",
@@ -122,9 +129,10 @@ NOTHING = Diagnosis(
 
 def diagnose(evidence: Evidence, spec: ServiceSpec) -> Diagnosis:
     """The best rule that fits."""
-    known = {"environment": spec.environment, "port": str(spec.port), "health_path": spec.health_path or "/"}
+    known = {"environment": spec.environment, "port": str(spec.port), "health_path": spec.health_path or ""}
+    known["last"] = next((one_line(line) for line in reversed(evidence.application or ()) if line.strip()), "nothing")
     for rule in RULES:
-        found = _with_path(rule, known["health_path"]).look(evidence)
+        found = _with_path(rule, spec.health_path).look(evidence)
         if found:
             match, line = found
             words = known | _groups(match)
@@ -143,8 +151,9 @@ def _around(match: re.Match[str], line: str) -> str:
     return ("…" if start else "") + part + ("…" if match.end() + _CONTEXT < len(line) else "")
 
 
-def _with_path(rule: Rule, health_path: str) -> Rule:
-    pattern = rule.pattern.replace("{health_path}", re.escape(health_path))
+def _with_path(rule: Rule, health_path: str | None) -> Rule:
+    """Who is asked over TCP has no health path, and nothing matches where one is looked for."""
+    pattern = rule.pattern.replace("{health_path}", re.escape(health_path) if health_path else "(?!)")
     return Rule(rule.id, rule.log, pattern, rule.cause, rule.remedy)
 
 

@@ -9,7 +9,8 @@ from slipway.report.proof_text import place, summary
 from slipway.untrusted import one_line, printable
 
 _SHOWN = 10
-_LINKED = re.compile(r"[@#]|:(?=//)|www(?=\.)")  # by GitHub, when Markdown is done and no backslash is left
+# What no backslash disarms: GitHub's mentions and links, which are made after Markdown, and the beginnings of lists.
+_ALIVE = re.compile(r"[@#]|:(?=//)|www(?=\.)|^-|^\d+(?=\.)")
 _SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "📝"}
 
 
@@ -27,7 +28,7 @@ def markdown(proof: Proof) -> str:
 def escaped(text: str, longest: int = 300) -> str:
     """One line in which neither Markdown nor HTML means anything, and nobody is mentioned."""
     quoted = re.sub(r"([\\`*_{}\[\]()+!|~])", r"\\\1", html.escape(one_line(text, longest), quote=False))
-    return _LINKED.sub(r"\g<0>&#8203;", quoted)
+    return _ALIVE.sub(r"\g<0>&#8203;", quoted)
 
 
 def _finding(finding: Finding) -> str:

@@ -78,15 +78,10 @@ def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
 
 
 def _greatest(shape: Any, value: Any, at: str) -> Iterator[str]:
-    size = (
-        value
-        if shape.type_name in ("integer", "long", "float", "double")
-        else len(value)
-        if hasattr(value, "__len__")
-        else 0
-    )
-    if size > shape.metadata.get("max", size):
-        measure = "value" if size is value else "length"
+    if "max" not in shape.metadata:
+        return
+    measure, size = ("value", value) if isinstance(value, (int, float)) else ("length", len(value))
+    if size > shape.metadata["max"]:
         yield f"Value at '{at}' failed to satisfy constraint: Member must have {measure} less than or equal to {shape.metadata['max']}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 from botocore.model import OperationModel
 from starlette.applications import Starlette
@@ -89,9 +90,17 @@ class Endpoint:
         action = parse_qs((await request.body()).decode()).get("Action", ["nothing"])[0]
         self.requests.append(action)
         if action != "GetCallerIdentity":
-            said = f"<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>The simulator does not know {action}.</Message></Error></ErrorResponse>"
-            return Response(said, 501, media_type="text/xml")
+            return _query_error("InvalidAction", f"The simulator does not know {escape(action)}.", 501)
+        try:
+            self._called(request)
+        except AwsError as error:
+            return _query_error("MissingAuthenticationToken", error.message, error.status)
         return Response(_IDENTITY.format(account=self._account), media_type="text/xml")
+
+
+def _query_error(code: str, message: str, status: int) -> Response:
+    said = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    return Response(said, status, media_type="text/xml")
 
 
 def _answer(answer: Mapping[str, Any], operation: OperationModel | None) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 import httpx
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -35,7 +35,8 @@ class Front:
         self._running: Counter[str] = Counter()
         self._closed = anyio.Event()
         # A new connection for each request: a kept one may be closed by an instance that stops, and then a request would be lost.
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), timeout=120)
+        self._client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), timeout=120, trust_env=False)
+        self._client.headers.clear()  # what the client did not ask for is not asked for in its name
 
     def route(self, upstream: str | None) -> None:
         """From the next request on traffic goes to `host:port`."""
@@ -68,14 +69,13 @@ class Front:
         headers = [(name, value) for name, value in request.headers.raw if name.decode().lower() not in _HOP_BY_HOP]
         passed_on = self._client.build_request(
             request.method,
-            f"http://{upstream}{request.url.path}",
-            params=request.url.query.encode(),
+            httpx.URL(f"http://{upstream}").copy_with(raw_path=_target(request)),
             headers=[*headers, (b"host", request.headers.get("host", upstream).encode())],
             content=request.stream() if _has_body(request) else None,
         )
         try:
             answer = await self._client.send(passed_on, stream=True)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ClientDisconnect) as error:
             self._running[upstream] -= 1
             return PlainTextResponse(f"upstream connect error: {error}", 503)
         response = StreamingResponse(self._relayed(answer, upstream), answer.status_code)
@@ -92,6 +92,13 @@ class Front:
             self._running[upstream] -= 1
             with anyio.CancelScope(shield=True):
                 await answer.aclose()
+
+
+def _target(request: Request) -> bytes:
+    """Path and query, byte for byte."""
+    path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return path + b"?" + query if query else path
 
 
 def _has_body(request: Request) -> bool:

@@ -144,8 +144,11 @@ def _check_references(repository: Repository, content: bytes) -> None:
     """A manifest may only name what is there."""
     try:
         document = json.loads(content)
-    except ValueError as error:
-        raise RegistryError(400, "MANIFEST_INVALID", f"not JSON: {error}") from error
-    for descriptor in [document.get("config"), *document.get("layers", [])]:
-        if descriptor and descriptor["digest"] not in repository.blobs:
-            raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest names {descriptor['digest']}, which was not pushed")
+        named = [
+            descriptor["digest"] for descriptor in [document.get("config"), *document.get("layers", [])] if descriptor
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RegistryError(400, "MANIFEST_INVALID", f"not a manifest: {error}") from error
+    for digest in named:
+        if digest not in repository.blobs:
+            raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest names {digest}, which was not pushed")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from slipway.gate.history import Node
+from slipway.gate.locks import BLOCKING
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Blocked, Finding, Level, Statement
 
@@ -104,7 +105,7 @@ op.drop_constraint("{column}_not_null", "{table}")""",
     ),
     _cause(
         "L14",
-        _ALTER + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?P<column>[\w"]+) .*\bDEFAULT\b',
+        _ALTER + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?P<column>[\w"]+) .*(?<!\bBY )\bDEFAULT\b',  # BY DEFAULT AS IDENTITY is another
         "A default that differs from row to row rewrites the table while nobody can read or write it.",
         """\
 op.add_column("{table}", sa.Column("{column}", …))  # without the default
@@ -158,11 +159,11 @@ def blocks(statement: Statement) -> bool:
 
 def _explain(node: Node, statement: Statement) -> Finding:
     measured = _measured(statement)
-    if not set(statement.locks).intersection(statement.blocks):
-        return _LATER.finding(node, measured, statement.line)
     for cause in CAUSES:
         if match := cause.match(statement):
             return cause.rule.finding(node, measured, statement.line, cause.rule.remedy.format_map(_Filling(match)))
+    if not any(_locks(statement, name) for name in statement.blocks):
+        return _LATER.finding(node, measured, statement.line)
     return UNEXPLAINED.rule.finding(node, f"{measured}: {statement.sql[:200]}", statement.line)
 
 
@@ -180,7 +181,7 @@ class _Filling(dict[str, str]):
 
 def _measured(statement: Statement) -> str:
     held = [
-        f"{statement.locks.get(name, 'a lock taken earlier')} on {name}, {_who(blocked)}"
+        f"{_locks(statement, name) or 'a lock taken earlier'} on {name}, {_who(blocked)}"
         for name, blocked in statement.blocks.items()
     ]
     work = [
@@ -193,6 +194,12 @@ def _measured(statement: Statement) -> str:
         if tables
     ]
     return f"holds {'; '.join(held)}, while it {' and '.join(work)}"
+
+
+def _locks(statement: Statement, table: str) -> str | None:
+    """The lock by which this statement stops others, and none before it."""
+    mode = statement.locks.get(table)
+    return mode if mode in BLOCKING else None
 
 
 def _who(blocked: Blocked) -> str:

@@ -83,7 +83,7 @@ def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding
 
 def _remedy(trace: Change) -> str | None:
     enum = next((line.name.rpartition(".")[2] for line in trace.added if line.kind == "enum"), None)
-    return _ENUM_REMEDY.format(name=enum) if enum else None
+    return _ENUM_REMEDY.format(name=enum.strip('"')) if enum else None
 
 
 def _difference(change: Change) -> str:

@@ -1,0 +1,261 @@
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from slipway.cli import parser, run
+
+PYPROJECT = '[project]\nname = "x"\n[tool.slipway]\nname = "notes"\ncommand = ["uvicorn", "app:app"]\n'
+INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
+ENV = """
+from alembic import context
+from sqlalchemy import create_engine
+import os
+with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+REVISION = "from alembic import op\nrevision = {id!r}\ndown_revision = {down!r}\ndef upgrade():\n    {up}\ndef downgrade():\n    {down_body}\n"
+
+
+@pytest.fixture
+def service(tmp_path):
+    """A folder with settings, a history of one revision, and nothing else."""
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    (tmp_path / "alembic.ini").write_text(INI)
+    (tmp_path / "migrations/versions").mkdir(parents=True)
+    (tmp_path / "migrations/env.py").write_text(ENV)
+    revise(tmp_path, "a", None)
+    return tmp_path
+
+
+def revise(
+    folder,
+    name,
+    down,
+    up="op.execute('CREATE TABLE t_' + revision + ' (id int)')",
+    down_body="op.execute('DROP TABLE t_' + revision)",
+):
+    text = REVISION.format(id=name, down=down, up=up, down_body=down_body)
+    (folder / f"migrations/versions/{name}.py").write_text(text)
+
+
+def said(capsys, *arguments):
+    """The exit code and the one sentence."""
+    code = run(arguments)
+    error = capsys.readouterr().err.strip()
+    assert "Traceback" not in error
+    assert error.startswith("slipway: ")
+    assert len(error.splitlines()) == 1
+    return code, error
+
+
+def gate(capsys, folder):
+    return said(capsys, "gate", "--source", str(folder), "--python", sys.prefix)
+
+
+def test_a_folder_that_is_not_there(capsys, tmp_path):
+    code, error = gate(capsys, tmp_path / "nowhere")
+    assert (code, "there is no folder" in error, "--source" in error) == (2, True, True)
+
+
+def test_no_pyproject(capsys, tmp_path):
+    code, error = gate(capsys, tmp_path)
+    assert (code, "there is no pyproject.toml" in error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("helth-path = '/x'", "did you mean health-path?"),
+        ("port = '8000'", "found '8000' (a text), allowed is a whole number"),
+        ("smoke-paths = '/x'", "allowed is a list"),
+        ("health-path = 'x'", "a path begins with /"),
+        ("[tool.slipway.migrations]\nconfig = 7", "migrations.config: found 7 (a whole number), allowed is a text"),
+    ],
+)
+def test_settings_that_do_not_fit(capsys, service, line, expected):
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}{line}\n")
+    code, error = gate(capsys, service)
+    assert code == 2
+    assert error.startswith("slipway: pyproject.toml: [tool.slipway] ")
+    assert expected in error
+
+
+def test_a_pyproject_that_is_not_toml(capsys, service):
+    (service / "pyproject.toml").write_text("[[[")
+    code, error = gate(capsys, service)
+    assert (code, "is not TOML" in error) == (2, True)
+
+
+def test_a_missing_alembic_ini(capsys, service):
+    (service / "alembic.ini").unlink()
+    code, error = gate(capsys, service)
+    assert (code, "there is no alembic.ini" in error, "[tool.slipway.migrations] config" in error) == (2, True, True)
+
+
+@pytest.mark.slow
+def test_a_revision_with_a_syntax_error_is_told_by_file_and_line(capsys, service):
+    (service / "migrations/versions/b.py").write_text("revision = 'b'\ndown_revision = 'a'\ndef upgrade(:\n")
+    code, error = gate(capsys, service)
+    assert code == 2
+    assert "migrations/versions/b.py line 3 does not load" in error
+
+
+@pytest.mark.slow
+def test_two_heads_are_an_answer_and_not_bad_input(capsys, service):
+    revise(service, "b", "a")
+    revise(service, "c", "a")
+    assert run(["gate", "--source", str(service), "--python", sys.prefix]) == 1
+    assert "G01" in capsys.readouterr().out
+
+
+def test_a_virtual_environment_that_is_none(capsys, service):
+    code, error = said(capsys, "gate", "--source", str(service), "--python", str(service))
+    assert (code, "is no virtual environment" in error) == (2, True)
+
+
+def test_a_service_without_a_lock(capsys, service):
+    code, error = said(capsys, "gate", "--source", str(service))
+    assert (code, "uv lock" in error) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer(capsys, service):
+    code, error = said(
+        capsys,
+        "gate",
+        "--source",
+        str(service),
+        "--python",
+        sys.prefix,
+        "--database-url",
+        "postgresql://x:canary-password@127.0.0.1:1/x",
+    )
+    assert (code, "does not answer" in error, "canary-password" in error) == (2, True, False)
+
+
+def test_a_database_of_another_kind(capsys, service):
+    code, error = said(
+        capsys,
+        "gate",
+        "--source",
+        str(service),
+        "--python",
+        sys.prefix,
+        "--database-url",
+        "mysql://x:canary-password@h/x",
+    )
+    assert (code, "names mysql" in error, "canary-password" in error) == (2, True, False)
+
+
+@pytest.mark.slow
+def test_a_report_that_cannot_be_written(capsys, service):
+    (service / "report").write_text("a file")
+    code, error = said(
+        capsys, "gate", "--source", str(service), "--python", sys.prefix, "--report", str(service / "report")
+    )
+    assert (code, "cannot be written" in error) == (2, True)
+
+
+def test_a_rehearsal_of_what_is_no_repository(capsys, service):
+    code, error = said(capsys, "rehearse", "--source", str(service))
+    assert (code, "git" in error) == (2, True)
+
+
+def test_a_rehearsal_without_a_table_and_without_an_application_to_guess(capsys, service):
+    (service / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    commit(service)
+    code, error = said(capsys, "rehearse", "--source", str(service))
+    assert (code, "no ASGI or WSGI application" in error, 'command = ["…"]' in error) == (2, True, True)
+
+
+def test_a_rehearsal_with_a_patch_that_is_not_there(capsys, service):
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.rehearsal]\nrefused = 'nowhere.patch'\n")
+    commit(service)
+    code, error = said(capsys, "rehearse", "--source", str(service))
+    assert (code, "there is no nowhere.patch" in error) == (2, True)
+
+
+def test_a_patch_that_does_not_apply(capsys, service):
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.rehearsal]\nrefused = 'bad.patch'\n")
+    (service / "bad.patch").write_text(
+        "From x Mon Sep 17 00:00:00 2001\nFrom: a <a@b.c>\nSubject: [PATCH] x\n\n---\ndiff --git a/n b/n\n--- a/n\n+++ b/n\n@@ -1 +1 @@\n-a\n+b\n--\n"
+    )
+    commit(service)
+    code, error = said(capsys, "rehearse", "--source", str(service))
+    assert (code, "does not apply" in error) == (2, True)
+
+
+def commit(folder):
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "x"]):
+        subprocess.run(["git", "-C", folder, *arguments], check=True)
+
+
+def test_a_port_in_use(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, error = said(capsys, "simulator", "--port", str(taken.getsockname()[1]))
+    assert (code, "cannot be used" in error, "--port" in error) == (2, True, True)
+
+
+@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--speed", "0"], ["--speed", "nan"], ["--speed", "-1"]])
+def test_a_simulator_that_cannot_be(capsys, arguments):
+    assert said(capsys, "simulator", *arguments)[0] == 2
+
+
+def test_an_environment_that_the_settings_do_not_have(capsys, service):
+    code, error = said(capsys, "status", "--source", str(service), "--environment", "staging")
+    assert (code, "there is no environment 'staging'" in error) == (2, True)
+
+
+@pytest.mark.parametrize("image", ["notes:latest", "notes@sha256:1", "@sha256:" + "a" * 64])
+def test_an_image_that_is_not_named_by_digest(capsys, service, image):
+    environment = '[tool.slipway.environments.staging]\ntarget = "app-runner"\nregion = "eu-west-1"\naccount = "123456789012"\naccess-role = "arn:aws:iam::1:role/x"\n'
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}{environment}")
+    code, error = said(
+        capsys,
+        "deploy",
+        "--source",
+        str(service),
+        "--environment",
+        "staging",
+        "--image",
+        image,
+        "--endpoint-url",
+        "http://127.0.0.1:1",
+    )
+    assert (code, "by digest" in error) == (2, True)
+
+
+def test_aws_that_cannot_be_reached(capsys, service):
+    environment = '[tool.slipway.environments.staging]\ntarget = "app-runner"\nregion = "eu-west-1"\naccount = "123456789012"\naccess-role = "arn:aws:iam::1:role/x"\n'
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}{environment}")
+    code, error = said(
+        capsys, "status", "--source", str(service), "--environment", "staging", "--endpoint-url", "http://127.0.0.1:1"
+    )
+    assert (code, "cannot be reached" in error) == (1, True)
+
+
+def test_a_verb_that_is_none_is_bad_input():
+    with pytest.raises(SystemExit) as ended:
+        run(["nothing"])
+    assert ended.value.code == 2
+
+
+def test_debug_shows_the_traceback(service):
+    command = [sys.executable, "-m", "slipway.cli", "gate", "--debug", "--source", str(service / "nowhere")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
+
+
+def test_every_verb_explains_itself():
+    verbs = parser()._subparsers._group_actions[0].choices
+    assert {"gate", "rehearse", "simulator", "plan", "deploy", "status", "promote"} == set(verbs)
+    for verb in verbs.values():
+        assert verb.description
+        assert all(action.help for action in verb._actions)

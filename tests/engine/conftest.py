@@ -1,0 +1,51 @@
+"""The module on a real engine, by the CLI that people use. Without an engine one line says that nothing was run.
+
+SLIPWAY_ENGINE_ARGUMENTS may hold constructor arguments for a machine whose images come from elsewhere, as `--python-image python:3.14-slim`.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _why_not() -> str | None:
+    if shutil.which("dagger") is None:
+        return "there is no dagger on PATH"
+    if os.environ.get("_EXPERIMENTAL_DAGGER_RUNNER_HOST"):
+        return None
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0:
+        return None
+    return "there is no Dagger engine: _EXPERIMENTAL_DAGGER_RUNNER_HOST is not set and no Docker answers"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = _why_not()
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.slow)
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+class Dagger:
+    """Calls of the CLI in this repository."""
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["dagger", "--progress=plain", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self("call", *shlex.split(os.environ.get("SLIPWAY_ENGINE_ARGUMENTS", "")), *arguments)
+
+
+@pytest.fixture
+def dagger() -> Dagger:
+    return Dagger()

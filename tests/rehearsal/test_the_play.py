@@ -1,0 +1,130 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from slipway.records.form import from_json
+from slipway.records.rehearsal import Rehearsal
+
+pytestmark = pytest.mark.slow
+
+
+def slipway(*arguments, timeout=120):
+    command = [sys.executable, "-m", "slipway.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+
+
+def test_every_act_goes_as_told_and_no_request_fails(checkout, tmp_path):
+    done = slipway("rehearse", "--source", str(checkout.folder), "--report", str(tmp_path / "report"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
+    acts = {act.name: act for act in rehearsal.acts}
+    assert list(acts) == ["before", "I", "II", "III", "clients"]
+    assert all(act.as_told for act in rehearsal.acts)
+    assert rehearsal.traffic is not None
+    assert rehearsal.traffic.failed == 0
+    assert rehearsal.traffic.rate >= 50
+    refused = "\n".join(acts["II"].details)
+    assert "index_notes_by_title.py:10 L01" in refused
+    assert "holds SHARE on public.notes" in refused
+    assert "postgresql_concurrently=True" in refused
+    assert acts["III"].happened.startswith("ROLLED_BACK")
+    assert "CACHE_URL" in "\n".join(acts["III"].details)
+    assert "would exit 1" in acts["III"].happened
+    page = Titles()
+    page.feed((tmp_path / "report/index.html").read_text())
+    assert len(page.seen) == 5
+
+
+class Titles(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "h2":
+            self.seen.append(tag)
+
+
+def test_what_is_not_committed_yet_is_rehearsed_too_and_the_checkout_is_left_alone(one_act):
+    (one_act.folder / "app/health.py").write_text("raise RuntimeError('from the work tree')\n")
+    before = snapshot(one_act.folder)
+    done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
+    assert done.returncode == 1
+    assert "from the work tree" in done.stderr or "does not become healthy" in done.stderr
+    assert snapshot(one_act.folder) == before
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".git/" not in str(path)
+    }
+
+
+def test_a_release_that_does_not_import_is_refused_before_the_platform_is_asked(one_act):
+    one_act.replace("app/main.py", "import os\n", "import os\nimport a_module_that_nobody_installed\n")
+    done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
+    assert done.returncode == 1
+    assert "imports a_module_that_nobody_installed, which is not installed" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_checkout_whose_own_migrations_are_refused_does_not_get_to_staging(one_act):
+    one_act.replace(
+        "migrations/versions/e7318ac4d059_drop_content.py",
+        '    op.drop_column("notes", "content")',
+        '    op.create_index("ix", "notes", ["title"])',
+    )
+    done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
+    assert done.returncode == 1
+    assert "NO  I " in done.stdout
+
+
+@pytest.mark.parametrize("act", ["I:", "II:", "III:"])
+def test_an_interruption_stops_everything_and_leaves_nothing_behind(checkout, tmp_path, act):
+    marked = tmp_path / "tmp"
+    marked.mkdir()
+    command = [sys.executable, "-m", "slipway.cli", "rehearse", "--source", str(checkout.folder)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(marked)}
+    )
+    for line in process.stderr:
+        if line.startswith(act):
+            break
+    time.sleep(0.7)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1] == "slipway: interrupted; what it had started is stopped"
+    assert "Traceback" not in said
+    assert processes_with(f"TMPDIR={marked}") == []
+    assert list(marked.iterdir()) == []
+    assert list(Path("/dev/shm").glob(f"slipway-postgres-{process.pid}-*")) == []
+
+
+def processes_with(variable: str) -> list[str]:
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if variable.encode() in environ.read_bytes().split(b"\0"):
+                found.append((environ.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def test_progress_in_a_pipe_is_plain_lines_and_no_record_holds_a_password(one_act, tmp_path):
+    done = slipway("rehearse", "--source", str(one_act.folder), "--report", str(tmp_path / "report"))
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+    assert "\r" not in done.stderr
+    assert "[AppRunner] Service status is set to RUNNING." in done.stderr
+    texts = [done.stdout, done.stderr, *(file.read_text() for file in (tmp_path / "report").iterdir())]
+    assert not any("postgresql://" in text for text in texts)
