@@ -4,6 +4,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	"$$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --project ci --frozen --all-extras --no-progress
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # ci/.python-version names the interpreter of the Dagger module; on this machine the one that is here must do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
@@ -16,10 +17,10 @@ rehearse: $(UV)  ## the whole way to production on this machine, without an acco
 test: lint fast full  ## everything: lint, types, contracts, tests
 
 fast: $(UV)  ## the tests that take no time
-	$(RUN) -- pytest -m "not slow"
+	$(RUN) -- pytest $(PARALLEL) -m "not slow"
 
 full: $(UV)  ## the others: whole plays, servers, processes, and a Dagger engine where there is one
-	$(RUN) -- pytest -m slow -rs
+	$(RUN) -- pytest $(PARALLEL) -m slow -rs
 
 lint: $(UV)
 	$(RUN) -- ruff check .

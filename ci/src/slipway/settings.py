@@ -17,7 +17,7 @@ from slipway.structure import MismatchError, kebab, read
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")  # App Runner's
-_ACCOUNT = re.compile(r"\d{12}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Managing App Runner service configuration")
     256: (512, 1024),
     512: (1024,),

@@ -23,6 +23,7 @@ class Observed:
     - status: the platform's word, or None when there is no service. digest: of the live image, or None when it is named by tag.
     - fields: its configuration by the names that a plan uses; values of variables only as hashes.
     - operation: what is in flight, or None.
+    - inherited: fields that an update can give another value and cannot take away.
     """
 
     SCHEMA: ClassVar[str] = "slipway/observed/1"
@@ -33,6 +34,7 @@ class Observed:
     digest: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     operation: str | None = None
+    inherited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

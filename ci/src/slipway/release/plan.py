@@ -4,24 +4,36 @@ import hashlib
 import json
 
 from slipway.records.plan import Action, FieldChange, Observed, Plan
-from slipway.release.spec import ServiceSpec
+from slipway.release.spec import ABSENT, ServiceSpec
 from slipway.structure import write
+from slipway.untrusted import one_line
 
 _BUSY = "OPERATION_IN_PROGRESS"
-_ABSENT = (None, "DELETED")
+_NO_SERVICE = (None, "DELETED")
 
 
 def plan(spec: ServiceSpec, observed: Observed) -> Plan:
     """What has to be done so that `spec` runs."""
     desired = spec.fields()
-    there = {} if observed.status in _ABSENT else observed.fields
+    there = {} if observed.status in _NO_SERVICE else observed.fields
     changes = tuple(
         FieldChange(name, there.get(name), desired.get(name))
         for name in dict.fromkeys([*desired, *there])
         if there.get(name) != desired.get(name)
     )
     action, reason = _action(observed, changes)
+    if action in (Action.UPDATE, Action.REBUILD) and (kept := _kept(observed, changes)):
+        action, reason = Action.BLOCKED, kept
     return Plan(spec.environment, spec.name, str(spec.image), action, changes, fingerprint(observed), reason)
+
+
+def _kept(observed: Observed, changes: tuple[FieldChange, ...]) -> str:
+    """What an update could not take away: to send it all the same would promise a change that is never made."""
+    left = [change.name for change in changes if change.name in observed.inherited and change.after == ABSENT]
+    if not left:
+        return ""
+    names = " and ".join(f"the {name} {one_line(observed.fields[name])}" for name in left)
+    return f"an update cannot take away {names}; name it in the settings if the service needs it, or delete the service and deploy again"
 
 
 def fingerprint(observed: Observed) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from slipway.oci.content import Reference
 from slipway.settings import Settings
 
+ABSENT = "none"
+
 
 @dataclass(frozen=True)
 class ServiceSpec:
@@ -33,9 +35,9 @@ class ServiceSpec:
             "cpu": str(self.cpu),
             "memory": str(self.memory),
             "access role": self.access_role,
-            "instance role": self.instance_role or "none",
+            "instance role": self.instance_role or ABSENT,
             "automatic deployments": "false",
-            "start command": "the image's own",
+            "start command": ABSENT,
         }
         variables = {f"variable {name}": hashed(value) for name, value in self.variables.items()}
         return plain | variables | {f"secret {name}": arn for name, arn in self.secrets.items()}

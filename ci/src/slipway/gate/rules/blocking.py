@@ -105,7 +105,8 @@ op.drop_constraint("{column}_not_null", "{table}")""",
     ),
     _cause(
         "L14",
-        _ALTER + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?P<column>[\w"]+) .*(?<!\bBY )\bDEFAULT\b',  # BY DEFAULT AS IDENTITY is another
+        _ALTER
+        + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?P<column>[\w"]+) .*(?<!\bBY )\bDEFAULT\b',  # BY DEFAULT AS IDENTITY is another
         "A default that differs from row to row rewrites the table while nobody can read or write it.",
         """\
 op.add_column("{table}", sa.Column("{column}", …))  # without the default

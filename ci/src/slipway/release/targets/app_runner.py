@@ -15,13 +15,17 @@ from slipway.release.aws import Aws
 from slipway.release.deploy import Time
 from slipway.release.diagnosis import Evidence, diagnose
 from slipway.release.settle import IN_FLIGHT
-from slipway.release.spec import ServiceSpec, hashed, health_check
+from slipway.release.spec import ABSENT, ServiceSpec, hashed, health_check
 from slipway.release.target import Event, Operation
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
 PATIENCE_SECONDS = 30 * 60.0
 _LIVE = ("RUNNING", "OPERATION_IN_PROGRESS")  # in any other state the image named there answers nobody
+_INHERITED = (
+    "start command",
+    "instance role",
+)  # UpdateService merges what it is not sent, and neither may be sent empty
 _HEALTH = {"Interval": 5, "Timeout": 2, "HealthyThreshold": 1, "UnhealthyThreshold": 5}
 
 
@@ -158,10 +162,10 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         "health check": health_check(health.get("Path") if health.get("Protocol") == "HTTP" else None),
         "cpu": instance.get("Cpu", ""),
         "memory": instance.get("Memory", ""),
-        "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", "none"),
-        "instance role": instance.get("InstanceRoleArn", "none"),
+        "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),
+        "instance role": instance.get("InstanceRoleArn", ABSENT),
         "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
-        "start command": settings.get("StartCommand") or "the image's own",
+        "start command": settings.get("StartCommand", ABSENT),
     }
     variables = {
         f"variable {name}": hashed(value) for name, value in settings.get("RuntimeEnvironmentVariables", {}).items()
@@ -175,6 +179,7 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         live,
         fields | variables | secrets,
         operation,
+        _INHERITED,
     )
 
 

@@ -1,0 +1,118 @@
+"""Small alembic projects, written where a test runs and proven on a real server."""
+
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from slipway.gate.prove import Question, prove
+from slipway.postgres.server import Server
+from slipway.records.proof import Proof
+
+_INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
+
+ENV = """\
+import sqlalchemy as sa
+from alembic import context
+
+metadata = sa.MetaData()
+{models}
+engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=sa.pool.NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection, {options})
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+# The first line of upgrade() is line 10 of the file.
+_REVISION = """\
+import sqlalchemy as sa
+from alembic import op
+
+revision = {revision!r}
+down_revision = {down!r}
+depends_on = {depends_on!r}
+
+
+def upgrade():
+{upgrade}
+
+
+def downgrade():
+{downgrade}
+"""
+
+# id: (what it follows, body of upgrade, body of downgrade), and after these what it depends on.
+Revisions = Mapping[str, tuple]
+WriteProject = Callable[..., Path]
+Prove = Callable[..., Proof]
+
+
+@pytest.fixture
+def server_url(postgres: Server) -> URL:
+    """The superuser's URL of the server, as SQLAlchemy wants it."""
+    return make_url(postgres.url).set(drivername="postgresql+psycopg")
+
+
+@pytest.fixture
+def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProject:
+    """Writes an alembic project, stands in its folder, and answers its settings file.
+
+    - models: lines of env.py that fill `metadata`; without them env.py names no metadata. options: more arguments of `context.configure`.
+    - files: more files by name.
+    """
+
+    def write(
+        revisions: Revisions,
+        models: str | None = None,
+        env: str = ENV,
+        options: str = "",
+        ini: str = _INI,
+        files: Mapping[str, str] = MappingProxyType({}),
+    ) -> Path:
+        versions = tmp_path / "migrations/versions"
+        versions.mkdir(parents=True)
+        monkeypatch.chdir(tmp_path)
+        for revision, parts in revisions.items():
+            (versions / f"{revision}.py").write_text(revision_file(revision, *parts))
+        options += ", target_metadata=metadata" if models is not None else ""
+        filled = env.replace("{models}", textwrap.dedent(models or "")).replace("{options}", options.lstrip(", "))
+        (tmp_path / "migrations/env.py").write_text(filled)
+        (tmp_path / "alembic.ini").write_text(ini)
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        return tmp_path / "alembic.ini"
+
+    return write
+
+
+def revision_file(
+    revision: str, down: str | tuple[str, ...] | None, upgrade: str, downgrade: str, depends_on: str | None = None
+) -> str:
+    return _REVISION.format(
+        revision=revision,
+        down=down,
+        depends_on=depends_on,
+        upgrade=_body(upgrade),
+        downgrade=_body(downgrade),
+    )
+
+
+def _body(code: str) -> str:
+    return textwrap.indent(textwrap.dedent(code).strip() or "pass", "    ")
+
+
+@pytest.fixture
+def prove_history(write_project: WriteProject, server_url: URL) -> Prove:
+    """Writes an alembic project and proves it in this process."""
+
+    def run(
+        revisions: Revisions, *, start_after: str | None = None, extensions: tuple[str, ...] = (), **project: Any
+    ) -> Proof:
+        return prove(Question(write_project(revisions, **project), server_url, extensions, start_after))
+
+    return run

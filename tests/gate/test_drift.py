@@ -1,0 +1,285 @@
+"""The schema that the migrations build against the schema that the models build."""
+
+import pytest
+
+from slipway.gate.drift import compare, metadata_of
+from slipway.gate.lines import Line
+from slipway.records.proof import Level, Verdict
+
+MIGRATION = """
+    op.execute("CREATE TYPE mood AS ENUM ('calm', 'wild')")
+    op.execute("CREATE TABLE users (id serial PRIMARY KEY, name varchar(10) NOT NULL, age int DEFAULT 1, m mood)")
+    op.execute("CREATE TABLE orders (id serial PRIMARY KEY, user_id int CONSTRAINT fk_user REFERENCES users ON DELETE CASCADE)")
+    op.execute("CREATE INDEX ix_age ON users (age) WHERE age > 1")
+    op.execute("ALTER TABLE users ADD CONSTRAINT uq_name UNIQUE (name)")
+    op.execute("ALTER TABLE users ADD CONSTRAINT ck_age CHECK (age > 0)")
+"""
+UNDO = "op.execute('DROP TABLE orders, users')\nop.execute('DROP TYPE mood')"
+MODELS = """
+    sa.Table(
+        "users", metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(10), nullable=False),
+        sa.Column("age", sa.Integer, server_default="1"),
+        sa.Column("m", sa.Enum("calm", "wild", name="mood")),
+        sa.UniqueConstraint("name", name="uq_name"),
+        sa.CheckConstraint("age > 0", name="ck_age"),
+        sa.Index("ix_age", "age", postgresql_where=sa.text("age > 1")),
+    )
+    sa.Table(
+        "orders", metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("user_id", sa.ForeignKey("users.id", name="fk_user", ondelete="CASCADE")),
+    )
+"""
+
+
+@pytest.fixture
+def drift(prove_history):
+    """The findings on a history of one revision and its models."""
+
+    def run(models=MODELS, migration=MIGRATION, undo=UNDO, **more):
+        return prove_history({"one": (None, migration, undo)}, models=models, **more).findings
+
+    return run
+
+
+def only(findings, rule="drift"):
+    (finding,) = findings
+    assert finding.rule == rule
+    return finding.measured
+
+
+def test_models_and_migrations_that_agree_are_no_finding(drift):
+    assert drift() == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "instead", "measured"),
+    [
+        ('sa.Column("age", sa.Integer, server_default="1"),', 'sa.Column("age", sa.Integer, server_default="1"), sa.Column("x", sa.Integer),',
+         "only the models have column public.users.x integer"),
+        ('sa.Column("m", sa.Enum("calm", "wild", name="mood")),', 'sa.Column("n", sa.Enum("calm", "wild", name="mood")),',
+         "only the migrations have column public.users.m mood"),
+        ("sa.String(10)", "sa.String(20)",
+         "column public.users.name is 'character varying(10) not null' in the migrations, 'character varying(20) not null' in the models"),
+        ("sa.String(10), nullable=False", "sa.String(10)",
+         "column public.users.name is 'character varying(10) not null' in the migrations, 'character varying(10)' in the models"),
+        ('server_default="1"', 'server_default="2"',
+         "column public.users.age is 'integer default 1' in the migrations, 'integer default 2' in the models"),
+        (', server_default="1"', "",
+         "column public.users.age is 'integer default 1' in the migrations, 'integer' in the models"),
+        ('sa.Index("ix_age", "age", postgresql_where=sa.text("age > 1")),', "",
+         "only the migrations have index public.ix_age CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 1)"),
+        ('"age > 1"', '"age > 2"',
+         ("index public.ix_age is 'CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 1)' in the migrations, "
+         "'CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 2)' in the models")),
+        ('sa.UniqueConstraint("name", name="uq_name"),', "",
+         "only the migrations have unique public.users.uq_name UNIQUE (name)"),
+        ('sa.UniqueConstraint("name", name="uq_name")', 'sa.UniqueConstraint("name", "age", name="uq_name")',
+         "unique public.users.uq_name is 'UNIQUE (name)' in the migrations, 'UNIQUE (name, age)' in the models"),
+        (', ondelete="CASCADE"', "",
+         ("foreign key public.orders.fk_user is 'FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE' in the migrations, "
+         "'FOREIGN KEY (user_id) REFERENCES users(id)' in the models")),
+        ('sa.ForeignKey("users.id", name="fk_user", ondelete="CASCADE")', "sa.Integer",
+         "only the migrations have foreign key public.orders.fk_user FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE"),
+        ("age > 0", "age > 5",
+         "check public.users.ck_age is 'CHECK ((age > 0))' in the migrations, 'CHECK ((age > 5))' in the models"),
+        ('sa.CheckConstraint("age > 0", name="ck_age"),', "",
+         "only the migrations have check public.users.ck_age CHECK ((age > 0))"),
+        ('sa.Enum("calm", "wild", name="mood")', 'sa.Enum("calm", "wild", "sad", name="mood")',
+         "enum public.mood is \"'calm', 'wild'\" in the migrations, \"'calm', 'wild', 'sad'\" in the models"),
+    ],
+    ids=["a column missing", "a column extra", "a type", "nullability", "a default", "no default", "an index", "a predicate", "a unique",
+         "its columns", "on delete", "a foreign key", "a check's text", "a check", "an enum's values"],
+)  # fmt: skip
+def test_each_kind_of_difference_is_seen(drift, model, instead, measured):
+    assert model in MODELS
+    measurements = [finding.measured for finding in drift(MODELS.replace(model, instead)) if finding.rule == "drift"]
+    assert measured in measurements
+    assert len(measurements) == (2 if 'sa.Column("n"' in instead else 1)
+
+
+def test_drift_is_an_error_at_the_revision_that_last_touched_the_table(prove_history):
+    proof = prove_history(
+        {
+            "one": (None, MIGRATION, UNDO),
+            "two": ("one", "op.add_column('users', sa.Column('x', sa.Integer()))", "op.drop_column('users', 'x')"),
+            "three": ("two", "op.create_table('other')", "op.drop_table('other')"),
+        },
+        models=MODELS + '    sa.Table("other", metadata)\n',
+    )
+    (finding,) = proof.findings
+    assert (finding.rule, finding.level, finding.revision) == ("drift", Level.ERROR, "two")
+    assert proof.verdict is Verdict.FAIL
+
+
+def test_drift_of_an_old_revision_does_not_count(drift):
+    (finding,) = drift(MODELS.replace("age > 0", "age > 5"), start_after="one")
+    assert finding.suppressed
+
+
+def test_a_missing_table_is_one_difference_and_not_one_for_each_column(drift):
+    assert only(
+        drift(MODELS + '    sa.Table("more", metadata, sa.Column("id", sa.Integer, primary_key=True))\n')
+    ).startswith("only the models have table public.more")
+
+
+def test_a_table_without_a_model_is_a_difference(drift):
+    migration = MIGRATION + "    op.execute('CREATE TABLE more (id serial PRIMARY KEY)')"
+    assert only(drift(migration=migration, undo=UNDO + "\nop.drop_table('more')")).startswith(
+        "only the migrations have table public.more"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "instead", "measured"),
+    [
+        ("uq_name", "users_name", "unique is public.users.uq_name in the migrations, public.users.users_name in the models"),
+        ("ck_age", "positive", "check is public.users.ck_age in the migrations, public.users.positive in the models"),
+        ("fk_user", "to_user", "foreign key is public.orders.fk_user in the migrations, public.orders.to_user in the models"),
+        ("ix_age", "by_age", "index is public.ix_age in the migrations, public.by_age in the models"),
+    ],
+)  # fmt: skip
+def test_a_difference_of_names_alone_is_a_warning(drift, model, instead, measured):
+    (finding,) = drift(MODELS.replace(model, instead))
+    assert (finding.rule, finding.level, finding.measured) == ("drift-name", Level.WARNING, measured)
+
+
+def test_the_version_table_is_nobodys_model(drift):
+    assert drift(options="version_table='applied'") == ()
+
+
+def test_a_version_table_in_a_schema_of_its_own_is_nobodys_model(drift):
+    schema = "    op.execute('CREATE SCHEMA IF NOT EXISTS book')"
+    env_creates = "connection.execute(sa.text('CREATE SCHEMA IF NOT EXISTS book'))"
+    assert drift(migration=MIGRATION + schema, options=f"version_table_schema={env_creates} and 'book'") == ()
+
+
+LEGACY = MIGRATION + "    op.execute('CREATE TABLE legacy (id serial PRIMARY KEY)')"
+UNDO_LEGACY = UNDO + "\nop.drop_table('legacy')"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "include_name=lambda name, kind, parents: not (kind == 'table' and name == 'legacy')",
+        "include_name=lambda name, kind, parents: kind != 'table' or parents['schema_qualified_table_name'] in metadata.tables",
+        "include_object=lambda thing, name, kind, reflected, other: not (kind == 'table' and name == 'legacy')",
+        "include_object=lambda thing, name, kind, reflected, other: not (reflected and other is None)",
+    ],
+    ids=["a name", "the documented recipe for names", "an object", "the recipe for tables without a model"],
+)
+def test_a_table_that_autogenerate_leaves_out_is_no_difference(drift, options):
+    assert drift(migration=LEGACY, undo=UNDO_LEGACY, options=options) == ()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "include_name=lambda name, kind, parents: kind != 'table' or parents['schema_qualified_table_name'] in metadata.tables",
+        "include_name=lambda name, kind, parents: kind != 'schema' or name is None",
+        "include_object=lambda thing, name, kind, reflected, other: not (reflected and other is None)",
+    ],
+)
+def test_filters_that_let_models_through_hide_no_difference(drift, options):
+    assert "ck_age" in only(drift(MODELS.replace("age > 0", "age > 5"), options=options))
+
+
+def test_a_model_that_autogenerate_leaves_out_is_no_difference(drift):
+    models = MODELS + '    sa.Table("elsewhere", metadata, sa.Column("id", sa.Integer), info={"skip": True})\n'
+    options = "include_object=lambda thing, name, kind, reflected, other: not thing.info.get('skip')"
+    assert drift(models, options=options) == ()
+
+
+def test_a_schema_that_autogenerate_leaves_out_is_no_difference(drift):
+    migration = (
+        MIGRATION
+        + "    op.execute('CREATE SCHEMA IF NOT EXISTS audit')\n    op.execute('CREATE TABLE IF NOT EXISTS audit.log ()')"
+    )
+    undo = UNDO + "\nop.execute('DROP SCHEMA audit CASCADE')"
+    options = "include_name=lambda name, kind, parents: kind != 'schema' or name in (None, 'other')"
+    assert drift(migration=migration, undo=undo, options=options) == ()
+
+
+def test_models_in_several_metadata_objects_are_taken_together(drift):
+    second = MODELS.replace(
+        'sa.Table(\n        "orders", metadata', 'second = sa.MetaData()\n    sa.Table(\n        "orders", second'
+    )
+    second = second.replace('sa.ForeignKey("users.id"', 'sa.ForeignKey(metadata.tables["users"].c.id')
+    assert drift(second + "    metadata = [metadata, second]\n") == ()
+
+
+def test_models_in_a_schema_are_compared_there(drift):
+    migration = "op.execute('CREATE SCHEMA shop')\nop.execute('CREATE TABLE shop.cart (id int PRIMARY KEY)')"
+    models = 'sa.Table("cart", metadata, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False), schema="shop")'
+    assert "shop.cart.id" in only(drift(models, migration, "op.execute('DROP SCHEMA shop CASCADE')"))
+
+
+def test_models_may_use_an_extension_that_the_migrations_create(drift):
+    migration = "op.execute('CREATE EXTENSION citext')\nop.execute('CREATE TABLE a (x citext)')"
+    models = 'from sqlalchemy.dialects.postgresql import CITEXT\nsa.Table("a", metadata, sa.Column("x", CITEXT))'
+    assert drift(models, migration, "op.drop_table('a')\nop.execute('DROP EXTENSION citext')") == ()
+
+
+def test_models_cannot_express_views_so_a_view_is_no_difference(drift):
+    view = "    op.execute('CREATE VIEW seen AS SELECT 1 AS one')"
+    assert drift(migration=MIGRATION + view, undo="op.execute('DROP VIEW seen')\n" + UNDO) == ()
+
+
+def test_partitions_are_no_difference(drift):
+    migration = """
+        op.execute("CREATE TABLE logs (id int) PARTITION BY RANGE (id)")
+        op.execute("CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM (0) TO (10)")
+    """
+    models = 'sa.Table("logs", metadata, sa.Column("id", sa.Integer), postgresql_partition_by="RANGE (id)")'
+    assert drift(models, migration, "op.drop_table('logs')") == ()
+
+
+def test_names_that_need_quotes_are_compared_too(drift):
+    migration = 'op.execute(\'CREATE TABLE "My.Table" (id serial PRIMARY KEY, "A" int CONSTRAINT "ck.A" CHECK ("A" > 0) UNIQUE)\')'
+    models = """
+        sa.Table(
+            "My.Table", metadata,
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("A", sa.Integer, unique=True),
+            sa.CheckConstraint('"A" > 0', name="ck.A"),
+        )
+    """
+    undo = "op.drop_table('My.Table')"
+    assert drift(models, migration, undo) == ()
+
+
+def test_without_models_nothing_is_compared_and_the_proof_says_so(prove_history):
+    proof = prove_history({"one": (None, MIGRATION, UNDO)})
+    assert proof.findings == ()
+    assert "models were not compared: env.py gives no target_metadata" in proof.coverage.gaps
+
+
+def test_models_are_not_compared_with_half_a_history_and_the_proof_says_so(prove_history):
+    proof = prove_history({"one": (None, "op.drop_table('no_such')", "")}, models=MODELS)
+    assert [finding.rule for finding in proof.findings] == ["U01"]
+    assert "models were not compared: the history does not reach its head" in proof.coverage.gaps
+
+
+def test_models_that_do_not_build_are_a_gap_that_says_why(prove_history):
+    proof = prove_history(
+        {"one": (None, "", "")}, models='sa.Table("a", metadata, sa.Column("x", sa.ForeignKey("no.such")))'
+    )
+    (gap,) = proof.coverage.gaps
+    assert gap.startswith("models were not compared: they do not build (NoReferencedTableError: ")
+
+
+def test_env_py_may_name_one_metadata_or_several_or_none():
+    assert metadata_of({}) == ()
+    assert metadata_of({"target_metadata": None}) == ()
+
+
+def test_nothing_differs_from_itself():
+    lines = [Line("table", "public.a", "| owner postgres"), Line("column", "public.a.x", "int")]
+    assert compare(lines, reversed(lines), frozenset()) == ()
+
+
+def test_who_owns_a_table_is_no_difference():
+    mine, yours = (Line("table", "public.a", f"| owner {name}") for name in ("me", "you"))
+    assert compare([mine], [yours], frozenset()) == ()

@@ -1,0 +1,147 @@
+"""`python -m slipway.gate`: what a shell sees."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from slipway.records.form import from_json
+from slipway.records.proof import Proof, Verdict
+from slipway.records.refusal import Refusal
+
+ONE = {"one": (None, "op.create_table('a', sa.Column('id', sa.Integer()))", "op.drop_table('a')")}
+PASSWORD_VARIABLE = "import os\n\nassert os.environ['GREETING'] == 'hello'\n"
+
+pytestmark = pytest.mark.slow
+
+
+def named(url, **variables):
+    return json.dumps({"url": url.render_as_string(hide_password=False), "variables": variables})
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Starts the gate in the project's folder; the answer is a process that has not ended."""
+
+    def start(*arguments, database=None, proof="proof.json", stdin=""):
+        environment = {key: value for key, value in os.environ.items() if key != "SLIPWAY_DATABASE"}
+        environment |= {"SLIPWAY_DATABASE": database} if database else {}
+        (tmp_path / "stdin").write_text(stdin)
+        with (tmp_path / "stdin").open() as given:
+            return subprocess.Popen(
+                [sys.executable, "-m", "slipway.gate", *arguments, proof],
+                cwd=tmp_path, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+
+    return start
+
+
+@pytest.fixture
+def run_gate(gate, tmp_path):
+    """Runs the gate to its end: exit code, what it wrote, what it printed."""
+
+    def run(*arguments, **more):
+        printed = "".join(gate(*arguments, **more).communicate(timeout=60))
+        return printed, (tmp_path / "proof.json").read_text()
+
+    return run
+
+
+def test_a_proof_is_written_whatever_it_says(write_project, gate, server_url, tmp_path):
+    write_project({"one": (None, "op.drop_table('no_such')", "")})
+    process = gate(database=named(server_url))
+    printed = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (0, ("", ""))
+    assert from_json(Proof, (tmp_path / "proof.json").read_text(), "here").verdict is Verdict.FAIL
+
+
+def test_start_after_and_extensions_are_given_by_name(write_project, run_gate, server_url):
+    write_project({"one": (None, "op.execute('CREATE TABLE a (x citext)')", ""), "two": ("one", "", "")})
+    _, written = run_gate("--start-after", "one", "--extension", "citext", database=named(server_url))
+    proof = from_json(Proof, written, "here")
+    assert (proof.coverage.new, proof.verdict) == (1, Verdict.PASS)
+
+
+def test_the_settings_file_may_have_another_name(write_project, run_gate, server_url, tmp_path):
+    write_project(ONE).rename(tmp_path / "other.ini")
+    _, written = run_gate("--config", "other.ini", database=named(server_url))
+    assert from_json(Proof, written, "here").coverage.revisions == 1
+
+
+def test_the_database_may_be_told_on_standard_input(write_project, run_gate, server_url):
+    write_project(ONE)
+    _, written = run_gate(database="-", stdin=named(server_url) + "\n")
+    assert from_json(Proof, written, "here").verdict is Verdict.PASS
+
+
+def test_variables_of_the_service_come_with_the_database(write_project, run_gate, server_url):
+    body = "import os\nassert os.environ['GREETING'] == 'hello'\nassert 'SLIPWAY_DATABASE' not in os.environ"
+    write_project({"one": (None, body, "")})
+    _, written = run_gate(database=named(server_url, GREETING="hello"))
+    assert from_json(Proof, written, "here").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("database", "what"),
+    [
+        (None, "SLIPWAY_DATABASE does not name a database"),
+        ("postgresql://me:hunter2@here/x", "SLIPWAY_DATABASE does not name a database"),
+        ('{"url": "hunter2", "variables": {}}', "the database's URL cannot be read"),
+        ('{"url": "mysql://me:hunter2@here/x", "variables": {}}', "the database's URL names mysql"),
+        (
+            '{"url": "postgresql+psycopg://me:hunter2@127.0.0.1:1/x", "variables": {}}',
+            "the Postgres server does not answer",
+        ),
+    ],
+    ids=["missing", "a bare URL", "no URL", "another database", "no server"],
+)
+def test_without_a_database_the_answer_is_a_refusal(write_project, gate, tmp_path, database, what):
+    write_project(ONE)
+    process = gate(database=database)
+    output, errors = process.communicate(timeout=60)
+    refusal = from_json(Refusal, (tmp_path / "proof.json").read_text(), "here")
+    assert (process.returncode, refusal.exit_code, refusal.what) == (2, 2, what)
+    assert errors.startswith(what)
+    assert "hunter2" not in output + errors + (tmp_path / "proof.json").read_text()
+
+
+def test_no_password_is_printed_when_env_py_fails(write_project, run_gate, server_url):
+    write_project(
+        ONE,
+        env="from alembic import context\n\nraise RuntimeError(context.config.get_main_option('sqlalchemy.url')[:10])\n",
+    )
+    printed, written = run_gate(database=named(server_url))
+    assert "migrations/env.py line 3 fails before the first revision" in printed
+    assert server_url.password not in printed + written
+
+
+def without_times(proof):
+    plain = json.loads(proof)
+    del plain["seconds"]
+    for revision in plain["revisions"]:
+        for statement in revision["statements"]:
+            del statement["ms"]
+    return plain
+
+
+def test_gates_at_once_on_one_server_do_not_disturb_each_other(write_project, gate, server_url, tmp_path):
+    function = "op.execute(\"CREATE FUNCTION f{0}() RETURNS int LANGUAGE sql AS 'SELECT {0}'\")"
+    write_project(
+        {
+            f"r{number:02}": (
+                f"r{number - 1:02}" if number else None,
+                f"op.create_table('t{number}', sa.Column('id', sa.Integer()))\n{function.format(number)}",
+                f"op.drop_table('t{number}')\nop.execute('DROP FUNCTION f{number}()')",
+            )
+            for number in range(20)
+        },
+        models="",
+    )
+    gates = [gate(database=named(server_url), proof=f"proof-{number}.json") for number in range(3)]
+    printed = [process.communicate(timeout=60) for process in gates]
+    assert printed == [("", "")] * 3
+    first, second, third = (without_times((tmp_path / f"proof-{number}.json").read_text()) for number in range(3))
+    assert first == second == third
+    assert {finding["rule"] for finding in first["findings"]} == {"drift"}

@@ -1,0 +1,209 @@
+"""The graph of revisions: findings where it is broken, never a traceback."""
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.gate import history
+from slipway.migration.environment import Environment
+from slipway.records.proof import Level, Verdict
+
+TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
+DROP = "op.drop_table('{0}')"
+
+
+def a_table(down, name):
+    return down, TABLE.format(name), DROP.format(name)
+
+
+def rules(proof):
+    return [finding.rule for finding in proof.findings]
+
+
+def test_several_heads_are_a_finding_that_names_them(prove_history):
+    proof = prove_history({"one": a_table(None, "a"), "left": a_table("one", "b"), "right": a_table("one", "c")})
+    (finding,) = proof.findings
+    assert (finding.rule, finding.level, finding.measured) == ("G01", Level.ERROR, "heads: left, right")
+    assert finding.file in ("migrations/versions/left.py", "migrations/versions/right.py")
+    assert proof.verdict is Verdict.FAIL
+
+
+def test_a_history_with_several_heads_is_executed_all_the_same(prove_history):
+    proof = prove_history({"one": a_table(None, "a"), "left": a_table("one", "b"), "right": a_table("one", "c")})
+    assert proof.coverage.revisions == 3
+    assert all(revision.fingerprints.keys() == {"up", "down", "again"} for revision in proof.revisions)
+
+
+def test_two_files_with_one_revision_id_are_a_finding(prove_history):
+    twin = "revision = 'one'\ndown_revision = None\ndef upgrade(): pass\ndef downgrade(): pass\n"
+    proof = prove_history({"one": a_table(None, "a")}, files={"migrations/versions/twin.py": twin})
+    assert rules(proof) == ["G04"]
+    assert "one is present more than once" in proof.findings[0].measured
+    assert proof.verdict is Verdict.FAIL
+
+
+def test_a_parent_that_is_not_there_is_a_finding(prove_history):
+    proof = prove_history({"one": a_table("gone", "a")})
+    assert set(rules(proof)) == {"G06"}
+    assert any("gone" in finding.measured for finding in proof.findings)
+
+
+def test_a_dependency_that_is_not_there_is_a_finding(prove_history):
+    proof = prove_history({"one": (*a_table(None, "a"), "gone")})
+    assert set(rules(proof)) == {"G06"}
+    assert any("gone" in finding.measured for finding in proof.findings)
+
+
+@pytest.mark.parametrize(
+    "revisions",
+    [
+        {"one": a_table("one", "a")},
+        {"one": a_table("two", "a"), "two": a_table("one", "b")},
+        {"one": a_table(None, "a"), "two": a_table(("one", "three"), "b"), "three": a_table("two", "c")},
+    ],
+    ids=["its own parent", "two in a ring", "a ring beside the base"],
+)
+def test_a_cycle_is_a_finding(prove_history, revisions):
+    proof = prove_history(revisions)
+    assert set(rules(proof)) == {"G06"}
+    assert proof.verdict is Verdict.FAIL
+
+
+def test_nothing_of_a_broken_graph_is_executed(prove_history):
+    proof = prove_history({"one": a_table(None, "a"), "two": a_table("gone", "b")})
+    assert proof.revisions == ()
+    assert proof.coverage.revisions == 0
+
+
+def test_no_revisions_at_all_is_nothing_to_object_to(prove_history):
+    proof = prove_history({})
+    assert (proof.verdict, proof.heads, proof.coverage.revisions) == (Verdict.PASS, (), 0)
+
+
+def test_a_revision_with_a_syntax_error_is_told_by_file_and_line(prove_history):
+    with pytest.raises(BadInputError, match=r"migrations/versions/one\.py line 11 does not load: SyntaxError"):
+        prove_history({"one": (None, "x = 1\nif x\n    pass", "")})
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import os; os.environ['NO_SUCH_VARIABLE']", "KeyError: 'NO_SUCH_VARIABLE'"),
+        ("raise SystemExit('not here')", "SystemExit: not here"),
+    ],
+)
+def test_a_revision_that_does_not_load_is_told_by_file_and_line(prove_history, line, said):
+    broken = f"revision = 'one'\ndown_revision = None\n\n{line}\n"
+    with pytest.raises(BadInputError) as caught:
+        prove_history({}, files={"migrations/versions/one.py": broken})
+    assert caught.value.what == "migrations/versions/one.py line 4 does not load"
+    assert caught.value.next_step == said
+
+
+def test_no_settings_file_is_bad_input(tmp_path, monkeypatch, server_url):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInputError, match=r"there is no .*alembic\.ini"):
+        Environment(tmp_path / "alembic.ini", server_url)
+
+
+def test_a_settings_file_without_script_location_is_bad_input(prove_history):
+    with pytest.raises(BadInputError, match=r"alembic\.ini cannot be used"):
+        prove_history({}, ini="[alembic]\n")
+
+
+@pytest.fixture
+def read(write_project, server_url):
+    def run(revisions, start_after=None):
+        return history.read(Environment(write_project(revisions), server_url), start_after)
+
+    return run
+
+
+def test_parents_come_first_whatever_the_names(read):
+    past = read(
+        {
+            "a_merge": a_table(("z_left", "b_right"), "a"),
+            "z_left": a_table("m_base", "b"),
+            "b_right": a_table("m_base", "c"),
+            "m_base": a_table(None, "d"),
+        }
+    )
+    order = [node.id for node in past.nodes]
+    assert order[0] == "m_base"
+    assert order[-1] == "a_merge"
+    assert past.heads == ("a_merge",)
+
+
+def test_what_a_revision_depends_on_comes_before_it(read):
+    past = read({"needs": (*a_table(None, "a"), "z_needed"), "z_needed": a_table(None, "b")})
+    assert [node.id for node in past.nodes] == ["z_needed", "needs"]
+    assert past.nodes[1].parents == ("z_needed",)
+    assert past.nodes[1].down == ()
+
+
+def test_up_to_a_head_means_all_that_leads_to_it(read):
+    past = read(
+        {
+            "root": a_table(None, "a"),
+            "left": a_table("root", "b"),
+            "right": a_table("root", "c"),
+            "alone": a_table(None, "d"),
+            "needs": (*a_table("right", "e"), "alone"),
+        }
+    )
+    assert past.upto(["left"]) == {"root", "left"}
+    assert past.upto(["needs"]) == {"root", "right", "alone", "needs"}
+    assert past.upto([]) == set()
+
+
+def test_start_after_makes_a_revision_and_all_before_it_old(read):
+    past = read(
+        {
+            "one": a_table(None, "a"),
+            "two": a_table("one", "b"),
+            "three": a_table("two", "c"),
+            "side": a_table("one", "d"),
+        },
+        start_after="two",
+    )
+    assert {node.id: node.new for node in past.nodes} == {"one": False, "two": False, "three": True, "side": True}
+
+
+def test_start_after_may_be_shortened_as_far_as_it_is_clear(read):
+    past = read({"abc": a_table(None, "a"), "abd": a_table("abc", "b")}, start_after="abd")
+    assert not any(node.new for node in past.nodes)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("xyz", "'xyz' is no revision of this history"), ("ab", "'ab' could be several revisions")],
+)
+def test_a_start_after_that_names_no_revision_is_bad_input(read, name, what):
+    with pytest.raises(BadInputError, match=what):
+        read({"abc": a_table(None, "a"), "abd": a_table("abc", "b")}, start_after=name)
+
+
+def test_the_digest_is_of_the_files_and_their_names(read, tmp_path, server_url):
+    before = read({"one": a_table(None, "a")}).digest
+    again = history.read(Environment(tmp_path / "alembic.ini", server_url), None).digest
+    with (tmp_path / "migrations/versions/one.py").open("a") as file:
+        file.write("# one more line\n")
+    changed = history.read(Environment(tmp_path / "alembic.ini", server_url), None).digest
+    assert before == again
+    assert before != changed
+
+
+@pytest.mark.parametrize(
+    ("downgrade", "keeps"),
+    [
+        ("pass", True),
+        ('"""There is nothing to undo."""', True),
+        ("return None", True),
+        ("op.drop_table('a')", False),
+        ("raise NotImplementedError", False),
+        ("assert False, 'there is no way back'", False),
+    ],
+)
+def test_a_downgrade_that_does_nothing_is_known_by_its_code(read, downgrade, keeps):
+    (node,) = read({"one": (None, "pass", downgrade)}).nodes
+    assert node.keeps_on_downgrade is keeps

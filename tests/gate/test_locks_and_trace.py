@@ -1,0 +1,243 @@
+"""Every statement of a revision: where it stands, what it locked, what it did to tables that were there before."""
+
+import pytest
+
+from slipway.gate.locks import Table, effect
+from slipway.records.proof import Blocked
+
+FIRST = 10  # the line of the first statement of upgrade()
+BASE = """
+    op.execute("CREATE TABLE p (id int PRIMARY KEY, a int, t text)")
+    op.execute("CREATE TABLE c (id int PRIMARY KEY, p_id int)")
+    op.execute("CREATE INDEX ix ON p (a)")
+"""
+UNDO = "op.drop_table('c'); op.drop_table('p')"
+READERS_AND_WRITERS, WRITERS = Blocked(read=True, write=True), Blocked(read=False, write=True)
+
+
+@pytest.fixture
+def statements(prove_history):
+    """The statements of a revision that follows one with two tables."""
+
+    def run(upgrade):
+        proof = prove_history({"zero": (None, BASE, UNDO), "one": ("zero", upgrade, "")})
+        return proof.revisions[1].statements
+
+    return run
+
+
+def alone(statement):
+    return f"with op.get_context().autocommit_block():\n    op.execute({statement!r})"
+
+
+def test_a_statement_is_recorded_with_its_line_and_its_text(statements):
+    first, second = statements("op.execute('SELECT 1')\n\nop.execute('SELECT  2\\n, 3')")
+    assert (first.line, first.sql) == (FIRST, "SELECT 1")
+    assert (second.line, second.sql) == (FIRST + 2, "SELECT 2 , 3")
+    assert first.ms > 0
+
+
+def test_a_statement_that_alembic_writes_has_the_line_of_the_operation(statements):
+    (statement,) = statements("x = 1\nop.add_column(\n    'p',\n    sa.Column('b', sa.Integer()),\n)")
+    assert statement.line == FIRST + 1
+    assert statement.sql == "ALTER TABLE p ADD COLUMN b INTEGER"
+
+
+def test_a_statement_in_a_function_of_the_revision_has_the_line_in_that_function(prove_history):
+    one = "from alembic import op\nrevision = 'one'\ndown_revision = None\ndef fill():\n    op.execute('SELECT 1')\n\ndef upgrade():\n    fill()\n"
+    ((statement,),) = (r.statements for r in prove_history({}, files={"migrations/versions/one.py": one}).revisions)
+    assert statement.line == 5
+
+
+def test_lines_are_known_whatever_alembic_calls_the_file(prove_history):
+    ini = "[alembic]\nscript_location = migrations\npath_separator = os\n"
+    (revision,) = prove_history({"one": (None, "op.execute('SELECT 1')", "")}, ini=ini).revisions
+    assert revision.file == "migrations/versions/one.py"
+    assert [statement.line for statement in revision.statements] == [FIRST]
+
+
+def test_only_the_upgrade_is_recorded_and_only_once(prove_history):
+    (revision,) = prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}).revisions
+    assert [statement.sql for statement in revision.statements] == ["CREATE TABLE a ()"]
+
+
+def test_statements_of_old_revisions_are_not_recorded(prove_history):
+    create, drop = "op.execute('CREATE TABLE {0} ()')", "op.drop_table('{0}')"
+    order = {"root": None, "y_new": "root", "z_new": "y_new", "a_old": "root", "b_old": "a_old"}
+    revisions = {name: (down, create.format(name), drop.format(name)) for name, down in order.items()}
+    proof = prove_history(revisions, start_after="b_old")
+    assert [revision.id for revision in proof.revisions] == list(order)
+    assert {revision.id for revision in proof.revisions if revision.statements} == {"y_new", "z_new"}
+
+
+def test_bookkeeping_of_alembic_is_not_recorded(statements):
+    assert statements("") == ()
+
+
+def test_statements_on_a_connection_of_the_revisions_own_are_recorded(statements):
+    own = """
+        with op.get_bind().engine.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE p ADD COLUMN b int"))
+        op.execute("ALTER TABLE c ADD COLUMN b int")
+    """
+    first, second = statements(own)
+    assert (first.line, first.locks) == (FIRST + 1, {"public.p": "ACCESS EXCLUSIVE"})
+    assert (second.line, second.blocks) == (FIRST + 2, {"public.c": READERS_AND_WRITERS})
+
+
+@pytest.mark.parametrize(
+    ("sql", "locks"),
+    [
+        ("SELECT * FROM p", {}),
+        ("SELECT * FROM p FOR UPDATE", {"public.p": "ROW SHARE"}),
+        ("INSERT INTO p VALUES (1)", {"public.p": "ROW EXCLUSIVE"}),
+        ("COMMENT ON TABLE p IS 'said'", {"public.p": "SHARE UPDATE EXCLUSIVE"}),
+        ("CREATE INDEX ON p (t)", {"public.p": "SHARE"}),
+        ("ALTER TABLE p ADD COLUMN b int", {"public.p": "ACCESS EXCLUSIVE"}),
+        ("DROP TABLE c", {"public.c": "ACCESS EXCLUSIVE"}),
+        ("DROP INDEX ix", {"public.p": "ACCESS EXCLUSIVE"}),
+        ("CREATE TABLE n (p_id int REFERENCES p)", {"public.p": "SHARE ROW EXCLUSIVE"}),
+        (
+            "ALTER TABLE c ADD FOREIGN KEY (p_id) REFERENCES p",
+            {"public.c": "SHARE ROW EXCLUSIVE", "public.p": "SHARE ROW EXCLUSIVE"},
+        ),
+        ("CREATE TABLE n (id int)", {}),
+    ],
+)
+def test_the_strongest_new_lock_on_each_table_is_named(statements, sql, locks):
+    (statement,) = statements(f"op.execute({sql!r})")
+    assert statement.locks == locks
+    assert statement.transaction
+    assert statement.measured
+
+
+def test_a_lock_is_named_at_the_statement_that_took_it_and_blocks_until_the_end(statements):
+    first, second = statements("op.execute('ALTER TABLE p ADD COLUMN b int')\nop.execute('SELECT 1')")
+    assert (first.locks, first.blocks) == ({"public.p": "ACCESS EXCLUSIVE"}, {"public.p": READERS_AND_WRITERS})
+    assert (second.locks, second.blocks) == ({}, {"public.p": READERS_AND_WRITERS})
+
+
+def test_a_lock_ends_with_its_transaction(statements):
+    body = "op.execute('ALTER TABLE p ADD COLUMN b int')\n" + alone("SELECT 1") + "\nop.execute('SELECT 2')"
+    _, second, third = statements(body)
+    assert (second.transaction, second.blocks) == (False, {})
+    assert (third.transaction, third.blocks) == (True, {})
+
+
+@pytest.mark.parametrize(
+    ("sql", "work"),
+    [
+        ("ALTER TABLE p ALTER a TYPE bigint", ("rewrites", "builds", "scans")),
+        ("ALTER TABLE p ADD COLUMN b uuid DEFAULT gen_random_uuid()", ("rewrites", "scans")),
+        ("CREATE INDEX ON p (t)", ("builds", "scans")),
+        ("ALTER TABLE p ADD UNIQUE (t)", ("builds", "scans")),
+        ("ALTER TABLE p ALTER t SET NOT NULL", ("scans",)),
+        ("ALTER TABLE p ADD CHECK (a > 0)", ("scans",)),
+        ("UPDATE p SET a = 1", ("scans",)),
+        ("ALTER TABLE p ADD CHECK (a > 0) NOT VALID", ()),
+        ("ALTER TABLE p ADD COLUMN b int DEFAULT 1", ()),
+        ("ALTER TABLE p RENAME COLUMN a TO b", ()),
+        ("ALTER TABLE p DROP COLUMN a", ()),
+    ],
+)
+def test_work_on_rows_is_named_by_table(statements, sql, work):
+    (statement,) = statements(f"op.execute({sql!r})")
+    done = {name: getattr(statement, name) for name in ("rewrites", "builds", "scans")}
+    assert done == {name: ("public.p",) if name in work else () for name in done}
+
+
+def test_work_on_a_table_of_the_same_revision_is_nobodys_concern(statements):
+    body = (
+        "op.execute('CREATE TABLE n (id int)')\nop.execute('CREATE INDEX ON n (id)')\nop.execute('UPDATE n SET id = 1')"
+    )
+    for statement in statements(body):
+        assert (statement.locks, statement.blocks, statement.scans, statement.builds) == ({}, {}, (), ())
+
+
+def test_work_of_earlier_revisions_is_not_counted_again(prove_history):
+    read = "op.execute('UPDATE p SET a = 1')"
+    proof = prove_history(
+        {
+            "zero": (None, BASE, UNDO),
+            "one": ("zero", read, ""),
+            "two": ("one", "op.execute('INSERT INTO p VALUES (1)')", ""),
+        }
+    )
+    assert proof.revisions[1].statements[0].scans == ("public.p",)
+    assert proof.revisions[2].statements[0].scans == ()
+
+
+def test_a_statement_that_is_its_own_transaction_is_measured_all_the_same(statements):
+    (statement,) = statements(alone("CREATE INDEX ON p (t)"))
+    assert not statement.transaction
+    assert statement.measured
+    assert statement.locks == {"public.p": "SHARE"}
+    assert statement.blocks == {"public.p": WRITERS}
+    assert statement.builds == ("public.p",)
+
+
+def test_a_statement_that_refuses_a_transaction_is_run_but_not_measured(prove_history):
+    proof = prove_history(
+        {"zero": (None, BASE, UNDO), "one": ("zero", alone("CREATE INDEX CONCURRENTLY ON p (t)"), "")}
+    )
+    (statement,) = proof.revisions[1].statements
+    assert (statement.transaction, statement.measured, statement.locks) == (False, False, {})
+    assert (
+        "the locks of 1 statements could not be measured, for they refuse to run in a transaction"
+        in proof.coverage.gaps
+    )
+
+
+def test_what_is_measured_beforehand_is_not_done_twice(statements):
+    statements(f"{alone('CREATE TABLE n (id int)')}\n{alone('DROP TABLE n')}")
+
+
+def test_a_failing_statement_outside_a_transaction_is_a_finding_of_its_own(prove_history):
+    (finding,) = prove_history({"one": (None, alone("DROP TABLE n"), "")}).findings
+    assert finding.rule == "U01"
+    assert 'table "n" does not exist' in finding.measured
+
+
+def test_parameters_are_no_part_of_the_text(statements):
+    body = 'op.get_bind().execute(sa.text("INSERT INTO p (t) VALUES (:secret)"), {"secret": "hunter2"})'
+    (statement,) = statements(body.replace("(t)", "(id, t)").replace("(:secret)", "(1, :secret)"))
+    assert "hunter2" not in statement.sql
+
+
+def test_a_very_long_statement_is_cut(statements):
+    (statement,) = statements("op.execute('SELECT ' + '1' * 5000 + '::numeric')")
+    assert len(statement.sql) == 4000
+
+
+OLD = 100
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name"),
+    [
+        (Table(filenode=50), Table(filenode=101), "rewrites"),
+        (Table(), Table(filenode=101), "rewrites"),
+        (Table(scans=1), Table(scans=2), "scans"),
+        (Table(), Table(indexes=frozenset({101})), "builds"),
+    ],
+)
+def test_an_effect_is_what_changed_between_two_looks(before, after, name):
+    done = effect({"1": before}, {"1": after}, OLD)
+    assert getattr(done, name) == ("1",)
+    assert not any(getattr(done, other) for other in {"rewrites", "scans", "builds"} - {name})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Table(), Table(filenode=50)),
+        (Table(), Table(indexes=frozenset({50}))),
+        (Table(filenode=101), Table(filenode=101)),
+        (Table(scans=2), Table(scans=2)),
+        (Table(indexes=frozenset({101})), Table(indexes=frozenset({101}))),
+    ],
+    ids=["an old file", "an old index", "the same file", "no more scans", "the same index"],
+)
+def test_what_was_there_before_is_no_effect(before, after):
+    done = effect({"1": before}, {"1": after}, OLD)
+    assert (done.rewrites, done.scans, done.builds) == ((), (), ())

@@ -1,0 +1,173 @@
+"""R and U01: can a revision be undone, and done again?"""
+
+import pytest
+
+from slipway.records.proof import Level, Verdict
+
+TABLE = "op.create_table('a', sa.Column('id', sa.Integer()))"
+DROP = "op.drop_table('a')"
+# upgrade() begins in line 9 of the file, downgrade() two lines after the last of upgrade().
+UPGRADE_LINE, DOWNGRADE_LINE = 9, 13
+
+
+@pytest.fixture
+def only_finding(prove_history):
+    def run(upgrade, downgrade, **more):
+        (finding,) = prove_history({"one": (None, upgrade, downgrade)}, **more).findings
+        return finding
+
+    return run
+
+
+def test_an_empty_downgrade_of_a_change_is_a_warning(only_finding):
+    finding = only_finding(TABLE, "")
+    assert (finding.rule, finding.level, finding.line) == ("R01", Level.WARNING, DOWNGRADE_LINE)
+    assert "table public.a" in finding.measured
+
+
+def test_an_empty_downgrade_of_rows_alone_is_fine(prove_history):
+    proof = prove_history({"one": (None, TABLE, DROP), "two": ("one", "op.execute('INSERT INTO a VALUES (1)')", "")})
+    assert proof.findings == ()
+
+
+def test_a_revision_without_a_downgrade_function_is_as_one_that_does_nothing(prove_history):
+    one = "revision = 'one'\ndown_revision = None\nfrom alembic import op\ndef upgrade(): op.execute('CREATE TABLE a ()')\n"
+    (finding,) = prove_history({}, files={"migrations/versions/one.py": one}).findings
+    assert finding.rule == "R01"
+
+
+def test_a_downgrade_that_fails_is_an_error_at_its_line(only_finding):
+    finding = only_finding(TABLE, "op.execute('SELECT 1')\nop.drop_table('b')")
+    assert (finding.rule, finding.level, finding.line) == ("R02", Level.ERROR, DOWNGRADE_LINE + 2)
+    assert 'table "b" does not exist' in finding.measured
+    assert finding.file == "migrations/versions/one.py"
+
+
+def test_a_downgrade_that_says_there_is_none_is_a_note(only_finding):
+    finding = only_finding(TABLE, "raise NotImplementedError('the rows are gone')")
+    assert (finding.rule, finding.level) == ("R06", Level.NOTE)
+    assert finding.measured == "NotImplementedError: the rows are gone"
+
+
+def test_a_declared_way_forward_passes(prove_history):
+    assert prove_history({"one": (None, TABLE, "raise NotImplementedError")}).verdict is Verdict.PASS
+
+
+def test_a_downgrade_that_raises_anything_else_fails(prove_history):
+    assert prove_history({"one": (None, TABLE, "assert False, 'no way back'")}).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "downgrade", "measured"),
+    [
+        (f"{TABLE}\nop.execute('CREATE TABLE b ()')", DROP, "left behind: table public.b | owner postgres"),
+        (f"{TABLE}\nop.execute('CREATE SEQUENCE s')", DROP, "left behind: sequence public.s"),
+        (
+            f"{TABLE}\nop.execute('COMMENT ON SCHEMA other IS NULL')",
+            f"{DROP}\nop.execute('DROP SCHEMA other')",
+            "missing: schema other",
+        ),
+        (
+            f"{TABLE}\nop.execute('ALTER SCHEMA other RENAME TO b')",
+            DROP,
+            "left behind: schema b | owner postgres; missing: schema other",
+        ),
+    ],
+    ids=["a table", "a sequence", "too much", "a rename"],
+)
+def test_a_downgrade_that_leaves_a_trace_is_an_error(prove_history, upgrade, downgrade, measured):
+    base = (None, "op.execute('CREATE SCHEMA other')", "op.execute('DROP SCHEMA other')")
+    findings = prove_history({"zero": base, "one": ("zero", upgrade, downgrade)}).findings
+    assert findings[0].rule == "R03"
+    assert findings[0].level is Level.ERROR
+    assert findings[0].measured.startswith(measured)
+
+
+def test_a_long_trace_is_cut_short(only_finding):
+    many = "\n".join(f"op.execute('CREATE SCHEMA IF NOT EXISTS s{number}')" for number in range(5))
+    finding = only_finding(many, "op.execute('SELECT 1')")
+    assert "and 2 more" in finding.measured
+
+
+def test_the_trace_of_an_enum_comes_with_the_line_to_write(prove_history):
+    column = "op.add_column('a', sa.Column('m', sa.Enum('calm', 'wild', name='mood')))"
+    create = f"sa.Enum('calm', 'wild', name='mood').create(op.get_bind())\n{column}"
+    proof = prove_history({"zero": (None, TABLE, DROP), "one": ("zero", create, "op.drop_column('a', 'm')")})
+    trace, again = proof.findings
+    assert (trace.rule, again.rule) == ("R03", "R04")
+    assert "left behind: enum public.mood 'calm', 'wild'" in trace.measured
+    assert 'sa.Enum(name="mood").drop(op.get_bind(), checkfirst=True)' in trace.remedy
+
+
+def test_the_remedy_for_an_enum_in_capitals_is_code_that_runs(prove_history):
+    create = "op.execute('CREATE TYPE \"Mood\" AS ENUM ()')"
+    finding = prove_history({"one": (None, create, "op.execute('SELECT 1')")}).findings[0]
+    assert 'sa.Enum(name="Mood").drop(' in finding.remedy
+
+
+def test_what_the_remedy_says_removes_the_finding(prove_history):
+    column = "op.add_column('a', sa.Column('m', sa.Enum('calm', name='mood')))"
+    create = f"sa.Enum('calm', name='mood').create(op.get_bind())\n{column}"
+    undo = "op.drop_column('a', 'm')\nsa.Enum(name='mood').drop(op.get_bind(), checkfirst=True)"
+    assert prove_history({"zero": (None, TABLE, DROP), "one": ("zero", create, undo)}).findings == ()
+
+
+def test_an_upgrade_that_ends_elsewhere_the_second_time_is_an_error(prove_history):
+    unsteady = """
+        count = op.get_bind().scalar(sa.text("SELECT count(*) FROM a"))
+        op.execute(f"CREATE TABLE b{count} ()")
+        op.execute("INSERT INTO a VALUES (1)")
+    """
+    undo = "op.execute('DROP TABLE IF EXISTS b0')\nop.execute('DROP TABLE IF EXISTS b1')"
+    proof = prove_history({"zero": (None, TABLE, DROP), "one": ("zero", unsteady, undo)})
+    (finding,) = proof.findings
+    assert (finding.rule, finding.level) == ("R04", Level.ERROR)
+
+
+def test_an_upgrade_that_fails_the_second_time_is_an_error_at_its_line(prove_history):
+    keyed = "op.execute('CREATE TABLE a (id int PRIMARY KEY)')"
+    again = "op.execute('SELECT 1')\nop.execute('INSERT INTO a VALUES (1)')"
+    proof = prove_history({"zero": (None, keyed, DROP), "one": ("zero", again, "op.execute('SELECT 1')")})
+    (finding,) = proof.findings
+    assert (finding.rule, finding.line) == ("R04", UPGRADE_LINE + 2)
+    assert "UniqueViolation" in finding.measured
+
+
+def test_an_upgrade_that_fails_is_told_by_file_and_line_of_the_statement(only_finding):
+    finding = only_finding("op.execute('SELECT 1')\nop.add_column('no_such', sa.Column('x', sa.Integer()))", DROP)
+    assert (finding.rule, finding.level) == ("U01", Level.ERROR)
+    assert (finding.file, finding.line) == ("migrations/versions/one.py", UPGRADE_LINE + 2)
+    assert 'relation "no_such" does not exist' in finding.measured
+
+
+def test_an_upgrade_that_fails_in_a_function_of_the_revision_is_told_by_the_line_in_it(prove_history):
+    one = "from alembic import op\nrevision = 'one'\ndown_revision = None\ndef fill():\n    op.execute('SELECT no_such')\n\ndef upgrade():\n    fill()\n"
+    (finding,) = prove_history({}, files={"migrations/versions/one.py": one}).findings
+    assert finding.line == 5
+
+
+def test_an_upgrade_that_fails_elsewhere_is_told_by_where_it_begins(prove_history, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = "def fill(op):\n    op.execute('SELECT no_such')\n"
+    use = "import helper_of_a_revision\nhelper_of_a_revision.fill(op)"
+    (finding,) = prove_history({"one": (None, use, "")}, files={"helper_of_a_revision.py": helper}).findings
+    assert (finding.rule, finding.line) == ("U01", UPGRADE_LINE)
+
+
+def test_statements_before_the_failing_one_are_kept(prove_history):
+    (revision,) = prove_history({"one": (None, f"{TABLE}\nop.drop_table('b')", DROP)}).revisions
+    assert [statement.line for statement in revision.statements] == [UPGRADE_LINE + 1]
+
+
+def test_findings_older_than_start_after_do_not_count(prove_history):
+    revisions = {"one": (None, f"{TABLE}\nop.execute('CREATE SCHEMA s')", DROP), "two": ("one", "", "")}
+    proof = prove_history(revisions, start_after="one")
+    assert {finding.suppressed for finding in proof.findings} == {"older than start-after"}
+    assert proof.verdict is Verdict.PASS
+
+
+def test_findings_newer_than_start_after_do_count(prove_history):
+    revisions = {"one": (None, TABLE, DROP), "two": ("one", "op.execute('CREATE SCHEMA s')", "op.execute('SELECT 1')")}
+    proof = prove_history(revisions, start_after="one")
+    assert {finding.suppressed for finding in proof.findings} == {None}
+    assert proof.verdict is Verdict.FAIL

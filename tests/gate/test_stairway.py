@@ -1,0 +1,221 @@
+"""Every revision up, down and up again, whatever the shape of the history and whatever fails on the way."""
+
+from slipway.records.proof import Verdict
+
+TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
+DROP = "op.drop_table('{0}')"
+
+
+def a_table(down, name):
+    return down, TABLE.format(name), DROP.format(name)
+
+
+def steps(proof):
+    return {revision.id: list(revision.fingerprints) for revision in proof.revisions}
+
+
+def fingerprints(proof):
+    return {revision.id: revision.fingerprints for revision in proof.revisions}
+
+
+def rules(proof):
+    return {(finding.revision, finding.rule) for finding in proof.findings}
+
+
+def test_every_revision_goes_up_and_down_and_up_again(prove_history):
+    proof = prove_history({"one": a_table(None, "a"), "two": a_table("one", "b")})
+    assert steps(proof) == {"one": ["up", "down", "again"], "two": ["up", "down", "again"]}
+    assert proof.findings == ()
+    assert proof.verdict is Verdict.PASS
+
+
+def test_a_fingerprint_names_the_schema_after_a_step(prove_history):
+    one, two = fingerprints(prove_history({"one": a_table(None, "a"), "two": a_table("one", "b")})).values()
+    assert one["up"] == one["again"] == two["down"]
+    assert two["up"] == two["again"] != one["up"]
+    assert one["down"] not in (one["up"], two["up"])
+
+
+def test_the_same_history_has_the_same_fingerprints_every_time(prove_history, write_project, tmp_path):
+    history = {"one": a_table(None, "a")}
+    first = fingerprints(prove_history(history))
+    (tmp_path / "migrations").rename(tmp_path / "earlier")
+    assert fingerprints(prove_history(history)) == first
+
+
+def test_branches_and_their_merge_are_ordinary(prove_history):
+    proof = prove_history(
+        {
+            "root": a_table(None, "a"),
+            "left": a_table("root", "b"),
+            "right": a_table("root", "c"),
+            "merge": (("left", "right"), "", ""),
+            "last": a_table("merge", "d"),
+        }
+    )
+    assert proof.findings == ()
+    assert proof.heads == ("last",)
+    assert proof.coverage.revisions == 5
+
+
+def test_several_bases_that_meet_are_ordinary(prove_history):
+    proof = prove_history(
+        {
+            "one": a_table(None, "a"),
+            "two": a_table(None, "b"),
+            "merge": (("one", "two"), TABLE.format("c"), DROP.format("c")),
+        }
+    )
+    assert proof.findings == ()
+    assert steps(proof)["merge"] == ["up", "down", "again"]
+
+
+def test_a_revision_may_depend_on_one_of_another_branch(prove_history):
+    refer = "op.create_table('b', sa.Column('id', sa.Integer(), sa.ForeignKey('a.id')))"
+    proof = prove_history(
+        {
+            "needs": (None, refer, DROP.format("b"), "needed"),
+            "needed": (None, "op.create_table('a', sa.Column('id', sa.Integer(), primary_key=True))", DROP.format("a")),
+            "merge": (("needs", "needed"), "", ""),
+        }
+    )
+    assert [revision.id for revision in proof.revisions] == ["needed", "needs", "merge"]
+    assert proof.findings == ()
+
+
+def test_a_revision_may_leave_the_transaction(prove_history):
+    concurrently = """
+        with op.get_context().autocommit_block():
+            op.create_index('ix', 'a', ['id'], postgresql_concurrently=True)
+    """
+    undo = """
+        with op.get_context().autocommit_block():
+            op.drop_index('ix', 'a', postgresql_concurrently=True)
+    """
+    proof = prove_history({"one": a_table(None, "a"), "two": ("one", concurrently, undo), "three": a_table("two", "b")})
+    assert proof.findings == ()
+    assert proof.coverage.revisions == 3
+    one, two, three = fingerprints(proof).values()
+    assert two["up"] == two["again"] == three["down"] != one["up"] == two["down"]
+
+
+def test_a_new_value_of_an_enum_in_an_autocommit_block_passes(prove_history):
+    add = """
+        with op.get_context().autocommit_block():
+            op.execute("ALTER TYPE mood ADD VALUE 'wild'")
+    """
+    proof = prove_history(
+        {
+            "one": (None, "op.execute(\"CREATE TYPE mood AS ENUM ('calm')\")", "op.execute('DROP TYPE mood')"),
+            "two": ("one", add, "raise NotImplementedError('a value cannot be removed')"),
+            "three": ("two", "op.execute(\"CREATE TABLE a (m mood DEFAULT 'wild')\")", DROP.format("a")),
+        }
+    )
+    assert rules(proof) == {("two", "R06")}
+    assert proof.verdict is Verdict.PASS
+
+
+def test_a_failing_upgrade_ends_the_climb(prove_history):
+    proof = prove_history(
+        {"one": a_table(None, "a"), "two": ("one", "op.drop_table('no_such')", ""), "three": a_table("two", "b")}
+    )
+    assert rules(proof) == {("two", "U01")}
+    assert steps(proof) == {"one": ["up", "down", "again"], "two": [], "three": []}
+    assert proof.coverage.revisions == 1
+    assert "2 revisions were not reached, the first is two" in proof.coverage.gaps
+
+
+def test_an_upgrade_that_fails_at_its_commit_is_a_finding(prove_history):
+    defer = """
+        op.execute("CREATE TABLE p (id int PRIMARY KEY)")
+        op.execute("CREATE TABLE c (id int REFERENCES p DEFERRABLE INITIALLY DEFERRED)")
+        op.execute("INSERT INTO c VALUES (1)")
+    """
+    (finding,) = prove_history({"one": (None, defer, "op.drop_table('c'); op.drop_table('p')")}).findings
+    assert finding.rule == "U01"
+    assert "ForeignKeyViolation" in finding.measured
+
+
+def test_a_failing_downgrade_does_not_stop_the_others(prove_history):
+    proof = prove_history(
+        {
+            "one": a_table(None, "a"),
+            "two": ("one", TABLE.format("b"), "op.drop_table('no_such')"),
+            "three": a_table("two", "c"),
+            "four": ("three", TABLE.format("d"), "op.drop_table('neither')"),
+            "five": a_table("four", "e"),
+        }
+    )
+    assert rules(proof) == {("two", "R02"), ("four", "R02")}
+    assert steps(proof)["two"] == ["up"]
+    assert steps(proof)["three"] == steps(proof)["five"] == ["up", "down", "again"]
+    assert proof.coverage.revisions == 5
+
+
+def test_a_second_upgrade_that_fails_does_not_stop_the_others(prove_history):
+    keyed = "op.execute('CREATE TABLE a (id int PRIMARY KEY)')"
+    proof = prove_history(
+        {
+            "one": (None, keyed, DROP.format("a")),
+            "two": ("one", "op.execute('INSERT INTO a VALUES (1)')", "op.execute('SELECT 1')"),
+            "three": a_table("two", "b"),
+        }
+    )
+    assert rules(proof) == {("two", "R04")}
+    assert steps(proof)["two"] == ["up", "down"]
+    assert steps(proof)["three"] == ["up", "down", "again"]
+
+
+def test_a_downgrade_that_fails_half_way_outside_a_transaction_leaves_nothing_to_the_next(prove_history):
+    half = """
+        with op.get_context().autocommit_block():
+            op.execute("DROP TABLE b")
+        op.drop_table("no_such")
+    """
+    uses = "op.execute('CREATE TABLE c AS SELECT * FROM b')"
+    proof = prove_history(
+        {"one": a_table(None, "a"), "two": ("one", TABLE.format("b"), half), "three": ("two", uses, DROP.format("c"))}
+    )
+    assert rules(proof) == {("two", "R02")}
+    assert steps(proof)["three"] == ["up", "down", "again"]
+
+
+def test_three_steps_that_only_fail_in_one_transaction_are_nobodys_fault(prove_history):
+    # A table with pending trigger events cannot be dropped in the same transaction.
+    defer = """
+        op.execute("CREATE TABLE p (id int PRIMARY KEY)")
+        op.execute("CREATE TABLE c (id int REFERENCES p DEFERRABLE INITIALLY DEFERRED)")
+        op.execute("INSERT INTO c VALUES (1)")
+        op.execute("INSERT INTO p VALUES (1)")
+    """
+    proof = prove_history({"one": (None, defer, "op.drop_table('c'); op.drop_table('p')"), "two": a_table("one", "a")})
+    assert proof.findings == ()
+    assert steps(proof) == {"one": ["up", "down", "again"], "two": ["up", "down", "again"]}
+
+
+def test_a_downgrade_that_does_nothing_is_not_run(prove_history):
+    proof = prove_history({"one": (None, TABLE.format("a"), ""), "two": a_table("one", "b")})
+    assert steps(proof) == {"one": ["up"], "two": ["up", "down", "again"]}
+
+
+def test_a_revision_that_ends_the_process_becomes_a_finding(prove_history):
+    proof = prove_history({"one": (None, "raise SystemExit('enough')", "")})
+    assert [finding.measured for finding in proof.findings] == ["SystemExit: enough"]
+
+
+def test_a_revision_that_waits_in_vain_for_a_lock_becomes_a_finding(prove_history):
+    wait = """
+        with op.get_bind().engine.connect() as other:
+            other.execute(sa.text("LOCK TABLE a"))
+            op.execute("SET LOCAL lock_timeout = '100ms'")
+            op.execute("LOCK TABLE a")
+    """
+    (finding,) = prove_history({"one": a_table(None, "a"), "two": ("one", wait, "")}).findings
+    assert finding.rule == "U01"
+    assert "lock timeout" in finding.measured
+
+
+def test_old_revisions_are_climbed_too(prove_history):
+    proof = prove_history({"one": a_table(None, "a"), "two": a_table("one", "b")}, start_after="one")
+    assert steps(proof)["one"] == ["up", "down", "again"]
+    assert proof.coverage.new == 1

@@ -1,0 +1,137 @@
+"""The service's env.py, run with steps of our choice."""
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.migration.database import every_connection_to
+from slipway.migration.environment import Environment, sentence
+
+ONE = {"one": (None, "op.execute('CREATE TABLE a ()')")}
+
+
+@pytest.fixture
+def environment(write_project, url):
+    def make(revisions=None, **project):
+        return Environment(write_project(revisions or ONE, **project), url)
+
+    return make
+
+
+def no_steps(_heads, _context):
+    return ()
+
+
+def test_a_missing_settings_file_is_bad_input_with_the_setting_that_names_it(tmp_path, url):
+    with pytest.raises(BadInputError, match=r"name alembic's settings file in \[tool.slipway.migrations\] config"):
+        Environment(tmp_path / "none.ini", url)
+
+
+def test_env_py_is_given_our_database_under_alembics_own_name(environment, url):
+    found = environment().config.get_main_option("sqlalchemy.url")
+    assert found == url.render_as_string(hide_password=False)
+
+
+def test_a_percent_sign_in_a_password_is_no_placeholder(write_project, url):
+    odd = url.set(password="100%/s")
+    environment = Environment(write_project(ONE), odd)
+    assert environment.config.get_main_option("sqlalchemy.url") == odd.render_as_string(hide_password=False)
+
+
+def test_a_run_answers_what_env_py_configured(environment, url):
+    env = environment(
+        env="import sqlalchemy as sa\nfrom alembic import context\n"
+        "with sa.create_engine('postgresql+psycopg://', poolclass=sa.NullPool).connect() as connection:\n"
+        "    context.configure(connection=connection, compare_type=False, version_table='applied')\n"
+        "    context.run_migrations()\n"
+    )
+    with every_connection_to(url):
+        options = env.run(no_steps)
+    assert options["compare_type"] is False
+    assert options["version_table"] == "applied"
+
+
+def test_our_options_win_and_are_not_reported_as_env_pys(environment, url):
+    seen = []
+
+    def steps(_heads, context):
+        seen.append(context.opts["transaction_per_migration"])
+        return ()
+
+    env = environment()
+    with every_connection_to(url):
+        options = env.run(steps, transaction_per_migration=False)
+    assert seen == [False]
+    assert options["transaction_per_migration"] is True
+
+
+def test_env_py_can_be_run_again_and_again(environment, url):
+    env = environment()
+    heads = []
+    with every_connection_to(url):
+        for _ in range(3):
+            env.run(lambda found, _: heads.append(found) or ())
+    assert heads == [(), (), ()]
+
+
+def test_a_revision_that_does_not_load_is_told_by_place(environment):
+    with pytest.raises(BadInputError, match=r"migrations/versions/one\.py line 8 does not load: SyntaxError"):
+        environment({"one": (None, "x =")})
+
+
+def test_a_broken_graph_loads_for_its_findings_are_better(environment):
+    environment({"one": ("gone", "")})
+    environment({"one": ("one", "")})
+
+
+def test_warnings_of_revisions_are_kept_from_the_screen(environment):
+    env = environment({"one": (None, ""), "two": ("gone", "")})
+    assert any("gone" in str(warning.message) for warning in env.warnings)
+
+
+def raised(call):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 -- whatever the service raises
+        call()
+    return caught.value
+
+
+def test_the_place_of_an_error_is_the_innermost_line_of_the_service(environment, tmp_path):
+    env = environment()
+    (tmp_path / "mine.py").write_text("import json\n\ndef outer():\n    inner()\n\ndef inner():\n    json.loads('{')\n")
+    namespace = {}
+    exec(compile((tmp_path / "mine.py").read_text(), str(tmp_path / "mine.py"), "exec"), namespace)
+    assert env.place_of(raised(namespace["outer"])) == ("mine.py", 7)
+    assert env.spoken_place_of(raised(namespace["outer"])) == "mine.py line 7"
+
+
+def test_an_error_from_elsewhere_is_placed_at_env_py(environment):
+    assert environment().place_of(ValueError("from nowhere")) == ("migrations/env.py", 1)
+
+
+def test_installed_code_is_not_the_services_own(environment, tmp_path):
+    env = environment()
+    installed = tmp_path / ".venv/lib/site-packages/library.py"
+    installed.parent.mkdir(parents=True)
+    installed.touch()
+    assert env.is_own(str(tmp_path / "alembic.ini"))
+    assert not env.is_own(str(installed))
+    assert not env.is_own(str(tmp_path / "not_there.py"))
+    assert not env.is_own(__file__)
+
+
+def test_slipways_own_code_is_never_the_services(write_project, url, monkeypatch):
+    settings = write_project(ONE)
+    monkeypatch.chdir("/")
+    assert not Environment(settings, url).is_own(Environment.__init__.__code__.co_filename)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("bad"), "ValueError: bad"),
+        (ValueError("bad\nand a long tail"), "ValueError: bad"),
+        (ValueError(), "ValueError"),
+        (SystemExit("\n  stop \n"), "SystemExit: stop"),
+    ],
+)
+def test_an_error_is_told_in_one_line(error, said):
+    assert sentence(error) == said

@@ -1,0 +1,117 @@
+"""`python -m slipway.migration`: what a shell sees."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from slipway.records.form import from_json
+from slipway.records.migration import Migration
+from slipway.records.refusal import Refusal
+
+ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')")}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a migration in the project's folder; the answer is a process that has not ended."""
+
+    def run(database, *arguments, written="migration.json"):
+        environment = {key: value for key, value in os.environ.items() if key != "SLIPWAY_DATABASE"}
+        environment |= {"SLIPWAY_DATABASE": database} if database else {}
+        return subprocess.Popen(
+            [sys.executable, "-m", "slipway.migration", *arguments, written],
+            cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    return run
+
+
+def named(url):
+    return json.dumps({"url": url.render_as_string(hide_password=False), "variables": {}})
+
+
+def test_a_migration_is_written_as_json(write_project, start, url, tmp_path):
+    write_project(ONE)
+    process = start(named(url))
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
+    assert from_json(Migration, (tmp_path / "migration.json").read_text(), "here").applied == ("one",)
+
+
+def test_the_settings_file_may_have_another_name(write_project, start, url, tmp_path):
+    write_project(ONE).rename(tmp_path / "other.ini")
+    process = start(named(url), "--config", "other.ini")
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
+
+
+def test_a_failing_revision_is_a_refusal(write_project, start, url, tmp_path):
+    write_project({"one": (None, "op.drop_table('no_such')")})
+    process = start(named(url))
+    _, errors = process.communicate(timeout=60)
+    refusal = from_json(Refusal, (tmp_path / "migration.json").read_text(), "here")
+    assert process.returncode == refusal.exit_code == 1
+    assert refusal.what == "the migration failed at migrations/versions/one.py line 8"
+    assert errors == f"{refusal.what}: {refusal.next_step}\n"
+
+
+@pytest.mark.parametrize(
+    ("database", "exit_code", "what"),
+    [
+        (None, 2, "SLIPWAY_DATABASE does not name a database"),
+        ("hunter2", 2, "SLIPWAY_DATABASE does not name a database"),
+        (
+            '{"url": "postgresql+psycopg://me:hunter2@127.0.0.1:1/x", "variables": {}}',
+            1,
+            "the database cannot be reached",
+        ),
+    ],
+    ids=["missing", "no JSON", "unreachable"],
+)
+def test_without_a_database_the_answer_is_a_refusal(write_project, start, tmp_path, database, exit_code, what):
+    write_project(ONE)
+    process = start(database)
+    output, errors = process.communicate(timeout=60)
+    written = (tmp_path / "migration.json").read_text()
+    assert process.returncode == exit_code
+    assert from_json(Refusal, written, "here").what == what
+    assert "hunter2" not in output + errors + written
+
+
+def test_a_wrong_password_is_not_repeated(write_project, start, url, tmp_path):
+    write_project(ONE)
+    process = start(named(url.set(password="hunter2")))
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "password authentication failed" in errors
+    assert "hunter2" not in output + errors + (tmp_path / "migration.json").read_text()
+
+
+def test_a_settings_file_that_is_not_there_is_bad_input(write_project, start, url, tmp_path):
+    process = start(named(url))
+    process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert from_json(Refusal, (tmp_path / "migration.json").read_text(), "here").what == "there is no alembic.ini"
+
+
+def test_of_two_runners_at_once_each_revision_is_applied_by_one(write_project, start, url, tmp_path, database):
+    write_project(
+        {
+            "one": (None, "op.execute('CREATE TABLE log (revision text)')"),
+            "two": ("one", "op.execute(\"INSERT INTO log SELECT 'two' FROM pg_sleep(0.5)\")"),
+            "three": ("two", "op.execute(\"INSERT INTO log VALUES ('three')\")"),
+        }
+    )
+    runners = [start(named(url), written=f"{number}.json") for number in range(2)]
+    assert [runner.communicate(timeout=60) for runner in runners] == [("", "")] * 2
+    migrations = [from_json(Migration, (tmp_path / f"{number}.json").read_text(), "here") for number in range(2)]
+    assert sorted(migration.applied for migration in migrations) == [(), ("one", "two", "three")]
+    assert {migration.after for migration in migrations} == {("three",)}
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT revision FROM log").fetchall() == [("two",), ("three",)]

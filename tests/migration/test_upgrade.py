@@ -1,0 +1,249 @@
+"""A database is brought to its head: by one runner at a time, and never waiting long for a lock."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from slipway.errors import RefusedError
+from slipway.migration import upgrade as module
+from slipway.migration.environment import Environment
+from slipway.migration.upgrade import alone, upgrade
+from slipway.records.form import from_json, to_json
+from slipway.records.migration import Migration
+
+FIRST = 8  # the line of the first statement of upgrade()
+TWO = {
+    "one": (None, "op.execute('CREATE TABLE a (id int)')"),
+    "two": ("one", "op.execute('ALTER TABLE a ADD COLUMN b int')"),
+}
+
+ASYNC = """\
+import asyncio
+
+from alembic import context
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def run_migrations(connection):
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def main():
+    async with create_async_engine("postgresql+psycopg://", poolclass=pool.NullPool).connect() as connection:
+        await connection.run_sync(run_migrations)
+
+
+asyncio.run(main())
+"""
+
+ONE_TRANSACTION = """\
+import sqlalchemy as sa
+from alembic import context
+
+with sa.create_engine("postgresql+psycopg://", poolclass=sa.pool.NullPool).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+@pytest.fixture
+def migrate(write_project, url):
+    """Writes a project and brings the database to its head."""
+
+    def run(revisions, **project):
+        return upgrade(Environment(write_project(revisions, **project), url), url)
+
+    return run
+
+
+@pytest.fixture
+def ask(database):
+    """The first column of a query's rows."""
+
+    def run(query):
+        with psycopg.connect(database) as connection:
+            return [value for (value, *_) in connection.execute(query)]
+
+    return run
+
+
+@contextmanager
+def locked(database, table, seconds):
+    """Another session keeps everybody from a table for a while."""
+    with psycopg.connect(database) as connection:
+        connection.execute(f"LOCK TABLE {table}")
+        timer = threading.Timer(seconds, connection.rollback)
+        timer.start()
+        yield
+        timer.join()
+
+
+def test_an_empty_database_is_brought_to_the_head(migrate, ask):
+    migration = migrate(TWO)
+    assert (migration.before, migration.after, migration.applied) == ((), ("two",), ("one", "two"))
+    assert migration.attempts == 1
+    assert migration.seconds > 0
+    assert ask("SELECT version_num FROM alembic_version") == ["two"]
+    assert ask("SELECT attname FROM pg_attribute WHERE attrelid = 'a'::regclass AND attnum > 0") == ["id", "b"]
+
+
+def test_a_database_at_the_head_stays_as_it_is(migrate):
+    migrate(TWO)
+    migration = migrate(TWO)
+    assert (migration.before, migration.after, migration.applied) == (("two",), ("two",), ())
+
+
+def test_only_what_is_missing_is_run(migrate, ask):
+    migrate({"one": TWO["one"]})
+    migration = migrate(TWO)
+    assert (migration.before, migration.applied) == (("one",), ("two",))
+
+
+def test_all_heads_are_reached(migrate):
+    migration = migrate({**TWO, "side": ("one", "op.execute('CREATE TABLE c ()')")})
+    assert set(migration.after) == {"two", "side"}
+    assert migration.applied[0] == "one"
+    assert set(migration.applied[1:]) == {"two", "side"}
+
+
+def test_an_async_env_py_works(migrate, ask):
+    assert migrate(TWO, env=ASYNC).applied == ("one", "two")
+    assert ask("SELECT version_num FROM alembic_version") == ["two"]
+
+
+def test_a_migration_survives_its_json_form(migrate):
+    migration = migrate(TWO)
+    assert from_json(Migration, to_json(migration), "here") == migration
+
+
+def test_a_failing_revision_is_refused_with_file_and_line(migrate, ask):
+    with pytest.raises(RefusedError) as caught:
+        migrate({**TWO, "three": ("two", "op.execute('SELECT 1')\nop.drop_table('no_such')")})
+    assert caught.value.what == f"the migration failed at migrations/versions/three.py line {FIRST + 1}"
+    assert 'table "no_such" does not exist' in caught.value.next_step
+    assert ask("SELECT version_num FROM alembic_version") == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise SystemExit('no')", "SystemExit: no"),
+        ("raise ValueError('bad rows\\nand more')", "ValueError: bad rows"),
+        ("raise NotImplementedError", "NotImplementedError"),
+    ],
+)
+def test_a_revision_that_raises_is_refused_with_what_it_said_first(migrate, body, said):
+    with pytest.raises(RefusedError) as caught:
+        migrate({"one": (None, body)})
+    assert caught.value.what == f"the migration failed at migrations/versions/one.py line {FIRST}"
+    assert caught.value.next_step == said
+
+
+def test_an_env_py_that_fails_is_refused_with_its_line(migrate):
+    with pytest.raises(RefusedError, match=r"the migration failed at migrations/env\.py line 2: KeyError: 'NO_SUCH'"):
+        migrate(TWO, env="import os\nos.environ['NO_SUCH']\n")
+
+
+def test_a_migration_that_failed_can_be_run_again(migrate):
+    with pytest.raises(RefusedError):
+        migrate({**TWO, "three": ("two", "op.drop_table('no_such')")})
+    assert migrate({**TWO, "three": ("two", "op.execute('SELECT 1')")}).applied == ("three",)
+
+
+def test_locks_are_not_waited_for_longer_than_two_seconds(migrate):
+    migrate({"one": (None, "assert op.get_bind().scalar(sa.text('SHOW lock_timeout')) == '2s'")})
+
+
+@pytest.mark.slow
+def test_a_locked_table_is_waited_for_in_several_attempts(migrate, database, ask):
+    migrate({"one": TWO["one"]})
+    with locked(database, "a", seconds=2.7):
+        migration = migrate(TWO)
+    assert migration.attempts > 1
+    assert (migration.before, migration.applied) == (("one",), ("two",))
+    assert ask("SELECT version_num FROM alembic_version") == ["two"]
+
+
+@pytest.mark.slow
+def test_what_was_applied_before_the_locked_table_is_told_once(migrate, database):
+    migrate({"one": TWO["one"]})
+    between = {
+        "one": TWO["one"],
+        "middle": ("one", "op.execute('CREATE TABLE c ()')"),
+        "two": ("middle", TWO["two"][1]),
+    }
+    with locked(database, "a", seconds=2.2):
+        migration = migrate(between, env=ONE_TRANSACTION)
+    assert migration.attempts > 1
+    assert (migration.before, migration.applied) == (("one",), ("middle", "two"))
+
+
+@pytest.mark.slow
+def test_a_table_that_stays_locked_is_refused_in_the_end(migrate, database, monkeypatch):
+    monkeypatch.setattr(module, "_ATTEMPTS", 1)
+    migrate({"one": TWO["one"]})
+    with locked(database, "a", seconds=2.5), pytest.raises(RefusedError, match="lock timeout") as caught:
+        migrate(TWO)
+    assert caught.value.what == f"the migration failed at migrations/versions/two.py line {FIRST}"
+
+
+def test_an_index_built_concurrently_does_not_wait_for_ourselves(migrate):
+    build = """
+        with op.get_context().autocommit_block():
+            op.create_index("ix", "a", ["id"], postgresql_concurrently=True)
+    """
+    assert migrate({**TWO, "three": ("two", build)}).applied == ("one", "two", "three")
+
+
+def test_one_runner_keeps_others_out(url, database):
+    with alone(url), psycopg.connect(database) as connection:
+        assert connection.execute("SELECT pg_try_advisory_lock(%s)", [module._LOCK]).fetchone() == (False,)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT pg_try_advisory_lock(%s)", [module._LOCK]).fetchone() == (True,)
+
+
+def test_the_next_runner_begins_when_the_first_has_ended(url):
+    order = []
+
+    def second():
+        with alone(url):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with alone(url):
+        thread.start()
+        time.sleep(0.3)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_runner_that_waited_too_long_is_refused(url, monkeypatch):
+    with alone(url):
+        monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.1)
+        with pytest.raises(RefusedError, match="another migration of this database is still running"), alone(url):
+            pass
+
+
+def test_the_lock_is_released_when_the_migration_fails(url):
+    with pytest.raises(ZeroDivisionError), alone(url):
+        raise ZeroDivisionError
+    with alone(url):
+        pass
+
+
+def test_an_async_driver_can_hold_the_lock_too(url, database):
+    with alone(url.set(drivername="postgresql+psycopg_async")), psycopg.connect(database) as connection:
+        assert connection.execute("SELECT pg_try_advisory_lock(%s)", [module._LOCK]).fetchone() == (False,)
+
+
+def test_a_database_that_cannot_be_reached_is_refused(url):
+    with pytest.raises(RefusedError, match="the database cannot be reached"), alone(url.set(port=1)):
+        pass

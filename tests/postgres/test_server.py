@@ -1,0 +1,236 @@
+"""A server for a while: it answers its user, and leaves nothing behind."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import anyio
+import psycopg
+import pytest
+from psycopg import sql
+
+from slipway.errors import BadInputError
+from slipway.postgres import datadir
+from slipway.postgres.binaries import Binaries, find
+from slipway.postgres.server import running
+
+
+@pytest.fixture
+def found():
+    return find(None)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of this test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache/slipway"
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch):
+    """Room for servers of this test's own, for other tests run at the same time."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setattr(datadir, "_MEMORY", Path(folder))
+        yield
+
+
+def homes():
+    return list(datadir._MEMORY.glob("slipway-postgres-*"))
+
+
+def ask(url, query, **more):
+    with psycopg.connect(url, **more) as connection:
+        return connection.execute(query).fetchone()[0]
+
+
+async def test_a_server_answers_with_the_version_it_says(found):
+    async with running(found) as server:
+        assert (server.version, server.major, server.origin) == (found.version, found.major, found.origin)
+        assert ask(server.url, "SHOW server_version").startswith(server.version)
+
+
+async def test_a_server_is_for_its_user_only(found):
+    async with running(found) as server:
+        info = psycopg.conninfo.conninfo_to_dict(server.url)
+        assert info["host"] == "127.0.0.1"
+        assert len(info["password"]) > 20
+        for password in ("", "wrong"):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                ask(server.url, "SELECT 1", password=password)
+
+
+async def test_the_socket_asks_for_the_password_too(found):
+    async with running(found) as server:
+        folder = ask(server.url, "SHOW unix_socket_directories")
+        assert ask(server.url, "SELECT 1", host=folder) == 1
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            ask(server.url, "SELECT 1", host=folder, password="wrong")
+
+
+async def test_a_server_listens_on_this_machine_alone(found):
+    async with running(found) as server:
+        assert ask(server.url, "SHOW listen_addresses") == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("fsync", "off"), ("TimeZone", "UTC"), ("autovacuum", "off"), ("server_encoding", "UTF8"), ("lc_collate", "C")],
+)
+async def test_a_server_is_set_for_speed_and_sameness(found, setting, value):
+    async with running(found) as server:
+        if setting == "lc_collate":
+            assert ask(server.url, "SELECT datcollate FROM pg_database WHERE datname = 'postgres'") == value
+        else:
+            assert ask(server.url, sql.SQL("SHOW {}").format(sql.Identifier(setting))) == value
+
+
+async def test_nothing_is_left_behind(found):
+    async with running(found) as server:
+        (home,) = homes()
+        pid = int((home / "cluster/data/postmaster.pid").read_text().split()[0])
+        os.kill(pid, 0)
+        ask(server.url, "SELECT 1")
+    assert homes() == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_nothing_is_left_behind_when_the_work_fails(found):
+    with pytest.raises(ZeroDivisionError):
+        async with running(found):
+            raise ZeroDivisionError
+    assert homes() == []
+
+
+async def test_nothing_is_left_behind_when_the_work_is_cancelled(found):
+    with anyio.move_on_after(5) as scope:
+        async with running(found):
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert homes() == []
+
+
+async def test_nothing_is_left_behind_when_a_client_stays_connected(found):
+    async with running(found) as server:
+        connection = psycopg.connect(server.url)
+        connection.execute("CREATE TABLE a ()")
+    connection.close()
+    assert homes() == []
+
+
+async def test_two_servers_at_once_know_nothing_of_each_other(found):
+    async with running(found) as one, running(found) as other:
+        assert one.url != other.url
+        with psycopg.connect(one.url) as connection:
+            connection.execute("CREATE TABLE a ()")
+        assert ask(other.url, "SELECT to_regclass('a')") is None
+
+
+async def test_the_first_start_fills_the_cache_and_the_second_uses_it(found, cache, monkeypatch):
+    async with running(found) as server:
+        first = ask(server.url, "SELECT system_identifier::text FROM pg_control_system()")
+    (template,) = cache.iterdir()
+    assert template.name.startswith("postgres-")
+    monkeypatch.setattr(datadir, "_initialise", None)
+    async with running(found) as server:
+        assert ask(server.url, "SELECT system_identifier::text FROM pg_control_system()") == first
+
+
+async def test_what_a_server_wrote_is_not_in_the_cache(found, cache):
+    for _ in range(2):
+        async with running(found) as server:
+            assert ask(server.url, "SELECT to_regclass('a')") is None
+            with psycopg.connect(server.url) as connection:
+                connection.execute("CREATE TABLE a ()")
+
+
+async def test_the_cache_is_for_its_user_only(found, cache):
+    async with running(found):
+        pass
+    (template,) = cache.iterdir()
+    assert cache.stat().st_mode & 0o077 == 0
+    assert (template / "password").exists()
+
+
+async def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(found, cache):
+    cache.parent.mkdir()
+    cache.write_text("a file where a folder should be")
+    async with running(found) as server:
+        assert ask(server.url, "SELECT 1") == 1
+    assert cache.is_file()
+
+
+async def test_a_version_of_its_own_has_a_template_of_its_own(found, cache):
+    async with running(found):
+        pass
+    elsewhere = Binaries(found.directory, found.version, found.major, "another origin")
+    async with running(elsewhere):
+        pass
+    assert len(list(cache.iterdir())) == 2
+
+
+async def test_a_server_that_does_not_start_is_bad_input_with_its_own_last_words(found, cache, tmp_path):
+    async with running(found):
+        pass
+    (template,) = cache.iterdir()
+    with (template / "data/postgresql.conf").open("a") as file:
+        file.write("no_such_setting = 1\n")
+    with pytest.raises(BadInputError, match=r"the Postgres server did not start: .*configuration file"):
+        async with running(found):
+            pass
+    assert homes() == []
+
+
+async def test_an_initdb_that_fails_is_bad_input_with_its_own_last_words(found, cache, tmp_path):
+    broken = tmp_path / "installation/bin"
+    broken.mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    (broken / "initdb").write_text("#!/bin/sh\necho 'no luck today' >&2\nexit 1\n")
+    (broken / "initdb").chmod(0o755)
+    with pytest.raises(BadInputError, match=r"initdb of PostgreSQL 1\.2 failed: no luck today"):
+        async with running(Binaries(broken, "1.2", 1, "here")):
+            pass
+    assert homes() == []
+    assert not cache.exists()
+
+
+async def test_a_machine_without_room_is_bad_input(found, monkeypatch):
+    monkeypatch.setattr(datadir, "_NEEDED_BYTES", 2**60)
+    with pytest.raises(BadInputError, match="there is no room for a Postgres server in"):
+        async with running(found):
+            pass
+
+
+async def test_without_memory_the_data_lies_among_temporary_files(found, monkeypatch, tmp_path):
+    monkeypatch.setattr(datadir, "_MEMORY", Path("/no/such/folder"))
+    async with running(found) as server:
+        assert Path(ask(server.url, "SHOW data_directory")).is_relative_to(tempfile.gettempdir())
+
+
+def owner(path):
+    return path.stat().st_uid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
+async def test_root_runs_the_server_as_somebody_else(found):
+    async with running(found):
+        (home,) = homes()
+        pid = (home / "cluster/data/postmaster.pid").read_text().split()[0]
+        process, data = owner(Path("/proc", pid)), owner(home / "cluster/data")
+    assert process != 0
+    assert data == process
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
+async def test_an_installation_in_roots_home_is_copied_within_reach(found, monkeypatch, tmp_path):
+    hidden = tmp_path / "hidden"
+    shutil.copytree(found.root, hidden / "installation", symlinks=True, ignore=shutil.ignore_patterns("include"))
+    hidden.chmod(0o700)
+    async with running(Binaries(hidden / "installation/bin", found.version, found.major, found.origin)) as server:
+        (home,) = homes()
+        assert (home / "installation/bin/postgres").is_file()
+        assert ask(server.url, "SELECT 1") == 1
+    assert homes() == []

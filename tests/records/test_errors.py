@@ -1,0 +1,86 @@
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError, within
+from slipway.settings import MissingTableError, SettingsError
+
+SOURCE = Path(__file__).parents[2] / "ci/src/slipway"
+RAISED_BY_NAME = {kind.__name__ for kind in (RefusedError, BadInputError, UnknownOutcomeError, SettingsError)}
+
+
+def raised():
+    """Every place that makes an error, with the words that stand in the code for what happened and what to do next."""
+    for file in sorted(SOURCE.rglob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in RAISED_BY_NAME:
+                yield pytest.param(*map(words, call.args), id=f"{file.relative_to(SOURCE)}:{call.lineno}")
+
+
+def words(argument):
+    """The text of an argument; what is known only when it is raised is an ellipsis."""
+    if isinstance(argument, ast.Constant):
+        return argument.value
+    if isinstance(argument, ast.JoinedStr):
+        return "".join(piece.value if isinstance(piece, ast.Constant) else "…" for piece in argument.values)
+    return "…"
+
+
+@pytest.mark.parametrize(("what", "next_step"), [*raised()])
+def test_every_error_in_the_source_is_one_sentence_with_a_next_step(what, next_step):
+    said = str(SlipwayError(what, next_step))
+    assert said.isprintable()
+    assert what
+    assert next_step
+    assert not re.search(r"[.!?:;,] *$|[.!?] +[A-Z]", said)
+    assert said.startswith(("AWS ", "App Runner ")) or not said[0].isupper()
+
+
+def test_an_error_keeps_what_happened_and_what_to_do_next_apart():
+    error = RefusedError("the gate refuses", "see the report")
+    assert (error.what, error.next_step, str(error)) == (
+        "the gate refuses",
+        "see the report",
+        "the gate refuses: see the report",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(SlipwayError, 1), (RefusedError, 1), (BadInputError, 2), (SettingsError, 2), (UnknownOutcomeError, 3)],
+)
+def test_each_error_has_its_exit_code(kind, code):
+    assert kind("it failed", "mend it").exit_code == code
+
+
+def test_a_file_without_settings_is_bad_input():
+    assert isinstance(MissingTableError("pyproject.toml"), BadInputError)
+
+
+REFUSED = RefusedError("no", "never")
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (REFUSED, REFUSED),
+        (ExceptionGroup("", [REFUSED]), REFUSED),
+        (ExceptionGroup("", [ExceptionGroup("", [ValueError(), ExceptionGroup("", [OSError(), REFUSED])])]), REFUSED),
+        (BaseExceptionGroup("", [KeyboardInterrupt(), REFUSED]), REFUSED),
+        (ExceptionGroup("", [REFUSED, BadInputError("later", "ignored")]), REFUSED),
+        (ValueError(), None),
+        (KeyboardInterrupt(), None),
+        (ExceptionGroup("", [ExceptionGroup("", [ValueError()]), OSError()]), None),
+    ],
+    ids=repr,
+)
+def test_the_error_for_a_person_is_found_within_groups(error, found):
+    assert within(error) is found
+
+
+def test_an_error_that_only_caused_another_is_not_the_error():
+    with pytest.raises(ValueError, match="another") as caught:
+        raise ValueError("another") from REFUSED
+    assert within(caught.value) is None

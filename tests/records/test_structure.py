@@ -1,0 +1,166 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import pytest
+
+from slipway.structure import MismatchError, describe, kebab, read, write
+
+
+class Colour(Enum):
+    RED = "red"
+    GREEN = "green"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    spokes: int
+    colour: Colour = Colour.RED
+
+    def __post_init__(self):
+        if self.spokes < 3:
+            raise MismatchError("spokes", f"found {self.spokes}, allowed are 3 and more")
+
+
+@dataclass(frozen=True)
+class Cart:
+    owner_name: str
+    wheels: tuple[Wheel, ...] = ()
+    spares: Mapping[str, Wheel] = field(default_factory=dict)
+    weight: float | None = None
+
+
+FULL = Cart("Ann", (Wheel(12), Wheel(8, Colour.GREEN)), {"left": Wheel(6)}, 80.5)
+PLAIN = {
+    "owner_name": "Ann",
+    "wheels": [{"spokes": 12, "colour": "red"}, {"spokes": 8, "colour": "green"}],
+    "spares": {"left": {"spokes": 6, "colour": "red"}},
+    "weight": 80.5,
+}
+
+
+def refusal(kind, value, spelling=kebab):
+    with pytest.raises(MismatchError) as caught:
+        read(kind, value, "", spelling)
+    return str(caught.value)
+
+
+def test_plain_data_becomes_dataclasses_and_plain_data_again():
+    assert read(Cart, PLAIN) == FULL
+    assert write(FULL) == PLAIN
+
+
+def test_settings_are_spelt_with_dashes_and_what_stands_in_a_table_keeps_its_keys():
+    spares = {"left_one": {"spokes": 6}}
+    cart = read(Cart, {"owner-name": "Ann", "spares": spares}, "", kebab)
+    assert cart == Cart("Ann", spares={"left_one": Wheel(6)})
+    assert list(write(cart, kebab)) == ["owner-name", "wheels", "spares", "weight"]
+    assert list(write(cart, kebab)["spares"]) == ["left_one"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "result"),
+    [
+        (str, "", ""),
+        (int, 0, 0),
+        (bool, False, False),
+        (float, 1.5, 1.5),
+        (float, 2, 2.0),
+        (Colour, "green", Colour.GREEN),
+        (int | None, None, None),
+        (int | None, 3, 3),
+        (tuple[int, ...], [], ()),
+        (tuple[int, ...], [1, 2], (1, 2)),
+        (tuple[tuple[str, ...], ...], [["a"], []], (("a",), ())),
+        (Mapping[str, int], {"a": 1}, {"a": 1}),
+        (Mapping[str, Mapping[str, bool]], {"a": {"b": True}}, {"a": {"b": True}}),
+    ],
+)
+def test_a_value_that_fits_is_read(kind, value, result):
+    assert read(kind, value) == result
+    assert type(read(kind, value)) is type(result)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (int, "8000", "found '8000' (a text), allowed is a whole number"),
+        (int, True, "found true, allowed is a whole number"),
+        (int, 1.0, "found 1.0 (a number), allowed is a whole number"),
+        (int, None, "found nothing, allowed is a whole number"),
+        (float, True, "found true, allowed is a number"),
+        (float, "1.5", "found '1.5' (a text), allowed is a number"),
+        (float, 10**400, f"found 1{'0' * 59} (a whole number), allowed is a number"),
+        (bool, "false", "found 'false' (a text), allowed is true or false"),
+        (bool, 0, "found 0 (a whole number), allowed is true or false"),
+        (str, 1, "found 1 (a whole number), allowed is a text"),
+        (str, ["a"], "found a list, allowed is a text"),
+        (Colour, "blue", "found 'blue' (a text), allowed is one of 'red', 'green'"),
+        (Colour, "RED", "found 'RED' (a text), allowed is one of 'red', 'green'"),
+        (Colour, ["red"], "found a list, allowed is one of 'red', 'green'"),
+        (tuple[str, ...], "abc", "found 'abc' (a text), allowed is a list"),
+        (tuple[str, ...], {"a": "b"}, "found a table, allowed is a list"),
+        (tuple[int, ...], [1, "2"], "[1]: found '2' (a text), allowed is a whole number"),
+        (Mapping[str, int], [1], "found a list, allowed is a table"),
+        (Mapping[str, int], {"a": "1"}, "a: found '1' (a text), allowed is a whole number"),
+        (int | None, "1", "found '1' (a text), allowed is a whole number"),
+        (Wheel, [], "found a list, allowed is a table"),
+        (Wheel, {}, "spokes: missing, it must be a whole number"),
+        (Wheel, {"spokes": 2}, "spokes: found 2, allowed are 3 and more"),
+        (Wheel, {"spokes": 8, "color": "red"}, "color: unknown key, did you mean colour?"),
+        (Wheel, {"spokes": 8, "rim": 1}, "rim: unknown key, allowed are spokes, colour"),
+        (Cart, {"owner_name": "Ann"}, "owner_name: unknown key, did you mean owner-name?"),
+        (Cart, {}, "owner-name: missing, it must be a text"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_what_is_allowed(kind, value, message):
+    assert refusal(kind, value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"wheels": [{"spokes": 12}, {"spokes": "8"}]},
+            "wheels[1].spokes: found '8' (a text), allowed is a whole number",
+        ),
+        ({"wheels": [{"spokes": 1}]}, "wheels[0].spokes: found 1, allowed are 3 and more"),
+        ({"spares": {"left_one": {"spokes": 2}}}, "spares.left_one.spokes: found 2, allowed are 3 and more"),
+        ({"spares": {"left_one": {}}}, "spares.left_one.spokes: missing, it must be a whole number"),
+    ],
+)
+def test_what_is_wrong_deep_inside_is_told_with_its_place(change, message):
+    assert refusal(Cart, {"owner-name": "Ann"} | change) == message
+
+
+@dataclass(frozen=True)
+class Keyed:
+    by_name: Mapping[str, str]
+
+    def __post_init__(self):
+        for name in self.by_name:
+            raise MismatchError(f"by-name.{name}", "nothing is allowed")
+
+
+def test_a_place_that_a_dataclass_names_itself_keeps_the_keys_as_they_were_written():
+    assert refusal(Keyed, {"by-name": {"MY_KEY": ""}}) == "by-name.MY_KEY: nothing is allowed"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a", "'a' (a text)"),
+        ("a\nb", "'a\\nb' (a text)"),
+        ("\x1b[31m", "'\\x1b[31m' (a text)"),
+        ("x" * 100, "'" + "x" * 59 + " (a text)"),
+        (1, "1 (a whole number)"),
+        (0.5, "0.5 (a number)"),
+        (True, "true"),
+        (None, "nothing"),
+        ([1], "a list"),
+        ({}, "a table"),
+        ({1}, "set"),
+    ],
+)
+def test_a_found_value_is_described_in_a_few_harmless_words(value, said):
+    assert describe(value) == said

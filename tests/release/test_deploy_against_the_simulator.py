@@ -1,0 +1,257 @@
+"""The oracle of these tests is the account: what it was asked for, what is live in it. The outcome is held against that."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from slipway.errors import RefusedError
+from slipway.records.form import from_json, to_json
+from slipway.records.outcome import Outcome, Status
+from slipway.release.deploy import deploy
+from slipway.release.spec import ServiceSpec
+from slipway.release.target import Event
+from tests.release.desired import spec, target_of, time_of
+from tests.simulator.account import SLOW, Account, asked, opened
+from tests.simulator.scripted import Script
+
+UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
+MUTATING = ("Create", "Update", "Delete", "Put", "Start", "Pause", "Resume", "Tag", "Untag")
+
+
+@dataclass
+class Deployed:
+    """An outcome, what was told on the way, and what the account was asked for."""
+
+    outcome: Outcome
+    told: list[str]
+    requests: list[str]
+
+    @property
+    def changes(self) -> list[str]:
+        return [request for request in self.requests if request.startswith(MUTATING)]
+
+
+@dataclass
+class Telling:
+    lines: list[str] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        self.lines.append(event.line)
+
+
+async def deployed(account: Account, wanted: ServiceSpec) -> Deployed:
+    before, telling = len(account.cloud.requests), Telling()
+    outcome = await deploy(target_of(account), wanted, time_of(account), telling)
+    return Deployed(outcome, telling.lines, account.cloud.requests[before:])
+
+
+async def live_digest(account: Account, url: str | None) -> str:
+    """Which release answers at the public address."""
+    async with httpx.AsyncClient() as client:
+        return (await client.get(f"http://{url}/")).text.partition("\n")[0]
+
+
+async def test_from_nothing_a_service_is_created(account):
+    digest = await account.image()
+    done = await deployed(account, spec(digest))
+    assert done.outcome.status is Status.SUCCEEDED
+    assert done.outcome.status.exit_code == 0
+    assert (done.outcome.requested, done.outcome.live) == (digest, digest)
+    assert await live_digest(account, done.outcome.url) == digest
+    assert done.changes == ["CreateService"]
+    assert done.outcome.diagnosis is None
+
+
+async def test_another_digest_is_replaced(account):
+    first, second = await account.image(), await account.image()
+    before = (await deployed(account, spec(first))).outcome
+    done = await deployed(account, spec(second))
+    assert (done.outcome.status, done.outcome.live, done.outcome.url) == (Status.SUCCEEDED, second, before.url)
+    assert await live_digest(account, done.outcome.url) == second
+    assert done.changes == ["UpdateService"]
+
+
+async def test_what_is_live_already_costs_no_change_and_at_most_four_reads(account):
+    digest = await account.image()
+    await deployed(account, spec(digest))
+    done = await deployed(account, spec(digest))
+    assert (done.outcome.status, done.outcome.live) == (Status.NOOP, digest)
+    assert done.outcome.status.exit_code == 0
+    assert done.changes == []
+    assert len(done.requests) <= 4
+
+
+async def test_a_rollback_is_a_deployment_of_an_earlier_digest(account):
+    first, second = await account.image(), await account.image()
+    for digest in (first, second, first):
+        done = await deployed(account, spec(digest))
+    assert done.outcome.status is Status.SUCCEEDED
+    assert await live_digest(account, done.outcome.url) == first
+
+
+async def test_what_a_failed_creation_left_is_rebuilt(account):
+    failed = await deployed(account, spec(await account.image(UNHEALTHY)))
+    assert (failed.outcome.status, failed.outcome.live) == (Status.CREATE_FAILED, None)
+    digest = await account.image()
+    done = await deployed(account, spec(digest))
+    assert (done.outcome.status, done.outcome.live) == (Status.SUCCEEDED, digest)
+    assert done.changes == ["UpdateService"]
+
+
+async def test_a_rebuild_that_fails_again_is_a_failed_creation(account):
+    for _ in range(2):
+        done = await deployed(account, spec(await account.image(UNHEALTHY)))
+        assert (done.outcome.status, done.outcome.status.exit_code) == (Status.CREATE_FAILED, 1)
+
+
+async def test_a_service_that_was_deleted_is_created_anew(account):
+    await deployed(account, spec(await account.image()))
+    (service,) = (await account.ask("apprunner", "list_services"))["ServiceSummaryList"]
+    await account.ask("apprunner", "delete_service", ServiceArn=service["ServiceArn"])
+    await account.settled(service["ServiceArn"])
+    done = await deployed(account, spec(await account.image()))
+    assert (done.outcome.status, done.changes) == (Status.SUCCEEDED, ["CreateService"])
+
+
+async def test_a_creation_that_does_not_become_healthy_is_told_with_its_cause(account):
+    done = await deployed(account, spec(await account.image(UNHEALTHY)))
+    assert done.outcome.status is Status.CREATE_FAILED
+    assert done.outcome.status.exit_code == 1
+    assert done.outcome.live is None
+    assert done.outcome.diagnosis.rule == "health-path"
+    assert "503" in done.outcome.diagnosis.cause
+
+
+async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_so(account):
+    """Afterwards the service is RUNNING, and most tools call that success."""
+    before = await account.image()
+    await deployed(account, spec(before))
+    done = await deployed(account, spec(await account.image(UNHEALTHY)))
+    assert done.told[-1] == "[AppRunner] Service status is set to RUNNING."
+    assert (done.outcome.status, done.outcome.status.exit_code) == (Status.ROLLED_BACK, 1)
+    assert done.outcome.live == before
+    assert await live_digest(account, done.outcome.url) == before
+    assert done.changes == ["UpdateService"]
+    assert done.outcome.diagnosis.rule == "health-path"
+
+
+@pytest.mark.parametrize(
+    ("script", "rule"),
+    [
+        (Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1), "missing-variable"),
+        (Script(exit_code=137), "exit"),
+        (Script(lines=("listening on 127.0.0.1",), healthy=False), "not-listening"),
+        (Script(starts=False), "never-started"),
+    ],
+    ids=["reads a variable", "ends", "answers nobody", "does not start"],
+)
+async def test_what_kept_a_release_from_living_is_told(account, script, rule):
+    done = await deployed(account, spec(await account.image(script)))
+    assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.CREATE_FAILED, rule)
+
+
+async def test_while_somebody_else_changes_the_service_nothing_is_sent():
+    async with opened(pace=SLOW) as account:
+        arn = await account.create(await account.image())
+        begun = await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
+        before = len(account.cloud.requests)
+        with pytest.raises(RefusedError) as refused:
+            await deployed(account, spec(await account.image()))
+        requests = account.cloud.requests[before:]
+    assert "notes cannot be deployed now" in refused.value.what
+    assert f"UPDATE_SERVICE {begun['OperationId']}" in refused.value.next_step
+    assert not [request for request in requests if request.endswith("Service") and request.startswith(MUTATING)]
+
+
+async def test_automatic_deployments_that_were_switched_on_by_hand_are_drift_and_switched_off(account):
+    digest = await account.image()
+    await deployed(account, spec(digest))
+    (service,) = (await account.ask("apprunner", "list_services"))["ServiceSummaryList"]
+    by_hand = {"SourceConfiguration": {"AutoDeploymentsEnabled": True}}
+    await account.update(service["ServiceArn"], **by_hand)
+    done = await deployed(account, spec(digest))
+    assert "automatic deployments: true -> false" in done.told[0]
+    assert (done.outcome.status, done.outcome.live) == (Status.SUCCEEDED, digest)
+    assert (await account.described(service["ServiceArn"]))["SourceConfiguration"]["AutoDeploymentsEnabled"] is False
+
+
+async def test_a_variable_that_is_no_longer_wanted_is_taken_away(account):
+    digest = await account.image()
+    await deployed(account, spec(digest, variables={"COLOUR": "blue", "SIZE": "large"}))
+    done = await deployed(account, spec(digest, variables={"COLOUR": "blue"}))
+    assert done.outcome.status is Status.SUCCEEDED
+    assert account.backend.started[-1].variables == {"COLOUR": "blue"}
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "said"),
+    [
+        (
+            {"SourceConfiguration": {"ImageRepository": {"ImageConfiguration": {"StartCommand": "serve --by-hand"}}}},
+            "the start command serve --by-hand",
+        ),
+        (
+            {"InstanceConfiguration": {"InstanceRoleArn": "arn:aws:iam::123456789012:role/by-hand"}},
+            "the instance role arn:aws:iam::123456789012:role/by-hand",
+        ),
+    ],
+    ids=["start command", "instance role"],
+)
+async def test_what_was_added_by_hand_and_would_be_inherited_is_refused(account, by_hand, said):
+    digest = await account.image()
+    await deployed(account, spec(digest))
+    (service,) = (await account.ask("apprunner", "list_services"))["ServiceSummaryList"]
+    await account.update(service["ServiceArn"], **_whole(await account.described(service["ServiceArn"]), by_hand))
+    with pytest.raises(RefusedError, match="cannot be deployed now") as refused:
+        await deployed(account, spec(digest))
+    assert f"an update cannot take away {said}" in refused.value.next_step
+
+
+def _whole(service: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """An update must repeat what the model calls required inside of what it changes."""
+    if "SourceConfiguration" in change:
+        image = service["SourceConfiguration"]["ImageRepository"]
+        needed = {key: image[key] for key in ("ImageIdentifier", "ImageRepositoryType")}
+        change["SourceConfiguration"]["ImageRepository"] |= needed
+    return change
+
+
+async def test_the_plan_is_told_before_and_the_platforms_lines_on_the_way(account):
+    done = await deployed(account, spec(await account.image(), variables={"TOKEN": "hunter2"}))
+    assert done.told[0].startswith("plan: create\n  image: None -> 123456789012.dkr.ecr")
+    assert done.told[1] == "[AppRunner] Service status is set to OPERATION_IN_PROGRESS."
+    assert done.told[-1] == "[AppRunner] Service status is set to RUNNING."
+    assert "hunter2" not in repr(done)
+
+
+async def test_the_time_is_the_platforms(account):
+    began = account.cloud.clock.now()
+    done = await deployed(account, spec(await account.image()))
+    assert 10 < done.outcome.seconds <= (account.cloud.clock.now() - began).total_seconds()
+
+
+async def test_an_outcome_is_saved_and_read(account):
+    done = await deployed(account, spec(await account.image(UNHEALTHY)))
+    assert from_json(Outcome, to_json(done.outcome), "outcome.json") == done.outcome
+    (operation,) = await account.operations(
+        (await account.ask("apprunner", "list_services"))["ServiceSummaryList"][0]["ServiceArn"]
+    )
+    assert done.outcome.operation == operation["Id"]
+
+
+async def test_a_newer_release_that_went_live_meanwhile_is_superseded(account):
+    """The operation has succeeded, but by the time one looks something else answers."""
+    first, second = await account.image(), await account.image()
+    target = target_of(account)
+    outrun = target.follow
+
+    async def follow(operation):
+        async for event in outrun(operation):
+            yield event
+        await account.update(operation.arn, **asked(second))
+
+    target.follow = follow
+    outcome = await deploy(target, spec(first), time_of(account), Telling())
+    assert (outcome.status, outcome.status.exit_code, outcome.live) == (Status.SUPERSEDED, 1, second)

@@ -1,0 +1,193 @@
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.records.form import from_json
+from slipway.records.proof import Finding, Level, Proof, Verdict
+from slipway.report.files import of_proof, write
+from slipway.report.proof_junit import junit
+from slipway.report.proof_markdown import escaped, fenced, markdown
+from slipway.report.proof_text import place, text
+
+TEXT = """\
+ERROR   M03   migrations/f10c_index.py:10  revision f10c
+        Building an index blocks every write to notes.
+        measured: SHARE on notes; an INSERT had to wait
+        instead:
+            with op.get_context().autocommit_block():
+                op.create_index("ix", "notes", ["title"])
+
+WARNING D01   the history
+        The models differ.
+        measured: notes.colour
+        instead:
+            Write a revision.
+
+1 findings in revisions that are older than start-after
+not covered: the cluster's roles
+refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+"""
+
+MARKDOWN = """\
+## Migrations refused
+
+refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+
+### ❌ M03 migrations/f10c\\_index.py:10
+
+Building an index blocks every write to notes.
+
+Measured: SHARE on notes; an INSERT had to wait
+
+```python
+with op.get_context().autocommit_block():
+    op.create_index("ix", "notes", ["title"])
+```
+
+### ⚠️ D01 the history
+
+The models differ.
+
+Measured: notes.colour
+
+```python
+Write a revision.
+```
+
+- not covered: the cluster's roles
+"""
+
+
+@pytest.fixture
+def clean(proof):
+    return replace(proof, findings=(), verdict=Verdict.PASS)
+
+
+def test_a_proof_for_a_terminal_ends_with_the_verdict(proof):
+    assert text(proof) == TEXT
+
+
+def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean):
+    assert text(clean).splitlines() == [
+        "not covered: the cluster's roles",
+        "passed: nothing found; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s",
+    ]
+
+
+def test_several_of_a_kind_are_counted(clean):
+    found = tuple(Finding("N01", Level.NOTE, "A note.") for _ in range(3))
+    assert "passed: 3 notes;" in text(replace(clean, findings=found))
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "said"),
+    [("a.py", 3, "a.py:3"), ("a.py", None, "a.py"), (None, None, "the history"), ("a\nb.py", 1, "a b.py:1")],
+)
+def test_the_place_of_a_finding_is_its_file_and_line(file, line, said):
+    assert place(Finding("M01", Level.ERROR, "", file=file, line=line)) == said
+
+
+def test_a_proof_for_a_pull_request_shows_the_safe_code(proof):
+    assert markdown(proof) == MARKDOWN
+
+
+def test_a_proof_without_findings_is_short_in_a_pull_request(clean):
+    assert markdown(replace(clean, coverage=replace(clean.coverage, gaps=()))) == (
+        "## Migrations passed\n\npassed: nothing found; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s\n"
+    )
+
+
+def test_a_pull_request_shows_ten_findings_and_counts_the_others(clean):
+    found = tuple(Finding(f"N{number:02}", Level.NOTE, "A note.") for number in range(12))
+    said = markdown(replace(clean, findings=found))
+    assert said.count("### ") == 10
+    assert "N09" in said
+    assert "N10" not in said
+    assert "…and 2 more." in said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("plain words, 3.5 of them: (all) ok", "plain words, 3.5 of them: \\(all\\) ok"),
+        ("a_b*c", "a\\_b\\*c"),
+        ("<b> & </b>", "&lt;b&gt; &amp; &lt;/b&gt;"),
+        ("@octocat", "@&#8203;octocat"),
+        ("#12", "#&#8203;12"),
+        ("https://a.example", "https:&#8203;//a.example"),
+        ("www.a.example", "www&#8203;.a.example"),
+        ("- item", "-&#8203; item"),
+        ("1. item", "1&#8203;. item"),
+        ("one\ntwo\x1b[31m", "one two"),
+    ],
+)
+def test_text_means_nothing_to_markdown_and_github(given, said):
+    assert escaped(given) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "fence"),
+    [("x = 1", "```"), ("`x`", "```"), ("```\nx\n```", "````"), ("a ````` b", "``````"), ("", "```")],
+)
+def test_code_stands_in_a_fence_longer_than_any_it_holds(code, fence):
+    assert fenced(code) == f"{fence}python\n{code}\n{fence}"
+
+
+def test_a_proof_is_a_suite_with_a_case_for_the_history_and_each_revision(proof):
+    suite = ET.fromstring(junit(proof))
+    assert (suite.tag, suite.attrib) == (
+        "testsuite",
+        {"name": "slipway gate", "tests": "3", "failures": "1", "time": "1.250"},
+    )
+    assert [(case.get("name"), case.get("file"), [part.tag for part in case]) for case in suite] == [
+        ("the history", None, ["system-out"]),
+        ("e731", "migrations/e731_create.py", []),
+        ("f10c", "migrations/f10c_index.py", ["failure"]),
+    ]
+
+
+def test_a_failure_says_the_rule_the_place_the_fact_and_the_remedy(proof):
+    failure = ET.fromstring(junit(proof)).find(".//failure")
+    assert failure.attrib == {"type": "M03", "message": "Building an index blocks every write to notes."}
+    assert failure.text == (
+        "migrations/f10c_index.py:10\n"
+        "Building an index blocks every write to notes.\n"
+        "measured: SHARE on notes; an INSERT had to wait\n"
+        'instead:\nwith op.get_context().autocommit_block():\n    op.create_index("ix", "notes", ["title"])'
+    )
+
+
+def test_what_does_not_fail_is_output_of_its_case(proof):
+    output = ET.fromstring(junit(proof)).find(".//system-out")
+    assert output.text.startswith("warning D01 the history\nThe models differ.\n")
+
+
+def test_a_revision_with_two_failures_is_one_failed_case(proof):
+    twice = replace(proof, findings=(proof.findings[0], proof.findings[0]))
+    suite = ET.fromstring(junit(twice))
+    assert suite.get("failures") == "1"
+    assert len(suite.findall(".//failure")) == 2
+
+
+def test_a_failure_in_a_revision_that_was_never_reached_is_one_of_the_history(proof):
+    suite = ET.fromstring(junit(replace(proof, revisions=())))
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert suite.find("testcase/failure").get("type") == "M03"
+
+
+def test_a_folder_of_reports_holds_every_form(proof, tmp_path):
+    write(tmp_path / "new/report", of_proof(proof))
+    written = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "new/report").iterdir()}
+    assert set(written) == {"proof.json", "junit.xml", "summary.md", "report.txt"}
+    assert from_json(Proof, written["proof.json"], "proof.json") == proof
+    assert written["report.txt"] == TEXT
+    assert written["summary.md"] == MARKDOWN
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "report").write_text("a file")
+    with pytest.raises(BadInputError) as caught:
+        write(tmp_path / "report", {"report.txt": ""})
+    assert str(caught.value) == f"the report cannot be written to {tmp_path / 'report'}: File exists"

@@ -1,0 +1,102 @@
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from slipway.records.form import from_json
+from slipway.records.rehearsal import Rehearsal
+from slipway.report.files import of_rehearsal
+from slipway.report.rehearsal_html import html
+from slipway.report.rehearsal_text import duration, text
+
+TEXT = """\
+    act  what happened         here   platform  how it ran
+ok  I    SUCCEEDED 0123        5.1 s  4 m 57 s  processes
+NO  II   the gate let it pass  1.5 s  -         its own Python
+
+The platform is simulated, its clock ran 60 times as fast as ours; the databases were PostgreSQL 18.1 from this machine.
+Not as told: II.
+"""
+
+
+class Page(HTMLParser):
+    """The tags of a page, and its text by tag."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.said = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and self.open[-1] != "style":
+            self.said.append((self.open[-1], " ".join(data.split())))
+
+
+@pytest.fixture
+def as_told(rehearsal):
+    return replace(rehearsal, acts=rehearsal.acts[:1])
+
+
+def test_a_rehearsal_for_a_terminal_is_a_table_that_ends_with_the_verdict(rehearsal):
+    assert text(rehearsal) == TEXT
+
+
+def test_a_rehearsal_that_went_as_told_says_so(as_told):
+    assert text(as_told).splitlines()[-1] == "Every act went as told."
+    assert ("p", "Every act went as told.") in Page(html(as_told)).said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0.0 s"), (5.12, "5.1 s"), (59.9, "59.9 s"), (60, "1 m 00 s"), (297.4, "4 m 57 s"), (3605, "60 m 05 s")],
+)
+def test_a_duration_is_said_in_minutes_from_one_minute_on(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_the_page_says_what_the_table_says_and_more(rehearsal):
+    said = Page(html(rehearsal)).said
+    assert said[:2] == [("title", "notes: a rehearsal"), ("h1", "notes: a rehearsal of the whole way to production")]
+    assert ("code", "0123456789ab") in said
+    assert ("h2", "I: the release goes to production") in said
+    assert ("p", "5.1 s here, 4 m 57 s on the platform; processes") in said
+    assert ("p", "1.5 s here; its own Python") in said
+    assert ("pre", "measured: nothing instead: nothing") in said
+    assert [words for tag, words in said if tag == "td"] == [
+        *("built it", "1.0 s", "\N{EN DASH}"),
+        *("deployed it", "4.0 s", "4 m 57 s"),
+    ]
+
+
+def test_the_page_is_closed_and_asks_nobody_for_anything(rehearsal):
+    page = Page(html(rehearsal))
+    assert page.open == []
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert "default-src 'none'" in html(rehearsal)
+
+
+def test_an_act_that_did_not_go_as_told_stands_out(rehearsal):
+    page = html(rehearsal)
+    assert page.count('<article class="">') == 1
+    assert page.count('<article class="no">') == 1
+    assert "Not every act went as told." in page
+
+
+def test_a_play_without_steps_is_a_page_too(rehearsal):
+    empty = replace(rehearsal, acts=(replace(rehearsal.acts[1], details=()),))
+    assert not {"table", "pre"} & set(Page(html(empty)).tags)
+    assert "article" not in Page(html(replace(rehearsal, acts=()))).tags
+
+
+def test_the_forms_of_a_rehearsal_are_a_record_and_a_page(rehearsal):
+    files = of_rehearsal(rehearsal)
+    assert set(files) == {"rehearsal.json", "index.html"}
+    assert from_json(Rehearsal, files["rehearsal.json"], "rehearsal.json") == rehearsal

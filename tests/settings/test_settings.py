@@ -1,0 +1,312 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.settings import Environment, Migrations, SettingsError, TargetKind, load, load_file, parse
+
+ROOT = Path(__file__).parents[2]
+URL = "postgresql://notes:s%40cret@db.example:6543/orders"
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:url"
+
+
+def table(name, lines, changes):
+    changed = lines | {key.replace("_", "-"): value for key, value in changes.items()}
+    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in changed.items() if value is not None)
+
+
+def service(**changes):
+    """A pyproject.toml with the least that is needed, and what a test changes about it."""
+    return table("tool.slipway", {"name": '"notes"', "command": '["run"]'}, changes)
+
+
+def migrations(**changes):
+    return service() + table("tool.slipway.migrations", {}, changes)
+
+
+def environment(name, **changes):
+    least = {
+        "target": '"app-runner"',
+        "region": '"eu-west-1"',
+        "account": '"123456789012"',
+        "access-role": '"arn:role"',
+    }
+    return table(f"tool.slipway.environments.{name}", least, changes)
+
+
+def staging(**changes):
+    return service() + environment("staging", **changes)
+
+
+def refusal(text):
+    with pytest.raises(SettingsError) as caught:
+        parse(text)
+    return str(caught.value)
+
+
+def is_one_sentence(text):
+    return text.isprintable() and not re.search(r"[.!?] [A-Z]", text) and not text.endswith((".", " ", ":"))
+
+
+def test_the_least_that_is_needed_is_a_name_and_a_command():
+    settings = parse(service())
+    assert (settings.name, settings.command, settings.port) == ("notes", ("run",), 8000)
+    assert (settings.health_path, settings.smoke_paths, settings.environments) == (None, (), {})
+    assert settings.migrations == Migrations()
+
+
+def test_all_that_can_be_said_is_read():
+    settings = parse(
+        service(port="80", health_path='"/ready"', smoke_paths='["/", "/notes"]')
+        + migrations(postgres='"17"', extensions='["citext"]', start_after='"3f2a"').removeprefix(service())
+        + environment(
+            "staging",
+            cpu="256",
+            memory="512",
+            variables='{ COLOUR = "red" }',
+            secrets=f'{{ URL = "{ARN}" }}',
+            service='"shop"',
+        )
+        + '[tool.slipway.rehearsal]\nrefused = "a.patch"\n'
+    )
+    assert (settings.port, settings.health_path, settings.smoke_paths) == (80, "/ready", ("/", "/notes"))
+    assert settings.migrations == Migrations(postgres="17", extensions=("citext",), start_after="3f2a")
+    assert settings.environment("staging") == Environment(
+        target=TargetKind.APP_RUNNER,
+        region="eu-west-1",
+        account="123456789012",
+        access_role="arn:role",
+        service="shop",
+        cpu=256,
+        memory=512,
+        variables={"COLOUR": "red"},
+        secrets={"URL": ARN},
+    )
+    assert (settings.rehearsal.refused, settings.rehearsal.rolled_back) == ("a.patch", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "pyproject.toml is not TOML: Invalid value (at end of document)"),
+        (service(port="1" * 5000), "pyproject.toml is not TOML: Exceeds the limit"),
+        ("", "pyproject.toml has no [tool.slipway]: add the table with at least name = "),
+        ("[tool.other]", "pyproject.toml has no [tool.slipway]: add the table with at least name = "),
+        ("tool = 3", "pyproject.toml has no [tool.slipway]: add the table with at least name = "),
+        ("tool.slipway = 3", "[tool.slipway]: found 3 (a whole number), allowed is a table"),
+        ("tool.slipway = []", "[tool.slipway]: found a list, allowed is a table"),
+        (service(prot="80"), "[tool.slipway] prot: unknown key, did you mean port?"),
+        (
+            service(health_path="false", port="80").replace("-", "_"),
+            "health_path: unknown key, did you mean health-path?",
+        ),
+        (service(colour="1"), "[tool.slipway] colour: unknown key, allowed are name, command, "),
+        (migrations(drivers='"x"'), "[tool.slipway] migrations.drivers: unknown key, did you mean driver?"),
+        (staging(min_size="1"), "[tool.slipway] environments.staging.min-size: unknown key, "),
+        (service(name=None), "[tool.slipway] name: missing, it must be a text"),
+        (service(command=None), "[tool.slipway] command: missing, it must be a list"),
+        (
+            staging(target=None),
+            "[tool.slipway] environments.staging.target: missing, it must be one of 'app-runner', 'ecs-express'",
+        ),
+        (staging(access_role=None), "[tool.slipway] environments.staging.access-role: missing, it must be a text"),
+        (service(name="1"), "[tool.slipway] name: found 1 (a whole number), allowed is a text"),
+        (service(port='"8000"'), "[tool.slipway] port: found '8000' (a text), allowed is a whole number"),
+        (service(port="8000.0"), "[tool.slipway] port: found 8000.0 (a number), allowed is a whole number"),
+        (service(port="true"), "[tool.slipway] port: found true, allowed is a whole number"),
+        (service(port="1979-05-27"), "[tool.slipway] port: found date, allowed is a whole number"),
+        (service(command='"run"'), "[tool.slipway] command: found 'run' (a text), allowed is a list"),
+        (service(command='["run", 1]'), "[tool.slipway] command[1]: found 1 (a whole number), allowed is a text"),
+        (service(health_path="false"), "[tool.slipway] health-path: found false, allowed is a text"),
+        (service(smoke_paths="{}"), "[tool.slipway] smoke-paths: found a table, allowed is a list"),
+        (service(migrations="[]"), "[tool.slipway] migrations: found a list, allowed is a table"),
+        (migrations(postgres="17"), "[tool.slipway] migrations.postgres: found 17 (a whole number), allowed is a text"),
+        (migrations(variables="{ A = 1 }"), "migrations.variables.A: found 1 (a whole number), allowed is a text"),
+        (staging(account="123456789012"), "staging.account: found 123456789012 (a whole number), allowed is a text"),
+        (staging(secrets='["a"]'), "[tool.slipway] environments.staging.secrets: found a list, allowed is a table"),
+        (
+            staging(target='"lambda"'),
+            "environments.staging.target: found 'lambda' (a text), allowed is one of 'app-runner', 'ecs-express'",
+        ),
+        (service(name='"My Notes"'), "[tool.slipway] name: found 'My Notes', allowed are small letters and digits, "),
+        (service(command="[]"), "[tool.slipway] command: found an empty list, allowed is a program and its arguments"),
+        (service(port="0"), "[tool.slipway] port: found 0, allowed is 1 to 65535"),
+        (service(port="65536"), "[tool.slipway] port: found 65536, allowed is 1 to 65535"),
+        (service(health_path='"ready"'), "[tool.slipway] health-path: found 'ready', a path begins with /"),
+        (service(smoke_paths='["/", ""]'), "[tool.slipway] smoke-paths: found '', a path begins with /"),
+        (
+            migrations(driver='"mysql"'),
+            "[tool.slipway] migrations.driver: found 'mysql', allowed is postgresql or postgresql+DRIVER",
+        ),
+        (
+            staging(account='"1234-5678-9012"'),
+            "environments.staging.account: found '1234-5678-9012', allowed are the 12 digits of an AWS account",
+        ),
+        (
+            staging(account='"1234567890123"'),
+            "environments.staging.account: found '1234567890123', allowed are the 12 digits",
+        ),
+        (
+            staging(account='"١٢٣٤٥٦٧٨٩٠١٢"'),
+            "environments.staging.account: found '١٢٣٤٥٦٧٨٩٠١٢', allowed are the 12 digits",
+        ),
+        (
+            staging(cpu="300"),
+            "environments.staging.memory: found cpu 300 with memory 2048, allowed are 256 with 512, 1024; 512 with 1024; ",
+        ),
+        (staging(cpu="256"), "environments.staging.memory: found cpu 256 with memory 2048, allowed are 256 with 512, "),
+        (staging(memory="512"), "environments.staging.memory: found cpu 1024 with memory 512, allowed are "),
+        (
+            staging(secrets='{ DATABASE_URL = "hunter2" }'),
+            "environments.staging.secrets.DATABASE_URL: found something else than an ARN, secrets are named by ARN",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_that_names_file_key_what_was_found_and_what_is_allowed(text, message):
+    said = refusal(text)
+    assert said.startswith("pyproject.toml")
+    assert message in said
+    assert is_one_sentence(said)
+
+
+def test_a_secret_that_was_written_down_is_not_repeated():
+    assert "hunter2" not in refusal(staging(secrets='{ DATABASE_URL = "postgresql://notes:hunter2@db/notes" }'))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory"),
+    [
+        (256, 512),
+        (256, 1024),
+        (512, 1024),
+        (1024, 2048),
+        (1024, 3072),
+        (1024, 4096),
+        (2048, 4096),
+        (2048, 6144),
+        (4096, 8192),
+        (4096, 10240),
+        (4096, 12288),
+    ],
+)
+def test_the_sizes_of_app_runner_are_allowed(cpu, memory):
+    environment = parse(staging(cpu=cpu, memory=memory)).environment("staging")
+    assert (environment.cpu, environment.memory) == (cpu, memory)
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_every_port_there_is_is_allowed(port):
+    assert parse(service(port=port)).port == port
+
+
+@pytest.mark.parametrize("name", ["notes", "n", "my-notes", "team_a.notes-2", "0"])
+def test_a_name_is_what_a_repository_may_be_called(name):
+    assert parse(service(name=f'"{name}"')).name == name
+
+
+@pytest.mark.parametrize("name", ["", "Notes", "-notes", "notes-", "a--b", "team/notes", "notes\\n"])
+def test_no_name_is_what_a_repository_may_not_be_called(name):
+    assert "[tool.slipway] name: found" in refusal(service(name=f'"{name}"'))
+
+
+def test_a_service_is_told_of_its_database_by_a_url():
+    assert Migrations().told(URL) == {"DATABASE_URL": URL}
+
+
+def test_a_service_can_ask_for_another_variable_and_another_driver():
+    wish = Migrations(database_variable="SQLALCHEMY_URL", driver="postgresql+asyncpg")
+    assert wish.told(URL) == {"SQLALCHEMY_URL": "postgresql+asyncpg://notes:s%40cret@db.example:6543/orders"}
+
+
+def test_a_service_can_ask_for_the_parts_of_the_url():
+    parts = {word.upper(): f"{{{word}}}" for word in ("host", "port", "user", "password", "database", "url")}
+    assert Migrations(variables=parts, driver="postgresql+psycopg").told(URL) == {
+        "DATABASE_URL": "postgresql+psycopg://notes:s%40cret@db.example:6543/orders",
+        "HOST": "db.example",
+        "PORT": "6543",
+        "USER": "notes",
+        "PASSWORD": "s@cret",
+        "DATABASE": "orders",
+        "URL": "postgresql+psycopg://notes:s%40cret@db.example:6543/orders",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("host={host} port={port}", "host=db port=5432"),
+        ("{user}:{password}", "me:"),
+        ("{database}", "my notes"),
+        ("{colour} {} {0} {", "{colour} {} {0} {"),
+        ('{"json": true}', '{"json": true}'),
+    ],
+)
+def test_what_is_no_part_of_the_url_stays_as_it_is_written(value, told):
+    assert Migrations(variables={"ASKED": value}).told("postgresql://me@db/my%20notes")["ASKED"] == told
+
+
+@pytest.mark.parametrize(("postgres", "major"), [("17", 17), ("postgres:18@sha256:0123", None)])
+def test_postgres_is_a_major_or_an_image(postgres, major):
+    assert Migrations(postgres=postgres).major == major
+
+
+def test_a_service_is_named_for_its_environment():
+    assert parse(staging()).service_name("staging") == "notes-staging"
+
+
+def test_a_service_that_has_a_name_of_its_own_keeps_it():
+    assert parse(staging(service='"shop"')).service_name("staging") == "shop"
+
+
+@pytest.mark.parametrize("name", ["abc", "-shop", "my.shop", "s" * 41])
+def test_a_service_name_that_app_runner_would_not_take_is_refused(name):
+    with pytest.raises(SettingsError) as caught:
+        parse(staging(service=f'"{name}"')).service_name("staging")
+    assert str(caught.value) == (
+        f"App Runner takes no service name like '{name}': "
+        "set service in [tool.slipway.environments.staging] to 4 to 40 letters, digits, - and _"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "known"),
+    [(service(), "none"), (staging(), "staging"), (staging() + environment("edge"), "edge, staging")],
+)
+def test_an_environment_that_is_not_there_is_answered_with_those_that_are(settings, known):
+    with pytest.raises(SettingsError) as caught:
+        parse(settings).environment("live")
+    assert str(caught.value) == (
+        f"there is no environment 'live': pyproject.toml has {known}; add [tool.slipway.environments.live]"
+    )
+
+
+def test_a_folder_without_a_pyproject_is_told_how_to_name_another(tmp_path):
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path)
+    assert str(caught.value) == f"there is no pyproject.toml in {tmp_path}: name the service's folder with --source"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"pyproject\.toml is not UTF-8: ") as caught:
+        load(tmp_path)
+    assert is_one_sentence(str(caught.value))
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(SettingsError) as caught:
+        load_file(tmp_path)
+    assert str(caught.value) == f"{tmp_path} cannot be read: Is a directory"
+
+
+def test_settings_that_cannot_be_used_are_bad_input():
+    assert issubclass(SettingsError, BadInputError)
+    assert SettingsError.exit_code == 2
+
+
+def test_this_repository_has_settings_that_can_be_used():
+    settings = load(ROOT)
+    assert settings.name == "notes"
+    assert sorted(settings.environments) == ["production", "staging"]
+    assert [settings.service_name(name) for name in settings.environments] == ["notes-staging", "notes-production"]

@@ -1,0 +1,23 @@
+"""Accounts for tests that ask."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+pytest.register_assert_rewrite("tests.simulator.account")
+
+from tests.simulator.account import Account, opened  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+async def shared_account() -> AsyncIterator[Account]:
+    """One for all tests of a file, which keep to names of their own."""
+    async with opened() as account:
+        yield account
+
+
+@pytest.fixture
+async def account() -> AsyncIterator[Account]:
+    """Empty but for the repository `notes`; its minutes pass in milliseconds."""
+    async with opened() as account:
+        yield account

@@ -1,0 +1,21 @@
+"""The wire protocol without boto3, which would not send what is wrong and does not show what it does not know."""
+
+import json
+from typing import Any
+
+import httpx
+
+SIGNED = (
+    "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/eu-west-1/apprunner/aws4_request, SignedHeaders=host, Signature=00"
+)
+
+
+async def ask_raw(
+    url: str, target: str, request: Any, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """POST a request to an operation, named as in `X-Amz-Target`; answers the status and the JSON."""
+    content = request if isinstance(request, bytes) else json.dumps(request).encode()
+    signed = {"x-amz-target": target, "authorization": SIGNED, "content-type": "application/x-amz-json-1.0"}
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(url, content=content, headers=signed if headers is None else headers)
+    return answer.status_code, answer.json()

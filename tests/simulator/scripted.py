@@ -1,0 +1,76 @@
+"""Instances that do what a test says: small real HTTP servers inside the test process, told by the digest that is started."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from slipway.errors import RefusedError
+from slipway.workload.workload import Order
+
+
+@dataclass(frozen=True)
+class Script:
+    """How a release behaves: what it prints, whether it is healthy, whether it ends, whether it starts at all."""
+
+    lines: tuple[str, ...] = ()
+    healthy: bool = True
+    exit_code: int | None = None
+    starts: bool = True
+
+
+@dataclass
+class ScriptedWorkload:
+    address: str
+    exit_code: int | None = None
+
+
+@dataclass
+class ScriptedBackend:
+    """A workload.Backend. `scripts` by digest, a healthy release where there is none; `started` and `running` are for the test to look at."""
+
+    scripts: dict[str, Script] = field(default_factory=dict)
+    started: list[Order] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    how: str = "a script"
+
+    @asynccontextmanager
+    async def start(self, order: Order, heard: Callable[[str], None]) -> AsyncIterator[ScriptedWorkload]:
+        self.started.append(order)
+        script = self.scripts.get(order.digest, Script())
+        if not script.starts:
+            raise RefusedError("the script does not start", "write another")
+        for line in script.lines:
+            heard(line)
+        self.running.append(order.digest)
+        server = await asyncio.start_server(_Instance(order.digest, script).answer, "127.0.0.1", 0)
+        try:
+            yield ScriptedWorkload(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", script.exit_code)
+        finally:
+            self.running.remove(order.digest)
+            server.close()
+            await server.wait_closed()
+
+
+@dataclass(frozen=True)
+class _Instance:
+    digest: str
+    script: Script
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request a connection: which digest answers which request, after as many seconds as /slow/SECONDS says."""
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            asked = head.split()[1]
+            if asked.startswith("/slow/"):
+                await asyncio.sleep(float(asked.removeprefix("/slow/")))
+            status = "200 OK" if self.script.healthy else "503 Service Unavailable"
+            body = f"{self.digest}\n{head}".encode()
+            writer.write(
+                f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body
+            )
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # a TCP health check says nothing
+        finally:
+            writer.close()

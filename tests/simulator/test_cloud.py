@@ -1,0 +1,151 @@
+import time
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from slipway.errors import BadInputError, within
+from slipway.oci.registry import opened as registry_opened
+from slipway.oci.tree import File, TreeConfig, pack
+from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.clock import Clock
+from slipway.simulator.cloud import LOGIN, simulated
+from slipway.simulator.serving import serving
+from slipway.workload.host import HostBackend
+from tests.simulator.account import SLOW, Account, asked, opened
+from tests.simulator.scripted import Script, ScriptedBackend
+
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/token-aBcDeF"
+LOCK = (
+    b'version = 1\nrequires-python = ">=3.11"\n[[package]]\nname = "empty"\nversion = "0"\nsource = { virtual = "." }\n'
+)
+PROJECT = b'[project]\nname = "empty"\nversion = "0"\nrequires-python = ">=3.11"\n'
+
+
+async def refuses(address: str) -> bool:
+    host, _, port = address.removeprefix("http://").partition(":")
+    try:
+        async with await anyio.connect_tcp(host, int(port)):
+            return False
+    except OSError:
+        return True
+
+
+async def test_a_port_in_use_is_bad_input():
+    async with simulated(lambda _url: ScriptedBackend()) as cloud:
+        port = int(cloud.url.rpartition(":")[2])
+        with pytest.raises(BadInputError, match=f"port {port} cannot be used: .*; choose another with --port"):
+            async with serving(lambda *_: None, port):
+                pass
+        with pytest.raises(ExceptionGroup) as raised:
+            async with simulated(lambda _url: ScriptedBackend(), port=port):
+                pass
+    error = within(raised.value)
+    assert isinstance(error, BadInputError)
+    assert str(port) in error.what
+
+
+async def test_an_account_listens_on_the_port_that_it_is_given():
+    async with simulated(lambda _url: ScriptedBackend()) as cloud:
+        port = int(cloud.url.rpartition(":")[2])
+    async with simulated(lambda _url: ScriptedBackend(), port=port) as cloud:
+        assert cloud.url == f"http://127.0.0.1:{port}"
+
+
+async def test_secrets_are_there_from_the_beginning():
+    async with opened(secrets={SECRET: "hunter2"}) as account:
+        read = await account.ask("secretsmanager", "get_secret_value", SecretId=SECRET)
+    assert read["SecretString"] == "hunter2"
+
+
+@pytest.mark.parametrize("pace", [None, SLOW], ids=["running", "in progress"])
+async def test_everything_is_stopped_at_the_end(pace):
+    async with opened(**({"pace": pace} if pace else {})) as account:
+        arn = await account.create(await account.image())
+        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
+        front = (await account.described(arn))["ServiceUrl"]
+        if pace is None:
+            await account.settled(arn)
+        assert account.backend.running
+        assert not await refuses(front)
+    assert account.backend.running == []
+    assert await refuses(front)
+    assert await refuses(account.cloud.url)
+
+
+async def test_everything_is_stopped_when_the_block_is_cancelled():
+    with anyio.move_on_after(5) as scope:
+        async with opened() as account:
+            await account.create(await account.image())
+            scope.cancel()
+            await anyio.sleep(1)
+    assert account.backend.running == []
+
+
+def of_this_test(home: Path) -> set[int]:
+    """The processes of this machine that work in a folder below `home`."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdecimal() and (process / "cwd").readlink().is_relative_to(home):
+                found.add(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def page(text: str) -> bytes:
+    return f"<p>{text}</p>".encode()
+
+
+@pytest.mark.slow
+async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, monkeypatch):
+    """The whole of it once with nothing scripted: push, create, update, roll back, stop."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    command = ("python", "-m", "http.server", "--bind", "0.0.0.0", "8000")
+
+    async def pushed(account: Account, text: str, command: tuple[str, ...] = command) -> str:
+        pages = (File("index.html", page(text)), File("healthz", b"ok"))
+        files = (*pages, File("uv.lock", LOCK), File("pyproject.toml", PROJECT))
+        async with registry_opened(account.cloud.url, "notes", LOGIN) as registry:
+            return await registry.push(pack(files, TreeConfig(command, 8000, {}), 0, {}))
+
+    def backend_at(url: str) -> HostBackend:
+        return HostBackend(url, LOGIN, tmp_path / "cache")
+
+    pace = Pace(pull=1, create=1, update=1, patience=2000, route=1, roll_back=1)
+    async with opened(backend_at, speed=100, pace=pace) as account, httpx.AsyncClient() as client:
+        one = asked(await pushed(account, "one"), Port="8000")
+        begun = await account.ask("apprunner", "create_service", ServiceName="notes", **one)
+        arn = begun["Service"]["ServiceArn"]
+        url = f"http://{(await account.settled(arn))['ServiceUrl']}/"
+        assert (await client.get(url)).content == page("one")
+        assert len(of_this_test(tmp_path)) == 1
+        operation = await account.update(arn, **asked(await pushed(account, "two"), Port="8000"))
+        assert operation["Status"] == "SUCCEEDED"
+        assert (await client.get(url)).content == page("two")
+        broken = await pushed(account, "three", ("python", "-c", "raise SystemExit('no schema')"))
+        operation = await account.update(arn, **asked(broken, Port="8000"))
+        assert operation["Status"] == "ROLLBACK_SUCCEEDED"
+        assert (await client.get(url)).content == page("two")
+        assert "no schema" in await account.lines(arn, "application")
+        assert len(of_this_test(tmp_path)) == 1
+    assert of_this_test(tmp_path) == set()
+
+
+async def test_a_release_that_the_backend_cannot_run_fails_its_deployment_and_nothing_else():
+    """Images that are no trees, a lock that is missing: all of it is a failed operation, and the account lives on."""
+    async with opened(lambda url: HostBackend(url, LOGIN, Path("/nowhere"))) as account:
+        arn = await account.create(await account.image(Script()))
+        assert (await account.described(arn))["Status"] == "CREATE_FAILED"
+        assert any("is no source tree" in line for line in await account.lines(arn, "service"))
+
+
+async def test_the_platforms_time_runs_as_fast_as_it_is_told():
+    clock = Clock(speed=600)
+    began, mark = clock.now(), time.monotonic()
+    await clock.sleep(60)
+    real = time.monotonic() - mark
+    assert 0.1 <= real < 1
+    assert (clock.now() - began).total_seconds() == pytest.approx(real * 600, rel=0.1)

@@ -1,0 +1,186 @@
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from slipway.simulator.app_runner.api import AppRunner
+from slipway.simulator.contract import SERVICES, by_target, message_member, problems, service
+from slipway.simulator.ecr import Ecr
+from slipway.simulator.logs import Logs
+from slipway.simulator.secrets import Secrets
+from slipway.simulator.store import Store
+from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
+from tests.simulator.raw import ask_raw
+
+KNOWN = {
+    "apprunner": AppRunner(None).operations,
+    "ecr": Ecr(Store()).operations,
+    "logs": Logs().operations,
+    "secretsmanager": Secrets().operations,
+}
+SERVICE = {"ServiceName": "notes", **asked("sha256:" + "0" * 64)}
+
+
+def complaints(request: dict[str, Any], operation: str = "CreateService", of: str = "apprunner") -> str:
+    return "; ".join(problems(service(of).operation_model(operation).input_shape, request))
+
+
+def shapes_within(shape: Any, seen: set[str]) -> Iterator[Any]:
+    if shape is None or shape.name in seen:
+        return
+    seen.add(shape.name)
+    yield shape
+    inner = {
+        "structure": getattr(shape, "members", {}).values(),
+        "list": [getattr(shape, "member", None)],
+        "map": [getattr(shape, "key", None), getattr(shape, "value", None)],
+    }
+    for member in inner.get(shape.type_name, []):
+        yield from shapes_within(member, seen)
+
+
+def target_of(name: str, operation: str) -> str:
+    return f"{service(name).metadata['targetPrefix']}.{operation}"
+
+
+def test_a_request_that_fits_has_no_problems():
+    assert complaints(SERVICE) == ""
+
+
+@pytest.mark.parametrize(
+    ("parts", "complaint"),
+    [
+        ({"ServiceName": 7}, "Invalid type for parameter ServiceName"),
+        ({"Unknown": 1}, "Unknown parameter in input"),
+        ({"SourceConfiguration": {"AutoDeploymentsEnabled": "false"}}, "Invalid type"),
+        ({"ServiceName": "abc"}, "Invalid length for parameter ServiceName"),
+        (
+            {"ServiceName": "a" * 41},
+            "'ServiceName' failed to satisfy constraint: Member must have length less than or equal to 40",
+        ),
+        ({"ServiceName": "with space"}, "Member must satisfy regular expression pattern"),
+        (
+            {"HealthCheckConfiguration": {"Interval": 0}},
+            "HealthCheckConfiguration.Interval, value: 0, valid min value: 1",
+        ),
+        ({"HealthCheckConfiguration": {"Interval": 20}}, ""),
+        ({"HealthCheckConfiguration": {"Interval": 21}}, "value less than or equal to 20"),
+        ({"HealthCheckConfiguration": {"Protocol": "http"}}, "Member must satisfy enum value set: [TCP, HTTP]"),
+        ({"Tags": [{"Key": "a" * 129, "Value": ""}]}, "'Tags.1.member.Key'"),
+        ({"InstanceConfiguration": {"InstanceRoleArn": ROLE + "\n"}}, "regular expression pattern"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_told_where_and_why(parts, complaint):
+    found = complaints(SERVICE | parts)
+    assert complaint in found
+    assert bool(found) is bool(complaint)
+
+
+def test_what_is_missing_is_told():
+    assert 'Missing required parameter in input: "ServiceName"' in complaints(asked("sha256:" + "0" * 64))
+
+
+def test_values_of_maps_are_looked_at():
+    request = {"ServiceName": "notes", **asked("sha256:" + "0" * 64, RuntimeEnvironmentVariables={"A": "x" * 51201})}
+    assert "RuntimeEnvironmentVariables.A" in complaints(request)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_pattern_that_a_known_operation_could_meet_can_be_checked(name):
+    seen: set[str] = set()
+    for operation in KNOWN[name]:
+        model = service(name).operation_model(operation)
+        for shape in (*shapes_within(model.input_shape, seen), *shapes_within(model.output_shape, seen)):
+            re.compile(shape.metadata.get("pattern", ""))
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_known_operation_is_one_of_aws(name):
+    assert set(KNOWN[name]) <= set(service(name).operation_names)
+
+
+def test_an_operation_is_found_by_its_target():
+    operation = by_target("AppRunner.CreateService")
+    assert (operation.name, operation.service_model.service_name) == ("CreateService", "apprunner")
+    assert {target_of(name, "x").partition(".")[0] for name in KNOWN} == {
+        "AppRunner",
+        "AmazonEC2ContainerRegistry_V20150921",
+        "Logs_20140328",
+        "secretsmanager",
+    }
+
+
+@pytest.mark.parametrize(
+    "target", ["", "AppRunner", "AppRunner.Nothing", "DynamoDB_20120810.GetItem", ".CreateService"]
+)
+def test_what_no_service_here_has_is_not_found(target):
+    assert by_target(target) is None
+
+
+def test_a_message_is_called_as_the_service_calls_it():
+    assert message_member(by_target("AppRunner.CreateService"), "InvalidRequestException") == "Message"
+    ecr = by_target(target_of("ecr", "DescribeImages"))
+    assert message_member(ecr, "ImageNotFoundException") == "message"
+    assert message_member(ecr, "NotInTheModelException") == "message"
+
+
+def test_the_models_are_those_of_the_installed_botocore():
+    assert {name: service(name).service_name for name in SERVICES} == {name: name for name in SERVICES}
+
+
+def test_the_model_contradicts_itself_on_the_id_of_a_service():
+    """When it no longer does, `UNSATISFIABLE` can go."""
+    metadata = service("apprunner").shape_for("Service").members["ServiceId"].metadata
+    assert metadata["max"] == 32
+    assert not re.fullmatch(metadata["pattern"], "0" * 32)
+
+
+async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
+    """Held against the bytes on the wire: boto3 would drop what it does not know."""
+    answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+
+    async def ask(name: str, operation: str, **request: Any) -> dict[str, Any]:
+        status, answer = await ask_raw(account.cloud.url, target_of(name, operation), request)
+        assert status == 200, answer
+        answers[name, operation].append(answer)
+        return answer
+
+    await ask("ecr", "GetAuthorizationToken")
+    await ask("ecr", "CreateRepository", repositoryName="team/notes")
+    await ask("ecr", "DescribeRepositories")
+    await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
+    await ask("ecr", "DescribeImages", repositoryName="team/notes")
+    await ask("ecr", "BatchGetImage", repositoryName="team/notes", imageIds=[{"imageTag": "v1"}, {"imageTag": "v2"}])
+
+    created = await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2")
+    await ask("secretsmanager", "DescribeSecret", SecretId="token")
+    await ask("secretsmanager", "GetSecretValue", SecretId="token")
+
+    settings = {"RuntimeEnvironmentSecrets": {"TOKEN": created["ARN"]}, "RuntimeEnvironmentVariables": {"A": "b"}}
+    digest = await account.image()
+    begun = await ask("apprunner", "CreateService", ServiceName="notes", **asked(digest, **settings))
+    arn = begun["Service"]["ServiceArn"]
+    await ask("apprunner", "ListOperations", ServiceArn=arn, MaxResults=1)
+    await account.settled(arn)
+    await ask("apprunner", "UpdateService", ServiceArn=arn, **asked(await account.image(), **settings))
+    await account.settled(arn)
+    await ask("apprunner", "ListOperations", ServiceArn=arn, MaxResults=1)
+    await ask("apprunner", "ListOperations", ServiceArn=arn)
+    await ask("apprunner", "ListServices")
+    unchanged = await ask("apprunner", "UpdateService", ServiceArn=arn)
+    await ask("apprunner", "DeleteService", ServiceArn=arn)
+    await account.settled(arn)
+    await ask("apprunner", "DescribeService", ServiceArn=arn)
+
+    (group,) = (await ask("logs", "DescribeLogGroups"))["logGroups"]
+    await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
+    await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")
+    await ask("logs", "FilterLogEvents", logGroupName=group["logGroupName"], limit=1)
+
+    assert set(answers) == {(name, operation) for name, operations in KNOWN.items() for operation in operations}
+    for (name, operation), given in answers.items():
+        shape = service(name).operation_model(operation).output_shape
+        for answer in given:
+            assert amiss(shape, answer) == ([UNCHANGED] if answer is unchanged else []), (name, operation)

@@ -1,0 +1,202 @@
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.workload import dependencies
+from slipway.workload.dependencies import Python, lock_of, prepare
+
+PROJECT = '[project]\nname = "empty"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = []\n'
+LOCK = """\
+version = 1
+requires-python = ">=3.11"
+
+[[package]]
+name = "empty"
+version = "0"
+source = { virtual = "." }
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A service without dependencies, locked by uv."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "uv.lock").write_text(LOCK)
+    return folder
+
+
+def key(tree: Path) -> str:
+    return dependencies._key(tree, lock_of(tree))
+
+
+def elsewhere(tree: Path) -> Path:
+    """The same service, unpacked to another folder."""
+    return shutil.copytree(tree, tree.with_name("elsewhere"), dirs_exist_ok=True)
+
+
+def test_the_most_exact_lock_wins(tree):
+    (tree / "requirements.txt").write_text("")
+    assert lock_of(tree).name == "uv.lock"
+    (tree / "pylock.toml").write_text("")
+    assert lock_of(tree).name == "uv.lock"
+    (tree / "uv.lock").unlink()
+    assert lock_of(tree).name == "pylock.toml"
+    (tree / "pylock.toml").unlink()
+    assert lock_of(tree).name == "requirements.txt"
+
+
+def test_a_foreign_lock_beside_one_that_uv_reads_does_not_matter(tree):
+    (tree / "poetry.lock").write_text("")
+    assert lock_of(tree).name == "uv.lock"
+
+
+def test_a_service_without_a_lock_is_told_to_make_one(tmp_path):
+    with pytest.raises(BadInputError, match=r"none of uv.lock, pylock.toml, requirements.txt: run `uv lock`"):
+        lock_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("poetry.lock", "poetry export --format requirements.txt --output requirements.txt"),
+        ("pdm.lock", "pdm export --format requirements --output requirements.txt"),
+        ("Pipfile.lock", "pipenv requirements > requirements.txt"),
+    ],
+)
+def test_a_lock_of_another_tool_is_answered_with_the_command_that_exports_it(tmp_path, name, command):
+    (tmp_path / name).write_text("")
+    with pytest.raises(BadInputError) as refused:
+        lock_of(tmp_path)
+    assert name in refused.value.what
+    assert refused.value.next_step.endswith(command)
+
+
+def test_the_next_release_with_this_lock_finds_its_environment(tree):
+    assert key(tree) == key(elsewhere(tree))
+
+
+@pytest.mark.parametrize("name", ["uv.lock", "pyproject.toml", ".python-version"])
+def test_another_lock_or_project_or_python_is_another_environment(tree, name):
+    before = key(tree)
+    with (tree / name).open("a") as file:
+        file.write("# changed\n")
+    assert key(tree) != before
+
+
+@pytest.mark.parametrize(
+    "source", ['{ editable = "packages/model" }', '{ directory = "packages/model" }', '{ virtual = "packages/model" }']
+)
+def test_a_lock_with_packages_of_the_tree_is_good_for_this_tree_alone(tree, source):
+    (tree / "uv.lock").write_text(f'{LOCK}\n[[package]]\nname = "model"\nversion = "0"\nsource = {source}\n')
+    assert key(tree) != key(elsewhere(tree))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e .",
+        "-e packages/model",
+        "--editable .",
+        "./packages/model",
+        "model @ file:packages/model",
+        "-r base.txt",
+        "-c base.txt",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "idna==3.10\n"], ids=["first", "second"])
+def test_requirements_that_name_files_of_the_tree_are_good_for_this_tree_alone(tree, line, before):
+    (tree / "uv.lock").unlink()
+    (tree / "requirements.txt").write_text(f"{before}{line}\n")
+    assert key(tree) != key(elsewhere(tree))
+
+
+def test_a_pylock_that_names_a_folder_of_the_tree_is_good_for_this_tree_alone(tree):
+    (tree / "uv.lock").unlink()
+    (tree / "pylock.toml").write_text('lock-version = "1.0"\n[[packages]]\nname = "idna"\n')
+    assert key(tree) == key(elsewhere(tree))
+    with (tree / "pylock.toml").open("a") as file:
+        file.write('[[packages]]\nname = "model"\ndirectory = { path = "model" }\n')
+    assert key(tree) != key(elsewhere(tree))
+
+
+def test_plain_requirements_are_good_for_every_tree(tree):
+    (tree / "uv.lock").unlink()
+    (tree / "requirements.txt").write_text(
+        "# ./nothing\nidna==3.10 \\\n    --hash=sha256:00\n    # via -r base.in\n--index-url https://example.org\n"
+    )
+    assert key(tree) == key(elsewhere(tree))
+
+
+@pytest.mark.parametrize(
+    ("project", "package"),
+    [
+        ("", False),
+        (PROJECT, False),
+        (PROJECT + '[build-system]\nrequires = ["uv_build"]\n', True),
+        (PROJECT + '[build-system]\nrequires = ["uv_build"]\n[tool.uv]\npackage = false\n', False),
+        (PROJECT + "[tool.uv]\npackage = true\n", True),
+    ],
+)
+def test_a_service_is_a_package_by_the_rule_of_uv(tree, project, package):
+    (tree / "pyproject.toml").write_text(project)
+    assert dependencies._is_package(tree) is package
+
+
+def test_a_process_finds_the_programs_of_its_environment_first():
+    told = Python(Path("/cache/env"), Path("/release-site")).variables()
+    assert told["PATH"] == os.pathsep.join(["/cache/env/bin", "/release-site/bin", os.defpath])
+    assert (told["VIRTUAL_ENV"], told["PYTHONPATH"]) == ("/cache/env", "/release-site")
+    assert "PYTHONPATH" not in Python(Path("/cache/env")).variables()
+
+
+def test_an_environment_is_made_once_and_found_again(tree, tmp_path):
+    made = prepare(tree, tmp_path / "cache")
+    assert made.interpreter.exists()
+    (made.folder / "here").touch()
+    assert prepare(elsewhere(tree), tmp_path / "cache") == made
+    assert (made.folder / "here").exists()
+
+
+def test_two_runs_that_need_the_same_environment_make_it_once(tree, tmp_path, monkeypatch):
+    installed = []
+    install = dependencies._install
+    monkeypatch.setattr(dependencies, "_install", lambda *told: (installed.append(told), install(*told)))
+    with ThreadPoolExecutor(2) as threads:
+        one, two = threads.map(lambda _: prepare(tree, tmp_path / "cache"), range(2))
+    assert one == two
+    assert len(installed) == 1
+
+
+def test_an_environment_that_was_left_half_made_is_made_again(tree, tmp_path):
+    made = prepare(tree, tmp_path / "cache")
+    (made.folder / "slipway-ready").unlink()
+    (made.folder / "half").touch()
+    prepare(tree, tmp_path / "cache")
+    assert not (made.folder / "half").exists()
+
+
+def test_a_lock_that_cannot_be_installed_is_refused_in_uvs_words_and_tried_again(tree, tmp_path):
+    (tree / "uv.lock").unlink()
+    (tree / "requirements.txt").write_text("absent @ file:///nowhere/absent-1.0-py3-none-any.whl\n")
+    for _ in range(2):
+        with pytest.raises(RefusedError, match=r"uv pip failed: .*absent"):
+            prepare(tree, tmp_path / "cache")
+
+
+def test_a_cache_that_cannot_be_written_is_bad_input(tree, tmp_path):
+    (tmp_path / "cache").write_text("a file, where a folder should be")
+    with pytest.raises(BadInputError, match=r"the cache .* cannot be written: Not a directory; set XDG_CACHE_HOME"):
+        prepare(tree, tmp_path / "cache")
+
+
+def test_a_machine_without_uv_is_told_to_install_it(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(BadInputError, match="there is no uv on this machine"):
+        dependencies.uv()
