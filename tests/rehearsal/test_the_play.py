@@ -93,7 +93,12 @@ def test_an_interruption_stops_everything_and_leaves_nothing_behind(checkout, tm
     marked.mkdir()
     command = [sys.executable, "-m", "slipway.cli", "rehearse", "--source", str(checkout.folder)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(marked)}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(marked)},
+        preexec_fn=as_on_a_terminal,
     )
     for line in process.stderr:
         if line.startswith(act):
@@ -107,6 +112,11 @@ def test_an_interruption_stops_everything_and_leaves_nothing_behind(checkout, tm
     assert processes_with(f"TMPDIR={marked}") == []
     assert list(marked.iterdir()) == []
     assert list(Path("/dev/shm").glob(f"slipway-postgres-{process.pid}-*")) == []
+
+
+def as_on_a_terminal():
+    """A shell's background jobs, this run of the tests perhaps among them, ignore Ctrl-C, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def processes_with(variable: str) -> list[str]:
