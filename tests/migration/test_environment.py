@@ -9,6 +9,18 @@ from slipway.migration.environment import Environment, sentence
 ONE = {"one": (None, "op.execute('CREATE TABLE a ()')")}
 
 
+class PydanticsError(ValueError):
+    """What settings of pydantic raise, by the parts of it that we read."""
+
+    __module__ = "pydantic_core._pydantic_core"
+
+    def errors(self):
+        return [
+            {"type": "missing", "loc": ("DB", "URI"), "msg": "Field required", "input": {}},
+            {"type": "int_parsing", "loc": ("TOKEN",), "msg": "bad", "input": "hunter2"},
+        ]
+
+
 @pytest.fixture
 def environment(write_project, url):
     def make(revisions=None, **project):
@@ -131,6 +143,10 @@ def test_slipways_own_code_is_never_the_services(write_project, url, monkeypatch
         (ValueError("bad\nand a long tail"), "ValueError: bad"),
         (ValueError(), "ValueError"),
         (SystemExit("\n  stop \n"), "SystemExit: stop"),
+        (
+            PydanticsError("1 validation error for Settings\nTOKEN\n  [input_value='hunter2']"),
+            "PydanticsError: DB.URI: Field required; TOKEN: bad",
+        ),
     ],
 )
 def test_an_error_is_told_in_one_line(error, said):

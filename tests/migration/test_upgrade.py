@@ -147,7 +147,10 @@ def test_a_revision_that_raises_is_refused_with_what_it_said_first(migrate, body
 
 
 def test_an_env_py_that_fails_is_refused_with_its_line(migrate):
-    with pytest.raises(RefusedError, match=r"the migration failed at migrations/env\.py line 2: KeyError: 'NO_SUCH'"):
+    with pytest.raises(
+        RefusedError,
+        match=r"the migration failed at migrations/env\.py line 2: KeyError: 'NO_SUCH'; variables it needs",
+    ):
         migrate(TWO, env="import os\nos.environ['NO_SUCH']\n")
 
 

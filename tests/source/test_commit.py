@@ -126,6 +126,18 @@ def test_a_folder_in_a_monorepo_is_the_root_of_its_files(repository):
     assert commit.read(service).text("app/main.py") == "notes\n"
 
 
+def test_a_file_around_the_services_folder_is_found_by_the_way_to_it(repository):
+    service = repository / "services/notes"
+    service.mkdir(parents=True)
+    (service / "main.py").write_text("")
+    (repository / "uv.lock").write_text("")
+    committed(repository)
+    (repository / "services/other.lock").write_text("of the work tree\n")
+    assert commit.read(service).above("uv.lock") == "../../uv.lock"
+    assert commit.read(service).above("other.lock") is None
+    assert commit.read(repository).above("uv.lock") is None
+
+
 def test_what_is_marked_export_ignore_is_not_shipped(repository):
     (repository / ".gitattributes").write_text("bin export-ignore\n")
     committed(repository)

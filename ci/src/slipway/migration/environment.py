@@ -97,6 +97,13 @@ class Environment:
 
 
 def sentence(error: BaseException) -> str:
-    """An error in one line: its kind and what it says first."""
+    """An error in one line: its kind and what it says first, of pydantic's every field that is wrong and nobody's value."""
     lines = str(error).strip().splitlines()
+    if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
+        return f"{type(error).__name__}: {fields}"
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _fields(error: Any) -> str:
+    errors = error.errors() if callable(getattr(error, "errors", None)) else []
+    return "; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in errors)

@@ -58,8 +58,9 @@ def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], in
                 ) from error
             time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- so that two runners do not meet again
         except (Exception, SystemExit) as error:
+            hint = "" if before else "; variables it needs go to [tool.slipway.migrations] variables"
             raise RefusedError(
-                f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)
+                f"the migration failed at {environment.spoken_place_of(error)}", sentence(error) + hint
             ) from error
         else:
             return before[0], tuple(dict.fromkeys(applied)), attempt

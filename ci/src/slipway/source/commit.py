@@ -45,6 +45,12 @@ class Commit:
         """One file of the commit; raises BadInputError when it is not there."""
         return git(self.folder, "show", f"{self.revision}:./{name}").decode()
 
+    def above(self, name: str) -> str | None:
+        """Where a file of this name lies in the folders around the service's, up to the top of the repository; the nearest as `../name`."""
+        depth = git(self.folder, "rev-parse", "--show-prefix").decode().strip().count("/")
+        outside = ("../" * up + name for up in range(1, depth + 1))
+        return next((path for path in outside if git(self.folder, "ls-tree", "--name-only", self.revision, path)), None)
+
 
 def read(folder: Path, name: str = "HEAD") -> Commit:
     """The commit called `name` in the repository around `folder`; raises BadInputError."""

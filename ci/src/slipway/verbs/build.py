@@ -42,13 +42,23 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
         "org.opencontainers.image.revision": commit.revision,
         "org.opencontainers.image.created": datetime.fromtimestamp(commit.committed, UTC).isoformat(),
     }
-    shipped = (file for file in commit.files() if ships(wanted, file.name))
+    shipped = [file for file in commit.files() if ships(wanted, file.name)]
+    _check_lock(commit, {file.name.removeprefix("./") for file in shipped})
     artifact = pack(shipped, config, commit.committed, annotations)
     async with opened(place.url, wanted.name, place.login) as registry:
         digest = await registry.push(artifact)
     return Image(
         place.uri, digest, ImageKind.TREE, commit.revision, sum(len(layer.content) for layer in artifact.layers)
     )
+
+
+def _check_lock(commit: Commit, names: set[str]) -> None:
+    """A workspace of uv has one lock at its top, which a folder of it does not ship."""
+    if not names.intersection(LOCKS) and (lock := commit.above("uv.lock")):
+        raise BadInputError(
+            f"the service's dependencies stand in {lock}, the lock of a workspace, which its image will not have",
+            "give it one of its own: uv export --frozen --no-dev --no-emit-workspace --output-file requirements.txt",
+        )
 
 
 def ships(wanted: Settings, name: str) -> bool:

@@ -42,6 +42,7 @@ _PARTS = {
     "password": r"PASSWORD|PASS|PWD",
     "database": r"DB|NAME|DATABASE|DBNAME",
 }
+_URL = re.compile(r"postgres(ql)?(\+\w+)?://")
 _DATABASE = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
 
 
@@ -111,7 +112,7 @@ def _application(files: Mapping[str, str]) -> Application:
         application
         for name, text in files.items()
         if _may_be_the_service(name)
-        for application in _applications(name, text)
+        for application in _applications(_module(name, files), text)
     ]
     if not found:
         raise BadInputError(
@@ -125,14 +126,21 @@ def _may_be_the_service(name: str) -> bool:
     return name.endswith(".py") and not _NOT_THE_SERVICE.intersection(PurePosixPath(name).parts)
 
 
-def _applications(name: str, text: str) -> Iterator[Application]:
+def _module(name: str, files: Mapping[str, str]) -> tuple[str, ...]:
+    """A module's name in parts: it begins at the outermost folder with an __init__.py, or where nobody says so at the top or below src."""
+    path = PurePosixPath(name)
+    packages = [folder for folder in path.parents if str(folder / "__init__.py") in files]
+    top = packages[-1].parent if packages else PurePosixPath("src" if path.parts[0] == "src" else ".")
+    parts = path.relative_to(top).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def _applications(parts: tuple[str, ...], text: str) -> Iterator[Application]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return
-    path = PurePosixPath(name.removeprefix("src/"))
-    parts = path.with_suffix("").parts
-    module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    module = ".".join(parts)
     for node in tree.body:
         if (
             isinstance(node, (ast.Assign, ast.AnnAssign))
@@ -176,7 +184,7 @@ def _example(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _word_for(name: str, value: str) -> str | None:
     """The part of the database's URL that a variable stands for, judged by its value and its name."""
-    if value.startswith("postgres"):
+    if _URL.match(value):
         return "{url}"
     if _DATABASE.search(name):
         return next((f"{{{word}}}" for word, ends in _PARTS.items() if re.search(rf"(^|_)({ends})$", name)), None)

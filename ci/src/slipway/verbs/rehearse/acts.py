@@ -51,7 +51,8 @@ class Players:
         proof = await self._prove(scene, image)
         if proof.verdict is Verdict.FAIL:
             happened = f"the gate refuses the checkout's own migrations ({_rules(proof)})"
-            return scene.ended(happened, _GATE, as_told=False, details=_findings(proof)), image
+            details = (*_findings(proof), *self._adoption())
+            return scene.ended(happened, _GATE, as_told=False, details=details), image
         await self._preflight(scene, image, "staging")
         await self._migrate(scene, image, "staging")
         staged = await self._deploy(scene, image, "staging")
@@ -102,6 +103,14 @@ class Players:
             done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
             doing.said = f"migrations {verdict}: {done}{self._other_major(proof)}"
         return proof
+
+    def _adoption(self) -> tuple[str, ...]:
+        """A service that comes to slipway has a past, which its production has survived."""
+        if self.stage.settings.migrations.start_after:
+            return ()
+        return (
+            'what production has had for long can be left out: start-after = "REVISION" in [tool.slipway.migrations]',
+        )
 
     def _other_major(self, proof: Proof) -> str:
         wanted = self.stage.settings.migrations.major

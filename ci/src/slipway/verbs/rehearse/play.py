@@ -76,7 +76,8 @@ class Play:
             self._acts.append(await self._players.refused(self._story.refused))
         if self._story.rolled_back and act.as_told:
             self._acts.append(await self._players.rolled_back(self._story.rolled_back, live))
-        self._acts.append(_of_clients(self._clients.seen()))
+        if self._prologue and self._prologue[0].as_told:
+            self._acts.append(_of_clients(self._clients.seen()))
 
     def remembered(self) -> Rehearsal:
         acts = (*self._prologue, *self._acts)

@@ -1,0 +1,50 @@
+"""A commit becomes an artifact, of what belongs to the release and of nothing else."""
+
+import subprocess
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.settings import Migrations, Settings
+from slipway.source import commit
+from slipway.verbs.build import Place, build, ships
+
+NOWHERE = Place("http://registry.invalid", None, "registry.invalid/notes")
+
+
+def settings(*sources):
+    return Settings(name="notes", command=("serve",), port=8000, migrations=Migrations(), sources=sources)
+
+
+@pytest.mark.parametrize(
+    ("name", "shipped"),
+    [
+        ("app/main.py", True),
+        ("pyproject.toml", True),
+        ("uv.lock", True),
+        ("application.py", False),
+        ("tests/test_app.py", False),
+    ],
+)
+def test_named_sources_are_shipped_with_the_lock_and_nothing_else(name, shipped):
+    assert ships(settings("app"), name) is shipped
+    assert ships(settings(), name)
+
+
+@pytest.fixture
+def workspace_member(tmp_path):
+    """A commit of a folder whose lock lies beside it."""
+    service = tmp_path / "backend"
+    service.mkdir()
+    (service / "main.py").write_text("")
+    (tmp_path / "uv.lock").write_text("")
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    for arguments in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message", "a"]):
+        subprocess.run(["git", "-C", tmp_path, *arguments], check=True)
+    return commit.read(service)
+
+
+async def test_a_folder_of_a_workspace_is_told_how_to_get_a_lock_of_its_own(workspace_member):
+    with pytest.raises(BadInputError, match=r"stand in \.\./uv\.lock, the lock of a workspace") as caught:
+        await build(workspace_member, settings(), NOWHERE)
+    assert "uv export" in caught.value.next_step
