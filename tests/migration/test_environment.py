@@ -144,6 +144,10 @@ def test_slipways_own_code_is_never_the_services(write_project, url, monkeypatch
         (ValueError(), "ValueError"),
         (SystemExit("\n  stop \n"), "SystemExit: stop"),
         (
+            ValueError('extension "postgis" is not available\nDETAIL: …'),
+            'ValueError: extension "postgis" is not available on this Postgres, install one that has it',
+        ),
+        (
             PydanticsError("1 validation error for Settings\nTOKEN\n  [input_value='hunter2']"),
             "PydanticsError: DB.URI: Field required; TOKEN: bad",
         ),
