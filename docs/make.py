@@ -21,6 +21,7 @@ TABLES = (
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
     ("[tool.slipway.images]", settings.Images),
 )
+_PLAIN = {"unique": "", "schema": "", "source_schema": ""}  # what is in a remedy only when the statement has it
 FAMILIES = (
     ("G: the graph of revisions", graph),
     ("R and U: can it be undone, and done again?", reversibility),
@@ -94,7 +95,8 @@ def _rules(module: object) -> list[Rule]:
 
 
 def _rule(rule: Rule) -> str:
-    return f"### {rule.id} ({rule.level.value})\n\n{rule.effect}\n\n```\n{rule.remedy}\n```"
+    remedy = re.sub(r"{(\w+)}", lambda gap: _PLAIN.get(gap[1], gap[1].removeprefix("sql_")), rule.remedy)
+    return f"### {rule.id} ({rule.level.value})\n\n{rule.effect}\n\n```\n{remedy}\n```"
 
 
 if __name__ == "__main__":

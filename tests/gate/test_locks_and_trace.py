@@ -160,11 +160,19 @@ def test_work_of_earlier_revisions_is_not_counted_again(prove_history):
         {
             "zero": (None, BASE, UNDO),
             "one": ("zero", read, ""),
-            "two": ("one", "op.execute('INSERT INTO p VALUES (1)')", ""),
+            "two": ("one", "op.execute('INSERT INTO c VALUES (1)')\nop.execute('INSERT INTO p VALUES (1)')", ""),
         }
     )
     assert proof.revisions[1].statements[0].scans == ("public.p",)
-    assert proof.revisions[2].statements[0].scans == ()
+    assert [statement.scans for statement in proof.revisions[2].statements] == [(), ()]
+
+
+def test_a_dropped_sequence_locks_nobody_out(prove_history):
+    drop = "op.execute('DROP SEQUENCE s')\nop.execute('CREATE INDEX ON p (t)')"
+    proof = prove_history(
+        {"zero": (None, f"{BASE}\n    op.execute('CREATE SEQUENCE s')", UNDO), "one": ("zero", drop, "")}
+    )
+    assert [list(statement.blocks) for statement in proof.revisions[1].statements] == [[], ["public.p"]]
 
 
 def test_a_statement_that_is_its_own_transaction_is_measured_all_the_same(statements):

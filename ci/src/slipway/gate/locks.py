@@ -107,7 +107,12 @@ def unlocked_tables(connection: Any) -> Tables:
     return {oid: Table(scans=int(scans)) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
 
 
-def locked_tables(connection: Any, newest_oid: int) -> Tables:
+def unlocked(tables: Tables) -> dict[str, Table]:
+    """What is known of tables whether or not a lock is held on them: their counters, which never go back."""
+    return {oid: Table(scans=table.scans) for oid, table in tables.items()}
+
+
+def locked_tables(connection: Any, newest_oid: int) -> dict[str, Table]:
     """The tables up to `newest_oid` on which this connection holds a lock now."""
     return {
         oid: Table(

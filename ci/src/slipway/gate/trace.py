@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from slipway.gate.catalog import Catalog
-from slipway.gate.locks import Effect, Tables, effect, locked_tables, prepare, unlocked_tables
+from slipway.gate.locks import Effect, Tables, effect, locked_tables, prepare, unlocked, unlocked_tables
 from slipway.records.proof import Statement
 
 _ROWS_ONLY = re.compile(
@@ -110,7 +110,7 @@ class Tracer:
     def _look(self, connection: Any, before: Tables) -> tuple[Effect, Tables]:
         newest = self._catalog.newest_oid
         after = locked_tables(connection, newest)
-        return effect(before, after, newest), after
+        return effect(before, after, newest), unlocked(before) | after
 
     def _rehearse(self, connection: Connection, sql: str, parameters: Any) -> Effect | None:
         refused: Any = connection.dialect.loaded_dbapi.Error

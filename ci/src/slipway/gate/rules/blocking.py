@@ -42,8 +42,8 @@ CAUSES: Final = (
         "Building an index stops every write to the table until the last row is indexed.",
         """\
 with op.get_context().autocommit_block():
-    op.drop_index("{index}", "{table}", postgresql_concurrently=True, if_exists=True)  # what an interrupted attempt left
-    op.create_index("{index}", "{table}", [{columns}]{unique}, postgresql_concurrently=True)""",
+    op.drop_index("{index}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # what an interrupted attempt left
+    op.create_index("{index}", "{table}", [{columns}]{unique}, postgresql_concurrently=True{schema})""",
     ),
     _cause(
         "L01",
@@ -57,8 +57,8 @@ with op.get_context().autocommit_block():
         "Adding a unique constraint builds its index while nobody can read or write the table.",
         """\
 with op.get_context().autocommit_block():
-    op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True)
-op.execute("ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}")""",
+    op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
+op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}')""",
     ),
     _cause(
         "L05",
@@ -71,30 +71,30 @@ op.execute("ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}"
         _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?FOREIGN KEY',
         "Adding a valid foreign key reads both tables while nobody can write to either.",
         """\
-op.create_foreign_key("{name}", "{table}", …, postgresql_not_valid=True)
+op.create_foreign_key("{name}", "{table}", …, postgresql_not_valid=True{source_schema})
 # in the next revision, where only SHARE UPDATE EXCLUSIVE is held:
-op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")""",
+op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
     ),
     _cause(
         "L07",
         _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?CHECK',
         "Adding a valid check reads the whole table while nobody can read or write it.",
         """\
-op.create_check_constraint("{name}", "{table}", …, postgresql_not_valid=True)
+op.create_check_constraint("{name}", "{table}", …, postgresql_not_valid=True{schema})
 # in the next revision, where only SHARE UPDATE EXCLUSIVE is held:
-op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")""",
+op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
     ),
     _cause(
         "L10",
         _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) SET NOT NULL',
         "SET NOT NULL reads the whole table while nobody can read or write it.",
         """\
-op.create_check_constraint("{column}_not_null", "{table}", "{column} IS NOT NULL", postgresql_not_valid=True)
+op.create_check_constraint("{column}_not_null", "{table}", '{sql_column} IS NOT NULL', postgresql_not_valid=True{schema})
 # in the next revision; SET NOT NULL then trusts the valid check and reads nothing:
-op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {column}_not_null")
+op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{column}_not_null"')
 # in the one after it:
-op.alter_column("{table}", "{column}", nullable=False)
-op.drop_constraint("{column}_not_null", "{table}")""",
+op.alter_column("{table}", "{column}", nullable=False{schema})
+op.drop_constraint("{column}_not_null", "{table}"{schema})""",
     ),
     _cause(
         "L11",
@@ -105,12 +105,12 @@ op.drop_constraint("{column}_not_null", "{table}")""",
     ),
     _cause(
         "L14",
-        _ALTER
-        + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?P<column>[\w"]+) .*(?<!\bBY )\bDEFAULT\b',  # BY DEFAULT AS IDENTITY is another
+        # BY DEFAULT AS IDENTITY is another matter.
+        _ALTER + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?P<column>[\w"]+) .*(?<!\bBY )\bDEFAULT\b',
         "A default that differs from row to row rewrites the table while nobody can read or write it.",
         """\
-op.add_column("{table}", sa.Column("{column}", …))  # without the default
-op.alter_column("{table}", "{column}", server_default=…)  # for new rows
+op.add_column("{table}", sa.Column("{column}", …){schema})  # without the default
+op.alter_column("{table}", "{column}", server_default=…{schema})  # for new rows
 # in the next revision: fill old rows in batches, each its own transaction""",
         rewrites=True,
     ),
@@ -169,12 +169,21 @@ def _explain(node: Node, statement: Statement) -> Finding:
 
 
 class _Filling(dict[str, str]):
-    """The names in a statement, as a remedy in Python needs them."""
+    """The names in a statement as arguments of a remedy's Python, and as `sql_…` the way the statement spells them."""
 
     def __init__(self, match: re.Match[str]) -> None:
-        found = {key: value.replace('"', "") for key, value in match.groupdict().items() if value}
-        columns = ", ".join(f'"{column.strip()}"' for column in found.get("columns", "").split(",") if column.strip())
-        super().__init__(found | {"columns": columns, "unique": ", unique=True" if "unique" in found else ""})
+        found = {key: value for key, value in match.groupdict().items() if value}
+        spelled = {f"sql_{key}": value for key, value in found.items()}
+        names = {key: value.replace('"', "") for key, value in found.items()}
+        schema, _, names["table"] = names.get("table", "…").rpartition(".")
+        columns = ", ".join(f'"{column.strip()}"' for column in names.get("columns", "").split(",") if column.strip())
+        super().__init__(
+            spelled | names,
+            columns=columns,
+            unique=", unique=True" if "unique" in names else "",
+            schema=f', schema="{schema}"' if schema else "",
+            source_schema=f', source_schema="{schema}"' if schema else "",
+        )
 
     def __missing__(self, key: str) -> str:
         return "…"
