@@ -235,6 +235,12 @@ def test_blocking_is_a_lock_held_during_work_on_rows(fields, blocks):
     assert blocking.blocks(statement(**fields)) is blocks
 
 
+def test_a_weaker_lock_than_one_held_already_is_not_the_one_that_is_named():
+    index = statement(sql="CREATE INDEX", blocks=LOCKED, builds=("t",), locks={"t": "SHARE"})
+    (finding,) = blocking.check(NODE, (index,))
+    assert finding.measured.startswith("holds a lock taken earlier on t, which stops readers and writers")
+
+
 def test_every_cause_fills_its_remedy_with_any_statement_it_matches():
     known = "columns|unique|schema|source_schema|(sql_)?(table|index|name|column)"
     for cause in blocking.CAUSES:

@@ -163,7 +163,7 @@ def _explain(node: Node, statement: Statement) -> Finding:
     for cause in CAUSES:
         if match := cause.match(statement):
             return cause.rule.finding(node, measured, statement.line, cause.rule.remedy.format_map(_Filling(match)))
-    if not any(_locks(statement, name) for name in statement.blocks):
+    if not any(_locks(statement, name, blocked) for name, blocked in statement.blocks.items()):
         return _LATER.finding(node, measured, statement.line)
     return UNEXPLAINED.rule.finding(node, f"{measured}: {statement.sql[:200]}", statement.line)
 
@@ -191,7 +191,7 @@ class _Filling(dict[str, str]):
 
 def _measured(statement: Statement) -> str:
     held = [
-        f"{_locks(statement, name) or 'a lock taken earlier'} on {name}, {_who(blocked)}"
+        f"{_locks(statement, name, blocked) or 'a lock taken earlier'} on {name}, {_who(blocked)}"
         for name, blocked in statement.blocks.items()
     ]
     work = [
@@ -206,10 +206,10 @@ def _measured(statement: Statement) -> str:
     return f"holds {'; '.join(held)}, while it {' and '.join(work)}"
 
 
-def _locks(statement: Statement, table: str) -> str | None:
-    """The lock by which this statement stops others, and none before it."""
+def _locks(statement: Statement, table: str, blocked: Blocked) -> str | None:
+    """The lock by which this statement stops others, when no stronger one was held before it."""
     mode = statement.locks.get(table)
-    return mode if mode in BLOCKING else None
+    return mode if mode in BLOCKING and blocked.read is (mode == "ACCESS EXCLUSIVE") else None
 
 
 def _who(blocked: Blocked) -> str:

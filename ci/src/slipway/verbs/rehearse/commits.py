@@ -72,7 +72,9 @@ class Commits:
         staged = [name for name in git(top, "diff", "-z", "--cached", "--name-only").decode().split("\0") if name]
         for name in {*changed, *staged}:
             _copy(top / name, copy / name)
-        self._git("add", "--all")
+        self._git(
+            "add", "--all", "--force"
+        )  # what somebody staged though it is ignored was copied too, and nothing else was
         if git(copy, "status", "--porcelain"):
             self._git("commit", "--quiet", "--message", "What is not committed yet")
 
