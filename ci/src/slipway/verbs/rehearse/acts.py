@@ -72,8 +72,7 @@ class Players:
         proof = await self._prove(scene, await self._build(scene, commit))
         if proof.verdict is Verdict.PASS:
             return scene.ended("the gate let it pass", _GATE, as_told=False)
-        explained = all(finding.line and finding.measured and finding.remedy for finding in proof.failures)
-        return scene.ended(f"REFUSED by {_rules(proof)}", _GATE, as_told=explained, details=_findings(proof))
+        return scene.ended(f"REFUSED by {_rules(proof)}", _GATE, as_told=_blocks(proof), details=_findings(proof))
 
     async def rolled_back(self, commit: Commit, live: Image) -> Act:
         """Act III: deployed without a preflight, it does not become healthy; the platform goes back, and slipway says so."""
@@ -164,6 +163,12 @@ def _short(digest: str | None) -> str:
 
 def _rules(proof: Proof) -> str:
     return ", ".join(sorted({finding.rule for finding in proof.failures}))
+
+
+def _blocks(proof: Proof) -> bool:
+    """Refused for the lock that was measured, and told in full: where, what, and what to write instead."""
+    explained = all(finding.line and finding.measured and finding.remedy for finding in proof.failures)
+    return explained and any(finding.rule.startswith(("L", "Q")) for finding in proof.failures)
 
 
 def _findings(proof: Proof) -> tuple[str, ...]:
