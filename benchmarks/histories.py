@@ -4,6 +4,17 @@ from pathlib import Path
 
 _INI = "[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = .\npath_separator = os\n"
 
+_PYPROJECT = """\
+[project]
+name = "history"
+version = "0"
+
+[tool.slipway]
+name = "history"
+command = ["true"]
+port = 8000
+"""
+
 _ENV = """\
 import os
 
@@ -38,9 +49,10 @@ def downgrade():
 
 
 def write_project(folder: Path, revisions: int) -> None:
-    """Write alembic.ini, migrations/ and models.py for a history of this length."""
+    """Write pyproject.toml, alembic.ini, migrations/ and models.py for a history of this length."""
     versions = folder / "migrations/versions"
     versions.mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(_PYPROJECT)
     (folder / "alembic.ini").write_text(_INI)
     (folder / "migrations/env.py").write_text(_ENV)
     columns: dict[int, list[str]] = {}

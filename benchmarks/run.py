@@ -142,12 +142,13 @@ def in_turn(runs: int, *commands: tuple[list[str], Path, dict[str, str]]) -> lis
 
 
 def run(command: list[str], folder: Path, variables: dict[str, str]) -> float:
-    """Seconds of a whole process; exit code 1 is an answer too."""
+    """Seconds of a whole process. Generated histories build indexes as nobody should, so the gate's answer is 1; the peer must pass."""
+    answers = (0, 1) if "slipway.cli" in command else (0,)
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=inherited | variables, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
-    if done.returncode not in (0, 1):
+    if done.returncode not in answers:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return seconds
 

@@ -1,6 +1,7 @@
 """`python -m slipway.gate`: prove the history in this folder on the server named in the environment, and write the Proof as JSON."""
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
+    gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
     try:
         proof = prove(Question(given.config, named_in_environment(), tuple(given.extension), given.start_after))
     except SlipwayError as error:

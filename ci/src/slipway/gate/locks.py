@@ -102,17 +102,25 @@ def prepare(connection: Any) -> None:
     prepare_once(connection, _SCANNED, _PREPARE_SCANNED)
 
 
-def unlocked_tables(connection: Any) -> Tables:
-    """The tables whose counters do not begin at zero: they are kept until they are reported, which may be a second after a commit."""
-    return {oid: Table(scans=int(scans)) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
+class Transaction:
+    """What a transaction has locked and read so far, from its first statement on."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._locked: Tables = {}
+        # They need not begin at zero: counters are kept until they are reported, which may be a second after a commit.
+        self._scans = {oid: int(scans) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
+
+    def look(self, newest_oid: int) -> Effect:
+        """What was done since the last look; what came after `newest_oid` is new."""
+        before, after = self._locked, _locked_tables(self._connection, newest_oid)
+        known = {oid: before.get(oid) or Table(scans=self._scans.get(oid, 0)) for oid in after}
+        self._scans.update((oid, table.scans) for oid, table in after.items())
+        self._locked = after
+        return effect(known, after, newest_oid)
 
 
-def unlocked(tables: Tables) -> dict[str, Table]:
-    """What is known of tables whether or not a lock is held on them: their counters, which never go back."""
-    return {oid: Table(scans=table.scans) for oid, table in tables.items()}
-
-
-def locked_tables(connection: Any, newest_oid: int) -> dict[str, Table]:
+def _locked_tables(connection: Any, newest_oid: int) -> Tables:
     """The tables up to `newest_oid` on which this connection holds a lock now."""
     return {
         oid: Table(

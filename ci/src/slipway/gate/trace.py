@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from slipway.gate.catalog import Catalog
-from slipway.gate.locks import Effect, Tables, effect, locked_tables, prepare, unlocked, unlocked_tables
+from slipway.gate.locks import Effect, Transaction, prepare
 from slipway.records.proof import Statement
 
 _ROWS_ONLY = re.compile(
@@ -31,7 +31,7 @@ class Tracer:
     def __init__(self) -> None:
         self._path: str | None = None
         self._catalog: Catalog
-        self._tables: dict[Connection, Tables] = {}  # a revision may open connections of its own
+        self._transactions: dict[Connection, Transaction] = {}  # a revision may open connections of its own
         self._statements: list[Statement] = []
         self._rehearsed: Effect | None = None
         self._line: int | None = None
@@ -57,12 +57,12 @@ class Tracer:
     def watch(self, path: str, catalog: Catalog) -> None:
         """From here on the statements of the revision in the file `path` are recorded."""
         self._path, self._catalog = path, catalog
-        self._statements, self._tables = [], {}
+        self._statements, self._transactions = [], {}
 
     def seen(self) -> tuple[Statement, ...]:
         """The statements recorded since `watch`, which ends here."""
         seen = tuple(self._statements)
-        self._path, self._statements, self._tables = None, [], {}
+        self._path, self._statements, self._transactions = None, [], {}
         return seen
 
     def _before(
@@ -74,8 +74,8 @@ class Tracer:
         self._rehearsed = None
         prepare(connection.connection)
         if not _is_autocommit(connection):
-            if connection not in self._tables:
-                self._tables[connection] = unlocked_tables(connection.connection)
+            if connection not in self._transactions:
+                self._transactions[connection] = Transaction(connection.connection)
         elif not _ROWS_ONLY.match(sql):
             self._rehearsed = self._rehearse(connection, sql, parameters)
         self._started = time.perf_counter()
@@ -89,7 +89,7 @@ class Tracer:
         alone = _is_autocommit(connection)
         done = self._rehearsed
         if not alone:
-            done, self._tables[connection] = self._look(connection.connection, self._tables[connection])
+            done = self._transactions[connection].look(self._catalog.newest_oid)
         measured = done is not None or bool(_ROWS_ONLY.match(sql))
         done = (done or Effect()).named(self._catalog.name_of)
         self._statements.append(
@@ -107,26 +107,21 @@ class Tracer:
             )
         )
 
-    def _look(self, connection: Any, before: Tables) -> tuple[Effect, Tables]:
-        newest = self._catalog.newest_oid
-        after = locked_tables(connection, newest)
-        return effect(before, after, newest), unlocked(before) | after
-
     def _rehearse(self, connection: Connection, sql: str, parameters: Any) -> Effect | None:
         refused: Any = connection.dialect.loaded_dbapi.Error
         with closing(connection.connection.cursor()) as cursor:
             cursor.execute("BEGIN")
-            before = unlocked_tables(connection.connection)
+            transaction = Transaction(connection.connection)
             try:
                 cursor.execute(sql, parameters)
-                return self._look(connection.connection, before)[0]
+                return transaction.look(self._catalog.newest_oid)
             except refused:
                 return None
             finally:
                 cursor.execute("ROLLBACK")
 
     def _end_of_transaction(self, connection: Connection) -> None:
-        self._tables.pop(connection, None)
+        self._transactions.pop(connection, None)
 
     def _line_of_revision(self) -> int | None:
         if self._path is None:
