@@ -60,7 +60,8 @@ class Timing:
         return statistics.median(self.seconds)
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} s ({min(self.seconds):.2f} to {max(self.seconds):.2f})"
+        digits = 3 if self.median < 1 else 2
+        return f"{self.median:.{digits}f} s ({min(self.seconds):.{digits}f} to {max(self.seconds):.{digits}f})"
 
 
 def main() -> None:
@@ -120,7 +121,7 @@ def postgres(runs: int) -> Iterator[str]:
     plain = Timing(tuple(timed(lambda: _initdb_and_pg_ctl(found.directory)) for _ in range(runs)))
     yield "| a Postgres that answers | slipway | initdb + pg_ctl | ratio |"
     yield "| --- | --- | --- | --- |"
-    yield f"| PostgreSQL {found.version} | {ready} | {plain} | {ready.median / plain.median:.2f} |"
+    yield f"| PostgreSQL {found.version} | {ready} | {plain} | {ready.median / plain.median:.3f} |"
 
 
 def rehearsal(runs: int) -> Iterator[str]:
