@@ -1,11 +1,14 @@
 import re
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
+import anyio
 import dagger
 import pytest
 from graphql import parse
 
-from slipway.main import Environment, SaidNoError, Slipway
+from slipway.errors import BadInputError
+from slipway.main import Environment, SaidNoError, Slipway, plain
 from slipway.records.form import to_json
 from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
 from slipway.records.refusal import Refusal
@@ -62,7 +65,7 @@ async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else
     before = [step.name for step in builder[: [step.name for step in builder].index("withExec")]]
     assert before.count("withMountedFile") == 2
     assert "withDirectory" not in before
-    (command,) = (step.arguments["args"] for step in builder if step.name == "withExec")
+    command, *_ = (step.arguments["args"] for step in builder if step.name == "withExec")
     assert command == ["uv", "sync", "--locked", "--no-install-project", "--no-editable", "--no-dev"]
 
 
@@ -115,6 +118,8 @@ async def test_the_check_fails_with_the_findings_and_the_report_does_not(engine,
     assert {step.arguments["path"] for step in engine.steps("withNewFile")} == {
         "proof.json",
         "junit.xml",
+        "proof.sarif",
+        "annotations.txt",
         "summary.md",
         "report.txt",
     }
@@ -129,7 +134,9 @@ async def test_a_gate_that_cannot_run_says_in_the_gates_own_words_why(engine, wo
         await Slipway().gate(workspace)
 
 
-async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_a_tag(engine, workspace):
+async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_a_tag(engine, workspace, monkeypatch):
+    monkeypatch.setattr("slipway.graph.publish.attach", AsyncMock())
+    engine.files["/tmp/sbom.json"] = "{}"
     digest = "sha256:" + "a" * 64
     engine.answers["publish"] = f"registry.example:5000/notes:1@{digest}"
     password = dagger.dag.set_secret("password", "canary-password")
@@ -156,3 +163,22 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
 async def test_every_query_is_graphql(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     assert all(parse(query) for query in engine.queries)
+
+
+async def test_a_person_reads_the_sentence_and_not_the_group_that_wraps_it():
+    @plain
+    async def verb():
+        async with anyio.create_task_group(), anyio.create_task_group():
+            raise BadInputError("the lock is not there", "run `uv lock`")
+
+    with pytest.raises(SaidNoError, match=r"^the lock is not there: run `uv lock`$"):
+        await verb()
+
+
+async def test_an_error_that_nobody_foresaw_stays_what_it_is():
+    @plain
+    async def verb():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await verb()

@@ -9,7 +9,7 @@ import pytest
 import slipway
 import slipway.main
 
-NEVER_CACHED = {"publish", "environment", "plan", "deploy", "promote", "status"}
+NEVER_CACHED = {"rehearse", "publish", "environment", "plan", "deploy", "promote", "status"}
 CHECKS = {"migrations", "smoke"}
 
 

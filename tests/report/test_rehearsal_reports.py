@@ -98,5 +98,5 @@ def test_a_play_without_steps_is_a_page_too(rehearsal):
 
 def test_the_forms_of_a_rehearsal_are_a_record_and_a_page(rehearsal):
     files = of_rehearsal(rehearsal)
-    assert set(files) == {"rehearsal.json", "index.html"}
+    assert set(files) == {"rehearsal.json", "index.html", "report.txt"}
     assert from_json(Rehearsal, files["rehearsal.json"], "rehearsal.json") == rehearsal

@@ -132,3 +132,14 @@ async def test_a_repository_must_have_been_created(registry):
     answer = await registry.get(registry.base_url.join("/v2/never/created/manifests/v1"))
     assert complaint(answer) == (404, "NAME_UNKNOWN")
     assert complaint(await registry.post(registry.base_url.join("/v2/never/blobs/uploads/"))) == (404, "NAME_UNKNOWN")
+
+
+async def test_what_refers_to_an_image_is_listed_with_it(registry):
+    await upload(registry, BLOB)
+    image = (await registry.put("manifests/v1", content=DOCUMENT)).headers["docker-content-digest"]
+    about = canonical({**json.loads(DOCUMENT), "artifactType": "application/x-about", "subject": {"digest": image}})
+    pushed = await registry.put(f"manifests/{digest_of(about)}", content=about)
+    assert pushed.headers["oci-subject"] == image
+    (listed,) = (await registry.get(f"referrers/{image}")).json()["manifests"]
+    assert (listed["digest"], listed["artifactType"]) == (digest_of(about), "application/x-about")
+    assert (await registry.get(f"referrers/{ABSENT}")).json()["manifests"] == []

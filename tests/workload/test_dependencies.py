@@ -143,9 +143,8 @@ def test_plain_requirements_are_good_for_every_tree(tree):
         (PROJECT + "[tool.uv]\npackage = true\n", True),
     ],
 )
-def test_a_service_is_a_package_by_the_rule_of_uv(tree, project, package):
-    (tree / "pyproject.toml").write_text(project)
-    assert dependencies._is_package(tree) is package
+def test_a_service_is_a_package_by_the_rule_of_uv(project, package):
+    assert dependencies.is_package(project) is package
 
 
 def test_a_process_finds_the_programs_of_its_environment_first():

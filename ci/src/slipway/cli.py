@@ -202,7 +202,7 @@ async def gate(given: argparse.Namespace) -> int:
 async def rehearse(given: argparse.Namespace) -> int:
     from slipway.report import files, rehearsal_text
     from slipway.report.terminal import TerminalVoice
-    from slipway.verbs.rehearse.play import rehearse as play
+    from slipway.verbs.rehearse.here import rehearse as play
 
     rehearsal = await play(given.source, TerminalVoice(sys.stderr, lines=not given.quiet), given.settings)
     if given.report:

@@ -4,11 +4,17 @@ Nothing heavy is imported here: the module is started once a session only to say
 """
 
 import dataclasses
-from collections.abc import Callable
+import functools
+import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import anyio
 import dagger
 from dagger import Doc, check, dag, function, object_type
+
+from slipway.errors import within
+from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
     from slipway.records.outcome import Outcome
@@ -19,14 +25,33 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def plain(verb: F) -> F:
+    """The message of an exception is all that a person sees of it: the one sentence is taken out of task groups' wrappings."""
+
+    @functools.wraps(verb)
+    async def adapter(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await verb(*arguments, **options)
+        except Exception as error:
+            if (said := within(error)) is None:
+                raise
+            raise SaidNoError(str(said)) from None
+
+    return adapter  # type: ignore[return-value]
+
+
 def never_cached(verb: F) -> F:
     """A function that has an effect or reads the world; the engine would keep its answer for a week (mypy knows no `cache`)."""
-    return function(cache="never")(verb)  # type: ignore[call-overload, no-any-return]
+    return function(cache="never")(plain(verb))  # type: ignore[call-overload, no-any-return]
 
 
 Image = Annotated[str, Doc("The image to deploy, as repository@sha256:…")]
-Major = Annotated[str | None, Doc("The Postgres major to prove on; that of the settings by default")]
+Majors = Annotated[
+    list[str] | None,
+    Doc("Postgres majors, or images, to prove on side by side; that of the settings by default"),
+]
 Since = Annotated[str | None, Doc("Findings in this revision and older ones do not count")]
+Committed = Annotated[int, Doc("When the commit was made, in seconds since 1970: `git log -1 --format=%ct`")]
 Revision = Annotated[str, Doc("The git commit, for the image's labels and its readiness answer")]
 
 
@@ -38,24 +63,56 @@ class Slipway:
     python_image: Annotated[str | None, Doc("A Python image instead of the pinned one")] = None
     uv_image: Annotated[str | None, Doc("A uv image instead of the pinned one")] = None
     postgres_image: Annotated[str | None, Doc("A Postgres image instead of the pinned ones")] = None
+    registry_image: Annotated[str | None, Doc("A registry image instead of the pinned one, for the rehearsal")] = None
 
     @function
-    async def image(self, workspace: dagger.Workspace, revision: Revision = "unknown") -> dagger.Container:
-        """Build the service's image: small, non-root, on pinned bases."""
-        return await self._image(workspace, revision)
+    @plain
+    async def image(
+        self, workspace: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
+    ) -> dagger.Container:
+        """Build the service's image: small, non-root, reproducible, on pinned bases."""
+        return await self._image(workspace, revision, committed)
 
     @function
-    async def gate(self, workspace: dagger.Workspace, postgres: Major = None, since: Since = None) -> dagger.Directory:
-        """Execute the migrations and return the reports, whatever they say: proof.json, junit.xml, summary.md, report.txt."""
+    @plain
+    async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
+        """Write what the lock pins as CycloneDX 1.5, without what differs from one writing to the next."""
+        from slipway.graph import image
+        from slipway.graph.workspace import source_of
+        from slipway.oci import sbom
+
+        settings = await self._settings(workspace)
+        written = image.sbom(await source_of(workspace, settings), settings)
+        document = sbom.normalised(await written.contents()).decode()
+        return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
+
+    @function
+    @plain
+    async def gate(self, workspace: dagger.Workspace, postgres: Majors = None, since: Since = None) -> dagger.Directory:
+        """Execute the migrations and return the reports, whatever they say; of several majors in a folder each.
+
+        They are proof.json, junit.xml, proof.sarif, annotations.txt, summary.md and report.txt.
+        """
         from slipway.report.files import of_proof
 
-        reports = dag.directory()
-        for name, text in of_proof(await self._proof(workspace, postgres, since)).items():
-            reports = reports.with_new_file(name, text)
-        return reports
+        if not postgres or len(postgres) == 1:
+            return _directory(of_proof(await self._proof(workspace, postgres[0] if postgres else None, since)))
+        reports: dict[str, dagger.Directory] = {}
+
+        async def prove_on(major: str) -> None:
+            reports[major] = _directory(of_proof(await self._proof(workspace, major, since)))
+
+        async with anyio.create_task_group() as tasks:
+            for major in postgres:
+                tasks.start_soon(prove_on, major)
+        side_by_side = dag.directory()
+        for major in postgres:
+            side_by_side = side_by_side.with_directory(re.sub(r"\W+", "-", major), reports[major])
+        return side_by_side
 
     @function
     @check
+    @plain
     async def migrations(self, workspace: dagger.Workspace) -> None:
         """Fail when the gate refuses the migrations; it has run already when the function gate has."""
         from slipway.report.proof_text import text
@@ -66,6 +123,7 @@ class Slipway:
 
     @function
     @check
+    @plain
     async def smoke(self, workspace: dagger.Workspace) -> None:
         """Fail when the image does not become healthy beside a database at its head."""
         from slipway.graph.smoke import smoke
@@ -73,21 +131,46 @@ class Slipway:
         await smoke(await self._image(workspace, "unknown"), await self._settings(workspace))
 
     @never_cached
+    async def rehearse(self, workspace: dagger.Workspace) -> dagger.Directory:
+        """Play the whole way of a release with images, containers and a simulated account, and fail unless it went as told."""
+        import sys
+
+        from slipway.graph.stage import rehearse
+        from slipway.report import rehearsal_text
+        from slipway.report.files import of_rehearsal
+        from slipway.report.terminal import TerminalVoice
+
+        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout, lines=True))
+        if not rehearsal.as_told:
+            raise SaidNoError(rehearsal_text.text(rehearsal))
+        return _directory(of_rehearsal(rehearsal))
+
+    @never_cached
     async def publish(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         workspace: dagger.Workspace,
         address: Annotated[str, Doc("Where to push, as registry/repository:tag")],
         revision: Revision = "unknown",
+        committed: Committed = LONG_AGO,
         username: Annotated[str, Doc("Who pushes; ECR knows only AWS")] = "AWS",
         password: Annotated[dagger.Secret | None, Doc("The registry's password")] = None,
         registry: Annotated[
             dagger.Service | None, Doc("A registry in this session instead of one on the network")
         ] = None,
     ) -> str:
-        """Build the image, push it, and answer exactly repository@sha256 and the digest."""
-        from slipway.graph.publish import publish
+        """Build the image, push it with its bill of materials as a referrer, and answer exactly repository@sha256 and the digest."""
+        from slipway.graph import image
+        from slipway.graph.publish import Login, attach, publish
+        from slipway.graph.workspace import source_of
 
-        return await publish(await self._image(workspace, revision), address, username, password, registry)
+        settings = await self._settings(workspace)
+        source = await source_of(workspace, settings)
+        login = Login(username, password) if password else None
+        built = image.image(source, settings, image.Label(revision, committed))
+        pushed = await publish(built, address, login, registry)
+        if source.lock_name == "uv.lock":
+            await attach(await image.sbom(source, settings).contents(), pushed, login, registry)
+        return str(pushed)
 
     @never_cached
     async def environment(  # noqa: PLR0913, PLR0917 -- each is a flag
@@ -118,16 +201,21 @@ class Slipway:
         from slipway.graph.workspace import settings_of
 
         settings = await settings_of(workspace)
-        given = {"python": self.python_image, "uv": self.uv_image, "postgres": self.postgres_image}
+        given = {
+            "python": self.python_image,
+            "uv": self.uv_image,
+            "postgres": self.postgres_image,
+            "registry": self.registry_image,
+        }
         images = dataclasses.replace(settings.images, **{name: image for name, image in given.items() if image})
         return dataclasses.replace(settings, images=images)
 
-    async def _image(self, workspace: dagger.Workspace, revision: str) -> dagger.Container:
+    async def _image(self, workspace: dagger.Workspace, revision: str, committed: int = LONG_AGO) -> dagger.Container:
         from slipway.graph import image
         from slipway.graph.workspace import source_of
 
         settings = await self._settings(workspace)
-        return image.image(await source_of(workspace, settings), settings, revision)
+        return image.image(await source_of(workspace, settings), settings, image.Label(revision, committed))
 
     async def _proof(self, workspace: dagger.Workspace, major: str | None, since: str | None) -> "Proof":
         from slipway.graph.gate import prove
@@ -200,6 +288,13 @@ class Environment:
 
 class SaidNoError(Exception):
     """The answer is no; the message is all that a person sees of it."""
+
+
+def _directory(files: Mapping[str, str]) -> dagger.Directory:
+    directory = dag.directory()
+    for name, text in files.items():
+        directory = directory.with_new_file(name, text)
+    return directory
 
 
 def _spoken(outcome: "Outcome") -> str:

@@ -149,11 +149,13 @@ class Images:
     - python: for builder and runtime.
     - uv: holds /uv.
     - postgres: for the gate.
+    - registry: for the rehearsal.
     """
 
     python: str | None = None
     uv: str | None = None
     postgres: str | None = None
+    registry: str | None = None
 
 
 @dataclass(frozen=True)

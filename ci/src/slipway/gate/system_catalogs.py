@@ -110,6 +110,7 @@ SYSTEM_CATALOGS = (
             "r.relacl",
         ),
     ),
+    # PostgreSQL 17.12 keeps `pg_attver`, a number of its own, among the options of a column with a default (seen on Debian's).
     SystemCatalog(
         "pg_attribute",
         where=f"{_user('r.attrelid')} AND r.attnum > 0",
@@ -125,7 +126,8 @@ SYSTEM_CATALOGS = (
                 CASE r.attgenerated WHEN 's' THEN 'generated stored ' WHEN 'v' THEN 'generated virtual ' ELSE 'default ' END
                     || pg_get_expr(f.adbin, f.adrelid),
                 CASE r.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
-                array_to_string(r.attoptions, ','), r.attacl::text) END""",
+                CASE WHEN r.attoptions IS NOT NULL THEN
+                    (SELECT string_agg(o, ',') FROM unnest(r.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%') END, r.attacl::text) END""",
         versions=("r", "f"),
     ),
     *(

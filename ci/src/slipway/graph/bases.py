@@ -2,6 +2,9 @@
 
 from importlib.resources import files
 
+import dagger
+from dagger import dag
+
 from slipway.errors import BadInputError
 from slipway.settings import Images, Migrations
 
@@ -20,6 +23,16 @@ def python(images: Images) -> str:
 
 def uv(images: Images) -> str:
     return images.uv or pinned("uv")
+
+
+def registry_service(images: Images) -> dagger.Service:
+    """A registry for a session."""
+    return (
+        dag.container()
+        .from_(images.registry or pinned("registry"))
+        .with_exposed_port(5000)
+        .as_service(use_entrypoint=True)
+    )
 
 
 def postgres(images: Images, migrations: Migrations, major: str | None = None) -> str:

@@ -1,6 +1,7 @@
 """The gate in the service's own builder, beside a Postgres: one exec, so that the engine keeps its whole result."""
 
 import json
+from collections.abc import Mapping
 
 import dagger
 from dagger import dag
@@ -21,23 +22,28 @@ _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 async def prove(source: Source, settings: Settings, major: str | None, since: str | None) -> Proof:
     """The proof for the workspace's history; raises SlipwayError when it cannot be executed."""
     image = bases.postgres(settings.images, settings.migrations, major)
-    told = {"url": postgres.URL, "variables": settings.migrations.told(postgres.URL)}
-    lent = dag.current_module().source().directory("src/slipway")
+    told = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
     done = (
-        builder(source, settings)
-        .with_directory("/opt/slipway/slipway", lent, include=_LENT)
-        .with_env_variable("PYTHONPATH", "/opt/slipway")
-        .with_env_variable("SLIPWAY_DATABASE", json.dumps(told))
+        lent(builder(source, settings), told)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
             ["/app/.venv/bin/python", "-m", "slipway.gate", *_options(settings, since), _PROOF],
             expect=dagger.ReturnType.ANY,
         )
     )
-    code = await done.exit_code()
-    if code:
-        await _refuse(done, code)
+    if code := await done.exit_code():
+        await refuse(done, _PROOF, f"the gate ended with the exit code {code}")
     return from_json(Proof, await done.file(_PROOF).contents(), "the gate's proof")
+
+
+def lent(container: dagger.Container, told: Mapping[str, object]) -> dagger.Container:
+    """A container of the service's to which slipway is lent, with the database that it is told. Where the session's databases are is no secret."""
+    package = dag.current_module().source().directory("src/slipway")
+    return (
+        container.with_directory("/opt/slipway/slipway", package, include=_LENT)
+        .with_env_variable("PYTHONPATH", "/opt/slipway")
+        .with_env_variable("SLIPWAY_DATABASE", json.dumps(told))
+    )
 
 
 def _options(settings: Settings, since: str | None) -> list[str]:
@@ -50,10 +56,11 @@ def _options(settings: Settings, since: str | None) -> list[str]:
     ]
 
 
-async def _refuse(done: dagger.Container, code: int) -> None:
+async def refuse(done: dagger.Container, written: str, what: str) -> None:
+    """Raise what the part of slipway that ended without an answer wrote instead of one, or else what it said last."""
     try:
-        text = await done.file(_PROOF).contents()
+        text = await done.file(written).contents()
     except dagger.QueryError:
         said = (await done.stderr()).strip().rpartition("\n")[2]
-        raise RefusedError(f"the gate ended with the exit code {code}", said or "it said nothing") from None
-    raise from_json(Refusal, text, "the gate's refusal").error()
+        raise RefusedError(what, said or "it said nothing") from None
+    raise from_json(Refusal, text, "the refusal").error()

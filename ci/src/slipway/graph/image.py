@@ -5,18 +5,24 @@ are root's. What changes with every commit (labels) comes last.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import dagger
 from dagger import dag
 
 from slipway.errors import BadInputError
 from slipway.graph import bases
+from slipway.records.image import LONG_AGO
 from slipway.settings import Settings
 
 USER = "65532:65532"  # nobody's account in any base image
 PLATFORM = "linux/amd64"  # App Runner runs nothing else
 _HOME = "/app"
 _VENV = "/app/.venv"
+_SITE = "/opt/site"
+# The engine's own way (Directory.withTimestamps) fails at links that lead out of the directory, as those to the interpreter do.
+_SAME_TIMES = ["find", _HOME, "-exec", "touch", "--no-dereference", f"--date=@{LONG_AGO}", "{}", "+"]
+_SBOM = "/tmp/sbom.json"  # noqa: S108 -- inside a container
 _UV = {
     "UV_PROJECT_ENVIRONMENT": _VENV,
     "UV_LINK_MODE": "copy",
@@ -38,48 +44,91 @@ _RUNTIME = {
 
 
 @dataclass(frozen=True)
+class Label:
+    """What an image says of its origin. `committed` is seconds since 1970: the application's files bear that time."""
+
+    revision: str = "unknown"
+    committed: int = LONG_AGO
+
+    @property
+    def created(self) -> str:
+        return datetime.fromtimestamp(self.committed, UTC).isoformat()
+
+
+@dataclass(frozen=True)
 class Source:
-    """What an image is made of: the lock, and the files that the settings name as sources."""
+    """What an image is made of: the lock, and the files that the settings name as sources; a `package` is installed itself, too."""
 
     pyproject: dagger.File
     lock: dagger.File
     lock_name: str
     files: dagger.Directory
+    package: bool
 
 
 def builder(source: Source, settings: Settings) -> dagger.Container:
     """A container with the service's dependencies and files: what the gate and the tests run in, too."""
-    prepared = _with_variables(
-        dag.container(platform=dagger.Platform(PLATFORM))
-        .from_(bases.python(settings.images))
-        .with_file("/usr/local/bin/uv", dag.container().from_(bases.uv(settings.images)).file("/uv"))
-        .with_workdir(_HOME)
-        .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),
-        _UV,
-    )
-    return _dependencies(prepared, source).with_directory(_HOME, source.files)
+    filled = _installed(source, settings).with_directory(_HOME, source.files)
+    if not source.package:
+        return filled
+    install = ["uv", "pip", "install", "--no-deps", "--target", _SITE, "."]
+    return filled.with_exec(install).with_env_variable("PYTHONPATH", _SITE)
 
 
-def image(source: Source, settings: Settings, revision: str) -> dagger.Container:
-    """The image that is shipped."""
-    built = builder(source, settings)
+def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
+    """The image that is shipped: a layer of dependencies with one constant time, a layer of the application with the commit's."""
+    application = source.files
+    if source.package:
+        application = application.with_directory(".site", builder(source, settings).directory(_SITE))
     runtime = _with_variables(
         dag.container(platform=dagger.Platform(PLATFORM))
         .from_(bases.python(settings.images))
-        .with_workdir(_HOME)
-        .with_directory(_VENV, built.directory(_VENV))
-        .with_directory(_HOME, source.files),
-        _RUNTIME,
+        .with_directory("/", _installed(source, settings).rootfs().filter(include=[_VENV.removeprefix("/")]))
+        .with_directory("/", dag.directory().with_directory(_HOME, application).with_timestamps(label.committed))
+        .with_workdir(_HOME),
+        _RUNTIME | ({"PYTHONPATH": f"{_HOME}/.site"} if source.package else {}),
     )
     return (
         runtime.with_user(USER)
         .with_exposed_port(settings.port)
         .with_entrypoint([])
         .with_default_args(list(settings.command))
-        .with_env_variable("GIT_REVISION", revision)
+        .with_env_variable("GIT_REVISION", label.revision)
         .with_label("org.opencontainers.image.title", settings.name)
-        .with_label("org.opencontainers.image.revision", revision)
-        .with_annotation("org.opencontainers.image.revision", revision)
+        .with_label("org.opencontainers.image.created", label.created)
+        .with_label("org.opencontainers.image.revision", label.revision)
+        .with_annotation("org.opencontainers.image.created", label.created)
+        .with_annotation("org.opencontainers.image.revision", label.revision)
+    )
+
+
+def sbom(source: Source, settings: Settings) -> dagger.File:
+    """What the lock pins, as CycloneDX; uv's document as it writes it."""
+    if source.lock_name != "uv.lock":
+        raise BadInputError(f"{source.lock_name} says too little for a bill of materials", "run `uv lock`")
+    export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
+    tree = source.files.with_file("pyproject.toml", source.pyproject).with_file("uv.lock", source.lock)
+    return (
+        _with_uv(settings)
+        .with_directory(_HOME, tree, include=["pyproject.toml", "uv.lock"])
+        .with_exec(export)
+        .file(_SBOM)
+    )
+
+
+def _installed(source: Source, settings: Settings) -> dagger.Container:
+    """The dependencies and nothing else below the home folder, all of one time, that folder's own included: it lies in the layer, too."""
+    return _dependencies(_with_uv(settings), source).with_exec(_SAME_TIMES)
+
+
+def _with_uv(settings: Settings) -> dagger.Container:
+    return _with_variables(
+        dag.container(platform=dagger.Platform(PLATFORM))
+        .from_(bases.python(settings.images))
+        .with_file("/usr/local/bin/uv", dag.container().from_(bases.uv(settings.images)).file("/uv"))
+        .with_workdir(_HOME)
+        .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),
+        _UV,
     )
 
 

@@ -18,7 +18,7 @@ async def smoke(image: dagger.Container, settings: Settings) -> str:
     server = postgres.service(bases.postgres(settings.images, settings.migrations), "smoke")
     await server.start()  # else it would end with the migration, and take the schema along
     container = image.with_service_binding(postgres.HOST, server)
-    for name, value in settings.migrations.told(postgres.URL).items():
+    for name, value in settings.migrations.told(postgres.url()).items():
         container = container.with_env_variable(name, value)
     try:
         await container.with_exec(["alembic", f"--config={settings.migrations.config}", "upgrade", "heads"]).sync()

@@ -6,6 +6,7 @@ from slipway import settings
 from slipway.errors import BadInputError
 from slipway.graph.image import Source
 from slipway.settings import Settings
+from slipway.workload.dependencies import is_package
 
 _LOCKS = ("uv.lock", "requirements.txt")
 
@@ -27,7 +28,14 @@ async def source_of(workspace: dagger.Workspace, service: Settings) -> Source:
     lock = next((name for name in _LOCKS if name in there), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
-    return Source(workspace.file("/pyproject.toml"), workspace.file(f"/{lock}"), lock, files_of(workspace, service))
+    pyproject = workspace.file("/pyproject.toml")
+    package = is_package(await pyproject.contents())
+    return Source(pyproject, workspace.file(f"/{lock}"), lock, files_of(workspace, service), package)
+
+
+def whole(source: Source) -> dagger.Directory:
+    """Everything that a source is made of, as it lies in the repository."""
+    return source.files.with_file("pyproject.toml", source.pyproject).with_file(source.lock_name, source.lock)
 
 
 def files_of(workspace: dagger.Workspace, service: Settings) -> dagger.Directory:

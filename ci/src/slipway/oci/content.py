@@ -11,6 +11,7 @@ from slipway.errors import BadInputError
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -59,6 +60,9 @@ class Blob:
         return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}
 
 
+EMPTY = Blob("application/vnd.oci.empty.v1+json", b"{}")  # what stands where an artifact has no configuration
+
+
 def canonical(value: object) -> bytes:
     """JSON in one spelling, so that equal content has an equal digest."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
@@ -66,12 +70,13 @@ def canonical(value: object) -> bytes:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A manifest with what it refers to. `kind` is its artifactType."""
+    """A manifest with what it refers to. `kind` is its artifactType, `subject` the descriptor of the image that it is about."""
 
     kind: str
     config: Blob
     layers: tuple[Blob, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    subject: Mapping[str, Any] | None = None
 
     def manifest(self) -> Blob:
         document = {
@@ -81,5 +86,5 @@ class Artifact:
             "config": self.config.descriptor(),
             "layers": [layer.descriptor() for layer in self.layers],
             "annotations": dict(self.annotations),
-        }
+        } | ({"subject": dict(self.subject)} if self.subject else {})
         return Blob(MANIFEST, canonical(document))

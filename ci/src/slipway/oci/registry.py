@@ -48,14 +48,19 @@ class Registry:
 
     async def manifest(self, digest: str) -> dict[str, Any]:
         """A manifest by digest; raises BadInputError when it is not there, RefusedError when it is none."""
-        answer = await self._send("GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
+        content = await self.manifest_content(digest)
         try:
-            document = json.loads(_verified(answer.content, digest))
+            document = json.loads(content)
         except ValueError as error:
             raise RefusedError(f"{self._repository}@{digest} is no manifest", str(error)) from error
         if not isinstance(document, dict):
             raise RefusedError(f"{self._repository}@{digest} is no manifest", "it is no JSON object")
         return document
+
+    async def manifest_content(self, digest: str) -> bytes:
+        """The bytes of a manifest, of which the digest is the name."""
+        answer = await self._send("GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
+        return _verified(answer.content, digest)
 
     async def blob(self, digest: str) -> bytes:
         """The bytes of a blob; raises BadInputError when it is not there."""

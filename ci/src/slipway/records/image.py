@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+LONG_AGO = 315532800  # 1980, the earliest time that every archive can say: of what has none of its own
+
 
 class ImageKind(Enum):
     """An image for containers, or the source tree of a machine without a container engine."""

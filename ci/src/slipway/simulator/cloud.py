@@ -32,6 +32,7 @@ class Cloud:
     clock: Clock
     secrets: Secrets
     logs: Logs
+    store: Store
     requests: list[str]
 
 
@@ -65,6 +66,6 @@ async def simulated(
                 "secretsmanager": vault.operations,
             }
             try:
-                yield Cloud(url, clock, vault, logs, endpoint.requests)
+                yield Cloud(url, clock, vault, logs, store, endpoint.requests)
             finally:
                 tasks.cancel_scope.cancel()

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from slipway.oci.content import MANIFEST, digest_of
+from slipway.oci.content import INDEX, MANIFEST, digest_of
 from slipway.simulator.clock import Clock
 from slipway.simulator.store import Repository, Store
 
@@ -39,6 +39,7 @@ class RegistryProtocol:
             Route("/v2/{name:path}/blobs/{digest}", self.blob, methods=["GET", "HEAD"]),
             Route("/v2/{name:path}/manifests/{reference}", self.manifest, methods=["GET", "HEAD"]),
             Route("/v2/{name:path}/manifests/{reference}", self.put_manifest, methods=["PUT"]),
+            Route("/v2/{name:path}/referrers/{digest}", self.referrers),
         ]
 
     async def ping(self, request: Request) -> Response:
@@ -104,10 +105,28 @@ class RegistryProtocol:
                 )
             repository.tags[reference] = digest
         repository.put_manifest(content, request.headers.get("content-type", MANIFEST), self._clock.now())
+        subject = (json.loads(content).get("subject") or {}).get("digest")
         return Response(
             status_code=201,
-            headers={"location": f"/v2/{repository.name}/manifests/{digest}", "docker-content-digest": digest},
+            headers={"location": f"/v2/{repository.name}/manifests/{digest}", "docker-content-digest": digest}
+            | ({"oci-subject": subject} if subject else {}),
         )
+
+    async def referrers(self, request: Request) -> Response:
+        """The manifests whose subject is the digest; of one that nobody knows, too, the answer is a list."""
+        digest = request.path_params["digest"]
+        found = [
+            {
+                "mediaType": manifest.media_type,
+                "digest": own,
+                "size": len(manifest.content),
+                "artifactType": document.get("artifactType") or document.get("config", {}).get("mediaType"),
+                "annotations": document.get("annotations", {}),
+            }
+            for own, manifest in self._repository(request).manifests.items()
+            if (document := json.loads(manifest.content)).get("subject", {}).get("digest") == digest
+        ]
+        return JSONResponse({"schemaVersion": 2, "mediaType": INDEX, "manifests": found}, media_type=INDEX)
 
     def _repository(self, request: Request) -> Repository:
         _signed_in(request)

@@ -1,6 +1,7 @@
 """preflight: run the exact digest under the platform's own contract, on an ephemeral database, before the platform is touched."""
 
 import time
+from collections.abc import Mapping
 
 import anyio
 import anyio.to_thread
@@ -16,12 +17,12 @@ from slipway.settings import Settings
 from slipway.verbs.migrate import migrate
 from slipway.workload.health import HealthCheck, ask
 from slipway.workload.host import HostBackend
-from slipway.workload.workload import Order, Workload
+from slipway.workload.workload import Backend, Order, Workload
 
 _PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _STAND_IN = "stand-in"
-_NOT_COVERED = (
+NOT_COVERED = (
     "the values of secrets: stand-ins were used",
     "roles, VPC connector and security groups: only AWS can try them",
     "the size of the instance: the machine's own was used",
@@ -35,12 +36,13 @@ async def preflight(backend: HostBackend, settings: Settings, spec: ServiceSpec)
     async with running(found) as server:
         async with backend.unpacked(spec.image.repository.partition("/")[2], spec.image.digest) as release:
             await migrate(release, settings.migrations, server.url)
-        variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | settings.migrations.told(server.url)
-        diagnosis = await _try(backend, spec, variables)
-    return Preflight(spec.image.digest, round(time.monotonic() - began, 3), diagnosis, _NOT_COVERED)
+        diagnosis = await tried(backend, spec, settings.migrations.told(server.url))
+    return Preflight(spec.image.digest, round(time.monotonic() - began, 3), diagnosis, NOT_COVERED)
 
 
-async def _try(backend: HostBackend, spec: ServiceSpec, variables: dict[str, str]) -> Diagnosis | None:
+async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]) -> Diagnosis | None:
+    """Start the release with the variables of a `database` at its head; None when it becomes healthy."""
+    variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
     heard: list[str] = []
     order = Order(spec.image.repository.partition("/")[2], spec.image.digest, spec.port, variables)
     try:

@@ -64,7 +64,9 @@ def prepare(tree: Path, cache: Path) -> Python:
             shutil.rmtree(folder, ignore_errors=True)
             _install(tree, lock, folder)
             (folder / _READY).touch()
-    return Python(folder, _install_project(tree, folder) if _is_package(tree) else None)
+    file = tree / "pyproject.toml"
+    package = file.is_file() and is_package(file.read_text(encoding="utf-8"))
+    return Python(folder, _install_project(tree, folder) if package else None)
 
 
 def _key(tree: Path, lock: Path) -> str:
@@ -115,10 +117,9 @@ def _install(tree: Path, lock: Path, folder: Path) -> None:
     _uv(tree, "pip", "install", "--python", str(folder / "bin/python"), "--requirement", str(lock), folder=folder)
 
 
-def _is_package(tree: Path) -> bool:
-    """Whether the service is itself installed, by uv's own rule: it has a build system, unless tool.uv.package says otherwise."""
-    file = tree / "pyproject.toml"
-    document = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+def is_package(pyproject: str) -> bool:
+    """Whether a service is itself installed, by uv's own rule: it has a build system, unless tool.uv.package says otherwise."""
+    document = tomllib.loads(pyproject)
     said = document.get("tool", {}).get("uv", {}).get("package")
     return bool("build-system" in document if said is None else said)
 

@@ -5,6 +5,7 @@ II: the gate refuses a release. III: a release is deployed though nobody tried i
 """
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import anyio
 
@@ -13,46 +14,41 @@ from slipway.records.image import Image
 from slipway.records.outcome import Outcome, Status
 from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act
-from slipway.source.commit import Commit
 from slipway.untrusted import one_line
-from slipway.verbs.build import build
 from slipway.verbs.environment import promote
-from slipway.verbs.migrate import migrate
-from slipway.verbs.preflight import preflight
-from slipway.verbs.prove import prove
 from slipway.verbs.rehearse.scene import Scene
-from slipway.verbs.rehearse.stage import Stage
+from slipway.verbs.rehearse.stage import Release, Stage
 from slipway.verbs.voice import Silence, Voice
 
-_GATE = "gate in the release's own Python"
+R = TypeVar("R", bound=Release)
 
 
 @dataclass(frozen=True)
-class Players:
+class Players(Generic[R]):
     """What every act is played with."""
 
-    stage: Stage
+    stage: Stage[R]
     voice: Voice
 
-    async def prologue(self, commit: Commit) -> Act:
+    async def prologue(self, release: R) -> Act:
         """Production runs a release, made from a commit of its own with the same files; it is played behind the first act."""
         scene = Scene("before", "production runs the release before this one", Silence())
-        image = await self._build(scene, commit)
+        image = await self._build(scene, release)
         await self._migrate(scene, image, "production")
         outcome = await self._deploy(scene, image, "production")
         self.voice.note(f"meanwhile production: {told(outcome)}, the release before this one; clients begin to ask it")
         succeeded = outcome.status is Status.SUCCEEDED
         return scene.ended(told(outcome), self.stage.how, as_told=succeeded, details=_diagnosis(outcome))
 
-    async def promoted(self, commit: Commit, production_open: anyio.Event) -> tuple[Act, Image]:
+    async def promoted(self, release: R, production_open: anyio.Event) -> tuple[Act, Image]:
         """Act I: built, proven, deployed to staging, tried there, promoted by digest to a production that is in use."""
         scene = Scene("I", "the checkout's release goes to production", self.voice)
-        image = await self._build(scene, commit)
-        proof = await self._prove(scene, image)
+        image = await self._build(scene, release)
+        proof = await self._prove(scene, release, image)
         if proof.verdict is Verdict.FAIL:
             happened = f"the gate refuses the checkout's own migrations ({_rules(proof)})"
             details = (*_findings(proof), *self._adoption())
-            return scene.ended(happened, _GATE, as_told=False, details=details), image
+            return scene.ended(happened, self.stage.gate, as_told=False, details=details), image
         await self._preflight(scene, image, "staging")
         await self._migrate(scene, image, "staging")
         staged = await self._deploy(scene, image, "staging")
@@ -66,19 +62,21 @@ class Players:
         happened = f"{told(outcome)}, the digest that staging had"
         return scene.ended(happened, self.stage.how, as_told=as_told, details=_diagnosis(outcome)), image
 
-    async def refused(self, commit: Commit) -> Act:
+    async def refused(self, release: R) -> Act:
         """Act II: the gate refuses a migration, and says where, what it measured, and what to write instead."""
-        scene = Scene("II", f"the gate refuses a release, {one_line(commit.subject)!r}", self.voice)
-        proof = await self._prove(scene, await self._build(scene, commit))
+        scene = Scene("II", f"the gate refuses a release, {one_line(release.subject)!r}", self.voice)
+        proof = await self._prove(scene, release, await self._build(scene, release))
         if proof.verdict is Verdict.PASS:
-            return scene.ended("the gate let it pass", _GATE, as_told=False)
-        return scene.ended(f"REFUSED by {_rules(proof)}", _GATE, as_told=_blocks(proof), details=_findings(proof))
+            return scene.ended("the gate let it pass", self.stage.gate, as_told=False)
+        return scene.ended(
+            f"REFUSED by {_rules(proof)}", self.stage.gate, as_told=_blocks(proof), details=_findings(proof)
+        )
 
-    async def rolled_back(self, commit: Commit, live: Image) -> Act:
+    async def rolled_back(self, release: R, live: Image) -> Act:
         """Act III: deployed without a preflight, it does not become healthy; the platform goes back, and slipway says so."""
-        scene = Scene("III", f"a release is deployed untried, {one_line(commit.subject)!r}", self.voice)
-        image = await self._build(scene, commit)
-        proof = await self._prove(scene, image)
+        scene = Scene("III", f"a release is deployed untried, {one_line(release.subject)!r}", self.voice)
+        image = await self._build(scene, release)
+        proof = await self._prove(scene, release, image)
         await self._migrate(scene, image, "production")
         outcome = await self._deploy(scene, image, "production", note=" with preflight off")
         named = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
@@ -87,17 +85,16 @@ class Players:
         as_told = proof.verdict is Verdict.PASS and rolled_back and named
         return scene.ended(happened, self.stage.how, as_told=as_told, details=_diagnosis(outcome))
 
-    async def _build(self, scene: Scene, commit: Commit) -> Image:
-        with scene.step(f"building {commit.revision[:12]}") as doing:
-            image = await build(commit, self.stage.settings, self.stage.place)
+    async def _build(self, scene: Scene, release: R) -> Image:
+        with scene.step(f"building {release.revision[:12]}") as doing:
+            image = await self.stage.build(release)
             size = f"{image.size / 1000:.0f} kB, kind {image.kind.value}"
-            doing.said = f"built {_short(image.digest)} from the commit {commit.revision[:12]} ({size})"
+            doing.said = f"built {_short(image.digest)} from the commit {release.revision[:12]} ({size})"
         return image
 
-    async def _prove(self, scene: Scene, image: Image) -> Proof:
+    async def _prove(self, scene: Scene, release: R, image: Image) -> Proof:
         with scene.step("proving its migrations") as doing:
-            async with self.stage.backend.unpacked(self.stage.settings.name, image.digest) as release:
-                proof = await prove(release.folder, release.python, self.stage.settings.migrations)
+            proof = await self.stage.prove(release, image)
             verdict = "proven" if proof.verdict is Verdict.PASS else "refused"
             done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
             doing.said = f"migrations {verdict}: {done}{self._other_major(proof)}"
@@ -117,17 +114,14 @@ class Players:
 
     async def _preflight(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step("preflight") as doing:
-            spec = self.stage.environment(environment).spec(image.digest)
-            found = (await preflight(self.stage.backend, self.stage.settings, spec)).diagnosis
+            found = (await self.stage.preflight(image, environment)).diagnosis
             if found:
                 raise RefusedError(f"the release does not become healthy, {found.cause}", found.remedy)
             doing.said = "preflight: the digest becomes healthy under the platform's contract"
 
     async def _migrate(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step(f"migrating {environment}") as doing:
-            async with self.stage.backend.unpacked(self.stage.settings.name, image.digest) as release:
-                url = self.stage.databases[environment].url
-                done = await migrate(release, self.stage.settings.migrations, url)
+            done = await self.stage.migrate(image, environment)
             heads = ", ".join(head[:12] for head in done.after)
             doing.said = f"{environment}'s database is at {heads} ({len(done.applied)} revisions applied)"
 

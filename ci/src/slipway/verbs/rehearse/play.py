@@ -1,61 +1,51 @@
-"""The play: the stage is set, the acts follow each other, and clients ask production all the while."""
+"""The play: the acts follow each other on a stage, and clients ask production all the while."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Generic, TypeVar
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from slipway.records.rehearsal import Act, Rehearsal, Traffic
-from slipway.settings import MissingTableError, Settings, load_file
-from slipway.source.commit import Commit
-from slipway.verbs.build import settings_of
-from slipway.verbs.guess import as_toml, guess
+from slipway.settings import Settings
 from slipway.verbs.rehearse.acts import Players
-from slipway.verbs.rehearse.commits import Commits
-from slipway.verbs.rehearse.stage import SPEED, staged
+from slipway.verbs.rehearse.stage import SPEED, Release, Stage
 from slipway.verbs.rehearse.traffic import Clients
 from slipway.verbs.voice import Voice
+
+R = TypeVar("R", bound=Release)
 
 _LEAST_RATE = 50.0
 
 
-async def rehearse(source: Path, voice: Voice, settings_file: Path | None = None) -> Rehearsal:
-    """Play every act that the service's settings declare; the first is played for any service. Raises SlipwayError for bad input.
-
-    `settings_file` is a TOML file whose [tool.slipway] is used instead of the one in the service's own pyproject.toml.
-    """
-    with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-", ignore_cleanup_errors=True) as workspace:
-        commits = await anyio.to_thread.run_sync(Commits.copied, source, Path(workspace))
-        story = await anyio.to_thread.run_sync(_story, commits, settings_file, voice)
-        async with staged(story.settings) as stage, anyio.create_task_group() as tasks:
-            play = Play(story, Players(stage, voice), Clients(_paths(story.settings)))
-            tasks.start_soon(play.before, tasks)
-            await play.acts_in_order()
-            tasks.cancel_scope.cancel()
-        return play.remembered()
-
-
 @dataclass(frozen=True)
-class Story:
-    """The releases, and the settings of the first."""
+class Story(Generic[R]):
+    """The releases; without a bad one its act is left out."""
 
-    settings: Settings
-    before: Commit
-    release: Commit
-    refused: Commit | None
-    rolled_back: Commit | None
+    before: R
+    release: R
+    refused: R | None
+    rolled_back: R | None
 
 
-class Play:
+async def play(story: Story[R], stage: Stage[R], voice: Voice) -> Rehearsal:
+    """Play every act for which the story has a release; raises SlipwayError."""
+    async with anyio.create_task_group() as tasks:
+        performance = _Performance(story, stage, voice)
+        tasks.start_soon(performance.before, tasks)
+        await performance.acts_in_order()
+        tasks.cancel_scope.cancel()
+    return performance.remembered()
+
+
+class _Performance(Generic[R]):
     """What has been played so far."""
 
-    def __init__(self, story: Story, players: Players, clients: Clients) -> None:
+    def __init__(self, story: Story[R], stage: Stage[R], voice: Voice) -> None:
         self._story = story
-        self._players = players
-        self._clients = clients
+        self._stage = stage
+        self._players = Players(stage, voice)
+        self._clients = Clients(_paths(stage.settings))
         self._open = anyio.Event()
         self._prologue: list[Act] = []
         self._acts: list[Act] = []
@@ -65,7 +55,7 @@ class Play:
         act = await self._players.prologue(self._story.before)
         self._prologue.append(act)
         if act.as_told:
-            production = self._players.stage.environment("production")
+            production = self._stage.environment("production")
             self._clients.ask(production.address(await production.status()), tasks)
         self._open.set()
 
@@ -81,35 +71,8 @@ class Play:
 
     def remembered(self) -> Rehearsal:
         acts = (*self._prologue, *self._acts)
-        name, revision = self._story.settings.name, self._story.release.revision
-        return Rehearsal(name, revision, self._players.stage.postgres, SPEED, acts, self._clients.seen())
-
-
-def _story(commits: Commits, settings_file: Path | None, voice: Voice) -> Story:
-    release = commits.head
-    settings = load_file(settings_file) if settings_file else _settings(release, voice)
-    told = settings.rehearsal
-    return Story(
-        settings,
-        commits.again(release, "The release before"),
-        release,
-        commits.patched(release, told.refused) if told.refused else None,
-        commits.patched(release, told.rolled_back) if told.rolled_back else None,
-    )
-
-
-def _settings(release: Commit, voice: Voice) -> Settings:
-    """What the commit says, or what can be guessed of a service that has no table yet."""
-    try:
-        return settings_of(release)
-    except MissingTableError:
-        guessed = guess(release.texts())
-        voice.heading(
-            "pyproject.toml has no [tool.slipway]; this is assumed, correct it there or in a file for --settings"
-        )
-        for line in as_toml(guessed).splitlines():
-            voice.note(line)
-        return guessed
+        name, revision = self._stage.settings.name, self._story.release.revision
+        return Rehearsal(name, revision, self._stage.postgres, SPEED, acts, self._clients.seen())
 
 
 def _paths(settings: Settings) -> tuple[str, ...]:

@@ -1,77 +1,80 @@
-"""What the play needs: a simulated account, a database for each environment, a place for artifacts."""
+"""What the play needs, whoever sets it up: a simulated account, a database for each environment, a place for artifacts.
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+A stage makes artifacts from releases and runs them: as processes of this machine (`here`), or as containers of an engine (`graph.stage`).
+"""
 
-import anyio.to_thread
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
-from slipway.postgres import binaries
-from slipway.postgres.datadir import cache
-from slipway.postgres.server import Server, running
-from slipway.release.aws import Aws
-from slipway.release.deploy import Time
-from slipway.release.ecr import place_of
+from slipway.records.image import Image
+from slipway.records.migration import Migration
+from slipway.records.preflight import Preflight
+from slipway.records.proof import Proof
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings, TargetKind
-from slipway.simulator.cloud import ACCOUNT, LOGIN, Cloud, simulated
-from slipway.verbs.build import Place
+from slipway.simulator.cloud import ACCOUNT
 from slipway.verbs.environment import Environment
-from slipway.workload.host import HostBackend
 
 ENVIRONMENTS = ("staging", "production")
 SPEED = 60.0  # the platform's minutes run as seconds
-_REGION = "eu-west-1"
+REGION = "eu-west-1"
 _STAND_IN = "rehearsal"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """`settings` are the service's, with environments that the simulated account can hold; `databases` by environment."""
-
-    settings: Settings
-    cloud: Cloud
-    backend: HostBackend
-    place: Place
-    databases: Mapping[str, Server]
+class Release(Protocol):
+    """A state of the service's source, and how the story calls it. Releases differ from each other by a commit and by nothing else."""
 
     @property
-    def time(self) -> Time:
-        return Time(self.cloud.clock.now, self.cloud.clock.sleep)
+    def revision(self) -> str: ...
+
+    @property
+    def subject(self) -> str: ...
+
+
+R_contra = TypeVar("R_contra", bound=Release, contravariant=True)
+
+
+class Stage(Protocol[R_contra]):
+    """`settings` are the service's, with environments that the simulated account can hold. Whatever cannot be done raises SlipwayError."""
+
+    @property
+    def settings(self) -> Settings: ...
 
     @property
     def how(self) -> str:
-        """How things run here, in a person's words."""
-        return f"{self.backend.how} from a source tree, simulated App Runner"
+        """How releases run here, in a person's words."""
+        ...
+
+    @property
+    def gate(self) -> str:
+        """Where the gate runs here, likewise."""
+        ...
 
     @property
     def postgres(self) -> str:
-        """Which Postgres it is, in a person's words."""
-        server = self.databases[ENVIRONMENTS[0]]
-        return f"PostgreSQL {server.version} of {server.origin}"
+        """Which Postgres it is, likewise."""
+        ...
 
     def environment(self, name: str) -> Environment:
-        return Environment(self.settings, name, self.cloud.url, self.time)
+        """One of ENVIRONMENTS."""
+        ...
 
+    async def build(self, release: R_contra) -> Image:
+        """Make the artifact of a release, and push it to the account's registry."""
+        ...
 
-@asynccontextmanager
-async def staged(settings: Settings) -> AsyncIterator[Stage]:
-    """Set the stage, and clear it whatever happens; raises BadInputError when the machine lacks something."""
-    found = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
-    async with AsyncExitStack() as stack:
-        databases = {name: await stack.enter_async_context(running(found)) for name in ENVIRONMENTS}
-        settings, secrets = for_the_stage(settings, {name: server.url for name, server in databases.items()})
-        backends: list[HostBackend] = []
+    async def prove(self, release: R_contra, image: Image) -> Proof:
+        """Execute the migrations of a release."""
+        ...
 
-        def backend_at(url: str) -> HostBackend:
-            backends.append(HostBackend(url, LOGIN, cache()))
-            return backends[0]
+    async def preflight(self, image: Image, environment: str) -> Preflight:
+        """Try the very artifact under the platform's contract, on a database of its own."""
+        ...
 
-        cloud = await stack.enter_async_context(simulated(backend_at, speed=SPEED, secrets=secrets))
-        aws = Aws(_REGION, cloud.url)
-        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
-        place = await place_of(aws, settings.name)
-        yield Stage(settings, cloud, backends[0], Place(place.url, place.login, place.uri), databases)
+    async def migrate(self, image: Image, environment: str) -> Migration:
+        """Bring an environment's database to the head of the artifact."""
+        ...
 
 
 def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
@@ -82,15 +85,15 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
         there = settings.environments.get(name) or _plain(name)
         told = settings.migrations.told(url)
         arns = {variable: _arn(settings.name, name, variable) for variable in told} | dict(there.secrets)
-        environments[name] = replace(there, target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, secrets=arns)
+        environments[name] = replace(there, target=TargetKind.APP_RUNNER, region=REGION, account=ACCOUNT, secrets=arns)
         values |= {arn: told.get(variable, _STAND_IN) for variable, arn in arns.items()}
     return replace(settings, environments=environments), values
 
 
 def _plain(name: str) -> EnvironmentSettings:
     role = f"arn:aws:iam::{ACCOUNT}:role/rehearsal-{name}"
-    return EnvironmentSettings(TargetKind.APP_RUNNER, _REGION, ACCOUNT, role)
+    return EnvironmentSettings(TargetKind.APP_RUNNER, REGION, ACCOUNT, role)
 
 
 def _arn(service: str, environment: str, variable: str) -> str:
-    return f"arn:aws:secretsmanager:{_REGION}:{ACCOUNT}:secret:{service}/{environment}/{variable}-Stage1"
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{service}/{environment}/{variable}-Stage1"

@@ -1,0 +1,191 @@
+"""The rehearsal on an engine: releases are directories, artifacts images in a registry that runs as a service, instances containers.
+
+The simulated account runs in this process, as it does on a machine; only what it starts is other.
+"""
+
+import hashlib
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import dagger
+
+from slipway.errors import BadInputError
+from slipway.graph import bases, postgres
+from slipway.graph.gate import lent, prove, refuse
+from slipway.graph.image import Label, Source, image
+from slipway.graph.instances import REGISTRY_HOST, Containers
+from slipway.graph.publish import publish
+from slipway.graph.workspace import source_of, whole
+from slipway.oci.registry import opened
+from slipway.records.form import from_json
+from slipway.records.image import Image, ImageKind
+from slipway.records.migration import Migration
+from slipway.records.preflight import Preflight
+from slipway.records.proof import Proof
+from slipway.records.rehearsal import Rehearsal
+from slipway.release.aws import Aws
+from slipway.release.deploy import Time
+from slipway.release.ecr import place_of
+from slipway.settings import Settings
+from slipway.simulator.cloud import Cloud, simulated
+from slipway.verbs.environment import Environment
+from slipway.verbs.preflight import NOT_COVERED, tried
+from slipway.verbs.rehearse.play import Story, play
+from slipway.verbs.rehearse.stage import ENVIRONMENTS, REGION, SPEED, for_the_stage
+from slipway.verbs.voice import Voice
+from slipway.workload.dependencies import is_package
+
+_PREFLIGHT = "preflight"
+_RECORD = "/tmp/migration.json"  # noqa: S108 -- inside a container
+_SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A state of the service's source; `revision` is a hash of it and of what it is called."""
+
+    revision: str
+    subject: str
+    source: Source
+
+
+async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Voice) -> Rehearsal:
+    """Play every act that the service's settings declare; raises SlipwayError."""
+    story = await _story(workspace, settings)
+    async with staged(settings) as stage:
+        return await play(story, stage, voice)
+
+
+@dataclass(frozen=True)
+class OnEngine:
+    """The stage of an engine; see `verbs.rehearse.stage.Stage`."""
+
+    settings: Settings
+    cloud: Cloud
+    uri: str
+    registry: dagger.Service
+    backend: Containers
+    databases: Mapping[str, str]
+    postgres: str
+
+    @property
+    def how(self) -> str:
+        return f"{self.backend.how} from an image, simulated App Runner"
+
+    @property
+    def gate(self) -> str:
+        return "gate in the release's builder image"
+
+    def environment(self, name: str) -> Environment:
+        return Environment(self.settings, name, self.cloud.url, Time(self.cloud.clock.now, self.cloud.clock.sleep))
+
+    async def build(self, release: Release) -> Image:
+        """Build and push; the simulated ECR learns of the manifest, its layers stay where the engine pulls them from."""
+        built = image(release.source, self.settings, Label(release.revision))
+        address = f"{REGISTRY_HOST}/{self.settings.name}:{release.revision[:12]}"
+        digest = (await publish(built, address, None, self.registry)).digest
+        async with opened(await self.registry.endpoint(port=5000, scheme="http"), self.settings.name, None) as pushed:
+            manifest = await pushed.manifest(digest)
+            content = await pushed.manifest_content(digest)
+        self.cloud.store.repositories[self.settings.name].put_manifest(
+            content, manifest["mediaType"], self.cloud.clock.now()
+        )
+        size = sum(layer["size"] for layer in manifest["layers"])
+        return Image(self.uri, digest, ImageKind.IMAGE, release.revision, size)
+
+    async def prove(self, release: Release, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
+        return await prove(release.source, self.settings, None, None)
+
+    async def preflight(self, image: Image, environment: str) -> Preflight:
+        began = time.monotonic()
+        await self._migrate(image, _PREFLIGHT)
+        told = self.settings.migrations.told(self.databases[_PREFLIGHT])
+        diagnosis = await tried(self.backend, self.environment(environment).spec(image.digest), told)
+        return Preflight(image.digest, round(time.monotonic() - began, 3), diagnosis, NOT_COVERED)
+
+    async def migrate(self, image: Image, environment: str) -> Migration:
+        return await self._migrate(image, environment)
+
+    async def _migrate(self, image: Image, database: str) -> Migration:
+        """In the very image, with slipway lent to it. What has an effect must not be taken from the cache, so no two calls are equal."""
+        url = self.databases[database]
+        told = {"url": url, "variables": self.settings.migrations.told(url)}
+        container = lent(self.backend.container(self.settings.name, image.digest, {"DATABASE": url}), told)
+        done = container.with_env_variable("SLIPWAY_CALL", uuid.uuid4().hex).with_exec(
+            ["python", "-m", "slipway.migration", f"--config={self.settings.migrations.config}", _RECORD],
+            expect=dagger.ReturnType.ANY,
+        )
+        if code := await done.exit_code():
+            await refuse(done, _RECORD, f"the migration ended with the exit code {code}")
+        return from_json(Migration, await done.file(_RECORD).contents(), "the migration's record")
+
+
+@asynccontextmanager
+async def staged(settings: Settings) -> AsyncIterator[OnEngine]:
+    """Set the stage, and clear it whatever happens."""
+    server_image = bases.postgres(settings.images, settings.migrations)
+    names = (*ENVIRONMENTS, _PREFLIGHT)
+    servers = {f"database-{name}": postgres.service(server_image, f"{name}-{uuid.uuid4().hex}") for name in names}
+    urls = {name: postgres.url(f"database-{name}") for name in names}
+    registry = bases.registry_service(settings.images)
+    settings, secrets = for_the_stage(settings, {name: urls[name] for name in ENVIRONMENTS})
+    backend = Containers(registry, servers)
+    async with AsyncExitStack() as stack:
+        for service in (registry, *servers.values()):
+            await stack.enter_async_context(_running(service))
+        cloud = await stack.enter_async_context(simulated(lambda _: backend, speed=SPEED, secrets=secrets))
+        aws = Aws(REGION, cloud.url)
+        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
+        place = await place_of(aws, settings.name)
+        yield OnEngine(settings, cloud, place.uri, registry, backend, urls, f"those of the image {server_image}")
+
+
+@asynccontextmanager
+async def _running(service: dagger.Service) -> AsyncIterator[None]:
+    await service.start()
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await service.stop(kill=True)
+
+
+async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[Release]:
+    source = await source_of(workspace, settings)
+    tree = whole(source)
+    told = settings.rehearsal
+    release = await _release(tree, source.lock_name, "The workspace")
+    return Story(
+        Release(_named(release.revision, "before"), "The release before", release.source),
+        release,
+        await _patched(workspace, tree, source.lock_name, told.refused) if told.refused else None,
+        await _patched(workspace, tree, source.lock_name, told.rolled_back) if told.rolled_back else None,
+    )
+
+
+async def _release(tree: dagger.Directory, lock_name: str, subject: str) -> Release:
+    pyproject = tree.file("pyproject.toml")
+    source = Source(pyproject, tree.file(lock_name), lock_name, tree, is_package(await pyproject.contents()))
+    return Release(_named(await tree.digest(), subject), subject, source)
+
+
+async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, lock_name: str, name: str) -> Release:
+    """What a `git format-patch` file makes of the tree; raises BadInputError when it does not apply."""
+    try:
+        patch = await workspace.file(f"/{name}").contents()
+    except dagger.QueryError as error:
+        raise BadInputError(f"there is no {name}", "correct [tool.slipway.rehearsal]") from error
+    subject = found[1] if (found := _SUBJECT.search(patch)) else name
+    try:
+        return await _release(await tree.with_patch(patch).sync(), lock_name, subject)
+    except dagger.QueryError as error:
+        raise BadInputError(f"{name} does not apply to the workspace", "make it anew with git format-patch") from error
+
+
+def _named(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
