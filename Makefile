@@ -27,6 +27,9 @@ lint: $(UV)
 	$(RUN) -- ruff format --check .
 	$(RUN) -- mypy
 	$(RUN) -- lint-imports --config ci/pyproject.toml --no-cache
+	$(RUN) -- check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(RUN) -- check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github
 
 bench: $(UV)  ## figures side by side with peers; takes minutes
 	$(RUN) --group bench -- python benchmarks/run.py

@@ -7,8 +7,10 @@ from slipway.errors import BadInputError
 from slipway.records.form import from_json
 from slipway.records.proof import Finding, Level, Proof, Verdict
 from slipway.report.files import of_proof, write
+from slipway.report.proof_annotations import annotations
 from slipway.report.proof_junit import junit
 from slipway.report.proof_markdown import escaped, fenced, markdown
+from slipway.report.proof_sarif import sarif
 from slipway.report.proof_text import place, text
 
 TEXT = """\
@@ -180,10 +182,12 @@ def test_a_failure_in_a_revision_that_was_never_reached_is_one_of_the_history(pr
 def test_a_folder_of_reports_holds_every_form(proof, tmp_path):
     write(tmp_path / "new/report", of_proof(proof))
     written = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "new/report").iterdir()}
-    assert set(written) == {"proof.json", "junit.xml", "summary.md", "report.txt"}
+    assert set(written) == {"proof.json", "junit.xml", "proof.sarif", "annotations.txt", "summary.md", "report.txt"}
     assert from_json(Proof, written["proof.json"], "proof.json") == proof
     assert written["report.txt"] == TEXT
     assert written["summary.md"] == MARKDOWN
+    assert written["proof.sarif"] == sarif(proof)
+    assert written["annotations.txt"] == annotations(proof)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):

@@ -133,7 +133,7 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         help="the service's virtual environment (default: .venv, or one made from its lock)",
     )
     verb.add_argument(
-        "--report", type=Path, metavar="DIR", help="write proof.json, junit.xml, summary.md and report.txt there"
+        "--report", type=Path, metavar="DIR", help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations"
     )
     verb.add_argument("--json", action="store_true", help="print the proof as JSON")
 

@@ -7,10 +7,13 @@ from slipway.errors import BadInputError
 from slipway.records.form import to_json
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
+from slipway.report.proof_annotations import annotations
 from slipway.report.proof_junit import junit
 from slipway.report.proof_markdown import markdown
+from slipway.report.proof_sarif import sarif
 from slipway.report.proof_text import text
 from slipway.report.rehearsal_html import html
+from slipway.report.rehearsal_text import text as table
 
 
 def of_proof(proof: Proof) -> dict[str, str]:
@@ -18,6 +21,8 @@ def of_proof(proof: Proof) -> dict[str, str]:
     return {
         "proof.json": to_json(proof),
         "junit.xml": junit(proof),
+        "proof.sarif": sarif(proof),
+        "annotations.txt": annotations(proof),
         "summary.md": markdown(proof),
         "report.txt": text(proof),
     }
@@ -25,7 +30,7 @@ def of_proof(proof: Proof) -> dict[str, str]:
 
 def of_rehearsal(rehearsal: Rehearsal) -> dict[str, str]:
     """Every form of a rehearsal, by the name of its file."""
-    return {"rehearsal.json": to_json(rehearsal), "index.html": html(rehearsal)}
+    return {"rehearsal.json": to_json(rehearsal), "index.html": html(rehearsal), "report.txt": table(rehearsal)}
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
