@@ -36,16 +36,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Dagger:
-    """Calls of the CLI in this repository."""
+    """Calls of the CLI in a repository; from any but this one the module is named."""
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def __init__(self, folder: Path = ROOT) -> None:
+        self.folder = folder
+        self._module = [] if folder == ROOT else ["-m", str(ROOT)]
+
+    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = ["dagger", "--progress=plain", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+        told = os.environ | variables
+        return subprocess.run(
+            command, cwd=self.folder, env=told, capture_output=True, text=True, check=False, timeout=600
+        )
 
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self("call", *shlex.split(os.environ.get("SLIPWAY_ENGINE_ARGUMENTS", "")), *arguments)
+    def call(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        constructor = shlex.split(os.environ.get("SLIPWAY_ENGINE_ARGUMENTS", ""))
+        return self("call", *self._module, *constructor, *arguments, **variables)
 
 
 @pytest.fixture
 def dagger() -> Dagger:
     return Dagger()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Dagger:
+    """Calls from a repository that holds a service and nothing of slipway."""
+    for name in ("app", "migrations"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("alembic.ini", "pyproject.toml", "uv.lock", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    return Dagger(tmp_path)

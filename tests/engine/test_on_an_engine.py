@@ -1,5 +1,44 @@
+"""What an engine makes of it; nothing here is asked of a stand-in."""
+
+import re
+import subprocess
+import sys
+
+import boto3
+import httpx
+import pytest
+
+from slipway.oci.content import Reference
 from slipway.records.form import from_json
+from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
+from slipway.simulator.cloud import LOGIN
+
+GATE = "python -m slipway.gate"
+DEPENDENCIES = "uv sync --locked"
+
+
+def executed(done, command):
+    """Whether an exec ran or came from the cache, as plain progress tells it."""
+    said = re.search(
+        rf"withExec [^\n]*{re.escape(command)}[^\n]*\n(?:[^\n]*\n)*?[^\n]*withExec (DONE|CACHED)", done.stderr
+    )
+    assert said, done.stderr
+    return said[1] == "DONE"
+
+
+@pytest.fixture
+def ecr():
+    """The address of a registry as AWS has it, in a process of its own."""
+    command = [sys.executable, "-m", "slipway.cli", "simulator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().split()[-1]
+        client = boto3.client(
+            "ecr", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="any", aws_secret_access_key="any"
+        )
+        client.create_repository(repositoryName="notes")
+        yield url.removeprefix("http://")
+        process.terminate()
 
 
 def test_the_functions_are_listed(dagger):
@@ -42,3 +81,42 @@ def test_the_image_becomes_healthy_beside_a_database(dagger):
 def test_the_image_runs_as_a_number(dagger):
     done = dagger.call("image", "user")
     assert done.stdout.strip() == "65532:65532"
+
+
+def test_a_service_elsewhere_is_proven_and_only_what_concerns_the_gate_runs_it_again(elsewhere):
+    def gate():
+        done = elsewhere.call("gate", "file", "--path", "proof.json", "contents")
+        assert done.returncode == 0, done.stderr
+        return done, from_json(Proof, done.stdout, "the gate")
+
+    _, proof = gate()
+    readme = elsewhere.folder / "README.md"
+    readme.write_text(readme.read_text() + "more\n")
+    done, again = gate()
+    assert not executed(done, GATE)
+    assert again == proof
+    (revision,) = (elsewhere.folder / "migrations/versions").glob("*drop_content.py")
+    revision.write_text(revision.read_text() + f"# {elsewhere.folder}\n")
+    done, _ = gate()
+    assert executed(done, GATE)
+    assert not executed(done, DEPENDENCIES)
+
+
+def test_what_is_published_is_named_by_digest_and_has_a_bill_of_materials(dagger, ecr):
+    done = dagger.call(
+        "publish", f"--address={ecr}/notes:1", f"--registry=tcp://{ecr}", "--password=env://ECR_PASSWORD",
+        ECR_PASSWORD=LOGIN.password,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert LOGIN.password not in done.stderr
+    image = Reference.parse(done.stdout.strip())
+    auth = (LOGIN.user, LOGIN.password)
+    listed = httpx.get(f"http://{ecr}/v2/notes/referrers/{image.digest}", auth=auth).json()["manifests"]
+    assert [manifest["artifactType"] for manifest in listed] == ["application/vnd.cyclonedx+json"]
+
+
+def test_a_folder_without_settings_is_told_so_in_one_sentence(elsewhere):
+    (elsewhere.folder / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "0"\n')
+    done = elsewhere.call("image", "user")
+    assert done.returncode == 1
+    assert re.search(r"^Error: \w+: pyproject\.toml has no \[tool\.slipway\]: add the table", done.stderr, re.MULTILINE)
