@@ -6,7 +6,10 @@ SLIPWAY_ENGINE_ARGUMENTS may hold constructor arguments for a machine whose imag
 import os
 import shlex
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,8 +53,18 @@ class Dagger:
         )
 
     def call(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        constructor = shlex.split(os.environ.get("SLIPWAY_ENGINE_ARGUMENTS", ""))
-        return self("call", *self._module, *constructor, *arguments, **variables)
+        return self("call", *self._module, *self._constructor(), *arguments, **variables)
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A call that goes on until it is interrupted."""
+        command = ["dagger", "--silent", "call", *self._module, *self._constructor(), *arguments]
+        with subprocess.Popen(command, cwd=self.folder) as process:
+            yield process
+            process.send_signal(signal.SIGINT)
+
+    def _constructor(self) -> list[str]:
+        return shlex.split(os.environ.get("SLIPWAY_ENGINE_ARGUMENTS", ""))
 
 
 @pytest.fixture

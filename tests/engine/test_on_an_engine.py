@@ -1,8 +1,10 @@
 """What an engine makes of it; nothing here is asked of a stand-in."""
 
 import re
+import socket
 import subprocess
 import sys
+import time
 
 import boto3
 import httpx
@@ -120,3 +122,28 @@ def test_a_folder_without_settings_is_told_so_in_one_sentence(elsewhere):
     done = elsewhere.call("image", "user")
     assert done.returncode == 1
     assert re.search(r"^Error: \w+: pyproject\.toml has no \[tool\.slipway\]: add the table", done.stderr, re.MULTILINE)
+
+
+def test_the_service_runs_on_its_port_beside_a_database_that_was_migrated(dagger):
+    port = free_port()
+    with dagger.started("service", "up", f"--ports={port}:8000") as process:
+        answer = asked(f"http://127.0.0.1:{port}/readyz", process)
+        assert answer["database_head"] == answer["image_head"]
+        made = httpx.post(f"http://127.0.0.1:{port}/notes", json={"title": "a", "body": "b"})
+        assert made.status_code == 201
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def asked(url, process):
+    """The first answer; fails when the process ends before."""
+    while process.poll() is None:
+        try:
+            return httpx.get(url).json()
+        except (httpx.HTTPError, ValueError):
+            time.sleep(0.2)
+    pytest.fail("the call ended")

@@ -27,7 +27,7 @@ async def test_the_module_registers_its_verbs_with_words_for_each(registered):
     functions = [step.arguments for step in registered.steps("function") if "name" in step.arguments]
     described = [step.arguments["description"] for step in registered.steps("withDescription")]
     names = {arguments["name"] for arguments in functions}
-    assert {"image", "gate", *CHECKS, *NEVER_CACHED} <= names
+    assert {"image", "sbom", "gate", "service", "database", *CHECKS, *NEVER_CACHED} <= names
     assert all(len(words) > 10 for words in described)
 
 

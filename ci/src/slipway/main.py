@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import anyio
 import dagger
-from dagger import Doc, check, dag, function, object_type
+from dagger import Doc, check, dag, function, object_type, up
 
 from slipway.errors import within
 from slipway.records.image import LONG_AGO
@@ -129,6 +129,24 @@ class Slipway:
         from slipway.graph.smoke import smoke
 
         await smoke(await self._image(workspace, "unknown"), await self._settings(workspace))
+
+    @function
+    @up
+    @plain
+    async def service(self, workspace: dagger.Workspace) -> dagger.Service:
+        """Run the service on its port, beside a Postgres that has been migrated."""
+        from slipway.graph import up
+
+        return await up.service(await self._image(workspace, "unknown"), await self._settings(workspace))
+
+    @function
+    @up
+    @plain
+    async def database(self, workspace: dagger.Workspace) -> dagger.Service:
+        """Run the Postgres of the service on port 5432."""
+        from slipway.graph import up
+
+        return up.database(await self._settings(workspace))
 
     @never_cached
     async def rehearse(self, workspace: dagger.Workspace) -> dagger.Directory:
