@@ -41,3 +41,43 @@ bench: $(UV)  ## figures side by side with peers; takes minutes
 
 clean:
 	rm -rf .uv ci/.venv report .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# From docs/tasks.toml, by `make tasks`.
+.PHONY: gate image prove rehearse-in-containers up simulator doctor pages tasks checks migrations smoke
+
+gate:  ## execute the migrations in containers; the reports go to report/
+	dagger call gate export --path report
+
+image:  ## build the service's image
+	dagger call image
+
+prove: $(UV)  ## execute the migrations on this machine, without an engine
+	$(RUN) -- slipway gate
+
+rehearse-in-containers:  ## the whole way to production with images and containers; the page is report/index.html
+	dagger call rehearse export --path report
+
+up:  ## the service on its port, beside a Postgres that has been migrated
+	dagger up
+
+simulator: $(UV)  ## the simulated account alone; a minute of the platform's is a second
+	$(RUN) -- slipway simulator --speed 60
+
+doctor: $(UV)  ## look at what slipway needs on this machine
+	$(RUN) -- slipway doctor
+
+pages: $(UV)  ## write the reference pages from the code
+	$(RUN) -- python docs/make.py
+
+tasks: $(UV)  ## write the tasks of make and of editors from docs/tasks.toml
+	$(RUN) -- python docs/tasks.py
+
+checks:  ## every check of the module, in containers
+	dagger check
+
+migrations:  ## red when the gate refuses the migrations
+	dagger call migrations
+
+smoke:  ## red when the image does not become healthy
+	dagger call smoke
+# The end of what is from docs/tasks.toml.

@@ -200,7 +200,7 @@ async def test_an_initdb_that_fails_is_bad_input_with_its_own_last_words(found, 
 
 
 async def test_a_machine_without_room_is_bad_input(found, monkeypatch):
-    monkeypatch.setattr(datadir, "_NEEDED_BYTES", 2**60)
+    monkeypatch.setattr(datadir, "NEEDED_BYTES", 2**60)
     with pytest.raises(BadInputError, match="there is no room for a Postgres server in"):
         async with running(found):
             pass

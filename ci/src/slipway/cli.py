@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _promote(
         _verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
     )
+    _doctor(_verb(verbs, "doctor", doctor, "look at what slipway needs on this machine; nothing is changed"))
     return top
 
 
@@ -133,7 +134,10 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         help="the service's virtual environment (default: .venv, or one made from its lock)",
     )
     verb.add_argument(
-        "--report", type=Path, metavar="DIR", help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations"
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations",
     )
     verb.add_argument("--json", action="store_true", help="print the proof as JSON")
 
@@ -174,6 +178,13 @@ def _promote(verb: argparse.ArgumentParser) -> None:
         "--from", required=True, dest="origin", metavar="NAME", help="where the digest is live and healthy"
     )
     verb.add_argument("--to", required=True, metavar="NAME", help="where it goes")
+    _endpoint(verb)
+
+
+def _doctor(verb: argparse.ArgumentParser) -> None:
+    _source(verb)
+    verb.add_argument("--database-url", metavar="URL", help="a server to look at, too")
+    verb.add_argument("--offline", action="store_true", help="ask neither registries nor AWS")
     _endpoint(verb)
 
 
@@ -257,6 +268,19 @@ async def status(given: argparse.Namespace) -> int:
     observed = await _chosen(given, given.environment).status()
     print(to_json(observed) if given.json else release_text.of_observed(observed, given.environment), end="")
     return 0
+
+
+async def doctor(given: argparse.Namespace) -> int:
+    from slipway.records.form import to_json
+    from slipway.report import doctor_text
+    from slipway.verbs.doctor.checkup import check_up
+    from slipway.verbs.doctor.question import Question
+    from slipway.verbs.gate import folder_of
+
+    question = Question(folder_of(given.source), given.database_url, given.endpoint_url, given.offline)
+    checkup = await check_up(question)
+    print(to_json(checkup) if given.json else doctor_text.text(checkup), end="")
+    return 0 if checkup.healthy else 1
 
 
 def _voice() -> Any:

@@ -7,7 +7,7 @@ import dagger
 import httpx
 
 from slipway.errors import RefusedError
-from slipway.graph import bases, postgres
+from slipway.graph import up
 from slipway.settings import Settings
 
 _PATIENCE_SECONDS = 60.0
@@ -15,18 +15,18 @@ _PATIENCE_SECONDS = 60.0
 
 async def smoke(image: dagger.Container, settings: Settings) -> str:
     """Answers what was asked and what came back; raises RefusedError when it does not become healthy."""
-    server = postgres.service(bases.postgres(settings.images, settings.migrations), "smoke")
-    await server.start()  # else it would end with the migration, and take the schema along
-    container = image.with_service_binding(postgres.HOST, server)
-    for name, value in settings.migrations.told(postgres.url()).items():
-        container = container.with_env_variable(name, value)
+    service = await up.service(image, settings, "smoke")
     try:
-        await container.with_exec(["alembic", f"--config={settings.migrations.config}", "upgrade", "heads"]).sync()
-        running = await container.as_service().start()
+        running = await service.start()
+    except dagger.QueryError as error:
+        raise RefusedError(
+            "the image does not start beside an empty database", str(error).partition("\n")[0]
+        ) from error
+    try:
         url = await running.endpoint(port=settings.port, scheme="http")
         return await _healthy(f"{url}{settings.health_path or '/'}", any_answer=settings.health_path is None)
     finally:
-        await server.stop(kill=True)
+        await running.stop(kill=True)
 
 
 async def _healthy(url: str, *, any_answer: bool) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
 
-_NEEDED_BYTES = 512 * 2**20
+NEEDED_BYTES = 512 * 2**20
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
 _INITDB = (
     "--username=postgres",
@@ -114,13 +114,18 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "slipway")
 
 
+def place() -> Path:
+    """Where the data of a server lies: in memory where there is room, else among temporary files."""
+    in_memory = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= NEEDED_BYTES
+    return _MEMORY if in_memory else Path(tempfile.gettempdir())
+
+
 def _make_home() -> Path:
-    in_memory = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _NEEDED_BYTES
-    parent = _MEMORY if in_memory else Path(tempfile.gettempdir())
-    if shutil.disk_usage(parent).free < _NEEDED_BYTES:
+    parent = place()
+    if shutil.disk_usage(parent).free < NEEDED_BYTES:
         raise BadInputError(
             f"there is no room for a Postgres server in {parent}",
-            f"free {_NEEDED_BYTES >> 20} MB there, or name a server with --database-url",
+            f"free {NEEDED_BYTES >> 20} MB there, or name a server with --database-url",
         )
     return Path(tempfile.mkdtemp(prefix=f"slipway-postgres-{os.getpid()}-", dir=parent))
 

@@ -52,6 +52,7 @@ class Inside:
         told = {"url": database.url, "variables": dict(database.variables)}
         with suppress(anyio.BrokenResourceError):  # it ended already, and has said why
             await self.process.stdin.send(json.dumps(told).encode() + b"\n")
+            await self.process.stdin.aclose()  # a breakpoint() in a revision ends at once instead of waiting for nobody
         said = await self._said()
         code = await self.process.wait()
         text = await anyio.to_thread.run_sync(self._written)

@@ -43,7 +43,7 @@ class HostBackend:
             if manifest.get("artifactType") != tree.KIND or not manifest.get("layers"):
                 raise RefusedError(
                     f"{repository}@{digest} is no source tree",
-                    "a machine without a container engine runs what `slipway build` made on it",
+                    "a machine without a container engine runs what `slipway rehearse` built on it",
                 )
             config = tree.read_config(await registry.blob(manifest["config"]["digest"]), f"{repository}@{digest}")
             layer = await registry.blob(manifest["layers"][0]["digest"])
