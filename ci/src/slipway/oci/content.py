@@ -40,7 +40,8 @@ class Reference:
         repository, at, digest = text.partition("@")
         if not at or not repository or not is_digest(digest):
             raise BadInputError(
-                f"{text!r} does not name an image by digest", "give repository@sha256:… as `dagger call publish` prints it"
+                f"{text!r} does not name an image by digest",
+                "give repository@sha256:… as `dagger call publish` prints it",
             )
         return cls(repository, digest)
 

@@ -40,5 +40,6 @@ async def check_image(aws: Aws, repository: str, digest: str) -> None:
         if error.code != "ImageNotFoundException":
             raise
         raise BadInputError(
-            f"the repository {repository} has no image {digest}", "push it first; `dagger call publish` prints the digest"
+            f"the repository {repository} has no image {digest}",
+            "push it first; `dagger call publish` prints the digest",
         ) from error
