@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -13,9 +14,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci/dagger"
 
-pytestmark = pytest.mark.skipif(
-    (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the script is for CI's Linux x86_64"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the script is for CI's Linux x86_64"
+    ),
+    pytest.mark.skipif(
+        not all(map(shutil.which, ("cp", "sha256sum", "tar"))), reason="the script needs coreutils and tar"
+    ),
+]
 
 
 @pytest.fixture
