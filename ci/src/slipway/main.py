@@ -17,8 +17,8 @@ from slipway.errors import within
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
+    from slipway.graph.image import Source
     from slipway.records.outcome import Outcome
-    from slipway.records.proof import Proof
     from slipway.settings import Settings
     from slipway.verbs.environment import Environment as Verbs
 
@@ -71,18 +71,20 @@ class Slipway:
         self, workspace: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
     ) -> dagger.Container:
         """Build the service's image: small, non-root, reproducible, on pinned bases."""
-        return await self._image(workspace, revision, committed)
+        from slipway.graph import image
+
+        settings, source = await self._read(workspace)
+        return image.image(source, settings, image.Label(revision, committed))
 
     @function
     @plain
     async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
         """Write what the lock pins as CycloneDX 1.5, without what differs from one writing to the next."""
         from slipway.graph import image
-        from slipway.graph.workspace import source_of
         from slipway.oci import sbom
 
-        settings = await self._settings(workspace)
-        written = image.sbom(await source_of(workspace, settings), settings)
+        settings, source = await self._read(workspace)
+        written = image.sbom(source, settings)
         document = sbom.normalised(await written.contents()).decode()
         return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
 
@@ -93,14 +95,16 @@ class Slipway:
 
         They are proof.json, junit.xml, proof.sarif, annotations.txt, summary.md and report.txt.
         """
+        from slipway.graph.gate import prove
         from slipway.report.files import of_proof
 
+        settings, source = await self._read(workspace)
         if not postgres or len(postgres) == 1:
-            return _directory(of_proof(await self._proof(workspace, postgres[0] if postgres else None, since)))
+            return _directory(of_proof(await prove(source, settings, postgres[0] if postgres else None, since)))
         reports: dict[str, dagger.Directory] = {}
 
         async def prove_on(major: str) -> None:
-            reports[major] = _directory(of_proof(await self._proof(workspace, major, since)))
+            reports[major] = _directory(of_proof(await prove(source, settings, major, since)))
 
         async with anyio.create_task_group() as tasks:
             for major in postgres:
@@ -115,9 +119,11 @@ class Slipway:
     @plain
     async def migrations(self, workspace: dagger.Workspace) -> None:
         """Fail when the gate refuses the migrations; it has run already when the function gate has."""
+        from slipway.graph.gate import prove
         from slipway.report.proof_text import text
 
-        proof = await self._proof(workspace, None, None)
+        settings, source = await self._read(workspace)
+        proof = await prove(source, settings, None, None)
         if proof.failures:
             raise SaidNoError(text(proof))
 
@@ -126,18 +132,21 @@ class Slipway:
     @plain
     async def smoke(self, workspace: dagger.Workspace) -> None:
         """Fail when the image does not become healthy beside a database at its head."""
+        from slipway.graph import image
         from slipway.graph.smoke import smoke
 
-        await smoke(await self._image(workspace, "unknown"), await self._settings(workspace))
+        settings, source = await self._read(workspace)
+        await smoke(image.image(source, settings, image.Label()), settings)
 
     @function
     @up
     @plain
     async def service(self, workspace: dagger.Workspace) -> dagger.Service:
         """Run the service on its port, beside a Postgres that has been migrated."""
-        from slipway.graph import up
+        from slipway.graph import image, up
 
-        return await up.service(await self._image(workspace, "unknown"), await self._settings(workspace))
+        settings, source = await self._read(workspace)
+        return await up.service(image.image(source, settings, image.Label()), settings)
 
     @function
     @up
@@ -179,10 +188,8 @@ class Slipway:
         """Build the image, push it with its bill of materials as a referrer, and answer exactly repository@sha256 and the digest."""
         from slipway.graph import image
         from slipway.graph.publish import Login, attach, publish
-        from slipway.graph.workspace import source_of
 
-        settings = await self._settings(workspace)
-        source = await source_of(workspace, settings)
+        settings, source = await self._read(workspace)
         login = Login(username, password) if password else None
         built = image.image(source, settings, image.Label(revision, committed))
         pushed = await publish(built, address, login, registry)
@@ -228,19 +235,12 @@ class Slipway:
         images = dataclasses.replace(settings.images, **{name: image for name, image in given.items() if image})
         return dataclasses.replace(settings, images=images)
 
-    async def _image(self, workspace: dagger.Workspace, revision: str, committed: int = LONG_AGO) -> dagger.Container:
-        from slipway.graph import image
+    async def _read(self, workspace: dagger.Workspace) -> "tuple[Settings, Source]":
+        """What the repository says of the service, and the files of it that an image needs."""
         from slipway.graph.workspace import source_of
 
         settings = await self._settings(workspace)
-        return image.image(await source_of(workspace, settings), settings, image.Label(revision, committed))
-
-    async def _proof(self, workspace: dagger.Workspace, major: str | None, since: str | None) -> "Proof":
-        from slipway.graph.gate import prove
-        from slipway.graph.workspace import source_of
-
-        settings = await self._settings(workspace)
-        return await prove(await source_of(workspace, settings), settings, major, since)
+        return settings, await source_of(workspace, settings)
 
 
 @object_type

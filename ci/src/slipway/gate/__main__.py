@@ -5,11 +5,10 @@ import gc
 import sys
 from pathlib import Path
 
-from slipway.errors import SlipwayError
 from slipway.gate.prove import Question, prove
+from slipway.migration.answer import answer
 from slipway.migration.database import VARIABLE, named_in_environment
-from slipway.records.form import to_json
-from slipway.records.refusal import Refusal
+from slipway.records.proof import Proof
 
 
 def main(arguments: list[str]) -> int:
@@ -32,14 +31,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
-    try:
-        proof = prove(Question(given.config, named_in_environment(), tuple(given.extension), given.start_after))
-    except SlipwayError as error:
-        given.proof.write_text(to_json(Refusal.of(error)), encoding="utf-8")
-        print(error, file=sys.stderr)
-        return error.exit_code
-    given.proof.write_text(to_json(proof), encoding="utf-8")
-    return 0
+
+    def ask() -> Proof:
+        return prove(Question(given.config, named_in_environment(), tuple(given.extension), given.start_after))
+
+    return answer(given.proof, ask)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 
 from importlib.resources import files
 
-import dagger
-from dagger import dag
-
 from slipway.errors import BadInputError
 from slipway.settings import Images, Migrations
 
@@ -25,14 +22,8 @@ def uv(images: Images) -> str:
     return images.uv or pinned("uv")
 
 
-def registry_service(images: Images) -> dagger.Service:
-    """A registry for a session."""
-    return (
-        dag.container()
-        .from_(images.registry or pinned("registry"))
-        .with_exposed_port(5000)
-        .as_service(use_entrypoint=True)
-    )
+def registry(images: Images) -> str:
+    return images.registry or pinned("registry")
 
 
 def postgres(images: Images, migrations: Migrations, major: str | None = None) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 import dagger
 from dagger import dag
 
-from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
 from slipway.graph.image import Source, builder
 from slipway.records.form import from_json
 from slipway.records.proof import Proof
-from slipway.records.refusal import Refusal
 from slipway.settings import Settings
+from slipway.verbs.inside import why_not
 
 # What of slipway runs in the service's own environment.
 _LENT = ["__init__.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
@@ -61,6 +60,5 @@ async def refuse(done: dagger.Container, written: str, what: str) -> None:
     try:
         text = await done.file(written).contents()
     except dagger.QueryError:
-        said = (await done.stderr()).strip().rpartition("\n")[2]
-        raise RefusedError(what, said or "it said nothing") from None
-    raise from_json(Refusal, text, "the refusal").error()
+        text = None
+    raise why_not(what, text, await done.stderr())

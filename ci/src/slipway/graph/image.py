@@ -4,6 +4,7 @@ The dependency layer knows only pyproject.toml and the lock. The runtime runs no
 are root's. What changes with every commit (labels) comes last.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -80,7 +81,7 @@ def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
     application = source.files
     if source.package:
         application = application.with_directory(".site", builder(source, settings).directory(_SITE))
-    runtime = _with_variables(
+    runtime = with_variables(
         dag.container(platform=dagger.Platform(PLATFORM))
         .from_(bases.python(settings.images))
         .with_directory("/", _installed(source, settings).rootfs().filter(include=[_VENV.removeprefix("/")]))
@@ -107,10 +108,10 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
     if source.lock_name != "uv.lock":
         raise BadInputError(f"{source.lock_name} says too little for a bill of materials", "run `uv lock`")
     export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
-    tree = source.files.with_file("pyproject.toml", source.pyproject).with_file("uv.lock", source.lock)
     return (
         _with_uv(settings)
-        .with_directory(_HOME, tree, include=["pyproject.toml", "uv.lock"])
+        .with_file(f"{_HOME}/pyproject.toml", source.pyproject)
+        .with_file(f"{_HOME}/uv.lock", source.lock)
         .with_exec(export)
         .file(_SBOM)
     )
@@ -122,7 +123,7 @@ def _installed(source: Source, settings: Settings) -> dagger.Container:
 
 
 def _with_uv(settings: Settings) -> dagger.Container:
-    return _with_variables(
+    return with_variables(
         dag.container(platform=dagger.Platform(PLATFORM))
         .from_(bases.python(settings.images))
         .with_file("/usr/local/bin/uv", dag.container().from_(bases.uv(settings.images)).file("/uv"))
@@ -152,7 +153,8 @@ def _dependencies(container: dagger.Container, source: Source) -> dagger.Contain
     raise BadInputError(f"an image cannot be built from {source.lock_name}", "run `uv lock` and commit uv.lock")
 
 
-def _with_variables(container: dagger.Container, variables: dict[str, str]) -> dagger.Container:
+def with_variables(container: dagger.Container, variables: Mapping[str, str]) -> dagger.Container:
+    """A container with variables that are no secrets."""
     for name, value in variables.items():
         container = container.with_env_variable(name, value)
     return container

@@ -18,7 +18,7 @@ from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.gate import lent, prove, refuse
 from slipway.graph.image import Label, Source, image
-from slipway.graph.instances import REGISTRY_HOST, Containers
+from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service
 from slipway.graph.publish import publish
 from slipway.graph.workspace import source_of, whole
 from slipway.oci.registry import opened
@@ -132,7 +132,7 @@ async def staged(settings: Settings) -> AsyncIterator[OnEngine]:
     names = (*ENVIRONMENTS, _PREFLIGHT)
     servers = {f"database-{name}": postgres.service(server_image, f"{name}-{uuid.uuid4().hex}") for name in names}
     urls = {name: postgres.url(f"database-{name}") for name in names}
-    registry = bases.registry_service(settings.images)
+    registry = registry_service(bases.registry(settings.images))
     settings, secrets = for_the_stage(settings, {name: urls[name] for name in ENVIRONMENTS})
     backend = Containers(registry, servers)
     async with AsyncExitStack() as stack:

@@ -6,6 +6,7 @@ The service migrates when it starts, for an exec of its own would come from the 
 import dagger
 
 from slipway.graph import bases, postgres
+from slipway.graph.image import with_variables
 from slipway.settings import Settings
 
 _MIGRATED = 'alembic --config="$1" upgrade heads && shift && exec "$@"'
@@ -19,7 +20,6 @@ def database(settings: Settings, purpose: str = "up") -> dagger.Service:
 async def service(image: dagger.Container, settings: Settings, purpose: str = "up") -> dagger.Service:
     """The service on its port; its database is migrated before it starts."""
     container = image.with_service_binding(postgres.HOST, database(settings, purpose))
-    for name, value in settings.migrations.told(postgres.url()).items():
-        container = container.with_env_variable(name, value)
+    container = with_variables(container, settings.migrations.told(postgres.url()))
     command = ["sh", "-c", _MIGRATED, "sh", settings.migrations.config, *await image.default_args()]
     return container.as_service(args=command)

@@ -4,12 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from slipway.errors import SlipwayError
+from slipway.migration.answer import answer
 from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import upgrade
-from slipway.records.form import to_json
-from slipway.records.refusal import Refusal
+from slipway.records.migration import Migration
 
 
 def main(arguments: list[str]) -> int:
@@ -22,15 +21,12 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("migration", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
-    try:
+
+    def migrate() -> Migration:
         url = named_in_environment()
-        migration = upgrade(Environment(given.config, url), url)
-    except SlipwayError as error:
-        given.migration.write_text(to_json(Refusal.of(error)), encoding="utf-8")
-        print(error, file=sys.stderr)
-        return error.exit_code
-    given.migration.write_text(to_json(migration), encoding="utf-8")
-    return 0
+        return upgrade(Environment(given.config, url), url)
+
+    return answer(given.migration, migrate)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import base64
 import json
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -92,7 +93,7 @@ class RegistryProtocol:
     async def put_manifest(self, request: Request) -> Response:
         repository, reference = self._repository(request), request.path_params["reference"]
         content = await request.body()
-        _check_references(repository, content)
+        document = _read(repository, content)
         digest = digest_of(content)
         if ":" in reference and reference != digest:
             raise RegistryError(400, "DIGEST_INVALID", f"the manifest has the digest {digest}")
@@ -105,7 +106,7 @@ class RegistryProtocol:
                 )
             repository.tags[reference] = digest
         repository.put_manifest(content, request.headers.get("content-type", MANIFEST), self._clock.now())
-        subject = (json.loads(content).get("subject") or {}).get("digest")
+        subject = (document.get("subject") or {}).get("digest")
         return Response(
             status_code=201,
             headers={"location": f"/v2/{repository.name}/manifests/{digest}", "docker-content-digest": digest}
@@ -159,10 +160,10 @@ def _signed_in(request: Request) -> None:
         raise RegistryError(401, "UNAUTHORIZED", "Not Authorized", {"www-authenticate": 'Basic realm="simulated ECR"'})
 
 
-def _check_references(repository: Repository, content: bytes) -> None:
-    """A manifest may only name what is there."""
+def _read(repository: Repository, content: bytes) -> dict[str, Any]:
+    """A manifest, which may only name what is there."""
     try:
-        document = json.loads(content)
+        document: dict[str, Any] = json.loads(content)
         named = [
             descriptor["digest"] for descriptor in [document.get("config"), *document.get("layers", [])] if descriptor
         ]
@@ -171,3 +172,4 @@ def _check_references(repository: Repository, content: bytes) -> None:
     for digest in named:
         if digest not in repository.blobs:
             raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest names {digest}, which was not pushed")
+    return document

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from slipway.errors import BadInputError
 from slipway.settings import Migrations, Settings
 from slipway.structure import kebab, write
+from slipway.workload.dependencies import LOCKS
 
 _ASGI = {"FastAPI", "Starlette", "Litestar", "Quart", "Sanic", "BlackSheep", "get_asgi_application"}
 _WSGI = {"Flask", "get_wsgi_application"}
@@ -65,7 +66,7 @@ def guess(files: Mapping[str, str]) -> Settings:
             "the service has no alembic.ini",
             "slipway is for services with alembic migrations; name its file in [tool.slipway.migrations] config",
         )
-    lock = "".join(files.get(name, "") for name in ("uv.lock", "pylock.toml", "requirements.txt"))
+    lock = "".join(files.get(name, "") for name in LOCKS)
     example = dict(_example(files))
     variables = {name: _word_for(name, value) or value or "rehearsal" for name, value in example.items()}
     url_variable = next((name for name, value in variables.items() if value == "{url}"), "DATABASE_URL")

@@ -18,7 +18,7 @@ import anyio.abc
 import anyio.to_thread
 
 import slipway
-from slipway.errors import RefusedError
+from slipway.errors import RefusedError, SlipwayError
 from slipway.records.form import from_json
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line
@@ -56,11 +56,8 @@ class Inside:
         said = await self._said()
         code = await self.process.wait()
         text = await anyio.to_thread.run_sync(self._written)
-        if text is None:
-            last = one_line(said.strip().rpartition("\n")[2], 600)
-            raise RefusedError(f"{self.module} ended with the exit code {code}", last or "it said nothing")
-        if code:
-            raise from_json(Refusal, text, self.module).error()
+        if text is None or code:
+            raise why_not(f"{self.module} ended with the exit code {code}", text, said)
         return text
 
     def _written(self) -> str | None:
@@ -70,6 +67,13 @@ class Inside:
         assert self.process.stderr is not None
         chunks = [chunk async for chunk in self.process.stderr]
         return b"".join(chunks).decode(errors="replace")
+
+
+def why_not(what: str, written: str | None, said: str) -> SlipwayError:
+    """Why a part gave no answer: what it wrote instead of one, or else the last line that it said."""
+    if written is None:
+        return RefusedError(what, one_line(said.strip().rpartition("\n")[2], 600) or "it said nothing")
+    return from_json(Refusal, written, what).error()
 
 
 @asynccontextmanager
