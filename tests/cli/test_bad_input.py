@@ -52,8 +52,8 @@ def said(capsys, *arguments):
     return code, error
 
 
-def gate(capsys, folder):
-    return said(capsys, "gate", "--source", str(folder), "--python", sys.prefix)
+def gate(capsys, folder, *more):
+    return said(capsys, "gate", "--source", str(folder), "--python", sys.prefix, *more)
 
 
 def test_a_folder_that_is_not_there(capsys, tmp_path):
@@ -124,30 +124,12 @@ def test_a_service_without_a_lock(capsys, service):
 
 @pytest.mark.slow
 def test_a_server_that_does_not_answer(capsys, service):
-    code, error = said(
-        capsys,
-        "gate",
-        "--source",
-        str(service),
-        "--python",
-        sys.prefix,
-        "--database-url",
-        "postgresql://x:canary-password@127.0.0.1:1/x",
-    )
+    code, error = gate(capsys, service, "--database-url", "postgresql://x:canary-password@127.0.0.1:1/x")
     assert (code, "does not answer" in error, "canary-password" in error) == (2, True, False)
 
 
 def test_a_database_of_another_kind(capsys, service):
-    code, error = said(
-        capsys,
-        "gate",
-        "--source",
-        str(service),
-        "--python",
-        sys.prefix,
-        "--database-url",
-        "mysql://x:canary-password@h/x",
-    )
+    code, error = gate(capsys, service, "--database-url", "mysql://x:canary-password@h/x")
     assert (code, "names mysql" in error, "canary-password" in error) == (2, True, False)
 
 

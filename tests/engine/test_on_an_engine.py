@@ -1,7 +1,6 @@
 """What an engine makes of it; nothing here is asked of a stand-in."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from slipway.records.form import from_json
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.simulator.cloud import LOGIN
+from slipway.workload.process import free_port
 
 GATE = "python -m slipway.gate"
 DEPENDENCIES = "uv sync --locked"
@@ -131,12 +131,6 @@ def test_the_service_runs_on_its_port_beside_a_database_that_was_migrated(dagger
         assert answer["database_head"] == answer["image_head"]
         made = httpx.post(f"http://127.0.0.1:{port}/notes", json={"title": "a", "body": "b"})
         assert made.status_code == 201
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def asked(url, process):

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from slipway.workload import warden
+from slipway.workload.process import free_port
 
 SAYS = "import sys; print('one'); print('two', file=sys.stderr, flush=True); print('\\udcff'.encode('utf-8', 'surrogateescape')); sys.exit(3)"
 WAITS = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('stopped', flush=True), sys.exit(0)))\nprint('ready', flush=True)\ntime.sleep(60)"
@@ -20,9 +21,7 @@ def start():
     started = []
 
     def run(code):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         command = [sys.executable, "-I", warden.__file__, str(port), sys.executable, "-u", "-c", code]
         process = subprocess.Popen(command)
         started.append(process)

@@ -143,19 +143,19 @@ class Slipway:
     @plain
     async def service(self, workspace: dagger.Workspace) -> dagger.Service:
         """Run the service on its port, beside a Postgres that has been migrated."""
-        from slipway.graph import image, up
+        from slipway.graph import image, running
 
         settings, source = await self._read(workspace)
-        return await up.service(image.image(source, settings, image.Label()), settings)
+        return await running.service(image.image(source, settings, image.Label()), settings)
 
     @function
     @up
     @plain
     async def database(self, workspace: dagger.Workspace) -> dagger.Service:
         """Run the Postgres of the service on port 5432."""
-        from slipway.graph import up
+        from slipway.graph import running
 
-        return up.database(await self._settings(workspace))
+        return running.database(await self._settings(workspace))
 
     @never_cached
     async def rehearse(self, workspace: dagger.Workspace) -> dagger.Directory:

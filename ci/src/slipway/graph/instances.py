@@ -12,7 +12,7 @@ import dagger
 from anyio.streams.buffered import BufferedByteReceiveStream
 from dagger import dag
 
-from slipway.errors import RefusedError
+from slipway.graph.running import started
 from slipway.workload.warden import PORT as WARDEN_PORT
 from slipway.workload.workload import Order
 
@@ -70,20 +70,13 @@ class Containers:
         """See `Backend.start`."""
         container = self.container(order.repository, order.digest, order.variables)
         service = await _service(container, order)
-        try:
-            try:
-                await service.start()
-            except dagger.QueryError as error:
-                raise RefusedError("the container does not start", str(error).partition("\n")[0]) from error
+        async with started(service, "the container does not start", kill=False):
             instance = Instance(await service.endpoint(port=order.port))
             host, _, port = (await service.endpoint(port=WARDEN_PORT)).rpartition(":")
             async with await anyio.connect_tcp(host, int(port)) as warden, anyio.create_task_group() as tasks:
                 tasks.start_soon(instance.listen, warden, heard)
                 yield instance
                 tasks.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await service.stop()
 
 
 async def _service(container: dagger.Container, order: Order) -> dagger.Service:

@@ -3,27 +3,16 @@
 import dagger
 from dagger import dag
 
+from slipway.postgres.disposable import INITDB, SETTINGS
+
 PORT = 5432
 HOST = "database"
 _PREPARED = "/var/lib/slipway"
 _PATH = "PATH=$(echo /usr/lib/postgresql/*/bin):$PATH"
 # Whoever reaches the port is a container of this session, so nobody is asked for a password.
-_INITIALISE = f"{_PATH}; initdb --pgdata={_PREPARED}/data --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync --wal-segsize=1 && echo 'host all all all trust' >> {_PREPARED}/data/pg_hba.conf"
+_INITIALISE = f"{_PATH}; initdb --pgdata={_PREPARED}/data --auth=trust {' '.join(INITDB)} && echo 'host all all all trust' >> {_PREPARED}/data/pg_hba.conf"
 _START = f'{_PATH}; exec postgres -D {_PREPARED}/data "$@"'
-_CONFIGURATION = {
-    "listen_addresses": "*",
-    "unix_socket_directories": "",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "autovacuum": "off",
-    "jit": "off",
-    "max_connections": "20",
-    "max_locks_per_transaction": "512",
-    "timezone": "UTC",
-}
+_CONFIGURATION = {**SETTINGS, "listen_addresses": "*", "unix_socket_directories": ""}
 
 
 def url(host: str = HOST) -> str:

@@ -7,7 +7,7 @@ import dagger
 import httpx
 
 from slipway.errors import RefusedError
-from slipway.graph import up
+from slipway.graph import running
 from slipway.settings import Settings
 
 _PATIENCE_SECONDS = 60.0
@@ -15,18 +15,10 @@ _PATIENCE_SECONDS = 60.0
 
 async def smoke(image: dagger.Container, settings: Settings) -> str:
     """Answers what was asked and what came back; raises RefusedError when it does not become healthy."""
-    service = await up.service(image, settings, "smoke")
-    try:
-        running = await service.start()
-    except dagger.QueryError as error:
-        raise RefusedError(
-            "the image does not start beside an empty database", str(error).partition("\n")[0]
-        ) from error
-    try:
-        url = await running.endpoint(port=settings.port, scheme="http")
+    service = await running.service(image, settings, "smoke")
+    async with running.started(service, "the image does not start beside an empty database", kill=True) as started:
+        url = await started.endpoint(port=settings.port, scheme="http")
         return await _healthy(f"{url}{settings.health_path or '/'}", any_answer=settings.health_path is None)
-    finally:
-        await running.stop(kill=True)
 
 
 async def _healthy(url: str, *, any_answer: bool) -> str:

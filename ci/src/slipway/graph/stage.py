@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import anyio
 import dagger
 
 from slipway.errors import BadInputError
@@ -20,23 +19,19 @@ from slipway.graph.gate import lent, prove, refuse
 from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service
 from slipway.graph.publish import publish
+from slipway.graph.running import started
 from slipway.graph.workspace import source_of, whole
-from slipway.oci.registry import opened
+from slipway.oci import registry as registries
 from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
-from slipway.release.aws import Aws
-from slipway.release.deploy import Time
-from slipway.release.ecr import place_of
 from slipway.settings import Settings
-from slipway.simulator.cloud import Cloud, simulated
-from slipway.verbs.environment import Environment
 from slipway.verbs.preflight import NOT_COVERED, tried
 from slipway.verbs.rehearse.play import Story, play
-from slipway.verbs.rehearse.stage import ENVIRONMENTS, REGION, SPEED, for_the_stage
+from slipway.verbs.rehearse.stage import ENVIRONMENTS, Account, opened
 from slipway.verbs.voice import Voice
 from slipway.workload.dependencies import is_package
 
@@ -65,9 +60,7 @@ async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Voice
 class OnEngine:
     """The stage of an engine; see `verbs.rehearse.stage.Stage`."""
 
-    settings: Settings
-    cloud: Cloud
-    uri: str
+    account: Account
     registry: dagger.Service
     backend: Containers
     databases: Mapping[str, str]
@@ -81,31 +74,30 @@ class OnEngine:
     def gate(self) -> str:
         return "gate in the release's builder image"
 
-    def environment(self, name: str) -> Environment:
-        return Environment(self.settings, name, self.cloud.url, Time(self.cloud.clock.now, self.cloud.clock.sleep))
-
     async def build(self, release: Release) -> Image:
         """Build and push; the simulated ECR learns of the manifest, its layers stay where the engine pulls them from."""
-        built = image(release.source, self.settings, Label(release.revision))
-        address = f"{REGISTRY_HOST}/{self.settings.name}:{release.revision[:12]}"
+        built = image(release.source, self.account.settings, Label(release.revision))
+        address = f"{REGISTRY_HOST}/{self.account.settings.name}:{release.revision[:12]}"
         digest = (await publish(built, address, None, self.registry)).digest
-        async with opened(await self.registry.endpoint(port=5000, scheme="http"), self.settings.name, None) as pushed:
+        async with registries.opened(
+            await self.registry.endpoint(port=5000, scheme="http"), self.account.settings.name, None
+        ) as pushed:
             manifest = await pushed.manifest(digest)
             content = await pushed.manifest_content(digest)
-        self.cloud.store.repositories[self.settings.name].put_manifest(
-            content, manifest["mediaType"], self.cloud.clock.now()
+        self.account.cloud.store.repositories[self.account.settings.name].put_manifest(
+            content, manifest["mediaType"], self.account.cloud.clock.now()
         )
         size = sum(layer["size"] for layer in manifest["layers"])
-        return Image(self.uri, digest, ImageKind.IMAGE, release.revision, size)
+        return Image(self.account.place.uri, digest, ImageKind.IMAGE, release.revision, size)
 
     async def prove(self, release: Release, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
-        return await prove(release.source, self.settings, None, None)
+        return await prove(release.source, self.account.settings, None, None)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         began = time.monotonic()
         await self._migrate(image, _PREFLIGHT)
-        told = self.settings.migrations.told(self.databases[_PREFLIGHT])
-        diagnosis = await tried(self.backend, self.environment(environment).spec(image.digest), told)
+        told = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
+        diagnosis = await tried(self.backend, self.account.environment(environment).spec(image.digest), told)
         return Preflight(image.digest, round(time.monotonic() - began, 3), diagnosis, NOT_COVERED)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
@@ -114,10 +106,10 @@ class OnEngine:
     async def _migrate(self, image: Image, database: str) -> Migration:
         """In the very image, with slipway lent to it. What has an effect must not be taken from the cache, so no two calls are equal."""
         url = self.databases[database]
-        told = {"url": url, "variables": self.settings.migrations.told(url)}
-        container = lent(self.backend.container(self.settings.name, image.digest, {"DATABASE": url}), told)
+        told = {"url": url, "variables": self.account.settings.migrations.told(url)}
+        container = lent(self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url}), told)
         done = container.with_env_variable("SLIPWAY_CALL", uuid.uuid4().hex).with_exec(
-            ["python", "-m", "slipway.migration", f"--config={self.settings.migrations.config}", _RECORD],
+            ["python", "-m", "slipway.migration", f"--config={self.account.settings.migrations.config}", _RECORD],
             expect=dagger.ReturnType.ANY,
         )
         if code := await done.exit_code():
@@ -133,26 +125,13 @@ async def staged(settings: Settings) -> AsyncIterator[OnEngine]:
     servers = {f"database-{name}": postgres.service(server_image, f"{name}-{uuid.uuid4().hex}") for name in names}
     urls = {name: postgres.url(f"database-{name}") for name in names}
     registry = registry_service(bases.registry(settings.images))
-    settings, secrets = for_the_stage(settings, {name: urls[name] for name in ENVIRONMENTS})
     backend = Containers(registry, servers)
     async with AsyncExitStack() as stack:
         for service in (registry, *servers.values()):
-            await stack.enter_async_context(_running(service))
-        cloud = await stack.enter_async_context(simulated(lambda _: backend, speed=SPEED, secrets=secrets))
-        aws = Aws(REGION, cloud.url)
-        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
-        place = await place_of(aws, settings.name)
-        yield OnEngine(settings, cloud, place.uri, registry, backend, urls, f"those of the image {server_image}")
-
-
-@asynccontextmanager
-async def _running(service: dagger.Service) -> AsyncIterator[None]:
-    await service.start()
-    try:
-        yield
-    finally:
-        with anyio.CancelScope(shield=True):
-            await service.stop(kill=True)
+            await stack.enter_async_context(started(service, "a service of the stage does not start", kill=True))
+        theirs = {name: urls[name] for name in ENVIRONMENTS}
+        account = await stack.enter_async_context(opened(settings, theirs, lambda _: backend))
+        yield OnEngine(account, registry, backend, urls, f"those of the image {server_image}")
 
 
 async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[Release]:

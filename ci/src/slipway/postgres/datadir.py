@@ -18,34 +18,14 @@ from typing import Any
 
 from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
+from slipway.postgres.disposable import INITDB, SETTINGS
 
 NEEDED_BYTES = 512 * 2**20
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
-_INITDB = (
-    "--username=postgres",
-    "--auth=scram-sha-256",
-    "--encoding=UTF8",
-    "--locale=C",
-    "--no-sync",
-    "--wal-segsize=1",
-    "--no-instructions",
+_INITDB = (*INITDB, "--auth=scram-sha-256", "--no-instructions")
+_CONFIGURATION = (
+    "".join(f"\n{name} = '{value}'" for name, value in {**SETTINGS, "listen_addresses": "127.0.0.1"}.items()) + "\n"
 )
-
-# Nothing here outlives the server, so nothing is kept safe for a crash.
-_CONFIGURATION = """
-fsync = off
-full_page_writes = off
-synchronous_commit = off
-wal_level = minimal
-max_wal_senders = 0
-autovacuum = off
-jit = off
-listen_addresses = '127.0.0.1'
-max_connections = 20
-max_locks_per_transaction = 512
-timezone = 'UTC'
-log_timezone = 'UTC'
-"""
 
 
 @dataclass(frozen=True)

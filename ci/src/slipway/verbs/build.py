@@ -1,25 +1,16 @@
 """build: a commit becomes an artifact in a registry, named by digest. Without a container engine: of the kind `tree`."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from slipway import settings
 from slipway.errors import BadInputError
-from slipway.oci.registry import Login, opened
+from slipway.oci.registry import opened
 from slipway.oci.tree import TreeConfig, pack
 from slipway.records.image import Image, ImageKind
+from slipway.release.ecr import Place
 from slipway.settings import Settings
 from slipway.source.commit import Commit
 from slipway.workload.dependencies import LOCKS
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the artifact goes: a registry's URL, how to sign in, and the URI by which services name the repository."""
-
-    url: str
-    login: Login | None
-    uri: str
 
 
 def settings_of(commit: Commit) -> Settings:

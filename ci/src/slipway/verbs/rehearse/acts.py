@@ -102,14 +102,14 @@ class Players(Generic[R]):
 
     def _adoption(self) -> tuple[str, ...]:
         """A service that comes to slipway has a past, which its production has survived."""
-        if self.stage.settings.migrations.start_after:
+        if self.stage.account.settings.migrations.start_after:
             return ()
         return (
             'what production has had for long can be left out: start-after = "REVISION" in [tool.slipway.migrations]',
         )
 
     def _other_major(self, proof: Proof) -> str:
-        wanted = self.stage.settings.migrations.major
+        wanted = self.stage.account.settings.migrations.major
         return "" if wanted in (None, int(proof.postgres.partition(".")[0])) else f", not on {wanted}"
 
     async def _preflight(self, scene: Scene, image: Image, environment: str) -> None:
@@ -127,7 +127,7 @@ class Players(Generic[R]):
 
     async def _deploy(self, scene: Scene, image: Image, environment: str, note: str = "") -> Outcome:
         with scene.step(f"deploying to {environment}{note}") as doing:
-            outcome = await self.stage.environment(environment).deploy(
+            outcome = await self.stage.account.environment(environment).deploy(
                 image.digest, lambda event: scene.voice.line(event.line)
             )
             doing.said, doing.platform_seconds = f"{environment}{note}: {told(outcome)}", outcome.seconds
@@ -135,14 +135,14 @@ class Players(Generic[R]):
 
     async def _promote(self, scene: Scene) -> Outcome:
         with scene.step("promoting staging's digest to production") as doing:
-            staging, production = map(self.stage.environment, ("staging", "production"))
+            staging, production = map(self.stage.account.environment, ("staging", "production"))
             outcome = await promote(staging, production, lambda event: scene.voice.line(event.line))
             doing.said, doing.platform_seconds = f"promoted: {told(outcome)}", outcome.seconds
         return outcome
 
     async def _smoke(self, scene: Scene, environment: str) -> None:
         with scene.step(f"asking {environment}") as doing:
-            paths = await self.stage.environment(environment).smoke()
+            paths = await self.stage.account.environment(environment).smoke()
             doing.said = f"{environment} answers {', '.join(paths) or 'connections'}"
 
 

@@ -16,21 +16,17 @@ from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
-from slipway.release.aws import Aws
-from slipway.release.deploy import Time
-from slipway.release.ecr import place_of
 from slipway.settings import MissingTableError, Settings, load_file
-from slipway.simulator.cloud import LOGIN, Cloud, simulated
+from slipway.simulator.cloud import LOGIN
 from slipway.source.commit import Commit
-from slipway.verbs.build import Place, build, settings_of
-from slipway.verbs.environment import Environment
+from slipway.verbs.build import build, settings_of
 from slipway.verbs.guess import as_toml, guess
 from slipway.verbs.migrate import migrate
 from slipway.verbs.preflight import preflight
 from slipway.verbs.prove import prove
 from slipway.verbs.rehearse.commits import Commits
 from slipway.verbs.rehearse.play import Story, play
-from slipway.verbs.rehearse.stage import ENVIRONMENTS, REGION, SPEED, for_the_stage
+from slipway.verbs.rehearse.stage import ENVIRONMENTS, Account, opened
 from slipway.verbs.voice import Voice
 from slipway.workload.host import HostBackend
 
@@ -52,10 +48,8 @@ async def rehearse(source: Path, voice: Voice, settings_file: Path | None = None
 class Here:
     """The stage of a machine; see `Stage`."""
 
-    settings: Settings
-    cloud: Cloud
+    account: Account
     backend: HostBackend
-    place: Place
     databases: Mapping[str, Server]
 
     @property
@@ -71,22 +65,21 @@ class Here:
         server = self.databases[ENVIRONMENTS[0]]
         return f"PostgreSQL {server.version} of {server.origin}"
 
-    def environment(self, name: str) -> Environment:
-        return Environment(self.settings, name, self.cloud.url, Time(self.cloud.clock.now, self.cloud.clock.sleep))
-
     async def build(self, release: Commit) -> Image:
-        return await build(release, self.settings, self.place)
+        return await build(release, self.account.settings, self.account.place)
 
     async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact holds the release
-        async with self.backend.unpacked(self.settings.name, image.digest) as unpacked:
-            return await prove(unpacked.folder, unpacked.python, self.settings.migrations)
+        async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
+            return await prove(unpacked.folder, unpacked.python, self.account.settings.migrations)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        return await preflight(self.backend, self.settings, self.environment(environment).spec(image.digest))
+        return await preflight(
+            self.backend, self.account.settings, self.account.environment(environment).spec(image.digest)
+        )
 
     async def migrate(self, image: Image, environment: str) -> Migration:
-        async with self.backend.unpacked(self.settings.name, image.digest) as unpacked:
-            return await migrate(unpacked, self.settings.migrations, self.databases[environment].url)
+        async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
+            return await migrate(unpacked, self.account.settings.migrations, self.databases[environment].url)
 
 
 @asynccontextmanager
@@ -95,18 +88,15 @@ async def staged(settings: Settings) -> AsyncIterator[Here]:
     found = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
     async with AsyncExitStack() as stack:
         databases = {name: await stack.enter_async_context(running(found)) for name in ENVIRONMENTS}
-        settings, secrets = for_the_stage(settings, {name: server.url for name, server in databases.items()})
         backends: list[HostBackend] = []
 
         def backend_at(url: str) -> HostBackend:
             backends.append(HostBackend(url, LOGIN, cache()))
             return backends[0]
 
-        cloud = await stack.enter_async_context(simulated(backend_at, speed=SPEED, secrets=secrets))
-        aws = Aws(REGION, cloud.url)
-        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
-        place = await place_of(aws, settings.name)
-        yield Here(settings, cloud, backends[0], Place(place.url, place.login, place.uri), databases)
+        urls = {name: server.url for name, server in databases.items()}
+        account = await stack.enter_async_context(opened(settings, urls, backend_at))
+        yield Here(account, backends[0], databases)
 
 
 def _story(commits: Commits, settings: Settings) -> Story[Commit]:

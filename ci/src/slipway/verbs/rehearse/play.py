@@ -45,7 +45,7 @@ class _Performance(Generic[R]):
         self._story = story
         self._stage = stage
         self._players = Players(stage, voice)
-        self._clients = Clients(_paths(stage.settings))
+        self._clients = Clients(_paths(stage.account.settings))
         self._open = anyio.Event()
         self._prologue: list[Act] = []
         self._acts: list[Act] = []
@@ -55,7 +55,7 @@ class _Performance(Generic[R]):
         act = await self._players.prologue(self._story.before)
         self._prologue.append(act)
         if act.as_told:
-            production = self._stage.environment("production")
+            production = self._stage.account.environment("production")
             self._clients.ask(production.address(await production.status()), tasks)
         self._open.set()
 
@@ -71,7 +71,7 @@ class _Performance(Generic[R]):
 
     def remembered(self) -> Rehearsal:
         acts = (*self._prologue, *self._acts)
-        name, revision = self._stage.settings.name, self._story.release.revision
+        name, revision = self._stage.account.settings.name, self._story.release.revision
         return Rehearsal(name, revision, self._stage.postgres, SPEED, acts, self._clients.seen())
 
 

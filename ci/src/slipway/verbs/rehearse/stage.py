@@ -3,23 +3,53 @@
 A stage makes artifacts from releases and runs them: as processes of this machine (`here`), or as containers of an engine (`graph.stage`).
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from slipway.records.image import Image
 from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
+from slipway.release.aws import Aws
+from slipway.release.deploy import Time
+from slipway.release.ecr import Place, place_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings, TargetKind
-from slipway.simulator.cloud import ACCOUNT
+from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
 from slipway.verbs.environment import Environment
+from slipway.workload.workload import Backend
 
 ENVIRONMENTS = ("staging", "production")
 SPEED = 60.0  # the platform's minutes run as seconds
-REGION = "eu-west-1"
+_REGION = "eu-west-1"
 _STAND_IN = "rehearsal"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A simulated account with a repository for the service; `settings` are the service's, with environments that it can hold."""
+
+    settings: Settings
+    cloud: Cloud
+    place: Place
+
+    def environment(self, name: str) -> Environment:
+        """One of ENVIRONMENTS."""
+        return Environment(self.settings, name, self.cloud.url, Time(self.cloud.clock.now, self.cloud.clock.sleep))
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, databases: Mapping[str, str], backend_at: Callable[[str], Backend]
+) -> AsyncIterator[Account]:
+    """An account for as long as the block lasts; `databases` are the URLs by environment, `backend_at` runs instances, given the account's URL."""
+    settings, secrets = for_the_stage(settings, databases)
+    async with simulated(backend_at, speed=SPEED, secrets=secrets) as cloud:
+        aws = Aws(_REGION, cloud.url)
+        await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
+        yield Account(settings, cloud, await place_of(aws, settings.name))
 
 
 class Release(Protocol):
@@ -36,10 +66,10 @@ R_contra = TypeVar("R_contra", bound=Release, contravariant=True)
 
 
 class Stage(Protocol[R_contra]):
-    """`settings` are the service's, with environments that the simulated account can hold. Whatever cannot be done raises SlipwayError."""
+    """What makes artifacts of releases and runs them, for an account. Whatever cannot be done raises SlipwayError."""
 
     @property
-    def settings(self) -> Settings: ...
+    def account(self) -> Account: ...
 
     @property
     def how(self) -> str:
@@ -54,10 +84,6 @@ class Stage(Protocol[R_contra]):
     @property
     def postgres(self) -> str:
         """Which Postgres it is, likewise."""
-        ...
-
-    def environment(self, name: str) -> Environment:
-        """One of ENVIRONMENTS."""
         ...
 
     async def build(self, release: R_contra) -> Image:
@@ -85,15 +111,15 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
         there = settings.environments.get(name) or _plain(name)
         told = settings.migrations.told(url)
         arns = {variable: _arn(settings.name, name, variable) for variable in told} | dict(there.secrets)
-        environments[name] = replace(there, target=TargetKind.APP_RUNNER, region=REGION, account=ACCOUNT, secrets=arns)
+        environments[name] = replace(there, target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, secrets=arns)
         values |= {arn: told.get(variable, _STAND_IN) for variable, arn in arns.items()}
     return replace(settings, environments=environments), values
 
 
 def _plain(name: str) -> EnvironmentSettings:
     role = f"arn:aws:iam::{ACCOUNT}:role/rehearsal-{name}"
-    return EnvironmentSettings(TargetKind.APP_RUNNER, REGION, ACCOUNT, role)
+    return EnvironmentSettings(TargetKind.APP_RUNNER, _REGION, ACCOUNT, role)
 
 
 def _arn(service: str, environment: str, variable: str) -> str:
-    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{service}/{environment}/{variable}-Stage1"
+    return f"arn:aws:secretsmanager:{_REGION}:{ACCOUNT}:secret:{service}/{environment}/{variable}-Stage1"

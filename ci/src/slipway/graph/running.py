@@ -3,13 +3,33 @@
 The service migrates when it starts, for an exec of its own would come from the cache, and the database would stay empty.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
 import dagger
 
+from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
 from slipway.graph.image import with_variables
 from slipway.settings import Settings
+from slipway.untrusted import one_line
 
 _MIGRATED = 'alembic --config="$1" upgrade heads && shift && exec "$@"'
+
+
+@asynccontextmanager
+async def started(service: dagger.Service, otherwise: str, *, kill: bool) -> AsyncIterator[dagger.Service]:
+    """A service for as long as the block lasts; raises RefusedError, which begins with `otherwise`, when it does not start."""
+    try:
+        try:
+            running = await service.start()
+        except dagger.QueryError as error:
+            raise RefusedError(otherwise, one_line(str(error).partition("\n")[0])) from error
+        yield running
+    finally:
+        with anyio.CancelScope(shield=True):
+            await service.stop(kill=kill)
 
 
 def database(settings: Settings, purpose: str = "up") -> dagger.Service:
