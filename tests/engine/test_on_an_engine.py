@@ -106,10 +106,11 @@ def test_a_service_elsewhere_is_proven_and_only_what_concerns_the_gate_runs_it_a
 
 def test_what_is_published_is_named_by_digest_and_has_a_bill_of_materials(dagger, ecr):
     done = dagger.call(
-        "publish", f"--address={ecr}/notes:1", f"--registry=tcp://{ecr}", "--password=env://ECR_PASSWORD",
-        ECR_PASSWORD=LOGIN.password,
+        "publish", f"--address={ecr}/notes:1", f"--registry=tcp://{ecr}", "--credentials=cmd://env | grep ^AWS_",
+        AWS_ACCESS_KEY_ID="canary-key", AWS_SECRET_ACCESS_KEY="canary-secret",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "canary" not in done.stderr
     assert LOGIN.password not in done.stderr
     image = Reference.parse(done.stdout.strip())
     auth = (LOGIN.user, LOGIN.password)

@@ -148,16 +148,42 @@ async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_
     assert not any("canary-password" in query for query in engine.queries if "setSecret" not in query)
 
 
+CREDENTIALS = '{"Version": 1, "AccessKeyId": "canary-key", "SecretAccessKey": "canary-secret"}'
+
+
 async def test_credentials_reach_aws_and_no_query(engine, workspace):
-    engine.answers |= {"plaintext": "canary-key"}
+    engine.answers |= {"plaintext": CREDENTIALS}
     secret = dagger.dag.set_secret("key", "unused")
-    environment = await Slipway().environment(workspace, "staging", access_key_id=secret, secret_access_key=secret)
+    environment = await Slipway().environment(workspace, "staging", credentials=secret)
     assert isinstance(environment, Environment)
     verbs = await environment._verbs("staging")
     assert verbs.keys is not None
     assert verbs.keys.access_key_id == "canary-key"
-    assert "canary-key" not in repr(verbs)
-    assert not any("canary-key" in query for query in engine.queries)
+    assert "canary" not in repr(verbs)
+    assert not any("canary" in query for query in engine.queries)
+
+
+async def test_whoever_asks_an_environment_without_credentials_is_told_the_flag(engine, workspace):
+    environment = await Slipway().environment(workspace, "staging")
+    with pytest.raises(SaidNoError, match='there are no AWS credentials: add --credentials "cmd://aws configure'):
+        await environment.status()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/notes:1", "takes no image without a login: add --credentials"),
+        ("ghcr.io/me/notes:1", "ghcr.io is no registry of AWS: sign in with --username and --password"),
+    ],
+)
+async def test_a_login_that_does_not_fit_the_registry_is_refused_before_anything_is_built(
+    engine, workspace, address, said
+):
+    engine.answers |= {"plaintext": CREDENTIALS}
+    credentials = dagger.dag.set_secret("key", "unused") if "ghcr" in address else None
+    with pytest.raises(SaidNoError, match=said):
+        await Slipway().publish(workspace, address, credentials=credentials)
+    assert not engine.steps("publish")
 
 
 async def test_every_query_is_graphql(engine, workspace):

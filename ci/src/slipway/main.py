@@ -19,6 +19,7 @@ from slipway.records.image import LONG_AGO
 if TYPE_CHECKING:
     from slipway.graph.image import Source
     from slipway.records.outcome import Outcome
+    from slipway.release.credentials import Keys
     from slipway.settings import Settings
     from slipway.verbs.environment import Environment as Verbs
 
@@ -51,6 +52,12 @@ Majors = Annotated[
     Doc("Postgres majors, or images, to prove on side by side; that of the settings by default"),
 ]
 Since = Annotated[str | None, Doc("Findings in this revision and older ones do not count")]
+Credentials = Annotated[
+    dagger.Secret | None,
+    Doc(
+        'AWS credentials, "cmd://aws configure export-credentials" wherever the AWS CLI is, or "cmd://env | grep ^AWS_"'
+    ),
+]
 Committed = Annotated[int, Doc("When the commit was made, in seconds since 1970: `git log -1 --format=%ct`")]
 Revision = Annotated[str, Doc("The git commit, for the image's labels and its readiness answer")]
 
@@ -179,18 +186,21 @@ class Slipway:
         address: Annotated[str, Doc("Where to push, as registry/repository:tag")],
         revision: Revision = "unknown",
         committed: Committed = LONG_AGO,
-        username: Annotated[str, Doc("Who pushes; ECR knows only AWS")] = "AWS",
-        password: Annotated[dagger.Secret | None, Doc("The registry's password")] = None,
+        credentials: Credentials = None,
+        username: Annotated[str, Doc("Who pushes with --password, to a registry that is not AWS's")] = "AWS",
+        password: Annotated[dagger.Secret | None, Doc("The password of --username")] = None,
         registry: Annotated[
-            dagger.Service | None, Doc("A registry in this session instead of one on the network")
+            dagger.Service | None,
+            Doc("A registry instead of one on the network, as tcp://host:port, of `slipway simulator` for example"),
         ] = None,
     ) -> str:
         """Build the image, push it with its bill of materials as a referrer, and answer exactly repository@sha256 and the digest."""
         from slipway.graph import image
-        from slipway.graph.publish import Login, attach, publish
+        from slipway.graph.publish import Login, attach, publish, signed_in
 
         settings, source = await self._read(workspace)
-        login = Login(username, password) if password else None
+        given = Login(username, password) if password else None
+        login = given or await signed_in(address, await _keys(credentials), registry)
         built = image.image(source, settings, image.Label(revision, committed))
         pushed = await publish(built, address, login, registry)
         if source.lock_name == "uv.lock":
@@ -198,29 +208,18 @@ class Slipway:
         return str(pushed)
 
     @never_cached
-    async def environment(  # noqa: PLR0913, PLR0917 -- each is a flag
+    async def environment(
         self,
         workspace: dagger.Workspace,
         name: Annotated[str, Doc("An environment of [tool.slipway.environments]")],
-        access_key_id: Annotated[dagger.Secret | None, Doc("AWS credentials, as env://AWS_ACCESS_KEY_ID")] = None,
-        secret_access_key: Annotated[dagger.Secret | None, Doc("As env://AWS_SECRET_ACCESS_KEY")] = None,
-        session_token: Annotated[
-            dagger.Secret | None, Doc("As env://AWS_SESSION_TOKEN, for temporary credentials")
-        ] = None,
+        credentials: Credentials = None,
         endpoint: Annotated[
             dagger.Service | None, Doc("What stands in for AWS, as tcp://host:port of `slipway simulator`")
         ] = None,
     ) -> "Environment":
         """One environment, to deploy to and to ask about."""
         pyproject = await workspace.file("/pyproject.toml").contents()
-        return Environment(
-            name=name,
-            pyproject=pyproject,
-            access_key_id=access_key_id,
-            secret_access_key=secret_access_key,
-            session_token=session_token,
-            endpoint=endpoint,
-        )
+        return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
 
     async def _settings(self, workspace: dagger.Workspace) -> "Settings":
         from slipway.graph.workspace import settings_of
@@ -250,9 +249,7 @@ class Environment:
 
     name: str
     pyproject: str = dataclasses.field(repr=False)
-    access_key_id: dagger.Secret | None = None
-    secret_access_key: dagger.Secret | None = None
-    session_token: dagger.Secret | None = None
+    credentials: dagger.Secret | None = None
     endpoint: dagger.Service | None = None
 
     @never_cached
@@ -288,24 +285,33 @@ class Environment:
 
     async def _verbs(self, name: str) -> "Verbs":
         from slipway import settings
-        from slipway.release.aws import Keys
+        from slipway.errors import BadInputError
         from slipway.verbs.environment import Environment as Verbs
         from slipway.verbs.environment import wall_clock
 
         loaded = settings.parse(self.pyproject)
         loaded.environment(name)
-        keys = None
-        if self.access_key_id and self.secret_access_key:
-            token = await self.session_token.plaintext() if self.session_token else None
-            keys = Keys(await self.access_key_id.plaintext(), await self.secret_access_key.plaintext(), token)
-        url = None
         if self.endpoint:
             url = await (await self.endpoint.start()).endpoint(scheme="http")
-        return Verbs(loaded, name, url, wall_clock(), keys)
+            return Verbs(loaded, name, url, wall_clock())
+        keys = await _keys(self.credentials)
+        if keys is None:
+            raise BadInputError(
+                "there are no AWS credentials", 'add --credentials "cmd://aws configure export-credentials"'
+            )
+        return Verbs(loaded, name, None, wall_clock(), keys)
 
 
 class SaidNoError(Exception):
     """The answer is no; the message is all that a person sees of it."""
+
+
+async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
+    from datetime import UTC, datetime
+
+    from slipway.release.credentials import parse
+
+    return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
 
 
 def _directory(files: Mapping[str, str]) -> dagger.Directory:

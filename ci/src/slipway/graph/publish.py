@@ -4,10 +4,17 @@ import json
 from dataclasses import dataclass
 
 import dagger
+from dagger import dag
 
+from slipway.errors import BadInputError
 from slipway.oci import registry as registries
 from slipway.oci import sbom
 from slipway.oci.content import Reference
+from slipway.release import ecr
+from slipway.release.aws import Aws
+from slipway.release.credentials import Keys
+
+_ANY_REGION = "us-east-1"  # what stands in for AWS does not ask
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,23 @@ class Login:
 
     user: str
     password: dagger.Secret
+
+
+async def signed_in(address: str, keys: Keys | None, registry: dagger.Service | None) -> Login | None:
+    """What ECR lends to the holder of AWS credentials for twelve hours; None for a registry that is asked without."""
+    host = address.partition("/")[0]
+    region = ecr.region_of(host)
+    if keys is None:
+        if region:
+            raise BadInputError(
+                f"{host} takes no image without a login", 'add --credentials "cmd://aws configure export-credentials"'
+            )
+        return None
+    if region is None and registry is None:
+        raise BadInputError(f"{host} is no registry of AWS", "sign in with --username and --password")
+    url = await (await registry.start()).endpoint(scheme="http") if registry else None
+    _, login = await ecr.sign_in(Aws(region or _ANY_REGION, url, keys))
+    return Login(login.user, dag.set_secret("ecr-password", login.password))
 
 
 async def publish(

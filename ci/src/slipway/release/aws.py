@@ -3,13 +3,13 @@
 Nothing is sent to an endpoint override but stand-in credentials: an override is a simulator, and must never see real keys.
 """
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import anyio.to_thread
 
 from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.release.credentials import Keys
 from slipway.untrusted import one_line
 
 _REMEDIES = {
@@ -21,15 +21,6 @@ _REMEDIES = {
     "ImageNotFoundException": "push the image first",
     "ServiceQuotaExceededException": "ask AWS for a higher quota, or delete a service",
 }
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Credentials that were handed over instead of found in the environment; they are never shown."""
-
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
 
 
 class Aws:

@@ -1,11 +1,14 @@
 """ECR as slipway needs it: where to push, and whether a digest is there."""
 
 import base64
+import re
 from dataclasses import dataclass
 
 from slipway.errors import BadInputError
 from slipway.oci.registry import Login
 from slipway.release.aws import Aws, AwsRefusedError
+
+_HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,12 @@ class Place:
     url: str
     login: Login
     uri: str
+
+
+def region_of(host: str) -> str | None:
+    """The region of a registry of ECR's, or None for any other registry."""
+    found = _HOST.fullmatch(host)
+    return found[1] if found else None
 
 
 async def sign_in(aws: Aws) -> tuple[str, Login]:

@@ -11,7 +11,8 @@ from slipway.errors import RefusedError
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.release import deploy as engine
-from slipway.release.aws import Aws, Keys
+from slipway.release.aws import Aws
+from slipway.release.credentials import Keys
 from slipway.release.deploy import Time
 from slipway.release.ecr import check_image
 from slipway.release.plan import plan as make_plan
