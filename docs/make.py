@@ -19,6 +19,7 @@ TABLES = (
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
+    ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
 )
 _PLAIN = {"unique": "", "schema": "", "source_schema": ""}  # what is in a remedy only when the statement has it

@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from slipway.postgres import binaries
-from slipway.postgres.server import Server, running
+if TYPE_CHECKING:
+    from slipway.postgres.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -17,17 +18,26 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> "Iterator[Server]":
     """A server that is thrown away after the run."""
+    from slipway.postgres import binaries  # not there where the service's own tests run as a check
+    from slipway.postgres.server import running
+
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(binaries.find(None))) as server:
         yield server
 
 
+@pytest.fixture(scope="session")
+def server(postgres: "Server") -> str:
+    """The URL of a server where databases may be made."""
+    return postgres.url
+
+
 @pytest.fixture
-def database(postgres: Server) -> Iterator[str]:
+def database(server: str) -> Iterator[str]:
     """The URL of an empty database."""
     name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        yield f"{postgres.url.rpartition('/')[0]}/{name}"
+        yield f"{server.rpartition('/')[0]}/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

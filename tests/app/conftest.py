@@ -1,5 +1,6 @@
 """The reference service, on a database whose schema a test chooses."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,12 @@ from app.main import create_app
 from app.settings import Settings
 
 Serving = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> str:
+    """The URL of the server that a container of checks is told, or else of the run's own."""
+    return os.environ.get("DATABASE_URL") or request.getfixturevalue("postgres").url
 
 
 @pytest.fixture

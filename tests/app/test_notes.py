@@ -80,9 +80,9 @@ async def test_what_is_not_offered_is_refused_as_json(service, method, path, sta
     assert set(answer.json()) == {"error"}
 
 
-async def test_connections_that_the_database_has_closed_cost_no_request(service, postgres, database):
+async def test_connections_that_the_database_has_closed_cost_no_request(service, server, database):
     await service.post("/notes", json={"title": "Milk"})
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database.rpartition("/")[2]]
         )

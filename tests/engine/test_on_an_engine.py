@@ -54,8 +54,11 @@ def test_the_checks_are_just_these(dagger):
     done = dagger("check", "-l")
     assert done.returncode == 0, done.stderr
     assert {line.split()[0] for line in done.stdout.splitlines() if line.startswith("slipway:")} == {
+        "slipway:lint",
         "slipway:migrations",
         "slipway:smoke",
+        "slipway:tests",
+        "slipway:types",
     }
 
 
@@ -78,6 +81,15 @@ def test_every_act_of_the_rehearsal_goes_as_told_with_images_and_containers(dagg
 def test_the_image_becomes_healthy_beside_a_database(dagger):
     done = dagger.call("smoke")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("lint", "All checks passed"), ("types", "no issues"), ("tests", " passed")]
+)
+def test_the_services_own_checks_run_in_containers(dagger, name, said):
+    done = dagger.call(name)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
 
 
 def test_the_image_runs_as_a_number(dagger):

@@ -72,7 +72,7 @@ async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else
 async def test_only_what_the_settings_name_is_read_of_the_repository(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     includes = [step.arguments["include"] for step in engine.steps("directory") if "include" in step.arguments]
-    assert ["uv.lock", "requirements.txt"] in includes
+    assert ["uv.lock", "requirements.txt", "requirements-dev.txt"] in includes
     assert [
         "app",
         "app/**",
@@ -132,6 +132,62 @@ async def test_a_gate_that_cannot_run_says_in_the_gates_own_words_why(engine, wo
     engine.files["/tmp/proof.json"] = to_json(Refusal("there is no alembic.ini", "name it", 2))
     with pytest.raises(Exception, match=r"there is no alembic\.ini: name it"):
         await Slipway().gate(workspace)
+
+
+def declares(engine, checks):
+    engine.files["/pyproject.toml"] += f"\n[tool.slipway.checks]\n{checks}\n"
+
+
+async def test_the_services_own_tests_run_with_what_developers_need_beside_a_postgres(engine, workspace):
+    declares(engine, 'tests = ["pytest", "-q"]\nsources = ["tests"]')
+    engine.answers |= {"exitCode": 0, "combinedOutput": "2 passed\n"}
+    assert await Slipway().tests(workspace) == "2 passed\n"
+    chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
+    install, run = (step.arguments["args"] for step in chain if step.name == "withExec")
+    assert "--no-dev" not in install
+    assert run == ["pytest", "-q"]
+    told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
+    assert told["DATABASE_URL"] == "postgresql://postgres@database:5432/postgres"
+    assert any(step.name == "withServiceBinding" for step in chain)
+
+
+async def test_a_check_that_is_red_shows_the_end_of_what_it_said_without_terminal_escapes(engine, workspace):
+    declares(engine, 'lint = ["ruff", "check"]')
+    engine.answers |= {"exitCode": 1, "combinedOutput": "first\n" * 99 + "\x1b[31mF401\x1b[0m unused\n"}
+    with pytest.raises(SaidNoError) as red:
+        await Slipway().lint(workspace)
+    assert str(red.value).startswith("ruff ended with the exit code 1: it said\nfirst")
+    assert str(red.value).endswith("\nF401 unused")
+    assert len(str(red.value).splitlines()) == 41
+
+
+async def test_a_check_whose_program_is_not_installed_is_told_what_to_add(engine, workspace):
+    declares(engine, 'types = ["mypy"]')
+    engine.answers |= {"exitCode": 1, "combinedOutput": 'exec: "mypy": executable file not found in $PATH'}
+    with pytest.raises(SaidNoError, match=r"there is no mypy where the types of .* run: add it to the group dev"):
+        await Slipway().types(workspace)
+
+
+async def test_a_check_that_the_settings_do_not_name_says_that_nothing_was_done(engine, workspace):
+    assert (
+        await Slipway().types(workspace) == "nothing was done: pyproject.toml names no types in [tool.slipway.checks]\n"
+    )
+    assert not engine.steps("withExec")
+
+
+async def test_developers_of_a_service_with_requirements_have_theirs_in_a_file_of_its_own(engine, workspace):
+    engine.answers |= {"entries": ["requirements.txt", "requirements-dev.txt"], "exitCode": 0, "combinedOutput": ""}
+    declares(engine, 'lint = ["ruff", "check"]')
+    await Slipway().lint(workspace)
+    chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
+    commands = [step.arguments["args"] for step in chain if step.name == "withExec"]
+    assert commands[1] == [
+        "uv",
+        "pip",
+        "install",
+        "--requirement=requirements.txt",
+        "--requirement=requirements-dev.txt",
+    ]
 
 
 async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_a_tag(engine, workspace, monkeypatch):

@@ -10,7 +10,7 @@ import slipway
 import slipway.main
 
 NEVER_CACHED = {"rehearse", "publish", "environment", "plan", "deploy", "promote", "status"}
-CHECKS = {"migrations", "smoke"}
+CHECKS = {"lint", "migrations", "smoke", "tests", "types"}
 
 
 @pytest.fixture

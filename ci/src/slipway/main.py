@@ -146,6 +146,36 @@ class Slipway:
         await smoke(image.image(source, settings, image.Label()), settings)
 
     @function
+    @check
+    @plain
+    async def lint(self, workspace: dagger.Workspace) -> str:
+        """Run the service's own lint, as [tool.slipway.checks] names it."""
+        from slipway.graph import checks
+
+        settings, source = await self._read(workspace)
+        return await checks.lint(workspace, source, settings)
+
+    @function
+    @check
+    @plain
+    async def types(self, workspace: dagger.Workspace) -> str:
+        """Check the service's types, as [tool.slipway.checks] says how."""
+        from slipway.graph import checks
+
+        settings, source = await self._read(workspace)
+        return await checks.types(workspace, source, settings)
+
+    @function
+    @check
+    @plain
+    async def tests(self, workspace: dagger.Workspace) -> str:
+        """Run the service's own tests, as [tool.slipway.checks] names them, beside an empty Postgres."""
+        from slipway.graph import checks
+
+        settings, source = await self._read(workspace)
+        return await checks.tests(workspace, source, settings)
+
+    @function
     @up
     @plain
     async def service(self, workspace: dagger.Workspace) -> dagger.Service:

@@ -143,6 +143,22 @@ class Rehearsal:
 
 
 @dataclass(frozen=True)
+class Checks:
+    """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its groups of development.
+
+    - lint: as ["ruff", "check"].
+    - types: as ["mypy"].
+    - tests: as ["pytest"]; beside an empty Postgres, which they find by the variables of [tool.slipway.migrations].
+    - sources: the files and folders that they need besides the service's own; all that git tracks by default.
+    """
+
+    lint: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Images:
     """`[tool.slipway.images]`: images to use instead of the pinned ones, for private mirrors; by digest.
 
@@ -179,6 +195,7 @@ class Settings:
     migrations: Migrations = Migrations()
     environments: Mapping[str, Environment] = field(default_factory=dict)
     rehearsal: Rehearsal = Rehearsal()
+    checks: Checks = Checks()
     images: Images = Images()
 
     def __post_init__(self) -> None:

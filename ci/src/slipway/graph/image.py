@@ -58,18 +58,32 @@ class Label:
 
 @dataclass(frozen=True)
 class Source:
-    """What an image is made of: the lock, and the files that the settings name as sources; a `package` is installed itself, too."""
+    """What an image is made of: the lock, and the files that the settings name as sources; a `package` is installed itself, too.
+
+    What only developers need is a group of uv's lock, or stands in a `requirements-dev.txt`.
+    """
 
     pyproject: dagger.File
     lock: dagger.File
     lock_name: str
     files: dagger.Directory
     package: bool
+    development: dagger.File | None = None
 
 
 def builder(source: Source, settings: Settings) -> dagger.Container:
-    """A container with the service's dependencies and files: what the gate and the tests run in, too."""
-    filled = _installed(source, settings).with_directory(_HOME, source.files)
+    """A container with the service's dependencies and files: what the gate runs in, too."""
+    return _filled(_installed(source, settings), source)
+
+
+def development(source: Source, settings: Settings) -> dagger.Container:
+    """The builder with what only developers need, its programs on the path: what lint, types and tests run in."""
+    installed = _dependencies(_with_uv(settings), source, development=True)
+    return with_variables(_filled(installed, source), {"PATH": _RUNTIME["PATH"]})
+
+
+def _filled(installed: dagger.Container, source: Source) -> dagger.Container:
+    filled = installed.with_directory(_HOME, source.files)
     if not source.package:
         return filled
     install = ["uv", "pip", "install", "--no-deps", "--target", _SITE, "."]
@@ -119,7 +133,7 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
 
 def _installed(source: Source, settings: Settings) -> dagger.Container:
     """The dependencies and nothing else below the home folder, all of one time, that folder's own included: it lies in the layer, too."""
-    return _dependencies(_with_uv(settings), source).with_exec(_SAME_TIMES)
+    return _dependencies(_with_uv(settings), source, development=False).with_exec(_SAME_TIMES)
 
 
 def _with_uv(settings: Settings) -> dagger.Container:
@@ -133,23 +147,28 @@ def _with_uv(settings: Settings) -> dagger.Container:
     )
 
 
-def _dependencies(container: dagger.Container, source: Source) -> dagger.Container:
+def _dependencies(container: dagger.Container, source: Source, *, development: bool) -> dagger.Container:
     """Install what the lock pins; only the lock and pyproject.toml are seen."""
     if source.lock_name == "uv.lock":
+        without = [] if development else ["--no-dev"]
         return (
             container.with_mounted_file(f"{_HOME}/pyproject.toml", source.pyproject)
             .with_mounted_file(f"{_HOME}/uv.lock", source.lock)
-            .with_exec(["uv", "sync", "--locked", "--no-install-project", "--no-editable", "--no-dev"])
+            .with_exec(["uv", "sync", "--locked", "--no-install-project", "--no-editable", *without])
             .without_mount(f"{_HOME}/uv.lock")
             .without_mount(f"{_HOME}/pyproject.toml")
         )
     if source.lock_name == "requirements.txt":
-        return (
-            container.with_mounted_file(f"{_HOME}/requirements.txt", source.lock)
-            .with_exec(["uv", "venv", _VENV])
-            .with_exec(["uv", "pip", "install", "--requirement", "requirements.txt"])
-            .without_mount(f"{_HOME}/requirements.txt")
-        )
+        files = {"requirements.txt": source.lock}
+        if development and source.development:
+            files["requirements-dev.txt"] = source.development
+        for name, file in files.items():
+            container = container.with_mounted_file(f"{_HOME}/{name}", file)
+        wanted = [f"--requirement={name}" for name in files]
+        installed = container.with_exec(["uv", "venv", _VENV]).with_exec(["uv", "pip", "install", *wanted])
+        for name in files:
+            installed = installed.without_mount(f"{_HOME}/{name}")
+        return installed
     raise BadInputError(f"an image cannot be built from {source.lock_name}", "run `uv lock` and commit uv.lock")
 
 

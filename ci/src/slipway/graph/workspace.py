@@ -1,5 +1,7 @@
 """What is read of the caller's repository: the settings first, then exactly the files that they name."""
 
+from collections.abc import Sequence
+
 import dagger
 
 from slipway import settings
@@ -9,6 +11,7 @@ from slipway.settings import Settings
 from slipway.workload.dependencies import is_package
 
 _LOCKS = ("uv.lock", "requirements.txt")
+_DEVELOPMENT = "requirements-dev.txt"
 
 
 async def settings_of(workspace: dagger.Workspace) -> Settings:
@@ -24,13 +27,16 @@ async def settings_of(workspace: dagger.Workspace) -> Settings:
 
 async def source_of(workspace: dagger.Workspace, service: Settings) -> Source:
     """The files of the image; raises BadInputError when there is no lock."""
-    there = set(await workspace.directory("/", include=list(_LOCKS)).entries())
+    there = set(await workspace.directory("/", include=[*_LOCKS, _DEVELOPMENT]).entries())
     lock = next((name for name in _LOCKS if name in there), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
     pyproject = workspace.file("/pyproject.toml")
     package = is_package(await pyproject.contents())
-    return Source(pyproject, workspace.file(f"/{lock}"), lock, files_of(workspace, service), package)
+    development = workspace.file(f"/{_DEVELOPMENT}") if _DEVELOPMENT in there else None
+    return Source(
+        pyproject, workspace.file(f"/{lock}"), lock, files_of(workspace, service.sources), package, development
+    )
 
 
 def whole(source: Source) -> dagger.Directory:
@@ -38,9 +44,9 @@ def whole(source: Source) -> dagger.Directory:
     return source.files.with_file("pyproject.toml", source.pyproject).with_file(source.lock_name, source.lock)
 
 
-def files_of(workspace: dagger.Workspace, service: Settings) -> dagger.Directory:
+def files_of(workspace: dagger.Workspace, sources: Sequence[str]) -> dagger.Directory:
     """The service's own files: what the settings name as sources, or all that git does not ignore."""
-    if not service.sources:
+    if not sources:
         return workspace.directory("/", gitignore=True, exclude=[".git", ".venv"])
-    wanted = [pattern for source in service.sources for pattern in (source, f"{source}/**")]
+    wanted = [pattern for source in sources for pattern in (source, f"{source}/**")]
     return workspace.directory("/", include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"])
