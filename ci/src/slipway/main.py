@@ -67,6 +67,10 @@ Revision = Annotated[str, Doc("The git commit, for the image's labels and its re
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
 
+    platform: Annotated[str | None, Doc("The image's platform; linux/amd64 by default, App Runner runs no other")] = (
+        None
+    )
+    distroless: Annotated[bool, Doc("Ship only what the service loads: no shell, no package manager")] = False
     python_image: Annotated[str | None, Doc("A Python image instead of the pinned one")] = None
     uv_image: Annotated[str | None, Doc("A uv image instead of the pinned one")] = None
     postgres_image: Annotated[str | None, Doc("A Postgres image instead of the pinned ones")] = None
@@ -255,13 +259,15 @@ class Slipway:
         from slipway.graph.workspace import settings_of
 
         settings = await settings_of(workspace)
-        given = {
+        given: dict[str, Any] = {
+            "platform": self.platform,
+            "distroless": self.distroless,
             "python": self.python_image,
             "uv": self.uv_image,
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        images = dataclasses.replace(settings.images, **{name: image for name, image in given.items() if image})
+        images = dataclasses.replace(settings.images, **{name: value for name, value in given.items() if value})
         return dataclasses.replace(settings, images=images)
 
     async def _read(self, workspace: dagger.Workspace) -> "tuple[Settings, Source]":

@@ -17,6 +17,7 @@ from slipway.structure import MismatchError, kebab, read
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")  # App Runner's
+_PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Managing App Runner service configuration")
     256: (512, 1024),
@@ -160,18 +161,26 @@ class Checks:
 
 @dataclass(frozen=True)
 class Images:
-    """`[tool.slipway.images]`: images to use instead of the pinned ones, for private mirrors; by digest.
+    """`[tool.slipway.images]`: what images are made of. Images to use instead of the pinned ones, for private mirrors, are named by digest.
 
+    - platform: of the service's image; App Runner runs nothing but linux/amd64.
+    - distroless: whether the service's image has only what the service loads, no shell and no package manager.
     - python: for builder and runtime.
     - uv: holds /uv.
     - postgres: for the gate.
     - registry: for the rehearsal.
     """
 
+    platform: str = "linux/amd64"
+    distroless: bool = False
     python: str | None = None
     uv: str | None = None
     postgres: str | None = None
     registry: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _PLATFORM.fullmatch(self.platform):
+            raise MismatchError("platform", f"found {self.platform!r}, allowed is one like linux/amd64 or linux/arm64")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ are root's. What changes with every commit (labels) comes last.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.resources import files
 
 import dagger
 from dagger import dag
@@ -17,12 +18,12 @@ from slipway.records.image import LONG_AGO
 from slipway.settings import Settings
 
 USER = "65532:65532"  # nobody's account in any base image
-PLATFORM = "linux/amd64"  # App Runner runs nothing else
 _HOME = "/app"
 _VENV = "/app/.venv"
 _SITE = "/opt/site"
 # The engine's own way (Directory.withTimestamps) fails at links that lead out of the directory, as those to the interpreter do.
-_SAME_TIMES = ["find", _HOME, "-exec", "touch", "--no-dereference", f"--date=@{LONG_AGO}", "{}", "+"]
+_SAME_TIMES = ("-exec", "touch", "--no-dereference", f"--date=@{LONG_AGO}", "{}", "+")
+_BARE = "/opt/bare"
 _SBOM = "/tmp/sbom.json"  # noqa: S108 -- inside a container
 _UV = {
     "UV_PROJECT_ENVIRONMENT": _VENV,
@@ -96,8 +97,7 @@ def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
     if source.package:
         application = application.with_directory(".site", builder(source, settings).directory(_SITE))
     runtime = with_variables(
-        dag.container(platform=dagger.Platform(PLATFORM))
-        .from_(bases.python(settings.images))
+        _base(source, settings)
         .with_directory("/", _installed(source, settings).rootfs().filter(include=[_VENV.removeprefix("/")]))
         .with_directory("/", dag.directory().with_directory(_HOME, application).with_timestamps(label.committed))
         .with_workdir(_HOME),
@@ -117,6 +117,25 @@ def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
     )
 
 
+def _base(source: Source, settings: Settings) -> dagger.Container:
+    """What the virtual environment stands on: the Python image, or only what of it is loaded."""
+    if not settings.images.distroless:
+        return _empty(settings).from_(bases.python(settings.images))
+    script = (files("slipway.graph") / "distroless.py").read_text(encoding="utf-8")
+    laid_out = (
+        _installed(source, settings)
+        .with_new_file("/opt/distroless.py", script)
+        .with_exec(["python", "-I", "/opt/distroless.py", _BARE, _VENV])
+        .with_exec(["find", _BARE, *_SAME_TIMES])
+    )
+    bare = _empty(settings).with_directory("/", laid_out.directory(_BARE))
+    return with_variables(bare, {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"})
+
+
+def _empty(settings: Settings) -> dagger.Container:
+    return dag.container(platform=dagger.Platform(settings.images.platform))
+
+
 def sbom(source: Source, settings: Settings) -> dagger.File:
     """What the lock pins, as CycloneDX; uv's document as it writes it."""
     if source.lock_name != "uv.lock":
@@ -133,14 +152,14 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
 
 def _installed(source: Source, settings: Settings) -> dagger.Container:
     """The dependencies and nothing else below the home folder, all of one time, that folder's own included: it lies in the layer, too."""
-    return _dependencies(_with_uv(settings), source, development=False).with_exec(_SAME_TIMES)
+    return _dependencies(_with_uv(settings), source, development=False).with_exec(["find", _HOME, *_SAME_TIMES])
 
 
 def _with_uv(settings: Settings) -> dagger.Container:
     return with_variables(
-        dag.container(platform=dagger.Platform(PLATFORM))
+        _empty(settings)
         .from_(bases.python(settings.images))
-        .with_file("/usr/local/bin/uv", dag.container().from_(bases.uv(settings.images)).file("/uv"))
+        .with_file("/usr/local/bin/uv", _empty(settings).from_(bases.uv(settings.images)).file("/uv"))
         .with_workdir(_HOME)
         .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),
         _UV,

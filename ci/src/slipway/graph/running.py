@@ -15,7 +15,13 @@ from slipway.graph.image import with_variables
 from slipway.settings import Settings
 from slipway.untrusted import one_line
 
-_MIGRATED = 'alembic --config="$1" upgrade heads && shift && exec "$@"'
+# In Python, for a distroless image has no shell.
+_MIGRATED = """
+import os, subprocess, sys
+code = subprocess.run(["alembic", f"--config={sys.argv[1]}", "upgrade", "heads"]).returncode
+code or os.execvp(sys.argv[2], sys.argv[2:])
+sys.exit(code)
+"""
 
 
 @asynccontextmanager
@@ -41,5 +47,5 @@ async def service(image: dagger.Container, settings: Settings, purpose: str = "u
     """The service on its port; its database is migrated before it starts."""
     container = image.with_service_binding(postgres.HOST, database(settings, purpose))
     container = with_variables(container, settings.migrations.told(postgres.url()))
-    command = ["sh", "-c", _MIGRATED, "sh", settings.migrations.config, *await image.default_args()]
+    command = ["python", "-c", _MIGRATED, settings.migrations.config, *await image.default_args()]
     return container.as_service(args=command)
