@@ -192,12 +192,15 @@ async def test_developers_of_a_service_with_requirements_have_theirs_in_a_file_o
 
 async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_a_tag(engine, workspace, monkeypatch):
     monkeypatch.setattr("slipway.graph.publish.attach", AsyncMock())
+    smoke = AsyncMock()
+    monkeypatch.setattr("slipway.graph.smoke.smoke", smoke)
     engine.files["/tmp/sbom.json"] = "{}"
     digest = "sha256:" + "a" * 64
     engine.answers["publish"] = f"registry.example:5000/notes:1@{digest}"
     password = dagger.dag.set_secret("password", "canary-password")
     answer = await Slipway().publish(workspace, "registry.example:5000/notes:1", password=password)
     assert answer == f"registry.example:5000/notes@{digest}"
+    smoke.assert_awaited_once()
     pushed = next(chain for chain in engine.chains if chain[-1].name == "publish")
     assert pushed[-2].name == "withRegistryAuth"
     assert engine.chain_of(pushed[-2].arguments["secret"])[0].name == "setSecret"

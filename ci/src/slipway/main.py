@@ -34,7 +34,9 @@ def plain(verb: F) -> F:
         try:
             return await verb(*arguments, **options)
         except Exception as error:
-            if (said := within(error)) is None:
+            from slipway.graph.refusal import meaning
+
+            if (said := within(error) or meaning(error)) is None:
                 raise
             raise SaidNoError(str(said)) from None
 
@@ -85,7 +87,9 @@ class Slipway:
         from slipway.graph import image
 
         settings, source = await self._read(workspace)
-        return image.image(source, settings, image.Label(revision, committed))
+        built = image.image(source, settings, image.Label(revision, committed))
+        await built.sync()  # here an error gets its sentence
+        return built
 
     @function
     @plain
@@ -228,14 +232,16 @@ class Slipway:
             Doc("A registry instead of one on the network, as tcp://host:port, of `slipway simulator` for example"),
         ] = None,
     ) -> str:
-        """Build the image, push it with its bill of materials as a referrer, and answer exactly repository@sha256 and the digest."""
+        """Build the image, see it become healthy, push it with its bill of materials, and answer exactly repository@sha256 and the digest."""
         from slipway.graph import image
         from slipway.graph.publish import Login, attach, publish, signed_in
+        from slipway.graph.smoke import smoke
 
         settings, source = await self._read(workspace)
         given = Login(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
         built = image.image(source, settings, image.Label(revision, committed))
+        await smoke(built, settings)
         pushed = await publish(built, address, login, registry)
         if source.lock_name == "uv.lock":
             await attach(await image.sbom(source, settings).contents(), pushed, login, registry)

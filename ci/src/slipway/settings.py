@@ -49,7 +49,7 @@ class Migrations:
     - start-after: findings in this revision and older ones are history, not news.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: what stands before `://` in that URL ("postgresql+asyncpg"); by default a plain postgresql.
-    - variables: further variables that the service needs to be imported, with stand-in values for the gate, the preflight and the rehearsal;
+    - variables: further variables that the service needs to be imported, with stand-in values, which are no secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} stand for the parts of the database's URL.
     """
 

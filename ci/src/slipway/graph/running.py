@@ -12,6 +12,7 @@ import dagger
 from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
 from slipway.graph.image import with_variables
+from slipway.graph.refusal import meaning
 from slipway.settings import Settings
 from slipway.untrusted import one_line
 
@@ -31,7 +32,7 @@ async def started(service: dagger.Service, otherwise: str, *, kill: bool) -> Asy
         try:
             running = await service.start()
         except dagger.QueryError as error:
-            raise RefusedError(otherwise, one_line(str(error).partition("\n")[0])) from error
+            raise meaning(error) or RefusedError(otherwise, one_line(str(error).partition("\n")[0])) from error
         yield running
     finally:
         with anyio.CancelScope(shield=True):

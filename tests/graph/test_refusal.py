@@ -1,0 +1,74 @@
+from types import SimpleNamespace
+
+import anyio
+import dagger
+import pytest
+from dagger._exceptions import QueryErrorValue  # the package hands it out by no other name
+
+from slipway.graph.refusal import meaning
+
+
+def engine_says(message, **extensions):
+    return dagger.QueryError([QueryErrorValue(message, extensions=extensions)], SimpleNamespace(document=""))
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (
+            'failed to resolve image "docker.io/library/python:3.14-slim@sha256:48" (platform: "linux/amd64"): docker.io/library/python:3.14-slim@sha256:48: not found',
+            "the image docker.io/library/python:3.14-slim@sha256:48 cannot be pulled, not found: name another one, of a mirror for example, in [tool.slipway.images]",
+        ),
+        (
+            'unknown error (failed to resolve image "ghcr.io/astral-sh/uv:1" (platform: "linux/amd64"): failed to do request: Head "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host)',
+            "the image ghcr.io/astral-sh/uv:1 cannot be pulled, no such host: name another one, of a mirror for example, in [tool.slipway.images]",
+        ),
+        (
+            "failed to copy: write /var/lib/dagger/x: no space left on device",
+            "the engine's disk is full: free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` tells how much is left",
+        ),
+        (
+            'rpc error: code = Unknown desc = secret env var not found: "NOT..."',
+            'a secret cannot be read, secret env var not found: "NOT...": correct what was given as --credentials or --password',
+        ),
+        (
+            'rpc error: code = Unknown desc = failed to run secret command "exit 3": exit status 3',
+            'a secret cannot be read, failed to run secret command "exit 3": exit status 3: correct what was given as --credentials or --password',
+        ),
+    ],
+)
+def test_what_an_engine_refuses_becomes_one_sentence_with_a_next_step(message, sentence):
+    assert str(meaning(engine_says(message))) == sentence
+
+
+def test_a_program_that_fails_in_a_builder_is_told_from_its_own_word_error_on():
+    error = engine_says(
+        "exit code: 1", _type="EXEC_ERROR", cmd=["uv", "sync", "--locked"], exitCode=1, stdout="",
+        stderr="Using CPython 3.14\nResolved 32 packages\nerror: The lockfile needs to be updated.\nhint: run `uv lock`.\n",
+    )  # fmt: skip
+    assert str(meaning(error)) == (
+        "`uv sync --locked` ended with the exit code 1: error: The lockfile needs to be updated. hint: run `uv lock`."
+    )
+
+
+def test_a_build_that_fails_is_told_without_the_frames_of_its_traceback():
+    said = (
+        "error: Failed to build `notes`\n  [stderr]\n  Traceback (most recent call last):\n"
+        '    File "<string>", line 11, in <module>\n      raise ValueError(message)\n      ^^^\n  ValueError: which files?\n\nhint: look\n'
+    )
+    error = engine_says("exit code: 2", _type="EXEC_ERROR", cmd=["uv", "pip"], exitCode=2, stdout="", stderr=said)
+    assert str(meaning(error)) == (
+        "`uv pip` ended with the exit code 2: error: Failed to build `notes` [stderr] ValueError: which files? hint: look"
+    )
+
+
+def test_what_no_rule_knows_stays_what_it_is():
+    assert meaning(engine_says("something else")) is None
+    assert meaning(ZeroDivisionError()) is None
+
+
+async def test_the_error_is_found_in_a_group():
+    with pytest.raises(ExceptionGroup) as group:
+        async with anyio.create_task_group():
+            raise engine_says("write: no space left on device")
+    assert "the engine's disk is full" in str(meaning(group.value))
