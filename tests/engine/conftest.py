@@ -8,10 +8,12 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -75,9 +77,24 @@ def dagger() -> Dagger:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Dagger:
     """Calls from a repository that holds a service and nothing of slipway."""
-    for name in ("app", "migrations"):
+    for name in ("app", "migrations", "rehearsal"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("alembic.ini", "pyproject.toml", "uv.lock", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     return Dagger(tmp_path)
+
+
+@pytest.fixture
+def ecr() -> Iterator[str]:
+    """The address of a simulated account, its registry included, in a process of its own."""
+    command = [sys.executable, "-m", "slipway.cli", "simulator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        client = boto3.client(
+            "ecr", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="any", aws_secret_access_key="any"
+        )
+        client.create_repository(repositoryName="notes")
+        yield url.removeprefix("http://")
+        process.terminate()

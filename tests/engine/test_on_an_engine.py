@@ -1,11 +1,8 @@
 """What an engine makes of it; nothing here is asked of a stand-in."""
 
 import re
-import subprocess
-import sys
 import time
 
-import boto3
 import httpx
 import pytest
 
@@ -27,20 +24,6 @@ def executed(done, command):
     )
     assert said, done.stderr
     return said[1] == "DONE"
-
-
-@pytest.fixture
-def ecr():
-    """The address of a registry as AWS has it, in a process of its own."""
-    command = [sys.executable, "-m", "slipway.cli", "simulator"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        url = process.stdout.readline().split()[-1]
-        client = boto3.client(
-            "ecr", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="any", aws_secret_access_key="any"
-        )
-        client.create_repository(repositoryName="notes")
-        yield url.removeprefix("http://")
-        process.terminate()
 
 
 def test_the_functions_are_listed(dagger):

@@ -24,6 +24,10 @@ def engine_says(message, **extensions):
             "the image ghcr.io/astral-sh/uv:1 cannot be pulled, no such host: name another one, of a mirror for example, in [tool.slipway.images]",
         ),
         (
+            "unexpected status from POST request to http://127.0.0.1:5000/v2/notes/blobs/uploads/: 404 Not Found\nunknown: The repository does not exist",
+            "the registry refuses the image, 404 Not Found unknown: The repository does not exist: correct --address, make the repository, or sign in as somebody who may push there",
+        ),
+        (
             "failed to copy: write /var/lib/dagger/x: no space left on device",
             "the engine's disk is full: free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` tells how much is left",
         ),

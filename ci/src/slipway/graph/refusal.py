@@ -32,6 +32,11 @@ _RULES = (
         "name another one, of a mirror for example, in [tool.slipway.images]",
     ),
     _Rule(
+        re.compile(r"unexpected status from \w+ request to \S+: (?P<cause>.+)$"),
+        "the registry refuses the image, {cause}",
+        "correct --address, make the repository, or sign in as somebody who may push there",
+    ),
+    _Rule(
         re.compile(r"no space left on device"),
         "the engine's disk is full",
         "free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` tells how much is left",
