@@ -8,6 +8,7 @@ import pytest
 from slipway.errors import BadInputError, within
 from slipway.oci.registry import opened as registry_opened
 from slipway.oci.tree import File, TreeConfig, pack
+from slipway.release.targets.app_runner import POLL_SECONDS
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN, simulated
@@ -149,3 +150,14 @@ async def test_the_platforms_time_runs_as_fast_as_it_is_told():
     real = time.monotonic() - mark
     assert 0.1 <= real < 1
     assert (clock.now() - began).total_seconds() == pytest.approx(real * 600, rel=0.1)
+
+
+@pytest.mark.slow
+async def test_a_connection_outlives_the_pause_between_two_questions_of_the_release_engine(account):
+    """Whoever asks through the tunnel of a Dagger engine is not told when a connection has ended."""
+    host, _, port = account.cloud.url.removeprefix("http://").partition(":")
+    async with await anyio.connect_tcp(host, int(port)) as connection:
+        for _ in range(2):
+            await connection.send(b"GET / HTTP/1.1\r\nHost: simulator\r\n\r\n")
+            assert (await connection.receive()).startswith(b"HTTP/1.1 ")
+            await anyio.sleep(2 * POLL_SECONDS)  # log and operation are asked in turn, each by a client of its own

@@ -11,6 +11,10 @@ from starlette.types import ASGIApp
 
 from slipway.errors import BadInputError
 
+# Longer than the release engine waits between two questions: the tunnel of a Dagger engine does not tell a client inside of it that a
+# connection has ended, and its next question would get no answer.
+_IDLE_SECONDS = 60
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
@@ -24,7 +28,13 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
     """Give the address as `127.0.0.1:port`; port 0 takes a free one. Raises BadInputError when the port is in use."""
     with _listening(port) as listener:
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, http="h11"
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=1,
+            http="h11",
         )
         server = _Server(config)
         async with anyio.create_task_group() as tasks:
