@@ -11,6 +11,8 @@ from anyio.from_thread import start_blocking_portal
 if TYPE_CHECKING:
     from slipway.postgres.server import Server
 
+pytest.register_assert_rewrite("tests.simulator.account")  # here, before any room's tests import it
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:

@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.simulator.account")
-
-from tests.simulator.account import Account, opened  # noqa: E402
+from tests.simulator.account import Account, opened
 
 
 @pytest.fixture
