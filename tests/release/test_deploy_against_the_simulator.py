@@ -1,6 +1,5 @@
 """The oracle of these tests is the account: what it was asked for, what is live in it. The outcome is held against that."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -10,41 +9,11 @@ from slipway.errors import RefusedError
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Outcome, Status
 from slipway.release.deploy import deploy
-from slipway.release.spec import ServiceSpec
-from slipway.release.target import Event
-from tests.release.desired import spec, target_of, time_of
+from tests.release.desired import MUTATING, Telling, deployed, spec, target_of, time_of
 from tests.simulator.account import SLOW, Account, asked, opened
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
-MUTATING = ("Create", "Update", "Delete", "Put", "Start", "Pause", "Resume", "Tag", "Untag")
-
-
-@dataclass
-class Deployed:
-    """An outcome, what was told on the way, and what the account was asked for."""
-
-    outcome: Outcome
-    told: list[str]
-    requests: list[str]
-
-    @property
-    def changes(self) -> list[str]:
-        return [request for request in self.requests if request.startswith(MUTATING)]
-
-
-@dataclass
-class Telling:
-    lines: list[str] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        self.lines.append(event.line)
-
-
-async def deployed(account: Account, wanted: ServiceSpec) -> Deployed:
-    before, telling = len(account.cloud.requests), Telling()
-    outcome = await deploy(target_of(account), wanted, time_of(account), telling)
-    return Deployed(outcome, telling.lines, account.cloud.requests[before:])
 
 
 async def live_digest(account: Account, url: str | None) -> str:

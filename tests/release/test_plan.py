@@ -157,6 +157,10 @@ def test_a_plan_is_good_only_for_the_state_it_was_made_from():
     assert fingerprint(turned) == fingerprint(there)
 
 
+def test_a_deleted_service_that_is_no_longer_listed_is_the_same_state():
+    assert fingerprint(observed(spec(), "DELETED")) == fingerprint(Observed())
+
+
 def test_a_plan_is_saved_and_read():
     made = plan(spec(), observed(spec(OTHER)))
     assert from_json(Plan, to_json(made), "plan.json") == made

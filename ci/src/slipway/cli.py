@@ -15,10 +15,11 @@ from typing import Any
 import anyio
 
 import slipway
-from slipway.errors import within
+from slipway.errors import BadInputError, within
 from slipway.untrusted import one_line
 
 Verb = Callable[[argparse.Namespace], Awaitable[int]]
+_IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy, by digest"}
 
 
 def main() -> None:
@@ -82,12 +83,11 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     _simulator(_verb(verbs, "simulator", simulator, "run the simulated account alone, for anybody's tests"))
-    for name, verb, said in (
-        ("plan", plan, "show what a deployment would change; nothing is touched"),
-        ("deploy", deploy, "deploy an image by digest, and say the truth about it"),
-        ("status", status, "show what is live"),
-    ):
-        _environment(_verb(verbs, name, verb, said), image=verb is not status)
+    _plan(_verb(verbs, "plan", plan, "show what a deployment would change; nothing is touched"))
+    _deploy(
+        _verb(verbs, "deploy", deploy, "deploy an image by digest, or what a plan says, and say the truth about it")
+    )
+    _environment(_verb(verbs, "status", status, "show what is live"))
     _promote(
         _verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
     )
@@ -162,13 +162,28 @@ def _simulator(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _environment(verb: argparse.ArgumentParser, *, image: bool) -> None:
+def _plan(verb: argparse.ArgumentParser) -> None:
+    _environment(verb)
+    verb.add_argument("--image", required=True, **_IMAGE)
+
+
+def _deploy(verb: argparse.ArgumentParser) -> None:
+    _environment(verb)
+    what = verb.add_mutually_exclusive_group(required=True)
+    what.add_argument("--image", **_IMAGE)
+    what.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="an approved plan, as `slipway plan --json` printed it; refused when it is no longer true",
+    )
+
+
+def _environment(verb: argparse.ArgumentParser) -> None:
     _source(verb)
     verb.add_argument(
         "--environment", required=True, metavar="NAME", help="an environment of [tool.slipway.environments]"
     )
-    if image:
-        verb.add_argument("--image", required=True, metavar="REPOSITORY@DIGEST", help="what to deploy, by digest")
     _endpoint(verb)
 
 
@@ -244,10 +259,11 @@ async def plan(given: argparse.Namespace) -> int:
 async def deploy(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
 
-    voice = _voice()
-    outcome = await _chosen(given, given.environment).deploy(
-        Reference.parse(given.image).digest, lambda event: voice.line(event.line)
-    )
+    voice, environment = _voice(), _chosen(given, given.environment)
+    if given.plan:
+        outcome = await environment.apply(_saved_plan(given.plan), lambda event: voice.line(event.line))
+    else:
+        outcome = await environment.deploy(Reference.parse(given.image).digest, lambda event: voice.line(event.line))
     return _print_outcome(given, outcome)
 
 
@@ -296,6 +312,19 @@ def _chosen(given: argparse.Namespace, name: str) -> Any:
     loaded = settings.load(given.source)
     loaded.environment(name)
     return Environment(loaded, name, given.endpoint_url, wall_clock())
+
+
+def _saved_plan(file: Path) -> Any:
+    from slipway.records.form import from_json
+    from slipway.records.plan import Plan
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInputError(f"the plan {file} cannot be read", error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"the plan {file} is not UTF-8", str(error)) from error
+    return from_json(Plan, text, str(file))
 
 
 def _print_outcome(given: argparse.Namespace, outcome: Any) -> int:

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from slipway.errors import RefusedError
 from slipway.records.outcome import Outcome, Status
-from slipway.records.plan import Action, Observed
+from slipway.records.plan import Action, Observed, Plan
+from slipway.release.approval import check_still_true
 from slipway.release.plan import plan as make_plan
 from slipway.release.settle import settle
 from slipway.release.spec import ServiceSpec
@@ -21,8 +22,13 @@ class Time:
     sleep: Callable[[float], Awaitable[None]]
 
 
-async def deploy(target: Target, spec: ServiceSpec, time: Time, tell: Callable[[Event], None]) -> Outcome:
-    """Bring `spec` to life and answer the truth; raises RefusedError when the service cannot be changed now."""
+async def deploy(
+    target: Target, spec: ServiceSpec, time: Time, tell: Callable[[Event], None], approved: Plan | None = None
+) -> Outcome:
+    """Bring `spec` to life and answer the truth; raises RefusedError when the service cannot be changed now, or not as `approved`.
+
+    What is held against the approved plan is the observation that is then applied: there is no other in between.
+    """
     began = time.now()
     observed = await target.observe()
     plan = make_plan(spec, observed)
@@ -34,6 +40,8 @@ async def deploy(target: Target, spec: ServiceSpec, time: Time, tell: Callable[[
     )
     if plan.action is Action.BLOCKED:
         raise RefusedError(f"{spec.name} cannot be deployed now", plan.reason)
+    if approved is not None:
+        check_still_true(approved, plan, observed)
     if plan.action is Action.NOOP:
         return _unchanged(spec, observed, time, began)
     operation = await target.apply(spec, plan, observed)

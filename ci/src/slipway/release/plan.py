@@ -37,8 +37,12 @@ def _kept(observed: Observed, changes: tuple[FieldChange, ...]) -> str:
 
 
 def fingerprint(observed: Observed) -> str:
-    """The name of an observed state: a plan is good only for the state it was made from."""
-    return hashlib.sha256(json.dumps(write(observed), sort_keys=True).encode()).hexdigest()[:16]
+    """The name of an observed state: a plan is good only for the state it was made from.
+
+    App Runner lists a deleted service for a while; that it no longer does is no change of state.
+    """
+    state = Observed() if observed.status in _NO_SERVICE else observed
+    return hashlib.sha256(json.dumps(write(state), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Action, str]:

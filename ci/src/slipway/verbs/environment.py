@@ -1,4 +1,4 @@
-"""What is asked of one environment: deploy a digest, tell its status, promote it to another."""
+"""What is asked of one environment: plan a digest, deploy it, tell its status, promote it to another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,11 @@ import anyio
 import httpx
 
 from slipway.errors import RefusedError
+from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.release import deploy as engine
+from slipway.release.approval import check_belongs
 from slipway.release.aws import Aws
 from slipway.release.credentials import Keys
 from slipway.release.deploy import Time
@@ -61,9 +63,17 @@ class Environment:
 
     async def deploy(self, digest: str, tell: Callable[[Event], None]) -> Outcome:
         """Deploy a digest and answer the truth; raises SlipwayError when it cannot be tried."""
+        return await self._deploy(digest, tell, None)
+
+    async def apply(self, approved: Plan, tell: Callable[[Event], None]) -> Outcome:
+        """Do what a plan says and answer the truth; raises SlipwayError when that is no longer what a deployment would do."""
+        check_belongs(approved, self.name, self.settings.service_name(self.name))
+        return await self._deploy(Reference.parse(approved.image).digest, tell, approved)
+
+    async def _deploy(self, digest: str, tell: Callable[[Event], None], approved: Plan | None) -> Outcome:
         spec = self.spec(digest)
         await check_image(self.aws, self.settings.name, digest)
-        return await engine.deploy(self.target, spec, self.time, tell)
+        return await engine.deploy(self.target, spec, self.time, tell, approved)
 
     async def status(self) -> Observed:
         """What is there now."""
