@@ -15,6 +15,7 @@ import pytest
 from dagger.client._session import SharedConnection
 from graphql import (
     FieldNode,
+    InlineFragmentNode,
     OperationDefinitionNode,
     build_schema,
     introspection_from_schema,
@@ -65,7 +66,13 @@ class Engine:
         return JSONResponse({"data": self._answer(list(operation.selection_set.selections), [])})
 
     def _answer(self, fields: list[Any], chain: list[Step]) -> dict[str, Any]:
-        return {(node.alias or node.name).value: self._field(node, chain) for node in fields}
+        answers: dict[str, Any] = {}
+        for node in fields:
+            if isinstance(node, InlineFragmentNode):  # `... on Service`: an object found again by its id
+                answers |= self._answer(list(node.selection_set.selections), chain)
+            else:
+                answers[(node.alias or node.name).value] = self._field(node, chain)
+        return answers
 
     def _field(self, node: FieldNode, chain: list[Step]) -> Any:
         arguments = {argument.name.value: value_from_ast_untyped(argument.value) for argument in node.arguments or ()}

@@ -43,8 +43,8 @@ def _field(method: ast.FunctionDef | ast.AsyncFunctionDef, classes: set[str], ow
         for argument in method.args.args + method.args.kwonlyargs
         if "list[" in ast.unparse(argument.annotation or ast.Constant(0))
     }
-    synced = ["sync"] if method.name == "sync" else []  # the one field that the client does not select by name
-    for field in (selected or synced)[:1]:
+    synced = [call.args[1].value for call in _calls(method, "execute_sync") if isinstance(call.args[1], ast.Constant)]
+    for field in (selected + synced)[:1]:
         typed = ", ".join(f"{name}: {'[Any]' if _snake(name) in lists else 'Any'}" for name in names)
         arguments = f"({typed})" if typed else ""
         yield str(field), f"{field}{arguments}: {_returned(method, classes, own)}"

@@ -9,13 +9,16 @@ from graphql import parse
 
 from slipway.errors import BadInputError
 from slipway.main import Environment, SaidNoError, Slipway, plain
-from slipway.records.form import to_json
+from slipway.records.form import from_json, to_json
+from slipway.records.plan import Action, Plan
 from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
 from slipway.records.refusal import Refusal
+from tests.simulator.account import URI, opened
 
 PROOF = Proof(
     Versions("0", "3", "2", "1", "psycopg"), "18.0", "0" * 64, ("a",), (), (), Coverage(1, 1, 1), Verdict.PASS
 )
+IMAGE = f"{URI}@sha256:{'1' * 64}"
 FINDING = Finding("L01", Level.ERROR, "It blocks.", "a", "migrations/versions/a.py", 9, "holds SHARE", "write it so")
 
 
@@ -243,6 +246,55 @@ async def test_a_login_that_does_not_fit_the_registry_is_refused_before_anything
     with pytest.raises(SaidNoError, match=said):
         await Slipway().publish(workspace, address, credentials=credentials)
     assert not engine.steps("publish")
+
+
+@pytest.fixture
+async def account():
+    async with opened() as account:
+        yield account
+
+
+@pytest.fixture
+async def staging(engine, workspace, account):
+    """An environment in an empty account, whose address the engine knows."""
+    engine.answers["endpoint"] = account.cloud.url
+    return await Slipway().environment(workspace, "staging", endpoint=dagger.dag.container().as_service())
+
+
+async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_told_at_once(engine, staging, capsys):
+    await (await staging.plan(IMAGE)).sync()
+    files = {step.arguments["path"]: step.arguments["contents"] for step in engine.steps("withNewFile")}
+    assert set(files) == {"plan.json", "plan.txt"}
+    assert from_json(Plan, files["plan.json"], "plan.json").image == IMAGE
+    assert files["plan.txt"].startswith("create notes-staging in staging\n  image: - -> ")
+    assert capsys.readouterr().out == files["plan.txt"]
+
+
+async def test_a_plan_that_is_no_longer_true_is_not_deployed(engine, staging, account):
+    image = f"{URI}@{await account.image()}"
+    engine.files["plan.json"] = to_json(Plan("staging", "notes-staging", image, Action.CREATE, (), "f00d"))
+    with pytest.raises(SaidNoError, match="the live state of notes-staging has changed since the plan was made"):
+        await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
+    assert "CreateService" not in account.cloud.requests
+
+
+async def test_a_plan_of_another_environment_is_not_deployed(engine, staging):
+    engine.files["plan.json"] = to_json(Plan("production", "notes-staging", IMAGE, Action.CREATE, (), "f00d"))
+    with pytest.raises(SaidNoError, match="the plan is for notes-staging in production"):
+        await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
+
+
+async def test_a_file_that_is_no_plan_is_not_deployed(engine, staging):
+    engine.files["plan.txt"] = "create notes-staging in staging\n"
+    with pytest.raises(SaidNoError, match="the plan is not JSON"):
+        await staging.deploy(plan=dagger.dag.directory().file("plan.txt"))
+
+
+@pytest.mark.parametrize("both", [False, True])
+async def test_a_deployment_is_of_an_image_or_of_a_plan(staging, both):
+    given = {"image": IMAGE, "plan": dagger.dag.directory().file("plan.json")} if both else {}
+    with pytest.raises(SaidNoError, match=r"^deploy needs one thing to deploy: give either --image or --plan$"):
+        await staging.deploy(**given)
 
 
 async def test_every_query_is_graphql(engine, workspace):

@@ -13,7 +13,7 @@ import anyio
 import dagger
 from dagger import Doc, check, dag, function, object_type, up
 
-from slipway.errors import within
+from slipway.errors import BadInputError, within
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def never_cached(verb: F) -> F:
     return function(cache="never")(plain(verb))  # type: ignore[call-overload, no-any-return]
 
 
-Image = Annotated[str, Doc("The image to deploy, as repository@sha256:…")]
+_IMAGE = Doc("The image to deploy, as repository@sha256:…")
+Image = Annotated[str, _IMAGE]
 Majors = Annotated[
     list[str] | None,
     Doc("Postgres majors, or images, to prove on side by side; that of the settings by default"),
@@ -295,20 +296,33 @@ class Environment:
     endpoint: dagger.Service | None = None
 
     @never_cached
-    async def plan(self, image: Image) -> str:
-        """Show what a deployment would change; nothing is touched."""
+    async def plan(self, image: Image) -> dagger.Directory:
+        """Tell what a deployment would change, for people in plan.txt and for deploy in plan.json; nothing is touched."""
         from slipway.oci.content import Reference
-        from slipway.report.release_text import of_plan
+        from slipway.report.files import of_plan
 
-        return of_plan(await (await self._verbs(self.name)).plan(Reference.parse(image).digest))
+        files = of_plan(await (await self._verbs(self.name)).plan(Reference.parse(image).digest))
+        print(files["plan.txt"], end="")  # noqa: T201
+        return _directory(files)
 
     @never_cached
-    async def deploy(self, image: Image) -> str:
-        """Deploy an image by digest, and fail unless it is live and healthy."""
+    async def deploy(
+        self,
+        image: Annotated[str | None, _IMAGE] = None,
+        plan: Annotated[dagger.File | None, Doc("Instead of an image, the plan.json that was approved")] = None,
+    ) -> str:
+        """Deploy an image by digest, or exactly what a plan says, and fail unless it is live and healthy."""
         from slipway.oci.content import Reference
+        from slipway.records.form import from_json
+        from slipway.records.plan import Plan
 
         verbs = await self._verbs(self.name)
-        return _spoken(await verbs.deploy(Reference.parse(image).digest, lambda event: print(event.line)))  # noqa: T201
+        if image and not plan:
+            return _spoken(await verbs.deploy(Reference.parse(image).digest, lambda event: print(event.line)))  # noqa: T201
+        if plan and not image:
+            approved = from_json(Plan, await plan.contents(), "the plan")
+            return _spoken(await verbs.apply(approved, lambda event: print(event.line)))  # noqa: T201
+        raise BadInputError("deploy needs one thing to deploy", "give either --image or --plan")
 
     @never_cached
     async def promote(self, to: Annotated[str, Doc("The environment that gets the digest")]) -> str:

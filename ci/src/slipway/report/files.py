@@ -5,6 +5,7 @@ from pathlib import Path
 
 from slipway.errors import BadInputError
 from slipway.records.form import to_json
+from slipway.records.plan import Plan
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.report.proof_annotations import annotations
@@ -14,6 +15,7 @@ from slipway.report.proof_sarif import sarif
 from slipway.report.proof_text import text
 from slipway.report.rehearsal_html import html
 from slipway.report.rehearsal_text import text as table
+from slipway.report.release_text import of_plan as plan_text
 
 
 def of_proof(proof: Proof) -> dict[str, str]:
@@ -31,6 +33,11 @@ def of_proof(proof: Proof) -> dict[str, str]:
 def of_rehearsal(rehearsal: Rehearsal) -> dict[str, str]:
     """Every form of a rehearsal, by the name of its file."""
     return {"rehearsal.json": to_json(rehearsal), "index.html": html(rehearsal), "report.txt": table(rehearsal)}
+
+
+def of_plan(plan: Plan) -> dict[str, str]:
+    """A plan for `deploy`, and for whoever approves it."""
+    return {"plan.json": to_json(plan), "plan.txt": plan_text(plan)}
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
