@@ -60,6 +60,11 @@ def every_call():
                 yield from ((f"{file.stem} {name}", command) for command in calls(job))
 
 
+def each_environment():
+    """The jobs of `deploy` that are calls to one environment."""
+    return [(name, job) for name, job in jobs("deploy").items() if job.get("uses") == CALLED]
+
+
 def function_of(owner, name):
     return getattr(owner, name.replace("-", "_"))
 
@@ -128,15 +133,37 @@ def test_production_waits_for_its_plan_and_the_plan_for_nobody():
         "staging": "staging",
         "production": "production",
     }
-    images = {job["with"]["image"] for job in deploy.values() if "with" in job}
-    assert images == {"${{ needs.image.outputs.reference }}"}
+
+
+def test_what_is_planned_for_production_is_what_staging_got():
+    deploy = jobs("deploy")
+    for name in ("staging", "plan"):
+        assert deploy[name]["with"]["flags"].startswith("--image ${{ needs.image.outputs.reference }} ")
+
+
+def test_production_gets_exactly_the_plan_that_was_approved_and_no_image_of_its_own():
+    """By the artifact's id, from job to job: a name could stand for what another job or another try has left."""
+    given = jobs("deploy")["production"]["with"]
+    assert given["plan"] == "${{ needs.plan.outputs.answer }}"
+    assert "--plan plan/plan.json" in given["flags"]
+    assert "image" not in given["flags"]
+    (download,) = [step for step in jobs("environment")["call"]["steps"] if "download-artifact" in str(step)]
+    assert download["with"] == {"artifact-ids": "${{ inputs.plan }}", "path": "plan"}
+    assert download["if"] == "inputs.plan != ''"
+    called = load("workflows/environment.yml")["on"]["workflow_call"]["outputs"]["answer"]["value"]
+    assert called == "${{ jobs.call.outputs.answer }}"
+    assert jobs("environment")["call"]["outputs"] == {"answer": "${{ steps.answer.outputs.artifact-id }}"}
 
 
 def test_the_answer_of_a_call_is_an_artifact_and_a_summary():
-    steps = jobs("environment")["call"]["steps"]
-    assert steps[-1]["with"]["path"] == "answer.txt"
-    assert steps[-3]["run"].endswith("> answer.txt")
-    assert steps[-2]["run"].endswith('answer.txt | tee -a "$GITHUB_STEP_SUMMARY"')
+    """A plan is a folder with a plan.txt in it, an outcome a text."""
+    outputs = {name: job["with"]["flags"].rpartition("--output ")[2] for name, job in each_environment()}
+    assert outputs == {"staging": "answer/outcome.txt", "plan": "answer", "production": "answer/outcome.txt"}
+    *_, call, summary, upload = jobs("environment")["call"]["steps"]
+    assert call["run"].startswith(".ci/dagger call ")
+    assert summary["run"].endswith('answer/*.txt | tee -a "$GITHUB_STEP_SUMMARY"')
+    assert (upload["id"], upload["with"]["path"]) == ("answer", "answer")
+    assert upload["with"]["name"] == "${{ inputs.verb }}-${{ inputs.name }}"
 
 
 def test_two_deployments_to_one_environment_do_not_overlap_and_none_is_broken_off():
@@ -153,7 +180,8 @@ def test_every_function_that_a_workflow_calls_is_there_with_its_flags():
                 assert (name, flags) == ("export", ["path"]), place
                 break
             function = function_of(owner, name)
-            assert {flag.replace("-", "_") for flag in flags} <= set(inspect.signature(function).parameters), place
+            ours = {flag.replace("-", "_") for flag in flags} - {"output"}  # that one is the command line's
+            assert ours <= set(inspect.signature(function).parameters), place
             answer = inspect.signature(function).return_annotation
             owner = OBJECTS.get(answer, answer)
         seen.append((place, " ".join(name for name, _ in steps)))
