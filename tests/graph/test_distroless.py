@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.graph import distroless
-from slipway.main import Slipway
+from slipway.main import SaidNoError, Slipway
 
 VENV = Path(sys.prefix)
 
@@ -60,3 +60,8 @@ async def test_a_distroless_image_stands_on_no_image_and_runs_nothing_while_it_i
     bare = engine.chain_of(next(step.arguments["source"] for step in shipped if step.name == "withDirectory"))
     commands = [step.arguments["args"] for step in bare if step.name == "withExec"]
     assert ["python", "-I", "/opt/distroless.py", "/opt/bare", "/app/.venv"] in commands
+
+
+async def test_a_platform_that_is_none_is_refused_in_one_sentence(workspace):
+    with pytest.raises(SaidNoError, match="^--platform: found 'arm64', allowed is one like linux/amd64"):
+        await Slipway(platform="arm64").image(workspace)

@@ -17,6 +17,7 @@ from slipway.errors import BadInputError, within
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
+    from slipway.graph.checks import Verdict
     from slipway.graph.image import Source
     from slipway.records.outcome import Outcome
     from slipway.release.credentials import Keys
@@ -162,7 +163,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(workspace)
-        return await checks.lint(workspace, source, settings)
+        return _green(await checks.lint(workspace, source, settings))
 
     @function
     @check
@@ -172,7 +173,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(workspace)
-        return await checks.types(workspace, source, settings)
+        return _green(await checks.types(workspace, source, settings))
 
     @function
     @check
@@ -182,7 +183,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(workspace)
-        return await checks.tests(workspace, source, settings)
+        return _green(await checks.tests(workspace, source, settings))
 
     @function
     @up
@@ -265,8 +266,7 @@ class Slipway:
     async def _settings(self, workspace: dagger.Workspace) -> "Settings":
         from slipway.graph.workspace import settings_of
 
-        settings = await settings_of(workspace)
-        given: dict[str, Any] = {
+        given = {
             "platform": self.platform,
             "distroless": self.distroless,
             "python": self.python_image,
@@ -274,8 +274,7 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        images = dataclasses.replace(settings.images, **{name: value for name, value in given.items() if value})
-        return dataclasses.replace(settings, images=images)
+        return (await settings_of(workspace)).made_of({name: value for name, value in given.items() if value})
 
     async def _read(self, workspace: dagger.Workspace) -> "tuple[Settings, Source]":
         """What the repository says of the service, and the files of it that an image needs."""
@@ -375,6 +374,12 @@ def _directory(files: Mapping[str, str]) -> dagger.Directory:
     for name, text in files.items():
         directory = directory.with_new_file(name, text)
     return directory
+
+
+def _green(verdict: "Verdict") -> str:
+    if verdict.exit_code:
+        raise SaidNoError(verdict.why_not)
+    return verdict.said
 
 
 def _spoken(outcome: "Outcome") -> str:

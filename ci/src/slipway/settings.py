@@ -7,9 +7,10 @@ A file that cannot be used is one sentence (SettingsError names file, key, what 
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from slipway.errors import BadInputError
@@ -222,6 +223,13 @@ class Settings:
                     "health-path" if path == self.health_path else "smoke-paths",
                     f"found {path!r}, a path begins with /",
                 )
+
+    def made_of(self, images: Mapping[str, Any]) -> "Settings":
+        """The same with other values of [tool.slipway.images], as flags name them; raises SettingsError."""
+        try:
+            return replace(self, images=replace(self.images, **images))
+        except MismatchError as error:
+            raise SettingsError(f"--{error.at}", error.problem) from error
 
     def environment(self, name: str) -> Environment:
         """One environment; raises SettingsError with the names there are."""
