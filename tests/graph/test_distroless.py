@@ -63,5 +63,5 @@ async def test_a_distroless_image_stands_on_no_image_and_runs_nothing_while_it_i
 
 
 async def test_a_platform_that_is_none_is_refused_in_one_sentence(workspace):
-    with pytest.raises(SaidNoError, match="^--platform: found 'arm64', allowed is one like linux/amd64"):
+    with pytest.raises(SaidNoError, match=r"^--platform: found 'arm64', allowed is one like linux/amd64"):
         await Slipway(platform="arm64").image(workspace)
