@@ -7,18 +7,17 @@ counted against us and not for it: our Postgres is started within our time, its 
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from anyio.from_thread import start_blocking_portal
 from histories import write_project
+from timing import Timing, timed
 
 from slipway.postgres import binaries
 from slipway.postgres.server import running
@@ -47,21 +46,6 @@ def alembic_engine():
         connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
     return sqlalchemy.create_engine(url.set(database=name))
 """
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of several runs."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
-
-    def __str__(self) -> str:
-        digits = 3 if self.median < 1 else 2
-        return f"{self.median:.{digits}f} s ({min(self.seconds):.{digits}f} to {max(self.seconds):.{digits}f})"
 
 
 def main() -> None:
@@ -152,12 +136,6 @@ def run(command: list[str], folder: Path, variables: dict[str, str]) -> float:
     if done.returncode not in answers:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return seconds
-
-
-def timed(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 @contextmanager
