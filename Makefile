@@ -9,7 +9,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 # ci/.python-version names the interpreter of the Dagger module; on this machine the one that is here must do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
 
-.PHONY: rehearse test fast full lint bench clean
+.PHONY: rehearse test fast full lint bench bench-image clean
 
 rehearse: $(UV)  ## the whole way to production on this machine, without an account
 	$(RUN) -- slipway rehearse --report report
@@ -33,6 +33,9 @@ lint: $(UV)
 
 bench: $(UV)  ## figures side by side with peers; takes minutes
 	$(RUN) --group bench -- python benchmarks/run.py
+
+bench-image: $(UV)  ## the same of the image and of the checks, beside docker build; empties the caches of dockerd and of the engine
+	$(RUN) -- python benchmarks/image.py
 
 .uv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "slipway needs a python3 of 3.11 or newer with venv" >&2; exit 2; }
