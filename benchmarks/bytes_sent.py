@@ -1,0 +1,91 @@
+"""Bytes that a call of the module sends to an engine on another machine, and receives from it, printed as Markdown.
+
+    python benchmarks/bytes_sent.py 10.0.0.7:1234
+
+Each call goes through a small proxy that counts; what is called first is so only for an engine whose cache is empty. In the repository
+lies a file that no setting names, of as many bytes as `--unnamed` says. SLIPWAY_ENGINE_ARGUMENTS names the images of a machine whose
+images come from elsewhere.
+"""
+
+import argparse
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import sides
+from timing import done
+
+_CHUNK = 1 << 16
+
+
+@dataclass
+class Way:
+    """Bytes that went one way."""
+
+    count: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.count / 1e3:.0f} kB"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("engine", help="host:port of the engine's --addr tcp://…")
+    parser.add_argument("--unnamed", type=int, default=0, help="bytes of a file that no setting names")
+    given = parser.parse_args()
+    host, _, port = given.engine.rpartition(":")
+    with sides.service(sides.images()) as folder:
+        (folder / "unnamed.bin").write_bytes(os.urandom(given.unnamed))
+        asyncio.run(_measure(host, int(port), folder))
+
+
+async def _measure(host: str, port: int, folder: Path) -> None:
+    functions = ("dagger", "--progress=plain", "functions", "-m", str(sides.ROOT))
+    image = (*sides.CALL, "image")
+    gate = (*sides.CALL, "gate", "export", "--path", str(folder / "report"))
+    calls: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+        ("`dagger functions`, first", functions, ()),
+        ("`dagger functions`, again", functions, ()),
+        ("`dagger call image`, first", image, ()),
+        ("`dagger call image`, nothing changed", image, ()),
+        ("`dagger call image`, one line changed", image, (sides.APP,)),
+        ("`dagger call gate export`", gate, ()),
+        ("`dagger call migrations`", (*sides.CALL, "migrations"), ()),
+    )
+    print("| call | sent | received |")
+    print("| --- | --- | --- |")
+    for name, command, edited in calls:
+        sides.edit(folder, *edited)
+        sent, received = await _traffic(host, port, command, folder)
+        print(f"| {name} | {sent} | {received} |", flush=True)
+
+
+async def _traffic(host: str, port: int, command: tuple[str, ...], folder: Path) -> tuple[Way, Way]:
+    """What a command sends and receives when a proxy that counts stands before the engine."""
+    sent, received = Way(), Way()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        engine_reader, engine_writer = await asyncio.open_connection(host, port)
+        await asyncio.gather(_carry(reader, engine_writer, sent), _carry(engine_reader, writer, received))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        here = server.sockets[0].getsockname()[1]
+        told = os.environ | {"_EXPERIMENTAL_DAGGER_RUNNER_HOST": f"tcp://127.0.0.1:{here}"}
+        await asyncio.to_thread(done, command, folder, told)
+    return sent, received
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
+    """One direction of a connection, until its end; a client that has what it wants just goes."""
+    with suppress(ConnectionError):
+        while chunk := await reader.read(_CHUNK):
+            way.count += len(chunk)
+            writer.write(chunk)
+            await writer.drain()
+    writer.close()
+
+
+if __name__ == "__main__":
+    main()
