@@ -24,7 +24,16 @@ CHECK = ("dagger", "--progress=plain", "check", "-m", str(ROOT))
 FLOOR = (*CALL, "environment", "--name", "floor")
 APP = "app/notes.py"  # the file that is edited
 _TAG = "slipway-benchmark"
-_SERVICE = ("app", "migrations", "alembic.ini", "pyproject.toml", "uv.lock")
+_SERVICE = (
+    "app",
+    "migrations",
+    "alembic.ini",
+    "pyproject.toml",
+    "uv.lock",
+    "rehearsal",
+    "tests/app",
+    "tests/conftest.py",
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,8 @@ def service(images: Images) -> Iterator[Path]:
     """A copy of the reference service in a repository of its own. `dagger check` takes no arguments, so its settings name the images."""
     with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as made:
         folder = Path(made)
-        for name in (*_SERVICE, "rehearsal"):
+        for name in _SERVICE:
+            (folder / name).parent.mkdir(exist_ok=True)
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, folder / name)
         named = [f'{name} = "{image}"\n' for name, image in vars(images).items() if image]

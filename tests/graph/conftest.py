@@ -123,7 +123,7 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 
 @pytest.fixture
 async def engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    made = Engine({"/pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"]})
+    made = Engine({"pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"]})
     async with serving(Starlette(routes=[Route("/query", made.query, methods=["POST"])])) as address:
         monkeypatch.setenv("DAGGER_SESSION_PORT", address.rpartition(":")[2])
         monkeypatch.setenv("DAGGER_SESSION_TOKEN", "token")

@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from itertools import pairwise
 from unittest.mock import AsyncMock
 
 import anyio
@@ -87,6 +88,13 @@ async def test_only_what_the_settings_name_is_read_of_the_repository(engine, wor
     ] in includes
 
 
+async def test_no_file_is_asked_for_in_the_way_that_would_send_its_whole_folder(engine, workspace):
+    await (await Slipway().image(workspace)).sync()
+    assert engine.steps("file")
+    asked = [earlier.name for chain in engine.chains for earlier, step in pairwise(chain) if step.name == "file"]
+    assert "currentWorkspace" not in asked
+
+
 async def test_a_repository_without_a_lock_is_told_what_to_do(engine, workspace):
     engine.answers["entries"] = ["README.md"]
     with pytest.raises(Exception, match="run `uv lock` and commit"):
@@ -138,7 +146,7 @@ async def test_a_gate_that_cannot_run_says_in_the_gates_own_words_why(engine, wo
 
 
 def declares(engine, checks):
-    engine.files["/pyproject.toml"] += f"\n[tool.slipway.checks]\n{checks}\n"
+    engine.files["pyproject.toml"] += f"\n[tool.slipway.checks]\n{checks}\n"
 
 
 async def test_the_services_own_tests_run_with_what_developers_need_beside_a_postgres(engine, workspace):

@@ -260,7 +260,9 @@ class Slipway:
         ] = None,
     ) -> "Environment":
         """One environment, to deploy to and to ask about."""
-        pyproject = await workspace.file("/pyproject.toml").contents()
+        from slipway.graph.workspace import file_of
+
+        pyproject = await file_of(workspace, "pyproject.toml").contents()
         return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
 
     async def _settings(self, workspace: dagger.Workspace) -> "Settings":

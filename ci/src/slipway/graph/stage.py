@@ -20,7 +20,7 @@ from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service
 from slipway.graph.publish import publish
 from slipway.graph.running import started
-from slipway.graph.workspace import source_of, whole
+from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
 from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
@@ -156,7 +156,7 @@ async def _release(tree: dagger.Directory, lock_name: str, subject: str) -> Rele
 async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, lock_name: str, name: str) -> Release:
     """What a `git format-patch` file makes of the tree; raises BadInputError when it does not apply."""
     try:
-        patch = await workspace.file(f"/{name}").contents()
+        patch = await file_of(workspace, name).contents()
     except dagger.QueryError as error:
         raise BadInputError(f"there is no {name}", "correct [tool.slipway.rehearsal]") from error
     subject = found[1] if (found := _SUBJECT.search(patch)) else name

@@ -17,7 +17,7 @@ _DEVELOPMENT = "requirements-dev.txt"
 async def settings_of(workspace: dagger.Workspace) -> Settings:
     """The service's settings; raises SettingsError."""
     try:
-        text = await workspace.file("/pyproject.toml").contents()
+        text = await file_of(workspace, "pyproject.toml").contents()
     except dagger.QueryError as error:
         raise BadInputError(
             "the repository has no pyproject.toml", "call slipway from the service's repository"
@@ -31,17 +31,20 @@ async def source_of(workspace: dagger.Workspace, service: Settings) -> Source:
     lock = next((name for name in _LOCKS if name in there), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
-    pyproject = workspace.file("/pyproject.toml")
+    pyproject = file_of(workspace, "pyproject.toml")
     package = is_package(await pyproject.contents())
-    development = workspace.file(f"/{_DEVELOPMENT}") if _DEVELOPMENT in there else None
-    return Source(
-        pyproject, workspace.file(f"/{lock}"), lock, files_of(workspace, service.sources), package, development
-    )
+    development = file_of(workspace, _DEVELOPMENT) if _DEVELOPMENT in there else None
+    return Source(pyproject, file_of(workspace, lock), lock, files_of(workspace, service.sources), package, development)
 
 
 def whole(source: Source) -> dagger.Directory:
     """Everything that a source is made of, as it lies in the repository."""
     return source.files.with_file("pyproject.toml", source.pyproject).with_file(source.lock_name, source.lock)
+
+
+def file_of(workspace: dagger.Workspace, name: str) -> dagger.File:
+    """One file. `workspace.file` would send its whole folder to the engine, with all that git ignores (seen on v0.21.8)."""
+    return workspace.directory("/", include=[name]).file(name)
 
 
 def files_of(workspace: dagger.Workspace, sources: Sequence[str]) -> dagger.Directory:
