@@ -56,6 +56,14 @@ def test_every_line_is_told_and_last_the_exit_code(start):
     assert end == b"E3\n"
 
 
+def test_a_line_without_end_is_told_in_pieces_that_a_listener_can_take(start):
+    _, port = start("print('x' * 100_000)")
+    *lines, end = heard(port)
+    assert max(map(len, lines)) < 64_000
+    assert b"".join(line[1:-1] for line in lines) == b"x" * 100_000
+    assert end == b"E0\n"
+
+
 def test_who_comes_late_or_a_second_time_is_told_everything(start):
     _, port = start(SAYS)
     assert heard(port) == heard(port)

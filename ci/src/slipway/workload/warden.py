@@ -12,9 +12,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 PORT: Final = 48911  # assigned to nobody
+_LONGEST_LINE = 8000  # bytes; what is longer is told in pieces
 
 
 class Said:
@@ -66,7 +68,7 @@ def main(port: int, command: Sequence[str]) -> None:
 
 def _read(child: "subprocess.Popen[bytes]", said: Said) -> None:
     assert child.stdout is not None
-    for line in child.stdout:
+    for line in iter(partial(child.stdout.readline, _LONGEST_LINE), b""):
         said.add(b"L" + line.rstrip(b"\r\n") + b"\n")
     said.add(b"E%d\n" % child.wait(), last=True)
 
