@@ -1,0 +1,63 @@
+"""The verbs of an environment by `dagger call`, against a simulated account on the host whose releases do as scripted."""
+
+import subprocess
+from functools import partial
+
+import anyio.to_thread
+import pytest
+
+from tests.engine.conftest import Dagger
+from tests.simulator.account import opened
+from tests.simulator.scripted import Script
+
+# Without a health path: the public address of a simulated service is one of the host, which a function does not see.
+SETTINGS = """
+[project]
+name = "notes"
+
+[tool.slipway]
+name = "notes"
+command = ["serve"]
+"""
+ENVIRONMENT = """
+[tool.slipway.environments.{name}]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "arn:aws:iam::123456789012:role/notes-access"
+"""
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Calls from a repository that holds nothing but settings: an environment needs no more."""
+    environments = [ENVIRONMENT.format(name=name) for name in ("staging", "production")]
+    (tmp_path / "pyproject.toml").write_text("".join([SETTINGS, *environments]))
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    return Dagger(tmp_path)
+
+
+async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_rollback_is_red(settings, tmp_path):
+    async with opened() as account:
+        endpoint = f"--endpoint=tcp://{account.cloud.url.removeprefix('http://')}"
+
+        async def staging(*arguments):
+            call = partial(settings.call, "environment", "--name=staging", endpoint, *arguments)
+            return await anyio.to_thread.run_sync(call)
+
+        good, bad = await account.image(), await account.image(Script(exit_code=1))
+        planned = await staging("plan", f"--image=notes@{good}", "-o", str(tmp_path / "plan"))
+        assert planned.returncode == 0, planned.stderr
+        approved = f"--plan={tmp_path}/plan/plan.json"
+        for said in ("SUCCEEDED", "NOOP"):
+            deployed = await staging("deploy", approved)
+            assert said in deployed.stdout, deployed.stderr
+        promoted = await staging("promote", "--to=production")
+        assert "SUCCEEDED" in promoted.stdout, promoted.stderr
+        rolled_back = await staging("deploy", f"--image=notes@{bad}")
+        assert rolled_back.returncode == 1
+        assert "ROLLED_BACK" in rolled_back.stderr
+        refused = await staging("deploy", f"--plan={tmp_path}/plan/nothing.json")
+        assert refused.returncode == 1
+        status = await staging("status")
+        assert good in status.stdout
