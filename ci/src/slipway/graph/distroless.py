@@ -46,7 +46,7 @@ def main(root: Path, venv: Path) -> None:
     """Lay out `root` for the programs of `venv`."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     programs = [Path(sys.executable).resolve()]
-    libraries = _libraries([*programs, *stdlib.rglob("*.so"), *venv.rglob("*.so*")], venv)
+    libraries = _libraries([*programs, *(stdlib / "lib-dynload").glob("*.so"), *venv.rglob("*.so*")], venv)
     files = [*_interpreters(venv), *programs, *libraries, *(Path(name) for name in _SYSTEM if Path(name).exists())]
     root.mkdir(parents=True)
     _link_as_the_system_does(root)
