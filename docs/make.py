@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from slipway import settings
-from slipway.gate.rules import blocking, drift, graph, reversibility
+from slipway.gate.rules import blocking, data, drift, graph, reversibility
 from slipway.gate.rules.rule import Rule
 from slipway.structure import kebab
 
@@ -27,6 +27,7 @@ FAMILIES = (
     ("G: the graph of revisions", graph),
     ("R and U: can it be undone, and done again?", reversibility),
     ("L and Q: work under a lock", blocking),
+    ("D: what happens to rows?", data),
     ("Drift: migrations and models", drift),
 )
 

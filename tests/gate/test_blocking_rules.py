@@ -88,7 +88,8 @@ def prove_after_base(prove_history):
 
 
 def counting(proof):
-    return [finding for finding in proof.findings if finding.rule != "R06"]
+    """The findings that are of these rules: what the same revision does to rows is told by others."""
+    return [finding for finding in proof.findings if finding.rule[0] in "LQ"]
 
 
 @pytest.mark.parametrize(("upgrade", "rule"), [

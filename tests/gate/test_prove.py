@@ -40,7 +40,7 @@ def test_a_proof_says_what_it_was_made_with(prove_history, postgres):
     assert (proof.gate.sqlalchemy, proof.gate.alembic) == (sa.__version__, alembic.__version__)
     assert proof.gate.driver == "psycopg"
     assert proof.postgres.split(".")[0] == str(postgres.major)
-    assert set(proof.seconds) == {"load", "stairway and drift"}
+    assert set(proof.seconds) == {"load", "stairway and drift", "rows"}
 
 
 def test_a_proof_counts_what_was_looked_at(prove_history):
@@ -78,7 +78,7 @@ def test_a_project_that_starts_today_is_green_on_day_one(prove_history):
 def test_revisions_after_start_after_are_judged(prove_history):
     bad = ("four", "op.alter_column('a', 'id', nullable=False)", "op.alter_column('a', 'id', nullable=True)")
     proof = prove_history({**OF_ALL_SORTS, "five": bad}, start_after="four")
-    assert [finding.rule for finding in proof.failures] == ["L10"]
+    assert [finding.rule for finding in proof.failures] == ["L10", "D01"]
 
 
 def test_no_database_is_left_behind(prove_history, postgres):

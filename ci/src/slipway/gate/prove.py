@@ -17,7 +17,8 @@ from slipway.gate import drift, history
 from slipway.gate.climbers import climb_all
 from slipway.gate.databases import server_version
 from slipway.gate.history import History
-from slipway.gate.rules import blocking, graph, reversibility
+from slipway.gate.rows import Life, Lived
+from slipway.gate.rules import blocking, data, graph, reversibility
 from slipway.gate.rules import drift as drift_rules
 from slipway.gate.stairway import Climb
 from slipway.migration.environment import Environment, sentence
@@ -67,7 +68,19 @@ def prove(question: Question) -> Proof:
             )
         notes.findings += _of_steps(past, climb)
         notes.findings += drift_rules.check(past, climb.steps, differences)
-    return _proof(question, version, past, climb, notes)
+    lived = None
+    if climb and any(node.new for node in past.nodes):
+        with notes.layer("rows"):
+            lived = Life(past, environment, climb.steps).live(question.server, question.extensions)
+        notes.findings += _of_rows(past, lived)
+        notes.gaps += lived.gaps
+    return _proof(question, version, past, climb, lived, notes)
+
+
+def _of_rows(past: History, lived: Lived) -> Iterator[Finding]:
+    for node in past.nodes:
+        if node.id in lived.rows:
+            yield from data.check(node, lived.rows[node.id])
 
 
 def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
@@ -93,10 +106,19 @@ def _drift(end: Climb, question: Question, notes: _Notes) -> tuple[drift.Differe
     return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))
 
 
-def _proof(question: Question, version: str, past: History, climb: Climb | None, notes: _Notes) -> Proof:
+def _proof(  # noqa: PLR0913, PLR0917 -- what each layer showed
+    question: Question, version: str, past: History, climb: Climb | None, lived: Lived | None, notes: _Notes
+) -> Proof:
+    rows = {key: seen.held for key, seen in lived.rows.items()} if lived else {}
     revisions = tuple(
         Revision(
-            node.id, node.down, node.file, node.new, climb.steps[node.id].statements, climb.steps[node.id].fingerprints
+            node.id,
+            node.down,
+            node.file,
+            node.new,
+            climb.steps[node.id].statements,
+            climb.steps[node.id].fingerprints,
+            rows.get(node.id, {}),
         )
         for node in past.nodes
         if climb
@@ -123,6 +145,8 @@ def _proof(question: Question, version: str, past: History, climb: Climb | None,
             revisions=len(past.nodes) - len(skipped),
             new=sum(node.new for node in past.nodes),
             statements=sum(len(revision.statements) for revision in revisions),
+            tables=lived.tables if lived else 0,
+            filled=lived.filled if lived else 0,
             gaps=(
                 *notes.gaps,
                 *([f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"] if skipped else []),

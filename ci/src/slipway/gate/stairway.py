@@ -27,7 +27,7 @@ _CATCH_UP = "catch up"
 
 # A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides what rewrites a timestamp;
 # our own questions are planned once.
-_SESSION = (
+SESSION = (
     "SET lock_timeout = '10s'",
     "SET statement_timeout = '60s'",
     "SET max_parallel_maintenance_workers = 0",
@@ -111,7 +111,7 @@ class Stairway:
 
     def _climb_in_new_database(self, server: URL, extensions: Sequence[str]) -> _After:
         self._expected = None
-        with fresh(server, extensions) as database, every_connection_to(database, _SESSION):
+        with fresh(server, extensions) as database, every_connection_to(database, SESSION):
             while (after := self._run()) is _After.GO_ON:
                 pass
         return after

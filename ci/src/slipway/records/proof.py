@@ -61,6 +61,7 @@ class Revision:
     - down: the revisions it follows. file: relative to the service's folder.
     - new: whether its findings are news (after `start-after`).
     - fingerprints: of the catalog, after "up", "down" and "again"; absent for a step that did not run.
+    - rows: how many each table held that it touched, when it was run on rows.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Revision:
     new: bool
     statements: tuple[Statement, ...]
     fingerprints: Mapping[str, str]
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,14 @@ class Versions:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was looked at, and what could not be: `gaps` are sentences."""
+    """What was looked at, and what could not be: `gaps` are sentences. `filled` of `tables` took rows."""
 
     revisions: int
     new: int
     statements: int
     gaps: tuple[str, ...] = ()
+    tables: int = 0
+    filled: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ def summary(proof: Proof) -> str:
         if counts[level]
     )
     done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
+    if proof.coverage.tables:
+        done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
     verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
     return f"{verdict}: {found or 'nothing found'}; {done} in {sum(proof.seconds.values()):.1f} s"
 

@@ -1,0 +1,253 @@
+"""The history on rows: tables are filled as soon as a revision has made them, and the rows live through what follows, as those of production do.
+
+A revision that only passes on empty tables, a downgrade that loses or changes what the upgrade had kept, and what the upgrade drops with
+rows in it come to light. A revision that touches no rows is only upgraded.
+"""
+
+import itertools
+import json
+import re
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
+
+from slipway.gate import seeds
+from slipway.gate.databases import fresh
+from slipway.gate.dbapi import query
+from slipway.gate.history import History, Node
+from slipway.gate.stairway import AGAIN, DOWN, SESSION, UP, Failure, Steps
+from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.environment import Environment, sentence
+
+_MOST_BEGINNINGS = 10
+# A cast that does not know our text, a check or a reference that our row does not meet: what production holds, its application has made fit.
+# NULL where NULL was allowed and two rows alike where that was allowed are no such thing.
+_NOT_FIT = re.compile("22...|23503|23514")
+_NAMES = """
+SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
+_COLUMNS = """
+SELECT c.oid::text, a.attnum::text, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE a.attnum > 0 AND NOT a.attisdropped"""
+
+
+@dataclass
+class Rows:
+    """What the steps of one revision did to rows.
+
+    - held: how many rows each table had before. failures: by step, where the same step on empty tables was well.
+    - dropped, changed: what the upgrade took away with values in it, and what is other after the downgrade; as phrases.
+    """
+
+    held: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lived:
+    """The history on rows: `tables` there were, `filled` of them took rows; `gaps` are sentences."""
+
+    rows: Mapping[str, Rows]
+    tables: int
+    filled: int
+    gaps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The rows of some tables: values by table and column. `columns` names each by its table and its number, which outlive a new name."""
+
+    names: Mapping[str, str]
+    columns: Mapping[tuple[str, str], str]
+    values: Mapping[tuple[str, str], tuple[Any, ...]]
+    counts: Mapping[str, int]
+
+
+class Life:
+    """Lives through a history that was climbed before; `steps` is what was seen then."""
+
+    def __init__(self, history: History, environment: Environment, steps: Mapping[str, Steps]) -> None:
+        self._environment = environment
+        self._steps = steps
+        self._pending = deque(itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), history.nodes))
+        self._nodes = tuple(self._pending)
+        self._history = history
+        self._rows: dict[str, Rows] = {}
+        self._seen: dict[str, int] = {}  # rows by the oid of a table that was to be filled
+        self._names: dict[str, str] = {}
+        self._unfit: list[str] = []
+        self._current: tuple[Node, str] | None = None
+
+    def live(self, server: URL, extensions: Sequence[str]) -> Lived:
+        """Run every step; failures are in the answer."""
+        for _ in range(_MOST_BEGINNINGS):
+            if not self._pending:
+                break
+            self._seen, self._names = {}, {}
+            with fresh(server, extensions) as database, every_connection_to(database, SESSION):
+                self._run()
+        filled = sum(count > 0 for count in self._seen.values())
+        return Lived(self._rows, len(self._seen), filled, tuple(self._gaps()))
+
+    def _gaps(self) -> Iterator[str]:
+        if self._pending:
+            yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id}"
+        if self._unfit:
+            yield f"{len(self._unfit)} revisions were not judged on rows, for which the values of our own making are not fit, the first is {self._unfit[0]}"
+        empty = sorted(self._names[oid] for oid, count in self._seen.items() if not count)
+        if empty:
+            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+            yield f"{len(empty)} of {len(self._seen)} tables could not be filled with rows: {', '.join(empty[:3])}{more}"
+
+    def _run(self) -> None:
+        """One run of env.py, to the end or to a step that fails."""
+        try:
+            self._environment.run(self._walk, transaction_per_migration=True)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever a revision raises is a finding
+            if self._current is None:
+                self._pending.clear()
+                return
+            node, step = self._current
+            if _is_for_our_values(error):
+                self._unfit.append(f"{node.id} ({sentence(error)})")
+            else:
+                place = self._environment.place_of(error)
+                self._of(node).failures[step] = Failure(sentence(error), *place, isinstance(error, NotImplementedError))
+            with suppress(IndexError):
+                self._pending.popleft()
+
+    def _of(self, node: Node) -> Rows:
+        return self._rows.setdefault(node.id, Rows())
+
+    def _walk(self, _heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+        assert context.connection is not None
+        connection = context.connection.connection
+        own = f"{context.version_table_schema or 'public'}.{context.version_table}"
+        pending = {node.id for node in self._pending}
+        for node in self._nodes:
+            if node.id in pending:
+                break
+            self._current = None
+            yield self._step(node, UP)
+        while self._pending:
+            node = self._pending[0]
+            if not self._seen and node is not self._nodes[0]:
+                self._fill(connection, own)
+            yield from self._lived(node, connection)
+            if self._makes_tables(node):
+                self._fill(connection, own)
+            self._pending.popleft()
+
+    def _lived(self, node: Node, connection: Any) -> Iterator[RevisionStep]:
+        touched = self._touched(node)
+        before = _look(connection, touched)
+        self._current = (node, UP)
+        if not node.new or not any(before.counts.values()):
+            yield self._step(node, UP)
+            return
+        rows = self._of(node)
+        rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
+        yield self._step(node, UP)
+        after, back = _look(connection, touched), {}
+        if not node.keeps_on_downgrade and not self._steps[node.id].failures:
+            self._current = (node, DOWN)
+            yield self._step(node, DOWN)
+            back = {table: _rows(connection, table) for table in before.names.values() if _is_there(connection, table)}
+            self._current = (node, AGAIN)
+            yield self._step(node, AGAIN)
+        rows.dropped = tuple(_dropped(before, after, back))
+        rows.changed = tuple(_changed(before, after, back))
+
+    def _touched(self, node: Node) -> list[str]:
+        """The tables that the upgrade of a revision locked when it was climbed, and that have been filled."""
+        locked = {name for statement in self._steps[node.id].statements for name in statement.locks}
+        return [oid for oid, name in self._names.items() if name in locked and self._seen[oid]]
+
+    def _makes_tables(self, node: Node) -> bool:
+        change = self._steps[node.id].changes.get(UP)
+        return change is not None and any("table" in line.kind for line in (*change.added, *change.removed))
+
+    def _fill(self, connection: Any, own: str) -> None:
+        """Fill the tables that are new; alembic's own is none of the service's."""
+        new = [table for table in seeds.tables(connection, max(map(int, self._seen), default=0)) if table.name != own]
+        for table in seeds.parents_first(new):
+            self._seen[table.oid] = seeds.fill(connection, table)
+        self._names = {oid: name for oid, name in query(connection, _NAMES) if oid in self._seen}
+        self._seen = {oid: self._seen[oid] for oid in self._names}
+
+    def _step(self, node: Node, step: str) -> RevisionStep:
+        make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
+        return make(self._environment.script.revision_map, node.script)
+
+
+def _is_for_our_values(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and _NOT_FIT.fullmatch(sqlstate(error) or "") is not None
+
+
+def _is_upgraded(steps: Steps) -> bool:
+    return UP in steps.fingerprints and UP not in steps.failures
+
+
+def _look(connection: Any, oids: Sequence[str]) -> _Snapshot:
+    """What some tables hold now; of those that are gone, nothing."""
+    if not oids:
+        return _Snapshot({}, {}, {}, {})
+    among = f"c.oid = ANY ('{{{','.join(oids)}}}'::oid[])"
+    columns = {(oid, number): name for oid, number, name in query(connection, f"{_COLUMNS} AND {among}")}
+    names: dict[str, str] = dict(query(connection, f"{_NAMES} WHERE {among}"))  # type: ignore[arg-type]
+    rows = {oid: _rows(connection, table) for oid, table in names.items()}
+    values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
+    return _Snapshot(names, columns, values, {oid: len(found) for oid, found in rows.items()})
+
+
+def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
+    ((text,),) = query(connection, f"SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]')::text FROM {table} t")
+    rows: list[dict[str, Any]] = json.loads(text)
+    return rows
+
+
+def _is_there(connection: Any, table: str) -> bool:
+    quoted = table.replace("'", "''")
+    ((oid,),) = query(connection, f"SELECT to_regclass('{quoted}')::oid::text")
+    return oid is not None
+
+
+def _dropped(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """What the upgrade took away with values in it, and what of it is not `back` after the downgrade: rows by the name of their table."""
+    for oid, table in before.names.items():
+        if oid not in upgraded.names and len(back.get(table, [])) < before.counts[oid]:
+            yield f"the table {table}, which held {before.counts[oid]} rows"
+    for (oid, number), name in before.columns.items():
+        values, table = before.values[oid, number], before.names[oid]
+        dropped = oid in upgraded.names and (oid, number) not in upgraded.columns
+        if dropped and _kept(values) - _kept([row.get(name) for row in back.get(table, [])]):
+            yield f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
+
+
+def _changed(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """What the upgrade had kept and is other after the downgrade, told by the names that it had before."""
+    for oid, table in before.names.items():
+        held = before.counts[oid]
+        if oid not in upgraded.names or table not in back:
+            continue
+        if len(back[table]) < held:
+            yield f"{held - len(back[table])} of {held} rows of {table} are gone"
+            continue
+        for (of, number), name in before.columns.items():
+            values = _kept(before.values[of, number])
+            lost = values - _kept([row.get(name) for row in back[table]])
+            if of == oid and (of, number) in upgraded.columns and lost:
+                yield f"{lost.total()} of {values.total()} values of {table}.{name} are gone or others"
+
+
+def _kept(values: Sequence[Any]) -> "Counter[str]":
+    """Values in a form that can be counted, without NULL: that something was filled in is no loss."""
+    return Counter(json.dumps(value, sort_keys=True) for value in values if value is not None)

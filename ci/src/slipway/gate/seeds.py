@@ -1,0 +1,184 @@
+"""Rows for the tables that a history makes: three in each, the second of them NULL wherever it may be.
+
+A value depends on a column's type and on the row's number, never on the column's name: a foreign key that a later revision adds finds its parents.
+Postgres itself tries one variant of a row after the other, within one statement, until one pleases the table's checks.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.gate.dbapi import query
+
+ROWS = 3
+_BARE_ROW = 2  # NULL where that is allowed, the default where there is one
+_VARIANTS = 5
+
+# Ordinary and partitioned tables of the service: not partitions, which their table fills, and nothing that an extension brought.
+_TABLES = """
+SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
+    (SELECT coalesce(json_agg(json_build_object(
+        'number', a.attnum, 'raw', a.attname, 'name', quote_ident(a.attname), 'type', format_type(a.atttypid, a.atttypmod),
+        'base', b.typname, 'category', b.typcategory, 'length', information_schema._pg_char_max_length(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
+        'nullable', NOT a.attnotnull AND NOT t.typnotnull, 'default', a.atthasdef,
+        'made', a.attgenerated <> '' OR a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%',
+        'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = b.oid),
+        'checks', (SELECT json_agg(pg_get_constraintdef(k.oid)) FROM pg_constraint k
+            WHERE k.contype = 'c' AND (k.contypid = t.oid OR k.conrelid = c.oid AND a.attnum = ANY (k.conkey)))
+        ) ORDER BY a.attnum), '[]')
+     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+     JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
+    (SELECT coalesce(json_agg(json_build_object(
+        'columns', k.conkey, 'parent', k.confrelid::text, 'table', concat(quote_ident(pn.nspname), '.', quote_ident(p.relname)),
+        'referenced', (SELECT json_agg(quote_ident(a.attname) ORDER BY r.place) FROM unnest(k.confkey) WITH ORDINALITY r(number, place)
+            JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = r.number)
+        )), '[]')
+     FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
+     WHERE k.conrelid = c.oid AND k.contype = 'f')::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid > {after} AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')
+ORDER BY c.oid::oid
+"""
+_COUNT_FROM = "SELECT setval(made, 7000) FROM pg_get_serial_sequence({table}, {column}) AS made WHERE made IS NOT NULL"
+_LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(-?\d+(?:\.\d+)?)")
+_SHAPES = ("a", "ab", "A1", "a@example.org", "https://example.org")  # what checks on text often ask for
+_BY_LENGTH = 100  # no value of ours is longer
+# How row number N writes a value: by the name of a type, or else by pg_type's category.
+_BY_TYPE = {
+    "bytea": "\\x0{row}",
+    "hstore": '"n"=>"{row}"',
+    "json": '{{"n": {row}}}',
+    "jsonb": '{{"n": {row}}}',
+    "ltree": "v{row}",
+    "macaddr": "08:00:2b:01:02:0{row}",
+    "point": "({row},{row})",
+    "time": "0{row}:00:00",
+    "timetz": "0{row}:00:00",
+    "tsvector": "v{row}",
+    "uuid": "00000000-0000-0000-0000-00000000000{row}",
+    "xml": "<n>{row}</n>",
+}
+_BY_CATEGORY = {
+    "A": "{{}}",
+    "B": "{truth}",
+    "D": "2026-01-0{row}",
+    "I": "10.0.0.{row}",
+    "N": "700{row}",  # where a revision that brings rows of its own does not begin to count
+    "R": "empty",
+    "S": "v{row}",
+    "T": "{row} days",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is filled: `columns` and `parents` as the catalog tells them."""
+
+    oid: str
+    name: str
+    columns: tuple[Mapping[str, Any], ...]
+    parents: tuple[Mapping[str, Any], ...]
+
+
+def tables(connection: Any, after: int) -> tuple[Table, ...]:
+    """The service's tables that could hold rows, of those that are younger than the one with the oid `after`."""
+    return tuple(
+        Table(oid, name, tuple(json.loads(columns)), tuple(json.loads(parents)))
+        for oid, name, columns, parents in query(connection, _TABLES.format(after=after))
+    )
+
+
+def parents_first(wanted: Sequence[Table]) -> Iterator[Table]:
+    """Tables in an order in which foreign keys find their rows; those of a circle last."""
+    left = list(wanted)
+    while left:
+        waiting = {table.oid for table in left}
+        ready = [table for table in left if not waiting.intersection(_needed(table))] or left[:1]
+        yield from ready
+        left = [table for table in left if table not in ready]
+
+
+def _needed(table: Table) -> set[str]:
+    return {parent["parent"] for parent in table.parents} - {table.oid}
+
+
+def fill(connection: Any, table: Table) -> int:
+    """Put rows into a table; answers how many it took."""
+    made = [column["raw"] for column in table.columns if column["made"]]
+    with closing(connection.cursor()) as cursor:
+        for column in made:
+            cursor.execute(_COUNT_FROM.format(table=_quoted(table.name), column=_quoted(column)))
+        for row in range(1, ROWS + 1):
+            cursor.execute(_until_one_is_taken([_insert(table, row, variant) for variant in range(_VARIANTS)]))
+    ((count,),) = query(connection, f"SELECT count(*) FROM {table.name}")
+    return int(count)
+
+
+def _until_one_is_taken(inserts: Sequence[str]) -> str:
+    """Each insert is tried when the one before was refused; when all are, nothing is done."""
+    tried = "NULL;"
+    for insert in reversed(inserts):
+        tried = f"BEGIN {insert}; EXCEPTION WHEN OTHERS THEN {tried} END;"
+    return f"DO $slipway$ BEGIN {tried} END $slipway$"
+
+
+def _insert(table: Table, row: int, variant: int) -> str:
+    values = {
+        column["name"]: value for column in table.columns if (value := _value(table, column, row, variant)) is not None
+    }
+    if not values:
+        return f"INSERT INTO {table.name} DEFAULT VALUES"
+    return f"INSERT INTO {table.name} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+
+
+def _value(table: Table, column: Mapping[str, Any], row: int, variant: int) -> str | None:
+    """An expression, or None where Postgres makes the value itself."""
+    if column["made"]:
+        return None
+    bare = row == _BARE_ROW
+    if bare and column["nullable"]:
+        return "NULL"
+    if bare and column["default"]:
+        return None
+    if parent := next((parent for parent in table.parents if column["number"] in parent["columns"]), None):
+        referenced = parent["referenced"]
+        this = referenced[parent["columns"].index(column["number"])]
+        return f"(SELECT {this} FROM {parent['table']} ORDER BY {', '.join(referenced)} OFFSET {row - 1} LIMIT 1)"
+    text = _text(column, row, variant)
+    if text is None:
+        return "NULL" if column["nullable"] else None
+    return f"{_quoted(text)}::{column['type']}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _text(column: Mapping[str, Any], row: int, variant: int) -> str | None:
+    """A value as Postgres reads it from text; None for a type that nothing is known of."""
+    if variant and column["checks"]:
+        asked = _asked_for(column)
+        return asked[(row + variant - 2) % len(asked)] if asked else None
+    if variant and column["category"] == "N":
+        return str(row)
+    if column["category"] == "E":
+        return str(column["labels"][(row - 1) % len(column["labels"])])
+    written = _BY_TYPE.get(column["base"]) or _BY_CATEGORY.get(column["category"])
+    if written is None:
+        return None
+    return written.format(row=row, truth=row % 2 == 1)[-(column["length"] or _BY_LENGTH) :]
+
+
+def _asked_for(column: Mapping[str, Any]) -> list[str]:
+    """What checks name: 'open', or 1 and the number after it; and for text what they often want to see."""
+    found = [match for check in column["checks"] for match in _LITERAL.findall(check)]
+    if column["category"] == "N":
+        return [text for _, number in found if number for text in (number, str(float(number) + 1).removesuffix(".0"))]
+    return [text.replace("''", "'") for text, number in found if not number] + list(_SHAPES)

@@ -1,0 +1,194 @@
+"""What happens to rows. Every history here passes on empty tables."""
+
+import pytest
+
+from slipway.records.proof import Level
+
+NOTES = ("op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('title', sa.Text))", "op.drop_table('notes')")  # fmt: skip
+
+
+def of_rows(proof):
+    return [(finding.rule, finding.revision, finding.measured) for finding in proof.findings if finding.rule[0] == "D"]
+
+
+def test_a_column_that_becomes_not_null_fails_on_a_row_that_is_null(prove_history):
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", "op.alter_column('notes', 'title', nullable=False)", "op.alter_column('notes', 'title', nullable=True)"),
+    })  # fmt: skip
+    ((rule, revision, measured),) = of_rows(proof)
+    assert (rule, revision) == ("D01", "b")
+    assert "null values" in measured
+    (finding,) = (finding for finding in proof.failures if finding.rule == "D01")
+    assert (finding.line, finding.file) == (10, "migrations/versions/b.py")
+
+
+def test_it_passes_when_the_revision_fills_the_rows_first(prove_history):
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", """
+            op.execute("UPDATE notes SET title = '' WHERE title IS NULL")
+            op.alter_column('notes', 'title', nullable=False)
+            """, "op.alter_column('notes', 'title', nullable=True)"),
+    })  # fmt: skip
+    assert of_rows(proof) == []
+    assert [dict(revision.rows) for revision in proof.revisions] == [{}, {"public.notes": 3}]
+
+
+def test_a_new_column_without_a_default_fails_on_rows(prove_history):
+    column = "op.add_column('notes', sa.Column('body', sa.Text, nullable=False))"
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", column, "op.drop_column('notes', 'body')")})
+    assert [rule for rule, *_ in of_rows(proof)] == ["D01"]
+
+
+def test_what_comes_after_a_revision_that_fails_on_rows_is_run_on_rows_again(prove_history):
+    column = "op.add_column('notes', sa.Column('{name}', sa.Text, nullable=False))"
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", column.format(name="one"), "op.drop_column('notes', 'one')"),
+        "c": ("b", column.format(name="two"), "op.drop_column('notes', 'two')"),
+    })  # fmt: skip
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "b"), ("D01", "c")]
+
+
+def test_values_that_the_downgrade_does_not_write_back_are_counted(prove_history):
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", 'op.execute("UPDATE notes SET title = upper(title)")', "op.execute('SELECT 1')"),
+    })  # fmt: skip
+    assert of_rows(proof) == [
+        ("D02", "b", "after the downgrade 2 of 2 values of public.notes.title are gone or others")
+    ]
+
+
+def test_rows_that_are_deleted_are_counted(prove_history):
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", "op.execute('DELETE FROM notes WHERE id > 7001')", "op.execute('SELECT 1')")})  # fmt: skip
+    assert of_rows(proof) == [("D02", "b", "after the downgrade 2 of 3 rows of public.notes are gone")]
+
+
+def test_a_column_that_is_dropped_with_values_in_it_is_told_and_fails_nothing(prove_history):
+    add = "op.add_column('notes', sa.Column('title', sa.Text))"
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", "op.drop_column('notes', 'title')", add)})
+    assert of_rows(proof) == [("D03", "b", "the column public.notes.title, which held values in 2 of 3 rows")]
+    assert {finding.level for finding in proof.findings if finding.rule == "D03"} == {Level.WARNING}
+
+
+def test_a_column_whose_values_the_downgrade_brings_back_is_not_lost(prove_history):
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", """
+            op.add_column('notes', sa.Column('name', sa.Text))
+            op.execute("UPDATE notes SET name = title")
+            op.drop_column('notes', 'title')
+            """, """
+            op.add_column('notes', sa.Column('title', sa.Text))
+            op.execute("UPDATE notes SET title = name")
+            op.drop_column('notes', 'name')
+            """),
+    })  # fmt: skip
+    assert of_rows(proof) == []
+
+
+def test_a_new_name_for_a_column_loses_nothing(prove_history):
+    rename = "op.alter_column('notes', '{}', new_column_name='{}')"
+    proof = prove_history(
+        {"a": (None, *NOTES), "b": ("a", rename.format("title", "name"), rename.format("name", "title"))}
+    )
+    assert of_rows(proof) == []
+
+
+def test_a_table_that_is_dropped_with_rows_is_told(prove_history):
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", NOTES[1], NOTES[0])})
+    assert of_rows(proof) == [("D03", "b", "the table public.notes, which held 3 rows")]
+
+
+def test_a_downgrade_that_cannot_be_run_on_rows_is_told(prove_history):
+    proof = prove_history({
+        "a": (None, "op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer, nullable=False))", NOTES[1]),
+        "b": ("a", "op.drop_column('notes', 'n')", "op.add_column('notes', sa.Column('n', sa.Integer, nullable=False))"),
+    })  # fmt: skip
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D02", "b")]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "sa.Column('state', sa.Enum('open', 'closed', name='state'), nullable=False)",
+        "sa.Column('state', sa.Text, sa.CheckConstraint(\"state IN ('open', 'closed')\"), nullable=False)",
+        "sa.Column('stars', sa.Integer, sa.CheckConstraint('stars BETWEEN 4 AND 9'), nullable=False)",
+        "sa.Column('price', sa.Numeric(10, 2), sa.CheckConstraint('price > 100'), nullable=False)",
+        "sa.Column('mail', sa.Text, sa.CheckConstraint(\"mail LIKE '%@%.%'\"), nullable=False)",
+        "sa.Column('code', sa.String(2), nullable=False, unique=True)",
+        "sa.Column('at', sa.DateTime(timezone=True), nullable=False), sa.Column('on', sa.Date), sa.Column('t', sa.Time, nullable=False)",
+        "sa.Column('u', sa.Uuid, nullable=False), sa.Column('j', sa.JSON, nullable=False), sa.Column('b', sa.LargeBinary, nullable=False)",
+        "sa.Column('a', sa.ARRAY(sa.Text), nullable=False), sa.Column('i', sa.Interval, nullable=False), sa.Column('f', sa.Boolean, nullable=False)",
+        "sa.Column('own', sa.Integer, sa.ForeignKey('parts.id'))",
+        "sa.Column('double', sa.Integer, sa.Computed('id * 2', persisted=True))",
+    ],
+)  # fmt: skip
+def test_every_usual_column_can_be_filled(prove_history, columns):
+    table = f"op.create_table('parts', sa.Column('id', sa.Integer, primary_key=True), {columns})"
+    types = "; op.execute('DROP TYPE IF EXISTS state')"
+    proof = prove_history({"a": (None, table, f"op.drop_table('parts'){types}")})
+    assert (proof.coverage.filled, proof.coverage.tables) == (1, 1), proof.coverage.gaps
+
+
+def test_foreign_keys_find_their_rows_whatever_the_order_of_the_tables(prove_history):
+    proof = prove_history({
+        "a": (None, """
+            op.execute('CREATE TABLE a_child (id serial PRIMARY KEY, parent_id int NOT NULL)')
+            op.execute('CREATE TABLE parent (id serial PRIMARY KEY, code text UNIQUE)')
+            op.execute('ALTER TABLE a_child ADD FOREIGN KEY (parent_id) REFERENCES parent')
+            """, "op.execute('DROP TABLE a_child, parent')"),
+    })  # fmt: skip
+    assert (proof.coverage.filled, proof.coverage.tables) == (2, 2), proof.coverage.gaps
+
+
+def test_a_foreign_key_that_comes_later_finds_its_rows(prove_history):
+    proof = prove_history({
+        "a": (None, """
+            op.execute('CREATE TABLE child (id serial PRIMARY KEY, parent_id int)')
+            op.execute('CREATE TABLE parent (id serial PRIMARY KEY)')
+            """, "op.execute('DROP TABLE child, parent')"),
+        "b": ("a", "op.create_foreign_key('fk', 'child', 'parent', ['parent_id'], ['id'])", "op.drop_constraint('fk', 'child')"),
+    })  # fmt: skip
+    assert of_rows(proof) == []
+
+
+def test_a_table_that_takes_no_row_is_a_gap_and_no_finding(prove_history):
+    table = "op.execute('CREATE TABLE odd (n int NOT NULL CHECK (n * n = -1))')"
+    proof = prove_history({"a": (None, table, "op.drop_table('odd')")})
+    assert (proof.coverage.filled, proof.coverage.tables) == (0, 1)
+    assert "1 of 1 tables could not be filled with rows: public.odd" in proof.coverage.gaps
+
+
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        "op.execute('ALTER TABLE notes ALTER title TYPE int USING title::int')",
+        "op.create_check_constraint('ck', 'notes', \"title IN ('open', 'closed')\")",
+    ],
+)
+def test_a_revision_that_only_dislikes_values_of_our_own_making_is_a_gap_and_no_finding(prove_history, upgrade):
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", upgrade, "raise NotImplementedError")})
+    assert of_rows(proof) == []
+    assert any(gap.startswith("1 revisions were not judged on rows") for gap in proof.coverage.gaps)
+
+
+def test_a_revision_that_brings_rows_with_keys_of_its_own_does_not_meet_ours(prove_history):
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", "op.execute(\"INSERT INTO notes VALUES (1, 'first')\")", "op.execute('DELETE FROM notes WHERE id = 1')"),
+    })  # fmt: skip
+    assert of_rows(proof) == []
+
+
+def test_old_revisions_make_rows_and_no_news(prove_history):
+    column = "op.add_column('notes', sa.Column('body', sa.Text, nullable=False, server_default=''))"
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", "op.alter_column('notes', 'title', nullable=False)", "op.alter_column('notes', 'title', nullable=True)"),
+        "c": ("b", column, "op.drop_column('notes', 'body')"),
+    }, start_after="b")  # fmt: skip
+    assert proof.failures == ()
+    assert dict(proof.revisions[-1].rows) == {"public.notes": 3}
