@@ -1,0 +1,187 @@
+"""The lock atlas, run again: what 129 statements did on each Postgres major when they were measured by hand, and what the tracer says they do.
+
+`lock-atlas.json` is that measurement, at 100 000 rows. The majors are those whose binaries are found where slipway looks for them, and in the
+folders that POSTGRES_BINARIES names, like PATH.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from anyio.from_thread import start_blocking_portal
+from sqlalchemy import create_engine, make_url, pool
+from sqlalchemy.exc import DBAPIError
+
+from slipway.errors import BadInputError
+from slipway.gate.catalog import Catalog
+from slipway.gate.locks import _SPOKEN
+from slipway.gate.stairway import _SESSION
+from slipway.gate.trace import Tracer
+from slipway.migration.database import every_connection_to
+from slipway.postgres import binaries
+from slipway.postgres.server import running
+
+ATLAS = json.loads(Path(__file__).with_name("lock-atlas.json").read_text(encoding="utf-8"))
+STATEMENTS = {statement["name"]: statement for statement in ATLAS["statements"]}
+MAJORS = sorted({int(major) for statement in ATLAS["statements"] for major in statement["measured"]})
+ROWS = 2000  # enough for an index to be worth its while to the planner
+
+# Postgres refuses them in a transaction, the only place where the gate can watch: it runs them and says that it has not measured them.
+UNMEASURED = frozenset(
+    [
+        "create index concurrently",
+        "drop index concurrently",
+        "reindex index concurrently",
+        "detach partition concurrently",
+        "vacuum full",
+        "vacuum",
+    ]
+)
+
+# What the tracer names beyond the atlas, and why it is right.
+ALSO_READ = {
+    # pdef1 is read for rows that its bounds forbid. It is empty: the atlas counts rows and found none, the tracer counts readings.
+    "attach partition beside a populated default": {"pdef1"},
+}
+
+
+NAMED = [Path(folder) for folder in os.environ.get("POSTGRES_BINARIES", "").split(os.pathsep) if folder]
+
+
+def named(folder):
+    return binaries.inspect(folder, "POSTGRES_BINARIES")
+
+
+def installations():
+    """The server binaries found here, by major."""
+    found = {}
+    for major in MAJORS:
+        try:
+            there = binaries.find(major)
+        except BadInputError:
+            continue
+        found[there.major] = there
+    return found | {there.major: there for there in map(named, NAMED) if there}
+
+
+HERE = installations()
+MISSING = [str(major) for major in MAJORS if major not in HERE]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server with the atlas' tables in the database `atlas`; `kinds` of its relations, and the table of each index."""
+
+    url: str
+    major: int
+    kinds: Mapping[str, str]
+    table_of: Mapping[str, str]
+
+    def tables(self, names):
+        """Those that hold rows: of views, sequences and indexes the tracer does not speak."""
+        return {name for name in names if self.kinds[name] in {"r", "p", "m"}}
+
+
+@pytest.fixture(scope="module", params=[major for major in MAJORS if major in HERE], ids="PostgreSQL {}".format)
+def place(request):
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(HERE[request.param])) as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE atlas")
+        url = make_url(server.url)
+        with psycopg.connect(url.set(database="atlas").render_as_string(False), autocommit=True) as connection:
+            for sql in ATLAS["setup"]:
+                connection.execute(sql.replace(":rows", str(ROWS)))
+            kinds = connection.execute("SELECT relname, relkind FROM pg_class WHERE oid >= 16384").fetchall()
+            indexes = connection.execute(
+                "SELECT i.relname, t.relname FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid"
+            ).fetchall()
+        yield Place(server.url, server.major, dict(kinds), dict(indexes))
+
+
+@pytest.fixture
+def clone(place):
+    """The URL of a fresh database with the atlas' tables."""
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE clone TEMPLATE atlas STRATEGY FILE_COPY")
+        yield make_url(place.url).set(database="clone", drivername="postgresql+psycopg")
+        connection.execute("DROP DATABASE clone WITH (FORCE)")
+
+
+def traced(url, sql, *, alone):
+    """The statement as the gate records it when this file is the revision; `alone` is what alembic's autocommit_block() does."""
+    tracer = Tracer()
+    with every_connection_to(url, _SESSION), tracer.listening():
+        engine = create_engine(url, poolclass=pool.NullPool)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT" if alone else "READ COMMITTED") as service:
+            tracer.watch(__file__, Catalog(service.connection))
+            service.exec_driver_sql(sql)
+            (statement,) = tracer.seen()
+            return statement
+
+
+def unqualified(names):
+    return {name.removeprefix("public.") for name in names}
+
+
+def told(place, name):
+    """What the atlas says of tables: locks, rewrites, and what was read whole.
+
+    An index build reads its table. The atlas was measured with parallel workers, which hide that, the gate has none. So the tables whose
+    indexes have new files are added here; those with new indexes the atlas does not tell, see `read_for_new_indexes`.
+    """
+    entry = STATEMENTS[name]["measured"][str(place.major)]
+    rewritten = entry["rewrite"]
+    locks = {table: _SPOKEN[entry["locks"][table]] for table in place.tables(entry["locks"])}
+    indexed = {place.table_of[index] for index in rewritten if index in place.table_of}
+    return locks, place.tables(rewritten), {*entry["scan"], *indexed, *ALSO_READ.get(name, ())}
+
+
+def read_for_new_indexes(place, statement):
+    return {
+        table for table in unqualified(statement.builds) if place.kinds[table] != "p"
+    }  # its partitions have the rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_the_tracer_sees_what_the_atlas_says(place, clone, name):
+    entry = STATEMENTS[name]
+    if error := entry["measured"][str(place.major)].get("error"):
+        with pytest.raises(DBAPIError) as refused:
+            traced(clone, entry["sql"], alone="undo" in entry)
+        assert refused.value.orig.diag.message_primary == error
+        return
+    statement = traced(clone, entry["sql"], alone="undo" in entry)
+    seen = statement.locks, statement.rewrites, statement.scans
+    if name in UNMEASURED:
+        assert not statement.measured
+        assert seen == ({}, (), ())
+        return
+    assert statement.measured
+    locks, rewrites, scans = told(place, name)
+    assert {table.removeprefix("public."): mode for table, mode in statement.locks.items()} == locks
+    assert unqualified(statement.rewrites) == rewrites
+    assert unqualified(statement.scans) == scans | read_for_new_indexes(place, statement)
+
+
+def test_every_major_of_the_atlas_is_here():
+    if MISSING:
+        pytest.skip(f"the lock atlas was not run on PostgreSQL {', '.join(MISSING)}: no server binaries of it here")
+
+
+def test_every_folder_that_was_named_holds_a_server_that_starts():
+    assert [folder for folder in NAMED if not named(folder)] == []
+
+
+def test_every_statement_outside_the_common_way_is_one_of_the_atlas():
+    assert STATEMENTS.keys() >= {*UNMEASURED, *ALSO_READ}
+    assert {name for name, entry in STATEMENTS.items() if "undo" in entry} >= UNMEASURED
+
+
+def test_the_atlas_has_every_statement_on_every_major():
+    assert len(STATEMENTS) == len(ATLAS["statements"]) == 129
+    assert all(sorted(map(int, entry["measured"])) == MAJORS for entry in STATEMENTS.values())
