@@ -196,6 +196,19 @@ def test_a_statement_that_refuses_a_transaction_is_run_but_not_measured(prove_hi
     )
 
 
+@pytest.mark.parametrize("first", ["SET lock_timeout = '1s'", "SELECT 1", "UPDATE p SET a = 1"])
+def test_a_text_of_several_statements_is_measured_whatever_it_begins_with(statements, first):
+    (statement,) = statements(alone(f"{first}; ALTER TABLE p ALTER a TYPE bigint"))
+    assert statement.measured
+    assert (statement.locks, statement.rewrites) == ({"public.p": "ACCESS EXCLUSIVE"}, ("public.p",))
+
+
+@pytest.mark.parametrize("begin", ["BEGIN; ", ""])
+def test_a_text_that_commits_is_not_run_beforehand_and_not_measured(statements, begin):
+    (statement,) = statements(alone(f"{begin}INSERT INTO p VALUES (1); COMMIT"))
+    assert (statement.measured, statement.locks) == (False, {})
+
+
 def test_what_is_measured_beforehand_is_not_done_twice(statements):
     statements(f"{alone('CREATE TABLE n (id int)')}\n{alone('DROP TABLE n')}")
 

@@ -2,7 +2,7 @@
 
 A statement in a transaction is looked at after it ran, while its locks are still held. One that is its own transaction (autocommit)
 has dropped its locks by then, so it is run once before, inside a transaction that is rolled back; where Postgres refuses that, as it does
-for CONCURRENTLY, the statement counts as not measured.
+for CONCURRENTLY, or where a text of several statements ends the transaction itself, it counts as not measured.
 """
 
 import re
@@ -20,8 +20,9 @@ from slipway.gate.locks import Effect, Transaction, prepare
 from slipway.records.proof import Statement
 
 _ROWS_ONLY = re.compile(
-    r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset)\b", re.IGNORECASE
+    r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset)\b[^;]*;?\s*\Z", re.IGNORECASE
 )
+_ENDS_TRANSACTION = re.compile(r"(\A|;)\s*(commit|rollback|abort)\b", re.IGNORECASE)
 _LONGEST_SQL = 4000
 
 
@@ -76,7 +77,7 @@ class Tracer:
         if not _is_autocommit(connection):
             if connection not in self._transactions:
                 self._transactions[connection] = Transaction(connection.connection)
-        elif not _ROWS_ONLY.match(sql):
+        elif not _ROWS_ONLY.match(sql) and not _ENDS_TRANSACTION.search(sql):
             self._rehearsed = self._rehearse(connection, sql, parameters)
         self._started = time.perf_counter()
 
