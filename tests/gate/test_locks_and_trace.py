@@ -1,5 +1,6 @@
 """Every statement of a revision: where it stands, what it locked, what it did to tables that were there before."""
 
+import psycopg
 import pytest
 
 from slipway.gate.locks import Table, effect
@@ -115,6 +116,29 @@ def test_a_lock_is_named_at_the_statement_that_took_it_and_blocks_until_the_end(
     first, second = statements("op.execute('ALTER TABLE p ADD COLUMN b int')\nop.execute('SELECT 1')")
     assert (first.locks, first.blocks) == ({"public.p": "ACCESS EXCLUSIVE"}, {"public.p": READERS_AND_WRITERS})
     assert (second.locks, second.blocks) == ({}, {"public.p": READERS_AND_WRITERS})
+
+
+@pytest.mark.parametrize("sql", ["REINDEX INDEX ix", "REINDEX TABLE p"])
+def test_who_locks_an_index_of_a_table_locks_out_its_readers_whatever_they_ask(statements, sql):
+    (statement,) = statements(f"op.execute({sql!r})")
+    assert statement.locks == {"public.p": "ACCESS EXCLUSIVE"}
+    assert statement.blocks == {"public.p": READERS_AND_WRITERS}
+
+
+def test_a_new_index_is_not_yet_in_a_readers_way(statements):
+    (statement,) = statements("op.execute('CREATE INDEX ON p (t)')")
+    assert statement.blocks == {"public.p": WRITERS}
+
+
+def test_a_reader_waits_for_every_index_of_its_table(database):
+    with psycopg.connect(database) as rebuilding, psycopg.connect(database) as reader:
+        rebuilding.execute("CREATE TABLE p (id int PRIMARY KEY, a int)")
+        rebuilding.execute("CREATE INDEX ix ON p (a)")
+        rebuilding.commit()
+        rebuilding.execute("REINDEX INDEX ix")
+        reader.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            reader.execute("SELECT id FROM p WHERE id = 1")
 
 
 def test_a_lock_ends_with_its_transaction(statements):

@@ -43,14 +43,17 @@ _BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
 _BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
 BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
 
+# Whoever plans a query opens all indexes of its tables (get_relation_info, src/backend/optimizer/util/plancat.c), so an index that is locked
+# against readers locks its table against them: that counts as a lock on the table.
 _LOCKED = "slipway_locked"
 _PREPARE_LOCKED = f"""
     PREPARE {_LOCKED}(int8) AS
     SELECT l.relation::text, l.modes, c.relfilenode::text, coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text,
            (SELECT string_agg(indexrelid::text, ',') FROM pg_index WHERE indrelid = c.oid)
-    FROM (SELECT relation, string_agg(mode, ',') AS modes FROM pg_locks
+    FROM (SELECT coalesce(indrelid, relation) AS relation, string_agg(mode, ',') AS modes
+          FROM pg_locks LEFT JOIN pg_index ON indexrelid = relation AND mode = 'AccessExclusiveLock'
           WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384 AND relation::int8 <= $1
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY relation) l
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY 1) l
     LEFT JOIN pg_class c ON c.oid = l.relation
     WHERE c.relkind IN ('r', 'p', 'm') OR c.relkind IS NULL
 """

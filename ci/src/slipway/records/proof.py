@@ -35,7 +35,8 @@ class Statement:
 
     - line: in the revision's file; None when the statement did not come from there.
     - transaction: False when it ran by itself (autocommit), where locks last as long as the statement.
-    - locks: the strongest mode newly taken, by table that existed before the revision ("ACCESS EXCLUSIVE").
+    - locks: the strongest mode newly taken, by table that existed before the revision ("ACCESS EXCLUSIVE"); an index that
+      readers must wait for counts as its table.
     - rewrites, builds, scans: tables that existed before, whose rows were rewritten, indexed or read whole.
     - blocks: who had to wait, by table, over all locks held while it ran.
     - measured: False when Postgres refuses to run it where it could have been watched.
