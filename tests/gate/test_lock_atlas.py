@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from slipway.errors import BadInputError
 from slipway.gate.catalog import Catalog
 from slipway.gate.locks import _SPOKEN
-from slipway.gate.stairway import _SESSION
+from slipway.gate.stairway import SESSION
 from slipway.gate.trace import Tracer
 from slipway.migration.database import every_connection_to
 from slipway.postgres import binaries
@@ -119,7 +119,7 @@ def clone(place):
 def traced(url, sql, *, alone):
     """The statement as the gate records it when this file is the revision; `alone` is what alembic's autocommit_block() does."""
     tracer = Tracer()
-    with every_connection_to(url, _SESSION), tracer.listening():
+    with every_connection_to(url, SESSION), tracer.listening():
         engine = create_engine(url, poolclass=pool.NullPool)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT" if alone else "READ COMMITTED") as service:
             tracer.watch(__file__, Catalog(service.connection))
