@@ -27,7 +27,7 @@ WARNING D01   the history
         instead:
             Write a revision.
 
-1 findings in revisions that are older than start-after
+1 finding old
 not covered: the cluster's roles
 refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
 """
@@ -76,6 +76,15 @@ def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean)
         "not covered: the cluster's roles",
         "passed: nothing found; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s",
     ]
+
+
+def test_what_does_not_count_is_counted_by_its_reason(clean):
+    old, allowed = (
+        Finding("R02", Level.ERROR, "No way back.", suppressed=reason)
+        for reason in ("older than start-after", "allowed: it is\nsmall")
+    )
+    lines = text(replace(clean, findings=(old, allowed, old))).splitlines()
+    assert lines[:2] == ["2 findings older than start-after", "1 finding allowed: it is small"]
 
 
 def test_several_of_a_kind_are_counted(clean):

@@ -44,9 +44,8 @@ def _findings(proof: Proof) -> Iterator[str]:
             yield "        instead:"
             yield from (f"            {line}" for line in printable(finding.remedy).splitlines())
             yield ""
-    silent = sum(finding.suppressed is not None for finding in proof.findings)
-    if silent:
-        yield f"{silent} findings in revisions that are older than start-after"
+    silent = Counter(one_line(finding.suppressed) for finding in proof.findings if finding.suppressed is not None)
+    yield from (f"{count} finding{'s' if count > 1 else ''} {reason}" for reason, count in silent.items())
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
