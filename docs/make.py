@@ -9,7 +9,8 @@ from enum import Enum
 from pathlib import Path
 
 from slipway import settings
-from slipway.gate.rules import blocking, data, drift, graph, reversibility
+from slipway.gate.rules import allowances, blocking, data, drift, graph, reversibility
+from slipway.gate.rules.every import of
 from slipway.gate.rules.rule import Rule
 from slipway.structure import kebab
 
@@ -23,12 +24,24 @@ TABLES = (
     ("[tool.slipway.images]", settings.Images),
 )
 _PLAIN = {"unique": "", "schema": "", "source_schema": ""}  # what is in a remedy only when the statement has it
+_ALLOWING = """\
+A comment in the revision's file allows what a rule objects to:
+
+```python
+# slipway: allow L08 until=2027-01-31 because the table has ten rows
+op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"])
+```
+
+It stands on the line of the statement, right above it, or at the top level of the file, where it holds for the whole revision. The reason is
+required; `until=` names the last day on which it holds (UTC), and may be left out; several rules have commas between. What is allowed stays in the
+proof with the reason, and does not count."""
 FAMILIES = (
     ("G: the graph of revisions", graph),
     ("R and U: can it be undone, and done again?", reversibility),
     ("L and Q: work under a lock", blocking),
     ("D: what happens to rows?", data),
     ("Drift: migrations and models", drift),
+    ("A: comments that allow what a rule objects to", allowances),
 )
 
 
@@ -82,18 +95,11 @@ def _gate() -> str:
     parts = [
         "# The gate's rules",
         "A rule fires from what was executed. An error fails the gate, in revisions after `start-after`.",
+        _ALLOWING,
     ]
     for heading, module in FAMILIES:
-        parts += [f"## {heading}", *(_rule(rule) for rule in _rules(module))]
+        parts += [f"## {heading}", *(_rule(rule) for rule in of(module))]
     return "\n\n".join(parts) + "\n"
-
-
-def _rules(module: object) -> list[Rule]:
-    found = [value for value in vars(module).values() if isinstance(value, Rule)]
-    causes = [
-        cause.rule for cause in (*getattr(module, "CAUSES", ()), *filter(None, [getattr(module, "UNEXPLAINED", None)]))
-    ]
-    return list({rule.id: rule for rule in reversed([*found, *causes])}.values())[::-1]
 
 
 def _rule(rule: Rule) -> str:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -111,8 +112,13 @@ def prove_history(write_project: WriteProject, server_url: URL) -> Prove:
     """Writes an alembic project and proves it in this process."""
 
     def run(
-        revisions: Revisions, *, start_after: str | None = None, extensions: tuple[str, ...] = (), **project: Any
+        revisions: Revisions,
+        *,
+        start_after: str | None = None,
+        extensions: tuple[str, ...] = (),
+        today: date = date(2026, 7, 1),
+        **project: Any,
     ) -> Proof:
-        return prove(Question(write_project(revisions, **project), server_url, extensions, start_after))
+        return prove(Question(write_project(revisions, **project), server_url, extensions, start_after, today))
 
     return run

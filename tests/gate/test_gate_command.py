@@ -64,6 +64,16 @@ def test_start_after_and_extensions_are_given_by_name(write_project, run_gate, s
     assert (proof.coverage.new, proof.verdict) == (1, Verdict.PASS)
 
 
+@pytest.mark.parametrize(("today", "allowed"), [("2027-01-31", True), ("2027-02-01", False)])
+def test_the_day_may_be_given(write_project, run_gate, server_url, today, allowed):
+    write_project(
+        {"one": (None, "# slipway: allow U01 until=2027-01-31 because it is gone\nop.drop_table('gone')", "")}
+    )
+    _, written = run_gate("--today", today, database=named(server_url))
+    (finding,) = from_json(Proof, written, "here").findings
+    assert (finding.suppressed is not None) is allowed
+
+
 def test_the_settings_file_may_have_another_name(write_project, run_gate, server_url, tmp_path):
     write_project(ONE).rename(tmp_path / "other.ini")
     _, written = run_gate("--config", "other.ini", database=named(server_url))

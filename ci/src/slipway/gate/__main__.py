@@ -3,9 +3,10 @@
 import argparse
 import gc
 import sys
+from datetime import date
 from pathlib import Path
 
-from slipway.gate.prove import Question, prove
+from slipway.gate.prove import Question, prove, utc_today
 from slipway.migration.answer import answer
 from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.records.proof import Proof
@@ -28,12 +29,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--start-after", metavar="REVISION", help="findings in this revision and older ones do not count"
     )
+    parser.add_argument(
+        "--today",
+        type=date.fromisoformat,
+        default=utc_today(),
+        metavar="DATE",
+        help="the day on which `# slipway: allow … until=DATE` is judged (default: today, UTC)",
+    )
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
 
     def ask() -> Proof:
-        return prove(Question(given.config, named_in_environment(), tuple(given.extension), given.start_after))
+        server, extensions = named_in_environment(), tuple(given.extension)
+        return prove(Question(given.config, server, extensions, given.start_after, given.today))
 
     return answer(given.proof, ask)
 

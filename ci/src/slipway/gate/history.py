@@ -35,6 +35,11 @@ class Node:
     keeps_on_downgrade: bool
     script: Script
 
+    @property
+    def source(self) -> bytes:
+        """The text of its file; nothing when there is only what was compiled of it."""
+        return Path(self.script.path).read_bytes() if self.script.path.endswith(".py") else b""
+
 
 @dataclass(frozen=True)
 class History:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import alembic
@@ -13,28 +14,38 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 import slipway
-from slipway.gate import drift, history
+from slipway.gate import allowances, drift, history
 from slipway.gate.climbers import climb_all
 from slipway.gate.databases import server_version
-from slipway.gate.history import History
+from slipway.gate.history import History, Node
 from slipway.gate.rows import Life, Lived
+from slipway.gate.rules import allowances as allowance_rules
 from slipway.gate.rules import blocking, data, graph, reversibility
 from slipway.gate.rules import drift as drift_rules
-from slipway.gate.stairway import Climb
+from slipway.gate.rules.every import ALLOWABLE, of
+from slipway.gate.stairway import UP, Climb
 from slipway.migration.environment import Environment, sentence
 from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Verdict, Versions
 
 _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
 
 
+def utc_today() -> date:
+    return datetime.now(tz=timezone.utc).date()
+
+
 @dataclass(frozen=True)
 class Question:
-    """What is to be proven: alembic's settings file, a server to do it on, what must be there before, what is no news."""
+    """What is to be proven: alembic's settings file, a server to do it on, what must be there before, what is no news.
+
+    - today: the day on which what is allowed until a day is judged.
+    """
 
     config: Path
     server: URL
     extensions: tuple[str, ...] = ()
     start_after: str | None = None
+    today: date = field(default_factory=utc_today)
 
 
 @dataclass
@@ -74,6 +85,8 @@ def prove(question: Question) -> Proof:
             lived = Life(past, environment, climb.steps).live(question.server, question.extensions)
         notes.findings += _of_rows(past, lived)
         notes.gaps += lived.gaps
+    if climb:
+        notes.findings = list(_as_allowed(past, climb, notes, question.today))
     return _proof(question, version, past, climb, lived, notes)
 
 
@@ -88,6 +101,26 @@ def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
         steps = climb.steps[node.id]
         yield from reversibility.check(node, steps)
         yield from blocking.check(node, steps.statements)
+
+
+def _as_allowed(past: History, climb: Climb, notes: _Notes, today: date) -> Iterator[Finding]:
+    """The findings as the comments in the revisions leave them."""
+    by_revision: dict[str | None, list[Finding]] = {}
+    for finding in notes.findings:
+        by_revision.setdefault(finding.revision, []).append(finding)
+    yield from by_revision.get(None, ())
+    for node in past.nodes:
+        comments = allowances.read(node.source, ALLOWABLE)
+        looked_for = _looked_for(node, climb, notes)
+        yield from allowance_rules.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
+
+
+def _looked_for(node: Node, climb: Climb, notes: _Notes) -> frozenset[str]:
+    """The rules that would have been found in a revision: none when it did not run as it should."""
+    steps = climb.steps[node.id]
+    if UP not in steps.changes or not all(failure.declared for failure in steps.failures.values()):
+        return frozenset()
+    return ALLOWABLE - {rule.id for rule in of(drift_rules) if notes.gaps}  # a gap says that models were not compared
 
 
 def _drift(end: Climb, question: Question, notes: _Notes) -> tuple[drift.Difference, ...]:
