@@ -31,14 +31,21 @@ async def test_the_module_registers_its_verbs_with_words_for_each(registered):
     assert all(len(words) > 10 for words in described)
 
 
-async def test_what_has_an_effect_or_reads_the_world_is_never_cached(registered):
-    never = {
+def cached(registered, policy):
+    return {
         chain_name(chain)
         for chain in registered.chains
         for step in chain
-        if step.name == "withCachePolicy" and "Never" in step.arguments["policy"]
+        if step.name == "withCachePolicy" and policy in step.arguments["policy"]
     }
-    assert never == NEVER_CACHED
+
+
+async def test_what_has_an_effect_or_reads_the_world_is_never_cached(registered):
+    assert cached(registered, "Never") == NEVER_CACHED
+
+
+async def test_what_the_day_decides_is_cached_for_no_longer_than_a_session(registered):
+    assert cached(registered, "PerSession") == {"gate", "migrations"}
 
 
 async def test_the_checks_are_just_these_and_need_no_argument_but_the_workspace(registered):

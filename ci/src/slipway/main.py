@@ -49,6 +49,11 @@ def never_cached(verb: F) -> F:
     return function(cache="never")(plain(verb))  # type: ignore[call-overload, no-any-return]
 
 
+def kept_for_a_session(verb: F) -> F:
+    """A function whose answer may be another one tomorrow: the engine keeps it for a session."""
+    return function(cache="session")(verb)  # type: ignore[call-overload, no-any-return]
+
+
 _IMAGE = Doc("The image to deploy, as repository@sha256:…")
 Image = Annotated[str, _IMAGE]
 Majors = Annotated[
@@ -105,7 +110,7 @@ class Slipway:
         document = sbom.normalised(await written.contents()).decode()
         return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
 
-    @function
+    @kept_for_a_session
     @plain
     async def gate(self, workspace: dagger.Workspace, postgres: Majors = None, since: Since = None) -> dagger.Directory:
         """Execute the migrations and return the reports, whatever they say; of several majors in a folder each.
@@ -131,7 +136,7 @@ class Slipway:
             side_by_side = side_by_side.with_directory(re.sub(r"\W+", "-", major), reports[major])
         return side_by_side
 
-    @function
+    @kept_for_a_session
     @check
     @plain
     async def migrations(self, workspace: dagger.Workspace) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 
 import dagger
 from dagger import dag
@@ -26,7 +27,13 @@ async def prove(source: Source, settings: Settings, major: str | None, since: st
         lent(builder(source, settings), told)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
-            ["/app/.venv/bin/python", "-m", "slipway.gate", *_options(settings, since), _PROOF],
+            [
+                "/app/.venv/bin/python",
+                "-m",
+                "slipway.gate",
+                *_options(settings, since, datetime.now(UTC).date()),
+                _PROOF,
+            ],
             expect=dagger.ReturnType.ANY,
         )
     )
@@ -45,11 +52,13 @@ def lent(container: dagger.Container, told: Mapping[str, object]) -> dagger.Cont
     )
 
 
-def _options(settings: Settings, since: str | None) -> list[str]:
+def _options(settings: Settings, since: str | None, today: date) -> list[str]:
+    """What the gate is told; the day too, for an engine keeps the result, and what is allowed until a day is not allowed for good."""
     start_after = since or settings.migrations.start_after
     extensions = [f"--extension={name}" for name in settings.migrations.extensions]
     return [
         f"--config={settings.migrations.config}",
+        f"--today={today}",
         *extensions,
         *([f"--start-after={start_after}"] if start_after else []),
     ]
