@@ -24,6 +24,10 @@ TABLES = (
     ("[tool.slipway.images]", settings.Images),
 )
 _PLAIN = {"unique": "", "schema": "", "source_schema": ""}  # what is in a remedy only when the statement has it
+_SINCE = """\
+`slipway gate --since` takes the place of `start-after` for once: a revision, a git ref (`origin/main`, a tag, a commit: what was in the tree there is
+history, unless it was edited since), or `merge-base`, that of HEAD and the default branch. A name that is both is the revision. In CI git needs
+the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` takes revisions only, for git's history is not sent there."""
 _ALLOWING = """\
 A comment in the revision's file allows what a rule objects to:
 
@@ -95,6 +99,7 @@ def _gate() -> str:
     parts = [
         "# The gate's rules",
         "A rule fires from what was executed. An error fails the gate, in revisions after `start-after`.",
+        _SINCE,
         _ALLOWING,
     ]
     for heading, module in FAMILIES:

@@ -217,7 +217,7 @@ def statement(**fields):
     return Statement(**{**blank, **fields})
 
 
-NODE = Node("one", (), (), "one.py", True, 1, 1, False, None)
+NODE = Node("one", (), (), "one.py", None, 1, 1, False, None)
 LOCKED = {"t": Blocked(read=True, write=True)}
 
 

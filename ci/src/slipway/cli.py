@@ -124,8 +124,9 @@ def _gate(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--since",
-        metavar="REVISION",
-        help="findings in this revision and older ones do not count (default: start-after)",
+        metavar="REVISION|REF",
+        help="findings in what was there already do not count: up to a revision, or at a branch, a tag or a commit of git; "
+        "`merge-base` is that of HEAD and the default branch (default: start-after)",
     )
     verb.add_argument(
         "--python",

@@ -60,7 +60,13 @@ Majors = Annotated[
     list[str] | None,
     Doc("Postgres majors, or images, to prove on side by side; that of the settings by default"),
 ]
-Since = Annotated[str | None, Doc("Findings in this revision and older ones do not count")]
+Since = Annotated[
+    str | None,
+    Doc(
+        "A revision's id: findings in it and in older ones do not count. "
+        "Git's names are for `slipway gate --since` on a machine, for the repository's history is not sent here"
+    ),
+]
 Credentials = Annotated[
     dagger.Secret | None,
     Doc(

@@ -9,7 +9,9 @@ from pathlib import Path
 from slipway.gate.prove import Question, prove, utc_today
 from slipway.migration.answer import answer
 from slipway.migration.database import VARIABLE, named_in_environment
+from slipway.records.form import from_json
 from slipway.records.proof import Proof
+from slipway.records.since import Since
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +32,9 @@ def main(arguments: list[str]) -> int:
         "--start-after", metavar="REVISION", help="findings in this revision and older ones do not count"
     )
     parser.add_argument(
+        "--since", type=Path, metavar="FILE", help="in the place of it: what git knows by a name, as JSON"
+    )
+    parser.add_argument(
         "--today",
         type=date.fromisoformat,
         default=utc_today(),
@@ -42,7 +47,8 @@ def main(arguments: list[str]) -> int:
 
     def ask() -> Proof:
         server, extensions = named_in_environment(), tuple(given.extension)
-        return prove(Question(given.config, server, extensions, given.start_after, given.today))
+        since = from_json(Since, given.since.read_text(encoding="utf-8"), str(given.since)) if given.since else None
+        return prove(Question(given.config, server, extensions, given.start_after, given.today, since))
 
     return answer(given.proof, ask)
 

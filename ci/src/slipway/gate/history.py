@@ -4,7 +4,7 @@ import dis
 import hashlib
 import warnings
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -14,26 +14,34 @@ from alembic.util import CommandError
 
 from slipway.errors import BadInputError
 from slipway.migration.environment import Environment
+from slipway.records.since import Since
+
+Parents = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
     """One revision of the graph.
 
-    - down: what it follows. parents: that, and what it depends on. new: whether its findings are news.
+    - down: what it follows. parents: that, and what it depends on. old: why its findings are no news, or None.
     - file: relative to the service's folder. upgrade_line, downgrade_line: where the functions begin, or 1.
-    - keeps_on_downgrade: its downgrade does nothing at all.
+    - keeps_on_downgrade: its downgrade does nothing at all. edited: it was released, and said something else.
     """
 
     id: str
     down: tuple[str, ...]
     parents: tuple[str, ...]
     file: str
-    new: bool
+    old: str | None
     upgrade_line: int
     downgrade_line: int
     keeps_on_downgrade: bool
     script: Script
+    edited: bool = False
+
+    @property
+    def new(self) -> bool:
+        return self.old is None
 
     @property
     def source(self) -> bytes:
@@ -43,20 +51,24 @@ class Node:
 
 @dataclass(frozen=True)
 class History:
-    """All revisions, parents first. `digest` is the sha256 of their files; `broken` says why the graph cannot be walked."""
+    """All revisions, parents first.
+
+    - digest: the sha256 of their files. broken: why the graph cannot be walked. released: the git ref that they were compared with, or None.
+    """
 
     nodes: tuple[Node, ...]
     heads: tuple[str, ...]
     digest: str
     broken: tuple[str, ...] = ()
+    released: str | None = None
 
     def upto(self, heads: Collection[str]) -> set[str]:
         """These revisions and all that lead to them."""
         return _ancestors(((node.id, node.parents) for node in reversed(self.nodes)), heads)
 
 
-def read(environment: Environment, start_after: str | None) -> History:
-    """The history of an environment; raises BadInputError when `start_after` is not in it."""
+def read(environment: Environment, start_after: str | None, since: Since | None = None) -> History:
+    """The history of an environment; raises BadInputError when `start_after`, or what takes its place, is not in it."""
     script = environment.script
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -74,9 +86,11 @@ def read(environment: Environment, start_after: str | None) -> History:
         if str(warning.message).startswith("Revision ")
     ]
     parents = {item.revision: _parents(environment, item) for item in scripts}
-    old = _old(parents, start_after)
-    nodes = tuple(_node(environment, item, parents[item.revision], new=item.revision not in old) for item in scripts)
-    return History(nodes, heads, _digest(environment, scripts), tuple(dict.fromkeys(broken)))
+    nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
+    digest, problems = _digest(environment, scripts), tuple(dict.fromkeys(broken))
+    if since is None or _is_revision(parents, since):
+        return History(_older(nodes, parents, start_after, since), heads, digest, problems)
+    return History(_compared(nodes, since), heads, digest, problems, since.name)
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:
@@ -93,11 +107,42 @@ def _several(names: str | Iterable[str] | None) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names or ())
 
 
-def _old(parents: dict[str, tuple[str, ...]], start_after: str | None) -> set[str]:
-    """The revisions up to `start_after`, which may be shortened as alembic allows it."""
-    if start_after is None:
-        return set()
-    matches = [revision for revision in parents if revision.startswith(start_after)]
+def _is_revision(parents: Parents, since: Since) -> bool:
+    """Whether it names a revision, not a git ref; raises BadInputError when it is neither."""
+    matches = _named(parents, since.name)
+    if len(matches) != 1 and since.refusal:
+        found = "could be several revisions" if matches else "is no revision of this history"
+        raise BadInputError(f"--since {since.name!r} {found}, and {since.refusal.what}", since.refusal.next_step)
+    return len(matches) == 1
+
+
+def _named(parents: Parents, name: str) -> list[str]:
+    """The revisions of a name, which may be shortened as alembic allows it."""
+    return [name] if name in parents else [revision for revision in parents if revision.startswith(name)]
+
+
+def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, since: Since | None) -> tuple[Node, ...]:
+    """The revisions, of which those up to one are old."""
+    name, why = (since.name, f"not newer than {since.name}") if since else (start_after, "older than start-after")
+    old = _upto(parents, name) if name else set()
+    return tuple(replace(node, old=why) if node.id in old else node for node in nodes)
+
+
+def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
+    """The revisions, of which those are old whose files were there and say the same."""
+    files, edited = set(since.files), set(since.edited)
+    return tuple(
+        replace(
+            node,
+            old=f"not newer than {since.name}" if node.file in files - edited else None,
+            edited=node.file in edited,
+        )
+        for node in nodes
+    )
+
+
+def _upto(parents: Parents, start_after: str) -> set[str]:
+    matches = _named(parents, start_after)
     if len(matches) != 1:
         found = "is no revision of this history" if not matches else "could be several revisions"
         raise BadInputError(
@@ -115,14 +160,14 @@ def _ancestors(children_first: Iterable[tuple[str, Sequence[str]]], of: Collecti
     return wanted
 
 
-def _node(environment: Environment, script: Script, parents: tuple[str, ...], *, new: bool) -> Node:
+def _node(environment: Environment, script: Script, parents: tuple[str, ...]) -> Node:
     upgrade, downgrade = (_code(script.module, name) for name in ("upgrade", "downgrade"))
     return Node(
         id=script.revision,
         down=_several(script.down_revision),
         parents=parents,
         file=environment.relative(script.path),
-        new=new,
+        old=None,
         upgrade_line=upgrade.co_firstlineno if upgrade else 1,
         downgrade_line=downgrade.co_firstlineno if downgrade else 1,
         keeps_on_downgrade=downgrade is None or _does_nothing(downgrade),

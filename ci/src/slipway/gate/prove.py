@@ -26,6 +26,7 @@ from slipway.gate.rules.every import ALLOWABLE, of
 from slipway.gate.stairway import UP, Climb
 from slipway.migration.environment import Environment, sentence
 from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Verdict, Versions
+from slipway.records.since import Since
 
 _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
 
@@ -38,6 +39,7 @@ def utc_today() -> date:
 class Question:
     """What is to be proven: alembic's settings file, a server to do it on, what must be there before, what is no news.
 
+    - since: what was given in the place of start_after.
     - today: the day on which what is allowed until a day is judged.
     """
 
@@ -46,6 +48,7 @@ class Question:
     extensions: tuple[str, ...] = ()
     start_after: str | None = None
     today: date = field(default_factory=utc_today)
+    since: Since | None = None
 
 
 @dataclass
@@ -69,7 +72,7 @@ def prove(question: Question) -> Proof:
     with notes.layer("load"):
         version = server_version(question.server)
         environment = Environment(question.config, question.server)
-        past = history.read(environment, question.start_after)
+        past = history.read(environment, question.start_after, question.since)
     notes.findings += graph.check(past)
     climb = None
     if past.nodes and not past.broken:
@@ -111,16 +114,18 @@ def _as_allowed(past: History, climb: Climb, notes: _Notes, today: date) -> Iter
     yield from by_revision.get(None, ())
     for node in past.nodes:
         comments = allowances.read(node.source, ALLOWABLE)
-        looked_for = _looked_for(node, climb, notes)
+        looked_for = _looked_for(past, node, climb, notes)
         yield from allowance_rules.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
 
 
-def _looked_for(node: Node, climb: Climb, notes: _Notes) -> frozenset[str]:
+def _looked_for(past: History, node: Node, climb: Climb, notes: _Notes) -> frozenset[str]:
     """The rules that would have been found in a revision: none when it did not run as it should."""
     steps = climb.steps[node.id]
     if UP not in steps.changes or not all(failure.declared for failure in steps.failures.values()):
         return frozenset()
-    return ALLOWABLE - {rule.id for rule in of(drift_rules) if notes.gaps}  # a gap says that models were not compared
+    unmodelled = of(drift_rules) if notes.gaps else []  # a gap says that models were not compared
+    uncompared = [] if past.released else [graph.EDITED]
+    return ALLOWABLE.difference(rule.id for rule in (*unmodelled, *uncompared))
 
 
 def _drift(end: Climb, question: Question, notes: _Notes) -> tuple[drift.Difference, ...]:

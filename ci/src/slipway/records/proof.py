@@ -60,7 +60,7 @@ class Revision:
     """One revision and what its steps left in the catalog.
 
     - down: the revisions it follows. file: relative to the service's folder.
-    - new: whether its findings are news (after `start-after`).
+    - new: whether its findings are news (after `start-after` or `--since`).
     - fingerprints: of the catalog, after "up", "down" and "again"; absent for a step that did not run.
     - rows: how many each table held that it touched, when it was run on rows.
     """

@@ -9,7 +9,10 @@ from slipway import settings
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.records.proof import Proof
+from slipway.records.refusal import Refusal
+from slipway.records.since import Since
 from slipway.settings import Migrations, MissingTableError
+from slipway.source.released import released
 from slipway.verbs.prove import prove
 from slipway.workload.dependencies import Python, prepare
 
@@ -20,8 +23,9 @@ async def gate(
     """The proof for a work tree; raises SlipwayError when nothing can be executed."""
     folder = folder_of(source)
     said = migrations_of(folder)
-    wanted = replace(said, config=config or said.config, start_after=since or said.start_after)
-    return await prove(folder, await anyio.to_thread.run_sync(python_of, folder, python), wanted, database_url)
+    wanted = replace(said, config=config or said.config)
+    known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
+    return await prove(folder, await anyio.to_thread.run_sync(python_of, folder, python), wanted, database_url, known)
 
 
 def folder_of(source: Path) -> Path:
@@ -29,6 +33,14 @@ def folder_of(source: Path) -> Path:
     if not source.is_dir():
         raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
     return source.resolve()
+
+
+def since_of(folder: Path, name: str) -> Since:
+    """What git knows by a name; when that is nothing, it may still be a revision, which only the gate can tell."""
+    try:
+        return released(folder, name)
+    except BadInputError as error:
+        return Since(name, refusal=Refusal.of(error))
 
 
 def migrations_of(folder: Path) -> Migrations:

@@ -1,6 +1,8 @@
 """prove: execute the migrations of a folder against an ephemeral Postgres. The gate on a host; `graph` does the same in containers."""
 
-from contextlib import AsyncExitStack
+import tempfile
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import anyio.to_thread
@@ -8,29 +10,45 @@ import anyio.to_thread
 from slipway.errors import BadInputError
 from slipway.postgres import binaries
 from slipway.postgres.server import running
-from slipway.records.form import from_json
+from slipway.records.form import from_json, to_json
 from slipway.records.proof import Proof
+from slipway.records.since import Since
 from slipway.settings import Migrations
 from slipway.verbs.inside import Database, started
 from slipway.workload.dependencies import Python
 
 
-async def prove(folder: Path, python: Python, migrations: Migrations, database_url: str | None = None) -> Proof:
+async def prove(
+    folder: Path, python: Python, migrations: Migrations, database_url: str | None = None, since: Since | None = None
+) -> Proof:
     """Prove the history in `folder`; raises SlipwayError when it cannot be executed, and returns a failed proof when it fails.
 
-    The gate starts before Postgres does, for its imports take longer.
+    What was there `since` takes the place of `start_after`. The gate starts before Postgres does, for its imports take longer.
     """
     if not (folder / migrations.config).is_file():
         raise BadInputError(
             f"there is no {migrations.config} in {folder}",
             "name alembic's settings file in [tool.slipway.migrations] config",
         )
-    options = [f"--config={migrations.config}", *(f"--extension={name}" for name in migrations.extensions)]
-    options += [f"--start-after={migrations.start_after}"] if migrations.start_after else []
-    async with started("slipway.gate", options, folder, python) as gate, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        options = stack.enter_context(_options(migrations, since))
+        gate = await stack.enter_async_context(started("slipway.gate", options, folder, python))
         if database_url is None:
             found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
             database_url = (await stack.enter_async_context(running(found))).url
         return from_json(
             Proof, await gate.answer(Database(database_url, migrations.told(database_url))), "the gate's proof"
         )
+
+
+@contextmanager
+def _options(migrations: Migrations, since: Since | None) -> Iterator[list[str]]:
+    """What the gate is told, as long as its file is there."""
+    options = [f"--config={migrations.config}", *(f"--extension={name}" for name in migrations.extensions)]
+    if since is None:
+        yield options + ([f"--start-after={migrations.start_after}"] if migrations.start_after else [])
+        return
+    with tempfile.TemporaryDirectory(prefix="slipway-since-") as told:
+        file = Path(told, "since.json")
+        file.write_text(to_json(since), encoding="utf-8")
+        yield [*options, f"--since={file}"]

@@ -18,6 +18,12 @@ DUPLICATE = Rule(
     "Two files claim the same revision; which one runs is chance.",
     "Give one of the files a revision id of its own.",
 )
+EDITED = Rule(
+    "G05",
+    Level.ERROR,
+    "The revision was edited after it was released; a database that has run it will not run it again.",
+    "Take the edit back (git checkout REF -- FILE), and say what is to change in a new revision.",
+)
 BROKEN = Rule(
     "G06",
     Level.ERROR,
@@ -33,3 +39,6 @@ def check(history: History) -> Iterator[Finding]:
     if len(history.heads) > 1:
         newest = next(node for node in reversed(history.nodes) if node.id in history.heads)
         yield SEVERAL_HEADS.finding(newest, f"heads: {', '.join(history.heads)}")
+    for node in history.nodes:
+        if node.edited:
+            yield EDITED.finding(node, f"{node.file} said something else at {history.released}")

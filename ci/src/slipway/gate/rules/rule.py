@@ -26,5 +26,5 @@ class Rule:
             line=line or (node.upgrade_line if node else None),
             measured=measured,
             remedy=remedy or self.remedy,
-            suppressed=None if node is None or node.new else "older than start-after",
+            suppressed=node.old if node else None,
         )

@@ -1,0 +1,93 @@
+"""`slipway gate --since` as a person gives it: a revision, or what git knows."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from slipway.cli import run
+
+pytestmark = pytest.mark.slow
+
+INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
+ENV = """
+import os
+from alembic import context
+from sqlalchemy import create_engine
+with create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+REVISION = "from alembic import op\nrevision = {0!r}\ndown_revision = {1!r}\ndef upgrade():\n    op.execute({2!r})\ndef downgrade():\n    op.execute({3!r})\n"
+
+
+@pytest.fixture
+def git(tmp_path):
+    who = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false")
+    return lambda *arguments: subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def service(git, tmp_path):
+    """A service in whose history an index was released to main, and a second one stands on the branch `feature`."""
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (tmp_path / "alembic.ini").write_text(INI)
+    (tmp_path / "migrations/versions").mkdir(parents=True)
+    (tmp_path / "migrations/env.py").write_text(ENV)
+    git("init", "--quiet", "--initial-branch", "main")
+    write(tmp_path, "one", None, "CREATE TABLE a (id int)", "DROP TABLE a")
+    write(tmp_path, "two", "one", "CREATE INDEX ix ON a (id)", "DROP INDEX ix")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "Released")
+    git("checkout", "--quiet", "-b", "feature")
+    write(tmp_path, "three", "two", "CREATE INDEX iy ON a (id)", "DROP INDEX iy")
+    return tmp_path
+
+
+def write(folder, revision, down, *statements):
+    (folder / f"migrations/versions/{revision}.py").write_text(REVISION.format(revision, down, *statements))
+
+
+@pytest.fixture
+def gate(capsys, server):
+    """Runs the gate since a name: exit code, which revisions fail by which rule, what was said."""
+
+    def ask(folder, name):
+        code = run(
+            [
+                "gate",
+                "--source",
+                str(folder),
+                "--python",
+                sys.prefix,
+                "--database-url",
+                server,
+                "--json",
+                "--since",
+                name,
+            ]
+        )
+        output, errors = capsys.readouterr()
+        findings = json.loads(output)["findings"] if output else []
+        return code, {(found["rule"], found["revision"]) for found in findings if not found["suppressed"]}, errors
+
+    return ask
+
+
+@pytest.mark.parametrize("name", ["two", "main", "HEAD", "merge-base"])
+def test_what_was_there_does_not_count_whether_a_revision_or_git_tells_it(gate, service, name):
+    assert gate(service, name)[:2] == (1, {("L01", "three")})
+
+
+def test_an_edited_revision_counts(gate, service):
+    write(service, "two", "one", "CREATE INDEX ix ON a (id) -- again", "DROP INDEX ix")
+    assert gate(service, "main")[1] == {("L01", "three"), ("L01", "two"), ("G05", "two")}
+
+
+def test_a_name_of_nothing_is_one_sentence_that_says_what_to_do(gate, service):
+    code, _, said = gate(service, "nonsense")
+    assert code == 2
+    assert "--since 'nonsense' is no revision of this history, and git has no nonsense in" in said
+    assert "name a revision, or a branch, a tag or a commit" in said

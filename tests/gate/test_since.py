@@ -1,0 +1,111 @@
+"""What is no news: the revisions up to one, or those that were at a git ref."""
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.gate import history
+from slipway.gate.prove import Question, prove
+from slipway.migration.environment import Environment
+from slipway.records.proof import Verdict
+from slipway.records.refusal import Refusal
+from slipway.records.since import Since
+
+ONE, TWO = "migrations/versions/one.py", "migrations/versions/two.py"
+INDEX = "op.create_index('ix', 'a', ['id'])"
+HISTORY = {
+    "one": (None, "op.create_table('a', sa.Column('id', sa.Integer()))", "op.drop_table('a')"),
+    "two": ("one", INDEX, "op.drop_index('ix', 'a')"),
+    "three": ("two", "op.drop_index('ix', 'a')", INDEX),
+}
+UNKNOWN = Refusal("git has no such thing", "name another", 2)
+
+
+@pytest.fixture
+def old(write_project, server_url):
+    """Why revisions are old, by revision; new ones are left out."""
+
+    def read(since, revisions=HISTORY):
+        past = history.read(Environment(write_project(revisions), server_url), None, since)
+        return {node.id: node.old for node in past.nodes if not node.new}
+
+    return read
+
+
+@pytest.fixture
+def prove_since(write_project, server_url):
+    return lambda since, revisions=HISTORY: prove(Question(write_project(revisions), server_url, since=since))
+
+
+def test_what_was_at_a_ref_is_old_whatever_comes_after_it(old):
+    assert old(Since("v1", (ONE, TWO))) == {"one": "not newer than v1", "two": "not newer than v1"}
+
+
+def test_a_revision_below_what_was_there_is_new_all_the_same(old):
+    assert old(Since("v1", (TWO,))) == {"two": "not newer than v1"}
+
+
+def test_what_was_edited_stays_new(old):
+    assert old(Since("v1", (ONE, TWO), edited=(TWO,))) == {"one": "not newer than v1"}
+
+
+@pytest.mark.parametrize("name", ["two", "tw"])
+def test_a_name_that_is_a_revision_too_is_the_revision(old, name):
+    assert old(Since(name, (ONE, TWO, "migrations/versions/three.py"))).keys() == {"one", "two"}
+
+
+def test_a_name_that_git_does_not_know_may_be_a_revision(old):
+    assert old(Since("one", refusal=UNKNOWN)) == {"one": "not newer than one"}
+
+
+def test_a_revision_that_begins_like_another_is_itself(old):
+    assert old(Since("one", refusal=UNKNOWN), HISTORY | {"one_more": ("three", "", "")}).keys() == {"one"}
+
+
+def test_a_name_that_could_be_several_revisions_is_the_ref(old):
+    assert old(Since("t", (ONE,))).keys() == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("v1", "--since 'v1' is no revision of this history, and git has no such thing: name another"),
+        ("t", "--since 't' could be several revisions, and git has no such thing: name another"),
+    ],
+)
+def test_a_name_of_nothing_is_told_why(old, name, said):
+    with pytest.raises(BadInputError) as caught:
+        old(Since(name, refusal=UNKNOWN))
+    assert str(caught.value) == said
+
+
+def test_findings_at_a_ref_do_not_count(prove_since):
+    proof = prove_since(Since("v1", (ONE, TWO)))
+    assert proof.verdict is Verdict.PASS
+    assert proof.coverage.new == 1
+
+
+def test_an_edited_revision_is_a_finding_and_what_it_does_counts(prove_since):
+    proof = prove_since(Since("v1", (ONE, TWO), edited=(TWO,)))
+    assert {(finding.rule, finding.revision) for finding in proof.failures} == {("G05", "two"), ("L01", "two")}
+    assert "two.py said something else at v1" in proof.failures[0].measured
+
+
+@pytest.mark.parametrize(
+    ("since", "rules"),
+    [
+        (None, set()),
+        (Since("one"), set()),
+        (Since("v1", (ONE, TWO), edited=(TWO,)), {"G05"}),
+        (Since("v1", (ONE,)), {"A01"}),
+    ],
+    ids=["nothing is compared", "a revision", "an edited one", "one that is new"],
+)
+def test_an_edit_may_be_allowed_and_that_is_of_no_use_only_where_it_was_looked_for(
+    write_project, server_url, since, rules
+):
+    config = write_project({"one": HISTORY["one"], "two": ("one", "op.create_table('b')", "op.drop_table('b')")})
+    with (config.parent / TWO).open("a") as file:
+        file.write("\n# slipway: allow G05 because nothing has run it\n")
+    proof = prove(Question(config, server_url, since=since))
+    assert {finding.rule for finding in proof.findings} == rules
+    assert proof.verdict is Verdict.PASS

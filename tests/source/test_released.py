@@ -1,0 +1,177 @@
+"""What was at a git ref, for `slipway gate --since`; every repository is a real one."""
+
+import subprocess
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.source.released import released
+
+REVISION = "revision = '{0}'\ndown_revision = None\n\n\ndef upgrade():\n    op.execute('SELECT {1}')\n"
+ONE, TWO = "migrations/one.py", "migrations/two.py"
+
+
+@pytest.fixture
+def git(monkeypatch, tmp_path):
+    """git with nobody's settings, in the repository of the service."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Somebody")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "somebody@example.org")
+
+    def run(*arguments, folder=tmp_path / "repository"):
+        subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True)
+
+    return run
+
+
+@pytest.fixture
+def service(git, tmp_path):
+    """A service in a folder of a repository, with one revision on main, tagged v1."""
+    folder = tmp_path / "repository/service"
+    (folder / "migrations").mkdir(parents=True)
+    git("init", "--quiet", "--initial-branch", "main")
+    (folder / ONE).write_text(REVISION.format("one", 1))
+    (folder / "README").write_text("Words\n")
+    (folder.parent / "above.py").write_text("")
+    save(git)
+    git("tag", "v1")
+    return folder
+
+
+def save(git):
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "A commit")
+
+
+def add(git, service, name, number=1):
+    (service / f"migrations/{name}.py").write_text(REVISION.format(name, number))
+    save(git)
+
+
+@pytest.mark.parametrize("name", ["v1", "main", "HEAD", "HEAD~0"])
+def test_a_tag_a_branch_and_a_commit_tell_what_was_there(service, name):
+    assert released(service, name).files == (ONE,)
+
+
+def test_what_was_added_since_is_not_among_it(git, service):
+    add(git, service, "two")
+    (service / "migrations/three.py").write_text("")
+    assert released(service, "v1").files == (ONE,)
+    assert released(service, "main").files == (ONE, TWO)
+
+
+def test_what_says_the_same_is_not_edited(git, service):
+    assert released(service, "v1").edited == ()
+    laid_out = REVISION.format("one", 1).replace("'", '"').replace("    op", "    # slipway: allow L01 because\n    op")
+    (service / ONE).write_text(laid_out)
+    assert released(service, "v1").edited == ()
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_says_something_else_is_edited_whether_it_is_committed_or_not(git, service, committed):
+    (service / ONE).write_text(REVISION.format("one", 2))
+    if committed:
+        save(git)
+    assert released(service, "v1").edited == (ONE,)
+
+
+def test_what_is_no_revision_may_be_edited(git, service):
+    (service / "migrations/env.py").write_text("x = 1\n")
+    save(git)
+    (service / "migrations/env.py").write_text("x = 2\n")
+    assert released(service, "HEAD").edited == ()
+
+
+def test_a_revision_that_is_gone_is_not_edited(service):
+    (service / ONE).unlink()
+    assert released(service, "v1").edited == ()
+
+
+def test_a_revision_that_this_python_cannot_read_is_compared_by_its_text(git, service):
+    add(git, service, "two")
+    (service / TWO).write_text("down_revision = ???\n")
+    save(git)
+    assert released(service, "HEAD").edited == ()
+    (service / TWO).write_text("down_revision = ??\n")
+    assert released(service, "HEAD").edited == (TWO,)
+
+
+@pytest.mark.parametrize("branch", ["main", "master"])
+def test_the_merge_base_is_that_of_the_default_branch(git, service, branch):
+    git("branch", "--move", "main", branch)
+    git("checkout", "--quiet", "-b", "feature")
+    add(git, service, "two")
+    git("checkout", "--quiet", branch)
+    add(git, service, "three")
+    git("checkout", "--quiet", "feature")
+    assert released(service, "merge-base").files == (ONE,)
+
+
+def cloned(git, tmp_path, *options):
+    """A clone of the repository; answers the service's folder in it."""
+    git("clone", "--quiet", *options, (tmp_path / "repository").as_uri(), str(tmp_path / "clone"))
+    return tmp_path / "clone/service"
+
+
+def test_the_branch_that_the_origin_calls_default_goes_first(git, service, tmp_path):
+    git("checkout", "--quiet", "-b", "trunk")
+    add(git, service, "two")
+    clone = cloned(git, tmp_path)
+    git("checkout", "--quiet", "-b", "main", "origin/main", folder=clone)
+    git("checkout", "--quiet", "-b", "feature", "origin/trunk", folder=clone)
+    assert released(clone, "merge-base").files == (ONE, TWO)
+    git("remote", "set-head", "origin", "--delete", folder=clone)
+    assert released(clone, "merge-base").files == (ONE,)
+
+
+def test_a_name_that_git_does_not_know_is_told_what_it_may_be(service):
+    with pytest.raises(
+        BadInputError, match=r"^git has no nonsense in .*: name a revision, or a branch, a tag or a commit"
+    ):
+        released(service, "nonsense")
+
+
+@pytest.mark.parametrize("name", ["--since=yesterday", "--all", "", "HEAD:service", "v1..main"])
+def test_a_name_is_never_an_option_or_anything_but_a_commit(service, name):
+    with pytest.raises(BadInputError, match="git has no "):
+        released(service, name)
+
+
+def test_without_a_repository_it_says_so(git, tmp_path):
+    (tmp_path / "alone").mkdir()
+    with pytest.raises(BadInputError, match=r"git knows nothing in .*not a git repository.*: name a revision, or run"):
+        released(tmp_path / "alone", "main")
+
+
+def test_without_git_it_says_so(service, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BadInputError, match=r"git knows nothing in .*install git.*: name a revision, or run"):
+        released(service, "main")
+
+
+def test_without_a_default_branch_it_says_so(git, service):
+    git("branch", "--move", "main", "trunk")
+    with pytest.raises(BadInputError, match=r"neither origin/HEAD nor origin/main, main or master .*: name the branch"):
+        released(service, "merge-base")
+
+
+@pytest.mark.parametrize("name", ["v1", "merge-base"])
+def test_a_shallow_clone_is_told_how_to_get_the_rest(git, service, tmp_path, name):
+    git("checkout", "--quiet", "-b", "feature")
+    add(git, service, "two")
+    git("checkout", "--quiet", "main")
+    clone = cloned(git, tmp_path, "--depth=1", "--branch=feature")
+    with pytest.raises(BadInputError, match=r"git fetch --unshallow origin .*fetch-depth: 0"):
+        released(clone, name)
+    git("fetch", "--quiet", "--unshallow", "origin", "+refs/heads/*:refs/remotes/origin/*", folder=clone)
+    assert released(clone, name).files == (ONE,)
+
+
+def test_histories_that_have_nothing_in_common_are_told_so(git, service):
+    git("checkout", "--quiet", "--orphan", "other")
+    add(git, service, "two")
+    with pytest.raises(BadInputError, match="HEAD and refs/heads/main have no commit in common: name another ref"):
+        released(service, "merge-base")
