@@ -173,5 +173,7 @@ def test_a_shallow_clone_is_told_how_to_get_the_rest(git, service, tmp_path, nam
 def test_histories_that_have_nothing_in_common_are_told_so(git, service):
     git("checkout", "--quiet", "--orphan", "other")
     add(git, service, "two")
-    with pytest.raises(BadInputError, match="HEAD and refs/heads/main have no commit in common: name another ref"):
+    with pytest.raises(
+        BadInputError, match="histories of HEAD and refs/heads/main have no commit in common: name another ref"
+    ):
         released(service, "merge-base")

@@ -59,7 +59,8 @@ def _merge_base(folder: Path, *, shallow: bool) -> str:
         return git(folder, "merge-base", "HEAD", branch).decode().strip()
     except BadInputError as error:
         raise BadInputError(
-            f"HEAD and {branch} have no commit in common", _DEEPEN if shallow else "name another ref with --since"
+            f"the histories of HEAD and {branch} have no commit in common",
+            _DEEPEN if shallow else "name another ref with --since",
         ) from error
 
 
