@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import make_url
 
 from slipway.records.form import from_json
+from slipway.records.listing import Listed, Listing
 from slipway.records.proof import Proof, Verdict
 from slipway.records.refusal import Refusal
 
@@ -78,6 +80,18 @@ def test_the_settings_file_may_have_another_name(write_project, run_gate, server
     write_project(ONE).rename(tmp_path / "other.ini")
     _, written = run_gate("--config", "other.ini", database=named(server_url))
     assert from_json(Proof, written, "here").coverage.revisions == 1
+
+
+def test_revisions_can_be_listed_where_no_server_is_and_none_is_executed(write_project, run_gate, tmp_path):
+    write_project(ONE | {"two": ("one", "open('executed', 'w')", "")})
+    nowhere = named(make_url("postgresql+psycopg://me@127.0.0.1:1/x"))
+    printed, written = run_gate("--list", "--start-after", "one", database=nowhere)
+    assert (printed, from_json(Listing, written, "here").revisions) == (
+        "",
+        (Listed("one", "migrations/versions/one.py", 9, False), Listed("two", "migrations/versions/two.py", 9, True)),
+    )
+    assert not (tmp_path / "executed").exists()
+    assert "the Postgres server does not answer" in run_gate("--list", "--ask-server", database=nowhere)[0]
 
 
 def test_the_database_may_be_told_on_standard_input(write_project, run_gate, server_url):

@@ -6,10 +6,13 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from slipway.gate.databases import server_version
+from slipway.gate.listing import listing
 from slipway.gate.prove import Question, prove, utc_today
 from slipway.migration.answer import answer
 from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.records.form import from_json
+from slipway.records.listing import Listing
 from slipway.records.proof import Proof
 from slipway.records.since import Since
 
@@ -41,16 +44,26 @@ def main(arguments: list[str]) -> int:
         metavar="DATE",
         help="the day on which `# slipway: allow … until=DATE` is judged (default: today, UTC)",
     )
+    parser.add_argument("--list", action="store_true", help="write which revisions there are instead, and execute none")
+    parser.add_argument("--ask-server", action="store_true", help="with --list: see that the server answers, too")
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
 
+    def since() -> Since | None:
+        return from_json(Since, given.since.read_text(encoding="utf-8"), str(given.since)) if given.since else None
+
     def ask() -> Proof:
         server, extensions = named_in_environment(), tuple(given.extension)
-        since = from_json(Since, given.since.read_text(encoding="utf-8"), str(given.since)) if given.since else None
-        return prove(Question(given.config, server, extensions, given.start_after, given.today, since))
+        return prove(Question(given.config, server, extensions, given.start_after, given.today, since()))
 
-    return answer(given.proof, ask)
+    def enumerate_revisions() -> Listing:
+        server = named_in_environment()
+        if given.ask_server:
+            server_version(server)
+        return listing(given.config, server, given.start_after, since())
+
+    return answer(given.proof, enumerate_revisions if given.list else ask)
 
 
 if __name__ == "__main__":

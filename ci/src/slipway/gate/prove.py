@@ -25,7 +25,7 @@ from slipway.gate.rules import drift as drift_rules
 from slipway.gate.rules.every import ALLOWABLE, of
 from slipway.gate.stairway import UP, Climb
 from slipway.migration.environment import Environment, sentence
-from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Verdict, Versions
+from slipway.records.proof import UNCOMPARED, Coverage, Finding, Level, Proof, Revision, Verdict, Versions
 from slipway.records.since import Since
 
 _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
@@ -133,15 +133,15 @@ def _looked_for(past: History, node: Node, climb: Climb, notes: _Notes) -> froze
 def _drift(end: Climb, question: Question, notes: _Notes) -> tuple[drift.Difference, ...]:
     models = drift.metadata_of(end.options)
     if end.lines is None:
-        notes.gaps.append("models were not compared: the history does not reach its head")
+        notes.gaps.append(f"{UNCOMPARED}: the history does not reach its head")
         return ()
     if not models:
-        notes.gaps.append("models were not compared: env.py gives no target_metadata")
+        notes.gaps.append(f"{UNCOMPARED}: env.py gives no target_metadata")
         return ()
     try:
         modelled = drift.build_models(question.server, models, end.lines, question.extensions)
     except SQLAlchemyError as error:
-        notes.gaps.append(f"models were not compared: they do not build ({sentence(error)})")
+        notes.gaps.append(f"{UNCOMPARED}: they do not build ({sentence(error)})")
         return ()
     return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))
 

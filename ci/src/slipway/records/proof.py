@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+UNCOMPARED: Final = "models were not compared"  # how a gap begins that leaves drift unknown
 
 
 class Level(Enum):

@@ -8,12 +8,13 @@ import anyio.to_thread
 from slipway import settings
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
+from slipway.records.listing import Listing
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.since import Since
 from slipway.settings import Migrations, MissingTableError
 from slipway.source.released import released
-from slipway.verbs.prove import prove
+from slipway.verbs.prove import enumerate_revisions, prove
 from slipway.workload.dependencies import Python, prepare
 
 
@@ -22,10 +23,25 @@ async def gate(
 ) -> Proof:
     """The proof for a work tree; raises SlipwayError when nothing can be executed."""
     folder = folder_of(source)
+    wanted, known = await _wanted(folder, config, since)
+    found = await anyio.to_thread.run_sync(python_of, folder, python)
+    return await prove(folder, found, wanted, database_url, known)
+
+
+async def revisions(
+    source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None
+) -> Listing:
+    """The revisions that `gate` would prove with the same arguments, of which none is executed; raises SlipwayError."""
+    folder = folder_of(source)
+    wanted, known = await _wanted(folder, config, since)
+    found = await anyio.to_thread.run_sync(python_of, folder, python)
+    return await enumerate_revisions(folder, found, wanted, database_url, known)
+
+
+async def _wanted(folder: Path, config: str | None, since: str | None) -> tuple[Migrations, Since | None]:
     said = migrations_of(folder)
-    wanted = replace(said, config=config or said.config)
     known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
-    return await prove(folder, await anyio.to_thread.run_sync(python_of, folder, python), wanted, database_url, known)
+    return replace(said, config=config or said.config), known
 
 
 def folder_of(source: Path) -> Path:

@@ -11,11 +11,15 @@ from slipway.errors import BadInputError
 from slipway.postgres import binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
+from slipway.records.listing import Listing
 from slipway.records.proof import Proof
 from slipway.records.since import Since
 from slipway.settings import Migrations
 from slipway.verbs.inside import Database, started
 from slipway.workload.dependencies import Python
+
+# Stands for the server that is not started yet; revisions may read the variables when they are imported.
+_NOWHERE = "postgresql://slipway@127.0.0.1:1/slipway"
 
 
 async def prove(
@@ -25,13 +29,8 @@ async def prove(
 
     What was there `since` takes the place of `start_after`. The gate starts before Postgres does, for its imports take longer.
     """
-    if not (folder / migrations.config).is_file():
-        raise BadInputError(
-            f"there is no {migrations.config} in {folder}",
-            "name alembic's settings file in [tool.slipway.migrations] config",
-        )
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(_options(migrations, since))
+        options = stack.enter_context(_options(folder, migrations, since))
         gate = await stack.enter_async_context(started("slipway.gate", options, folder, python))
         if database_url is None:
             found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
@@ -41,9 +40,27 @@ async def prove(
         )
 
 
+async def enumerate_revisions(
+    folder: Path, python: Python, migrations: Migrations, database_url: str | None = None, since: Since | None = None
+) -> Listing:
+    """What `prove` would execute; raises what can be known of its SlipwayErrors when nothing is executed."""
+    with _options(folder, migrations, since) as told:
+        options = [*told, "--list", *(["--ask-server"] if database_url else [])]
+        async with started("slipway.gate", options, folder, python) as gate:
+            if database_url is None:
+                await anyio.to_thread.run_sync(binaries.find, migrations.major)
+            url = database_url or _NOWHERE
+            return from_json(Listing, await gate.answer(Database(url, migrations.told(url))), "the gate's listing")
+
+
 @contextmanager
-def _options(migrations: Migrations, since: Since | None) -> Iterator[list[str]]:
-    """What the gate is told, as long as its file is there."""
+def _options(folder: Path, migrations: Migrations, since: Since | None) -> Iterator[list[str]]:
+    """What the gate is told, as long as its file is there; raises BadInputError when there is nothing to tell of."""
+    if not (folder / migrations.config).is_file():
+        raise BadInputError(
+            f"there is no {migrations.config} in {folder}",
+            "name alembic's settings file in [tool.slipway.migrations] config",
+        )
     options = [f"--config={migrations.config}", *(f"--extension={name}" for name in migrations.extensions)]
     if since is None:
         yield options + ([f"--start-after={migrations.start_after}"] if migrations.start_after else [])

@@ -1,0 +1,16 @@
+"""History -> Listing: the files are read, nothing is executed."""
+
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from slipway.gate import history
+from slipway.migration.environment import Environment
+from slipway.records.listing import Listed, Listing
+from slipway.records.since import Since
+
+
+def listing(config: Path, server: URL, start_after: str | None, since: Since | None = None) -> Listing:
+    """The revisions as alembic sees them; raises BadInputError when it cannot read them."""
+    past = history.read(Environment(config, server), start_after, since)
+    return Listing(tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes))
