@@ -34,6 +34,18 @@ def place(finding: Finding) -> str:
     return one_line(finding.file) + (f":{finding.line}" if finding.line else "")
 
 
+def explained(finding: Finding) -> str:
+    """One finding by itself: what is wrong, where, the measured fact, what to write instead."""
+    remedy = "\n".join(f"    {line}" for line in printable(finding.remedy).splitlines())
+    said = [
+        f"{one_line(finding.rule)} {one_line(finding.message)}",
+        f"at {place(finding)}",
+        f"measured: {one_line(finding.measured, 600)}",
+        f"instead:\n{remedy}",
+    ]
+    return "\n".join(said)
+
+
 def _findings(proof: Proof) -> Iterator[str]:
     for finding in proof.findings:
         if finding.suppressed is None:

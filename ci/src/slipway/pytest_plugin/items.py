@@ -1,0 +1,125 @@
+"""The tests as pytest sees them: `slipway::5b0a7d1c42ef_create_notes::locks`, `slipway::drift`."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+
+from slipway.errors import SlipwayError
+from slipway.pytest_plugin.asking import Gate, ToldAlreadyError
+from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, UP_DOWN_UP, judge
+from slipway.records.listing import Listed
+from slipway.records.proof import Finding
+from slipway.untrusted import one_line
+
+NAME = "slipway"
+
+
+class Migrations(pytest.Collector):
+    """The whole history. It is no file to pytest, so that `--lf` asks it whichever files failed.
+
+    - chosen: the node ids that were named on the command line; none means all.
+    """
+
+    def __init__(self, *, gate: Gate, chosen: tuple[str, ...], **given: Any) -> None:
+        super().__init__(**given)
+        self._gate = gate
+        self._chosen = chosen
+        self.add_marker(NAME)
+
+    def collect(self) -> Iterator["Revision | Check"]:
+        try:
+            listed = self._gate.listing().revisions
+        except SlipwayError as error:
+            raise self.CollectError(one_line(str(error), 1000)) from error
+        revisions = [Revision.of(self, self._gate, each) for each in listed]
+        history: list[Check] = [
+            Check.from_parent(self, name=check, path=self.path, gate=self._gate) for check in (GRAPH, DRIFT)
+        ]
+        children: list[Revision | Check] = [*revisions, *history]
+        known = {node.nodeid for node in (self, *children, *(test for each in revisions for test in each.collect()))}
+        for name in self._chosen:
+            if name not in known:
+                raise self.CollectError(f"there is no test {name}: --collect-only --slipway says which there are")
+        yield from filter(self.wants, children)
+
+    def wants(self, node: pytest.Item | pytest.Collector) -> bool:
+        """Whether a node is chosen, or lies above or below one that is."""
+        mine = f"{node.nodeid}::"
+        return not self._chosen or any(
+            mine.startswith(f"{name}::") or f"{name}::".startswith(mine) for name in self._chosen
+        )
+
+
+class Revision(pytest.Collector):
+    """One revision, named by its id and its file."""
+
+    parent: Migrations
+
+    def __init__(self, *, gate: Gate, listed: Listed, **given: Any) -> None:
+        super().__init__(**given)
+        self._gate = gate
+        self._listed = listed
+
+    @classmethod
+    def of(cls, parent: Migrations, gate: Gate, listed: Listed) -> "Revision":
+        made: Revision = cls.from_parent(
+            parent, name=name_of(listed), path=gate.source / listed.file, gate=gate, listed=listed
+        )
+        return made
+
+    def collect(self) -> Iterator["Check"]:
+        """Of a revision that is no news the gate watches no locks."""
+        for check in (UP_DOWN_UP, LOCKS) if self._listed.new else (UP_DOWN_UP,):
+            made: Check = Check.from_parent(self, name=check, gate=self._gate, listed=self._listed)
+            if self.parent.wants(made):
+                yield made
+
+
+class Check(pytest.Item):
+    """One check of a revision, or of the history."""
+
+    def __init__(self, *, gate: Gate, listed: Listed | None = None, **given: Any) -> None:
+        super().__init__(**given)
+        self._gate = gate
+        self._listed = listed
+        self._failures: tuple[Finding, ...] = ()
+
+    def setup(self) -> None:
+        """The first to come waits for the proof; a gate that gives none is an error of this one, and no failure of a revision."""
+        try:
+            self._gate.proof()
+        except ToldAlreadyError as error:
+            pytest.skip(one_line(str(error), 1000))
+        except SlipwayError as error:
+            pytest.fail(one_line(str(error), 1000), pytrace=False)
+
+    def runtest(self) -> None:
+        judgement = judge(self._gate.proof(), self.name, self._listed.id if self._listed else None)
+        if judgement.remarks:
+            self.add_report_section("call", NAME, "\n\n".join(judgement.remarks))
+        self._failures = judgement.failures
+        if judgement.failures:
+            pytest.fail(judgement.said, pytrace=False)
+        if judgement.reason:
+            pytest.skip(judgement.reason)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The findings as text; the place of the failure is the first one's, for editors and for annotations of a pull request."""
+        shown = super().repr_failure(excinfo, style)
+        place = next((each for each in self._failures if each.file), None)
+        if place and place.file and (crash := getattr(shown, "reprcrash", None)):
+            there = dataclasses.replace(crash, path=str(self._gate.source / place.file), lineno=place.line or 1)
+            shown.reprcrash = there  # type: ignore[union-attr]
+        return shown
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, self._listed.line - 1 if self._listed else None, self.nodeid
+
+
+def name_of(listed: Listed) -> str:
+    """The stem of the file, which by alembic's habit begins with the id; the id goes before it where it does not stand in it."""
+    stem = PurePath(listed.file).stem
+    return stem if listed.id in stem else f"{listed.id}_{stem}"

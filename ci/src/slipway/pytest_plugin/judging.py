@@ -1,0 +1,79 @@
+"""Proof -> the outcome of one test. A finding belongs to a check by the family of its rule; what was not executed is never called passed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.records.proof import UNCOMPARED, Finding, Proof
+from slipway.report.proof_text import explained
+from slipway.untrusted import one_line
+
+GRAPH: Final = "graph"
+DRIFT: Final = "drift"
+UP_DOWN_UP: Final = "up-down-up"
+LOCKS: Final = "locks"
+
+_FAMILIES: Final = {"R": UP_DOWN_UP, "U": UP_DOWN_UP, "L": LOCKS, "Q": LOCKS, "drift": DRIFT}
+_UPGRADE_FAILS: Final = "U01"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How a test ends: failed when there are failures, else skipped when there is a reason, else passed. Remarks fail nothing."""
+
+    failures: tuple[Finding, ...]
+    reason: str | None
+    remarks: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        return "\n\n".join(map(explained, self.failures))
+
+
+def check_of(rule: str) -> str:
+    """The check to which a rule belongs; what is of no known family concerns the history."""
+    return next((check for start, check in _FAMILIES.items() if rule.startswith(start)), GRAPH)
+
+
+def judge(proof: Proof, check: str, revision: str | None = None) -> Judgement:
+    """The outcome of a check of one revision, or of the history."""
+    found = [
+        finding
+        for finding in proof.findings
+        if check_of(finding.rule) == check and (revision is None or finding.revision == revision)
+    ]
+    failures = tuple(finding for finding in found if finding.fails)
+    if revision is None:
+        reason = _why_not_compared(proof) if check == DRIFT else None
+    else:
+        reason = _why_not_reached(proof, revision)
+    remarks = [
+        f"{finding.level.value}: {explained(finding)}"
+        for finding in found
+        if not finding.fails and finding.suppressed is None
+    ]
+    unmeasured = _unmeasured(proof, revision) if check == LOCKS else ()
+    return Judgement(failures, None if failures else reason, (*remarks, *unmeasured))
+
+
+def _why_not_compared(proof: Proof) -> str | None:
+    if not proof.revisions:
+        return f"{UNCOMPARED}: no revision was executed"
+    return next((gap for gap in proof.coverage.gaps if gap.startswith(UNCOMPARED)), None)
+
+
+def _why_not_reached(proof: Proof, revision: str) -> str | None:
+    if any(each.id == revision and "up" in each.fingerprints for each in proof.revisions):
+        return None
+    failed = {finding.revision for finding in proof.findings if finding.rule == _UPGRADE_FAILS}
+    first = next((each.id for each in proof.revisions if each.id in failed), None)
+    return f"not reached: the upgrade of {first} fails" if first else "not reached: the history cannot be walked"
+
+
+def _unmeasured(proof: Proof, revision: str | None) -> tuple[str, ...]:
+    return tuple(
+        f"not measured, for it refuses to run in a transaction: {one_line(statement.sql)}"
+        for each in proof.revisions
+        if each.id == revision
+        for statement in each.statements
+        if not statement.measured
+    )

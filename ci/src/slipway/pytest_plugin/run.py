@@ -1,0 +1,84 @@
+"""A run of pytest with `--slipway`: its options, its tests beside all others, and what they remarked at the end."""
+
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.pytest_plugin.asking import Gate, Question
+from slipway.pytest_plugin.items import NAME, Migrations
+
+_SHARED = "slipway_shared"
+
+
+class Run:
+    """Hooks of one process. A worker of xdist is given the command line again, and by us the folder in which all share the gate's answers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", f"{NAME}: proves migrations; there with --slipway")
+        here = config.invocation_params.dir
+        self._chosen = tuple(name for name in config.args if _is_ours(name, here))
+        config.args[:] = [name for name in config.args if name not in self._chosen]
+        self._shared = _shared_folder(config)
+        self._gate = Gate(_question(config, here), Path(self._shared))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Xdist asks this before it starts a worker."""
+        node.workerinput[_SHARED] = self._shared
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Beside what the session finds in files stand the migrations, which are one collector."""
+        report = yield
+        if isinstance(collector, pytest.Session) and report.passed:
+            migrations: Migrations = Migrations.from_parent(
+                collector, name=NAME, nodeid=NAME, path=self._gate.source, gate=self._gate, chosen=self._chosen
+            )
+            report.result.append(migrations)
+        return report
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """What a failed test remarks stands beside its failure; what the others remark would be seen by nobody."""
+        reports = [report for name in ("passed", "skipped") for report in terminalreporter.getreports(name)]
+        remarks = [
+            (report.nodeid, text)
+            for report in reports
+            if report.nodeid.startswith(f"{NAME}::")
+            for title, text in report.sections
+            if title.startswith(f"Captured {NAME}")
+        ]
+        if remarks:
+            terminalreporter.section("slipway remarks")
+        for test, text in remarks:
+            terminalreporter.write_line(test, bold=True)
+            terminalreporter.write_line(f"{text}\n")
+
+
+def _question(config: pytest.Config, here: Path) -> Question:
+    source, python = (config.getoption(f"slipway_{name}") for name in ("source", "python"))
+    return Question(
+        here / source if source else config.rootpath,
+        config.getoption("slipway_config"),
+        config.getoption("slipway_since"),
+        here / python if python else None,
+        config.getoption("slipway_database_url"),
+    )
+
+
+def _shared_folder(config: pytest.Config) -> str:
+    given: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if given and _SHARED in given:
+        return str(given[_SHARED])
+    made = tempfile.TemporaryDirectory(prefix="slipway-pytest-")
+    config.add_cleanup(made.cleanup)
+    return made.name
+
+
+def _is_ours(argument: str, here: Path) -> bool:
+    """Whether an argument names tests of ours; a folder of that name goes first."""
+    return argument.startswith(f"{NAME}::") or (argument == NAME and not (here / NAME).exists())

@@ -1,0 +1,63 @@
+import threading
+
+import pytest
+
+from slipway.errors import RefusedError, UnknownOutcomeError
+from slipway.pytest_plugin import asking
+from slipway.pytest_plugin.asking import Gate, Question, ToldAlreadyError, once
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return lambda: Gate(Question(tmp_path, None, None, None, "postgresql://me:hunter2@here/x"), tmp_path)
+
+
+def test_the_first_makes_and_the_others_wait_and_read(tmp_path):
+    made = []
+
+    def make():
+        made.append("once")
+        return "text"
+
+    others = [threading.Thread(target=lambda: made.append(once(tmp_path / "a", make))) for _ in range(5)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert sorted(map(str, made)) == ["('text', False)"] * 4 + ["('text', True)", "once"]
+
+
+def test_why_there_is_no_proof_is_told_to_the_first_who_asks_and_the_others_learn_that_it_was(monkeypatch, gate):
+    async def refuse(*_, **__):
+        raise RefusedError("no", "because")
+
+    monkeypatch.setattr("slipway.verbs.gate.gate", refuse)
+    first, other = gate(), gate()
+    with pytest.raises(RefusedError, match=r"^no: because$"):
+        first.proof()
+    for each in (first, other):
+        with pytest.raises(ToldAlreadyError, match=r"^there is no proof: no$"):
+            each.proof()
+
+
+def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
+    async def fail(*_, **__):
+        raise ValueError("oops")
+
+    monkeypatch.setattr("slipway.verbs.gate.revisions", fail)
+    with pytest.raises(UnknownOutcomeError, match=r"^unexpected ValueError: oops: see what"):
+        gate().listing()
+
+
+def test_a_question_does_not_show_its_password(tmp_path):
+    assert "hunter2" not in repr(Question(tmp_path, None, None, None, "postgresql://me:hunter2@here/x"))
+
+
+def test_pytests_own_environment_is_a_services_when_it_has_alembic(monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").touch()
+    monkeypatch.setattr(asking.sys, "prefix", str(tmp_path))
+    question = Question(tmp_path, None, None, None, None)
+    assert question.options()["python"] == tmp_path
+    monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
+    assert question.options()["python"] is None

@@ -1,0 +1,316 @@
+"""`pytest --slipway`, as somebody sees it who runs the tests of a small service."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
+
+ENV = """\
+import sqlalchemy as sa
+from alembic import context
+
+metadata = sa.MetaData()
+{models}
+with sa.create_engine(context.config.get_main_option("sqlalchemy.url")).connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+# The first line of upgrade() is line 9 of the file.
+REVISION = """\
+import sqlalchemy as sa
+from alembic import op
+
+revision = {id!r}
+down_revision = {down!r}
+
+
+def upgrade():
+    {upgrade}
+
+
+def downgrade():
+    {downgrade}
+"""
+TABLE = "sa.Table('notes', metadata, sa.Column('id', sa.Integer, primary_key=True), sa.Column('title', sa.Text))"
+CREATE = (
+    "op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('title', sa.Text))",
+    "op.drop_table('notes')",
+)
+INDEX = ("op.create_index('by_title', 'notes', ['title'])", "op.drop_index('by_title')")
+INDEXED = TABLE + "\nsa.Index('by_title', metadata.tables['notes'].c.title)"
+BROKEN = ("op.drop_table('no_such')", "pass")
+NOTHING = ("pass", "pass")
+
+
+@pytest.fixture
+def write(pytester):
+    """Writes an alembic project where pytest will run: `write(one=(upgrade, downgrade), two=…)`."""
+
+    def write(models=TABLE, env=ENV, **revisions):
+        versions = pytester.mkdir("migrations") / "versions"
+        versions.mkdir()
+        pytester.makepyprojecttoml("[project]\nname = 'x'\n")
+        pytester.makefile(".ini", alembic="[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n")
+        (versions.parent / "env.py").write_text(env.replace("{models}", models))
+        down = None
+        for name, (upgrade, downgrade) in revisions.items():
+            text = REVISION.format(id=name, down=down, upgrade=upgrade, downgrade=downgrade)
+            (versions / f"{name}_some_words.py").write_text(text)
+            down = name
+
+    return write
+
+
+@pytest.fixture
+def run(pytester, server):
+    """Runs `pytest --slipway` on the server of the tests."""
+    return lambda *arguments: pytester.runpytest_subprocess("--slipway", f"--slipway-database-url={server}", *arguments)
+
+
+def outcomes(result):
+    return {name: number for name, number in result.parseoutcomes().items() if name != "warnings"}
+
+
+def test_a_history_without_findings_is_a_test_for_each_revision_and_check_and_two_for_the_whole(write, run):
+    write(aaa=CREATE, bbb=NOTHING)
+    result = run("-v")
+    assert outcomes(result) == {"passed": 6}
+    result.stdout.fnmatch_lines(
+        [
+            "slipway::aaa_some_words::up-down-up PASSED*",
+            "slipway::aaa_some_words::locks *PASSED*",
+            "slipway::bbb_some_words::up-down-up *PASSED*",
+            "slipway::bbb_some_words::locks *PASSED*",
+            "slipway::graph PASSED*",
+            "slipway::drift PASSED*",
+        ]
+    )
+
+
+def test_they_stand_beside_the_tests_of_the_service(write, run, pytester):
+    write(aaa=CREATE)
+    pytester.makepyfile("def test_of_the_service(): pass")
+    assert outcomes(run()) == {"passed": 5}
+    assert outcomes(run("-m", "not slipway")) == {"passed": 1, "deselected": 4}
+
+
+def test_a_finding_is_the_text_of_a_failure_and_there_is_no_traceback(write, run):
+    write(INDEXED, aaa=CREATE, bbb=INDEX)
+    result = run()
+    assert outcomes(result) == {"passed": 5, "failed": 1}
+    result.stdout.fnmatch_lines(
+        [
+            "*slipway::bbb_some_words::locks*",
+            "L01 Building an index stops every write to the table until the last row is indexed.",
+            "at migrations/versions/bbb_some_words.py:9",
+            "measured: holds SHARE on public.notes, which stops writers, while it indexes public.notes *",
+            "instead:",
+            "*postgresql_concurrently=True*",
+            "FAILED slipway::bbb_some_words::locks - *L01 Building an index*",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+    assert "judge(" not in result.stdout.str()
+
+
+def test_tests_and_failures_lie_in_the_revision_where_editors_jump_to(write, run, pytester):
+    write(INDEXED, aaa=CREATE, bbb=INDEX)
+    pytester.makeconftest("def pytest_itemcollected(item): print(item.location)")
+    run("--tb=line", "-s").stdout.fnmatch_lines(
+        [
+            "('migrations/versions/bbb_some_words.py', 7, 'slipway::bbb_some_words::locks')",
+            "*/migrations/versions/bbb_some_words.py:9: *L01*",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "revisions", "failed"),
+    [
+        (TABLE, {"aaa": (CREATE[0], "op.execute('SELECT 1')")}, "slipway::aaa_some_words::up-down-up"),
+        ("sa.Table('others', metadata, sa.Column('id', sa.Integer))", {"aaa": CREATE}, "slipway::drift"),
+    ],
+    ids=["the downgrade leaves a trace", "the models differ"],
+)
+def test_each_family_of_rules_has_its_test(write, run, models, revisions, failed):
+    write(models, **revisions)
+    result = run("-rf")
+    assert f"FAILED {failed} " in result.stdout.str()
+    assert outcomes(result)["failed"] == 1
+
+
+def test_several_heads_are_a_failure_of_the_graph(write, run, pytester):
+    write(aaa=CREATE, bbb=NOTHING)
+    other = REVISION.format(id="ccc", down="aaa", upgrade="pass", downgrade="pass")
+    (pytester.path / "migrations/versions/ccc.py").write_text(other)
+    assert "FAILED slipway::graph - Failed: G01" in run().stdout.str()
+
+
+def test_a_history_that_cannot_be_walked_fails_in_the_graph_and_nothing_else_passes(write, run, pytester):
+    write(aaa=CREATE)
+    other = REVISION.format(id="ccc", down="gone", upgrade="pass", downgrade="pass")
+    (pytester.path / "migrations/versions/ccc.py").write_text(other)
+    result = run("-rs")
+    assert outcomes(result) == {"failed": 1, "skipped": 1}
+    result.stdout.fnmatch_lines(["*models were not compared: no revision was executed"])
+
+
+def test_a_revision_that_was_not_reached_is_skipped_with_the_reason(write, run):
+    write(aaa=CREATE, bbb=BROKEN, ccc=NOTHING)
+    result = run("-rs")
+    assert outcomes(result) == {"passed": 3, "failed": 1, "skipped": 4}
+    result.stdout.fnmatch_lines_random(
+        [
+            "SKIPPED [[]3[]]*not reached: the upgrade of bbb fails",
+            "SKIPPED [[]1[]]*models were not compared: the history does not reach its head",
+        ]
+    )
+
+
+def test_warnings_fail_nothing_and_are_remarked_at_the_end(write, run):
+    write(aaa=(CREATE[0], "pass"))
+    result = run("-W", "error")
+    assert outcomes(result) == {"passed": 4}
+    result.stdout.fnmatch_lines(["*slipway remarks*", "slipway::aaa_some_words::up-down-up", "warning: R01*"])
+
+
+def test_what_is_older_than_start_after_does_not_fail_and_its_locks_are_not_watched(write, run):
+    write(INDEXED, aaa=CREATE, bbb=INDEX)
+    result = run("--slipway-since=bbb", "-v")
+    assert outcomes(result) == {"passed": 4}
+    assert "::locks" not in result.stdout.str()
+
+
+def test_settings_are_those_of_the_service(write, run, pytester):
+    write(INDEXED, aaa=CREATE, bbb=INDEX)
+    pytester.makepyprojecttoml(
+        "[tool.slipway]\nname = 'x'\ncommand = ['x']\n[tool.slipway.migrations]\nstart-after = 'bbb'\n"
+    )
+    assert outcomes(run()) == {"passed": 4}
+
+
+def test_the_service_may_stand_in_another_folder(write, server, pytester):
+    write(aaa=CREATE)
+    elsewhere = pytester.mkdir("elsewhere")
+    arguments = ("--slipway", f"--slipway-database-url={server}", f"--rootdir={elsewhere}", "--slipway-source=.")
+    assert outcomes(pytester.runpytest_subprocess(*arguments)) == {"passed": 4}
+
+
+def test_tests_are_chosen_by_words(write, run):
+    write(INDEXED, aaa=CREATE, bbb=INDEX)
+    assert outcomes(run("-k", "bbb and locks")) == {"failed": 1, "deselected": 5}
+    assert outcomes(run("--deselect", "slipway::bbb_some_words::locks")) == {"passed": 5, "deselected": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        (["slipway"], 4),
+        (["slipway::aaa_some_words", "-n2"], 2),
+        (["slipway::aaa_some_words::locks"], 1),
+        (["slipway::drift", "slipway::graph"], 2),
+        (["slipway::drift", "test_service.py"], 2),
+    ],
+)
+def test_tests_are_chosen_by_the_names_that_pytest_prints(write, run, pytester, names, number):
+    write(aaa=CREATE)
+    pytester.makepyfile(test_service="def test_of_the_service(): pass")
+    assert outcomes(run(*names)) == {"passed": number}
+
+
+def test_a_name_that_is_none_is_a_sentence(write, run):
+    write(aaa=CREATE)
+    result = run("slipway::bbb")
+    assert outcomes(result) == {"errors": 1}
+    result.stdout.fnmatch_lines(["there is no test slipway::bbb: *"])
+
+
+def test_x_stops_at_the_first_failure(write, run):
+    write(INDEXED, aaa=CREATE, bbb=INDEX, ccc=NOTHING)
+    assert outcomes(run("-x")) == {"passed": 3, "failed": 1}
+
+
+def test_the_last_failed_are_run_again_whichever_files_failed_too(write, run, pytester):
+    write(INDEXED, aaa=CREATE, bbb=INDEX)
+    pytester.makepyfile(test_a="def test_passes(): pass\ndef test_fails(): assert False", test_b="def test_b(): pass")
+    assert outcomes(run()) == {"passed": 7, "failed": 2}
+    again = run("--lf", "-v")
+    assert outcomes(again)["failed"] == 2
+    again.stdout.fnmatch_lines(["slipway::bbb_some_words::locks*FAILED*"])
+
+
+def test_workers_collect_the_same_and_the_history_is_executed_once(write, run, pytester):
+    count = "open('count', 'a').write(op.get_context().opts.get('x', '.'))"
+    write(TABLE, aaa=(f"{CREATE[0]}; {count}", CREATE[1]), **{f"r{number}": NOTHING for number in range(6)})
+    assert outcomes(run()) == {"passed": 16}
+    once = (pytester.path / "count").read_text()
+    assert outcomes(run("-n3")) == {"passed": 16}
+    assert (pytester.path / "count").read_text() == once * 2
+
+
+def test_collection_executes_nothing(write, run, pytester):
+    write(aaa=("open('count', 'a')", "pass"))
+    result = run("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["slipway::aaa_some_words::up-down-up", "4 tests collected*"])
+    assert not (pytester.path / "count").exists()
+
+
+def test_a_folder_without_alembic_is_one_sentence(pytester, run):
+    pytester.makepyprojecttoml("[project]\nname = 'x'\n")
+    result = run()
+    assert outcomes(result) == {"errors": 1}
+    result.stdout.fnmatch_lines(["there is no alembic.ini in *: name alembic's settings file in *"])
+    assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("--slipway-database-url=postgresql://me:hunter2@127.0.0.1:1/x", "the Postgres server does not answer: *"),
+        ("--slipway-database-url=mysql://me:hunter2@127.0.0.1:1/x", "the database's URL names mysql: *"),
+        ("--slipway-source=nowhere", "there is no folder */nowhere: *"),
+        ("--slipway-python=nowhere", "*nowhere is no virtual environment: *"),
+        ("--slipway-since=zzz", "start-after = 'zzz' is no revision of this history: *"),
+        ("--slipway-config=other.ini", "there is no other.ini in *"),
+    ],
+)
+def test_a_gate_that_cannot_run_is_one_sentence_at_collection(write, run, given, sentence):
+    write(aaa=CREATE)
+    result = run(given)
+    assert outcomes(result) == {"errors": 1}
+    result.stdout.fnmatch_lines([sentence])
+    assert "hunter2" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_revision_that_does_not_load_is_named_at_collection(write, run):
+    write(aaa=("return (", "pass"))
+    run().stdout.fnmatch_lines(["migrations/versions/aaa_some_words.py line * does not load: SyntaxError*"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+def test_an_environment_that_fails_is_told_by_one_test_and_the_others_are_skipped(write, run, workers):
+    write(env="raise RuntimeError('no')", aaa=CREATE, bbb=NOTHING)
+    result = run("-rs", *workers)
+    assert outcomes(result) == {"errors": 1, "skipped": 5}
+    result.stdout.fnmatch_lines_random(
+        [
+            "migrations/env.py line 1 fails before the first revision: RuntimeError: no*",
+            "SKIPPED*there is no proof: migrations/env.py line 1 fails before the first revision",
+        ]
+    )
+
+
+def test_without_the_option_nothing_of_slipway_is_loaded_but_the_option(write, pytester):
+    write(aaa=CREATE)
+    pytester.makepyfile("def test_of_the_service(): pass")
+    code = "import pytest, sys; pytest.main({}); print(sorted(m for m in sys.modules if m.startswith('slipway')))"
+    for arguments, loaded in ((["--version"], []), (["-q"], ["slipway", "slipway.pytest_plugin"])):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(arguments)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == str(loaded)
+    assert outcomes(pytester.runpytest_subprocess()) == {"passed": 1}
