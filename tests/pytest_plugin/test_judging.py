@@ -1,13 +1,14 @@
 import dataclasses
-import inspect
+import importlib
+import pkgutil
 
 import pytest
 
-from slipway.gate.rules import blocking, drift, graph, reversibility
-from slipway.gate.rules.rule import Rule
+from slipway.gate import rules
+from slipway.gate.rules import allowances, blocking, data, drift, every, graph, reversibility
 from slipway.gate.stairway import UP
 from slipway.pytest_plugin.items import name_of
-from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, UP_DOWN_UP, check_of, judge
+from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, check_of, judge
 from slipway.records.listing import Listed
 from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Statement, Verdict, Versions
 
@@ -29,21 +30,21 @@ FAILS = dataclasses.replace(ERROR, rule=reversibility.FAILS.id)
 UNMEASURED = Statement("DROP INDEX CONCURRENTLY i", 9, False, {}, (), (), (), {}, False, 0.1)
 
 
-def rules_of(module):
-    own = [value for _, value in inspect.getmembers(module) if isinstance(value, Rule)]
-    return [
-        *own,
-        *(cause.rule for cause in (*getattr(module, "CAUSES", ()), getattr(module, "UNEXPLAINED", None)) if cause),
+CHECKS = {graph: GRAPH, allowances: GRAPH, reversibility: UP_DOWN_UP, blocking: LOCKS, data: ROWS, drift: DRIFT}
+
+
+def test_every_rule_belongs_to_the_check_of_its_family():
+    modules = [
+        importlib.import_module(f"{rules.__name__}.{each.name}") for each in pkgutil.iter_modules(rules.__path__)
     ]
+    found = {module.__name__: {check_of(rule.id) for rule in every.of(module)} for module in modules}
+    expected = {module.__name__: {check} for module, check in CHECKS.items()}
+    assert {name: checks for name, checks in found.items() if checks} == expected
 
 
-@pytest.mark.parametrize(
-    ("module", "check"),
-    [(graph, GRAPH), (reversibility, UP_DOWN_UP), (blocking, LOCKS), (drift, DRIFT)],
-    ids=[GRAPH, UP_DOWN_UP, LOCKS, DRIFT],
-)
-def test_every_rule_belongs_to_the_check_of_its_family(module, check):
-    assert {check_of(rule.id) for rule in rules_of(module)} == {check}
+def test_every_rule_that_can_be_allowed_and_those_on_allowing_are_of_these_families():
+    known = {rule.id for family in CHECKS for rule in every.of(family)}
+    assert known == every.ALLOWABLE | {rule.id for rule in every.of(allowances)}
 
 
 def test_what_is_of_no_known_family_fails_the_history_so_that_no_finding_is_lost():

@@ -43,6 +43,7 @@ CREATE = (
 INDEX = ("op.create_index('by_title', 'notes', ['title'])", "op.drop_index('by_title')")
 INDEXED = TABLE + "\nsa.Index('by_title', metadata.tables['notes'].c.title)"
 BROKEN = ("op.drop_table('no_such')", "pass")
+CHANGES_ROWS = ("op.execute(\"UPDATE notes SET title = 'x'\")", "op.execute('SELECT 1')")
 NOTHING = ("pass", "pass")
 
 
@@ -78,13 +79,15 @@ def outcomes(result):
 def test_a_history_without_findings_is_a_test_for_each_revision_and_check_and_two_for_the_whole(write, run):
     write(aaa=CREATE, bbb=NOTHING)
     result = run("-v")
-    assert outcomes(result) == {"passed": 6}
+    assert outcomes(result) == {"passed": 8}
     result.stdout.fnmatch_lines(
         [
             "slipway::aaa_some_words::up-down-up PASSED*",
             "slipway::aaa_some_words::locks *PASSED*",
+            "slipway::aaa_some_words::rows *PASSED*",
             "slipway::bbb_some_words::up-down-up *PASSED*",
             "slipway::bbb_some_words::locks *PASSED*",
+            "slipway::bbb_some_words::rows *PASSED*",
             "slipway::graph PASSED*",
             "slipway::drift PASSED*",
         ]
@@ -94,14 +97,14 @@ def test_a_history_without_findings_is_a_test_for_each_revision_and_check_and_tw
 def test_they_stand_beside_the_tests_of_the_service(write, run, pytester):
     write(aaa=CREATE)
     pytester.makepyfile("def test_of_the_service(): pass")
-    assert outcomes(run()) == {"passed": 5}
-    assert outcomes(run("-m", "not slipway")) == {"passed": 1, "deselected": 4}
+    assert outcomes(run()) == {"passed": 6}
+    assert outcomes(run("-m", "not slipway")) == {"passed": 1, "deselected": 5}
 
 
 def test_a_finding_is_the_text_of_a_failure_and_there_is_no_traceback(write, run):
     write(INDEXED, aaa=CREATE, bbb=INDEX)
     result = run()
-    assert outcomes(result) == {"passed": 5, "failed": 1}
+    assert outcomes(result) == {"passed": 7, "failed": 1}
     result.stdout.fnmatch_lines(
         [
             "*slipway::bbb_some_words::locks*",
@@ -132,9 +135,11 @@ def test_tests_and_failures_lie_in_the_revision_where_editors_jump_to(write, run
     ("models", "revisions", "failed"),
     [
         (TABLE, {"aaa": (CREATE[0], "op.execute('SELECT 1')")}, "slipway::aaa_some_words::up-down-up"),
+        (TABLE, {"aaa": CREATE, "bbb": CHANGES_ROWS}, "slipway::bbb_some_words::rows"),
+        (TABLE, {"aaa": CREATE, "bbb": ("pass  # slipway: allow", "pass")}, "slipway::graph"),
         ("sa.Table('others', metadata, sa.Column('id', sa.Integer))", {"aaa": CREATE}, "slipway::drift"),
     ],
-    ids=["the downgrade leaves a trace", "the models differ"],
+    ids=["the downgrade leaves a trace", "rows are changed", "a comment cannot be read", "the models differ"],
 )
 def test_each_family_of_rules_has_its_test(write, run, models, revisions, failed):
     write(models, **revisions)
@@ -162,10 +167,10 @@ def test_a_history_that_cannot_be_walked_fails_in_the_graph_and_nothing_else_pas
 def test_a_revision_that_was_not_reached_is_skipped_with_the_reason(write, run):
     write(aaa=CREATE, bbb=BROKEN, ccc=NOTHING)
     result = run("-rs")
-    assert outcomes(result) == {"passed": 3, "failed": 1, "skipped": 4}
+    assert outcomes(result) == {"passed": 4, "failed": 1, "skipped": 6}
     result.stdout.fnmatch_lines_random(
         [
-            "SKIPPED [[]3[]]*not reached: the upgrade of bbb fails",
+            "SKIPPED [[]5[]]*not reached: the upgrade of bbb fails",
             "SKIPPED [[]1[]]*models were not compared: the history does not reach its head",
         ]
     )
@@ -174,15 +179,33 @@ def test_a_revision_that_was_not_reached_is_skipped_with_the_reason(write, run):
 def test_warnings_fail_nothing_and_are_remarked_at_the_end(write, run):
     write(aaa=(CREATE[0], "pass"))
     result = run("-W", "error")
-    assert outcomes(result) == {"passed": 4}
+    assert outcomes(result) == {"passed": 5}
     result.stdout.fnmatch_lines(["*slipway remarks*", "slipway::aaa_some_words::up-down-up", "warning: R01*"])
 
 
-def test_what_is_older_than_start_after_does_not_fail_and_its_locks_are_not_watched(write, run):
+def test_what_is_older_than_start_after_does_not_fail_and_neither_its_locks_nor_its_rows_are_watched(write, run):
     write(INDEXED, aaa=CREATE, bbb=INDEX)
     result = run("--slipway-since=bbb", "-v")
     assert outcomes(result) == {"passed": 4}
     assert "::locks" not in result.stdout.str()
+    assert "::rows" not in result.stdout.str()
+
+
+def test_what_git_knew_at_a_ref_is_no_news(write, run, pytester):
+    write(INDEXED, aaa=CREATE)
+    git = ("git", "-c", "user.name=me", "-c", "user.email=me@example.org")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "one"), ("tag", "released")):
+        assert pytester.run(*git, *command).ret == 0
+    text = REVISION.format(id="bbb", down="aaa", upgrade=INDEX[0], downgrade=INDEX[1])
+    (pytester.path / "migrations/versions/bbb.py").write_text(text)
+    result = run("--slipway-since=released", "-rf")
+    assert outcomes(result) == {"passed": 5, "failed": 1}
+    assert "FAILED slipway::bbb::locks " in result.stdout.str()
+
+
+def test_what_a_comment_allows_fails_nothing(write, run):
+    write(INDEXED, aaa=CREATE, bbb=(f"{INDEX[0]}  # slipway: allow L01 because nobody writes", INDEX[1]))
+    assert outcomes(run()) == {"passed": 8}
 
 
 def test_settings_are_those_of_the_service(write, run, pytester):
@@ -197,20 +220,20 @@ def test_the_service_may_stand_in_another_folder(write, server, pytester):
     write(aaa=CREATE)
     elsewhere = pytester.mkdir("elsewhere")
     arguments = ("--slipway", f"--slipway-database-url={server}", f"--rootdir={elsewhere}", "--slipway-source=.")
-    assert outcomes(pytester.runpytest_subprocess(*arguments)) == {"passed": 4}
+    assert outcomes(pytester.runpytest_subprocess(*arguments)) == {"passed": 5}
 
 
 def test_tests_are_chosen_by_words(write, run):
     write(INDEXED, aaa=CREATE, bbb=INDEX)
-    assert outcomes(run("-k", "bbb and locks")) == {"failed": 1, "deselected": 5}
-    assert outcomes(run("--deselect", "slipway::bbb_some_words::locks")) == {"passed": 5, "deselected": 1}
+    assert outcomes(run("-k", "bbb and locks")) == {"failed": 1, "deselected": 7}
+    assert outcomes(run("--deselect", "slipway::bbb_some_words::locks")) == {"passed": 7, "deselected": 1}
 
 
 @pytest.mark.parametrize(
     ("names", "number"),
     [
-        (["slipway"], 4),
-        (["slipway::aaa_some_words", "-n2"], 2),
+        (["slipway"], 5),
+        (["slipway::aaa_some_words", "-n2"], 3),
         (["slipway::aaa_some_words::locks"], 1),
         (["slipway::drift", "slipway::graph"], 2),
         (["slipway::drift", "test_service.py"], 2),
@@ -231,13 +254,13 @@ def test_a_name_that_is_none_is_a_sentence(write, run):
 
 def test_x_stops_at_the_first_failure(write, run):
     write(INDEXED, aaa=CREATE, bbb=INDEX, ccc=NOTHING)
-    assert outcomes(run("-x")) == {"passed": 3, "failed": 1}
+    assert outcomes(run("-x")) == {"passed": 4, "failed": 1}
 
 
 def test_the_last_failed_are_run_again_whichever_files_failed_too(write, run, pytester):
     write(INDEXED, aaa=CREATE, bbb=INDEX)
     pytester.makepyfile(test_a="def test_passes(): pass\ndef test_fails(): assert False", test_b="def test_b(): pass")
-    assert outcomes(run()) == {"passed": 7, "failed": 2}
+    assert outcomes(run()) == {"passed": 9, "failed": 2}
     again = run("--lf", "-v")
     assert outcomes(again)["failed"] == 2
     again.stdout.fnmatch_lines(["slipway::bbb_some_words::locks*FAILED*"])
@@ -246,16 +269,16 @@ def test_the_last_failed_are_run_again_whichever_files_failed_too(write, run, py
 def test_workers_collect_the_same_and_the_history_is_executed_once(write, run, pytester):
     count = "open('count', 'a').write(op.get_context().opts.get('x', '.'))"
     write(TABLE, aaa=(f"{CREATE[0]}; {count}", CREATE[1]), **{f"r{number}": NOTHING for number in range(6)})
-    assert outcomes(run()) == {"passed": 16}
+    assert outcomes(run()) == {"passed": 23}
     once = (pytester.path / "count").read_text()
-    assert outcomes(run("-n3")) == {"passed": 16}
+    assert outcomes(run("-n3")) == {"passed": 23}
     assert (pytester.path / "count").read_text() == once * 2
 
 
 def test_collection_executes_nothing(write, run, pytester):
     write(aaa=("open('count', 'a')", "pass"))
     result = run("--collect-only", "-q")
-    result.stdout.fnmatch_lines(["slipway::aaa_some_words::up-down-up", "4 tests collected*"])
+    result.stdout.fnmatch_lines(["slipway::aaa_some_words::up-down-up", "5 tests collected*"])
     assert not (pytester.path / "count").exists()
 
 
@@ -274,7 +297,7 @@ def test_a_folder_without_alembic_is_one_sentence(pytester, run):
         ("--slipway-database-url=mysql://me:hunter2@127.0.0.1:1/x", "the database's URL names mysql: *"),
         ("--slipway-source=nowhere", "there is no folder */nowhere: *"),
         ("--slipway-python=nowhere", "*nowhere is no virtual environment: *"),
-        ("--slipway-since=zzz", "start-after = 'zzz' is no revision of this history: *"),
+        ("--slipway-since=zzz", "--since 'zzz' is no revision of this history, and git *"),
         ("--slipway-config=other.ini", "there is no other.ini in *"),
     ],
 )
@@ -295,7 +318,7 @@ def test_a_revision_that_does_not_load_is_named_at_collection(write, run):
 def test_an_environment_that_fails_is_told_by_one_test_and_the_others_are_skipped(write, run, workers):
     write(env="raise RuntimeError('no')", aaa=CREATE, bbb=NOTHING)
     result = run("-rs", *workers)
-    assert outcomes(result) == {"errors": 1, "skipped": 5}
+    assert outcomes(result) == {"errors": 1, "skipped": 7}
     result.stdout.fnmatch_lines_random(
         [
             "migrations/env.py line 1 fails before the first revision: RuntimeError: no*",

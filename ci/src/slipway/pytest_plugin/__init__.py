@@ -11,7 +11,10 @@ _OPTIONS = {
     "source": ("DIR", "the service's folder, where its pyproject.toml is (default: pytest's rootdir)"),
     "config": ("FILE", "alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)"),
     "database-url": ("URL", "a server where databases may be created (default: one of its own)"),
-    "since": ("REVISION", "findings in this revision and older ones do not count (default: start-after)"),
+    "since": (
+        "REVISION|REF",
+        "findings in what was there already do not count: up to a revision, or at a git ref or `merge-base` (default: start-after)",
+    ),
     "python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
 }
 

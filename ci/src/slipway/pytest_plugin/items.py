@@ -9,7 +9,7 @@ import pytest
 
 from slipway.errors import SlipwayError
 from slipway.pytest_plugin.asking import Gate, ToldAlreadyError
-from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, UP_DOWN_UP, judge
+from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, judge
 from slipway.records.listing import Listed
 from slipway.records.proof import Finding
 from slipway.untrusted import one_line
@@ -71,8 +71,8 @@ class Revision(pytest.Collector):
         return made
 
     def collect(self) -> Iterator["Check"]:
-        """Of a revision that is no news the gate watches no locks."""
-        for check in (UP_DOWN_UP, LOCKS) if self._listed.new else (UP_DOWN_UP,):
+        """Of a revision that is no news the gate watches neither locks nor rows."""
+        for check in (UP_DOWN_UP, LOCKS, ROWS) if self._listed.new else (UP_DOWN_UP,):
             made: Check = Check.from_parent(self, name=check, gate=self._gate, listed=self._listed)
             if self.parent.wants(made):
                 yield made

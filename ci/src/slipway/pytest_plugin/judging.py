@@ -11,8 +11,18 @@ GRAPH: Final = "graph"
 DRIFT: Final = "drift"
 UP_DOWN_UP: Final = "up-down-up"
 LOCKS: Final = "locks"
+ROWS: Final = "rows"
 
-_FAMILIES: Final = {"R": UP_DOWN_UP, "U": UP_DOWN_UP, "L": LOCKS, "Q": LOCKS, "drift": DRIFT}
+_FAMILIES: Final = {
+    "A": GRAPH,
+    "D": ROWS,
+    "G": GRAPH,
+    "L": LOCKS,
+    "Q": LOCKS,
+    "R": UP_DOWN_UP,
+    "U": UP_DOWN_UP,
+    "drift": DRIFT,
+}
 _UPGRADE_FAILS: Final = "U01"
 
 
