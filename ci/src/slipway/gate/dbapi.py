@@ -13,6 +13,11 @@ def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
         return rows
 
 
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def prepare_once(connection: Any, name: str, sql: str) -> None:
     """Prepare a statement in this session, unless it is there."""
     prepared: set[str] = connection.info.setdefault(

@@ -89,7 +89,7 @@ def prove(question: Question) -> Proof:
         notes.findings += _of_rows(past, lived)
         notes.gaps += lived.gaps
     if climb:
-        notes.findings = list(_as_allowed(past, climb, notes, question.today))
+        notes.findings = list(_as_allowed(past, climb, lived, notes, question.today))
     return _proof(question, version, past, climb, lived, notes)
 
 
@@ -106,7 +106,7 @@ def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
         yield from blocking.check(node, steps.statements)
 
 
-def _as_allowed(past: History, climb: Climb, notes: _Notes, today: date) -> Iterator[Finding]:
+def _as_allowed(past: History, climb: Climb, lived: Lived | None, notes: _Notes, today: date) -> Iterator[Finding]:
     """The findings as the comments in the revisions leave them."""
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in notes.findings:
@@ -114,18 +114,17 @@ def _as_allowed(past: History, climb: Climb, notes: _Notes, today: date) -> Iter
     yield from by_revision.get(None, ())
     for node in past.nodes:
         comments = allowances.read(node.source, ALLOWABLE)
-        looked_for = _looked_for(past, node, climb, notes)
+        looked_for = _looked_for(past, node, climb, lived, notes)
         yield from allowance_rules.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
 
 
-def _looked_for(past: History, node: Node, climb: Climb, notes: _Notes) -> frozenset[str]:
+def _looked_for(past: History, node: Node, climb: Climb, lived: Lived | None, notes: _Notes) -> frozenset[str]:
     """The rules that would have been found in a revision: none when it did not run as it should."""
     steps = climb.steps[node.id]
     if UP not in steps.changes or not all(failure.declared for failure in steps.failures.values()):
         return frozenset()
-    told = " ".join(notes.gaps)
-    unmodelled = of(drift_rules) if "models were not compared" in told else []
-    unlived = of(data) if "on rows" in told or "with rows" in told else []
+    unmodelled = of(drift_rules) if any(gap.startswith(UNCOMPARED) for gap in notes.gaps) else []
+    unlived = of(data) if lived is None or lived.gaps else []
     uncompared = [] if past.released else [graph.EDITED]
     return ALLOWABLE.difference(rule.id for rule in (*unmodelled, *unlived, *uncompared))
 

@@ -13,15 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from slipway.gate import seeds
 from slipway.gate.databases import fresh
-from slipway.gate.dbapi import query
+from slipway.gate.dbapi import literal, query
 from slipway.gate.history import History, Node
-from slipway.gate.stairway import AGAIN, DOWN, SESSION, UP, Failure, Steps
+from slipway.gate.stairway import AGAIN, DOWN, SESSION, UP, Failure, Steps, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, sentence
 
@@ -79,7 +79,6 @@ class Life:
         self._steps = steps
         self._pending = deque(itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), history.nodes))
         self._nodes = tuple(self._pending)
-        self._history = history
         self._rows: dict[str, Rows] = {}
         self._seen: dict[str, int] = {}  # rows by the oid of a table that was to be filled
         self._names: dict[str, str] = {}
@@ -119,8 +118,7 @@ class Life:
             if _is_for_our_values(error):
                 self._unfit.append(f"{node.id} ({sentence(error)})")
             else:
-                place = self._environment.place_of(error)
-                self._of(node).failures[step] = Failure(sentence(error), *place, isinstance(error, NotImplementedError))
+                self._of(node).failures[step] = Failure.of(error, self._environment)
             with suppress(IndexError):
                 self._pending.popleft()
 
@@ -136,7 +134,7 @@ class Life:
             if node.id in pending:
                 break
             self._current = None
-            yield self._step(node, UP)
+            yield step_of(self._environment, node, UP)
         while self._pending:
             node = self._pending[0]
             if not self._seen and node is not self._nodes[0]:
@@ -151,18 +149,18 @@ class Life:
         before = _look(connection, touched)
         self._current = (node, UP)
         if not node.new or not any(before.counts.values()):
-            yield self._step(node, UP)
+            yield step_of(self._environment, node, UP)
             return
         rows = self._of(node)
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
-        yield self._step(node, UP)
+        yield step_of(self._environment, node, UP)
         after, back = _look(connection, touched), {}
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             self._current = (node, DOWN)
-            yield self._step(node, DOWN)
+            yield step_of(self._environment, node, DOWN)
             back = {table: _rows(connection, table) for table in before.names.values() if _is_there(connection, table)}
             self._current = (node, AGAIN)
-            yield self._step(node, AGAIN)
+            yield step_of(self._environment, node, AGAIN)
         rows.dropped = tuple(_dropped(before, after, back))
         rows.changed = tuple(_changed(before, after, back))
 
@@ -182,10 +180,6 @@ class Life:
             self._seen[table.oid] = seeds.fill(connection, table)
         self._names = {oid: name for oid, name in query(connection, _NAMES) if oid in self._seen}
         self._seen = {oid: self._seen[oid] for oid in self._names}
-
-    def _step(self, node: Node, step: str) -> RevisionStep:
-        make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
-        return make(self._environment.script.revision_map, node.script)
 
 
 def _is_for_our_values(error: BaseException) -> bool:
@@ -215,8 +209,7 @@ def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
 
 
 def _is_there(connection: Any, table: str) -> bool:
-    quoted = table.replace("'", "''")
-    ((oid,),) = query(connection, f"SELECT to_regclass('{quoted}')::oid::text")
+    ((oid,),) = query(connection, f"SELECT to_regclass({literal(table)})::oid::text")
     return oid is not None
 
 
@@ -241,10 +234,10 @@ def _changed(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dic
         if len(back[table]) < held:
             yield f"{held - len(back[table])} of {held} rows of {table} are gone"
             continue
-        for (of, number), name in before.columns.items():
-            values = _kept(before.values[of, number])
-            lost = values - _kept([row.get(name) for row in back[table]])
-            if of == oid and (of, number) in upgraded.columns and lost:
+        kept = [(key, name) for key, name in before.columns.items() if key[0] == oid and key in upgraded.columns]
+        for key, name in kept:
+            values = _kept(before.values[key])
+            if lost := values - _kept([row.get(name) for row in back[table]]):
                 yield f"{lost.total()} of {values.total()} values of {table}.{name} are gone or others"
 
 

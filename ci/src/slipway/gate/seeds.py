@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.gate.dbapi import query
+from slipway.gate.dbapi import literal, query
 
 ROWS = 3
 _BARE_ROW = 2  # NULL where that is allowed, the default where there is one
@@ -114,7 +114,7 @@ def fill(connection: Any, table: Table) -> int:
     made = [column["raw"] for column in table.columns if column["made"]]
     with closing(connection.cursor()) as cursor:
         for column in made:
-            cursor.execute(_COUNT_FROM.format(table=_quoted(table.name), column=_quoted(column)))
+            cursor.execute(_COUNT_FROM.format(table=literal(table.name), column=literal(column)))
         for row in range(1, ROWS + 1):
             cursor.execute(_until_one_is_taken([_insert(table, row, variant) for variant in range(_VARIANTS)]))
     ((count,),) = query(connection, f"SELECT count(*) FROM {table.name}")
@@ -154,11 +154,7 @@ def _value(table: Table, column: Mapping[str, Any], row: int, variant: int) -> s
     text = _text(column, row, variant)
     if text is None:
         return "NULL" if column["nullable"] else None
-    return f"{_quoted(text)}::{column['type']}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"{literal(text)}::{column['type']}"
 
 
 def _text(column: Mapping[str, Any], row: int, variant: int) -> str | None:

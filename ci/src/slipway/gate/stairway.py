@@ -45,6 +45,15 @@ class Failure:
     line: int
     declared: bool
 
+    @classmethod
+    def of(cls, error: BaseException, environment: Environment) -> "Failure":
+        """The failure that an error of a step is."""
+        return cls(sentence(error), *environment.place_of(error), isinstance(error, NotImplementedError))
+
+    def line_in(self, node: Node, otherwise: int) -> int:
+        """Its line, when that is in the revision's own file."""
+        return self.line if self.file == node.file else otherwise
+
 
 @dataclass
 class Steps:
@@ -147,9 +156,7 @@ class Stairway:
         if node.id not in self._one_by_one:
             self._one_by_one.add(node.id)
             return _After.GO_ON
-        steps.failures[step] = Failure(
-            sentence(error), *self._environment.place_of(error), isinstance(error, NotImplementedError)
-        )
+        steps.failures[step] = Failure.of(error, self._environment)
         if step == UP:
             steps.statements = self._tracer.seen()
             return _After.STOP
@@ -167,7 +174,7 @@ class Stairway:
         for node in self._nodes:
             if node.id not in pending and node.id not in applied:
                 self._current = (node, _CATCH_UP)
-                yield self._step(node, UP)
+                yield step_of(self._environment, node, UP)
         while self._pending:
             node = self._pending[0]
             steps = (UP,) if node.keeps_on_downgrade else (UP, DOWN, AGAIN)
@@ -179,8 +186,8 @@ class Stairway:
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
         """One or more steps of a revision in one transaction, with a look at the catalog after each."""
         self._current = (node, steps[0])
-        taken = self._step(node, steps[-1])
-        functions = [self._step(node, step).migration_fn for step in steps]
+        taken = step_of(self._environment, node, steps[-1])
+        functions = [step_of(self._environment, node, step).migration_fn for step in steps]
 
         def run_and_look(**arguments: Any) -> None:
             catalog = self._look_first(connection)
@@ -207,6 +214,8 @@ class Stairway:
         self._expected = self._catalog.fingerprint
         return self._catalog
 
-    def _step(self, node: Node, step: str) -> RevisionStep:
-        make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
-        return make(self._environment.script.revision_map, node.script)
+
+def step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
+    """A step as alembic runs it."""
+    make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
+    return make(environment.script.revision_map, node.script)

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import dagger
 from dagger import dag
@@ -11,8 +12,9 @@ from slipway.graph import bases, postgres
 from slipway.graph.image import Source, builder
 from slipway.records.form import from_json
 from slipway.records.proof import Proof
-from slipway.settings import Settings
+from slipway.settings import Migrations, Settings
 from slipway.verbs.inside import why_not
+from slipway.verbs.prove import options_of
 
 # What of slipway runs in the service's own environment.
 _LENT = ["__init__.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
@@ -27,13 +29,7 @@ async def prove(source: Source, settings: Settings, major: str | None, since: st
         lent(builder(source, settings), told)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
-            [
-                "/app/.venv/bin/python",
-                "-m",
-                "slipway.gate",
-                *_options(settings, since, datetime.now(UTC).date()),
-                _PROOF,
-            ],
+            ["/app/.venv/bin/python", "-m", "slipway.gate", *_options(settings.migrations, since), _PROOF],
             expect=dagger.ReturnType.ANY,
         )
     )
@@ -52,16 +48,10 @@ def lent(container: dagger.Container, told: Mapping[str, object]) -> dagger.Cont
     )
 
 
-def _options(settings: Settings, since: str | None, today: date) -> list[str]:
+def _options(migrations: Migrations, since: str | None) -> list[str]:
     """What the gate is told; the day too, for an engine keeps the result, and what is allowed until a day is not allowed for good."""
-    start_after = since or settings.migrations.start_after
-    extensions = [f"--extension={name}" for name in settings.migrations.extensions]
-    return [
-        f"--config={settings.migrations.config}",
-        f"--today={today}",
-        *extensions,
-        *([f"--start-after={start_after}"] if start_after else []),
-    ]
+    told = replace(migrations, start_after=since or migrations.start_after)
+    return [*options_of(told), f"--today={datetime.now(UTC).date()}"]
 
 
 async def refuse(done: dagger.Container, written: str, what: str) -> None:

@@ -22,9 +22,7 @@ async def gate(
     source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None
 ) -> Proof:
     """The proof for a work tree; raises SlipwayError when nothing can be executed."""
-    folder = folder_of(source)
-    wanted, known = await _wanted(folder, config, since)
-    found = await anyio.to_thread.run_sync(python_of, folder, python)
+    folder, found, wanted, known = await _found(source, config, since, python)
     return await prove(folder, found, wanted, database_url, known)
 
 
@@ -32,16 +30,19 @@ async def revisions(
     source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None
 ) -> Listing:
     """The revisions that `gate` would prove with the same arguments, of which none is executed; raises SlipwayError."""
-    folder = folder_of(source)
-    wanted, known = await _wanted(folder, config, since)
-    found = await anyio.to_thread.run_sync(python_of, folder, python)
+    folder, found, wanted, known = await _found(source, config, since, python)
     return await enumerate_revisions(folder, found, wanted, database_url, known)
 
 
-async def _wanted(folder: Path, config: str | None, since: str | None) -> tuple[Migrations, Since | None]:
+async def _found(
+    source: Path, config: str | None, since: str | None, python: Path | None
+) -> tuple[Path, Python, Migrations, Since | None]:
+    """What the arguments name: the folder, its environment, its settings, what was there already."""
+    folder = folder_of(source)
     said = migrations_of(folder)
     known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
-    return replace(said, config=config or said.config), known
+    found = await anyio.to_thread.run_sync(python_of, folder, python)
+    return folder, found, replace(said, config=config or said.config), known
 
 
 def folder_of(source: Path) -> Path:

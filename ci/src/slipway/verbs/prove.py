@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio.to_thread
@@ -61,11 +62,19 @@ def _options(folder: Path, migrations: Migrations, since: Since | None) -> Itera
             f"there is no {migrations.config} in {folder}",
             "name alembic's settings file in [tool.slipway.migrations] config",
         )
-    options = [f"--config={migrations.config}", *(f"--extension={name}" for name in migrations.extensions)]
     if since is None:
-        yield options + ([f"--start-after={migrations.start_after}"] if migrations.start_after else [])
+        yield options_of(migrations)
         return
     with tempfile.TemporaryDirectory(prefix="slipway-since-") as told:
         file = Path(told, "since.json")
         file.write_text(to_json(since), encoding="utf-8")
-        yield [*options, f"--since={file}"]
+        yield [*options_of(replace(migrations, start_after=None)), f"--since={file}"]
+
+
+def options_of(migrations: Migrations) -> list[str]:
+    """The settings in the words of `python -m slipway.gate`."""
+    return [
+        f"--config={migrations.config}",
+        *(f"--extension={name}" for name in migrations.extensions),
+        *([f"--start-after={migrations.start_after}"] if migrations.start_after else []),
+    ]

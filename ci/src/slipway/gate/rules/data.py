@@ -31,11 +31,11 @@ DROPS = Rule(
 def check(node: Node, rows: Rows) -> Iterator[Finding]:
     """Findings on what one revision did to rows."""
     if failure := rows.failures.get(UP):
-        yield FAILS.finding(node, failure.said, failure.line if failure.file == node.file else node.upgrade_line)
+        yield FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line))
     for phrase in rows.dropped:
         yield DROPS.finding(node, phrase)
     for phrase in rows.changed:
         yield LOSES.finding(node, f"after the downgrade {phrase}", node.downgrade_line)
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
         if (failure := rows.failures.get(step)) and not failure.declared:
-            yield LOSES.finding(node, failure.said, failure.line if failure.file == node.file else line)
+            yield LOSES.finding(node, failure.said, failure.line_in(node, line))

@@ -78,7 +78,7 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
-    return rule.finding(node, failure.said, failure.line if failure.file == node.file else otherwise)
+    return rule.finding(node, failure.said, failure.line_in(node, otherwise))
 
 
 def _remedy(trace: Change) -> str | None:
