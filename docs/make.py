@@ -3,18 +3,25 @@
 import dataclasses
 import inspect
 import re
+import sys
 import typing
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
+from types import ModuleType
 
 from slipway import settings
-from slipway.gate.rules import allowances, blocking, data, drift, graph, reversibility
+from slipway.gate.rules import allowances, blocking, causes, data, drift, graph, reversibility, transactions, waiting
 from slipway.gate.rules.every import of
 from slipway.gate.rules.rule import Rule
 from slipway.structure import kebab
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the tests load this file by its path
+
+import rule_examples  # noqa: E402 -- found there
+from rule_examples import Example  # noqa: E402
+
 TABLES = (
     ("[tool.slipway]", settings.Settings),
     ("[tool.slipway.migrations]", settings.Migrations),
@@ -23,7 +30,12 @@ TABLES = (
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
 )
-_PLAIN = {"unique": "", "schema": "", "source_schema": ""}  # what is in a remedy only when the statement has it
+_PLAIN = {
+    "unique": "",
+    "sql_unique": "",
+    "schema": "",
+    "source_schema": "",
+}  # what is in a remedy only when the statement has it
 _SINCE = """\
 `slipway gate --since` takes the place of `start-after` for once: a revision, a git ref (`origin/main`, a tag, a commit: what was in the tree there is
 history, unless it was edited since), or `merge-base`, that of HEAD and the default branch. A name that is both is the revision. In CI git needs
@@ -39,19 +51,39 @@ op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"])
 It stands on the line of the statement, right above it, or at the top level of the file, where it holds for the whole revision. The reason is
 required; `until=` names the last day on which it holds (UTC), and may be left out; several rules have commas between. What is allowed stays in the
 proof with the reason, and does not count."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Rules that rest on the same evidence: `sees` says which."""
+
+    heading: str
+    sees: str
+    modules: tuple[ModuleType, ...]
+
+    def rules(self) -> list[Rule]:
+        return [rule for module in self.modules for rule in of(module)]
+
+
 FAMILIES = (
-    ("G: the graph of revisions", graph),
-    ("R and U: can it be undone, and done again?", reversibility),
-    ("L and Q: work under a lock", blocking),
-    ("D: what happens to rows?", data),
-    ("Drift: migrations and models", drift),
-    ("A: comments that allow what a rule objects to", allowances),
-)
+    Family("L: work under a lock", "A lock that stops readers or writers of a table that was there before, held while rows are rewritten, indexed or read whole: what each statement did, read from `pg_locks`, `relfilenode` and the counters of its transaction.", (causes, blocking)),
+    Family("Q: locks that are waited for", "The locks that a statement takes on tables and views that were there before, those that its transaction holds already, and the `lock_timeout` in force.", (waiting,)),
+    Family("T: transactions", "Which statements ran in which transaction, and what Postgres said.", (transactions,)),
+    Family("R and U: can it be undone, and done again?", "The catalog after every step: up, down, and up again.", (reversibility,)),
+    Family("D: what happens to rows?", "Tables that were filled with rows as the history made them, before and after every step.", (data,)),
+    Family("G: the graph of revisions", "The revisions as alembic reads them, and the files at a git ref.", (graph,)),
+    Family("Drift: migrations and models", "Two databases, one that the migrations built and one that the models built, compared by catalog.", (drift,)),
+    Family("A: comments that allow what a rule objects to", "The comments in the revisions' files, and what was found.", (allowances,)),
+)  # fmt: skip
 
 
 def pages() -> dict[str, str]:
     """Every page by the name of its file."""
-    return {"settings.md": _settings(), "gate.md": _gate()}
+    shown = rule_examples.examples()
+    each = {
+        f"rules/{rule.id}.md": _rule(rule, family, shown.get(rule.id)) for family in FAMILIES for rule in family.rules()
+    }
+    return {"settings.md": _settings(), "gate.md": _gate(), **each}
 
 
 def _settings() -> str:
@@ -102,14 +134,71 @@ def _gate() -> str:
         _SINCE,
         _ALLOWING,
     ]
-    for heading, module in FAMILIES:
-        parts += [f"## {heading}", *(_rule(rule) for rule in of(module))]
+    for family in FAMILIES:
+        parts += [f"## {family.heading}", family.sees, "\n".join(_index(family))]
     return "\n\n".join(parts) + "\n"
 
 
-def _rule(rule: Rule) -> str:
-    remedy = re.sub(r"{(\w+)}", lambda gap: _PLAIN.get(gap[1], gap[1].removeprefix("sql_")), rule.remedy)
-    return f"### {rule.id} ({rule.level.value})\n\n{rule.effect}\n\n```\n{remedy}\n```"
+def _index(family: Family) -> Iterator[str]:
+    yield "| rule | level | what it says |\n| --- | --- | --- |"
+    for rule in family.rules():
+        yield f"| [{rule.id} {rule.name}](rules/{rule.id}.md) | {rule.level.value} | {rule.effect} |"
+
+
+def _rule(rule: Rule, family: Family, example: Example | None) -> str:
+    """The page of a rule; what is shown was executed by the tests."""
+    parts = [f"# {rule.id}: {rule.name}", f"{rule.effect} (Level: {rule.level.value}.)", f"Seen by: {family.sees}"]
+    if example is None or "bad" not in example.bodies:
+        parts += ["## Instead", _code(_plain(rule.remedy)), *(_graphs(example) if example else ())]
+    else:
+        if example.bodies["before"] != "pass":
+            parts += ["## There before", _code(example.bodies["before"])]
+        parts += ["## Found", *_revisions(example, "bad"), "## Silent", *_revisions(example, "good")]
+    parts += (
+        [f"[All rules](../gate.md) · [{rule.id}.py]({rule.id}.py), which the tests execute"]
+        if example
+        else ["[All rules](../gate.md)"]
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _revisions(example: Example, side: str) -> Iterator[str]:
+    """The revisions of one side, one below the other."""
+    if options := example.constants.get(f"{side.upper()}_OPTIONS"):
+        yield f"With `context.configure(…, {options})`:"
+    for number, (upgrade, downgrade) in enumerate(example.revisions(side)):
+        if number:
+            yield "In the next revision:"
+        yield _code(upgrade)
+        if downgrade is not None:
+            yield "and in `downgrade()`:"
+            yield _code(downgrade)
+    if models := example.constants.get("MODELS"):
+        yield "while the models say:"
+        yield _code(models)
+
+
+def _graphs(example: Example) -> Iterator[str]:
+    for side, heading in (("BAD", "Found"), ("GOOD", "Silent")):
+        released = example.constants.get("RELEASED", ())
+        arrows = [
+            f"{revision}  follows  {_parents(parents)}{'  (released)' if revision in released else ''}"
+            for revision, parents in example.constants[f"{side}_GRAPH"].items()
+        ]
+        yield f"## {heading}"
+        yield "```\n" + "\n".join(arrows) + "\n```"
+
+
+def _parents(parents: str | tuple[str, ...] | None) -> str:
+    return "nothing" if parents is None else parents if isinstance(parents, str) else " and ".join(parents)
+
+
+def _plain(remedy: str) -> str:
+    return re.sub(r"{(\w+)}", lambda gap: _PLAIN.get(gap[1], gap[1].removeprefix("sql_")), remedy)
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text}\n```"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How alembic reaches the database: by the URL of the service, one transaction a revision."""
+"""How alembic reaches the database: by the URL of the service, one transaction a revision, never waiting long for a lock while others queue behind."""
 
 import os
 
@@ -9,7 +9,8 @@ from app.models import Base
 
 
 def run_migrations_online() -> None:
-    engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+    patient = {"options": "-c lock_timeout=2s"}
+    engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool, connect_args=patient)
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
         with context.begin_transaction():

@@ -19,8 +19,13 @@ def test_every_key_of_the_settings_is_explained():
 
 
 def test_no_two_rules_bear_one_id():
-    headings = re.findall(r"^### (\S+)", (ROOT / "docs/gate.md").read_text(), re.MULTILINE)
-    assert len(headings) == len(set(headings))
+    listed = re.findall(r"^\| \[(\S+) ", (ROOT / "docs/gate.md").read_text(), re.MULTILINE)
+    assert len(listed) == len(set(listed)) > 60
+
+
+def test_every_page_of_a_rule_is_one_of_the_index():
+    pages = {page.stem for page in (ROOT / "docs/rules").glob("*.md")}
+    assert pages == set(re.findall(r"\(rules/(\S+)\.md\)", (ROOT / "docs/gate.md").read_text()))
 
 
 def test_the_links_of_the_readme_lead_somewhere():

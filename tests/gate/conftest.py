@@ -22,7 +22,7 @@ from alembic import context
 
 metadata = sa.MetaData()
 {models}
-engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=sa.pool.NullPool)
+engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=sa.pool.NullPool{connect})
 with engine.connect() as connection:
     context.configure(connection=connection, {options})
     with context.begin_transaction():
@@ -64,7 +64,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
     """Writes an alembic project, stands in its folder, and answers its settings file.
 
     - models: lines of env.py that fill `metadata`; without them env.py names no metadata. options: more arguments of `context.configure`.
-    - files: more files by name.
+    - files: more files by name. lock_timeout: what env.py asks for when it connects.
     """
 
     def write(
@@ -74,6 +74,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
         options: str = "",
         ini: str = _INI,
         files: Mapping[str, str] = MappingProxyType({}),
+        lock_timeout: str | None = "2s",
     ) -> Path:
         versions = tmp_path / "migrations/versions"
         versions.mkdir(parents=True)
@@ -81,7 +82,12 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
         for revision, parts in revisions.items():
             (versions / f"{revision}.py").write_text(revision_file(revision, *parts))
         options += ", target_metadata=metadata" if models is not None else ""
-        filled = env.replace("{models}", textwrap.dedent(models or "")).replace("{options}", options.lstrip(", "))
+        connect = f', connect_args={{"options": "-c lock_timeout={lock_timeout}"}}' if lock_timeout else ""
+        filled = (
+            env.replace("{connect}", connect)
+            .replace("{models}", textwrap.dedent(models or ""))
+            .replace("{options}", options.lstrip(", "))
+        )
         (tmp_path / "migrations/env.py").write_text(filled)
         (tmp_path / "alembic.ini").write_text(ini)
         for name, text in files.items():

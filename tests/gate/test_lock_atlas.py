@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from slipway.errors import BadInputError
 from slipway.gate.catalog import Catalog
 from slipway.gate.locks import _SPOKEN
-from slipway.gate.stairway import SESSION
+from slipway.gate.session import SESSION
 from slipway.gate.trace import Tracer
 from slipway.migration.database import every_connection_to
 from slipway.postgres import binaries
@@ -37,7 +37,6 @@ UNMEASURED = frozenset(
         "drop index concurrently",
         "reindex index concurrently",
         "detach partition concurrently",
-        "vacuum full",
         "vacuum",
     ]
 )
@@ -87,8 +86,8 @@ class Place:
     table_of: Mapping[str, str]
 
     def tables(self, names):
-        """Those that hold rows: of views, sequences and indexes the tracer does not speak."""
-        return {name for name in names if self.kinds[name] in {"r", "p", "m"}}
+        """Those that are read by name: of sequences and indexes the tracer does not speak."""
+        return {name for name in names if self.kinds[name] in {"r", "p", "m", "v"}}
 
 
 @pytest.fixture(scope="module", params=[major for major in MAJORS if major in HERE], ids="PostgreSQL {}".format)

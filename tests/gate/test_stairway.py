@@ -210,7 +210,7 @@ def test_a_revision_that_waits_in_vain_for_a_lock_becomes_a_finding(prove_histor
             op.execute("SET LOCAL lock_timeout = '100ms'")
             op.execute("LOCK TABLE a")
     """
-    (finding,) = prove_history({"one": a_table(None, "a"), "two": ("one", wait, "")}).findings
+    finding, *_ = prove_history({"one": a_table(None, "a"), "two": ("one", wait, "")}).findings
     assert finding.rule == "U01"
     assert "lock timeout" in finding.measured
 

@@ -5,7 +5,18 @@ import pkgutil
 import pytest
 
 from slipway.gate import rules
-from slipway.gate.rules import allowances, blocking, data, drift, every, graph, reversibility
+from slipway.gate.rules import (
+    allowances,
+    blocking,
+    causes,
+    data,
+    drift,
+    every,
+    graph,
+    reversibility,
+    transactions,
+    waiting,
+)
 from slipway.gate.stairway import UP
 from slipway.pytest_plugin.items import name_of
 from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, check_of, judge
@@ -30,7 +41,17 @@ FAILS = dataclasses.replace(ERROR, rule=reversibility.FAILS.id)
 UNMEASURED = Statement("DROP INDEX CONCURRENTLY i", 9, False, {}, (), (), (), {}, False, 0.1)
 
 
-CHECKS = {graph: GRAPH, allowances: GRAPH, reversibility: UP_DOWN_UP, blocking: LOCKS, data: ROWS, drift: DRIFT}
+CHECKS = {
+    graph: GRAPH,
+    allowances: GRAPH,
+    reversibility: UP_DOWN_UP,
+    transactions: UP_DOWN_UP,
+    causes: LOCKS,
+    blocking: LOCKS,
+    waiting: LOCKS,
+    data: ROWS,
+    drift: DRIFT,
+}
 
 
 def test_every_rule_belongs_to_the_check_of_its_family():

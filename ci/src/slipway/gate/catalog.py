@@ -14,7 +14,7 @@ from slipway.gate.dbapi import prepare_once, query
 from slipway.gate.lines import Change, Line, fingerprint
 from slipway.gate.system_catalogs import FIRST_USER_OID, RELATIONS, SYSTEM_CATALOGS, is_young
 
-_WITH_ROWS = ("table", "partitioned table", "materialized view")
+_NAMED = ("table", "partitioned table", "materialized view", "view")
 _BEGINNING = "1"  # the bootstrap transaction: everything is younger
 _DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 _MEMBERS = "SELECT objid::text FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass"
@@ -107,9 +107,9 @@ class Catalog:
         return self._state.newest_oid
 
     def name_of(self, oid: str) -> str | None:
-        """The qualified name of a relation with rows; None for an index or a sequence, and for what belongs to a session or to another table."""
+        """The qualified name of a table or a view; None for an index or a sequence, and for what belongs to a session or to another table."""
         line = self._lines.get(("pg_class", oid))
-        return line.name if line and line.kind in _WITH_ROWS else None
+        return line.name if line and line.kind in _NAMED else None
 
     def begin(self) -> None:
         """Note that a transaction has begun in which nothing has changed yet."""

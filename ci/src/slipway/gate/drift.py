@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateSchema
 from slipway.gate.catalog import Catalog
 from slipway.gate.databases import fresh
 from slipway.gate.lines import Line
+from slipway.gate.names import is_table
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Options
 
@@ -89,15 +90,7 @@ def unmodelled(
     return frozenset(
         name
         for name in ours | theirs
-        if name in children or _is(name, version_table) or _filtered(options, name, migrated=name in ours)
-    )
-
-
-def _is(name: str, version_table: str) -> bool:
-    return (
-        name.replace('"', "") == version_table
-        if "." in version_table
-        else name.replace('"', "").endswith(f".{version_table}")
+        if name in children or is_table(name, version_table) or _filtered(options, name, migrated=name in ours)
     )
 
 

@@ -6,10 +6,11 @@ looked for by oid; a table is rewritten when its `relfilenode` changes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.gate.dbapi import prepare_once, query
+from slipway.gate.session import OUR_LOCK_TIMEOUT
 from slipway.records.proof import Blocked
 
 # Weakest first, as pg_locks spells them; https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
@@ -49,13 +50,13 @@ _LOCKED = "slipway_locked"
 _PREPARE_LOCKED = f"""
     PREPARE {_LOCKED}(int8) AS
     SELECT l.relation::text, l.modes, c.relfilenode::text, coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text,
-           (SELECT string_agg(indexrelid::text, ',') FROM pg_index WHERE indrelid = c.oid)
+           (SELECT string_agg(indexrelid::text, ',') FROM pg_index WHERE indrelid = c.oid), c.relkind, current_setting('lock_timeout')
     FROM (SELECT coalesce(indrelid, relation) AS relation, string_agg(mode, ',') AS modes
           FROM pg_locks LEFT JOIN pg_index ON indexrelid = relation AND mode = 'AccessExclusiveLock'
           WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384 AND relation::int8 <= $1
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY 1) l
     LEFT JOIN pg_class c ON c.oid = l.relation
-    WHERE c.relkind IN ('r', 'p', 'm') OR c.relkind IS NULL
+    WHERE c.relkind IN ('r', 'p', 'm', 'v') OR c.relkind IS NULL
 """
 _SCANNED = "slipway_scanned"
 _PREPARE_SCANNED = f"""
@@ -63,16 +64,21 @@ _PREPARE_SCANNED = f"""
     SELECT oid::text, pg_stat_get_xact_numscans(oid)::text FROM pg_class
     WHERE oid >= 16384 AND relkind IN ('r', 'p', 'm') AND pg_stat_get_xact_numscans(oid) > 0
 """
+_FILES = "SELECT oid::text, relfilenode::text FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table on which we hold the locks `modes`; `filenode` and `indexes` are oids, `scans` counts how often it was read whole."""
+    """A table or view on which we hold the locks `modes`; `filenode` and `indexes` are oids, `scans` counts how often it was read whole.
+
+    - kind: as pg_class says it; "m", a materialized view, has no writers, and "p", a partitioned table, no rows.
+    """
 
     modes: frozenset[str] = frozenset()
     filenode: int = 0
     scans: int = 0
     indexes: frozenset[int] = frozenset()
+    kind: str = "r"
 
 
 Tables = Mapping[str, Table]
@@ -87,15 +93,17 @@ class Effect:
     builds: tuple[str, ...] = ()
     scans: tuple[str, ...] = ()
     blocks: Mapping[str, Blocked] = field(default_factory=dict)
+    lock_timeout: str = ""
 
     def named(self, name_of: Callable[[str], str | None]) -> "Effect":
         """The same by name; a dropped index is locked too, and what it was can no longer be asked: it has no name."""
-        return Effect(
-            {name: mode for oid, mode in self.locks.items() if (name := name_of(oid))},
-            tuple(filter(None, map(name_of, self.rewrites))),
-            tuple(filter(None, map(name_of, self.builds))),
-            tuple(filter(None, map(name_of, self.scans))),
-            {name: blocked for oid, blocked in self.blocks.items() if (name := name_of(oid))},
+        return replace(
+            self,
+            locks={name: mode for oid, mode in self.locks.items() if (name := name_of(oid))},
+            rewrites=tuple(filter(None, map(name_of, self.rewrites))),
+            builds=tuple(filter(None, map(name_of, self.builds))),
+            scans=tuple(filter(None, map(name_of, self.scans))),
+            blocks={name: blocked for oid, blocked in self.blocks.items() if (name := name_of(oid))},
         )
 
 
@@ -103,6 +111,22 @@ def prepare(connection: Any) -> None:
     """Make a session ready for the two questions below."""
     prepare_once(connection, _LOCKED, _PREPARE_LOCKED)
     prepare_once(connection, _SCANNED, _PREPARE_SCANNED)
+
+
+def files(connection: Any, newest_oid: int) -> dict[str, int]:
+    """Where each table keeps its rows now, by oid; of those up to `newest_oid`."""
+    return {oid: int(file) for oid, file in query(connection, _FILES.format(newest_oid=newest_oid))}
+
+
+def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
+    """The effect of a statement that could not be watched but has moved rows to new files: Postgres does that under ACCESS EXCLUSIVE only."""
+    moved = tuple(oid for oid, file in after.items() if before.get(oid, file) != file)
+    return Effect(
+        locks=dict.fromkeys(moved, _SPOKEN[_MODES[-1]]),
+        rewrites=moved,
+        scans=moved,
+        blocks=dict.fromkeys(moved, Blocked(read=True, write=True)),
+    )
 
 
 class Transaction:
@@ -116,24 +140,28 @@ class Transaction:
 
     def look(self, newest_oid: int) -> Effect:
         """What was done since the last look; what came after `newest_oid` is new."""
-        before, after = self._locked, _locked_tables(self._connection, newest_oid)
+        before, (after, lock_timeout) = self._locked, _locked_tables(self._connection, newest_oid)
         known = {oid: before.get(oid) or Table(scans=self._scans.get(oid, 0)) for oid in after}
         self._scans.update((oid, table.scans) for oid, table in after.items())
         self._locked = after
-        return effect(known, after, newest_oid)
+        return replace(effect(known, after, newest_oid), lock_timeout=lock_timeout)
 
 
-def _locked_tables(connection: Any, newest_oid: int) -> Tables:
-    """The tables up to `newest_oid` on which this connection holds a lock now."""
-    return {
+def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str]:
+    """The tables and views up to `newest_oid` on which this connection holds a lock now, and how long it would have waited for one."""
+    rows = query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
+    told = rows[0][-1] if rows else OUR_LOCK_TIMEOUT
+    tables = {
         oid: Table(
             frozenset(modes.split(",")),
             int(filenode or 0),
             int(scans),
             frozenset(map(int, indexes.split(",") if indexes else ())),
+            kind or "r",
         )
-        for oid, modes, filenode, scans, indexes in query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
+        for oid, modes, filenode, scans, indexes, kind, _ in rows
     }
+    return tables, "" if told in (OUR_LOCK_TIMEOUT, "0") else told
 
 
 def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:
@@ -143,15 +171,20 @@ def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:
     return Effect(
         locks={oid: _SPOKEN[mode] for oid, mode in taken.items() if mode and mode != "AccessShareLock"},
         rewrites=tuple(oid for oid, was, now in seen if now.filenode > max(was.filenode, newest_oid)),
-        builds=tuple(oid for oid, was, now in seen if any(index > newest_oid for index in now.indexes - was.indexes)),
+        builds=tuple(oid for oid, was, now in seen if now.kind != "p" and _is_indexed(was, now, newest_oid)),
         scans=tuple(oid for oid, was, now in seen if now.scans > was.scans),
-        blocks={oid: blocked for oid, _, now in seen if (blocked := _blocked(now.modes)).write},
+        blocks={oid: blocked for oid, _, now in seen if (blocked := _blocked(now)).write},
     )
+
+
+def _is_indexed(was: Table, now: Table, newest_oid: int) -> bool:
+    return any(index > newest_oid for index in now.indexes - was.indexes)
 
 
 def _strongest(modes: frozenset[str]) -> str | None:
     return max(modes.intersection(_MODES), key=_MODES.index, default=None)
 
 
-def _blocked(modes: frozenset[str]) -> Blocked:
-    return Blocked(read=bool(modes.intersection(_BLOCKS_READERS)), write=bool(modes.intersection(_BLOCKS_WRITERS)))
+def _blocked(table: Table) -> Blocked:
+    read, write = (bool(table.modes.intersection(modes)) for modes in (_BLOCKS_READERS, _BLOCKS_WRITERS))
+    return Blocked(read, write and (read or table.kind != "m"))

@@ -20,7 +20,7 @@ from slipway.gate.databases import server_version
 from slipway.gate.history import History, Node
 from slipway.gate.rows import Life, Lived
 from slipway.gate.rules import allowances as allowance_rules
-from slipway.gate.rules import blocking, data, graph, reversibility
+from slipway.gate.rules import blocking, data, graph, reversibility, transactions, waiting
 from slipway.gate.rules import drift as drift_rules
 from slipway.gate.rules.every import ALLOWABLE, of
 from slipway.gate.stairway import UP, Climb
@@ -81,6 +81,7 @@ def prove(question: Question) -> Proof:
                 past, environment, question.server, question.extensions, lambda end: _drift(end, question, notes)
             )
         notes.findings += _of_steps(past, climb)
+        notes.findings += _of_new(past, climb, environment)
         notes.findings += drift_rules.check(past, climb.steps, differences)
     lived = None
     if climb and any(node.new for node in past.nodes):
@@ -104,6 +105,19 @@ def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
         steps = climb.steps[node.id]
         yield from reversibility.check(node, steps)
         yield from blocking.check(node, steps.statements)
+        yield from waiting.check(node, steps.statements)
+        yield from transactions.check(node, steps.statements)
+        yield from data.check_statements(node, steps.statements)
+
+
+def _of_new(past: History, climb: Climb, environment: Environment) -> Iterator[Finding]:
+    """What concerns the new revisions together, or their files."""
+    new = [node for node in past.nodes if node.new]
+    locking = [node for node in new if any(statement.blocks for statement in climb.steps[node.id].statements)]
+    per_migration = bool(climb.options.get("transaction_per_migration"))
+    yield from transactions.check_together(new, locking, per_migration=per_migration)
+    for node in new:
+        yield from data.check_imports(node, environment.is_own)
 
 
 def _as_allowed(past: History, climb: Climb, lived: Lived | None, notes: _Notes, today: date) -> Iterator[Finding]:

@@ -21,7 +21,8 @@ from slipway.gate import seeds
 from slipway.gate.databases import fresh
 from slipway.gate.dbapi import literal, query
 from slipway.gate.history import History, Node
-from slipway.gate.stairway import AGAIN, DOWN, SESSION, UP, Failure, Steps, step_of
+from slipway.gate.session import SESSION
+from slipway.gate.stairway import AGAIN, DOWN, UP, Failure, Steps, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, sentence
 
@@ -42,12 +43,14 @@ class Rows:
     """What the steps of one revision did to rows.
 
     - held: how many rows each table had before. failures: by step, where the same step on empty tables was well.
-    - dropped, changed: what the upgrade took away with values in it, and what is other after the downgrade; as phrases.
+    - dropped, deleted, changed: columns and tables that the upgrade took away with values in them, rows that it deleted, and what it kept and is
+      other after the downgrade; as phrases.
     """
 
     held: dict[str, int] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
 
@@ -162,6 +165,7 @@ class Life:
             self._current = (node, AGAIN)
             yield step_of(self._environment, node, AGAIN)
         rows.dropped = tuple(_dropped(before, after, back))
+        rows.deleted = tuple(_deleted(before, after))
         rows.changed = tuple(_changed(before, after, back))
 
     def _touched(self, node: Node) -> list[str]:
@@ -225,15 +229,23 @@ def _dropped(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dic
             yield f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
 
 
+def _deleted(before: _Snapshot, upgraded: _Snapshot) -> Iterator[str]:
+    for oid, table in before.names.items():
+        held, left = before.counts[oid], upgraded.counts.get(oid)
+        if left is not None and left < held:
+            yield f"{held - left} of {held} rows of {table} are gone"
+
+
 def _changed(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
     """What the upgrade had kept and is other after the downgrade, told by the names that it had before."""
     for oid, table in before.names.items():
-        held = before.counts[oid]
         if oid not in upgraded.names or table not in back:
             continue
-        if len(back[table]) < held:
-            yield f"{held - len(back[table])} of {held} rows of {table} are gone"
-            continue
+        kept_rows = min(before.counts[oid], upgraded.counts[oid])
+        if len(back[table]) < kept_rows:
+            yield f"{kept_rows - len(back[table])} of {kept_rows} rows of {table} are gone"
+        if len(back[table]) < before.counts[oid]:
+            continue  # which of their values are gone with the rows is not to be told
         kept = [(key, name) for key, name in before.columns.items() if key[0] == oid and key in upgraded.columns]
         for key, name in kept:
             values = _kept(before.values[key])

@@ -4,51 +4,49 @@ alembic asks a function for the steps to run; ours also looks at the catalog bef
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from alembic import op
 from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
 from slipway.gate.catalog import Catalog
 from slipway.gate.databases import fresh
 from slipway.gate.history import History, Node
 from slipway.gate.lines import Change, Line
+from slipway.gate.session import SESSION
 from slipway.gate.trace import Tracer
-from slipway.migration.database import every_connection_to
+from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Statement
 
 UP, DOWN, AGAIN = "up", "down", "again"
 _CATCH_UP = "catch up"
 
-# A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides what rewrites a timestamp;
-# our own questions are planned once.
-SESSION = (
-    "SET lock_timeout = '10s'",
-    "SET statement_timeout = '60s'",
-    "SET max_parallel_maintenance_workers = 0",
-    "SET TimeZone = 'UTC'",
-    "SET plan_cache_mode = force_generic_plan",
-)
-
 
 @dataclass(frozen=True)
 class Failure:
-    """A step that failed: what was said, and where; `declared` when the revision says that it has no downgrade."""
+    """A step that failed: what was said, and where.
+
+    - declared: the revision says that it has no downgrade. code: Postgres' own name for the error (SQLSTATE), when it is one.
+    """
 
     said: str
     file: str
     line: int
-    declared: bool
+    declared: bool = False
+    code: str | None = None
 
     @classmethod
     def of(cls, error: BaseException, environment: Environment) -> "Failure":
         """The failure that an error of a step is."""
-        return cls(sentence(error), *environment.place_of(error), isinstance(error, NotImplementedError))
+        code = sqlstate(error) if isinstance(error, DBAPIError) else None
+        return cls(sentence(error), *environment.place_of(error), isinstance(error, NotImplementedError), code)
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Its line, when that is in the revision's own file."""
@@ -195,7 +193,7 @@ class Stairway:
             for step, function in zip(steps, functions, strict=True):
                 self._current = (node, step)
                 if step == UP and node.new:
-                    self._tracer.watch(node.script.path, catalog)
+                    self._tracer.watch(node.script.path, catalog, self._version_table)
                 function(**arguments)
                 if step == UP:
                     seen.statements = self._tracer.seen()
@@ -216,6 +214,19 @@ class Stairway:
 
 
 def step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
-    """A step as alembic runs it."""
+    """A step as alembic runs it; up again as in a run of its own."""
     make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
-    return make(environment.script.revision_map, node.script)
+    made = make(environment.script.revision_map, node.script)
+    if step == AGAIN:
+        made.migration_fn = _forgetting(made.migration_fn)
+    return made
+
+
+def _forgetting(function: Callable[..., None]) -> Callable[..., None]:
+    """Alembic notes which enum types a run has created, and creates none twice (`memo` in alembic/ddl/impl.py)."""
+
+    def run(**arguments: Any) -> None:
+        op.get_context().impl.memo.clear()
+        function(**arguments)
+
+    return run

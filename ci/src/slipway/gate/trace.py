@@ -2,7 +2,8 @@
 
 A statement in a transaction is looked at after it ran, while its locks are still held. One that is its own transaction (autocommit)
 has dropped its locks by then, so it is run once before, inside a transaction that is rolled back; where Postgres refuses that, as it does
-for CONCURRENTLY, or where a text of several statements ends the transaction itself, it counts as not measured.
+for CONCURRENTLY, or where a text of several statements ends the transaction itself, it counts as not measured, unless a table lies in another
+file afterwards, as after VACUUM FULL.
 """
 
 import re
@@ -16,7 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from slipway.gate.catalog import Catalog
-from slipway.gate.locks import Effect, Transaction, prepare
+from slipway.gate.locks import Effect, Transaction, files, prepare, rewritten
+from slipway.gate.names import is_table
 from slipway.records.proof import Statement
 
 _ROWS_ONLY = re.compile(
@@ -32,9 +34,11 @@ class Tracer:
     def __init__(self) -> None:
         self._path: str | None = None
         self._catalog: Catalog
+        self._version_table = ""
         self._transactions: dict[Connection, Transaction] = {}  # a revision may open connections of its own
         self._statements: list[Statement] = []
         self._rehearsed: Effect | None = None
+        self._files: dict[str, int] = {}  # before a statement that refuses to be rehearsed
         self._line: int | None = None
         self._started = 0.0
 
@@ -55,9 +59,9 @@ class Tracer:
             for name, listener in heard.items():
                 event.remove(Engine, name, listener)
 
-    def watch(self, path: str, catalog: Catalog) -> None:
-        """From here on the statements of the revision in the file `path` are recorded."""
-        self._path, self._catalog = path, catalog
+    def watch(self, path: str, catalog: Catalog, version_table: str = "") -> None:
+        """From here on the statements of the revision in the file `path` are recorded; alembic's own table is none of its doing."""
+        self._path, self._catalog, self._version_table = path, catalog, version_table
         self._statements, self._transactions = [], {}
 
     def seen(self) -> tuple[Statement, ...]:
@@ -72,13 +76,15 @@ class Tracer:
         self._line = self._line_of_revision()
         if self._line is None:
             return
-        self._rehearsed = None
+        self._rehearsed, self._files = None, {}
         prepare(connection.connection)
         if not _is_autocommit(connection):
             if connection not in self._transactions:
                 self._transactions[connection] = Transaction(connection.connection)
         elif not _ROWS_ONLY.match(sql) and not _ENDS_TRANSACTION.search(sql):
             self._rehearsed = self._rehearse(connection, sql, parameters)
+            if self._rehearsed is None:
+                self._files = files(connection.connection, self._catalog.newest_oid)
         self._started = time.perf_counter()
 
     def _after(
@@ -91,8 +97,11 @@ class Tracer:
         done = self._rehearsed
         if not alone:
             done = self._transactions[connection].look(self._catalog.newest_oid)
+        elif self._files:
+            seen = rewritten(self._files, files(connection.connection, self._catalog.newest_oid))
+            done = seen if seen.rewrites else None
         measured = done is not None or bool(_ROWS_ONLY.match(sql))
-        done = (done or Effect()).named(self._catalog.name_of)
+        done = (done or Effect()).named(self._name_of)
         self._statements.append(
             Statement(
                 sql=" ".join(sql.split())[:_LONGEST_SQL],
@@ -104,6 +113,7 @@ class Tracer:
                 scans=done.scans,
                 blocks=done.blocks,
                 measured=measured,
+                lock_timeout=done.lock_timeout,
                 ms=round(took * 1000, 3),
             )
         )
@@ -120,6 +130,10 @@ class Tracer:
                 return None
             finally:
                 cursor.execute("ROLLBACK")
+
+    def _name_of(self, oid: str) -> str | None:
+        name = self._catalog.name_of(oid)
+        return None if name is None or is_table(name, self._version_table) else name
 
     def _end_of_transaction(self, connection: Connection) -> None:
         self._transactions.pop(connection, None)

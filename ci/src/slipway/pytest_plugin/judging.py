@@ -20,10 +20,11 @@ _FAMILIES: Final = {
     "L": LOCKS,
     "Q": LOCKS,
     "R": UP_DOWN_UP,
+    "T": UP_DOWN_UP,
     "U": UP_DOWN_UP,
     "drift": DRIFT,
 }
-_UPGRADE_FAILS: Final = "U01"
+_UPGRADE_FAILS: Final = frozenset({"U01", "T01", "T08"})
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _why_not_compared(proof: Proof) -> str | None:
 def _why_not_reached(proof: Proof, revision: str) -> str | None:
     if any(each.id == revision and "up" in each.fingerprints for each in proof.revisions):
         return None
-    failed = {finding.revision for finding in proof.findings if finding.rule == _UPGRADE_FAILS}
+    failed = {finding.revision for finding in proof.findings if finding.rule in _UPGRADE_FAILS}
     first = next((each.id for each in proof.revisions if each.id in failed), None)
     return f"not reached: the upgrade of {first} fails" if first else "not reached: the history cannot be walked"
 

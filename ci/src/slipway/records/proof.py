@@ -37,12 +37,13 @@ class Statement:
 
     - line: in the revision's file; None when the statement did not come from there.
     - transaction: False when it ran by itself (autocommit), where locks last as long as the statement.
-    - locks: the strongest mode newly taken, by table that existed before the revision ("ACCESS EXCLUSIVE"); an index that
+    - locks: the strongest mode newly taken, by table or view that existed before the revision ("ACCESS EXCLUSIVE"); an index that
       readers must wait for counts as its table.
     - rewrites, builds, scans: tables that existed before, whose rows were rewritten, indexed or read whole.
     - blocks: who had to wait, by table, over all locks held while it ran.
     - measured: False when Postgres refuses to run it where it could have been watched.
     - ms: wall time on the ephemeral database, that is on no rows.
+    - lock_timeout: how long it would have waited for a lock ("2s"); empty when for ever, or when it needed none.
     """
 
     sql: str
@@ -55,6 +56,7 @@ class Statement:
     blocks: Mapping[str, Blocked]
     measured: bool
     ms: float
+    lock_timeout: str = ""
 
 
 @dataclass(frozen=True)

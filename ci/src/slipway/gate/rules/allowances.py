@@ -11,12 +11,14 @@ from slipway.records.proof import Finding, Level
 
 UNUSED = Rule(
     "A01",
+    "unused comment",
     Level.WARNING,
     "The comment allows what does not occur; it would hide the next one that does.",
     "Delete the comment, or the rule that it names for nothing.",
 )
 UNREADABLE = Rule(
     "A02",
+    "unreadable comment",
     Level.ERROR,
     "The comment is meant to allow something, but it cannot be read.",
     f"""\

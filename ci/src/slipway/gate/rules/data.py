@@ -1,31 +1,99 @@
 """D: what happens to rows? Told by what the steps did to tables that were filled before."""
 
-from collections.abc import Iterator
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
 
 from slipway.gate.history import Node
 from slipway.gate.rows import Rows
 from slipway.gate.rules.rule import Rule
 from slipway.gate.stairway import AGAIN, DOWN, UP
-from slipway.records.proof import Finding, Level
+from slipway.records.proof import Finding, Level, Statement
 
 FAILS = Rule(
     "D01",
+    "fails on rows",
     Level.ERROR,
     "The upgrade passes on empty tables and fails on rows.",
     "Bring the rows into shape first, in this revision or in one before it: fill what is NULL, remove what is there twice.",
 )
 LOSES = Rule(
     "D02",
+    "downgrade loses rows",
     Level.ERROR,
     "The downgrade loses or changes rows that the upgrade had kept, or cannot be run on them.",
     "Write back in downgrade() what upgrade() changed, or raise NotImplementedError to say that there is no way back.",
 )
 DROPS = Rule(
     "D03",
+    "drop with rows",
     Level.WARNING,
     "The upgrade drops what holds rows; no downgrade brings them back.",
     "Drop it in a release of its own, when nothing reads it any more and a backup is at hand.",
 )
+
+
+DELETES = Rule(
+    "D10",
+    "upgrade deletes rows",
+    Level.WARNING,
+    "The upgrade deletes rows; no downgrade brings them back.",
+    "Keep them in a table of their own until the release after the next, or let the application delete them.",
+)
+WHOLE_TABLE = Rule(
+    "D04",
+    "whole table in one transaction",
+    Level.WARNING,
+    "Every row that is written stays locked until the transaction ends, and each writer who meets one waits as long.",
+    """\
+with op.get_context().autocommit_block():  # each batch its own transaction
+    batch = sa.text("UPDATE … SET … WHERE id IN (SELECT id FROM … WHERE … IS NULL LIMIT 1000)")
+    while op.get_bind().execute(batch).rowcount:
+        pass""",
+)
+MODELS = Rule(
+    "D06",
+    "application models in a revision",
+    Level.WARNING,
+    "The revision imports the application's models, which will be others when it is run next year.",
+    """\
+notes = sa.table("notes", sa.column("id", sa.Integer), sa.column("title", sa.Text))  # what the revision needs, as it is today
+op.execute(sa.update(notes).values(title="…"))""",
+)
+
+_WRITES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
+_IN_BATCHES = re.compile(r"\b(LIMIT|FETCH)\b", re.IGNORECASE)
+
+
+def check_statements(node: Node, statements: Iterable[Statement]) -> Iterator[Finding]:
+    """Findings on statements that write rows: those that read a whole table for it, under no stronger lock, see Q05."""
+    for statement in statements:
+        whole = statement.scans and not statement.blocks and not _IN_BATCHES.search(statement.sql)
+        if whole and _WRITES.match(statement.sql):
+            yield WHOLE_TABLE.finding(
+                node, f"writes while it reads all of {', '.join(statement.scans)}", statement.line
+            )
+
+
+def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding]:
+    """Findings on what a revision that has been run imports of the service: modules with mapped classes."""
+    for line, name in _imported(node.source):
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if file and is_own(file) and any(hasattr(value, "__table__") for value in vars(module).values()):
+            yield MODELS.finding(node, f"imports {name}", line)
+            return
+
+
+def _imported(source: bytes) -> Iterator[tuple[int, str]]:
+    """The modules that a file imports, with the line; of `from a import b` both a and a.b."""
+    for statement in ast.walk(ast.parse(source)):
+        if isinstance(statement, ast.Import):
+            yield from ((statement.lineno, alias.name) for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            yield statement.lineno, statement.module
+            yield from ((statement.lineno, f"{statement.module}.{alias.name}") for alias in statement.names)
 
 
 def check(node: Node, rows: Rows) -> Iterator[Finding]:
@@ -34,6 +102,8 @@ def check(node: Node, rows: Rows) -> Iterator[Finding]:
         yield FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line))
     for phrase in rows.dropped:
         yield DROPS.finding(node, phrase)
+    for phrase in rows.deleted:
+        yield DELETES.finding(node, phrase)
     for phrase in rows.changed:
         yield LOSES.finding(node, f"after the downgrade {phrase}", node.downgrade_line)
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):

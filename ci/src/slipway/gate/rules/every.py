@@ -3,17 +3,14 @@
 from types import ModuleType
 from typing import Final
 
-from slipway.gate.rules import blocking, data, drift, graph, reversibility
+from slipway.gate.rules import blocking, causes, data, drift, graph, reversibility, transactions, waiting
 from slipway.gate.rules.rule import Rule
 
 
 def of(family: ModuleType) -> list[Rule]:
     """Every rule of a module, each once."""
-    found = [value for value in vars(family).values() if isinstance(value, Rule)]
-    causes = [
-        cause.rule for cause in (*getattr(family, "CAUSES", ()), *filter(None, [getattr(family, "UNEXPLAINED", None)]))
-    ]
-    return list({rule.id: rule for rule in reversed([*found, *causes])}.values())[::-1]
+    return list({value.id: value for value in vars(family).values() if isinstance(value, Rule)}.values())
 
 
-ALLOWABLE: Final = frozenset(rule.id for family in (graph, reversibility, blocking, data, drift) for rule in of(family))
+FAMILIES: Final = (graph, reversibility, causes, blocking, waiting, transactions, data, drift)
+ALLOWABLE: Final = frozenset(rule.id for family in FAMILIES for rule in of(family))

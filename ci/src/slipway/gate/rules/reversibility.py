@@ -5,46 +5,65 @@ from collections.abc import Iterator
 from slipway.gate.history import Node
 from slipway.gate.lines import Change, Line
 from slipway.gate.rules.rule import Rule
+from slipway.gate.rules.transactions import BY_CODE
 from slipway.gate.stairway import AGAIN, DOWN, UP, Failure, Steps
 from slipway.records.proof import Finding, Level
 
 FAILS = Rule(
     "U01",
+    "upgrade fails",
     Level.ERROR,
     "The upgrade fails on an empty database; nothing after it was proven.",
     "Mend the statement at this line.",
 )
 EMPTY = Rule(
     "R01",
+    "empty downgrade",
     Level.WARNING,
     "The downgrade does nothing, though the upgrade changes the schema.",
     "Write the downgrade, or raise NotImplementedError to say that there is none.",
 )
 RAISES = Rule(
     "R02",
+    "downgrade fails",
     Level.ERROR,
     "The downgrade fails; this revision cannot be rolled back.",
     "Mend the downgrade, or raise NotImplementedError to say that there is none.",
 )
 TRACE = Rule(
     "R03",
+    "downgrade leaves a trace",
     Level.ERROR,
     "The downgrade leaves a trace; the schema is not what it was before.",
     "Undo in downgrade() what the lines name.",
 )
+NAMELESS = Rule(
+    "R05",
+    "constraint without a name",
+    Level.ERROR,
+    "The downgrade drops a constraint without a name, which Postgres gave one; the statement cannot be written.",
+    """\
+# on the models' metadata, so that autogenerate writes the name:
+metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
+# in this revision, the name that Postgres gave:
+op.drop_constraint("…_fkey", …)""",
+)
 DIFFERS = Rule(
     "R04",
+    "up after down differs",
     Level.ERROR,
     "The upgrade cannot be run again after the downgrade, or ends in another schema.",
     "Let downgrade() undo all of upgrade().",
 )
 ROLL_FORWARD = Rule(
     "R06",
+    "roll-forward only",
     Level.NOTE,
     "The revision declares that it can only be rolled forward.",
     "Nothing to do; a rollback of the image over this revision will be refused.",
 )
 
+_NO_NAME = "it has no name"  # how SQLAlchemy ends the refusal to drop a constraint without one
 _ENUM_REMEDY = """\
 def downgrade() -> None:
     …  # drop what uses the type
@@ -54,10 +73,11 @@ def downgrade() -> None:
 def check(node: Node, steps: Steps) -> Iterator[Finding]:
     """Findings on one revision's steps."""
     if UP in steps.failures:
-        yield _failed(FAILS, node, steps.failures[UP], node.upgrade_line)
+        failure = steps.failures[UP]
+        yield _failed(BY_CODE.get(failure.code or "", FAILS), node, failure, node.upgrade_line)
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
-        yield _failed(ROLL_FORWARD if failure.declared else RAISES, node, failure, node.downgrade_line)
+        yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
     elif node.keeps_on_downgrade:
         if change := steps.changes.get(UP):
             yield EMPTY.finding(
@@ -65,6 +85,12 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
             )
     elif DOWN in steps.changes:
         yield from _check_return(node, steps)
+
+
+def _of_downgrade(failure: Failure) -> Rule:
+    if failure.declared:
+        return ROLL_FORWARD
+    return NAMELESS if _NO_NAME in failure.said else RAISES
 
 
 def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:

@@ -8,9 +8,13 @@ from slipway.records.proof import Finding, Level
 
 @dataclass(frozen=True)
 class Rule:
-    """`effect` is the sentence a person reads first; `remedy` the safe form, as code or a sentence."""
+    """What a finding says.
+
+    - name: two or three words for headings. effect: the sentence that a person reads first. remedy: the safe form, as code or a sentence.
+    """
 
     id: str
+    name: str
     level: Level
     effect: str
     remedy: str

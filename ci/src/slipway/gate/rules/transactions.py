@@ -1,0 +1,102 @@
+"""T: a revision is one transaction, or can be run again after an interruption. Told by what was executed in which transaction."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from slipway.gate.history import Node
+from slipway.gate.rules.rule import Rule
+from slipway.records.proof import Finding, Level, Statement
+
+CONCURRENTLY_INSIDE: Final = Rule(
+    "T01",
+    "CONCURRENTLY in a transaction",
+    Level.ERROR,
+    "The statement cannot be run in a transaction, and every revision is run in one.",
+    """\
+with op.get_context().autocommit_block():
+    …  # the statement, alone in its revision""",
+)
+MIXED: Final = Rule(
+    "T02",
+    "mixed transactions",
+    Level.WARNING,
+    "Part of the revision is committed before the rest is run; an interruption in between leaves half of it.",
+    "Put what runs in an autocommit block into a revision of its own.",
+)
+ENDED: Final = Rule(
+    "T05",
+    "transaction ended by hand",
+    Level.ERROR,
+    "The revision ends alembic's transaction by itself; what follows is no longer taken back when it fails, and neither is the revision's number.",
+    """\
+with op.get_context().autocommit_block():
+    …  # what must run outside the transaction, alone in its revision""",
+)
+TOGETHER: Final = Rule(
+    "T07",
+    "many revisions in one transaction",
+    Level.WARNING,
+    "env.py runs all revisions in one transaction, so that the locks of the first are held until the last is done.",
+    "context.configure(…, transaction_per_migration=True)",
+)
+NEW_ENUM_VALUE: Final = Rule(
+    "T08",
+    "enum value used too early",
+    Level.ERROR,
+    "A value that was added to an enum can be used only after the transaction that added it.",
+    """\
+with op.get_context().autocommit_block():
+    op.execute("ALTER TYPE … ADD VALUE IF NOT EXISTS …")
+# use the value in the next revision""",
+)
+LEAKING: Final = Rule(
+    "T09",
+    "setting that stays",
+    Level.WARNING,
+    "The setting stays for the session, and with it for every revision that comes after.",
+    'op.execute("SET LOCAL …")  # ends with the transaction',
+)
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
+BY_CODE: Final = {"25001": CONCURRENTLY_INSIDE, "55P04": NEW_ENUM_VALUE}
+
+_ENDS = re.compile(
+    r"(?:\A|;)\s*(COMMIT|ROLLBACK(?!\s+TO\b)|ABORT|END|BEGIN|START TRANSACTION)\s*(?:WORK|TRANSACTION)?\s*(?:;|\Z)",
+    re.IGNORECASE,
+)
+_SETS = re.compile(
+    r"\A\s*SET (?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION (?!CHARACTERISTICS\b))?(?P<name>[\w.]+)", re.IGNORECASE
+)
+_RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
+
+
+def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
+    """Findings on the transactions of one revision."""
+    yield from _mixed(node, statements)
+    for statement in statements:
+        if statement.transaction and _ENDS.search(statement.sql):
+            yield ENDED.finding(node, statement.sql[:200], statement.line)
+    settings = [statement for statement in statements if _SETS.match(statement.sql)]
+    if settings and not any(_RESETS.match(statement.sql) for statement in statements):
+        yield LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
+
+
+def check_together(new: Sequence[Node], locking: Sequence[Node], *, per_migration: bool) -> Iterator[Finding]:
+    """A finding on env.py, told at the newest revision that locks, when there are `new` ones that would be run together."""
+    if len(new) > 1 and len(locking) > 1 and not per_migration:
+        measured = f"{len(locking)} of {len(new)} new revisions lock tables that were there before"
+        yield TOGETHER.finding(locking[-1], f"{measured}, and env.py does not set transaction_per_migration")
+
+
+def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
+    """What locks or changes tables on both sides of a commit; a setting or a look at the catalog is nothing to lose."""
+    inside = [statement for statement in statements if statement.transaction and _does_something(statement)]
+    alone = [statement for statement in statements if not statement.transaction]
+    if inside and alone:
+        measured = f"{len(inside)} statements in a transaction, {len(alone)} outside, the first on line {alone[0].line}"
+        yield MIXED.finding(node, measured, inside[0].line)
+
+
+def _does_something(statement: Statement) -> bool:
+    return not re.match(r"\s*(SELECT|SHOW|SET|RESET)\b", statement.sql, re.IGNORECASE)

@@ -1,0 +1,23 @@
+import sqlalchemy as sa
+from alembic import op
+
+
+def before():
+    op.create_table(
+        "notes",
+        sa.Column("id", sa.BigInteger(), primary_key=True),
+        sa.Column("title", sa.Text()),
+        sa.Column("stars", sa.Integer()),
+    )
+
+
+def bad():
+    op.execute("SET LOCAL lock_timeout = '2s'")
+    # slipway: allow L01 because the table has ten rows
+    op.add_column("notes", sa.Column("read", sa.Boolean()))
+
+
+def good():
+    op.execute("SET LOCAL lock_timeout = '2s'")
+    # slipway: allow L01 because the table has ten rows
+    op.create_index("notes_title", "notes", ["title"])

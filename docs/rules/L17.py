@@ -1,0 +1,24 @@
+import sqlalchemy as sa
+from alembic import op
+
+
+def before():
+    op.create_table(
+        "notes",
+        sa.Column("id", sa.BigInteger(), primary_key=True),
+        sa.Column("title", sa.Text()),
+        sa.Column("stars", sa.Integer()),
+    )
+
+
+def bad():
+    op.execute("ALTER TABLE notes ADD COLUMN rank integer DEFAULT 0 CHECK (rank >= 0)")
+
+
+def good():
+    op.add_column("notes", sa.Column("rank", sa.Integer(), server_default="0"))
+    op.create_check_constraint("notes_rank", "notes", "rank >= 0", postgresql_not_valid=True)
+
+
+def good_2():
+    op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_rank")

@@ -1,0 +1,20 @@
+import sqlalchemy as sa
+from alembic import op
+
+
+def before():
+    op.create_table(
+        "notes",
+        sa.Column("id", sa.BigInteger(), primary_key=True),
+        sa.Column("title", sa.Text()),
+        sa.Column("stars", sa.Integer()),
+    )
+
+
+def bad():
+    op.execute("COMMIT")
+    op.add_column("notes", sa.Column("read", sa.Boolean()))
+
+
+def good():
+    op.add_column("notes", sa.Column("read", sa.Boolean()))
