@@ -31,8 +31,9 @@ lint: $(UV)
 	$(RUN) -- check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github
 
+# In an environment of its own: pytest-alembic loads itself into every pytest beside it, and ours does not start with it.
 bench: $(UV)  ## figures side by side with peers; takes minutes
-	$(RUN) --group bench -- python benchmarks/run.py
+	$(RUN) --isolated --group bench -- python benchmarks/run.py
 
 bench-image: $(UV)  ## the same of the image and of the checks, beside docker build; empties the caches of dockerd and of the engine
 	$(RUN) -- python benchmarks/image.py
