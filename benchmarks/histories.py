@@ -23,13 +23,24 @@ from sqlalchemy import create_engine, pool
 
 from models import metadata
 
-connectable = context.config.attributes.get("connection")
-if connectable is None:
-    connectable = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
-with connectable.connect() as connection:
-    context.configure(connection=connection, target_metadata=metadata)
+
+def run_online():
+    connectable = context.config.attributes.get("connection")
+    if connectable is None:
+        connectable = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+    with connectable.connect() as connection:
+        context.configure(connection=connection, target_metadata=metadata)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+def run_offline():
+    context.configure(dialect_name="postgresql", target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
+
+
+run_offline() if context.is_offline_mode() else run_online()
 """
 
 _REVISION = """\

@@ -1,0 +1,89 @@
+"""The gate beside its peers on the same histories: tables of seconds and of ratios, what each proves, and a plot."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from histories import write_project
+from peers import EVERYBODY, HISTORY_SQL, OFFLINE_SQL, PEERS, SLIPWAY, Peer
+from servers import empty_database, server
+from timing import Timing, done, in_turn, timed
+
+SIZES = (25, 50, 100, 200, 300, 500)
+NOT_RUN = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Race:
+    """What everybody took who ran one history."""
+
+    revisions: int
+    timings: Mapping[Peer, Timing]
+
+    def seconds(self, peer: Peer) -> str:
+        return str(self.timings.get(peer, NOT_RUN))
+
+    def ratio(self, peer: Peer) -> str:
+        """The gate's median as a share of the peer's."""
+        if peer not in self.timings:
+            return NOT_RUN
+        return f"{self.timings[SLIPWAY].median / self.timings[peer].median:.2f}"
+
+
+def gate(runs: int, sizes: Sequence[int], plot: Path | None) -> Iterator[str]:
+    """The gate beside its peers, size by size."""
+    yield _row("history", *(peer.name for peer in EVERYBODY))
+    yield _row(*["---"] * (1 + len(EVERYBODY)))
+    races = []
+    for revisions in sizes:
+        races.append(race(revisions, runs))
+        yield _row(f"{revisions} revisions", *map(races[-1].seconds, EVERYBODY))
+    yield from _ratios(races)
+    yield from _growth(races)
+    yield ""
+    yield from (f"- **{peer.name}**: {peer.does}" for peer in EVERYBODY)
+    if plot:
+        from plot import draw  # the one thing here that needs matplotlib
+
+        draw(races, plot)
+
+
+def race(revisions: int, runs: int) -> Race:
+    """Everybody who runs histories of this length, in turn, beside a server of their own."""
+    with tempfile.TemporaryDirectory() as home, server() as server_url:
+        project = Path(home, "project")
+        write_project(project, revisions)
+        (project / HISTORY_SQL).write_text(done(OFFLINE_SQL, project))
+        runners = [peer for peer in EVERYBODY if revisions <= peer.up_to]
+        timings = in_turn(runs, [partial(_seconds, peer, project, server_url) for peer in runners])
+    return Race(revisions, dict(zip(runners, timings, strict=True)))
+
+
+def _seconds(peer: Peer, project: Path, server_url: str) -> float:
+    """Seconds of a whole process."""
+    with empty_database(server_url) if peer.database else nullcontext() as url:
+        variables = peer.variables(url)
+        return timed(lambda: done(peer.command, project, variables, peer.answers))
+
+
+def _ratios(races: Sequence[Race]) -> Iterator[str]:
+    yield ""
+    yield _row(f"{SLIPWAY.name} as a share of", *(peer.name for peer in PEERS))
+    yield _row(*["---"] * (1 + len(PEERS)))
+    for each in races:
+        yield _row(f"{each.revisions} revisions", *map(each.ratio, PEERS))
+
+
+def _growth(races: Sequence[Race]) -> Iterator[str]:
+    """How the gate's time grows, where the lengths that the promise speaks of were run."""
+    medians = {each.revisions: each.timings[SLIPWAY].median for each in races}
+    if medians.keys() >= {100, 500}:
+        yield ""
+        yield f"time(500) / time(100) = {medians[500] / medians[100]:.1f}"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,35 @@
+"""The server that stands ready for peers, with the settings of the gate's own; and empty databases on it."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy
+from anyio.from_thread import start_blocking_portal
+
+from slipway.postgres import binaries
+from slipway.postgres.server import running
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of a running server."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(binaries.find(None))) as started:
+        yield started.url
+
+
+@contextmanager
+def empty_database(server_url: str) -> Iterator[str]:
+    """The URL of an empty database, which is dropped in the end."""
+    engine = sqlalchemy.create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    name = f"bench_{uuid.uuid4().hex}"
+    _tell(engine, f"CREATE DATABASE {name}")
+    try:
+        yield engine.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        _tell(engine, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _tell(engine: sqlalchemy.Engine, sql: str) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql(sql)
