@@ -1,3 +1,4 @@
+import sqlalchemy as sa
 from alembic import op
 
 
@@ -12,5 +13,8 @@ def bad():
 
 
 def good():
-    with op.get_context().autocommit_block():
-        op.execute("ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY")
+    attached = sa.text("SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'events_2025'::regclass")
+    pending = op.get_bind().scalar(attached)  # True when an attempt was interrupted, None when it is done
+    if pending is not None:
+        with op.get_context().autocommit_block():
+            op.execute(f"ALTER TABLE events DETACH PARTITION events_2025 {'FINALIZE' if pending else 'CONCURRENTLY'}")

@@ -27,7 +27,7 @@ CASES = [
     ("an index", "op.create_index('ix', 'users', ['name'])", "L01"),
     ("a unique index", "op.create_index('ix', 'users', ['name'], unique=True)", "L01"),
     ("an index on an expression", "op.create_index('ix', 'users', [sa.text('lower(name)')])", "L01"),
-    ("an index, concurrently", "op.create_index('ix', 'users', ['name'], postgresql_concurrently=True)", None, "alone"),
+    ("an index, concurrently", "op.drop_index('ix', 'users', postgresql_concurrently=True, if_exists=True)\n    op.create_index('ix', 'users', ['name'], postgresql_concurrently=True)", None, "alone"),
     ("an index in an autocommit block", "op.create_index('ix', 'users', ['name'])", "L01", "alone"),
     ("an index dropped", "op.drop_index('users_age', 'users')", "L02"),
     ("a nullable column", "op.add_column('users', sa.Column('x', sa.Integer()))", None),

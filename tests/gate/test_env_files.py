@@ -118,7 +118,8 @@ def test_locks_are_measured_on_an_async_connection_too(prove_history):
 
 def test_an_autocommit_block_works_on_an_async_connection_too(prove_history):
     block = "with op.get_context().autocommit_block():\n    "
-    up = block + "op.create_index('ix', 'a', ['id'], postgresql_concurrently=True)"
+    again = "op.drop_index('ix', postgresql_concurrently=True, if_exists=True)\n    "
+    up = block + again + "op.create_index('ix', 'a', ['id'], postgresql_concurrently=True)"
     down = block + "op.drop_index('ix', postgresql_concurrently=True)"
     assert prove_history({**ONE, "two": ("one", up, down)}, env=ASYNC).findings == ()
 

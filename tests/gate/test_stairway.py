@@ -86,6 +86,7 @@ def test_a_revision_may_depend_on_one_of_another_branch(prove_history):
 def test_a_revision_may_leave_the_transaction(prove_history):
     concurrently = """
         with op.get_context().autocommit_block():
+            op.drop_index('ix', 'a', postgresql_concurrently=True, if_exists=True)
             op.create_index('ix', 'a', ['id'], postgresql_concurrently=True)
     """
     undo = """
@@ -102,7 +103,7 @@ def test_a_revision_may_leave_the_transaction(prove_history):
 def test_a_new_value_of_an_enum_in_an_autocommit_block_passes(prove_history):
     add = """
         with op.get_context().autocommit_block():
-            op.execute("ALTER TYPE mood ADD VALUE 'wild'")
+            op.execute("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'wild'")
     """
     proof = prove_history(
         {

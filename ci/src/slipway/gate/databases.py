@@ -29,16 +29,30 @@ def server_version(server: URL) -> str:
 @contextmanager
 def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
     """An empty database with these extensions, dropped at the end; raises BadInputError when it cannot be made."""
-    name = f"slipway_gate_{secrets.token_hex(6)}"
-    try:
-        with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}")))
-    except DBAPIError as error:
-        raise BadInputError("the server gives the gate no database of its own", sentence(error)) from error
-    url = server.set(database=name)
-    try:
+    with _made(server) as url:
         if extensions:
             with_connection(url, lambda connection: _create_extensions(connection, extensions))
         yield url
+
+
+@contextmanager
+def copy(server: URL, of: URL) -> Iterator[URL]:
+    """A database that is the same as one of ours, dropped at the end. Whoever is still connected to that one is thrown out."""
+    throw_out = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+    with_connection(server, lambda connection: connection.execute(throw_out, {"name": of.database}))
+    with _made(server, f" TEMPLATE {of.database}") as url:
+        yield url
+
+
+@contextmanager
+def _made(server: URL, how: str = "") -> Iterator[URL]:
+    name = f"slipway_gate_{secrets.token_hex(6)}"
+    try:
+        with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}{how}")))
+    except DBAPIError as error:
+        raise BadInputError("the server gives the gate no database of its own", sentence(error)) from error
+    try:
+        yield server.set(database=name)
     finally:
         with_connection(
             server, lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))

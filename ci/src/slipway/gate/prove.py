@@ -18,6 +18,7 @@ from slipway.gate import allowances, drift, history
 from slipway.gate.climbers import climb_all
 from slipway.gate.databases import server_version
 from slipway.gate.history import History, Node
+from slipway.gate.interruption import Interrupted, interrupt
 from slipway.gate.rows import Life, Lived
 from slipway.gate.rules import allowances as allowance_rules
 from slipway.gate.rules import blocking, data, graph, reversibility, transactions, waiting
@@ -89,15 +90,25 @@ def prove(question: Question) -> Proof:
             lived = Life(past, environment, climb.steps).live(question.server, question.extensions)
         notes.findings += _of_rows(past, lived)
         notes.gaps += lived.gaps
+    interrupted = None
     if climb:
+        with notes.layer("interruptions"):
+            interrupted = interrupt(past, environment, climb, question.server, question.extensions)
+        notes.findings += _of_interruptions(past, interrupted)
+        notes.gaps += interrupted.gaps
         notes.findings = list(_as_allowed(past, climb, lived, notes, question.today))
-    return _proof(question, version, past, climb, lived, notes)
+    return _proof(question, version, past, climb, lived, interrupted, notes)
 
 
 def _of_rows(past: History, lived: Lived) -> Iterator[Finding]:
     for node in past.nodes:
         if node.id in lived.rows:
             yield from data.check(node, lived.rows[node.id])
+
+
+def _of_interruptions(past: History, interrupted: Interrupted) -> Iterator[Finding]:
+    for node in past.nodes:
+        yield from transactions.check_again(node, interrupted.revisions.get(node.id, ()))
 
 
 def _of_steps(past: History, climb: Climb) -> Iterator[Finding]:
@@ -160,7 +171,13 @@ def _drift(end: Climb, question: Question, notes: _Notes) -> tuple[drift.Differe
 
 
 def _proof(  # noqa: PLR0913, PLR0917 -- what each layer showed
-    question: Question, version: str, past: History, climb: Climb | None, lived: Lived | None, notes: _Notes
+    question: Question,
+    version: str,
+    past: History,
+    climb: Climb | None,
+    lived: Lived | None,
+    interrupted: Interrupted | None,
+    notes: _Notes,
 ) -> Proof:
     rows = {key: seen.held for key, seen in lived.rows.items()} if lived else {}
     revisions = tuple(
@@ -172,6 +189,7 @@ def _proof(  # noqa: PLR0913, PLR0917 -- what each layer showed
             climb.steps[node.id].statements,
             climb.steps[node.id].fingerprints,
             rows.get(node.id, {}),
+            len(interrupted.revisions.get(node.id, ())) if interrupted else 0,
         )
         for node in past.nodes
         if climb

@@ -73,12 +73,12 @@ class Tracer:
     def _before(
         self, connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool
     ) -> None:
-        self._line = self._line_of_revision()
+        self._line = line_in(self._path)
         if self._line is None:
             return
         self._rehearsed, self._files = None, {}
         prepare(connection.connection)
-        if not _is_autocommit(connection):
+        if not is_autocommit(connection):
             if connection not in self._transactions:
                 self._transactions[connection] = Transaction(connection.connection)
         elif not _ROWS_ONLY.match(sql) and not _ENDS_TRANSACTION.search(sql):
@@ -93,7 +93,7 @@ class Tracer:
         if self._line is None:
             return
         took = time.perf_counter() - self._started
-        alone = _is_autocommit(connection)
+        alone = is_autocommit(connection)
         done = self._rehearsed
         if not alone:
             done = self._transactions[connection].look(self._catalog.newest_oid)
@@ -138,16 +138,18 @@ class Tracer:
     def _end_of_transaction(self, connection: Connection) -> None:
         self._transactions.pop(connection, None)
 
-    def _line_of_revision(self) -> int | None:
-        if self._path is None:
-            return None
-        frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
-        while frame is not None:
-            if frame.f_code.co_filename == self._path:
-                return frame.f_lineno
-            frame = frame.f_back
+
+def line_in(path: str | None) -> int | None:
+    """The innermost line of a file that is being run now; None when nothing of it is."""
+    if path is None:
         return None
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
+    while frame is not None:
+        if frame.f_code.co_filename == path:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
 
 
-def _is_autocommit(connection: Connection) -> bool:
+def is_autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"

@@ -67,6 +67,7 @@ class Revision:
     - new: whether its findings are news (after `start-after` or `--since`).
     - fingerprints: of the catalog, after "up", "down" and "again"; absent for a step that did not run.
     - rows: how many each table held that it touched, when it was run on rows.
+    - interruptions: how often it was stopped on its way and run again; a revision that is one transaction need not be.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Revision:
     statements: tuple[Statement, ...]
     fingerprints: Mapping[str, str]
     rows: Mapping[str, int] = field(default_factory=dict)
+    interruptions: int = 0
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ REINDEX = _error(
     "REINDEX stops every query that would plan with the index until the last row is indexed.",
     """\
 with op.get_context().autocommit_block():
+    op.drop_index("{name}_ccnew", postgresql_concurrently=True, if_exists=True)  # what an interrupted attempt left
     op.execute('REINDEX {what} CONCURRENTLY {name}')""",
 )
 UNIQUE = _error(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from slipway.gate.history import Node
+from slipway.gate.interruption import Interruption
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level, Statement
 
@@ -23,6 +24,26 @@ MIXED: Final = Rule(
     Level.WARNING,
     "Part of the revision is committed before the rest is run; an interruption in between leaves half of it.",
     "Put what runs in an autocommit block into a revision of its own.",
+)
+NOT_AGAIN: Final = Rule(
+    "T03",
+    "cannot be run again",
+    Level.ERROR,
+    "The revision commits on its way; stopped there, it cannot be run again, and the database is stuck between two revisions.",
+    """\
+with op.get_context().autocommit_block():  # alone in its revision, and beginning with what an interrupted attempt may have left
+    op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)
+    op.create_index("…", "…", […], postgresql_concurrently=True)""",
+)
+INVALID: Final = Rule(
+    "T04",
+    "invalid index kept",
+    Level.ERROR,
+    "Stopped while it builds an index and run again, the revision keeps the index that is not valid: no query uses it, every write pays for it.",
+    """\
+with op.get_context().autocommit_block():
+    op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)  # IF NOT EXISTS would keep an invalid one
+    op.create_index("…", "…", […], postgresql_concurrently=True)""",
 )
 ENDED: Final = Rule(
     "T05",
@@ -80,6 +101,20 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     settings = [statement for statement in statements if _SETS.match(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
         yield LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
+
+
+def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[Finding]:
+    """Findings on running a revision again: the first that fails, the first that leaves what is not valid."""
+    for each in interruptions:
+        if each.failure or (each.differs and not each.invalid):
+            said = each.failure or "it ends in another schema"
+            yield NOT_AGAIN.finding(node, f"stopped {each.where} and run again: {said}", each.line)
+            break
+    for each in interruptions:
+        if each.invalid:
+            measured = f"stopped {each.where} and run again, it leaves {', '.join(each.invalid)} invalid"
+            yield INVALID.finding(node, measured, each.line)
+            break
 
 
 def check_together(new: Sequence[Node], locking: Sequence[Node], *, per_migration: bool) -> Iterator[Finding]:

@@ -1,0 +1,74 @@
+"""A revision that commits on its way is stopped there, and run again."""
+
+import pytest
+
+TABLE = (None, "op.execute('CREATE TABLE a (id int, b int)')", "op.drop_table('a')")
+
+
+def block(*lines):
+    return "\n".join(["with op.get_context().autocommit_block():", *(f"    {line}" for line in lines)])
+
+
+@pytest.fixture
+def interrupted(prove_history):
+    """Proves a revision after one with a table; answers what was found of transactions, and how often it was stopped."""
+
+    def run(upgrade, **project):
+        proof = prove_history({"one": TABLE, "two": ("one", upgrade, "raise NotImplementedError")}, **project)
+        found = [(finding.rule, finding.measured) for finding in proof.findings if finding.rule in {"T03", "T04"}]
+        return found, proof.revisions[-1].interruptions
+
+    return run
+
+
+def test_what_is_one_transaction_need_not_be_interrupted(interrupted):
+    assert interrupted("op.execute('ALTER TABLE a ADD c int')") == ([], 0)
+
+
+def test_each_statement_outside_a_transaction_is_a_place_to_stop(interrupted):
+    lines = [f"op.execute('CREATE INDEX IF NOT EXISTS i{number} ON a (b)')" for number in range(3)]
+    assert interrupted(block(*lines)) == ([], 3)
+
+
+def test_what_was_committed_before_the_block_is_there_the_second_time(interrupted):
+    found, _ = interrupted("op.execute('ALTER TABLE a ADD c int')\n" + block("op.execute('CREATE INDEX i ON a (b)')"))
+    assert [rule for rule, _ in found] == ["T03"]
+    assert 'column "c" of relation "a" already exists' in found[0][1]
+
+
+def test_a_concurrent_index_is_also_stopped_in_the_middle_and_then_is_invalid(interrupted):
+    found, times = interrupted(block("op.execute('CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON a (b)')"))
+    assert found == [
+        ("T04", "stopped in the middle of the statement on line 11 and run again, it leaves i invalid"),
+    ]
+    assert times == 2
+
+
+def test_a_second_run_that_ends_in_another_schema_is_told(interrupted):
+    lines = ["op.execute('CREATE TABLE IF NOT EXISTS once (id int)')", "op.execute('CREATE INDEX ON a (b)')"]
+    found, _ = interrupted(block(*lines))
+    assert found == [("T03", "stopped after the statement on line 12 and run again: it ends in another schema")]
+
+
+def test_a_revision_cannot_catch_the_interruption(interrupted):
+    body = "try:\n" + "\n".join(f"    {line}" for line in block("op.execute('CREATE INDEX i ON a (b)')").splitlines())
+    assert interrupted(f"{body}\nexcept Exception:\n    pass") == ([], 1)
+
+
+def test_the_revisions_before_are_there_whatever_they_did(prove_history):
+    proof = prove_history(
+        {
+            "one": TABLE,
+            "two": ("one", "op.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')"),
+            "three": ("two", block("op.execute('CREATE INDEX i ON a (c)')"), "op.drop_index('i')"),
+            "four": ("three", "op.execute('ALTER TABLE a ADD d int')", "op.drop_column('a', 'd')"),
+            "five": ("four", block("op.execute('CREATE INDEX j ON a (d)')"), "op.drop_index('j')"),
+        }
+    )
+    assert [finding.revision for finding in proof.findings if finding.rule == "T03"] == ["three", "five"]
+
+
+def test_old_revisions_are_not_interrupted(prove_history):
+    revisions = {"one": TABLE, "two": ("one", block("op.execute('CREATE INDEX i ON a (b)')"), "op.drop_index('i')")}
+    proof = prove_history(revisions, start_after="two")
+    assert [revision.interruptions for revision in proof.revisions] == [0, 0]
