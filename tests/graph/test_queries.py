@@ -134,6 +134,7 @@ async def test_the_check_fails_with_the_findings_and_the_report_does_not(engine,
         "annotations.txt",
         "summary.md",
         "report.txt",
+        "index.html",
     }
     with pytest.raises(SaidNoError, match=r"migrations/versions/a\.py:9"):
         await Slipway().migrations(workspace)

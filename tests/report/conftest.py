@@ -1,5 +1,7 @@
 """Small records, made by hand, with something of everything."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.records.proof import (
@@ -14,6 +16,42 @@ from slipway.records.proof import (
     Versions,
 )
 from slipway.records.rehearsal import Act, Rehearsal, Step, Traffic
+
+
+def statement(sql: str, **known: object) -> Statement:
+    """One that does nothing, but for what is said."""
+    plain = Statement(sql, 12, True, {}, (), (), (), {}, True, 0.4)
+    return replace(plain, **known)
+
+
+READERS, WRITERS = Blocked(read=True, write=True), Blocked(read=False, write=True)
+WIDEN = (
+    statement("SET lock_timeout = '1s'"),
+    statement(
+        "ALTER TABLE orders ALTER COLUMN id TYPE bigint",
+        locks={"orders": "ACCESS EXCLUSIVE"},
+        rewrites=("orders",),
+        scans=("orders",),
+        blocks={"orders": READERS},
+    ),
+    statement(
+        "CREATE INDEX ix_users_name ON users (name) " + "WHERE name <> '' AND deleted_at IS NULL " * 4,
+        locks={"users": "SHARE"},
+        builds=("users",),
+        blocks={"orders": READERS, "users": WRITERS},
+    ),
+    statement(
+        "ALTER TABLE notes VALIDATE CONSTRAINT ck",
+        locks={"notes": "SHARE UPDATE EXCLUSIVE"},
+        scans=("notes",),
+        blocks={"orders": READERS, "users": WRITERS},
+    ),
+)
+CONCURRENTLY = (
+    statement("UPDATE users SET name = ''", locks={"users": "ROW EXCLUSIVE"}, scans=("users",)),
+    statement("CREATE INDEX CONCURRENTLY ix ON users (name)", transaction=False, measured=False),
+    statement("ALTER TABLE users ADD COLUMN age int", locks={"users": "ACCESS EXCLUSIVE"}, blocks={"users": READERS}),
+)
 
 
 @pytest.fixture
@@ -65,6 +103,81 @@ def proof() -> Proof:
         coverage=Coverage(revisions=2, new=1, statements=1, gaps=("the cluster's roles",)),
         verdict=Verdict.FAIL,
         seconds={"load": 0.25, "stairway": 1.0},
+    )
+
+
+@pytest.fixture
+def branched() -> Proof:
+    """Ninety old revisions in a line, a branch and a merge, two more heads, a base apart; new ones with every kind of lock."""
+    line = [(f"old{number:02}", (f"old{number - 1:02}",) if number else ()) for number in range(90)]
+    fork = [
+        ("left1", ("old89",)),
+        ("right1", ("old89",)),
+        ("left2", ("left1",)),
+        ("merged", ("left2", "right1")),
+        ("apart", ()),
+    ]
+    old = (
+        Revision(name, down, f"versions/{name}.py", new=False, statements=(), fingerprints={"up": "1"})
+        for name, down in (*line, *fork)
+    )
+    new = (
+        Revision(name, down, f"versions/{name}.py", True, statements, {"up": "1"}, {"orders": 3, "users": 0})
+        for name, down, statements in (
+            ("widen", ("merged",), WIDEN),
+            ("index", ("widen",), CONCURRENTLY),
+            ("other", ("right1",), ()),
+            ("join", ("index", "apart"), (statement("SELECT 1"),)),
+        )
+    )
+    return Proof(
+        gate=Versions("0.1.0", "3.12.1", "2.1.9", "1.20.1", "psycopg"),
+        postgres="18.1",
+        history="0123",
+        heads=("join", "other"),
+        revisions=(*old, *new),
+        findings=(
+            Finding(
+                "G01", Level.ERROR, "There are several heads.", measured="join, other", remedy="alembic merge heads"
+            ),
+            Finding(
+                "L11",
+                Level.ERROR,
+                "Changing the type rewrites the table while nobody can read or write it.",
+                revision="widen",
+                file="versions/widen.py",
+                line=12,
+                measured="holds ACCESS EXCLUSIVE on orders while it rewrites orders",
+                remedy="Add a column of the new type, write both, copy in batches.",
+            ),
+            *(
+                Finding(
+                    "R01",
+                    Level.WARNING,
+                    "Its downgrade does nothing.",
+                    name,
+                    f"versions/{name}.py",
+                    measured="no statement",
+                )
+                for name in ("widen", "index", "other", "join")
+            ),
+            *(
+                Finding(
+                    "L01",
+                    Level.ERROR,
+                    "Building an index stops writes.",
+                    name,
+                    file,
+                    9,
+                    suppressed="older than start-after",
+                )
+                for name, file in ((name, f"versions/{name}.py") for name, _ in line)
+            ),
+            Finding("L08", Level.ERROR, "A valid foreign key.", "join", "versions/join.py", 4, suppressed="ten rows"),
+        ),
+        coverage=Coverage(99, 4, 7, ("the cluster's roles",), tables=3, filled=2),
+        verdict=Verdict.FAIL,
+        seconds={"load": 0.25, "stairway": 61.0},
     )
 
 

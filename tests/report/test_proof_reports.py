@@ -8,6 +8,7 @@ from slipway.records.form import from_json
 from slipway.records.proof import Finding, Level, Proof, Verdict
 from slipway.report.files import of_proof, write
 from slipway.report.proof_annotations import annotations
+from slipway.report.proof_html import html
 from slipway.report.proof_junit import junit
 from slipway.report.proof_markdown import escaped, fenced, markdown
 from slipway.report.proof_sarif import sarif
@@ -191,11 +192,15 @@ def test_a_failure_in_a_revision_that_was_never_reached_is_one_of_the_history(pr
 def test_a_folder_of_reports_holds_every_form(proof, tmp_path):
     write(tmp_path / "new/report", of_proof(proof))
     written = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "new/report").iterdir()}
-    assert set(written) == {"proof.json", "junit.xml", "proof.sarif", "annotations.txt", "summary.md", "report.txt"}
+    assert set(written) == {
+        *("proof.json", "junit.xml", "proof.sarif", "annotations.txt"),
+        *("summary.md", "report.txt", "index.html"),
+    }
     assert from_json(Proof, written["proof.json"], "proof.json") == proof
     assert written["report.txt"] == TEXT
     assert written["summary.md"] == MARKDOWN
     assert written["proof.sarif"] == sarif(proof)
+    assert written["index.html"] == html(proof)
     assert written["annotations.txt"] == annotations(proof)
 
 

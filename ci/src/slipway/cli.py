@@ -138,7 +138,7 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         "--report",
         type=Path,
         metavar="DIR",
-        help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations",
+        help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
     )
     verb.add_argument("--json", action="store_true", help="print the proof as JSON")
 

@@ -121,7 +121,7 @@ class Slipway:
     async def gate(self, workspace: dagger.Workspace, postgres: Majors = None, since: Since = None) -> dagger.Directory:
         """Execute the migrations and return the reports, whatever they say; of several majors in a folder each.
 
-        They are proof.json, junit.xml, proof.sarif, annotations.txt, summary.md and report.txt.
+        They are proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html.
         """
         from slipway.graph.gate import prove
         from slipway.report.files import of_proof

@@ -9,11 +9,12 @@ from slipway.records.plan import Plan
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.report.proof_annotations import annotations
+from slipway.report.proof_html import html as page_of_proof
 from slipway.report.proof_junit import junit
 from slipway.report.proof_markdown import markdown
 from slipway.report.proof_sarif import sarif
 from slipway.report.proof_text import text
-from slipway.report.rehearsal_html import html
+from slipway.report.rehearsal_html import html as page_of_rehearsal
 from slipway.report.rehearsal_text import text as table
 from slipway.report.release_text import of_plan as plan_text
 
@@ -27,12 +28,17 @@ def of_proof(proof: Proof) -> dict[str, str]:
         "annotations.txt": annotations(proof),
         "summary.md": markdown(proof),
         "report.txt": text(proof),
+        "index.html": page_of_proof(proof),
     }
 
 
 def of_rehearsal(rehearsal: Rehearsal) -> dict[str, str]:
     """Every form of a rehearsal, by the name of its file."""
-    return {"rehearsal.json": to_json(rehearsal), "index.html": html(rehearsal), "report.txt": table(rehearsal)}
+    return {
+        "rehearsal.json": to_json(rehearsal),
+        "index.html": page_of_rehearsal(rehearsal),
+        "report.txt": table(rehearsal),
+    }
 
 
 def of_plan(plan: Plan) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """A proof for a terminal: findings, worst first, then what was done and what was not."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from slipway.records.proof import Finding, Proof, Verdict
+from slipway.records.proof import Finding, Level, Proof, Verdict
 from slipway.untrusted import one_line, printable
 
 
@@ -14,17 +14,22 @@ def text(proof: Proof) -> str:
 
 def summary(proof: Proof) -> str:
     """One line: the verdict, what it rests on, how long it took."""
-    counts = Counter(finding.level.value for finding in proof.findings if finding.suppressed is None)
-    found = ", ".join(
-        f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}"
-        for level in ("error", "warning", "note")
-        if counts[level]
-    )
     done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
     if proof.coverage.tables:
         done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
     verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
-    return f"{verdict}: {found or 'nothing found'}; {done} in {sum(proof.seconds.values()):.1f} s"
+    return f"{verdict}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
+
+
+def tally(findings: Iterable[Finding]) -> str:
+    """`1 error, 2 warnings`: how many count, by their level."""
+    counts = Counter(finding.level for finding in findings if finding.suppressed is None)
+    return ", ".join(counted(counts[level], level.value) for level in Level if counts[level]) or "nothing found"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def place(finding: Finding) -> str:
@@ -57,7 +62,7 @@ def _findings(proof: Proof) -> Iterator[str]:
             yield from (f"            {line}" for line in printable(finding.remedy).splitlines())
             yield ""
     silent = Counter(one_line(finding.suppressed) for finding in proof.findings if finding.suppressed is not None)
-    yield from (f"{count} finding{'s' if count > 1 else ''} {reason}" for reason, count in silent.items())
+    yield from (f"{counted(count, 'finding')} {reason}" for reason, count in silent.items())
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
