@@ -18,7 +18,6 @@ def bad():
 
 def good():
     with op.get_context().autocommit_block():
-        op.drop_index(
-            "notes_title_ccnew", postgresql_concurrently=True, if_exists=True
-        )  # what an interrupted attempt left
+        # what an interrupted attempt left:
+        op.drop_index("notes_title_ccnew", postgresql_concurrently=True, if_exists=True)
         op.execute("REINDEX INDEX CONCURRENTLY notes_title")
