@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from slipway.cli import run
+from slipway.workload.dependencies import Python
 
 pytestmark = pytest.mark.slow
 
@@ -92,3 +94,28 @@ def test_a_name_of_nothing_is_one_sentence_that_says_what_to_do(gate, service):
     assert code == 2
     assert "--since 'nonsense' is no revision of this history, and git has no nonsense in" in said
     assert "name a revision, or a branch, a tag or a commit" in said
+
+
+@pytest.fixture
+def own_environment(monkeypatch):
+    """What the previous release's lock would make is this environment."""
+    monkeypatch.setattr("slipway.verbs.previous.prepare", lambda tree, cache: Python(Path(sys.prefix)))
+
+
+MODELS = "import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table('a', metadata, sa.Column('id', sa.Integer))\n"
+
+
+def test_the_release_at_the_ref_must_be_able_to_work_with_the_new_schema(gate, git, service, own_environment):
+    env = ENV.replace("configure(connection=connection)", "configure(connection=connection, target_metadata=metadata)")
+    (service / "migrations/env.py").write_text(MODELS + env)
+    git("add", "migrations/env.py")
+    git("commit", "--quiet", "--message", "The models of the release that is live")
+    write(service, "three", "two", "ALTER TABLE a RENAME id TO number", "ALTER TABLE a RENAME number TO id")
+    _, found, _ = gate(service, "HEAD")
+    assert ("C03", "three") in found
+
+
+def test_recorded_statements_that_cannot_be_read_are_one_sentence(gate, service, tmp_path, capsys):
+    code = run(["gate", "--source", str(service), "--python", sys.prefix, "--statements", str(tmp_path / "none.json")])
+    assert code == 2
+    assert "none.json cannot be read" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, make_url
 
-from slipway.gate.prove import Question, prove
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
 from slipway.postgres.server import Server
 from slipway.records.proof import Proof
 

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from slipway.gate.allowances import Allowance, Unreadable, read
-from slipway.gate.prove import Question, prove
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
 from slipway.gate.rules.every import ALLOWABLE
 from slipway.records.proof import Level, Verdict
 

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.errors import BadInputError
-from slipway.gate.prove import Question, prove
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
 from slipway.records.form import from_json, to_json
 from slipway.records.proof import Level, Proof, Verdict
 
@@ -40,7 +41,7 @@ def test_a_proof_says_what_it_was_made_with(prove_history, postgres):
     assert (proof.gate.sqlalchemy, proof.gate.alembic) == (sa.__version__, alembic.__version__)
     assert proof.gate.driver == "psycopg"
     assert proof.postgres.split(".")[0] == str(postgres.major)
-    assert set(proof.seconds) == {"load", "stairway and drift", "rows", "interruptions"}
+    assert set(proof.seconds) == {"load", "stairway and drift", "rows, interruptions, previous release"}
 
 
 def test_a_proof_counts_what_was_looked_at(prove_history):

@@ -4,10 +4,14 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from slipway.gate.prove import Question, prove
+from slipway.gate.models import told
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
 from slipway.gate.rules.allowances import UNREADABLE, UNUSED
 from slipway.gate.rules.every import ALLOWABLE
+from slipway.records.previous import Previous, Recorded
 from slipway.records.since import Since
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -62,8 +66,20 @@ def found(write_project, server_url, monkeypatch, tmp_path):
             files={"service_models.py": SERVICE_MODELS},
             lock_timeout=None,
         )
-        proof = prove(Question(config, server_url, start_after="r0"))
+        previous = of_previous(
+            constants.get(f"{side.upper()}_PREVIOUS", constants.get("PREVIOUS")), constants.get("RECORDED")
+        )
+        proof = prove(Question(config, server_url, start_after="r0", previous=previous))
         return [finding for finding in proof.findings if finding.revision != "r0"]
+
+    def of_previous(models, recorded):
+        if models is None and recorded is None:
+            return None
+        metadata = sa.MetaData()
+        exec(models or "", {"sa": sa, "metadata": metadata})
+        return Previous(
+            "v1", tuple(told(metadata.tables.values())), tuple(Recorded(sql, "notes.py:7") for sql in recorded or ())
+        )
 
     def of_graph(graph, released):
         config = write_project({revision: (down, "", "") for revision, down in graph.items()})

@@ -4,7 +4,8 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import history
-from slipway.gate.prove import Question, prove
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
 from slipway.migration.environment import Environment
 from slipway.records.proof import Verdict
 from slipway.records.refusal import Refusal

@@ -9,6 +9,7 @@ from slipway.gate.rules import (
     allowances,
     blocking,
     causes,
+    compatibility,
     data,
     drift,
     every,
@@ -49,6 +50,7 @@ CHECKS = {
     causes: LOCKS,
     blocking: LOCKS,
     waiting: LOCKS,
+    compatibility: ROWS,
     data: ROWS,
     drift: DRIFT,
 }

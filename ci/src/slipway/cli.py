@@ -129,6 +129,13 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         "`merge-base` is that of HEAD and the default branch (default: start-after)",
     )
     verb.add_argument(
+        "--statements",
+        type=Path,
+        metavar="FILE",
+        help="what the tests of the previous release said to the database, as `pytest --slipway-record=FILE` wrote it (default: "
+        "statements derived from the models at the ref that --since names)",
+    )
+    verb.add_argument(
         "--python",
         type=Path,
         metavar="DIR",
@@ -218,7 +225,12 @@ async def gate(given: argparse.Namespace) -> int:
     voice = TerminalVoice(sys.stderr, lines=False)
     with voice.doing("proving the migrations"):
         proof = await prove_folder(
-            given.source, config=given.config, since=given.since, python=given.python, database_url=given.database_url
+            given.source,
+            config=given.config,
+            since=given.since,
+            python=given.python,
+            database_url=given.database_url,
+            statements=given.statements,
         )
     if given.report:
         files.write(given.report, files.of_proof(proof))

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from slipway.gate.databases import server_version
 from slipway.gate.listing import listing
-from slipway.gate.prove import Question, prove, utc_today
+from slipway.gate.models import models_of
+from slipway.gate.prove import prove
+from slipway.gate.question import Question, utc_today
 from slipway.migration.answer import answer
 from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.records.form import from_json
 from slipway.records.listing import Listing
+from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.records.since import Since
 
@@ -38,6 +41,12 @@ def main(arguments: list[str]) -> int:
         "--since", type=Path, metavar="FILE", help="in the place of it: what git knows by a name, as JSON"
     )
     parser.add_argument(
+        "--previous", type=Path, metavar="FILE", help="what the release that is live says to the database, as JSON"
+    )
+    parser.add_argument(
+        "--models", metavar="NAME", help="write what the models of this release name instead, and execute no revision"
+    )
+    parser.add_argument(
         "--today",
         type=date.fromisoformat,
         default=utc_today(),
@@ -55,7 +64,15 @@ def main(arguments: list[str]) -> int:
 
     def ask() -> Proof:
         server, extensions = named_in_environment(), tuple(given.extension)
-        return prove(Question(given.config, server, extensions, given.start_after, given.today, since()))
+        return prove(Question(given.config, server, extensions, given.start_after, given.today, since(), previous()))
+
+    def previous() -> Previous | None:
+        if given.previous is None:
+            return None
+        return from_json(Previous, given.previous.read_text(encoding="utf-8"), str(given.previous))
+
+    def tell_models() -> Previous:
+        return models_of(given.config, named_in_environment(), given.extension, given.models)
 
     def enumerate_revisions() -> Listing:
         server = named_in_environment()
@@ -63,7 +80,7 @@ def main(arguments: list[str]) -> int:
             server_version(server)
         return listing(given.config, server, given.start_after, since())
 
-    return answer(given.proof, enumerate_revisions if given.list else ask)
+    return answer(given.proof, enumerate_revisions if given.list else tell_models if given.models else ask)
 
 
 if __name__ == "__main__":

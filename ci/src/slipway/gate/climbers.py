@@ -5,21 +5,17 @@ the revisions are imported once; the last part is climbed here, where the models
 """
 
 import itertools
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import URL
 
-from slipway.errors import RefusedError
+from slipway.gate.forks import Fork, processors
 from slipway.gate.history import History
 from slipway.gate.stairway import Climb, Stairway
-from slipway.migration.environment import Environment, sentence
+from slipway.migration.environment import Environment
 
 T = TypeVar("T")
 
@@ -28,6 +24,7 @@ _COST_OF_CATCHING_UP = 0.2
 _COST_OF_THE_MODELS = 0.2  # a share of one process's part
 _WORTH_A_PROCESS = 20
 _MOST_PROCESSES = 4
+_PART = "a part of the history"
 
 
 def climb_all(
@@ -35,7 +32,9 @@ def climb_all(
 ) -> tuple[Climb, T]:
     """Climb the whole history, and do `then` with its end while the rest may still be climbed; raises as `Stairway.climb` does."""
     *earlier, (first, last) = parts(len(history.nodes), _processes(len(history.nodes)))
-    forks = [_Fork(Stairway(history, environment, *part), server, extensions) for part in earlier]
+    forks = [
+        Fork(partial(_climb, Stairway(history, environment, *part), server, extensions), _PART) for part in earlier
+    ]
     try:
         end = Stairway(history, environment, first, last).climb(server, extensions)
         done = then(end)
@@ -58,43 +57,9 @@ def parts(revisions: int, processes: int) -> list[tuple[int, int]]:
 
 
 def _processes(revisions: int) -> int:
-    if sys.platform != "linux":  # elsewhere a fork is not safe once system libraries are loaded
-        return 1
-    return max(1, min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, revisions // _WORTH_A_PROCESS))
+    return max(1, min(processors(), _MOST_PROCESSES, revisions // _WORTH_A_PROCESS))
 
 
-class _Fork:
-    """A climber in a process of its own."""
-
-    def __init__(self, stairway: Stairway, server: URL, extensions: Sequence[str]) -> None:
-        context = multiprocessing.get_context("fork")
-        self._answer, answer = context.Pipe(duplex=False)
-        self._process = context.Process(target=_climb, args=(stairway, server, extensions, answer), daemon=True)
-        self._process.start()
-        answer.close()
-
-    def result(self) -> Climb:
-        try:
-            climb = self._answer.recv()
-        except EOFError:
-            raise RefusedError(
-                "a part of the history could not be proven", "its process ended without an answer; see what it printed"
-            ) from None
-        if isinstance(climb, str):
-            raise RefusedError("a part of the history could not be proven", climb)
-        assert isinstance(climb, Climb)
-        return climb
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.join()
-
-
-def _climb(stairway: Stairway, server: URL, extensions: Sequence[str], answer: Connection) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # one that is stopped still drops its database
-    try:
-        answer.send(replace(stairway.climb(server, extensions), options={}, lines=None))
-    except KeyboardInterrupt:
-        pass
-    except Exception as error:  # noqa: BLE001 -- told to the process that asked
-        answer.send(sentence(error))
+def _climb(stairway: Stairway, server: URL, extensions: Sequence[str]) -> Climb:
+    """What of a climb can be sent from process to process."""
+    return replace(stairway.climb(server, extensions), options={}, lines=None)

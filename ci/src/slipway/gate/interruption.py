@@ -7,7 +7,7 @@ the middle, by a lock in its way and a lock_timeout, as it happens in production
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -53,7 +53,7 @@ class Interruption:
 class Interrupted:
     """All interruptions by revision; `gaps` are sentences."""
 
-    revisions: dict[str, tuple[Interruption, ...]]
+    revisions: dict[str, tuple[Interruption, ...]] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
 

@@ -58,10 +58,10 @@ class Rows:
 class Lived:
     """The history on rows: `tables` there were, `filled` of them took rows; `gaps` are sentences."""
 
-    rows: Mapping[str, Rows]
-    tables: int
-    filled: int
-    gaps: tuple[str, ...]
+    rows: Mapping[str, Rows] = field(default_factory=dict)
+    tables: int = 0
+    filled: int = 0
+    gaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

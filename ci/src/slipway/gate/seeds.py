@@ -6,7 +6,7 @@ Postgres itself tries one variant of a row after the other, within one statement
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +116,7 @@ def fill(connection: Any, table: Table) -> int:
         for column in made:
             cursor.execute(_COUNT_FROM.format(table=literal(table.name), column=literal(column)))
         for row in range(1, ROWS + 1):
-            cursor.execute(_until_one_is_taken([_insert(table, row, variant) for variant in range(_VARIANTS)]))
+            cursor.execute(_until_one_is_taken(list(inserts(table, row, bare=row == _BARE_ROW))))
     ((count,),) = query(connection, f"SELECT count(*) FROM {table.name}")
     return int(count)
 
@@ -129,20 +129,28 @@ def _until_one_is_taken(inserts: Sequence[str]) -> str:
     return f"DO $slipway$ BEGIN {tried} END $slipway$"
 
 
-def _insert(table: Table, row: int, variant: int) -> str:
+def inserts(table: Table, row: int, *, bare: bool, columns: Collection[str] | None = None) -> Iterator[str]:
+    """Ways to write row number `row`, the likeliest first; a bare one leaves out what may be left out. Other columns than `columns` are left out too."""
+    for variant in range(_VARIANTS):
+        yield _insert(table, row, variant, columns, bare=bare)
+
+
+def _insert(table: Table, row: int, variant: int, columns: Collection[str] | None, *, bare: bool) -> str:
+    named = [column for column in table.columns if columns is None or column["raw"] in columns]
     values = {
-        column["name"]: value for column in table.columns if (value := _value(table, column, row, variant)) is not None
+        column["name"]: value
+        for column in named
+        if (value := _value(table, column, row, variant, bare=bare)) is not None
     }
     if not values:
         return f"INSERT INTO {table.name} DEFAULT VALUES"
     return f"INSERT INTO {table.name} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
 
 
-def _value(table: Table, column: Mapping[str, Any], row: int, variant: int) -> str | None:
+def _value(table: Table, column: Mapping[str, Any], row: int, variant: int, *, bare: bool) -> str | None:
     """An expression, or None where Postgres makes the value itself."""
     if column["made"]:
         return None
-    bare = row == _BARE_ROW
     if bare and column["nullable"]:
         return "NULL"
     if bare and column["default"]:
@@ -150,7 +158,9 @@ def _value(table: Table, column: Mapping[str, Any], row: int, variant: int) -> s
     if parent := next((parent for parent in table.parents if column["number"] in parent["columns"]), None):
         referenced = parent["referenced"]
         this = referenced[parent["columns"].index(column["number"])]
-        return f"(SELECT {this} FROM {parent['table']} ORDER BY {', '.join(referenced)} OFFSET {row - 1} LIMIT 1)"
+        return (
+            f"(SELECT {this} FROM {parent['table']} ORDER BY {', '.join(referenced)} OFFSET {(row - 1) % ROWS} LIMIT 1)"
+        )
     text = _text(column, row, variant)
     if text is None:
         return "NULL" if column["nullable"] else None

@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--slipway", action="store_true", help="prove the alembic migrations: a test for each revision and check"
     )
+    group.addoption(
+        "--slipway-record",
+        metavar="FILE",
+        help="write what the tests say to the database, for `slipway gate --statements` of the next release",
+    )
     for name, (metavar, said) in _OPTIONS.items():
         group.addoption(f"--slipway-{name}", metavar=metavar, help=said)
 
@@ -33,3 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from slipway.pytest_plugin.run import Run  # here, because every pytest loads this module
 
         config.pluginmanager.register(Run(config), "slipway-run")
+    if file := config.getoption("slipway_record"):
+        from slipway.pytest_plugin.recording import Recording
+
+        recording = Recording(
+            config.invocation_params.dir / file, config.rootpath, getattr(config, "workeroutput", None)
+        )
+        config.pluginmanager.register(recording, "slipway-recording")

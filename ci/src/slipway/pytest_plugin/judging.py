@@ -15,6 +15,7 @@ ROWS: Final = "rows"
 
 _FAMILIES: Final = {
     "A": GRAPH,
+    "C": ROWS,
     "D": ROWS,
     "G": GRAPH,
     "L": LOCKS,

@@ -116,7 +116,10 @@ class Versions:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was looked at, and what could not be: `gaps` are sentences. `filled` of `tables` took rows."""
+    """What was looked at, and what could not be: `gaps` are sentences.
+
+    - filled: how many of `tables` took rows. previous: the release that was replayed on the new schema; phrases: how much it said.
+    """
 
     revisions: int
     new: int
@@ -124,6 +127,8 @@ class Coverage:
     gaps: tuple[str, ...] = ()
     tables: int = 0
     filled: int = 0
+    previous: str = ""
+    phrases: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ class Since:
 
     - name: as it was given; when it is a revision, nothing else here matters.
     - files: those at the git ref of this name, relative to the service's folder. edited: revisions among them that say something else now.
-    - refusal: why git knows nothing by this name.
+    - refusal: why git knows nothing by this name. commit: what the ref stands for.
     """
 
     SCHEMA: ClassVar[str] = "slipway/since/1"
@@ -21,3 +21,4 @@ class Since:
     files: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    commit: str | None = None

@@ -17,6 +17,8 @@ def summary(proof: Proof) -> str:
     done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
     if proof.coverage.tables:
         done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
+    if proof.coverage.phrases:
+        done += f" {proof.coverage.phrases} statements of {one_line(proof.coverage.previous)} said again,"
     verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
     return f"{verdict}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
 

@@ -28,7 +28,7 @@ def released(folder: Path, name: str) -> Since:
     files = _names(git(folder, "ls-tree", "-r", "-z", "--name-only", commit))
     changed = _names(git(folder, "diff", "--name-only", "--no-renames", "--relative", "-z", commit))
     edited = (file for file in changed if file in files and _is_edited(folder, commit, file))
-    return Since(name, tuple(sorted(files)), tuple(sorted(edited)))
+    return Since(name, tuple(sorted(files)), tuple(sorted(edited)), commit=commit)
 
 
 def _is_shallow(folder: Path) -> bool:

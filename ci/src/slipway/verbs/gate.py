@@ -5,25 +5,41 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from slipway import settings
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.records.listing import Listing
+from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.since import Since
-from slipway.settings import Migrations, MissingTableError
+from slipway.settings import Migrations
 from slipway.source.released import released
+from slipway.verbs.migrations import migrations_of
+from slipway.verbs.previous import previous_at, recorded_in
 from slipway.verbs.prove import enumerate_revisions, prove
 from slipway.workload.dependencies import Python, prepare
 
 
-async def gate(
-    source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None
+async def gate(  # noqa: PLR0913 -- what a command line says
+    source: Path,
+    *,
+    config: str | None,
+    since: str | None,
+    python: Path | None,
+    database_url: str | None,
+    statements: Path | None = None,
 ) -> Proof:
-    """The proof for a work tree; raises SlipwayError when nothing can be executed."""
+    """The proof for a work tree; raises SlipwayError when nothing can be executed.
+
+    When `since` is a git ref, the release there is the previous one; `statements` are what its tests recorded.
+    """
     folder, found, wanted, known = await _found(source, config, since, python)
-    return await prove(folder, found, wanted, database_url, known)
+    previous = Previous("")
+    if known and known.commit:
+        previous = await previous_at(folder, known.commit, known.name, database_url)
+    if statements:
+        previous = recorded_in(statements, previous)
+    return await prove(folder, found, wanted, database_url, known, previous if previous.name else None)
 
 
 async def revisions(
@@ -58,14 +74,6 @@ def since_of(folder: Path, name: str) -> Since:
         return released(folder, name)
     except BadInputError as error:
         return Since(name, refusal=Refusal.of(error))
-
-
-def migrations_of(folder: Path) -> Migrations:
-    """What the settings say; the gate can be had alone, so a service without `[tool.slipway]` gets the defaults."""
-    try:
-        return settings.load(folder).migrations
-    except MissingTableError:
-        return Migrations()
 
 
 def python_of(folder: Path, given: Path | None) -> Python:

@@ -1,8 +1,8 @@
 """prove: execute the migrations of a folder against an ephemeral Postgres. The gate on a host; `graph` does the same in containers."""
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from slipway.postgres import binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
 from slipway.records.listing import Listing
+from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.records.since import Since
 from slipway.settings import Migrations
@@ -23,29 +24,30 @@ from slipway.workload.dependencies import Python
 _NOWHERE = "postgresql://slipway@127.0.0.1:1/slipway"
 
 
-async def prove(
-    folder: Path, python: Python, migrations: Migrations, database_url: str | None = None, since: Since | None = None
+async def prove(  # noqa: PLR0913, PLR0917 -- the question in its parts
+    folder: Path,
+    python: Python,
+    migrations: Migrations,
+    database_url: str | None = None,
+    since: Since | None = None,
+    previous: Previous | None = None,
 ) -> Proof:
     """Prove the history in `folder`; raises SlipwayError when it cannot be executed, and returns a failed proof when it fails.
 
-    What was there `since` takes the place of `start_after`. The gate starts before Postgres does, for its imports take longer.
+    What was there `since` takes the place of `start_after`; the `previous` release must be able to work with the new schema. The gate starts before Postgres does, for its imports take longer.
     """
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(_options(folder, migrations, since))
+        options = stack.enter_context(_options(folder, migrations, since, previous))
         gate = await stack.enter_async_context(started("slipway.gate", options, folder, python))
-        if database_url is None:
-            found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
-            database_url = (await stack.enter_async_context(running(found))).url
-        return from_json(
-            Proof, await gate.answer(Database(database_url, migrations.told(database_url))), "the gate's proof"
-        )
+        url = await stack.enter_async_context(_server(migrations, database_url))
+        return from_json(Proof, await gate.answer(Database(url, migrations.told(url))), "the gate's proof")
 
 
 async def enumerate_revisions(
     folder: Path, python: Python, migrations: Migrations, database_url: str | None = None, since: Since | None = None
 ) -> Listing:
     """What `prove` would execute; raises what can be known of its SlipwayErrors when nothing is executed."""
-    with _options(folder, migrations, since) as told:
+    with _options(folder, migrations, since, None) as told:
         options = [*told, "--list", *(["--ask-server"] if database_url else [])]
         async with started("slipway.gate", options, folder, python) as gate:
             if database_url is None:
@@ -54,21 +56,50 @@ async def enumerate_revisions(
             return from_json(Listing, await gate.answer(Database(url, migrations.told(url))), "the gate's listing")
 
 
+async def tell_models(
+    folder: Path, python: Python, migrations: Migrations, name: str, database_url: str | None = None
+) -> Previous:
+    """What the models of the release in `folder` name; raises SlipwayError."""
+    async with AsyncExitStack() as stack:
+        told = stack.enter_context(_options(folder, migrations, None, None))
+        gate = await stack.enter_async_context(started("slipway.gate", [*told, f"--models={name}"], folder, python))
+        url = await stack.enter_async_context(_server(migrations, database_url))
+        return from_json(
+            Previous, await gate.answer(Database(url, migrations.told(url))), "the previous release's models"
+        )
+
+
+@asynccontextmanager
+async def _server(migrations: Migrations, database_url: str | None) -> AsyncIterator[str]:
+    """The URL of the server that was named, or of one of our own."""
+    if database_url:
+        yield database_url
+        return
+    found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
+    async with running(found) as server:
+        yield server.url
+
+
 @contextmanager
-def _options(folder: Path, migrations: Migrations, since: Since | None) -> Iterator[list[str]]:
-    """What the gate is told, as long as its file is there; raises BadInputError when there is nothing to tell of."""
+def _options(
+    folder: Path, migrations: Migrations, since: Since | None, previous: Previous | None
+) -> Iterator[list[str]]:
+    """What the gate is told, as long as its files are there; raises BadInputError when there is nothing to tell of."""
     if not (folder / migrations.config).is_file():
         raise BadInputError(
             f"there is no {migrations.config} in {folder}",
             "name alembic's settings file in [tool.slipway.migrations] config",
         )
-    if since is None:
-        yield options_of(migrations)
-        return
-    with tempfile.TemporaryDirectory(prefix="slipway-since-") as told:
-        file = Path(told, "since.json")
-        file.write_text(to_json(since), encoding="utf-8")
-        yield [*options_of(replace(migrations, start_after=None)), f"--since={file}"]
+    told = replace(migrations, start_after=None) if since else migrations
+    with tempfile.TemporaryDirectory(prefix="slipway-told-") as files:
+        records = {"since": since, "previous": previous}
+        yield [*options_of(told), *(_written(Path(files, name), record) for name, record in records.items() if record)]
+
+
+def _written(file: Path, record: Since | Previous) -> str:
+    """Put a record into a file; answers the option that names it."""
+    file.write_text(to_json(record), encoding="utf-8")
+    return f"--{file.name}={file}"
 
 
 def options_of(migrations: Migrations) -> list[str]:

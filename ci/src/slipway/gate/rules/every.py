@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Final
 
-from slipway.gate.rules import blocking, causes, data, drift, graph, reversibility, transactions, waiting
+from slipway.gate.rules import blocking, causes, compatibility, data, drift, graph, reversibility, transactions, waiting
 from slipway.gate.rules.rule import Rule
 
 
@@ -12,5 +12,5 @@ def of(family: ModuleType) -> list[Rule]:
     return list({value.id: value for value in vars(family).values() if isinstance(value, Rule)}.values())
 
 
-FAMILIES: Final = (graph, reversibility, causes, blocking, waiting, transactions, data, drift)
+FAMILIES: Final = (graph, reversibility, causes, blocking, waiting, transactions, compatibility, data, drift)
 ALLOWABLE: Final = frozenset(rule.id for family in FAMILIES for rule in of(family))

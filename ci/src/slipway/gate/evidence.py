@@ -1,0 +1,96 @@
+"""Question -> Evidence: the layers executed, cheapest first. What it means is `judge`'s to say."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from slipway.gate import drift, history
+from slipway.gate.climbers import climb_all
+from slipway.gate.compatibility import Replay, replay
+from slipway.gate.databases import server_version
+from slipway.gate.drift import Difference
+from slipway.gate.forks import beside
+from slipway.gate.history import History
+from slipway.gate.interruption import Interrupted, interrupt
+from slipway.gate.question import Question
+from slipway.gate.rows import Life, Lived
+from slipway.gate.stairway import Climb
+from slipway.migration.environment import Environment, sentence
+from slipway.records.proof import UNCOMPARED
+
+
+@dataclass
+class Evidence:
+    """What the layers showed; a layer that was not run showed nothing.
+
+    - postgres: the server's version. compared: why the models were not compared, or where they differ.
+    - seconds: wall time by layer.
+    """
+
+    postgres: str
+    environment: Environment
+    history: History
+    climb: Climb | None = None
+    compared: str | tuple[Difference, ...] = ()
+    lived: Lived = field(default_factory=Lived)
+    interrupted: Interrupted = field(default_factory=Interrupted)
+    replayed: Replay = field(default_factory=Replay)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def layer(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+
+
+def gather(question: Question) -> Evidence:
+    """Execute the history; raises BadInputError when there is nothing that can be executed."""
+    started = time.perf_counter()
+    version = server_version(question.server)
+    environment = Environment(question.config, question.server)
+    past = history.read(environment, question.start_after, question.since)
+    found = Evidence(version, environment, past)
+    found.seconds["load"] = round(time.perf_counter() - started, 3)
+    if past.nodes and not past.broken:
+        with found.layer("stairway and drift"):
+            found.climb, found.compared = climb_all(
+                past, environment, question.server, question.extensions, partial(_compare, question)
+            )
+        if any(node.new for node in past.nodes):
+            _gather_of_new(question, found, found.climb)
+    return found
+
+
+def _gather_of_new(question: Question, found: Evidence, climb: Climb) -> None:
+    """What is done for new revisions only: two layers beside the one of rows, which takes longest."""
+    past, environment, where = found.history, found.environment, (question.server, question.extensions)
+
+    def speak() -> Replay:
+        return replay(past, environment, question.previous, *where) if question.previous else Replay()
+
+    with (
+        found.layer("rows, interruptions, previous release"),
+        beside(lambda: interrupt(past, environment, climb, *where), "interruptions") as interrupted,
+        beside(speak, "the previous release") as replayed,
+    ):
+        found.lived = Life(past, environment, climb.steps).live(*where)
+        found.interrupted, found.replayed = interrupted(), replayed()
+
+
+def _compare(question: Question, end: Climb) -> str | tuple[Difference, ...]:
+    """Where the end of the history and the models differ, or why that cannot be told."""
+    models = drift.metadata_of(end.options)
+    if end.lines is None:
+        return f"{UNCOMPARED}: the history does not reach its head"
+    if not models:
+        return f"{UNCOMPARED}: env.py gives no target_metadata"
+    try:
+        modelled = drift.build_models(question.server, models, end.lines, question.extensions)
+    except SQLAlchemyError as error:
+        return f"{UNCOMPARED}: they do not build ({sentence(error)})"
+    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))

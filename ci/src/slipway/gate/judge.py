@@ -1,0 +1,74 @@
+"""Evidence -> findings: every rule asked about what it knows of, then the comments in the revisions heard."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from slipway.gate import allowances
+from slipway.gate.evidence import Evidence
+from slipway.gate.history import Node
+from slipway.gate.rules import allowances as allowance_rules
+from slipway.gate.rules import blocking, compatibility, data, drift, graph, reversibility, transactions, waiting
+from slipway.gate.rules.every import ALLOWABLE, of
+from slipway.gate.stairway import UP, Climb
+from slipway.records.proof import Finding, Level
+
+_WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
+
+
+def judge(evidence: Evidence, today: date) -> tuple[Finding, ...]:
+    """All findings, those that count first, the worst of them at the top."""
+    found = list(graph.check(evidence.history))
+    if climb := evidence.climb:
+        found += _of_history(evidence, climb)
+        found += [finding for node in evidence.history.nodes for finding in _of_revision(evidence, climb, node)]
+        found = list(_as_allowed(evidence, climb, found, today))
+    return tuple(sorted(found, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level))))
+
+
+def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
+    """What concerns several revisions together."""
+    new = [node for node in evidence.history.nodes if node.new]
+    locking = [node for node in new if any(statement.blocks for statement in climb.steps[node.id].statements)]
+    per_migration = bool(climb.options.get("transaction_per_migration"))
+    yield from transactions.check_together(new, locking, per_migration=per_migration)
+    if not isinstance(evidence.compared, str):
+        yield from drift.check(evidence.history, climb.steps, evidence.compared)
+
+
+def _of_revision(evidence: Evidence, climb: Climb, node: Node) -> Iterator[Finding]:
+    steps = climb.steps[node.id]
+    yield from reversibility.check(node, steps)
+    yield from blocking.check(node, steps.statements)
+    yield from waiting.check(node, steps.statements)
+    yield from transactions.check(node, steps.statements)
+    yield from transactions.check_again(node, evidence.interrupted.revisions.get(node.id, ()))
+    yield from data.check_statements(node, steps.statements)
+    if node.new:
+        yield from data.check_imports(node, evidence.environment.is_own)
+    if node.id in evidence.lived.rows:
+        yield from data.check(node, evidence.lived.rows[node.id])
+    yield from compatibility.check(node, evidence.replayed.refused.get(node.id, ()), steps.statements)
+
+
+def _as_allowed(evidence: Evidence, climb: Climb, findings: Sequence[Finding], today: date) -> Iterator[Finding]:
+    """The findings as the comments in the revisions leave them."""
+    by_revision: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        by_revision.setdefault(finding.revision, []).append(finding)
+    yield from by_revision.get(None, ())
+    for node in evidence.history.nodes:
+        comments = allowances.read(node.source, ALLOWABLE)
+        looked_for = _looked_for(evidence, climb, node)
+        yield from allowance_rules.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
+
+
+def _looked_for(evidence: Evidence, climb: Climb, node: Node) -> frozenset[str]:
+    """The rules that would have been found in a revision: none when it did not run as it should."""
+    steps = climb.steps[node.id]
+    if UP not in steps.changes or not all(failure.declared for failure in steps.failures.values()):
+        return frozenset()
+    unmodelled = of(drift) if isinstance(evidence.compared, str) else []
+    unlived = of(data) if evidence.lived.gaps else []
+    unspoken = [] if evidence.replayed.phrases else of(compatibility)
+    uncompared = [] if evidence.history.released else [graph.EDITED, graph.NOT_ON_TOP]
+    return ALLOWABLE.difference(rule.id for rule in (*unmodelled, *unlived, *unspoken, *uncompared))

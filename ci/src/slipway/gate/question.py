@@ -1,0 +1,32 @@
+"""Question: what is to be proven, and on which server."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from slipway.records.previous import Previous
+from slipway.records.since import Since
+
+
+def utc_today() -> date:
+    return datetime.now(tz=timezone.utc).date()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be proven: alembic's settings file, a server to do it on, what must be there before, what is no news.
+
+    - since: what was given in the place of start_after.
+    - previous: the release that is live, which must be able to work with the new schema.
+    - today: the day on which what is allowed until a day is judged.
+    """
+
+    config: Path
+    server: URL
+    extensions: tuple[str, ...] = ()
+    start_after: str | None = None
+    today: date = field(default_factory=utc_today)
+    since: Since | None = None
+    previous: Previous | None = None

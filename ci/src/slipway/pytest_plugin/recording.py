@@ -1,0 +1,136 @@
+"""`pytest --slipway-record=FILE`: what this release says to the database while its tests run, for the gate of the next one.
+
+Every engine of the process is listened to. Of each statement the first parameters that it was said with are kept, written into it; what changes
+the schema and what asks about it is no concern of the next release.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from slipway.records.form import from_json, to_json
+from slipway.records.previous import Previous, Recorded
+
+_SAID = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
+_OWN_AFFAIR = re.compile(r"\b(pg_catalog|information_schema|alembic_version)\b")
+_PLACE = re.compile(r"%\((?P<name>[^)]+)\)s|(?P<next>%s)|\$(?P<number>\d+)|(?P<percent>%%)")
+_VALUE = re.compile(r"'(?:[^']|'')*'|\bNULL\b")
+_REVISIONS = "alembic/runtime/migration.py"  # what is said beneath it, a revision says
+_WORKER = "slipway_recorded"
+
+
+class Recording:
+    """Hooks of one process; those of xdist's workers hand theirs over to the process that writes the file."""
+
+    def __init__(self, file: Path, root: Path, workeroutput: dict[str, Any] | None) -> None:
+        self._file = file
+        self._root = root
+        self._workeroutput = workeroutput
+        self._said: dict[str, Recorded] = {}  # by the statement with its places for parameters
+        event.listen(Engine, "before_cursor_execute", self._hear)
+
+    def pytest_sessionfinish(self) -> None:
+        event.remove(Engine, "before_cursor_execute", self._hear)
+        told = to_json(Previous("", recorded=tuple(self._said.values())))
+        if self._workeroutput is None:
+            self._file.write_text(told, encoding="utf-8")
+        else:
+            self._workeroutput[_WORKER] = told
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker of xdist has ended."""
+        told = getattr(node, "workeroutput", {}).get(_WORKER)
+        if told:
+            recorded = from_json(Previous, told, "a worker's recording").recorded
+            self._said = {_VALUE.sub("?", each.sql): each for each in (*self._said.values(), *recorded)}
+
+    def _hear(
+        self, _connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, executemany: Any
+    ) -> None:
+        if sql in self._said or not _SAID.match(sql) or _OWN_AFFAIR.search(sql):
+            return
+        frames = list(_frames())
+        written = with_parameters(sql, parameters[0] if executemany else parameters)
+        if written and not any(file.endswith(_REVISIONS) for file, _ in frames):
+            self._said[sql] = Recorded(" ".join(written.split()), self._place(frames))
+
+    def _place(self, frames: Sequence[tuple[str, int]]) -> str:
+        """The innermost line of the service's own code; an async driver hides it."""
+        for file, line in frames:
+            path = Path(file)
+            if path.is_relative_to(self._root) and not {"site-packages", "tests"}.intersection(path.parts):
+                return f"{path.relative_to(self._root)}:{line}"
+        return "its tests"
+
+
+def with_parameters(sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
+    """A statement with its parameters written where their places are; None when one is of a kind that cannot be written."""
+    if not parameters:
+        return sql
+    given: Any = parameters
+    following = iter(() if isinstance(parameters, Mapping) else parameters)
+
+    def value(place: re.Match[str]) -> str:
+        if place["percent"]:
+            return "%"
+        if place["next"]:
+            return literal_of(next(following))
+        if place["number"]:
+            return literal_of(given[int(place["number"]) - 1])
+        return literal_of(given[place["name"]])
+
+    try:
+        return _PLACE.sub(value, sql)
+    except (TypeError, LookupError, StopIteration):
+        return None
+
+
+def literal_of(value: Any) -> str:
+    """A value as SQL; raises TypeError for a kind that is not known."""
+    return "NULL" if value is None else "'" + _text_of(value).replace("'", "''") + "'"
+
+
+def _text_of(value: Any) -> str:
+    for kinds, write in _WRITTEN:
+        if isinstance(value, kinds):
+            return write(value)
+    wrapped = getattr(value, "obj", None)  # psycopg's Json
+    if wrapped is None:
+        raise TypeError(type(value).__name__)
+    return json.dumps(wrapped)
+
+
+def _array(values: Sequence[Any]) -> str:
+    return "{" + ",".join("NULL" if value is None else json.dumps(_text_of(value)) for value in values) + "}"
+
+
+_WRITTEN: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
+    ((bool,), lambda value: str(value).lower()),
+    ((Enum,), lambda value: value.name),
+    ((str, int, float, Decimal, UUID), str),
+    ((datetime, date, time), lambda value: value.isoformat()),
+    ((timedelta,), lambda value: f"{value.total_seconds()} seconds"),
+    ((bytes, bytearray, memoryview), lambda value: f"\\x{bytes(value).hex()}"),
+    ((Mapping,), json.dumps),
+    ((list, tuple), _array),
+)
+
+
+def _frames() -> Iterator[tuple[str, int]]:
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
+    while frame is not None:
+        if frame.f_code.co_filename != __file__:
+            yield frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back

@@ -1,0 +1,45 @@
+"""previous: what the release before this one says to the database, told in its own environment, made from its own lock."""
+
+import io
+import tarfile
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import anyio.to_thread
+
+from slipway.errors import BadInputError, SlipwayError
+from slipway.postgres.datadir import cache
+from slipway.records.form import from_json
+from slipway.records.previous import Previous
+from slipway.source.commit import git
+from slipway.verbs.migrations import migrations_of
+from slipway.verbs.prove import tell_models
+from slipway.workload.dependencies import prepare
+
+
+async def previous_at(folder: Path, commit: str, name: str, database_url: str | None) -> Previous:
+    """The release that stands at a commit: its models. Where they cannot be had, why not."""
+    with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
+        there = Path(unpacked)
+        try:
+            await anyio.to_thread.run_sync(_unpack, folder, commit, there)
+            python = await anyio.to_thread.run_sync(prepare, there, cache())
+            return await tell_models(there, python, migrations_of(there), name, database_url)
+        except SlipwayError as error:
+            return Previous(name, refusal=str(error))
+
+
+def recorded_in(file: Path, previous: Previous) -> Previous:
+    """The same release, with what its tests said; raises BadInputError."""
+    try:
+        told = from_json(Previous, file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"the recorded statements {file} cannot be read", str(error)) from error
+    return replace(previous, name=previous.name or told.name, recorded=told.recorded)
+
+
+def _unpack(folder: Path, commit: str, into: Path) -> None:
+    packed = git(folder, "archive", "--format=tar", commit, ".")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(into, filter="data")

@@ -1,0 +1,17 @@
+import sqlalchemy as sa
+from alembic import op
+
+PREVIOUS = 'sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))'
+GOOD_PREVIOUS = 'sa.Table("others", metadata, sa.Column("id", sa.BigInteger, primary_key=True))'
+
+
+def before():
+    op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
+
+
+def bad():
+    op.drop_table("notes")
+
+
+def good():
+    op.drop_table("notes")

@@ -1,0 +1,104 @@
+"""The previous release on the new schema: what worked before a revision must work after it."""
+
+import pytest
+import sqlalchemy as sa
+
+from slipway.gate.models import told
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
+from slipway.records.previous import Column, Previous, Recorded
+
+TABLE = (
+    None,
+    "op.execute('CREATE TABLE a (id int PRIMARY KEY, b text, c text)')",
+    "op.drop_table('a')",
+)
+DROPS_B = "op.execute('ALTER TABLE a DROP b')"
+DECLARED = "raise NotImplementedError"
+
+
+def models(*columns, name="a"):
+    table = sa.Table(name, sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True, autoincrement=False), *columns)
+    return tuple(told([table]))
+
+
+@pytest.fixture
+def replayed(write_project, server_url):
+    """Proves revisions after one with a table, while a release is live; answers the findings on it, and the coverage."""
+
+    def run(previous, **revisions):
+        down, history = "one", {"one": TABLE}
+        for name, upgrade in revisions.items():
+            history[name] = (down, upgrade, DECLARED)
+            down = name
+        proof = prove(Question(write_project(history), server_url, start_after="one", previous=previous))
+        found = [(each.rule, each.revision, each.line) for each in proof.findings if each.rule.startswith("C")]
+        return found, proof.coverage
+
+    return run
+
+
+def test_what_the_models_no_longer_name_may_go(replayed):
+    live = Previous("v1", models(sa.Column("c", sa.Text)))
+    found, coverage = replayed(live, two=DROPS_B)
+    assert found == []
+    assert (coverage.previous, coverage.phrases) == ("v1", 4)
+
+
+def test_what_fails_is_told_once_at_the_revision_after_which_it_does(replayed):
+    live = Previous("v1", models(sa.Column("b", sa.Text)))
+    found, _ = replayed(live, two="op.execute('ALTER TABLE a ADD d int')", three=DROPS_B, four="op.drop_table('a')")
+    assert found == [("C01", "three", 10)]
+
+
+def test_the_line_is_that_of_the_statement_which_names_most_of_what_the_error_names(replayed):
+    upgrade = "op.execute('ALTER TABLE a ADD d int')\nop.execute('ALTER TABLE a ADD e int NOT NULL DEFAULT 1')\nop.execute('ALTER TABLE a ALTER e DROP DEFAULT')"
+    found, _ = replayed(Previous("v1", models(sa.Column("b", sa.Text))), two=upgrade)
+    assert found == [("C05", "two", 11)]
+
+
+def test_recorded_statements_are_said_again(replayed):
+    live = Previous("v1", recorded=(Recorded("SELECT b FROM a WHERE id = '1'", "app.py:7"),))
+    found, coverage = replayed(live, two=DROPS_B)
+    assert found == [("C01", "two", 10)]
+    assert coverage.phrases == 1
+
+
+def test_a_recorded_statement_about_rows_that_only_its_tests_had_is_prepared(replayed):
+    taken = Recorded("INSERT INTO a (id, b) VALUES ('7001', 'x')", "app.py:9")
+    found, coverage = replayed(Previous("v1", recorded=(taken,)), two=DROPS_B)
+    assert coverage.phrases == 1
+    assert found == [("C01", "two", 10)]
+
+
+def test_what_did_not_work_before_is_a_gap_and_no_finding(replayed):
+    live = Previous("v1", models(name="others"), (Recorded("SELECT nothing FROM a", "app.py:7"),))
+    found, coverage = replayed(live, two=DROPS_B)
+    assert found == []
+    assert coverage.gaps[-2:] == (
+        "what v1 says to others works on none of its schemas here",
+        "1 of 1 recorded statements do not run on filled tables",
+    )
+
+
+def test_a_revision_that_fails_on_rows_is_judged_on_empty_tables(replayed):
+    upgrade = "op.execute('ALTER TABLE a ADD d int NOT NULL')"
+    found, coverage = replayed(Previous("v1", models(sa.Column("b", sa.Text))), two=upgrade)
+    assert found == [("C05", "two", 10)]
+    assert "v1 was replayed on empty tables only, for the upgrade fails on rows" in coverage.gaps
+
+
+def test_a_release_whose_models_cannot_be_had_is_a_gap(replayed):
+    _, coverage = replayed(Previous("v1", refusal="there is no lock; run uv lock"), two=DROPS_B)
+    assert coverage.gaps[-1] == "the models of v1 could not be had: there is no lock; run uv lock"
+
+
+def test_a_value_that_the_database_makes_is_not_written_by_insert():
+    columns = [
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("at", sa.DateTime, server_default=sa.func.now()),
+        sa.Column("twice", sa.Integer, sa.Computed("n * 2")),
+        sa.Column("n", sa.Integer),
+    ]
+    (model,) = told([sa.Table("t", sa.MetaData(), *columns)])
+    assert model.columns == (Column("id", False), Column("at", False), Column("twice", False), Column("n", True))
