@@ -77,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
             "execute the migrations of a service on an ephemeral Postgres, and say what is wrong with them",
         )
     )
+    _certificate(
+        _verb(
+            verbs, "certificate", certificate, "say what a proof proves in a few lines, or see whether that still holds"
+        )
+    )
     _rehearse(
         _verb(
             verbs, "rehearse", rehearse, "play the whole way to production on this machine, against a simulated account"
@@ -148,6 +153,29 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
     )
     verb.add_argument("--json", action="store_true", help="print the proof as JSON")
+
+
+def _certificate(verb: argparse.ArgumentParser) -> None:
+    _source(verb)
+    verb.add_argument(
+        "--proof",
+        type=Path,
+        metavar="FILE",
+        help="the proof.json of `slipway gate --report`; its certificate is printed",
+    )
+    verb.add_argument(
+        "--check", type=Path, metavar="FILE", help="a certificate; is it about the revisions in this folder?"
+    )
+    verb.add_argument(
+        "--live",
+        action="append",
+        metavar="REVISION",
+        help="with --check: the head at which the database stands, too; may be repeated",
+    )
+    verb.add_argument("--config", metavar="FILE", help="alembic's settings file, as for `slipway gate`")
+    verb.add_argument(
+        "--python", type=Path, metavar="DIR", help="the service's virtual environment, as for `slipway gate`"
+    )
 
 
 def _rehearse(verb: argparse.ArgumentParser) -> None:
@@ -236,6 +264,33 @@ async def gate(given: argparse.Namespace) -> int:
         files.write(given.report, files.of_proof(proof))
     print(to_json(proof) if given.json else proof_text.text(proof), end="")
     return 1 if proof.failures else 0
+
+
+async def certificate(given: argparse.Namespace) -> int:
+    import time
+
+    from slipway.records.certificate import Certificate
+    from slipway.records.form import from_json, to_json
+    from slipway.verbs.certificate import certify, read_proof, why_not
+    from slipway.verbs.gate import revisions
+
+    proof = read_proof(given.proof) if given.proof else None
+    if given.check is None:
+        if proof is None:
+            raise BadInputError(
+                "there is nothing to certify", "name a proof with --proof, or a certificate with --check"
+            )
+        print(to_json(certify(proof, int(time.time()))), end="")
+        return 0
+    said = from_json(Certificate, read_proof(given.check), str(given.check))
+    listing = await revisions(given.source, config=given.config, since=None, python=given.python, database_url=None)
+    problem = why_not(said, listing, given.live, proof)
+    print(f"does not hold: {problem}" if problem else f"holds: from {_heads(said.before)} to {_heads(said.after)}")
+    return 1 if problem else 0
+
+
+def _heads(revisions: Sequence[str]) -> str:
+    return one_line(", ".join(revisions)) or "an empty database"
 
 
 async def rehearse(given: argparse.Namespace) -> int:

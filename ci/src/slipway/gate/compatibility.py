@@ -4,6 +4,7 @@ What it says is taken from its own tests where they were recorded, or else deriv
 work after each new revision; what fails for the first time after one is that one's doing.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,10 +51,11 @@ class Refused:
 
 @dataclass
 class Replay:
-    """The previous release on the new schema: what was refused, by revision; how much was said; and what was not, as sentences."""
+    """The previous release on the new schema: what was refused, by revision; how much was said, and the sha256 of it; what was not, as sentences."""
 
     refused: dict[str, list[Refused]] = field(default_factory=dict)
     phrases: int = 0
+    digest: str = ""
     gaps: list[str] = field(default_factory=list)
 
 
@@ -119,6 +121,8 @@ class _Speaker:
         """Fill the schema that the release was made for, and learn what works there."""
         self._phrases = _elsewhere(self._database, lambda connection: self._that_work(connection, version_table))
         self._told.phrases = len(self._phrases)
+        said = "\n".join(sorted(phrase.sql for phrase in self._phrases))
+        self._told.digest = hashlib.sha256(said.encode()).hexdigest() if said else ""
 
     def speak(self, node: Node) -> None:
         refused = _elsewhere(self._database, self._say)

@@ -13,4 +13,5 @@ from slipway.records.since import Since
 def listing(config: Path, server: URL, start_after: str | None, since: Since | None = None) -> Listing:
     """The revisions as alembic sees them; raises BadInputError when it cannot read them."""
     past = history.read(Environment(config, server), start_after, since)
-    return Listing(tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes))
+    listed = tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes)
+    return Listing(listed, past.digest)

@@ -19,8 +19,9 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """All revisions, parents first; none when the graph cannot be walked."""
+    """All revisions, parents first; none when the graph cannot be walked. `digest` is the sha256 of their files, as in a proof."""
 
     SCHEMA: ClassVar[str] = "slipway/listing/1"
 
     revisions: tuple[Listed, ...]
+    digest: str = ""

@@ -118,7 +118,7 @@ class Versions:
 class Coverage:
     """What was looked at, and what could not be: `gaps` are sentences.
 
-    - filled: how many of `tables` took rows. previous: the release that was replayed on the new schema; phrases: how much it said.
+    - filled: how many of `tables` took rows. previous: the release that was replayed on the new schema; phrases: how much it said, said: the sha256 of that.
     """
 
     revisions: int
@@ -129,6 +129,7 @@ class Coverage:
     filled: int = 0
     previous: str = ""
     phrases: int = 0
+    said: str = ""
 
 
 @dataclass(frozen=True)

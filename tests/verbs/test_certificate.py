@@ -1,0 +1,110 @@
+"""A certificate says what a proof proves of one step of the schema, and of no other."""
+
+import dataclasses
+
+import pytest
+
+from slipway.errors import RefusedError
+from slipway.records.certificate import Answer, Certificate
+from slipway.records.form import from_json, to_json
+from slipway.records.listing import Listing
+from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Statement, Verdict, Versions
+from slipway.verbs.certificate import certify, why_not
+
+STATEMENT = Statement("ALTER TABLE a ADD b int", 9, True, {}, (), (), (), {}, True, 0.1)
+ALONE = dataclasses.replace(STATEMENT, transaction=False)
+
+
+def revision(name, *down, new=True, statements=(STATEMENT,), **more):
+    return Revision(name, down, f"{name}.py", new, statements, {"up": "0"}, **more)
+
+
+def proof(*revisions, findings=(), verdict=Verdict.PASS, phrases=3):
+    coverage = Coverage(len(revisions), 1, 1, tables=2, filled=2, previous="v1", phrases=phrases, said="said")
+    versions = Versions("0.1.0", "3", "2", "1", "psycopg")
+    return Proof(versions, "18.0", "files", ("c",), revisions, findings, coverage, verdict)
+
+
+HISTORY = (revision("a", new=False), revision("b", "a", new=False), revision("c", "b"))
+
+
+def finding(rule, suppressed=None):
+    return Finding(rule, Level.WARNING, "So.", "c", "c.py", 1, suppressed=suppressed)
+
+
+def verdicts(found):
+    (only,) = certify(to_json(found), 1).revisions
+    return only
+
+
+def test_it_names_the_pair_of_heads_and_what_it_rests_on():
+    text = to_json(proof(*HISTORY))
+    made = certify(text, 1764000000)
+    assert (made.before, made.after) == (("b",), ("c",))
+    assert (made.history, made.statements, made.previous, made.made) == ("files", "said", "v1", 1764000000)
+    assert from_json(Certificate, to_json(made), "it") == made
+
+
+def test_of_what_nothing_was_found_the_best_is_said():
+    answers = dataclasses.astuple(verdicts(proof(*HISTORY)))
+    assert answers == ("c", Answer.YES, Answer.YES, Answer.NO, Answer.YES, Answer.NO)
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "answer"),
+    [
+        ("T03", "rerunnable", Answer.NO),
+        ("C01", "compatible", Answer.NO),
+        ("L01", "blocking", Answer.YES),
+        ("Q05", "blocking", Answer.YES),
+        ("L02", "blocking", Answer.NO),
+        ("R06", "reversible", Answer.NO),
+        ("D02", "reversible", Answer.NO),
+        ("D03", "destructive", Answer.YES),
+    ],
+)
+@pytest.mark.parametrize("suppressed", [None, "allowed: the table has ten rows"])
+def test_a_finding_decides_its_verdict_whether_it_is_allowed_or_not(rule, field, answer, suppressed):
+    assert getattr(verdicts(proof(*HISTORY, findings=(finding(rule, suppressed),))), field) is answer
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"statements": (dataclasses.replace(ALONE, measured=False),)}, "blocking"),
+        ({"statements": (ALONE,)}, "rerunnable"),
+    ],
+)
+def test_what_was_not_tried_is_unknown(change, field):
+    assert getattr(verdicts(proof(*HISTORY[:2], revision("c", "b", **change))), field) is Answer.UNKNOWN
+
+
+def test_without_statements_of_the_previous_release_nothing_is_known_of_it():
+    assert verdicts(proof(*HISTORY, phrases=0)).compatible is Answer.UNKNOWN
+
+
+def test_what_the_gate_refused_gets_none():
+    failed = proof(*HISTORY, findings=(dataclasses.replace(finding("L01"), level=Level.ERROR),), verdict=Verdict.FAIL)
+    with pytest.raises(RefusedError, match="refused this history with 1 errors"):
+        certify(to_json(failed), 1)
+
+
+TEXT = to_json(proof(*HISTORY))
+MADE = certify(TEXT, 1)
+SAME = Listing((), "files")
+
+
+@pytest.mark.parametrize(
+    ("listing", "live", "text", "why"),
+    [
+        (SAME, None, None, None),
+        (SAME, ["b"], TEXT, None),
+        (Listing((), "others"), None, None, "the revisions are others"),
+        (SAME, ["a"], None, "proven from b on, and the database stands at a"),
+        (SAME, [], None, "stands at no revision"),
+        (SAME, ["b"], TEXT + " ", "the proof is another one"),
+    ],
+)
+def test_it_holds_for_its_own_revisions_pair_and_proof_only(listing, live, text, why):
+    said = why_not(MADE, listing, live, text)
+    assert said is None if why is None else why in said
