@@ -18,7 +18,7 @@ from slipway.gate.rules import (
     transactions,
     waiting,
 )
-from slipway.gate.stairway import UP
+from slipway.gate.steps import UP
 from slipway.pytest_plugin.items import name_of
 from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, check_of, judge
 from slipway.records.listing import Listed

@@ -21,7 +21,7 @@ from slipway.gate.dbapi import literal
 from slipway.gate.history import History, Node
 from slipway.gate.names import is_table
 from slipway.gate.session import SESSION
-from slipway.gate.stairway import UP, step_of
+from slipway.gate.steps import UP, step_of
 from slipway.migration.database import every_connection_to, sqlstate, with_connection
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Model, Previous

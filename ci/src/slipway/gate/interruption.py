@@ -10,18 +10,17 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL, Connection, Engine, event, text
 
+from slipway.errors import RefusedError
+from slipway.gate.base import Base, Stopped, base, upgrade
 from slipway.gate.catalog import Catalog
-from slipway.gate.databases import copy, fresh
 from slipway.gate.dbapi import query
 from slipway.gate.history import History, Node
-from slipway.gate.session import SESSION
-from slipway.gate.stairway import UP, Climb, step_of
+from slipway.gate.stairway import Climb
 from slipway.gate.trace import is_autocommit, line_in
-from slipway.migration.database import every_connection_to, with_connection
-from slipway.migration.environment import Environment, sentence
+from slipway.migration.database import with_connection
+from slipway.migration.environment import Environment
 
 _MOST_PER_REVISION = 12
 _TABLES = """SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -57,10 +56,6 @@ class Interrupted:
     gaps: tuple[str, ...] = ()
 
 
-class _StopError(BaseException):
-    """The interruption; no revision catches it, as none catches the loss of power."""
-
-
 def interrupt(
     history: History, environment: Environment, climb: Climb, server: URL, extensions: Sequence[str]
 ) -> Interrupted:
@@ -69,15 +64,12 @@ def interrupt(
     concerned = [node for node in history.nodes if node.new and _places(climb, node)]
     if not concerned:
         return Interrupted(found)
-    done = 0
-    with fresh(server, extensions) as base:
+    with base(environment, history.nodes, server, extensions) as below:
         for node in concerned:
-            place = history.nodes.index(node)
-            error = _upgrade(environment, base, history.nodes[done:place])
-            if error:
+            try:
+                found[node.id] = tuple(_each(environment, climb, node, below))
+            except RefusedError as error:
                 return Interrupted(found, (f"interruptions from {node.id} on were not tried: {error}",))
-            done = place
-            found[node.id] = tuple(_each(environment, climb, node, server, base))
     skipped = [node.id for node in concerned if len(_places(climb, node)) > _MOST_PER_REVISION]
     gaps = (f"only the first {_MOST_PER_REVISION} interruptions were tried of {', '.join(skipped)}",) if skipped else ()
     return Interrupted(found, gaps)
@@ -94,18 +86,18 @@ def _places(climb: Climb, node: Node) -> list[tuple[int, bool]]:
     ]
 
 
-def _each(environment: Environment, climb: Climb, node: Node, server: URL, base: URL) -> Iterator[Interruption]:
-    with copy(server, base) as database:
-        _upgrade(environment, database, [node])
+def _each(environment: Environment, climb: Climb, node: Node, below: Base) -> Iterator[Interruption]:
+    with below.before(node) as database:
+        upgrade(environment, database, [node])
         expected, wanted = with_connection(database, _look)
     for number, during in _places(climb, node)[:_MOST_PER_REVISION]:
-        with copy(server, base) as database:
+        with below.before(node) as database:
             stop = _Stop(node.script.path, number, database if during else None)
             with stop.listening():
-                ended = _upgrade(environment, database, [node])
+                ended = upgrade(environment, database, [node])
             if stop.line is None or not ended:  # it went another way this time, or nothing could be in its way
                 continue
-            failure = _upgrade(environment, database, [node])
+            failure = upgrade(environment, database, [node])
             if failure:
                 yield Interruption(stop.line, during, failure)
                 continue
@@ -117,21 +109,6 @@ def _each(environment: Environment, climb: Climb, node: Node, server: URL, base:
 def _look(connection: Connection) -> tuple[tuple[str, ...], str]:
     there = connection.connection
     return tuple(name for (name,) in query(there, _INVALID)), Catalog(there).fingerprint
-
-
-def _upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:
-    """Run some revisions; answers why that failed."""
-
-    def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
-        for node in nodes:
-            yield step_of(environment, node, UP)
-
-    with every_connection_to(database, SESSION):
-        try:
-            environment.run(steps, transaction_per_migration=True)
-        except (Exception, SystemExit, _StopError) as error:  # noqa: BLE001 -- whatever a revision raises is an answer
-            return sentence(error)
-    return None
 
 
 class _Stop:
@@ -172,7 +149,7 @@ class _Stop:
             self._left -= 1
         elif self.line is None:
             self.line = line
-            raise _StopError("interrupted")
+            raise Stopped
 
 
 @contextmanager

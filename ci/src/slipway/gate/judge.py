@@ -9,7 +9,8 @@ from slipway.gate.history import Node
 from slipway.gate.rules import allowances as allowance_rules
 from slipway.gate.rules import blocking, compatibility, data, drift, graph, reversibility, transactions, waiting
 from slipway.gate.rules.every import ALLOWABLE, of
-from slipway.gate.stairway import UP, Climb
+from slipway.gate.stairway import Climb
+from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Level
 
 _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)

@@ -17,16 +17,17 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
+from slipway.errors import RefusedError
 from slipway.gate import seeds
-from slipway.gate.databases import fresh
+from slipway.gate.base import base
 from slipway.gate.dbapi import literal, query
 from slipway.gate.history import History, Node
 from slipway.gate.session import SESSION
-from slipway.gate.stairway import AGAIN, DOWN, UP, Failure, Steps, step_of
+from slipway.gate.stairway import Failure, Steps
+from slipway.gate.steps import AGAIN, DOWN, UP, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, sentence
 
-_MOST_BEGINNINGS = 10
 # A cast that does not know our text, a check or a reference that our row does not meet: what production holds, its application has made fit.
 # NULL where NULL was allowed and two rows alike where that was allowed are no such thing.
 _NOT_FIT = re.compile("22...|23503|23514")
@@ -86,22 +87,26 @@ class Life:
         self._seen: dict[str, int] = {}  # rows by the oid of a table that was to be filled
         self._names: dict[str, str] = {}
         self._unfit: list[str] = []
+        self._unreached = ""
         self._current: tuple[Node, str] | None = None
 
     def live(self, server: URL, extensions: Sequence[str]) -> Lived:
         """Run every step; failures are in the answer."""
-        for _ in range(_MOST_BEGINNINGS):
-            if not self._pending:
-                break
-            self._seen, self._names = {}, {}
-            with fresh(server, extensions) as database, every_connection_to(database, SESSION):
-                self._run()
+        with base(self._environment, self._nodes, server, extensions) as below:
+            while self._pending:
+                self._seen, self._names = {}, {}
+                try:
+                    with below.before(self._pending[0]) as database, every_connection_to(database, SESSION):
+                        self._run()
+                except RefusedError as error:
+                    self._unreached = str(error)
+                    break
         filled = sum(count > 0 for count in self._seen.values())
         return Lived(self._rows, len(self._seen), filled, tuple(self._gaps()))
 
     def _gaps(self) -> Iterator[str]:
         if self._pending:
-            yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id}"
+            yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id} ({self._unreached})"
         if self._unfit:
             yield f"{len(self._unfit)} revisions were not judged on rows, for which the values of our own making are not fit, the first is {self._unfit[0]}"
         empty = sorted(self._names[oid] for oid, count in self._seen.items() if not count)
@@ -111,6 +116,7 @@ class Life:
 
     def _run(self) -> None:
         """One run of env.py, to the end or to a step that fails."""
+        self._begin()
         try:
             self._environment.run(self._walk, transaction_per_migration=True)
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever a revision raises is a finding
@@ -125,6 +131,9 @@ class Life:
             with suppress(IndexError):
                 self._pending.popleft()
 
+    def _begin(self) -> None:
+        self._current = None
+
     def _of(self, node: Node) -> Rows:
         return self._rows.setdefault(node.id, Rows())
 
@@ -132,12 +141,6 @@ class Life:
         assert context.connection is not None
         connection = context.connection.connection
         own = f"{context.version_table_schema or 'public'}.{context.version_table}"
-        pending = {node.id for node in self._pending}
-        for node in self._nodes:
-            if node.id in pending:
-                break
-            self._current = None
-            yield step_of(self._environment, node, UP)
         while self._pending:
             node = self._pending[0]
             if not self._seen and node is not self._nodes[0]:

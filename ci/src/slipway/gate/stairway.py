@@ -4,28 +4,28 @@ alembic asks a function for the steps to run; ours also looks at the catalog bef
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from alembic import op
-from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, RefusedError
+from slipway.gate.base import base
 from slipway.gate.catalog import Catalog
 from slipway.gate.databases import fresh
 from slipway.gate.history import History, Node
 from slipway.gate.lines import Change, Line
 from slipway.gate.session import SESSION
+from slipway.gate.steps import AGAIN, DOWN, UP, step_of
 from slipway.gate.trace import Tracer
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Statement
 
-UP, DOWN, AGAIN = "up", "down", "again"
 _CATCH_UP = "catch up"
 
 
@@ -111,14 +111,27 @@ class Stairway:
     def climb(self, server: URL, extensions: Sequence[str]) -> Climb:
         """Run every step; failures of revisions are in the answer. Raises BadInputError when env.py itself fails."""
         with self._tracer.listening():
-            while self._climb_in_new_database(server, extensions) is _After.START_AFRESH:
-                pass
+            with fresh(server, extensions) as database:
+                after = self._climb_in(database)
+            if after is _After.START_AFRESH:
+                self._climb_on(server, extensions)
         skipped = tuple(node.id for node in self._pending)
         return Climb(self._steps, self._options, self._lines, self._version_table, skipped)
 
-    def _climb_in_new_database(self, server: URL, extensions: Sequence[str]) -> _After:
+    def _climb_on(self, server: URL, extensions: Sequence[str]) -> None:
+        """What is left, in new databases, as many as it takes."""
+        with base(self._environment, self._nodes, server, extensions) as below:
+            after = _After.START_AFRESH
+            while self._pending and after is _After.START_AFRESH:
+                try:
+                    with below.before(self._pending[0]) as database:
+                        after = self._climb_in(database)
+                except RefusedError:  # nothing beyond can be reached
+                    return
+
+    def _climb_in(self, database: URL) -> _After:
         self._expected = None
-        with fresh(server, extensions) as database, every_connection_to(database, SESSION):
+        with every_connection_to(database, SESSION):
             while (after := self._run()) is _After.GO_ON:
                 pass
         return after
@@ -211,22 +224,3 @@ class Stairway:
         self._catalog.begin()
         self._expected = self._catalog.fingerprint
         return self._catalog
-
-
-def step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
-    """A step as alembic runs it; up again as in a run of its own."""
-    make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
-    made = make(environment.script.revision_map, node.script)
-    if step == AGAIN:
-        made.migration_fn = _forgetting(made.migration_fn)
-    return made
-
-
-def _forgetting(function: Callable[..., None]) -> Callable[..., None]:
-    """Alembic notes which enum types a run has created, and creates none twice (`memo` in alembic/ddl/impl.py)."""
-
-    def run(**arguments: Any) -> None:
-        op.get_context().impl.memo.clear()
-        function(**arguments)
-
-    return run

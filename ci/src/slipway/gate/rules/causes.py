@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from slipway.gate.names import is_table
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Level, Statement
 
@@ -18,30 +19,35 @@ class Cause:
 
     rule: Rule
     pattern: re.Pattern[str]
-    when: Callable[[Statement], bool]
+    when: "Condition"
 
     def match(self, statement: Statement) -> re.Match[str] | None:
-        return self.pattern.search(statement.sql) if self.when(statement) else None
+        found = self.pattern.search(statement.sql)
+        return found if found and self.when(statement, found) else None
 
 
-def _always(_statement: Statement) -> bool:
+Condition = Callable[[Statement, re.Match[str]], bool]
+
+
+def _always(_statement: Statement, _found: re.Match[str]) -> bool:
     return True
 
 
-def _rewrites(statement: Statement) -> bool:
+def _rewrites(statement: Statement, _found: re.Match[str]) -> bool:
     return bool(statement.rewrites)
 
 
-def _keeps_its_file(statement: Statement) -> bool:
+def _keeps_its_file(statement: Statement, _found: re.Match[str]) -> bool:
     return not statement.rewrites
 
 
-def _indexes_partitions(statement: Statement) -> bool:
-    """A partitioned table is locked like its partitions, and has no rows of its own to index."""
-    return bool(statement.locks.keys() - set(statement.builds))
+def _indexes_partitions(statement: Statement, found: re.Match[str]) -> bool:
+    """The table that is named has no rows of its own to index, others have: it is partitioned."""
+    named = any(is_table(table, found["table"]) for table in statement.builds)
+    return bool(statement.builds) and not named
 
 
-def _cause(rule: Rule, pattern: str, when: Callable[[Statement], bool] = _always) -> Cause:
+def _cause(rule: Rule, pattern: str, when: Condition = _always) -> Cause:
     return Cause(rule, re.compile(pattern, re.IGNORECASE), when)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from slipway.gate.drift import Difference
 from slipway.gate.history import History, Node
 from slipway.gate.rules.rule import Rule
-from slipway.gate.stairway import UP, Steps
+from slipway.gate.stairway import Steps
+from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Level
 
 DRIFT = Rule(

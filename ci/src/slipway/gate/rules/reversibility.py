@@ -6,7 +6,8 @@ from slipway.gate.history import Node
 from slipway.gate.lines import Change, Line
 from slipway.gate.rules.rule import Rule
 from slipway.gate.rules.transactions import BY_CODE
-from slipway.gate.stairway import AGAIN, DOWN, UP, Failure, Steps
+from slipway.gate.stairway import Failure, Steps
+from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Level
 
 FAILS = Rule(
