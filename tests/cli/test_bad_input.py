@@ -237,7 +237,9 @@ def test_debug_shows_the_traceback(service):
 
 def test_every_verb_explains_itself():
     verbs = parser()._subparsers._group_actions[0].choices
-    assert {"gate", "rehearse", "simulator", "plan", "deploy", "status", "promote", "doctor"} == set(verbs)
+    assert {"gate", "certificate", "rehearse", "simulator", "plan", "deploy", "status", "promote", "doctor"} == set(
+        verbs
+    )
     for verb in verbs.values():
         assert verb.description
         assert all(action.help for action in verb._actions)

@@ -63,6 +63,7 @@ CASES = [
     ("an index on a new table", "op.execute('CREATE TABLE x (a int)')\nop.create_index('ix', 'x', ['a'])", None),
     ("rows of a new table", "op.execute('CREATE TABLE x (a int)')\nop.execute('UPDATE x SET a = 1')", None),
     ("rows alone", "op.execute('UPDATE users SET age = 1')", None),
+    ("an index dropped after another was built", "with op.get_context().autocommit_block():\n    op.drop_index('ix', 'users', postgresql_concurrently=True, if_exists=True)\n    op.create_index('ix', 'users', ['name'], postgresql_concurrently=True)\nop.drop_index('users_age', if_exists=True)", "L02"),
     ("rows after a lock", "op.add_column('users', sa.Column('x', sa.Integer()))\nop.execute('UPDATE users SET x = 1')", "Q05"),
     ("rows of another table after a lock", "op.add_column('users', sa.Column('x', sa.Integer()))\nop.execute('UPDATE orders SET user_id = 1')", "Q05"),
     ("rows read after a lock", "op.add_column('users', sa.Column('x', sa.Integer()))\nop.execute('SELECT count(*) FROM orders')", "Q05"),

@@ -205,3 +205,40 @@ def test_an_env_py_that_prepares_the_database_itself_is_welcome(prove_history):
     )
     assert proof.verdict is Verdict.PASS
     assert proof.findings == ()
+
+
+SAYS_SOMETHING_FIRST = """\
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+with engine.connect() as connection:
+    connection.execute(text("SET lock_timeout = 4000"))
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+"""
+BEGINS_ITSELF = """\
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+with engine.begin() as connection:
+    context.configure(connection=connection)
+    context.run_migrations()
+"""
+
+
+@pytest.mark.parametrize("env", [SAYS_SOMETHING_FIRST, BEGINS_ITSELF], ids=["autobegin", "engine.begin()"])
+def test_in_a_transaction_of_env_py_a_revision_is_not_charged_with_the_locks_of_another(prove_history, env):
+    changes = {
+        **ONE,
+        "two": ("one", "op.execute('ALTER TABLE a ADD b int')", "op.drop_column('a', 'b')"),
+        "three": ("two", "op.execute('UPDATE a SET b = id')", "op.execute('UPDATE a SET b = NULL')"),
+        "four": ("three", "op.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')"),
+    }
+    proof = prove_history(changes, env=env)
+    assert not [finding for finding in proof.findings if finding.rule in {"Q05", "L26", "D01"}]
+    assert proof.revisions[3].statements[0].locks == {"public.a": "ACCESS EXCLUSIVE"}
+    assert [finding.revision for finding in proof.findings if finding.rule == "T07"] == ["four"]

@@ -74,9 +74,9 @@ def test_nothing_of_a_broken_graph_is_executed(prove_history):
     assert proof.coverage.revisions == 0
 
 
-def test_no_revisions_at_all_is_nothing_to_object_to(prove_history):
-    proof = prove_history({})
-    assert (proof.verdict, proof.heads, proof.coverage.revisions) == (Verdict.PASS, (), 0)
+def test_no_revisions_at_all_is_bad_input_for_nothing_would_be_proven(prove_history):
+    with pytest.raises(BadInputError, match="there is no revision in migrations: name the folders"):
+        prove_history({})
 
 
 def test_a_revision_with_a_syntax_error_is_told_by_file_and_line(prove_history):

@@ -1,5 +1,7 @@
 """Every revision up, down and up again, whatever the shape of the history and whatever fails on the way."""
 
+import builtins
+
 from slipway.records.proof import Verdict
 
 TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
@@ -220,3 +222,58 @@ def test_old_revisions_are_climbed_too(prove_history):
     proof = prove_history({"one": a_table(None, "a"), "two": a_table("one", "b")}, start_after="one")
     assert steps(proof)["one"] == ["up", "down", "again"]
     assert proof.coverage.new == 1
+
+
+BEGINS_BY_SAYING_SOMETHING = """\
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+with engine.connect() as connection:
+    connection.execute(text("SET lock_timeout = 4000"))
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+"""
+COMMITS = """
+    op.execute("CREATE INDEX i ON a (id)")
+    op.get_bind().commit()
+    with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX j ON a (id)")
+"""
+
+
+def test_what_a_revision_commits_by_itself_does_not_stop_the_climb(prove_history):
+    proof = prove_history(
+        {
+            "one": a_table(None, "a"),
+            "two": ("one", COMMITS, "op.drop_index('j')\nop.drop_index('i')"),
+            "three": ("two", "op.execute('ALTER TABLE a ADD b int')", "raise RuntimeError('no way back')"),
+            "four": ("three", "op.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')"),
+        },
+        start_after="three",
+        env=BEGINS_BY_SAYING_SOMETHING,
+    )
+    assert proof.coverage.revisions == 4
+    assert [finding for finding in proof.findings if finding.revision == "four"] == []
+
+
+def test_new_revisions_that_were_not_reached_fail_the_gate_though_nothing_was_found(prove_history):
+    """The history runs once and not again."""
+    once = """
+        import builtins
+        if getattr(builtins, "has_run", False):
+            raise RuntimeError("not again")
+        builtins.has_run = True
+    """
+    fails = ("two", "op.execute('ALTER TABLE a ADD b int')", "op.execute('COMMIT')\nraise RuntimeError('half done')")
+    try:
+        proof = prove_history(
+            {"one": a_table(None, "a"), "two": ("one", once, ""), "three": fails, "four": a_table("three", "d")},
+            start_after="three",
+        )
+    finally:
+        del builtins.has_run
+    assert [(finding.rule, finding.revision) for finding in proof.findings if finding.fails] == [("U02", "four")]
+    assert proof.verdict is Verdict.FAIL

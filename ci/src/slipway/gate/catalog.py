@@ -12,16 +12,13 @@ from typing import Any
 
 from slipway.gate.dbapi import prepare_once, query
 from slipway.gate.lines import Change, Line, fingerprint
-from slipway.gate.system_catalogs import FIRST_USER_OID, RELATIONS, SYSTEM_CATALOGS, is_young
+from slipway.gate.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
 
 _NAMED = ("table", "partitioned table", "materialized view", "view")
 _BEGINNING = "1"  # the bootstrap transaction: everything is younger
 _DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 _MEMBERS = "SELECT objid::text FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass"
 
-# Files of relations are numbered by the counter of oids, so both tell what is younger (GetNewRelFileNumber, src/backend/catalog/catalog.c).
-_NEWEST_OID = """(SELECT greatest((SELECT max(oid) FROM pg_class)::int8,
-                 (SELECT max(relfilenode) FROM pg_class WHERE reltablespace = 0)::int8)::text)"""
 # Changes that neither lock nor rewrite a row of their owner: comments on a table's constraints, triggers, policies; constraints of a domain;
 # names of statistics; grants on the schema public, whose oid is no user's.
 _UNTOLD = f"""concat((SELECT sum(hashtext(concat(objoid, description))) FROM pg_description WHERE objoid >= {FIRST_USER_OID}
@@ -31,7 +28,7 @@ _UNTOLD = f"""concat((SELECT sum(hashtext(concat(objoid, description))) FROM pg_
               (SELECT concat(nspowner, nspacl) FROM pg_namespace WHERE nspname = 'public'))"""
 # Later writes of this transaction carry its own xid, which is lower than the snapshot's when another session has committed meanwhile.
 _BOUNDARY = "coalesce(pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot()))::text"
-_STATE = f"SELECT 'state', now()::text, {_BOUNDARY}, {_NEWEST_OID}, {_UNTOLD}"
+_STATE = f"SELECT 'state', now()::text, {_BOUNDARY}, {NEWEST_OID}, {_UNTOLD}"
 
 _LOCKED = f"""
     SELECT coalesce(relation, objid) AS oid FROM pg_locks

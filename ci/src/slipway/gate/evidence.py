@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from slipway.errors import BadInputError
 from slipway.gate import drift, history
 from slipway.gate.climbers import climb_all
 from slipway.gate.compatibility import Replay, replay
@@ -54,6 +55,11 @@ def gather(question: Question) -> Evidence:
     version = server_version(question.server)
     environment = Environment(question.config, question.server)
     past = history.read(environment, question.start_after, question.since)
+    if not past.nodes and not past.broken:
+        raise BadInputError(
+            f"there is no revision in {environment.relative(environment.script.dir)}",
+            "name the folders of revisions in alembic's settings file (script_location, version_locations)",
+        )
     found = Evidence(version, environment, past)
     found.seconds["load"] = round(time.perf_counter() - started, 3)
     if past.nodes and not past.broken:

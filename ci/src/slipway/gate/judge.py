@@ -30,8 +30,9 @@ def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
     """What concerns several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in climb.steps[node.id].statements)]
-    per_migration = bool(climb.options.get("transaction_per_migration"))
-    yield from transactions.check_together(new, locking, per_migration=per_migration)
+    yield from reversibility.check_reached(evidence.history.nodes, climb)
+    if climb.together:
+        yield from transactions.check_together(new, locking)
     if not isinstance(evidence.compared, str):
         yield from drift.check(evidence.history, climb.steps, evidence.compared)
 

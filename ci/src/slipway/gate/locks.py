@@ -11,6 +11,7 @@ from typing import Any
 
 from slipway.gate.dbapi import prepare_once, query
 from slipway.gate.session import OUR_LOCK_TIMEOUT
+from slipway.gate.system_catalogs import NEWEST_OID
 from slipway.records.proof import Blocked
 
 # Weakest first, as pg_locks spells them; https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
@@ -137,6 +138,8 @@ class Transaction:
         self._locked: Tables = {}
         # They need not begin at zero: counters are kept until they are reported, which may be a second after a commit.
         self._scans = {oid: int(scans) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
+        # What an earlier transaction of the same revision built or moved is none of this one's doing.
+        ((self._newest,),) = query(connection, f"SELECT {NEWEST_OID}")
 
     def look(self, newest_oid: int) -> Effect:
         """What was done since the last look; what came after `newest_oid` is new."""
@@ -144,7 +147,7 @@ class Transaction:
         known = {oid: before.get(oid) or Table(scans=self._scans.get(oid, 0)) for oid in after}
         self._scans.update((oid, table.scans) for oid, table in after.items())
         self._locked = after
-        return replace(effect(known, after, newest_oid), lock_timeout=lock_timeout)
+        return replace(effect(known, after, max(newest_oid, int(self._newest))), lock_timeout=lock_timeout)
 
 
 def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str]:

@@ -15,7 +15,6 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import RefusedError
 from slipway.gate import seeds
@@ -190,7 +189,7 @@ class Life:
 
 
 def _is_for_our_values(error: BaseException) -> bool:
-    return isinstance(error, DBAPIError) and _NOT_FIT.fullmatch(sqlstate(error) or "") is not None
+    return _NOT_FIT.fullmatch(sqlstate(error) or "") is not None
 
 
 def _is_upgraded(steps: Steps) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.gate.base import base
@@ -20,7 +19,7 @@ from slipway.gate.databases import fresh
 from slipway.gate.history import History, Node
 from slipway.gate.lines import Change, Line
 from slipway.gate.session import SESSION
-from slipway.gate.steps import AGAIN, DOWN, UP, step_of
+from slipway.gate.steps import AGAIN, DOWN, UP, bare_step_of, by_itself, step_of
 from slipway.gate.trace import Tracer
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
@@ -45,8 +44,9 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, environment: Environment) -> "Failure":
         """The failure that an error of a step is."""
-        code = sqlstate(error) if isinstance(error, DBAPIError) else None
-        return cls(sentence(error), *environment.place_of(error), isinstance(error, NotImplementedError), code)
+        return cls(
+            sentence(error), *environment.place_of(error), isinstance(error, NotImplementedError), sqlstate(error)
+        )
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Its line, when that is in the revision's own file."""
@@ -68,7 +68,8 @@ class Climb:
     """What a stairway showed.
 
     - steps: by revision. options: what env.py gave to `context.configure`. lines: the catalog at the end, None when it was not reached.
-    - version_table: alembic's own, as env.py names it. skipped: the revisions that were not reached.
+    - version_table: alembic's own, as env.py names it. skipped: the revisions that were not reached, and why_skipped.
+    - together: env.py runs all revisions in one transaction, whatever it tells alembic, when it has begun one itself.
     """
 
     steps: Mapping[str, Steps]
@@ -76,6 +77,8 @@ class Climb:
     lines: tuple[Line, ...] | None
     version_table: str
     skipped: tuple[str, ...]
+    together: bool = False
+    why_skipped: str = ""
 
 
 class _NotAsLeftError(Exception):
@@ -107,6 +110,8 @@ class Stairway:
         self._options: Options = {}
         self._lines: tuple[Line, ...] | None = None
         self._version_table = ""
+        self._begun_by_env = False
+        self._why_not_reached = ""
 
     def climb(self, server: URL, extensions: Sequence[str]) -> Climb:
         """Run every step; failures of revisions are in the answer. Raises BadInputError when env.py itself fails."""
@@ -116,17 +121,25 @@ class Stairway:
             if after is _After.START_AFRESH:
                 self._climb_on(server, extensions)
         skipped = tuple(node.id for node in self._pending)
-        return Climb(self._steps, self._options, self._lines, self._version_table, skipped)
+        together = self._begun_by_env or not self._options.get("transaction_per_migration")
+        return Climb(
+            self._steps, self._options, self._lines, self._version_table, skipped, together, self._why_not_reached
+        )
 
     def _climb_on(self, server: URL, extensions: Sequence[str]) -> None:
         """What is left, in new databases, as many as it takes."""
         with base(self._environment, self._nodes, server, extensions) as below:
             after = _After.START_AFRESH
             while self._pending and after is _After.START_AFRESH:
+                left = len(self._pending)
                 try:
                     with below.before(self._pending[0]) as database:
                         after = self._climb_in(database)
-                except RefusedError:  # nothing beyond can be reached
+                except RefusedError as error:
+                    self._why_not_reached = str(error)
+                    return
+                if len(self._pending) == left and after is _After.START_AFRESH:
+                    self._why_not_reached = f"{self._pending[0].id} does not run where it ran before"
                     return
 
     def _climb_in(self, database: URL) -> _After:
@@ -161,8 +174,10 @@ class Stairway:
         self._current = self._catalog = None
 
     def _failed(self, node: Node, step: str, error: BaseException) -> _After:
-        if step == _CATCH_UP:
-            return _After.STOP
+        if (
+            step == _CATCH_UP
+        ):  # what failed before left half of a revision behind, or what comes before this part does not run
+            return _After.START_AFRESH
         steps = self._steps[node.id]
         if node.id not in self._one_by_one:
             self._one_by_one.add(node.id)
@@ -178,6 +193,7 @@ class Stairway:
     def _walk(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         assert context.connection is not None
         connection = context.connection.connection
+        self._begun_by_env = context._in_external_transaction  # noqa: SLF001 -- on which alembic decides, too
         schema = context.version_table_schema
         self._version_table = f"{schema}.{context.version_table}" if schema else context.version_table
         applied = self._history.upto(heads)
@@ -197,8 +213,8 @@ class Stairway:
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
         """One or more steps of a revision in one transaction, with a look at the catalog after each."""
         self._current = (node, steps[0])
-        taken = step_of(self._environment, node, steps[-1])
-        functions = [step_of(self._environment, node, step).migration_fn for step in steps]
+        taken = bare_step_of(self._environment, node, steps[-1])
+        functions = [bare_step_of(self._environment, node, step).migration_fn for step in steps]
 
         def run_and_look(**arguments: Any) -> None:
             catalog = self._look_first(connection)
@@ -214,7 +230,7 @@ class Stairway:
                 seen.fingerprints[step] = catalog.fingerprint
 
         taken.migration_fn = run_and_look
-        return taken
+        return by_itself(taken)
 
     def _look_first(self, connection: Any) -> Catalog:
         if self._catalog is None:

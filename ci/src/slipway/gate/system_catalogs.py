@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 FIRST_USER_OID = 16384  # FirstNormalObjectId, src/include/access/transam.h
 
+# Files of relations are numbered by the counter of oids, so both tell what is younger (GetNewRelFileNumber, src/backend/catalog/catalog.c).
+NEWEST_OID = """(SELECT greatest((SELECT max(oid) FROM pg_class)::int8,
+                 (SELECT max(relfilenode) FROM pg_class WHERE reltablespace = 0)::int8)::text)"""
 # Every relation with its name; what a query of lines stands on. Tables that belong to a session or to another table are nobody's schema.
 RELATIONS = """
     SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name

@@ -132,7 +132,12 @@ async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T
         return await connection.run_sync(work)
 
 
-def sqlstate(error: DBAPIError) -> str | None:
-    """Postgres' own code of an error, in the words of any driver."""
-    original: Any = error.orig
-    return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+def sqlstate(error: BaseException | None) -> str | None:
+    """Postgres' own code of an error, in the words of any driver; of the nearest that has one, when others were raised from it."""
+    while error is not None:
+        original: Any = error.orig if isinstance(error, DBAPIError) else error
+        code: Any = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        if isinstance(code, str):
+            return code
+        error = error.__cause__ or error.__context__
+    return None

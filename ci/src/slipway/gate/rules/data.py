@@ -81,9 +81,14 @@ def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding
     for line, name in _imported(node.source):
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
-        if file and is_own(file) and any(hasattr(value, "__table__") for value in vars(module).values()):
+        if file and is_own(file) and any(map(_is_mapped, vars(module).values())):
             yield MODELS.finding(node, f"imports {name}", line)
             return
+
+
+def _is_mapped(value: object) -> bool:
+    """Whether it is a mapped class; a proxy is not asked, for it may answer only within a request."""
+    return issubclass(type(value), type) and hasattr(value, "__table__")
 
 
 def _imported(source: bytes) -> Iterator[tuple[int, str]]:

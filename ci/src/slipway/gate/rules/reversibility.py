@@ -1,12 +1,12 @@
 """R: can every revision be undone, and done again? Told by what the steps did to the catalog."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from slipway.gate.history import Node
 from slipway.gate.lines import Change, Line
 from slipway.gate.rules.rule import Rule
 from slipway.gate.rules.transactions import BY_CODE
-from slipway.gate.stairway import Failure, Steps
+from slipway.gate.stairway import Climb, Failure, Steps
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Level
 
@@ -16,6 +16,13 @@ FAILS = Rule(
     Level.ERROR,
     "The upgrade fails on an empty database; nothing after it was proven.",
     "Mend the statement at this line.",
+)
+UNREACHED = Rule(
+    "U02",
+    "not reached",
+    Level.ERROR,
+    "The revision was not executed, for what comes before it does not run again from the beginning; nothing from here on was proven.",
+    "See what an earlier revision commits by itself (COMMIT, connection.commit()), or how it depends on what was there before.",
 )
 EMPTY = Rule(
     "R01",
@@ -92,6 +99,15 @@ def _of_downgrade(failure: Failure) -> Rule:
     if failure.declared:
         return ROLL_FORWARD
     return NAMELESS if _NO_NAME in failure.said else RAISES
+
+
+def check_reached(nodes: Sequence[Node], climb: Climb) -> Iterator[Finding]:
+    """A finding when new revisions were not reached and no failing upgrade says why."""
+    failed = any(UP in steps.failures for steps in climb.steps.values())
+    first = next((node for node in nodes if node.new and node.id in climb.skipped), None)
+    if first and not failed:
+        why = f": {climb.why_skipped}" if climb.why_skipped else ""
+        yield UNREACHED.finding(first, f"{len(climb.skipped)} revisions were not reached{why}")
 
 
 def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:

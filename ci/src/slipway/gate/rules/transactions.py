@@ -59,7 +59,10 @@ TOGETHER: Final = Rule(
     "many revisions in one transaction",
     Level.WARNING,
     "env.py runs all revisions in one transaction, so that the locks of the first are held until the last is done.",
-    "context.configure(…, transaction_per_migration=True)",
+    """\
+context.configure(…, transaction_per_migration=True)
+# what env.py says to the connection before that has begun a transaction, and alembic leaves it as it is: end it first
+connection.commit()""",
 )
 NEW_ENUM_VALUE: Final = Rule(
     "T08",
@@ -86,6 +89,9 @@ _ENDS = re.compile(
     r"(?:\A|;)\s*(COMMIT|ROLLBACK(?!\s+TO\b)|ABORT|END|BEGIN|START TRANSACTION)\s*(?:WORK|TRANSACTION)?\s*(?:;|\Z)",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(
+    r"\$(\w*)\$.*?(\$\1\$|\Z)|'(?:[^']|'')*'", re.DOTALL
+)  # bodies of functions; a long one may be cut off
 _SETS = re.compile(
     r"\A\s*SET (?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION (?!CHARACTERISTICS\b))?(?P<name>[\w.]+)", re.IGNORECASE
 )
@@ -96,7 +102,7 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Findings on the transactions of one revision."""
     yield from _mixed(node, statements)
     for statement in statements:
-        if statement.transaction and _ENDS.search(statement.sql):
+        if statement.transaction and _ENDS.search(_QUOTED.sub("", statement.sql)):
             yield ENDED.finding(node, statement.sql[:200], statement.line)
     settings = [statement for statement in statements if _SETS.match(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
@@ -117,11 +123,12 @@ def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[F
             break
 
 
-def check_together(new: Sequence[Node], locking: Sequence[Node], *, per_migration: bool) -> Iterator[Finding]:
-    """A finding on env.py, told at the newest revision that locks, when there are `new` ones that would be run together."""
-    if len(new) > 1 and len(locking) > 1 and not per_migration:
-        measured = f"{len(locking)} of {len(new)} new revisions lock tables that were there before"
-        yield TOGETHER.finding(locking[-1], f"{measured}, and env.py does not set transaction_per_migration")
+def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Finding]:
+    """A finding on an env.py that runs revisions together, told at the newest that locks, when there are several."""
+    if len(locking) > 1:
+        yield TOGETHER.finding(
+            locking[-1], f"{len(locking)} of {len(new)} new revisions lock tables that were there before"
+        )
 
 
 def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
