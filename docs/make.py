@@ -11,7 +11,18 @@ from pathlib import Path
 from types import ModuleType
 
 from slipway import settings
-from slipway.gate.rules import allowances, blocking, causes, data, drift, graph, reversibility, transactions, waiting
+from slipway.gate.rules import (
+    allowances,
+    blocking,
+    causes,
+    compatibility,
+    data,
+    drift,
+    graph,
+    reversibility,
+    transactions,
+    waiting,
+)
 from slipway.gate.rules.every import of
 from slipway.gate.rules.rule import Rule
 from slipway.structure import kebab
@@ -40,6 +51,9 @@ _SINCE = """\
 `slipway gate --since` takes the place of `start-after` for once: a revision, a git ref (`origin/main`, a tag, a commit: what was in the tree there is
 history, unless it was edited since), or `merge-base`, that of HEAD and the default branch. A name that is both is the revision. In CI git needs
 the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` takes revisions only, for git's history is not sent there."""
+_NEEDS = """\
+The service needs SQLAlchemy 2.0 and alembic 1.13 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
+their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything."""
 _ALLOWING = """\
 A comment in the revision's file allows what a rule objects to:
 
@@ -70,6 +84,7 @@ FAMILIES = (
     Family("Q: locks that are waited for", "The locks that a statement takes on tables and views that were there before, those that its transaction holds already, and the `lock_timeout` in force.", (waiting,)),
     Family("T: transactions", "Which statements ran in which transaction, and what Postgres said.", (transactions,)),
     Family("R and U: can it be undone, and done again?", "The catalog after every step: up, down, and up again.", (reversibility,)),
+    Family("C: the previous release must keep working", "The statements of the previous release, recorded by its own tests or derived from its models, said again after each new revision; those count that worked before.", (compatibility,)),
     Family("D: what happens to rows?", "Tables that were filled with rows as the history made them, before and after every step.", (data,)),
     Family("G: the graph of revisions", "The revisions as alembic reads them, and the files at a git ref.", (graph,)),
     Family("Drift: migrations and models", "Two databases, one that the migrations built and one that the models built, compared by catalog.", (drift,)),
@@ -131,6 +146,7 @@ def _gate() -> str:
     parts = [
         "# The gate's rules",
         "A rule fires from what was executed. An error fails the gate, in revisions after `start-after`.",
+        _NEEDS,
         _SINCE,
         _ALLOWING,
     ]
@@ -176,6 +192,12 @@ def _revisions(example: Example, side: str) -> Iterator[str]:
     if models := example.constants.get("MODELS"):
         yield "while the models say:"
         yield _code(models)
+    if previous := example.constants.get(f"{side.upper()}_PREVIOUS", example.constants.get("PREVIOUS")):
+        yield "while the models of the previous release say:"
+        yield _code(previous)
+    if recorded := example.constants.get("RECORDED"):
+        yield "while the tests of the previous release said:"
+        yield "```sql\n" + "\n".join(recorded) + "\n```"
 
 
 def _graphs(example: Example) -> Iterator[str]:

@@ -2,6 +2,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+from slipway.gate.rules.every import ALLOWABLE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,6 +23,10 @@ def test_every_key_of_the_settings_is_explained():
 def test_no_two_rules_bear_one_id():
     listed = re.findall(r"^\| \[(\S+) ", (ROOT / "docs/gate.md").read_text(), re.MULTILINE)
     assert len(listed) == len(set(listed)) > 60
+
+
+def test_every_rule_has_a_page():
+    assert {page.stem for page in (ROOT / "docs/rules").glob("*.md")} >= ALLOWABLE
 
 
 def test_every_page_of_a_rule_is_one_of_the_index():
