@@ -1,36 +1,18 @@
 """The gate beside its peers on the same histories: tables of seconds and of ratios, what each proves, and a plot."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from histories import write_project
 from peers import EVERYBODY, HISTORY_SQL, OFFLINE_SQL, PEERS, SLIPWAY, Peer
+from race import Race
 from servers import empty_database, server
-from timing import Timing, done, in_turn, timed
+from timing import done, in_turn, timed
 
 SIZES = (25, 50, 100, 200, 300, 500)
-NOT_RUN = "\N{EN DASH}"
-
-
-@dataclass(frozen=True)
-class Race:
-    """What everybody took who ran one history."""
-
-    revisions: int
-    timings: Mapping[Peer, Timing]
-
-    def seconds(self, peer: Peer) -> str:
-        return str(self.timings.get(peer, NOT_RUN))
-
-    def ratio(self, peer: Peer) -> str:
-        """The gate's median as a share of the peer's."""
-        if peer not in self.timings:
-            return NOT_RUN
-        return f"{self.timings[SLIPWAY].median / self.timings[peer].median:.2f}"
 
 
 def gate(runs: int, sizes: Sequence[int], plot: Path | None) -> Iterator[str]:

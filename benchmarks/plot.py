@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from gate import Race
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 from peers import EVERYBODY, SLIPWAY, Peer
+from race import Race
 
 _INK = "#7d7d7d"  # as legible on white as on black, for the ground is the page's own
 _LOOK: dict[RcKeyType, Any] = {

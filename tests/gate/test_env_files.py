@@ -242,3 +242,26 @@ def test_in_a_transaction_of_env_py_a_revision_is_not_charged_with_the_locks_of_
     assert not [finding for finding in proof.findings if finding.rule in {"Q05", "L26", "D01"}]
     assert proof.revisions[3].statements[0].locks == {"public.a": "ACCESS EXCLUSIVE"}
     assert [finding.revision for finding in proof.findings if finding.rule == "T07"] == ["four"]
+
+
+COMMITS = """
+    op.execute("CREATE INDEX i ON a (id)")
+    op.get_bind().commit()
+    with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX j ON a (id)")
+"""
+
+
+def test_what_a_revision_commits_by_itself_does_not_stop_the_climb(prove_history):
+    proof = prove_history(
+        {
+            **ONE,
+            "two": ("one", COMMITS, "op.drop_index('j')\nop.drop_index('i')"),
+            "three": ("two", "op.execute('ALTER TABLE a ADD b int')", "raise RuntimeError('no way back')"),
+            "four": ("three", "op.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')"),
+        },
+        start_after="three",
+        env=SAYS_SOMETHING_FIRST,
+    )
+    assert proof.coverage.revisions == 4
+    assert [finding for finding in proof.findings if finding.revision == "four"] == []

@@ -224,41 +224,6 @@ def test_old_revisions_are_climbed_too(prove_history):
     assert proof.coverage.new == 1
 
 
-BEGINS_BY_SAYING_SOMETHING = """\
-from alembic import context
-from sqlalchemy import create_engine, pool, text
-
-engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
-with engine.connect() as connection:
-    connection.execute(text("SET lock_timeout = 4000"))
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
-    connection.commit()
-"""
-COMMITS = """
-    op.execute("CREATE INDEX i ON a (id)")
-    op.get_bind().commit()
-    with op.get_context().autocommit_block():
-        op.execute("CREATE INDEX j ON a (id)")
-"""
-
-
-def test_what_a_revision_commits_by_itself_does_not_stop_the_climb(prove_history):
-    proof = prove_history(
-        {
-            "one": a_table(None, "a"),
-            "two": ("one", COMMITS, "op.drop_index('j')\nop.drop_index('i')"),
-            "three": ("two", "op.execute('ALTER TABLE a ADD b int')", "raise RuntimeError('no way back')"),
-            "four": ("three", "op.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')"),
-        },
-        start_after="three",
-        env=BEGINS_BY_SAYING_SOMETHING,
-    )
-    assert proof.coverage.revisions == 4
-    assert [finding for finding in proof.findings if finding.revision == "four"] == []
-
-
 def test_new_revisions_that_were_not_reached_fail_the_gate_though_nothing_was_found(prove_history):
     """The history runs once and not again."""
     once = """

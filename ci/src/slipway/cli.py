@@ -270,11 +270,11 @@ async def certificate(given: argparse.Namespace) -> int:
     import time
 
     from slipway.records.certificate import Certificate
-    from slipway.records.form import from_json, to_json
-    from slipway.verbs.certificate import certify, read_proof, why_not
+    from slipway.records.form import from_json, text_of, to_json
+    from slipway.verbs.certificate import certify, why_not
     from slipway.verbs.gate import revisions
 
-    proof = read_proof(given.proof) if given.proof else None
+    proof = text_of(given.proof, "the proof") if given.proof else None
     if given.check is None:
         if proof is None:
             raise BadInputError(
@@ -282,7 +282,7 @@ async def certificate(given: argparse.Namespace) -> int:
             )
         print(to_json(certify(proof, int(time.time()))), end="")
         return 0
-    said = from_json(Certificate, read_proof(given.check), str(given.check))
+    said = from_json(Certificate, text_of(given.check, "the certificate"), str(given.check))
     listing = await revisions(given.source, config=given.config, since=None, python=given.python, database_url=None)
     problem = why_not(said, listing, given.live, proof)
     print(f"does not hold: {problem}" if problem else f"holds: from {_heads(said.before)} to {_heads(said.after)}")
@@ -383,16 +383,10 @@ def _chosen(given: argparse.Namespace, name: str) -> Any:
 
 
 def _saved_plan(file: Path) -> Any:
-    from slipway.records.form import from_json
+    from slipway.records.form import from_json, text_of
     from slipway.records.plan import Plan
 
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInputError(f"the plan {file} cannot be read", error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"the plan {file} is not UTF-8", str(error)) from error
-    return from_json(Plan, text, str(file))
+    return from_json(Plan, text_of(file, "the plan"), str(file))
 
 
 def _print_outcome(given: argparse.Namespace, outcome: Any) -> int:

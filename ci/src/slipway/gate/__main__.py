@@ -5,6 +5,7 @@ import gc
 import sys
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from slipway.gate.databases import server_version
 from slipway.gate.listing import listing
@@ -18,6 +19,8 @@ from slipway.records.listing import Listing
 from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.records.since import Since
+
+T = TypeVar("T")
 
 
 def main(arguments: list[str]) -> int:
@@ -59,17 +62,10 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
 
-    def since() -> Since | None:
-        return from_json(Since, given.since.read_text(encoding="utf-8"), str(given.since)) if given.since else None
-
     def ask() -> Proof:
         server, extensions = named_in_environment(), tuple(given.extension)
-        return prove(Question(given.config, server, extensions, given.start_after, given.today, since(), previous()))
-
-    def previous() -> Previous | None:
-        if given.previous is None:
-            return None
-        return from_json(Previous, given.previous.read_text(encoding="utf-8"), str(given.previous))
+        since, previous = _told(Since, given.since), _told(Previous, given.previous)
+        return prove(Question(given.config, server, extensions, given.start_after, given.today, since, previous))
 
     def tell_models() -> Previous:
         return models_of(given.config, named_in_environment(), given.extension, given.models)
@@ -78,9 +74,14 @@ def main(arguments: list[str]) -> int:
         server = named_in_environment()
         if given.ask_server:
             server_version(server)
-        return listing(given.config, server, given.start_after, since())
+        return listing(given.config, server, given.start_after, _told(Since, given.since))
 
     return answer(given.proof, enumerate_revisions if given.list else tell_models if given.models else ask)
+
+
+def _told(kind: type[T], file: Path | None) -> T | None:
+    """The record that was put into a file for us."""
+    return from_json(kind, file.read_text(encoding="utf-8"), str(file)) if file else None
 
 
 if __name__ == "__main__":

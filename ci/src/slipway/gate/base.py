@@ -15,7 +15,7 @@ from slipway.gate.history import Node
 from slipway.gate.session import SESSION
 from slipway.gate.steps import UP, step_of
 from slipway.migration.database import every_connection_to
-from slipway.migration.environment import Environment, sentence
+from slipway.migration.environment import Environment, Steps, sentence
 
 
 class Stopped(BaseException):
@@ -58,6 +58,11 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
         for node in nodes:
             yield step_of(environment, node, UP)
 
+    return walk(environment, database, steps)
+
+
+def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
+    """Run env.py in a database with these steps; answers why that failed."""
     with every_connection_to(database, SESSION):
         try:
             environment.run(steps, transaction_per_migration=True)

@@ -16,13 +16,13 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from slipway.gate import seeds
+from slipway.gate.base import walk
 from slipway.gate.databases import fresh
 from slipway.gate.dbapi import literal
 from slipway.gate.history import History, Node
-from slipway.gate.names import is_table
-from slipway.gate.session import SESSION
+from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, step_of
-from slipway.migration.database import every_connection_to, sqlstate, with_connection
+from slipway.migration.database import sqlstate, with_connection
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Model, Previous
 
@@ -87,10 +87,10 @@ def _replay(  # noqa: PLR0913 -- what `replay` was given
 ) -> tuple[Replay, str | None]:
     """One way through the history; answers why it ended before its end, too."""
     told = Replay()
-    with fresh(server, extensions) as database, every_connection_to(database, SESSION):
+    with fresh(server, extensions) as database:
         speaker = _Speaker(database, previous, told, on_rows=on_rows)
 
-        def walk(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+        def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             begun = False
             for node in history.nodes:
                 if node.new and not begun:
@@ -100,11 +100,7 @@ def _replay(  # noqa: PLR0913 -- what `replay` was given
                 if node.new:
                     speaker.speak(node)
 
-        try:
-            environment.run(walk, transaction_per_migration=True)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- which revision fails, and why, others tell
-            return told, sentence(error)
-    return told, None
+        return told, walk(environment, database, steps)
 
 
 class _Speaker:
@@ -152,9 +148,8 @@ class _Speaker:
                 silent.append(name)
             yield from found
         if silent:
-            more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
             self._told.gaps.append(
-                f"what {self._previous.name} says to {', '.join(silent[:3])}{more} works on none of its schemas here"
+                f"what {self._previous.name} says to {few(silent)} works on none of its schemas here"
             )
 
     def _from_tests(self, connection: Connection) -> Iterator[Phrase]:

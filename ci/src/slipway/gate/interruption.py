@@ -4,7 +4,6 @@ It is stopped after each statement that ran outside a transaction; and what Post
 the middle, by a lock in its way and a lock_timeout, as it happens in production.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from slipway.gate.dbapi import query
 from slipway.gate.history import History, Node
 from slipway.gate.stairway import Climb
 from slipway.gate.trace import is_autocommit, line_in
-from slipway.migration.database import with_connection
+from slipway.migration.database import held, with_connection
 from slipway.migration.environment import Environment
 
 _MOST_PER_REVISION = 12
@@ -137,7 +136,8 @@ class _Stop:
         if line is None or not is_autocommit(connection) or self._left or not self._in_the_way or self.line:
             return
         self.line = line
-        self._held.enter_context(_every_table_in_use(self._in_the_way))
+        with suppress(Exception):  # without the lock the statement is not stopped, and nothing is said about it
+            self._held.enter_context(held(self._in_the_way, _use_every_table, "a long transaction"))
         with closing(connection.connection.cursor()) as cursor:
             cursor.execute("SET lock_timeout = '20ms'")
 
@@ -152,28 +152,8 @@ class _Stop:
             raise Stopped
 
 
-@contextmanager
-def _every_table_in_use(database: URL) -> Iterator[None]:
-    """A transaction that has written to every table, and is not over before the block is."""
-    holding, enough = threading.Event(), threading.Event()
-
-    def hold(connection: Connection) -> None:
-        if tables := connection.scalar(text(_TABLES)):
-            connection.execute(text("BEGIN"))
-            connection.execute(text(f"LOCK TABLE {tables} IN ROW EXCLUSIVE MODE"))
-        holding.set()
-        enough.wait()
-
-    def session() -> None:
-        with suppress(Exception):  # without the lock the statement is not stopped, and nothing is said about it
-            with_connection(database, hold)
-        holding.set()
-
-    thread = threading.Thread(target=session, name="a long transaction", daemon=True)
-    thread.start()
-    holding.wait()
-    try:
-        yield
-    finally:
-        enough.set()
-        thread.join()
+def _use_every_table(connection: Connection) -> None:
+    """Begin a transaction that has written to every table."""
+    if tables := connection.scalar(text(_TABLES)):
+        connection.execute(text("BEGIN"))
+        connection.execute(text(f"LOCK TABLE {tables} IN ROW EXCLUSIVE MODE"))

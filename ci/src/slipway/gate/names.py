@@ -1,4 +1,15 @@
-"""Names of tables, as the catalog writes them and as statements and env.py do."""
+"""Names of things: as the catalog writes them, as statements and env.py do, and the few of many that a sentence names."""
+
+from collections.abc import Sequence
+from typing import Final
+
+_NAMED: Final = 3
+
+
+def few(things: Sequence[object]) -> str:
+    """The first three, and how many there are besides."""
+    more = f" and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
+    return ", ".join(map(str, things[:_NAMED])) + more
 
 
 def is_table(qualified: str, spelled: str) -> bool:

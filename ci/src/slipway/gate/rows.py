@@ -21,6 +21,7 @@ from slipway.gate import seeds
 from slipway.gate.base import base
 from slipway.gate.dbapi import literal, query
 from slipway.gate.history import History, Node
+from slipway.gate.names import few
 from slipway.gate.session import SESSION
 from slipway.gate.stairway import Failure, Steps
 from slipway.gate.steps import AGAIN, DOWN, UP, step_of
@@ -110,8 +111,7 @@ class Life:
             yield f"{len(self._unfit)} revisions were not judged on rows, for which the values of our own making are not fit, the first is {self._unfit[0]}"
         empty = sorted(self._names[oid] for oid, count in self._seen.items() if not count)
         if empty:
-            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-            yield f"{len(empty)} of {len(self._seen)} tables could not be filled with rows: {', '.join(empty[:3])}{more}"
+            yield f"{len(empty)} of {len(self._seen)} tables could not be filled with rows: {few(empty)}"
 
     def _run(self) -> None:
         """One run of env.py, to the end or to a step that fails."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -130,6 +131,36 @@ async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T
     engine = create_async_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         return await connection.run_sync(work)
+
+
+@contextmanager
+def held(url: URL, take: Callable[[Connection], object], name: str) -> Iterator[None]:
+    """Within this block a session of its own keeps what `take` took, in a thread called `name`; raises what taking it raises."""
+    taken, done, failed = threading.Event(), threading.Event(), []
+
+    def hold(connection: Connection) -> None:
+        take(connection)
+        taken.set()
+        done.wait()
+
+    def session() -> None:
+        try:
+            with_connection(url, hold)
+        except Exception as error:  # noqa: BLE001 -- told to the thread that waits
+            failed.append(error)
+        finally:
+            taken.set()
+
+    thread = threading.Thread(target=session, name=name, daemon=True)
+    thread.start()
+    taken.wait()
+    try:
+        if failed:
+            raise failed[0]
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def sqlstate(error: BaseException | None) -> str | None:

@@ -1,11 +1,10 @@
 """Bring a database to the head of its history: one runner at a time, never waiting long for a lock while others queue behind."""
 
 import random
-import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -13,7 +12,7 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import RefusedError
-from slipway.migration.database import every_connection_to, sqlstate, with_connection
+from slipway.migration.database import every_connection_to, held, sqlstate
 from slipway.migration.environment import Environment, sentence
 from slipway.records.migration import Migration
 
@@ -70,38 +69,23 @@ def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], in
 @contextmanager
 def alone(url: URL) -> Iterator[None]:
     """Hold the advisory lock of migrations in a session of its own for the length of the block; raises RefusedError."""
-    held, done, failed = threading.Event(), threading.Event(), []
-
-    def hold(connection: Connection) -> None:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
-            if time.monotonic() > deadline:
-                raise RefusedError(
-                    "another migration of this database is still running",
-                    f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks",
-                )
-            time.sleep(0.2)
-        held.set()
-        done.wait()
-
-    def session() -> None:
+    with ExitStack() as stack:
         try:
-            with_connection(url, hold)
-        except Exception as error:  # noqa: BLE001 -- told to the thread that waits
-            failed.append(error)
-        finally:
-            held.set()
-
-    thread = threading.Thread(target=session, name="advisory lock", daemon=True)
-    thread.start()
-    held.wait()
-    try:
-        if failed:
-            raise _as_refusal(failed[0])
+            stack.enter_context(held(url, _take_turn, "advisory lock"))
+        except Exception as error:
+            raise _as_refusal(error) from error
         yield
-    finally:
-        done.set()
-        thread.join()
+
+
+def _take_turn(connection: Connection) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
+        if time.monotonic() > deadline:
+            raise RefusedError(
+                "another migration of this database is still running",
+                f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks",
+            )
+        time.sleep(0.2)
 
 
 def _as_refusal(error: Any) -> RefusedError:

@@ -1,6 +1,7 @@
 """The JSON form of a record: its fields under a line `schema` that names noun and version."""
 
 import json
+from pathlib import Path
 from typing import Any, TypeVar
 
 from slipway.errors import BadInputError
@@ -23,6 +24,16 @@ def to_data(record: Any) -> dict[str, Any]:
 def to_json(record: Any) -> str:
     """A record as JSON text."""
     return json.dumps(to_data(record), indent=2) + "\n"
+
+
+def text_of(file: Path, what: str) -> str:
+    """The text of a file that holds a record, called `what`; raises BadInputError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInputError(f"{what} {file} cannot be read", error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{what} {file} is not UTF-8", str(error)) from error
 
 
 def from_data(kind: type[T], data: object, origin: str) -> T:

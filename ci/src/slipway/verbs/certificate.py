@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Collection
-from pathlib import Path
 
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import RefusedError
 from slipway.records.certificate import Answer, Certificate, Verdicts
 from slipway.records.form import from_json
 from slipway.records.listing import Listing
@@ -15,16 +14,6 @@ _NOT_BLOCKING = frozenset({"L02", "L23"})  # for an instant only
 _NOT_AGAIN = ("T03", "T04", "T05")
 _NO_WAY_BACK = ("R", "D02")
 _DESTRUCTIVE = ("D03", "D10", "L25")
-
-
-def read_proof(file: Path) -> str:
-    """The text of a proof's file; raises BadInputError."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(
-            f"the proof {file} cannot be read", "name the proof.json of `slipway gate --report`"
-        ) from error
 
 
 def certify(text: str, made: int) -> Certificate:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from slipway.errors import BadInputError, SlipwayError
+from slipway.errors import SlipwayError
 from slipway.postgres.datadir import cache
-from slipway.records.form import from_json
+from slipway.records.form import from_json, text_of
 from slipway.records.previous import Previous
 from slipway.source.commit import git
 from slipway.verbs.migrations import migrations_of
@@ -32,10 +32,7 @@ async def previous_at(folder: Path, commit: str, name: str, database_url: str | 
 
 def recorded_in(file: Path, previous: Previous) -> Previous:
     """The same release, with what its tests said; raises BadInputError."""
-    try:
-        told = from_json(Previous, file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"the recorded statements {file} cannot be read", str(error)) from error
+    told = from_json(Previous, text_of(file, "the recorded statements"), str(file))
     return replace(previous, name=previous.name or told.name, recorded=told.recorded)
 
 

@@ -1,10 +1,11 @@
 """prove: execute the migrations of a folder against an ephemeral Postgres. The gate on a host; `graph` does the same in containers."""
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import anyio.to_thread
 
@@ -19,6 +20,8 @@ from slipway.records.since import Since
 from slipway.settings import Migrations
 from slipway.verbs.inside import Database, started
 from slipway.workload.dependencies import Python
+
+T = TypeVar("T")
 
 # Stands for the server that is not started yet; revisions may read the variables when they are imported.
 _NOWHERE = "postgresql://slipway@127.0.0.1:1/slipway"
@@ -36,11 +39,8 @@ async def prove(  # noqa: PLR0913, PLR0917 -- the question in its parts
 
     What was there `since` takes the place of `start_after`; the `previous` release must be able to work with the new schema. The gate starts before Postgres does, for its imports take longer.
     """
-    async with AsyncExitStack() as stack:
-        options = stack.enter_context(_options(folder, migrations, since, previous))
-        gate = await stack.enter_async_context(started("slipway.gate", options, folder, python))
-        url = await stack.enter_async_context(_server(migrations, database_url))
-        return from_json(Proof, await gate.answer(Database(url, migrations.told(url))), "the gate's proof")
+    with _options(folder, migrations, since, previous) as options:
+        return await _asked(Proof, "the gate's proof", options, folder, python, migrations, database_url)
 
 
 async def enumerate_revisions(
@@ -60,13 +60,25 @@ async def tell_models(
     folder: Path, python: Python, migrations: Migrations, name: str, database_url: str | None = None
 ) -> Previous:
     """What the models of the release in `folder` name; raises SlipwayError."""
+    with _options(folder, migrations, None, None) as options:
+        told = [*options, f"--models={name}"]
+        return await _asked(Previous, "the previous release's models", told, folder, python, migrations, database_url)
+
+
+async def _asked(  # noqa: PLR0913, PLR0917 -- the question in its parts
+    kind: type[T],
+    what: str,
+    options: Sequence[str],
+    folder: Path,
+    python: Python,
+    migrations: Migrations,
+    database_url: str | None,
+) -> T:
+    """What the gate answers when it has a server."""
     async with AsyncExitStack() as stack:
-        told = stack.enter_context(_options(folder, migrations, None, None))
-        gate = await stack.enter_async_context(started("slipway.gate", [*told, f"--models={name}"], folder, python))
+        gate = await stack.enter_async_context(started("slipway.gate", options, folder, python))
         url = await stack.enter_async_context(_server(migrations, database_url))
-        return from_json(
-            Previous, await gate.answer(Database(url, migrations.told(url))), "the previous release's models"
-        )
+        return from_json(kind, await gate.answer(Database(url, migrations.told(url))), what)
 
 
 @asynccontextmanager

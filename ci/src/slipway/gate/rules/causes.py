@@ -51,10 +51,6 @@ def _cause(rule: Rule, pattern: str, when: Condition = _always) -> Cause:
     return Cause(rule, re.compile(pattern, re.IGNORECASE), when)
 
 
-def _error(identity: str, name: str, effect: str, remedy: str) -> Rule:
-    return Rule(identity, name, Level.ERROR, effect, remedy)
-
-
 _ALTER = r'ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+) '
 _ADD_COLUMN = (
     _ALTER
@@ -66,10 +62,10 @@ with op.get_context().autocommit_block():
     op.drop_index("{index}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # what an interrupted attempt left
     op.create_index("{index}", "{table}", [{columns}]{unique}, postgresql_concurrently=True{schema})"""
 
-INDEX = _error(
+INDEX = Rule.error(
     "L01", "index", "Building an index stops every write to the table until the last row is indexed.", _INDEX_REMEDY
 )
-REINDEX = _error(
+REINDEX = Rule.error(
     "L03",
     "reindex",
     "REINDEX stops every query that would plan with the index until the last row is indexed.",
@@ -78,7 +74,7 @@ with op.get_context().autocommit_block():
     op.drop_index("{name}_ccnew", postgresql_concurrently=True, if_exists=True)  # what an interrupted attempt left
     op.execute('REINDEX {what} CONCURRENTLY {name}')""",
 )
-UNIQUE = _error(
+UNIQUE = Rule.error(
     "L04",
     "unique constraint",
     "Adding a unique constraint builds its index while nobody can read or write the table.",
@@ -87,7 +83,7 @@ with op.get_context().autocommit_block():
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
 op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}')""",
 )
-PRIMARY_KEY = _error(
+PRIMARY_KEY = Rule.error(
     "L05",
     "primary key",
     "Adding a primary key reads the table and builds its index while nobody can read or write it.",
@@ -97,13 +93,13 @@ with op.get_context().autocommit_block():
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
 op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} PRIMARY KEY USING INDEX {sql_name}')""",
 )
-EXCLUSION = _error(
+EXCLUSION = Rule.error(
     "L06",
     "exclusion constraint",
     "Adding an exclusion constraint compares all rows with one another while nobody can read or write the table.",
     "There is no way to add it concurrently: create a table with the constraint, copy the rows in batches, and swap the names; or do it in a time without traffic.",
 )
-CHECK = _error(
+CHECK = Rule.error(
     "L07",
     "check constraint",
     "Adding a valid check reads the whole table while nobody can read or write it.",
@@ -112,7 +108,7 @@ op.create_check_constraint("{name}", "{table}", …, postgresql_not_valid=True{s
 # in the next revision, where only SHARE UPDATE EXCLUSIVE is held:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
 )
-FOREIGN_KEY = _error(
+FOREIGN_KEY = Rule.error(
     "L08",
     "foreign key",
     "Adding a valid foreign key reads both tables while nobody can write to either.",
@@ -121,7 +117,7 @@ op.create_foreign_key("{name}", "{table}", …, postgresql_not_valid=True{source
 # in the next revision, where only SHARE UPDATE EXCLUSIVE is held:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
 )
-VALIDATE = _error(
+VALIDATE = Rule.error(
     "L09",
     "validated under an earlier lock",
     "VALIDATE reads the table while the lock of an earlier statement of the same transaction still keeps others out.",
@@ -129,7 +125,7 @@ VALIDATE = _error(
 # in a revision of its own, where only SHARE UPDATE EXCLUSIVE is held:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
 )
-NOT_NULL = _error(
+NOT_NULL = Rule.error(
     "L10",
     "SET NOT NULL",
     "SET NOT NULL reads the whole table while nobody can read or write it.",
@@ -141,7 +137,7 @@ op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{column}_not_null"')
 op.alter_column("{table}", "{column}", nullable=False{schema})
 op.drop_constraint("{column}_not_null", "{table}"{schema})""",
 )
-TYPE = _error(
+TYPE = Rule.error(
     "L11",
     "type change",
     "Changing the type rewrites the table while nobody can read or write it.",
@@ -152,7 +148,7 @@ op.add_column("{table}", sa.Column("{column}_new", …){schema})
 op.drop_column("{table}", "{column}"{schema})
 op.alter_column("{table}", "{column}_new", new_column_name="{column}"{schema})""",
 )
-TYPE_INDEXES = _error(
+TYPE_INDEXES = Rule.error(
     "L13",
     "type change under an index",
     "Changing the type reads the table or builds its indexes anew while nobody can read or write it.",
@@ -164,7 +160,7 @@ op.alter_column("{table}", "{column}", type_=…{schema})
 with op.get_context().autocommit_block():
     op.create_index(…, "{table}", ["{column}"], postgresql_concurrently=True{schema})""",
 )
-VOLATILE = _error(
+VOLATILE = Rule.error(
     "L14",
     "volatile default",
     "A default that differs from row to row rewrites the table while nobody can read or write it.",
@@ -173,7 +169,7 @@ op.add_column("{table}", sa.Column("{column}", …){schema})  # without the defa
 op.alter_column("{table}", "{column}", server_default=…{schema})  # for new rows
 # in the next revision: fill old rows in batches, each its own transaction""",
 )
-IDENTITY = _error(
+IDENTITY = Rule.error(
     "L15",
     "serial or identity column",
     "A serial or identity column rewrites the table while nobody can read or write it.",
@@ -183,7 +179,7 @@ op.execute(sa.schema.CreateSequence(sa.Sequence("{table}_{column}_seq"{schema}))
 op.alter_column("{table}", "{column}", server_default=sa.text("nextval('{table}_{column}_seq')"){schema})  # for new rows
 # in the next revision: fill old rows in batches, each its own transaction""",
 )
-GENERATED = _error(
+GENERATED = Rule.error(
     "L16",
     "stored generated column",
     "A stored generated column rewrites the table while nobody can read or write it.",
@@ -192,7 +188,7 @@ op.add_column("{table}", sa.Column("{column}", …){schema})  # plain; the appli
 # in the next revision: fill old rows in batches, each its own transaction
 # on PostgreSQL 18: sa.Computed(…, persisted=False) costs nothing""",
 )
-INLINE_CHECK = _error(
+INLINE_CHECK = Rule.error(
     "L17",
     "column with a check",
     "A check that comes with a new column reads the whole table while nobody can read or write it.",
@@ -202,7 +198,7 @@ op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_
 # in the next revision, where only SHARE UPDATE EXCLUSIVE is held:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{table}_{column}_check"')""",
 )
-DOMAIN = _error(
+DOMAIN = Rule.error(
     "L18",
     "constrained domain",
     "The constraint of a domain is checked on every row of the tables that use it while others are locked out.",
@@ -211,19 +207,19 @@ op.add_column("{table}", sa.Column("{column}", …){schema})  # of the type bene
 op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_not_valid=True{schema})
 # a constraint on the domain itself: ALTER DOMAIN … ADD CONSTRAINT … NOT VALID, and VALIDATE in the next revision""",
 )
-LOGGED = _error(
+LOGGED = Rule.error(
     "L19",
     "SET LOGGED or UNLOGGED",
     "Changing between LOGGED and UNLOGGED rewrites the table while nobody can read or write it.",
     "Create a new table as it should be, copy the rows in batches, and swap the names.",
 )
-COMPACTED = _error(
+COMPACTED = Rule.error(
     "L20",
     "VACUUM FULL or CLUSTER",
     "The statement writes the table anew while nobody can read or write it.",
     "Leave it out: autovacuum makes room for new rows. When the file must shrink, pg_repack does it beside the traffic.",
 )
-REFRESHED = _error(
+REFRESHED = Rule.error(
     "L21",
     "materialized view refreshed",
     "REFRESH MATERIALIZED VIEW computes the view anew while nobody can read it.",
@@ -232,7 +228,7 @@ REFRESHED = _error(
 with op.get_context().autocommit_block():
     op.execute('REFRESH MATERIALIZED VIEW CONCURRENTLY {sql_table}')""",
 )
-ATTACHED = _error(
+ATTACHED = Rule.error(
     "L22",
     "partition attached",
     "ATTACH PARTITION reads all rows of the partition, and of the default partition, while they are locked.",
@@ -243,7 +239,7 @@ op.execute('ALTER TABLE {sql_partition} VALIDATE CONSTRAINT "{partition}_bounds"
 # in the one after it; it then reads nothing:
 op.execute('ALTER TABLE {sql_table} ATTACH PARTITION {sql_partition} …')""",
 )
-PARTITIONED_INDEX = _error(
+PARTITIONED_INDEX = Rule.error(
     "L24",
     "index on a partitioned table",
     "Building an index on a partitioned table stops every write to all of its partitions until the last row is indexed.",
@@ -261,7 +257,7 @@ TRUNCATED = Rule(
     "TRUNCATE locks out readers and writers, and the previous release finds the table empty.",
     "Delete what is not wanted in batches, each its own transaction.",
 )
-UNEXPLAINED = _error(
+UNEXPLAINED = Rule.error(
     "L26",
     "other work under a lock",
     "The statement works on rows while others are locked out of a table.",

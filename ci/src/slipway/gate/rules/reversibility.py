@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from slipway.gate.history import Node
-from slipway.gate.lines import Change, Line
+from slipway.gate.lines import Change
+from slipway.gate.names import few
 from slipway.gate.rules.rule import Rule
 from slipway.gate.rules.transactions import BY_CODE
 from slipway.gate.stairway import Climb, Failure, Steps
@@ -88,9 +89,7 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
     elif node.keeps_on_downgrade:
         if change := steps.changes.get(UP):
-            yield EMPTY.finding(
-                node, f"the upgrade leaves: {_some(change.added or change.removed)}", node.downgrade_line
-            )
+            yield EMPTY.finding(node, f"the upgrade leaves: {few(change.added or change.removed)}", node.downgrade_line)
     elif DOWN in steps.changes:
         yield from _check_return(node, steps)
 
@@ -131,12 +130,7 @@ def _remedy(trace: Change) -> str | None:
 
 def _difference(change: Change) -> str:
     parts = [
-        f"left behind: {_some(change.added)}" if change.added else "",
-        f"missing: {_some(change.removed)}" if change.removed else "",
+        f"left behind: {few(change.added)}" if change.added else "",
+        f"missing: {few(change.removed)}" if change.removed else "",
     ]
     return "; ".join(part for part in parts if part)
-
-
-def _some(lines: tuple[Line, ...]) -> str:
-    named = ", ".join(map(str, lines[:3]))
-    return f"{named} and {len(lines) - 3} more" if len(lines) > 3 else named

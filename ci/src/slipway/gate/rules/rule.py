@@ -19,6 +19,11 @@ class Rule:
     effect: str
     remedy: str
 
+    @classmethod
+    def error(cls, identity: str, name: str, effect: str, remedy: str) -> "Rule":
+        """A rule that fails the gate."""
+        return cls(identity, name, Level.ERROR, effect, remedy)
+
     def finding(self, node: Node | None, measured: str, line: int | None = None, remedy: str | None = None) -> Finding:
         """A finding: the rule is broken by a revision, or by the history as a whole."""
         return Finding(

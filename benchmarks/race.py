@@ -1,0 +1,26 @@
+"""A race: everybody who ran one history, and what they took."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from peers import SLIPWAY, Peer
+from timing import Timing
+
+NOT_RUN = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Race:
+    """What everybody took who ran one history."""
+
+    revisions: int
+    timings: Mapping[Peer, Timing]
+
+    def seconds(self, peer: Peer) -> str:
+        return str(self.timings.get(peer, NOT_RUN))
+
+    def ratio(self, peer: Peer) -> str:
+        """The gate's median as a share of the peer's."""
+        if peer not in self.timings:
+            return NOT_RUN
+        return f"{self.timings[SLIPWAY].median / self.timings[peer].median:.2f}"
