@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slipway.gate.catalog import Catalog
+from slipway.gate.measure.catalog import Catalog
 
 BASE = """
 CREATE SCHEMA other;

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.gate.climbers import parts
+from slipway.gate.layers.climbers import parts
 from slipway.records.form import from_json
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal

@@ -2,8 +2,8 @@
 
 import pytest
 
-from slipway.gate.drift import compare, metadata_of
-from slipway.gate.lines import Line
+from slipway.gate.layers.drift import compare, metadata_of
+from slipway.gate.measure.lines import Line
 from slipway.records.proof import Level, Verdict
 
 MIGRATION = """

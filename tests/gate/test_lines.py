@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.gate.lines import Change, Line, fingerprint
+from slipway.gate.measure.lines import Change, Line, fingerprint
 
 LINES = st.lists(
     st.builds(Line, st.sampled_from(["table", "index"]), st.sampled_from("ab"), st.sampled_from(["", "x"]))

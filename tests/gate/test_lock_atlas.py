@@ -17,10 +17,10 @@ from sqlalchemy import create_engine, make_url, pool
 from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
-from slipway.gate.catalog import Catalog
-from slipway.gate.locks import _SPOKEN
-from slipway.gate.session import SESSION
-from slipway.gate.trace import Tracer
+from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.locks import _SPOKEN
+from slipway.gate.measure.session import SESSION
+from slipway.gate.measure.trace import Tracer
 from slipway.migration.database import every_connection_to
 from slipway.postgres import binaries
 from slipway.postgres.server import running

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from slipway.gate.locks import Table, effect
+from slipway.gate.measure.locks import Table, effect
 from slipway.records.proof import Blocked
 
 FIRST = 10  # the line of the first statement of upgrade()

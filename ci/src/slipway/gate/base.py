@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from slipway.errors import RefusedError
 from slipway.gate.databases import copy, fresh
 from slipway.gate.history import Node
-from slipway.gate.session import SESSION
+from slipway.gate.measure.session import SESSION
 from slipway.gate.steps import UP, step_of
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, Steps, sentence

@@ -9,17 +9,18 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
-from slipway.gate import drift, history
-from slipway.gate.climbers import climb_all
-from slipway.gate.compatibility import Replay, replay
+from slipway.gate import history
 from slipway.gate.databases import server_version
-from slipway.gate.drift import Difference
 from slipway.gate.forks import beside
 from slipway.gate.history import History
-from slipway.gate.interruption import Interrupted, interrupt
+from slipway.gate.layers import drift
+from slipway.gate.layers.climbers import climb_all
+from slipway.gate.layers.compatibility import Replay, replay
+from slipway.gate.layers.drift import Difference
+from slipway.gate.layers.interruption import Interrupted, interrupt
+from slipway.gate.layers.rows import Life, Lived
+from slipway.gate.layers.stairway import Climb
 from slipway.gate.question import Question
-from slipway.gate.rows import Life, Lived
-from slipway.gate.stairway import Climb
 from slipway.migration.environment import Environment, sentence
 from slipway.records.proof import UNCOMPARED
 

@@ -6,10 +6,10 @@ from datetime import date
 from slipway.gate import allowances
 from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
+from slipway.gate.layers.stairway import Climb
 from slipway.gate.rules import allowances as allowance_rules
 from slipway.gate.rules import blocking, compatibility, data, drift, graph, reversibility, transactions, waiting
 from slipway.gate.rules.every import ALLOWABLE, of
-from slipway.gate.stairway import Climb
 from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Level
 

@@ -8,7 +8,7 @@ from sqlalchemy import Column as ModelColumn
 
 from slipway.errors import BadInputError
 from slipway.gate.databases import fresh
-from slipway.gate.drift import metadata_of
+from slipway.gate.layers.drift import metadata_of
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Column, Model, Previous

@@ -10,8 +10,8 @@ import slipway
 from slipway.gate.evidence import Evidence, gather
 from slipway.gate.history import Node
 from slipway.gate.judge import judge
+from slipway.gate.layers.stairway import Climb
 from slipway.gate.question import Question
-from slipway.gate.stairway import Climb
 from slipway.records.proof import Coverage, Proof, Revision, Verdict, Versions
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.locks import BLOCKING
+from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.rules import causes
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Blocked, Finding, Level, Statement

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.gate.compatibility import Refused
 from slipway.gate.history import Node
+from slipway.gate.layers.compatibility import Refused
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Statement
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from slipway.gate.history import Node
-from slipway.gate.rows import Rows
+from slipway.gate.layers.rows import Rows
 from slipway.gate.rules.rule import Rule
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Level, Statement

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from slipway.gate.drift import Difference
 from slipway.gate.history import History, Node
+from slipway.gate.layers.drift import Difference
+from slipway.gate.layers.stairway import Steps
 from slipway.gate.rules.rule import Rule
-from slipway.gate.stairway import Steps
 from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Level
 

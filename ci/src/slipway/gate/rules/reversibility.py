@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from slipway.gate.history import Node
-from slipway.gate.lines import Change
+from slipway.gate.layers.stairway import Climb, Failure, Steps
+from slipway.gate.measure.lines import Change
 from slipway.gate.names import few
 from slipway.gate.rules.rule import Rule
 from slipway.gate.rules.transactions import BY_CODE
-from slipway.gate.stairway import Climb, Failure, Steps
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Level
 

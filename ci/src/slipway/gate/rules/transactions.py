@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.interruption import Interruption
+from slipway.gate.layers.interruption import Interruption
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level, Statement
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.locks import BLOCKING
+from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level, Statement

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.gate.dbapi import literal, query
+from slipway.gate.measure.dbapi import literal, query
 
 ROWS = 3
 _BARE_ROW = 2  # NULL where that is allowed, the default where there is one

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.gate.dbapi import prepare_once, query
-from slipway.gate.session import OUR_LOCK_TIMEOUT
-from slipway.gate.system_catalogs import NEWEST_OID
+from slipway.gate.measure.dbapi import prepare_once, query
+from slipway.gate.measure.session import OUR_LOCK_TIMEOUT
+from slipway.gate.measure.system_catalogs import NEWEST_OID
 from slipway.records.proof import Blocked
 
 # Weakest first, as pg_locks spells them; https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES

@@ -13,11 +13,11 @@ from sqlalchemy import URL, Connection, Engine, event, text
 
 from slipway.errors import RefusedError
 from slipway.gate.base import Base, Stopped, base, upgrade
-from slipway.gate.catalog import Catalog
-from slipway.gate.dbapi import query
 from slipway.gate.history import History, Node
-from slipway.gate.stairway import Climb
-from slipway.gate.trace import is_autocommit, line_in
+from slipway.gate.layers.stairway import Climb
+from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.dbapi import query
+from slipway.gate.measure.trace import is_autocommit, line_in
 from slipway.migration.database import held, with_connection
 from slipway.migration.environment import Environment
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from slipway.gate.catalog import Catalog
-from slipway.gate.locks import Effect, Transaction, files, prepare, rewritten
+from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.locks import Effect, Transaction, files, prepare, rewritten
 from slipway.gate.names import is_table
 from slipway.records.proof import Statement
 

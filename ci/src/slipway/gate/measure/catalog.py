@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.gate.dbapi import prepare_once, query
-from slipway.gate.lines import Change, Line, fingerprint
-from slipway.gate.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
+from slipway.gate.measure.dbapi import prepare_once, query
+from slipway.gate.measure.lines import Change, Line, fingerprint
+from slipway.gate.measure.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
 
 _NAMED = ("table", "partitioned table", "materialized view", "view")
 _BEGINNING = "1"  # the bootstrap transaction: everything is younger

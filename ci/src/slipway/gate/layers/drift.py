@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sqlalchemy import URL, Connection, MetaData, Table
 from sqlalchemy.schema import CreateSchema
 
-from slipway.gate.catalog import Catalog
 from slipway.gate.databases import fresh
-from slipway.gate.lines import Line
+from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.lines import Line
 from slipway.gate.names import is_table
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Options

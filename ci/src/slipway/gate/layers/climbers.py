@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 from slipway.gate.forks import Fork, processors
 from slipway.gate.history import History
-from slipway.gate.stairway import Climb, Stairway
+from slipway.gate.layers.stairway import Climb, Stairway
 from slipway.migration.environment import Environment
 
 T = TypeVar("T")

@@ -17,13 +17,13 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL
 
 from slipway.errors import RefusedError
-from slipway.gate import seeds
 from slipway.gate.base import base
-from slipway.gate.dbapi import literal, query
 from slipway.gate.history import History, Node
+from slipway.gate.layers import seeds
+from slipway.gate.layers.stairway import Failure, Steps
+from slipway.gate.measure.dbapi import literal, query
+from slipway.gate.measure.session import SESSION
 from slipway.gate.names import few
-from slipway.gate.session import SESSION
-from slipway.gate.stairway import Failure, Steps
 from slipway.gate.steps import AGAIN, DOWN, UP, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, sentence

@@ -14,13 +14,13 @@ from sqlalchemy import URL
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.gate.base import base
-from slipway.gate.catalog import Catalog
 from slipway.gate.databases import fresh
 from slipway.gate.history import History, Node
-from slipway.gate.lines import Change, Line
-from slipway.gate.session import SESSION
+from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.lines import Change, Line
+from slipway.gate.measure.session import SESSION
+from slipway.gate.measure.trace import Tracer
 from slipway.gate.steps import AGAIN, DOWN, UP, bare_step_of, by_itself, step_of
-from slipway.gate.trace import Tracer
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Statement

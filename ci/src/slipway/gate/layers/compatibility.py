@@ -15,11 +15,11 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from slipway.gate import seeds
 from slipway.gate.base import walk
 from slipway.gate.databases import fresh
-from slipway.gate.dbapi import literal
 from slipway.gate.history import History, Node
+from slipway.gate.layers import seeds
+from slipway.gate.measure.dbapi import literal
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, step_of
 from slipway.migration.database import sqlstate, with_connection
