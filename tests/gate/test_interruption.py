@@ -72,3 +72,8 @@ def test_old_revisions_are_not_interrupted(prove_history):
     revisions = {"one": TABLE, "two": ("one", block("op.execute('CREATE INDEX i ON a (b)')"), "op.drop_index('i')")}
     proof = prove_history(revisions, start_after="two")
     assert [revision.interruptions for revision in proof.revisions] == [0, 0]
+
+
+def test_rows_that_are_there_twice_after_a_second_run_are_told(interrupted):
+    found, _ = interrupted(block("op.execute('INSERT INTO a VALUES (1, 2)')"))
+    assert found == [("T03", "stopped after the statement on line 11 and run again: a has 2 rows and not 1")]

@@ -112,8 +112,8 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
 def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[Finding]:
     """Findings on running a revision again: the first that fails, the first that leaves what is not valid."""
     for each in interruptions:
-        if each.failure or (each.differs and not each.invalid):
-            said = each.failure or "it ends in another schema"
+        if each.failure or (each.otherwise and not each.invalid):
+            said = each.failure or each.otherwise
             yield NOT_AGAIN.finding(node, f"stopped {each.where} and run again: {said}", each.line)
             break
     for each in interruptions:
