@@ -17,6 +17,7 @@ from slipway.gate.layers import drift
 from slipway.gate.layers.climbers import climb_all
 from slipway.gate.layers.compatibility import Replay, replay
 from slipway.gate.layers.drift import Difference
+from slipway.gate.layers.fire_drill import Drilled, FireDrill
 from slipway.gate.layers.interruption import Interrupted, interrupt
 from slipway.gate.layers.rows import Life, Lived
 from slipway.gate.layers.stairway import Climb
@@ -41,6 +42,7 @@ class Evidence:
     lived: Lived = field(default_factory=Lived)
     interrupted: Interrupted = field(default_factory=Interrupted)
     replayed: Replay = field(default_factory=Replay)
+    drilled: Drilled = field(default_factory=Drilled)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -74,19 +76,21 @@ def gather(question: Question) -> Evidence:
 
 
 def _gather_of_new(question: Question, found: Evidence, climb: Climb) -> None:
-    """What is done for new revisions only: two layers beside the one of rows, which takes longest."""
+    """What is done for new revisions only: the other layers beside the one of rows, which takes longest."""
     past, environment, where = found.history, found.environment, (question.server, question.extensions)
 
     def speak() -> Replay:
         return replay(past, environment, question.previous, *where) if question.previous else Replay()
 
+    said = question.previous.recorded if question.previous else ()
     with (
-        found.layer("rows, interruptions, previous release"),
+        found.layer("rows, interruptions, previous release, fire drill"),
         beside(lambda: interrupt(past, environment, climb, *where), "interruptions") as interrupted,
         beside(speak, "the previous release") as replayed,
+        beside(lambda: FireDrill(past, environment, climb, said).hold(*where), "the fire drill") as drilled,
     ):
         found.lived = Life(past, environment, climb.steps).live(*where)
-        found.interrupted, found.replayed = interrupted(), replayed()
+        found.interrupted, found.replayed, found.drilled = interrupted(), replayed(), drilled()
 
 
 def _compare(question: Question, end: Climb) -> str | tuple[Difference, ...]:

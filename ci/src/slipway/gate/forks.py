@@ -15,9 +15,14 @@ from slipway.migration.environment import sentence
 T = TypeVar("T")
 
 
+def are_safe() -> bool:
+    """Whether a process can be forked once system libraries are loaded."""
+    return sys.platform == "linux"
+
+
 def processors() -> int:
-    """How many processes can work at once; 1 where a fork is not safe once system libraries are loaded."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    """How many processes can work at once; 1 where a fork is not safe."""
+    return len(os.sched_getaffinity(0)) if are_safe() else 1
 
 
 class Fork(Generic[T]):
@@ -27,7 +32,7 @@ class Fork(Generic[T]):
         context = multiprocessing.get_context("fork")
         self._what = what
         self._answer, answer = context.Pipe(duplex=False)
-        self._process = context.Process(target=_answer, args=(work, answer), daemon=True)
+        self._process = context.Process(target=_answer, args=(work, answer))
         self._process.start()
         answer.close()
 
@@ -43,6 +48,10 @@ class Fork(Generic[T]):
             raise RefusedError(f"{self._what} could not be proven", answer)
         result: T = answer
         return result
+
+    def is_done(self, within: float) -> bool:
+        """Whether there is an answer, or will be within some seconds."""
+        return self._answer.poll(within)
 
     def stop(self) -> None:
         self._process.terminate()

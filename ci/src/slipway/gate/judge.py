@@ -6,6 +6,7 @@ from datetime import date
 from slipway.gate import allowances
 from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
+from slipway.gate.layers.fire_drill import Drill
 from slipway.gate.layers.stairway import Climb
 from slipway.gate.rules import allowances as allowance_rules
 from slipway.gate.rules import blocking, compatibility, data, drift, graph, reversibility, transactions, waiting
@@ -39,12 +40,14 @@ def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
 
 def _of_revision(evidence: Evidence, climb: Climb, node: Node) -> Iterator[Finding]:
     steps = climb.steps[node.id]
+    drill = evidence.drilled.revisions.get(node.id, Drill())
     yield from reversibility.check(node, steps)
-    yield from blocking.check(node, steps.statements)
-    yield from waiting.check(node, steps.statements)
+    yield from blocking.check(node, steps.statements, drill.growth)
+    yield from waiting.check(node, steps.statements, drill.queue)
     yield from transactions.check(node, steps.statements)
     yield from transactions.check_again(node, evidence.interrupted.revisions.get(node.id, ()))
-    yield from data.check_statements(node, steps.statements)
+    yield from transactions.check_encounters(node, drill.encounters)
+    yield from data.check_statements(node, steps.statements, drill.growth)
     if node.new:
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.lived.rows:

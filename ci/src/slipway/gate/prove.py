@@ -10,6 +10,7 @@ import slipway
 from slipway.gate.evidence import Evidence, gather
 from slipway.gate.history import Node
 from slipway.gate.judge import judge
+from slipway.gate.layers.fire_drill import Drill
 from slipway.gate.layers.stairway import Climb
 from slipway.gate.question import Question
 from slipway.records.proof import Coverage, Proof, Revision, Verdict, Versions
@@ -48,6 +49,7 @@ def _revisions(evidence: Evidence) -> Iterator[Revision]:
 def _revision(evidence: Evidence, climb: Climb, node: Node) -> Revision:
     steps = climb.steps[node.id]
     rows = evidence.lived.rows.get(node.id)
+    drill = evidence.drilled.revisions.get(node.id, Drill())
     return Revision(
         id=node.id,
         down=node.down,
@@ -57,6 +59,9 @@ def _revision(evidence: Evidence, climb: Climb, node: Node) -> Revision:
         fingerprints=steps.fingerprints,
         rows=rows.held if rows else {},
         interruptions=len(evidence.interrupted.revisions.get(node.id, ())),
+        encounters=len(drill.encounters),
+        queue=drill.queue,
+        growth=drill.growth,
     )
 
 
@@ -82,7 +87,7 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     """What was not looked at, in sentences."""
     if isinstance(evidence.compared, str):
         yield evidence.compared
-    yield from (*evidence.lived.gaps, *evidence.interrupted.gaps, *evidence.replayed.gaps)
+    yield from (*evidence.lived.gaps, *evidence.interrupted.gaps, *evidence.replayed.gaps, *evidence.drilled.gaps)
     skipped = [node.id for node in evidence.history.nodes if _is_skipped(evidence, node.id)]
     if skipped:
         yield f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"

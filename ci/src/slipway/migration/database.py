@@ -6,10 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, pool
+from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from slipway.errors import BadInputError
@@ -114,6 +116,29 @@ def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[Non
         event.remove(Engine, "connect", begin)
 
 
+@contextmanager
+def closed_afterwards() -> Iterator[None]:
+    """At the end of this block every connection is closed that this thread has opened in it, as at the end of a process.
+
+    A pool of env.py's would keep them, and with them the advisory locks of their sessions. An async driver's end with their loop.
+    """
+    opened: list[Any] = []
+    here = threading.get_ident()
+
+    def remember(_connection: Any, record: Any) -> None:
+        if threading.get_ident() == here:
+            opened.append(record)
+
+    event.listen(Engine, "connect", remember)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", remember)
+        for record in opened:
+            if record.dbapi_connection is not None and not isinstance(record.dbapi_connection, AdaptedConnection):
+                record.invalidate()
+
+
 def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
     """Do some work on a connection of its own, each statement its own transaction; for any driver, sync or async."""
     if url.get_dialect()().is_async:
@@ -131,6 +156,12 @@ async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T
     engine = create_async_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         return await connection.run_sync(work)
+
+
+def elsewhere(url: URL, work: Callable[[Connection], T]) -> T:
+    """Do some work on a connection of its own, in a thread of its own: env.py may be in the middle of a loop of events."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(with_connection, url, work).result()
 
 
 @contextmanager

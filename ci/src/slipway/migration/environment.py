@@ -17,6 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from slipway.errors import BadInputError
+from slipway.migration.database import closed_afterwards
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
@@ -70,7 +71,7 @@ class Environment:
 
         # env.py calls it through the module alembic.context, which asks the instance.
         setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
-        with context:
+        with context, closed_afterwards():
             self.script.run_env()
         return given
 

@@ -6,10 +6,8 @@ work after each new revision; what fails for the first time after one is that on
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL, Connection
@@ -22,11 +20,9 @@ from slipway.gate.layers import seeds
 from slipway.gate.measure.dbapi import literal
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, step_of
-from slipway.migration.database import sqlstate, with_connection
+from slipway.migration.database import elsewhere, sqlstate
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Model, Previous
-
-T = TypeVar("T")
 
 _FULL_ROW, _BARE_ROW = seeds.ROWS + 1, seeds.ROWS + 2
 _NAMES_ROWS = re.compile("23...")  # it speaks of rows that only its own tests had
@@ -115,13 +111,13 @@ class _Speaker:
 
     def begin(self, version_table: str) -> None:
         """Fill the schema that the release was made for, and learn what works there."""
-        self._phrases = _elsewhere(self._database, lambda connection: self._that_work(connection, version_table))
+        self._phrases = elsewhere(self._database, lambda connection: self._that_work(connection, version_table))
         self._told.phrases = len(self._phrases)
         said = "\n".join(sorted(phrase.sql for phrase in self._phrases))
         self._told.digest = hashlib.sha256(said.encode()).hexdigest() if said else ""
 
     def speak(self, node: Node) -> None:
-        refused = _elsewhere(self._database, self._say)
+        refused = elsewhere(self._database, self._say)
         self._told.refused[node.id] = refused
         gone = {each.phrase for each in refused}
         self._phrases = [phrase for phrase in self._phrases if phrase not in gone]
@@ -204,9 +200,3 @@ def _refusal(connection: Connection, sql: str) -> DBAPIError | None:
     finally:
         connection.exec_driver_sql("ROLLBACK")
     return None
-
-
-def _elsewhere(database: URL, work: Callable[[Connection], T]) -> T:
-    """Do some work on a connection of its own, in a thread of its own: env.py may be in the middle of a loop of events."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(with_connection, database, work).result()

@@ -5,14 +5,15 @@ rows of such a table are rewritten, indexed or read.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.rules import causes
+from slipway.gate.rules.growth import with_growth
 from slipway.gate.rules.rule import Rule
-from slipway.records.proof import Blocked, Finding, Level, Statement
+from slipway.records.proof import Blocked, Finding, Growth, Level, Statement
 
 LATER: Final = Rule(
     "Q05",
@@ -25,11 +26,11 @@ LATER: Final = Rule(
 _NAMED = 2
 
 
-def check(node: Node, statements: tuple[Statement, ...]) -> Iterator[Finding]:
+def check(node: Node, statements: Sequence[Statement], growth: Sequence[Growth]) -> Iterator[Finding]:
     """Findings on the statements of one revision, as they were measured."""
     for statement in statements:
         if blocks(statement):
-            yield _explain(node, statement)
+            yield _explain(node, statement, growth)
 
 
 def blocks(statement: Statement) -> bool:
@@ -37,8 +38,8 @@ def blocks(statement: Statement) -> bool:
     return bool(statement.blocks and (statement.rewrites or statement.builds or statement.scans))
 
 
-def _explain(node: Node, statement: Statement) -> Finding:
-    measured = _measured(statement)
+def _explain(node: Node, statement: Statement, growth: Sequence[Growth]) -> Finding:
+    measured = with_growth(_measured(statement), statement, growth)
     for cause in causes.CAUSES:
         if match := cause.match(statement):
             return cause.rule.finding(node, measured, statement.line, cause.rule.remedy.format_map(_Filling(match)))

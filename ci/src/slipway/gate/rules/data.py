@@ -3,13 +3,14 @@
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
+from slipway.gate.rules.growth import with_growth
 from slipway.gate.rules.rule import Rule
 from slipway.gate.steps import AGAIN, DOWN, UP
-from slipway.records.proof import Finding, Level, Statement
+from slipway.records.proof import Finding, Growth, Level, Statement
 
 FAILS = Rule(
     "D01",
@@ -66,14 +67,13 @@ _WRITES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNOR
 _IN_BATCHES = re.compile(r"\b(LIMIT|FETCH)\b", re.IGNORECASE)
 
 
-def check_statements(node: Node, statements: Iterable[Statement]) -> Iterator[Finding]:
+def check_statements(node: Node, statements: Iterable[Statement], growth: Sequence[Growth]) -> Iterator[Finding]:
     """Findings on statements that write rows: those that read a whole table for it, under no stronger lock, see Q05."""
     for statement in statements:
         whole = statement.scans and not statement.blocks and not _IN_BATCHES.search(statement.sql)
         if whole and _WRITES.match(statement.sql):
-            yield WHOLE_TABLE.finding(
-                node, f"writes while it reads all of {', '.join(statement.scans)}", statement.line
-            )
+            measured = f"writes while it reads all of {', '.join(statement.scans)}"
+            yield WHOLE_TABLE.finding(node, with_growth(measured, statement, growth), statement.line)
 
 
 def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding]:

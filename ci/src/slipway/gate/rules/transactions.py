@@ -6,6 +6,7 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.interruption import Interruption
+from slipway.gate.layers.two_runners import Encounter
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level, Statement
 
@@ -81,6 +82,17 @@ LEAKING: Final = Rule(
     "The setting stays for the session, and with it for every revision that comes after.",
     'op.execute("SET LOCAL …")  # ends with the transaction',
 )
+TWO_RUNNERS: Final = Rule(
+    "T11",
+    "two runners at once",
+    Level.WARNING,
+    "The revision commits on its way, and two runners that meet there leave another database than one of them.",
+    """\
+# what cannot be run in a transaction, alone in its revision:
+with op.get_context().autocommit_block():
+    op.create_index("…_new", "…", […], postgresql_concurrently=True, if_not_exists=True)
+# and what replaces the old by the new in the next, in one transaction, of which alembic lets only one succeed""",
+)
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
 BY_CODE: Final = {"25001": CONCURRENTLY_INSIDE, "55P04": NEW_ENUM_VALUE}
@@ -121,6 +133,24 @@ def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[F
             measured = f"stopped {each.where} and run again, it leaves {', '.join(each.invalid)} invalid"
             yield INVALID.finding(node, measured, each.line)
             break
+
+
+def check_encounters(node: Node, encounters: Sequence[Encounter]) -> Iterator[Finding]:
+    """A finding on the first meeting of two runners that leaves another database than one of them."""
+    for each in encounters:
+        if each.otherwise:
+            failures = "; ".join(
+                filter(
+                    None,
+                    (
+                        each.first and f"the first failed: {each.first}",
+                        each.second and f"the second failed: {each.second}",
+                    ),
+                )
+            )
+            measured = f"a second runner ran it while the first stood after the statement on line {each.line}: {each.otherwise}"
+            yield TWO_RUNNERS.finding(node, f"{measured} ({failures})" if failures else measured, each.line)
+            return
 
 
 def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rules.rule import Rule
-from slipway.records.proof import Finding, Level, Statement
+from slipway.records.proof import Finding, Level, Queue, Statement
 
 NO_TIMEOUT: Final = Rule(
     "Q01",
@@ -109,16 +109,16 @@ _ADVISORY = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\s*\(", re.IGNORECAS
 _ADVISORY_END = re.compile(r"\bpg_advisory_unlock(_all|_shared)?\s*\(", re.IGNORECASE)
 
 
-def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
-    """Findings on the locks of one revision, whether or not work is done under them."""
-    yield from _without_timeout(node, [each for each in statements if not each.lock_timeout and _strong(each)])
-    yield from _several(node, statements)
+def check(node: Node, statements: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
+    """Findings on the locks of one revision, whether or not work is done under them; with who waited behind it, when that was tried."""
+    yield from _without_timeout(node, [each for each in statements if not each.lock_timeout and _strong(each)], queue)
+    yield from _several(node, statements, queue)
     yield from _advisory(node, statements)
     for statement in statements:
         yield from _instant(node, statement)
 
 
-def _without_timeout(node: Node, waiting: Sequence[Statement]) -> Iterator[Finding]:
+def _without_timeout(node: Node, waiting: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
     """What would wait for ever: each statement that locks what one does not expect, and the first of the others."""
     ordinary = None
     for statement in waiting:
@@ -127,7 +127,8 @@ def _without_timeout(node: Node, waiting: Sequence[Statement]) -> Iterator[Findi
             yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0", statement.line)
         ordinary = ordinary or (None if rule else statement)
     if ordinary:
-        measured = f"{_held(ordinary, _strong(ordinary))}, with lock_timeout = 0"
+        seen = f"; {queue.words}" if queue else ""
+        measured = f"{_held(ordinary, _strong(ordinary))}, with lock_timeout = 0{seen}"
         yield NO_TIMEOUT.finding(node, measured, ordinary.line)
 
 
@@ -155,13 +156,15 @@ def _instant(node: Node, statement: Statement) -> Iterator[Finding]:
         yield KEPT.finding(node, _held(statement, list(statement.locks)), statement.line)
 
 
-def _several(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
+def _several(node: Node, statements: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
     """The first statement that locks a table while its transaction has locked another one before."""
     for statement in statements:
         strong = set(_strong(statement))
         before = statement.blocks.keys() - strong
         if statement.transaction and strong and before:
             held = f"takes {_held(statement, sorted(strong))}, and still holds {', '.join(sorted(before))}"
+            if queue and queue.deadlock:
+                held += f"; a transaction that wrote to {queue.behind} and then to {queue.deadlock} ended with it in a deadlock"
             yield SEVERAL.finding(node, held, statement.line)
             return
 

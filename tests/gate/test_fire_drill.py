@@ -1,0 +1,145 @@
+"""What a new revision does to those who work meanwhile, tried on a copy of the database."""
+
+import re
+
+import pytest
+
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
+from slipway.records.previous import Previous, Recorded
+from slipway.records.proof import Queue
+
+TABLES = (
+    None,
+    "op.execute('CREATE TABLE a (id int PRIMARY KEY, n int)')\nop.execute('CREATE TABLE b (id int PRIMARY KEY, n int)')",
+    "raise NotImplementedError",
+)
+
+ONE_AT_A_TIME = """
+import sqlalchemy as sa
+from alembic import context
+
+engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"))
+with engine.connect() as connection:
+    connection.execute(sa.text("SELECT pg_advisory_lock(7)"))
+    connection.commit()
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def block(*lines):
+    return "\n".join(["with op.get_context().autocommit_block():", *(f"    op.execute({line!r})" for line in lines)])
+
+
+@pytest.fixture
+def drilled(prove_history):
+    """Proves a revision after one with two tables; answers what its drill came to, and the proof."""
+
+    def run(*sql, upgrade=None, **project):
+        body = upgrade or "\n".join(f"op.execute({line!r})" for line in sql)
+        proof = prove_history(
+            {"one": TABLES, "two": ("one", body, "raise NotImplementedError")}, start_after="one", **project
+        )
+        return proof.revisions[-1], proof
+
+    return run
+
+
+def test_readers_and_writers_wait_behind_a_revision_that_waits_for_a_strong_lock(drilled):
+    revision, _ = drilled("ALTER TABLE a ADD c int")
+    assert revision.queue == Queue("public.a", readers=("public.a",), writers=("public.a",))
+
+
+def test_only_writers_wait_behind_a_weaker_lock(drilled):
+    revision, _ = drilled("CREATE INDEX ON a (n)")
+    assert revision.queue == Queue("public.a", readers=(), writers=("public.a",))
+
+
+def test_nobody_waits_behind_an_index_that_is_built_concurrently(drilled):
+    revision, _ = drilled(upgrade=block("CREATE INDEX CONCURRENTLY i ON a (n)"))
+    assert revision.queue is None
+
+
+def test_what_was_locked_before_is_waited_for_too_and_a_transaction_that_goes_on_to_it_is_a_deadlock(drilled):
+    revision, _ = drilled("ALTER TABLE a ADD c int", "ALTER TABLE b ADD c int")
+    assert revision.queue == Queue("public.b", ("public.a", "public.b"), ("public.a", "public.b"), deadlock="public.a")
+
+
+def test_a_revision_that_gives_up_before_anybody_could_wait_has_no_queue(drilled):
+    revision, _ = drilled("SET LOCAL lock_timeout = '1ms'", "ALTER TABLE a ADD c int")
+    assert revision.queue is None or not revision.queue.deadlock
+
+
+def test_the_time_of_work_on_all_rows_is_measured_at_two_counts_of_them(drilled):
+    revision, _ = drilled("ALTER TABLE a ALTER n TYPE bigint", "ALTER TABLE b ADD c int")
+    (growth,) = revision.growth
+    assert (growth.line, growth.tables, growth.rows) == (10, ("public.a",), (1_000, 20_000))
+    assert len(growth.ms) == 2
+    assert growth.per_million > 0
+
+
+def test_a_table_that_cannot_hold_many_rows_is_a_gap(prove_history):
+    table = (None, "op.execute('CREATE TABLE a (flag bool UNIQUE, n int)')", "op.drop_table('a')")
+    grow = ("one", "op.execute('ALTER TABLE a ALTER n TYPE bigint')", "op.execute('ALTER TABLE a ALTER n TYPE int')")
+    proof = prove_history({"one": table, "two": grow}, start_after="one")
+    assert (
+        "how the time of two grows with rows is not known: public.a could not be filled with 1000 rows"
+        in proof.coverage.gaps
+    )
+
+
+def test_the_findings_say_who_waited_what_stopped_and_how_long_it_would_take(drilled):
+    _, proof = drilled("ALTER TABLE a ADD c int", "ALTER TABLE b ALTER n TYPE bigint", lock_timeout=None)
+    measured = {finding.rule: finding.measured for finding in proof.findings}
+    assert "readers and writers of public.a, public.b waited behind it" in measured["Q01"]
+    assert "a transaction that wrote to public.b and then to public.a ended with it in a deadlock" in measured["Q04"]
+    assert re.search(r"ms on 1,000 rows, .* ms on 20,000 rows: about .* s for each million$", measured["L11"])
+
+
+def test_what_the_previous_release_says_waits_too(write_project, server_url):
+    config = write_project(
+        {"one": TABLES, "two": ("one", "op.execute('ALTER TABLE a ADD c int')", "raise NotImplementedError")}
+    )
+    said = (Recorded("SELECT n FROM a JOIN b USING (n)", "app.py:7"), Recorded("SELECT n FROM b", "app.py:8"))
+    proof = prove(Question(config, server_url, start_after="one", previous=Previous("v1", (), said)))
+    assert proof.revisions[-1].queue.said == ("app.py:7",)
+
+
+def test_two_runners_at_once_are_tried_after_each_statement_outside_a_transaction(drilled):
+    revision, proof = drilled(upgrade=block("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON a (n)", "ANALYZE a"))
+    assert revision.encounters == 2
+    assert [finding.rule for finding in proof.findings if finding.rule == "T11"] == []
+
+
+def test_two_runners_that_leave_another_database_than_one_are_told(drilled):
+    _, proof = drilled(upgrade=block("INSERT INTO a SELECT count(*), 1 FROM a"))
+    (told,) = [finding.measured for finding in proof.findings if finding.rule == "T11"]
+    assert told.startswith(
+        "a second runner ran it while the first stood after the statement on line 11: a has 2 rows and not 1 (the first failed: "
+    )
+
+
+def test_a_lock_that_env_py_takes_keeps_two_runners_apart(drilled):
+    revision, proof = drilled(upgrade=block("INSERT INTO a SELECT count(*), 1 FROM a"), env=ONE_AT_A_TIME)
+    assert revision.encounters == 1
+    assert [finding.rule for finding in proof.findings if finding.rule == "T11"] == []
+
+
+def test_with_many_new_revisions_there_is_no_drill_and_a_sentence_says_so(prove_history):
+    more = {
+        f"r{number}": (f"r{number - 1}", f"op.execute('ALTER TABLE a ADD c{number} int')", "raise NotImplementedError")
+        for number in range(1, 14)
+    }
+    proof = prove_history({"r0": TABLES, **more}, start_after="r0")
+    assert not any(revision.queue for revision in proof.revisions)
+    assert any(
+        gap.startswith("the fire drill was not held: 13 revisions are new, and it is for at most 12")
+        for gap in proof.coverage.gaps
+    )
+
+
+def test_what_one_transaction_holds_together_needs_no_second_runner(drilled):
+    revision, _ = drilled("ALTER TABLE a ADD c int")
+    assert revision.encounters == 0
