@@ -66,6 +66,36 @@ def test_start_after_and_extensions_are_given_by_name(write_project, run_gate, s
     assert (proof.coverage.new, proof.verdict) == (1, Verdict.PASS)
 
 
+@pytest.mark.parametrize(
+    ("level", "verdict"), [("R01=error", Verdict.FAIL), ("R01=note", Verdict.PASS), ("R01=off", Verdict.PASS)]
+)
+def test_a_rule_weighs_what_the_project_says(write_project, run_gate, server_url, level, verdict):
+    write_project({"one": (None, "op.execute('CREATE TABLE a ()')", "")})
+    _, written = run_gate("--level", level, database=named(server_url))
+    proof = from_json(Proof, written, "here")
+    (finding,) = [finding for finding in proof.findings if finding.rule == "R01"]
+    assert proof.verdict is verdict
+    told = "R01 is off in [tool.slipway.migrations] levels" if level.endswith("off") else None
+    assert finding.suppressed == told
+
+
+@pytest.mark.parametrize(
+    ("level", "what"),
+    [
+        ("Q1=error", "[tool.slipway.migrations] levels: there is no rule 'Q1': did you mean 'Q10'"),
+        (
+            "Q01=loud",
+            "[tool.slipway.migrations] levels: Q01 cannot be 'loud': allowed is one of error, warning, note, off",
+        ),
+    ],
+)
+def test_a_level_that_is_none_is_bad_input(write_project, gate, server_url, level, what):
+    write_project(ONE)
+    process = gate("--level", level, database=named(server_url))
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error.strip()) == (2, what)
+
+
 @pytest.mark.parametrize(("today", "allowed"), [("2027-01-31", True), ("2027-02-01", False)])
 def test_the_day_may_be_given(write_project, run_gate, server_url, today, allowed):
     write_project(

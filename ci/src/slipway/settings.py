@@ -40,6 +40,15 @@ class TargetKind(Enum):
     ECS_EXPRESS = "ecs-express"
 
 
+class Weight(Enum):
+    """How much a rule of the gate weighs: an error fails it, and what is off does not count."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class Migrations:
     """`[tool.slipway.migrations]`: how the service's alembic history is reached.
@@ -48,6 +57,7 @@ class Migrations:
     - postgres: the major that production runs ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision.
     - start-after: findings in this revision and older ones are history, not news.
+    - levels: how much rules of the gate weigh here, by rule, such as {Q01 = "error", D03 = "off"}; else as docs/gate.md says.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: what stands before `://` in that URL ("postgresql+asyncpg"); by default a plain postgresql.
     - variables: further variables that the service needs to be imported, with stand-in values, which are no secrets, for the gate, the checks, the preflight and the rehearsal;
@@ -58,6 +68,7 @@ class Migrations:
     postgres: str = "18"
     extensions: tuple[str, ...] = ()
     start_after: str | None = None
+    levels: Mapping[str, Weight] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: str = "postgresql"
     variables: Mapping[str, str] = field(default_factory=dict)

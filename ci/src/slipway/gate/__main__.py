@@ -12,6 +12,7 @@ from slipway.gate.listing import listing
 from slipway.gate.models import models_of
 from slipway.gate.prove import prove
 from slipway.gate.question import Question, utc_today
+from slipway.gate.rules.levels import read
 from slipway.migration.answer import answer
 from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.records.form import from_json
@@ -41,6 +42,13 @@ def main(arguments: list[str]) -> int:
         "--start-after", metavar="REVISION", help="findings in this revision and older ones do not count"
     )
     parser.add_argument(
+        "--level",
+        action="append",
+        default=[],
+        metavar="RULE=LEVEL",
+        help="a rule that weighs otherwise here, or is off",
+    )
+    parser.add_argument(
         "--since", type=Path, metavar="FILE", help="in the place of it: what git knows by a name, as JSON"
     )
     parser.add_argument(
@@ -65,7 +73,10 @@ def main(arguments: list[str]) -> int:
     def ask() -> Proof:
         server, extensions = named_in_environment(), tuple(given.extension)
         since, previous = _told(Since, given.since), _told(Previous, given.previous)
-        return prove(Question(given.config, server, extensions, given.start_after, given.today, since, previous))
+        levels = read(given.level)
+        return prove(
+            Question(given.config, server, extensions, given.start_after, given.today, since, previous, levels)
+        )
 
     def tell_models() -> Previous:
         return models_of(given.config, named_in_environment(), given.extension, given.models)

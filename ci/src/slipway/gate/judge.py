@@ -1,6 +1,6 @@
 """Evidence -> findings: every rule asked about what it knows of, then the comments in the revisions heard."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from slipway.gate import allowances
@@ -9,7 +9,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.fire_drill import Drill
 from slipway.gate.layers.stairway import Climb
 from slipway.gate.rules import allowances as allowance_rules
-from slipway.gate.rules import blocking, compatibility, data, drift, graph, reversibility, transactions, waiting
+from slipway.gate.rules import blocking, compatibility, data, drift, graph, levels, reversibility, transactions, waiting
 from slipway.gate.rules.every import ALLOWABLE, of
 from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Level
@@ -17,13 +17,14 @@ from slipway.records.proof import Finding, Level
 _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
 
 
-def judge(evidence: Evidence, today: date) -> tuple[Finding, ...]:
-    """All findings, those that count first, the worst of them at the top."""
+def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> tuple[Finding, ...]:
+    """All findings, those that count first, the worst of them at the top; `own` are the project's levels."""
     found = list(graph.check(evidence.history))
     if climb := evidence.climb:
         found += _of_history(evidence, climb)
         found += [finding for node in evidence.history.nodes for finding in _of_revision(evidence, climb, node)]
         found = list(_as_allowed(evidence, climb, found, today))
+    found = [levels.weighed(finding, own) for finding in found]
     return tuple(sorted(found, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level))))
 
 

@@ -19,7 +19,7 @@ from slipway.records.proof import Coverage, Proof, Revision, Verdict, Versions
 def prove(question: Question) -> Proof:
     """Execute the history; raises BadInputError when there is nothing that can be executed."""
     evidence = gather(question)
-    findings = judge(evidence, question.today)
+    findings = judge(evidence, question.today, question.levels)
     revisions = tuple(_revisions(evidence))
     return Proof(
         gate=Versions(

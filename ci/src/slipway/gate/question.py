@@ -1,5 +1,6 @@
 """Question: what is to be proven, and on which server."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from slipway.records.previous import Previous
+from slipway.records.proof import Level
 from slipway.records.since import Since
 
 
@@ -20,6 +22,7 @@ class Question:
 
     - since: what was given in the place of start_after.
     - previous: the release that is live, which must be able to work with the new schema.
+    - levels: of rules that weigh otherwise in this project; None for one that is off.
     - today: the day on which what is allowed until a day is judged.
     """
 
@@ -30,3 +33,4 @@ class Question:
     today: date = field(default_factory=utc_today)
     since: Since | None = None
     previous: Previous | None = None
+    levels: Mapping[str, Level | None] = field(default_factory=dict)

@@ -120,4 +120,5 @@ def options_of(migrations: Migrations) -> list[str]:
         f"--config={migrations.config}",
         *(f"--extension={name}" for name in migrations.extensions),
         *([f"--start-after={migrations.start_after}"] if migrations.start_after else []),
+        *(f"--level={rule}={level.value}" for rule, level in migrations.levels.items()),
     ]
