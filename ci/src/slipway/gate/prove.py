@@ -93,4 +93,4 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
         yield f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
     if unmeasured:
-        yield f"the locks of {unmeasured} statements could not be measured, for they refuse to run in a transaction"
+        yield f"locks were not measured where a statement refuses to run in a transaction: {unmeasured}"

@@ -105,6 +105,8 @@ class Growth:
     def words(self) -> str:
         """`0.4 ms on 1,000 rows, 9.1 ms on 20,000 rows: about 0.5 s for each million`."""
         measured = ", ".join(f"{ms:.1f} ms on {rows:,} rows" for rows, ms in zip(self.rows, self.ms, strict=True))
+        if not self.per_million:
+            return f"{measured}: no growth"
         return f"{measured}: about {self.per_million / 1000:.1f} s for each million"
 
 

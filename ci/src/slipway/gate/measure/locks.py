@@ -2,7 +2,8 @@
 
 Everything is asked on the connection that ran the statement, for uncommitted catalog rows and the counters of a transaction
 (`pg_stat_get_xact_numscans`) are invisible elsewhere. An index build counts as a scan only without parallel workers, so new indexes are
-looked for by oid; a table is rewritten when its `relfilenode` changes.
+looked for by oid, unless they took over the file of the one before them (TryReuseIndex, src/backend/commands/tablecmds.c), which is older than
+they are; a table is rewritten when its `relfilenode` changes.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,7 +52,8 @@ _LOCKED = "slipway_locked"
 _PREPARE_LOCKED = f"""
     PREPARE {_LOCKED}(int8) AS
     SELECT l.relation::text, l.modes, c.relfilenode::text, coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text,
-           (SELECT string_agg(indexrelid::text, ',') FROM pg_index WHERE indrelid = c.oid), c.relkind, current_setting('lock_timeout')
+           (SELECT string_agg(x.oid::text, ',') FROM pg_index JOIN pg_class x ON x.oid = indexrelid
+            WHERE indrelid = c.oid AND x.relfilenode >= x.oid), c.relkind, current_setting('lock_timeout')
     FROM (SELECT coalesce(indrelid, relation) AS relation, string_agg(mode, ',') AS modes
           FROM pg_locks LEFT JOIN pg_index ON indexrelid = relation AND mode = 'AccessExclusiveLock'
           WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384 AND relation::int8 <= $1
