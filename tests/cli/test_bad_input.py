@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 
+import psycopg
 import pytest
 
 from slipway.cli import parser, run
@@ -126,6 +127,25 @@ def test_a_service_without_a_lock(capsys, service):
 def test_a_server_that_does_not_answer(capsys, service):
     code, error = gate(capsys, service, "--database-url", "postgresql://x:canary-password@127.0.0.1:1/x")
     assert (code, "does not answer" in error, "canary-password" in error) == (2, True, False)
+
+
+@pytest.mark.slow
+def test_a_server_that_looks_like_production_is_not_asked_until_somebody_says_that_it_may_be(capsys, service):
+    url = "postgresql://x:canary-password@production.invalid:1/x"
+    code, error = gate(capsys, service, "--database-url", url)
+    assert (code, "looks like production" in error, "--expendable" in error) == (2, True, True)
+    assert "canary-password" not in error
+    code, error = gate(capsys, service, "--database-url", url, "--expendable")
+    assert (code, "does not answer" in error) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_database_that_is_not_empty(capsys, service, database):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE customers (id int)")
+        code, error = gate(capsys, service, "--database-url", database)
+        assert (code, "is not empty" in error, "public.customers" in error) == (2, True, True)
+        assert connection.execute("SELECT count(*) FROM customers").fetchone() == (0,)
 
 
 def test_a_database_of_another_kind(capsys, service):

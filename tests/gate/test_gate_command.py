@@ -131,6 +131,16 @@ def test_without_a_database_the_answer_is_a_refusal(write_project, gate, tmp_pat
     assert "hunter2" not in output + errors + (tmp_path / "proof.json").read_text()
 
 
+@pytest.mark.parametrize("way", [[], ["--list"], ["--models", "x"]], ids=["proof", "list", "models"])
+def test_a_server_that_looks_like_production_is_refused_unless_it_is_expendable(write_project, run_gate, way):
+    write_project(ONE)
+    production = named(make_url("postgresql+psycopg://me:hunter2@production.invalid:1/x"))
+    printed, written = run_gate(*way, database=production)
+    assert "the server looks like production (its host production.invalid says production)" in printed
+    assert "hunter2" not in printed + written
+    assert "looks like production" not in run_gate(*way, "--expendable", database=production)[0]
+
+
 def test_no_password_is_printed_when_env_py_fails(write_project, run_gate, server_url):
     write_project(
         ONE,

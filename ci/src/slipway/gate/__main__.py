@@ -7,7 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import URL
+
 from slipway.gate.databases import server_version
+from slipway.gate.expendable import refuse_production
 from slipway.gate.listing import listing
 from slipway.gate.models import models_of
 from slipway.gate.prove import prove
@@ -58,20 +61,29 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--list", action="store_true", help="write which revisions there are instead, and execute none")
     parser.add_argument("--ask-server", action="store_true", help="with --list: see that the server answers, too")
+    parser.add_argument(
+        "--expendable", action="store_true", help="the server can be thrown away, though it looks like production"
+    )
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
 
+    def server_to_use() -> URL:
+        server = named_in_environment()
+        if not given.expendable:
+            refuse_production(server)
+        return server
+
     def ask() -> Proof:
-        server, extensions = named_in_environment(), tuple(given.extension)
+        server, extensions = server_to_use(), tuple(given.extension)
         since, previous = _told(Since, given.since), _told(Previous, given.previous)
         return prove(Question(given.config, server, extensions, given.start_after, given.today, since, previous))
 
     def tell_models() -> Previous:
-        return models_of(given.config, named_in_environment(), given.extension, given.models)
+        return models_of(given.config, server_to_use(), given.extension, given.models)
 
     def enumerate_revisions() -> Listing:
-        server = named_in_environment()
+        server = server_to_use()
         if given.ask_server:
             server_version(server)
         return listing(given.config, server, given.start_after, _told(Since, given.since))

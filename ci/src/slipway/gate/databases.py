@@ -12,18 +12,30 @@ from slipway.migration.database import with_connection
 from slipway.migration.environment import sentence
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
+_RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 
 
 def server_version(server: URL) -> str:
-    """The server's version as `18.6`; raises BadInputError when it does not answer or is none of those that are supported."""
+    """The server's version as `18.6`; raises BadInputError when it does not answer, is none of those that are supported, or holds what is somebody's."""
     try:
-        number = with_connection(server, lambda connection: int(connection.scalar(text("SHOW server_version_num"))))
+        number, relations, first = with_connection(server, _look)
     except (DBAPIError, OSError) as error:
         raise BadInputError("the Postgres server does not answer", sentence(error)) from error
     major, minor = divmod(number, 10000)
     if not OLDEST_MAJOR <= major <= NEWEST_MAJOR:
         raise BadInputError(f"the server is PostgreSQL {major}", f"supported are {OLDEST_MAJOR} to {NEWEST_MAJOR}")
+    if relations:
+        raise BadInputError(
+            f"the database {server.database} is not empty, it holds {relations} tables, views or sequences such as {first}",
+            "name an empty database of a server that can be thrown away",
+        )
     return f"{major}.{minor}"
+
+
+def _look(connection: Connection) -> tuple[int, int, str]:
+    return int(connection.scalar(text("SHOW server_version_num"))), *connection.execute(text(_RELATIONS)).one()
 
 
 @contextmanager
