@@ -1,6 +1,7 @@
 import socket
 import subprocess
 import sys
+import time
 
 import psycopg
 import pytest
@@ -263,3 +264,19 @@ def test_every_verb_explains_itself():
     for verb in verbs.values():
         assert verb.description
         assert all(action.help for action in verb._actions)
+
+
+@pytest.mark.slow
+def test_a_revision_that_kills_the_process_and_leaves_another_behind_is_one_sentence_soon(capsys, service):
+    leaves = "import os, subprocess; subprocess.Popen(['sleep', '100']); os._exit(7)"
+    revise(service, "b", "a", up=leaves)
+    started = time.monotonic()
+    code, error = gate(capsys, service)
+    assert (code, "ended with the exit code 7 in revision b (migrations/versions/b.py)" in error) == (1, True)
+    assert time.monotonic() - started < 30
+
+
+def test_patience_that_is_none(capsys, service):
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\npatience = 0\n")
+    code, error = gate(capsys, service)
+    assert (code, "migrations.patience: found 0, allowed are whole seconds from 1" in error) == (2, True)

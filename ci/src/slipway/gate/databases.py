@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -15,6 +15,10 @@ OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
 _RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+
+_OURS = (
+    f"slipway_gate_{secrets.token_hex(4)}_"  # how the names of this run's databases begin; forks are of the same run
+)
 
 
 def server_version(server: URL) -> str:
@@ -58,7 +62,7 @@ def copy(server: URL, of: URL) -> Iterator[URL]:
 
 @contextmanager
 def _made(server: URL, how: str = "") -> Iterator[URL]:
-    name = f"slipway_gate_{secrets.token_hex(6)}"
+    name = f"{_OURS}{secrets.token_hex(4)}"
     try:
         with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}{how}")))
     except DBAPIError as error:
@@ -69,6 +73,18 @@ def _made(server: URL, how: str = "") -> Iterator[URL]:
         with_connection(
             server, lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
         )
+
+
+def drop_left_over(server: URL) -> None:
+    """Drop what processes of this run have made and could not drop themselves."""
+    with suppress(DBAPIError, OSError):
+        with_connection(server, _drop_ours)
+
+
+def _drop_ours(connection: Connection) -> None:
+    ours = text("SELECT datname FROM pg_database WHERE starts_with(datname, :beginning)")
+    for name in connection.scalars(ours, {"beginning": _OURS}).all():
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
 def _create_extensions(connection: Connection, extensions: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ class Question:
 
     - since: what was given in the place of start_after.
     - previous: the release that is live, which must be able to work with the new schema.
+    - patience: seconds that a step of a revision may take, and env.py beside them.
     - today: the day on which what is allowed until a day is judged.
     """
 
@@ -30,3 +31,4 @@ class Question:
     today: date = field(default_factory=utc_today)
     since: Since | None = None
     previous: Previous | None = None
+    patience: float = 120

@@ -120,6 +120,7 @@ def options_of(migrations: Migrations) -> list[str]:
     """The settings in the words of `python -m slipway.gate`."""
     return [
         f"--config={migrations.config}",
+        f"--patience={migrations.patience}",
         *(f"--extension={name}" for name in migrations.extensions),
         *([f"--start-after={migrations.start_after}"] if migrations.start_after else []),
     ]
