@@ -8,6 +8,7 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
+from slipway.gate import roles
 from slipway.migration.database import with_connection
 from slipway.migration.environment import sentence
 
@@ -63,12 +64,18 @@ def copy(server: URL, of: URL) -> Iterator[URL]:
 @contextmanager
 def _made(server: URL, how: str = "") -> Iterator[URL]:
     name = f"{_OURS}{secrets.token_hex(4)}"
+    with roles.dropped_at_the_end(server, name), _created(server, name, how):
+        yield server.set(database=name)
+
+
+@contextmanager
+def _created(server: URL, name: str, how: str) -> Iterator[None]:
     try:
         with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}{how}")))
     except DBAPIError as error:
         raise BadInputError("the server gives the gate no database of its own", sentence(error)) from error
     try:
-        yield server.set(database=name)
+        yield
     finally:
         with_connection(
             server, lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
