@@ -1,7 +1,9 @@
 import socket
 import subprocess
 import sys
+import time
 
+import psycopg
 import pytest
 
 from slipway.cli import parser, run
@@ -128,6 +130,25 @@ def test_a_server_that_does_not_answer(capsys, service):
     assert (code, "does not answer" in error, "canary-password" in error) == (2, True, False)
 
 
+@pytest.mark.slow
+def test_a_server_that_looks_like_production_is_not_asked_until_somebody_says_that_it_may_be(capsys, service):
+    url = "postgresql://x:canary-password@production.invalid:1/x"
+    code, error = gate(capsys, service, "--database-url", url)
+    assert (code, "looks like production" in error, "--expendable" in error) == (2, True, True)
+    assert "canary-password" not in error
+    code, error = gate(capsys, service, "--database-url", url, "--expendable")
+    assert (code, "does not answer" in error) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_database_that_is_not_empty(capsys, service, database):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE customers (id int)")
+        code, error = gate(capsys, service, "--database-url", database)
+        assert (code, "is not empty" in error, "public.customers" in error) == (2, True, True)
+        assert connection.execute("SELECT count(*) FROM customers").fetchone() == (0,)
+
+
 def test_a_database_of_another_kind(capsys, service):
     code, error = gate(capsys, service, "--database-url", "mysql://x:canary-password@h/x")
     assert (code, "names mysql" in error, "canary-password" in error) == (2, True, False)
@@ -243,3 +264,19 @@ def test_every_verb_explains_itself():
     for verb in verbs.values():
         assert verb.description
         assert all(action.help for action in verb._actions)
+
+
+@pytest.mark.slow
+def test_a_revision_that_kills_the_process_and_leaves_another_behind_is_one_sentence_soon(capsys, service):
+    leaves = "import os, subprocess; subprocess.Popen(['sleep', '100']); os._exit(7)"
+    revise(service, "b", "a", up=leaves)
+    started = time.monotonic()
+    code, error = gate(capsys, service)
+    assert (code, "ended with the exit code 7 in revision b (migrations/versions/b.py)" in error) == (1, True)
+    assert time.monotonic() - started < 30
+
+
+def test_patience_that_is_none(capsys, service):
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\npatience = 0\n")
+    code, error = gate(capsys, service)
+    assert (code, "migrations.patience: found 0, allowed are whole seconds from 1" in error) == (2, True)

@@ -1,5 +1,9 @@
 """Small alembic projects, written where a test runs and proven on a real server."""
 
+import json
+import os
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -127,5 +131,38 @@ def prove_history(write_project: WriteProject, server_url: URL) -> Prove:
         **project: Any,
     ) -> Proof:
         return prove(Question(write_project(revisions, **project), server_url, extensions, start_after, today))
+
+    return run
+
+
+def named(url: URL, **variables: str) -> str:
+    """How the gate is told a server."""
+    return json.dumps({"url": url.render_as_string(hide_password=False), "variables": variables})
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Starts the gate in the project's folder; the answer is a process that has not ended."""
+
+    def start(*arguments, database=None, proof="proof.json", stdin=""):
+        environment = {key: value for key, value in os.environ.items() if key != "SLIPWAY_DATABASE"}
+        environment |= {"SLIPWAY_DATABASE": database} if database else {}
+        (tmp_path / "stdin").write_text(stdin)
+        with (tmp_path / "stdin").open() as given:
+            return subprocess.Popen(
+                [sys.executable, "-m", "slipway.gate", *arguments, proof],
+                cwd=tmp_path, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+
+    return start
+
+
+@pytest.fixture
+def run_gate(gate, tmp_path):
+    """Runs the gate to its end: exit code, what it wrote, what it printed."""
+
+    def run(*arguments, **more):
+        printed = "".join(gate(*arguments, **more).communicate(timeout=60))
+        return printed, (tmp_path / "proof.json").read_text()
 
     return run

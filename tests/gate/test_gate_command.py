@@ -1,9 +1,6 @@
 """`python -m slipway.gate`: what a shell sees."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from sqlalchemy import make_url
@@ -12,43 +9,12 @@ from slipway.records.form import from_json
 from slipway.records.listing import Listed, Listing
 from slipway.records.proof import Proof, Verdict
 from slipway.records.refusal import Refusal
+from tests.gate.conftest import named
 
 ONE = {"one": (None, "op.create_table('a', sa.Column('id', sa.Integer()))", "op.drop_table('a')")}
 PASSWORD_VARIABLE = "import os\n\nassert os.environ['GREETING'] == 'hello'\n"
 
 pytestmark = pytest.mark.slow
-
-
-def named(url, **variables):
-    return json.dumps({"url": url.render_as_string(hide_password=False), "variables": variables})
-
-
-@pytest.fixture
-def gate(tmp_path):
-    """Starts the gate in the project's folder; the answer is a process that has not ended."""
-
-    def start(*arguments, database=None, proof="proof.json", stdin=""):
-        environment = {key: value for key, value in os.environ.items() if key != "SLIPWAY_DATABASE"}
-        environment |= {"SLIPWAY_DATABASE": database} if database else {}
-        (tmp_path / "stdin").write_text(stdin)
-        with (tmp_path / "stdin").open() as given:
-            return subprocess.Popen(
-                [sys.executable, "-m", "slipway.gate", *arguments, proof],
-                cwd=tmp_path, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
-
-    return start
-
-
-@pytest.fixture
-def run_gate(gate, tmp_path):
-    """Runs the gate to its end: exit code, what it wrote, what it printed."""
-
-    def run(*arguments, **more):
-        printed = "".join(gate(*arguments, **more).communicate(timeout=60))
-        return printed, (tmp_path / "proof.json").read_text()
-
-    return run
 
 
 def test_a_proof_is_written_whatever_it_says(write_project, gate, server_url, tmp_path):
@@ -159,6 +125,16 @@ def test_without_a_database_the_answer_is_a_refusal(write_project, gate, tmp_pat
     assert (process.returncode, refusal.exit_code, refusal.what) == (2, 2, what)
     assert errors.startswith(what)
     assert "hunter2" not in output + errors + (tmp_path / "proof.json").read_text()
+
+
+@pytest.mark.parametrize("way", [[], ["--list"], ["--models", "x"]], ids=["proof", "list", "models"])
+def test_a_server_that_looks_like_production_is_refused_unless_it_is_expendable(write_project, run_gate, way):
+    write_project(ONE)
+    production = named(make_url("postgresql+psycopg://me:hunter2@production.invalid:1/x"))
+    printed, written = run_gate(*way, database=production)
+    assert "the server looks like production (its host production.invalid says production)" in printed
+    assert "hunter2" not in printed + written
+    assert "looks like production" not in run_gate(*way, "--expendable", database=production)[0]
 
 
 def test_no_password_is_printed_when_env_py_fails(write_project, run_gate, server_url):

@@ -337,3 +337,11 @@ def test_without_the_option_nothing_of_slipway_is_loaded_but_the_option(write, p
         )
         assert done.stdout.splitlines()[-1] == str(loaded)
     assert outcomes(pytester.runpytest_subprocess()) == {"passed": 1}
+
+
+def test_a_server_that_looks_like_production_is_refused_unless_it_is_expendable(write, pytester):
+    write(one=CREATE)
+    production = ["--slipway", "--slipway-database-url=postgresql://me@production.invalid:1/x"]
+    assert "looks like production" in pytester.runpytest_subprocess(*production).stdout.str()
+    said = pytester.runpytest_subprocess(*production, "--slipway-expendable").stdout.str()
+    assert ("looks like production" in said, "does not answer" in said) == (False, True)

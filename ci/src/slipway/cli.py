@@ -128,6 +128,9 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         "--database-url", metavar="URL", help="a server where databases may be created (default: one of its own)"
     )
     verb.add_argument(
+        "--expendable", action="store_true", help="that server can be thrown away, though it looks like production"
+    )
+    verb.add_argument(
         "--since",
         metavar="REVISION|REF",
         help="findings in what was there already do not count: up to a revision, or at a branch, a tag or a commit of git; "
@@ -249,6 +252,7 @@ async def gate(given: argparse.Namespace) -> int:
     from slipway.report import files, proof_text
     from slipway.report.terminal import TerminalVoice
     from slipway.verbs.gate import gate as prove_folder
+    from slipway.verbs.server import NamedServer
 
     voice = TerminalVoice(sys.stderr, lines=False)
     with voice.doing("proving the migrations"):
@@ -257,7 +261,7 @@ async def gate(given: argparse.Namespace) -> int:
             config=given.config,
             since=given.since,
             python=given.python,
-            database_url=given.database_url,
+            server=NamedServer.of(given.database_url, expendable=given.expendable),
             statements=given.statements,
         )
     if given.report:
@@ -283,7 +287,7 @@ async def certificate(given: argparse.Namespace) -> int:
         print(to_json(certify(proof, int(time.time()))), end="")
         return 0
     said = from_json(Certificate, text_of(given.check, "the certificate"), str(given.check))
-    listing = await revisions(given.source, config=given.config, since=None, python=given.python, database_url=None)
+    listing = await revisions(given.source, config=given.config, since=None, python=given.python, server=None)
     problem = why_not(said, listing, given.live, proof)
     print(f"does not hold: {problem}" if problem else f"holds: from {_heads(said.before)} to {_heads(said.after)}")
     return 1 if problem else 0

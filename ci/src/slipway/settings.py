@@ -60,6 +60,7 @@ class Migrations:
     - levels: how much rules of the gate weigh here, by rule, such as {Q01 = "error", D03 = "off"}; else as docs/gate.md says.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: what stands before `://` in that URL ("postgresql+asyncpg"); by default a plain postgresql.
+    - patience: seconds that one step of a revision may take on the gate's empty tables, and env.py beside them; what takes longer is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are no secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} stand for the parts of the database's URL.
     """
@@ -71,11 +72,14 @@ class Migrations:
     levels: Mapping[str, Weight] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: str = "postgresql"
+    patience: int = 120
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.driver.startswith("postgresql"):
             raise MismatchError("driver", f"found {self.driver!r}, allowed is postgresql or postgresql+DRIVER")
+        if self.patience < 1:
+            raise MismatchError("patience", f"found {self.patience}, allowed are whole seconds from 1")
 
     def told(self, url: str) -> dict[str, str]:
         """The variables by which the service learns of its database, from a plain postgresql:// URL."""

@@ -7,13 +7,16 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
+from slipway.errors import BadInputError
 from slipway.gate.databases import server_version
+from slipway.gate.expendable import refuse_production
 from slipway.gate.listing import listing
 from slipway.gate.models import models_of
 from slipway.gate.prove import prove
 from slipway.gate.question import Question, utc_today
 from slipway.gate.rules.levels import read
-from slipway.migration.answer import answer
+from slipway.gate.supervision import supervised
+from slipway.migration.answer import refuse
 from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.records.form import from_json
 from slipway.records.listing import Listing
@@ -66,28 +69,52 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--list", action="store_true", help="write which revisions there are instead, and execute none")
     parser.add_argument("--ask-server", action="store_true", help="with --list: see that the server answers, too")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=120,
+        metavar="SECONDS",
+        help="how long one step of a revision may take, and env.py beside them (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--expendable", action="store_true", help="the server can be thrown away, though it looks like production"
+    )
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
 
+    try:
+        server = named_in_environment()
+        if not given.expendable:
+            refuse_production(server)
+    except BadInputError as error:
+        return refuse(given.proof, error)
+
     def ask() -> Proof:
-        server, extensions = named_in_environment(), tuple(given.extension)
         since, previous = _told(Since, given.since), _told(Previous, given.previous)
-        levels = read(given.level)
         return prove(
-            Question(given.config, server, extensions, given.start_after, given.today, since, previous, levels)
+            Question(
+                given.config,
+                server,
+                tuple(given.extension),
+                given.start_after,
+                given.today,
+                since,
+                previous,
+                read(given.level),
+                given.patience,
+            )
         )
 
     def tell_models() -> Previous:
-        return models_of(given.config, named_in_environment(), given.extension, given.models)
+        return models_of(given.config, server, given.extension, given.models)
 
     def enumerate_revisions() -> Listing:
-        server = named_in_environment()
         if given.ask_server:
             server_version(server)
         return listing(given.config, server, given.start_after, _told(Since, given.since))
 
-    return answer(given.proof, enumerate_revisions if given.list else tell_models if given.models else ask)
+    return supervised(given.proof, server, enumerate_revisions if given.list else tell_models if given.models else ask)
 
 
 def _told(kind: type[T], file: Path | None) -> T | None:

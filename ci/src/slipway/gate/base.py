@@ -13,7 +13,7 @@ from slipway.errors import RefusedError
 from slipway.gate.databases import copy, fresh
 from slipway.gate.history import Node
 from slipway.gate.measure.session import SESSION
-from slipway.gate.steps import UP, step_of
+from slipway.gate.steps import UP, run, step_of
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, Steps, sentence
 
@@ -65,7 +65,7 @@ def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
     """Run env.py in a database with these steps; answers why that failed."""
     with every_connection_to(database, SESSION):
         try:
-            environment.run(steps, transaction_per_migration=True)
+            run(environment, steps, transaction_per_migration=True)
         except (Exception, SystemExit, Stopped) as error:  # noqa: BLE001 -- whatever a revision raises is an answer
             return sentence(error)
     return None

@@ -22,6 +22,7 @@ from slipway.gate.layers.interruption import Interrupted, interrupt
 from slipway.gate.layers.rows import Life, Lived
 from slipway.gate.layers.stairway import Climb
 from slipway.gate.question import Question
+from slipway.gate.whereabouts import within
 from slipway.migration.environment import Environment, sentence
 from slipway.records.proof import UNCOMPARED
 
@@ -56,7 +57,8 @@ def gather(question: Question) -> Evidence:
     """Execute the history; raises BadInputError when there is nothing that can be executed."""
     started = time.perf_counter()
     version = server_version(question.server)
-    environment = Environment(question.config, question.server)
+    with within(question.patience, "the import of the revisions"):
+        environment = Environment(question.config, question.server, question.patience)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(

@@ -7,8 +7,9 @@ from sqlalchemy import URL, Table
 from sqlalchemy import Column as ModelColumn
 
 from slipway.errors import BadInputError
-from slipway.gate.databases import fresh
+from slipway.gate.databases import fresh, server_version
 from slipway.gate.layers.drift import metadata_of
+from slipway.gate.steps import run
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Column, Model, Previous
@@ -16,10 +17,11 @@ from slipway.records.previous import Column, Model, Previous
 
 def models_of(config: Path, server: URL, extensions: Sequence[str], name: str) -> Previous:
     """The release in this folder; raises BadInputError when env.py gives no models."""
+    server_version(server)
     environment = Environment(config, server)
     with fresh(server, extensions) as database, every_connection_to(database):
         try:
-            options = environment.run(lambda _heads, _context: ())
+            options = run(environment, lambda _heads, _context: ())
         except (Exception, SystemExit) as error:
             raise BadInputError(f"{environment.spoken_place_of(error)} fails", sentence(error)) from error
     tables = [table for metadata in metadata_of(options) for table in metadata.tables.values()]

@@ -23,6 +23,7 @@ class Question:
     - since: what was given in the place of start_after.
     - previous: the release that is live, which must be able to work with the new schema.
     - levels: of rules that weigh otherwise in this project; None for one that is off.
+    - patience: seconds that a step of a revision may take, and env.py beside them.
     - today: the day on which what is allowed until a day is judged.
     """
 
@@ -34,3 +35,4 @@ class Question:
     since: Since | None = None
     previous: Previous | None = None
     levels: Mapping[str, Level | None] = field(default_factory=dict)
+    patience: float = 120

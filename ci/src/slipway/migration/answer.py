@@ -15,8 +15,13 @@ def answer(file: Path, ask: Callable[[], Any]) -> int:
     try:
         record = ask()
     except SlipwayError as error:
-        file.write_text(to_json(Refusal.of(error)), encoding="utf-8")
-        print(error, file=sys.stderr)  # noqa: T201 -- for whoever calls it by hand
-        return error.exit_code
+        return refuse(file, error)
     file.write_text(to_json(record), encoding="utf-8")
     return 0
+
+
+def refuse(file: Path, error: SlipwayError) -> int:
+    """Write why there is no record; answers the exit code."""
+    file.write_text(to_json(Refusal.of(error)), encoding="utf-8")
+    print(error, file=sys.stderr)  # noqa: T201 -- for whoever calls it by hand
+    return error.exit_code

@@ -86,11 +86,22 @@ def with_driver(url: URL) -> URL:
     )
 
 
+class _Thread(threading.local):
+    """A thread that connects to what it names itself, whatever every engine does."""
+
+    directly = False
+
+
+_thread = _Thread()
+
+
 @contextmanager
 def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[None]:
     """Within this block every engine of this process connects to `url`, and begins its session with these statements."""
 
     def redirect(dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> None:
+        if _thread.directly:
+            return
         if dialect.name != "postgresql":
             raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
         there, how = dialect.create_connect_args(url.set(drivername=f"{dialect.name}+{dialect.driver}"))
@@ -101,6 +112,8 @@ def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[Non
         parameters.update(_MANNERS.get(dialect.driver, {}))
 
     def begin(connection: Any, _record: Any) -> None:
+        if _thread.directly:
+            return
         cursor = connection.cursor()
         for statement in session:
             cursor.execute(statement)
@@ -165,8 +178,11 @@ def elsewhere(url: URL, work: Callable[[Connection], T]) -> T:
 
 
 @contextmanager
-def held(url: URL, take: Callable[[Connection], object], name: str) -> Iterator[None]:
-    """Within this block a session of its own keeps what `take` took, in a thread called `name`; raises what taking it raises."""
+def held(url: URL, take: Callable[[Connection], object], name: str, *, directly: bool = False) -> Iterator[None]:
+    """Within this block a session of its own keeps what `take` took, in a thread called `name`; raises what taking it raises.
+
+    `directly` it goes to `url` also where every connection goes to another.
+    """
     taken, done, failed = threading.Event(), threading.Event(), []
 
     def hold(connection: Connection) -> None:
@@ -175,6 +191,7 @@ def held(url: URL, take: Callable[[Connection], object], name: str) -> Iterator[
         done.wait()
 
     def session() -> None:
+        _thread.directly = directly
         try:
             with_connection(url, hold)
         except Exception as error:  # noqa: BLE001 -- told to the thread that waits

@@ -27,14 +27,15 @@ _NO_EXTENSION = re.compile(r'extension "[^"]+" is not available')
 
 
 class Environment:
-    """An alembic environment: its settings file, its revisions, its env.py."""
+    """An alembic environment: its settings file, its revisions, its env.py; `patience` is how many seconds the gate waits for a step."""
 
-    def __init__(self, file: Path, url: URL) -> None:
+    def __init__(self, file: Path, url: URL, patience: float = 120) -> None:
         if not file.is_file():
             raise BadInputError(
                 f"there is no {file}", "name alembic's settings file in [tool.slipway.migrations] config"
             )
         self.folder = Path.cwd()
+        self.patience = patience
         self.config = Config(str(file))
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
         try:

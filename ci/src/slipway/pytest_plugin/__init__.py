@@ -29,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write what the tests say to the database, for `slipway gate --statements` of the next release",
     )
+    group.addoption(
+        "--slipway-expendable",
+        action="store_true",
+        help="the server that is named can be thrown away, though it looks like production",
+    )
     for name, (metavar, said) in _OPTIONS.items():
         group.addoption(f"--slipway-{name}", metavar=metavar, help=said)
 

@@ -18,6 +18,7 @@ from slipway.records.listing import Listing
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line
+from slipway.verbs.server import NamedServer
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Question:
     since: str | None
     python: Path | None
     database_url: str | None
+    expendable: bool = False
 
     def __repr__(self) -> str:
         return f"Question({str(self.source)!r}, …)"  # the URL holds a password
@@ -44,7 +46,7 @@ class Question:
             "config": self.config,
             "since": self.since,
             "python": self.python or _here(),
-            "database_url": self.database_url,
+            "server": NamedServer.of(self.database_url, expendable=self.expendable),
         }
 
 

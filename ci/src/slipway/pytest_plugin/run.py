@@ -67,6 +67,7 @@ def _question(config: pytest.Config, here: Path) -> Question:
         config.getoption("slipway_since"),
         here / python if python else None,
         config.getoption("slipway_database_url"),
+        config.getoption("slipway_expendable"),
     )
 
 

@@ -17,6 +17,7 @@ from slipway.source.released import released
 from slipway.verbs.migrations import migrations_of
 from slipway.verbs.previous import previous_at, recorded_in
 from slipway.verbs.prove import enumerate_revisions, prove
+from slipway.verbs.server import NamedServer
 from slipway.workload.dependencies import Python, prepare
 
 
@@ -26,7 +27,7 @@ async def gate(  # noqa: PLR0913 -- what a command line says
     config: str | None,
     since: str | None,
     python: Path | None,
-    database_url: str | None,
+    server: NamedServer | None,
     statements: Path | None = None,
 ) -> Proof:
     """The proof for a work tree; raises SlipwayError when nothing can be executed.
@@ -36,18 +37,18 @@ async def gate(  # noqa: PLR0913 -- what a command line says
     folder, found, wanted, known = await _found(source, config, since, python)
     previous = Previous("")
     if known and known.commit:
-        previous = await previous_at(folder, known.commit, known.name, database_url)
+        previous = await previous_at(folder, known.commit, known.name, server)
     if statements:
         previous = recorded_in(statements, previous)
-    return await prove(folder, found, wanted, database_url, known, previous if previous.name else None)
+    return await prove(folder, found, wanted, server, known, previous if previous.name else None)
 
 
 async def revisions(
-    source: Path, *, config: str | None, since: str | None, python: Path | None, database_url: str | None
+    source: Path, *, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
 ) -> Listing:
     """The revisions that `gate` would prove with the same arguments, of which none is executed; raises SlipwayError."""
     folder, found, wanted, known = await _found(source, config, since, python)
-    return await enumerate_revisions(folder, found, wanted, database_url, known)
+    return await enumerate_revisions(folder, found, wanted, server, known)
 
 
 async def _found(

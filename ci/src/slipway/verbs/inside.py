@@ -25,6 +25,8 @@ from slipway.untrusted import one_line
 from slipway.workload.dependencies import Python
 
 _VARIABLE = "SLIPWAY_DATABASE"
+_LAST_WORDS_SECONDS = 1
+_STOP_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,7 @@ class Inside:
         with suppress(anyio.BrokenResourceError):  # it ended already, and has said why
             await self.process.stdin.send(json.dumps(told).encode() + b"\n")
             await self.process.stdin.aclose()  # a breakpoint() in a revision ends at once instead of waiting for nobody
-        said = await self._said()
-        code = await self.process.wait()
+        code, said = await self._ended()
         text = await anyio.to_thread.run_sync(self._written)
         if text is None or code:
             raise why_not(f"{self.module} ended with the exit code {code}", text, said)
@@ -63,10 +64,19 @@ class Inside:
     def _written(self) -> str | None:
         return self.output.read_text(encoding="utf-8") if self.output.exists() else None
 
-    async def _said(self) -> str:
+    async def _ended(self) -> tuple[int, str]:
+        """Its exit code, and what it said; what a revision has started may hold its standard error for longer than it lives."""
+        chunks: list[bytes] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._listen, chunks)
+            code = await self.process.wait()
+            group.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_SECONDS
+        return code, b"".join(chunks).decode(errors="replace")
+
+    async def _listen(self, chunks: list[bytes]) -> None:
         assert self.process.stderr is not None
-        chunks = [chunk async for chunk in self.process.stderr]
-        return b"".join(chunks).decode(errors="replace")
+        async for chunk in self.process.stderr:
+            chunks.append(chunk)  # noqa: PERF401 -- what came before the end is kept
 
 
 def why_not(what: str, written: str | None, said: str) -> SlipwayError:
@@ -99,9 +109,18 @@ async def started(module: str, arguments: Sequence[str], folder: Path, python: P
             yield Inside(process, module, output)
         finally:
             with anyio.CancelScope(shield=True):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+                await _stop(process)
+
+
+async def _stop(process: anyio.abc.Process) -> None:
+    """Ask it to end, for it has databases to drop; then end it, and whatever it started."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+        with anyio.move_on_after(_STOP_SECONDS):
+            await process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def _lend(folder: Path) -> Path:

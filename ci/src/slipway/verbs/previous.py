@@ -15,17 +15,18 @@ from slipway.records.previous import Previous
 from slipway.source.commit import git
 from slipway.verbs.migrations import migrations_of
 from slipway.verbs.prove import tell_models
+from slipway.verbs.server import NamedServer
 from slipway.workload.dependencies import prepare
 
 
-async def previous_at(folder: Path, commit: str, name: str, database_url: str | None) -> Previous:
+async def previous_at(folder: Path, commit: str, name: str, server: NamedServer | None) -> Previous:
     """The release that stands at a commit: its models. Where they cannot be had, why not."""
     with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
         there = Path(unpacked)
         try:
             await anyio.to_thread.run_sync(_unpack, folder, commit, there)
             python = await anyio.to_thread.run_sync(prepare, there, cache())
-            return await tell_models(there, python, migrations_of(there), name, database_url)
+            return await tell_models(there, python, migrations_of(there), name, server)
         except SlipwayError as error:
             return Previous(name, refusal=str(error))
 

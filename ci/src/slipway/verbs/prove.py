@@ -19,6 +19,7 @@ from slipway.records.proof import Proof
 from slipway.records.since import Since
 from slipway.settings import Migrations
 from slipway.verbs.inside import Database, started
+from slipway.verbs.server import NamedServer
 from slipway.workload.dependencies import Python
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ async def prove(  # noqa: PLR0913, PLR0917 -- the question in its parts
     folder: Path,
     python: Python,
     migrations: Migrations,
-    database_url: str | None = None,
+    server: NamedServer | None = None,
     since: Since | None = None,
     previous: Previous | None = None,
 ) -> Proof:
@@ -40,29 +41,29 @@ async def prove(  # noqa: PLR0913, PLR0917 -- the question in its parts
     What was there `since` takes the place of `start_after`; the `previous` release must be able to work with the new schema. The gate starts before Postgres does, for its imports take longer.
     """
     with _options(folder, migrations, since, previous) as options:
-        return await _asked(Proof, "the gate's proof", options, folder, python, migrations, database_url)
+        return await _asked(Proof, "the gate's proof", options, folder, python, migrations, server)
 
 
 async def enumerate_revisions(
-    folder: Path, python: Python, migrations: Migrations, database_url: str | None = None, since: Since | None = None
+    folder: Path, python: Python, migrations: Migrations, server: NamedServer | None = None, since: Since | None = None
 ) -> Listing:
     """What `prove` would execute; raises what can be known of its SlipwayErrors when nothing is executed."""
     with _options(folder, migrations, since, None) as told:
-        options = [*told, "--list", *(["--ask-server"] if database_url else [])]
+        options = [*told, "--list", *(["--ask-server", *server.options] if server else [])]
         async with started("slipway.gate", options, folder, python) as gate:
-            if database_url is None:
+            if server is None:
                 await anyio.to_thread.run_sync(binaries.find, migrations.major)
-            url = database_url or _NOWHERE
+            url = server.url if server else _NOWHERE
             return from_json(Listing, await gate.answer(Database(url, migrations.told(url))), "the gate's listing")
 
 
 async def tell_models(
-    folder: Path, python: Python, migrations: Migrations, name: str, database_url: str | None = None
+    folder: Path, python: Python, migrations: Migrations, name: str, server: NamedServer | None = None
 ) -> Previous:
     """What the models of the release in `folder` name; raises SlipwayError."""
     with _options(folder, migrations, None, None) as options:
         told = [*options, f"--models={name}"]
-        return await _asked(Previous, "the previous release's models", told, folder, python, migrations, database_url)
+        return await _asked(Previous, "the previous release's models", told, folder, python, migrations, server)
 
 
 async def _asked(  # noqa: PLR0913, PLR0917 -- the question in its parts
@@ -72,20 +73,21 @@ async def _asked(  # noqa: PLR0913, PLR0917 -- the question in its parts
     folder: Path,
     python: Python,
     migrations: Migrations,
-    database_url: str | None,
+    server: NamedServer | None,
 ) -> T:
     """What the gate answers when it has a server."""
     async with AsyncExitStack() as stack:
-        gate = await stack.enter_async_context(started("slipway.gate", options, folder, python))
-        url = await stack.enter_async_context(_server(migrations, database_url))
+        told = [*options, *(server.options if server else [])]
+        gate = await stack.enter_async_context(started("slipway.gate", told, folder, python))
+        url = await stack.enter_async_context(_url(migrations, server))
         return from_json(kind, await gate.answer(Database(url, migrations.told(url))), what)
 
 
 @asynccontextmanager
-async def _server(migrations: Migrations, database_url: str | None) -> AsyncIterator[str]:
+async def _url(migrations: Migrations, named: NamedServer | None) -> AsyncIterator[str]:
     """The URL of the server that was named, or of one of our own."""
-    if database_url:
-        yield database_url
+    if named:
+        yield named.url
         return
     found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
     async with running(found) as server:
@@ -118,6 +120,7 @@ def options_of(migrations: Migrations) -> list[str]:
     """The settings in the words of `python -m slipway.gate`."""
     return [
         f"--config={migrations.config}",
+        f"--patience={migrations.patience}",
         *(f"--extension={name}" for name in migrations.extensions),
         *([f"--start-after={migrations.start_after}"] if migrations.start_after else []),
         *(f"--level={rule}={level.value}" for rule, level in migrations.levels.items()),

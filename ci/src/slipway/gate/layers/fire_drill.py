@@ -83,7 +83,7 @@ class FireDrill:
         if tables := locked(statements):
             with below.before(node) as database:
                 drill.queue = queue(environment, node, tables, self._said, database)
-        if forks.are_safe():
+        if forks.can_fork():
             drill.encounters = tuple(encounters(environment, self._history, self._climb, node, below))
         elif alone(self._climb, node):
             gaps.append(f"two runners of {node.id} at once were not tried on this system")

@@ -24,7 +24,7 @@ from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.dbapi import literal, query
 from slipway.gate.measure.session import SESSION
 from slipway.gate.names import few
-from slipway.gate.steps import AGAIN, DOWN, UP, step_of
+from slipway.gate.steps import AGAIN, DOWN, UP, run, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, sentence
 
@@ -117,7 +117,7 @@ class Life:
         """One run of env.py, to the end or to a step that fails."""
         self._begin()
         try:
-            self._environment.run(self._walk, transaction_per_migration=True)
+            run(self._environment, self._walk, transaction_per_migration=True)
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever a revision raises is a finding
             if self._current is None:
                 self._pending.clear()

@@ -20,7 +20,7 @@ from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.lines import Change, Line
 from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.trace import Tracer
-from slipway.gate.steps import AGAIN, DOWN, UP, bare_step_of, by_itself, step_of
+from slipway.gate.steps import AGAIN, DOWN, UP, bare_step_of, by_itself, run, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Statement
@@ -153,7 +153,7 @@ class Stairway:
         """One run of env.py."""
         self._begin()
         try:
-            self._options = self._environment.run(self._walk, transaction_per_migration=True)
+            self._options = run(self._environment, self._walk, transaction_per_migration=True)
         except _NotAsLeftError:
             return _After.START_AFRESH
         except (Exception, SystemExit) as error:
@@ -230,7 +230,7 @@ class Stairway:
                 seen.fingerprints[step] = catalog.fingerprint
 
         taken.migration_fn = run_and_look
-        return by_itself(taken)
+        return by_itself(self._environment, node, taken)
 
     def _look_first(self, connection: Any) -> Catalog:
         if self._catalog is None:

@@ -71,9 +71,10 @@ def _belongs_to(relation: str) -> str:
     return f"JOIN relations x ON x.oid = {relation}"
 
 
-def _with_owner(words: str, owner: str, grants: str) -> str:
-    """Words of a definition, then a bar, then who may do what."""
-    return f"concat_ws(' ', {words}, '| owner', pg_get_userbyid({owner}), {grants}::text)"
+def _with_owner(words: str, owner: str, grants: str, kind: str) -> str:
+    """Words of a definition, then a bar, then who may do what; the last REVOKE leaves what goes without saying in words (`acldefault`)."""
+    unusual = f"nullif({grants}::text, acldefault({kind}, {owner})::text)"
+    return f"concat_ws(' ', {words}, '| owner', pg_get_userbyid({owner}), {unusual})"
 
 
 SYSTEM_CATALOGS = (
@@ -84,7 +85,7 @@ SYSTEM_CATALOGS = (
         owner="r.oid",
         kind="'schema'",
         called="quote_ident(r.nspname)",
-        definition=_with_owner("NULL::text", "r.nspowner", "r.nspacl"),
+        definition=_with_owner("NULL::text", "r.nspowner", "r.nspacl", "'n'"),
     ),
     SystemCatalog(
         "pg_extension",
@@ -111,6 +112,7 @@ SYSTEM_CATALOGS = (
             CASE WHEN r.relkind = 'p' THEN 'partition by ' || pg_get_partkeydef(r.oid) END, pg_get_expr(r.relpartbound, r.oid)""",
             "r.relowner",
             "r.relacl",
+            "CASE r.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r' END",
         ),
     ),
     # PostgreSQL 17.12 keeps `pg_attver`, a number of its own, among the options of a column with a default (seen on Debian's).
@@ -239,6 +241,7 @@ SYSTEM_CATALOGS = (
             CASE WHEN r.typnotnull THEN 'not null' END, 'default ' || r.typdefault""",
             "r.typowner",
             "r.typacl",
+            "'T'",
         ),
         versions=("r", "l"),
     ),
@@ -254,6 +257,7 @@ SYSTEM_CATALOGS = (
             "CASE WHEN r.prokind = 'a' THEN format_type(r.prorettype, NULL) ELSE pg_get_functiondef(r.oid) END",
             "r.proowner",
             "r.proacl",
+            "'f'",
         ),
     ),
     SystemCatalog(
