@@ -1,7 +1,6 @@
 """The service's own env.py, run once with steps of our choice: naming, schemas, async engines and options stay as it sets them."""
 
 import os
-import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +16,12 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from slipway.errors import BadInputError
+from slipway.migration import extensions
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
 
 _SLIPWAY = Path(__file__).parents[1]
-_NO_EXTENSION = re.compile(r'extension "[^"]+" is not available')
 
 
 class Environment:
@@ -104,8 +103,8 @@ def sentence(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
-    hint = " on this Postgres, install one that has it" if lines and _NO_EXTENSION.search(lines[0]) else ""
-    return f"{type(error).__name__}: {lines[0]}{hint}" if lines else type(error).__name__
+    hint = extensions.remedy(str(error))
+    return "; ".join(filter(None, [": ".join([type(error).__name__, *lines[:1]]), hint]))
 
 
 def _fields(error: Any) -> str:
