@@ -4,6 +4,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy import URL
+from sqlalchemy import URL, NullPool, create_engine
 
 from slipway.errors import BadInputError
 from slipway.migration import extensions
@@ -34,6 +35,7 @@ class Environment:
             )
         self.folder = Path.cwd()
         self.patience = patience
+        self._url = url
         self.config = Config(str(file))
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
         try:
@@ -70,7 +72,8 @@ class Environment:
 
         # env.py calls it through the module alembic.context, which asks the instance.
         setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
-        with context:
+        with ExitStack() as held, context:
+            self.config.attributes = _Attributes(self._url, held)
             self.script.run_env()
         return given
 
@@ -96,6 +99,21 @@ class Environment:
 
     def relative(self, filename: str) -> str:
         return os.path.relpath(filename, self.folder)
+
+
+class _Attributes(dict[str, Any]):
+    """What a command gives to env.py: a connection to one that insists on it. One that only asks (`get`) makes its own."""
+
+    def __init__(self, url: URL, held: ExitStack) -> None:
+        super().__init__()
+        self._url = url
+        self._held = held
+
+    def __missing__(self, key: str) -> Any:
+        if key != "connection" or self._url.get_dialect()().is_async:
+            raise KeyError(key)
+        self[key] = self._held.enter_context(create_engine(self._url, poolclass=NullPool).connect())
+        return self[key]
 
 
 def sentence(error: BaseException) -> str:
