@@ -127,6 +127,17 @@ def test_an_extension_that_the_server_lacks_is_bad_input(prove_history, postgres
     assert databases(postgres) == before
 
 
+def test_an_extension_that_the_settings_name_is_told_with_its_package(prove_history, postgres):
+    with pytest.raises(BadInputError, match=f"with the package postgresql-{postgres.major}-rum"):
+        prove_history(ONE, extensions=("rum",))
+
+
+def test_an_extension_that_a_revision_wants_is_told_with_its_package(prove_history, postgres):
+    (finding,) = prove_history({"one": (None, "op.execute('CREATE EXTENSION rum')", "")}).findings
+    assert finding.rule == "U01"
+    assert finding.measured.endswith(f"with the package postgresql-{postgres.major}-rum")
+
+
 def test_a_server_that_does_not_answer_is_bad_input(write_project, server_url):
     with pytest.raises(BadInputError, match="the Postgres server does not answer"):
         prove(Question(write_project(ONE), server_url.set(port=1)))

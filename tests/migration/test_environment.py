@@ -145,7 +145,7 @@ def test_slipways_own_code_is_never_the_services(write_project, url, monkeypatch
         (SystemExit("\n  stop \n"), "SystemExit: stop"),
         (
             ValueError('extension "postgis" is not available\nDETAIL: …'),
-            'ValueError: extension "postgis" is not available on this Postgres, install one that has it',
+            'ValueError: extension "postgis" is not available; install it on this Postgres, on Debian and Ubuntu with the package postgresql-NN-postgis-3',
         ),
         (
             PydanticsError("1 validation error for Settings\nTOKEN\n  [input_value='hunter2']"),

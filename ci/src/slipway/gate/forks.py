@@ -119,8 +119,11 @@ def _answer(work: Callable[[], object], answer: Connection, whereabouts: Whereab
     if leads:
         os.setpgid(0, 0)
     try:
-        answer.send((True, work()))
+        said = (True, work())
     except KeyboardInterrupt:
-        pass
+        return
     except Exception as error:  # noqa: BLE001 -- told to the process that asked
-        answer.send((False, sentence(error)))
+        said = (False, sentence(error))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all is cleared away; who is stopped now has nothing to say
+    answer.send(said)

@@ -1,10 +1,10 @@
 """The service's own env.py, run once with steps of our choice: naming, schemas, async engines and options stay as it sets them."""
 
 import os
-import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy import URL
+from sqlalchemy import URL, NullPool, create_engine
 
 from slipway.errors import BadInputError
+from slipway.migration import extensions
 from slipway.migration.database import closed_afterwards
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
 
 _SLIPWAY = Path(__file__).parents[1]
-_NO_EXTENSION = re.compile(r'extension "[^"]+" is not available')
 
 
 class Environment:
@@ -36,6 +36,7 @@ class Environment:
             )
         self.folder = Path.cwd()
         self.patience = patience
+        self._url = url
         self.config = Config(str(file))
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
         try:
@@ -72,7 +73,8 @@ class Environment:
 
         # env.py calls it through the module alembic.context, which asks the instance.
         setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
-        with context, closed_afterwards():
+        with closed_afterwards(), ExitStack() as held, context:
+            self.config.attributes = _Attributes(self._url, held)
             self.script.run_env()
         return given
 
@@ -100,13 +102,28 @@ class Environment:
         return os.path.relpath(filename, self.folder)
 
 
+class _Attributes(dict[str, Any]):
+    """What a command gives to env.py: a connection to one that insists on it. One that only asks (`get`) makes its own."""
+
+    def __init__(self, url: URL, held: ExitStack) -> None:
+        super().__init__()
+        self._url = url
+        self._held = held
+
+    def __missing__(self, key: str) -> Any:
+        if key != "connection" or self._url.get_dialect()().is_async:
+            raise KeyError(key)
+        self[key] = self._held.enter_context(create_engine(self._url, poolclass=NullPool).connect())
+        return self[key]
+
+
 def sentence(error: BaseException) -> str:
     """An error in one line: its kind and what it says first, of pydantic's every field that is wrong and nobody's value."""
     lines = str(error).strip().splitlines()
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
-    hint = " on this Postgres, install one that has it" if lines and _NO_EXTENSION.search(lines[0]) else ""
-    return f"{type(error).__name__}: {lines[0]}{hint}" if lines else type(error).__name__
+    hint = extensions.remedy(str(error))
+    return "; ".join(filter(None, [": ".join([type(error).__name__, *lines[:1]]), hint]))
 
 
 def _fields(error: Any) -> str:

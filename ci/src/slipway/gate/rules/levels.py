@@ -6,14 +6,14 @@ from difflib import get_close_matches
 from typing import Final
 
 from slipway.errors import BadInputError
-from slipway.gate.rules.allowances import UNREADABLE, UNUSED
+from slipway.gate.rules import allowances
 from slipway.gate.rules.every import ALLOWABLE
 from slipway.records.proof import Finding, Level
 
 OFF: Final = "off"
 SETTING: Final = "[tool.slipway.migrations] levels"
 _LEVELS = {level.value: level for level in Level} | {OFF: None}
-_RULES = ALLOWABLE | {UNUSED.id, UNREADABLE.id}
+_RULES = ALLOWABLE | {allowances.UNUSED.id, allowances.UNREADABLE.id}
 
 
 def read(told: Iterable[str]) -> dict[str, Level | None]:

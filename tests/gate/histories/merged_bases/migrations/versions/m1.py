@@ -1,0 +1,10 @@
+revision = "m1"
+down_revision = ("a1", "b1")
+
+
+def upgrade():
+    pass
+
+
+def downgrade():
+    pass

@@ -1,0 +1,13 @@
+import sqlalchemy as sa
+from alembic import op
+
+revision = "a3"
+down_revision = "a1"
+
+
+def upgrade():
+    op.add_column("notes", sa.Column("right", sa.Integer))
+
+
+def downgrade():
+    op.drop_column("notes", "right")

@@ -1,0 +1,10 @@
+revision = "m1"
+down_revision = ("a2", "a3")
+
+
+def upgrade():
+    pass
+
+
+def downgrade():
+    pass

@@ -1,0 +1,2 @@
+DROP FUNCTION titles();
+DROP TABLE notes;
