@@ -149,3 +149,26 @@ def test_a_revision_that_ends_its_own_connection_is_a_finding(write_project, run
     ((rule, revision, said),) = errors(written)
     assert (rule, revision, printed) == ("U01" if step == "up" else "R02", "two", "")
     assert "terminating connection" in said
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "print(SECRETS)\nimport sys\nprint(SECRETS, file=sys.stderr)",
+        "raise RuntimeError(SECRETS)",
+        "op.execute('SELECT ' + sa.literal(SECRETS).compile(compile_kwargs={'literal_binds': True}).string)",
+        "raise SystemExit(SECRETS)",
+        "import os, sys\nprint(SECRETS, file=sys.stderr, flush=True)\nos._exit(1)",
+    ],
+    ids=["prints", "raises", "executes", "exits", "prints and dies"],
+)
+def test_secrets_reach_no_report(write_project, gate, server_url, tmp_path, body):
+    secrets = "import os\nSECRETS = context.config.get_main_option('sqlalchemy.url') + os.environ['SIGNING_KEY']\n"
+    get = "from alembic import context\n" + secrets
+    write_project({**ONE, "two": ("one", get + body, "")})
+    process = gate(database=named(server_url, SIGNING_KEY="canary-of-the-key"))
+    process.communicate(timeout=60)
+    written = (tmp_path / "proof.json").read_text()
+    assert "canary" not in written
+    assert server_url.password not in written
+    assert ("***" in written) is not body.startswith(("print", "import"))

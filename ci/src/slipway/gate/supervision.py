@@ -19,14 +19,14 @@ from slipway.migration.answer import answer, refuse
 def supervised(file: Path, server: URL, ask: Callable[[], object]) -> int:
     """Write into a file what `ask` answers, or why there is no answer; answers the exit code."""
     if not can_fork():
-        return answer(file, ask)
+        return answer(file, ask, server)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    fork = Fork(partial(answer, file, ask), "the history", leads=True)
+    fork = Fork(partial(answer, file, ask, server), "the history", leads=True)
     code = RefusedError.exit_code
     try:
         code = fork.result()
     except RefusedError as error:
-        refuse(file, error)
+        refuse(file, error, server)
     finally:
         fork.stop()
         if code == RefusedError.exit_code:

@@ -1,27 +1,41 @@
 """How a part of slipway that runs inside the service's environment answers: by a record in a file, or by why there is none."""
 
+import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import URL
+
 from slipway.errors import SlipwayError
-from slipway.records.form import to_json
+from slipway.migration.secrets import secrets_in, without
+from slipway.records.form import to_data
 from slipway.records.refusal import Refusal
 
 
-def answer(file: Path, ask: Callable[[], Any]) -> int:
-    """Write what `ask` answers; answers the exit code."""
+def answer(file: Path, ask: Callable[[], Any], database: URL | None = None) -> int:
+    """Write what `ask` answers, without the secrets of the database and of this process's variables; answers the exit code."""
     try:
         record = ask()
     except SlipwayError as error:
-        return refuse(file, error)
-    file.write_text(to_json(record), encoding="utf-8")
+        return refuse(file, error, database)
+    _write(file, record, database)
     return 0
 
 
-def refuse(file: Path, error: SlipwayError) -> int:
+def refuse(file: Path, error: SlipwayError, database: URL | None = None) -> int:
     """Write why there is no record; answers the exit code."""
-    file.write_text(to_json(Refusal.of(error)), encoding="utf-8")
-    print(error, file=sys.stderr)  # noqa: T201 -- for whoever calls it by hand
+    _write(file, Refusal.of(error), database)
+    print(without(_secrets(database), str(error)), file=sys.stderr)  # noqa: T201 -- for whoever calls it by hand
     return error.exit_code
+
+
+def _write(file: Path, record: Any, database: URL | None) -> None:
+    data = without(_secrets(database), to_data(record))
+    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def _secrets(database: URL | None) -> frozenset[str]:
+    return secrets_in(os.environ, [database.render_as_string(hide_password=False)] if database else [])

@@ -19,6 +19,7 @@ import anyio.to_thread
 
 import slipway
 from slipway.errors import RefusedError, SlipwayError
+from slipway.migration.secrets import secrets_in, without
 from slipway.records.form import from_json
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line
@@ -58,7 +59,8 @@ class Inside:
         code, said = await self._ended()
         text = await anyio.to_thread.run_sync(self._written)
         if text is None or code:
-            raise why_not(f"{self.module} ended with the exit code {code}", text, said)
+            secrets = secrets_in(database.variables, [database.url])
+            raise why_not(f"{self.module} ended with the exit code {code}", text, without(secrets, said))
         return text
 
     def _written(self) -> str | None:
