@@ -53,7 +53,11 @@ history, unless it was edited since), or `merge-base`, that of HEAD and the defa
 the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` takes revisions only, for git's history is not sent there."""
 _NEEDS = """\
 The service needs SQLAlchemy 2.0 and alembic 1.13 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
-their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything."""
+their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.
+
+A server that you name (`--database-url`) must be one that can be thrown away. The gate works in databases of its own there, and drops them with the
+roles that revisions created. It refuses a database that is not empty, and a URL that looks like production unless `--expendable` says that it is none.
+A step that takes longer than `patience` is a finding. Passwords and tokens from the service's variables are taken out of all that is written."""
 _ALLOWING = """\
 A comment in the revision's file allows what a rule objects to:
 

@@ -175,3 +175,28 @@ def test_gates_at_once_on_one_server_do_not_disturb_each_other(write_project, ga
     first, second, third = (without_times((tmp_path / f"proof-{number}.json").read_text()) for number in range(3))
     assert first == second == third
     assert {finding["rule"] for finding in first["findings"]} == {"drift"}
+
+
+def test_gates_at_once_do_not_disturb_each_others_rows_copies_and_interruptions(
+    write_project, gate, server_url, tmp_path
+):
+    concurrently = """
+        with op.get_context().autocommit_block():
+            op.drop_index('ix', 'a', postgresql_concurrently=True, if_exists=True)
+            op.create_index('ix', 'a', ['id'], postgresql_concurrently=True)
+    """
+    write_project(
+        {
+            **ONE,
+            "two": ("one", concurrently, "op.drop_index('ix', 'a')"),
+            "three": ("two", "op.execute('ALTER TABLE a ADD b int')", "raise RuntimeError('no way back')"),
+            "four": ("three", "op.execute('ALTER TABLE a ADD c int NOT NULL')", "op.drop_column('a', 'c')"),
+        }
+    )
+    gates = [gate(database=named(server_url), proof=f"proof-{number}.json") for number in range(3)]
+    assert [process.communicate(timeout=60) for process in gates] == [("", "")] * 3
+    first, second, third = (without_times((tmp_path / f"proof-{number}.json").read_text()) for number in range(3))
+    assert first == second == third
+    assert [each["interruptions"] for each in first["revisions"]] == [0, 4, 0, 0]
+    assert {("R02", "three"), ("D01", "four")} <= {(each["rule"], each["revision"]) for each in first["findings"]}
+    assert first["coverage"]["filled"] == 1

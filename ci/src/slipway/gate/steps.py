@@ -9,6 +9,7 @@ from alembic.runtime.migration import MigrationStep, RevisionStep
 
 from slipway.gate import whereabouts
 from slipway.gate.history import Node
+from slipway.gate.measure.changed_session import leaving_the_session, noting_changes
 from slipway.migration.environment import Environment, Options, Steps
 
 UP: Final = "up"
@@ -18,7 +19,8 @@ AGAIN: Final = "again"
 
 def run(environment: Environment, steps: Steps, **overrides: object) -> Options:
     """Run env.py with these steps, which answers what it gave to `context.configure`; raises TookTooLongError, too."""
-    with whereabouts.within(environment.patience, environment.relative(str(environment.script.env_py_location))):
+    env_py = environment.relative(str(environment.script.env_py_location))
+    with whereabouts.within(environment.patience, env_py), noting_changes():
         return environment.run(steps, **overrides)
 
 
@@ -65,7 +67,7 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
     """A step in whatever transaction there is; up again as in a run of its own."""
     make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
     made = make(environment.script.revision_map, node.script)
-    made.migration_fn = _in_this_process(made.migration_fn)
+    made.migration_fn = leaving_the_session(_in_this_process(made.migration_fn))
     if step == AGAIN:
         made.migration_fn = _forgetting(made.migration_fn)
     return made

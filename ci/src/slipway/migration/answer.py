@@ -4,12 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
 
-from slipway.errors import SlipwayError
+from slipway.errors import BadInputError, SlipwayError
 from slipway.migration.secrets import secrets_in, without
 from slipway.records.form import to_data
 from slipway.records.refusal import Refusal
@@ -21,13 +22,17 @@ def answer(file: Path, ask: Callable[[], Any], database: URL | None = None) -> i
         record = ask()
     except SlipwayError as error:
         return refuse(file, error, database)
-    _write(file, record, database)
+    try:
+        _write(file, record, database)
+    except OSError as error:
+        return refuse(file, BadInputError(f"{file} cannot be written", error.strerror or str(error)), database)
     return 0
 
 
 def refuse(file: Path, error: SlipwayError, database: URL | None = None) -> int:
-    """Write why there is no record; answers the exit code."""
-    _write(file, Refusal.of(error), database)
+    """Write why there is no record, as far as the file can be written; answers the exit code."""
+    with suppress(OSError):
+        _write(file, Refusal.of(error), database)
     print(without(_secrets(database), str(error)), file=sys.stderr)  # noqa: T201 -- for whoever calls it by hand
     return error.exit_code
 

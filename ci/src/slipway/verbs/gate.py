@@ -1,5 +1,6 @@
 """gate: prove the migrations of a folder as it is, with what its settings say, or without settings at all."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,7 @@ async def _found(
 ) -> tuple[Path, Python, Migrations, Since | None]:
     """What the arguments name: the folder, its environment, its settings, what was there already."""
     folder = folder_of(source)
+    _place_for_files()
     said = migrations_of(folder)
     known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
     found = await anyio.to_thread.run_sync(python_of, folder, python)
@@ -67,6 +69,16 @@ def folder_of(source: Path) -> Path:
     if not source.is_dir():
         raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
     return source.resolve()
+
+
+def _place_for_files() -> None:
+    """Raise BadInputError where no temporary file can be written."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise BadInputError(
+            "there is no folder where temporary files can be written", "name one in the variable TMPDIR"
+        ) from error
 
 
 def since_of(folder: Path, name: str) -> Since:

@@ -105,7 +105,9 @@ _QUOTED = re.compile(
     r"\$(\w*)\$.*?(\$\1\$|\Z)|'(?:[^']|'')*'", re.DOTALL
 )  # bodies of functions; a long one may be cut off
 _SETS = re.compile(
-    r"\A\s*SET (?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION (?!CHARACTERISTICS\b))?(?P<name>[\w.]+)", re.IGNORECASE
+    r"\A\s*SET (?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION (?!CHARACTERISTICS\b))?(?P<name>[\w.]+)"
+    r"|\bset_config\s*\([^()]*,\s*false\s*\)",
+    re.IGNORECASE,
 )
 _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 
@@ -116,7 +118,7 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     for statement in statements:
         if statement.transaction and _ENDS.search(_QUOTED.sub("", statement.sql)):
             yield ENDED.finding(node, statement.sql[:200], statement.line)
-    settings = [statement for statement in statements if _SETS.match(statement.sql)]
+    settings = [statement for statement in statements if _SETS.search(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
         yield LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
 

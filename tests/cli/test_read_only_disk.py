@@ -1,0 +1,73 @@
+"""A disk that cannot be written, as in a locked container: the gate needs no more than a folder for temporary files, and says so."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HISTORY = Path(__file__).parents[1] / "gate/histories/merges"
+_POWERS = "-dac_override,-dac_read_search"  # by which root writes where nobody may
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root writes everywhere"),
+]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A history in a folder where nothing can be written, and nothing has been compiled."""
+    folder = shutil.copytree(HISTORY, tmp_path / "project")
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    for each in folders:
+        each.chmod(0o555)
+    yield folder
+    for each in folders:
+        each.chmod(0o755)
+
+
+def run(*command, cwd=None, **variables):
+    powerless = ["setpriv", f"--bounding-set={_POWERS}", f"--inh-caps={_POWERS}"] if os.geteuid() == 0 else []
+    command = [*powerless, sys.executable, "-m", *map(str, command)]
+    return subprocess.run(
+        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def gate(project, server, *more, **variables):
+    return run(
+        *("slipway.cli", "gate", "--source", project, "--python", sys.prefix, "--database-url", server, *more),
+        cwd=project,
+        **variables,
+    )
+
+
+def test_a_project_that_cannot_be_written_is_proven(project, server):
+    done = gate(project, server, "--json")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
+    assert json.loads(done.stdout)["coverage"]["revisions"] == 5
+    assert not list(project.rglob("__pycache__"))
+
+
+def test_a_report_that_cannot_be_written_there_is_one_sentence(project, server):
+    done = gate(project, server, "--report", project / "report")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_proof_that_cannot_be_written_there_is_one_sentence(project, server):
+    database = json.dumps({"url": server, "variables": {}})
+    done = run("slipway.gate", "proof.json", cwd=project, SLIPWAY_DATABASE=database)
+    assert (done.returncode, done.stderr) == (2, "proof.json cannot be written: Permission denied\n")
+
+
+def test_a_machine_without_a_place_for_temporary_files_is_one_sentence(project, server, tmp_path):
+    nowhere = "import sys, tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']; from slipway.cli import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", nowhere, "gate", "--source", project, "--python", sys.prefix]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "TMPDIR" in done.stderr, len(done.stderr.strip().splitlines())) == (2, True, 1)
