@@ -1,6 +1,7 @@
 """History -> Proof, as a whole: what it says, what it leaves behind."""
 
 import platform
+import re
 import secrets
 
 import alembic
@@ -127,15 +128,19 @@ def test_an_extension_that_the_server_lacks_is_bad_input(prove_history, postgres
     assert databases(postgres) == before
 
 
-def test_an_extension_that_the_settings_name_is_told_with_its_package(prove_history, postgres):
-    with pytest.raises(BadInputError, match=f"with the package postgresql-{postgres.major}-rum"):
+# A server of Debian's says where it looked, and so which major it is; others do not.
+PACKAGE = re.compile(r"with the package postgresql-(\d+|NN)-rum$")
+
+
+def test_an_extension_that_the_settings_name_is_told_with_its_package(prove_history):
+    with pytest.raises(BadInputError, match=PACKAGE):
         prove_history(ONE, extensions=("rum",))
 
 
-def test_an_extension_that_a_revision_wants_is_told_with_its_package(prove_history, postgres):
+def test_an_extension_that_a_revision_wants_is_told_with_its_package(prove_history):
     (finding,) = prove_history({"one": (None, "op.execute('CREATE EXTENSION rum')", "")}).findings
     assert finding.rule == "U01"
-    assert finding.measured.endswith(f"with the package postgresql-{postgres.major}-rum")
+    assert PACKAGE.search(finding.measured)
 
 
 def test_a_server_that_does_not_answer_is_bad_input(write_project, server_url):
