@@ -12,6 +12,7 @@ from types import ModuleType
 
 from slipway import settings
 from slipway.gate.rules import (
+    advice,
     allowances,
     blocking,
     causes,
@@ -91,6 +92,7 @@ FAMILIES = (
     Family("C: the previous release must keep working", "The statements of the previous release, recorded by its own tests or derived from its models, said again after each new revision; those count that worked before.", (compatibility,)),
     Family("D: what happens to rows?", "Tables that were filled with rows as the history made them, before and after every step.", (data,)),
     Family("G: the graph of revisions", "The revisions as alembic reads them, and the files at a git ref.", (graph,)),
+    Family("P and S: matters of taste", 'The statements of a revision, and what they added to the catalog. Each is off until `[tool.slipway.migrations]` names it: `levels = ["S01=warning"]`.', (advice,)),
     Family("Drift: migrations and models", "Two databases, one that the migrations built and one that the models built, compared by catalog.", (drift,)),
     Family("A: comments that allow what a rule objects to", "The comments in the revisions' files, and what was found.", (allowances,)),
 )  # fmt: skip
@@ -162,12 +164,16 @@ def _gate() -> str:
 def _index(family: Family) -> Iterator[str]:
     yield "| rule | level | what it says |\n| --- | --- | --- |"
     for rule in family.rules():
-        yield f"| [{rule.id} {rule.name}](rules/{rule.id}.md) | {rule.level.value} | {rule.effect} |"
+        yield f"| [{rule.id} {rule.name}](rules/{rule.id}.md) | {_level(rule)} | {rule.effect} |"
+
+
+def _level(rule: Rule) -> str:
+    return "off" if rule.optional else rule.level.value
 
 
 def _rule(rule: Rule, family: Family, example: Example | None) -> str:
     """The page of a rule; what is shown was executed by the tests."""
-    parts = [f"# {rule.id}: {rule.name}", f"{rule.effect} (Level: {rule.level.value}.)", f"Seen by: {family.sees}"]
+    parts = [f"# {rule.id}: {rule.name}", f"{rule.effect} (Level: {_level(rule)}.)", f"Seen by: {family.sees}"]
     if example is None or "bad" not in example.bodies:
         parts += ["## Instead", _code(_plain(rule.remedy)), *(_graphs(example) if example else ())]
     else:
@@ -186,6 +192,9 @@ def _revisions(example: Example, side: str) -> Iterator[str]:
     """The revisions of one side, one below the other."""
     if options := example.constants.get(f"{side.upper()}_OPTIONS"):
         yield f"With `context.configure(…, {options})`:"
+    if said := example.constants.get(f"{side.upper()}_ENV"):
+        yield "When env.py says this before `context.configure(…)`:"
+        yield _code(said.strip())
     for number, (upgrade, downgrade) in enumerate(example.revisions(side)):
         if number:
             yield "In the next revision:"
@@ -206,13 +215,21 @@ def _revisions(example: Example, side: str) -> Iterator[str]:
 
 def _graphs(example: Example) -> Iterator[str]:
     for side, heading in (("BAD", "Found"), ("GOOD", "Silent")):
-        released = example.constants.get("RELEASED", ())
+        graph, ahead = example.constants[f"{side}_GRAPH"], example.constants.get("AHEAD", {})
         arrows = [
-            f"{revision}  follows  {_parents(parents)}{'  (released)' if revision in released else ''}"
-            for revision, parents in example.constants[f"{side}_GRAPH"].items()
+            f"{each}  follows  {_parents(parents)}{_more(example, side, each)}" for each, parents in graph.items()
+        ]
+        arrows += [
+            f"{each}  follows  {_parents(down)}  (added by others)" for each, down in ahead.items() if each not in graph
         ]
         yield f"## {heading}"
         yield "```\n" + "\n".join(arrows) + "\n```"
+
+
+def _more(example: Example, side: str, revision: str) -> str:
+    depends = example.constants.get(f"{side}_DEPENDS", {}).get(revision)
+    released = "  (released)" if revision in example.constants.get("RELEASED", ()) else ""
+    return (f"  and depends on  {depends}" if depends else "") + released
 
 
 def _parents(parents: str | tuple[str, ...] | None) -> str:

@@ -29,10 +29,12 @@ metadata = sa.MetaData()
 {models}
 engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=sa.pool.NullPool{connect})
 with engine.connect() as connection:
-    context.configure(connection=connection, {options})
+{said}    context.configure(connection=connection, {options})
     with context.begin_transaction():
         context.run_migrations()
 """
+
+_LIMITS = "-c statement_timeout=30s -c idle_in_transaction_session_timeout=30s"
 
 # The first line of upgrade() is line 10 of the file.
 _REVISION = """\
@@ -69,7 +71,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
     """Writes an alembic project, stands in its folder, and answers its settings file.
 
     - models: lines of env.py that fill `metadata`; without them env.py names no metadata. options: more arguments of `context.configure`.
-    - files: more files by name. lock_timeout: what env.py asks for when it connects.
+    - files: more files by name. lock_timeout: what env.py asks for when it connects, and with it for the other limits. said: lines of env.py that say something to the connection first.
     """
 
     def write(
@@ -80,6 +82,7 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
         ini: str = _INI,
         files: Mapping[str, str] = MappingProxyType({}),
         lock_timeout: str | None = "2s",
+        said: str = "",
     ) -> Path:
         versions = tmp_path / "migrations/versions"
         versions.mkdir(parents=True)
@@ -87,11 +90,12 @@ def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProje
         for revision, parts in revisions.items():
             (versions / f"{revision}.py").write_text(revision_file(revision, *parts))
         options += ", target_metadata=metadata" if models is not None else ""
-        connect = f', connect_args={{"options": "-c lock_timeout={lock_timeout}"}}' if lock_timeout else ""
+        connect = f', connect_args={{"options": "-c lock_timeout={lock_timeout} {_LIMITS}"}}' if lock_timeout else ""
         filled = (
             env.replace("{connect}", connect)
             .replace("{models}", textwrap.dedent(models or ""))
             .replace("{options}", options.lstrip(", "))
+            .replace("{said}", textwrap.indent(said, "    "))
         )
         (tmp_path / "migrations/env.py").write_text(filled)
         (tmp_path / "alembic.ini").write_text(ini)

@@ -264,4 +264,4 @@ def test_what_a_revision_commits_by_itself_does_not_stop_the_climb(prove_history
         env=SAYS_SOMETHING_FIRST,
     )
     assert proof.coverage.revisions == 4
-    assert [finding for finding in proof.findings if finding.revision == "four"] == []
+    assert [finding.rule for finding in proof.findings if finding.revision == "four"] == ["Q11"]

@@ -202,3 +202,15 @@ def test_old_revisions_make_rows_and_no_news(prove_history):
     }, start_after="b")  # fmt: skip
     assert proof.failures == ()
     assert dict(proof.revisions[-1].rows) == {"public.notes": 3}
+
+
+def test_a_loss_is_told_at_the_statement_that_loses(prove_history):
+    upgrade = "op.add_column('notes', sa.Column('read', sa.Boolean()))\nop.drop_column('notes', 'title')"
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", upgrade, "raise NotImplementedError")})
+    assert [finding.line for finding in proof.findings if finding.rule == "D03"] == [11]
+
+
+def test_a_new_type_that_no_cast_leads_back_from_tells_nothing(prove_history):
+    upgrade = "op.execute(\"ALTER TABLE notes ALTER title TYPE point USING point '(1,2)'\")"
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", upgrade, "raise NotImplementedError")})
+    assert [finding for finding in proof.findings if finding.rule == "D05"] == []

@@ -10,9 +10,10 @@ from slipway.gate.models import told
 from slipway.gate.prove import prove
 from slipway.gate.question import Question
 from slipway.gate.rules.allowances import UNREADABLE, UNUSED
-from slipway.gate.rules.every import ALLOWABLE
+from slipway.gate.rules.every import ALLOWABLE, OPTIONAL
 from slipway.records.previous import Previous, Recorded
-from slipway.records.since import Since
+from slipway.records.proof import Level
+from slipway.records.since import Other, Since
 
 DOCS = Path(__file__).parents[2] / "docs"
 IMPORTS = "from sqlalchemy.dialects import postgresql\n"
@@ -53,7 +54,7 @@ def found(write_project, server_url, monkeypatch, tmp_path):
     def run(example, side):
         constants = example.constants
         if graph := constants.get(f"{side.upper()}_GRAPH"):
-            return of_graph(graph, constants.get("RELEASED"))
+            return of_graph(graph, constants, side)
         bodies = [(example.bodies["before"], None), *example.revisions(side)]
         revisions = {
             f"r{number}": (f"r{number - 1}" if number else None, IMPORTS + up, DECLARED if down is None else down)
@@ -64,12 +65,14 @@ def found(write_project, server_url, monkeypatch, tmp_path):
             models=constants.get("MODELS"),
             options=constants.get(f"{side.upper()}_OPTIONS", constants.get("OPTIONS", "")),
             files={"service_models.py": SERVICE_MODELS},
+            said=constants.get(f"{side.upper()}_ENV", ""),
             lock_timeout=None,
         )
         previous = of_previous(
             constants.get(f"{side.upper()}_PREVIOUS", constants.get("PREVIOUS")), constants.get("RECORDED")
         )
-        proof = prove(Question(config, server_url, start_after="r0", previous=previous))
+        wanted = {example.rule: Level.NOTE} if example.rule in OPTIONAL else {}
+        proof = prove(Question(config, server_url, start_after="r0", previous=previous, levels=wanted))
         return [finding for finding in proof.findings if finding.revision != "r0"]
 
     def of_previous(models, recorded):
@@ -81,11 +84,13 @@ def found(write_project, server_url, monkeypatch, tmp_path):
             "v1", tuple(told(metadata.tables.values())), tuple(Recorded(sql, "notes.py:7") for sql in recorded or ())
         )
 
-    def of_graph(graph, released):
-        config = write_project({revision: (down, "", "") for revision, down in graph.items()})
+    def of_graph(graph, constants, side):
+        released, depends = constants.get("RELEASED"), constants.get(f"{side.upper()}_DEPENDS", {})
+        config = write_project({each: (down, "", "", depends.get(each)) for each, down in graph.items()})
         files = [f"migrations/versions/{revision}.py" for revision in released or () if revision in graph]
         edited = [file for file in files if file.endswith("/edited.py")]
-        since = Since("main", tuple(files), tuple(edited)) if released else None
+        ahead = tuple(Other(each, (down,)) for each, down in constants.get("AHEAD", {}).items())
+        since = Since("main", tuple(files), tuple(edited), ahead=ahead, tip="origin/main") if released else None
         return list(prove(Question(config, server_url, since=since)).findings)
 
     return run

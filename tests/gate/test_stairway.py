@@ -82,7 +82,7 @@ def test_a_revision_may_depend_on_one_of_another_branch(prove_history):
         }
     )
     assert [revision.id for revision in proof.revisions] == ["needed", "needs", "merge"]
-    assert proof.findings == ()
+    assert [(finding.rule, finding.measured) for finding in proof.findings] == [("G08", "it depends on needed")]
 
 
 def test_a_revision_may_leave_the_transaction(prove_history):

@@ -6,6 +6,7 @@ import pytest
 
 from slipway.gate import rules
 from slipway.gate.rules import (
+    advice,
     allowances,
     blocking,
     causes,
@@ -53,6 +54,7 @@ CHECKS = {
     compatibility: ROWS,
     data: ROWS,
     drift: DRIFT,
+    advice: UP_DOWN_UP,
 }
 
 

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.records.since import Other
 from slipway.source.released import released
 
 REVISION = "revision = '{0}'\ndown_revision = None\n\n\ndef upgrade():\n    op.execute('SELECT {1}')\n"
@@ -177,3 +178,19 @@ def test_histories_that_have_nothing_in_common_are_told_so(git, service):
         BadInputError, match="histories of HEAD and refs/heads/main have no commit in common: name another ref"
     ):
         released(service, "merge-base")
+
+
+def test_what_others_have_added_since_we_parted_is_ahead_with_what_it_follows(git, service):
+    git("checkout", "-b", "ours")
+    add(git, service, "ours")
+    git("checkout", "main")
+    (service / TWO).write_text("revision: str = 'two'\ndown_revision = ('one', 'zero')\n")
+    (service / "migrations/odd.py").write_text("revision = 'a' + 'b'\ndown_revision = None\n")
+    save(git)
+    assert released(service, "v1").ahead == ()
+    git("checkout", "ours")
+    added = (Other("two", ("one", "zero")),)
+    assert (released(service, "main").ahead, released(service, "main").tip) == (added, "main")
+    assert released(service, "merge-base").ahead == added
+    git("merge", "main")
+    assert released(service, "merge-base").ahead == ()

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 
 from slipway.errors import BadInputError
 from slipway.migration.environment import Environment
-from slipway.records.since import Since
+from slipway.records.since import Other, Since
 
 Parents = dict[str, tuple[str, ...]]
 
@@ -54,6 +54,7 @@ class History:
     """All revisions, parents first.
 
     - digest: the sha256 of their files. broken: why the graph cannot be walked. released: the git ref that they were compared with, or None.
+    - ahead: revisions that others have added meanwhile, at `tip`.
     """
 
     nodes: tuple[Node, ...]
@@ -61,6 +62,8 @@ class History:
     digest: str
     broken: tuple[str, ...] = ()
     released: str | None = None
+    ahead: tuple[Other, ...] = ()
+    tip: str = ""
 
     def upto(self, heads: Collection[str]) -> set[str]:
         """These revisions and all that lead to them."""
@@ -90,7 +93,8 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
     digest, problems = _digest(environment, scripts), tuple(dict.fromkeys(broken))
     if since is None or _is_revision(parents, since):
         return History(_older(nodes, parents, start_after, since), heads, digest, problems)
-    return History(_compared(nodes, since), heads, digest, problems, since.name)
+    ahead = tuple(other for other in since.ahead if other.id not in parents)
+    return History(_compared(nodes, since), heads, digest, problems, since.name, ahead, since.tip)
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:

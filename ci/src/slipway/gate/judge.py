@@ -8,9 +8,20 @@ from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
 from slipway.gate.layers.fire_drill import Drill
 from slipway.gate.layers.stairway import Climb
+from slipway.gate.rules import (
+    advice,
+    blocking,
+    compatibility,
+    data,
+    drift,
+    graph,
+    levels,
+    reversibility,
+    transactions,
+    waiting,
+)
 from slipway.gate.rules import allowances as allowance_rules
-from slipway.gate.rules import blocking, compatibility, data, drift, graph, levels, reversibility, transactions, waiting
-from slipway.gate.rules.every import ALLOWABLE, of
+from slipway.gate.rules.every import ALLOWABLE, OPTIONAL, of
 from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Level
 
@@ -22,8 +33,9 @@ def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> t
     found = list(graph.check(evidence.history))
     if climb := evidence.climb:
         found += _of_history(evidence, climb)
-        found += [finding for node in evidence.history.nodes for finding in _of_revision(evidence, climb, node)]
-        found = list(_as_allowed(evidence, climb, found, today))
+        found += [finding for node in evidence.history.nodes for finding in _of_revision(evidence, climb, node, own)]
+        found = [finding for finding in found if levels.is_asked_for(finding.rule, own)]
+        found = list(_as_allowed(evidence, climb, found, today, own))
     found = [levels.weighed(finding, own) for finding in found]
     return tuple(sorted(found, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level))))
 
@@ -35,11 +47,12 @@ def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
     yield from reversibility.check_reached(evidence.history.nodes, climb)
     if climb.together:
         yield from transactions.check_together(new, locking)
+    yield from waiting.check_unlimited(new, {node.id: climb.steps[node.id].statements for node in locking})
     if not isinstance(evidence.compared, str):
         yield from drift.check(evidence.history, climb.steps, evidence.compared)
 
 
-def _of_revision(evidence: Evidence, climb: Climb, node: Node) -> Iterator[Finding]:
+def _of_revision(evidence: Evidence, climb: Climb, node: Node, own: Mapping[str, Level | None]) -> Iterator[Finding]:
     steps = climb.steps[node.id]
     drill = evidence.drilled.revisions.get(node.id, Drill())
     yield from reversibility.check(node, steps)
@@ -50,13 +63,17 @@ def _of_revision(evidence: Evidence, climb: Climb, node: Node) -> Iterator[Findi
     yield from transactions.check_encounters(node, drill.encounters)
     yield from data.check_statements(node, steps.statements, drill.growth)
     if node.new:
+        yield from data.check_references(node, steps)
+        yield from advice.check(node, steps, climb.lines or ()) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.lived.rows:
-        yield from data.check(node, evidence.lived.rows[node.id])
+        yield from data.check(node, evidence.lived.rows[node.id], steps.statements)
     yield from compatibility.check(node, evidence.replayed.refused.get(node.id, ()), steps.statements)
 
 
-def _as_allowed(evidence: Evidence, climb: Climb, findings: Sequence[Finding], today: date) -> Iterator[Finding]:
+def _as_allowed(
+    evidence: Evidence, climb: Climb, findings: Sequence[Finding], today: date, own: Mapping[str, Level | None]
+) -> Iterator[Finding]:
     """The findings as the comments in the revisions leave them."""
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in findings:
@@ -64,7 +81,7 @@ def _as_allowed(evidence: Evidence, climb: Climb, findings: Sequence[Finding], t
     yield from by_revision.get(None, ())
     for node in evidence.history.nodes:
         comments = allowances.read(node.source, ALLOWABLE)
-        looked_for = _looked_for(evidence, climb, node)
+        looked_for = frozenset(rule for rule in _looked_for(evidence, climb, node) if levels.is_asked_for(rule, own))
         yield from allowance_rules.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
 
 
@@ -76,5 +93,5 @@ def _looked_for(evidence: Evidence, climb: Climb, node: Node) -> frozenset[str]:
     unmodelled = of(drift) if isinstance(evidence.compared, str) else []
     unlived = of(data) if evidence.lived.gaps else []
     unspoken = [] if evidence.replayed.phrases else of(compatibility)
-    uncompared = [] if evidence.history.released else [graph.EDITED, graph.NOT_ON_TOP]
+    uncompared = [] if evidence.history.released else [graph.EDITED, graph.NOT_ON_TOP, graph.APART]
     return ALLOWABLE.difference(rule.id for rule in (*unmodelled, *unlived, *unspoken, *uncompared))

@@ -19,13 +19,15 @@ _FAMILIES: Final = {
     "D": ROWS,
     "G": GRAPH,
     "L": LOCKS,
+    "P": UP_DOWN_UP,
     "Q": LOCKS,
     "R": UP_DOWN_UP,
+    "S": UP_DOWN_UP,
     "T": UP_DOWN_UP,
     "U": UP_DOWN_UP,
     "drift": DRIFT,
 }
-_UPGRADE_FAILS: Final = frozenset({"U01", "T01", "T08"})
+_UPGRADE_FAILS: Final = frozenset({"U01", "T01", "T06", "T08"})
 
 
 @dataclass(frozen=True)

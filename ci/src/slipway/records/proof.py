@@ -44,6 +44,7 @@ class Statement:
     - measured: False when Postgres refuses to run it where it could have been watched.
     - ms: wall time on the ephemeral database, that is on no rows.
     - lock_timeout: how long it would have waited for a lock ("2s"); empty when for ever, or when it needed none.
+    - unlimited: those of statement_timeout and idle_in_transaction_session_timeout that were off while it held locks.
     """
 
     sql: str
@@ -57,6 +58,7 @@ class Statement:
     measured: bool
     ms: float
     lock_timeout: str = ""
+    unlimited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 import ast
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from slipway.errors import BadInputError
-from slipway.records.since import Since
+from slipway.records.since import Other, Since
 from slipway.source.commit import git
 
 MERGE_BASE: Final = "merge-base"
@@ -28,7 +30,46 @@ def released(folder: Path, name: str) -> Since:
     files = _names(git(folder, "ls-tree", "-r", "-z", "--name-only", commit))
     changed = _names(git(folder, "diff", "--name-only", "--no-renames", "--relative", "-z", commit))
     edited = (file for file in changed if file in files and _is_edited(folder, commit, file))
-    return Since(name, tuple(sorted(files)), tuple(sorted(edited)), commit=commit)
+    tip, ahead = _ahead(folder, name, files)
+    return Since(name, tuple(sorted(files)), tuple(sorted(edited)), commit=commit, ahead=ahead, tip=tip)
+
+
+def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, ...]]:
+    """The branch that we will be merged with, and the revisions that were added there since it and HEAD parted."""
+    tip = _default_branch(folder) if name == MERGE_BASE else name
+    try:
+        parted = git(folder, "merge-base", "HEAD", tip or "").decode().strip()
+        before = files if name == MERGE_BASE else _names(git(folder, "ls-tree", "-r", "-z", "--name-only", parted))
+        after = _names(git(folder, "ls-tree", "-r", "-z", "--name-only", tip or ""))
+    except BadInputError:  # two histories, or a commit that is not here
+        return "", ()
+    added = sorted(file for file in after - before if not (folder / file).exists())
+    revisions = (_revision(git(folder, "cat-file", "blob", f"{tip}:./{file}")) for file in added)
+    return tip or "", tuple(revision for revision in revisions if revision)
+
+
+def _revision(source: bytes) -> Other | None:
+    """The revision of a file, read and not run; None when it is none, or says what it follows in another way than alembic writes it."""
+    try:
+        assigned = dict(_assigned(ast.parse(source))) if _MARK in source else {}
+    except (SyntaxError, ValueError):
+        return None
+    revision, down = assigned.get("revision"), assigned.get("down_revision")
+    several = (down,) if isinstance(down, str) else down or ()
+    if not isinstance(revision, str) or not isinstance(several, tuple | list):
+        return None
+    return Other(revision, tuple(several))
+
+
+def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
+    """The names at the top of a module that are given a literal."""
+    for statement in module.body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        with suppress(ValueError):
+            value = ast.literal_eval(statement.value)
+            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))
 
 
 def _is_shallow(folder: Path) -> bool:
@@ -48,8 +89,12 @@ def _commit(folder: Path, name: str) -> str | None:
     return found.decode().strip()
 
 
+def _default_branch(folder: Path) -> str | None:
+    return next((branch for branch in _DEFAULT_BRANCHES if _commit(folder, branch)), None)
+
+
 def _merge_base(folder: Path, *, shallow: bool) -> str:
-    branch = next((branch for branch in _DEFAULT_BRANCHES if _commit(folder, branch)), None)
+    branch = _default_branch(folder)
     if branch is None:
         raise BadInputError(
             f"there is neither origin/HEAD nor origin/main, main or master in {folder}",

@@ -20,8 +20,10 @@ from slipway.errors import RefusedError
 from slipway.gate.base import base
 from slipway.gate.history import History, Node
 from slipway.gate.layers import seeds
+from slipway.gate.layers.backfills import Again, noted, written_again
+from slipway.gate.layers.sequences import Behind, Sequences
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.dbapi import literal, query
+from slipway.gate.measure.dbapi import literal, query, taken_back
 from slipway.gate.measure.session import SESSION
 from slipway.gate.names import few
 from slipway.gate.steps import AGAIN, DOWN, UP, run, step_of
@@ -35,8 +37,19 @@ _NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
 _COLUMNS = """
-SELECT c.oid::text, a.attnum::text, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+SELECT c.oid::text, a.attnum::text, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE a.attnum > 0 AND NOT a.attisdropped"""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What happened to the rows of a table, or to the values of a column, in words."""
+
+    name: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
 
 
 @dataclass
@@ -44,15 +57,19 @@ class Rows:
     """What the steps of one revision did to rows.
 
     - held: how many rows each table had before. failures: by step, where the same step on empty tables was well.
-    - dropped, deleted, changed: columns and tables that the upgrade took away with values in them, rows that it deleted, and what it kept and is
-      other after the downgrade; as phrases.
+    - dropped, deleted, recast, changed: columns and tables that the upgrade took away with values in them, rows that it deleted, values that it made
+      others by a new type, and what it kept and is other after the downgrade.
+    - behind: sequences that it left behind the values of their columns. again: backfills that write rows again when they are run again.
     """
 
     held: dict[str, int] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
-    dropped: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
+    dropped: tuple[Loss, ...] = ()
+    deleted: tuple[Loss, ...] = ()
+    recast: tuple[Loss, ...] = ()
+    changed: tuple[Loss, ...] = ()
+    behind: tuple[Behind, ...] = ()
+    again: tuple[Again, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class _Snapshot:
 
     names: Mapping[str, str]
     columns: Mapping[tuple[str, str], str]
+    types: Mapping[tuple[str, str], str]
     values: Mapping[tuple[str, str], tuple[Any, ...]]
     counts: Mapping[str, int]
 
@@ -153,13 +171,25 @@ class Life:
         touched = self._touched(node)
         before = _look(connection, touched)
         self._current = (node, UP)
-        if not node.new or not any(before.counts.values()):
+        if not node.new:
             yield step_of(self._environment, node, UP)
             return
+        counted = Sequences(connection, touched, after=max(map(int, self._seen), default=0))
+        with noted(node) as backfills:
+            yield step_of(self._environment, node, UP)
+        if touched or self._makes_tables(node):
+            self._of(node).behind = counted.left_behind()
+        if backfills:  # the tables that they lock are not known when they run outside a transaction
+            self._of(node).again = tuple(written_again(connection, backfills))
+        if any(before.counts.values()):
+            yield from self._judged(node, before, connection)
+
+    def _judged(self, node: Node, before: _Snapshot, connection: Any) -> Iterator[RevisionStep]:
+        """What an upgrade has done to rows, and what its downgrade does to them."""
         rows = self._of(node)
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
-        yield step_of(self._environment, node, UP)
-        after, back = _look(connection, touched), {}
+        after, back = _look(connection, list(before.names)), {}
+        rows.recast = tuple(_recast(connection, before, after))
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             self._current = (node, DOWN)
             yield step_of(self._environment, node, DOWN)
@@ -168,7 +198,8 @@ class Life:
             yield step_of(self._environment, node, AGAIN)
         rows.dropped = tuple(_dropped(before, after, back))
         rows.deleted = tuple(_deleted(before, after))
-        rows.changed = tuple(_changed(before, after, back))
+        recast = {loss.name for loss in rows.recast}
+        rows.changed = tuple(loss for loss in _changed(before, after, back) if loss.name not in recast)
 
     def _touched(self, node: Node) -> list[str]:
         """The tables that the upgrade of a revision locked when it was climbed, and that have been filled."""
@@ -199,13 +230,15 @@ def _is_upgraded(steps: Steps) -> bool:
 def _look(connection: Any, oids: Sequence[str]) -> _Snapshot:
     """What some tables hold now; of those that are gone, nothing."""
     if not oids:
-        return _Snapshot({}, {}, {}, {})
+        return _Snapshot({}, {}, {}, {}, {})
     among = f"c.oid = ANY ('{{{','.join(oids)}}}'::oid[])"
-    columns = {(oid, number): name for oid, number, name in query(connection, f"{_COLUMNS} AND {among}")}
+    found = query(connection, f"{_COLUMNS} AND {among}")
+    columns = {(oid, number): name for oid, number, name, _ in found}
+    types = {(oid, number): kind for oid, number, _, kind in found}
     names: dict[str, str] = dict(query(connection, f"{_NAMES} WHERE {among}"))  # type: ignore[arg-type]
     rows = {oid: _rows(connection, table) for oid, table in names.items()}
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
-    return _Snapshot(names, columns, values, {oid: len(found) for oid, found in rows.items()})
+    return _Snapshot(names, columns, types, values, {oid: len(held) for oid, held in rows.items()})
 
 
 def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
@@ -219,40 +252,67 @@ def _is_there(connection: Any, table: str) -> bool:
     return oid is not None
 
 
-def _dropped(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
+def _dropped(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[Loss]:
     """What the upgrade took away with values in it, and what of it is not `back` after the downgrade: rows by the name of their table."""
     for oid, table in before.names.items():
         if oid not in upgraded.names and len(back.get(table, [])) < before.counts[oid]:
-            yield f"the table {table}, which held {before.counts[oid]} rows"
+            yield Loss(table, f"the table {table}, which held {before.counts[oid]} rows")
     for (oid, number), name in before.columns.items():
         values, table = before.values[oid, number], before.names[oid]
         dropped = oid in upgraded.names and (oid, number) not in upgraded.columns
         if dropped and _kept(values) - _kept([row.get(name) for row in back.get(table, [])]):
-            yield f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
+            words = f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
+            yield Loss(f"{table}.{name}", words)
 
 
-def _deleted(before: _Snapshot, upgraded: _Snapshot) -> Iterator[str]:
+def _deleted(before: _Snapshot, upgraded: _Snapshot) -> Iterator[Loss]:
     for oid, table in before.names.items():
         held, left = before.counts[oid], upgraded.counts.get(oid)
         if left is not None and left < held:
-            yield f"{held - left} of {held} rows of {table} are gone"
+            yield Loss(table, f"{held - left} of {held} rows of {table} are gone")
 
 
-def _changed(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
+def _recast(connection: Any, before: _Snapshot, upgraded: _Snapshot) -> Iterator[Loss]:
+    """Values that a new type made others, told by casting them back; a type without such a cast tells nothing."""
+    for key, name in upgraded.columns.items():
+        was, now = before.types.get(key), upgraded.types[key]
+        if was is None or was == now or upgraded.counts[key[0]] != before.counts[key[0]]:
+            continue
+        values = _kept(before.values[key])
+        table = before.names[key[0]]
+        if lost := values - _kept(_cast(connection, upgraded.names[key[0]], name, was, before.values[key])):
+            words = f"{lost.total()} of {values.total()} values of {table}.{name} are others when they are cast from {now} back to {was}"
+            yield Loss(f"{table}.{name}", words)
+
+
+def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequence[Any]) -> Sequence[Any]:
+    """The values of a column as others of a type, or something else when there is no such cast."""
+    quoted = column.replace('"', '""')
+    try:
+        with taken_back(connection):
+            ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
+    except Exception:  # noqa: BLE001 -- the driver's own, whichever it is
+        return otherwise
+    values: list[Any] = json.loads(text)
+    return values
+
+
+def _changed(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[Loss]:
     """What the upgrade had kept and is other after the downgrade, told by the names that it had before."""
     for oid, table in before.names.items():
         if oid not in upgraded.names or table not in back:
             continue
         kept_rows = min(before.counts[oid], upgraded.counts[oid])
         if len(back[table]) < kept_rows:
-            yield f"{kept_rows - len(back[table])} of {kept_rows} rows of {table} are gone"
+            yield Loss(table, f"{kept_rows - len(back[table])} of {kept_rows} rows of {table} are gone")
         if len(back[table]) < before.counts[oid]:
             continue  # which of their values are gone with the rows is not to be told
         kept = [(key, name) for key, name in before.columns.items() if key[0] == oid and key in upgraded.columns]
         for key, name in kept:
             values = _kept(before.values[key])
             if lost := values - _kept([row.get(name) for row in back[table]]):
-                yield f"{lost.total()} of {values.total()} values of {table}.{name} are gone or others"
+                words = f"{lost.total()} of {values.total()} values of {table}.{name} are gone or others"
+                yield Loss(f"{table}.{name}", words)
 
 
 def _kept(values: Sequence[Any]) -> "Counter[str]":

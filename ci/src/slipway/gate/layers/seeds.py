@@ -53,13 +53,18 @@ _BY_LENGTH = 100  # no value of ours is longer
 # How row number N writes a value: by the name of a type, or else by pg_type's category.
 _BY_TYPE = {
     "bytea": "\\x0{row}",
+    "float4": "700{row}.5",
+    "float8": "700{row}.5",
     "hstore": '"n"=>"{row}"',
     "json": '{{"n": {row}}}',
     "jsonb": '{{"n": {row}}}',
     "ltree": "v{row}",
     "macaddr": "08:00:2b:01:02:0{row}",
+    "numeric": "700{row}.25",
     "point": "({row},{row})",
     "time": "0{row}:00:00",
+    "timestamp": "2026-01-0{row} 12:34:56.789",
+    "timestamptz": "2026-01-0{row} 12:34:56.789",
     "timetz": "0{row}:00:00",
     "tsvector": "v{row}",
     "uuid": "00000000-0000-0000-0000-00000000000{row}",

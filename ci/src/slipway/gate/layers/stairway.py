@@ -3,6 +3,7 @@
 alembic asks a function for the steps to run; ours also looks at the catalog before a step is committed. A failing step ends the run; the next run takes up where it left off, on a new database where the old one is no longer sound.
 """
 
+import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Failure:
     """A step that failed: what was said, and where.
 
     - declared: the revision says that it has no downgrade. code: Postgres' own name for the error (SQLSTATE), when it is one.
+    - begun_by_env: an autocommit block found a transaction that alembic has not begun.
     """
 
     said: str
@@ -40,17 +42,28 @@ class Failure:
     line: int
     declared: bool = False
     code: str | None = None
+    begun_by_env: bool = False
 
     @classmethod
     def of(cls, error: BaseException, environment: Environment) -> "Failure":
         """The failure that an error of a step is."""
         return cls(
-            sentence(error), *environment.place_of(error), isinstance(error, NotImplementedError), sqlstate(error)
+            sentence(error),
+            *environment.place_of(error),
+            isinstance(error, NotImplementedError),
+            sqlstate(error),
+            _is_of_autocommit_block(error),
         )
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Its line, when that is in the revision's own file."""
         return self.line if self.file == node.file else otherwise
+
+
+def _is_of_autocommit_block(error: BaseException) -> bool:
+    """Alembic asserts there that it has begun the transaction itself (alembic/runtime/migration.py)."""
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    return isinstance(error, AssertionError) and any(frame.name == "autocommit_block" for frame in place)
 
 
 @dataclass

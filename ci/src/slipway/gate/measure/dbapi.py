@@ -1,7 +1,7 @@
 """Questions of our own on the DBAPI connection of the service, beneath SQLAlchemy and unseen by its events."""
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 
@@ -11,6 +11,24 @@ def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
         cursor.execute(sql)
         rows: Sequence[Sequence[Any]] = cursor.fetchall()
         return rows
+
+
+def rows_written(connection: Any, sql: str, parameters: Any = ()) -> int:
+    """How many rows a statement wrote; its parameters are as the driver takes them."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(sql, parameters)
+        count: int = cursor.rowcount
+        return count
+
+
+@contextmanager
+def taken_back(connection: Any) -> Iterator[None]:
+    """What is done within this block, well or not, is taken back at its end."""
+    rows_written(connection, "SAVEPOINT slipway")
+    try:
+        yield
+    finally:
+        rows_written(connection, "ROLLBACK TO SAVEPOINT slipway")
 
 
 def literal(text: str) -> str:

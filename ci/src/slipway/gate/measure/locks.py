@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.gate.measure.dbapi import prepare_once, query
-from slipway.gate.measure.session import OUR_LOCK_TIMEOUT
+from slipway.gate.measure.session import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT
 from slipway.gate.measure.system_catalogs import NEWEST_OID
 from slipway.records.proof import Blocked
 
@@ -49,11 +49,16 @@ BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
 # Whoever plans a query opens all indexes of its tables (get_relation_info, src/backend/optimizer/util/plancat.c), so an index that is locked
 # against readers locks its table against them: that counts as a lock on the table.
 _LOCKED = "slipway_locked"
+# A transaction_timeout, from PostgreSQL 17 on, limits both.
+_UNLIMITED = f"""concat_ws(' ',
+               CASE WHEN current_setting('statement_timeout') IN ('0', '{OUR_STATEMENT_TIMEOUT}') THEN 'statement_timeout' END,
+               CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'
+                    AND coalesce(current_setting('transaction_timeout', true), '0') = '0' THEN 'idle_in_transaction_session_timeout' END)"""
 _PREPARE_LOCKED = f"""
     PREPARE {_LOCKED}(int8) AS
     SELECT l.relation::text, l.modes, c.relfilenode::text, coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text,
            (SELECT string_agg(x.oid::text, ',') FROM pg_index JOIN pg_class x ON x.oid = indexrelid
-            WHERE indrelid = c.oid AND x.relfilenode >= x.oid), c.relkind, current_setting('lock_timeout')
+            WHERE indrelid = c.oid AND x.relfilenode >= x.oid), c.relkind, current_setting('lock_timeout'), {_UNLIMITED}
     FROM (SELECT coalesce(indrelid, relation) AS relation, string_agg(mode, ',') AS modes
           FROM pg_locks LEFT JOIN pg_index ON indexrelid = relation AND mode = 'AccessExclusiveLock'
           WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384 AND relation::int8 <= $1
@@ -97,6 +102,7 @@ class Effect:
     scans: tuple[str, ...] = ()
     blocks: Mapping[str, Blocked] = field(default_factory=dict)
     lock_timeout: str = ""
+    unlimited: tuple[str, ...] = ()
 
     def named(self, name_of: Callable[[str], str | None]) -> "Effect":
         """The same by name; a dropped index is locked too, and what it was can no longer be asked: it has no name."""
@@ -145,17 +151,18 @@ class Transaction:
 
     def look(self, newest_oid: int) -> Effect:
         """What was done since the last look; what came after `newest_oid` is new."""
-        before, (after, lock_timeout) = self._locked, _locked_tables(self._connection, newest_oid)
+        before, (after, lock_timeout, unlimited) = self._locked, _locked_tables(self._connection, newest_oid)
         known = {oid: before.get(oid) or Table(scans=self._scans.get(oid, 0)) for oid in after}
         self._scans.update((oid, table.scans) for oid, table in after.items())
         self._locked = after
-        return replace(effect(known, after, max(newest_oid, int(self._newest))), lock_timeout=lock_timeout)
+        done = effect(known, after, max(newest_oid, int(self._newest)))
+        return replace(done, lock_timeout=lock_timeout, unlimited=unlimited)
 
 
-def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str]:
-    """The tables and views up to `newest_oid` on which this connection holds a lock now, and how long it would have waited for one."""
+def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, tuple[str, ...]]:
+    """The tables and views up to `newest_oid` on which this connection holds a lock now, how long it would have waited for one, what has no limit."""
     rows = query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
-    told = rows[0][-1] if rows else OUR_LOCK_TIMEOUT
+    told, unlimited = rows[0][-2:] if rows else (OUR_LOCK_TIMEOUT, "")
     tables = {
         oid: Table(
             frozenset(modes.split(",")),
@@ -164,9 +171,9 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str]:
             frozenset(map(int, indexes.split(",") if indexes else ())),
             kind or "r",
         )
-        for oid, modes, filenode, scans, indexes, kind, _ in rows
+        for oid, modes, filenode, scans, indexes, kind, *_ in rows
     }
-    return tables, "" if told in (OUR_LOCK_TIMEOUT, "0") else told
+    return tables, "" if told in (OUR_LOCK_TIMEOUT, "0") else told, tuple(unlimited.split())
 
 
 def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:

@@ -114,6 +114,7 @@ class Tracer:
                 blocks=done.blocks,
                 measured=measured,
                 lock_timeout=done.lock_timeout,
+                unlimited=done.unlimited if done.blocks else (),
                 ms=round(took * 1000, 3),
             )
         )

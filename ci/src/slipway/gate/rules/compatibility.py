@@ -7,6 +7,7 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.compatibility import Refused
+from slipway.gate.names import line_of
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Statement
 
@@ -183,5 +184,4 @@ def _what(refused: Refused) -> str:
 def _line(refused: Refused, statements: Sequence[Statement]) -> int | None:
     """The line of the statement that names the most of what the error names."""
     names = {_what(refused), *re.findall(r'"([^"]+)"', refused.said)}
-    likeliest = max(statements, key=lambda each: sum(name in each.sql for name in names), default=None)
-    return likeliest.line if likeliest else None
+    return line_of(names, statements) or (statements[0].line if statements else None)

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
+from slipway.gate.layers.sequences import Behind
+from slipway.gate.layers.stairway import Steps
+from slipway.gate.measure.lines import Change
+from slipway.gate.names import line_of
 from slipway.gate.rules.growth import with_growth
 from slipway.gate.rules.rule import Rule
 from slipway.gate.steps import AGAIN, DOWN, UP
@@ -63,7 +67,45 @@ notes = sa.table("notes", sa.column("id", sa.Integer), sa.column("title", sa.Tex
 op.execute(sa.update(notes).values(title="…"))""",
 )
 
+LOSSY = Rule(
+    "D05",
+    "lossy cast",
+    Level.WARNING,
+    "The new type does not hold all that the old one held; what the cast took away is gone.",
+    """\
+op.add_column("…", sa.Column("…_new", …))  # of the new type, beside the old column
+# write both in the next release, compare them, and drop the old one when nothing is missed""",
+)
+AGAIN_FROM_THE_START = Rule(
+    "D07",
+    "backfill that begins again",
+    Level.WARNING,
+    "Stopped on its way and run again, the backfill writes rows again that were done.",
+    """\
+with op.get_context().autocommit_block():  # leaves alone what is done
+    batch = sa.text("UPDATE … SET … WHERE id IN (SELECT id FROM … WHERE … IS NULL LIMIT 1000)")
+    while op.get_bind().execute(batch).rowcount:
+        pass""",
+)
+BEHIND = Rule(
+    "D09",
+    "sequence behind its column",
+    Level.WARNING,
+    "The sequence goes on with a value that the column holds already; the next row that the application writes is refused, or doubled.",
+    """\
+op.execute("SELECT setval('{sequence}', (SELECT max({column}) FROM {table}))")""",
+)
+CASCADES = Rule(
+    "D08",
+    "rows deleted with others",
+    Level.WARNING,
+    "Whoever deletes a row of the other table now deletes rows of this one with it, which the previous release does not expect.",
+    """\
+op.create_foreign_key("…", "…", "…", […], […], ondelete="RESTRICT")  # and delete by a statement of the application's own""",
+)
+
 _WRITES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|DELETE FROM|MERGE)\b", re.IGNORECASE)
+_CASCADES = "ON DELETE CASCADE"
 _IN_BATCHES = re.compile(r"\b(LIMIT|FETCH)\b", re.IGNORECASE)
 
 
@@ -74,6 +116,22 @@ def check_statements(node: Node, statements: Iterable[Statement], growth: Sequen
         if whole and _WRITES.match(statement.sql):
             measured = f"writes while it reads all of {', '.join(statement.scans)}"
             yield WHOLE_TABLE.finding(node, with_growth(measured, statement, growth), statement.line)
+
+
+def _counted_on(behind: Behind) -> str:
+    return BEHIND.remedy.format(table=behind.table, column=behind.column, sequence=behind.sequence)
+
+
+def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
+    """Findings on references with ON DELETE CASCADE that a table has now and had not before; a new table has no rows to lose."""
+    change = steps.changes.get(UP, Change())
+    new_tables = tuple(f"{line.name}." for line in change.added if line.kind in ("table", "partitioned table"))
+    before = {line.definition for line in change.removed}  # the same under another name is no news
+    for line in change.added:
+        cascades = line.kind == "foreign key" and _CASCADES in line.definition
+        if cascades and line.definition not in before and not line.name.startswith(new_tables):
+            saying = (each.line for each in steps.statements if _CASCADES in each.sql.upper())
+            yield CASCADES.finding(node, f"{line.name}: {line.definition}", next(saying, None))
 
 
 def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding]:
@@ -101,16 +159,24 @@ def _imported(source: bytes) -> Iterator[tuple[int, str]]:
             yield from ((statement.lineno, f"{statement.module}.{alias.name}") for alias in statement.names)
 
 
-def check(node: Node, rows: Rows) -> Iterator[Finding]:
+def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Findings on what one revision did to rows."""
     if failure := rows.failures.get(UP):
         yield FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line))
-    for phrase in rows.dropped:
-        yield DROPS.finding(node, phrase)
-    for phrase in rows.deleted:
-        yield DELETES.finding(node, phrase)
-    for phrase in rows.changed:
-        yield LOSES.finding(node, f"after the downgrade {phrase}", node.downgrade_line)
+    for loss in rows.dropped:
+        yield DROPS.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "DROP"], statements))
+    for loss in rows.deleted:
+        yield DELETES.finding(node, loss.words, line_of([loss.name, "DELETE", "TRUNCATE"], statements))
+    for loss in rows.recast:
+        yield LOSSY.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "TYPE"], statements))
+    for loss in rows.changed:
+        yield LOSES.finding(node, f"after the downgrade {loss.words}", node.downgrade_line)
+    for each in rows.again:
+        yield AGAIN_FROM_THE_START.finding(node, f"executed again, it writes {each.rows} rows again", each.line)
+    for behind in rows.behind:
+        yield BEHIND.finding(
+            node, str(behind), line_of([behind.table, behind.column, "INSERT"], statements), _counted_on(behind)
+        )
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
         if (failure := rows.failures.get(step)) and not failure.declared:
             yield LOSES.finding(node, failure.said, failure.line_in(node, line))

@@ -3,7 +3,18 @@
 from types import ModuleType
 from typing import Final
 
-from slipway.gate.rules import blocking, causes, compatibility, data, drift, graph, reversibility, transactions, waiting
+from slipway.gate.rules import (
+    advice,
+    blocking,
+    causes,
+    compatibility,
+    data,
+    drift,
+    graph,
+    reversibility,
+    transactions,
+    waiting,
+)
 from slipway.gate.rules.rule import Rule
 
 
@@ -12,5 +23,6 @@ def of(family: ModuleType) -> list[Rule]:
     return list({value.id: value for value in vars(family).values() if isinstance(value, Rule)}.values())
 
 
-FAMILIES: Final = (graph, reversibility, causes, blocking, waiting, transactions, compatibility, data, drift)
+FAMILIES: Final = (graph, reversibility, causes, blocking, waiting, transactions, compatibility, data, drift, advice)
 ALLOWABLE: Final = frozenset(rule.id for family in FAMILIES for rule in of(family))
+OPTIONAL: Final = frozenset(rule.id for family in FAMILIES for rule in of(family) if rule.optional)

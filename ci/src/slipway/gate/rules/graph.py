@@ -1,8 +1,8 @@
 """G: the graph of revisions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from slipway.gate.history import History
+from slipway.gate.history import History, Node
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level
 
@@ -36,6 +36,22 @@ NOT_ON_TOP = Rule(
 # after a rebase, in the revision's file:
 down_revision = …  # the head of what was released""",
 )
+APART = Rule(
+    "G02",
+    "two heads after the merge",
+    Level.ERROR,
+    "Others have added revisions since; merged with them the history has two heads, and `alembic upgrade head` refuses to choose.",
+    """\
+# after `git merge` or `git rebase`, in the first new revision's file:
+down_revision = …  # the head of what was added meanwhile""",
+)
+ACROSS = Rule(
+    "G08",
+    "dependency across branches",
+    Level.NOTE,
+    "The revision depends on one of another branch: whoever downgrades that branch takes this revision along.",
+    "Follow both in a merge revision (down_revision = (…, …)), or keep what belongs together in one branch.",
+)
 BROKEN = Rule(
     "G06",
     "broken graph",
@@ -55,8 +71,40 @@ def check(history: History) -> Iterator[Finding]:
     for node in history.nodes:
         if node.edited:
             yield EDITED.finding(node, f"{node.file} said something else at {history.released}")
+    yield from _across(history)
+    yield from _apart(history)
     if history.released is not None:
         yield from _not_on_top(history)
+
+
+def _apart(history: History) -> Iterator[Finding]:
+    """Heads that there would be beside our own, once what others have added is there too."""
+    lines = [each.down for each in history.nodes] + [each.down for each in history.ahead]
+    followed = {parent for down in lines for parent in down}
+    ours = [node for node in history.nodes if node.id not in followed]
+    theirs = [each for each in history.ahead if each.id not in followed]
+    if ours and theirs:
+        heads = ", ".join(each.id for each in theirs)
+        yield APART.finding(ours[-1], f"{ours[-1].id} here, {heads} at {history.tip}")
+
+
+def _across(history: History) -> Iterator[Finding]:
+    """Dependencies on what a revision does not come after anyway."""
+    down = {node.id: node.down for node in history.nodes}
+    for node in history.nodes:
+        if others := [parent for parent in node.parents if parent not in node.down and parent not in _line(down, node)]:
+            yield ACROSS.finding(node, f"it depends on {', '.join(others)}")
+
+
+def _line(down: Mapping[str, Sequence[str]], node: Node) -> set[str]:
+    """All that a revision follows."""
+    found: set[str] = set()
+    waiting = list(node.down)
+    while waiting:
+        if (revision := waiting.pop()) not in found:
+            found.add(revision)
+            waiting += down.get(revision, ())
+    return found
 
 
 def _not_on_top(history: History) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from slipway.errors import BadInputError
 from slipway.gate.rules import allowances
-from slipway.gate.rules.every import ALLOWABLE
+from slipway.gate.rules.every import ALLOWABLE, OPTIONAL
 from slipway.records.proof import Finding, Level
 
 OFF: Final = "off"
@@ -30,6 +30,11 @@ def read(told: Iterable[str]) -> dict[str, Level | None]:
             raise BadInputError(f"{SETTING}: {rule} cannot be {level!r}", f"allowed is one of {', '.join(_LEVELS)}")
         levels[rule] = _LEVELS[level]
     return levels
+
+
+def is_asked_for(rule: str, levels: Mapping[str, Level | None]) -> bool:
+    """Whether a rule counts in this project: one that is a matter of taste does when its settings name it."""
+    return rule not in OPTIONAL or levels.get(rule) is not None
 
 
 def weighed(finding: Finding, levels: Mapping[str, Level | None]) -> Finding:

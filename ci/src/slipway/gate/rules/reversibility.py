@@ -6,8 +6,8 @@ from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Climb, Failure, Steps
 from slipway.gate.measure.lines import Change
 from slipway.gate.names import few
+from slipway.gate.rules import transactions
 from slipway.gate.rules.rule import Rule
-from slipway.gate.rules.transactions import BY_CODE
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Level
 
@@ -83,7 +83,7 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
     """Findings on one revision's steps."""
     if UP in steps.failures:
         failure = steps.failures[UP]
-        yield _failed(BY_CODE.get(failure.code or "", FAILS), node, failure, node.upgrade_line)
+        yield _failed(transactions.of_failure(failure) or FAILS, node, failure, node.upgrade_line)
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)

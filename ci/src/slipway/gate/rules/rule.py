@@ -11,6 +11,7 @@ class Rule:
     """What a finding says.
 
     - name: two or three words for headings. effect: the sentence that a person reads first. remedy: the safe form, as code or a sentence.
+    - optional: it is a matter of taste, and off in a project whose settings do not name it.
     """
 
     id: str
@@ -18,11 +19,17 @@ class Rule:
     level: Level
     effect: str
     remedy: str
+    optional: bool = False
 
     @classmethod
     def error(cls, identity: str, name: str, effect: str, remedy: str) -> "Rule":
         """A rule that fails the gate."""
         return cls(identity, name, Level.ERROR, effect, remedy)
+
+    @classmethod
+    def advice(cls, identity: str, name: str, effect: str, remedy: str) -> "Rule":
+        """A rule that is a matter of taste."""
+        return cls(identity, name, Level.NOTE, effect, remedy, optional=True)
 
     def finding(self, node: Node | None, measured: str, line: int | None = None, remedy: str | None = None) -> Finding:
         """A finding: the rule is broken by a revision, or by the history as a whole."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.interruption import Interruption
+from slipway.gate.layers.stairway import Failure
 from slipway.gate.layers.two_runners import Encounter
 from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level, Statement
@@ -65,6 +66,15 @@ context.configure(…, transaction_per_migration=True)
 # what env.py says to the connection before that has begun a transaction, and alembic leaves it as it is: end it first
 connection.commit()""",
 )
+BEGUN_BY_ENV: Final = Rule.error(
+    "T06",
+    "autocommit block in env.py's transaction",
+    "env.py has begun the transaction itself, and alembic cannot leave it for an autocommit block.",
+    """\
+# in env.py: what is said to the connection before context.configure() begins a transaction; end it
+connection.commit()
+context.configure(connection=connection, …, transaction_per_migration=True)""",
+)
 NEW_ENUM_VALUE: Final = Rule(
     "T08",
     "enum value used too early",
@@ -82,6 +92,13 @@ LEAKING: Final = Rule(
     "The setting stays for the session, and with it for every revision that comes after.",
     'op.execute("SET LOCAL …")  # ends with the transaction',
 )
+REPEATED: Final = Rule(
+    "T10",
+    "a table worked through several times",
+    Level.NOTE,
+    "Several ALTER TABLE statements each read or write all rows of the table; one statement would do it once for all of them.",
+    "op.execute('ALTER TABLE {table} …, …')  # the actions of these statements, with commas between",
+)
 TWO_RUNNERS: Final = Rule(
     "T11",
     "two runners at once",
@@ -95,7 +112,7 @@ with op.get_context().autocommit_block():
 )
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
-BY_CODE: Final = {"25001": CONCURRENTLY_INSIDE, "55P04": NEW_ENUM_VALUE}
+_BY_CODE: Final = {"25001": CONCURRENTLY_INSIDE, "55P04": NEW_ENUM_VALUE}
 
 _ENDS = re.compile(
     r"(?:\A|;)\s*(COMMIT|ROLLBACK(?!\s+TO\b)|ABORT|END|BEGIN|START TRANSACTION)\s*(?:WORK|TRANSACTION)?\s*(?:;|\Z)",
@@ -109,7 +126,13 @@ _SETS = re.compile(
     r"|\bset_config\s*\([^()]*,\s*false\s*\)",
     re.IGNORECASE,
 )
+_ALTERS = re.compile(r"\A\s*ALTER TABLE\b", re.IGNORECASE)
 _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
+
+
+def of_failure(failure: Failure) -> Rule | None:
+    """The rule that explains why an upgrade fails, when it is one on transactions."""
+    return BEGUN_BY_ENV if failure.begun_by_env else _BY_CODE.get(failure.code or "")
 
 
 def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
@@ -118,6 +141,7 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     for statement in statements:
         if statement.transaction and _ENDS.search(_QUOTED.sub("", statement.sql)):
             yield ENDED.finding(node, statement.sql[:200], statement.line)
+    yield from _repeated(node, statements)
     settings = [statement for statement in statements if _SETS.search(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
         yield LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
@@ -161,6 +185,20 @@ def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Fin
         yield TOGETHER.finding(
             locking[-1], f"{len(locking)} of {len(new)} new revisions lock tables that were there before"
         )
+
+
+def _repeated(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
+    """A finding for each table that more than one ALTER TABLE works through."""
+    worked_through: dict[str, list[Statement]] = {}
+    for statement in statements:
+        if _ALTERS.match(statement.sql):
+            for table in {*statement.rewrites, *statement.scans}:
+                worked_through.setdefault(table, []).append(statement)
+    for table, several in worked_through.items():
+        if len(several) > 1:
+            lines = ", ".join(str(statement.line) for statement in several)
+            measured = f"{table} is worked through {len(several)} times, by the statements on lines {lines}"
+            yield REPEATED.finding(node, measured, several[1].line, REPEATED.remedy.format(table=table))
 
 
 def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:

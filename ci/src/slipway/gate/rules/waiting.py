@@ -4,7 +4,7 @@ Told by the locks that each statement of a revision took and those that its tran
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from slipway.gate.history import Node
@@ -74,6 +74,24 @@ KEPT: Final = Rule(
     "The revision takes a lock by itself and keeps it longer than its work needs.",
     "Leave it out: each statement takes the lock that it needs. For one runner at a time use pg_advisory_xact_lock, which ends with the transaction.",
 )
+METADATA: Final = Rule(
+    "Q08",
+    "metadata under a strong lock",
+    Level.WARNING,
+    "The statement only changes a name, a default, a right or a policy, and still waits for a lock that nobody else may hold.",
+    """\
+op.execute("SET LOCAL lock_timeout = '2s'")
+# in a revision of its own, so that nothing else is held meanwhile""",
+)
+UNLIMITED: Final = Rule(
+    "Q11",
+    "no limit to a lock",
+    Level.NOTE,
+    "Nothing ends a statement or a transaction that hangs, or whose runner is gone, while it keeps others out.",
+    """\
+# in env.py, for all revisions:
+create_engine(url, connect_args={"options": "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"})""",
+)
 DROPPED_INDEX: Final = Rule(
     "L02",
     "index dropped",
@@ -102,6 +120,11 @@ _REFERS = re.compile(
 )
 _TRIGGERS = re.compile(r"\A\s*(CREATE|DROP) (OR REPLACE )?(CONSTRAINT )?TRIGGER\b", re.IGNORECASE)
 _VIEWS = re.compile(r"\A\s*(CREATE OR REPLACE|DROP|ALTER) (RECURSIVE )?VIEW\b", re.IGNORECASE)
+_METADATA = re.compile(
+    r"\bRENAME\b|\b(SET|DROP) DEFAULT\b|\bROW LEVEL SECURITY\b|\bOWNER TO\b|\bSET SCHEMA\b"
+    r"|\A\s*(CREATE|ALTER|DROP) (POLICY|RULE)\b|\A\s*DROP (TYPE|DOMAIN|FUNCTION|EXTENSION|SCHEMA|OWNED)\b",
+    re.IGNORECASE,
+)
 _DROPS_INDEX = re.compile(r'\A\s*DROP INDEX (?:IF EXISTS )?(?P<index>[\w."]+)', re.IGNORECASE)
 _DETACHES = re.compile(r"\bDETACH PARTITION\b", re.IGNORECASE)
 _LOCKS = re.compile(r"\A\s*LOCK\b", re.IGNORECASE)
@@ -116,6 +139,22 @@ def check(node: Node, statements: Sequence[Statement], queue: Queue | None) -> I
     yield from _advisory(node, statements)
     for statement in statements:
         yield from _instant(node, statement)
+
+
+def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statement]]) -> Iterator[Finding]:
+    """A finding on the first of the new revisions that locks others out without end; `locking` are the statements of those that lock."""
+    for node in new:
+        for statement in locking.get(node.id, ()):
+            if statement.blocks and statement.unlimited:
+                held = _blocked(statement)
+                measured = f"{' = 0, '.join(statement.unlimited)} = 0 while it keeps {held}"
+                yield UNLIMITED.finding(node, measured, statement.line)
+                return
+
+
+def _blocked(statement: Statement) -> str:
+    table, blocked = next(iter(statement.blocks.items()))
+    return f"{'readers and writers' if blocked.read else 'writers'} of {table} out"
 
 
 def _without_timeout(node: Node, waiting: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
@@ -141,8 +180,8 @@ def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
     if _REFERS.match(statement.sql):
         parents = [table for table in strong if statement.locks[table] == "SHARE ROW EXCLUSIVE"]
         return (PARENT_WAITS, parents) if parents else (None, [])
-    by_words = ((_TRIGGERS, TRIGGER), (_VIEWS, VIEW))
-    return next((rule for words, rule in by_words if words.match(statement.sql)), None), strong
+    by_words = ((_TRIGGERS, TRIGGER), (_VIEWS, VIEW), (_METADATA, METADATA))
+    return next((rule for words, rule in by_words if words.search(statement.sql)), None), strong
 
 
 def _instant(node: Node, statement: Statement) -> Iterator[Finding]:
