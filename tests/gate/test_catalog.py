@@ -185,10 +185,12 @@ def lines(catalog: Catalog) -> set[str]:
 @pytest.mark.parametrize("statement", CHANGES.strip().splitlines())
 def test_a_change_is_noticed_in_its_own_transaction(furnished: Session, statement):
     catalog = Catalog(furnished.pooled)
+    before = catalog.fingerprint
     catalog.begin()
     furnished.run(statement)
     assert catalog.read()
     assert lines(catalog) == lines(Catalog(furnished.pooled))
+    assert catalog.fingerprint != before
 
 
 @pytest.mark.parametrize("statement", NO_CHANGES.strip().splitlines())
@@ -278,6 +280,38 @@ def test_two_histories_that_end_alike_have_one_fingerprint(database):
         session.run("ALTER TABLE two ALTER COLUMN b SET NOT NULL")
         session.run("ALTER TABLE two RENAME TO one")
         assert Catalog(session.pooled).fingerprint == at_once
+
+
+COMMITTED = """
+ALTER TABLE apple ALTER b SET DEFAULT 'y'
+ALTER TABLE apple ALTER b DROP DEFAULT
+ALTER TYPE kind ADD VALUE 'two'
+COMMENT ON CONSTRAINT rule_a ON apple IS 'said'
+"""
+
+
+@pytest.mark.parametrize("statement", COMMITTED.strip().splitlines())
+def test_a_change_is_noticed_when_it_was_committed_too(database, statement):
+    with session_of(database) as session:
+        session.run("CREATE TYPE kind AS ENUM ('one')")
+        session.run("CREATE TABLE apple (a int CONSTRAINT rule_a CHECK (a > 0), b text DEFAULT 'x', c kind)")
+        session.driver.commit()
+        catalog = Catalog(session.pooled)
+        catalog.begin()
+        session.run_alone(statement)
+        assert catalog.read()
+        assert lines(catalog) == lines(Catalog(session.pooled))
+
+
+def test_an_index_that_is_not_valid_is_another_than_one_that_is(database):
+    with session_of(database) as session:
+        session.run("CREATE TABLE apple (a int)")
+        session.run("INSERT INTO apple VALUES (1), (1)")
+        catalog = Catalog(session.pooled)
+        catalog.begin()
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            session.run_alone("CREATE UNIQUE INDEX CONCURRENTLY once ON apple (a)")
+        assert [line.definition.split()[-1] for line in catalog.read().added if line.kind == "index"] == ["INVALID"]
 
 
 # A small world, so that statements often meet what others made.

@@ -75,6 +75,11 @@ def test_bookkeeping_of_alembic_is_not_recorded(statements):
     assert statements("") == ()
 
 
+def test_the_table_where_alembic_keeps_its_books_is_nobodys_concern(statements):
+    (statement,) = statements("op.execute('LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE')")
+    assert (statement.locks, statement.blocks) == ({}, {})
+
+
 def test_statements_on_a_connection_of_the_revisions_own_are_recorded(statements):
     own = """
         with op.get_bind().engine.begin() as connection:
@@ -241,7 +246,8 @@ def test_a_text_that_commits_is_not_run_beforehand_and_not_measured(statements, 
 
 
 def test_what_is_measured_beforehand_is_not_done_twice(statements):
-    statements(f"{alone('CREATE TABLE n (id int)')}\n{alone('DROP TABLE n')}")
+    both = statements(f"{alone('CREATE TABLE n (id int)')}\n{alone('DROP TABLE n')}")
+    assert [statement.sql for statement in both] == ["CREATE TABLE n (id int)", "DROP TABLE n"]
 
 
 def test_a_failing_statement_outside_a_transaction_is_a_finding_of_its_own(prove_history):

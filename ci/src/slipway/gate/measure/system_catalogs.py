@@ -133,7 +133,6 @@ SYSTEM_CATALOGS = (
                 CASE r.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
                 CASE WHEN r.attoptions IS NOT NULL THEN
                     (SELECT string_agg(o, ',') FROM unnest(r.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%') END, r.attacl::text) END""",
-        versions=("r", "f"),
     ),
     *(
         SystemCatalog(
