@@ -35,7 +35,7 @@ MUTATIONS = {
     "definitions are no part": (FINGERPRINT, "lines.py", r"\0{self.name}\0{self.definition}", r"\0{self.name}"),
     "what goes stays in the sum": (FINGERPRINT, "lines.py", "- sum(line.number() for line in self.removed)", ""),
     "NOT NULL is overlooked": (FINGERPRINT, "system_catalogs.py", "CASE WHEN r.attnotnull THEN 'not null' END,", ""),
-    "a default is overlooked": (FINGERPRINT, "system_catalogs.py", "|| pg_get_expr(f.adbin, f.adrelid) END,", "END,"),
+    "a default is overlooked": (FINGERPRINT, "system_catalogs.py", "|| pg_get_expr(f.adbin, f.adrelid),", ","),
     "a new enum value is overlooked": (FINGERPRINT, "system_catalogs.py", 'versions=("r", "l"),', ""),
     "an invalid index is valid": (FINGERPRINT, "system_catalogs.py", "CASE WHEN NOT r.indisvalid THEN 'INVALID' END,", ""),
     "a disabled trigger is enabled": (FINGERPRINT, "system_catalogs.py", "CASE r.tgenabled WHEN 'O' THEN '' ELSE format(' enabled %s', r.tgenabled) END", "''"),
