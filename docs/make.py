@@ -51,7 +51,10 @@ _PLAIN = {
 _SINCE = """\
 `slipway gate --since` takes the place of `start-after` for once: a revision, a git ref (`origin/main`, a tag, a commit: what was in the tree there is
 history, unless it was edited since), or `merge-base`, that of HEAD and the default branch. A name that is both is the revision. In CI git needs
-the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` takes revisions only, for git's history is not sent there."""
+the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` takes revisions only, for git's history is not sent there.
+
+What is old is upgraded once, and what is new begins with copies of that. On a host the copy stays in slipway's cache, under the hash of the old revisions, what
+they import, what stands beside them, env.py and the versions: the next run executes only what is new."""
 _NEEDS = """\
 The service needs SQLAlchemy 2.0 and alembic 1.13 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
 their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.

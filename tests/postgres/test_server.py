@@ -236,3 +236,14 @@ async def test_the_wheel_in_roots_home_takes_its_libraries_along(tmp_path):
     async with running(wheel_in(hidden)) as server:
         assert ask(server.url, "SHOW server_version").split(".")[0] == "18"
     assert homes() == []
+
+
+async def test_what_is_left_on_a_shelf_is_there_the_next_time_and_nowhere_else(found, cache):
+    databases = "SELECT count(*) FROM pg_database WHERE datname = 'kept'"
+    async with running(found, shelf="a service") as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE kept")
+    for shelf, there in (("a service", 1), ("another", 0), (None, 0)):
+        async with running(found, shelf=shelf) as server:
+            assert ask(server.url, databases) == there
+    assert len(list(cache.glob("gate-*"))) == 1

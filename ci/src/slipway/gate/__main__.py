@@ -79,6 +79,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--expendable", action="store_true", help="the server can be thrown away, though it looks like production"
     )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave what old revisions made on the server, for the next run to begin with",
+    )
     parser.add_argument("proof", type=Path, help="the file to write")
     given = parser.parse_args(arguments)
     gc.freeze()  # what was imported stays: no collection need look at it, and no fork copies it
@@ -103,6 +108,7 @@ def main(arguments: list[str]) -> int:
                 previous,
                 read(given.level),
                 given.patience,
+                given.keep,
             )
         )
 

@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import URL
 
 from slipway.errors import RefusedError
-from slipway.gate.databases import copy, fresh
+from slipway.gate.databases import copy
+from slipway.gate.ground import Ground
 from slipway.gate.history import Node
 from slipway.gate.measure.session import SESSION
 from slipway.gate.steps import UP, run, step_of
@@ -25,12 +26,12 @@ class Stopped(BaseException):
 class Base:
     """The database `url`, in which `done` of the revisions `nodes` have been run."""
 
-    def __init__(self, environment: Environment, nodes: Sequence[Node], server: URL, url: URL) -> None:
+    def __init__(self, environment: Environment, nodes: Sequence[Node], server: URL, url: URL, done: int) -> None:
         self._environment = environment
         self._nodes = nodes
         self._server = server
         self._url = url
-        self._done = 0
+        self._done = done
 
     @contextmanager
     def before(self, node: Node) -> Iterator[URL]:
@@ -45,10 +46,10 @@ class Base:
 
 
 @contextmanager
-def base(environment: Environment, nodes: Sequence[Node], server: URL, extensions: Sequence[str]) -> Iterator[Base]:
+def base(environment: Environment, nodes: Sequence[Node], ground: Ground) -> Iterator[Base]:
     """A base for a history, dropped at the end."""
-    with fresh(server, extensions) as url:
-        yield Base(environment, nodes, server, url)
+    with ground.database() as url:
+        yield Base(environment, nodes, ground.server, url, ground.old)
 
 
 def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:

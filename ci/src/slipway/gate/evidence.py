@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +12,7 @@ from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.databases import server_version
 from slipway.gate.forks import beside
+from slipway.gate.ground import Ground
 from slipway.gate.history import History
 from slipway.gate.layers import drift
 from slipway.gate.layers.climbers import climb_all
@@ -22,6 +23,7 @@ from slipway.gate.layers.interruption import Interrupted, interrupt
 from slipway.gate.layers.rows import Life, Lived
 from slipway.gate.layers.stairway import Climb
 from slipway.gate.question import Question
+from slipway.gate.templates import Shelf, ground, old_of
 from slipway.gate.whereabouts import within
 from slipway.migration.environment import Environment, sentence
 from slipway.records.proof import UNCOMPARED
@@ -68,30 +70,44 @@ def gather(question: Question) -> Evidence:
     found = Evidence(version, environment, past)
     found.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        with found.layer("stairway and drift"):
-            found.climb, found.compared = climb_all(
-                past, environment, question.server, question.extensions, partial(_compare, question)
-            )
-        if any(node.new for node in past.nodes):
-            _gather_of_new(question, found, found.climb)
+        _execute(question, found)
     return found
 
 
-def _gather_of_new(question: Question, found: Evidence, climb: Climb) -> None:
+def _execute(question: Question, found: Evidence) -> None:
+    """Climb the history, or what is new in it when the rest is on the shelf; then what is done for new revisions only."""
+    past, environment, empty = found.history, found.environment, Ground(question.server, question.extensions)
+    shelf = Shelf(environment, past, empty, found.postgres) if question.keep and old_of(past) else None
+    kept = shelf.look() if shelf else None
+    begin, seen = kept or (empty, {})
+    with found.layer("stairway and drift"):
+        climb, found.compared = climb_all(past, environment, begin, partial(_compare, question))
+        found.climb = climb = replace(climb, steps={**seen, **climb.steps})
+    any_new = any(node.new for node in past.nodes)
+    with ExitStack() as stack:
+        if not kept and (any_new or shelf):
+            begin = stack.enter_context(ground(environment, past, empty))
+            if shelf and begin.template and not any(node.id in climb.skipped for node in old_of(past)):
+                shelf.put(begin.template, climb.steps)
+        if any_new:
+            _gather_of_new(question, found, climb, begin)
+
+
+def _gather_of_new(question: Question, found: Evidence, climb: Climb, begin: Ground) -> None:
     """What is done for new revisions only: the other layers beside the one of rows, which takes longest."""
-    past, environment, where = found.history, found.environment, (question.server, question.extensions)
+    past, environment = found.history, found.environment
 
     def speak() -> Replay:
-        return replay(past, environment, question.previous, *where) if question.previous else Replay()
+        return replay(past, environment, question.previous, begin) if question.previous else Replay()
 
     said = question.previous.recorded if question.previous else ()
     with (
         found.layer("rows, interruptions, previous release, fire drill"),
-        beside(lambda: interrupt(past, environment, climb, *where), "interruptions") as interrupted,
+        beside(lambda: interrupt(past, environment, climb, begin), "interruptions") as interrupted,
         beside(speak, "the previous release") as replayed,
-        beside(lambda: FireDrill(past, environment, climb, said).hold(*where), "the fire drill") as drilled,
+        beside(lambda: FireDrill(past, environment, climb, said).hold(begin), "the fire drill") as drilled,
     ):
-        found.lived = Life(past, environment, climb.steps).live(*where)
+        found.lived = Life(past, environment, climb.steps).live(begin)
         found.interrupted, found.replayed, found.drilled = interrupted(), replayed(), drilled()
 
 

@@ -23,6 +23,7 @@ class Question:
     - since: what was given in the place of start_after.
     - previous: the release that is live, which must be able to work with the new schema.
     - levels: of rules that weigh otherwise in this project; None for one that is off.
+    - keep: the server is ours and comes back, so what is old may stay there for the next run.
     - patience: seconds that a step of a revision may take, and env.py beside them.
     - today: the day on which what is allowed until a day is judged.
     """
@@ -36,3 +37,4 @@ class Question:
     previous: Previous | None = None
     levels: Mapping[str, Level | None] = field(default_factory=dict)
     patience: float = 120
+    keep: bool = False

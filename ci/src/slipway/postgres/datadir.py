@@ -57,17 +57,40 @@ def account_for_server() -> Account | None:
 
 @dataclass(frozen=True)
 class DataDirectory:
-    """`path` is the data directory, `password` the superuser's, `binaries` what its user can run."""
+    """`path` is the data directory, `password` the superuser's, `binaries` what its user can run, `shelf` where it may be kept."""
 
     path: Path
     password: str
     binaries: Binaries
     account: Account | None
+    shelf: Path | None = None
+
+    def databases(self) -> frozenset[str]:
+        """The oids of all databases, as their folders are called."""
+        return frozenset(path.name for path in (self.path / "base").iterdir())
+
+
+def keep(data: DataDirectory) -> None:
+    """Put a directory whose server has ended well on its shelf, in the place of what was there; a cache that cannot be written keeps nothing."""
+    assert data.shelf is not None
+    with suppress(OSError):
+        data.shelf.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(
+            prefix="making-", dir=data.shelf.parent, ignore_cleanup_errors=True
+        ) as staging:
+            made, before = Path(staging, "made"), Path(staging, "before")
+            _copy(data.path.parent, made)
+            with suppress(FileNotFoundError):
+                data.shelf.rename(before)
+            made.rename(data.shelf)
 
 
 @contextmanager
-def prepared(binaries: Binaries) -> Iterator[DataDirectory]:
-    """A data directory of its own, removed at the end; raises BadInputError when there is no room or initdb fails."""
+def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirectory]:
+    """A data directory of its own, removed at the end; raises BadInputError when there is no room or initdb fails.
+
+    With a `shelf` it begins with what was kept under that name, see `keep`.
+    """
     account = account_for_server()
     home = _make_home()
     try:
@@ -75,16 +98,18 @@ def prepared(binaries: Binaries) -> Iterator[DataDirectory]:
             account.own(home)
         binaries = _within_reach(binaries, home, account)
         template = cache() / f"postgres-{_key(binaries)}"
-        if template.is_dir():
+        kept = _shelf(binaries, shelf) if shelf else None
+        if kept and _copied(kept, home / "cluster"):
+            pass
+        elif template.is_dir():
             _copy(template, home / "cluster")
         else:
             _initialise(binaries, home / "cluster", account)
             _keep(home / "cluster", template)
         if account:
             account.own(home / "cluster")
-        yield DataDirectory(
-            home / "cluster/data", (home / "cluster/password").read_text(encoding="ascii"), binaries, account
-        )
+        password = (home / "cluster/password").read_text(encoding="ascii")
+        yield DataDirectory(home / "cluster/data", password, binaries, account, kept)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -119,6 +144,20 @@ def _within_reach(binaries: Binaries, home: Path, account: Account | None) -> Bi
     for part in parts:
         shutil.copytree(part, copy / part.relative_to(around), symlinks=True, ignore=shutil.ignore_patterns("include"))
     return replace(binaries, directory=copy / binaries.directory.relative_to(around), libraries=())
+
+
+def _shelf(binaries: Binaries, name: str) -> Path:
+    return cache() / f"gate-{_key(binaries)}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _copied(kept: Path, cluster: Path) -> bool:
+    """Whether there was something, which another run may just be replacing."""
+    try:
+        _copy(kept, cluster)
+    except OSError:
+        shutil.rmtree(cluster, ignore_errors=True)
+        return False
+    return True
 
 
 def _key(binaries: Binaries) -> str:

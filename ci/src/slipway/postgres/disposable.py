@@ -12,6 +12,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "synchronous_commit": "off",
         "wal_level": "minimal",
         "max_wal_senders": "0",
+        "wal_recycle": "off",  # what is kept of it is small
         "autovacuum": "off",
         "jit": "off",
         "max_connections": "20",

@@ -17,7 +17,7 @@ from anyio.abc import Process
 
 from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
-from slipway.postgres.datadir import DataDirectory, prepared
+from slipway.postgres.datadir import DataDirectory, keep, prepared
 
 _START_SECONDS = 30
 _STOP_SECONDS = 5
@@ -35,10 +35,14 @@ class Server:
 
 
 @asynccontextmanager
-async def running(binaries: Binaries) -> AsyncIterator[Server]:
-    """Start a server, give it, and leave nothing behind; raises BadInputError when it cannot start."""
-    directory = prepared(binaries)
+async def running(binaries: Binaries, shelf: str | None = None) -> AsyncIterator[Server]:
+    """Start a server, give it, and leave nothing behind; raises BadInputError when it cannot start.
+
+    With a `shelf`, databases that are left over are there again the next time that a server is started with this name.
+    """
+    directory = prepared(binaries, shelf)
     data = await anyio.to_thread.run_sync(directory.__enter__)
+    there = data.databases()
     try:
         port = _free_port()
         process = await _start(data, port)
@@ -50,6 +54,8 @@ async def running(binaries: Binaries) -> AsyncIterator[Server]:
                 binaries.major,
                 binaries.origin,
             )
+            if shelf and data.databases() != there and await _ended_well(process):
+                await anyio.to_thread.run_sync(keep, data)
         finally:
             await _stop(process)
     finally:
@@ -89,6 +95,14 @@ def _says_ready(pid_file: Path) -> bool:
     except FileNotFoundError:
         return False
     return len(lines) >= 8 and lines[7].strip() == "ready"  # line 8: src/include/utils/pidfile.h
+
+
+async def _ended_well(process: Process) -> bool:
+    """Stop with all that was written in its files; answers whether that was so in time."""
+    process.send_signal(signal.SIGINT)
+    with anyio.move_on_after(_STOP_SECONDS):
+        return await process.wait() == 0
+    return False
 
 
 async def _stop(process: Process) -> None:

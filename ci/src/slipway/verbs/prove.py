@@ -41,7 +41,8 @@ async def prove(  # noqa: PLR0913, PLR0917 -- the question in its parts
     What was there `since` takes the place of `start_after`; the `previous` release must be able to work with the new schema. The gate starts before Postgres does, for its imports take longer.
     """
     with _options(folder, migrations, since, previous) as options:
-        return await _asked(Proof, "the gate's proof", options, folder, python, migrations, server)
+        told = options if server else [*options, "--keep"]
+        return await _asked(Proof, "the gate's proof", told, folder, python, migrations, server)
 
 
 async def enumerate_revisions(
@@ -79,18 +80,18 @@ async def _asked(  # noqa: PLR0913, PLR0917 -- the question in its parts
     async with AsyncExitStack() as stack:
         told = [*options, *(server.options if server else [])]
         gate = await stack.enter_async_context(started("slipway.gate", told, folder, python))
-        url = await stack.enter_async_context(_url(migrations, server))
+        url = await stack.enter_async_context(_url(folder, migrations, server))
         return from_json(kind, await gate.answer(Database(url, migrations.told(url))), what)
 
 
 @asynccontextmanager
-async def _url(migrations: Migrations, named: NamedServer | None) -> AsyncIterator[str]:
-    """The URL of the server that was named, or of one of our own."""
+async def _url(folder: Path, migrations: Migrations, named: NamedServer | None) -> AsyncIterator[str]:
+    """The URL of the server that was named, or of one of our own, which keeps what is left over there for the next time."""
     if named:
         yield named.url
         return
     found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
-    async with running(found) as server:
+    async with running(found, shelf=f"{folder}\0{sorted(migrations.variables.items())}") as server:
         yield server.url
 
 

@@ -5,14 +5,13 @@ the revisions are imported once; the last part is climbed here, where the models
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import URL
-
 from slipway.gate.forks import Fork, processors
+from slipway.gate.ground import Ground
 from slipway.gate.history import History
 from slipway.gate.layers.stairway import Climb, Stairway
 from slipway.migration.environment import Environment
@@ -28,15 +27,14 @@ _PART = "a part of the history"
 
 
 def climb_all(
-    history: History, environment: Environment, server: URL, extensions: Sequence[str], then: Callable[[Climb], T]
+    history: History, environment: Environment, ground: Ground, then: Callable[[Climb], T]
 ) -> tuple[Climb, T]:
-    """Climb the whole history, and do `then` with its end while the rest may still be climbed; raises as `Stairway.climb` does."""
-    *earlier, (first, last) = parts(len(history.nodes), _processes(len(history.nodes)))
-    forks = [
-        Fork(partial(_climb, Stairway(history, environment, *part), server, extensions), _PART) for part in earlier
-    ]
+    """Climb what comes after the ground, and do `then` with its end while the rest may still be climbed; raises as `Stairway.climb` does."""
+    old, count = ground.old, len(history.nodes) - ground.old
+    *earlier, (first, last) = [(old + begin, old + end) for begin, end in parts(count, _processes(count))]
+    forks = [Fork(partial(_climb, Stairway(history, environment, *part), ground), _PART) for part in earlier]
     try:
-        end = Stairway(history, environment, first, last).climb(server, extensions)
+        end = Stairway(history, environment, first, last).climb(ground)
         done = then(end)
         climbs = [*(fork.result() for fork in forks), end]
     finally:
@@ -60,6 +58,6 @@ def _processes(revisions: int) -> int:
     return max(1, min(processors(), _MOST_PROCESSES, revisions // _WORTH_A_PROCESS))
 
 
-def _climb(stairway: Stairway, server: URL, extensions: Sequence[str]) -> Climb:
+def _climb(stairway: Stairway, ground: Ground) -> Climb:
     """What of a climb can be sent from process to process."""
-    return replace(stairway.climb(server, extensions), options={}, lines=None)
+    return replace(stairway.climb(ground), options={}, lines=None)

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.base import walk
-from slipway.gate.databases import fresh
+from slipway.gate.ground import Ground
 from slipway.gate.history import History, Node
 from slipway.gate.layers import seeds
 from slipway.gate.measure.dbapi import literal
@@ -55,16 +55,14 @@ class Replay:
     gaps: list[str] = field(default_factory=list)
 
 
-def replay(
-    history: History, environment: Environment, previous: Previous, server: URL, extensions: Sequence[str]
-) -> Replay:
+def replay(history: History, environment: Environment, previous: Previous, ground: Ground) -> Replay:
     """Upgrade revision by revision, and let the previous release speak after each that is new."""
     why_not = [f"the models of {previous.name} could not be had: {previous.refusal}"] if previous.refusal else []
     if not (previous.models or previous.recorded):
         return Replay(gaps=why_not)
-    told, error = _replay(history, environment, previous, server, extensions, on_rows=True)
+    told, error = _replay(history, environment, previous, ground, on_rows=True)
     if error:
-        told, error = _replay(history, environment, previous, server, extensions, on_rows=False)
+        told, error = _replay(history, environment, previous, ground, on_rows=False)
         told.gaps.append(f"{previous.name} was replayed on empty tables only, for the upgrade fails on rows")
     if error:
         told.gaps.append(f"{previous.name} was not replayed to the end: {error}")
@@ -72,23 +70,22 @@ def replay(
     return told
 
 
-def _replay(  # noqa: PLR0913 -- what `replay` was given
+def _replay(
     history: History,
     environment: Environment,
     previous: Previous,
-    server: URL,
-    extensions: Sequence[str],
+    ground: Ground,
     *,
     on_rows: bool,
 ) -> tuple[Replay, str | None]:
     """One way through the history; answers why it ended before its end, too."""
     told = Replay()
-    with fresh(server, extensions) as database:
+    with ground.database() as database:
         speaker = _Speaker(database, previous, told, on_rows=on_rows)
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             begun = False
-            for node in history.nodes:
+            for node in history.nodes[ground.old :]:
                 if node.new and not begun:
                     begun = True
                     speaker.begin(context.version_table)

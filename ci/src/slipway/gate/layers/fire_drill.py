@@ -6,11 +6,10 @@ Each is tried on a copy of the database as it is before the revision. It is for 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import URL
-
 from slipway.errors import RefusedError
 from slipway.gate import forks
 from slipway.gate.base import Base, base
+from slipway.gate.ground import Ground
 from slipway.gate.history import History, Node
 from slipway.gate.layers.growth import grow, worked_through
 from slipway.gate.layers.places import alone
@@ -51,7 +50,7 @@ class FireDrill:
         self._climb = climb
         self._said = said
 
-    def hold(self, server: URL, extensions: Sequence[str]) -> Drilled:
+    def hold(self, ground: Ground) -> Drilled:
         """Hold the drill of every new revision that somebody could wait for, or meet."""
         drilled = Drilled()
         new = [node for node in self._history.nodes if node.new and UP in self._climb.steps[node.id].changes]
@@ -61,7 +60,7 @@ class FireDrill:
                 f"the fire drill was not held: {len(new)} revisions are new, and it is for at most {_MOST_REVISIONS}; say what is released (start-after, or --since)"
             )
         elif concerned:
-            with base(self._environment, self._history.nodes, server, extensions) as below:
+            with base(self._environment, self._history.nodes, ground) as below:
                 self._hold_each(concerned, below, drilled)
         return drilled
 

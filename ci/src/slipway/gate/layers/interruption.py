@@ -4,7 +4,7 @@ It is stopped after each statement that ran outside a transaction; and what Post
 the middle, by a lock in its way and a lock_timeout, as it happens in production.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, text
 
 from slipway.errors import RefusedError
 from slipway.gate.base import Base, Stopped, base, upgrade
+from slipway.gate.ground import Ground
 from slipway.gate.history import History, Node
 from slipway.gate.layers.looks import look, tables
 from slipway.gate.layers.places import alone, at
@@ -50,15 +51,13 @@ class Interrupted:
     gaps: tuple[str, ...] = ()
 
 
-def interrupt(
-    history: History, environment: Environment, climb: Climb, server: URL, extensions: Sequence[str]
-) -> Interrupted:
+def interrupt(history: History, environment: Environment, climb: Climb, ground: Ground) -> Interrupted:
     """Interrupt every new revision that commits on its way, wherever it does."""
     found: dict[str, tuple[Interruption, ...]] = {}
     concerned = [node for node in history.nodes if node.new and _places(climb, node)]
     if not concerned:
         return Interrupted(found)
-    with base(environment, history.nodes, server, extensions) as below:
+    with base(environment, history.nodes, ground) as below:
         for node in concerned:
             try:
                 found[node.id] = tuple(_each(environment, climb, node, below))

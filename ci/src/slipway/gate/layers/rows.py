@@ -1,4 +1,4 @@
-"""The history on rows: tables are filled as soon as a revision has made them, and the rows live through what follows, as those of production do.
+"""New revisions on rows: tables are filled as soon as they are there, and the rows live through what follows, as those of production do.
 
 A revision that only passes on empty tables, a downgrade that loses or changes what the upgrade had kept, and what the upgrade drops with
 rows in it come to light. A revision that touches no rows is only upgraded.
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from sqlalchemy import URL
 
 from slipway.errors import RefusedError
 from slipway.gate.base import base
+from slipway.gate.ground import Ground
 from slipway.gate.history import History, Node
 from slipway.gate.layers import seeds
 from slipway.gate.layers.backfills import Again, noted, written_again
@@ -99,8 +99,8 @@ class Life:
     def __init__(self, history: History, environment: Environment, steps: Mapping[str, Steps]) -> None:
         self._environment = environment
         self._steps = steps
-        self._pending = deque(itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), history.nodes))
-        self._nodes = tuple(self._pending)
+        self._nodes = tuple(itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), history.nodes))
+        self._pending = deque(itertools.dropwhile(lambda node: not node.new, self._nodes))
         self._rows: dict[str, Rows] = {}
         self._seen: dict[str, int] = {}  # rows by the oid of a table that was to be filled
         self._names: dict[str, str] = {}
@@ -108,9 +108,9 @@ class Life:
         self._unreached = ""
         self._current: tuple[Node, str] | None = None
 
-    def live(self, server: URL, extensions: Sequence[str]) -> Lived:
+    def live(self, ground: Ground) -> Lived:
         """Run every step; failures are in the answer."""
-        with base(self._environment, self._nodes, server, extensions) as below:
+        with base(self._environment, self._nodes, ground) as below:
             while self._pending:
                 self._seen, self._names = {}, {}
                 try:

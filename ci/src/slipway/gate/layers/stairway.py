@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.gate.base import base
-from slipway.gate.databases import fresh
+from slipway.gate.ground import Ground
 from slipway.gate.history import History, Node
 from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.lines import Change, Line
@@ -126,22 +126,22 @@ class Stairway:
         self._begun_by_env = False
         self._why_not_reached = ""
 
-    def climb(self, server: URL, extensions: Sequence[str]) -> Climb:
+    def climb(self, ground: Ground) -> Climb:
         """Run every step; failures of revisions are in the answer. Raises BadInputError when env.py itself fails."""
         with self._tracer.listening():
-            with fresh(server, extensions) as database:
+            with ground.database() as database:
                 after = self._climb_in(database)
             if after is _After.START_AFRESH:
-                self._climb_on(server, extensions)
+                self._climb_on(ground)
         skipped = tuple(node.id for node in self._pending)
         together = self._begun_by_env or not self._options.get("transaction_per_migration")
         return Climb(
             self._steps, self._options, self._lines, self._version_table, skipped, together, self._why_not_reached
         )
 
-    def _climb_on(self, server: URL, extensions: Sequence[str]) -> None:
+    def _climb_on(self, ground: Ground) -> None:
         """What is left, in new databases, as many as it takes."""
-        with base(self._environment, self._nodes, server, extensions) as below:
+        with base(self._environment, self._nodes, ground) as below:
             after = _After.START_AFRESH
             while self._pending and after is _After.START_AFRESH:
                 left = len(self._pending)

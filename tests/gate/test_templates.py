@@ -1,0 +1,102 @@
+"""What is old is upgraded once, and on a server that comes back only in the first run."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from slipway.gate.prove import prove
+from slipway.gate.question import Question
+
+RUNS = "with open('runs', 'a') as runs:\n    runs.write('x')"
+CREATE = f"{RUNS}\nop.create_table('a', sa.Column('id', sa.Integer(), primary_key=True))"
+HISTORY = {
+    "one": (None, CREATE, "op.drop_table('a')"),
+    "two": ("one", "op.add_column('a', sa.Column('b', sa.Integer()))", ""),
+    "three": ("two", "op.create_index('ix', 'a', ['b'])", "op.drop_index('ix')"),
+}
+
+
+@pytest.fixture
+def kept(server_url):
+    """The templates on the server."""
+    engine = sa.create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    def names():
+        with engine.connect() as connection:
+            return connection.scalars(sa.text("SELECT datname FROM pg_database WHERE datname LIKE 'slipway%'")).all()
+
+    yield names
+    with engine.connect() as connection:
+        for name in names():
+            connection.execute(sa.text(f"DROP DATABASE {name}"))
+
+
+@pytest.fixture
+def prove_again(write_project, server_url):
+    """Proves the history on a server that is kept; answers what it found, and how often the first revision was run for it."""
+    config = write_project(HISTORY)
+
+    def run(start_after="two", **more):
+        Path("runs").write_text("")
+        proof = prove(Question(config, server_url, start_after=start_after, keep=True, **more))
+        seen = [(revision.id, revision.fingerprints) for revision in proof.revisions]
+        found = [(finding.rule, finding.revision, finding.suppressed) for finding in proof.findings]
+        return (seen, found, proof.coverage), len(Path("runs").read_text())
+
+    return run
+
+
+def revision(name):
+    return Path(f"migrations/versions/{name}.py")
+
+
+def test_a_second_run_finds_the_same_and_executes_nothing_that_is_old(prove_again, kept):
+    first, runs = prove_again()
+    assert (runs, len(kept())) == (3, 1)  # up and again, and once for the template
+    assert prove_again() == (first, 0)
+    assert ("R01", "two", "older than start-after") in first[1]
+
+
+def test_what_is_new_may_change_and_is_executed(prove_again):
+    prove_again()
+    revision("three").write_text(
+        revision("three").read_text().replace("ix", "iy").replace("op.drop_index('iy')", "pass")
+    )
+    (_, found, _), runs = prove_again()
+    assert runs == 0
+    assert ("R01", "three", None) in found
+
+
+@pytest.mark.parametrize("change", ["an old revision", "env.py", "a file beside them", "what is old"])
+def test_when_something_changes_that_made_it_another_takes_its_place(prove_again, kept, change):
+    prove_again()
+    before = kept()
+    if change == "an old revision":
+        revision("one").write_text(revision("one").read_text() + "\n")
+    elif change == "env.py":
+        Path("migrations/env.py").write_text(Path("migrations/env.py").read_text() + "\n")
+    elif change == "a file beside them":
+        Path("migrations/rows.sql").write_text("SELECT 1")
+    _, runs = prove_again(start_after="one" if change == "what is old" else "two")
+    assert runs == 3
+    assert len(kept()) == 1
+    assert kept() != before
+
+
+def test_without_being_asked_nothing_stays(prove_history, kept):
+    prove_history(HISTORY, start_after="two")
+    assert kept() == []
+
+
+@pytest.mark.parametrize("old", ["CREATE ROLE slipway_told_ruler", "SELECT 1 / 0"])
+def test_a_history_that_makes_roles_or_fails_is_not_kept_and_is_proven_all_the_same(
+    write_project, server_url, kept, old
+):
+    history = {
+        **HISTORY,
+        "two": ("one", f"op.execute({old!r})", "op.execute('DROP ROLE IF EXISTS slipway_told_ruler')"),
+    }
+    proof = prove(Question(write_project(history), server_url, start_after="two", keep=True))
+    assert kept() == []
+    assert len(proof.revisions) == 3
