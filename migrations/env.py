@@ -1,4 +1,4 @@
-"""How alembic reaches the database: by the URL of the service, one transaction a revision, never waiting long for a lock while others queue behind."""
+"""How alembic reaches the database: by the URL of the service, one transaction a revision, never waiting long for a lock, nor holding one for good."""
 
 import os
 
@@ -9,8 +9,8 @@ from app.models import Base
 
 
 def run_migrations_online() -> None:
-    patient = {"options": "-c lock_timeout=2s"}
-    engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool, connect_args=patient)
+    limits = "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"
+    engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool, connect_args={"options": limits})
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
         with context.begin_transaction():

@@ -51,6 +51,17 @@ def test_the_gate_runs_in_containers_and_passes(dagger):
     assert "passed: nothing found; 5 revisions" in done.stdout
 
 
+def test_a_column_that_the_previous_release_still_uses_is_found(dagger, elsewhere):
+    models = elsewhere.folder / "app/models.py"
+    models.write_text(f"{models.read_text()}    content: Mapped[str | None] = mapped_column(Text)\n")
+    asked = ("gate", "--since=c95e0f7a61bd", f"--previous={elsewhere.folder}")
+    done = dagger.call(*asked, "file", "--path=proof.json", "contents")
+    assert done.returncode == 0, done.stderr
+    proof = from_json(Proof, done.stdout, "the gate")
+    assert proof.coverage.previous == "the previous release"
+    assert [(finding.rule, finding.revision) for finding in proof.failures] == [("C01", "e7318ac4d059")]
+
+
 def test_every_act_of_the_rehearsal_goes_as_told_with_images_and_containers(dagger, tmp_path):
     done = dagger.call("rehearse", "-o", str(tmp_path / "report"))
     assert done.returncode == 0, done.stderr

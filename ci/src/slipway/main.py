@@ -67,6 +67,17 @@ Since = Annotated[
         "Git's names are for `slipway gate --since` on a machine, for the repository's history is not sent here"
     ),
 ]
+PreviousRelease = Annotated[
+    dagger.Directory | None,
+    Doc(
+        "The service's folder in the release that is live, which must be able to work with the new schema: "
+        "a folder, or a git address such as https://github.com/OWNER/NAME#v1.4.0"
+    ),
+]
+Statements = Annotated[
+    dagger.File | None,
+    Doc("What the tests of that release said to the database, as `pytest --slipway-record=FILE` wrote it"),
+]
 Credentials = Annotated[
     dagger.Secret | None,
     Doc(
@@ -118,21 +129,32 @@ class Slipway:
 
     @kept_for_a_session
     @plain
-    async def gate(self, workspace: dagger.Workspace, postgres: Majors = None, since: Since = None) -> dagger.Directory:
+    async def gate(
+        self,
+        workspace: dagger.Workspace,
+        postgres: Majors = None,
+        since: Since = None,
+        previous: PreviousRelease = None,
+        statements: Statements = None,
+    ) -> dagger.Directory:
         """Execute the migrations and return the reports, whatever they say; of several majors in a folder each.
 
         They are proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html.
         """
         from slipway.graph.gate import prove
+        from slipway.graph.previous import previous_in
         from slipway.report.files import of_proof
 
         settings, source = await self._read(workspace)
+        release = await previous_in(previous, statements, settings.images)
         if not postgres or len(postgres) == 1:
-            return _directory(of_proof(await prove(source, settings, postgres[0] if postgres else None, since)))
+            return _directory(
+                of_proof(await prove(source, settings, postgres[0] if postgres else None, since, release))
+            )
         reports: dict[str, dagger.Directory] = {}
 
         async def prove_on(major: str) -> None:
-            reports[major] = _directory(of_proof(await prove(source, settings, major, since)))
+            reports[major] = _directory(of_proof(await prove(source, settings, major, since, release)))
 
         async with anyio.create_task_group() as tasks:
             for major in postgres:

@@ -10,7 +10,8 @@ from dagger import dag
 
 from slipway.graph import bases, postgres
 from slipway.graph.image import Source, builder
-from slipway.records.form import from_json
+from slipway.records.form import from_json, to_json
+from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.settings import Migrations, Settings
 from slipway.verbs.inside import why_not
@@ -19,19 +20,23 @@ from slipway.verbs.prove import options_of
 # What of slipway runs in the service's own environment.
 _LENT = ["__init__.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
+_PREVIOUS = "/opt/slipway/previous.json"
 
 
-async def prove(source: Source, settings: Settings, major: str | None, since: str | None) -> Proof:
-    """The proof for the workspace's history; raises SlipwayError when it cannot be executed."""
+async def prove(
+    source: Source, settings: Settings, major: str | None, since: str | None, previous: Previous | None = None
+) -> Proof:
+    """The proof for the workspace's history, on which the `previous` release must be able to work; raises SlipwayError when it cannot be executed."""
     image = bases.postgres(settings.images, settings.migrations, major)
     told = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
-    done = (
-        lent(builder(source, settings), told)
-        .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
-        .with_exec(
-            ["/app/.venv/bin/python", "-m", "slipway.gate", *_options(settings.migrations, since), _PROOF],
-            expect=dagger.ReturnType.ANY,
-        )
+    options = _options(settings.migrations, since)
+    container = lent(builder(source, settings), told)
+    if previous:
+        container = container.with_new_file(_PREVIOUS, to_json(previous))
+        options.append(f"--previous={_PREVIOUS}")
+    done = container.with_service_binding(postgres.HOST, postgres.service(image, "gate")).with_exec(
+        ["/app/.venv/bin/python", "-m", "slipway.gate", *options, _PROOF],
+        expect=dagger.ReturnType.ANY,
     )
     if code := await done.exit_code():
         await refuse(done, _PROOF, f"the gate ended with the exit code {code}")

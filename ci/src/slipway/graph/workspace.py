@@ -1,4 +1,4 @@
-"""What is read of the caller's repository: the settings first, then exactly the files that they name."""
+"""What is read of the caller's repository, or of a folder like it: the settings first, then exactly the files that they name."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,13 @@ from slipway.workload.dependencies import is_package
 _LOCKS = ("uv.lock", "requirements.txt")
 _DEVELOPMENT = "requirements-dev.txt"
 
+Tree = dagger.Workspace | dagger.Directory
 
-async def settings_of(workspace: dagger.Workspace) -> Settings:
+
+async def settings_of(tree: Tree) -> Settings:
     """The service's settings; raises SettingsError."""
     try:
-        text = await file_of(workspace, "pyproject.toml").contents()
+        text = await file_of(tree, "pyproject.toml").contents()
     except dagger.QueryError as error:
         raise BadInputError(
             "the repository has no pyproject.toml", "call slipway from the service's repository"
@@ -25,16 +27,16 @@ async def settings_of(workspace: dagger.Workspace) -> Settings:
     return settings.parse(text)
 
 
-async def source_of(workspace: dagger.Workspace, service: Settings) -> Source:
+async def source_of(tree: Tree, service: Settings) -> Source:
     """The files of the image; raises BadInputError when there is no lock."""
-    there = set(await workspace.directory("/", include=[*_LOCKS, _DEVELOPMENT]).entries())
+    there = set(await _some(tree, include=[*_LOCKS, _DEVELOPMENT]).entries())
     lock = next((name for name in _LOCKS if name in there), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
-    pyproject = file_of(workspace, "pyproject.toml")
+    pyproject = file_of(tree, "pyproject.toml")
     package = is_package(await pyproject.contents())
-    development = file_of(workspace, _DEVELOPMENT) if _DEVELOPMENT in there else None
-    return Source(pyproject, file_of(workspace, lock), lock, files_of(workspace, service.sources), package, development)
+    development = file_of(tree, _DEVELOPMENT) if _DEVELOPMENT in there else None
+    return Source(pyproject, file_of(tree, lock), lock, files_of(tree, service.sources), package, development)
 
 
 def whole(source: Source) -> dagger.Directory:
@@ -42,14 +44,24 @@ def whole(source: Source) -> dagger.Directory:
     return source.files.with_file("pyproject.toml", source.pyproject).with_file(source.lock_name, source.lock)
 
 
-def file_of(workspace: dagger.Workspace, name: str) -> dagger.File:
+def file_of(tree: Tree, name: str) -> dagger.File:
     """One file. `workspace.file` would send its whole folder to the engine, with all that git ignores (seen on v0.21.8)."""
-    return workspace.directory("/", include=[name]).file(name)
+    return _some(tree, include=[name]).file(name)
 
 
-def files_of(workspace: dagger.Workspace, sources: Sequence[str]) -> dagger.Directory:
+def files_of(tree: Tree, sources: Sequence[str]) -> dagger.Directory:
     """The service's own files: what the settings name as sources, or all that git does not ignore."""
     if not sources:
-        return workspace.directory("/", gitignore=True, exclude=[".git", ".venv"])
+        return _some(tree, exclude=[".git", ".venv"], gitignore=True)
     wanted = [pattern for source in sources for pattern in (source, f"{source}/**")]
-    return workspace.directory("/", include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"])
+    return _some(tree, include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"])
+
+
+def _some(
+    tree: Tree, *, include: Sequence[str] = (), exclude: Sequence[str] = (), gitignore: bool = False
+) -> dagger.Directory:
+    which = {"include": list(include), "exclude": list(exclude)}
+    named = {name: patterns for name, patterns in which.items() if patterns}
+    if isinstance(tree, dagger.Workspace):
+        return tree.directory("/", gitignore=gitignore, **named)
+    return tree.filter(gitignore=gitignore, **named)

@@ -33,7 +33,12 @@ async def previous_at(folder: Path, commit: str, name: str, server: NamedServer 
 
 def recorded_in(file: Path, previous: Previous) -> Previous:
     """The same release, with what its tests said; raises BadInputError."""
-    told = from_json(Previous, text_of(file, "the recorded statements"), str(file))
+    return having_said(previous, text_of(file, "the recorded statements"), str(file))
+
+
+def having_said(previous: Previous, text: str, origin: str) -> Previous:
+    """The same release, with the recorded statements of a text; raises BadInputError."""
+    told = from_json(Previous, text, origin)
     return replace(previous, name=previous.name or told.name, recorded=told.recorded)
 
 
