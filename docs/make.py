@@ -211,6 +211,8 @@ def _revisions(example: Example, side: str) -> Iterator[str]:
     if previous := example.constants.get(f"{side.upper()}_PREVIOUS", example.constants.get("PREVIOUS")):
         yield "while the models of the previous release say:"
         yield _code(previous)
+    if start := example.constants.get(f"{side.upper()}_START"):
+        yield f"while the previous release starts with `{start}`."
     if recorded := example.constants.get("RECORDED"):
         yield "while the tests of the previous release said:"
         yield "```sql\n" + "\n".join(recorded) + "\n```"

@@ -4,7 +4,8 @@ The tests execute them on Postgres, and the page of the rule shows them. `before
 those of downgrade(); `bad_2`, `good_2` … are the revisions after it. What is no function is a constant of the file:
 `MODELS` are lines of env.py that fill `metadata`, `OPTIONS` more arguments of context.configure (`BAD_OPTIONS` for the bad one), `BAD_ENV` what the
 bad one's env.py says before that,
-`PREVIOUS` are the models of the release that is live (`GOOD_PREVIOUS` for the good one), `RECORDED` statements that its tests said;
+`PREVIOUS` are the models of the release that is live (`GOOD_PREVIOUS` for the good one), `RECORDED` statements that its tests said,
+`BAD_START` its start command;
 `BAD_GRAPH` and `GOOD_GRAPH` the parents of each revision where nothing but these matters, `BAD_DEPENDS` what they depend on, `RELEASED` those of them
 that were released, `AHEAD` those that others have added meanwhile.
 """

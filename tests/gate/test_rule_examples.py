@@ -69,20 +69,21 @@ def found(write_project, server_url, monkeypatch, tmp_path):
             lock_timeout=None,
         )
         previous = of_previous(
-            constants.get(f"{side.upper()}_PREVIOUS", constants.get("PREVIOUS")), constants.get("RECORDED")
+            constants.get(f"{side.upper()}_PREVIOUS", constants.get("PREVIOUS")),
+            constants.get("RECORDED"),
+            constants.get(f"{side.upper()}_START", ""),
         )
         wanted = {example.rule: Level.NOTE} if example.rule in OPTIONAL else {}
         proof = prove(Question(config, server_url, start_after="r0", previous=previous, levels=wanted))
         return [finding for finding in proof.findings if finding.revision != "r0"]
 
-    def of_previous(models, recorded):
+    def of_previous(models, recorded, start):
         if models is None and recorded is None:
             return None
         metadata = sa.MetaData()
         exec(models or "", {"sa": sa, "metadata": metadata})
-        return Previous(
-            "v1", tuple(told(metadata.tables.values())), tuple(Recorded(sql, "notes.py:7") for sql in recorded or ())
-        )
+        said = tuple(Recorded(sql, "notes.py:7") for sql in recorded or ())
+        return Previous("v1", tuple(told(metadata.tables.values())), said, revisions=("r0",), start=start)
 
     def of_graph(graph, constants, side):
         released, depends = constants.get("RELEASED"), constants.get(f"{side.upper()}_DEPENDS", {})

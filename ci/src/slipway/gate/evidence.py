@@ -26,6 +26,7 @@ from slipway.gate.question import Question
 from slipway.gate.templates import Shelf, ground, old_of
 from slipway.gate.whereabouts import within
 from slipway.migration.environment import Environment, sentence
+from slipway.records.previous import Previous
 from slipway.records.proof import UNCOMPARED
 
 
@@ -45,6 +46,7 @@ class Evidence:
     lived: Lived = field(default_factory=Lived)
     interrupted: Interrupted = field(default_factory=Interrupted)
     replayed: Replay = field(default_factory=Replay)
+    previous: Previous | None = None
     drilled: Drilled = field(default_factory=Drilled)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -67,7 +69,7 @@ def gather(question: Question) -> Evidence:
             f"there is no revision in {environment.relative(environment.script.dir)}",
             "name the folders of revisions in alembic's settings file (script_location, version_locations)",
         )
-    found = Evidence(version, environment, past)
+    found = Evidence(version, environment, past, previous=question.previous)
     found.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
         _execute(question, found)

@@ -48,6 +48,8 @@ def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
     if climb.together:
         yield from transactions.check_together(new, locking)
     yield from waiting.check_unlimited(new, {node.id: climb.steps[node.id].statements for node in locking})
+    if evidence.previous:
+        yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if not isinstance(evidence.compared, str):
         yield from drift.check(evidence.history, climb.steps, evidence.compared)
 

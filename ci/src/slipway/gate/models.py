@@ -27,7 +27,8 @@ def models_of(config: Path, server: URL, extensions: Sequence[str], name: str) -
     tables = [table for metadata in metadata_of(options) for table in metadata.tables.values()]
     if not tables:
         raise BadInputError("env.py gives no target_metadata with tables", "give it the models' metadata")
-    return Previous(name, tuple(told(tables)))
+    known = tuple(script.revision for script in environment.script.walk_revisions())
+    return Previous(name, tuple(told(tables)), revisions=known)
 
 
 def told(tables: Iterable[Table]) -> Iterable[Model]:

@@ -41,10 +41,12 @@ def ground(environment: Environment, history: History, empty: Ground) -> Iterato
 
     There is none when that fails, or when it made roles, which would outlive every copy but the last.
     """
-    old = old_of(history)
+    if not (old := old_of(history)):
+        yield empty
+        return
     with fresh(empty.server, empty.extensions) as template:
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
-        failed = upgrade(environment, template, old) if old else "nothing is old"
+        failed = upgrade(environment, template, old)
         if not failed and before == with_connection(empty.server, lambda connection: connection.scalar(_ROLES)):
             yield Ground(empty.server, empty.extensions, template, len(old))
             return

@@ -10,10 +10,10 @@ from slipway.graph import bases, postgres
 from slipway.graph.gate import lent, refuse
 from slipway.graph.image import builder
 from slipway.graph.refusal import meaning
-from slipway.graph.workspace import settings_of, source_of
+from slipway.graph.workspace import file_of, settings_of, source_of
 from slipway.records.form import from_json
 from slipway.records.previous import Previous
-from slipway.verbs.previous import having_said
+from slipway.verbs.previous import having_said, starting
 from slipway.verbs.prove import options_of
 
 if TYPE_CHECKING:
@@ -55,4 +55,5 @@ async def _tell(folder: dagger.Directory, images: "Images") -> Previous:
     done = container.with_service_binding(postgres.HOST, service).with_exec(command, expect=dagger.ReturnType.ANY)
     if code := await done.exit_code():
         await refuse(done, _TOLD, f"the gate ended with the exit code {code}")
-    return from_json(Previous, await done.file(_TOLD).contents(), "the previous release's models")
+    told = from_json(Previous, await done.file(_TOLD).contents(), "the previous release's models")
+    return starting(told, await file_of(folder, "pyproject.toml").contents())

@@ -31,7 +31,10 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Previous:
-    """A release: `name` is how it was asked for, `refusal` why its models could not be had."""
+    """A release: `name` is how it was asked for, `refusal` why its models could not be had.
+
+    - revisions: all that its alembic knows. start: its start command, when that runs alembic.
+    """
 
     SCHEMA: ClassVar[str] = "slipway/previous/1"
 
@@ -39,3 +42,5 @@ class Previous:
     models: tuple[Model, ...] = ()
     recorded: tuple[Recorded, ...] = ()
     refusal: str | None = None
+    revisions: tuple[str, ...] = ()
+    start: str = ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from slipway import settings
 from slipway.errors import SlipwayError
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
@@ -26,7 +27,8 @@ async def previous_at(folder: Path, commit: str, name: str, server: NamedServer 
         try:
             await anyio.to_thread.run_sync(_unpack, folder, commit, there)
             python = await anyio.to_thread.run_sync(prepare, there, cache())
-            return await tell_models(there, python, migrations_of(there), name, server)
+            told = await tell_models(there, python, migrations_of(there), name, server)
+            return starting(told, (there / "pyproject.toml").read_text(encoding="utf-8"))
         except SlipwayError as error:
             return Previous(name, refusal=str(error))
 
@@ -40,6 +42,15 @@ def having_said(previous: Previous, text: str, origin: str) -> Previous:
     """The same release, with the recorded statements of a text; raises BadInputError."""
     told = from_json(Previous, text, origin)
     return replace(previous, name=previous.name or told.name, recorded=told.recorded)
+
+
+def starting(previous: Previous, pyproject: str) -> Previous:
+    """The same release, with its start command when that runs alembic."""
+    try:
+        command = " ".join(settings.parse(pyproject).command)
+    except SlipwayError:  # it was no service of slipway's yet
+        return previous
+    return replace(previous, start=command if "alembic" in command else "")
 
 
 def _unpack(folder: Path, commit: str, into: Path) -> None:

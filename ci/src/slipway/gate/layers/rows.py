@@ -33,6 +33,7 @@ from slipway.migration.environment import Environment, sentence
 # A cast that does not know our text, a check or a reference that our row does not meet: what production holds, its application has made fit.
 # NULL where NULL was allowed and two rows alike where that was allowed are no such thing.
 _NOT_FIT = re.compile("22...|23503|23514")
+_WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
@@ -174,10 +175,11 @@ class Life:
         if not node.new:
             yield step_of(self._environment, node, UP)
             return
-        counted = Sequences(connection, touched, after=max(map(int, self._seen), default=0))
+        after = max(map(int, self._seen), default=0)
+        counted = Sequences(connection, touched, after) if self._may_leave_sequences_behind(node) else None
         with noted(node) as backfills:
             yield step_of(self._environment, node, UP)
-        if touched or self._makes_tables(node):
+        if counted:
             self._of(node).behind = counted.left_behind()
         if backfills:  # the tables that they lock are not known when they run outside a transaction
             self._of(node).again = tuple(written_again(connection, backfills))
@@ -205,6 +207,14 @@ class Life:
         """The tables that the upgrade of a revision locked when it was climbed, and that have been filled."""
         locked = {name for statement in self._steps[node.id].statements for name in statement.locks}
         return [oid for oid, name in self._names.items() if name in locked and self._seen[oid]]
+
+    def _may_leave_sequences_behind(self, node: Node) -> bool:
+        """Whether it writes rows, or brings a sequence to rows that are there; most do neither, and to look takes long."""
+        steps = self._steps[node.id]
+        change = steps.changes.get(UP)
+        return any(_WRITES.match(statement.sql) for statement in steps.statements) or (
+            change is not None and any(line.kind == "sequence" for line in change.added)
+        )
 
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].changes.get(UP)

@@ -9,7 +9,8 @@ from slipway.gate.history import Node
 from slipway.gate.layers.compatibility import Refused
 from slipway.gate.names import line_of
 from slipway.gate.rules.rule import Rule
-from slipway.records.proof import Finding, Statement
+from slipway.records.previous import Previous
+from slipway.records.proof import Finding, Level, Statement
 
 COLUMN_DROPPED = Rule.error(
     "C01",
@@ -106,6 +107,13 @@ NO_EQUALITY = Rule.error(
     "The previous release compares or sorts values of the column, and its new type cannot be compared.",
     "Use jsonb, which can be compared.",
 )
+UNKNOWN = Rule(
+    "C16",
+    "revision unknown to the previous release",
+    Level.WARNING,
+    "The previous release runs alembic when it starts, and its alembic does not know the revision: started again, or rolled back to, it ends.",
+    "Take alembic out of the start command; `slipway` migrates once before it deploys.",
+)
 OTHERWISE = Rule.error(
     "C17",
     "previous release refused",
@@ -154,6 +162,15 @@ _CAUSES: Final = (
     _Cause(TRIGGER, ("P0001",)),
 )
 _SHOWN = 300
+
+
+def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
+    """A finding on the first new revision that a release which migrates at its start does not know."""
+    unknown = [node for node in nodes if node.new and node.id not in previous.revisions]
+    if previous.start and previous.revisions and unknown:
+        yield UNKNOWN.finding(
+            unknown[0], f"{previous.name} starts with `{previous.start}`, and does not know {unknown[0].id}"
+        )
 
 
 def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement]) -> Iterator[Finding]:
