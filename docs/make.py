@@ -56,7 +56,7 @@ the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` t
 What is old is upgraded once, and what is new begins with copies of that. On a host the copy stays in slipway's cache, under the hash of the old revisions, what
 they import, what stands beside them, env.py and the versions: the next run executes only what is new."""
 _NEEDS = """\
-The service needs SQLAlchemy 2.0 and alembic 1.13 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
+The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
 their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.
 
 A server that you name (`--database-url`) must be one that can be thrown away. The gate works in databases of its own there, and drops them with the

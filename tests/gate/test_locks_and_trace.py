@@ -245,6 +245,39 @@ def test_a_text_that_commits_is_not_run_beforehand_and_not_measured(statements, 
     assert (statement.measured, statement.locks) == (False, {})
 
 
+OWN_TRANSACTION = """
+with op.get_context().autocommit_block():
+    op.execute("BEGIN")
+    op.execute("LOCK TABLE p IN ACCESS EXCLUSIVE MODE NOWAIT")
+    op.execute("ALTER TABLE p ADD COLUMN b int")
+    op.execute("COMMIT")
+    op.execute("ALTER TABLE c ADD COLUMN b int")
+"""
+
+
+def test_a_transaction_that_a_revision_begins_itself_is_its_own(statements):
+    begin, lock, alter, commit, after = statements(OWN_TRANSACTION)
+    assert [each.transaction for each in (begin, lock, alter, commit, after)] == [False, True, True, True, False]
+    assert lock.locks == {"public.p": "ACCESS EXCLUSIVE"}
+    assert alter.blocks == {"public.p": READERS_AND_WRITERS}
+    assert (after.locks, after.blocks) == ({"public.c": "ACCESS EXCLUSIVE"}, {"public.c": READERS_AND_WRITERS})
+
+
+def test_it_is_taken_back_by_the_revision_itself_when_it_fails(statements):
+    retried = """
+with op.get_context().autocommit_block():
+    op.execute("BEGIN")
+    try:
+        op.execute("SELECT 1 / 0")
+    except sa.exc.DBAPIError:
+        op.execute("ROLLBACK")
+    op.execute("ALTER TABLE p ADD COLUMN b int")
+"""
+    *_, alter = statements(retried)
+    assert not alter.transaction
+    assert alter.locks == {"public.p": "ACCESS EXCLUSIVE"}
+
+
 def test_what_is_measured_beforehand_is_not_done_twice(statements):
     both = statements(f"{alone('CREATE TABLE n (id int)')}\n{alone('DROP TABLE n')}")
     assert [statement.sql for statement in both] == ["CREATE TABLE n (id int)", "DROP TABLE n"]

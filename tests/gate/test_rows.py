@@ -71,6 +71,22 @@ def test_rows_that_are_deleted_are_counted(prove_history):
     assert of_rows(proof) == [("D10", "b", "2 of 3 rows of public.notes are gone")]
 
 
+def test_rows_that_the_downgrade_brings_back_are_not_lost(prove_history):
+    flags = ("op.create_table('flags', sa.Column('id', sa.Text, primary_key=True)); op.execute(\"INSERT INTO flags VALUES ('mail')\")", "op.drop_table('flags')")  # fmt: skip
+    proof = prove_history({
+        "a": (None, *flags),
+        "b": ("a", "op.execute(\"DELETE FROM flags WHERE id = 'mail'\")", "op.execute(\"INSERT INTO flags VALUES ('mail')\")"),
+    })  # fmt: skip
+    assert of_rows(proof) == []
+
+
+def test_a_revision_that_brings_a_row_with_a_well_known_uuid_does_not_meet_ours(prove_history):
+    users = ("op.create_table('users', sa.Column('id', sa.Uuid, primary_key=True))", "op.drop_table('users')")
+    everybody = "op.execute(\"INSERT INTO users VALUES ('00000000-0000-0000-0000-000000000001')\")"
+    proof = prove_history({"a": (None, *users), "b": ("a", everybody, "op.execute(\"DELETE FROM users WHERE id::text LIKE '0%'\")")})  # fmt: skip
+    assert of_rows(proof) == []
+
+
 def test_rows_that_only_the_downgrade_deletes_are_lost_by_it(prove_history):
     proof = prove_history({"a": (None, *NOTES), "b": ("a", "op.execute('UPDATE notes SET id = id')", "op.execute('DELETE FROM notes WHERE id > 7001')")})  # fmt: skip
     assert of_rows(proof) == [("D02", "b", "after the downgrade 2 of 3 rows of public.notes are gone")]
@@ -183,6 +199,20 @@ def test_a_revision_that_only_dislikes_values_of_our_own_making_is_a_gap_and_no_
     proof = prove_history({"a": (None, *NOTES), "b": ("a", upgrade, "raise NotImplementedError")})
     assert of_rows(proof) == []
     assert any(gap.startswith("1 revisions were not judged on rows") for gap in proof.coverage.gaps)
+
+
+READS = "import json\nfor (title,) in op.get_bind().execute(sa.text('SELECT title FROM notes')).fetchall():\n    {work}"
+
+
+def test_what_python_makes_of_a_value_of_ours_is_a_gap_and_no_finding(prove_history):
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", READS.format(work="title and json.loads(title)"), "pass")})
+    assert of_rows(proof) == []
+    assert any("not fit, the first is b (JSONDecodeError" in gap for gap in proof.coverage.gaps)
+
+
+def test_what_python_makes_of_null_is_a_finding(prove_history):
+    proof = prove_history({"a": (None, *NOTES), "b": ("a", READS.format(work="title.upper()"), "pass")})
+    assert [rule for rule, *_ in of_rows(proof)] == ["D01"]
 
 
 def test_a_revision_that_brings_rows_with_keys_of_its_own_does_not_meet_ours(prove_history):

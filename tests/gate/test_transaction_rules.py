@@ -27,6 +27,26 @@ def test_only_a_statement_ends_the_transaction(sql, ends):
     assert bool([each for each in transactions.check(NODE, [statement]) if each.rule == "T05"]) is ends
 
 
+def test_a_transaction_that_the_revision_began_is_its_own_to_end():
+    said = [("BEGIN", False), ("UPDATE a SET b = 1", True), ("COMMIT", True), ("BEGIN", False), ("ROLLBACK", True)]
+    statements = [
+        Statement(sql, line, inside, {}, (), (), (), {}, True, 0.1) for line, (sql, inside) in enumerate(said)
+    ]
+    assert [each.rule for each in transactions.check(NODE, statements) if each.rule == "T05"] == []
+    alembics = [Statement("COMMIT", 9, True, {}, (), (), (), {}, True, 0.1)]
+    assert [each.line for each in transactions.check(NODE, statements + alembics) if each.rule == "T05"] == [9]
+
+
+def test_foreign_keys_are_not_checked_together():
+    def alter(line, action):
+        return Statement(f"ALTER TABLE a {action}", line, True, {}, (), (), ("public.a",), {}, True, 0.1)
+
+    keys = [alter(1, "ADD CONSTRAINT x FOREIGN KEY(b) REFERENCES b (id)"), alter(2, "ADD CONSTRAINT y FOREIGN KEY(c) REFERENCES c (id)")]  # fmt: skip
+    assert [each.rule for each in transactions.check(NODE, keys)] == []
+    nulls = [alter(3, "ALTER b SET NOT NULL"), alter(4, "ALTER c SET NOT NULL")]
+    assert [each.rule for each in transactions.check(NODE, keys + nulls)] == ["T10"]
+
+
 def test_a_proxy_that_answers_only_within_a_request_is_no_model():
     class Proxy:
         @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.errors import RefusedError
 from slipway.gate.databases import copy

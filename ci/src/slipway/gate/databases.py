@@ -4,7 +4,8 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError

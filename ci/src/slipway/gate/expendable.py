@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.gate.databases import copy, fresh
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.gate import history
 from slipway.migration.environment import Environment

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sqlalchemy import URL, Table
 from sqlalchemy import Column as ModelColumn
+from sqlalchemy import Table
+from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError
 from slipway.gate.databases import fresh, server_version

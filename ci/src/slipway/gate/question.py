@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.records.previous import Previous
 from slipway.records.proof import Level

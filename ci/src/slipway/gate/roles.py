@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, event, text
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.measure.dbapi import query

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.errors import RefusedError
 from slipway.gate.databases import drop_left_over

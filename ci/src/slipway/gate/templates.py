@@ -17,7 +17,8 @@ from pathlib import Path
 
 import alembic
 import sqlalchemy
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
 
 import slipway
 from slipway.gate.base import upgrade

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, SlipwayError
 from slipway.migration.secrets import secrets_in, without

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, pool
-from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy import create_engine, event, pool
+from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from slipway.errors import BadInputError
@@ -79,7 +79,7 @@ def with_driver(url: URL) -> URL:
     for name in (url.drivername, *(f"postgresql+{driver}" for driver in _DRIVERS)):
         with suppress(ImportError, NoSuchModuleError):
             found = url.set(drivername=name)
-            found.get_dialect().import_dbapi()
+            create_engine(found)  # connects to nothing, but imports the driver
             return found
     raise BadInputError(
         "the service has no driver for Postgres", f"one of {', '.join(_DRIVERS)} must stand in its lock"
@@ -156,7 +156,7 @@ def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
     """Do some work on a connection of its own, each statement its own transaction; for any driver, sync or async."""
     if url.get_dialect()().is_async:
         return asyncio.run(_with_async_connection(url, work))
-    engine = create_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT", future=True)
     with engine.connect() as connection:
         return work(connection)
 

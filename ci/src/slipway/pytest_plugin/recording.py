@@ -17,7 +17,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 
 from slipway.records.form import from_json, to_json
 from slipway.records.previous import Previous, Recorded

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from sqlalchemy import URL, Connection
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.base import walk

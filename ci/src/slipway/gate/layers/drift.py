@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import URL, Connection, MetaData, Table
+from sqlalchemy import MetaData, Table
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.schema import CreateSchema
 
 from slipway.gate.databases import fresh

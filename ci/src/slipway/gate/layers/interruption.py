@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
 
 from slipway.errors import RefusedError
 from slipway.gate.base import Base, Stopped, base, upgrade

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy.engine import Connection
 
 from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.dbapi import literal, query

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.base import upgrade

@@ -32,7 +32,9 @@ from slipway.migration.environment import Environment, sentence
 
 # A cast that does not know our text, a check or a reference that our row does not meet: what production holds, its application has made fit.
 # NULL where NULL was allowed and two rows alike where that was allowed are no such thing.
-_NOT_FIT = re.compile("22...|23503|23514")
+# What an extension refuses (39000), as pgcrypto does what it has not encrypted, and what Python finds in a value, JSON of another shape, is of that kind.
+_NOT_FIT = re.compile("22...|23503|23514|39...")
+_SHAPES = (TypeError, AttributeError, LookupError, ValueError)
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 _NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
@@ -199,7 +201,7 @@ class Life:
             self._current = (node, AGAIN)
             yield step_of(self._environment, node, AGAIN)
         rows.dropped = tuple(_dropped(before, after, back))
-        rows.deleted = tuple(_deleted(before, after))
+        rows.deleted = tuple(_deleted(before, after, back))
         recast = {loss.name for loss in rows.recast}
         rows.changed = tuple(loss for loss in _changed(before, after, back) if loss.name not in recast)
 
@@ -230,7 +232,10 @@ class Life:
 
 
 def _is_for_our_values(error: BaseException) -> bool:
-    return _NOT_FIT.fullmatch(sqlstate(error) or "") is not None
+    code = sqlstate(error)
+    if code is None:
+        return isinstance(error, _SHAPES) and "NoneType" not in str(error)
+    return _NOT_FIT.fullmatch(code) is not None
 
 
 def _is_upgraded(steps: Steps) -> bool:
@@ -275,10 +280,11 @@ def _dropped(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dic
             yield Loss(f"{table}.{name}", words)
 
 
-def _deleted(before: _Snapshot, upgraded: _Snapshot) -> Iterator[Loss]:
+def _deleted(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[Loss]:
+    """Rows that the upgrade took out of a table, and that are not `back` after the downgrade."""
     for oid, table in before.names.items():
         held, left = before.counts[oid], upgraded.counts.get(oid)
-        if left is not None and left < held:
+        if left is not None and left < held and len(back.get(table, [])) < held:
             yield Loss(table, f"{held - left} of {held} rows of {table} are gone")
 
 

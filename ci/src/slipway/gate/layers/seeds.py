@@ -67,7 +67,7 @@ _BY_TYPE = {
     "timestamptz": "2026-01-0{row} 12:34:56.789",
     "timetz": "0{row}:00:00",
     "tsvector": "v{row}",
-    "uuid": "00000000-0000-0000-0000-00000000000{row}",
+    "uuid": "5ee5ee5e-5ee5-4ee5-8ee5-5ee5ee5ee5e{row}",
     "xml": "<n>{row}</n>",
 }
 _BY_CATEGORY = {

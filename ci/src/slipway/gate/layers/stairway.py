@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.gate.base import base

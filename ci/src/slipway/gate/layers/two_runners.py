@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
 
 from slipway.gate.base import Base, upgrade, walk
 from slipway.gate.forks import Fork

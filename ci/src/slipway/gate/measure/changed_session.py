@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from alembic import op
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 
 from slipway.gate.measure.dbapi import literal, query
 

@@ -14,9 +14,11 @@ from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 
 from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.dbapi import query
 from slipway.gate.measure.locks import Effect, Transaction, files, prepare, rewritten
 from slipway.gate.names import is_table
 from slipway.records.proof import Statement
@@ -40,6 +42,7 @@ class Tracer:
         self._rehearsed: Effect | None = None
         self._files: dict[str, int] = {}  # before a statement that refuses to be rehearsed
         self._line: int | None = None
+        self._alone = False
         self._started = 0.0
 
     @contextmanager
@@ -78,7 +81,8 @@ class Tracer:
             return
         self._rehearsed, self._files = None, {}
         prepare(connection.connection)
-        if not is_autocommit(connection):
+        self._alone = is_autocommit(connection) and not _is_begun(connection)
+        if not self._alone:
             if connection not in self._transactions:
                 self._transactions[connection] = Transaction(connection.connection)
         elif not _ROWS_ONLY.match(sql) and not _ENDS_TRANSACTION.search(sql):
@@ -93,10 +97,11 @@ class Tracer:
         if self._line is None:
             return
         took = time.perf_counter() - self._started
-        alone = is_autocommit(connection)
         done = self._rehearsed
-        if not alone:
+        if not self._alone:
             done = self._transactions[connection].look(self._catalog.newest_oid)
+            if is_autocommit(connection) and not _is_begun(connection):
+                self._end_of_transaction(connection)
         elif self._files:
             seen = rewritten(self._files, files(connection.connection, self._catalog.newest_oid))
             done = seen if seen.rewrites else None
@@ -106,7 +111,7 @@ class Tracer:
             Statement(
                 sql=" ".join(sql.split())[:_LONGEST_SQL],
                 line=self._line,
-                transaction=not alone,
+                transaction=not self._alone,
                 locks=done.locks,
                 rewrites=done.rewrites,
                 builds=done.builds,
@@ -120,7 +125,7 @@ class Tracer:
         )
 
     def _rehearse(self, connection: Connection, sql: str, parameters: Any) -> Effect | None:
-        refused: Any = connection.dialect.loaded_dbapi.Error
+        refused: Any = connection.dialect.dbapi.Error  # type: ignore[union-attr]
         with closing(connection.connection.cursor()) as cursor:
             cursor.execute("BEGIN")
             transaction = Transaction(connection.connection)
@@ -154,3 +159,13 @@ def line_in(path: str | None) -> int | None:
 
 def is_autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+
+
+def _is_begun(connection: Connection) -> bool:
+    """Whether a transaction goes on; a revision may say BEGIN itself where the driver begins none."""
+    refused: Any = connection.dialect.dbapi.Error  # type: ignore[union-attr]
+    try:
+        ((begun,),) = query(connection.connection, "SELECT now() < statement_timestamp()")
+    except refused:  # in a transaction that has failed
+        return True
+    return bool(begun)

@@ -114,6 +114,8 @@ with op.get_context().autocommit_block():
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
 _BY_CODE: Final = {"25001": CONCURRENTLY_INSIDE, "55P04": NEW_ENUM_VALUE}
 
+# Each foreign key is checked by a query of its own, also where one statement adds several.
+_REFERS = re.compile(r"\b(FOREIGN KEY|REFERENCES)\b", re.IGNORECASE)
 _ENDS = re.compile(
     r"(?:\A|;)\s*(COMMIT|ROLLBACK(?!\s+TO\b)|ABORT|END|BEGIN|START TRANSACTION)\s*(?:WORK|TRANSACTION)?\s*(?:;|\Z)",
     re.IGNORECASE,
@@ -138,9 +140,8 @@ def of_failure(failure: Failure) -> Rule | None:
 def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Findings on the transactions of one revision."""
     yield from _mixed(node, statements)
-    for statement in statements:
-        if statement.transaction and _ENDS.search(_QUOTED.sub("", statement.sql)):
-            yield ENDED.finding(node, statement.sql[:200], statement.line)
+    for statement in _ending_alembics(statements):
+        yield ENDED.finding(node, statement.sql[:200], statement.line)
     yield from _repeated(node, statements)
     settings = [statement for statement in statements if _SETS.search(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
@@ -187,11 +188,21 @@ def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Fin
         )
 
 
+def _ending_alembics(statements: Sequence[Statement]) -> Iterator[Statement]:
+    """What ends the transaction that alembic began; one that a revision began itself, in an autocommit block, is its own to end."""
+    own = False
+    for statement in statements:
+        ends = _ENDS.search(_QUOTED.sub("", statement.sql)) is not None
+        if ends and statement.transaction and not own:
+            yield statement
+        own = not statement.transaction if ends else own and statement.transaction
+
+
 def _repeated(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     """A finding for each table that more than one ALTER TABLE works through."""
     worked_through: dict[str, list[Statement]] = {}
     for statement in statements:
-        if _ALTERS.match(statement.sql):
+        if _ALTERS.match(statement.sql) and not _REFERS.search(statement.sql):
             for table in {*statement.rewrites, *statement.scans}:
                 worked_through.setdefault(table, []).append(statement)
     for table, several in worked_through.items():
