@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import make_url
 
 from slipway.errors import BadInputError
+from slipway.gate import databases
 from slipway.gate.databases import server_version
 from slipway.gate.expendable import refuse_production
 
@@ -51,6 +52,16 @@ def test_a_database_that_is_not_empty_is_refused(database, statement):
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(statement)
     with pytest.raises(BadInputError, match=r"is not empty, it holds 1 tables.*\.notes: name an empty database"):
+        server_version(make_url(database).set(drivername="postgresql+psycopg"))
+
+
+@pytest.mark.parametrize("supported", [(10, 12), (98, 99)])
+def test_a_server_of_another_major_is_refused_with_those_that_are_supported(database, supported, monkeypatch):
+    for name, major in zip(("OLDEST_MAJOR", "NEWEST_MAJOR"), supported, strict=True):
+        monkeypatch.setattr(databases, name, major)
+    with pytest.raises(
+        BadInputError, match="the server is PostgreSQL [0-9]+: supported are {} to {}".format(*supported)
+    ):
         server_version(make_url(database).set(drivername="postgresql+psycopg"))
 
 

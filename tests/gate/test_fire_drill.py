@@ -6,7 +6,7 @@ import pytest
 
 from slipway.gate.prove import prove
 from slipway.gate.question import Question
-from slipway.records.previous import Previous, Recorded
+from slipway.records.previous import Column, Model, Previous, Recorded
 from slipway.records.proof import Queue
 
 TABLES = (
@@ -104,7 +104,20 @@ def test_what_the_previous_release_says_waits_too(write_project, server_url):
     )
     said = (Recorded("SELECT n FROM a JOIN b USING (n)", "app.py:7"), Recorded("SELECT n FROM b", "app.py:8"))
     proof = prove(Question(config, server_url, start_after="one", previous=Previous("v1", (), said)))
-    assert proof.revisions[-1].queue.said == ("app.py:7",)
+    assert proof.revisions[-1].queue.said == ("recorded at app.py:7",)
+
+
+def test_who_writes_a_row_that_refers_to_a_locked_table_waits_too(write_project, server_url):
+    refers = "op.execute('CREATE TABLE c (id int PRIMARY KEY, a_id int REFERENCES a)')"
+    _, upgrade, down = TABLES
+    config = write_project(
+        {"one": (None, f"{upgrade}\n{refers}", down), "two": ("one", "op.execute('ALTER TABLE a ADD d int')", down)}
+    )
+    models = (Model(None, "c", (Column("id", written=True), Column("a_id", written=True))),)
+    proof = prove(Question(config, server_url, start_after="one", previous=Previous("v1", models)))
+    assert proof.revisions[-1].queue.said == tuple(
+        f"INSERT of a {kind} row, derived from the model of public.c" for kind in ("full", "bare")
+    )
 
 
 def test_two_runners_at_once_are_tried_after_each_statement_outside_a_transaction(drilled):

@@ -99,18 +99,17 @@ def _gather_of_new(question: Question, found: Evidence, climb: Climb, begin: Gro
     """What is done for new revisions only: the other layers beside the one of rows, which takes longest."""
     past, environment = found.history, found.environment
 
-    def speak() -> Replay:
-        return replay(past, environment, question.previous, begin) if question.previous else Replay()
+    def meet() -> tuple[Replay, Drilled]:
+        told = replay(past, environment, question.previous, begin) if question.previous else Replay()
+        return told, FireDrill(past, environment, climb, told.phrases).hold(begin)
 
-    said = question.previous.recorded if question.previous else ()
     with (
         found.layer("rows, interruptions, previous release, fire drill"),
         beside(lambda: interrupt(past, environment, climb, begin), "interruptions") as interrupted,
-        beside(speak, "the previous release") as replayed,
-        beside(lambda: FireDrill(past, environment, climb, said).hold(begin), "the fire drill") as drilled,
+        beside(meet, "the previous release and the fire drill") as met,
     ):
         found.lived = Life(past, environment, climb.steps).live(begin)
-        found.interrupted, found.replayed, found.drilled = interrupted(), replayed(), drilled()
+        found.interrupted, (found.replayed, found.drilled) = interrupted(), met()
 
 
 def _compare(question: Question, end: Climb) -> str | tuple[Difference, ...]:

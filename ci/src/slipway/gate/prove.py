@@ -73,7 +73,7 @@ def _coverage(question: Question, evidence: Evidence, revisions: tuple[Revision,
         tables=evidence.lived.tables,
         filled=evidence.lived.filled,
         previous=question.previous.name if question.previous else "",
-        phrases=evidence.replayed.phrases,
+        phrases=len(evidence.replayed.phrases),
         said=evidence.replayed.digest,
         gaps=tuple(_gaps(evidence, revisions)),
     )

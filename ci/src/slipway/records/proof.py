@@ -66,7 +66,7 @@ class Queue:
     """Who waited while a revision waited for a transaction that was still open.
 
     - behind: the table that this transaction had written to, the last of those that the revision locks.
-    - readers, writers: the tables whose readers or writers waited. said: where the previous release says what waited, as its tests told.
+    - readers, writers: the tables whose readers or writers waited. said: what the previous release says and what waited, by where it comes from.
     - deadlock: the table at which Postgres had to stop one of the two when the transaction went on; empty when it had not.
     """
 

@@ -47,10 +47,10 @@ class Refused:
 
 @dataclass
 class Replay:
-    """The previous release on the new schema: what was refused, by revision; how much was said, and the sha256 of it; what was not, as sentences."""
+    """The previous release on the new schema: what was refused, by revision; what was said, and the sha256 of it; what was not, as sentences."""
 
     refused: dict[str, list[Refused]] = field(default_factory=dict)
-    phrases: int = 0
+    phrases: tuple[Phrase, ...] = ()
     digest: str = ""
     gaps: list[str] = field(default_factory=list)
 
@@ -109,7 +109,7 @@ class _Speaker:
     def begin(self, version_table: str) -> None:
         """Fill the schema that the release was made for, and learn what works there."""
         self._phrases = elsewhere(self._database, lambda connection: self._that_work(connection, version_table))
-        self._told.phrases = len(self._phrases)
+        self._told.phrases = tuple(self._phrases)
         said = "\n".join(sorted(phrase.sql for phrase in self._phrases))
         self._told.digest = hashlib.sha256(said.encode()).hexdigest() if said else ""
 

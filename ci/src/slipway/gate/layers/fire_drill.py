@@ -11,6 +11,7 @@ from slipway.gate import forks
 from slipway.gate.base import Base, base
 from slipway.gate.ground import Ground
 from slipway.gate.history import History, Node
+from slipway.gate.layers.compatibility import Phrase
 from slipway.gate.layers.growth import grow, worked_through
 from slipway.gate.layers.places import alone
 from slipway.gate.layers.queueing import locked, queue
@@ -18,7 +19,6 @@ from slipway.gate.layers.stairway import Climb
 from slipway.gate.layers.two_runners import Encounter, encounters
 from slipway.gate.steps import UP
 from slipway.migration.environment import Environment
-from slipway.records.previous import Recorded
 from slipway.records.proof import Growth, Queue
 
 _MOST_REVISIONS = 12
@@ -42,9 +42,9 @@ class Drilled:
 
 
 class FireDrill:
-    """The drills of a history that was climbed before; `said` is what the previous release says, as its tests told."""
+    """The drills of a history that was climbed before; `said` is what the previous release says."""
 
-    def __init__(self, history: History, environment: Environment, climb: Climb, said: Sequence[Recorded]) -> None:
+    def __init__(self, history: History, environment: Environment, climb: Climb, said: Sequence[Phrase]) -> None:
         self._history = history
         self._environment = environment
         self._climb = climb

@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.base import upgrade
 from slipway.gate.history import Node
+from slipway.gate.layers.compatibility import Phrase
 from slipway.gate.measure.locks import BLOCKING
 from slipway.migration.database import elsewhere, sqlstate, with_connection
 from slipway.migration.environment import Environment
-from slipway.records.previous import Recorded
 from slipway.records.proof import Queue, Statement
 
 _GLANCE_SECONDS = 0.002
@@ -37,7 +37,7 @@ def locked(statements: Sequence[Statement]) -> list[str]:
 
 
 def queue(
-    environment: Environment, node: Node, tables: Sequence[str], said: Sequence[Recorded], database: URL
+    environment: Environment, node: Node, tables: Sequence[str], said: Sequence[Phrase], database: URL
 ) -> Queue | None:
     """Run a revision behind such a transaction; None when it did not have to wait."""
     transaction = _Transaction(database, tables, said)
@@ -49,7 +49,7 @@ def queue(
 class _Transaction:
     """An application's transaction that has written to the last of `tables`, on a connection and in a thread of its own."""
 
-    def __init__(self, database: URL, tables: Sequence[str], said: Sequence[Recorded]) -> None:
+    def __init__(self, database: URL, tables: Sequence[str], said: Sequence[Phrase]) -> None:
         self._database = database
         self._tables = tables
         self._said = said
@@ -96,7 +96,7 @@ class _Transaction:
             behind=self._tables[-1],
             readers=tuple(table for table in self._tables if _waits(connection, f"SELECT FROM {table} LIMIT 0")),
             writers=tuple(table for table in self._tables if _waits(connection, f"DELETE FROM {table} WHERE false")),
-            said=tuple(each.where for each in self._said if _waits(connection, each.sql)),
+            said=tuple(each.origin for each in self._said if _waits(connection, each.sql)),
         )
 
     def _go_on(self, connection: Connection, held: Collection[str]) -> str:
