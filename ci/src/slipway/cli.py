@@ -30,9 +30,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Parse, run one verb, and answer its exit code."""
     given = parser().parse_args(arguments)
-    signal.signal(
-        signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT)
-    )  # asyncio turns an interrupt into an orderly end
+    _end_in_order()
     try:
         code: int = anyio.run(given.verb, given)
     except KeyboardInterrupt:
@@ -46,6 +44,13 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _say_why(error)
     return code
+
+
+def _end_in_order() -> None:
+    """Asyncio turns an interrupt into an orderly end, and SIGTERM becomes one here; what a script starts in the background ignores interrupts else."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
 
 def _say_why(error: BaseException) -> int:
