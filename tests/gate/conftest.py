@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, make_url
 
+from slipway.cli import run as run_command
 from slipway.gate.prove import prove
 from slipway.gate.question import Question
 from slipway.postgres.server import Server
@@ -170,3 +172,23 @@ def run_gate(gate, tmp_path):
         return printed, (tmp_path / "proof.json").read_text()
 
     return run
+
+
+@pytest.fixture
+def check_history(tmp_path, capsys, server):
+    """Runs the command on a copy of one of `histories`, in a virtual environment; it must end in what the folder expects."""
+
+    def check(history, python):
+        project = shutil.copytree(history, tmp_path / history.name)
+        run_command(["gate", "--source", str(project), "--python", str(python), "--database-url", server, "--json"])
+        printed = capsys.readouterr()
+        assert printed.out, printed.err
+        proof = json.loads(printed.out)
+        errors = [finding for finding in proof["findings"] if finding["level"] == "error"]
+        assert {
+            "verdict": proof["verdict"],
+            "errors": sorted([finding["rule"], finding["revision"]] for finding in errors),
+            "revisions": sorted(each["id"] for each in proof["revisions"] if "up" in each["fingerprints"]),
+        } == json.loads((history / "expected.json").read_text(encoding="utf-8")), errors
+
+    return check

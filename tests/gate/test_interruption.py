@@ -77,3 +77,17 @@ def test_old_revisions_are_not_interrupted(prove_history):
 def test_rows_that_are_there_twice_after_a_second_run_are_told(interrupted):
     found, _ = interrupted(block("op.execute('INSERT INTO a VALUES (1, 2)')"))
     assert found == [("T03", "stopped after the statement on line 11 and run again: a has 2 rows and not 1")]
+
+
+def test_a_transaction_that_the_revision_begins_itself_is_one_place_and_not_one_for_each_statement(prove_history):
+    body = """
+with op.get_context().autocommit_block():
+    op.execute("BEGIN")
+    op.execute("CREATE TABLE IF NOT EXISTS b (id int)")
+    op.execute("COMMIT")
+    op.execute("CREATE TABLE c (id int)")
+"""
+    proof = prove_history({"one": (None, body, "raise NotImplementedError")})
+    (stuck,) = (finding for finding in proof.findings if finding.rule == "T03")
+    assert stuck.measured.startswith("stopped after the statement on line 14 and run again: ")
+    assert 'relation "c" already exists' in stuck.measured

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Climb
-from slipway.gate.measure.trace import is_autocommit, line_in
+from slipway.gate.measure.trace import is_alone, line_in
 from slipway.records.proof import Statement
 
 # Called with the connection and the line of the statement.
@@ -24,17 +24,19 @@ def alone(climb: Climb, node: Node) -> list[Statement]:
 @contextmanager
 def at(node: Node, number: int, *, before: Call | None = None, after: Call | None = None) -> Iterator[None]:
     """Within this block, call these before and after the statement number `number`, from 0, that the revision runs outside a transaction."""
-    done = 0
+    done, stands_alone = 0, False
 
     def about_to_run(connection: Connection, *_: Any) -> None:
+        nonlocal stands_alone
         line = line_in(node.script.path)
-        if before and line is not None and is_autocommit(connection) and done == number:
+        stands_alone = line is not None and is_alone(connection)
+        if before and line is not None and stands_alone and done == number:
             before(connection, line)
 
     def has_run(connection: Connection, *_: Any) -> None:
         nonlocal done
         line = line_in(node.script.path)
-        if line is None or not is_autocommit(connection):
+        if line is None or not stands_alone:
             return
         done += 1
         if after and done == number + 1:

@@ -81,7 +81,7 @@ class Tracer:
             return
         self._rehearsed, self._files = None, {}
         prepare(connection.connection)
-        self._alone = is_autocommit(connection) and not _is_begun(connection)
+        self._alone = is_alone(connection)
         if not self._alone:
             if connection not in self._transactions:
                 self._transactions[connection] = Transaction(connection.connection)
@@ -100,7 +100,7 @@ class Tracer:
         done = self._rehearsed
         if not self._alone:
             done = self._transactions[connection].look(self._catalog.newest_oid)
-            if is_autocommit(connection) and not _is_begun(connection):
+            if is_alone(connection):
                 self._end_of_transaction(connection)
         elif self._files:
             seen = rewritten(self._files, files(connection.connection, self._catalog.newest_oid))
@@ -125,14 +125,13 @@ class Tracer:
         )
 
     def _rehearse(self, connection: Connection, sql: str, parameters: Any) -> Effect | None:
-        refused: Any = connection.dialect.dbapi.Error  # type: ignore[union-attr]
         with closing(connection.connection.cursor()) as cursor:
             cursor.execute("BEGIN")
             transaction = Transaction(connection.connection)
             try:
                 cursor.execute(sql, parameters)
                 return transaction.look(self._catalog.newest_oid)
-            except refused:
+            except _refusal(connection):
                 return None
             finally:
                 cursor.execute("ROLLBACK")
@@ -161,11 +160,21 @@ def is_autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
+def is_alone(connection: Connection) -> bool:
+    """Whether what is said next is its own transaction; a revision may say BEGIN itself where the driver begins none."""
+    return is_autocommit(connection) and not _is_begun(connection)
+
+
 def _is_begun(connection: Connection) -> bool:
-    """Whether a transaction goes on; a revision may say BEGIN itself where the driver begins none."""
-    refused: Any = connection.dialect.dbapi.Error  # type: ignore[union-attr]
     try:
         ((begun,),) = query(connection.connection, "SELECT now() < statement_timestamp()")
-    except refused:  # in a transaction that has failed
+    except _refusal(connection):  # in a transaction that has failed
         return True
     return bool(begun)
+
+
+def _refusal(connection: Connection) -> type[Exception]:
+    """What its driver raises when Postgres refuses a statement."""
+    dbapi: Any = connection.dialect.dbapi
+    refusal: type[Exception] = dbapi.Error
+    return refusal
