@@ -95,6 +95,6 @@ def ecr() -> Iterator[str]:
         client = boto3.client(
             "ecr", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="any", aws_secret_access_key="any"
         )
-        client.create_repository(repositoryName="notes")
+        client.create_repository(repositoryName="notes", imageTagMutability="IMMUTABLE")
         yield url.removeprefix("http://")
         process.terminate()

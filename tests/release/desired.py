@@ -1,14 +1,19 @@
 """What is desired and observed in these tests, and the engine before a simulated account."""
 
-import functools
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import anyio.lowlevel
 
 from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.release.aws import Aws
-from slipway.release.deploy import Time, deploy
+from slipway.release.deploy import Engine, Time, deploy
+from slipway.release.ecr_store import EcrStore
+from slipway.release.ledger import Ledger
 from slipway.release.spec import ServiceSpec
 from slipway.release.target import Event
 from slipway.release.targets.app_runner import AppRunner
@@ -44,14 +49,28 @@ def time_of(account: Account) -> Time:
     return Time(account.cloud.clock.now, account.cloud.clock.sleep)
 
 
-@functools.cache
-def aws_at(url: str) -> Aws:
-    """Clients take a while to make."""
-    return Aws(REGION, url)
+_CLIENTS: dict[str, dict[str, Any]] = defaultdict(dict)
+
+
+class SimulatedAws(Aws):
+    """Time stands still while a call is under way."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
+        self._clock = account.cloud.clock
+        self._clients = _CLIENTS[account.cloud.url]  # they take a while to make
+
+    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        with self._clock.held():
+            return await super().once(service, operation, **parameters)
+
+
+def aws_of(account: Account) -> Aws:
+    return SimulatedAws(account)
 
 
 def target_of(account: Account, service: str = "notes", aws: Aws | None = None) -> AppRunner:
-    return AppRunner(aws or aws_at(account.cloud.url), service, time_of(account))
+    return AppRunner(aws or aws_of(account), service, time_of(account))
 
 
 @dataclass
@@ -64,7 +83,8 @@ class Deployed:
 
     @property
     def changes(self) -> list[str]:
-        return [request for request in self.requests if request.startswith(MUTATING)]
+        """What the service was asked to change; the ledger's writing is another matter."""
+        return [request for request in self.requests if request.startswith(MUTATING) and request.endswith("Service")]
 
 
 @dataclass
@@ -77,5 +97,12 @@ class Telling:
 
 async def deployed(account: Account, wanted: ServiceSpec, approved: Plan | None = None) -> Deployed:
     before, telling = len(account.cloud.requests), Telling()
-    outcome = await deploy(target_of(account), wanted, time_of(account), telling, approved)
+    outcome = await deploy(engine_of(account, telling), wanted, approved)
     return Deployed(outcome, telling.lines, account.cloud.requests[before:])
+
+
+def engine_of(account: Account, tell: Callable[[Event], None], aws: Aws | None = None, **parts: Any) -> Engine:
+    """The engine before the account, with its ledger in the repository `notes`."""
+    ledger = Ledger(EcrStore(aws or aws_of(account), "notes"), "staging")
+    engine = Engine(target_of(account, aws=aws), ledger, time_of(account), tell, "a test", anyio.lowlevel.checkpoint)
+    return replace(engine, **parts)

@@ -14,6 +14,7 @@ from slipway.release.plan import plan
 from slipway.release.target import Operation
 from slipway.release.targets.app_runner import POLL_SECONDS, AppRunner, observed_from, request_of
 from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.clock import Clock
 from slipway.simulator.contract import problems, service
 from tests.release.desired import ARN, DIGEST, OTHER, spec, target_of, time_of
 from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked, opened
@@ -217,7 +218,7 @@ async def test_while_following_at_most_one_call_is_made_in_three_of_the_platform
 
 async def test_what_takes_too_long_is_unknown_and_names_the_way_to_ask_again():
     async with (
-        opened(speed=20_000, pace=Pace(create=100_000)) as account,
+        opened(clock=Clock(20_000), pace=Pace(create=100_000)) as account,
         applied(account, spec(await account.image())) as (target, operation),
     ):
         with pytest.raises(UnknownOutcomeError, match=r"still being changed after 30 minutes: .*slipway status"):

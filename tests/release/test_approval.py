@@ -10,7 +10,7 @@ from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange, Observed, Plan
 from slipway.release.approval import check_belongs, check_still_true
 from slipway.release.plan import plan
-from tests.release.desired import OTHER, deployed, observed, spec, target_of
+from tests.release.desired import MUTATING, OTHER, deployed, observed, spec, target_of
 from tests.simulator.account import asked
 from tests.simulator.scripted import Script
 
@@ -33,7 +33,7 @@ async def refused(account, wanted, approved):
     before = len(account.cloud.requests)
     with pytest.raises(RefusedError) as error:
         await deployed(account, wanted, approved)
-    assert account.cloud.requests[before:] == ["ListServices", "DescribeService"]
+    assert not [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
     return error.value
 
 
@@ -42,7 +42,9 @@ async def test_what_was_approved_is_applied_on_the_observation_that_it_was_held_
     await deployed(account, spec(first))
     done = await deployed(account, spec(second), await planned(account, spec(second)))
     assert (done.outcome.status, done.outcome.live) == (Status.SUCCEEDED, second)
-    assert done.requests[:3] == ["ListServices", "DescribeService", "UpdateService"]
+    change = done.requests.index("UpdateService")
+    looks = [request for request in done.requests[:change] if request == "DescribeService"]
+    assert len(looks) == 3  # to plan, before the turn and within it; that last one is held against what was approved
 
 
 async def test_a_creation_can_be_approved(account):

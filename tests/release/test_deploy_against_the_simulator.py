@@ -1,5 +1,6 @@
 """The oracle of these tests is the account: what it was asked for, what is live in it. The outcome is held against that."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,8 +10,9 @@ from slipway.errors import RefusedError
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Outcome, Status
 from slipway.release.deploy import deploy
-from tests.release.desired import MUTATING, Telling, deployed, spec, target_of, time_of
-from tests.simulator.account import SLOW, Account, asked, opened
+from slipway.simulator.clock import VirtualClock
+from tests.release.desired import Telling, deployed, engine_of, spec, target_of
+from tests.simulator.account import BRISK, SLOW, Account, asked, opened
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
@@ -121,17 +123,27 @@ async def test_what_kept_a_release_from_living_is_told(account, script, rule):
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.CREATE_FAILED, rule)
 
 
-async def test_while_somebody_else_changes_the_service_nothing_is_sent():
-    async with opened(pace=SLOW) as account:
+async def test_while_somebody_else_changes_the_service_one_waits_and_then_plans_anew():
+    async with opened(clock=VirtualClock(), pace=SLOW) as account:
         arn = await account.create(await account.image())
-        begun = await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
+        theirs, ours = await account.image(), await account.image()
+        begun = await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(theirs))
+        done = await deployed(account, spec(ours))
+        operations = await account.operations(arn)
+    assert f"UPDATE_SERVICE {begun['OperationId']}" in next(line for line in done.told if line.startswith("waiting: "))
+    assert (done.outcome.status, done.outcome.live, done.changes) == (Status.SUCCEEDED, ours, ["UpdateService"])
+    assert [found["Status"] for found in operations] == ["SUCCEEDED"] * 3
+    assert operations[0]["StartedAt"] >= operations[1]["EndedAt"]
+
+
+async def test_who_waits_too_long_has_changed_nothing_and_says_so():
+    async with opened(clock=VirtualClock(), pace=replace(BRISK, update=4000)) as account:
+        arn = await account.create(await account.image())
+        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
         before = len(account.cloud.requests)
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(RefusedError, match="notes could not be changed in 30 minutes"):
             await deployed(account, spec(await account.image()))
-        requests = account.cloud.requests[before:]
-    assert "notes cannot be deployed now" in refused.value.what
-    assert f"UPDATE_SERVICE {begun['OperationId']}" in refused.value.next_step
-    assert not [request for request in requests if request.endswith("Service") and request.startswith(MUTATING)]
+        assert "UpdateService" not in account.cloud.requests[before:]
 
 
 async def test_automatic_deployments_that_were_switched_on_by_hand_are_drift_and_switched_off(account):
@@ -222,5 +234,5 @@ async def test_a_newer_release_that_went_live_meanwhile_is_superseded(account):
         await account.update(operation.arn, **asked(second))
 
     target.follow = follow
-    outcome = await deploy(target, spec(first), time_of(account), Telling())
+    outcome = await deploy(engine_of(account, Telling(), target=target), spec(first))
     assert (outcome.status, outcome.status.exit_code, outcome.live) == (Status.SUPERSEDED, 1, second)

@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.contract import problems
 from slipway.workload.workload import Backend
@@ -48,7 +49,8 @@ class Account:
         if service not in self._clients:
             self._clients[service] = _session.client(service, endpoint_url=self.cloud.url)
         client = self._clients[service]
-        answer = await anyio.to_thread.run_sync(partial(getattr(client, operation), **parameters))
+        with self.cloud.clock.held():
+            answer = await anyio.to_thread.run_sync(partial(getattr(client, operation), **parameters))
         del answer["ResponseMetadata"]
         model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
         assert amiss(model.output_shape, answer) in ([], [UNCHANGED])
@@ -89,8 +91,8 @@ class Account:
     async def settled(self, arn: str) -> dict[str, Any]:
         """The service, when nothing is in progress."""
         with anyio.fail_after(20):
-            while (service := await self.described(arn))["Status"] == "OPERATION_IN_PROGRESS":  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+            while (service := await self.described(arn))["Status"] == "OPERATION_IN_PROGRESS":
+                await self.cloud.clock.sleep(1)
         return service
 
     async def operations(self, arn: str) -> list[dict[str, Any]]:
@@ -144,11 +146,11 @@ def log_group(arn: str) -> str:
 
 @asynccontextmanager
 async def opened(
-    backend_at: Callable[[str], Backend] | None = None, speed: float = SPEED, pace: Pace = BRISK, **how: Any
+    backend_at: Callable[[str], Backend] | None = None, clock: Clock | None = None, pace: Pace = BRISK, **how: Any
 ) -> AsyncIterator[Account]:
     """An account with an empty repository `notes`."""
     scripted = ScriptedBackend()
-    async with simulated(backend_at or (lambda _url: scripted), speed=speed, pace=pace, **how) as cloud:
+    async with simulated(backend_at or (lambda _url: scripted), clock=clock or Clock(SPEED), pace=pace, **how) as cloud:
         account = Account(cloud, scripted)
-        await account.ask("ecr", "create_repository", repositoryName="notes")
+        await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
         yield account

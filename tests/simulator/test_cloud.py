@@ -116,7 +116,7 @@ async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, 
         return HostBackend(url, LOGIN, tmp_path / "cache")
 
     pace = Pace(pull=1, create=1, update=1, patience=2000, route=1, roll_back=1)
-    async with opened(backend_at, speed=100, pace=pace) as account, httpx.AsyncClient() as client:
+    async with opened(backend_at, clock=Clock(100), pace=pace) as account, httpx.AsyncClient() as client:
         one = asked(await pushed(account, "one"), Port="8000")
         begun = await account.ask("apprunner", "create_service", ServiceName="notes", **one)
         arn = begun["Service"]["ServiceArn"]

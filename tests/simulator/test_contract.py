@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from slipway.oci.content import digest_of
 from slipway.simulator.app_runner.api import AppRunner
 from slipway.simulator.contract import SERVICES, by_target, message_member, problems, service
 from slipway.simulator.ecr import Ecr
@@ -153,6 +154,14 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
     await ask("ecr", "DescribeImages", repositoryName="team/notes")
     await ask("ecr", "BatchGetImage", repositoryName="team/notes", imageIds=[{"imageTag": "v1"}, {"imageTag": "v2"}])
+
+    await ask("ecr", "ListImages", repositoryName="team/notes")
+    upload = {"repositoryName": "team/notes"}
+    upload |= {"uploadId": (await ask("ecr", "InitiateLayerUpload", **upload))["uploadId"]}
+    await ask("ecr", "UploadLayerPart", **upload, partFirstByte=0, partLastByte=1, layerPartBlob="e30=")
+    await ask("ecr", "CompleteLayerUpload", **upload, layerDigests=[digest_of(b"{}")])
+    identities = [{"imageTag": "v1"}, {"imageTag": "v2"}]
+    await ask("ecr", "BatchDeleteImage", repositoryName="team/notes", imageIds=identities)
 
     created = await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2")
     await ask("secretsmanager", "DescribeSecret", SecretId="token")

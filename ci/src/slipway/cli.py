@@ -98,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
         _verb(verbs, "deploy", deploy, "deploy an image by digest, or what a plan says, and say the truth about it")
     )
     _environment(_verb(verbs, "status", status, "show what is live"))
+    _environment(_verb(verbs, "history", history, "show what has been deployed, newest first"))
     _promote(
         _verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
     )
@@ -326,11 +327,12 @@ async def simulator(given: argparse.Namespace) -> int:
 async def plan(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
     from slipway.records.form import to_json
+    from slipway.records.plan import Action
     from slipway.report import release_text
 
     made = await _chosen(given, given.environment).plan(Reference.parse(given.image).digest)
     print(to_json(made) if given.json else release_text.of_plan(made), end="")
-    return 0
+    return 1 if made.action is Action.BLOCKED else 0
 
 
 async def deploy(given: argparse.Namespace) -> int:
@@ -360,6 +362,15 @@ async def status(given: argparse.Namespace) -> int:
 
     observed = await _chosen(given, given.environment).status()
     print(to_json(observed) if given.json else release_text.of_observed(observed, given.environment), end="")
+    return 0
+
+
+async def history(given: argparse.Namespace) -> int:
+    from slipway.records.form import to_json
+    from slipway.report import release_text
+
+    past = await _chosen(given, given.environment).history()
+    print(to_json(past) if given.json else release_text.of_history(past), end="")
     return 0
 
 

@@ -18,6 +18,7 @@ from slipway.structure import MismatchError, kebab, read
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")  # App Runner's
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands in tags of the ledger
 _PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Managing App Runner service configuration")
@@ -232,6 +233,12 @@ class Settings:
             raise MismatchError("command", "found an empty list, allowed is a program and its arguments")
         if not 1 <= self.port <= 65535:
             raise MismatchError("port", f"found {self.port}, allowed is 1 to 65535")
+        for name in self.environments:
+            if not _ENVIRONMENT.fullmatch(name):
+                raise MismatchError(
+                    f"environments.{name}",
+                    "found a name that cannot stand in a tag, allowed are 1 to 40 letters, digits, - and _",
+                )
         for path in (self.health_path, *self.smoke_paths):
             if path is not None and not path.startswith("/"):
                 raise MismatchError(

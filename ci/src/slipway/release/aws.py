@@ -1,53 +1,103 @@
 """AWS by boto3, in worker threads; its errors in one sentence.
 
+What may be asked again is asked again when no answer comes; what may not raises LostAnswerError, for App Runner has no idempotency tokens.
 Nothing is sent to an endpoint override but stand-in credentials: an override is a simulator, and must never see real keys.
 """
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.release.credentials import Keys
+from slipway.release.target import LostAnswerError
 from slipway.untrusted import one_line
 
+_SIGN_IN = "sign in again and run the same command; it goes on where this one stopped"
 _REMEDIES = {
     "AccessDeniedException": "give the deploy role this action",
-    "ExpiredTokenException": "sign in again and run the same command; it goes on where this one stopped",
-    "ExpiredToken": "sign in again and run the same command; it goes on where this one stopped",
+    "ExpiredTokenException": _SIGN_IN,
+    "ExpiredToken": _SIGN_IN,
     "UnrecognizedClientException": "check the credentials",
     "RepositoryNotFoundException": "create the repository, or correct name in [tool.slipway]",
     "ImageNotFoundException": "push the image first",
     "ServiceQuotaExceededException": "ask AWS for a higher quota, or delete a service",
+    "InvalidSignatureException": "set this machine's clock",
+    "RequestExpired": "set this machine's clock",
 }
+_THROTTLED = frozenset(
+    {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
+)
+# Seconds before each further attempt.
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_SERVER_ERROR = 500
+# Asked twice, these come to the same. All that is asked of ECR does: a put names its content.
+_READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
 
 
 class Aws:
-    """One region of one account. `endpoint_url` replaces AWS by something that speaks like it."""
+    """One region of one account. `endpoint_url` replaces AWS by something that speaks like it; `sleep` is the platform's."""
 
-    def __init__(self, region: str, endpoint_url: str | None = None, keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        region: str,
+        endpoint_url: str | None = None,
+        keys: Keys | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
         self.region = region
         self.endpoint_url = endpoint_url
         self._keys = _STAND_IN if endpoint_url else keys or Keys("", "")
+        self._sleep = sleep
         self._clients: dict[str, Any] = {}
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call `operation` (as boto3 spells it); raises SlipwayError. A cancelled wait does not take the call back."""
+        repeatable = service == "ecr" or operation.startswith(_READS)
+        for pause in _PAUSES:
+            try:
+                return await self.once(service, operation, **parameters)
+            except LostAnswerError:
+                if not repeatable:
+                    raise
+            except AwsRefusedError as error:
+                if error.code not in _THROTTLED:  # a throttled call was not made
+                    raise
+            await self._sleep(pause)
+        return await self.once(service, operation, **parameters)
+
+    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One attempt."""
         return await anyio.to_thread.run_sync(partial(self._call, service, operation, parameters))
 
     def _call(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         from botocore.exceptions import (  # takes 0.2 s to import, which `--help` need not wait for
             BotoCoreError,
             ClientError,
+            HTTPClientError,
         )
+        from botocore.parsers import ResponseParserError
 
         try:
-            answer: dict[str, Any] = getattr(self._client(service), operation)(**parameters)
+            client = self._client(service)
+            answer: dict[str, Any] = getattr(client, operation)(**parameters)
         except ClientError as error:
-            raise AwsRefusedError(service, operation, dict(error.response.get("Error", {}))) from error
+            refused = AwsRefusedError(service, operation, dict(error.response.get("Error", {})))
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
+                raise LostAnswerError(refused.what) from error
+            raise refused from error
+        except (
+            HTTPClientError,
+            ResponseParserError,
+        ) as error:  # no connection, none in time, or one that ended too early
+            raise LostAnswerError(f"AWS did not answer {service} {operation} ({one_line(str(error))})") from error
         except BotoCoreError as error:
             raise _unusable(error) from error
+        if _is_cut_off(client, operation, answer):
+            raise LostAnswerError(f"AWS's answer to {service} {operation} was cut off")
         return answer
 
     def _client(self, service: str) -> Any:
@@ -55,12 +105,7 @@ class Aws:
             import boto3
             from botocore.config import Config
 
-            # Retries are ours to decide: App Runner has no idempotency tokens, a lost answer must be looked into.
-            config = Config(
-                retries={"total_max_attempts": 1 if service == "apprunner" else 3, "mode": "standard"},
-                connect_timeout=10,
-                read_timeout=60,
-            )
+            config = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
             given = (self._keys.access_key_id or None, self._keys.secret_access_key or None, self._keys.session_token)
             session: Any = boto3.session.Session(*given, region_name=self.region)
             self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
@@ -71,15 +116,21 @@ _STAND_IN = Keys("simulated", "simulated")
 
 
 class AwsRefusedError(RefusedError):
-    """AWS answered with an error; `code` is its name."""
+    """AWS answered with an error, and has not done what was asked; `code` is the error's name, `said` its message."""
 
     def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
         self.code = str(error.get("Code", "Unknown"))
-        said = one_line(str(error.get("Message", "")))
+        self.said = one_line(str(error.get("Message", "")))
         super().__init__(
-            f"AWS refused {service} {operation} with {self.code}: {said}".rstrip(": "),
+            f"AWS refused {service} {operation} with {self.code}: {self.said}".rstrip(": "),
             _REMEDIES.get(self.code, "see the message"),
         )
+
+
+def _is_cut_off(client: Any, operation: str, answer: dict[str, Any]) -> bool:
+    """Whether nothing is in an answer that must hold something: botocore takes half an answer, which is no JSON, for an empty one."""
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
+    return bool(model.output_shape and model.output_shape.members) and not set(answer) - {"ResponseMetadata"}
 
 
 def _unusable(error: Exception) -> SlipwayError:

@@ -8,7 +8,7 @@ from slipway.release.spec import ABSENT, ServiceSpec
 from slipway.structure import write
 from slipway.untrusted import one_line
 
-_BUSY = "OPERATION_IN_PROGRESS"
+BUSY = "OPERATION_IN_PROGRESS"
 _NO_SERVICE = (None, "DELETED")
 
 

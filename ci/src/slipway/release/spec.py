@@ -1,6 +1,7 @@
 """What should run: a service in an environment, field by field, from the settings and an image."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -41,6 +42,11 @@ class ServiceSpec:
         }
         variables = {f"variable {name}": hashed(value) for name, value in self.variables.items()}
         return plain | variables | {f"secret {name}": arn for name, arn in self.secrets.items()}
+
+    @property
+    def hash(self) -> str:
+        """The name of this very service: what wants another field, or another value, has another."""
+        return hashed(json.dumps(self.fields(), sort_keys=True))
 
 
 def health_check(path: str | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from slipway.errors import RefusedError
 from slipway.records.outcome import Diagnosis
 from slipway.records.plan import Observed, Plan
 from slipway.release.spec import ServiceSpec
@@ -25,6 +26,21 @@ class Event:
     line: str
 
 
+class BusyError(RefusedError):
+    """The platform has not begun the change, for something else goes on; afterwards it may."""
+
+
+class NotReadyError(RefusedError):
+    """The platform has not begun the change, for something it needs is there but not known everywhere yet: a new role."""
+
+
+class LostAnswerError(RefusedError):
+    """Nobody knows whether the platform has done what was asked."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "check the network, and run the same command again; it looks before it does anything")
+
+
 class Target(Protocol):
     """A place where a service runs."""
 
@@ -32,8 +48,12 @@ class Target(Protocol):
         """What is there now."""
         ...
 
+    async def newest(self) -> Operation | None:
+        """The operation that was begun last, by whomever, ended or not; None when there is none."""
+        ...
+
     async def apply(self, spec: ServiceSpec, plan: Plan, observed: Observed) -> Operation | None:
-        """Start the change; None when the platform says that nothing changes."""
+        """Start the change; None when the platform says that nothing changes. Raises BusyError, NotReadyError, LostAnswerError."""
         ...
 
     def follow(self, operation: Operation) -> AsyncIterator[Event]:

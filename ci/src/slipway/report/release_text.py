@@ -1,9 +1,11 @@
 """Plans, states and outcomes for a terminal."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
+from slipway.records.release import History, Release
 from slipway.report.rehearsal_text import duration
 from slipway.untrusted import one_line
 
@@ -31,6 +33,20 @@ def of_observed(observed: Observed, environment: str) -> str:
         *([f"  in flight: {one_line(observed.operation)}"] if observed.operation else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+def of_history(history: History) -> str:
+    """One line for each deployment, newest first."""
+    going_on = [f"{number:>4}  has not ended" for number in history.unfinished]
+    lines = [*going_on, *map(_release_line, history.releases)]
+    return "\n".join([f"{history.environment}:", *(lines or ["nothing has been deployed by slipway yet"])]) + "\n"
+
+
+def _release_line(release: Release) -> str:
+    ended = datetime.fromtimestamp(release.ended, UTC)
+    digest = one_line(release.image).partition("@")[2]
+    cause = f"  {one_line(release.cause)}" if release.cause else ""
+    return f"{release.number:>4}  {ended:%Y-%m-%d %H:%M:%SZ}  {release.status.value:<15}  {digest}{cause}"
 
 
 def of_outcome(outcome: Outcome) -> str:

@@ -13,6 +13,7 @@ from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.endpoint import Endpoint
+from slipway.simulator.faults import Faults
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import PASSWORD, RegistryProtocol
 from slipway.simulator.secrets import Secrets
@@ -26,7 +27,7 @@ LOGIN = Login("AWS", PASSWORD)
 
 @dataclass(frozen=True)
 class Cloud:
-    """`url` is the endpoint for every service, `requests` the operations that were asked for."""
+    """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones."""
 
     url: str
     clock: Clock
@@ -34,6 +35,8 @@ class Cloud:
     logs: Logs
     store: Store
     requests: list[str]
+    faults: Faults
+    app_runner: AppRunner
 
 
 @asynccontextmanager
@@ -41,31 +44,34 @@ async def simulated(
     backend_at: Callable[[str], Backend],
     *,
     port: int = 0,
-    speed: float = 1.0,
     pace: Pace | None = None,
     secrets: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Cloud]:
     """Run the account for as long as the block lasts; everything it started is stopped then.
 
-    `backend_at` makes the backend from the registry's URL; `speed` is how many of the platform's seconds pass in one of ours.
+    `backend_at` makes the backend from the registry's URL; `clock` is the platform's, by default as ours.
     """
-    clock, store, logs, vault = Clock(speed), Store(), Logs(), Secrets()
+    clock = clock or Clock()
+    store, logs, vault = Store(), Logs(), Secrets()
     for arn, value in (secrets or {}).items():
         vault.put(arn, value)
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(clock.run)
         registry = RegistryProtocol(store, clock)
         services: dict[str, Operations] = {}
         endpoint = Endpoint(services, registry, clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
             platform = Platform(clock, store, logs, vault, backend_at(url), tasks, pace or Pace())
+            app_runner = AppRunner(platform)
             services |= {
-                "apprunner": AppRunner(platform).operations,
+                "apprunner": app_runner.operations,
                 "ecr": Ecr(store).operations,
                 "logs": logs.operations,
                 "secretsmanager": vault.operations,
             }
             try:
-                yield Cloud(url, clock, vault, logs, store, endpoint.requests)
+                yield Cloud(url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner)
             finally:
                 tasks.cancel_scope.cancel()

@@ -1,15 +1,19 @@
 """Amazon ECR, as far as images are pushed, found by digest, and pulled."""
 
 import base64
+import json
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from slipway.oci.content import digest_of
 from slipway.simulator.call import Call, Operations
 from slipway.simulator.contract import AwsError
 from slipway.simulator.registry import PASSWORD
 from slipway.simulator.store import Manifest, Repository, Store
 
+_PART_SIZE = 20 * 1024 * 1024
 _TOKEN_LIFE = timedelta(hours=12)
 
 
@@ -18,6 +22,7 @@ class Ecr:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._uploads: dict[str, bytearray] = {}
         self.operations: Operations = {
             "GetAuthorizationToken": self.get_authorization_token,
             "CreateRepository": self.create_repository,
@@ -25,6 +30,11 @@ class Ecr:
             "DescribeImages": self.describe_images,
             "BatchGetImage": self.batch_get_image,
             "PutImage": self.put_image,
+            "ListImages": self.list_images,
+            "BatchDeleteImage": self.batch_delete_image,
+            "InitiateLayerUpload": self.initiate_layer_upload,
+            "UploadLayerPart": self.upload_layer_part,
+            "CompleteLayerUpload": self.complete_layer_upload,
         }
 
     async def get_authorization_token(self, _request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -73,18 +83,97 @@ class Ecr:
 
     async def put_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request["repositoryName"], call)
-        tag = request.get("imageTag")
+        tag, content = request.get("imageTag"), request["imageManifest"].encode()
+        if tag and repository.tags.get(tag) == digest_of(content):
+            raise AwsError(
+                "ImageAlreadyExistsException",
+                f"Image with digest '{digest_of(content)}' and tag '{tag}' already exists in the repository with name '{repository.name}' in registry with id '{call.account}'",
+            )
+        if absent := [digest for digest in _named(content) if digest not in repository.blobs]:
+            raise AwsError(
+                "LayersNotFoundException",
+                f"Layers with digests '{absent}' required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist",
+            )
         if tag and repository.immutable and tag in repository.tags:
             raise AwsError(
                 "ImageTagAlreadyExistsException",
                 f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because the repository is immutable.",
             )
-        digest = repository.put_manifest(
-            request["imageManifest"].encode(), request.get("imageManifestMediaType", ""), call.now
-        )
+        digest = repository.put_manifest(content, request.get("imageManifestMediaType", ""), call.now)
         if tag:
             repository.tags[tag] = digest
         return {"image": _image(repository, digest, repository.manifests[digest], tag, call)}
+
+    async def list_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """By tag, and those without one; newest page by page as asked."""
+        repository = self._repository(request["repositoryName"], call)
+        tagged = [{"imageTag": tag, "imageDigest": digest} for tag, digest in sorted(repository.tags.items())]
+        named = {image["imageDigest"] for image in tagged}
+        untagged = [{"imageDigest": digest} for digest in repository.manifests if digest not in named]
+        chosen = {"TAGGED": tagged, "UNTAGGED": untagged}.get(request.get("filter", {}).get("tagStatus", "ANY"))
+        found = chosen if chosen is not None else tagged + untagged
+        first = int(request.get("nextToken", 0))
+        page = found[first : first + request.get("maxResults", 100)]
+        more = first + len(page)
+        return {"imageIds": page} | ({"nextToken": str(more)} if more < len(found) else {})
+
+    async def batch_delete_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """A tag alone is taken from its image; by digest the image goes with all its tags."""
+        repository = self._repository(request["repositoryName"], call)
+        deleted, failures = [], []
+        for wanted in request["imageIds"]:
+            digest = repository.resolve(wanted.get("imageDigest") or wanted.get("imageTag", ""))
+            if digest is None:
+                reason = "Requested image not found"
+                failures.append({"imageId": wanted, "failureCode": "ImageNotFound", "failureReason": reason})
+                continue
+            tags = [tag for tag, of in repository.tags.items() if of == digest]
+            gone = tags if "imageDigest" in wanted else [wanted["imageTag"]]
+            deleted += [{"imageDigest": digest, "imageTag": tag} for tag in gone] or [{"imageDigest": digest}]
+            for tag in gone:
+                del repository.tags[tag]
+            if digest not in repository.tags.values():
+                del repository.manifests[digest]
+        return {"imageIds": deleted, "failures": failures}
+
+    async def initiate_layer_upload(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        self._repository(request["repositoryName"], call)
+        upload = str(uuid.uuid4())
+        self._uploads[upload] = bytearray()
+        return {"uploadId": upload, "partSize": _PART_SIZE}
+
+    async def upload_layer_part(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        content = base64.b64decode(request["layerPartBlob"])
+        upload = self._upload(request, call)
+        first, last = request["partFirstByte"], request["partLastByte"]
+        if first != len(upload) or last - first + 1 != len(content):
+            raise AwsError("InvalidLayerPartException", "The layer part is not the one that is expected next.")
+        upload.extend(content)
+        names = {"repositoryName": request["repositoryName"], "uploadId": request["uploadId"]}
+        return {"registryId": call.account, "lastByteReceived": last, **names}
+
+    async def complete_layer_upload(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        repository = self._repository(request["repositoryName"], call)
+        content = bytes(self._upload(request, call))
+        digest = digest_of(content)
+        if not content:
+            raise AwsError("EmptyUploadException", "The upload has no layer parts.")
+        if digest not in request["layerDigests"]:
+            raise AwsError("InvalidLayerException", f"The layer has the digest {digest}.")
+        if digest in repository.blobs:
+            raise AwsError(
+                "LayerAlreadyExistsException", f"Layer with digest '{digest}' already exists in '{repository.name}'"
+            )
+        repository.put_blob(content)
+        del self._uploads[request["uploadId"]]
+        names = {"repositoryName": repository.name, "uploadId": request["uploadId"]}
+        return {"registryId": call.account, "layerDigest": digest, **names}
+
+    def _upload(self, request: Mapping[str, Any], call: Call) -> bytearray:
+        self._repository(request["repositoryName"], call)
+        if request["uploadId"] not in self._uploads:
+            raise AwsError("UploadNotFoundException", f"The upload {request['uploadId']} does not exist.")
+        return self._uploads[request["uploadId"]]
 
     def _repository(self, name: str, call: Call) -> Repository:
         if name not in self._store.repositories:
@@ -103,6 +192,19 @@ class Ecr:
                 f"The image with imageId {said} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'",
             )
         return digest
+
+
+def _named(manifest: bytes) -> list[str]:
+    """What a manifest needs to be there."""
+    try:
+        document = json.loads(manifest)
+        named = [document.get("config"), *document.get("layers", [])]
+        return list(dict.fromkeys(descriptor["digest"] for descriptor in named if descriptor))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise AwsError(
+            "InvalidParameterException",
+            "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'",
+        ) from error
 
 
 def _describe(repository: Repository, call: Call) -> dict[str, Any]:

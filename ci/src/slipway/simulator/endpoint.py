@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
@@ -13,11 +14,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from slipway.simulator.call import Call, Operations
+from slipway.simulator.call import Call, Operation, Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, by_target, message_member, problems
+from slipway.simulator.faults import Effect, Faults
 from slipway.simulator.registry import RegistryError, RegistryProtocol
+from slipway.simulator.serving import CutError
 
 # What a service answers to a request that does not fit its model.
 _INVALID = {
@@ -41,6 +45,7 @@ class Endpoint:
         self._services = services
         self._clock = clock
         self._account = account
+        self.faults = Faults()
         self.requests: list[str] = []  # every operation that was asked for, in order
         self.app = Starlette(
             routes=[Route("/", self.call, methods=["POST"]), *registry.routes],
@@ -48,6 +53,14 @@ class Endpoint:
         )
 
     async def call(self, request: Request) -> Response:
+        with self._clock.held():
+            answer = await self._called_by_name(request)
+        answer.headers["date"] = format_datetime(
+            self._clock.now(), usegmt=True
+        )  # the platform's time, as its clients see it
+        return answer
+
+    async def _called_by_name(self, request: Request) -> Response:
         target = request.headers.get("x-amz-target")
         if target is None:
             return await self._query(request)
@@ -59,6 +72,8 @@ class Endpoint:
             return JSONResponse(
                 {"__type": error.code, member: error.message}, error.status, {"x-amzn-errortype": error.code}
             )
+        except CutError:
+            return _Cut()
 
     async def _perform(self, operation: OperationModel | None, target: str, request: Request) -> Mapping[str, Any]:
         self.requests.append(target.rpartition(".")[2])
@@ -77,7 +92,26 @@ class Endpoint:
             raise AwsError("SerializationException", str(error)) from error
         if found := problems(operation.input_shape, asked):
             raise AwsError(invalid, f"{len(found)} validation error detected: {'; '.join(found)}")
-        return await known[operation.name](asked, call)
+        return await self._met(operation, known[operation.name], asked, call)
+
+    async def _met(
+        self, operation: OperationModel, perform: Operation, asked: Mapping[str, Any], call: Call
+    ) -> Mapping[str, Any]:
+        """Do it, unless something comes between."""
+        match self.faults.take(operation.name):
+            case Effect.THROTTLED:
+                raise AwsError("ThrottlingException", "Rate exceeded")
+            case Effect.UNAVAILABLE:
+                raise AwsError("InternalServiceErrorException", "An unexpected service exception occurred.", 500)
+            case Effect.EXPIRED:
+                raise AwsError("ExpiredTokenException", "The security token included in the request is expired")
+            case Effect.CALL_LOST:
+                raise CutError
+            case Effect.ANSWER_LOST:
+                await perform(asked, call)
+                raise CutError
+            case _:
+                return await perform(asked, call)
 
     def _called(self, request: Request) -> Call:
         signed = _REGION.search(request.headers.get("authorization", ""))
@@ -96,6 +130,15 @@ class Endpoint:
         except AwsError as error:
             return _query_error("MissingAuthenticationToken", error.message, error.status)
         return Response(_IDENTITY.format(account=self._account), media_type="text/xml")
+
+
+class _Cut(Response):
+    """An answer that begins, and then there is no connection any more."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- as ASGI calls it
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise CutError
 
 
 def _query_error(code: str, message: str, status: int) -> Response:

@@ -1,8 +1,11 @@
 """What is asked of one environment: plan a digest, deploy it, tell its status, promote it to another."""
 
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import anyio
 import httpx
@@ -11,12 +14,15 @@ from slipway.errors import RefusedError
 from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
+from slipway.records.release import History
 from slipway.release import deploy as engine
 from slipway.release.approval import check_belongs
 from slipway.release.aws import Aws
 from slipway.release.credentials import Keys
-from slipway.release.deploy import Time
+from slipway.release.deploy import Engine, Time
 from slipway.release.ecr import check_image
+from slipway.release.ecr_store import EcrStore
+from slipway.release.ledger import Ledger
 from slipway.release.plan import plan as make_plan
 from slipway.release.spec import ServiceSpec, spec_of
 from slipway.release.target import Event, Target
@@ -42,9 +48,10 @@ class Environment:
     time: Time
     keys: Keys | None = None
 
-    @property
+    @cached_property
     def aws(self) -> Aws:
-        return Aws(self.settings.environment(self.name).region, self.endpoint_url, self.keys)
+        region = self.settings.environment(self.name).region
+        return Aws(region, self.endpoint_url, self.keys, self.time.sleep)
 
     @property
     def target(self) -> Target:
@@ -71,9 +78,22 @@ class Environment:
         return await self._deploy(Reference.parse(approved.image).digest, tell, approved)
 
     async def _deploy(self, digest: str, tell: Callable[[Event], None], approved: Plan | None) -> Outcome:
-        spec = self.spec(digest)
-        await check_image(self.aws, self.settings.name, digest)
-        return await engine.deploy(self.target, spec, self.time, tell, approved)
+        store = EcrStore(self.aws, self.settings.name)
+
+        async def prepare() -> None:
+            await check_image(self.aws, self.settings.name, digest)
+            await store.check()
+
+        ledger = Ledger(store, self.name)
+        machinery = Engine(self.target, ledger, self.time, tell, holder(os.environ), prepare)
+        return await engine.deploy(machinery, self.spec(digest), approved)
+
+    async def history(self, most: int = 20) -> History:
+        """The last deployments, as the ledger has them."""
+        ledger = Ledger(EcrStore(self.aws, self.settings.name), self.name)
+        contents = await ledger.contents()
+        releases = await ledger.releases(sorted(contents.releases)[-most:])
+        return History(self.name, releases, tuple(sorted(contents.intents - contents.releases, reverse=True)))
 
     async def status(self) -> Observed:
         """What is there now."""
@@ -120,6 +140,15 @@ class Environment:
     def address(self, observed: Observed) -> str:
         """The public URL; App Runner names only the host, and always speaks TLS."""
         return f"{'http' if self.endpoint_url else 'https'}://{observed.url}"
+
+
+def holder(environment: Mapping[str, str]) -> str:
+    """Who deploys, for those who wait: a job of GitHub's by its address, or a person at a machine."""
+    if environment.get("GITHUB_ACTIONS"):
+        names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+        server, repository, run = (environment.get(name, "") for name in names)
+        return f"{server}/{repository}/actions/runs/{run}"
+    return f"{environment.get('USER') or environment.get('USERNAME') or 'somebody'}@{socket.gethostname()}"
 
 
 async def promote(source: Environment, target: Environment, tell: Callable[[Event], None]) -> Outcome:

@@ -6,17 +6,17 @@ App Runner takes no new customers since 2026-04-30; who has it may go on creatin
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from slipway.errors import BadInputError, UnknownOutcomeError
+from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.oci.content import Reference
 from slipway.records.outcome import Diagnosis
 from slipway.records.plan import Action, Observed, Plan
 from slipway.release import logs
-from slipway.release.aws import Aws
+from slipway.release.aws import Aws, AwsRefusedError
 from slipway.release.deploy import Time
 from slipway.release.diagnosis import Evidence, diagnose
 from slipway.release.settle import IN_FLIGHT
 from slipway.release.spec import ABSENT, ServiceSpec, hashed, health_check
-from slipway.release.target import Event, Operation
+from slipway.release.target import BusyError, Event, NotReadyError, Operation
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
@@ -36,30 +36,44 @@ class AppRunner:
         self._aws = aws
         self._service = service
         self._time = time
+        self._arn: str | None = None
 
     async def observe(self) -> Observed:
         """At most: the services' names, the service, its newest operations."""
-        arn = await self._find()
-        if arn is None:
+        service = await self._describe()
+        if service is None:
             return Observed()
-        service = (await self._aws.call("apprunner", "describe_service", ServiceArn=arn))["Service"]
         in_flight = service["Status"] == "OPERATION_IN_PROGRESS"
-        newest = await self._operations(arn) if in_flight else []
-        return observed_from(service, f"{newest[0]['Type']} {newest[0]['Id']}" if newest else None)
+        newest = await self._operations(service["ServiceArn"]) if in_flight else []
+        going_on = [found for found in newest if found["Status"] in IN_FLIGHT]
+        return observed_from(service, f"{going_on[0]['Type']} {going_on[0]['Id']}" if going_on else None)
+
+    async def newest(self) -> Operation | None:
+        arn = self._arn or await self._find()
+        operations = await self._operations(arn) if arn else []
+        if not arn or not operations:
+            return None
+        return Operation(arn, operations[0]["Id"], operations[0]["Type"] == "CREATE_SERVICE")
 
     async def apply(self, spec: ServiceSpec, plan: Plan, observed: Observed) -> Operation | None:
         """Create or update; a rebuild is an update of what a failed creation left."""
-        request = request_of(spec)
-        if plan.action is Action.CREATE:
-            tags = [{"Key": "slipway:environment", "Value": spec.environment}]
-            answer = await self._aws.call("apprunner", "create_service", ServiceName=spec.name, Tags=tags, **request)
-        else:
-            answer = await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
+        try:
+            answer = await self._send(spec, plan, observed)
+        except AwsRefusedError as error:
+            raise _not_begun(error) from error
         if not answer.get(
             "OperationId"
         ):  # what App Runner answers to an update that changes nothing, against its own model
             return None
+        self._arn = answer["Service"]["ServiceArn"]
         return Operation(answer["Service"]["ServiceArn"], answer["OperationId"], plan.action is not Action.UPDATE)
+
+    async def _send(self, spec: ServiceSpec, plan: Plan, observed: Observed) -> dict[str, Any]:
+        request = request_of(spec)
+        if plan.action is not Action.CREATE:
+            return await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
+        tags = [{"Key": "slipway:environment", "Value": spec.environment}]
+        return await self._aws.call("apprunner", "create_service", ServiceName=spec.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """The platform's lines as they come, until the operation has ended; raises UnknownOutcomeError when it takes too long.
@@ -77,7 +91,10 @@ class AppRunner:
                     "ask again with `slipway status`",
                 )
             await self._time.sleep(POLL_SECONDS)
-            lines = await self._platform_lines(operation)
+            try:
+                lines = await self._platform_lines(operation)
+            except AwsRefusedError as error:  # who may not read the log learns all the same how it ends
+                lines = (f"the log cannot be read: {error.what}",)
             for line in lines[told:]:
                 yield Event(one_line(line))
             told = len(lines)
@@ -98,13 +115,36 @@ class AppRunner:
             Evidence(platform, None if application is None else tuple(line.message for line in application)), spec
         )
 
+    async def _describe(self) -> Mapping[str, Any] | None:
+        """The service; what was deleted is forgotten, for another may have its name now."""
+        if self._arn:
+            service = await self._described(self._arn)
+            if service and service["Status"] != "DELETED":
+                return service
+            self._arn = None
+        arn = await self._find()
+        return await self._described(arn) if arn else None
+
+    async def _described(self, arn: str) -> Mapping[str, Any] | None:
+        try:
+            service: Mapping[str, Any] = (await self._aws.call("apprunner", "describe_service", ServiceArn=arn))[
+                "Service"
+            ]
+        except AwsRefusedError as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            raise
+        return service
+
     async def _find(self) -> str | None:
+        """By name; a deleted service is listed for a while, beside the one that has its name now."""
         request: dict[str, Any] = {}
         while True:
             answer = await self._aws.call("apprunner", "list_services", **request)
             for summary in answer["ServiceSummaryList"]:
-                if summary["ServiceName"] == self._service:
-                    return str(summary["ServiceArn"])
+                if summary["ServiceName"] == self._service and summary.get("Status") != "DELETED":
+                    self._arn = str(summary["ServiceArn"])
+                    return self._arn
             if not answer.get("NextToken"):
                 return None
             request["NextToken"] = answer["NextToken"]
@@ -122,6 +162,18 @@ class AppRunner:
         stream = f"deployment/{operation.id.replace('-', '')}"
         lines = await logs.read(self._aws, f"{_log_group(operation.arn)}/service", prefix=stream)
         return tuple(line.message for line in lines or ())
+
+
+def _not_begun(error: AwsRefusedError) -> SlipwayError:
+    """Why a change was not begun; some reasons pass."""
+    if error.code == "InvalidRequestException" and "assuming access role" in error.said:
+        return NotReadyError(
+            f"App Runner cannot use the access role yet ({error.said})", "wait, or check its trust policy"
+        )
+    taken = error.code == "InvalidRequestException" and "already exists" in error.said
+    if taken or error.code in ("InvalidStateException", "ResourceNotFoundException"):
+        return BusyError(f"somebody else has changed the service just now ({error.said})", "run the same command again")
+    return error
 
 
 def request_of(spec: ServiceSpec) -> dict[str, Any]:

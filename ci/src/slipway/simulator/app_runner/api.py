@@ -18,7 +18,7 @@ class AppRunner:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._services: dict[str, Service] = {}
+        self.services: dict[str, Service] = {}
         self.operations: Operations = {
             "CreateService": self.create_service,
             "UpdateService": self.update_service,
@@ -30,7 +30,7 @@ class AppRunner:
 
     async def create_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["ServiceName"]
-        if any(service.name == name and service.status != "DELETED" for service in self._services.values()):
+        if any(service.name == name and service.status != "DELETED" for service in self.services.values()):
             raise AwsError(
                 "InvalidRequestException", f"Service with the provided name already exists: {name}."
             )  # also CREATE_FAILED ones
@@ -39,7 +39,7 @@ class AppRunner:
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
         service = Service(name, arn, call.now, asked, Front(), tags)
         await self._platform.tasks.start(self._serve, service)
-        self._services[arn] = service
+        self.services[arn] = service
         return self._begin(service, "CREATE_SERVICE", asked, call)
 
     async def update_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -71,7 +71,7 @@ class AppRunner:
 
     async def list_services(self, _request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         shown = ("ServiceName", "ServiceId", "ServiceArn", "ServiceUrl", "CreatedAt", "UpdatedAt", "Status")
-        living = (service.described() for service in self._services.values() if service.status != "DELETED")
+        living = (service.described() for service in self.services.values() if service.status != "DELETED")
         return {"ServiceSummaryList": [{key: described[key] for key in shown} for described in living]}
 
     async def list_operations(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
@@ -102,16 +102,18 @@ class AppRunner:
 
     async def _delete(self, service: Service, operation: Operation) -> None:
         service.front.route(None)
-        if service.instance:
-            await service.instance.stop()
+        with self._platform.clock.held():
+            if service.instance:
+                await service.instance.stop()
         await self._platform.clock.sleep(self._platform.pace.route)
-        await service.front.close()
+        with self._platform.clock.held():
+            await service.front.close()
         now = self._platform.clock.now()
         operation.status, operation.ended = "SUCCEEDED", now
         service.status, service.deleted, service.updated = "DELETED", now, now
 
     def _service(self, arn: str, *, deleted: bool = False) -> Service:
-        service = self._services.get(arn)
+        service = self.services.get(arn)
         if service is None or (service.status == "DELETED" and not deleted):
             raise AwsError("ResourceNotFoundException", f"Service with the provided ARN doesn't exist: {arn}.")
         return service

@@ -120,7 +120,8 @@ class Deployment:
         pace = self._platform.pace
         began = self._platform.clock.now()
         self._instance = Instance(self._platform.backend, order, self._heard)
-        await self._platform.tasks.start(self._instance.run)
+        with self._platform.clock.held():
+            await self._platform.tasks.start(self._instance.run)
         if self._instance.failure:
             self._say(
                 f"Your application stopped or failed to start. See logs for more information. {self._instance.failure}"
@@ -157,7 +158,8 @@ class Deployment:
                     f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number."
                 )
                 raise _FailedError("Health check failed.")
-            answer: Answer = await ask(workload.address, check)
+            with clock.held():
+                answer: Answer = await ask(workload.address, check)
             in_a_row = in_a_row + 1 if answer.healthy else 0
             await clock.sleep(check.interval)
         self._say("Health check is successful. Routing traffic to application.")
@@ -179,13 +181,15 @@ class Deployment:
         service.instance, service.configuration = self._instance, self._configuration
         self._say("Successfully routed incoming traffic to application.")
         if before and before.workload:
-            await service.front.drained(before.workload.address)
-            await before.stop()
+            with self._platform.clock.held():
+                await service.front.drained(before.workload.address)
+                await before.stop()
         self._end("SUCCEEDED", "RUNNING")
 
     async def _give_up(self, reason: str) -> None:
         if self._instance:
-            await self._instance.stop()
+            with self._platform.clock.held():
+                await self._instance.stop()
         self._say(f"Deployment with ID : {self._operation.deployment} failed. Failure reason : {reason}")
         if self._operation.type == "CREATE_SERVICE":
             self._end("FAILED", "CREATE_FAILED")

@@ -17,6 +17,7 @@ from slipway.release.deploy import Time
 from slipway.release.ecr import Place, place_of
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings, TargetKind
+from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
 from slipway.verbs.environment import Environment
 from slipway.workload.workload import Backend
@@ -46,7 +47,7 @@ async def opened(
 ) -> AsyncIterator[Account]:
     """An account for as long as the block lasts; `databases` are the URLs by environment, `backend_at` runs instances, given the account's URL."""
     settings, secrets = for_the_stage(settings, databases)
-    async with simulated(backend_at, speed=SPEED, secrets=secrets) as cloud:
+    async with simulated(backend_at, clock=Clock(SPEED), secrets=secrets) as cloud:
         aws = Aws(_REGION, cloud.url)
         await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
         yield Account(settings, cloud, await place_of(aws, settings.name))

@@ -1,0 +1,111 @@
+"""Deployers that can be killed, before a request is sent or before its answer is read, and what is really live, asked at the front door."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from slipway.errors import SlipwayError
+from slipway.records.outcome import Outcome, Status
+from slipway.release.deploy import deploy
+from slipway.release.spec import ServiceSpec
+from tests.release.desired import SimulatedAws, Telling, engine_of
+from tests.simulator.account import Account
+
+
+class KilledError(BaseException):
+    """The process is gone; nothing of it runs any more, no `except Exception` and no call in a `finally`."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """At the request number `index`, from 0: before it is sent, or `done` but not read."""
+
+    index: int
+    done: bool
+
+
+class MortalAws(SimulatedAws):
+    """Counts its requests, and dies at one of them."""
+
+    def __init__(self, account: Account, kill: Kill | None) -> None:
+        super().__init__(account)
+        self.kill = kill
+        self.asked = 0
+
+    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        index, self.asked = self.asked, self.asked + 1
+        if self.kill and index == self.kill.index and self.kill.done:
+            with suppress(SlipwayError):  # an answer, too, that nobody reads
+                await super().once(service, operation, **parameters)
+        if self.kill and index >= self.kill.index:
+            raise KilledError
+        return await super().once(service, operation, **parameters)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a deployer ended: `code` is None when it was killed; `live` is what answered at the front door in that moment."""
+
+    code: int | None
+    live: str | None
+    asked: int
+    outcome: Outcome | None = None
+    told: tuple[str, ...] = ()
+    is_written: bool = False
+
+
+async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None) -> Ended:
+    """Deploy as a process would."""
+    aws, telling = MortalAws(account, kill), Telling()
+    outcome: Outcome | None = None
+    try:
+        outcome = await deploy(engine_of(account, telling, aws), wanted)
+        code: int | None = outcome.status.exit_code
+    except SlipwayError as error:
+        code = error.exit_code
+        telling.lines.append(str(error))
+    except KilledError:
+        code = None
+    return Ended(code, await live(account), aws.asked, outcome, tuple(telling.lines), _has_ended(account))
+
+
+def _has_ended(account: Account) -> bool:
+    """Whether the ledger has the end of its newest deployment."""
+    tags = account.cloud.store.repositories["notes"].tags
+    numbers = [int(tag.split(".")[2]) for tag in tags if tag.endswith(".intent")]
+    return bool(numbers) and f"slipway.staging.{max(numbers)}.release" in tags
+
+
+async def live(account: Account, service: str = "notes") -> str | None:
+    """The digest that answers at the service's public address; None when nothing does."""
+    listed = (await account.ask("apprunner", "list_services"))["ServiceSummaryList"]
+    url = next((found["ServiceUrl"] for found in listed if found["ServiceName"] == service), None)
+    if url is None:
+        return None
+    with account.cloud.clock.held():
+        async with httpx.AsyncClient(timeout=5) as client:
+            try:
+                answer = await client.get(f"http://{url}/")
+            except httpx.HTTPError:
+                return None
+    return answer.text.partition("\n")[0] if answer.is_success else None
+
+
+def begun(account: Account) -> int:
+    """How many changes of services the account has accepted."""
+    services = account.cloud.app_runner.services.values()
+    kinds = ("CREATE_SERVICE", "UPDATE_SERVICE")
+    return sum(operation.type in kinds for service in services for operation in service.operations)
+
+
+def lies(ended: Ended, wanted: ServiceSpec) -> str:
+    """Why an end is not the truth; empty when it is."""
+    is_live = ended.live == wanted.image.digest
+    if ended.code == 0 and not is_live:
+        return f"exit 0, and {ended.live} is live instead of {wanted.image.digest}"
+    superseded = ended.outcome is not None and ended.outcome.status is Status.SUPERSEDED
+    if ended.code not in (0, 3, None) and is_live and not superseded:
+        return f"exit {ended.code}, and {ended.live} is live as wanted"
+    return ""

@@ -1,0 +1,91 @@
+"""The ledger in a simulated ECR: each name is taken once, whoever asks, and whatever becomes of the answer."""
+
+import pytest
+
+from slipway.errors import RefusedError
+from slipway.records.outcome import Status
+from slipway.records.release import Intent, Lock, Release
+from slipway.release.ecr_store import EcrStore
+from slipway.release.ledger import Contents, Ledger, nonce
+from slipway.simulator.clock import VirtualClock
+from slipway.simulator.faults import Effect, Fault
+from tests.release.desired import aws_of
+from tests.simulator.account import opened
+
+
+@pytest.fixture
+async def account():
+    async with opened(clock=VirtualClock()) as account:
+        yield account
+
+
+@pytest.fixture
+def ledger(account):
+    return Ledger(EcrStore(aws_of(account), "notes"), "staging")
+
+
+def intent(**changes):
+    return Intent("staging", 0, "notes@sha256:1", "wanted", "fingerprint", "me", nonce(), **changes)
+
+
+def lock():
+    return Lock("staging", 1, "me", None, nonce())
+
+
+async def test_numbers_are_given_once(ledger):
+    first, second = await ledger.claim(intent(), 0), await ledger.claim(intent(), 0)
+    assert [first.number, second.number] == [1, 2]
+    assert await ledger.intent(2) == second
+    assert await ledger.contents() == Contents(frozenset({1, 2}), frozenset(), frozenset())
+
+
+@pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
+async def test_a_number_is_given_once_also_when_the_answer_is_lost(account, ledger, effect):
+    account.cloud.faults.add(Fault("PutImage", effect, skip=1))
+    assert (await ledger.claim(intent(), 0)).number == 1
+    assert (await ledger.contents()).intents == {1}
+
+
+async def test_a_turn_is_taken_once_and_again_when_it_has_ended(account, ledger):
+    mine, theirs = lock(), lock()
+    assert await ledger.take_turn(mine)
+    assert not await ledger.take_turn(theirs)
+    held, stored = await ledger.turn()
+    assert held == mine
+    await account.cloud.clock.sleep(90)
+    assert (await ledger.turn())[1].age == pytest.approx(90, abs=1)
+    await ledger.end_turn(stored.key)
+    assert await ledger.turn() is None
+    assert await ledger.take_turn(theirs)
+
+
+async def test_two_who_take_away_the_same_old_lock_do_not_take_away_a_new_one(ledger):
+    await ledger.take_turn(lock())
+    _, old = await ledger.turn()
+    await ledger.end_turn(old.key)
+    new = lock()
+    await ledger.take_turn(new)
+    await ledger.end_turn(old.key)
+    assert (await ledger.turn())[0] == new
+
+
+async def test_environments_do_not_see_each_others_deployments(account, ledger):
+    other = Ledger(EcrStore(aws_of(account), "notes"), "staging.eu")
+    await ledger.claim(intent(), 0)
+    assert (await other.contents()).newest == 0
+
+
+async def test_ends_are_read_newest_first_and_the_first_word_counts(ledger):
+    ends = [Release("staging", number, "notes@sha256:1", Status.SUCCEEDED, None, None, 1, 2.0) for number in (1, 2, 3)]
+    for end in ends:
+        await ledger.end(end)
+    await ledger.end(Release("staging", 2, "notes@sha256:1", Status.ROLLED_BACK, None, None, 1, 2.0))
+    assert await ledger.releases({1, 2, 3}) == tuple(reversed(ends))
+
+
+async def test_a_repository_whose_tags_can_be_overwritten_is_refused_with_the_command(account):
+    await account.ask("ecr", "create_repository", repositoryName="mutable")
+    with pytest.raises(RefusedError, match="tags of the repository mutable can be overwritten") as refused:
+        await EcrStore(aws_of(account), "mutable").check()
+    assert "put-image-tag-mutability --repository-name mutable" in refused.value.next_step
+    await EcrStore(aws_of(account), "notes").check()
