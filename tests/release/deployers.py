@@ -8,6 +8,7 @@ import httpx
 
 from slipway.errors import SlipwayError
 from slipway.records.outcome import Outcome, Status
+from slipway.records.plan import Plan
 from slipway.release.deploy import deploy
 from slipway.release.spec import ServiceSpec
 from tests.release.desired import SimulatedAws, Telling, engine_of
@@ -56,12 +57,12 @@ class Ended:
     is_written: bool = False
 
 
-async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None) -> Ended:
+async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None, approved: Plan | None = None) -> Ended:
     """Deploy as a process would."""
     aws, telling = MortalAws(account, kill), Telling()
     outcome: Outcome | None = None
     try:
-        outcome = await deploy(engine_of(account, telling, aws), wanted)
+        outcome = await deploy(engine_of(account, telling, aws), wanted, approved)
         code: int | None = outcome.status.exit_code
     except SlipwayError as error:
         code = error.exit_code
@@ -78,16 +79,15 @@ def _has_ended(account: Account) -> bool:
     return bool(numbers) and f"slipway.staging.{max(numbers)}.release" in tags
 
 
-async def live(account: Account, service: str = "notes") -> str | None:
-    """The digest that answers at the service's public address; None when nothing does."""
-    listed = (await account.ask("apprunner", "list_services"))["ServiceSummaryList"]
-    url = next((found["ServiceUrl"] for found in listed if found["ServiceName"] == service), None)
-    if url is None:
+async def live(account: Account) -> str | None:
+    """The digest that answers at the newest service's public address; None when nothing does."""
+    urls = [service.front.address for service in account.cloud.app_runner.services.values()]
+    if not urls:
         return None
     with account.cloud.clock.held():
         async with httpx.AsyncClient(timeout=5) as client:
             try:
-                answer = await client.get(f"http://{url}/")
+                answer = await client.get(f"http://{urls[-1]}/")
             except httpx.HTTPError:
                 return None
     return answer.text.partition("\n")[0] if answer.is_success else None
