@@ -109,3 +109,13 @@ async def test_a_rolled_back_deployment_that_was_not_followed_is_told_as_such_an
         assert (told.outcome.status, told.changes) == (Status.ROLLED_BACK, [])
         again = await deployed(account, wanted)
         assert (again.outcome.status, again.changes) == (Status.ROLLED_BACK, ["UpdateService"])
+
+
+@pytest.mark.parametrize("effect", [Effect.CALL_LOST, Effect.EXPIRED])
+async def test_who_cannot_look_does_not_say_no(effect):
+    """A generated story: what was wanted was live already, and exit 1 denied it."""
+    async with opened(clock=VirtualClock()) as account:
+        wanted = spec(await account.image())
+        assert (await run(account, wanted)).code == 0
+        account.cloud.faults.add(Fault("ListServices", effect, times=9))
+        assert (await run(account, wanted)).code == 3

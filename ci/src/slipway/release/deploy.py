@@ -64,7 +64,7 @@ class _Deployment:
         self._began = engine.time.now()
 
     async def run(self) -> Outcome:
-        observed = await self._target.observe()
+        observed = await self._look()
         plan = make_plan(self._spec, observed)
         self._say_plan(plan)
         if observed.status != BUSY:
@@ -77,6 +77,13 @@ class _Deployment:
             return await self._bring(number)
         except UnknownOutcomeError as error:
             return self._unknown(number, error)
+
+    async def _look(self) -> Observed:
+        """Who was not let in to look does not know that the answer is no."""
+        try:
+            return await self._target.observe()
+        except RefusedError as error:
+            raise UnknownOutcomeError(f"what is live cannot be seen: {error.what}", error.next_step) from error
 
     async def _number(self, plan: Plan, observed: Observed) -> int:
         """The number of this very deployment that is unfinished, or the next one; before that nothing has been written anywhere."""

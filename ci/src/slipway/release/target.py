@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from slipway.errors import RefusedError
+from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Diagnosis
 from slipway.records.plan import Observed, Plan
 from slipway.release.spec import ServiceSpec
@@ -34,7 +34,7 @@ class NotReadyError(RefusedError):
     """The platform has not begun the change, for something it needs is there but not known everywhere yet: a new role."""
 
 
-class LostAnswerError(RefusedError):
+class LostAnswerError(UnknownOutcomeError):
     """Nobody knows whether the platform has done what was asked."""
 
     def __init__(self, what: str) -> None:
