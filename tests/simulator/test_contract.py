@@ -1,6 +1,6 @@
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,12 @@ from slipway.simulator.store import Store
 from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
 from tests.simulator.raw import ask_raw
 
+Ask = Callable[..., Awaitable[dict[str, Any]]]
+SHARED = (
+    ("AutoScalingConfiguration", "AutoScalingConfigurations", {"MaxSize": 3}),
+    ("VpcConnector", "VpcConnectors", {"Subnets": ["subnet-1"]}),
+    ("ObservabilityConfiguration", "ObservabilityConfigurations", {"TraceConfiguration": {"Vendor": "AWSXRAY"}}),
+)
 KNOWN = {
     "apprunner": AppRunner(None).operations,
     "ecr": Ecr(Store()).operations,
@@ -138,6 +144,17 @@ def test_the_model_contradicts_itself_on_the_id_of_a_service():
     assert not re.fullmatch(metadata["pattern"], "0" * 32)
 
 
+async def ask_of_shared(ask: Ask) -> None:
+    for noun, listed, facts in SHARED:
+        made = (await ask("apprunner", f"Create{noun}", **{f"{noun}Name": "small"}, **facts))[noun]
+        named = {f"{noun}Arn": made[f"{noun}Arn"]}
+        await ask("apprunner", f"Describe{noun}", **named)
+        await ask("apprunner", f"List{listed}")
+        if noun == "AutoScalingConfiguration":
+            await ask("apprunner", f"ListServicesFor{noun}", **named)
+        await ask("apprunner", f"Delete{noun}", **named)
+
+
 async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
     """Held against the bytes on the wire: boto3 would drop what it does not know."""
     answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -179,6 +196,13 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("apprunner", "ListOperations", ServiceArn=arn)
     await ask("apprunner", "ListServices")
     unchanged = await ask("apprunner", "UpdateService", ServiceArn=arn)
+    for operation in ("StartDeployment", "PauseService", "ResumeService"):
+        await ask("apprunner", operation, ServiceArn=arn)
+        await account.settled(arn)
+    await ask("apprunner", "TagResource", ResourceArn=arn, Tags=[{"Key": "team", "Value": "notes"}])
+    await ask("apprunner", "ListTagsForResource", ResourceArn=arn)
+    await ask("apprunner", "UntagResource", ResourceArn=arn, TagKeys=["team"])
+    await ask_of_shared(ask)
     await ask("apprunner", "DeleteService", ServiceArn=arn)
     await account.settled(arn)
     await ask("apprunner", "DescribeService", ServiceArn=arn)

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from slipway.simulator.call import Call, Operation, Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, by_target, message_member, problems
-from slipway.simulator.faults import Effect, Faults
+from slipway.simulator.faults import Effect, Faults, unheard_of
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.serving import CutError
 
@@ -98,7 +98,8 @@ class Endpoint:
         self, operation: OperationModel, perform: Operation, asked: Mapping[str, Any], call: Call
     ) -> Mapping[str, Any]:
         """Do it, unless something comes between."""
-        match self.faults.take(operation.name):
+        fault = self.faults.take(operation.name)
+        match fault and fault.effect:
             case Effect.THROTTLED:
                 raise AwsError("ThrottlingException", "Rate exceeded")
             case Effect.UNAVAILABLE:
@@ -110,6 +111,14 @@ class Endpoint:
             case Effect.ANSWER_LOST:
                 await perform(asked, call)
                 raise CutError
+            case Effect.UNNAMED:
+                return {key: value for key, value in (await perform(asked, call)).items() if key != "OperationId"}
+            case Effect.UNHEARD_OF:
+                spoken: Mapping[str, Any] = unheard_of(await perform(asked, call))
+                return spoken
+            case Effect.OVERTAKEN if fault and fault.other:
+                await fault.other()
+                return await perform(asked, call)
             case _:
                 return await perform(asked, call)
 

@@ -1,7 +1,9 @@
 """Scripted misfortunes between a client and the account: which call, and what becomes of it."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Effect(Enum):
@@ -12,16 +14,20 @@ class Effect(Enum):
     CALL_LOST = "call lost"  # the connection ends before anything is done
     ANSWER_LOST = "answer lost"  # it is done, and the connection ends
     EXPIRED = "expired"  # the credentials are no longer good
+    UNNAMED = "unnamed"  # it is done, and the answer lacks its OperationId
+    UNHEARD_OF = "unheard of"  # the answer has a Status that the model does not have
+    OVERTAKEN = "overtaken"  # somebody else acts just before
 
 
 @dataclass
 class Fault:
-    """`operation` as in X-Amz-Target; the first `skip` calls of it go well, `times` do not."""
+    """`operation` as in X-Amz-Target; the first `skip` calls of it go well, `times` do not. `other` is what somebody else does, if OVERTAKEN."""
 
     operation: str
     effect: Effect
     skip: int = 0
     times: int = 1
+    other: Callable[[], Awaitable[None]] | None = None
 
 
 class Faults:
@@ -36,7 +42,7 @@ class Faults:
     def clear(self) -> None:
         self._faults.clear()
 
-    def take(self, operation: str) -> Effect | None:
+    def take(self, operation: str) -> Fault | None:
         """What becomes of this call; None when all goes well."""
         for fault in self._faults:
             if fault.operation != operation or not fault.times:
@@ -45,5 +51,12 @@ class Faults:
                 fault.skip -= 1
                 continue
             fault.times -= 1
-            return fault.effect
+            return fault
         return None
+
+
+def unheard_of(answer: Any) -> Any:
+    """The same answer with a Status that nobody knows."""
+    if isinstance(answer, Mapping):
+        return {key: "QUARANTINED" if key == "Status" else unheard_of(value) for key, value in answer.items()}
+    return [unheard_of(item) for item in answer] if isinstance(answer, list) else answer

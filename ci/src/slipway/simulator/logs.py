@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from slipway.simulator.call import Call, Operations
@@ -24,9 +24,10 @@ class Event:
 
 
 class Logs:
-    """Groups of streams of events; a group exists from its first event on."""
+    """Groups of streams of events; a group exists from its first event on. `late` is how many seconds pass until an event is seen."""
 
     def __init__(self) -> None:
+        self.late = 0.0
         self._groups: dict[str, dict[str, list[Event]]] = {}
         self.operations: Operations = {
             "DescribeLogGroups": self.describe_log_groups,
@@ -63,12 +64,12 @@ class Logs:
             ]
         }
 
-    async def get_log_events(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+    async def get_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         streams = self._group(request["logGroupName"])
         name = request["logStreamName"]
         if name not in streams:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
-        found = [event for event in streams[name] if _within(event, request)]
+        found = [event for event in streams[name] if self._is_seen(event, call) and _within(event, request)]
         page = (
             found[: request.get("limit", _MOST_EVENTS)]
             if request.get("startFromHead")
@@ -80,8 +81,8 @@ class Logs:
         ]
         return {"events": events, "nextForwardToken": f"f/{len(found)}", "nextBackwardToken": "b/0"}
 
-    async def filter_log_events(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        found = sorted(self._filtered(request), key=lambda item: (item[1].at, item[0]))
+    async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        found = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
         first = int(request.get("nextToken", 0))
         page = found[first : first + request.get("limit", _MOST_EVENTS)]
         events = [
@@ -97,11 +98,14 @@ class Logs:
         more = first + len(page)
         return {"events": events, "searchedLogStreams": []} | ({"nextToken": str(more)} if more < len(found) else {})
 
-    def _filtered(self, request: Mapping[str, Any]) -> Iterator[tuple[str, Event]]:
+    def _is_seen(self, event: Event, call: Call) -> bool:
+        return event.at + timedelta(seconds=self.late) <= call.now
+
+    def _filtered(self, request: Mapping[str, Any], call: Call) -> Iterator[tuple[str, Event]]:
         wanted, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix", "")
         for name, events in self._group(request["logGroupName"]).items():
             if name.startswith(prefix) and (wanted is None or name in wanted):
-                yield from ((name, event) for event in events if _within(event, request))
+                yield from ((name, event) for event in events if self._is_seen(event, call) and _within(event, request))
 
     def _group(self, name: str) -> dict[str, list[Event]]:
         if name not in self._groups:

@@ -1,16 +1,23 @@
-"""The operations of the App Runner API that slipway calls. Marks: [M] service model, [G] developer guide, [F] field reports, † unverified."""
+"""The operations of the App Runner API, but for those of source connections, custom domains and private ingress.
+
+Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+"""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from slipway.simulator.app_runner import configuration
+from slipway.simulator.app_runner import configuration, ending, shared, states
 from slipway.simulator.app_runner.deployment import Deployment, Platform
 from slipway.simulator.app_runner.service import Operation, Service
+from slipway.simulator.app_runner.shared import Shared
+from slipway.simulator.app_runner.tags import Tags
 from slipway.simulator.call import Call, Operations
 from slipway.simulator.contract import AwsError
 from slipway.simulator.front import Front
 from slipway.simulator.serving import serving
+
+Change = Callable[[Platform, Service, Operation], Coroutine[Any, Any, None]]
 
 
 class AppRunner:
@@ -19,13 +26,24 @@ class AppRunner:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self.services: dict[str, Service] = {}
+        self.scaling = Shared(shared.SCALING, self._is_used)
+        self.connectors = Shared(shared.CONNECTOR, self._is_used)
+        self._observability = Shared(shared.OBSERVABILITY, self._is_used)
         self.operations: Operations = {
             "CreateService": self.create_service,
             "UpdateService": self.update_service,
+            "StartDeployment": self.start_deployment,
+            "PauseService": self.pause_service,
+            "ResumeService": self.resume_service,
             "DeleteService": self.delete_service,
             "DescribeService": self.describe_service,
             "ListServices": self.list_services,
             "ListOperations": self.list_operations,
+            "ListServicesForAutoScalingConfiguration": self.list_services_for_auto_scaling_configuration,
+            **self.scaling.operations,
+            **self.connectors.operations,
+            **self._observability.operations,
+            **Tags(self._tags).operations,
         }
 
     async def create_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -35,59 +53,84 @@ class AppRunner:
                 "InvalidRequestException", f"Service with the provided name already exists: {name}."
             )  # also CREATE_FAILED ones
         asked = configuration.of_create(request)
+        scaling = self._shared_of(request)
         arn = f"arn:aws:apprunner:{call.region}:{call.account}:service/{name}/{uuid.uuid4().hex}"
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-        service = Service(name, arn, call.now, asked, Front(), tags)
+        service = Service(name, arn, call.now, asked, Front(), tags, scaling=scaling)
         await self._platform.tasks.start(self._serve, service)
         self.services[arn] = service
-        return self._begin(service, "CREATE_SERVICE", asked, call)
+        return self._deploy(service, "CREATE_SERVICE", asked, call)
 
     async def update_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        service = self._service(request["ServiceArn"])
-        if service.status not in ("RUNNING", "CREATE_FAILED"):
-            raise AwsError(
-                "InvalidStateException", f"Service cannot be updated in the current state: {service.status}."
-            )  # [F]
-        asked = configuration.merged(service.configuration, request)
-        if service.status == "RUNNING" and asked == service.configuration:
+        service = self._service(request)
+        states.begins("UpdateService", service.status, service.arn)
+        asked, scaling = configuration.merged(service.configuration, request), self._shared_of(request)
+        unchanged = asked == service.configuration and scaling in (None, service.scaling)
+        if service.status == "RUNNING" and unchanged:
             return {"Service": service.described()}  # no effective change: no OperationId
-        return self._begin(
-            service, "CREATE_SERVICE" if service.status == "CREATE_FAILED" else "UPDATE_SERVICE", asked, call
-        )
+        service.scaling = scaling or service.scaling
+        rebuilt = service.status == "CREATE_FAILED"
+        return self._deploy(service, "CREATE_SERVICE" if rebuilt else "UPDATE_SERVICE", asked, call)
+
+    async def start_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """The same configuration again; what its tag names now."""
+        service = self._service(request)
+        states.begins("StartDeployment", service.status, service.arn)
+        answer = self._deploy(service, "START_DEPLOYMENT", service.configuration, call)
+        return {"OperationId": answer["OperationId"]}
+
+    async def resume_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        service = self._service(request)
+        if not states.begins("ResumeService", service.status, service.arn):
+            return {"Service": service.described()}
+        return self._deploy(service, "RESUME_SERVICE", service.configuration, call)
+
+    async def pause_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        service = self._service(request)
+        if not states.begins("PauseService", service.status, service.arn):
+            return {"Service": service.described()}
+        return self._begin(service, "PAUSE_SERVICE", ending.pause, call)
 
     async def delete_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        service = self._service(request["ServiceArn"])
-        if service.status not in ("RUNNING", "PAUSED", "CREATE_FAILED", "DELETE_FAILED"):
-            raise AwsError(
-                "InvalidStateException", f"Service cannot be deleted in the current state: {service.status}."
-            )  # †
-        operation = self._operation(service, "DELETE_SERVICE", call)
+        service = self._service(request)
+        states.begins("DeleteService", service.status, service.arn)
+        return self._begin(service, "DELETE_SERVICE", ending.delete, call)
+
+    def maintain(self, service: Service, seconds: float) -> None:
+        """Let the platform itself be busy with a service: in progress, and no operation of it is listed [G]."""
         service.status = "OPERATION_IN_PROGRESS"
-        self._platform.tasks.start_soon(self._delete, service, operation)
-        return {"Service": service.described(), "OperationId": operation.id}
+        self._platform.tasks.start_soon(self._maintain, service, seconds)
 
     async def describe_service(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        return {"Service": self._service(request["ServiceArn"], deleted=True).described()}
+        return {"Service": self._service(request).described()}
 
-    async def list_services(self, _request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+    async def list_services(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         shown = ("ServiceName", "ServiceId", "ServiceArn", "ServiceUrl", "CreatedAt", "UpdatedAt", "Status")
-        living = (service.described() for service in self.services.values() if service.status != "DELETED")
-        return {"ServiceSummaryList": [{key: described[key] for key in shown} for described in living]}
+        living = [service.described() for service in self.services.values() if service.status != "DELETED"]
+        page, more = _page(living, request)
+        return {"ServiceSummaryList": [{key: described[key] for key in shown} for described in page]} | more
 
     async def list_operations(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        service = self._service(request["ServiceArn"], deleted=True)
-        newest_first = service.operations[::-1]
-        first = int(request.get("NextToken", 0))
-        page = newest_first[first : first + request.get("MaxResults", 20)]
-        more = first + len(page) < len(newest_first)
-        return {"OperationSummaryList": [operation.described() for operation in page]} | (
-            {"NextToken": str(first + len(page))} if more else {}
-        )
+        page, more = _page(self._service(request).operations[::-1], request)
+        return {"OperationSummaryList": [operation.described() for operation in page]} | more
 
-    def _begin(self, service: Service, kind: str, asked: configuration.Configuration, call: Call) -> Mapping[str, Any]:
+    async def list_services_for_auto_scaling_configuration(
+        self, request: Mapping[str, Any], _call: Call
+    ) -> Mapping[str, Any]:
+        revision = self.scaling.resolve(request["AutoScalingConfigurationArn"])
+        page, more = _page([found.arn for found in self.services.values() if found.scaling is revision], request)
+        return {"ServiceArnList": page} | more
+
+    def _deploy(self, service: Service, kind: str, asked: configuration.Configuration, call: Call) -> Mapping[str, Any]:
+        async def run(platform: Platform, service: Service, operation: Operation) -> None:
+            await Deployment(platform, service, operation, asked).run()
+
+        return self._begin(service, kind, run, call)
+
+    def _begin(self, service: Service, kind: str, run: Change, call: Call) -> Mapping[str, Any]:
         operation = self._operation(service, kind, call)
         service.status = "OPERATION_IN_PROGRESS"
-        self._platform.tasks.start_soon(Deployment(self._platform, service, operation, asked).run)
+        self._platform.tasks.start_soon(run, self._platform, service, operation)
         return {"Service": service.described(), "OperationId": operation.id}
 
     def _operation(self, service: Service, kind: str, call: Call) -> Operation:
@@ -100,20 +143,48 @@ class AppRunner:
             task_status.started()
             await service.front.closed()
 
-    async def _delete(self, service: Service, operation: Operation) -> None:
-        service.front.route(None)
-        with self._platform.clock.held():
-            if service.instance:
-                await service.instance.stop()
-        await self._platform.clock.sleep(self._platform.pace.route)
-        with self._platform.clock.held():
-            await service.front.close()
-        now = self._platform.clock.now()
-        operation.status, operation.ended = "SUCCEEDED", now
-        service.status, service.deleted, service.updated = "DELETED", now, now
+    async def _maintain(self, service: Service, seconds: float) -> None:
+        await self._platform.clock.sleep(seconds)
+        service.status = "RUNNING"
 
-    def _service(self, arn: str, *, deleted: bool = False) -> Service:
+    def _shared_of(self, request: Mapping[str, Any]) -> shared.Revision | None:
+        """The auto scaling that a request names; raises AwsError when that, or its VPC connector, is not there."""
+        egress = request.get("NetworkConfiguration", {}).get("EgressConfiguration", {})
+        if egress.get("EgressType") == "VPC":
+            self.connectors.resolve(egress.get("VpcConnectorArn", ""))
+        arn = request.get("AutoScalingConfigurationArn")
+        return self.scaling.resolve(arn) if arn else None
+
+    def _is_used(self, arn: str) -> bool:
+        return any(
+            (service.scaling and service.scaling.arn == arn) or arn in _named_in(service.configuration)
+            for service in self.services.values()
+            if service.status != "DELETED"
+        )
+
+    def _tags(self, arn: str) -> dict[str, str] | None:
         service = self.services.get(arn)
-        if service is None or (service.status == "DELETED" and not deleted):
-            raise AwsError("ResourceNotFoundException", f"Service with the provided ARN doesn't exist: {arn}.")
-        return service
+        if service and service.status != "DELETED":
+            return service.tags
+        kinds = (self.scaling, self.connectors, self._observability)
+        revision = next((found for kind in kinds if (found := kind.find(arn))), None)
+        return revision.tags if revision else None
+
+    def _service(self, request: Mapping[str, Any]) -> Service:
+        """Also one that was deleted."""
+        if request["ServiceArn"] not in self.services:
+            raise states.not_found(request["ServiceArn"])
+        return self.services[request["ServiceArn"]]
+
+
+def _named_in(asked: configuration.Configuration) -> tuple[str | None, str | None]:
+    """The shared resources in a configuration."""
+    egress = asked["NetworkConfiguration"]["EgressConfiguration"]
+    return egress.get("VpcConnectorArn"), asked["ObservabilityConfiguration"].get("ObservabilityConfigurationArn")
+
+
+def _page(found: Sequence[Any], request: Mapping[str, Any]) -> tuple[Sequence[Any], dict[str, str]]:
+    """The part of a list that was asked for, and the token of the next."""
+    first = int(request.get("NextToken", 0))
+    page = found[first : first + request.get("MaxResults", 20)]
+    return page, {"NextToken": str(first + len(page))} if first + len(page) < len(found) else {}

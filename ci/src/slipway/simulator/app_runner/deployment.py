@@ -50,6 +50,17 @@ class Platform:
     pace: Pace = Pace()
 
 
+# SERVICE_UPDATE [F], the others †
+_TRIGGERS = {
+    "CREATE_SERVICE": "SERVICE_CREATE",
+    "UPDATE_SERVICE": "SERVICE_UPDATE",
+    "START_DEPLOYMENT": "MANUAL_DEPLOYMENT",
+    "RESUME_SERVICE": "SERVICE_RESUME",
+}
+# What a failed operation without a way back leaves; PAUSED †
+_LEFT = {"CREATE_SERVICE": "CREATE_FAILED", "RESUME_SERVICE": "PAUSED"}
+
+
 class _FailedError(Exception):
     """The deployment fails, for the reason that its last line gives."""
 
@@ -68,10 +79,9 @@ class Deployment:
 
     async def run(self) -> None:
         """Bring the configuration to life, or restore what was."""
-        triggers = {"CREATE_SERVICE": "SERVICE_CREATE", "UPDATE_SERVICE": "SERVICE_UPDATE"}
         self._say("Service status is set to OPERATION_IN_PROGRESS.")
         self._say(
-            f"Deployment with ID : {self._operation.deployment} started. Triggering event : {triggers[self._operation.type]}"
+            f"Deployment with ID : {self._operation.deployment} started. Triggering event : {_TRIGGERS[self._operation.type]}"
         )
         try:
             order = await self._pull()
@@ -191,12 +201,12 @@ class Deployment:
             with self._platform.clock.held():
                 await self._instance.stop()
         self._say(f"Deployment with ID : {self._operation.deployment} failed. Failure reason : {reason}")
-        if self._operation.type == "CREATE_SERVICE":
-            self._end("FAILED", "CREATE_FAILED")
+        if self._operation.type in _LEFT:
+            self._end("FAILED", _LEFT[self._operation.type])
             return
         self._operation.status = "ROLLBACK_IN_PROGRESS"
         await self._platform.clock.sleep(self._platform.pace.roll_back)
-        self._end("ROLLBACK_SUCCEEDED", "RUNNING")
+        self._end("ROLLBACK_FAILED" if "ROLLBACK" in self._service.failing else "ROLLBACK_SUCCEEDED", "RUNNING")  # †
 
     def _end(self, operation_status: str, service_status: str) -> None:
         now = self._platform.clock.now()

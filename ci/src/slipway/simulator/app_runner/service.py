@@ -1,13 +1,13 @@
 """A service and its operations, as they are between two calls."""
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from slipway.simulator.app_runner.configuration import Configuration
 from slipway.simulator.app_runner.instance import Instance
+from slipway.simulator.app_runner.shared import Revision, scaling_summary
 from slipway.simulator.front import Front
 
 
@@ -36,19 +36,24 @@ class Operation:
 
 @dataclass
 class Service:
-    """A service: `configuration` is the one that is live, or being created."""
+    """A service: `configuration` is the one that is live, or being created.
+
+    `failing` are operations that the platform itself will not bring to an end, by their types, and ROLLBACK; for scripts.
+    """
 
     name: str
     arn: str
     created: datetime
     configuration: Configuration
     front: Front
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     status: str = "OPERATION_IN_PROGRESS"
     updated: datetime | None = None
     deleted: datetime | None = None
     operations: list[Operation] = field(default_factory=list)
     instance: Instance | None = None
+    scaling: Revision | None = None
+    failing: set[str] = field(default_factory=set)
 
     @property
     def id(self) -> str:
@@ -69,10 +74,6 @@ class Service:
             "CreatedAt": self.created,
             "UpdatedAt": self.updated or self.created,
             "Status": self.status,
-            "AutoScalingConfigurationSummary": {
-                "AutoScalingConfigurationArn": f"{self.arn.rpartition(':')[0]}:autoscalingconfiguration/DefaultConfiguration/1/00000000000000000000000000000001",
-                "AutoScalingConfigurationName": "DefaultConfiguration",
-                "AutoScalingConfigurationRevision": 1,
-            },
+            "AutoScalingConfigurationSummary": scaling_summary(self.scaling, self.arn),
         }
         return facts | dict(self.configuration) | ({"DeletedAt": self.deleted} if self.deleted else {})
