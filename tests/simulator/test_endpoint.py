@@ -100,6 +100,16 @@ async def test_times_are_seconds_and_the_json_is_of_the_services_version(shared_
     assert listed.headers["content-type"] == "application/x-amz-json-1.0"
 
 
+async def test_every_answer_and_every_error_has_the_id_of_its_request(shared_account):
+    clients = [client(shared_account, "apprunner").list_services, client(shared_account, "sts").get_caller_identity]
+    answers = [await anyio.to_thread.run_sync(ask) for ask in (*clients, *clients)]
+    ids = {answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-requestid"] for answer in answers}
+    assert len(ids) == 4
+    with pytest.raises(ClientError) as refused:
+        await anyio.to_thread.run_sync(lambda: client(shared_account, "ecr").describe_images(repositoryName="absent"))
+    assert refused.value.response["ResponseMetadata"]["RequestId"] not in ids | {""}
+
+
 async def test_the_root_is_for_posting(shared_account):
     async with httpx.AsyncClient() as plain:
         assert (await plain.get(shared_account.cloud.url)).status_code == 405

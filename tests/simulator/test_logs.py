@@ -61,6 +61,28 @@ async def test_one_stream_is_read_from_its_end_or_from_its_head(shared_account, 
     assert await read(startFromHead=True) == ["a0", "a2"]
 
 
+async def test_one_stream_is_read_page_by_page_until_the_token_stays(shared_account, group):
+    async def page(**how):
+        where = {"logGroupName": group, "logStreamName": "stream/a", "limit": 2}
+        answer = await shared_account.ask("logs", "get_log_events", **where, **how)
+        events = [event["message"] for event in answer["events"]]
+        return events, answer["nextForwardToken"], answer["nextBackwardToken"]
+
+    first, forward, start = await page(startFromHead=True)
+    second, end, backward = await page(nextToken=forward)
+    assert (first, second) == (["a0", "a2"], ["a4"])
+    assert (await page(nextToken=end))[:2] == ([], end)
+    assert (await page(nextToken=backward))[::2] == (["a0", "a2"], start)
+    assert (await page(nextToken=start))[::2] == ([], start)
+
+
+@pytest.mark.parametrize("token", ["x", "f/", "f/999", "b/-1", "/1"])
+async def test_a_token_that_was_not_given_is_refused(shared_account, group, token):
+    where = {"logGroupName": group, "logStreamName": "stream/a", "nextToken": token}
+    code, _ = await shared_account.refusal("logs", "get_log_events", **where)
+    assert code == "InvalidParameterException"
+
+
 async def test_streams_are_described_with_their_first_and_last_time(shared_account, group):
     answer = await shared_account.ask("logs", "describe_log_streams", logGroupName=group)
     assert [stream["logStreamName"] for stream in answer["logStreams"]] == ["stream/a", "stream/b"]

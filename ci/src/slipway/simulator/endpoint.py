@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
@@ -58,6 +59,7 @@ class Endpoint:
         answer.headers["date"] = format_datetime(
             self._clock.now(), usegmt=True
         )  # the platform's time, as its clients see it
+        answer.headers["x-amzn-requestid"] = str(uuid.uuid4())  # what every client shows beside an answer or an error
         return answer
 
     async def _called_by_name(self, request: Request) -> Response:

@@ -70,16 +70,12 @@ class Logs:
         if name not in streams:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
         found = [event for event in streams[name] if self._is_seen(event, call) and _within(event, request)]
-        page = (
-            found[: request.get("limit", _MOST_EVENTS)]
-            if request.get("startFromHead")
-            else found[-request.get("limit", _MOST_EVENTS) :]
-        )
+        first, end = _page(request, len(found))
         events = [
             {"timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds}
-            for event in page
+            for event in found[first:end]
         ]
-        return {"events": events, "nextForwardToken": f"f/{len(found)}", "nextBackwardToken": "b/0"}
+        return {"events": events, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{first}"}
 
     async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         found = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
@@ -111,6 +107,18 @@ class Logs:
         if name not in self._groups:
             raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
         return self._groups[name]
+
+
+def _page(request: Mapping[str, Any], count: int) -> tuple[int, int]:
+    """Where the page begins and ends; at an end of the stream the same token comes back, with no events [M]."""
+    limit, token = request.get("limit", _MOST_EVENTS), request.get("nextToken")
+    if token is None:
+        return (0, min(limit, count)) if request.get("startFromHead") else (max(0, count - limit), count)
+    direction, _, place = token.partition("/")
+    if direction not in ("f", "b") or not place.isdecimal() or int(place) > count:
+        raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")  # †
+    at = int(place)
+    return (at, min(at + limit, count)) if direction == "f" else (max(0, at - limit), at)
 
 
 def _within(event: Event, request: Mapping[str, Any]) -> bool:

@@ -1,0 +1,97 @@
+"""The foreign clients: what each needs, how it is installed outside of the checkout, and what starts it.
+
+A copy of the client's folder stands in the user's cache under the hash of its files; whoever comes first installs, others wait.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from slipway.errors import BadInputError
+from slipway.postgres.datadir import cache
+from slipway.pytest_plugin.asking import once
+from slipway.workload.dependencies import uv
+
+_PATIENCE = 180  # seconds for one command of an installation
+
+
+class MissingError(Exception):
+    """A client cannot be had on this machine."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """`install` makes a copy of `folder` ready and answers the command of the player; `needs` are programs on PATH."""
+
+    name: str
+    folder: Path
+    needs: tuple[str, ...]
+    install: Callable[[Path], list[str]]
+    tells_requests: bool = True
+
+    def command(self) -> list[str]:
+        """What starts the player, installed unless it is in the cache; raises MissingError."""
+        if absent := [program for program in self.needs if shutil.which(program) is None]:
+            raise MissingError(f"there is no {' and no '.join(absent)} on PATH")
+        place = cache() / "foreign" / f"{self.folder.name}-{self._key()}"
+        place.mkdir(parents=True, exist_ok=True)
+        command, _ = once(place / "command", lambda: "\n".join(self._installed(place / "copy")))
+        return command.split("\n")
+
+    def _installed(self, copy: Path) -> list[str]:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.folder, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules", ".venv"))
+        return self.install(copy)
+
+    def _key(self) -> str:
+        files = sorted(file for file in self.folder.iterdir() if file.is_file())
+        return sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def _aws_cli(copy: Path) -> list[str]:
+    try:
+        program = uv()
+    except BadInputError as error:
+        raise MissingError(error.what) from error
+    _fetch([program, "sync", "--frozen", "--quiet", "--project", str(copy), "--python", sys.executable], copy)
+    return [str(copy / ".venv/bin/python"), str(copy / "player.py")]
+
+
+def _javascript(copy: Path) -> list[str]:
+    _fetch(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], copy)
+    return ["node", str(copy / "player.mjs")]
+
+
+def _go(copy: Path) -> list[str]:
+    _fetch(["go", "mod", "download"], copy)
+    # Without what only a debugger reads the linker has half as much to do.
+    subprocess.run(["go", "build", "-ldflags=-s -w", "-o", "player", "."], cwd=copy, check=True, timeout=_PATIENCE)
+    return [str(copy / "player")]
+
+
+def _fetch(command: list[str], folder: Path) -> None:
+    """Have the packages brought, as the lock beside them says."""
+    told = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")}
+    what = " ".join([Path(command[0]).name, *command[1:3]])
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=told, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MissingError(f"`{what}` has not ended within {_PATIENCE} seconds") from error
+    if done.returncode:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        raise MissingError(f"`{what}` failed: {said[0]}")
+
+
+_HERE = Path(__file__).parent
+CLIENTS = (
+    Client("AWS CLI", _HERE / "aws_cli", (), _aws_cli, tells_requests=False),
+    Client("SDK for JavaScript", _HERE / "javascript", ("node", "npm"), _javascript),
+    Client("SDK for Go", _HERE / "go", ("go",), _go),
+)
