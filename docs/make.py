@@ -26,6 +26,9 @@ from slipway.gate.rules import (
 )
 from slipway.gate.rules.every import of
 from slipway.gate.rules.rule import Rule
+from slipway.release.diagnosis import NEVER_STARTED
+from slipway.release.diagnosis_rules import CAUSES, ENDS, NEVER_RAN, SILENCES
+from slipway.release.diagnosis_rules import Rule as Failure
 from slipway.structure import kebab
 
 HERE = Path(__file__).parent
@@ -74,6 +77,20 @@ It stands on the line of the statement, right above it, or at the top level of t
 required; `until=` names the last day on which it holds (UTC), and may be left out; several rules have commas between. What is allowed stays in the
 proof with the reason, and does not count."""
 
+_DIAGNOSIS = f"""\
+When a deployment or a preflight has failed, its logs are held against these rules, each of which was tried on recorded logs (`tests/release/logs`). The
+answer is one cause, the lines it rests on, and what to do. Only the lines of the instances that this deployment began count; those of the release that
+is live do not. Values of variables and passwords in URLs are taken out of what is shown; what a release itself writes of its secrets cannot be told from other words.
+
+Rules are asked from above. When there is no application log of the deployment, and the platform names no exit code, {NEVER_STARTED.cause.split(":", maxsplit=1)[0]}:
+{NEVER_STARTED.remedy}. When no rule knows the cause, the last lines are shown."""
+FAILURES = (
+    ("What never ran", "The platform says itself that it could not begin.", NEVER_RAN),
+    ("Causes", "Of several the one whose line comes first wins, for others follow from it.", CAUSES),
+    ("How it ended", "What is known when the log names no cause.", ENDS),
+    ("Silence", "The container runs, and the health check has no answer that is good.", SILENCES),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Family:
@@ -107,7 +124,7 @@ def pages() -> dict[str, str]:
     each = {
         f"rules/{rule.id}.md": _rule(rule, family, shown.get(rule.id)) for family in FAMILIES for rule in family.rules()
     }
-    return {"settings.md": _settings(), "gate.md": _gate(), **each}
+    return {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis(), **each}
 
 
 def _settings() -> str:
@@ -162,6 +179,25 @@ def _gate() -> str:
     for family in FAMILIES:
         parts += [f"## {family.heading}", family.sees, "\n".join(_index(family))]
     return "\n\n".join(parts) + "\n"
+
+
+def _diagnosis() -> str:
+    parts = ["# Why a deployment failed", _DIAGNOSIS]
+    for heading, words, rules in FAILURES:
+        parts += [f"## {heading}", words, "\n".join(_failures(rules))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _failures(rules: tuple[Failure, ...]) -> Iterator[str]:
+    yield "| rule | needs to see | cause | remedy |\n| --- | --- | --- | --- |"
+    for rule in rules:
+        where = f"{rule.sees}, in the {rule.log}'s log"
+        yield f"| {rule.id} | {where} | {_named(rule.cause)} | {_named(rule.remedy)} |"
+
+
+def _named(text: str) -> str:
+    """Gaps as a reader of help knows them: {name} as NAME."""
+    return re.sub(r"{(\w+)}", lambda gap: gap[1].upper().replace("_", "-"), text)
 
 
 def _index(family: Family) -> Iterator[str]:

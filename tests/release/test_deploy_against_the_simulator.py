@@ -10,9 +10,10 @@ from slipway.errors import RefusedError
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Outcome, Status
 from slipway.release.deploy import deploy
+from slipway.release.target import Event
 from slipway.simulator.clock import VirtualClock
 from tests.release.desired import Telling, deployed, engine_of, spec, target_of
-from tests.simulator.account import BRISK, SLOW, Account, asked, opened
+from tests.simulator.account import BRISK, SLOW, Account, asked, log_group, opened
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
@@ -112,7 +113,7 @@ async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_
     ("script", "rule"),
     [
         (Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1), "missing-variable"),
-        (Script(exit_code=137), "exit"),
+        (Script(exit_code=137), "killed"),
         (Script(lines=("listening on 127.0.0.1",), healthy=False), "not-listening"),
         (Script(starts=False), "never-started"),
     ],
@@ -121,6 +122,25 @@ async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_
 async def test_what_kept_a_release_from_living_is_told(account, script, rule):
     done = await deployed(account, spec(await account.image(script)))
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.CREATE_FAILED, rule)
+
+
+async def test_what_the_live_release_writes_meanwhile_is_no_cause_of_its_successors_failure(account):
+    arn = await account.create(await account.image(Script(lines=("INFO: Started",))))
+    live = f"{log_group(arn)}/application", f"instance/{account.cloud.app_runner.services[arn].instance.id}"
+
+    def tell(_event: Event) -> None:
+        line = "ModuleNotFoundError: No module named 'asked_for_by_a_request'"
+        account.cloud.logs.write(*live, account.cloud.clock.now(), line)
+
+    outcome = await deploy(engine_of(account, tell), spec(await account.image(UNHEALTHY)))
+    assert (outcome.status, outcome.diagnosis.rule) == (Status.ROLLED_BACK, "health-path")
+
+
+async def test_an_update_whose_container_never_started_is_told_so_though_the_service_has_a_log(account):
+    arn = await account.create(await account.image(Script(lines=("INFO: Started",))))
+    done = await deployed(account, spec(await account.image(Script(starts=False))))
+    assert "application" in await account.groups(arn)
+    assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.ROLLED_BACK, "never-started")
 
 
 async def test_while_somebody_else_changes_the_service_one_waits_and_then_plans_anew():

@@ -1,95 +1,161 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Diagnosis
-from slipway.release.diagnosis import NEVER_STARTED, RULES, Evidence, diagnose
-from slipway.untrusted import one_line
+from slipway.release.diagnosis import NEVER_STARTED, Evidence, diagnose
+from slipway.release.diagnosis_rules import RULES
 from tests.release.desired import spec
 
 NO_ANSWER = "[AppRunner] Health check failed on protocol `HTTP`[Path: '/healthz'], [Port: '8000']. Check your configured port number."
 EXITED = (
     "[AppRunner] Your application stopped or failed to start. See logs for more information. Container exit code: 1"
 )
-TRACEBACK = ("Traceback (most recent call last):", '  File "/app/main.py", line 3, in <module>')
 STARTED = ("INFO:     Started server process [1]", "INFO:     Waiting for application startup.")
 
-# For each rule logs that it explains, and no earlier rule; with a part of the cause.
-EXAMPLES = {
-    "pull": [
-        (
-            "[AppRunner] Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration.",
-            None,
-            "Invalid Access Role",
-        ),
-        ("[AppRunner] Failed to pull your application image. Reason: Image x was not found.", None, "was not found"),
-    ],
-    "secret": [
-        ("[AppRunner] Failed to retrieve the secret arn:aws:secretsmanager:x:1:secret:url-a.", None, "secret:url-a "),
-    ],
-    "missing-variable": [
-        (EXITED, (*TRACEBACK, "KeyError: 'DATABASE_URL'"), "DATABASE_URL, which staging"),
-        (EXITED, ("environment variable REDIS_URL is not set",), "REDIS_URL"),
-        (EXITED, ("missing environment variable 'REDIS_URL'",), "REDIS_URL"),
-    ],
-    "missing-module": [
-        (EXITED, (*TRACEBACK, "ModuleNotFoundError: No module named 'redis.asyncio'"), "redis.asyncio"),
-    ],
-    "import": [
-        (
-            EXITED,
-            (*TRACEBACK, "ImportError: cannot import name 'Router' from 'app.web'"),
-            "cannot import name 'Router'",
-        ),
-        (EXITED, ("SyntaxError: invalid syntax",), "invalid syntax"),
-        (EXITED, ('ERROR:    Error loading ASGI app. Could not import module "main".',), "Error loading ASGI app"),
-        (EXITED, (*TRACEBACK, "NameError: name 'ap' is not defined"), "name 'ap'"),
-    ],
-    "address-in-use": [
-        (EXITED, ("OSError: [Errno 98] Address already in use",), "a port that is taken"),
-        (EXITED, ("[ERROR] Connection in use: ('0.0.0.0', 8000) EADDRINUSE",), "a port that is taken"),
-    ],
-    "schema": [
-        (NO_ANSWER, (*STARTED, 'psycopg.errors.UndefinedTable: relation "tag" does not exist'), 'relation "tag"'),
-        (NO_ANSWER, ("(psycopg.errors.UndefinedColumn) column note.title does not exist",), "note.title"),
-    ],
-    "database": [
-        (EXITED, ('connection to server at "10.0.0.1", port 5432 failed: Connection timed out',), "10.0.0.1"),
-        (EXITED, ('could not translate host name "db" to address',), '"db"'),
-        (EXITED, ('FATAL:  password authentication failed for user "notes"',), 'user "notes"'),
-    ],
-    "health-path": [
-        (
-            NO_ANSWER,
-            (*STARTED, 'INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable'),
-            "answers 503",
-        ),
-        (NO_ANSWER, ('10.0.0.1 - - [01/Jan/2026] "GET /healthz?deep=1 HTTP/1.1" 500 12',), "answers 500"),
-        (NO_ANSWER, ("[info] GET /healthz took 3 ms: 404 not found",), "answers 404"),
-        (NO_ANSWER, ('"GET /healthz" 503',), "answers 503"),
-    ],
-    "exit": [(EXITED, ("goodbye",), "exit code 1"), (EXITED.replace("1", "137"), (), "exit code 137")],
-    "not-listening": [(NO_ANSWER, (*STARTED, "INFO:     Uvicorn running on http://127.0.0.1:8080"), "port 8000")],
-}
-CASES = [(rule, *example) for rule, examples in EXAMPLES.items() for example in examples]
+# Words that no library of the recorded logs says in this way.
+WORDS = [
+    ("missing-variable", EXITED, "environment variable REDIS_URL is not set", "REDIS_URL, which staging"),
+    ("missing-variable", EXITED, "missing environment variable 'REDIS_URL'", "REDIS_URL"),
+    ("missing-variable", EXITED, "KeyError: 'DATABASE_URL'", "DATABASE_URL"),
+    ("missing-module", EXITED, "ModuleNotFoundError: No module named 'redis.asyncio'", "redis.asyncio"),
+    ("address-in-use", EXITED, "Error: listen EADDRINUSE", "a port that is taken"),
+    (
+        "unreachable",
+        EXITED,
+        "redis.exceptions.ConnectionError: Error 111 connecting to 10.0.0.1:6379.",
+        "10.0.0.1:6379",
+    ),
+    ("schema", NO_ANSWER, "(psycopg.errors.UndefinedColumn) column note.title does not exist", "note.title"),
+    ("health-path", NO_ANSWER, '10.0.0.1 - - [01/Jan/2026] "GET /healthz?deep=1 HTTP/1.1" 500 12', "answers 500"),
+    ("health-path", NO_ANSWER, "[info] GET /healthz took 3 ms: 404 not found", "answers 404"),
+    ("health-path", NO_ANSWER, '"GET /healthz" 503', "answers 503"),
+]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A log as it came: the file's head says from where, and what should be told of it."""
+
+    folder: str
+    name: str
+    source: str
+    told: Mapping[str, tuple[str, ...]]
+    evidence: Evidence
+
+    @classmethod
+    def read(cls, file: Path) -> "Recorded":
+        head, _, logs = file.read_text(encoding="utf-8").partition("--- platform\n")
+        platform, started, application = logs.partition("--- application\n")
+        told: dict[str, tuple[str, ...]] = {}
+        for line in head.splitlines():
+            key, _, value = line.partition(": ")
+            told[key] = (*told.get(key, ()), value)
+        evidence = Evidence(tuple(platform.splitlines()), tuple(application.splitlines()) if started else None)
+        return cls(file.parent.name, file.stem, told.pop("source")[0], told, evidence)
+
+
+FILES = sorted((Path(__file__).parent / "logs").rglob("*.log"))
+HEALTHY = [Recorded.read(file) for file in FILES if file.parent.name == "healthy"]
+QUIET = [healthy for healthy in HEALTHY if healthy.name != "a-failed-request"]  # that has a traceback
+FAILED = [Recorded.read(file) for file in FILES if file.parent.name != "healthy"]
+SOURCES = ("recorded with ", "a field report", "the container runtime's words", "the simulator's words")
+each = pytest.mark.parametrize("recorded", FAILED, ids=[f"{failed.folder}/{failed.name}" for failed in FAILED])
 
 
 def diagnosed(platform: str, application: tuple[str, ...] | None, **changes) -> Diagnosis:
     return diagnose(Evidence((platform,), application), spec(**changes))
 
 
-def test_every_rule_has_an_example():
-    assert list(EXAMPLES) == [rule.id for rule in RULES]
+def test_every_rule_has_a_recorded_log_and_every_log_a_rule():
+    known = {rule.id for rule in RULES} | {NEVER_STARTED.rule}
+    assert {recorded.folder for recorded in FAILED} == known
+    assert len({rule.id for rule in RULES}) == len(RULES)
 
 
-@pytest.mark.parametrize(("rule", "platform", "application", "cause"), CASES, ids=[case[0] for case in CASES])
-def test_each_log_is_explained_by_its_rule(rule, platform, application, cause):
-    found = diagnosed(platform, application)
+def test_every_log_says_where_it_is_from():
+    assert [recorded.source for recorded in (*FAILED, *HEALTHY) if not recorded.source.startswith(SOURCES)] == []
+
+
+@each
+def test_each_recorded_log_is_explained_by_exactly_its_rule(recorded):
+    found = diagnose(recorded.evidence, spec())
+    assert found.rule == recorded.folder
+    told = {"cause": (found.cause,), "line": found.lines, "remedy": (found.remedy,)}
+    assert {key: value for key, value in told.items() if value} == recorded.told
+
+
+@each
+def test_what_a_healthy_start_writes_first_changes_no_cause(recorded):
+    """Servers say that they start, and answer for a while; a failure of theirs comes below."""
+    before = tuple(line for healthy in QUIET for line in healthy.evidence.application)
+    evidence = recorded.evidence
+    mixed = None if evidence.application is None else before + evidence.application
+    assert diagnose(Evidence(evidence.platform, mixed), spec()).rule == recorded.folder
+
+
+@pytest.mark.parametrize("healthy", HEALTHY, ids=[healthy.name for healthy in HEALTHY])
+def test_a_healthy_log_names_no_cause(healthy):
+    assert diagnose(healthy.evidence, spec()).rule == "unknown"
+    assert diagnose(Evidence((NO_ANSWER,), healthy.evidence.application), spec()).rule == "not-listening"
+
+
+@pytest.mark.parametrize("healthy", QUIET, ids=[healthy.name for healthy in QUIET])
+def test_a_healthy_log_before_an_end_is_no_cause_of_it(healthy):
+    assert diagnose(Evidence((EXITED,), healthy.evidence.application), spec()).rule == "exit"
+
+
+@pytest.mark.parametrize(("rule", "platform", "line", "cause"), WORDS, ids=[case[2] for case in WORDS])
+def test_other_words_for_the_same_are_known_too(rule, platform, line, cause):
+    found = diagnosed(platform, (*STARTED, line))
     assert found.rule == rule
-    assert cause in f"{found.cause} "
-    assert found.remedy
-    assert len(found.lines) == 1
-    assert found.lines[0] in [one_line(line) for line in (platform, *(application or ()))]
+    assert cause in found.cause
+    assert found.lines == (line,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "using environment variable DATABASE_URL",
+        "INFO: GET /notes?title=Address 404",
+        "note 7 has no module",
+        "the exit code was 137",
+        "INFO: relation of notes to tags",
+        "waiting for a connection to server 2",
+        "ERROR:    Exception in ASGI application",
+    ],
+)
+def test_ordinary_words_are_no_cause(line):
+    assert diagnosed(EXITED, (line,)).rule == "exit"
+    assert diagnosed(NO_ANSWER, (line,)).rule == "not-listening"
+
+
+def test_of_two_causes_the_one_that_comes_first_wins_whatever_the_order_of_the_rules():
+    refused, missing = 'connection to server at "db", port 5432 failed: Connection refused', "KeyError: 'SIGNING_KEY'"
+    assert diagnosed(EXITED, (refused, missing)).rule == "unreachable"
+    assert diagnosed(EXITED, (missing, refused)).rule == "missing-variable"
+
+
+def test_a_container_that_never_started_is_never_the_port():
+    found = diagnosed(NO_ANSWER, None)
+    assert found == NEVER_STARTED
+    assert diagnosed(EXITED, None).rule == "exit"
+
+
+def test_values_of_variables_and_passwords_in_urls_are_not_shown():
+    line = "ValueError: cannot use 'canary-variable' with postgresql://notes:canary-password@db/notes"
+    found = diagnosed(
+        EXITED, ("Traceback (most recent call last):", '  File "x"', line), variables={"MODE": "canary-variable"}
+    )
+    assert found.rule == "error"
+    assert "canary" not in str(found)
+    assert "(the value of MODE)" in found.cause
+    assert "canary" not in str(diagnosed("failed", (line,), variables={"MODE": "canary-variable"}))
+    assert "canary" not in str(diagnosed(EXITED, (line,), variables={"MODE": "canary-variable"}))
 
 
 def test_the_misleading_last_line_loses_against_the_first_failure():
@@ -123,8 +189,7 @@ def test_control_characters_in_lines_are_removed():
     assert found.rule == "missing-module"
     assert found.lines == ("ModuleNotFoundError: No module named 'redis'",)
     assert "imports redis," in found.cause
-    (shown,) = diagnosed("failed", ("\x1b[1mbold\x1b[0m\nnext\u2028",)).lines
-    assert shown == "bold next"
+    assert diagnosed("failed", ("\x1b[1mbold\x1b[0m\nnext\u2028",)).lines == ("bold", "next")
 
 
 def test_of_a_long_line_the_part_around_the_cause_is_shown():

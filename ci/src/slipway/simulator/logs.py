@@ -56,6 +56,7 @@ class Logs:
             "logStreams": [
                 {
                     "logStreamName": name,
+                    "creationTime": events[0].milliseconds,
                     "firstEventTimestamp": events[0].milliseconds,
                     "lastEventTimestamp": events[-1].milliseconds,
                 }

@@ -4,6 +4,7 @@ App Runner takes no new customers since 2026-04-30; who has it may go on creatin
 """
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
@@ -106,14 +107,22 @@ class AppRunner:
         return str(found["Status"]) if found else "PENDING"
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
-        """From the lines of this deployment and what the application wrote since it began."""
+        """From the lines of this deployment and what its own instances wrote."""
         platform = await self._platform_lines(operation)
         found = await self._summary(operation)
         since = found["StartedAt"] if found else self._time.now()
-        application = await logs.read(self._aws, f"{_log_group(operation.arn)}/application", since=since)
-        return diagnose(
-            Evidence(platform, None if application is None else tuple(line.message for line in application)), spec
-        )
+        return diagnose(Evidence(platform, await self._application_lines(operation, since)), spec)
+
+    async def _application_lines(self, operation: Operation, since: datetime) -> tuple[str, ...] | None:
+        """None when no instance has begun since then: those of the release that is live go on writing meanwhile."""
+        group = f"{_log_group(operation.arn)}/application"
+        lines = await logs.read(self._aws, group, since=since)
+        new = set()
+        for stream in {line.stream for line in lines or ()}:
+            made = await logs.began(self._aws, group, stream)
+            if made is None or made >= since:
+                new.add(stream)
+        return tuple(line.message for line in lines or () if line.stream in new) if new else None
 
     async def _describe(self) -> Mapping[str, Any] | None:
         """The service; what was deleted is forgotten, for another may have its name now."""

@@ -1,0 +1,331 @@
+"""The rules of diagnosis.py, in the order in which they are asked.
+
+What never ran ends the search. Of the causes the one whose line comes first wins. Then how it ended, and at last what is missing in silence:
+those that would name the port, which is why no other may be left by then. Each has a recorded log in tests/release/logs.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`pattern` is looked for in one of the logs, line ends included; `platform` must be there beside it, in the platform's.
+
+    Groups of the pattern (`name2` stands in for `name`) and fields of the spec fill cause and remedy. `sees` tells a person what it needs.
+    """
+
+    id: str
+    log: str
+    sees: str
+    pattern: str
+    cause: str
+    remedy: str
+    platform: str = ""
+
+
+_NAME = r"[A-Z][A-Z0-9_]{2,}"
+_EXITED = r"Container exit code: "
+_UNHEALTHY = r"Health check failed on protocol"
+
+NEVER_RAN = (
+    Rule(
+        "pull",
+        "platform",
+        "`Failed to pull your application image`",
+        r"Failed to pull your application image\. Reason: (?P<reason>.+)",
+        "the platform could not pull the image: {reason}",
+        "push the image by this digest, and let the access role read the repository",
+    ),
+    Rule(
+        "secret",
+        "platform",
+        "`Failed to retrieve the secret`",
+        r"Failed to retrieve the secret (?P<arn>\S+?)\.?$",
+        "the secret {arn} could not be read",
+        "create it, and let the instance role read it",
+    ),
+)
+CAUSES = (
+    Rule(
+        "missing-variable",
+        "application",
+        "a KeyError of `os.environ`, or the words of starlette, environs, decouple that a variable is not set",
+        rf"""(?:<frozen os>|/os\.py)", line \d+, in __getitem__\n(?:[ \t].*\n)*KeyError: '(?P<name>\w+)'"""
+        rf"""|KeyError: ["'](?:Config ')?(?P<name2>{_NAME})'"""
+        rf"""|(?:[Mm]issing|[Rr]equired|[Uu]nset|[Ss]et the) environment variable:? ['"`]?(?P<name3>{_NAME})"""
+        rf"""|[Ee]nvironment variable:? ['"`]?(?P<name4>{_NAME})['"`]? (?:is |was |must be )?(?:not |un)?(?:set\b|missing|required|defined|found)"""
+        rf"""|(?P<name5>{_NAME}) not found\. Declare it as envvar""",
+        "the release reads the variable {name}, which {environment} does not set",
+        "add {name} to variables or secrets of [tool.slipway.environments.{environment}]",
+    ),
+    Rule(
+        "missing-setting",
+        "application",
+        "pydantic's `Field required` below a field's name",
+        r"^(?P<error>(?P<name>\w+)\n\s+Field required \[type=missing)",
+        "the release's settings need {name}, which no variable of {environment} gives",
+        "add its variable (the field's name in capitals, after the settings' env_prefix) to variables or secrets of [tool.slipway.environments.{environment}]",
+    ),
+    Rule(
+        "settings",
+        "application",
+        "pydantic's words about a value below a field's name",
+        r"^(?P<error>(?P<name>\w+)\n\s+(?P<problem>(?:Input|Value|URL|String|Extra|Decimal)\b.*?) \[type=)",
+        "the setting {name} of the release has a value that does not fit: {problem}",
+        "correct its variable in variables or secrets of [tool.slipway.environments.{environment}]",
+    ),
+    Rule(
+        "missing-module",
+        "application",
+        "`ModuleNotFoundError`, or `No module named` of `python -m`",
+        r"(?:ModuleNotFoundError: |/python[\d.]*: )No module named '?(?P<module>[^'\n]+?)'?$",
+        "the release imports {module}, which is not installed",
+        "add it to the dependencies and lock again; a module of its own must be in sources of [tool.slipway]",
+    ),
+    Rule(
+        "import",
+        "application",
+        "an ImportError, SyntaxError or NameError, uvicorn's `Error loading ASGI app`, gunicorn's `Failed to find attribute`",
+        r"(?P<error>^(?:ImportError|SyntaxError|IndentationError|NameError): .*|Error loading ASGI app\b.*|Failed to find attribute '.*)",
+        "the application does not import: {error}",
+        "start it once on your machine with the command in [tool.slipway]",
+    ),
+    Rule(
+        "command",
+        "application",
+        "a shell's, the container runtime's or python's words that there is no such program or file",
+        r"(?P<error>(?:^|/)(?:sh|bash|ash): (?:line )?\d+: .*(?:not found|Permission denied)$"
+        r"|executable file not found in \$PATH|^exec \S+: no such file or directory|can't open file .*)",
+        "the command does not start: {error}",
+        "correct command in [tool.slipway]; what it names must be in the image, and be executable",
+    ),
+    Rule(
+        "architecture",
+        "application",
+        "`exec format error`",
+        r"(?i:exec format error)",
+        "the program was built for another architecture",
+        "build the image for linux/amd64; App Runner runs nothing else",
+    ),
+    Rule(
+        "address-in-use",
+        "application",
+        "`Address already in use`, or gunicorn's `Connection in use`",
+        r"(?:[Aa]ddress already in use|Connection in use: |EADDRINUSE)",
+        "the release listens on a port that is taken",
+        "let it listen on the port in [tool.slipway], or on PORT, and on no other, and only once",
+    ),
+    Rule(
+        "address-not-allowed",
+        "application",
+        "a port below 1024 that was refused",
+        r"bind on address \('[^']*', (?P<place>\d+)\): permission denied|connection to \('[^']*', (?P<place2>\d+)\) failed: \[Errno 13\]",
+        "the release may not listen on the port {place}, as it is no superuser",
+        "let it listen on a port from 1024 on, and name that in port of [tool.slipway]",
+    ),
+    Rule(
+        "database-url",
+        "application",
+        "SQLAlchemy's words about a URL or a driver",
+        r"(?P<error>Can't load plugin: sqlalchemy\.dialects:\S+|Could not parse SQLAlchemy URL.*|asyncio extension requires an async driver.*)",
+        "the database's URL does not fit: {error}",
+        "begin it with postgresql:// or postgresql+DRIVER://, in the secret",
+    ),
+    Rule(
+        "unknown-host",
+        "application",
+        "a name that cannot be resolved",
+        r"(?P<error>could not translate host name.*|failed to resolve host.*|(?:Name or service not known|Temporary failure in name resolution|nodename nor servname provided).*)",
+        "the address of a server that the release needs is not known: {error}",
+        "correct it in the secret; a private name needs the VPC connector",
+    ),
+    Rule(
+        "database-login",
+        "application",
+        "`password authentication failed`, or a role that does not exist",
+        r"(?P<error>password authentication failed.*|role \"[^\"\n]*\" does not exist|no password supplied|fe_sendauth: no password.*)",
+        "the database does not let the release in: {error}",
+        "correct user and password in the secret; a deployed service reads a changed secret only when it is deployed again",
+    ),
+    Rule(
+        "database-absent",
+        "application",
+        "a database that does not exist",
+        r"(?P<error>database \"[^\"\n]*\" does not exist)",
+        "the server has no such database: {error}",
+        "create it, or correct its name in the secret",
+    ),
+    Rule(
+        "database-ssl",
+        "application",
+        "words of Postgres or its drivers about encryption",
+        r"(?P<error>no pg_hba\.conf entry for .*no encryption|server does not support SSL.*|rejected SSL upgrade"
+        r"|root certificate file .* does not exist|certificate verify failed.*|SSL error: .*)",
+        "the database and the release do not agree on encryption: {error}",
+        "set sslmode=require (psycopg) or ssl=require (asyncpg) in its URL; verify-full needs the server's certificate authority in the image",
+    ),
+    Rule(
+        "database-full",
+        "application",
+        "`too many connections`, `remaining connection slots`",
+        r"(?P<error>too many (?:connections for|clients already).*|remaining connection slots are reserved.*)",
+        "the database takes no more connections: {error}",
+        "make the release's pool smaller: its size times the instances, twice while a deployment goes on, must fit",
+    ),
+    Rule(
+        "database-rights",
+        "application",
+        "`permission denied for` a table, schema, sequence …",
+        r"(?P<error>permission denied for (?:table|schema|sequence|database|function|view|relation) .*)",
+        "the release's role lacks a right in the database: {error}",
+        "grant it in a migration, to the role in the secret",
+    ),
+    Rule(
+        "unreachable",
+        "application",
+        "a connection that was refused, or ran out of time",
+        r"(?P<error>connection to server at .* failed: (?:Connection refused|Connection timed out|timeout expired|server closed|No route|Network is).*"
+        r"|could not connect to server.*|connection timeout expired.*|Connect call failed \(.*|Error \d+ connecting to .*"
+        r")|asyncpg/connection\.py\", line \d+, in connect\n(?:[ \t].*\n)*(?P<error2>TimeoutError)",
+        "a server that the release needs does not answer: {error}",
+        "check its address and port, the VPC connector, and that the security group of the server lets the connector's in",
+    ),
+    Rule(
+        "schema",
+        "application",
+        "Undefined Table or Column of a driver, or Postgres' words",
+        r"(?P<error>Undefined(?:Table|Column)(?:Error)?\b.*|(?:relation|column) \S+ does not exist)",
+        "the release needs a schema that the database does not have: {error}",
+        "run the release's migrations before its deployment",
+    ),
+    Rule(
+        "revision",
+        "application",
+        "alembic's `Can't locate revision`, or `Multiple head revisions`",
+        r"(?P<error>Can't locate revision identified by .*|Multiple head revisions are present.*)",
+        "alembic cannot tell the way through the release's revisions: {error}",
+        "deploy an image that has the database's revision, with one head; run no migrations as the service starts",
+    ),
+    Rule(
+        "not-writable",
+        "application",
+        "a PermissionError at a file, a read-only file system, SQLite that cannot open its file",
+        r"(?P<error>PermissionError: \[Errno 13\] Permission denied: .*|Read-only file system: .*|unable to open database file)",
+        "the release may not write, or read, a file: {error}",
+        "write only to /tmp, or give the folder to the image's user",
+    ),
+    Rule(
+        "missing-file",
+        "application",
+        "a FileNotFoundError",
+        r"FileNotFoundError: \[Errno 2\] No such file or directory: (?P<file>.*)",
+        "the release needs the file {file}, which is not in the image",
+        "add it to sources in [tool.slipway]",
+    ),
+    Rule(
+        "worker-timeout",
+        "application",
+        "gunicorn's `WORKER TIMEOUT`",
+        r"WORKER TIMEOUT",
+        "a worker of gunicorn did not answer in its time and was stopped",
+        "look at what it waits for as it starts or answers {health_path}; --timeout of gunicorn is 30 seconds by default",
+    ),
+    Rule(
+        "memory",
+        "application",
+        "a MemoryError, or gunicorn's `Perhaps out of memory?`",
+        r"^MemoryError\b|Perhaps out of memory\?|std::bad_alloc",
+        "the release needs more memory than the {memory} MB that it has",
+        "start fewer workers, or raise memory in [tool.slipway.environments.{environment}]",
+    ),
+)
+ENDS = (
+    Rule(
+        "error",
+        "application",
+        "a traceback, when the container ended by itself",
+        r"Traceback \(most recent call last\):\n(?:[ \t|+].*\n|\n)+(?P<error>\S.*)",
+        "the release ends with an error: {error}",
+        "start it once on your machine with the command in [tool.slipway]",
+        platform=_EXITED,
+    ),
+    Rule(
+        "allowed-hosts",
+        "application",
+        "Django's `Invalid HTTP_HOST header`, and a health check that failed",
+        r"Invalid HTTP_HOST header: (?P<host>'[^'\n]*')",
+        "Django answers nobody who asks for {host}, as App Runner's health check does",
+        "answer {health_path} in a middleware before CommonMiddleware, or allow that host in ALLOWED_HOSTS",
+        platform=_UNHEALTHY,
+    ),
+    Rule(
+        "health-path",
+        "application",
+        "a line of the access log in which the health check was answered with 3xx, 4xx or 5xx",
+        r'"GET (?P<path>{health_path})(?=[ ?"])[^"\n]*" (?P<code>[345]\d\d)|(?<!")GET (?P<path2>{health_path})(?=[ ?]).* (?P<code2>[345]\d\d)\b',
+        "the health check {health_path} answers {code}",
+        "make it answer 200, or correct health-path in [tool.slipway]",
+    ),
+    Rule(
+        "killed",
+        "platform",
+        "the exit code 137",
+        r"Container exit code: 137\b",
+        "the container was killed (exit code 137), most likely as it needs more than its {memory} MB of memory",
+        "start fewer workers, or raise memory in [tool.slipway.environments.{environment}]",
+    ),
+    Rule(
+        "stopped",
+        "platform",
+        "the exit code 143",
+        r"Container exit code: 143\b",
+        "the container was told to end (SIGTERM, exit code 143)",
+        "look for what ends the server: a supervisor, a script, a health check of its own",
+    ),
+    Rule(
+        "exit",
+        "platform",
+        "any other exit code",
+        r"Container exit code: (?P<code>\d+)",
+        "the container ended by itself with the exit code {code}",
+        "its last line was: {last}",
+    ),
+)
+SILENCES = (
+    Rule(
+        "slow-start",
+        "application",
+        "uvicorn's `Waiting for application startup.` without its `complete`",
+        r"Waiting for application startup\.(?![\s\S]*Application startup complete)",
+        "the release was not ready in the platform's patience: its startup had begun and did not end",
+        "do less before it answers, such as what loads or connects in the lifespan; the platform waits for minutes only",
+        platform=_UNHEALTHY,
+    ),
+    Rule(
+        "loopback",
+        "application",
+        "a server's words that it listens on 127.0.0.1, and no other address",
+        r"(?<!all addresses \(0\.0\.0\.0\)\n \* )(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://(?P<host>127\.0\.0\.1|localhost|\[::1\])",
+        "the release listens on {host}, where only it can reach itself",
+        "let it listen on 0.0.0.0: --host 0.0.0.0 for uvicorn and flask, --bind 0.0.0.0:{port} for gunicorn and hypercorn",
+        platform=_UNHEALTHY,
+    ),
+    Rule(
+        "other-port",
+        "application",
+        "a server's words that it listens on another port than that of the settings",
+        r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://[^\s/]*:(?!{port}\b)(?P<other>\d+)",
+        "the release listens on the port {other}, and is asked on {port}",
+        "correct port or command in [tool.slipway]",
+        platform=_UNHEALTHY,
+    ),
+    Rule(
+        "not-listening",
+        "platform",
+        "`Health check failed`, and nothing in the application's log that says why",
+        _UNHEALTHY,
+        "the service runs, but does not answer the health check on port {port}",
+        "let it listen on 0.0.0.0 and the port in [tool.slipway], and answer the health check",
+    ),
+)
+RULES = (*NEVER_RAN, *CAUSES, *ENDS, *SILENCES)
