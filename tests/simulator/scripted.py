@@ -1,6 +1,7 @@
 """Instances that do what a test says: small real HTTP servers inside the test process, told by the digest that is started."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,8 +44,12 @@ class ScriptedBackend:
         for line in script.lines:
             heard(line)
         self.running.append(order.digest)
-        server = await asyncio.start_server(_Instance(order.digest, script).answer, "127.0.0.1", 0)
+        # Not serving yet, so that there is no moment at which a cancellation leaves a socket open.
+        server = await asyncio.start_server(
+            _Instance(order.digest, script).answer, sock=socket.create_server(("127.0.0.1", 0)), start_serving=False
+        )
         try:
+            await server.start_serving()
             yield ScriptedWorkload(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", script.exit_code)
         finally:
             self.running.remove(order.digest)

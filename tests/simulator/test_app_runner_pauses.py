@@ -78,6 +78,7 @@ async def test_an_answer_can_lack_its_operation_though_one_has_begun(account):
     answer = await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
     assert "OperationId" not in answer
     assert (await account.operations(arn))[0]["Type"] == "UPDATE_SERVICE"
+    await account.settled(arn)
 
 
 async def test_a_status_can_be_one_that_nobody_has_heard_of(account):
