@@ -1,6 +1,5 @@
 """What is desired and observed in these tests, and the engine before a simulated account."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -49,16 +48,13 @@ def time_of(account: Account) -> Time:
     return Time(account.cloud.clock.now, account.cloud.clock.sleep)
 
 
-_CLIENTS: dict[str, dict[str, Any]] = defaultdict(dict)
-
-
 class SimulatedAws(Aws):
     """Time stands still while a call is under way."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
         self._clock = account.cloud.clock
-        self._clients = _CLIENTS[account.cloud.url]  # they take a while to make
+        self._clients = account.deployers  # they take a while to make
 
     async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         with self._clock.held():

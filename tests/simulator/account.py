@@ -38,10 +38,14 @@ _session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
 
 @dataclass
 class Account:
-    """`cloud` is the account from within, `backend` what runs its releases; `await account.ask(...)` is boto3."""
+    """`cloud` is the account from within, `backend` what runs its releases; `await account.ask(...)` is boto3.
+
+    `deployers` are the clients that all who deploy here share.
+    """
 
     cloud: Cloud
     backend: ScriptedBackend
+    deployers: dict[str, Any] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict)
 
     async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
