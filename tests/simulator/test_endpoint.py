@@ -1,3 +1,5 @@
+from asyncio.selector_events import _SelectorSocketTransport
+
 import anyio.to_thread
 import boto3
 import httpx
@@ -108,6 +110,20 @@ async def test_every_answer_and_every_error_has_the_id_of_its_request(shared_acc
     with pytest.raises(ClientError) as refused:
         await anyio.to_thread.run_sync(lambda: client(shared_account, "ecr").describe_images(repositoryName="absent"))
     assert refused.value.response["ResponseMetadata"]["RequestId"] not in ids | {""}
+
+
+async def test_head_and_body_of_an_answer_are_sent_in_one_piece(shared_account, monkeypatch):
+    pieces = []
+    send = _SelectorSocketTransport.write
+
+    def recorded(transport, content):
+        pieces.append(bytes(content))
+        send(transport, content)
+
+    monkeypatch.setattr(_SelectorSocketTransport, "write", recorded)
+    await ask_raw(shared_account.cloud.url, "AppRunner.ListServices", {})
+    (answer,) = [piece for piece in pieces if piece.startswith(b"HTTP/1.1 ")]
+    assert answer.endswith(b"}")
 
 
 async def test_the_root_is_for_posting(shared_account):

@@ -1,14 +1,17 @@
 """An ASGI application on a port of 127.0.0.1, in this process, for as long as a block lasts."""
 
+import asyncio
 import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import anyio
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slipway.errors import BadInputError
 
@@ -36,6 +39,38 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _InOnePiece:
+    """A transport that sends what is written in one turn of the event loop together."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._written = bytearray()
+
+    def write(self, content: bytes) -> None:
+        if not self._written:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._written += content
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._written:
+            self._transport.write(bytes(self._written))
+            self._written.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _Protocol(H11Protocol):
+    """Head and body of an answer together: when a head comes alone, the AWS SDK for Go (1.48) at times closes its connection before the body."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(cast("asyncio.Transport", _InOnePiece(transport)))
+
+
 @asynccontextmanager
 async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
     """Give the address as `127.0.0.1:port`; port 0 takes a free one. Raises BadInputError when the port is in use."""
@@ -47,7 +82,7 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
             lifespan="off",
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=1,
-            http="h11",
+            http=_Protocol,
             date_header=False,
         )
         server = _Server(config)
