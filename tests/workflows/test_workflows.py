@@ -213,9 +213,11 @@ def test_the_guide_explains_every_variable_and_every_subject():
 
 def test_what_is_pinned_is_kept_fresh_but_not_on_the_first_day():
     updates = load("dependabot.yml")["updates"]
-    assert {update["package-ecosystem"] for update in updates} == {"docker", "github-actions", "uv"}
+    assert {update["package-ecosystem"] for update in updates} == {"docker", "github-actions", "gomod", "npm", "uv"}
     assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
     folders = {update["package-ecosystem"]: update.get("directories", ()) for update in updates}
     images = {file.parent for pattern in folders["docker"] for file in ROOT.glob(f"{pattern[1:]}/Dockerfile")}
     assert images == {file.parent for file in (ROOT / "ci/src").rglob("Dockerfile")}
-    assert [(ROOT / folder[1:] / "uv.lock").exists() for folder in folders["uv"]] == [True, True]
+    locks = {"gomod": "go.sum", "npm": "package-lock.json", "uv": "uv.lock"}
+    assert all((ROOT / folder[1:] / lock).exists() for kind, lock in locks.items() for folder in folders[kind])
+    assert all(folders[kind] for kind in locks)
