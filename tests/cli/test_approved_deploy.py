@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slipway.cli import parser, run
+from slipway.cli.command import parser, run
 from slipway.errors import RefusedError
 from slipway.records.form import to_json
 from slipway.records.plan import Action, Plan

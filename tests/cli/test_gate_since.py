@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.cli import run
+from slipway.cli.command import run
 from slipway.workload.dependencies import Python
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from slipway.cli import parser
+from slipway.cli.command import parser
 from slipway.structure import MismatchError
 
 ROOT = Path(__file__).parents[2]

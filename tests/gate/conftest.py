@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, make_url
 
-from slipway.cli import run as run_command
+from slipway.cli.command import run as run_command
 from slipway.gate.prove import prove
 from slipway.gate.question import Question
 from slipway.postgres.server import Server

@@ -1,0 +1,48 @@
+"""The arguments that several verbs share, and what they mean."""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+Verb = Callable[[argparse.Namespace], Awaitable[int]]
+
+
+def add_verb(verbs: Any, name: str, performed: Verb, said: str) -> argparse.ArgumentParser:
+    """One verb of the grammar, with the flags that all have."""
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
+    made.set_defaults(verb=performed)
+    made.add_argument("--debug", action="store_true", help="show tracebacks")
+    return made
+
+
+def source(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--source",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the service's folder, where its pyproject.toml is (default: here)",
+    )
+
+
+def environment(verb: argparse.ArgumentParser) -> None:
+    source(verb)
+    verb.add_argument(
+        "--environment", required=True, metavar="NAME", help="an environment of [tool.slipway.environments]"
+    )
+    endpoint(verb)
+
+
+def endpoint(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--endpoint-url", metavar="URL", help="what stands in for AWS, such as `slipway simulator`")
+    verb.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def chosen(given: argparse.Namespace, name: str) -> Any:
+    from slipway import settings
+    from slipway.verbs.environment import Environment, wall_clock
+
+    loaded = settings.load(given.source)
+    loaded.environment(name)
+    return Environment(loaded, name, given.endpoint_url, wall_clock())

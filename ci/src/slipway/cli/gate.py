@@ -1,0 +1,141 @@
+"""`slipway gate` and `slipway certificate`: what is proven of a history, and what that is worth elsewhere."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from slipway.cli.arguments import add_verb, source
+from slipway.errors import BadInputError
+from slipway.untrusted import one_line
+
+
+def add(verbs: Any) -> None:
+    _gate(
+        add_verb(
+            verbs,
+            "gate",
+            gate,
+            "execute the migrations of a service on an ephemeral Postgres, and say what is wrong with them",
+        )
+    )
+    _certificate(
+        add_verb(
+            verbs, "certificate", certificate, "say what a proof proves in a few lines, or see whether that still holds"
+        )
+    )
+
+
+def _gate(verb: argparse.ArgumentParser) -> None:
+    source(verb)
+    verb.add_argument(
+        "--config",
+        metavar="FILE",
+        help="alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)",
+    )
+    verb.add_argument(
+        "--database-url", metavar="URL", help="a server where databases may be created (default: one of its own)"
+    )
+    verb.add_argument(
+        "--expendable", action="store_true", help="that server can be thrown away, though it looks like production"
+    )
+    verb.add_argument(
+        "--since",
+        metavar="REVISION|REF",
+        help="findings in what was there already do not count: up to a revision, or at a branch, a tag or a commit of git; "
+        "`merge-base` is that of HEAD and the default branch (default: start-after)",
+    )
+    verb.add_argument(
+        "--statements",
+        type=Path,
+        metavar="FILE",
+        help="what the tests of the previous release said to the database, as `pytest --slipway-record=FILE` wrote it (default: "
+        "statements derived from the models at the ref that --since names)",
+    )
+    verb.add_argument(
+        "--python",
+        type=Path,
+        metavar="DIR",
+        help="the service's virtual environment (default: .venv, or one made from its lock)",
+    )
+    verb.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
+    )
+    verb.add_argument("--json", action="store_true", help="print the proof as JSON")
+
+
+def _certificate(verb: argparse.ArgumentParser) -> None:
+    source(verb)
+    verb.add_argument(
+        "--proof",
+        type=Path,
+        metavar="FILE",
+        help="the proof.json of `slipway gate --report`; its certificate is printed",
+    )
+    verb.add_argument(
+        "--check", type=Path, metavar="FILE", help="a certificate; is it about the revisions in this folder?"
+    )
+    verb.add_argument(
+        "--live",
+        action="append",
+        metavar="REVISION",
+        help="with --check: the head at which the database stands, too; may be repeated",
+    )
+    verb.add_argument("--config", metavar="FILE", help="alembic's settings file, as for `slipway gate`")
+    verb.add_argument(
+        "--python", type=Path, metavar="DIR", help="the service's virtual environment, as for `slipway gate`"
+    )
+
+
+async def gate(given: argparse.Namespace) -> int:
+    from slipway.records.form import to_json
+    from slipway.report import files, proof_text
+    from slipway.report.terminal import TerminalVoice
+    from slipway.verbs.gate import gate as prove_folder
+    from slipway.verbs.server import NamedServer
+
+    voice = TerminalVoice(sys.stderr, lines=False)
+    with voice.doing("proving the migrations"):
+        proof = await prove_folder(
+            given.source,
+            config=given.config,
+            since=given.since,
+            python=given.python,
+            server=NamedServer.of(given.database_url, expendable=given.expendable),
+            statements=given.statements,
+        )
+    if given.report:
+        files.write(given.report, files.of_proof(proof))
+    print(to_json(proof) if given.json else proof_text.text(proof), end="")
+    return 1 if proof.failures else 0
+
+
+async def certificate(given: argparse.Namespace) -> int:
+    import time
+
+    from slipway.records.certificate import Certificate
+    from slipway.records.form import from_json, text_of, to_json
+    from slipway.verbs.certificate import certify, why_not
+    from slipway.verbs.gate import revisions
+
+    proof = text_of(given.proof, "the proof") if given.proof else None
+    if given.check is None:
+        if proof is None:
+            raise BadInputError(
+                "there is nothing to certify", "name a proof with --proof, or a certificate with --check"
+            )
+        print(to_json(certify(proof, int(time.time()))), end="")
+        return 0
+    said = from_json(Certificate, text_of(given.check, "the certificate"), str(given.check))
+    listing = await revisions(given.source, config=given.config, since=None, python=given.python, server=None)
+    problem = why_not(said, listing, given.live, proof)
+    print(f"does not hold: {problem}" if problem else f"holds: from {_heads(said.before)} to {_heads(said.after)}")
+    return 1 if problem else 0
+
+
+def _heads(revisions: Sequence[str]) -> str:
+    return one_line(", ".join(revisions)) or "an empty database"

@@ -1,0 +1,120 @@
+"""The verbs of an environment: plan, deploy, promote, status, history."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from slipway.cli.arguments import add_verb, chosen, endpoint, environment, source
+
+_IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy, by digest"}
+
+
+def add(verbs: Any) -> None:
+    _plan(add_verb(verbs, "plan", plan, "show what a deployment would change; nothing is touched"))
+    _deploy(
+        add_verb(verbs, "deploy", deploy, "deploy an image by digest, or what a plan says, and say the truth about it")
+    )
+    environment(add_verb(verbs, "status", status, "show what is live"))
+    environment(add_verb(verbs, "history", history, "show what has been deployed, newest first"))
+    _promote(
+        add_verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
+    )
+
+
+def _plan(verb: argparse.ArgumentParser) -> None:
+    environment(verb)
+    verb.add_argument("--image", required=True, **_IMAGE)
+
+
+def _deploy(verb: argparse.ArgumentParser) -> None:
+    environment(verb)
+    what = verb.add_mutually_exclusive_group(required=True)
+    what.add_argument("--image", **_IMAGE)
+    what.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="an approved plan, as `slipway plan --json` printed it; refused when it is no longer true",
+    )
+
+
+def _promote(verb: argparse.ArgumentParser) -> None:
+    source(verb)
+    verb.add_argument(
+        "--from", required=True, dest="origin", metavar="NAME", help="where the digest is live and healthy"
+    )
+    verb.add_argument("--to", required=True, metavar="NAME", help="where it goes")
+    endpoint(verb)
+
+
+async def plan(given: argparse.Namespace) -> int:
+    from slipway.oci.content import Reference
+    from slipway.records.form import to_json
+    from slipway.records.plan import Action
+    from slipway.report import release_text
+
+    made = await chosen(given, given.environment).plan(Reference.parse(given.image).digest)
+    print(to_json(made) if given.json else release_text.of_plan(made), end="")
+    return 1 if made.action is Action.BLOCKED else 0
+
+
+async def deploy(given: argparse.Namespace) -> int:
+    from slipway.oci.content import Reference
+
+    voice, environment = _voice(), chosen(given, given.environment)
+    if given.plan:
+        outcome = await environment.apply(_saved_plan(given.plan), lambda event: voice.line(event.line))
+    else:
+        outcome = await environment.deploy(Reference.parse(given.image).digest, lambda event: voice.line(event.line))
+    return _print_outcome(given, outcome)
+
+
+async def promote(given: argparse.Namespace) -> int:
+    from slipway.verbs import environment
+
+    voice = _voice()
+    outcome = await environment.promote(
+        chosen(given, given.origin), chosen(given, given.to), lambda event: voice.line(event.line)
+    )
+    return _print_outcome(given, outcome)
+
+
+async def status(given: argparse.Namespace) -> int:
+    from slipway.records.form import to_json
+    from slipway.report import release_text
+
+    observed = await chosen(given, given.environment).status()
+    print(to_json(observed) if given.json else release_text.of_observed(observed, given.environment), end="")
+    return 0
+
+
+async def history(given: argparse.Namespace) -> int:
+    from slipway.records.form import to_json
+    from slipway.report import release_text
+
+    past = await chosen(given, given.environment).history()
+    print(to_json(past) if given.json else release_text.of_history(past), end="")
+    return 0
+
+
+def _voice() -> Any:
+    from slipway.report.terminal import TerminalVoice
+
+    return TerminalVoice(sys.stderr, lines=True)
+
+
+def _saved_plan(file: Path) -> Any:
+    from slipway.records.form import from_json, text_of
+    from slipway.records.plan import Plan
+
+    return from_json(Plan, text_of(file, "the plan"), str(file))
+
+
+def _print_outcome(given: argparse.Namespace, outcome: Any) -> int:
+    from slipway.records.form import to_json
+    from slipway.report import release_text
+
+    print(to_json(outcome) if given.json else release_text.of_outcome(outcome), end="")
+    code: int = outcome.status.exit_code
+    return code
