@@ -9,12 +9,12 @@ import anyio.lowlevel
 from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
+from slipway.records.progress import Event
 from slipway.release.aws import Aws
 from slipway.release.deploy import Engine, Time, deploy
 from slipway.release.ecr_store import EcrStore
 from slipway.release.ledger import Ledger
 from slipway.release.spec import ServiceSpec
-from slipway.release.target import Event
 from slipway.release.targets.app_runner import AppRunner
 from tests.simulator.account import REGION, ROLE, URI, Account
 

@@ -9,8 +9,8 @@ import pytest
 from slipway.errors import RefusedError
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Outcome, Status
+from slipway.records.progress import Event
 from slipway.release.deploy import deploy
-from slipway.release.target import Event
 from slipway.simulator.clock import VirtualClock
 from tests.release.desired import Telling, deployed, engine_of, spec, target_of
 from tests.simulator.account import BRISK, SLOW, Account, asked, log_group, opened

@@ -11,6 +11,7 @@ from datetime import datetime
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
+from slipway.records.progress import Event
 from slipway.records.release import Accepted, Intent, Release
 from slipway.release.approval import check_still_true
 from slipway.release.ledger import Contents, Ledger, nonce
@@ -18,7 +19,7 @@ from slipway.release.plan import BUSY
 from slipway.release.plan import plan as make_plan
 from slipway.release.settle import settle
 from slipway.release.spec import ServiceSpec
-from slipway.release.target import BusyError, Event, LostAnswerError, NotReadyError, Operation, Target
+from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation, Target
 from slipway.release.turn import Turn
 
 PATIENCE_SECONDS = 30 * 60.0  # for others to end what they do

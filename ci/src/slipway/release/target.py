@@ -7,6 +7,7 @@ from typing import Protocol
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Diagnosis
 from slipway.records.plan import Observed, Plan
+from slipway.records.progress import Event
 from slipway.release.spec import ServiceSpec
 
 
@@ -17,13 +18,6 @@ class Operation:
     arn: str
     id: str
     creating: bool
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened on the way: a state, or a line of the platform's log (untrusted text)."""
-
-    line: str
 
 
 class BusyError(RefusedError):

@@ -14,6 +14,7 @@ from slipway.errors import RefusedError
 from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
+from slipway.records.progress import Event
 from slipway.records.release import History
 from slipway.release import deploy as engine
 from slipway.release.approval import check_belongs
@@ -25,7 +26,7 @@ from slipway.release.ecr_store import EcrStore
 from slipway.release.ledger import Ledger
 from slipway.release.plan import plan as make_plan
 from slipway.release.spec import ServiceSpec, spec_of
-from slipway.release.target import Event, Target
+from slipway.release.target import Target
 from slipway.release.targets.app_runner import AppRunner
 from slipway.settings import Settings, SettingsError, TargetKind
 

@@ -11,13 +11,14 @@ from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.oci.content import Reference
 from slipway.records.outcome import Diagnosis
 from slipway.records.plan import Action, Observed, Plan
+from slipway.records.progress import Event
 from slipway.release import logs
 from slipway.release.aws import Aws, AwsRefusedError
 from slipway.release.deploy import Time
 from slipway.release.diagnosis import Evidence, diagnose
 from slipway.release.settle import IN_FLIGHT
 from slipway.release.spec import ABSENT, ServiceSpec, hashed, health_check
-from slipway.release.target import BusyError, Event, NotReadyError, Operation
+from slipway.release.target import BusyError, NotReadyError, Operation
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
