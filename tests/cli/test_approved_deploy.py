@@ -8,7 +8,7 @@ from slipway.cli.command import parser, run
 from slipway.errors import RefusedError
 from slipway.records.form import to_json
 from slipway.records.plan import Action, Plan
-from slipway.release.deploy import Time
+from slipway.release.engine import Time
 from tests.simulator.account import ROLE, URI, opened
 
 PYPROJECT = f"""

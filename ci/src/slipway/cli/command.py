@@ -13,7 +13,7 @@ from typing import NoReturn
 import anyio
 
 import slipway
-from slipway.cli import doctor, gate, rehearsal, release
+from slipway.cli import doctor, gate, rehearsal, release, service
 from slipway.cli.answer import say_no
 from slipway.errors import BadInputError, UnknownOutcomeError, within
 from slipway.untrusted import one_line
@@ -77,6 +77,6 @@ def parser() -> argparse.ArgumentParser:
     top = _Grammar("slipway", description=slipway.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"slipway {slipway.__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for group in (gate, rehearsal, release, doctor):
+    for group in (gate, rehearsal, release, service, doctor):
         group.add(verbs)
     return top
