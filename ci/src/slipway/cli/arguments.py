@@ -12,6 +12,7 @@ def add_verb(verbs: Any, name: str, performed: Verb, said: str) -> argparse.Argu
     """One verb of the grammar, with the flags that all have."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
     made.set_defaults(verb=performed)
+    made.add_argument("--json", action="store_true", help="print the answer as JSON, and an error too")
     made.add_argument("--debug", action="store_true", help="show tracebacks")
     return made
 
@@ -36,7 +37,6 @@ def environment(verb: argparse.ArgumentParser) -> None:
 
 def endpoint(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--endpoint-url", metavar="URL", help="what stands in for AWS, such as `slipway simulator`")
-    verb.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def chosen(given: argparse.Namespace, name: str) -> Any:

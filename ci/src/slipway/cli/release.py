@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, chosen, endpoint, environment, source
 
 _IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy, by digest"}
@@ -50,52 +51,46 @@ def _promote(verb: argparse.ArgumentParser) -> None:
 
 async def plan(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
-    from slipway.records.form import to_json
-    from slipway.records.plan import Action
-    from slipway.report import release_text
+    from slipway.report import answers
 
     made = await chosen(given, given.environment).plan(Reference.parse(given.image).digest)
-    print(to_json(made) if given.json else release_text.of_plan(made), end="")
-    return 1 if made.action is Action.BLOCKED else 0
+    return say(given, answers.of_plan(made))
 
 
 async def deploy(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
+    from slipway.report import answers
 
     voice, environment = _voice(), chosen(given, given.environment)
     if given.plan:
         outcome = await environment.apply(_saved_plan(given.plan), lambda event: voice.line(event.line))
     else:
         outcome = await environment.deploy(Reference.parse(given.image).digest, lambda event: voice.line(event.line))
-    return _print_outcome(given, outcome)
+    return say(given, answers.of_outcome(outcome))
 
 
 async def promote(given: argparse.Namespace) -> int:
+    from slipway.report import answers
     from slipway.verbs import environment
 
     voice = _voice()
     outcome = await environment.promote(
         chosen(given, given.origin), chosen(given, given.to), lambda event: voice.line(event.line)
     )
-    return _print_outcome(given, outcome)
+    return say(given, answers.of_outcome(outcome))
 
 
 async def status(given: argparse.Namespace) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import release_text
+    from slipway.report import answers
 
     observed = await chosen(given, given.environment).status()
-    print(to_json(observed) if given.json else release_text.of_observed(observed, given.environment), end="")
-    return 0
+    return say(given, answers.of_observed(observed, given.environment))
 
 
 async def history(given: argparse.Namespace) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import release_text
+    from slipway.report import answers
 
-    past = await chosen(given, given.environment).history()
-    print(to_json(past) if given.json else release_text.of_history(past), end="")
-    return 0
+    return say(given, answers.of_history(await chosen(given, given.environment).history()))
 
 
 def _voice() -> Any:
@@ -109,12 +104,3 @@ def _saved_plan(file: Path) -> Any:
     from slipway.records.plan import Plan
 
     return from_json(Plan, text_of(file, "the plan"), str(file))
-
-
-def _print_outcome(given: argparse.Namespace, outcome: Any) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import release_text
-
-    print(to_json(outcome) if given.json else release_text.of_outcome(outcome), end="")
-    code: int = outcome.status.exit_code
-    return code
