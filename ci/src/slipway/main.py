@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from slipway.graph.checks import Verdict
     from slipway.graph.image import Source
     from slipway.records.outcome import Outcome
+    from slipway.records.progress import Event
     from slipway.release.credentials import Keys
     from slipway.settings import Settings
     from slipway.verbs.environment import Environment as Verbs
@@ -247,7 +248,7 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalVoice
 
-        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout, lines=True))
+        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout))
         if not rehearsal.as_told:
             raise SaidNoError(rehearsal_text.text(rehearsal))
         return _directory(of_rehearsal(rehearsal))
@@ -352,10 +353,10 @@ class Environment:
 
         verbs = await self._verbs(self.name)
         if image and not plan:
-            return _spoken(await verbs.deploy(Reference.parse(image).digest, lambda event: print(event.line)))  # noqa: T201
+            return _spoken(await verbs.deploy(Reference.parse(image).digest, _tell))
         if plan and not image:
             approved = from_json(Plan, await plan.contents(), "the plan")
-            return _spoken(await verbs.apply(approved, lambda event: print(event.line)))  # noqa: T201
+            return _spoken(await verbs.apply(approved, _tell))
         raise BadInputError("deploy needs one thing to deploy", "give either --image or --plan")
 
     @never_cached
@@ -364,7 +365,7 @@ class Environment:
         from slipway.verbs.environment import promote
 
         origin, target = await self._verbs(self.name), await self._verbs(to)
-        return _spoken(await promote(origin, target, lambda event: print(event.line)))  # noqa: T201
+        return _spoken(await promote(origin, target, _tell))
 
     @never_cached
     async def status(self) -> str:
@@ -415,6 +416,14 @@ def _green(verdict: "Verdict") -> str:
     if verdict.exit_code:
         raise SaidNoError(verdict.why_not)
     return verdict.said
+
+
+def _tell(event: "Event") -> None:
+    """The engine shows each line with its time."""
+    from slipway.report.progress_text import lines
+
+    for line in lines(event):
+        print(line)  # noqa: T201
 
 
 def _spoken(outcome: "Outcome") -> str:

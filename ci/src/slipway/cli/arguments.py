@@ -13,6 +13,7 @@ def add_verb(verbs: Any, name: str, performed: Verb, said: str) -> argparse.Argu
     made: argparse.ArgumentParser = verbs.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
     made.set_defaults(verb=performed)
     made.add_argument("--json", action="store_true", help="print the answer as JSON, and an error too")
+    made.add_argument("--quiet", action="store_true", help="say nothing on the way: only the answer, and errors")
     made.add_argument("--debug", action="store_true", help="show tracebacks")
     return made
 

@@ -1,12 +1,12 @@
 """`slipway gate` and `slipway certificate`: what is proven of a history, and what that is worth elsewhere."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, source
+from slipway.cli.progress import voice
 from slipway.errors import BadInputError
 
 
@@ -91,12 +91,10 @@ def _certificate(verb: argparse.ArgumentParser) -> None:
 
 async def gate(given: argparse.Namespace) -> int:
     from slipway.report import answers, files
-    from slipway.report.terminal import TerminalVoice
     from slipway.verbs.gate import gate as prove_folder
     from slipway.verbs.server import NamedServer
 
-    voice = TerminalVoice(sys.stderr, lines=False)
-    with voice.doing("proving the migrations"):
+    with voice(given).doing("proving the migrations"):
         proof = await prove_folder(
             given.source,
             config=given.config,

@@ -7,6 +7,7 @@ from typing import Any
 
 from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, source
+from slipway.cli.progress import voice
 
 
 def add(verbs: Any) -> None:
@@ -24,7 +25,6 @@ def _rehearse(verb: argparse.ArgumentParser) -> None:
         "--settings", type=Path, metavar="FILE", help="a TOML file with [tool.slipway], for a service that has none"
     )
     verb.add_argument("--report", type=Path, metavar="DIR", help="write rehearsal.json and index.html there")
-    verb.add_argument("--quiet", action="store_true", help="leave out the platform's own lines")
 
 
 def _simulator(verb: argparse.ArgumentParser) -> None:
@@ -40,15 +40,15 @@ def _simulator(verb: argparse.ArgumentParser) -> None:
 
 async def rehearse(given: argparse.Namespace) -> int:
     from slipway.report import answers, files
-    from slipway.report.terminal import TerminalVoice
     from slipway.verbs.rehearse.here import rehearse as play
 
-    rehearsal = await play(given.source, TerminalVoice(sys.stderr, lines=not given.quiet), given.settings)
+    rehearsal = await play(given.source, voice(given), given.settings)
     if given.report:
         files.write(given.report, files.of_rehearsal(rehearsal))
-    print(file=sys.stderr)
+    if not given.quiet:
+        print(file=sys.stderr)
     code = say(given, answers.of_rehearsal(rehearsal))
-    if given.report:
+    if given.report and not given.quiet:
         print(f"The page: {given.report / 'index.html'}", file=sys.stderr)
     return code
 

@@ -1,12 +1,12 @@
 """The verbs of an environment: plan, deploy, promote, status, history."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, chosen, endpoint, environment, source
+from slipway.cli.progress import telling
 
 _IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy, by digest"}
 
@@ -61,11 +61,12 @@ async def deploy(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
     from slipway.report import answers
 
-    voice, environment = _voice(), chosen(given, given.environment)
-    if given.plan:
-        outcome = await environment.apply(_saved_plan(given.plan), lambda event: voice.line(event.line))
-    else:
-        outcome = await environment.deploy(Reference.parse(given.image).digest, lambda event: voice.line(event.line))
+    environment = chosen(given, given.environment)
+    with telling(given) as tell:
+        if given.plan:
+            outcome = await environment.apply(_saved_plan(given.plan), tell)
+        else:
+            outcome = await environment.deploy(Reference.parse(given.image).digest, tell)
     return say(given, answers.of_outcome(outcome))
 
 
@@ -73,10 +74,8 @@ async def promote(given: argparse.Namespace) -> int:
     from slipway.report import answers
     from slipway.verbs import environment
 
-    voice = _voice()
-    outcome = await environment.promote(
-        chosen(given, given.origin), chosen(given, given.to), lambda event: voice.line(event.line)
-    )
+    with telling(given) as tell:
+        outcome = await environment.promote(chosen(given, given.origin), chosen(given, given.to), tell)
     return say(given, answers.of_outcome(outcome))
 
 
@@ -91,12 +90,6 @@ async def history(given: argparse.Namespace) -> int:
     from slipway.report import answers
 
     return say(given, answers.of_history(await chosen(given, given.environment).history()))
-
-
-def _voice() -> Any:
-    from slipway.report.terminal import TerminalVoice
-
-    return TerminalVoice(sys.stderr, lines=True)
 
 
 def _saved_plan(file: Path) -> Any:
