@@ -332,7 +332,7 @@ class Environment:
 
     @never_cached
     async def plan(self, image: Image) -> dagger.Directory:
-        """Tell what a deployment would change, for people in plan.txt and for deploy in plan.json; nothing is touched."""
+        """Tell what a deployment would change, for people in plan.txt and summary.md, for deploy in plan.json; nothing is touched."""
         from slipway.oci.content import Reference
         from slipway.report.files import of_plan
 

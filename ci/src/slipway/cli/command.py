@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code: int = anyio.run(given.verb, given)
     except KeyboardInterrupt:
-        print("slipway: interrupted; what it had started is stopped", file=sys.stderr)
+        print("slipway: interrupted; what it had started on this machine is stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,9 +19,19 @@ def voice(given: argparse.Namespace) -> "Voice":
     return Silence() if given.quiet else TerminalVoice(sys.stderr)
 
 
-def telling(given: argparse.Namespace) -> "AbstractContextManager[Callable[[Event], None]]":
+@contextmanager
+def telling(given: argparse.Namespace) -> "Iterator[Callable[[Event], None]]":
     """Who hears the events of one run of the release engine, for as long as the block lasts."""
-    from slipway.report.terminal import TerminalVoice
-    from slipway.verbs.voice import Silence
+    import anyio
 
-    return nullcontext(Silence().event) if given.quiet else TerminalVoice(sys.stderr).run()
+    from slipway.report.terminal import TerminalVoice
+
+    try:
+        with TerminalVoice(sys.stderr).run() as tell:
+            yield (lambda _: None) if given.quiet else tell
+    except anyio.get_cancelled_exc_class():
+        print(
+            "slipway: what the platform has begun goes on; the same command finds it, and follows it to its end",
+            file=sys.stderr,
+        )
+        raise
