@@ -8,13 +8,18 @@ from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, chosen, endpoint, environment, source
 from slipway.cli.progress import telling
 
-_IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy, by digest"}
+_IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy: an image, named by digest"}
 
 
 def add(verbs: Any) -> None:
     _plan(add_verb(verbs, "plan", plan, "show what a deployment would change; nothing is touched"))
     _deploy(
-        add_verb(verbs, "deploy", deploy, "deploy an image by digest, or what a plan says, and say the truth about it")
+        add_verb(
+            verbs,
+            "deploy",
+            deploy,
+            "deploy an image by digest, or what a plan says; yes only when it is live and healthy",
+        )
     )
     environment(add_verb(verbs, "status", status, "show what is live"))
     environment(add_verb(verbs, "history", history, "show what has been deployed, newest first"))
