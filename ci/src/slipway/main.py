@@ -255,7 +255,7 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalVoice
 
-        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout, lines=True))
+        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout))
         if not rehearsal.as_told:
             raise SaidNoError(rehearsal_text.text(rehearsal))
         return _directory(of_rehearsal(rehearsal))
@@ -339,7 +339,7 @@ class Environment:
 
     @never_cached
     async def plan(self, image: Image) -> dagger.Directory:
-        """Tell what a deployment would change, for people in plan.txt and for deploy in plan.json; nothing is touched."""
+        """Tell what a deployment would change, for people in plan.txt and summary.md, for deploy in plan.json; nothing is touched."""
         from slipway.oci.content import Reference
         from slipway.report.files import of_plan
 
@@ -483,9 +483,11 @@ def _green(verdict: "Verdict") -> str:
 
 
 def _tell(event: "Event") -> None:
-    """A function's own log is what a person sees of it while it runs."""
-    if said := event.line or (event.phase.value if event.phase else ""):
-        print(said)  # noqa: T201
+    """The engine shows each line with its time."""
+    from slipway.report.progress_text import lines
+
+    for line in lines(event):
+        print(line)  # noqa: T201
 
 
 async def _evidence(certificate: dagger.File | None, reason: str = "") -> "Evidence":

@@ -15,8 +15,8 @@ from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
-from slipway.report import doctor_text, proof_text, rehearsal_text, release_text
-from slipway.report.markdown import escaped, fenced
+from slipway.report import doctor_text, proof_text, rehearsal_text, release_markdown, release_text
+from slipway.report.markdown import fenced
 from slipway.report.proof_markdown import markdown as proof_markdown
 from slipway.untrusted import one_line
 
@@ -37,13 +37,13 @@ class Answer:
 
 
 def of_plan(plan: Plan) -> Answer:
-    text = release_text.of_plan(plan)
+    code = 1 if plan.action is Action.BLOCKED else 0
     outputs = {"action": plan.action.value, "image": plan.image, "reason": plan.reason}
-    return Answer(plan, text, 1 if plan.action is Action.BLOCKED else 0, fenced(text), outputs)
+    return Answer(plan, release_text.of_plan(plan), code, release_markdown.of_plan(plan), outputs)
 
 
 def of_outcome(outcome: Outcome) -> Answer:
-    text = release_text.of_outcome(outcome)
+    text, markdown = release_text.of_outcome(outcome), release_markdown.of_outcome(outcome)
     outputs = {
         "status": outcome.status.value,
         "number": str(outcome.number or ""),
@@ -53,7 +53,7 @@ def of_outcome(outcome: Outcome) -> Answer:
         "operation": outcome.operation or "",
         "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
     }
-    return Answer(outcome, text, outcome.status.exit_code, fenced(text), outputs)
+    return Answer(outcome, text, outcome.status.exit_code, markdown, outputs)
 
 
 def of_examination(examination: Examination) -> Answer:
@@ -64,13 +64,24 @@ def of_examination(examination: Examination) -> Answer:
 
 def of_observed(observed: Observed, environment: str) -> Answer:
     text = release_text.of_observed(observed, environment)
-    outputs = {"live": observed.digest or "", "url": observed.url or "", "operation": observed.operation or ""}
-    return Answer(observed, text, 0, fenced(text), outputs)
+    outputs = {
+        "state": observed.status or "",
+        "live": observed.digest or "",
+        "url": observed.url or "",
+        "operation": observed.operation or "",
+    }
+    return Answer(observed, text, 0, release_markdown.of_observed(observed, environment), outputs)
 
 
 def of_history(history: History) -> Answer:
-    text = release_text.of_history(history)
-    return Answer(history, text, 0, fenced(text))
+    """For later steps the newest deployment that has ended."""
+    newest = history.releases[0] if history.releases else None
+    outputs = {
+        "number": str(newest.number) if newest else "",
+        "status": newest.status.value if newest else "",
+        "live": (newest and newest.live) or "",
+    }
+    return Answer(history, release_text.of_history(history), 0, release_markdown.of_history(history), outputs)
 
 
 def of_proof(proof: Proof) -> Answer:
@@ -106,8 +117,8 @@ def of_listening(listening: Listening) -> Answer:
 
 def of_refusal(refusal: Refusal) -> Answer:
     """What an error answers instead; a person reads its sentence on standard error."""
-    said = f"{refusal.what}: {refusal.next_step}"
-    return Answer(refusal, "", refusal.exit_code, escaped(said, 1000) + "\n", {"error": said})
+    outputs = {"error": f"{refusal.what}: {refusal.next_step}"}
+    return Answer(refusal, "", refusal.exit_code, release_markdown.of_refusal(refusal), outputs)
 
 
 def _heads(revisions: Sequence[str]) -> str:
