@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
 from slipway.structure import MismatchError, kebab, read
 
@@ -84,27 +84,15 @@ class Migrations:
 
     def told(self, url: str) -> dict[str, str]:
         """The variables by which the service learns of its database, from a plain postgresql:// URL."""
-        parts = urlsplit(url)
-        words = {
-            "url": f"{self.driver}://{url.partition('://')[2]}",
-            "host": parts.hostname or "",
-            "port": str(parts.port or 5432),
-            "user": unquote(parts.username or ""),
-            "password": unquote(parts.password or ""),
-            "database": unquote(parts.path.lstrip("/")),
-        }
+        words = parts_of(f"{self.driver}://{url.partition('://')[2]}")
         return {self.database_variable: words["url"]} | {
-            name: _filled(value, words) for name, value in self.variables.items()
+            name: filled(template, words) for name, template in self.variables.items()
         }
 
     @property
     def major(self) -> int | None:
         """The wanted Postgres major, or None when an image is named instead."""
         return int(self.postgres) if self.postgres.isdecimal() else None
-
-
-def _filled(text: str, words: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
 
 
 @dataclass(frozen=True)
