@@ -28,6 +28,7 @@ from slipway.simulator.serving import CutError
 _INVALID = {
     "apprunner": "InvalidRequestException",
     "ecr": "InvalidParameterException",
+    "ecs": "InvalidParameterException",
     "logs": "InvalidParameterException",
     "secretsmanager": "InvalidParameterException",
 }
