@@ -35,6 +35,6 @@ def _member(text: str, key: str, arn: str) -> str:
         found = json.loads(text)[key]
     except (ValueError, KeyError, TypeError):
         raise BadInputError(
-            f"the secret {arn} has no key {key}", "correct its ARN in secrets, which may end in :KEY::"
+            f"the secret {arn} has no key {key}", "correct its ARN in secrets, in which :KEY:: names one"
         ) from None
     return found if isinstance(found, str) else json.dumps(found)

@@ -130,7 +130,7 @@ def _environment(wanted: Wanted) -> Environment:
 
 def _checked(url: str, where: str) -> str:
     if url.lstrip().startswith("{"):
-        raise BadInputError(f"{where} holds JSON", "name its key at the end of the ARN, as …:url::")
+        raise BadInputError(f"{where} holds JSON", "name its key at the end of the ARN, as ARN:url:: does")
     try:
         is_url = url.startswith("postgres") and "://" in url and bool(parts_of(url))
     except ValueError:  # a port that is no number, and it may be a piece of a password
