@@ -20,7 +20,7 @@ _PROVISION_SECONDS = 15.0
 _PULL_SECONDS = 15.0
 _LOOK_SECONDS = 2.0
 _DEPROVISION_SECONDS = 10.0
-_PORT = 80  # a task that listens to nobody has none
+_PORT = 65535  # a task listens to nobody, and nobody names this one
 _KILLED = 137
 _NEVER = "ResourceInitializationError: "
 
