@@ -12,6 +12,15 @@ from slipway.records.standing import Standing
 ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')")}
 TWO = {**ONE, "two": ("one", "op.execute('ALTER TABLE a ADD COLUMN b int')")}
 THREE = {**TWO, "three": ("two", "")}
+ENV = """
+import sqlalchemy as sa
+from alembic import context
+
+with sa.create_engine("postgresql+psycopg://", poolclass=sa.pool.NullPool).connect() as connection:
+    context.configure(connection=connection, {options})
+    with context.begin_transaction():
+        context.run_migrations()
+"""
 
 
 @pytest.fixture
@@ -19,8 +28,9 @@ def environment(write_project, url):
     return lambda revisions, **project: Environment(write_project(revisions, **project), url)
 
 
-def test_an_empty_database_lacks_everything_and_stays_empty(environment, url, database):
-    assert look(environment(TWO), url) == Standing((), ("two",), (), ("one", "two"))
+@pytest.mark.parametrize("options", ["transaction_per_migration=True", "compare_type=True"])
+def test_an_empty_database_lacks_everything_and_stays_empty(environment, url, database, options):
+    assert look(environment(TWO, env=ENV.format(options=options)), url) == Standing((), ("two",), (), ("one", "two"))
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM pg_class WHERE relname = 'alembic_version'").fetchone() == (0,)
 
@@ -41,8 +51,9 @@ def test_a_head_that_the_release_does_not_know_is_named(environment, url):
 
 
 def test_a_head_is_not_known_by_the_beginning_of_its_name(environment, url):
-    upgrade(environment({"on": (None, "")}), url)
-    assert look(environment(ONE, without=["on"]), url).unknown == ("on",)
+    upgrade(environment({"beginning": (None, "")}), url)
+    others = {"beginning_of_another": (None, "")}
+    assert look(environment(others, without=["beginning"]), url).unknown == ("beginning",)
 
 
 def test_heads_of_several_branches_are_all_told(environment, url):
