@@ -74,6 +74,13 @@ def test_what_is_printed_last_without_the_end_of_a_line_is_printed(capsys):
     assert capsys.readouterr().out == "and"
 
 
+def test_an_error_that_nobody_foresaw_is_printed_without_secrets(told, capsys):
+    told(PIN="canary-2")
+    with pytest.raises(SystemExit), discreet(["PIN"]):
+        raise ValueError("my pin is canary-2")
+    assert "ValueError: my pin is ***" in capsys.readouterr().err
+
+
 @pytest.fixture
 def run(tmp_path, database):
     """Runs the migration as a container would; the answer is its exit code, its marked line and all that it printed."""

@@ -6,7 +6,9 @@ import pytest
 
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.standing import Standing
+from slipway.release.aws import AwsRefusedError
 from slipway.release.runners.definition import definition, order_of
+from slipway.release.runners.ecs_task import _explained
 from slipway.settings import SettingsError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
@@ -189,6 +191,29 @@ async def test_who_cannot_follow_the_task_any_more_does_not_say_no(account):
     assert "the migration goes on as the task" in said
     assert "sign in again" in said
     assert "`slipway migrate --environment staging --image" in said
+
+
+async def test_a_task_that_ecs_forgets_is_not_known_to_have_failed(account):
+    async def forget():
+        account.cloud.ecs.tasks.clear()
+
+    account.cloud.faults.add(Fault("DescribeTasks", Effect.OVERTAKEN, skip=3, other=forget))
+    said = await refusal(account, kind=UnknownOutcomeError)
+    assert "any more: run `slipway migrate --environment staging --image" in said
+
+
+def test_a_role_that_may_not_be_passed_is_told_apart_from_other_actions():
+    def explained(said):
+        refused = AwsRefusedError("ecs", "run_task", {"Code": "AccessDeniedException", "Message": said})
+        return _explained(refused, order(DIGEST)).next_step
+
+    assert explained("User x is not authorized to perform: iam:PassRole on resource y").startswith(
+        "let the deploy role do iam:PassRole"
+    )
+    assert (
+        explained("User x is not authorized to perform: ecs:RunTask on resource y")
+        == "give the deploy role this action"
+    )
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ For a container that the platform has given the service's own variables: nothing
 
 import os
 import sys
+import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -50,6 +51,9 @@ def discreet(names: Collection[str]) -> Iterator[None]:
     sys.stdout, sys.stderr = (_Discreet(stream, secrets) for stream in before)
     try:
         yield
+    except Exception:  # noqa: BLE001 -- the interpreter would print it where nothing is taken out
+        traceback.print_exc()
+        raise SystemExit(1) from None
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.close()
