@@ -3,17 +3,19 @@
 import docstrings
 import record_schemas
 
-from slipway.records.certificate import Certificate, Standing
+from slipway.records.certificate import Certificate, Validity
 from slipway.records.checkup import Checkup
 from slipway.records.examination import Examination
 from slipway.records.form import schema_of
 from slipway.records.listening import Listening
+from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
+from slipway.records.standing import Standing
 
 _INTRODUCTION = """\
 Every verb of `slipway` has `--json`: its answer is then one record, and nothing else is on standard output. What it says on the way, and the sentence of
@@ -37,7 +39,7 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
     "gate": ((Proof, "1 when a finding fails it"),),
     "certificate": (
         (Certificate, "with `--proof`; 1 and a refusal when the gate refused"),
-        (Standing, "with `--check`; 1 when it does not hold"),
+        (Validity, "with `--check`; 1 when it does not hold"),
     ),
     "rehearse": ((Rehearsal, "1 when an act did not go as told"),),
     "simulator": ((Listening, "in one line, as soon as it can be asked; it runs until it is ended"),),
@@ -47,6 +49,10 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
     "history": ((History, ""),),
     "promote": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "rollback": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
+    "migrate": (
+        (Migration, ""),
+        (Standing, "with `--look`; 1 when the database is ahead of the image"),
+    ),
     "diagnose": ((Examination, "0 when nothing has failed, 1 when something has, 3 while it goes on"),),
     "pause": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "resume": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),

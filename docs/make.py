@@ -43,6 +43,7 @@ TABLES = (
     ("[tool.slipway]", settings.Settings),
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
+    ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from slipway.cli.command import parser, run
 from slipway.records.form import to_json
+from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
 from slipway.records.rehearsal import Act, Rehearsal
 from tests.simulator.account import URI, Account
@@ -41,6 +42,11 @@ class World:
         return [*self.staging, "--image", f"{URI}@{self.digest}"]
 
 
+class Runner:
+    async def migrate(self, _tell):
+        return Migration(("aaa",), ("bbb",), ("bbb",), 1, 0.5)
+
+
 # How each verb is asked, which record it answers, and its exit code. A verb that is not here is missed below.
 ASKED = {
     "gate": (lambda world: ["--source", str(world.folder)], "proof", 0),
@@ -53,6 +59,7 @@ ASKED = {
     "history": (lambda world: world.staging, "history", 0),
     "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "staging"], "outcome", 0),
     "rollback": (lambda world: [*world.staging, "--without-proof", "there is no database"], "outcome", 0),
+    "migrate": (lambda world: world.image, "migration", 0),
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),
@@ -69,11 +76,15 @@ async def world(account, service, monkeypatch):
     async def proves(*_, **__):
         return PROOF
 
+    async def migrating(*_, **__):
+        return Runner()
+
     async def rehearses(*_, **__):
         return REHEARSAL
 
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # a simulator that ends at once
     monkeypatch.setattr("slipway.verbs.gate.gate", proves)
+    monkeypatch.setattr("slipway.verbs.environment.Environment.migrating", migrating)
     monkeypatch.setattr("slipway.verbs.rehearse.here.rehearse", rehearses)
     (service / "proof.json").write_text(to_json(PROOF))
     return World(service, account, await account.image())

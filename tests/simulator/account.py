@@ -33,7 +33,7 @@ UNCHANGED = 'Missing required parameter in input: "OperationId"'
 # The model wants 32 characters, and a pattern of 36.
 UNSATISFIABLE = re.compile(r"'(?:Service|ServiceSummaryList\.\d+\.member)\.ServiceId' .* pattern")
 
-_session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
+session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Account:
     async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation as boto3 spells it, and hold its answer against AWS's contract; raises ClientError."""
         if service not in self._clients:
-            self._clients[service] = _session.client(service, endpoint_url=self.cloud.url)
+            self._clients[service] = session.client(service, endpoint_url=self.cloud.url)
         client = self._clients[service]
         with self.cloud.clock.held():
             answer = await anyio.to_thread.run_sync(partial(getattr(client, operation), **parameters))

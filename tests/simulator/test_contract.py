@@ -7,13 +7,15 @@ import pytest
 
 from slipway.oci.content import digest_of
 from slipway.simulator.app_runner.api import AppRunner
-from slipway.simulator.contract import SERVICES, by_target, message_member, problems, service
+from slipway.simulator.contract import SERVICES, by_target, in_python, message_member, problems, service
 from slipway.simulator.ecr import Ecr
+from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.logs import Logs
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.store import Store
 from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
 from tests.simulator.raw import ask_raw
+from tests.simulator.tasks import definition, run
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 SHARED = (
@@ -24,6 +26,7 @@ SHARED = (
 KNOWN = {
     "apprunner": AppRunner(None).operations,
     "ecr": Ecr(Store()).operations,
+    "ecs": Ecs(None, None).operations,
     "logs": Logs().operations,
     "secretsmanager": Secrets().operations,
 }
@@ -100,7 +103,7 @@ def test_every_pattern_that_a_known_operation_could_meet_can_be_checked(name):
     for operation in KNOWN[name]:
         model = service(name).operation_model(operation)
         for shape in (*shapes_within(model.input_shape, seen), *shapes_within(model.output_shape, seen)):
-            re.compile(shape.metadata.get("pattern", ""))
+            re.compile(in_python(shape.metadata.get("pattern", "")))
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -114,6 +117,7 @@ def test_an_operation_is_found_by_its_target():
     assert {target_of(name, "x").partition(".")[0] for name in KNOWN} == {
         "AppRunner",
         "AmazonEC2ContainerRegistry_V20150921",
+        "AmazonEC2ContainerServiceV20141113",
         "Logs_20140328",
         "secretsmanager",
     }
@@ -155,6 +159,36 @@ async def ask_of_shared(ask: Ask) -> None:
         await ask("apprunner", f"Delete{noun}", **named)
 
 
+async def ask_of_ecr(ask: Ask) -> None:
+    await ask("ecr", "GetAuthorizationToken")
+    await ask("ecr", "CreateRepository", repositoryName="team/notes")
+    await ask("ecr", "DescribeRepositories")
+    await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
+    await ask("ecr", "DescribeImages", repositoryName="team/notes")
+    await ask("ecr", "BatchGetImage", repositoryName="team/notes", imageIds=[{"imageTag": "v1"}, {"imageTag": "v2"}])
+    await ask("ecr", "ListImages", repositoryName="team/notes")
+    upload = {"repositoryName": "team/notes"}
+    upload |= {"uploadId": (await ask("ecr", "InitiateLayerUpload", **upload))["uploadId"]}
+    await ask("ecr", "UploadLayerPart", **upload, partFirstByte=0, partLastByte=1, layerPartBlob="e30=")
+    await ask("ecr", "CompleteLayerUpload", **upload, layerDigests=[digest_of(b"{}")])
+    identities = [{"imageTag": "v1"}, {"imageTag": "v2"}]
+    await ask("ecr", "BatchDeleteImage", repositoryName="team/notes", imageIds=identities)
+
+
+async def ask_of_ecs(ask: Ask, digest: str) -> None:
+    await ask("ecs", "CreateCluster", clusterName="jobs")
+    tags = [{"key": "of a team", "value": "notes"}]
+    await ask("ecs", "RegisterTaskDefinition", **definition(digest), tags=tags)
+    await ask("ecs", "DescribeTaskDefinition", taskDefinition="migration", include=["TAGS"])
+    await ask("ecs", "ListTaskDefinitions")
+    begun = await ask("ecs", "RunTask", cluster="jobs", **run(), tags=tags)
+    arn = begun["tasks"][0]["taskArn"]
+    await ask("ecs", "ListTasks", cluster="jobs")
+    await ask("ecs", "DescribeTasks", cluster="jobs", tasks=[arn, "absent"], include=["TAGS"])
+    await ask("ecs", "StopTask", cluster="jobs", task=arn)
+    await ask("ecs", "DeregisterTaskDefinition", taskDefinition="migration:1")
+
+
 async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
     """Held against the bytes on the wire: boto3 would drop what it does not know."""
     answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -165,21 +199,7 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
         answers[name, operation].append(answer)
         return answer
 
-    await ask("ecr", "GetAuthorizationToken")
-    await ask("ecr", "CreateRepository", repositoryName="team/notes")
-    await ask("ecr", "DescribeRepositories")
-    await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
-    await ask("ecr", "DescribeImages", repositoryName="team/notes")
-    await ask("ecr", "BatchGetImage", repositoryName="team/notes", imageIds=[{"imageTag": "v1"}, {"imageTag": "v2"}])
-
-    await ask("ecr", "ListImages", repositoryName="team/notes")
-    upload = {"repositoryName": "team/notes"}
-    upload |= {"uploadId": (await ask("ecr", "InitiateLayerUpload", **upload))["uploadId"]}
-    await ask("ecr", "UploadLayerPart", **upload, partFirstByte=0, partLastByte=1, layerPartBlob="e30=")
-    await ask("ecr", "CompleteLayerUpload", **upload, layerDigests=[digest_of(b"{}")])
-    identities = [{"imageTag": "v1"}, {"imageTag": "v2"}]
-    await ask("ecr", "BatchDeleteImage", repositoryName="team/notes", imageIds=identities)
-
+    await ask_of_ecr(ask)
     created = await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2")
     await ask("secretsmanager", "DescribeSecret", SecretId="token")
     await ask("secretsmanager", "GetSecretValue", SecretId="token")
@@ -207,7 +227,10 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await account.settled(arn)
     await ask("apprunner", "DescribeService", ServiceArn=arn)
 
-    (group,) = (await ask("logs", "DescribeLogGroups"))["logGroups"]
+    await ask_of_ecs(ask, digest)
+
+    await ask("logs", "CreateLogGroup", logGroupName="/empty")
+    (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws"))["logGroups"]
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")
     await ask("logs", "FilterLogEvents", logGroupName=group["logGroupName"], limit=1)

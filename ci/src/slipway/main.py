@@ -368,6 +368,25 @@ class Environment:
         raise BadInputError("deploy needs one thing to deploy", "give either --image or --plan")
 
     @never_cached
+    async def migrate(
+        self,
+        image: Image,
+        look: Annotated[bool, Doc("Change nothing, and show where the database stands")] = False,  # noqa: FBT002 -- a flag
+    ) -> str:
+        """Bring the database to the head of an image, or look where it stands; a deployment does it by itself where the settings name a runner."""
+        from slipway.oci.content import Reference
+        from slipway.report import answers
+
+        verbs = await self._verbs(self.name)
+        runner = await verbs.migrating(Reference.parse(image).digest)
+        if not look:
+            return answers.of_migration(await runner.migrate(_tell), self.name).text
+        seen = answers.of_standing(await runner.look(), self.name)
+        if seen.code:
+            raise SaidNoError(seen.text)
+        return seen.text
+
+    @never_cached
     async def promote(
         self,
         to: Annotated[str, Doc("The environment that gets the digest")],
@@ -454,7 +473,7 @@ class Environment:
             raise BadInputError(
                 "there are no AWS credentials", 'add --credentials "cmd://aws configure export-credentials"'
             )
-        return Verbs(loaded, name, None, wall_clock(), keys)
+        return _migrating_here(Verbs(loaded, name, None, wall_clock(), keys))
 
 
 class SaidNoError(Exception):
@@ -467,6 +486,19 @@ async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
     from slipway.release.credentials import parse
 
     return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
+
+
+def _migrating_here(verbs: "Verbs") -> "Verbs":
+    """What a machine migrates directly, an engine does in a container."""
+    from functools import partial
+
+    from slipway.graph.migration import runner_at
+    from slipway.settings import Runner
+
+    there = verbs.settings.environment(verbs.name).migration
+    if there is None or there.runner is not Runner.DIRECT:
+        return verbs
+    return dataclasses.replace(verbs, runner=partial(runner_at, verbs))
 
 
 def _directory(files: Mapping[str, str]) -> dagger.Directory:

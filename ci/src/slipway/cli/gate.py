@@ -121,7 +121,7 @@ async def gate(given: argparse.Namespace) -> int:
 async def certificate(given: argparse.Namespace) -> int:
     import time
 
-    from slipway.records.certificate import Certificate, Standing
+    from slipway.records.certificate import Certificate, Validity
     from slipway.records.form import from_json, text_of
     from slipway.report import answers
     from slipway.verbs.certificate import certify, why_not
@@ -136,4 +136,4 @@ async def certificate(given: argparse.Namespace) -> int:
         return say(given, answers.of_certificate(certify(proof, int(time.time()))))
     said = from_json(Certificate, text_of(given.check, "the certificate"), str(given.check))
     listing = await revisions(given.source, config=given.config, since=None, python=given.python, server=None)
-    return say(given, answers.of_standing(Standing(why_not(said, listing, given.live, proof), said.before, said.after)))
+    return say(given, answers.of_validity(Validity(why_not(said, listing, given.live, proof), said.before, said.after)))

@@ -15,14 +15,14 @@ import dagger
 
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
-from slipway.graph.gate import lent, prove, refuse
+from slipway.graph.gate import prove
 from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service
+from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
 from slipway.graph.running import started
 from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
-from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
@@ -36,7 +36,6 @@ from slipway.verbs.voice import Voice
 from slipway.workload.dependencies import is_package
 
 _PREFLIGHT = "preflight"
-_RECORD = "/tmp/migration.json"  # noqa: S108 -- inside a container
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
 
 
@@ -104,17 +103,10 @@ class OnEngine:
         return await self._migrate(image, environment)
 
     async def _migrate(self, image: Image, database: str) -> Migration:
-        """In the very image, with slipway lent to it. What has an effect must not be taken from the cache, so no two calls are equal."""
-        url = self.databases[database]
-        told = {"url": url, "variables": self.account.settings.migrations.told(url)}
-        container = lent(self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url}), told)
-        done = container.with_env_variable("SLIPWAY_CALL", uuid.uuid4().hex).with_exec(
-            ["python", "-m", "slipway.migration", f"--config={self.account.settings.migrations.config}", _RECORD],
-            expect=dagger.ReturnType.ANY,
-        )
-        if code := await done.exit_code():
-            await refuse(done, _RECORD, f"the migration ended with the exit code {code}")
-        return from_json(Migration, await done.file(_RECORD).contents(), "the migration's record")
+        """In the very image, beside the database."""
+        url, migrations = self.databases[database], self.account.settings.migrations
+        container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
+        return await migrate(container, migrations, url, migrations.told(url))
 
 
 @asynccontextmanager

@@ -181,20 +181,20 @@ class _Run:
         self._check_approved(plan, observed)
         if plan.action is not Action.NOOP:
             await self._engine.permit(observed)
-            await self._migrate()
+            await self._migrate(number)
         newest = await self._seen(self._target.newest())
         async with Turn(self._target, self._ledger, self._time, self._engine.holder).taken(
             self._goal.environment, number, newest
         ) as turn:
             return await self._change(number, turn)
 
-    async def _migrate(self) -> None:
+    async def _migrate(self, number: int) -> None:
         """Before one's turn: a migration takes longer than a lock is good for, and keeps other migrations out by itself."""
         if self._engine.migrate is None or self._migration:
             return
         self._begin(Phase.MIGRATE)
         try:
-            self._migration = await self._engine.migrate(self._engine.tell)
+            self._migration = await self._engine.migrate(number, self._engine.tell)
         except AwsRefusedError as error:
             raise RefusedError(f"the database was not migrated: {error.what}", error.next_step) from error
 
@@ -282,7 +282,7 @@ class _Run:
     async def _ended(self, number: int, outcome: Outcome, live: Observed | None = None) -> Outcome:
         """Write it down, with what the release says of itself when it is live."""
         said = await self._engine.ask(live) if live and outcome.live == outcome.requested else None
-        after = self._migration.after if self._migration else None
+        after = self._migration.after if self._migration and not self._migration.unseen else None
         readiness = said or Readiness(after, after)
         release = Release(
             self._goal.environment,

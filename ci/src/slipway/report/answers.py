@@ -4,18 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.records.certificate import Certificate, Standing
+from slipway.records.certificate import Certificate, Validity
 from slipway.records.checkup import Checkup
 from slipway.records.examination import Examination
 from slipway.records.form import to_json
 from slipway.records.listening import Listening
+from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
-from slipway.report import doctor_text, proof_text, rehearsal_text, release_markdown, release_text
+from slipway.records.standing import Standing
+from slipway.report import doctor_text, migration_text, proof_text, rehearsal_text, release_markdown, release_text
 from slipway.report.markdown import fenced
 from slipway.report.proof_markdown import markdown as proof_markdown
 from slipway.untrusted import one_line
@@ -104,10 +106,23 @@ def of_certificate(certificate: Certificate) -> Answer:
     return Answer(certificate, to_json(certificate))
 
 
-def of_standing(standing: Standing) -> Answer:
-    way = f"from {_heads(standing.before)} to {_heads(standing.after)}"
-    text = f"holds: {way}" if standing.holds else f"does not hold: {one_line(standing.why_not or '', 1000)}"
-    return Answer(standing, f"{text}\n", 0 if standing.holds else 1, outputs={"why-not": standing.why_not or ""})
+def of_validity(validity: Validity) -> Answer:
+    way = f"from {_heads(validity.before)} to {_heads(validity.after)}"
+    text = f"holds: {way}" if validity.holds else f"does not hold: {one_line(validity.why_not or '', 1000)}"
+    return Answer(validity, f"{text}\n", 0 if validity.holds else 1, outputs={"why-not": validity.why_not or ""})
+
+
+def of_migration(migration: Migration, environment: str) -> Answer:
+    text = migration_text.of_migration(migration, environment)
+    outputs = {"applied": str(len(migration.applied)), "head": ",".join(migration.after)}
+    return Answer(migration, text, 0, fenced(text), outputs)
+
+
+def of_standing(standing: Standing, environment: str) -> Answer:
+    """A database that is ahead of the release is a no: it cannot be brought to that release's head."""
+    text = migration_text.of_standing(standing, environment)
+    outputs = {"head": ",".join(standing.database), "missing": str(len(standing.missing))}
+    return Answer(standing, text, 1 if standing.unknown else 0, fenced(text), outputs)
 
 
 def of_listening(listening: Listening) -> Answer:

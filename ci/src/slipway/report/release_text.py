@@ -81,6 +81,9 @@ def _lines(outcome: Outcome) -> Iterator[str]:
 
 
 def migrated(migration: Migration) -> str:
+    """From where to where, in a few words."""
+    if migration.unseen:
+        return f"migrated, and what ran is not known: {one_line(migration.unseen)}"
     before, after = (one_line(", ".join(heads) or "no revision") for heads in (migration.before, migration.after))
     return f"{before} -> {after}" if migration.applied else f"at {after} already"
 

@@ -12,9 +12,11 @@ from slipway.simulator.app_runner.deployment import Pace, Platform
 from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.ecr import Ecr
+from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
 from slipway.simulator.logs import Logs
+from slipway.simulator.references import resolver
 from slipway.simulator.registry import PASSWORD, RegistryProtocol
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
@@ -38,6 +40,7 @@ class Cloud:
     requests: list[str]
     faults: Faults
     app_runner: AppRunner
+    ecs: Ecs
 
 
 @asynccontextmanager
@@ -66,14 +69,16 @@ async def simulated(
             url = f"http://{address}"
             platform = Platform(clock, store, logs, vault, backend_at(url), tasks, pace or Pace())
             app_runner = AppRunner(platform)
+            ecs = Ecs(platform, resolver(vault.value, lambda _arn: None))
             services |= {
                 "apprunner": app_runner.operations,
                 "ecr": Ecr(store).operations,
+                "ecs": ecs.operations,
                 "logs": logs.operations,
                 "secretsmanager": vault.operations,
                 "sts": Sts().operations,
             }
             try:
-                yield Cloud(url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner)
+                yield Cloud(url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner, ecs)
             finally:
                 tasks.cancel_scope.cancel()

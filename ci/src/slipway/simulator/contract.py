@@ -13,7 +13,7 @@ import botocore.loaders
 from botocore.model import OperationModel, ServiceModel
 from botocore.validate import ParamValidator
 
-SERVICES = ("apprunner", "ecr", "logs", "secretsmanager")
+SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager")
 QUERY_SERVICES = ("cloudformation", "iam", "sts")  # they speak the older query protocol
 
 
@@ -99,5 +99,10 @@ def _string(metadata: Mapping[str, Any], value: str, at: str) -> Iterator[str]:
     pattern, enum = metadata.get("pattern"), metadata.get("enum")
     if enum and value not in enum:
         yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(enum)}]"
-    if pattern and not re.fullmatch(pattern, value):
+    if pattern and not re.fullmatch(in_python(pattern), value):
         yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"
+
+
+def in_python(pattern: str) -> str:
+    """A pattern with the classes of Unicode that Python's expressions do not know: letters, numbers and separators."""
+    return pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")

@@ -27,6 +27,7 @@ _INVALID = {
     "apprunner": "InvalidRequestException",
     "cloudformation": "ValidationError",
     "ecr": "InvalidParameterException",
+    "ecs": "InvalidParameterException",
     "iam": "ValidationError",
     "logs": "InvalidParameterException",
     "secretsmanager": "InvalidParameterException",

@@ -17,7 +17,9 @@ from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act
+from slipway.records.standing import Standing
 from slipway.release.engine import Tell
+from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line
 from slipway.verbs.environment import Environment
 from slipway.verbs.promote import promote
@@ -144,10 +146,26 @@ class Players(Generic[R]):
     def _environment(self, image: Image, name: str) -> Environment:
         """An environment whose database the stage can reach."""
 
-        async def migrate(_digest: str, _tell: Tell) -> Migration:
-            return await self.stage.migrate(image, name)
+        async def runner(_digest: str, _deployment: str) -> Runner:
+            return _OnStage(self.stage, image, name)
 
-        return replace(self.stage.account.environment(name), migrate=migrate)
+        return replace(self.stage.account.environment(name), runner=runner)
+
+
+@dataclass(frozen=True)
+class _OnStage(Generic[R]):
+    """Who migrates a database of the stage's; see `Runner`."""
+
+    stage: Stage[R]
+    image: Image
+    environment: str
+    how: str = "the stage"
+
+    async def migrate(self, tell: Tell) -> Migration:  # noqa: ARG002 -- the stage has nothing to tell
+        return await self.stage.migrate(self.image, self.environment)
+
+    async def look(self) -> Standing:
+        raise NotImplementedError("on a stage nobody only looks")
 
 
 def _tell(scene: Scene, event: Event) -> None:
