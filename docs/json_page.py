@@ -5,6 +5,7 @@ import record_schemas
 
 from slipway.records.certificate import Certificate, Standing
 from slipway.records.checkup import Checkup
+from slipway.records.examination import Examination
 from slipway.records.form import schema_of
 from slipway.records.listening import Listening
 from slipway.records.outcome import Outcome
@@ -42,9 +43,14 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
     "simulator": ((Listening, "in one line, as soon as it can be asked; it runs until it is ended"),),
     "plan": ((Plan, "1 when it is blocked"),),
     "deploy": ((Outcome, "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
+    "promote": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`, as for `plan`")),
+    "rollback": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "status": ((Observed, "0 also when nothing is there yet: `status` is null then"),),
     "history": ((History, ""),),
-    "promote": ((Outcome, "as for `deploy`"),),
+    "diagnose": ((Examination, "of the newest change: 0 when it went well, 1 when it did not, 3 while nobody knows"),),
+    "pause": ((Outcome, "0 when it is so: SUCCEEDED and NOOP"), (Plan, "with `--dry-run`")),
+    "resume": ((Outcome, "as for `pause`"), (Plan, "with `--dry-run`")),
+    "destroy": ((Outcome, "as for `pause`"), (Plan, "with `--dry-run`")),
     "doctor": ((Checkup, "1 when a look ended in NG"),),
 }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from slipway.records.certificate import Standing
+from slipway.records.examination import Examination
 from slipway.records.listening import Listening
 from slipway.records.outcome import Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
@@ -16,8 +17,9 @@ OUTCOME = Outcome("staging", "notes", Status.SUCCEEDED, "sha256:1", None, None, 
 EACH = {
     "all": answers.of_refusal(Refusal("no", "wait", 1)),
     "plan": answers.of_plan(Plan("staging", "notes", "notes@sha256:1", Action.NOOP, (), "f00d")),
-    "deploy`, `promote": answers.of_outcome(OUTCOME),
+    "deploy`, `promote`, `rollback`, `pause`, `resume`, `destroy": answers.of_outcome(OUTCOME),
     "status": answers.of_observed(Observed(), "staging"),
+    "diagnose": answers.of_examination(Examination("staging", None, "succeeded")),
     "history": answers.of_history(History("staging", ())),
     "certificate --check": answers.of_standing(Standing(None, (), ())),
     "simulator": answers.of_listening(Listening("http://127.0.0.1:1")),
@@ -28,4 +30,5 @@ EACH = {
 def test_the_page_names_every_output_of_a_verb_and_no_other(verb):
     name = verb if verb == "all" else f"`{verb}`"
     (row,) = re.findall(rf"^\| {re.escape(name)} \| (.*) \|$", PAGE, re.MULTILINE)
+    row = row.partition("; with")[0]
     assert set(re.findall(r"`([a-z-]+)`", row)) - {"exit-code"} == set(EACH[verb].outputs)

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from slipway.records.examination import Examination
 from slipway.records.form import to_json
+from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Action, FieldChange, Observed, Plan
 from slipway.records.refusal import Refusal
@@ -211,15 +213,34 @@ def test_a_rehearsal_as_a_page_has_no_tag_that_is_not_ours(rehearsal, text):
 
 PLAN = Plan("", "", "", Action.UPDATE, (FieldChange("", "", ""),), "", "why")
 OBSERVED = Observed(arn="", url="", status="", digest="", fields={"": ""}, operation="")
-OUTCOME = Outcome("", "", Status.ROLLED_BACK, "", "", "", 1.0, "", Diagnosis("", "", ("", ""), ""))
+OUTCOME = Outcome(
+    "",
+    "",
+    Status.ROLLED_BACK,
+    "",
+    "",
+    "",
+    1.0,
+    "",
+    Diagnosis("", "", ("", ""), ""),
+    number=7,
+    migration=Migration(("",), ("",), ("",), 1, 1.0),
+)
 
 
-HISTORY = History("", (Release("", 7, "", Status.CREATE_FAILED, "", "", 0, 1.0, ""),), (8,))
+HISTORY = History("", (Release("", 7, "", Status.CREATE_FAILED, "", "", 0, 1.0, "", risk=""),), (8,))
+EXAMINATION = Examination("", "", "", OUTCOME.diagnosis)
 REFUSAL = Refusal("", "", 1)
 each_release = pytest.mark.parametrize(
     ("name", "record"),
-    [("of_plan", PLAN), ("of_observed", OBSERVED), ("of_outcome", OUTCOME), ("of_history", HISTORY)],
-    ids=["plan", "observed", "outcome", "history"],
+    [
+        ("of_plan", PLAN),
+        ("of_observed", OBSERVED),
+        ("of_outcome", OUTCOME),
+        ("of_history", HISTORY),
+        ("of_examination", EXAMINATION),
+    ],
+    ids=["plan", "observed", "outcome", "history", "examination"],
 )
 
 

@@ -6,7 +6,7 @@ _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
 # What GitHub's runner obeys wherever a step prints it: `##[set-output name=x]` anywhere, `::set-output name=x::` where a line begins
 # (its src/Runner.Common/ActionCommand.cs).
-_COMMAND = re.compile(r"##(?=\[)|^([^\S\n]*):(?=:[a-z][a-z-]*(?: [^\n]*)?::)", re.IGNORECASE | re.MULTILINE)
+_COMMAND = re.compile(r"##(?=\[)|^([^\S\n]*):(?=:[\w-]+(?: [^\n]*)?::)", re.MULTILINE)
 
 
 def printable(text: str) -> str:

@@ -53,3 +53,38 @@ def chosen(given: argparse.Namespace, name: str) -> Any:
     loaded = settings.load(given.source)
     loaded.environment(name)
     return Environment(loaded, name, given.endpoint_url, wall_clock())
+
+
+def certificate(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="FILE",
+        help="what was proven of this step of the schema, as `slipway certificate` printed it; it is kept in the ledger",
+    )
+
+
+def proof(verb: argparse.ArgumentParser) -> None:
+    """Of verbs that ask for a proof: it, or what a person may say instead."""
+    certificate(verb)
+    verb.add_argument(
+        "--without-proof",
+        default="",
+        metavar="REASON",
+        help="do it although nothing proves that release and schema go together; the reason is recorded",
+    )
+
+
+def dry_run(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--dry-run", action="store_true", help="show what would change; nothing is touched")
+
+
+def evidence(given: argparse.Namespace) -> Any:
+    """The certificate and the reason that were given; raises BadInputError."""
+    from slipway.records.certificate import Certificate
+    from slipway.records.form import from_json, text_of
+    from slipway.verbs.proof import Evidence
+
+    file = given.certificate
+    read = from_json(Certificate, text_of(file, "the certificate"), str(file)) if file else None
+    return Evidence(read, vars(given).get("without_proof", ""))

@@ -1,11 +1,21 @@
-"""The verbs of an environment: plan, deploy, promote, status, history."""
+"""The verbs that bring a release to an environment: plan, deploy, promote, rollback."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from slipway.cli.answer import say
-from slipway.cli.arguments import add_verb, chosen, endpoint, environment, source
+from slipway.cli.arguments import (
+    add_verb,
+    certificate,
+    chosen,
+    dry_run,
+    endpoint,
+    environment,
+    evidence,
+    proof,
+    source,
+)
 from slipway.cli.progress import telling
 
 _IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy: an image, named by digest"}
@@ -21,10 +31,11 @@ def add(verbs: Any) -> None:
             "deploy an image by digest, or what a plan says; yes only when it is live and healthy",
         )
     )
-    environment(add_verb(verbs, "status", status, "show what is live"))
-    environment(add_verb(verbs, "history", history, "show what has been deployed, newest first"))
     _promote(
         add_verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
+    )
+    _rollback(
+        add_verb(verbs, "rollback", rollback, "bring a recorded release back, by digest; the database stays as it is")
     )
 
 
@@ -43,6 +54,7 @@ def _deploy(verb: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="an approved plan, as `slipway plan --json` printed it; refused when it is no longer true",
     )
+    certificate(verb)
 
 
 def _promote(verb: argparse.ArgumentParser) -> None:
@@ -51,7 +63,21 @@ def _promote(verb: argparse.ArgumentParser) -> None:
         "--from", required=True, dest="origin", metavar="NAME", help="where the digest is live and healthy"
     )
     verb.add_argument("--to", required=True, metavar="NAME", help="where it goes")
+    proof(verb)
+    dry_run(verb)
     endpoint(verb)
+
+
+def _rollback(verb: argparse.ArgumentParser) -> None:
+    environment(verb)
+    verb.add_argument(
+        "--to",
+        type=int,
+        metavar="NUMBER",
+        help="the deployment to go back to, as `slipway history` numbers them (default: the last one that was live before)",
+    )
+    proof(verb)
+    dry_run(verb)
 
 
 async def plan(given: argparse.Namespace) -> int:
@@ -66,35 +92,37 @@ async def deploy(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
     from slipway.report import answers
 
-    environment = chosen(given, given.environment)
+    environment, proven = chosen(given, given.environment), evidence(given).certificate
     with telling(given) as tell:
         if given.plan:
-            outcome = await environment.apply(_saved_plan(given.plan), tell)
+            outcome = await environment.apply(_saved_plan(given.plan), tell, proven)
         else:
-            outcome = await environment.deploy(Reference.parse(given.image).digest, tell)
+            outcome = await environment.deploy(Reference.parse(given.image).digest, tell, proven)
     return say(given, answers.of_outcome(outcome))
 
 
 async def promote(given: argparse.Namespace) -> int:
     from slipway.report import answers
-    from slipway.verbs import environment
+    from slipway.verbs import promote as verb
 
+    origin, target = chosen(given, given.origin), chosen(given, given.to)
+    if given.dry_run:
+        return say(given, answers.of_plan(await verb.plan_promotion(origin, target)))
     with telling(given) as tell:
-        outcome = await environment.promote(chosen(given, given.origin), chosen(given, given.to), tell)
+        outcome = await verb.promote(origin, target, tell, evidence(given))
     return say(given, answers.of_outcome(outcome))
 
 
-async def status(given: argparse.Namespace) -> int:
+async def rollback(given: argparse.Namespace) -> int:
     from slipway.report import answers
+    from slipway.verbs import rollback as verb
 
-    observed = await chosen(given, given.environment).status()
-    return say(given, answers.of_observed(observed, given.environment))
-
-
-async def history(given: argparse.Namespace) -> int:
-    from slipway.report import answers
-
-    return say(given, answers.of_history(await chosen(given, given.environment).history()))
+    environment = chosen(given, given.environment)
+    if given.dry_run:
+        return say(given, answers.of_plan(await verb.plan_rollback(environment, given.to)))
+    with telling(given) as tell:
+        outcome = await verb.rollback(environment, tell, given.to, evidence(given))
+    return say(given, answers.of_outcome(outcome))
 
 
 def _saved_plan(file: Path) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from slipway.records.certificate import Certificate, Standing
 from slipway.records.checkup import Checkup
+from slipway.records.examination import Examination
 from slipway.records.form import to_json
 from slipway.records.listening import Listening
 from slipway.records.outcome import Outcome
@@ -45,6 +46,7 @@ def of_outcome(outcome: Outcome) -> Answer:
     text, markdown = release_text.of_outcome(outcome), release_markdown.of_outcome(outcome)
     outputs = {
         "status": outcome.status.value,
+        "number": str(outcome.number or ""),
         "requested": outcome.requested,
         "live": outcome.live or "",
         "url": outcome.url or "",
@@ -52,6 +54,12 @@ def of_outcome(outcome: Outcome) -> Answer:
         "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
     }
     return Answer(outcome, text, outcome.status.exit_code, markdown, outputs)
+
+
+def of_examination(examination: Examination) -> Answer:
+    text = release_text.of_examination(examination)
+    outputs = {"ending": examination.ending, "operation": examination.operation or ""}
+    return Answer(examination, text, examination.exit_code, release_markdown.of_examination(examination), outputs)
 
 
 def of_observed(observed: Observed, environment: str) -> Answer:

@@ -3,21 +3,24 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.examination import Examination
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.refusal import Refusal
 from slipway.records.release import History, Release
 from slipway.report.markdown import escaped, fenced
 from slipway.report.rehearsal_text import duration
+from slipway.report.release_text import migrated
 from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
 _SAID = {
-    Status.SUCCEEDED: "What was asked for is live and healthy.",
-    Status.NOOP: "What was asked for was live already, and nothing has been changed.",
+    Status.SUCCEEDED: "It is as it was asked for.",
+    Status.NOOP: "It was so already, and nothing has been changed.",
     Status.ROLLED_BACK: "The platform took it back: what was asked for is not live.",
     Status.CREATE_FAILED: "The service could not be created.",
     Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not go back either.",
+    Status.FAILED: "It did not come to that.",
     Status.SUPERSEDED: "A newer deployment came before it was this one's turn, and this one has changed nothing.",
     Status.REFUSED: "It has not been tried.",
     Status.UNKNOWN: "Nobody can say how it ended.",
@@ -40,13 +43,22 @@ def of_plan(plan: Plan) -> str:
 def of_outcome(outcome: Outcome) -> str:
     """The truth, and why."""
     status = outcome.status
-    facts = [("requested", outcome.requested), ("live", outcome.live or "nothing"), ("address", outcome.url or "none")]
+    what = "" if outcome.verb is Verb.DEPLOY else f"{outcome.verb.value} of "
     return _page(
-        f"## {_SIGNS[status.exit_code]} {escaped(status.value)}: {escaped(outcome.service)} in {escaped(outcome.environment)}",
+        f"## {_SIGNS[status.exit_code]} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",
         f"{_SAID[status]} It took {duration(outcome.seconds)}.",
-        _table(("", ""), [*facts, *([("operation", outcome.operation)] if outcome.operation else [])]),
+        _table(("", ""), _facts(outcome)),
         *(_diagnosis(outcome.diagnosis) if outcome.diagnosis else ()),
     )
+
+
+def of_examination(examination: Examination) -> str:
+    """What became of the newest change, and why."""
+    what = f"the operation {escaped(examination.operation)} " if examination.operation else ""
+    heading = (
+        f"## {_SIGNS[examination.exit_code]} {escaped(examination.environment)}: {what}{escaped(examination.ending)}"
+    )
+    return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
 
 
 def of_observed(observed: Observed, environment: str) -> str:
@@ -62,11 +74,11 @@ def of_observed(observed: Observed, environment: str) -> str:
 
 def of_history(history: History) -> str:
     """One row for each deployment, newest first."""
-    going_on = [(str(number), "", "has not ended", "", "") for number in history.unfinished]
+    going_on = [(str(number), "", "", "has not ended", "", "") for number in history.unfinished]
     rows = [*going_on, *map(_release, history.releases)]
     return _page(
         f"## Deployments of {escaped(history.environment)}",
-        _table(("", "ended", "status", "image", "cause"), rows) if rows else "Nothing has been deployed yet.",
+        _table(("", "ended", "verb", "status", "image", "cause"), rows) if rows else "Nothing has been deployed yet.",
     )
 
 
@@ -80,6 +92,19 @@ def of_refusal(refusal: Refusal) -> str:
     )
 
 
+def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    if outcome.number:
+        yield "deployment", str(outcome.number)
+    if outcome.requested:
+        yield "requested", outcome.requested
+    yield "live", outcome.live or "nothing"
+    yield "address", outcome.url or "none"
+    if outcome.operation:
+        yield "operation", outcome.operation
+    if outcome.migration:
+        yield "database", migrated(outcome.migration)
+
+
 def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"**Cause:** {escaped(diagnosis.cause, 600)}"
     if diagnosis.lines:
@@ -90,7 +115,17 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
 def _release(release: Release) -> tuple[str, ...]:
     ended = datetime.fromtimestamp(release.ended, UTC)
     digest = release.image.partition("@")[2]
-    return str(release.number), f"{ended:%Y-%m-%d %H:%M:%SZ}", release.status.value, digest, release.cause
+    cause = "; ".join(
+        [*([release.cause] if release.cause else []), *([f"without proof: {release.risk}"] if release.risk else [])]
+    )
+    return (
+        str(release.number),
+        f"{ended:%Y-%m-%d %H:%M:%SZ}",
+        release.verb.value,
+        release.status.value,
+        digest or "none",
+        cause,
+    )
 
 
 def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
