@@ -38,10 +38,10 @@ The platform took it back: what was asked for is not live. It took 3 m 10 s.
 
 |  |  |
 | --- | --- |
-| deployment | 7 |
 | requested | {NEW} |
 | live | {OLD} |
 | address | a.awsapprunner.com |
+| deployment | 7 |
 | operation | 0123 |
 | database | no revision -&gt; 3f2a |
 
@@ -68,7 +68,9 @@ def test_every_status_has_a_sentence_and_the_sign_of_its_exit_code(status):
 
 def test_what_was_no_deployment_is_called_by_its_name():
     paused = replace(OUTCOME, status=Status.FAILED, verb=Verb.PAUSE, requested="", diagnosis=None)
-    assert of_outcome(paused).startswith("## ❌ FAILED: pause of notes-staging in staging\n\nIt did not come to that.")
+    assert of_outcome(paused).startswith(
+        "## ❌ FAILED: pause of notes-staging in staging\n\nThe platform did not do what was asked for."
+    )
     assert "requested" not in of_outcome(paused)
 
 

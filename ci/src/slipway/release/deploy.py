@@ -17,9 +17,11 @@ from slipway.records.release import Accepted, Intent, Release
 from slipway.release.approval import check_still_true
 from slipway.release.aws import AwsRefusedError
 from slipway.release.engine import Engine
+from slipway.release.expectation import expected_seconds
 from slipway.release.goal import Goal, Live
 from slipway.release.ledger import Contents, nonce
 from slipway.release.plan import BUSY
+from slipway.release.recorded import RELEASES
 from slipway.release.spec import ServiceSpec
 from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation
 from slipway.release.turn import Turn
@@ -30,6 +32,7 @@ PATIENCE_SECONDS = 30 * 60.0  # for others to end what they do
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is known everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
 _LOOKS = 3
+_REMEMBERED = 20  # deployments
 _RESUME = "run the same command again; it finds what this one began and goes on with it"
 _DONE = {
     Verb.DEPLOY: "deployed",
@@ -243,7 +246,7 @@ class _Run:
             ) from error
 
     async def _follow(self, number: int, operation: Operation) -> Outcome:
-        self._begin(Phase.CHANGE)
+        self._begin(Phase.CHANGE, await self._expected())
         try:
             async for event in self._target.follow(operation):
                 self._engine.tell(event)
@@ -257,6 +260,16 @@ class _Run:
         why = await self._evidence(operation) if status.exit_code else None
         outcome = self._outcome(number, status, live, operation.id, why)
         return outcome if status is Status.UNKNOWN else await self._ended(number, outcome, live)
+
+    async def _expected(self) -> float | None:
+        """How long it takes as a rule, in seconds; whoever may not read that waits all the same."""
+        try:
+            newest = sorted((await self._ledger.contents()).releases)[-_REMEMBERED:]
+            past = await self._ledger.releases(newest)
+        except SlipwayError:
+            return None
+        is_release = self._goal.verb in RELEASES
+        return expected_seconds([found for found in past if (found.verb in RELEASES) == is_release])
 
     async def _evidence(self, operation: Operation) -> Diagnosis | None:
         if self._goal.spec is None:
@@ -353,8 +366,8 @@ class _Run:
         changes = (f"\n  {change.name}: {change.before} -> {change.after}" for change in plan.changes)
         self._say(f"plan: {plan.action.value}" + "".join(changes))
 
-    def _begin(self, phase: Phase) -> None:
-        self._engine.tell(Event(phase=phase))
+    def _begin(self, phase: Phase, expected: float | None = None) -> None:
+        self._engine.tell(Event(phase=phase, expected=expected))
 
     def _say(self, line: str) -> None:
         self._engine.tell(Event(line))

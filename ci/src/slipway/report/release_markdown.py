@@ -15,14 +15,14 @@ from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
 _SAID = {
-    Status.SUCCEEDED: "It is as it was asked for.",
-    Status.NOOP: "It was so already, and nothing has been changed.",
+    Status.SUCCEEDED: "What was asked for is so.",
+    Status.NOOP: "What was asked for was so already, and nothing has been changed.",
     Status.ROLLED_BACK: "The platform took it back: what was asked for is not live.",
     Status.CREATE_FAILED: "The service could not be created.",
     Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not go back either.",
-    Status.FAILED: "It did not come to that.",
+    Status.FAILED: "The platform did not do what was asked for.",
     Status.SUPERSEDED: "A newer deployment came before it was this one's turn, and this one has changed nothing.",
-    Status.REFUSED: "It has not been tried.",
+    Status.REFUSED: "The service has not been changed.",
     Status.UNKNOWN: "Nobody can say how it ended.",
 }
 _ERRORS = {1: "Refused", 2: "Cannot be tried", 3: "Unknown"}
@@ -36,7 +36,7 @@ def of_plan(plan: Plan) -> str:
         f"## {sign}Plan: {plan.action.value} {escaped(plan.service)} in {escaped(plan.environment)}",
         escaped(plan.reason, 600),
         _table(("field", "now", "then"), rows) if rows else "Nothing would change.",
-        f"Image: {escaped(plan.image)}",
+        f"Image: {escaped(plan.image)}" if plan.image else "",
     )
 
 
@@ -44,10 +44,18 @@ def of_outcome(outcome: Outcome) -> str:
     """The truth, and why."""
     status = outcome.status
     what = "" if outcome.verb is Verb.DEPLOY else f"{outcome.verb.value} of "
+    facts = [
+        ("requested", outcome.requested),
+        ("live", outcome.live or "nothing"),
+        ("address", outcome.url or "none"),
+        ("deployment", str(outcome.number or "")),
+        ("operation", outcome.operation or ""),
+        ("database", migrated(outcome.migration) if outcome.migration else ""),
+    ]
     return _page(
         f"## {_SIGNS[status.exit_code]} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",
         f"{_SAID[status]} It took {duration(outcome.seconds)}.",
-        _table(("", ""), _facts(outcome)),
+        _table(("", ""), [(name, value) for name, value in facts if value]),
         *(_diagnosis(outcome.diagnosis) if outcome.diagnosis else ()),
     )
 
@@ -92,19 +100,6 @@ def of_refusal(refusal: Refusal) -> str:
     )
 
 
-def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    if outcome.number:
-        yield "deployment", str(outcome.number)
-    if outcome.requested:
-        yield "requested", outcome.requested
-    yield "live", outcome.live or "nothing"
-    yield "address", outcome.url or "none"
-    if outcome.operation:
-        yield "operation", outcome.operation
-    if outcome.migration:
-        yield "database", migrated(outcome.migration)
-
-
 def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"**Cause:** {escaped(diagnosis.cause, 600)}"
     if diagnosis.lines:
@@ -115,16 +110,14 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
 def _release(release: Release) -> tuple[str, ...]:
     ended = datetime.fromtimestamp(release.ended, UTC)
     digest = release.image.partition("@")[2]
-    cause = "; ".join(
-        [*([release.cause] if release.cause else []), *([f"without proof: {release.risk}"] if release.risk else [])]
-    )
+    why = [release.cause, f"without proof: {release.risk}" if release.risk else ""]
     return (
         str(release.number),
         f"{ended:%Y-%m-%d %H:%M:%SZ}",
         release.verb.value,
         release.status.value,
         digest or "none",
-        cause,
+        "; ".join(filter(None, why)),
     )
 
 

@@ -81,7 +81,6 @@ def _lines(outcome: Outcome) -> Iterator[str]:
 
 
 def migrated(migration: Migration) -> str:
-    """`3f2a -> 9c1b`, the heads of the database."""
     before, after = (one_line(", ".join(heads) or "no revision") for heads in (migration.before, migration.after))
     return f"{before} -> {after}" if migration.applied else f"at {after} already"
 
