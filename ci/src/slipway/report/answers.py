@@ -61,7 +61,7 @@ def of_outcome(outcome: Outcome) -> Answer:
 def of_examination(examination: Examination) -> Answer:
     text = release_text.of_examination(examination)
     outputs = {"ending": examination.ending, "operation": examination.operation or ""}
-    return Answer(examination, text, examination.exit_code, fenced(text), outputs)
+    return Answer(examination, text, examination.exit_code, release_markdown.of_examination(examination), outputs)
 
 
 def of_observed(observed: Observed, environment: str) -> Answer:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
+from slipway.records.examination import Examination
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.refusal import Refusal
@@ -35,7 +36,7 @@ def of_plan(plan: Plan) -> str:
         f"## {sign}Plan: {plan.action.value} {escaped(plan.service)} in {escaped(plan.environment)}",
         escaped(plan.reason, 600),
         _table(("field", "now", "then"), rows) if rows else "Nothing would change.",
-        f"Image: {escaped(plan.image)}",
+        f"Image: {escaped(plan.image)}" if plan.image else "",
     )
 
 
@@ -59,6 +60,15 @@ def of_outcome(outcome: Outcome) -> str:
     )
 
 
+def of_examination(examination: Examination) -> str:
+    """What became of the newest change, and why."""
+    what = f"the operation {escaped(examination.operation)} " if examination.operation else ""
+    heading = (
+        f"## {_SIGNS[examination.exit_code]} {escaped(examination.environment)}: {what}{escaped(examination.ending)}"
+    )
+    return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
+
+
 def of_observed(observed: Observed, environment: str) -> str:
     """What is live."""
     if observed.status is None:
@@ -72,11 +82,11 @@ def of_observed(observed: Observed, environment: str) -> str:
 
 def of_history(history: History) -> str:
     """One row for each deployment, newest first."""
-    going_on = [(str(number), "", "has not ended", "", "") for number in history.unfinished]
+    going_on = [(str(number), "", "", "has not ended", "", "") for number in history.unfinished]
     rows = [*going_on, *map(_release, history.releases)]
     return _page(
         f"## Deployments of {escaped(history.environment)}",
-        _table(("", "ended", "status", "image", "cause"), rows) if rows else "Nothing has been deployed yet.",
+        _table(("", "ended", "verb", "status", "image", "cause"), rows) if rows else "Nothing has been deployed yet.",
     )
 
 
@@ -100,7 +110,15 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
 def _release(release: Release) -> tuple[str, ...]:
     ended = datetime.fromtimestamp(release.ended, UTC)
     digest = release.image.partition("@")[2]
-    return str(release.number), f"{ended:%Y-%m-%d %H:%M:%SZ}", release.status.value, digest, release.cause
+    why = [release.cause, f"without proof: {release.risk}" if release.risk else ""]
+    return (
+        str(release.number),
+        f"{ended:%Y-%m-%d %H:%M:%SZ}",
+        release.verb.value,
+        release.status.value,
+        digest or "none",
+        "; ".join(filter(None, why)),
+    )
 
 
 def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
