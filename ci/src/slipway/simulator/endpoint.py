@@ -30,6 +30,7 @@ _INVALID = {
     "iam": "ValidationError",
     "logs": "InvalidParameterException",
     "secretsmanager": "InvalidParameterException",
+    "ssm": "ValidationException",
     "sts": "ValidationError",
 }
 _REGION = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")

@@ -48,6 +48,9 @@ async def opened(
     """An account for as long as the block lasts; `databases` are the URLs by environment, `backend_at` runs instances, given the account's URL."""
     settings, secrets = for_the_stage(settings, databases)
     async with simulated(backend_at, clock=Clock(SPEED), secrets=secrets) as cloud:
+        for there in settings.environments.values():
+            for role in filter(None, (there.access_role, there.instance_role)):
+                cloud.iam.put(role)
         aws = Aws(_REGION, cloud.url)
         await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
         yield Account(settings, cloud, await place_of(aws, settings.name))
