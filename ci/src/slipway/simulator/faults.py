@@ -14,6 +14,8 @@ class Effect(Enum):
     CALL_LOST = "call lost"  # the connection ends before anything is done
     ANSWER_LOST = "answer lost"  # it is done, and the connection ends
     EXPIRED = "expired"  # the credentials are no longer good
+    DENIED = "denied"  # the credentials do not allow it
+    SKEWED = "skewed"  # the client's clock is wrong, so its signature is too old
     UNNAMED = "unnamed"  # it is done, and the answer lacks its OperationId
     UNHEARD_OF = "unheard of"  # the answer has a Status that the model does not have
     OVERTAKEN = "overtaken"  # somebody else acts just before

@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from slipway.errors import RefusedError
 from slipway.records.image import Image
 from slipway.records.outcome import Outcome, Status
 from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act
+from slipway.release.preflight.preflight import refuse
 from slipway.untrusted import one_line
 from slipway.verbs.environment import promote
 from slipway.verbs.rehearse.scene import Scene
@@ -114,10 +114,10 @@ class Players(Generic[R]):
 
     async def _preflight(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step("preflight") as doing:
-            found = (await self.stage.preflight(image, environment)).diagnosis
-            if found:
-                raise RefusedError(f"the release does not become healthy, {found.cause}", found.remedy)
-            doing.said = "preflight: the digest becomes healthy under the platform's contract"
+            found = await self.stage.preflight(image, environment)
+            refuse(found)
+            looked = sum(len(branch.checks) for branch in found.branches) - len(found.not_covered)
+            doing.said = f"preflight: {looked} checks are OK, {len(found.not_covered)} things cannot be looked at here"
 
     async def _migrate(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step(f"migrating {environment}") as doing:

@@ -114,15 +114,35 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
     for name, url in databases.items():
         there = settings.environments.get(name) or _plain(name)
         told = settings.migrations.told(url)
-        arns = {variable: _arn(settings.name, name, variable) for variable in told} | dict(there.secrets)
-        environments[name] = replace(there, target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, secrets=arns)
+        theirs = {variable: _at_home(arn) for variable, arn in there.secrets.items()}
+        arns = {variable: _arn(settings.name, name, variable) for variable in told} | theirs
+        environments[name] = replace(
+            there,
+            target=TargetKind.APP_RUNNER,
+            region=_REGION,
+            account=ACCOUNT,
+            access_role=_at_home(there.access_role),
+            instance_role=_at_home(there.instance_role or _role(f"{name}-instance")),
+            secrets=arns,
+        )
         values |= {arn: told.get(variable, _STAND_IN) for variable, arn in arns.items()}
     return replace(settings, environments=environments), values
 
 
 def _plain(name: str) -> EnvironmentSettings:
-    role = f"arn:aws:iam::{ACCOUNT}:role/rehearsal-{name}"
-    return EnvironmentSettings(TargetKind.APP_RUNNER, _REGION, ACCOUNT, role)
+    return EnvironmentSettings(TargetKind.APP_RUNNER, _REGION, ACCOUNT, _role(name))
+
+
+def _role(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/rehearsal-{name}"
+
+
+def _at_home(arn: str) -> str:
+    """The same resource in the simulated account and region; IAM has no region."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6:
+        return arn
+    return ":".join([*parts[:3], _REGION if parts[3] else "", ACCOUNT, parts[5]])
 
 
 def _arn(service: str, environment: str, variable: str) -> str:
