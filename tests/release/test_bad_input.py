@@ -76,7 +76,7 @@ async def test_what_is_well_is_ok_and_the_rest_is_listed_as_not_covered(account)
     found = await looked(account, spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named))
     refuse(found)
     well = {subject for subject, check in seen(found).items() if check.verdict is Verdict.OK}
-    assert well == {"digest", "platform", "tags", "access role", "instance role", "TOKEN", "URL", "FLAT"}
+    assert well == {"account", "digest", "platform", "tags", "access role", "instance role", "TOKEN", "URL", "FLAT"}
     assert {check.subject for check in found.not_covered} == {"release", "permissions", "quotas", "size", "values"}
     assert "hunter2" not in repr(found)
     assert not {"GetSecretValue", "GetParameter", "GetParameters"}.intersection(account.cloud.requests)
@@ -136,6 +136,14 @@ async def test_a_config_of_nonsense_says_nothing(account):
     described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config}
     found = seen(await looked(account, spec(await put(account, {"config": described}))))["platform"]
     assert found.found == "its config does not say for which platform it is"
+
+
+async def test_credentials_of_another_account_than_a_simulated_one_are_not_covered(account):
+    image = replace(spec().image, repository=f"999999999999.dkr.ecr.{REGION}.amazonaws.com/notes")
+    theirs = replace(spec(), image=replace(image, digest=await account.image()))
+    found = await looked(account, replace(theirs, access_role="arn:aws:iam::999999999999:role/notes-access"))
+    assert found.refusals == ()
+    assert {"account", "access role"} <= {check.subject for check in found.not_covered}
 
 
 async def test_tags_that_can_be_overwritten(account):
@@ -332,6 +340,7 @@ async def test_what_nobody_may_ask_or_gets_no_answer_to_is_not_covered(account, 
 
 
 _LOOKS = {
+    "GetCallerIdentity": "account",
     "BatchGetImage": "image",
     "GetDownloadUrlForLayer": "platform",
     "DescribeRepositories": "tags",
@@ -365,5 +374,5 @@ async def test_nothing_is_started_when_something_is_refused(account):
 async def test_a_preflight_takes_few_calls_and_little_time(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
     found = await looked(account, wanted)
-    assert len(account.cloud.requests[before:]) <= 5
+    assert len(account.cloud.requests[before:]) <= 6
     assert found.seconds < 5

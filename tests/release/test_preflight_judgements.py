@@ -5,11 +5,13 @@ import pytest
 from slipway.errors import RefusedError
 from slipway.oci.content import Reference
 from slipway.records.preflight import Branch, Preflight, Verdict
+from slipway.release.preflight.account import judge as judge_account
 from slipway.release.preflight.answers import no, not_covered, ok
 from slipway.release.preflight.image import judge_config, judge_index, judge_tree
 from slipway.release.preflight.preflight import events, refuse
 from slipway.release.preflight.roles import BUILD, TASKS, judge
 from slipway.release.preflight.secrets import names_of
+from tests.release.desired import spec
 
 OK, REFUSED, NOT_COVERED = Verdict.OK, Verdict.REFUSED, Verdict.NOT_COVERED
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,6 +91,13 @@ def test_of_an_index_the_manifest_that_fits_is_named():
 def test_a_source_tree_runs_in_a_simulated_account_only():
     assert judge_tree(real=True).verdict is REFUSED
     assert judge_tree(real=False).verdict is NOT_COVERED
+
+
+def test_credentials_of_another_account_are_refused():
+    assert judge_account(spec(), "123456789012", real=True).verdict is OK
+    found = judge_account(spec(), "999999999999", real=True)
+    assert found.found == "the credentials are of the account 999999999999, and staging is in 123456789012"
+    assert (found.verdict, judge_account(spec(), "999999999999", real=False).verdict) == (REFUSED, NOT_COVERED)
 
 
 @pytest.mark.parametrize(

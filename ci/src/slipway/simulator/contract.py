@@ -32,6 +32,12 @@ def service(name: str) -> ServiceModel:
     return ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
 
 
+@functools.cache
+def operations() -> frozenset[str]:
+    """The names of all operations of the services here, whether the simulator has them or not."""
+    return frozenset(name for found in (*SERVICES, *QUERY_SERVICES) for name in service(found).operation_names)
+
+
 def by_target(target: str) -> OperationModel | None:
     """The operation behind an `X-Amz-Target` header; None when no service here has it."""
     prefix, _, operation = target.partition(".")

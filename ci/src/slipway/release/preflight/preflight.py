@@ -9,7 +9,7 @@ from slipway.errors import RefusedError, within
 from slipway.records.preflight import Branch, Check, Preflight
 from slipway.records.progress import Event
 from slipway.release.aws import Aws
-from slipway.release.preflight import image, owner, roles, secrets, shared
+from slipway.release.preflight import account, image, owner, roles, secrets, shared
 from slipway.release.preflight.answers import Checks, covered, not_covered
 from slipway.release.spec import ServiceSpec
 from slipway.untrusted import one_line
@@ -17,6 +17,7 @@ from slipway.untrusted import one_line
 Boot = Callable[[], Awaitable[Checks]]
 
 _LOOKS: tuple[tuple[str, Callable[[Aws, ServiceSpec], Awaitable[Checks]]], ...] = (
+    ("account", account.look),
     ("image", image.look),
     ("secrets", secrets.look),
     ("roles", roles.look),

@@ -8,6 +8,7 @@ from typing import Any
 
 from slipway.records.preflight import Check
 from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.preflight.account import account_of
 from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
 from slipway.release.preflight.arn import Arn
 from slipway.release.spec import ServiceSpec
@@ -30,7 +31,7 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, arn: str, principal: 
     found = Arn.parse(arn)
     if found is None or found.service != "iam" or not found.resource.startswith("role/"):
         return (no(subject, f"{arn!r} is no ARN of a role", "correct it in the settings"),)
-    if found.account != spec.image.repository.partition(".")[0]:
+    if found.account != account_of(spec):
         said = f"the {subject} {arn} is of another account than {spec.environment}"
         return (no(subject, said, "App Runner takes on roles of its own account only: name one of those"),)
     name = found.resource.rpartition("/")[2]
@@ -41,6 +42,9 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, arn: str, principal: 
             raise
         return (no(subject, f"there is no role {arn}", "create it, or correct the ARN in the settings"),)
     role = answer["Role"]
+    there = Arn.parse(role["Arn"])
+    if there and there.account != found.account:
+        return (not_covered(subject, f"{arn}: the account that was asked is another"),)
     if role["Arn"] != arn:
         said = f"there is no role {arn}; the one of that name is {one_line(role['Arn'])}"
         return (no(subject, said, "correct the path in the settings"),)

@@ -5,6 +5,7 @@ from typing import Any
 
 from slipway.records.preflight import Check
 from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.preflight.account import account_of
 from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
 from slipway.release.preflight.arn import Arn
 from slipway.release.spec import ServiceSpec
@@ -50,7 +51,7 @@ def _nobody_reads(spec: ServiceSpec) -> Check:
 
 def _elsewhere(variable: str, reference: str, found: Arn, aws: Aws, spec: ServiceSpec) -> Checks:
     """What is not of this account and region is not looked at from here; parameters of another account are not supported [M]."""
-    is_ours = found.account == spec.image.repository.partition(".")[0]
+    is_ours = found.account == account_of(spec)
     if not is_ours and found.service == "ssm":
         said = f"{reference} is in another account, and App Runner reads parameters of its own only"
         return (no(variable, said, f"make one in the account of {spec.environment}, and name that"),)
