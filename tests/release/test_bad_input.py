@@ -1,7 +1,7 @@
 """What cannot go well is refused with a sentence, and nothing is half done: no call that changes anything is made."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +14,7 @@ from slipway.records.preflight import Verdict
 from slipway.release.deploy import deploy
 from slipway.release.plan import plan
 from slipway.release.preflight.preflight import preflight, refuse
-from slipway.release.spec import ServiceSpec
+from slipway.release.spec import default_scaling
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
@@ -26,14 +26,6 @@ ABSENT = "sha256:" + "0" * 64
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:token-AbCdEf"
 PARAMETER = f"arn:aws:ssm:{REGION}:123456789012:parameter/team/token"
 BUILD = "build.apprunner.amazonaws.com"
-
-
-@dataclass(frozen=True)
-class Connected(ServiceSpec):
-    """With what comes from the settings by and by."""
-
-    vpc_connector: str | None = None
-    auto_scaling: str | None = None
 
 
 @pytest.fixture
@@ -140,7 +132,8 @@ async def test_a_config_of_nonsense_says_nothing(account):
 
 async def test_credentials_of_another_account_than_a_simulated_one_are_not_covered(account):
     image = replace(spec().image, repository=f"999999999999.dkr.ecr.{REGION}.amazonaws.com/notes")
-    theirs = replace(spec(), image=replace(image, digest=await account.image()))
+    scaling = default_scaling(REGION, "999999999999")
+    theirs = spec(image=replace(image, digest=await account.image()), auto_scaling=scaling)
     found = await looked(account, replace(theirs, access_role="arn:aws:iam::999999999999:role/notes-access"))
     assert found.refusals == ()
     assert {"account", "access role"} <= {check.subject for check in found.not_covered}
@@ -236,7 +229,7 @@ async def test_a_vpc_connector_and_an_auto_scaling_that_are_gone(account):
         "vpc_connector": connector["VpcConnector"]["VpcConnectorArn"],
         "auto_scaling": scaling["AutoScalingConfiguration"]["AutoScalingConfigurationArn"],
     }
-    wanted = Connected(**vars(spec(await account.image())), **arns)
+    wanted = spec(await account.image(), **arns)
     there = seen(await looked(account, wanted))
     assert (there["VPC connector"].verdict, there["auto scaling"].verdict) == (Verdict.OK, Verdict.OK)
     assert "security groups" in there["network"].found

@@ -21,6 +21,7 @@ _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")  # App Runner's
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands in tags of the ledger
 _PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_SHARED = r"arn:aws[\w-]*:apprunner:[a-z0-9-]+:[0-9]{{12}}:{}/[\w-]{{4,40}}/[1-9][0-9]*/[a-z0-9]{{32}}"
 _MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Managing App Runner service configuration")
     256: (512, 1024),
     512: (1024,),
@@ -121,6 +122,8 @@ class Environment:
     - memory: in MB; App Runner takes certain pairs only.
     - variables: plain values, by variable.
     - secrets: ARNs in Secrets Manager or SSM, by variable.
+    - vpc-connector: the ARN of the VPC connector by which the service reaches a private network; without one it has the internet only.
+    - auto-scaling: the ARN of an auto scaling configuration, with its revision; the account's DefaultConfiguration by default.
     """
 
     target: TargetKind
@@ -133,27 +136,45 @@ class Environment:
     memory: int = 2048
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    vpc_connector: str | None = None
+    auto_scaling: str | None = None
 
     def __post_init__(self) -> None:
+        for key, kind, arn in (
+            ("vpc-connector", "vpcconnector", self.vpc_connector),
+            ("auto-scaling", "autoscalingconfiguration", self.auto_scaling),
+        ):
+            if arn is not None and not re.fullmatch(_SHARED.format(kind), arn):
+                raise MismatchError(
+                    key, f"found {arn!r}, allowed is arn:aws:apprunner:REGION:ACCOUNT:{kind}/NAME/REVISION/ID"
+                )
         if not _ACCOUNT.fullmatch(self.account):
             raise MismatchError("account", f"found {self.account!r}, allowed are the 12 digits of an AWS account")
         if self.memory not in _MEMORY_OF_CPU.get(self.cpu, ()):
             pairs = "; ".join(f"{cpu} with {', '.join(map(str, sizes))}" for cpu, sizes in _MEMORY_OF_CPU.items())
             raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
-        for variable, arn in self.secrets.items():
-            if not arn.startswith("arn:"):
-                raise MismatchError(
-                    f"secrets.{variable}",
-                    "found something else than an ARN, secrets are named by ARN and never written here",
-                )
-        for table, names in (("variables", self.variables), ("secrets", self.secrets)):
-            for name in names:
-                if name == "PORT" or name.startswith("AWSAPPRUNNER"):
-                    raise MismatchError(f"{table}.{name}", "found a name that App Runner keeps for itself")
-        if both := sorted(set(self.variables) & set(self.secrets)):
+        _check_secrets(self.secrets)
+        _check_names(self.variables, self.secrets)
+
+
+def _check_secrets(secrets: Mapping[str, str]) -> None:
+    for variable, arn in secrets.items():
+        if not arn.startswith("arn:"):
             raise MismatchError(
-                f"variables.{both[0]}", "found a name that is among the secrets too, allowed is one of them"
+                f"secrets.{variable}",
+                "found something else than an ARN, secrets are named by ARN and never written here",
             )
+
+
+def _check_names(variables: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    for table, names in (("variables", variables), ("secrets", secrets)):
+        for name in names:
+            if name == "PORT" or name.startswith("AWSAPPRUNNER"):
+                raise MismatchError(f"{table}.{name}", "found a name that App Runner keeps for itself")
+    if both := sorted(set(variables) & set(secrets)):
+        raise MismatchError(
+            f"variables.{both[0]}", "found a name that is among the secrets too, allowed is one of them"
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, chosen, environment
 
 
@@ -15,14 +16,11 @@ def add(verbs: Any) -> None:
 
 async def preflight(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
-    from slipway.records.form import to_json
     from slipway.release.ecr import check_repository
-    from slipway.report import preflight_text
+    from slipway.report import answers
     from slipway.verbs.preflight import preflight as looked
 
     there, image = chosen(given, given.environment), Reference.parse(given.image)
     spec = there.spec(image.digest)
     check_repository(image, spec.image)
-    found = await looked(there.aws, spec, there.settings)
-    print(to_json(found) if given.json else preflight_text.text(found), end="")
-    return 1 if found.refusals else 0
+    return say(given, answers.of_preflight(await looked(there.aws, spec, there.settings)))

@@ -92,6 +92,6 @@ def _beyond(spec: ServiceSpec) -> Checks:
     ]
     if spec.secrets:
         checks.append(not_covered("values", "the values of secrets: they were not read, stand-ins were used"))
-    if getattr(spec, "vpc_connector", None):
+    if spec.vpc_connector:
         checks.append(not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"))
     return tuple(checks)

@@ -1,9 +1,10 @@
 """What a service shares with others in its region: a VPC connector, an auto scaling configuration."""
 
 from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.preflight.account import account_of
 from slipway.release.preflight.answers import Checks, covered, no, ok
 from slipway.release.preflight.arn import Arn
-from slipway.release.spec import ServiceSpec
+from slipway.release.spec import ServiceSpec, default_scaling
 from slipway.untrusted import one_line
 
 _ABSENT = ("ResourceNotFoundException", "InvalidRequestException")
@@ -13,9 +14,9 @@ _CORRECT = "create it, or correct the ARN in the settings"
 async def look(aws: Aws, spec: ServiceSpec) -> Checks:
     """Those that the settings name."""
     checks: Checks = ()
-    if arn := getattr(spec, "vpc_connector", None):
+    if arn := spec.vpc_connector:
         checks += await covered("VPC connector", _resource(aws, "VPC connector", arn, "VpcConnector"))
-    if arn := getattr(spec, "auto_scaling", None):
+    if (arn := spec.auto_scaling) != default_scaling(aws.region, account_of(spec)):  # that one is in every account
         checks += await covered("auto scaling", _resource(aws, "auto scaling", arn, "AutoScalingConfiguration"))
     return checks
 

@@ -13,8 +13,8 @@ from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.release.aws import Aws
-from slipway.release.deploy import Time
 from slipway.release.ecr import Place, place_of
+from slipway.release.engine import Time
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings, TargetKind
 from slipway.simulator.clock import Clock
@@ -123,6 +123,9 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
             account=ACCOUNT,
             access_role=_at_home(there.access_role),
             instance_role=_at_home(there.instance_role or _role(f"{name}-instance")),
+            vpc_connector=None,
+            auto_scaling=None,
+            variables={name: value for name, value in there.variables.items() if name not in arns},
             secrets=arns,
         )
         values |= {arn: told.get(variable, _STAND_IN) for variable, arn in arns.items()}
