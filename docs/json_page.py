@@ -11,6 +11,7 @@ from slipway.records.listening import Listening
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
+from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
@@ -43,6 +44,7 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
     ),
     "rehearse": ((Rehearsal, "1 when an act did not go as told"),),
     "simulator": ((Listening, "in one line, as soon as it can be asked; it runs until it is ended"),),
+    "preflight": ((Preflight, "1 when something is refused; what is not covered is no reason"),),
     "plan": ((Plan, "1 when it is blocked"),),
     "deploy": ((Outcome, "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
     "status": ((Observed, "0 also when nothing is there yet: `status` is null then"),),

@@ -53,6 +53,7 @@ ASKED = {
     "certificate": (lambda world: ["--proof", str(world.folder / "proof.json")], "certificate", 0),
     "rehearse": (lambda world: ["--source", str(world.folder)], "rehearsal", 0),
     "simulator": (lambda _: [], "listening", 0),
+    "preflight": (lambda world: world.image, "preflight", 0),
     "plan": (lambda world: world.image, "plan", 0),
     "deploy": (lambda world: world.image, "outcome", 0),
     "status": (lambda world: world.staging, "observed", 0),

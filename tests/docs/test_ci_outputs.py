@@ -9,6 +9,7 @@ from slipway.records.listening import Listening
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
+from slipway.records.preflight import Preflight
 from slipway.records.refusal import Refusal
 from slipway.records.release import History
 from slipway.records.standing import Standing
@@ -18,6 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs/how-to/ci-outputs.md").read_text()
 OUTCOME = Outcome("staging", "notes", Status.SUCCEEDED, "sha256:1", None, None, 1.0)
 EACH = {
     "all": answers.of_refusal(Refusal("no", "wait", 1)),
+    "preflight": answers.of_preflight(Preflight("staging", "notes", "notes@sha256:1", 0.1, ())),
     "plan": answers.of_plan(Plan("staging", "notes", "notes@sha256:1", Action.NOOP, (), "f00d")),
     "deploy`, `promote`, `rollback`, `pause`, `resume`, `destroy": answers.of_outcome(OUTCOME),
     "migrate": answers.of_migration(Migration((), (), (), 1, 0.1), "staging"),

@@ -11,7 +11,8 @@ from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.aws import Aws
+from slipway.release.aws import Aws, session_of
+from slipway.release.credentials import Keys
 from slipway.release.deploy import deploy
 from slipway.release.ecr_store import EcrStore
 from slipway.release.engine import Engine, Time
@@ -53,13 +54,17 @@ def time_of(account: Account) -> Time:
     return Time(account.cloud.clock.now, account.cloud.clock.sleep)
 
 
+_SESSION = session_of(Keys("simulated", "simulated"), REGION)
+
+
 class SimulatedAws(Aws):
     """Time stands still while a call is under way."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
         self._clock = account.cloud.clock
-        self._clients = account.deployers  # they take a while to make
+        self._clients = account.deployers  # they take a while to make, and their session longer
+        self._session = _SESSION
 
     def _client(self, service: str) -> Any:
         with _making:  # a session is for one thread at a time

@@ -12,6 +12,7 @@ from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.logs import Logs
 from slipway.simulator.secrets import Secrets
+from slipway.simulator.ssm import Parameters
 from slipway.simulator.store import Store
 from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
 from tests.simulator.raw import ask_raw
@@ -26,9 +27,10 @@ SHARED = (
 KNOWN = {
     "apprunner": AppRunner(None).operations,
     "ecr": Ecr(Store()).operations,
-    "ecs": Ecs(None, None).operations,
+    "ecs": Ecs(None).operations,
     "logs": Logs().operations,
     "secretsmanager": Secrets().operations,
+    "ssm": Parameters().operations,
 }
 SERVICE = {"ServiceName": "notes", **asked("sha256:" + "0" * 64)}
 
@@ -120,6 +122,7 @@ def test_an_operation_is_found_by_its_target():
         "AmazonEC2ContainerServiceV20141113",
         "Logs_20140328",
         "secretsmanager",
+        "AmazonSSM",
     }
 
 
@@ -159,6 +162,25 @@ async def ask_of_shared(ask: Ask) -> None:
         await ask("apprunner", f"Delete{noun}", **named)
 
 
+async def ask_of_secrets(ask: Ask) -> str:
+    """Answers the ARN of a secret that is there."""
+    arn = (await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2"))["ARN"]
+    await ask("secretsmanager", "DescribeSecret", SecretId="token")
+    await ask("secretsmanager", "GetSecretValue", SecretId="token")
+    await ask("secretsmanager", "PutSecretValue", SecretId="token", SecretString="hunter3", ClientRequestToken="t" * 32)
+    await ask("secretsmanager", "DeleteSecret", SecretId="token")
+    await ask("secretsmanager", "DescribeSecret", SecretId="token")
+    await ask("secretsmanager", "ListSecrets", IncludePlannedDeletion=True)
+    await ask("secretsmanager", "RestoreSecret", SecretId="token")
+
+    await ask("ssm", "PutParameter", Name="/team/url", Value="hunter2", Type="SecureString")
+    await ask("ssm", "GetParameter", Name="/team/url", WithDecryption=True)
+    await ask("ssm", "GetParameters", Names=["/team/url", "absent"])
+    await ask("ssm", "DescribeParameters")
+    await ask("ssm", "DeleteParameter", Name="/team/url")
+    return str(arn)
+
+
 async def ask_of_ecr(ask: Ask) -> None:
     await ask("ecr", "GetAuthorizationToken")
     await ask("ecr", "CreateRepository", repositoryName="team/notes")
@@ -166,11 +188,15 @@ async def ask_of_ecr(ask: Ask) -> None:
     await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
     await ask("ecr", "DescribeImages", repositoryName="team/notes")
     await ask("ecr", "BatchGetImage", repositoryName="team/notes", imageIds=[{"imageTag": "v1"}, {"imageTag": "v2"}])
+
     await ask("ecr", "ListImages", repositoryName="team/notes")
     upload = {"repositoryName": "team/notes"}
     upload |= {"uploadId": (await ask("ecr", "InitiateLayerUpload", **upload))["uploadId"]}
     await ask("ecr", "UploadLayerPart", **upload, partFirstByte=0, partLastByte=1, layerPartBlob="e30=")
     await ask("ecr", "CompleteLayerUpload", **upload, layerDigests=[digest_of(b"{}")])
+    await ask("ecr", "GetDownloadUrlForLayer", repositoryName="team/notes", layerDigest=digest_of(b"{}"))
+    layers = [digest_of(b"{}"), digest_of(b"absent"), "none"]
+    await ask("ecr", "BatchCheckLayerAvailability", repositoryName="team/notes", layerDigests=layers)
     identities = [{"imageTag": "v1"}, {"imageTag": "v2"}]
     await ask("ecr", "BatchDeleteImage", repositoryName="team/notes", imageIds=identities)
 
@@ -200,11 +226,8 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
         return answer
 
     await ask_of_ecr(ask)
-    created = await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2")
-    await ask("secretsmanager", "DescribeSecret", SecretId="token")
-    await ask("secretsmanager", "GetSecretValue", SecretId="token")
-
-    settings = {"RuntimeEnvironmentSecrets": {"TOKEN": created["ARN"]}, "RuntimeEnvironmentVariables": {"A": "b"}}
+    secret = await ask_of_secrets(ask)
+    settings = {"RuntimeEnvironmentSecrets": {"TOKEN": secret}, "RuntimeEnvironmentVariables": {"A": "b"}}
     digest = await account.image()
     begun = await ask("apprunner", "CreateService", ServiceName="notes", **asked(digest, **settings))
     arn = begun["Service"]["ServiceArn"]

@@ -52,7 +52,8 @@ def chosen(given: argparse.Namespace, name: str) -> Any:
 
     loaded = settings.load(given.source)
     loaded.environment(name)
-    return Environment(loaded, name, given.endpoint_url, wall_clock())
+    starts = not vars(given).get("without_start", False)
+    return Environment(loaded, name, given.endpoint_url, wall_clock(), starts=starts)
 
 
 def certificate(verb: argparse.ArgumentParser) -> None:
@@ -72,6 +73,14 @@ def proof(verb: argparse.ArgumentParser) -> None:
         default="",
         metavar="REASON",
         help="do it although nothing proves that release and schema go together; the reason is recorded",
+    )
+
+
+def start(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--without-start",
+        action="store_true",
+        help="leave out of the preflight that the release is started on this machine",
     )
 
 

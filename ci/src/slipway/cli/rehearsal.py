@@ -1,6 +1,7 @@
 """`slipway rehearse` and `slipway simulator`: the way to production, and the account, on one machine."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ def _simulator(verb: argparse.ArgumentParser) -> None:
         metavar="FACTOR",
         help="how many of the platform's seconds pass in one of ours; 60 makes its minutes seconds (default: 1)",
     )
+    verb.add_argument(
+        "--state", type=Path, metavar="FILE", help="what is there at the start: repositories, roles, secrets"
+    )
+    verb.add_argument("--faults", type=Path, metavar="FILE", help="what will go wrong: calls throttled, answers lost")
 
 
 async def rehearse(given: argparse.Namespace) -> int:
@@ -64,7 +69,11 @@ async def rehearse(given: argparse.Namespace) -> int:
 
 async def simulator(given: argparse.Namespace) -> int:
     from slipway.report import answers
-    from slipway.verbs.simulate import simulate
+    from slipway.verbs.simulate import Beginning, simulate
 
-    await simulate(given.port, given.speed, lambda listening: say(given, answers.of_listening(listening), indent=None))
+    def tell(listening: Any) -> None:
+        say(given, answers.of_listening(listening), indent=None)
+
+    beginning = Beginning.of(given.state, given.faults, os.environ)
+    await simulate(given.port, given.speed, tell, beginning)
     return 0

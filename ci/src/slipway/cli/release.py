@@ -15,6 +15,7 @@ from slipway.cli.arguments import (
     evidence,
     proof,
     source,
+    start,
 )
 from slipway.cli.progress import telling
 
@@ -55,6 +56,7 @@ def _deploy(verb: argparse.ArgumentParser) -> None:
         help="an approved plan, as `slipway plan --json` printed it; refused when it is no longer true",
     )
     certificate(verb)
+    start(verb)
 
 
 def _promote(verb: argparse.ArgumentParser) -> None:
@@ -64,6 +66,7 @@ def _promote(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--to", required=True, metavar="NAME", help="where it goes")
     proof(verb)
+    start(verb)
     dry_run(verb)
     endpoint(verb)
 

@@ -5,7 +5,6 @@ The simulated account runs in this process, as it does on a machine; only what i
 
 import hashlib
 import re
-import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,8 +27,10 @@ from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
+from slipway.release.preflight.answers import Checks
+from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
-from slipway.verbs.preflight import NOT_COVERED, tried
+from slipway.verbs.preflight import booted
 from slipway.verbs.rehearse.play import Story, play
 from slipway.verbs.rehearse.stage import ENVIRONMENTS, Account, opened
 from slipway.verbs.voice import Voice
@@ -74,7 +75,7 @@ class OnEngine:
         return "gate in the release's builder image"
 
     async def build(self, release: Release) -> Image:
-        """Build and push; the simulated ECR learns of the manifest, its layers stay where the engine pulls them from."""
+        """Build and push; the simulated ECR learns of manifest and config, the layers stay where the engine pulls them from."""
         built = image(release.source, self.account.settings, Label(release.revision))
         address = f"{REGISTRY_HOST}/{self.account.settings.name}:{release.revision[:12]}"
         digest = (await publish(built, address, None, self.registry)).digest
@@ -83,9 +84,10 @@ class OnEngine:
         ) as pushed:
             manifest = await pushed.manifest(digest)
             content = await pushed.manifest_content(digest)
-        self.account.cloud.store.repositories[self.account.settings.name].put_manifest(
-            content, manifest["mediaType"], self.account.cloud.clock.now()
-        )
+            config = await pushed.blob(manifest["config"]["digest"])
+        repository = self.account.cloud.store.repositories[self.account.settings.name]
+        repository.put_blob(config)
+        repository.put_manifest(content, manifest["mediaType"], self.account.cloud.clock.now())
         size = sum(layer["size"] for layer in manifest["layers"])
         return Image(self.account.place.uri, digest, ImageKind.IMAGE, release.revision, size)
 
@@ -93,11 +95,14 @@ class OnEngine:
         return await prove(release.source, self.account.settings, None, None)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        began = time.monotonic()
-        await self._migrate(image, _PREFLIGHT)
-        told = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-        diagnosis = await tried(self.backend, self.account.environment(environment).spec(image.digest), told)
-        return Preflight(image.digest, round(time.monotonic() - began, 3), diagnosis, NOT_COVERED)
+        there = self.account.environment(environment)
+        spec = there.spec(image.digest)
+
+        async def boot() -> Checks:
+            told = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, told)
+
+        return await preflight(there.aws, spec, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)

@@ -12,12 +12,21 @@ from slipway.records.listening import Listening
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Action, Observed, Plan
+from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
 from slipway.records.standing import Standing
-from slipway.report import doctor_text, migration_text, proof_text, rehearsal_text, release_markdown, release_text
+from slipway.report import (
+    doctor_text,
+    migration_text,
+    preflight_text,
+    proof_text,
+    rehearsal_text,
+    release_markdown,
+    release_text,
+)
 from slipway.report.markdown import fenced
 from slipway.report.proof_markdown import markdown as proof_markdown
 from slipway.untrusted import one_line
@@ -89,6 +98,12 @@ def of_history(history: History) -> Answer:
 def of_proof(proof: Proof) -> Answer:
     outputs = {"verdict": proof.verdict.value, "errors": str(len(proof.failures))}
     return Answer(proof, proof_text.text(proof), 1 if proof.failures else 0, proof_markdown(proof), outputs)
+
+
+def of_preflight(preflight: Preflight) -> Answer:
+    text = preflight_text.text(preflight)
+    refusal = preflight.refusals[0].found if preflight.refusals else ""
+    return Answer(preflight, text, 1 if refusal else 0, fenced(text), {"image": preflight.image, "refusal": refusal})
 
 
 def of_rehearsal(rehearsal: Rehearsal) -> Answer:

@@ -1,31 +1,57 @@
-"""What a platform puts into a container's variables for an ARN: a secret, one key of a secret in JSON, or a parameter of SSM."""
+"""What a service is given by ARN, out of Secrets Manager and Parameter Store: the one place that knows how such an ARN is read."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-Resolve = Callable[[str], str | None]
-_PARTS_OF_A_SECRET = (
-    7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, after which :KEY:STAGE:VERSION may stand [G]
-)
+from slipway.simulator.secrets import Secrets
+from slipway.simulator.ssm import Parameters
 
-
-def resolver(secret: Resolve, parameter: Resolve) -> Resolve:
-    """From the values of whole secrets and of parameters by ARN; what is not there is None."""
-
-    def resolve(reference: str) -> str | None:
-        if ":ssm:" in reference:
-            return parameter(reference)
-        parts = reference.split(":")
-        value = secret(":".join(parts[:_PARTS_OF_A_SECRET]))
-        key = parts[_PARTS_OF_A_SECRET] if len(parts) > _PARTS_OF_A_SECRET else ""
-        return value if not key or value is None else _member(value, key)
-
-    return resolve
+_PARTS_OF_SECRET = 7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
 
 
-def _member(value: str, key: str) -> str | None:
+@dataclass(frozen=True)
+class References:
+    """Values by the ARNs under which services name them."""
+
+    secrets: Secrets = field(default_factory=Secrets)
+    parameters: Parameters = field(default_factory=Parameters)
+
+    def value(self, reference: str) -> str | None:
+        """None when it leads nowhere. A name alone is a parameter's [G]; after a secret's name may come a key of its JSON."""
+        arn, key = _split(reference)
+        if not arn.startswith("arn:") or ":ssm:" in arn:
+            return self.parameters.value(arn)
+        value = self.secrets.value(arn)
+        return value if value is None or not key else _member(value, key)
+
+    def put(self, reference: str, value: str) -> None:
+        """Let it lead to a value; other keys of a secret's JSON stay."""
+        arn, key = _split(reference)
+        if not arn.startswith("arn:") or ":ssm:" in arn:
+            self.parameters.put(arn.partition(":parameter")[2] or arn, value)
+        elif key:
+            self.secrets.put(arn, json.dumps(_document(self.secrets.value(arn) or "{}") | {key: value}))
+        else:
+            self.secrets.put(arn, value)
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """A secret's ARN, and the key in what may follow: `:KEY:STAGE:VERSION`, as in ECS task definitions; on App Runner †."""
+    parts = reference.split(":")
+    if ":secretsmanager:" not in reference or len(parts) <= _PARTS_OF_SECRET:
+        return reference, ""
+    return ":".join(parts[:_PARTS_OF_SECRET]), parts[_PARTS_OF_SECRET]
+
+
+def _document(text: str) -> dict[str, object]:
     try:
-        found = json.loads(value)[key]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, str) else json.dumps(found)
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    return dict(document) if isinstance(document, Mapping) else {}
+
+
+def _member(text: str, key: str) -> str | None:
+    found = _document(text).get(key)
+    return found if isinstance(found, str) or found is None else json.dumps(found)

@@ -23,7 +23,6 @@ from slipway.release.approval import check_belongs
 from slipway.release.aws import Aws
 from slipway.release.credentials import Keys
 from slipway.release.deploy import reach
-from slipway.release.ecr import check_image
 from slipway.release.ecr_store import EcrStore
 from slipway.release.engine import Engine, Tell, Time, nothing
 from slipway.release.goal import Live
@@ -49,7 +48,7 @@ class Environment:
     """One environment of a service. `endpoint_url` names what stands in for AWS; `time` is the platform's.
 
     Without `keys` the credentials are those that boto3 finds. `runner` makes who migrates the database to the head of a digest, for a
-    deployment; by default it is whom the settings name, or nobody.
+    deployment; by default it is whom the settings name, or nobody. `starts` is whether a release is started on this machine before.
     """
 
     settings: Settings
@@ -58,6 +57,7 @@ class Environment:
     time: Time
     keys: Keys | None = None
     runner: Callable[[str, str], Awaitable[Runner]] | None = None
+    starts: bool = True
 
     @cached_property
     def aws(self) -> Aws:
@@ -121,14 +121,24 @@ class Environment:
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
         """Bring a release to life, its image looked at and the database migrated before; a rollback leaves the database as it is."""
         digest = goal.spec.image.digest
-
-        async def prepare() -> None:
-            await check_image(self.aws, self.settings.name, digest)
-            await self.store.check()
-
         migrates = self.runner or self.settings.environment(self.name).migration
         migrate = partial(self._migrate, digest) if migrates and goal.verb is not Verb.ROLLBACK else None
+        prepare = partial(self._prepare, goal, engine.tell)
         return await reach(replace(engine, prepare=prepare, migrate=migrate), goal, approved)
+
+    async def _prepare(self, goal: Live, tell: Tell) -> None:
+        """A release that was live here before is not started once more: whoever goes back is in a hurry."""
+        from slipway.release.preflight import preflight as looks
+        from slipway.verbs.preflight import preflight
+
+        if self.starts and goal.verb is not Verb.ROLLBACK:
+            found = await preflight(self.aws, goal.spec, self.settings)
+        else:
+            found = await looks.preflight(self.aws, goal.spec)
+        for event in looks.events(found):
+            tell(event)
+        looks.refuse(found)
+        await self.store.check()
 
     async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
         """Before deployment `number`, which a run after this one may go on with."""

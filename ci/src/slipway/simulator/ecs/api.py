@@ -16,7 +16,6 @@ from slipway.simulator.contract import AwsError
 from slipway.simulator.ecs.definitions import TaskDefinition, TaskDefinitions
 from slipway.simulator.ecs.running import Run
 from slipway.simulator.ecs.task import Task
-from slipway.simulator.references import Resolve
 
 _SEEN = timedelta(hours=1)  # so long at least a stopped task is described [M]
 _TOKEN_LIFE = timedelta(hours=24)  # [G], or an hour after the task has stopped
@@ -41,9 +40,8 @@ class _Token:
 class Ecs:
     """Clusters by name, of which `default` is there; tasks by ARN. `unplaced` are reasons for which the next tasks find no place."""
 
-    def __init__(self, platform: Platform, resolve: Resolve) -> None:
+    def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._resolve = resolve
         self._tokens: dict[tuple[str, str], _Token] = {}
         self.definitions = TaskDefinitions()
         self.clusters = {"default"}
@@ -129,7 +127,7 @@ class Ecs:
         arn = f"arn:aws:ecs:{call.region}:{call.account}:task/{cluster}/{identity}"
         task = Task(arn, _cluster_arn(cluster, call), definition, call.now, request, id=identity)
         self.tasks[arn] = task
-        self._platform.tasks.start_soon(Run(self._platform, self._resolve, task).run)
+        self._platform.tasks.start_soon(Run(self._platform, task).run)
         return task
 
     def _startable(self, request: Mapping[str, Any]) -> TaskDefinition:

@@ -13,7 +13,6 @@ from slipway.oci.content import Reference
 from slipway.simulator.app_runner.deployment import Platform
 from slipway.simulator.app_runner.instance import Instance
 from slipway.simulator.ecs.task import Task
-from slipway.simulator.references import Resolve
 from slipway.workload.workload import Order, Workload
 
 _PROVISION_SECONDS = 15.0
@@ -32,9 +31,8 @@ class _NotStartedError(Exception):
 class Run:
     """One task on its way."""
 
-    def __init__(self, platform: Platform, resolve: Resolve, task: Task) -> None:
+    def __init__(self, platform: Platform, task: Task) -> None:
         self._platform = platform
-        self._resolve = resolve
         self._task = task
 
     async def run(self) -> None:
@@ -107,7 +105,7 @@ class Run:
         values: dict[str, str] = {}
         for secret in asked:
             arn = secret["valueFrom"]
-            value = self._resolve(arn)
+            value = self._platform.references.value(arn)
             if value is None:
                 raise _NotStartedError(f"{_NEVER}unable to pull secrets or registry auth: {_not_retrieved(arn)}")
             values[secret["name"]] = value

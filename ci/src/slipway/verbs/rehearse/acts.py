@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from slipway.errors import RefusedError
 from slipway.records.image import Image
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
@@ -19,6 +18,7 @@ from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act
 from slipway.records.standing import Standing
 from slipway.release.engine import Tell
+from slipway.release.preflight.preflight import refuse
 from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line
 from slipway.verbs.environment import Environment
@@ -117,10 +117,10 @@ class Players(Generic[R]):
 
     async def _preflight(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step("preflight") as doing:
-            found = (await self.stage.preflight(image, environment)).diagnosis
-            if found:
-                raise RefusedError(f"the release does not become healthy, {found.cause}", found.remedy)
-            doing.said = "preflight: the digest becomes healthy under the platform's contract"
+            found = await self.stage.preflight(image, environment)
+            refuse(found)
+            looked = sum(len(branch.checks) for branch in found.branches) - len(found.not_covered)
+            doing.said = f"preflight: {looked} checks are OK, {len(found.not_covered)} things cannot be looked at here"
 
     async def _deploy(self, scene: Scene, image: Image, environment: str, note: str = "") -> Outcome:
         with scene.step(f"deploying to {environment}{note}") as doing:
@@ -149,7 +149,7 @@ class Players(Generic[R]):
         async def runner(_digest: str, _deployment: str) -> Runner:
             return _OnStage(self.stage, image, name)
 
-        return replace(self.stage.account.environment(name), runner=runner)
+        return replace(self.stage.account.environment(name), runner=runner, starts=False)
 
 
 @dataclass(frozen=True)
