@@ -29,6 +29,7 @@ from slipway.gate.rules.rule import Rule
 from slipway.release.diagnosis import NEVER_STARTED
 from slipway.release.diagnosis_rules import CAUSES, ENDS, NEVER_RAN, SILENCES
 from slipway.release.diagnosis_rules import Rule as Failure
+from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, VERBS, Resource
 from slipway.structure import kebab
 
 HERE = Path(__file__).parent
@@ -41,6 +42,9 @@ TABLES = (
     ("[tool.slipway]", settings.Settings),
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
+    ("[tool.slipway.environments.NAME.network]", settings.Network),
+    ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
+    ("[tool.slipway.github]", settings.Github),
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
@@ -58,6 +62,27 @@ the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` t
 
 What is old is upgraded once, and what is new begins with copies of that. On a host the copy stays in slipway's cache, under the hash of the old revisions, what
 they import, what stands beside them, env.py and the versions: the next run executes only what is new."""
+_PERMISSIONS = """\
+`slipway permissions --environment NAME` prints the policy of an environment's deploy role with the ARNs of your settings, and with `--verb` the least
+that single verbs need. `slipway bootstrap` makes the roles: [how-to/bootstrap.md](how-to/bootstrap.md). Each verb that is built is played by a test under exactly this
+policy, and fails with a sentence that names the action when one is missing."""
+_ON = {
+    Resource.ANY: "`*`, for AWS knows no resource for these",
+    Resource.REPOSITORY: "the service's ECR repository",
+    Resource.SERVICE: "the App Runner service, by its name",
+    Resource.SERVICE_AND_PARTS: "the same, and its VPC connector and auto scaling configuration, which both calls name",
+    Resource.CONNECTORS: "its VPC connector",
+    Resource.SCALINGS: "its auto scaling configuration",
+    Resource.SERVICE_LOGS: "the log groups of the service",
+    Resource.ROLES: "its access and its instance role",
+    Resource.PASSED_ROLES: "the same, which may be given to App Runner and to nobody else",
+    Resource.SECRETS: "the secrets that the settings name, each by ARN; no value of one can be read",
+    Resource.PARAMETERS: "the parameters in SSM that the settings name",
+    Resource.TASK_DEFINITION: "the definition of the task that migrates",
+    Resource.TASKS: "the tasks in its cluster",
+    Resource.TASK_LOGS: "its log group",
+    Resource.TASK_ROLES: "its execution and task role, which may be given to ECS tasks and to nobody else",
+}
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
 their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.
@@ -124,7 +149,8 @@ def pages() -> dict[str, str]:
     each = {
         f"rules/{rule.id}.md": _rule(rule, family, shown.get(rule.id)) for family in FAMILIES for rule in family.rules()
     }
-    return {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis(), **each}
+    written = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
+    return written | {"permissions.md": _permissions()} | each
 
 
 def _settings() -> str:
@@ -186,6 +212,25 @@ def _diagnosis() -> str:
     for heading, words, rules in FAILURES:
         parts += [f"## {heading}", words, "\n".join(_failures(rules))]
     return "\n\n".join(parts) + "\n"
+
+
+def _permissions() -> str:
+    parts = ["# What each verb may do in AWS", _PERMISSIONS]
+    parts += ["\n".join(_verbs()), "## On what", "\n".join(f"- **{kind.value}**: {_ON[kind]}." for kind in Resource)]
+    parts += ["## The two kinds of roles", "\n".join(_roles())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _verbs() -> Iterator[str]:
+    yield "| verb | actions |\n| --- | --- |"
+    for verb, actions in VERBS.items():
+        narrowed = (f"{kind.value}: {', '.join(f'`{action}`' for action in found)}" for kind, found in actions.items())
+        yield f"| {verb} | {'<br>'.join(narrowed) or 'nothing: AWS is not asked'} |"
+
+
+def _roles() -> Iterator[str]:
+    yield f"- for the jobs without an environment of GitHub's: {', '.join(IMAGE_ROLE)}"
+    yield f"- for the jobs of one environment: {', '.join(DEPLOY_ROLE)}"
 
 
 def _failures(rules: tuple[Failure, ...]) -> Iterator[str]:

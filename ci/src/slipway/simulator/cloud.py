@@ -9,6 +9,7 @@ import anyio
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import AppRunner
 from slipway.simulator.app_runner.deployment import Pace, Platform
+from slipway.simulator.authorization import Guard
 from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.ecr import Ecr
@@ -28,7 +29,10 @@ LOGIN = Login("AWS", PASSWORD)
 
 @dataclass(frozen=True)
 class Cloud:
-    """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones."""
+    """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones.
+
+    `guard` holds calls against a policy, when it is given one.
+    """
 
     url: str
     clock: Clock
@@ -38,6 +42,7 @@ class Cloud:
     requests: list[str]
     faults: Faults
     app_runner: AppRunner
+    guard: Guard
 
 
 @asynccontextmanager
@@ -59,7 +64,7 @@ async def simulated(
         vault.put(arn, value)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.run)
-        registry = RegistryProtocol(store, clock)
+        registry = RegistryProtocol(store, clock, ACCOUNT)
         services: dict[str, Operations] = {}
         endpoint = Endpoint(services, registry, clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
@@ -74,6 +79,8 @@ async def simulated(
                 "sts": Sts().operations,
             }
             try:
-                yield Cloud(url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner)
+                yield Cloud(
+                    url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner, endpoint.guard
+                )
             finally:
                 tasks.cancel_scope.cancel()

@@ -1,0 +1,226 @@
+"""What each verb may do in AWS: IAM actions, narrowed to the resources of one environment. The policies of all roles are made from this table.
+
+Sources: the service authorization reference of each service (docs.aws.amazon.com/service-authorization, "list_apprunner", "list_ecr",
+"list_logs", "list_ecs", "list_iam", "list_secretsmanager", "list_ssm") says which resource an action knows. A test plays every verb under it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from slipway.errors import BadInputError
+from slipway.settings import Settings
+
+Policy = Mapping[str, Any]
+
+
+class Resource(Enum):
+    """What an action is narrowed to; the value is the statement's name in a policy."""
+
+    ANY = "WhatKnowsNoResource"
+    REPOSITORY = "Repository"
+    SERVICE = "Service"
+    SERVICE_AND_PARTS = "ServiceAndWhatItIsMadeOf"
+    CONNECTORS = "VpcConnectors"
+    SCALINGS = "AutoScaling"
+    SERVICE_LOGS = "ServiceLogs"
+    ROLES = "Roles"
+    PASSED_ROLES = "RolesForAppRunner"
+    SECRETS = "Secrets"
+    PARAMETERS = "Parameters"
+    TASK_DEFINITION = "MigrationTask"
+    TASKS = "MigrationTasks"
+    TASK_LOGS = "MigrationLogs"
+    TASK_ROLES = "RolesForTheMigrationTask"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One environment, as far as permissions are narrowed to it. `task` names the cluster, the task's family and its logs, where a task migrates."""
+
+    region: str
+    account: str
+    repository: str
+    service: str
+    roles: tuple[str, ...]
+    secrets: tuple[str, ...]
+    connectors: tuple[str, ...]
+    scalings: tuple[str, ...]
+    task: str | None = None
+    task_roles: tuple[str, ...] = ()
+
+
+# What a role may be passed to. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess says
+# apprunner.amazonaws.com [G], and users report either to be refused and tasks.apprunner.amazonaws.com to be right [F]. The roles are
+# named one by one and trust App Runner only, so that all of them are named here.
+_APP_RUNNER = (
+    "apprunner.amazonaws.com",
+    "build.apprunner.amazonaws.com",
+    "bullet.amazonaws.com",
+    "tasks.apprunner.amazonaws.com",
+)
+_PASSED_TO = {Resource.PASSED_ROLES: _APP_RUNNER, Resource.TASK_ROLES: ("ecs-tasks.amazonaws.com",)}
+
+_SERVICE = "arn:aws:apprunner:{region}:{account}:service/{service}/*"
+_PATTERNS: Mapping[Resource, tuple[str, ...]] = {
+    Resource.ANY: ("*",),
+    Resource.REPOSITORY: ("arn:aws:ecr:{region}:{account}:repository/{repository}",),
+    Resource.SERVICE: (_SERVICE,),
+    Resource.SERVICE_AND_PARTS: (_SERVICE,),
+    Resource.SERVICE_LOGS: ("arn:aws:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*",),
+    Resource.TASK_DEFINITION: ("arn:aws:ecs:{region}:{account}:task-definition/{task}:*",),
+    Resource.TASKS: ("arn:aws:ecs:{region}:{account}:task/{task}/*",),
+    Resource.TASK_LOGS: ("arn:aws:logs:{region}:{account}:log-group:/slipway/{task}:*",),
+}
+
+Actions = Mapping[Resource, tuple[str, ...]]
+
+
+def merged(*parts: Actions) -> Actions:
+    """Actions by resource, each once."""
+    found: dict[Resource, set[str]] = {}
+    for part in parts:
+        for resource, actions in part.items():
+            found.setdefault(resource, set()).update(actions)
+    return {resource: tuple(sorted(found[resource])) for resource in Resource if resource in found}
+
+
+_OBSERVE: Actions = {
+    Resource.ANY: ("apprunner:ListServices",),
+    Resource.SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
+}
+_READ_LEDGER: Actions = {Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:ListImages")}
+_KEEP_LEDGER: Actions = {
+    Resource.REPOSITORY: (
+        "ecr:BatchDeleteImage",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:DescribeImages",
+        "ecr:DescribeRepositories",
+        "ecr:InitiateLayerUpload",
+        "ecr:ListImages",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    )
+}
+_READ_LOGS: Actions = {Resource.SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")}
+_UPDATE: Actions = {
+    Resource.SERVICE_AND_PARTS: ("apprunner:UpdateService",),
+    Resource.PASSED_ROLES: ("iam:PassRole",),
+}
+# A service is created with a tag, and CreateService asks for the right to set it.
+_CREATE: Actions = {
+    Resource.SERVICE_AND_PARTS: ("apprunner:CreateService",),
+    Resource.SERVICE: ("apprunner:TagResource",),
+}
+_CHANGE = merged(_OBSERVE, _KEEP_LEDGER, _READ_LOGS)
+_DEPLOY = merged(_CHANGE, _UPDATE, _CREATE)
+_PREFLIGHT: Actions = {
+    Resource.ANY: ("ecr:GetAuthorizationToken", "ssm:DescribeParameters"),
+    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"),
+    Resource.ROLES: ("iam:GetRole",),
+    Resource.SECRETS: ("secretsmanager:DescribeSecret",),
+    Resource.PARAMETERS: ("ssm:GetParameters",),
+    Resource.CONNECTORS: ("apprunner:DescribeVpcConnector",),
+    Resource.SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
+}
+_MIGRATE_BY_TASK: Actions = {
+    Resource.TASK_DEFINITION: ("ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:TagResource"),
+    Resource.TASKS: ("ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"),
+    Resource.TASK_ROLES: ("iam:PassRole",),
+    Resource.TASK_LOGS: ("logs:FilterLogEvents", "logs:GetLogEvents"),
+}
+_PUBLISH: Actions = {
+    Resource.ANY: ("ecr:GetAuthorizationToken",),
+    Resource.REPOSITORY: (
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    ),
+}
+# DeleteService also asks for the right to take the service's own domains away.
+_DESTROY: Actions = {Resource.SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")}
+
+VERBS: Mapping[str, Actions] = {
+    "plan": _OBSERVE,
+    "status": _OBSERVE,
+    "history": _READ_LEDGER,
+    "diagnose": merged(_OBSERVE, _READ_LOGS, _READ_LEDGER),
+    "publish": _PUBLISH,
+    "preflight": _PREFLIGHT,
+    "migrate-direct": {},
+    "migrate-ecs-task": _MIGRATE_BY_TASK,
+    "deploy": _DEPLOY,
+    "rollback": merged(_CHANGE, _UPDATE),
+    "promote-from": _OBSERVE,
+    "promote-to": _DEPLOY,
+    "pause": merged(_CHANGE, {Resource.SERVICE: ("apprunner:PauseService",)}),
+    "resume": merged(_CHANGE, {Resource.SERVICE: ("apprunner:ResumeService",)}),
+    "destroy": merged(_CHANGE, _DESTROY),
+}
+# For the jobs without an environment of GitHub's: they publish, and ask what a deployment would change.
+IMAGE_ROLE = ("publish", "plan")
+# For the jobs of one environment. What takes a service away is none of a job's business; whoever does that is a person.
+DEPLOY_ROLE = tuple(verb for verb in VERBS if verb not in ("publish", "destroy"))
+
+
+def scope_of(settings: Settings, environment: str) -> Scope:
+    """What an environment's permissions are narrowed to; raises SettingsError."""
+    there, service = settings.environment(environment), settings.service_name(environment)
+    app_runner = f"arn:aws:apprunner:{there.region}:{there.account}"
+    return Scope(
+        region=there.region,
+        account=there.account,
+        repository=settings.name,
+        service=service,
+        roles=tuple(role for role in (there.access_role, there.instance_role) if role),
+        secrets=tuple(sorted(set(there.secrets.values()))),
+        connectors=(f"{app_runner}:vpcconnector/{service}/*",) if there.network else (),
+        scalings=(f"{app_runner}:autoscalingconfiguration/{service}/*",) if there.scaling else (),
+    )
+
+
+def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
+    """The least that these verbs need in one environment; raises BadInputError for a verb that there is not."""
+    return document(merged(*(_of(verb) for verb in verbs)), scope)
+
+
+def document(actions: Actions, scope: Scope) -> Policy:
+    """A policy of one statement for each kind of resource that the environment has."""
+    statements = [_statement(resource, found, scope) for resource, found in actions.items() if arns(resource, scope)]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def arns(resource: Resource, scope: Scope) -> tuple[str, ...]:
+    """The ARNs of a kind of resource, with wildcards for what AWS adds to a name; none when the environment has no such resource."""
+    named = {
+        Resource.CONNECTORS: scope.connectors,
+        Resource.SCALINGS: scope.scalings,
+        Resource.ROLES: scope.roles,
+        Resource.PASSED_ROLES: scope.roles,
+        Resource.TASK_ROLES: scope.task_roles,
+        Resource.SECRETS: tuple(found for found in scope.secrets if ":secretsmanager:" in found),
+        Resource.PARAMETERS: tuple(found for found in scope.secrets if ":ssm:" in found),
+    }
+    patterns = [pattern for pattern in _PATTERNS.get(resource, ()) if scope.task or "{task}" not in pattern]
+    made = tuple(pattern.format(**vars(scope)) for pattern in patterns)
+    parts = scope.connectors + scope.scalings if resource is Resource.SERVICE_AND_PARTS else ()
+    return named.get(resource, made + parts)
+
+
+def _of(verb: str) -> Actions:
+    if verb not in VERBS:
+        raise BadInputError(f"there is no verb {verb!r} that asks AWS for anything", f"there are {', '.join(VERBS)}")
+    return VERBS[verb]
+
+
+def _statement(resource: Resource, actions: tuple[str, ...], scope: Scope) -> dict[str, Any]:
+    passed_to = _PASSED_TO.get(resource)
+    condition = {"Condition": {"StringEquals": {"iam:PassedToService": list(passed_to)}}} if passed_to else {}
+    narrowed = {"Action": list(actions), "Resource": list(arns(resource, scope))}
+    return {"Sid": resource.value, "Effect": "Allow", **narrowed, **condition}
