@@ -169,7 +169,7 @@ def _keys(kind: type) -> Iterator[str]:
     yield "| key | what it is | default |\n| --- | --- | --- |"
     for field in dataclasses.fields(kind):
         key = kebab(field.name)
-        if not dataclasses.is_dataclass(hints[field.name]) and key != "environments":
+        if not dataclasses.is_dataclass(hints[field.name]) and key not in ("environments", "github"):
             yield f"| `{key}` | {said.get(key, '')} | {_default(field)} |"
 
 
