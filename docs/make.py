@@ -44,6 +44,7 @@ TABLES = (
     ("[tool.slipway.environments.NAME]", settings.Environment),
     ("[tool.slipway.environments.NAME.network]", settings.Network),
     ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
+    ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
     ("[tool.slipway.github]", settings.Github),
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
     ("[tool.slipway.checks]", settings.Checks),

@@ -235,11 +235,12 @@ def test_what_may_be_done_to_everything_is_only_what_knows_no_resource():
 
 def test_a_migration_by_a_task_has_rights_only_where_a_task_migrates():
     assert policy(SCOPE, ["migrate-ecs-task"])["Statement"] == []
-    tasks = replace(SCOPE, task="notes-staging-migration", task_roles=("arn:aws:iam::123456789012:role/task",))
+    role = "arn:aws:iam::123456789012:role/task"
+    tasks = replace(SCOPE, task="notes-staging-migration", cluster="notes", log_group="/a", task_roles=(role,))
     allowed = policy(tasks, ["migrate-ecs-task"])
     run = Needed("ecs:RunTask", "arn:aws:ecs:eu-west-1:123456789012:task-definition/notes-staging-migration:7")
     assert allows(allowed, run)
-    assert allows(allowed, Needed("iam:PassRole", tasks.task_roles[0], "ecs-tasks.amazonaws.com"))
+    assert allows(allowed, Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com"))
 
 
 def test_a_policy_fits_into_a_role():

@@ -31,6 +31,15 @@ _MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Manag
 }
 
 
+_TASK_MEMORY_OF_CPU = {  # Fargate refuses any other pair (service model of ECS, RegisterTaskDefinition)
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4097, 1024)),
+    1024: tuple(range(2048, 8193, 1024)),
+    2048: tuple(range(4096, 16385, 1024)),
+    4096: tuple(range(8192, 30721, 1024)),
+}
+
+
 class SettingsError(BadInputError):
     """A settings file that cannot be used."""
 
@@ -40,6 +49,13 @@ class TargetKind(Enum):
 
     APP_RUNNER = "app-runner"
     ECS_EXPRESS = "ecs-express"
+
+
+class Runner(Enum):
+    """What migrates an environment's database."""
+
+    DIRECT = "direct"
+    ECS_TASK = "ecs-task"
 
 
 class Weight(Enum):
@@ -160,6 +176,50 @@ class Scaling:
 
 
 @dataclass(frozen=True)
+class MigrationRunner:
+    """`[tool.slipway.environments.NAME.migration]`: how the database there is migrated before a release. docs/how-to/migrations.md says what AWS must allow.
+
+    - runner: "direct", from where slipway runs; "ecs-task", from a Fargate task in the VPC, for a database that nobody outside can reach.
+    - cluster: the ECS cluster of the task.
+    - subnets: of the task, by id; needed for ecs-task.
+    - security-groups: of the task, by id; the database must let them in; needed for ecs-task.
+    - execution-role: the ARN of the role with which ECS pulls the image, reads the secrets and writes the log; needed for ecs-task.
+    - task-role: the ARN of the role that the migration itself has.
+    - public-ip: whether the task gets a public address, which it needs in a public subnet to reach ECR.
+    - cpu: of the task, in units, 1024 is one vCPU.
+    - memory: of the task, in MB; Fargate takes certain pairs only.
+    - log-group: where the task writes, which must be there; /slipway/ and the service's name in App Runner by default.
+    - patience: seconds until nobody waits for the task any longer; it goes on all the same.
+    """
+
+    runner: Runner
+    cluster: str = "default"
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    execution_role: str | None = None
+    task_role: str | None = None
+    public_ip: bool = False
+    cpu: int = 256
+    memory: int = 512
+    log_group: str | None = None
+    patience: int = 1800
+
+    def __post_init__(self) -> None:
+        if self.memory not in _TASK_MEMORY_OF_CPU.get(self.cpu, ()):
+            pairs = "; ".join(f"{cpu} with {sizes[0]} to {sizes[-1]}" for cpu, sizes in _TASK_MEMORY_OF_CPU.items())
+            raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
+        if self.patience < 1:
+            raise MismatchError("patience", f"found {self.patience}, allowed are whole seconds from 1")
+        needed = {
+            "subnets": self.subnets,
+            "security-groups": self.security_groups,
+            "execution-role": self.execution_role,
+        }
+        if self.runner is Runner.ECS_TASK and (missing := [key for key, value in needed.items() if not value]):
+            raise MismatchError(missing[0], f"missing, the runner ecs-task needs {' and '.join(missing)}")
+
+
+@dataclass(frozen=True)
 class Environment:
     """`[tool.slipway.environments.NAME]`: one place where the service runs.
 
@@ -175,6 +235,7 @@ class Environment:
     - secrets: ARNs in Secrets Manager or SSM, by variable.
     - network: a table of its own, below; without one the service reaches what the internet reaches.
     - scaling: a table of its own, below; without one the account's default holds.
+    - migration: how the database is migrated before a release, the table below; without it nobody migrates but `slipway migrate --database-url-from`.
     """
 
     target: TargetKind
@@ -189,6 +250,7 @@ class Environment:
     secrets: Mapping[str, str] = field(default_factory=dict)
     network: Network | None = None
     scaling: Scaling | None = None
+    migration: MigrationRunner | None = None
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account):

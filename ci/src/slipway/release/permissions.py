@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from slipway.errors import BadInputError
-from slipway.settings import Settings
+from slipway.settings import MigrationRunner, Runner, Settings
 
 Policy = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ class Resource(Enum):
 
 @dataclass(frozen=True)
 class Scope:
-    """One environment, as far as permissions are narrowed to it. `task` names the cluster, the task's family and its logs, where a task migrates."""
+    """One environment, as far as permissions are narrowed to it. `task` is the family of the task that migrates, where one does."""
 
     region: str
     account: str
@@ -48,6 +48,8 @@ class Scope:
     connectors: tuple[str, ...]
     scalings: tuple[str, ...]
     task: str | None = None
+    cluster: str = ""
+    log_group: str = ""
     task_roles: tuple[str, ...] = ()
 
 
@@ -70,9 +72,11 @@ _PATTERNS: Mapping[Resource, tuple[str, ...]] = {
     Resource.SERVICE_AND_PARTS: (_SERVICE,),
     Resource.SERVICE_LOGS: ("arn:aws:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*",),
     Resource.TASK_DEFINITION: ("arn:aws:ecs:{region}:{account}:task-definition/{task}:*",),
-    Resource.TASKS: ("arn:aws:ecs:{region}:{account}:task/{task}/*",),
-    Resource.TASK_LOGS: ("arn:aws:logs:{region}:{account}:log-group:/slipway/{task}:*",),
+    Resource.TASKS: ("arn:aws:ecs:{region}:{account}:task/{cluster}/*",),
+    Resource.TASK_LOGS: ("arn:aws:logs:{region}:{account}:log-group:{log_group}:*",),
 }
+
+_OF_A_TASK = (Resource.TASK_DEFINITION, Resource.TASKS, Resource.TASK_LOGS)
 
 Actions = Mapping[Resource, tuple[str, ...]]
 
@@ -182,7 +186,19 @@ def scope_of(settings: Settings, environment: str) -> Scope:
         secrets=tuple(sorted(set(there.secrets.values()))),
         connectors=(f"{app_runner}:vpcconnector/{service}/*",) if there.network else (),
         scalings=(f"{app_runner}:autoscalingconfiguration/{service}/*",) if there.scaling else (),
+        **_of_the_task(there.migration, service),
     )
+
+
+def _of_the_task(migration: MigrationRunner | None, service: str) -> dict[str, Any]:
+    if migration is None or migration.runner is not Runner.ECS_TASK:
+        return {}
+    return {
+        "task": f"{service}-migration",
+        "cluster": migration.cluster,
+        "log_group": migration.log_group or f"/slipway/{service}",
+        "task_roles": tuple(role for role in (migration.execution_role, migration.task_role) if role),
+    }
 
 
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
@@ -207,7 +223,7 @@ def arns(resource: Resource, scope: Scope) -> tuple[str, ...]:
         Resource.SECRETS: tuple(found for found in scope.secrets if ":secretsmanager:" in found),
         Resource.PARAMETERS: tuple(found for found in scope.secrets if ":ssm:" in found),
     }
-    patterns = [pattern for pattern in _PATTERNS.get(resource, ()) if scope.task or "{task}" not in pattern]
+    patterns = () if resource in _OF_A_TASK and not scope.task else _PATTERNS.get(resource, ())
     made = tuple(pattern.format(**vars(scope)) for pattern in patterns)
     parts = scope.connectors + scope.scalings if resource is Resource.SERVICE_AND_PARTS else ()
     return named.get(resource, made + parts)
