@@ -183,11 +183,16 @@ def scope_of(settings: Settings, environment: str) -> Scope:
         repository=settings.name,
         service=service,
         roles=tuple(role for role in (there.access_role, there.instance_role) if role),
-        secrets=tuple(sorted(set(there.secrets.values()))),
+        secrets=whole(there.secrets.values()),
         connectors=(f"{app_runner}:vpcconnector/{service}/*",) if there.network else (),
         scalings=(f"{app_runner}:autoscalingconfiguration/{service}/*",) if there.scaling else (),
         **_of_the_task(there.migration, service),
     )
+
+
+def whole(secrets: Iterable[str]) -> tuple[str, ...]:
+    """The secrets themselves, each once; a reference may go on with a key in its JSON, a stage and a version."""
+    return tuple(sorted({":".join(secret.split(":")[:7]) for secret in secrets}))
 
 
 def _of_the_task(migration: MigrationRunner | None, service: str) -> dict[str, Any]:
@@ -204,6 +209,15 @@ def _of_the_task(migration: MigrationRunner | None, service: str) -> dict[str, A
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
     """The least that these verbs need in one environment; raises BadInputError for a verb that there is not."""
     return document(merged(*(_of(verb) for verb in verbs)), scope)
+
+
+def joined(policies: Iterable[Policy]) -> Policy:
+    """One policy of several, where the same right on several resources is one statement."""
+    found: dict[str, dict[str, Any]] = {}
+    for statement in (statement for each in policies for statement in each["Statement"]):
+        same = found.setdefault(statement["Sid"], dict(statement))
+        same["Resource"] = list(dict.fromkeys([*same["Resource"], *statement["Resource"]]))
+    return {"Version": "2012-10-17", "Statement": list(found.values())}
 
 
 def document(actions: Actions, scope: Scope) -> Policy:
