@@ -12,6 +12,7 @@ from slipway.simulator.app_runner.deployment import Pace, Platform
 from slipway.simulator.authorization import Guard
 from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
+from slipway.simulator.cloudformation.api import CloudFormation
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
@@ -43,6 +44,7 @@ class Cloud:
     faults: Faults
     app_runner: AppRunner
     guard: Guard
+    cloudformation: CloudFormation
 
 
 @asynccontextmanager
@@ -71,8 +73,10 @@ async def simulated(
             url = f"http://{address}"
             platform = Platform(clock, store, logs, vault, backend_at(url), tasks, pace or Pace())
             app_runner = AppRunner(platform)
+            cloudformation = CloudFormation(services, clock, tasks)
             services |= {
                 "apprunner": app_runner.operations,
+                "cloudformation": cloudformation.operations,
                 "ecr": Ecr(store).operations,
                 "logs": logs.operations,
                 "secretsmanager": vault.operations,
@@ -80,7 +84,16 @@ async def simulated(
             }
             try:
                 yield Cloud(
-                    url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner, endpoint.guard
+                    url,
+                    clock,
+                    vault,
+                    logs,
+                    store,
+                    endpoint.requests,
+                    endpoint.faults,
+                    app_runner,
+                    endpoint.guard,
+                    cloudformation,
                 )
             finally:
                 tasks.cancel_scope.cancel()
