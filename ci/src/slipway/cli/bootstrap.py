@@ -1,14 +1,38 @@
-"""The verbs that prepare an account: permissions."""
+"""The verbs that prepare an account: bootstrap, permissions."""
 
 import argparse
 import json
+import sys
 from typing import Any
 
-from slipway.cli.arguments import add_verb, source
+from slipway.cli.arguments import add_verb, environment, source
 
 
 def add(verbs: Any) -> None:
+    _bootstrap(
+        add_verb(
+            verbs, "bootstrap", bootstrap, "show what an environment needs in its account, and make it when told to"
+        )
+    )
     _permissions(add_verb(verbs, "permissions", permissions, "print the IAM policy that verbs need; AWS is not asked"))
+
+
+def _bootstrap(verb: argparse.ArgumentParser) -> None:
+    environment(verb)
+    verb.add_argument(
+        "--github",
+        metavar="OWNER/NAME",
+        help="whose jobs may deploy, also as OWNER@OWNER_ID/NAME@NAME_ID (default: [tool.slipway.github])",
+    )
+    what = verb.add_mutually_exclusive_group()
+    what.add_argument(
+        "--template",
+        nargs="?",
+        const="environment",
+        choices=("environment", "shared"),
+        help="print the environment's template, or that of what environments share; AWS is not asked",
+    )
+    what.add_argument("--apply", action="store_true", help="make it; without this flag it is only shown")
 
 
 def _permissions(verb: argparse.ArgumentParser) -> None:
@@ -23,6 +47,29 @@ def _permissions(verb: argparse.ArgumentParser) -> None:
         metavar="VERB",
         help="only what this verb needs, such as destroy; may be given several times (default: all that a deploy role does)",
     )
+
+
+async def bootstrap(given: argparse.Namespace) -> int:
+    from slipway import settings
+    from slipway.records.form import to_json
+    from slipway.release.aws import Aws
+    from slipway.release.bootstrap.template import stacks
+    from slipway.report import bootstrap_text
+    from slipway.report.terminal import TerminalVoice
+    from slipway.verbs.bootstrap import Ground, trusting
+    from slipway.verbs.environment import wall_clock
+
+    wanted = trusting(settings.load(given.source), given.github)
+    if given.template:
+        shared, own = stacks(wanted, given.environment)
+        print((shared if given.template == "shared" else own).text, end="")
+        return 0
+    aws = Aws(wanted.environment(given.environment).region, given.endpoint_url)
+    ground, voice = Ground(wanted, given.environment, aws, wall_clock()), TerminalVoice(sys.stderr, lines=True)
+    act = ground.apply if given.apply else ground.propose
+    found = await act(lambda event: voice.line(event.line))
+    print(to_json(found) if given.json else bootstrap_text.text(found), end="")
+    return 0 if all(stack.result.is_well for stack in found.stacks) else 1
 
 
 async def permissions(given: argparse.Namespace) -> int:
