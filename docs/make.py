@@ -79,6 +79,8 @@ _ON = {
     Resource.PASSED_ROLES: "the same, which may be given to App Runner and to nobody else",
     Resource.SECRETS: "the secrets that the settings name, each by ARN; no value of one can be read",
     Resource.PARAMETERS: "the parameters in SSM that the settings name",
+    Resource.ANY_TASK: "`*`, where a task migrates, for AWS knows no resource for these either",
+    Resource.CLUSTER: "its cluster, which AWS has as the container instances in it",
     Resource.TASK_DEFINITION: "the definition of the task that migrates",
     Resource.TASKS: "the tasks in its cluster",
     Resource.TASK_LOGS: "its log group",

@@ -229,6 +229,8 @@ def test_the_services_roles_can_be_passed_to_app_runner_only(service):
 
 def test_what_may_be_done_to_everything_is_only_what_knows_no_resource():
     anything = {action for found in VERBS.values() for action in found.get(Resource.ANY, ())}
+    of_tasks = {action for found in VERBS.values() for action in found.get(Resource.ANY_TASK, ())}
+    assert of_tasks == {"ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"}
     assert anything == {"apprunner:ListServices", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
     assert all("*" not in action for verb in VERBS for action in actions_of(verb))
 

@@ -29,6 +29,8 @@ class Resource(Enum):
     PASSED_ROLES = "RolesForAppRunner"
     SECRETS = "Secrets"
     PARAMETERS = "Parameters"
+    ANY_TASK = "WhatKnowsNoResourceOfTasks"
+    CLUSTER = "MigrationCluster"
     TASK_DEFINITION = "MigrationTask"
     TASKS = "MigrationTasks"
     TASK_LOGS = "MigrationLogs"
@@ -71,12 +73,23 @@ _PATTERNS: Mapping[Resource, tuple[str, ...]] = {
     Resource.SERVICE: (_SERVICE,),
     Resource.SERVICE_AND_PARTS: (_SERVICE,),
     Resource.SERVICE_LOGS: ("arn:aws:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*",),
-    Resource.TASK_DEFINITION: ("arn:aws:ecs:{region}:{account}:task-definition/{task}:*",),
+    Resource.ANY_TASK: ("*",),
+    Resource.CLUSTER: ("arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*",),  # so the reference has it
+    Resource.TASK_DEFINITION: (
+        "arn:aws:ecs:{region}:{account}:task-definition/{task}:*",
+        "arn:aws:ecs:{region}:{account}:task-definition/{task}-look:*",
+    ),
     Resource.TASKS: ("arn:aws:ecs:{region}:{account}:task/{cluster}/*",),
     Resource.TASK_LOGS: ("arn:aws:logs:{region}:{account}:log-group:{log_group}:*",),
 }
 
-_OF_A_TASK = (Resource.TASK_DEFINITION, Resource.TASKS, Resource.TASK_LOGS)
+_OF_A_TASK = (
+    Resource.ANY_TASK,
+    Resource.CLUSTER,
+    Resource.TASK_DEFINITION,
+    Resource.TASKS,
+    Resource.TASK_LOGS,
+)
 
 Actions = Mapping[Resource, tuple[str, ...]]
 
@@ -130,10 +143,12 @@ _PREFLIGHT: Actions = {
     Resource.SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
 }
 _MIGRATE_BY_TASK: Actions = {
-    Resource.TASK_DEFINITION: ("ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:TagResource"),
-    Resource.TASKS: ("ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"),
+    Resource.ANY_TASK: ("ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
+    Resource.TASK_DEFINITION: ("ecs:RegisterTaskDefinition", "ecs:RunTask"),
+    Resource.TASKS: ("ecs:DescribeTasks",),
+    Resource.CLUSTER: ("ecs:ListTasks",),
     Resource.TASK_ROLES: ("iam:PassRole",),
-    Resource.TASK_LOGS: ("logs:FilterLogEvents", "logs:GetLogEvents"),
+    Resource.TASK_LOGS: ("logs:FilterLogEvents",),
 }
 _PUBLISH: Actions = {
     Resource.ANY: ("ecr:GetAuthorizationToken",),

@@ -14,6 +14,10 @@ from slipway.simulator.contract import AwsError
 _PREFIX = {"sts": None}  # who one is may be asked by everybody
 _PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; [F] says otherwise for an instance role
 _NEW = "0" * 32
+_WITHOUT_RESOURCE = (
+    ("ecs", "DeregisterTaskDefinition"),
+    ("ecs", "DescribeTaskDefinition"),
+)  # though the request names one [G]
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,13 @@ def needed(service: str, operation: str, request: Mapping[str, Any], region: str
     if service in _PREFIX:
         return []
     place = f"{region}:{account}"
-    resources = list(_RESOURCES.get(service, _anything)(request, place)) or ["*"]
+    of = _nowhere if (service, operation) in _WITHOUT_RESOURCE else _RESOURCES.get(service, _nowhere)
+    resources = list(of(request, place)) or ["*"]
     own = [Needed(f"{service}:{operation}", resource) for resource in resources]
     return own + list(_DEPENDENT.get((service, operation), _nothing)(request, place))
 
 
-def _anything(_request: Mapping[str, Any], _place: str) -> Iterator[str]:
+def _nowhere(_request: Mapping[str, Any], _place: str) -> Iterator[str]:
     yield from ()
 
 
@@ -144,6 +149,8 @@ def _of_ecs(request: Mapping[str, Any], place: str) -> Iterator[str]:
     if "taskDefinition" in request:
         named = request["taskDefinition"]
         yield named if named.startswith("arn:") else f"arn:aws:ecs:{place}:task-definition/{named}"
+    elif "cluster" in request and "tasks" not in request:
+        yield f"arn:aws:ecs:{place}:container-instance/{request['cluster'].rpartition('/')[2]}/{_NEW}"  # [G]
     yield from request.get("tasks", [])
     if "task" in request:
         yield request["task"]
