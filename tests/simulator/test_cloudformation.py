@@ -8,7 +8,8 @@ from slipway.simulator.clock import VirtualClock
 from tests.simulator.account import Account, opened
 
 CAPABLE = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
-ROLE = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "notes", "AssumeRolePolicyDocument": {}}}
+TRUST = {"Version": "2012-10-17", "Statement": []}
+ROLE = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "notes", "AssumeRolePolicyDocument": TRUST}}
 REPOSITORY = {
     "Type": "AWS::ECR::Repository",
     "DeletionPolicy": "Retain",
