@@ -68,6 +68,57 @@ class Weight(Enum):
 
 
 @dataclass(frozen=True)
+class Network:
+    """`[tool.slipway.environments.NAME.network]`: the VPC of a database that cannot be reached from outside; bootstrap makes the way there.
+
+    - vpc: as vpc-0a1b2c3d.
+    - subnets: private ones, in two availability zones or more.
+    - database-security-group: the database's own, in which bootstrap lets the service in.
+    - database-port: where the database listens.
+    """
+
+    vpc: str
+    subnets: tuple[str, ...]
+    database_security_group: str
+    database_port: int = 5432
+
+    def __post_init__(self) -> None:
+        if not self.vpc.startswith("vpc-"):
+            raise MismatchError("vpc", f"found {self.vpc!r}, allowed is one like vpc-0a1b2c3d")
+        if not self.subnets or not all(subnet.startswith("subnet-") for subnet in self.subnets):
+            raise MismatchError("subnets", f"found {list(self.subnets)}, allowed are ones like subnet-0a1b2c3d")
+        if not self.database_security_group.startswith("sg-"):
+            raise MismatchError(
+                "database-security-group",
+                f"found {self.database_security_group!r}, allowed is one like sg-0a1b2c3d",
+            )
+        if not 1 <= self.database_port <= 65535:
+            raise MismatchError("database-port", f"found {self.database_port}, allowed is 1 to 65535")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """`[tool.slipway.environments.NAME.scaling]`: how many instances bootstrap lets the service have.
+
+    - concurrency: requests that one instance answers at once, before another starts.
+    - least: instances that are always there, 1 to 25.
+    - most: instances at the busiest time, 1 to 25.
+    """
+
+    concurrency: int = 100
+    least: int = 1
+    most: int = 25
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.concurrency <= 200:
+            raise MismatchError("concurrency", f"found {self.concurrency}, allowed is 1 to 200")
+        if not 1 <= self.least <= self.most <= 25:
+            raise MismatchError(
+                "most", f"found least {self.least} and most {self.most}, allowed is 1 to 25, least first"
+            )
+
+
+@dataclass(frozen=True)
 class Migrations:
     """`[tool.slipway.migrations]`: how the service's alembic history is reached.
 
@@ -120,61 +171,6 @@ class Migrations:
         return int(self.postgres) if self.postgres.isdecimal() else None
 
 
-def _filled(text: str, words: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
-
-
-@dataclass(frozen=True)
-class Network:
-    """`[tool.slipway.environments.NAME.network]`: the VPC of a database that cannot be reached from outside; bootstrap makes the way there.
-
-    - vpc: as vpc-0a1b2c3d.
-    - subnets: private ones, in two availability zones or more.
-    - database-security-group: the database's own, in which bootstrap lets the service in.
-    - database-port: where the database listens.
-    """
-
-    vpc: str
-    subnets: tuple[str, ...]
-    database_security_group: str
-    database_port: int = 5432
-
-    def __post_init__(self) -> None:
-        if not self.vpc.startswith("vpc-"):
-            raise MismatchError("vpc", f"found {self.vpc!r}, allowed is one like vpc-0a1b2c3d")
-        if not self.subnets or not all(subnet.startswith("subnet-") for subnet in self.subnets):
-            raise MismatchError("subnets", f"found {list(self.subnets)}, allowed are ones like subnet-0a1b2c3d")
-        if not self.database_security_group.startswith("sg-"):
-            raise MismatchError(
-                "database-security-group",
-                f"found {self.database_security_group!r}, allowed is one like sg-0a1b2c3d",
-            )
-        if not 1 <= self.database_port <= 65535:
-            raise MismatchError("database-port", f"found {self.database_port}, allowed is 1 to 65535")
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """`[tool.slipway.environments.NAME.scaling]`: how many instances bootstrap lets the service have.
-
-    - concurrency: requests that one instance answers at once, before another starts.
-    - least: instances that are always there, 1 to 25.
-    - most: instances at the busiest time, 1 to 25.
-    """
-
-    concurrency: int = 100
-    least: int = 1
-    most: int = 25
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.concurrency <= 200:
-            raise MismatchError("concurrency", f"found {self.concurrency}, allowed is 1 to 200")
-        if not 1 <= self.least <= self.most <= 25:
-            raise MismatchError(
-                "most", f"found least {self.least} and most {self.most}, allowed is 1 to 25, least first"
-            )
-
-
 @dataclass(frozen=True)
 class MigrationRunner:
     """`[tool.slipway.environments.NAME.migration]`: how the database there is migrated before a release. docs/how-to/migrations.md says what AWS must allow.
@@ -217,6 +213,10 @@ class MigrationRunner:
         }
         if self.runner is Runner.ECS_TASK and (missing := [key for key, value in needed.items() if not value]):
             raise MismatchError(missing[0], f"missing, the runner ecs-task needs {' and '.join(missing)}")
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
 
 
 @dataclass(frozen=True)
