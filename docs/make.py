@@ -77,8 +77,10 @@ _ON = {
     Resource.SERVICE_LOGS: "the log groups of the service",
     Resource.ROLES: "its access and its instance role",
     Resource.PASSED_ROLES: "the same, which may be given to App Runner and to nobody else",
-    Resource.SECRETS: "the secrets that the settings name, each by ARN; no value of one can be read",
+    Resource.SECRETS: "the secrets that the settings name, each by ARN; that they are there, not what they say",
     Resource.PARAMETERS: "the parameters in SSM that the settings name",
+    Resource.DATABASE_SECRET: "the secret with the database's URL, where `migration.runner` is direct",
+    Resource.DATABASE_PARAMETER: "the same in SSM",
     Resource.ANY_TASK: "`*`, where a task migrates, for AWS knows no resource for these either",
     Resource.CLUSTER: "its cluster, which AWS has as the container instances in it",
     Resource.TASK_DEFINITION: "the definition of the task that migrates",
@@ -228,7 +230,7 @@ def _verbs() -> Iterator[str]:
     yield "| verb | actions |\n| --- | --- |"
     for verb, actions in VERBS.items():
         narrowed = (f"{kind.value}: {', '.join(f'`{action}`' for action in found)}" for kind, found in actions.items())
-        yield f"| {verb} | {'<br>'.join(narrowed) or 'nothing: AWS is not asked'} |"
+        yield f"| {verb} | {'<br>'.join(narrowed)} |"
 
 
 def _roles() -> Iterator[str]:

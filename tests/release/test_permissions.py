@@ -41,6 +41,7 @@ account = "123456789012"
 access-role = "arn:aws:iam::123456789012:role/notes-access"
 """)
 SCOPE = scope_of(SETTINGS, "staging")
+URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF:url::"
 SLIPWAY = "simulated"  # its access key; that of the tests may do everything
 SICK = Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1)
 
@@ -243,6 +244,15 @@ def test_a_migration_by_a_task_has_rights_only_where_a_task_migrates():
     run = Needed("ecs:RunTask", "arn:aws:ecs:eu-west-1:123456789012:task-definition/notes-staging-migration:7")
     assert allows(allowed, run)
     assert allows(allowed, Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com"))
+
+
+def test_a_secrets_value_can_be_read_only_where_slipway_migrates_from_where_it_runs():
+    there = SETTINGS.environment("staging")
+    direct = replace(there, migration=settings.MigrationRunner(settings.Runner.DIRECT), secrets={"DATABASE_URL": URL})
+    scope = scope_of(replace(SETTINGS, environments={"staging": direct}), "staging")
+    read = Needed("secretsmanager:GetSecretValue", URL.removesuffix(":url::"))
+    assert allows(policy(scope, DEPLOY_ROLE), read)
+    assert not allows(policy(SCOPE, DEPLOY_ROLE), read)
 
 
 def test_a_policy_fits_into_a_role():

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from slipway.errors import BadInputError
-from slipway.settings import MigrationRunner, Runner, Settings
+from slipway.settings import Environment, MigrationRunner, Runner, Settings
 
 Policy = Mapping[str, Any]
 
@@ -29,6 +29,8 @@ class Resource(Enum):
     PASSED_ROLES = "RolesForAppRunner"
     SECRETS = "Secrets"
     PARAMETERS = "Parameters"
+    DATABASE_SECRET = "SecretWithTheDatabase"
+    DATABASE_PARAMETER = "ParameterWithTheDatabase"
     ANY_TASK = "WhatKnowsNoResourceOfTasks"
     CLUSTER = "MigrationCluster"
     TASK_DEFINITION = "MigrationTask"
@@ -39,7 +41,7 @@ class Resource(Enum):
 
 @dataclass(frozen=True)
 class Scope:
-    """One environment, as far as permissions are narrowed to it. `task` is the family of the task that migrates, where one does."""
+    """One environment, as far as permissions are narrowed to it. `database` is the secret with the database's URL where slipway itself migrates, `task` the family of the task where one does."""
 
     region: str
     account: str
@@ -49,6 +51,7 @@ class Scope:
     secrets: tuple[str, ...]
     connectors: tuple[str, ...]
     scalings: tuple[str, ...]
+    database: tuple[str, ...] = ()
     task: str | None = None
     cluster: str = ""
     log_group: str = ""
@@ -142,6 +145,13 @@ _PREFLIGHT: Actions = {
     Resource.CONNECTORS: ("apprunner:DescribeVpcConnector",),
     Resource.SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
 }
+# From where slipway runs: the release's own files, and the one secret that has the database's URL.
+_MIGRATE_FROM_HERE: Actions = {
+    Resource.ANY: ("ecr:GetAuthorizationToken",),
+    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer"),
+    Resource.DATABASE_SECRET: ("secretsmanager:GetSecretValue",),
+    Resource.DATABASE_PARAMETER: ("ssm:GetParameter",),
+}
 _MIGRATE_BY_TASK: Actions = {
     Resource.ANY_TASK: ("ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
     Resource.TASK_DEFINITION: ("ecs:RegisterTaskDefinition", "ecs:RunTask"),
@@ -172,7 +182,7 @@ VERBS: Mapping[str, Actions] = {
     "diagnose": merged(_OBSERVE, _READ_LOGS, _READ_LEDGER),
     "publish": _PUBLISH,
     "preflight": _PREFLIGHT,
-    "migrate-direct": {},
+    "migrate-direct": _MIGRATE_FROM_HERE,
     "migrate-ecs-task": _MIGRATE_BY_TASK,
     "deploy": _DEPLOY,
     "rollback": merged(_CHANGE, _UPDATE),
@@ -201,6 +211,7 @@ def scope_of(settings: Settings, environment: str) -> Scope:
         secrets=whole(there.secrets.values()),
         connectors=(f"{app_runner}:vpcconnector/{service}/*",) if there.network else (),
         scalings=(f"{app_runner}:autoscalingconfiguration/{service}/*",) if there.scaling else (),
+        database=_of_the_database(settings, there),
         **_of_the_task(there.migration, service),
     )
 
@@ -208,6 +219,13 @@ def scope_of(settings: Settings, environment: str) -> Scope:
 def whole(secrets: Iterable[str]) -> tuple[str, ...]:
     """The secrets themselves, each once; a reference may go on with a key in its JSON, a stage and a version."""
     return tuple(sorted({":".join(secret.split(":")[:7]) for secret in secrets}))
+
+
+def _of_the_database(settings: Settings, there: Environment) -> tuple[str, ...]:
+    """Only where the settings say that slipway migrates from where it runs."""
+    is_direct = there.migration is not None and there.migration.runner is Runner.DIRECT
+    named = there.secrets.get(settings.migrations.database_variable)
+    return whole([named]) if is_direct and named else ()
 
 
 def _of_the_task(migration: MigrationRunner | None, service: str) -> dict[str, Any]:
@@ -251,6 +269,8 @@ def arns(resource: Resource, scope: Scope) -> tuple[str, ...]:
         Resource.TASK_ROLES: scope.task_roles,
         Resource.SECRETS: tuple(found for found in scope.secrets if ":secretsmanager:" in found),
         Resource.PARAMETERS: tuple(found for found in scope.secrets if ":ssm:" in found),
+        Resource.DATABASE_SECRET: tuple(found for found in scope.database if ":secretsmanager:" in found),
+        Resource.DATABASE_PARAMETER: tuple(found for found in scope.database if ":ssm:" in found),
     }
     patterns = () if resource in _OF_A_TASK and not scope.task else _PATTERNS.get(resource, ())
     made = tuple(pattern.format(**vars(scope)) for pattern in patterns)

@@ -134,7 +134,7 @@ def _of_secrets(request: Mapping[str, Any], _place: str) -> Iterator[str]:
 
 
 def _of_parameters(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    for name in request.get("Names", []):
+    for name in (*request.get("Names", []), *([request["Name"]] if "Name" in request else [])):
         yield name if name.startswith("arn:") else f"arn:aws:ssm:{place}:parameter/{name.lstrip('/')}"
 
 
