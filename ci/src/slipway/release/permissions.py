@@ -29,7 +29,7 @@ class Resource(Enum):
     PASSED_ROLES = "RolesForAppRunner"
     SECRETS = "Secrets"
     PARAMETERS = "Parameters"
-    DATABASE_SECRET = "SecretWithTheDatabase"
+    DATABASE_SECRET = "SecretWithTheDatabase"  # noqa: S105 -- a name in a policy
     DATABASE_PARAMETER = "ParameterWithTheDatabase"
     ANY_TASK = "WhatKnowsNoResourceOfTasks"
     CLUSTER = "MigrationCluster"
