@@ -12,11 +12,13 @@ from slipway.oci.content import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
 from slipway.records.outcome import Outcome, Status
 from slipway.release import ecr
+from slipway.release.aws import Aws
 from slipway.release.permissions import DEPLOY_ROLE, VERBS, Resource, document, merged, policy, scope_of
 from slipway.simulator.authorization import Needed, allows
 from slipway.simulator.clock import VirtualClock
 from slipway.verbs.environment import Environment, promote
-from tests.release.desired import aws_of, time_of
+from tests.release.desired import time_of
+from tests.release.policed import PolicedAws, freely, hold
 from tests.simulator.account import SLOW, Account, asked, opened
 from tests.simulator.scripted import Script
 
@@ -42,7 +44,6 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 """)
 SCOPE = scope_of(SETTINGS, "staging")
 URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF:url::"
-SLIPWAY = "simulated"  # its access key; that of the tests may do everything
 SICK = Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1)
 
 
@@ -62,9 +63,9 @@ class Scene:
         await self.account.ask("apprunner", "update_service", ServiceArn=service["ServiceArn"], **asked(self.live))
 
 
-def environment(account: Account, name: str) -> Environment:
+def environment(account: Account, name: str, aws: Aws) -> Environment:
     made = Environment(SETTINGS, name, account.cloud.url, time_of(account))
-    vars(made)["aws"] = aws_of(account)
+    vars(made)["aws"] = aws
     return made
 
 
@@ -72,7 +73,8 @@ def environment(account: Account, name: str) -> Environment:
 async def scene() -> AsyncIterator[Scene]:
     secrets = dict.fromkeys(SCOPE.secrets, "a value")
     async with opened(clock=VirtualClock(), pace=SLOW, secrets=secrets) as account:
-        yield Scene(account, environment(account, "staging"), environment(account, "production"))
+        aws = PolicedAws(account)
+        yield Scene(account, environment(account, "staging", aws), environment(account, "production", aws))
 
 
 async def deployed(target: Environment, digest: str, ends: Status = Status.SUCCEEDED) -> Outcome:
@@ -94,10 +96,8 @@ async def look(there: Scene) -> None:
 
 async def history(there: Scene) -> None:
     """Of a deployment that somebody else has made."""
-    policies = dict(there.account.cloud.guard.policies)
-    there.account.cloud.guard.policies.clear()
-    await there.staging.deploy(await there.account.image(), lambda _event: None)
-    there.account.cloud.guard.policies.update(policies)
+    digest = await there.account.image()
+    await freely(there.account.cloud.guard, there.staging.deploy(digest, lambda _event: None))
     assert (await there.staging.history()).releases
 
 
@@ -158,7 +158,7 @@ def without(verb: str, action: str):
 async def refusal(verb: str, action: str) -> str:
     """What is said when a verb may not do one thing."""
     async with scene() as there:
-        there.account.cloud.guard.policies[SLIPWAY] = without(verb, action)
+        hold(there.account, without(verb, action))
         try:
             await STORIES[verb](there)
         except (SlipwayError, AssertionError) as error:
@@ -170,7 +170,7 @@ async def refusal(verb: str, action: str) -> str:
 @pytest.mark.parametrize("verb", STORIES)
 async def test_a_verb_works_under_exactly_its_policy_and_uses_all_of_it(verb):
     async with scene() as there:
-        there.account.cloud.guard.policies[SLIPWAY] = policy(SCOPE, [verb])
+        hold(there.account, policy(SCOPE, [verb]))
         await STORIES[verb](there)
         used = {right.action for right in there.account.cloud.guard.asked}
     assert used == actions_of(verb) - UNSEEN.keys()
@@ -191,14 +191,14 @@ async def test_a_promotion_reads_one_environment_and_changes_another():
         await there.account.create(there.live, "notes-staging")
         both = [policy(SCOPE, ["promote-from"]), policy(production, ["promote-to"])]
         statements = [statement for each in both for statement in each["Statement"]]
-        there.account.cloud.guard.policies[SLIPWAY] = {"Statement": statements}
+        hold(there.account, {"Statement": statements})
         outcome = await promote(there.staging, there.production, lambda _event: None)
     assert outcome.status is Status.SUCCEEDED
 
 
 async def test_what_is_refused_is_one_sentence_with_the_action_and_what_to_do():
     async with scene() as there:
-        there.account.cloud.guard.policies[SLIPWAY] = without("plan", "apprunner:ListServices")
+        hold(there.account, without("plan", "apprunner:ListServices"))
         with pytest.raises(SlipwayError) as refused:
             await there.staging.plan(await there.account.image())
     assert "is not authorized to perform: apprunner:ListServices on resource: *" in refused.value.what

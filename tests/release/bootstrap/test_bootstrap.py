@@ -21,6 +21,7 @@ from slipway.verbs.bootstrap import Ground, trusting
 from slipway.verbs.environment import Environment
 from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings
 from tests.release.desired import aws_of, time_of
+from tests.release.policed import PolicedAws, hold
 from tests.simulator.account import SLOW, Account, opened
 
 WANTED = settings(staging=STAGING)
@@ -139,9 +140,9 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     await ground(account).apply(untold)
     (_, own) = stacks(WANTED, "staging")
     (only,) = own.template["Resources"]["DeployRole"]["Properties"]["Policies"]
-    account.cloud.guard.policies["simulated"] = only["PolicyDocument"]
+    hold(account, only["PolicyDocument"])
     staging = Environment(WANTED, "staging", account.cloud.url, time_of(account))
-    vars(staging)["aws"] = aws_of(account)
+    vars(staging)["aws"] = PolicedAws(account)
     outcome = await staging.deploy(await account.image(), untold)
     assert outcome.status is Status.SUCCEEDED
 
@@ -212,8 +213,8 @@ async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
     ]
     actions = [f"cloudformation:{name}" for name in allowed]
     statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-    account.cloud.guard.policies["simulated"] = {"Statement": [statement]}
-    said = await refusal(ground(account).apply(untold))
+    hold(account, {"Statement": [statement]})
+    said = await refusal(replace(ground(account), aws=PolicedAws(account)).apply(untold))
     assert f"is not authorized to perform: cloudformation:{operation}" in said
     assert "give whoever asks this action" in said
     assert await statuses(account) == {}

@@ -36,13 +36,12 @@ class Guard:
     policies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     asked: list[Needed] = field(default_factory=list)
 
-    def check(self, caller: str, account: str, *needed: Needed) -> None:
-        """Raises AwsError unless the caller's policy allows all of it."""
-        if caller not in self.policies:
-            return
-        self.asked += needed
+    def check(self, caller: str | None, account: str, *needed: Needed) -> None:
+        """Raises AwsError unless the caller's policy allows all of it; None is a caller that could be any of those with a policy."""
+        held = [policy for key, policy in self.policies.items() if caller in (None, key)]
+        self.asked += needed if held else ()
         for right in needed:
-            if not allows(self.policies[caller], right):
+            if not all(allows(policy, right) for policy in held):
                 raise AwsError(
                     "AccessDeniedException",
                     f"User: arn:aws:iam::{account}:user/simulated is not authorized to perform: {right.action} on resource:"

@@ -19,9 +19,6 @@ from slipway.simulator.store import Repository, Store
 PASSWORD = "simulated"  # noqa: S105 -- the simulator keeps nobody out; clients must send what ECR gave them
 
 
-_CALLER = "simulated"  # its protocol does not say who has asked for the password
-
-
 class RegistryError(Exception):
     """An error in the words of the specification."""
 
@@ -142,7 +139,7 @@ class RegistryProtocol:
         return JSONResponse({"schemaVersion": 2, "mediaType": INDEX, "manifests": found}, media_type=INDEX)
 
     def _repository(self, request: Request, *actions: str) -> Repository:
-        """The repository, for whoever may do that to it: the rights are those of ECR's own operations [G]."""
+        """The repository, for whoever may do that to it: the rights are those of ECR's own operations [G]. A password does not say whose it is."""
         _signed_in(request)
         name = request.path_params["name"]
         if name not in self._store.repositories:
@@ -152,7 +149,7 @@ class RegistryProtocol:
         repository = self._store.repositories[name]
         arn = f"arn:aws:ecr:{repository.region}:{self._account}:repository/{name}"
         try:
-            self.guard.check(_CALLER, self._account, *(Needed(f"ecr:{action}", arn) for action in actions))
+            self.guard.check(None, self._account, *(Needed(f"ecr:{action}", arn) for action in actions))
         except AwsError as error:
             raise RegistryError(403, "DENIED", error.message) from error
         return repository
