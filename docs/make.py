@@ -72,6 +72,7 @@ _ON = {
     Resource.REPOSITORY: "the service's ECR repository",
     Resource.SERVICE: "the App Runner service, by its name",
     Resource.SERVICE_AND_PARTS: "the same, and its VPC connector and auto scaling configuration, which both calls name",
+    Resource.OWN_ROLE: "App Runner's own role, which it makes at an account's first service by the caller's right",
     Resource.CONNECTORS: "its VPC connector",
     Resource.SCALINGS: "its auto scaling configuration",
     Resource.SERVICE_LOGS: "the log groups of the service",

@@ -22,6 +22,7 @@ class Resource(Enum):
     REPOSITORY = "Repository"
     SERVICE = "Service"
     SERVICE_AND_PARTS = "ServiceAndWhatItIsMadeOf"
+    OWN_ROLE = "AppRunnersOwnRole"
     CONNECTORS = "VpcConnectors"
     SCALINGS = "AutoScaling"
     SERVICE_LOGS = "ServiceLogs"
@@ -67,7 +68,11 @@ _APP_RUNNER = (
     "bullet.amazonaws.com",
     "tasks.apprunner.amazonaws.com",
 )
-_PASSED_TO = {Resource.PASSED_ROLES: _APP_RUNNER, Resource.TASK_ROLES: ("ecs-tasks.amazonaws.com",)}
+_CONDITIONS: Mapping[Resource, tuple[str, tuple[str, ...]]] = {
+    Resource.PASSED_ROLES: ("iam:PassedToService", _APP_RUNNER),
+    Resource.TASK_ROLES: ("iam:PassedToService", ("ecs-tasks.amazonaws.com",)),
+    Resource.OWN_ROLE: ("iam:AWSServiceName", ("apprunner.amazonaws.com",)),
+}
 
 _SERVICE = "arn:aws:apprunner:{region}:{account}:service/{service}/*"
 _PATTERNS: Mapping[Resource, tuple[str, ...]] = {
@@ -75,6 +80,9 @@ _PATTERNS: Mapping[Resource, tuple[str, ...]] = {
     Resource.REPOSITORY: ("arn:aws:ecr:{region}:{account}:repository/{repository}",),
     Resource.SERVICE: (_SERVICE,),
     Resource.SERVICE_AND_PARTS: (_SERVICE,),
+    Resource.OWN_ROLE: (
+        "arn:aws:iam::{account}:role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner",
+    ),
     Resource.SERVICE_LOGS: ("arn:aws:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*",),
     Resource.ANY_TASK: ("*",),
     Resource.CLUSTER: ("arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*",),  # so the reference has it
@@ -129,8 +137,10 @@ _UPDATE: Actions = {
     Resource.SERVICE_AND_PARTS: ("apprunner:UpdateService",),
     Resource.PASSED_ROLES: ("iam:PassRole",),
 }
-# A service is created with a tag, and CreateService asks for the right to set it.
+# A service is created with a tag, and CreateService asks for the right to set it. At an account's first service App Runner makes a role of its
+# own by the caller's right (developer guide, "Using service-linked roles") [G].
 _CREATE: Actions = {
+    Resource.OWN_ROLE: ("iam:CreateServiceLinkedRole",),
     Resource.SERVICE_AND_PARTS: ("apprunner:CreateService",),
     Resource.SERVICE: ("apprunner:TagResource",),
 }
@@ -285,7 +295,7 @@ def _of(verb: str) -> Actions:
 
 
 def _statement(resource: Resource, actions: tuple[str, ...], scope: Scope) -> dict[str, Any]:
-    passed_to = _PASSED_TO.get(resource)
-    condition = {"Condition": {"StringEquals": {"iam:PassedToService": list(passed_to)}}} if passed_to else {}
+    key, values = _CONDITIONS.get(resource, ("", ()))
+    condition = {"Condition": {"StringEquals": {key: list(values)}}} if key else {}
     narrowed = {"Action": list(actions), "Resource": list(arns(resource, scope))}
     return {"Sid": resource.value, "Effect": "Allow", **narrowed, **condition}
