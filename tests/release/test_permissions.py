@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -11,12 +11,19 @@ from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.content import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
 from slipway.records.outcome import Outcome, Status
+from slipway.records.progress import Event
 from slipway.release import ecr
 from slipway.release.aws import Aws
 from slipway.release.permissions import DEPLOY_ROLE, VERBS, Resource, document, merged, policy, scope_of
 from slipway.simulator.authorization import Needed, allows
 from slipway.simulator.clock import VirtualClock
-from slipway.verbs.environment import Environment, promote
+from slipway.verbs.destroy import destroy
+from slipway.verbs.diagnose import diagnose
+from slipway.verbs.environment import Environment
+from slipway.verbs.pause import pause, resume
+from slipway.verbs.promote import live_in, promote
+from slipway.verbs.proof import Evidence, standing
+from slipway.verbs.rollback import rollback
 from tests.release.desired import time_of
 from tests.release.policed import PolicedAws, freely, hold
 from tests.simulator.account import SLOW, Account, asked, opened
@@ -55,6 +62,20 @@ class Scene:
     staging: Environment
     production: Environment
     live: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        self.lines.append(event.line)
+
+    async def released(self) -> None:
+        """Let a release come to life that is in the ledger; who does that is not who is looked at."""
+        self.live = await self.account.image()
+        await freely(self.account.cloud.guard, self.staging.deploy(self.live, self.tell))
+        self.lines.clear()
+
+    async def settled(self) -> None:
+        (service,) = (await self.account.ask("apprunner", "list_services"))["ServiceSummaryList"]
+        await self.account.settled(service["ServiceArn"])
 
     async def under_way(self) -> None:
         """Let somebody else change the service."""
@@ -77,12 +98,11 @@ async def scene() -> AsyncIterator[Scene]:
         yield Scene(account, environment(account, "staging", aws), environment(account, "production", aws))
 
 
-async def deployed(target: Environment, digest: str, ends: Status = Status.SUCCEEDED) -> Outcome:
-    """A deployment, whose end must have been seen; what was told on the way is what a failure says."""
-    lines: list[str] = []
-    outcome = await target.deploy(digest, lambda event: lines.append(event.line))
-    if outcome.status is not ends or any("not authorized" in line for line in lines):
-        raise AssertionError("\n".join(lines))
+async def ended(act: Awaitable[Outcome], there: Scene, status: Status = Status.SUCCEEDED) -> Outcome:
+    """An end that must have been seen; what was told on the way is what a failure says."""
+    outcome = await act
+    if outcome.status is not status or any("not authorized" in line for line in there.lines):
+        raise AssertionError("\n".join([f"{outcome.status} instead of {status}", *there.lines, str(outcome.diagnosis)]))
     return outcome
 
 
@@ -95,26 +115,78 @@ async def look(there: Scene) -> None:
 
 
 async def history(there: Scene) -> None:
-    """Of a deployment that somebody else has made."""
-    digest = await there.account.image()
-    await freely(there.account.cloud.guard, there.staging.deploy(digest, lambda _event: None))
+    await there.released()
     assert (await there.staging.history()).releases
 
 
 async def deploy(there: Scene) -> None:
     """From nothing, into a repository that has never had a record; another; and one that does not live, whose log says why."""
     first, second, sick = [await there.account.image(script) for script in (None, None, SICK)]
-    await deployed(there.staging, first)
-    await deployed(there.staging, second)
-    failed = await deployed(there.staging, sick, Status.ROLLED_BACK)
+    await ended(there.staging.deploy(first, there.tell), there)
+    await ended(there.staging.deploy(second, there.tell), there)
+    failed = await ended(there.staging.deploy(sick, there.tell), there, Status.ROLLED_BACK)
     assert failed.diagnosis
     assert failed.diagnosis.rule == "missing-variable"
 
 
+async def back(there: Scene) -> None:
+    """To what was live before, and to what does not live any more, whose log says why."""
+    await there.released()
+    gone = there.live
+    await there.released()
+    await there.released()
+    await ended(rollback(there.staging, there.tell, None, Evidence(reason="a test")), there)
+    there.account.backend.scripts[gone] = SICK
+    failed = await ended(rollback(there.staging, there.tell, 1, Evidence(reason="a test")), there, Status.ROLLED_BACK)
+    assert failed.diagnosis
+
+
+async def rest(there: Scene) -> None:
+    """Of a service that slipway has never changed; the platform fails at first."""
+    there.live = await there.account.image()
+    service = there.account.cloud.app_runner.services[await there.account.create(there.live, "notes-staging")]
+    service.failing.add("PAUSE_SERVICE")
+    await ended(pause(there.staging, there.tell), there, Status.FAILED)
+    service.failing.clear()
+    await ended(pause(there.staging, there.tell), there)
+
+
+async def wake(there: Scene) -> None:
+    """A release that does not live any more at first, whose log says why."""
+    there.live = await there.account.image()
+    arn = await there.account.create(there.live, "notes-staging")
+    await there.account.ask("apprunner", "pause_service", ServiceArn=arn)
+    await there.account.settled(arn)
+    there.account.backend.scripts[there.live] = SICK
+    await ended(resume(there.staging, there.tell), there, Status.FAILED)
+    there.account.backend.scripts[there.live] = Script()
+    await ended(resume(there.staging, there.tell), there)
+
+
+async def end(there: Scene) -> None:
+    there.live = await there.account.image()
+    service = there.account.cloud.app_runner.services[await there.account.create(there.live, "notes-staging")]
+    service.failing.add("DELETE_SERVICE")
+    await ended(destroy(there.staging, there.tell, "notes-staging"), there, Status.FAILED)
+    service.failing.clear()
+    await ended(destroy(there.staging, there.tell, "notes-staging"), there)
+
+
+async def examine(there: Scene) -> None:
+    await there.released()
+    sick = await there.account.image(SICK)
+    await freely(there.account.cloud.guard, there.staging.deploy(sick, there.tell))
+    assert (await diagnose(there.staging, None)).diagnosis
+    assert (await diagnose(there.staging, 2)).diagnosis
+
+
 async def promote_from(there: Scene) -> None:
-    await look(there)
-    await there.account.settled((await there.staging.status()).arn or "")
-    assert await there.staging.live_digest() == there.live
+    """What a promotion asks of where the release comes from."""
+    await there.released()
+    await there.under_way()
+    await there.staging.status()
+    await there.settled()
+    await standing(there.staging, await live_in(there.staging))
 
 
 async def publish(there: Scene) -> None:
@@ -133,14 +205,16 @@ STORIES: dict[str, Story] = {
     "status": look,
     "history": history,
     "deploy": deploy,
+    "diagnose": examine,
+    "rollback": back,
     "promote-from": promote_from,
+    "pause": rest,
+    "resume": wake,
+    "destroy": end,
     "publish": publish,
 }
-# What no call is about, because another right is asked for together with it.
-UNSEEN = {
-    "apprunner:DisassociateCustomDomain": "together with DeleteService",
-    "iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service",
-}
+# What no call here asks for, and who does.
+UNSEEN = {"iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service"}
 # What a verb does without when it may not, and why it says nothing.
 DONE_WITHOUT = {
     "ecr:BatchCheckLayerAvailability": "what may be there is uploaded again",
@@ -195,8 +269,7 @@ async def test_a_promotion_reads_one_environment_and_changes_another():
         both = [policy(SCOPE, ["promote-from"]), policy(production, ["promote-to"])]
         statements = [statement for each in both for statement in each["Statement"]]
         hold(there.account, {"Statement": statements})
-        outcome = await promote(there.staging, there.production, lambda _event: None)
-    assert outcome.status is Status.SUCCEEDED
+        await ended(promote(there.staging, there.production, there.tell), there)
 
 
 async def test_what_is_refused_is_one_sentence_with_the_action_and_what_to_do():

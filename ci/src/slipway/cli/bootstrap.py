@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import sys
 from typing import Any
 
-from slipway.cli.arguments import add_verb, environment, source
+from slipway.cli.answer import say
+from slipway.cli.arguments import add_verb, environment, listener, source
 
 
 def add(verbs: Any) -> None:
@@ -51,11 +51,9 @@ def _permissions(verb: argparse.ArgumentParser) -> None:
 
 async def bootstrap(given: argparse.Namespace) -> int:
     from slipway import settings
-    from slipway.records.form import to_json
     from slipway.release.aws import Aws
     from slipway.release.bootstrap.template import stacks
-    from slipway.report import bootstrap_text
-    from slipway.report.terminal import TerminalVoice
+    from slipway.report import answers
     from slipway.verbs.bootstrap import Ground, trusting
     from slipway.verbs.environment import wall_clock
 
@@ -65,11 +63,9 @@ async def bootstrap(given: argparse.Namespace) -> int:
         print((shared if given.template == "shared" else own).text, end="")
         return 0
     aws = Aws(wanted.environment(given.environment).region, given.endpoint_url)
-    ground, voice = Ground(wanted, given.environment, aws, wall_clock()), TerminalVoice(sys.stderr, lines=True)
+    ground = Ground(wanted, given.environment, aws, wall_clock())
     act = ground.apply if given.apply else ground.propose
-    found = await act(lambda event: voice.line(event.line))
-    print(to_json(found) if given.json else bootstrap_text.text(found), end="")
-    return 0 if all(stack.result.is_well for stack in found.stacks) else 1
+    return say(given, answers.of_bootstrap(await act(listener())))
 
 
 async def permissions(given: argparse.Namespace) -> int:

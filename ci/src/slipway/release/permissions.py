@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from slipway.errors import BadInputError
+from slipway.release.spec import default_scaling
 from slipway.settings import Environment, MigrationRunner, Runner, Settings
 
 Policy = Mapping[str, Any]
@@ -119,18 +120,19 @@ _OBSERVE: Actions = {
     Resource.SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
 }
 _READ_LEDGER: Actions = {Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:ListImages")}
-_KEEP_LEDGER: Actions = {
+_WRITE_LEDGER: Actions = {
     Resource.REPOSITORY: (
         "ecr:BatchDeleteImage",
         "ecr:BatchGetImage",
-        "ecr:CompleteLayerUpload",
         "ecr:DescribeImages",
         "ecr:DescribeRepositories",
-        "ecr:InitiateLayerUpload",
         "ecr:ListImages",
         "ecr:PutImage",
-        "ecr:UploadLayerPart",
     )
+}
+# The first record in a repository's life needs a blob to name.
+_BEGIN_LEDGER: Actions = {
+    Resource.REPOSITORY: ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart")
 }
 _READ_LOGS: Actions = {Resource.SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")}
 _UPDATE: Actions = {
@@ -144,8 +146,8 @@ _CREATE: Actions = {
     Resource.SERVICE_AND_PARTS: ("apprunner:CreateService",),
     Resource.SERVICE: ("apprunner:TagResource",),
 }
-_CHANGE = merged(_OBSERVE, _KEEP_LEDGER, _READ_LOGS)
-_DEPLOY = merged(_CHANGE, _UPDATE, _CREATE)
+_CHANGE = merged(_OBSERVE, _WRITE_LEDGER, {Resource.SERVICE_LOGS: ("logs:FilterLogEvents",)})
+_DEPLOY = merged(_CHANGE, _BEGIN_LEDGER, _READ_LOGS, _UPDATE, _CREATE)
 _PREFLIGHT: Actions = {
     Resource.ANY: ("ecr:GetAuthorizationToken", "ssm:DescribeParameters"),
     Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"),
@@ -189,18 +191,18 @@ VERBS: Mapping[str, Actions] = {
     "plan": _OBSERVE,
     "status": _OBSERVE,
     "history": _READ_LEDGER,
-    "diagnose": merged(_OBSERVE, _READ_LOGS, _READ_LEDGER),
+    "diagnose": merged(_OBSERVE, _READ_LOGS, {Resource.REPOSITORY: ("ecr:BatchGetImage",)}),
     "publish": _PUBLISH,
     "preflight": _PREFLIGHT,
     "migrate-direct": _MIGRATE_FROM_HERE,
     "migrate-ecs-task": _MIGRATE_BY_TASK,
     "deploy": _DEPLOY,
-    "rollback": merged(_CHANGE, _UPDATE),
-    "promote-from": _OBSERVE,
+    "rollback": merged(_CHANGE, _READ_LOGS, _UPDATE),
+    "promote-from": merged(_OBSERVE, _READ_LEDGER),
     "promote-to": _DEPLOY,
-    "pause": merged(_CHANGE, {Resource.SERVICE: ("apprunner:PauseService",)}),
-    "resume": merged(_CHANGE, {Resource.SERVICE: ("apprunner:ResumeService",)}),
-    "destroy": merged(_CHANGE, _DESTROY),
+    "pause": merged(_CHANGE, _BEGIN_LEDGER, {Resource.SERVICE: ("apprunner:PauseService",)}),
+    "resume": merged(_CHANGE, _BEGIN_LEDGER, _READ_LOGS, {Resource.SERVICE: ("apprunner:ResumeService",)}),
+    "destroy": merged(_CHANGE, _BEGIN_LEDGER, _DESTROY),
 }
 # For the jobs without an environment of GitHub's: they publish, and ask what a deployment would change.
 IMAGE_ROLE = ("publish", "plan")
@@ -219,11 +221,20 @@ def scope_of(settings: Settings, environment: str) -> Scope:
         service=service,
         roles=tuple(role for role in (there.access_role, there.instance_role) if role),
         secrets=whole(there.secrets.values()),
-        connectors=(f"{app_runner}:vpcconnector/{service}/*",) if there.network else (),
-        scalings=(f"{app_runner}:autoscalingconfiguration/{service}/*",) if there.scaling else (),
+        connectors=_named(there.vpc_connector, f"{app_runner}:vpcconnector/{service}/*", made=bool(there.network)),
+        scalings=_named(
+            there.auto_scaling or default_scaling(there.region, there.account),
+            f"{app_runner}:autoscalingconfiguration/{service}/*",
+            made=bool(there.scaling),
+        ),
         database=_of_the_database(settings, there),
         **_of_the_task(there.migration, service),
     )
+
+
+def _named(arn: str | None, revisions: str, *, made: bool) -> tuple[str, ...]:
+    """What the settings name, and every revision of what bootstrap makes."""
+    return tuple(found for found in (made and revisions, arn) if found)
 
 
 def whole(secrets: Iterable[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from slipway.records.bootstrap import Failure, ResourceChange, Result, StackChan
 from slipway.records.progress import Event
 from slipway.release.aws import Aws, AwsRefusedError
 from slipway.release.bootstrap.template import Stack
-from slipway.release.deploy import Time
+from slipway.release.engine import Time
 from slipway.untrusted import one_line
 
 _POLL_SECONDS = 3.0
