@@ -216,7 +216,7 @@ async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
     hold(account, {"Statement": [statement]})
     said = await refusal(replace(ground(account), aws=PolicedAws(account)).apply(untold))
     assert f"is not authorized to perform: cloudformation:{operation}" in said
-    assert "give whoever asks this action" in said
+    assert "sign in as somebody who has them" in said
     assert await statuses(account) == {}
 
 

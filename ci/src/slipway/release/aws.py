@@ -18,7 +18,6 @@ from slipway.untrusted import one_line
 
 _SIGN_IN = "sign in again and run the same command; it goes on where this one stopped"
 _REMEDIES = {
-    "AccessDenied": "give whoever asks this action",
     "AccessDeniedException": "give the deploy role this action",
     "ExpiredTokenException": _SIGN_IN,
     "ExpiredToken": _SIGN_IN,

@@ -30,7 +30,6 @@ class Resource(Enum):
     ROLES = "Roles"
     PASSED_ROLES = "RolesForAppRunner"
     SECRETS = "Secrets"
-    PARAMETERS = "Parameters"
     DATABASE_SECRET = "SecretWithTheDatabase"  # noqa: S105 -- a name in a policy
     DATABASE_PARAMETER = "ParameterWithTheDatabase"
     ANY_TASK = "WhatKnowsNoResourceOfTasks"
@@ -148,19 +147,20 @@ _CREATE: Actions = {
 }
 _CHANGE = merged(_OBSERVE, _WRITE_LEDGER, {Resource.SERVICE_LOGS: ("logs:FilterLogEvents",)})
 _DEPLOY = merged(_CHANGE, _BEGIN_LEDGER, _READ_LOGS, _UPDATE, _CREATE)
+_PULL: Actions = {
+    Resource.ANY: ("ecr:GetAuthorizationToken",),
+    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer"),
+}
 _PREFLIGHT: Actions = {
-    Resource.ANY: ("ecr:GetAuthorizationToken", "ssm:DescribeParameters"),
-    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"),
+    Resource.ANY: ("apprunner:ListServices", "ssm:DescribeParameters"),
+    Resource.SERVICE: ("apprunner:ListTagsForResource",),
     Resource.ROLES: ("iam:GetRole",),
     Resource.SECRETS: ("secretsmanager:DescribeSecret",),
-    Resource.PARAMETERS: ("ssm:GetParameters",),
     Resource.CONNECTORS: ("apprunner:DescribeVpcConnector",),
     Resource.SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
 }
-# From where slipway runs: the release's own files, and the one secret that has the database's URL.
+# From where slipway runs: with the release's own files, and the one secret that has the database's URL.
 _MIGRATE_FROM_HERE: Actions = {
-    Resource.ANY: ("ecr:GetAuthorizationToken",),
-    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer"),
     Resource.DATABASE_SECRET: ("secretsmanager:GetSecretValue",),
     Resource.DATABASE_PARAMETER: ("ssm:GetParameter",),
 }
@@ -193,8 +193,8 @@ VERBS: Mapping[str, Actions] = {
     "history": _READ_LEDGER,
     "diagnose": merged(_OBSERVE, _READ_LOGS, {Resource.REPOSITORY: ("ecr:BatchGetImage",)}),
     "publish": _PUBLISH,
-    "preflight": _PREFLIGHT,
-    "migrate-direct": _MIGRATE_FROM_HERE,
+    "preflight": merged(_PREFLIGHT, _PULL),
+    "migrate-direct": merged(_MIGRATE_FROM_HERE, _PULL),
     "migrate-ecs-task": _MIGRATE_BY_TASK,
     "deploy": _DEPLOY,
     "rollback": merged(_CHANGE, _READ_LOGS, _UPDATE),
@@ -289,7 +289,6 @@ def arns(resource: Resource, scope: Scope) -> tuple[str, ...]:
         Resource.PASSED_ROLES: scope.roles,
         Resource.TASK_ROLES: scope.task_roles,
         Resource.SECRETS: tuple(found for found in scope.secrets if ":secretsmanager:" in found),
-        Resource.PARAMETERS: tuple(found for found in scope.secrets if ":ssm:" in found),
         Resource.DATABASE_SECRET: tuple(found for found in scope.database if ":secretsmanager:" in found),
         Resource.DATABASE_PARAMETER: tuple(found for found in scope.database if ":ssm:" in found),
     }

@@ -68,7 +68,7 @@ class ChangeSet:
         self._executed = True
         try:
             await self._ask("execute_change_set", ChangeSetName=self._name, ClientRequestToken=self._name)
-        except AwsRefusedError:
+        except RefusedError:
             self._executed = False
             raise
 
@@ -180,7 +180,14 @@ class ChangeSet:
         return found
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        return await self._aws.call("cloudformation", operation, StackName=self._stack.name, **parameters)
+        try:
+            return await self._aws.call("cloudformation", operation, StackName=self._stack.name, **parameters)
+        except AwsRefusedError as error:
+            if error.code == "AccessDenied":
+                raise RefusedError(
+                    error.what, "bootstrap needs more rights than a deploy role; sign in as somebody who has them"
+                ) from error
+            raise
 
 
 def _change(told: Mapping[str, Any]) -> ResourceChange:
