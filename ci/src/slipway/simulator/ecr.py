@@ -61,7 +61,7 @@ class Ecr:
                 f"The repository with name '{name}' already exists in the registry with id '{call.account}'",
             )
         self._store.repositories[name] = Repository(
-            name, call.now, immutable=request.get("imageTagMutability") == "IMMUTABLE"
+            name, call.now, immutable=request.get("imageTagMutability") == "IMMUTABLE", region=call.region
         )
         return {"repository": _describe(self._store.repositories[name], call)}
 
