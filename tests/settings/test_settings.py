@@ -178,6 +178,14 @@ def test_all_that_can_be_said_is_read():
         ),
         (staging(cpu="256"), "environments.staging.memory: found cpu 256 with memory 2048, allowed are 256 with 512, "),
         (staging(memory="512"), "environments.staging.memory: found cpu 1024 with memory 512, allowed are "),
+        (service(name='"n"'), "[tool.slipway] name: found 'n', allowed are small letters and digits, "),
+        (service(name=f'"{"n" * 257}"'), "[tool.slipway] name: found 'nnnn"),
+        (staging(variables='{ PORT = "80" }'), "staging.variables.PORT: found a name that App Runner keeps for itself"),
+        (staging(secrets=f'{{ AWSAPPRUNNER_X = "{ARN}" }}'), "staging.secrets.AWSAPPRUNNER_X: found a name that App"),
+        (
+            staging(variables='{ URL = "x" }', secrets=f'{{ URL = "{ARN}" }}'),
+            "staging.variables.URL: found a name that is among the secrets too, allowed is one of them",
+        ),
         (
             migrated(runner=None),
             "environments.staging.migration.runner: missing, it must be one of 'direct', 'ecs-task'",
@@ -254,7 +262,7 @@ def test_every_port_there_is_is_allowed(port):
     assert parse(service(port=port)).port == port
 
 
-@pytest.mark.parametrize("name", ["notes", "n", "my-notes", "team_a.notes-2", "0"])
+@pytest.mark.parametrize("name", ["notes", "nn", "my-notes", "team_a.notes-2", "00", "n" * 256])
 def test_a_name_is_what_a_repository_may_be_called(name):
     assert parse(service(name=f'"{name}"')).name == name
 

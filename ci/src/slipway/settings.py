@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
 from slipway.structure import MismatchError, kebab, read
 
-_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
+_NAME = re.compile(r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")  # App Runner's
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands in tags of the ledger
 _PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
@@ -153,17 +153,9 @@ class Migrations:
 
     def told(self, url: str) -> dict[str, str]:
         """The variables by which the service learns of its database, from a plain postgresql:// URL."""
-        parts = urlsplit(url)
-        words = {
-            "url": f"{self.driver}://{url.partition('://')[2]}",
-            "host": parts.hostname or "",
-            "port": str(parts.port or 5432),
-            "user": unquote(parts.username or ""),
-            "password": unquote(parts.password or ""),
-            "database": unquote(parts.path.lstrip("/")),
-        }
+        words = parts_of(f"{self.driver}://{url.partition('://')[2]}")
         return {self.database_variable: words["url"]} | {
-            name: _filled(value, words) for name, value in self.variables.items()
+            name: filled(template, words) for name, template in self.variables.items()
         }
 
     @property
@@ -214,10 +206,6 @@ class MigrationRunner:
         }
         if self.runner is Runner.ECS_TASK and (missing := [key for key, value in needed.items() if not value]):
             raise MismatchError(missing[0], f"missing, the runner ecs-task needs {' and '.join(missing)}")
-
-
-def _filled(text: str, words: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
 
 
 @dataclass(frozen=True)
@@ -271,12 +259,28 @@ class Environment:
         if self.memory not in _MEMORY_OF_CPU.get(self.cpu, ()):
             pairs = "; ".join(f"{cpu} with {', '.join(map(str, sizes))}" for cpu, sizes in _MEMORY_OF_CPU.items())
             raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
-        for variable, arn in self.secrets.items():
-            if not arn.startswith("arn:"):
-                raise MismatchError(
-                    f"secrets.{variable}",
-                    "found something else than an ARN, secrets are named by ARN and never written here",
-                )
+        _check_secrets(self.secrets)
+        _check_names(self.variables, self.secrets)
+
+
+def _check_secrets(secrets: Mapping[str, str]) -> None:
+    for variable, arn in secrets.items():
+        if not arn.startswith("arn:"):
+            raise MismatchError(
+                f"secrets.{variable}",
+                "found something else than an ARN, secrets are named by ARN and never written here",
+            )
+
+
+def _check_names(variables: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    for table, names in (("variables", variables), ("secrets", secrets)):
+        for name in names:
+            if name == "PORT" or name.startswith("AWSAPPRUNNER"):
+                raise MismatchError(f"{table}.{name}", "found a name that App Runner keeps for itself")
+    if both := sorted(set(variables) & set(secrets)):
+        raise MismatchError(
+            f"variables.{both[0]}", "found a name that is among the secrets too, allowed is one of them"
+        )
 
 
 class Subjects(Enum):
@@ -391,7 +395,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise MismatchError(
-                "name", f"found {self.name!r}, allowed are small letters and digits, with single . _ - between them"
+                "name",
+                f"found {self.name!r:.80}, allowed are small letters and digits, with single . _ - between them, 2 to 256 of them",
             )
         if not self.command:
             raise MismatchError("command", "found an empty list, allowed is a program and its arguments")

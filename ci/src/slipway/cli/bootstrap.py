@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from slipway.cli.answer import say
-from slipway.cli.arguments import add_verb, environment, listener, source
+from slipway.cli.arguments import add_verb, environment, source
+from slipway.cli.progress import telling
 
 
 def add(verbs: Any) -> None:
@@ -65,13 +66,18 @@ async def bootstrap(given: argparse.Namespace) -> int:
     aws = Aws(wanted.environment(given.environment).region, given.endpoint_url)
     ground = Ground(wanted, given.environment, aws, wall_clock())
     act = ground.apply if given.apply else ground.propose
-    return say(given, answers.of_bootstrap(await act(listener())))
+    with telling(given) as tell:
+        made = await act(tell)
+    return say(given, answers.of_bootstrap(made))
 
 
 async def permissions(given: argparse.Namespace) -> int:
     from slipway import settings
+    from slipway.records.permissions import Permissions
     from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
+    from slipway.report import answers
 
+    verbs = tuple(given.wanted or DEPLOY_ROLE)
     scope = scope_of(settings.load(given.source), given.environment)
-    print(json.dumps(policy(scope, given.wanted or DEPLOY_ROLE), indent=2))
-    return 0
+    document = json.dumps(policy(scope, verbs), indent=2)
+    return say(given, answers.of_permissions(Permissions(given.environment, verbs, document)))

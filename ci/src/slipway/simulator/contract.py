@@ -13,7 +13,7 @@ import botocore.loaders
 from botocore.model import OperationModel, ServiceModel
 from botocore.validate import ParamValidator
 
-SERVICES = ("apprunner", "ecr", "logs", "secretsmanager")
+SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm")
 QUERY_SERVICES = ("cloudformation", "iam", "sts")  # they speak the older query protocol
 
 
@@ -30,6 +30,12 @@ class AwsError(Exception):
 @functools.cache
 def service(name: str) -> ServiceModel:
     return ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
+
+
+@functools.cache
+def operations() -> frozenset[str]:
+    """The names of all operations of the services here, whether the simulator has them or not."""
+    return frozenset(name for found in (*SERVICES, *QUERY_SERVICES) for name in service(found).operation_names)
 
 
 def by_target(target: str) -> OperationModel | None:
@@ -70,6 +76,13 @@ def message_member(operation: OperationModel, code: str) -> str:
     return "message"
 
 
+def in_python(pattern: str) -> str:
+    """A pattern of the models, which are Java's: where letters of every script may stand, Python says so otherwise."""
+    for java, python in (("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d")):
+        pattern = pattern.replace(java, python)
+    return pattern
+
+
 def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
     yield from _greatest(shape, value, at)
     if shape.type_name == "structure":
@@ -99,5 +112,5 @@ def _string(metadata: Mapping[str, Any], value: str, at: str) -> Iterator[str]:
     pattern, enum = metadata.get("pattern"), metadata.get("enum")
     if enum and value not in enum:
         yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(enum)}]"
-    if pattern and not re.fullmatch(pattern, value):
+    if pattern and not re.fullmatch(in_python(pattern), value):
         yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"
