@@ -96,6 +96,20 @@ async def test_what_is_applied_is_there_and_is_followed(account):
     assert ":vpcconnector/notes-staging/" in found.stacks[1].outputs["vpc-connector of the settings"]
 
 
+async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
+    """Right after the call a stack may still be said to be as it was, or somebody else's change has ended meanwhile."""
+    await ground(account).apply(untold)
+    stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
+    account.cloud.cloudformation.account.failing["AutoScaling"] = "no"
+
+    async def ends() -> None:
+        stack.become(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
+
+    account.cloud.faults.add(Fault("ExecuteChangeSet", Effect.OVERTAKEN, other=ends))
+    found = await ground(account, settings(staging=replace(STAGING, scaling=Scaling()))).apply(untold)
+    assert found.stacks[1].result is Result.FAILED
+
+
 async def test_what_is_there_already_is_neither_changed_nor_left_with_a_change_set(account):
     await ground(account).apply(untold)
     for act in (ground(account).apply, ground(account).propose):

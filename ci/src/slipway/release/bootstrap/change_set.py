@@ -56,10 +56,9 @@ class ChangeSet:
         """Make it and follow it to its end."""
         known = {event["EventId"] for event in await self._events()}
         await self._execute()
-        await self._follow(known)
-        stack = await self._described()
-        if stack and stack["StackStatus"] in _WELL:
-            return replace(proposal, result=Result.APPLIED, outputs=_outputs(stack))
+        status = await self._followed(known)
+        if status in _WELL:
+            return replace(proposal, result=Result.APPLIED, outputs=_outputs(await self._described() or {}))
         failures = tuple(_failures([event for event in await self._events() if event["EventId"] not in known]))
         return replace(proposal, result=Result.FAILED, failures=failures)
 
@@ -116,7 +115,7 @@ class ChangeSet:
         if any(words in reason for words in _UNCHANGED):
             stack = await self._described()
             return replace(proposal, result=Result.UNCHANGED, outputs=_outputs(stack or {}))
-        raise RefusedError(f"CloudFormation does not take the template of {self._stack.name}", reason)
+        raise RefusedError(f"the template of {self._stack.name} is not taken by CloudFormation", reason)
 
     async def _created(self) -> Mapping[str, Any]:
         began = self._time.now()
@@ -135,19 +134,24 @@ class ChangeSet:
             changes += found["Changes"]
         return [_change(change["ResourceChange"]) for change in changes if "ResourceChange" in change]
 
-    async def _follow(self, known: set[str]) -> None:
+    async def _followed(self, known: set[str]) -> str:
+        """The status in which it has ended. The stack's own status may still be that of before: only an event with our token tells."""
         began, told = self._time.now(), set(known)
-        ended = False
-        while not ended:
-            stack = await self._described()
-            ended = stack is None or not stack["StackStatus"].endswith("_IN_PROGRESS")
+        while True:
             for event in reversed(await self._events()):
                 if event["EventId"] not in told:
                     told.add(event["EventId"])
                     self._tell(Event(_line(event)))
-            if not ended:
-                self._check_patience(began, "the stack is still being changed")
-                await self._time.sleep(_POLL_SECONDS)
+                    if status := self._ended(event):
+                        return status
+            self._check_patience(began, "the stack is still being changed")
+            await self._time.sleep(_POLL_SECONDS)
+
+    def _ended(self, event: Mapping[str, Any]) -> str | None:
+        """The status of the stack itself when this execution is over."""
+        status: str = event["ResourceStatus"]
+        is_ours = event.get("ClientRequestToken") == self._name and event.get("PhysicalResourceId") == event["StackId"]
+        return status if is_ours and not status.endswith("_IN_PROGRESS") else None
 
     def _check_patience(self, began: Any, what: str) -> None:
         if (self._time.now() - began).total_seconds() > _PATIENCE_SECONDS:

@@ -88,7 +88,5 @@ def _named(settings: Settings, environment: str) -> Iterator[tuple[str, str]]:
 
 def _checked(name: str) -> str:
     if not _ROLE_NAME.fullmatch(name):
-        raise SettingsError(
-            f"IAM takes no role with a name like {name!r}", "give the service a name of 58 letters at most"
-        )
+        raise SettingsError(f"no role can be called {name!r} in IAM", "give the service a name of 58 letters at most")
     return name
