@@ -12,6 +12,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from slipway.workload.health import NO_CERTIFICATES
+
 _HOP_BY_HOP = {
     "connection",
     "keep-alive",
@@ -35,7 +37,9 @@ class Front:
         self._running: Counter[str] = Counter()
         self._closed = anyio.Event()
         # A new connection for each request: a kept one may be closed by an instance that stops, and then a request would be lost.
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), timeout=120, trust_env=False)
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(max_keepalive_connections=0), timeout=120, trust_env=False, verify=NO_CERTIFICATES
+        )
         self._client.headers.clear()  # what the client did not ask for is not asked for in its name
 
     def route(self, upstream: str | None) -> None:
