@@ -143,3 +143,19 @@ async def test_a_login_is_good_for_twelve_hours(shared_account):
     left = data["expiresAt"] - shared_account.cloud.clock.now()
     assert 10 < left.total_seconds() / 3600 <= 12
     assert data["proxyEndpoint"] == shared_account.cloud.url
+
+
+async def test_a_repository_with_images_is_deleted_by_force_only(shared_account, repository):
+    await shared_account.ask("ecr", "put_image", repositoryName=repository, imageManifest=manifest())
+    refused = await shared_account.refusal("ecr", "delete_repository", repositoryName=repository)
+    assert refused[0] == "RepositoryNotEmptyException"
+    await shared_account.ask("ecr", "delete_repository", repositoryName=repository, force=True)
+    refused = await shared_account.refusal("ecr", "describe_repositories", repositoryNames=[repository])
+    assert refused[0] == "RepositoryNotFoundException"
+
+
+async def test_a_repository_has_the_tags_that_its_creation_gave_it(shared_account):
+    tags = [{"Key": "team", "Value": "notes"}]
+    made = await shared_account.ask("ecr", "create_repository", repositoryName="tagged", tags=tags)
+    arn = made["repository"]["repositoryArn"]
+    assert (await shared_account.ask("ecr", "list_tags_for_resource", resourceArn=arn))["tags"] == tags

@@ -16,6 +16,8 @@ from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import PASSWORD, RegistryProtocol
+from slipway.simulator.sample import NAME as SAMPLE
+from slipway.simulator.sample import WithSample, sample
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
 from slipway.simulator.store import Store
@@ -54,6 +56,7 @@ async def simulated(
     """
     clock = clock or Clock()
     store, logs, vault = Store(), Logs(), Secrets()
+    store.public[SAMPLE] = sample(clock.now())
     for arn, value in (secrets or {}).items():
         vault.put(arn, value)
     async with anyio.create_task_group() as tasks:
@@ -63,7 +66,7 @@ async def simulated(
         endpoint = Endpoint(services, registry, clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
-            platform = Platform(clock, store, logs, vault, backend_at(url), tasks, pace or Pace())
+            platform = Platform(clock, store, logs, vault, WithSample(backend_at(url)), tasks, pace or Pace())
             app_runner = AppRunner(platform)
             services |= {
                 "apprunner": app_runner.operations,

@@ -31,6 +31,7 @@ class Logs:
         self._groups: dict[str, dict[str, list[Event]]] = {}
         self.operations: Operations = {
             "DescribeLogGroups": self.describe_log_groups,
+            "DeleteLogGroup": self.delete_log_group,
             "DescribeLogStreams": self.describe_log_streams,
             "GetLogEvents": self.get_log_events,
             "FilterLogEvents": self.filter_log_events,
@@ -48,6 +49,11 @@ class Logs:
                 for name in groups
             ]
         }
+
+    async def delete_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        self._group(request["logGroupName"])
+        del self._groups[request["logGroupName"]]
+        return {}
 
     async def describe_log_streams(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         streams = self._group(request["logGroupName"])

@@ -95,7 +95,9 @@ class Shared:
         return {self._kind.noun: self._described(self._revisions[arn])}
 
     async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        return {self._kind.noun: self._described(self._existing(request[f"{self._kind.noun}Arn"]))}
+        """Also a deleted one by its ARN; an ARN without a revision is the last one that is not [M]."""
+        arn = request[f"{self._kind.noun}Arn"]
+        return {self._kind.noun: self._described(self._revisions.get(arn) or self._last(arn) or self._existing(arn))}
 
     async def delete(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Refused while a service has it."""
@@ -120,12 +122,18 @@ class Shared:
 
     def resolve(self, arn: str) -> Revision:
         """The revision that an ARN names: exactly, or the last one when the ARN ends in the name or in name and number [M]. Raises AwsError."""
+        revision = self._last(arn)
+        if revision is None:
+            raise AwsError("InvalidRequestException", f"{self._kind.noun} doesn't exist: {arn}.")  # †
+        return revision
+
+    def _last(self, arn: str) -> Revision | None:
         name, _, number = arn.partition(f":{self._kind.path}/")[2].partition("/")
         wanted = number.partition("/")[0]
         for revision in reversed(self._named(name)):
             if revision.arn == arn or (number.count("/") == 0 and wanted in ("", str(revision.number))):
                 return revision
-        raise AwsError("InvalidRequestException", f"{self._kind.noun} doesn't exist: {arn}.")  # †
+        return None
 
     def find(self, arn: str) -> Revision | None:
         return self._revisions.get(arn)
