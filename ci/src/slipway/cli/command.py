@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import anyio
 
 import slipway
-from slipway.cli import doctor, gate, rehearsal, release
+from slipway.cli import conformance, doctor, gate, rehearsal, release
 from slipway.errors import within
 from slipway.untrusted import one_line
 
@@ -69,6 +69,6 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"slipway {slipway.__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for group in (gate, rehearsal, release, doctor):
+    for group in (gate, rehearsal, release, doctor, conformance):
         group.add(verbs)
     return top
