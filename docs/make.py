@@ -35,6 +35,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the tests load this file by its path
 
 import rule_examples  # noqa: E402 -- found there
+import simulator_tables  # noqa: E402
 from rule_examples import Example  # noqa: E402
 
 TABLES = (
@@ -124,7 +125,8 @@ def pages() -> dict[str, str]:
     each = {
         f"rules/{rule.id}.md": _rule(rule, family, shown.get(rule.id)) for family in FAMILIES for rule in family.rules()
     }
-    return {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis(), **each}
+    written = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
+    return {**written, "../ci/src/slipway/simulator/README.md": simulator_tables.readme(), **each}
 
 
 def _settings() -> str:

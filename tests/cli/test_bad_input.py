@@ -258,7 +258,7 @@ def test_debug_shows_the_traceback(service):
 
 def test_every_verb_explains_itself():
     verbs = parser()._subparsers._group_actions[0].choices
-    before = {"gate", "certificate", "rehearse", "simulator", "doctor"}
+    before = {"gate", "certificate", "rehearse", "simulator", "conformance", "doctor"}
     assert before | {"plan", "deploy", "status", "history", "promote"} == set(verbs)
     for verb in verbs.values():
         assert verb.description

@@ -117,7 +117,7 @@ _TABLE = {
     ),
     "DeleteService": (
         ("begins DELETE_SERVICE", "M"),
-        (_DELETE, "†"),
+        (_DELETE, "F"),  # hashicorp/terraform-provider-aws#19840
         ("begins DELETE_SERVICE", "†"),
         ("begins DELETE_SERVICE", "F"),
         ("begins DELETE_SERVICE", "M"),  # "Retry the service deletion call"
@@ -252,7 +252,7 @@ BEHAVIOURS = (
     Behaviour(
         _RUNNER,
         "auto scaling that a service has",
-        "what a service has cannot be deleted: InvalidRequest",
+        "what a service has cannot be deleted: InvalidRequest; reported of VPC connectors, and a guess for the others",
         "†",
         "InvalidRequestException",
     ),

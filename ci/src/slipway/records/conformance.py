@@ -31,8 +31,6 @@ class Finding:
 class Estimate:
     """What a run creates, how many minutes it takes, and what it costs at most, in dollars."""
 
-    SCHEMA: ClassVar[str] = "slipway/conformance-estimate/1"
-
     creates: tuple[str, ...]
     least_minutes: int
     most_minutes: int

@@ -19,7 +19,8 @@ DEFAULT_SCALING = "DefaultConfiguration"
 class Kind:
     """How the API calls a kind of resource [M].
 
-    `given` are the members that a creation sets, with their defaults; `unlisted` those that a list leaves out.
+    `given` are the members that a creation sets, with their defaults; `unlisted` those that a list leaves out; `used` is said of
+    one that cannot be deleted because a service has it.
     """
 
     noun: str
@@ -28,6 +29,7 @@ class Kind:
     latest: bool
     unlisted: tuple[str, ...] = ()
     plural: str = ""
+    used: str = "{arn} is associated with a service."  # †
 
     @property
     def listed(self) -> str:
@@ -49,7 +51,12 @@ OBSERVABILITY = Kind(
     unlisted=("TraceConfiguration", "Latest", "Status", "CreatedAt"),
 )
 CONNECTOR = Kind(
-    "VpcConnector", "vpcconnector", {"Subnets": (), "SecurityGroups": ()}, latest=False, plural="VpcConnectors"
+    "VpcConnector",
+    "vpcconnector",
+    {"Subnets": (), "SecurityGroups": ()},
+    latest=False,
+    plural="VpcConnectors",
+    used="Provided VPC connector arn is being used by other services. ARN:  {arn}",  # [F] aws/apprunner-roadmap#161
 )
 
 
@@ -103,7 +110,7 @@ class Shared:
         """Refused while a service has it."""
         revision = self._existing(request[f"{self._kind.noun}Arn"])
         if self._used(revision.arn):
-            raise AwsError("InvalidRequestException", f"{revision.arn} is associated with a service.")  # †
+            raise AwsError("InvalidRequestException", self._kind.used.format(arn=revision.arn))
         revision.deleted = call.now
         return {self._kind.noun: self._described(revision)}
 
