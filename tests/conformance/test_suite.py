@@ -92,11 +92,14 @@ async def test_an_account_that_refuses_to_answer_confirms_nothing_and_contradict
     account, cloud = asked
     cloud.faults.add(Fault("CreateService", Effect.EXPIRED, times=3))
     cloud.faults.add(Fault("PutImage", Effect.THROTTLED, times=6))
+    cloud.faults.add(Fault("DescribeLogGroups", Effect.EXPIRED))
     found = await conform(account, Image(), quiet)
     assert seen(found, Verdict.DIFFERS) == {}
     missed = seen(found, Verdict.NOT_REACHED)
     assert "ExpiredTokenException" in missed["UpdateService of RUNNING"]
     assert "ThrottlingException" in missed["an image's digest"]
+    assert "log groups that could not be looked for" in found.left[0]
+    assert everything(cloud)[:3] == ([], [], [])
     assert found.exit_code == 3
 
 

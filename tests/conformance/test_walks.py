@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -38,4 +39,6 @@ def test_a_run_of_today_costs_cents():
     assert 0 < estimate().dollars < 0.10
     told = conformance_text.of_estimate(estimate(), "account 123456789012")
     assert "3 App Runner services" in told
-    assert f"{estimate().most_minutes} minutes" in told
+    takes = f"takes {estimate().least_minutes} to {estimate().most_minutes} minutes"
+    assert takes in told
+    assert takes in (Path(__file__).parents[2] / "docs/how-to/conformance.md").read_text()

@@ -46,6 +46,10 @@ _ARN, _ACCOUNT = re.compile(r"arn:aws[\w-]*:[\w:/.*-]*[\w/*]"), re.compile(r"(?<
 _ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
 
 
+# What reading an answer of another shape than AWS's model has ends in.
+MISSHAPEN = (LookupError, TypeError, ValueError)
+
+
 class SilentError(Exception):
     """The account did not answer the question: no permission, no quota, no connection."""
 

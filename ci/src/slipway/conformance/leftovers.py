@@ -5,17 +5,17 @@ Log groups bear no tag: theirs is the name of a service of ours.
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
-from slipway.conformance.account import PREFIX, TAG, Account, Answer, SilentError
+from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, Account, Answer, SilentError
 from slipway.conformance.service import Image, Service
 from slipway.untrusted import one_line
 
 Tell = Callable[[str], None]
 _TRIES = 2  # a deletion that failed is asked for once more [M]
-_SCALING = "AutoScalingConfiguration"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,33 @@ class _Thing:
 async def clean(account: Account, run: str | None, tell: Tell) -> tuple[str, ...]:
     """Delete what one run left, or what all of them did; what is still there is answered, and told, with the reason."""
     left: list[str] = []
-    try:
-        services = [found async for found in _services(account, run)]
-        async with anyio.create_task_group() as tasks:
-            for service in services:
-                tasks.start_soon(_end, service, left)
-        async for thing in _others(account, run):
+    services = await _found(_services(account, run), "services", left)
+    async with anyio.create_task_group() as tasks:
+        for service in services:
+            tasks.start_soon(_end, service, left)
+    # Auto scaling after the services that have it.
+    for kind, things in (("log groups", _log_groups), ("auto scaling", _scaling), ("repositories", _repositories)):
+        for thing in await _found(things(account, run), kind, left):
             await _delete(account, thing, left)
-    except SilentError as error:
-        left.append(f"what could not be looked for: {error}")
     for line in left:
         tell(f"could not be deleted: {line}")
     return tuple(left)
 
 
+async def _found(looked_for: AsyncIterator[T], kind: str, left: list[str]) -> list[T]:
+    """All of a list, before any of it is deleted. What cannot be looked for stays, and the rest goes all the same."""
+    found: list[T] = []
+    try:
+        async for thing in looked_for:
+            found.append(thing)  # noqa: PERF401 -- what was found before an error counts
+    except (SilentError, *MISSHAPEN) as error:
+        left.append(one_line(f"{kind} that could not be looked for: {error}"))
+    return found
+
+
 async def _services(account: Account, run: str | None) -> AsyncIterator[Service]:
     async for found in account.pages("apprunner", "ListServices", "ServiceSummaryList"):
-        if found["ServiceName"].startswith(PREFIX):
+        if found["ServiceName"].startswith(_prefix(run)):
             service = Service(account, Image(), run or "", "")
             service.name, service.arn = found["ServiceName"], found["ServiceArn"]
             if _is_ours(await service.tags(), run):
@@ -71,29 +81,38 @@ async def _end(service: Service, left: list[str]) -> None:
         status = await service.settled()
         if status != "DELETED":
             left.append(one_line(f"service {service.name} is {status}. {answer.error}"))
-    except SilentError as error:
+    except (SilentError, *MISSHAPEN) as error:
         left.append(one_line(f"service {service.name}: {error}"))
 
 
-async def _others(account: Account, run: str | None) -> AsyncIterator[_Thing]:
-    prefix = f"{PREFIX}{run or ''}"
-    async for group in account.pages(
-        "logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=f"/aws/apprunner/{prefix}"
-    ):
+async def _log_groups(account: Account, run: str | None) -> AsyncIterator[_Thing]:
+    prefix = f"/aws/apprunner/{_prefix(run)}"
+    async for group in account.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=prefix):
         name = group["logGroupName"]
         yield _Thing(f"log group {name}", "logs", "DeleteLogGroup", {"logGroupName": name})
-    async for found in account.pages("apprunner", f"List{_SCALING}s", f"{_SCALING}SummaryList", LatestOnly=False):
-        arn, name = found[f"{_SCALING}Arn"], found[f"{_SCALING}Name"]
-        if name.startswith(prefix):
+
+
+async def _scaling(account: Account, run: str | None) -> AsyncIterator[_Thing]:
+    noun = "AutoScalingConfiguration"
+    async for found in account.pages("apprunner", f"List{noun}s", f"{noun}SummaryList", LatestOnly=False):
+        arn, name = found[f"{noun}Arn"], found[f"{noun}Name"]
+        if name.startswith(_prefix(run)):
             tags = await account.ask("apprunner", "ListTagsForResource", ResourceArn=arn)
             if _is_ours({tag["Key"]: tag.get("Value", "") for tag in tags["Tags"]}, run):
-                yield _Thing(f"auto scaling {name}", "apprunner", f"Delete{_SCALING}", {f"{_SCALING}Arn": arn})
+                yield _Thing(f"auto scaling {name}", "apprunner", f"Delete{noun}", {f"{noun}Arn": arn})
+
+
+async def _repositories(account: Account, run: str | None) -> AsyncIterator[_Thing]:
     async for found in account.pages("ecr", "DescribeRepositories", "repositories"):
         arn, name = found["repositoryArn"], found["repositoryName"]
-        if name.startswith(prefix):
+        if name.startswith(_prefix(run)):
             tags = await account.ask("ecr", "ListTagsForResource", resourceArn=arn)
             if _is_ours({tag["Key"]: tag.get("Value", "") for tag in tags["tags"]}, run):
                 yield _Thing(f"repository {name}", "ecr", "DeleteRepository", {"repositoryName": name, "force": True})
+
+
+def _prefix(run: str | None) -> str:
+    return f"{PREFIX}{run or ''}"
 
 
 async def _delete(account: Account, thing: _Thing, left: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from slipway.conformance.account import TAG, Account, Answer, SilentError, masked
+from slipway.conformance.account import MISSHAPEN, TAG, Account, Answer, SilentError, masked
 from slipway.conformance.findings import Findings
 from slipway.oci.content import EMPTY, Artifact, Blob, digest_of
 
@@ -77,6 +77,8 @@ async def look(account: Account, name: str, run: str, findings: Findings) -> Non
             findings.saw(subject, masked(await see(repository)))
         except SilentError as error:
             findings.missed(subject, str(error))
+        except MISSHAPEN as error:
+            findings.missed(subject, f"an answer of another shape: {error!r}")
 
 
 async def _digest(repository: Repository) -> str:

@@ -1,6 +1,6 @@
 """Auto scaling configurations as their account shows them: revisions under one name."""
 
-from slipway.conformance.account import TAG, Account, Answer, SilentError, masked
+from slipway.conformance.account import MISSHAPEN, TAG, Account, Answer, SilentError, masked
 from slipway.conformance.findings import Findings
 
 _NOUN, _ARN = "AutoScalingConfiguration", "AutoScalingConfigurationArn"
@@ -19,9 +19,9 @@ async def look(account: Account, name: str, run: str, findings: Findings) -> str
         await account.ask("apprunner", f"Delete{_NOUN}", **{_ARN: second[_ARN]})
         deleted = await account.ask("apprunner", f"Describe{_NOUN}", **{_ARN: second[_ARN]})
         findings.saw(_SUBJECTS[2], masked(deleted.error or deleted[_NOUN]["Status"].upper()))
-    except SilentError as error:
+    except (SilentError, *MISSHAPEN) as error:
         for subject in _SUBJECTS:
-            findings.missed(subject, str(error))
+            findings.missed(subject, masked(str(error)))
         return None
     arn: str = first[_ARN]
     return arn

@@ -14,6 +14,7 @@ from slipway.conformance.walks import WALKS
 from slipway.records.conformance import AWS, Conformance
 
 Tell = Callable[[str], None]
+_SETTLES = 5.0  # what was asked for last, and whose answer nobody heard, is listed by then
 
 
 def new_run() -> str:
@@ -36,8 +37,7 @@ async def conform(account: Account, image: Image, tell: Tell, run: str | None = 
                 tasks.start_soon(Walker(service, walk, findings, tell, shared).go)
     finally:
         with anyio.CancelScope(shield=True):
-            tell("deleting what was created; a service can be deleted only when nothing is in progress with it")
-            left = await leftovers.clean(account, run, tell)
+            left = await _clean(account, run, tell)
     return Conformance(
         against="a stand-in" if account.astray else AWS,
         region=account.region,
@@ -48,3 +48,13 @@ async def conform(account: Account, image: Image, tell: Tell, run: str | None = 
         findings=findings.all(),
         left=tuple(masked(line) for line in left),
     )
+
+
+async def _clean(account: Account, run: str, tell: Tell) -> tuple[str, ...]:
+    tell("deleting what was created; a service can be deleted only when nothing is in progress with it")
+    try:
+        await account.time.sleep(_SETTLES)
+        return await leftovers.clean(account, run, tell)
+    except BaseException:  # interrupted again
+        tell(f"not all of {PREFIX}{run}… is deleted: --clean-up finds what is left")
+        raise

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from slipway.conformance.account import SilentError
+from slipway.conformance.account import MISSHAPEN, SilentError
 from slipway.conformance.behaviours import LOOKS
 from slipway.conformance.expectations import subject_of
 from slipway.conformance.findings import Findings
@@ -88,6 +88,8 @@ class Walker:
             self._findings.saw(subject, await look(*given))
         except SilentError as error:
             self._findings.missed(subject, str(error))
+        except MISSHAPEN as error:
+            self._findings.missed(subject, f"an answer of another shape: {error!r}")
 
     def _missed(self, *legs: Leg, why: str) -> None:
         for leg in legs:
