@@ -155,18 +155,11 @@ async def ask_of_shared(ask: Ask) -> None:
         await ask("apprunner", f"Delete{noun}", **named)
 
 
-async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
-    """Held against the bytes on the wire: boto3 would drop what it does not know."""
-    answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-
-    async def ask(name: str, operation: str, **request: Any) -> dict[str, Any]:
-        status, answer = await ask_raw(account.cloud.url, target_of(name, operation), request)
-        assert status == 200, answer
-        answers[name, operation].append(answer)
-        return answer
-
+async def ask_of_images(ask: Any) -> None:
+    """Everything that ECR is asked."""
     await ask("ecr", "GetAuthorizationToken")
-    await ask("ecr", "CreateRepository", repositoryName="team/notes")
+    made = await ask("ecr", "CreateRepository", repositoryName="team/notes", tags=[{"Key": "team", "Value": "notes"}])
+    await ask("ecr", "ListTagsForResource", resourceArn=made["repository"]["repositoryArn"])
     await ask("ecr", "DescribeRepositories")
     await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
     await ask("ecr", "DescribeImages", repositoryName="team/notes")
@@ -179,7 +172,20 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("ecr", "CompleteLayerUpload", **upload, layerDigests=[digest_of(b"{}")])
     identities = [{"imageTag": "v1"}, {"imageTag": "v2"}]
     await ask("ecr", "BatchDeleteImage", repositoryName="team/notes", imageIds=identities)
+    await ask("ecr", "DeleteRepository", repositoryName="team/notes")
 
+
+async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
+    """Held against the bytes on the wire: boto3 would drop what it does not know."""
+    answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+
+    async def ask(name: str, operation: str, **request: Any) -> dict[str, Any]:
+        status, answer = await ask_raw(account.cloud.url, target_of(name, operation), request)
+        assert status == 200, answer
+        answers[name, operation].append(answer)
+        return answer
+
+    await ask_of_images(ask)
     created = await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2")
     await ask("secretsmanager", "DescribeSecret", SecretId="token")
     await ask("secretsmanager", "GetSecretValue", SecretId="token")
@@ -211,6 +217,7 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")
     await ask("logs", "FilterLogEvents", logGroupName=group["logGroupName"], limit=1)
+    await ask("logs", "DeleteLogGroup", logGroupName=group["logGroupName"])
 
     assert set(answers) == {(name, operation) for name, operations in KNOWN.items() for operation in operations}
     for (name, operation), given in answers.items():

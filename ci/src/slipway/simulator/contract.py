@@ -7,11 +7,10 @@ checked here.
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import botocore.loaders
-from botocore.model import OperationModel, ServiceModel
-from botocore.validate import ParamValidator
+if TYPE_CHECKING:
+    from botocore.model import OperationModel, ServiceModel
 
 SERVICES = ("apprunner", "ecr", "logs", "secretsmanager", "sts")
 
@@ -27,11 +26,20 @@ class AwsError(Exception):
 
 
 @functools.cache
-def service(name: str) -> ServiceModel:
+def service(name: str) -> "ServiceModel":
+    import botocore.loaders
+    from botocore.model import ServiceModel
+
     return ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
 
 
-def by_target(target: str) -> OperationModel | None:
+def load() -> None:
+    """Read what the first question needs; a thread does it while nobody has asked yet."""
+    for name in SERVICES:
+        service(name)
+
+
+def by_target(target: str) -> "OperationModel | None":
     """The operation behind an `X-Amz-Target` header; None when no service here has it."""
     prefix, _, operation = target.partition(".")
     for name in SERVICES:
@@ -45,13 +53,15 @@ def problems(shape: Any, value: Any) -> list[str]:
     """What in a value does not fit its shape, as sentences; empty when all does."""
     if shape is None:
         return []
+    from botocore.validate import ParamValidator
+
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
         return [line.strip() for line in report.generate_report().splitlines() if line.strip()]
     return list(_constraints(shape, value, ""))
 
 
-def message_member(operation: OperationModel, code: str) -> str:
+def message_member(operation: "OperationModel", code: str) -> str:
     """How an error's message is called in JSON: `Message` in some services, `message` in others."""
     shapes: Any = operation.error_shapes
     for shape in shapes:

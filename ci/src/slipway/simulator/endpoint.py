@@ -6,11 +6,10 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from botocore.model import OperationModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,6 +22,9 @@ from slipway.simulator.contract import AwsError, by_target, message_member, prob
 from slipway.simulator.faults import Effect, Faults, unheard_of
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.serving import CutError
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
 
 # What a service answers to a request that does not fit its model.
 _INVALID = {
@@ -77,7 +79,7 @@ class Endpoint:
         except CutError:
             return _Cut()
 
-    async def _perform(self, operation: OperationModel | None, target: str, request: Request) -> Mapping[str, Any]:
+    async def _perform(self, operation: "OperationModel | None", target: str, request: Request) -> Mapping[str, Any]:
         self.requests.append(target.rpartition(".")[2])
         known = self._services.get(operation.service_model.service_name, {}) if operation else {}
         if operation is None or operation.name not in known:
@@ -97,7 +99,7 @@ class Endpoint:
         return await self._met(operation, known[operation.name], asked, call)
 
     async def _met(
-        self, operation: OperationModel, perform: Operation, asked: Mapping[str, Any], call: Call
+        self, operation: "OperationModel", perform: Operation, asked: Mapping[str, Any], call: Call
     ) -> Mapping[str, Any]:
         """Do it, unless something comes between."""
         fault = self.faults.take(operation.name)
@@ -157,7 +159,7 @@ def _query_error(code: str, message: str, status: int) -> Response:
     return Response(said, status, media_type="text/xml")
 
 
-def _answer(answer: Mapping[str, Any], operation: OperationModel | None) -> Response:
+def _answer(answer: Mapping[str, Any], operation: "OperationModel | None") -> Response:
     assert operation is not None
     version = operation.service_model.metadata.get("jsonVersion", "1.1")
     return Response(json.dumps(answer, default=_spoken), media_type=f"application/x-amz-json-{version}")

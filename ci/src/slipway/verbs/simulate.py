@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import anyio
+import anyio.to_thread
 
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN, simulated
+from slipway.simulator.contract import load
 from slipway.workload.host import HostBackend
 
 
@@ -19,4 +21,5 @@ async def simulate(port: int, speed: float, tell: Callable[[str], None]) -> None
         raise BadInputError(f"a clock cannot run {speed:g} times as fast", "give a number above 0")
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), port=port, clock=Clock(speed)) as cloud:
         tell(f"listening on {cloud.url}")
+        await anyio.to_thread.run_sync(load)
         await anyio.sleep_forever()

@@ -4,7 +4,6 @@ import ssl
 from dataclasses import dataclass
 
 import anyio
-import httpx
 
 # Instances speak plain HTTP; httpx reads the machine's certificates for every client else, 40 ms each time.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -35,6 +34,8 @@ async def ask(address: str, check: HealthCheck) -> Answer:
 
 
 async def _ask_http(address: str, check: HealthCheck) -> Answer:
+    import httpx
+
     try:
         # An instance stands behind no proxy; and httpx's own time-outs are good for one read, so that an answer could drip for ever.
         async with httpx.AsyncClient(timeout=check.timeout, trust_env=False, verify=NO_CERTIFICATES) as client:
