@@ -1,5 +1,6 @@
 """What many tests stand on: a Postgres server for the whole run, and a database of its own for each test that asks."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from slipway.postgres.server import Server
 
 pytest.register_assert_rewrite("tests.simulator.account")  # here, before any room's tests import it
+
+
+# Where GitHub runs the tests, the commands that they start must not write into the files of that very job.
+for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -244,10 +244,15 @@ def test_aws_that_cannot_be_reached(capsys, service):
     assert (code, "cannot be reached" in error) == (1, True)
 
 
-def test_a_verb_that_is_none_is_bad_input():
-    with pytest.raises(SystemExit) as ended:
-        run(["nothing"])
-    assert ended.value.code == 2
+def test_a_verb_that_is_none_is_bad_input(capsys):
+    code, error = said(capsys, "nothing")
+    assert (code, "invalid choice: 'nothing'" in error, "`slipway --help`" in error) == (2, True, True)
+
+
+def test_an_argument_that_is_missing_is_one_sentence(capsys):
+    code, error = said(capsys, "status")
+    assert code == 2
+    assert "--environment: `slipway status --help` says what is allowed" in error
 
 
 def test_debug_shows_the_traceback(service):
@@ -258,8 +263,12 @@ def test_debug_shows_the_traceback(service):
 
 def test_every_verb_explains_itself():
     verbs = parser()._subparsers._group_actions[0].choices
-    before = {"gate", "certificate", "rehearse", "simulator", "conformance", "doctor"}
-    assert before | {"plan", "deploy", "status", "history", "promote"} == set(verbs)
+    here = {"gate", "certificate", "rehearse", "simulator", "conformance", "doctor"}
+    releases, services = (
+        {"plan", "deploy", "promote", "rollback"},
+        {"status", "history", "diagnose", "pause", "resume", "destroy"},
+    )
+    assert here | releases | services == set(verbs)
     for verb in verbs.values():
         assert verb.description
         assert all(action.help for action in verb._actions)

@@ -49,7 +49,7 @@ class Dagger:
 
     def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = ["dagger", "--progress=plain", *arguments]
-        told = os.environ | variables
+        told = os.environ | {"NO_COLOR": "1"} | variables
         return subprocess.run(
             command, cwd=self.folder, env=told, capture_output=True, text=True, check=False, timeout=600
         )

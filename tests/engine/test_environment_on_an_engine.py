@@ -37,7 +37,9 @@ def settings(tmp_path):
     return Dagger(tmp_path)
 
 
-async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_rollback_is_red(settings, tmp_path):
+async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_platforms_rollback_is_red_and_ours_green(
+    settings, tmp_path
+):
     async with opened() as account:
         endpoint = f"--endpoint=tcp://{account.cloud.url.removeprefix('http://')}"
 
@@ -61,3 +63,11 @@ async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_rollback_is
         assert refused.returncode == 1
         status = await staging("status")
         assert good in status.stdout
+        diagnosed = await staging("diagnose")
+        assert "exit" in diagnosed.stdout, diagnosed.stderr
+        await staging("deploy", f"--image=notes@{await account.image()}")
+        unproven = await staging("rollback")
+        assert "nobody can say at which revisions" in unproven.stderr
+        back = await staging("rollback", "--without-proof=it has no database")
+        assert f"live:      {good}" in back.stdout, back.stderr
+        assert "without proof: it has no database" in (await staging("history")).stdout

@@ -9,7 +9,19 @@ import pytest
 import slipway
 import slipway.main
 
-NEVER_CACHED = {"rehearse", "publish", "environment", "plan", "deploy", "promote", "status"}
+OF_AN_ENVIRONMENT = {
+    "plan",
+    "deploy",
+    "promote",
+    "rollback",
+    "status",
+    "history",
+    "diagnose",
+    "pause",
+    "resume",
+    "destroy",
+}
+NEVER_CACHED = {"rehearse", "publish", "environment"} | OF_AN_ENVIRONMENT
 CHECKS = {"lint", "migrations", "smoke", "tests", "types"}
 
 

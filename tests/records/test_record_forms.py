@@ -203,6 +203,7 @@ def test_an_image_is_referred_to_by_digest():
         (Status.ROLLED_BACK, 1),
         (Status.CREATE_FAILED, 1),
         (Status.ROLLBACK_FAILED, 1),
+        (Status.FAILED, 1),
         (Status.SUPERSEDED, 1),
         (Status.REFUSED, 1),
         (Status.UNKNOWN, 3),

@@ -4,22 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import anyio.lowlevel
-
 from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
 from slipway.release.aws import Aws
-from slipway.release.deploy import Engine, Time, deploy
+from slipway.release.deploy import deploy
 from slipway.release.ecr_store import EcrStore
+from slipway.release.engine import Engine, Time
 from slipway.release.ledger import Ledger
-from slipway.release.spec import ServiceSpec
+from slipway.release.spec import ServiceSpec, default_scaling
 from slipway.release.targets.app_runner import AppRunner
 from tests.simulator.account import REGION, ROLE, URI, Account
 
 DIGEST, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 MUTATING = ("Create", "Update", "Delete", "Put", "Start", "Pause", "Resume", "Tag", "Untag")
+SCALING = default_scaling(REGION, "123456789012")
 ARN = "arn:aws:apprunner:eu-west-1:123456789012:service/notes/" + "a" * 32
 
 
@@ -35,6 +35,7 @@ def spec(digest: str = DIGEST, **changes: Any) -> ServiceSpec:
         memory=2048,
         access_role=ROLE,
         instance_role=None,
+        auto_scaling=SCALING,
     )
     return replace(plain, **changes)
 
@@ -88,7 +89,8 @@ class Telling:
     lines: list[str] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
-        self.lines.append(event.line)
+        if event.line:
+            self.lines.append(event.line)
 
 
 async def deployed(account: Account, wanted: ServiceSpec, approved: Plan | None = None) -> Deployed:
@@ -100,5 +102,5 @@ async def deployed(account: Account, wanted: ServiceSpec, approved: Plan | None 
 def engine_of(account: Account, tell: Callable[[Event], None], aws: Aws | None = None, **parts: Any) -> Engine:
     """The engine before the account, with its ledger in the repository `notes`."""
     ledger = Ledger(EcrStore(aws or aws_of(account), "notes"), "staging")
-    engine = Engine(target_of(account, aws=aws), ledger, time_of(account), tell, "a test", anyio.lowlevel.checkpoint)
+    engine = Engine(target_of(account, aws=aws), ledger, time_of(account), tell, "a test")
     return replace(engine, **parts)

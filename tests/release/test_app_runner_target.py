@@ -11,6 +11,7 @@ from slipway.errors import UnknownOutcomeError
 from slipway.records.plan import Action, Observed
 from slipway.release.aws import Aws
 from slipway.release.plan import plan
+from slipway.release.settle import Ending
 from slipway.release.target import Operation
 from slipway.release.targets.app_runner import POLL_SECONDS, AppRunner, observed_from, request_of
 from slipway.simulator.app_runner.deployment import Pace
@@ -60,7 +61,7 @@ async def applied(
     """A target, and the operation that brings it to what is wanted."""
     target = target_of(account, aws=aws)
     there = await target.observe()
-    yield target, await target.apply(wanted, plan(wanted, there), there)
+    yield target, await target.apply(plan(wanted, there), there, wanted)
 
 
 def described(**changes: Any) -> dict[str, Any]:
@@ -183,7 +184,7 @@ async def test_an_update_that_changes_nothing_is_no_operation(account):
     async with applied(account, wanted) as (target, operation):
         await account.settled(operation.arn)
         there = await target.observe()
-        assert await target.apply(wanted, plan(wanted, there), there) is None
+        assert await target.apply(plan(wanted, there), there, wanted) is None
 
 
 async def test_the_platforms_lines_are_told_once_and_in_order(account):
@@ -227,7 +228,7 @@ async def test_what_takes_too_long_is_unknown_and_names_the_way_to_ask_again():
 
 async def test_an_operation_that_is_not_listed_yet_is_pending(account):
     arn = await account.create(await account.image())
-    assert await target_of(account).ended(Operation(arn, "not-yet", creating=False)) == "PENDING"
+    assert await target_of(account).ending(Operation(arn, "not-yet", creating=False)) is Ending.IN_FLIGHT
 
 
 async def test_the_evidence_is_of_this_deployment(account):

@@ -162,7 +162,7 @@ def test_a_plan_for_another_place_is_bad_input(environment, service, said):
 def test_a_plan_that_is_blocked_is_bad_input():
     blocked = plan(spec(), observed(spec(OTHER), "PAUSED"))
     with pytest.raises(
-        BadInputError, match=r"the plan is blocked \(the service is paused; resume it first\): make a new"
+        BadInputError, match=r"the plan is blocked \(the service is paused; `slipway resume` wakes it\): make a new"
     ):
         check_belongs(blocked, "staging", "notes")
 

@@ -109,8 +109,8 @@ def test_a_state_that_nobody_knows_blocks_and_is_named():
     ("status", "operation", "reason"),
     [
         ("OPERATION_IN_PROGRESS", "UPDATE_SERVICE 7", "UPDATE_SERVICE 7"),
-        ("OPERATION_IN_PROGRESS", None, "App Runner names none"),
-        ("PAUSED", None, "resume it first"),
+        ("OPERATION_IN_PROGRESS", None, "the platform names none"),
+        ("PAUSED", None, "`slipway resume` wakes it"),
         ("DELETE_FAILED", None, "DELETE_FAILED"),
     ],
 )

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from slipway.records.outcome import Status
-from slipway.release import deploy
+from slipway.release import deploy, goal
 from slipway.release.ledger import Ledger
+from slipway.release.settle import Ending
 from slipway.release.turn import Turn
 from slipway.simulator.faults import Effect
 from tests.release.deployers import Kill
@@ -52,13 +53,13 @@ def _by_status(_ended, *, creating, live, desired):
 
 
 def _by_operation(ended, *, creating, live, desired):
-    return Status.SUCCEEDED if ended in ("SUCCEEDED", "ROLLBACK_SUCCEEDED") else Status.CREATE_FAILED
+    return Status.SUCCEEDED if ended in (Ending.SUCCEEDED, Ending.ROLLED_BACK) else Status.CREATE_FAILED
 
 
-_ENGINE = deploy._Deployment
+_ENGINE = deploy._Run
 MUTATIONS = {
-    "what is RUNNING is taken for a success": [(deploy, "settle", _by_status)],
-    "the live digest is not looked at": [(deploy, "settle", _by_operation)],
+    "what is RUNNING is taken for a success": [(goal, "settle", _by_status)],
+    "the live digest is not looked at": [(goal, "settle", _by_operation)],
     "a lost answer is not looked for": [(Turn, "begun", _nothing)],
     "the lock is ignored": [(Ledger, "take_turn", _no_lock), (Turn, "check", _nothing)],
     "an unfinished deployment is not gone on with": [(_ENGINE, "_unfinished", _nothing)],

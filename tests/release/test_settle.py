@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Status
-from slipway.release.settle import IN_FLIGHT, settle
+from slipway.release.settle import settle
+from slipway.release.targets.app_runner import IN_FLIGHT, ending_of
 from slipway.simulator.contract import service
 from tests.release.desired import DIGEST, OTHER
 
@@ -34,16 +35,16 @@ def test_every_word_of_the_service_model_has_its_truth():
 def test_how_an_operation_ended_is_told_by_its_word_and_by_what_is_live(word, live, creating):
     succeeded = word == "SUCCEEDED" and live == "the requested digest"
     expected = Status.SUCCEEDED if succeeded else TRUTH[word][creating]
-    assert settle(word, creating=creating, live=LIVE[live], desired=DIGEST) is expected
+    assert settle(ending_of(word), creating=creating, live=LIVE[live], desired=DIGEST) is expected
 
 
 def test_a_word_that_the_service_model_does_not_have_is_unknown():
-    assert settle("SUCCEEDED_EVENTUALLY", creating=False, live=DIGEST, desired=DIGEST) is Status.UNKNOWN
+    assert settle(ending_of("SUCCEEDED_EVENTUALLY"), creating=False, live=DIGEST, desired=DIGEST) is Status.UNKNOWN
 
 
 @given(words, st.booleans(), digests)
 def test_success_is_the_word_and_the_digest_together(word, creating, live):
-    status = settle(word, creating=creating, live=live, desired=DIGEST)
+    status = settle(ending_of(word), creating=creating, live=live, desired=DIGEST)
     assert (status is Status.SUCCEEDED) == (word == "SUCCEEDED" and live == DIGEST)
     assert (status.exit_code == 0) == (status in (Status.SUCCEEDED, Status.NOOP))
 
@@ -51,7 +52,7 @@ def test_success_is_the_word_and_the_digest_together(word, creating, live):
 @given(words, st.booleans(), digests)
 def test_nothing_that_may_still_change_is_called_an_end(word, creating, live):
     if word in IN_FLIGHT:
-        assert settle(word, creating=creating, live=live, desired=DIGEST) is Status.UNKNOWN
+        assert settle(ending_of(word), creating=creating, live=live, desired=DIGEST) is Status.UNKNOWN
 
 
 def test_the_words_in_flight_are_words_of_the_service_model():

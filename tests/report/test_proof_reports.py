@@ -7,10 +7,11 @@ from slipway.errors import BadInputError
 from slipway.records.form import from_json
 from slipway.records.proof import Finding, Level, Proof, Verdict
 from slipway.report.files import of_proof, write
+from slipway.report.markdown import escaped, fenced
 from slipway.report.proof_annotations import annotations
 from slipway.report.proof_html import html
 from slipway.report.proof_junit import junit
-from slipway.report.proof_markdown import escaped, fenced, markdown
+from slipway.report.proof_markdown import markdown
 from slipway.report.proof_sarif import sarif
 from slipway.report.proof_text import place, text
 
@@ -144,7 +145,7 @@ def test_text_means_nothing_to_markdown_and_github(given, said):
     [("x = 1", "```"), ("`x`", "```"), ("```\nx\n```", "````"), ("a ````` b", "``````"), ("", "```")],
 )
 def test_code_stands_in_a_fence_longer_than_any_it_holds(code, fence):
-    assert fenced(code) == f"{fence}python\n{code}\n{fence}"
+    assert fenced(code, "python") == f"{fence}python\n{code}\n{fence}"
 
 
 def test_a_proof_is_a_suite_with_a_case_for_the_history_and_each_revision(proof):

@@ -16,8 +16,9 @@ from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Action, FieldChange, Observed, Plan
 from slipway.report import proof_html, proof_text, rehearsal_text
 from slipway.report.files import of_proof, of_rehearsal, write
+from slipway.report.markdown import fenced
 from slipway.report.proof_junit import junit
-from slipway.report.proof_markdown import fenced, markdown
+from slipway.report.proof_markdown import markdown
 from slipway.report.rehearsal_html import html
 from slipway.report.release_text import of_observed, of_outcome, of_plan
 from slipway.untrusted import one_line, printable

@@ -12,12 +12,13 @@ from slipway.workload.workload import Order
 
 @dataclass(frozen=True)
 class Script:
-    """How a release behaves: what it prints, whether it is healthy, whether it ends, whether it starts at all."""
+    """How a release behaves: what it prints, whether it is healthy, whether it ends, whether it starts at all, what it says at /healthz."""
 
     lines: tuple[str, ...] = ()
     healthy: bool = True
     exit_code: int | None = None
     starts: bool = True
+    says: Callable[[], str] | None = None
 
 
 @dataclass
@@ -70,7 +71,8 @@ class _Instance:
             if asked.startswith("/slow/"):
                 await asyncio.sleep(float(asked.removeprefix("/slow/")))
             status = "200 OK" if self.script.healthy else "503 Service Unavailable"
-            body = f"{self.digest}\n{head}".encode()
+            says = self.script.says if asked == "/healthz" else None
+            body = (says() if says else f"{self.digest}\n{head}").encode()
             writer.write(
                 f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body
             )

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from slipway.graph.checks import Verdict
     from slipway.graph.image import Source
     from slipway.records.outcome import Outcome
+    from slipway.records.progress import Event
     from slipway.release.credentials import Keys
     from slipway.settings import Settings
     from slipway.verbs.environment import Environment as Verbs
+    from slipway.verbs.proof import Evidence
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,6 +85,12 @@ Credentials = Annotated[
     Doc(
         'AWS credentials, "cmd://aws configure export-credentials" wherever the AWS CLI is, or "cmd://env | grep ^AWS_"'
     ),
+]
+Proven = Annotated[
+    dagger.File | None, Doc("What was proven of this step of the schema, as `slipway certificate` printed it")
+]
+Reason = Annotated[
+    str, Doc("Why it is done although nothing proves that release and schema go together; it is recorded")
 ]
 Committed = Annotated[int, Doc("When the commit was made, in seconds since 1970: `git log -1 --format=%ct`")]
 Revision = Annotated[str, Doc("The git commit, for the image's labels and its readiness answer")]
@@ -344,27 +352,67 @@ class Environment:
         self,
         image: Annotated[str | None, _IMAGE] = None,
         plan: Annotated[dagger.File | None, Doc("Instead of an image, the plan.json that was approved")] = None,
+        certificate: Proven = None,
     ) -> str:
         """Deploy an image by digest, or exactly what a plan says, and fail unless it is live and healthy."""
         from slipway.oci.content import Reference
         from slipway.records.form import from_json
         from slipway.records.plan import Plan
 
-        verbs = await self._verbs(self.name)
+        verbs, proven = await self._verbs(self.name), (await _evidence(certificate)).certificate
         if image and not plan:
-            return _spoken(await verbs.deploy(Reference.parse(image).digest, lambda event: print(event.line)))  # noqa: T201
+            return _spoken(await verbs.deploy(Reference.parse(image).digest, _tell, proven))
         if plan and not image:
             approved = from_json(Plan, await plan.contents(), "the plan")
-            return _spoken(await verbs.apply(approved, lambda event: print(event.line)))  # noqa: T201
+            return _spoken(await verbs.apply(approved, _tell, proven))
         raise BadInputError("deploy needs one thing to deploy", "give either --image or --plan")
 
     @never_cached
-    async def promote(self, to: Annotated[str, Doc("The environment that gets the digest")]) -> str:
+    async def promote(
+        self,
+        to: Annotated[str, Doc("The environment that gets the digest")],
+        certificate: Proven = None,
+        without_proof: Reason = "",
+    ) -> str:
         """Deploy to another environment the digest that is live and healthy here."""
-        from slipway.verbs.environment import promote
+        from slipway.verbs.promote import promote
 
         origin, target = await self._verbs(self.name), await self._verbs(to)
-        return _spoken(await promote(origin, target, lambda event: print(event.line)))  # noqa: T201
+        return _spoken(await promote(origin, target, _tell, await _evidence(certificate, without_proof)))
+
+    @never_cached
+    async def rollback(
+        self,
+        to: Annotated[int | None, Doc("The deployment to go back to, as history numbers them")] = None,
+        certificate: Proven = None,
+        without_proof: Reason = "",
+    ) -> str:
+        """Bring a recorded release back, by digest; the database stays as it is."""
+        from slipway.verbs.rollback import rollback
+
+        proven = await _evidence(certificate, without_proof)
+        return _spoken(await rollback(await self._verbs(self.name), _tell, to, proven))
+
+    @never_cached
+    async def pause(self) -> str:
+        """Let the service rest; its configuration and its address stay."""
+        from slipway.verbs.pause import pause
+
+        return _spoken(await pause(await self._verbs(self.name), _tell))
+
+    @never_cached
+    async def resume(self) -> str:
+        """Wake the paused service with the release that it had."""
+        from slipway.verbs.pause import resume
+
+        return _spoken(await resume(await self._verbs(self.name), _tell))
+
+    @never_cached
+    async def destroy(self, confirm: Annotated[str, Doc("The service's name: there is no way back")]) -> str:
+        """Delete the service and its address for good; images and history stay."""
+        from slipway.verbs.destroy import destroy
+
+        return _spoken(await destroy(await self._verbs(self.name), _tell, confirm))
 
     @never_cached
     async def status(self) -> str:
@@ -372,6 +420,23 @@ class Environment:
         from slipway.report.release_text import of_observed
 
         return of_observed(await (await self._verbs(self.name)).status(), self.name)
+
+    @never_cached
+    async def history(self) -> str:
+        """Show what has been deployed, newest first."""
+        from slipway.report.release_text import of_history
+
+        return of_history(await (await self._verbs(self.name)).history())
+
+    @never_cached
+    async def diagnose(
+        self, number: Annotated[int | None, Doc("A deployment, as history numbers them; else the newest change")] = None
+    ) -> str:
+        """Say why the newest change of the service failed, and the lines that show it."""
+        from slipway.report.release_text import of_examination
+        from slipway.verbs.diagnose import diagnose
+
+        return of_examination(await diagnose(await self._verbs(self.name), number))
 
     async def _verbs(self, name: str) -> "Verbs":
         from slipway import settings
@@ -415,6 +480,21 @@ def _green(verdict: "Verdict") -> str:
     if verdict.exit_code:
         raise SaidNoError(verdict.why_not)
     return verdict.said
+
+
+def _tell(event: "Event") -> None:
+    """A function's own log is what a person sees of it while it runs."""
+    if said := event.line or (event.phase.value if event.phase else ""):
+        print(said)  # noqa: T201
+
+
+async def _evidence(certificate: dagger.File | None, reason: str = "") -> "Evidence":
+    from slipway.records.certificate import Certificate
+    from slipway.records.form import from_json
+    from slipway.verbs.proof import Evidence
+
+    text = await certificate.contents() if certificate else None
+    return Evidence(from_json(Certificate, text, "the certificate") if text is not None else None, reason)
 
 
 def _spoken(outcome: "Outcome") -> str:

@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import anyio
 
 import slipway
-from slipway.cli import conformance, doctor, gate, rehearsal, release
-from slipway.errors import within
+from slipway.cli import conformance, doctor, gate, rehearsal, release, service
+from slipway.cli.answer import say_no
+from slipway.errors import BadInputError, UnknownOutcomeError, within
 from slipway.untrusted import one_line
 
 
@@ -24,7 +26,10 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Parse, run one verb, and answer its exit code."""
-    given = parser().parse_args(arguments)
+    try:
+        given = parser().parse_args(arguments)
+    except BadInputError as error:
+        return say_no(argparse.Namespace(json="--json" in arguments), error)
     _end_in_order()
     try:
         code: int = anyio.run(given.verb, given)
@@ -37,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         if given.debug:
             raise
-        return _say_why(error)
+        return _say_why(given, error)
     return code
 
 
@@ -48,27 +53,30 @@ def _end_in_order() -> None:
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
 
-def _say_why(error: BaseException) -> int:
+def _say_why(given: argparse.Namespace, error: BaseException) -> int:
     known = within(error)
-    if known is not None:
-        print(f"slipway: {one_line(str(known), 1000)}", file=sys.stderr)
-        return known.exit_code
-    if not isinstance(error, Exception):
+    if known is None and not isinstance(error, Exception):
         raise error
-    print(
-        f"slipway: unexpected {type(error).__name__}: {one_line(str(error))}; run it again with --debug and report what it prints",
-        file=sys.stderr,
-    )
-    return 3
+    return say_no(given, known or _unexpected(error))
+
+
+def _unexpected(error: BaseException) -> UnknownOutcomeError:
+    found = f"unexpected {type(error).__name__}: {one_line(str(error))}"
+    return UnknownOutcomeError(found, "run it again with --debug and report what it prints")
+
+
+class _Grammar(argparse.ArgumentParser):
+    """A command line that cannot be read is bad input as any other: one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInputError(message, f"`{self.prog} --help` says what is allowed")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar; its help is its documentation."""
-    top = argparse.ArgumentParser(
-        "slipway", description=slipway.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    top = _Grammar("slipway", description=slipway.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"slipway {slipway.__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for group in (gate, rehearsal, release, doctor, conformance):
+    for group in (gate, rehearsal, release, service, doctor, conformance):
         group.add(verbs)
     return top

@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Any
 
+from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb
 from slipway.errors import BadInputError
 
@@ -40,32 +41,29 @@ def _conformance(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--endpoint-url", metavar="URL", help="with --account: what stands in for AWS; that confirms nothing"
     )
-    verb.add_argument("--json", action="store_true", help="print the record as JSON: what can be sent in")
 
 
 async def conformance(given: argparse.Namespace) -> int:
     from slipway.conformance.service import Image
     from slipway.conformance.suite import conform
     from slipway.conformance.walks import estimate
-    from slipway.report import conformance_text
+    from slipway.report import answers, conformance_text
     from slipway.verbs.conformance import Consent, clean_up, permitted, simulated_conformance
 
     if given.estimate:
-        print(conformance_text.of_estimate(estimate(), "a real account"), end="")
-        return 0
+        return say(given, answers.of_estimate(estimate()))
     image = Image(given.image, given.port, given.start_command, given.access_role) if given.image else Image()
     if given.account is None:
         if given.yes or given.clean_up or given.endpoint_url or given.region:
             raise BadInputError("no account is named", "give its twelve digits with --account")
-        return _told(given, await simulated_conformance(image, _progress))
+        return say(given, answers.of_conformance(await simulated_conformance(image, _progress)))
     account = await permitted(Consent(given.account, given.region, given.endpoint_url))
     where = f"account {given.account}, {account.region}"
     if given.clean_up:
         _agreed(given, f"Everything of earlier runs in {where} will be deleted, also of one that is running now.\n")
-        await clean_up(account, _progress)
-        return 0
+        return say(given, answers.of_left(await clean_up(account, _progress)))
     _agreed(given, conformance_text.of_estimate(estimate(), where))
-    return _told(given, await conform(account, image, _progress))
+    return say(given, answers.of_conformance(await conform(account, image, _progress)))
 
 
 def _agreed(given: argparse.Namespace, what: str) -> None:
@@ -82,12 +80,3 @@ def _agreed(given: argparse.Namespace, what: str) -> None:
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _told(given: argparse.Namespace, found: Any) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import conformance_text
-
-    print(to_json(found) if given.json else conformance_text.text(found), end="")
-    code: int = found.exit_code
-    return code

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, endpoint, source
 
 
@@ -18,13 +19,11 @@ def _doctor(verb: argparse.ArgumentParser) -> None:
 
 
 async def doctor(given: argparse.Namespace) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import doctor_text
+    from slipway.report import answers
     from slipway.verbs.doctor.checkup import check_up
     from slipway.verbs.doctor.question import Question
     from slipway.verbs.gate import folder_of
 
     question = Question(folder_of(given.source), given.database_url, given.endpoint_url, given.offline)
     checkup = await check_up(question)
-    print(to_json(checkup) if given.json else doctor_text.text(checkup), end="")
-    return 0 if checkup.healthy else 1
+    return say(given, answers.of_checkup(checkup))

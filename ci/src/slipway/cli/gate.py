@@ -2,13 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, source
 from slipway.errors import BadInputError
-from slipway.untrusted import one_line
 
 
 def add(verbs: Any) -> None:
@@ -65,7 +64,6 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write the proof there: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
     )
-    verb.add_argument("--json", action="store_true", help="print the proof as JSON")
 
 
 def _certificate(verb: argparse.ArgumentParser) -> None:
@@ -92,8 +90,7 @@ def _certificate(verb: argparse.ArgumentParser) -> None:
 
 
 async def gate(given: argparse.Namespace) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import files, proof_text
+    from slipway.report import answers, files
     from slipway.report.terminal import TerminalVoice
     from slipway.verbs.gate import gate as prove_folder
     from slipway.verbs.server import NamedServer
@@ -110,15 +107,15 @@ async def gate(given: argparse.Namespace) -> int:
         )
     if given.report:
         files.write(given.report, files.of_proof(proof))
-    print(to_json(proof) if given.json else proof_text.text(proof), end="")
-    return 1 if proof.failures else 0
+    return say(given, answers.of_proof(proof))
 
 
 async def certificate(given: argparse.Namespace) -> int:
     import time
 
-    from slipway.records.certificate import Certificate
-    from slipway.records.form import from_json, text_of, to_json
+    from slipway.records.certificate import Certificate, Standing
+    from slipway.records.form import from_json, text_of
+    from slipway.report import answers
     from slipway.verbs.certificate import certify, why_not
     from slipway.verbs.gate import revisions
 
@@ -128,14 +125,7 @@ async def certificate(given: argparse.Namespace) -> int:
             raise BadInputError(
                 "there is nothing to certify", "name a proof with --proof, or a certificate with --check"
             )
-        print(to_json(certify(proof, int(time.time()))), end="")
-        return 0
+        return say(given, answers.of_certificate(certify(proof, int(time.time()))))
     said = from_json(Certificate, text_of(given.check, "the certificate"), str(given.check))
     listing = await revisions(given.source, config=given.config, since=None, python=given.python, server=None)
-    problem = why_not(said, listing, given.live, proof)
-    print(f"does not hold: {problem}" if problem else f"holds: from {_heads(said.before)} to {_heads(said.after)}")
-    return 1 if problem else 0
-
-
-def _heads(revisions: Sequence[str]) -> str:
-    return one_line(", ".join(revisions)) or "an empty database"
+    return say(given, answers.of_standing(Standing(why_not(said, listing, given.live, proof), said.before, said.after)))

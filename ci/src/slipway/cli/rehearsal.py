@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, source
 
 
@@ -39,21 +39,23 @@ def _simulator(verb: argparse.ArgumentParser) -> None:
 
 
 async def rehearse(given: argparse.Namespace) -> int:
-    from slipway.report import files, rehearsal_text
+    from slipway.report import answers, files
     from slipway.report.terminal import TerminalVoice
     from slipway.verbs.rehearse.here import rehearse as play
 
     rehearsal = await play(given.source, TerminalVoice(sys.stderr, lines=not given.quiet), given.settings)
     if given.report:
         files.write(given.report, files.of_rehearsal(rehearsal))
-    print(f"\n{rehearsal_text.text(rehearsal)}", end="")
+    print(file=sys.stderr)
+    code = say(given, answers.of_rehearsal(rehearsal))
     if given.report:
-        print(f"The page: {given.report / 'index.html'}")
-    return 0 if rehearsal.as_told else 1
+        print(f"The page: {given.report / 'index.html'}", file=sys.stderr)
+    return code
 
 
 async def simulator(given: argparse.Namespace) -> int:
+    from slipway.report import answers
     from slipway.verbs.simulate import simulate
 
-    await simulate(given.port, given.speed, partial(print, flush=True))
+    await simulate(given.port, given.speed, lambda listening: say(given, answers.of_listening(listening), indent=None))
     return 0

@@ -1,11 +1,22 @@
-"""The verbs of an environment: plan, deploy, promote, status, history."""
+"""The verbs that bring a release to an environment: plan, deploy, promote, rollback."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from slipway.cli.arguments import add_verb, chosen, endpoint, environment, source
+from slipway.cli.answer import say
+from slipway.cli.arguments import (
+    add_verb,
+    certificate,
+    chosen,
+    dry_run,
+    endpoint,
+    environment,
+    evidence,
+    listener,
+    proof,
+    source,
+)
 
 _IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy, by digest"}
 
@@ -15,10 +26,11 @@ def add(verbs: Any) -> None:
     _deploy(
         add_verb(verbs, "deploy", deploy, "deploy an image by digest, or what a plan says, and say the truth about it")
     )
-    environment(add_verb(verbs, "status", status, "show what is live"))
-    environment(add_verb(verbs, "history", history, "show what has been deployed, newest first"))
     _promote(
         add_verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
+    )
+    _rollback(
+        add_verb(verbs, "rollback", rollback, "bring a recorded release back, by digest; the database stays as it is")
     )
 
 
@@ -37,6 +49,7 @@ def _deploy(verb: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="an approved plan, as `slipway plan --json` printed it; refused when it is no longer true",
     )
+    certificate(verb)
 
 
 def _promote(verb: argparse.ArgumentParser) -> None:
@@ -45,63 +58,61 @@ def _promote(verb: argparse.ArgumentParser) -> None:
         "--from", required=True, dest="origin", metavar="NAME", help="where the digest is live and healthy"
     )
     verb.add_argument("--to", required=True, metavar="NAME", help="where it goes")
+    proof(verb)
+    dry_run(verb)
     endpoint(verb)
+
+
+def _rollback(verb: argparse.ArgumentParser) -> None:
+    environment(verb)
+    verb.add_argument(
+        "--to",
+        type=int,
+        metavar="NUMBER",
+        help="the deployment to go back to, as `slipway history` numbers them (default: the last one that was live before)",
+    )
+    proof(verb)
+    dry_run(verb)
 
 
 async def plan(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
-    from slipway.records.form import to_json
-    from slipway.records.plan import Action
-    from slipway.report import release_text
+    from slipway.report import answers
 
     made = await chosen(given, given.environment).plan(Reference.parse(given.image).digest)
-    print(to_json(made) if given.json else release_text.of_plan(made), end="")
-    return 1 if made.action is Action.BLOCKED else 0
+    return say(given, answers.of_plan(made))
 
 
 async def deploy(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
+    from slipway.report import answers
 
-    voice, environment = _voice(), chosen(given, given.environment)
+    tell, environment, proven = listener(), chosen(given, given.environment), evidence(given).certificate
     if given.plan:
-        outcome = await environment.apply(_saved_plan(given.plan), lambda event: voice.line(event.line))
+        outcome = await environment.apply(_saved_plan(given.plan), tell, proven)
     else:
-        outcome = await environment.deploy(Reference.parse(given.image).digest, lambda event: voice.line(event.line))
-    return _print_outcome(given, outcome)
+        outcome = await environment.deploy(Reference.parse(given.image).digest, tell, proven)
+    return say(given, answers.of_outcome(outcome))
 
 
 async def promote(given: argparse.Namespace) -> int:
-    from slipway.verbs import environment
+    from slipway.report import answers
+    from slipway.verbs import promote as verb
 
-    voice = _voice()
-    outcome = await environment.promote(
-        chosen(given, given.origin), chosen(given, given.to), lambda event: voice.line(event.line)
-    )
-    return _print_outcome(given, outcome)
-
-
-async def status(given: argparse.Namespace) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import release_text
-
-    observed = await chosen(given, given.environment).status()
-    print(to_json(observed) if given.json else release_text.of_observed(observed, given.environment), end="")
-    return 0
+    origin, target = chosen(given, given.origin), chosen(given, given.to)
+    if given.dry_run:
+        return say(given, answers.of_plan(await verb.plan_promotion(origin, target)))
+    return say(given, answers.of_outcome(await verb.promote(origin, target, listener(), evidence(given))))
 
 
-async def history(given: argparse.Namespace) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import release_text
+async def rollback(given: argparse.Namespace) -> int:
+    from slipway.report import answers
+    from slipway.verbs import rollback as verb
 
-    past = await chosen(given, given.environment).history()
-    print(to_json(past) if given.json else release_text.of_history(past), end="")
-    return 0
-
-
-def _voice() -> Any:
-    from slipway.report.terminal import TerminalVoice
-
-    return TerminalVoice(sys.stderr, lines=True)
+    environment = chosen(given, given.environment)
+    if given.dry_run:
+        return say(given, answers.of_plan(await verb.plan_rollback(environment, given.to)))
+    return say(given, answers.of_outcome(await verb.rollback(environment, listener(), given.to, evidence(given))))
 
 
 def _saved_plan(file: Path) -> Any:
@@ -109,12 +120,3 @@ def _saved_plan(file: Path) -> Any:
     from slipway.records.plan import Plan
 
     return from_json(Plan, text_of(file, "the plan"), str(file))
-
-
-def _print_outcome(given: argparse.Namespace, outcome: Any) -> int:
-    from slipway.records.form import to_json
-    from slipway.report import release_text
-
-    print(to_json(outcome) if given.json else release_text.of_outcome(outcome), end="")
-    code: int = outcome.status.exit_code
-    return code

@@ -49,3 +49,18 @@ class Certificate:
     gate: str
     made: int
     evidence: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a certificate holds for a folder and a database: `why_not` says why it does not, None when it does. `before`, `after`: its heads."""
+
+    SCHEMA: ClassVar[str] = "slipway/standing/1"
+
+    why_not: str | None
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        return self.why_not is None

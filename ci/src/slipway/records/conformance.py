@@ -31,6 +31,8 @@ class Finding:
 class Estimate:
     """What a run creates, how many minutes it takes, and what it costs at most, in dollars."""
 
+    SCHEMA: ClassVar[str] = "slipway/estimate/1"
+
     creates: tuple[str, ...]
     least_minutes: int
     most_minutes: int
@@ -70,3 +72,12 @@ class Conformance:
         if self.differing:
             return 1
         return 0 if self.finished else 3
+
+
+@dataclass(frozen=True)
+class Left:
+    """What earlier runs had left and nobody could delete, with the reasons (untrusted text)."""
+
+    SCHEMA: ClassVar[str] = "slipway/left/1"
+
+    things: tuple[str, ...]

@@ -21,9 +21,9 @@ def to_data(record: Any) -> dict[str, Any]:
     return {"schema": schema_of(type(record)), **write(record)}
 
 
-def to_json(record: Any) -> str:
-    """A record as JSON text."""
-    return json.dumps(to_data(record), indent=2) + "\n"
+def to_json(record: Any, indent: int | None = 2) -> str:
+    """A record as JSON text, plain ASCII; in one line without `indent`."""
+    return json.dumps(to_data(record), indent=indent) + "\n"
 
 
 def text_of(file: Path, what: str) -> str:

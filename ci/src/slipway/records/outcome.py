@@ -1,18 +1,32 @@
-"""Outcome: the truth about a deployment, with the evidence for it."""
+"""Outcome: the truth about a run that was to change a service, with the evidence for it."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from slipway.records.migration import Migration
+
+
+class Verb(Enum):
+    """What somebody wanted of a service."""
+
+    DEPLOY = "deploy"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    PAUSE = "pause"
+    RESUME = "resume"
+    DESTROY = "destroy"
+
 
 class Status(Enum):
-    """How it ended. The exit code is 0 if and only if the requested digest is live and healthy."""
+    """How it ended. The exit code is 0 if and only if what was asked for is true: for a release, that its digest is live and healthy."""
 
     SUCCEEDED = "SUCCEEDED"
     NOOP = "NOOP"
     ROLLED_BACK = "ROLLED_BACK"
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
+    FAILED = "FAILED"  # what is no release: a pause, a resumption, a deletion
     SUPERSEDED = "SUPERSEDED"
     REFUSED = "REFUSED"
     UNKNOWN = "UNKNOWN"
@@ -36,7 +50,12 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was asked for and what is live now; `seconds` are the platform's."""
+    """What was asked for and what is live now.
+
+    - requested: the digest; empty where none is meant. live: the digest that answers, or None.
+    - seconds: the platform's. number: the deployment's in the ledger, None when it never got one.
+    - migration: what happened to the database on the way, whatever became of the release afterwards.
+    """
 
     SCHEMA: ClassVar[str] = "slipway/outcome/1"
 
@@ -49,3 +68,6 @@ class Outcome:
     seconds: float
     operation: str | None = None
     diagnosis: Diagnosis | None = None
+    verb: Verb = Verb.DEPLOY
+    number: int | None = None
+    migration: Migration | None = None

@@ -13,6 +13,9 @@ class Action(Enum):
     CREATE = "create"
     UPDATE = "update"
     REBUILD = "rebuild"  # over what a failed creation left
+    PAUSE = "pause"
+    RESUME = "resume"
+    DELETE = "delete"
     BLOCKED = "blocked"
 
 
@@ -20,7 +23,8 @@ class Action(Enum):
 class Observed:
     """What is there, normalised.
 
-    - status: the platform's word, or None when there is no service. digest: of the live image, or None when it is named by tag.
+    - status: in App Runner's words, which other targets translate theirs to; None when there is no service.
+    - digest: of the live image, or None when it is named by tag.
     - fields: its configuration by the names that a plan uses; values of variables only as hashes.
     - operation: what is in flight, or None.
     - inherited: fields that an update can give another value and cannot take away.
@@ -48,7 +52,10 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """`fingerprint` names the observed state that the plan was made from; `reason` says why it is blocked."""
+    """`fingerprint` names the observed state that the plan was made from; `reason` says why it is blocked.
+
+    `image` is empty where none is meant: a service is paused or deleted whatever it runs.
+    """
 
     SCHEMA: ClassVar[str] = "slipway/plan/1"
 

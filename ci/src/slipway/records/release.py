@@ -7,7 +7,8 @@ it has begun, a Release the end. A number with an Intent and without a Release b
 from dataclasses import dataclass
 from typing import ClassVar
 
-from slipway.records.outcome import Status
+from slipway.records.outcome import Status, Verb
+from slipway.records.readiness import Heads, Readiness
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Intent:
     fingerprint: str
     holder: str
     nonce: str
+    verb: Verb = Verb.DEPLOY
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,12 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Release:
-    """How a deployment ended. `ended` is seconds since 1970 in the platform's time, `live` the digest that answered then."""
+    """How a deployment ended.
+
+    - live: the digest that answered then. ended: seconds since 1970 in the platform's time. holder: who it was.
+    - heads: the revisions that the image knows last. database: where its database stood at the end. Each None when nobody could say.
+    - commit: what the image was built from. risk: why it went without a proof that was asked for; empty when there was no need.
+    """
 
     SCHEMA: ClassVar[str] = "slipway/release/1"
 
@@ -66,6 +73,17 @@ class Release:
     ended: int
     seconds: float
     cause: str = ""
+    verb: Verb = Verb.DEPLOY
+    holder: str = ""
+    heads: Heads | None = None
+    database: Heads | None = None
+    commit: str | None = None
+    risk: str = ""
+
+    @property
+    def readiness(self) -> Readiness:
+        """What was known of the release and its database at that time."""
+        return Readiness(self.heads, self.database, self.commit)
 
 
 @dataclass(frozen=True)

@@ -1,117 +1,139 @@
-"""A deployment from the question to the truth: observe, plan, take a number, wait for one's turn, apply, follow, settle.
+"""A goal from the question to the truth: observe, plan, take a number, wait for one's turn, migrate, apply, follow, settle.
 
-Everything that another run must know is in the ledger before it happens, so a run that finds an unfinished deployment of the same service
-goes on with it. The turn (the ledger's lock) lasts from the last look to the platform's yes; from then on the platform keeps others out.
+Everything that another run must know is in the ledger before it happens, so a run that finds an unfinished one of the same goal goes on with
+it. The turn (the ledger's lock) lasts from the last look to the platform's yes; from then on the platform keeps others out.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.migration import Migration
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.progress import Event
+from slipway.records.progress import Event, Phase
+from slipway.records.readiness import Readiness
 from slipway.records.release import Accepted, Intent, Release
 from slipway.release.approval import check_still_true
-from slipway.release.ledger import Contents, Ledger, nonce
+from slipway.release.aws import AwsRefusedError
+from slipway.release.engine import Engine
+from slipway.release.goal import Goal, Live
+from slipway.release.ledger import Contents, nonce
 from slipway.release.plan import BUSY
-from slipway.release.plan import plan as make_plan
-from slipway.release.settle import settle
 from slipway.release.spec import ServiceSpec
-from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation, Target
+from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation
 from slipway.release.turn import Turn
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 30 * 60.0  # for others to end what they do
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is known everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
 _LOOKS = 3
 _RESUME = "run the same command again; it finds what this one began and goes on with it"
-
-
-@dataclass(frozen=True)
-class Time:
-    """The platform's time: of a wall clock, or of a simulator."""
-
-    now: Callable[[], datetime]
-    sleep: Callable[[float], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What every deployment needs. `holder` says who deploys, to whoever waits; `prepare` raises SlipwayError when a digest must not go out."""
-
-    target: Target
-    ledger: Ledger
-    time: Time
-    tell: Callable[[Event], None]
-    holder: str
-    prepare: Callable[[], Awaitable[None]]
+_DONE = {
+    Verb.DEPLOY: "deployed",
+    Verb.PROMOTE: "deployed",
+    Verb.ROLLBACK: "rolled back",
+    Verb.PAUSE: "paused",
+    Verb.RESUME: "resumed",
+    Verb.DESTROY: "deleted",
+}
 
 
 async def deploy(engine: Engine, spec: ServiceSpec, approved: Plan | None = None) -> Outcome:
-    """Bring `spec` to life and answer the truth; raises RefusedError when the service cannot be changed now, or not as `approved`."""
-    return await _Deployment(engine, spec, approved).run()
+    """Bring a release to life; see `reach`."""
+    return await reach(engine, Live(spec), approved)
 
 
-class _Deployment:
-    def __init__(self, engine: Engine, spec: ServiceSpec, approved: Plan | None) -> None:
+async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
+    """Make `goal` true and answer the truth; raises SlipwayError when nothing could be tried at all, or not as `approved`."""
+    return await _Run(engine, goal, approved).run()
+
+
+class _Run:
+    def __init__(self, engine: Engine, goal: Goal, approved: Plan | None) -> None:
         self._target = engine.target
         self._ledger = engine.ledger
         self._time = engine.time
         self._engine = engine
-        self._spec = spec
+        self._goal = goal
         self._approved = approved
         self._began = engine.time.now()
+        self._migration: Migration | None = None
 
     async def run(self) -> Outcome:
+        self._begin(Phase.LOOK)
         observed = await self._look()
-        plan = make_plan(self._spec, observed)
+        plan = self._goal.plan(observed)
         self._say_plan(plan)
-        if observed.status != BUSY:
-            self._check_possible(plan)
-            if plan.action is Action.NOOP:
-                self._check_approved(plan, observed)
-                return self._unchanged(observed)
-        number = await self._number(plan, observed)
+        if observed.status == BUSY:
+            return await self._numbered(await self._number(plan, observed))
+        self._check_possible(plan)
+        if plan.action is not Action.NOOP:
+            return await self._numbered(await self._number(plan, observed))
+        self._check_approved(plan, observed)
+        unfinished = await self._own_unfinished()
+        return await self._numbered(unfinished.number) if unfinished else self._unchanged(observed)
+
+    async def _numbered(self, number: int) -> Outcome:
+        """Whoever has a number ends in an outcome, which the ledger has too unless nobody knows it."""
         try:
             return await self._bring(number)
         except UnknownOutcomeError as error:
             return self._unknown(number, error)
+        except (
+            AwsRefusedError
+        ) as error:  # not a word about the service: nobody knows what the run before this one has begun
+            return self._unknown(number, error)
+        except RefusedError as error:
+            return await self._refused(number, error)
 
     async def _look(self) -> Observed:
+        return await self._seen(self._target.observe())
+
+    async def _seen(self, look: Awaitable[T]) -> T:
         """Who was not let in to look does not know that the answer is no."""
         try:
-            return await self._target.observe()
+            return await look
         except RefusedError as error:
             raise UnknownOutcomeError(f"what is live cannot be seen: {error.what}", error.next_step) from error
 
+    async def _own_unfinished(self) -> Intent | None:
+        """What is true already may still lack its end in the ledger; who may not read that learns the truth all the same."""
+        try:
+            return await self._unfinished(await self._ledger.contents())
+        except SlipwayError:
+            return None
+
     async def _number(self, plan: Plan, observed: Observed) -> int:
-        """The number of this very deployment that is unfinished, or the next one; before that nothing has been written anywhere."""
+        """The number of this very goal that is unfinished, or the next one; before that nothing has been written anywhere."""
         contents = await self._ledger.contents()
         if unfinished := await self._unfinished(contents):
             self._say(f"going on with deployment {unfinished.number}, which {unfinished.holder} began")
             return unfinished.number
         self._check_approved(plan, observed)
+        self._begin(Phase.CHECK)
         await self._engine.prepare()
         intent = Intent(
-            self._spec.environment,
+            self._goal.environment,
             0,
-            str(self._spec.image),
-            self._spec.hash,
+            self._image,
+            self._goal.hash,
             plan.fingerprint,
             self._engine.holder,
             nonce(),
+            self._goal.verb,
         )
         return (await self._ledger.claim(intent, contents.newest)).number
 
     async def _unfinished(self, contents: Contents) -> Intent | None:
-        """The newest deployment, when it has not ended and wants what this one wants, from the state that was approved."""
+        """The newest run, when it has not ended and wants what this one wants, from the state that was approved."""
         newest = contents.newest
         if not newest or newest in contents.releases:
             return None
         intent = await self._ledger.intent(newest)
-        if intent is None or intent.wanted != self._spec.hash:
+        if intent is None or intent.wanted != self._goal.hash:
             return None
         return intent if self._approved is None or intent.fingerprint == self._approved.fingerprint else None
 
@@ -120,8 +142,8 @@ class _Deployment:
         deadline, told = self._since_began() + PATIENCE_SECONDS, ""
         not_ready_until: float | None = None
         while True:
-            contents = await self._ledger.contents()
-            if number in contents.accepted and (accepted := await self._ledger.accepted(number)):
+            contents = await self._seen(self._ledger.contents())
+            if number in contents.accepted and (accepted := await self._seen(self._ledger.accepted(number))):
                 return await self._follow(number, Operation(accepted.arn, accepted.operation, accepted.creating))
             if contents.newest > number:
                 return await self._superseded(number, contents.newest)
@@ -136,43 +158,61 @@ class _Deployment:
             except BusyError as error:
                 if self._since_began() > deadline:
                     raise RefusedError(
-                        f"{self._spec.name} could not be changed in {PATIENCE_SECONDS / 60:.0f} minutes",
+                        f"{self._goal.service} could not be changed in {PATIENCE_SECONDS / 60:.0f} minutes",
                         f"{error.what}; run the same command again when that is over",
                     ) from error
                 reason = error.what
             if reason != told:
+                self._begin(Phase.WAIT)
                 self._say(f"waiting: {reason}")
                 told = reason
             await self._time.sleep(_WAIT_SECONDS)
 
     async def _try(self, number: int) -> Operation | Outcome:
-        """Apply the change when it is one's turn; raises BusyError when it is not, and nothing has happened."""
-        observed = await self._target.observe()
+        """Apply the change when it is one's turn; raises BusyError when it is not, and the service has not been changed."""
+        observed = await self._look()
+        plan = self._goal.plan(observed)
         if observed.status == BUSY:
-            raise BusyError(make_plan(self._spec, observed).reason, _RESUME)
-        newest = await self._target.newest()
+            raise BusyError(plan.reason, _RESUME)
+        self._check_possible(plan)
+        self._check_approved(plan, observed)
+        if plan.action is not Action.NOOP:
+            await self._engine.permit(observed)
+            await self._migrate()
+        newest = await self._seen(self._target.newest())
         async with Turn(self._target, self._ledger, self._time, self._engine.holder).taken(
-            self._spec.environment, number, newest
+            self._goal.environment, number, newest
         ) as turn:
             return await self._change(number, turn)
 
+    async def _migrate(self) -> None:
+        """Before one's turn: a migration takes longer than a lock is good for, and keeps other migrations out by itself."""
+        if self._engine.migrate is None or self._migration:
+            return
+        self._begin(Phase.MIGRATE)
+        try:
+            self._migration = await self._engine.migrate(self._engine.tell)
+        except AwsRefusedError as error:
+            raise RefusedError(f"the database was not migrated: {error.what}", error.next_step) from error
+
     async def _change(self, number: int, turn: Turn) -> Operation | Outcome:
         """Within the turn: look once more, for between a look and the lock somebody may have come."""
-        contents = await self._ledger.contents()
+        contents = await self._seen(self._ledger.contents())
         if contents.newest > number or number in contents.accepted:
             raise BusyError("another run goes on with this deployment", _RESUME)
-        observed = await self._target.observe()
-        plan = make_plan(self._spec, observed)
+        observed = await self._look()
+        plan = self._goal.plan(observed)
         if observed.status == BUSY or await turn.is_outrun():
             raise BusyError(plan.reason or "somebody else has changed the service just now", _RESUME)
         self._check_possible(plan)
         self._check_approved(plan, observed)
         if plan.action is Action.NOOP:
-            return await self._ended(number, self._unchanged(observed))
+            return await self._ended(number, self._unchanged(observed, number), observed)
+        await self._engine.permit(observed)
         operation = await self._apply(plan, observed, turn)
         if operation is None:
-            return await self._ended(number, self._unchanged(await self._target.observe()))
-        accepted = Accepted(self._spec.environment, number, operation.arn, operation.id, operation.creating)
+            return await self._ended(number, self._unchanged(await self._look(), number))
+        accepted = Accepted(self._goal.environment, number, operation.arn, operation.id, operation.creating)
         try:
             await self._ledger.accept(accepted)
         except SlipwayError as error:
@@ -184,97 +224,137 @@ class _Deployment:
         """Send the change. No answer is no reason to send it again: whether it has begun is looked at first."""
         await turn.check()
         try:
-            return await self._target.apply(self._spec, plan, observed)
+            return await self._target.apply(plan, observed, self._goal.spec)
         except LostAnswerError as error:
             self._say(f"no answer: {error.what}; looking whether it has begun")
+        except AwsRefusedError as error:
+            raise RefusedError(error.what, error.next_step) from error
         try:
             for _ in range(_LOOKS):
                 if found := await turn.begun():
                     return found
                 await self._time.sleep(_WAIT_SECONDS)
             await turn.check()
-            return await self._target.apply(self._spec, plan, observed)
+            return await self._target.apply(plan, observed, self._goal.spec)
         except SlipwayError as error:
             turn.leave()
             raise UnknownOutcomeError(
-                f"nobody can say whether the change of {self._spec.name} has begun: {error.what}", _RESUME
+                f"nobody can say whether the change of {self._goal.service} has begun: {error.what}", _RESUME
             ) from error
 
     async def _follow(self, number: int, operation: Operation) -> Outcome:
+        self._begin(Phase.CHANGE)
         try:
             async for event in self._target.follow(operation):
                 self._engine.tell(event)
-            ended = await self._target.ended(operation)
+            ending = await self._target.ending(operation)
             live = await self._target.observe()
         except SlipwayError as error:
             raise UnknownOutcomeError(
                 f"the deployment goes on, but cannot be followed: {error.what}", error.next_step
             ) from error
-        status = settle(ended, creating=operation.creating, live=live.digest, desired=self._spec.image.digest)
-        outcome = self._outcome(
-            status, live, operation.id, await self._evidence(operation) if status.exit_code else None
-        )
-        return outcome if status is Status.UNKNOWN else await self._ended(number, outcome)
+        status = self._goal.truth(ending, operation, live)
+        why = await self._evidence(operation) if status.exit_code else None
+        outcome = self._outcome(number, status, live, operation.id, why)
+        return outcome if status is Status.UNKNOWN else await self._ended(number, outcome, live)
 
-    async def _evidence(self, operation: Operation) -> Diagnosis:
+    async def _evidence(self, operation: Operation) -> Diagnosis | None:
+        if self._goal.spec is None:
+            return None
         try:
-            return await self._target.evidence(operation, self._spec)
+            return await self._target.evidence(operation, self._goal.spec)
         except SlipwayError as error:  # why it failed is worth less than that it failed
             return Diagnosis("unknown", f"the logs could not be read: {error.what}", (), error.next_step)
 
-    async def _ended(self, number: int, outcome: Outcome) -> Outcome:
-        cause = outcome.diagnosis.cause if outcome.diagnosis else ""
+    async def _ended(self, number: int, outcome: Outcome, live: Observed | None = None) -> Outcome:
+        """Write it down, with what the release says of itself when it is live."""
+        said = await self._engine.ask(live) if live and outcome.live == outcome.requested else None
+        after = self._migration.after if self._migration else None
+        readiness = said or Readiness(after, after)
         release = Release(
-            self._spec.environment,
+            self._goal.environment,
             number,
-            str(self._spec.image),
+            self._image,
             outcome.status,
             outcome.live,
             outcome.operation,
             int(self._time.now().timestamp()),
             outcome.seconds,
-            cause,
+            outcome.diagnosis.cause if outcome.diagnosis else "",
+            self._goal.verb,
+            self._engine.holder,
+            readiness.image,
+            readiness.database,
+            readiness.commit,
+            self._engine.risk,
         )
         try:
+            if self._engine.certificate:
+                await self._ledger.certify(number, self._engine.certificate)
             await self._ledger.end(release)
         except SlipwayError as error:  # the truth about the service is another one
             self._say(f"the ledger lacks this deployment's end: {error}")
         return outcome
 
     async def _superseded(self, number: int, newer: int) -> Outcome:
-        live = await self._target.observe()
         why = Diagnosis(
             "superseded", f"deployment {newer} came after this one ({number})", (), "nothing needs to be done"
         )
-        return await self._ended(number, self._outcome(Status.SUPERSEDED, live, None, why))
+        return await self._ended(number, self._outcome(number, Status.SUPERSEDED, await self._look(), None, why))
 
-    def _unchanged(self, live: Observed) -> Outcome:
-        there = live.digest == self._spec.image.digest and live.status == "RUNNING"
-        return self._outcome(Status.NOOP if there else Status.UNKNOWN, live, None, None)
+    async def _refused(self, number: int, error: RefusedError) -> Outcome:
+        """Nothing of the service was changed."""
+        why = Diagnosis("refused", error.what, (), error.next_step)
+        try:
+            live = await self._look()
+        except UnknownOutcomeError:
+            live = Observed()
+        return await self._ended(number, self._outcome(number, Status.REFUSED, live, None, why))
 
-    def _unknown(self, number: int, error: UnknownOutcomeError) -> Outcome:
+    def _unchanged(self, live: Observed, number: int | None = None) -> Outcome:
+        return self._outcome(number, Status.NOOP if self._goal.is_true(live) else Status.UNKNOWN, live, None, None)
+
+    def _unknown(self, number: int, error: SlipwayError) -> Outcome:
         self._say(f"deployment {number}: {error}")
         why = Diagnosis("unknown", error.what, (), error.next_step)
-        return self._outcome(Status.UNKNOWN, Observed(), None, why)
+        return self._outcome(number, Status.UNKNOWN, Observed(), None, why)
 
-    def _outcome(self, status: Status, live: Observed, operation: str | None, why: Diagnosis | None) -> Outcome:
-        spec = self._spec
-        seconds = self._since_began()
+    def _outcome(
+        self, number: int | None, status: Status, live: Observed, operation: str | None, why: Diagnosis | None
+    ) -> Outcome:
         return Outcome(
-            spec.environment, spec.name, status, spec.image.digest, live.digest, live.url, seconds, operation, why
+            self._goal.environment,
+            self._goal.service,
+            status,
+            self._image.rpartition("@")[2],
+            live.digest,
+            live.url,
+            self._since_began(),
+            operation,
+            why,
+            self._goal.verb,
+            number,
+            self._migration,
         )
 
     def _check_possible(self, plan: Plan) -> None:
         if plan.action is Action.BLOCKED:
-            raise RefusedError(f"{self._spec.name} cannot be deployed now", plan.reason)
+            raise RefusedError(f"{self._goal.service} cannot be {_DONE[self._goal.verb]} now", plan.reason)
 
     def _check_approved(self, plan: Plan, observed: Observed) -> None:
         if self._approved is not None:
             check_still_true(self._approved, plan, observed)
 
+    @property
+    def _image(self) -> str:
+        return str(self._goal.spec.image) if self._goal.spec else ""
+
     def _say_plan(self, plan: Plan) -> None:
         changes = (f"\n  {change.name}: {change.before} -> {change.after}" for change in plan.changes)
         self._say(f"plan: {plan.action.value}" + "".join(changes))
+
+    def _begin(self, phase: Phase) -> None:
+        self._engine.tell(Event(phase=phase))
 
     def _say(self, line: str) -> None:
         self._engine.tell(Event(line))

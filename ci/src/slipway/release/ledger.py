@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from slipway.records.certificate import Certificate
 from slipway.records.form import from_json, to_json
 from slipway.records.release import Accepted, Intent, Lock, Release
 
@@ -95,6 +96,19 @@ class Ledger:
     async def end(self, release: Release) -> None:
         """Write down how a deployment ended; whoever followed it, the first has said it."""
         await self._put("release", release)
+
+    async def certify(self, number: int, certificate: Certificate) -> None:
+        """Keep what was proven of a deployment's step, for whoever asks later whether that step can be taken back."""
+        await self._store.put(self._name(number, "certificate"), to_json(certificate))
+
+    async def certificates(self) -> tuple[Certificate, ...]:
+        """All that were ever kept here."""
+        beginning = f"{PREFIX}{self._environment}."
+        names = [
+            name for name in await self._store.names() if name.startswith(beginning) and name.endswith(".certificate")
+        ]
+        texts = await self._store.get(names) if names else {}
+        return tuple(from_json(Certificate, text, name) for name, text in texts.items())
 
     async def intent(self, number: int) -> Intent | None:
         return await self._one(Intent, self._name(number, "intent"))

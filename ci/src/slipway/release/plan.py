@@ -9,13 +9,13 @@ from slipway.structure import write
 from slipway.untrusted import one_line
 
 BUSY = "OPERATION_IN_PROGRESS"
-_NO_SERVICE = (None, "DELETED")
+NO_SERVICE = (None, "DELETED")
 
 
 def plan(spec: ServiceSpec, observed: Observed) -> Plan:
     """What has to be done so that `spec` runs."""
     desired = spec.fields()
-    there = {} if observed.status in _NO_SERVICE else observed.fields
+    there = {} if observed.status in NO_SERVICE else observed.fields
     changes = tuple(
         FieldChange(name, there.get(name), desired.get(name))
         for name in dict.fromkeys([*desired, *there])
@@ -41,8 +41,12 @@ def fingerprint(observed: Observed) -> str:
 
     App Runner lists a deleted service for a while; that it no longer does is no change of state.
     """
-    state = Observed() if observed.status in _NO_SERVICE else observed
+    state = Observed() if observed.status in NO_SERVICE else observed
     return hashlib.sha256(json.dumps(write(state), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def in_flight(observed: Observed) -> str:
+    return f"another operation is in flight ({observed.operation or 'the platform names none'}); try again when it has ended"
 
 
 def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Action, str]:
@@ -56,9 +60,9 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
         case "OPERATION_IN_PROGRESS":
             return (
                 Action.BLOCKED,
-                f"another operation is in flight ({observed.operation or 'App Runner names none'}); try again when it has ended",
+                in_flight(observed),
             )
         case "PAUSED":
-            return Action.BLOCKED, "the service is paused; resume it first"
+            return Action.BLOCKED, "the service is paused; `slipway resume` wakes it"
         case other:
             return Action.BLOCKED, f"the service is in the state {other}; look at it in the console"

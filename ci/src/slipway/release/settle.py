@@ -3,21 +3,43 @@
 `Status == RUNNING` proves nothing: after an automatic rollback App Runner is RUNNING with the old image.
 """
 
+from enum import Enum
+
 from slipway.records.outcome import Status
 
-IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
+
+class Ending(Enum):
+    """What a platform says of an operation, in every target's words."""
+
+    IN_FLIGHT = "in flight"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled back"
+    ROLLBACK_FAILED = "rollback failed"
+    UNKNOWN = "unknown"  # a word that the platform's model does not have, or none at all
 
 
-def settle(operation: str, *, creating: bool, live: str | None, desired: str) -> Status:
-    """The truth from an operation's status and the live digest; a word that App Runner's model does not have is UNKNOWN."""
-    match operation:
-        case "SUCCEEDED":
+def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) -> Status:
+    """The truth about a release, from its operation's end and the live digest."""
+    match ending:
+        case Ending.SUCCEEDED:
             return Status.SUCCEEDED if live == desired else Status.SUPERSEDED
-        case "ROLLBACK_SUCCEEDED":
+        case Ending.ROLLED_BACK:
             return Status.ROLLED_BACK
-        case "ROLLBACK_FAILED":
+        case Ending.ROLLBACK_FAILED:
             return Status.ROLLBACK_FAILED
-        case "FAILED":
+        case Ending.FAILED:
             return Status.CREATE_FAILED if creating else Status.ROLLBACK_FAILED
-        case _:
+        case Ending.IN_FLIGHT | Ending.UNKNOWN:
             return Status.UNKNOWN
+
+
+def settle_state(ending: Ending, *, reached: bool) -> Status:
+    """The truth about what is no release (a pause, a resumption, a deletion), from its end and whether the service is so."""
+    match ending:
+        case Ending.SUCCEEDED:
+            return Status.SUCCEEDED if reached else Status.SUPERSEDED
+        case Ending.FAILED | Ending.ROLLED_BACK | Ending.ROLLBACK_FAILED:
+            return Status.FAILED
+        case Ending.IN_FLIGHT | Ending.UNKNOWN:
+            return Status.SUCCEEDED if reached else Status.UNKNOWN

@@ -9,6 +9,7 @@ from slipway.oci.content import Reference
 from slipway.settings import Settings
 
 ABSENT = "none"
+HEALTH_PACE = 5, 2, 1, 5  # interval and timeout in seconds, healthy and unhealthy thresholds: App Runner's defaults [M]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ServiceSpec:
     memory: int
     access_role: str
     instance_role: str | None
+    auto_scaling: str
+    vpc_connector: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict)
 
@@ -39,6 +42,10 @@ class ServiceSpec:
             "instance role": self.instance_role or ABSENT,
             "automatic deployments": "false",
             "start command": ABSENT,
+            "auto scaling": self.auto_scaling,
+            "egress": self.vpc_connector or "internet",
+            "ingress": "public, IPV4",
+            "tracing": "false",
         }
         variables = {f"variable {name}": hashed(value) for name, value in self.variables.items()}
         return plain | variables | {f"secret {name}": arn for name, arn in self.secrets.items()}
@@ -49,9 +56,18 @@ class ServiceSpec:
         return hashed(json.dumps(self.fields(), sort_keys=True))
 
 
-def health_check(path: str | None) -> str:
-    """A health check as a plan names it."""
-    return f"HTTP {path}" if path else "TCP"
+def health_check(path: str | None, pace: tuple[int, int, int, int] = HEALTH_PACE) -> str:
+    """A health check as a plan names it, with its pace where that is another than ours."""
+    what = f"HTTP {path}" if path else "TCP"
+    interval, timeout, healthy, unhealthy = pace
+    return (
+        what if pace == HEALTH_PACE else f"{what} every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
+    )
+
+
+def default_scaling(region: str, account: str) -> str:
+    """The auto scaling that a service has when it names none: its ARN is the same in every account [G]."""
+    return f"arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/DefaultConfiguration/1/{1:032d}"
 
 
 def hashed(value: str) -> str:
@@ -72,6 +88,8 @@ def spec_of(settings: Settings, environment: str, digest: str) -> ServiceSpec:
         memory=there.memory,
         access_role=there.access_role,
         instance_role=there.instance_role,
+        auto_scaling=there.auto_scaling or default_scaling(there.region, there.account),
+        vpc_connector=there.vpc_connector,
         variables=there.variables,
         secrets=there.secrets,
     )

@@ -8,12 +8,13 @@ from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Diagnosis
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
+from slipway.release.settle import Ending
 from slipway.release.spec import ServiceSpec
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A change that the platform has accepted; `arn` is the service's."""
+    """A change that the platform has accepted; `arn` is the service's. `creating` is whether there is nothing to go back to."""
 
     arn: str
     id: str
@@ -46,16 +47,19 @@ class Target(Protocol):
         """The operation that was begun last, by whomever, ended or not; None when there is none."""
         ...
 
-    async def apply(self, spec: ServiceSpec, plan: Plan, observed: Observed) -> Operation | None:
-        """Start the change; None when the platform says that nothing changes. Raises BusyError, NotReadyError, LostAnswerError."""
+    async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
+        """Start the change, to `spec` when a release is meant; None when the platform says that nothing changes.
+
+        Raises BusyError, NotReadyError, LostAnswerError.
+        """
         ...
 
     def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """What happens until the operation has ended."""
         ...
 
-    async def ended(self, operation: Operation) -> str:
-        """The operation's status now, in the platform's word."""
+    async def ending(self, operation: Operation) -> Ending:
+        """What the platform says of the operation now."""
         ...
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:

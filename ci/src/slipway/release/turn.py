@@ -16,7 +16,7 @@ from slipway.release.target import BusyError, Operation, Target
 from slipway.untrusted import one_line
 
 if TYPE_CHECKING:
-    from slipway.release.deploy import Time
+    from slipway.release.engine import Time
 
 LIFE_SECONDS = 120.0  # then it may be taken over
 _GOOD_SECONDS = 75.0  # so long its holder relies on it: a call takes a minute at most until it is given up

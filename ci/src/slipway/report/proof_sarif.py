@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from slipway.records.proof import Finding, Proof
-from slipway.report.proof_markdown import fenced
+from slipway.report.markdown import fenced
 from slipway.untrusted import one_line, printable
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -41,7 +41,8 @@ def _rules(proof: Proof) -> Iterator[dict[str, Any]]:
             "fullDescription": description,
             "help": {
                 "text": "\n\n".join(remedies) or description["text"],
-                "markdown": "\n\n".join(fenced(remedy) for remedy in remedies) or fenced(description["text"]),
+                "markdown": "\n\n".join(fenced(remedy, "python") for remedy in remedies)
+                or fenced(description["text"], "python"),
             },
             "defaultConfiguration": {"level": findings[0].level.value},
         }

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from slipway.records.outcome import Outcome
+from slipway.records.examination import Examination
+from slipway.records.migration import Migration
+from slipway.records.outcome import Diagnosis, Outcome, Verb
 from slipway.records.plan import Observed, Plan
 from slipway.records.release import History, Release
 from slipway.report.rehearsal_text import duration
@@ -44,9 +46,10 @@ def of_history(history: History) -> str:
 
 def _release_line(release: Release) -> str:
     ended = datetime.fromtimestamp(release.ended, UTC)
-    digest = one_line(release.image).partition("@")[2]
+    digest = one_line(release.image).partition("@")[2] or "-"
     cause = f"  {one_line(release.cause)}" if release.cause else ""
-    return f"{release.number:>4}  {ended:%Y-%m-%d %H:%M:%SZ}  {release.status.value:<15}  {digest}{cause}"
+    risk = f"  without proof: {one_line(release.risk)}" if release.risk else ""
+    return f"{release.number:>4}  {ended:%Y-%m-%d %H:%M:%SZ}  {release.verb.value:<8}  {release.status.value:<15}  {digest}{cause}{risk}"
 
 
 def of_outcome(outcome: Outcome) -> str:
@@ -54,12 +57,33 @@ def of_outcome(outcome: Outcome) -> str:
     return "\n".join(_lines(outcome)) + "\n"
 
 
+def of_examination(examination: Examination) -> str:
+    """What became of the newest change, and why."""
+    what = f"the operation {one_line(examination.operation)} " if examination.operation else ""
+    lines = [f"{one_line(examination.environment)}: {what}{one_line(examination.ending)}", *_why(examination.diagnosis)]
+    return "\n".join(lines) + "\n"
+
+
 def _lines(outcome: Outcome) -> Iterator[str]:
     service, environment = one_line(outcome.service), one_line(outcome.environment)
-    yield f"{outcome.status.value} {service} in {environment} after {duration(outcome.seconds)}"
-    yield f"  requested: {one_line(outcome.requested)}"
+    number = f", deployment {outcome.number}" if outcome.number else ""
+    what = "" if outcome.verb is Verb.DEPLOY else f"{outcome.verb.value} of "
+    yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
+    if outcome.requested:
+        yield f"  requested: {one_line(outcome.requested)}"
     yield f"  live:      {one_line(outcome.live or 'nothing')}"
-    if outcome.diagnosis:
-        yield f"  cause:     {one_line(outcome.diagnosis.cause)}"
-        yield from (f"  log:       {one_line(line)}" for line in outcome.diagnosis.lines)
-        yield f"  remedy:    {one_line(outcome.diagnosis.remedy)}"
+    if outcome.migration:
+        yield f"  database:  {_migrated(outcome.migration)}"
+    yield from _why(outcome.diagnosis)
+
+
+def _migrated(migration: Migration) -> str:
+    before, after = (one_line(", ".join(heads) or "no revision") for heads in (migration.before, migration.after))
+    return f"{before} -> {after}" if migration.applied else f"at {after} already"
+
+
+def _why(diagnosis: Diagnosis | None) -> Iterator[str]:
+    if diagnosis:
+        yield f"  cause:     {one_line(diagnosis.cause)}"
+        yield from (f"  log:       {one_line(line)}" for line in diagnosis.lines)
+        yield f"  remedy:    {one_line(diagnosis.remedy)}"

@@ -21,6 +21,7 @@ from slipway.simulator.sample import WithSample, sample
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
 from slipway.simulator.store import Store
+from slipway.simulator.sts import Sts
 from slipway.workload.workload import Backend
 
 ACCOUNT = "123456789012"
@@ -73,6 +74,7 @@ async def simulated(
                 "ecr": Ecr(store).operations,
                 "logs": logs.operations,
                 "secretsmanager": vault.operations,
+                "sts": Sts().operations,
             }
             try:
                 yield Cloud(url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-SERVICES = ("apprunner", "ecr", "logs", "secretsmanager", "sts")
+SERVICES = ("apprunner", "ecr", "logs", "secretsmanager")
+QUERY_SERVICES = ("cloudformation", "iam", "sts")  # they speak the older query protocol
 
 
 class AwsError(Exception):
@@ -35,7 +36,7 @@ def service(name: str) -> "ServiceModel":
 
 def load() -> None:
     """Read what the first question needs; a thread does it while nobody has asked yet."""
-    for name in SERVICES:
+    for name in (*SERVICES, *QUERY_SERVICES):
         service(name)
 
 
@@ -46,6 +47,15 @@ def by_target(target: str) -> "OperationModel | None":
         model = service(name)
         if model.metadata.get("targetPrefix") == prefix and operation in model.operation_names:
             return model.operation_model(operation)
+    return None
+
+
+def by_action(action: str, version: str) -> "OperationModel | None":
+    """The operation that a form of the query protocol names, by its service's API version; None when no service here has it."""
+    for name in QUERY_SERVICES:
+        model = service(name)
+        if model.api_version == version and action in model.operation_names:
+            return model.operation_model(action)
     return None
 
 

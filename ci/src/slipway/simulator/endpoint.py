@@ -1,25 +1,23 @@
-"""The one address of the simulator: AWS's JSON protocols, the STS query, and the registry protocol below /v2/."""
+"""The one address of the simulator: AWS's JSON protocols, its query protocol, and the registry protocol below /v2/."""
 
-import json
 import re
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
-from xml.sax.saxutils import escape
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.call import Call, Operation, Operations
 from slipway.simulator.clock import Clock
-from slipway.simulator.contract import AwsError, by_target, message_member, problems
+from slipway.simulator.contract import AwsError, problems
 from slipway.simulator.faults import Effect, Faults, unheard_of
+from slipway.simulator.json_protocol import JsonProtocol
+from slipway.simulator.query_protocol import QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.serving import CutError
 
@@ -29,14 +27,14 @@ if TYPE_CHECKING:
 # What a service answers to a request that does not fit its model.
 _INVALID = {
     "apprunner": "InvalidRequestException",
+    "cloudformation": "ValidationError",
     "ecr": "InvalidParameterException",
+    "iam": "ValidationError",
     "logs": "InvalidParameterException",
     "secretsmanager": "InvalidParameterException",
+    "sts": "ValidationError",
 }
 _REGION = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
-_IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>\
-<Arn>arn:aws:iam::{account}:user/simulated</Arn><UserId>AIDASIMULATED00000000</UserId><Account>{account}</Account>\
-</GetCallerIdentityResult><ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 
 class Endpoint:
@@ -56,47 +54,43 @@ class Endpoint:
         )
 
     async def call(self, request: Request) -> Response:
+        request_id = str(uuid.uuid4())  # what every client shows beside an answer or an error
         with self._clock.held():
-            answer = await self._called_by_name(request)
+            answer = await self._answered(request, request_id)
         answer.headers["date"] = format_datetime(
             self._clock.now(), usegmt=True
         )  # the platform's time, as its clients see it
-        answer.headers["x-amzn-requestid"] = str(uuid.uuid4())  # what every client shows beside an answer or an error
+        answer.headers["x-amzn-requestid"] = request_id
         return answer
 
-    async def _called_by_name(self, request: Request) -> Response:
-        target = request.headers.get("x-amz-target")
-        if target is None:
-            return await self._query(request)
-        operation = by_target(target)
+    async def _answered(self, request: Request, request_id: str) -> Response:
+        content = await request.body()
+        spoken: JsonProtocol | QueryProtocol = (
+            JsonProtocol(request, content) if "x-amz-target" in request.headers else QueryProtocol(content, request_id)
+        )
         try:
-            return _answer(await self._perform(operation, target, request), operation)
+            return await self._perform(spoken, request)
         except AwsError as error:
-            member = message_member(operation, error.code) if operation else "message"
-            return JSONResponse(
-                {"__type": error.code, member: error.message}, error.status, {"x-amzn-errortype": error.code}
-            )
+            return spoken.error(error)
         except CutError:
             return _Cut()
 
-    async def _perform(self, operation: "OperationModel | None", target: str, request: Request) -> Mapping[str, Any]:
-        self.requests.append(target.rpartition(".")[2])
+    async def _perform(self, spoken: JsonProtocol | QueryProtocol, request: Request) -> Response:
+        operation = spoken.operation
+        self.requests.append(spoken.named.rpartition(".")[2])
         known = self._services.get(operation.service_model.service_name, {}) if operation else {}
         if operation is None or operation.name not in known:
             raise AwsError(
                 "UnknownOperationException",
-                f"The simulator does not know {target}; of this service it knows {', '.join(sorted(known)) or 'nothing'}.",
+                f"The simulator does not know {spoken.named}; of this service it knows {', '.join(sorted(known)) or 'nothing'}.",
                 501,
             )
-        invalid = _INVALID[operation.service_model.service_name]
         call = self._called(request)
-        try:
-            asked = json.loads(await request.body() or b"{}")
-        except ValueError as error:
-            raise AwsError("SerializationException", str(error)) from error
+        asked = spoken.parameters(operation)
         if found := problems(operation.input_shape, asked):
+            invalid = _INVALID[operation.service_model.service_name]
             raise AwsError(invalid, f"{len(found)} validation error detected: {'; '.join(found)}")
-        return await self._met(operation, known[operation.name], asked, call)
+        return spoken.answer(operation, await self._met(operation, known[operation.name], asked, call))
 
     async def _met(
         self, operation: "OperationModel", perform: Operation, asked: Mapping[str, Any], call: Call
@@ -132,18 +126,6 @@ class Endpoint:
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
         return Call(signed[1], self._account, self._clock.now(), f"http://{request.headers['host']}")
 
-    async def _query(self, request: Request) -> Response:
-        """STS speaks the older query protocol."""
-        action = parse_qs((await request.body()).decode()).get("Action", ["nothing"])[0]
-        self.requests.append(action)
-        if action != "GetCallerIdentity":
-            return _query_error("InvalidAction", f"The simulator does not know {escape(action)}.", 501)
-        try:
-            self._called(request)
-        except AwsError as error:
-            return _query_error("MissingAuthenticationToken", error.message, error.status)
-        return Response(_IDENTITY.format(account=self._account), media_type="text/xml")
-
 
 class _Cut(Response):
     """An answer that begins, and then there is no connection any more."""
@@ -152,20 +134,3 @@ class _Cut(Response):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
         raise CutError
-
-
-def _query_error(code: str, message: str, status: int) -> Response:
-    said = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-    return Response(said, status, media_type="text/xml")
-
-
-def _answer(answer: Mapping[str, Any], operation: "OperationModel | None") -> Response:
-    assert operation is not None
-    version = operation.service_model.metadata.get("jsonVersion", "1.1")
-    return Response(json.dumps(answer, default=_spoken), media_type=f"application/x-amz-json-{version}")
-
-
-def _spoken(value: object) -> float:
-    """Times are seconds since 1970 in the JSON protocols."""
-    assert isinstance(value, datetime)
-    return round(value.timestamp(), 3)

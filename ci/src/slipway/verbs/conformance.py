@@ -14,9 +14,9 @@ from slipway.conformance import leftovers
 from slipway.conformance.account import Account, SilentError, Time
 from slipway.conformance.service import Image
 from slipway.conformance.suite import conform
-from slipway.errors import BadInputError, UnknownOutcomeError
+from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
-from slipway.records.conformance import Conformance
+from slipway.records.conformance import Conformance, Left
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
@@ -81,11 +81,9 @@ async def permitted(consent: Consent) -> Account:
     return account
 
 
-async def clean_up(account: Account, tell: Tell) -> None:
-    """Delete what earlier runs left, by name and tag. Raises UnknownOutcomeError when something stays."""
-    left = await leftovers.clean(account, None, tell)
-    if left:
-        raise UnknownOutcomeError(f"{len(left)} could not be deleted", "look at the reasons above, and run it again")
+async def clean_up(account: Account, tell: Tell) -> Left:
+    """Delete what earlier runs left, by name and tag."""
+    return Left(await leftovers.clean(account, None, tell))
 
 
 def _wall_clock() -> Time:

@@ -14,10 +14,10 @@ from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Event
 from slipway.release import logs
 from slipway.release.aws import Aws, AwsRefusedError
-from slipway.release.deploy import Time
 from slipway.release.diagnosis import Evidence, diagnose
-from slipway.release.settle import IN_FLIGHT
-from slipway.release.spec import ABSENT, ServiceSpec, hashed, health_check
+from slipway.release.engine import Time
+from slipway.release.settle import Ending
+from slipway.release.spec import ABSENT, HEALTH_PACE, ServiceSpec, hashed, health_check
 from slipway.release.target import BusyError, NotReadyError, Operation
 from slipway.untrusted import one_line
 
@@ -28,7 +28,15 @@ _INHERITED = (
     "start command",
     "instance role",
 )  # UpdateService merges what it is not sent, and neither may be sent empty
-_HEALTH = {"Interval": 5, "Timeout": 2, "HealthyThreshold": 1, "UnhealthyThreshold": 5}
+IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
+_ENDINGS = {
+    "SUCCEEDED": Ending.SUCCEEDED,
+    "FAILED": Ending.FAILED,
+    "ROLLBACK_SUCCEEDED": Ending.ROLLED_BACK,
+    "ROLLBACK_FAILED": Ending.ROLLBACK_FAILED,
+}
+_STATES = {Action.PAUSE: "pause_service", Action.RESUME: "resume_service", Action.DELETE: "delete_service"}
+_PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
 
 
 class AppRunner:
@@ -57,10 +65,10 @@ class AppRunner:
             return None
         return Operation(arn, operations[0]["Id"], operations[0]["Type"] == "CREATE_SERVICE")
 
-    async def apply(self, spec: ServiceSpec, plan: Plan, observed: Observed) -> Operation | None:
-        """Create or update; a rebuild is an update of what a failed creation left."""
+    async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
+        """Send the plan's change; a rebuild is an update of what a failed creation left."""
         try:
-            answer = await self._send(spec, plan, observed)
+            answer = await self._send(plan, observed, spec)
         except AwsRefusedError as error:
             raise _not_begun(error) from error
         if not answer.get(
@@ -68,9 +76,13 @@ class AppRunner:
         ):  # what App Runner answers to an update that changes nothing, against its own model
             return None
         self._arn = answer["Service"]["ServiceArn"]
-        return Operation(answer["Service"]["ServiceArn"], answer["OperationId"], plan.action is not Action.UPDATE)
+        creating = plan.action in (Action.CREATE, Action.REBUILD)
+        return Operation(answer["Service"]["ServiceArn"], answer["OperationId"], creating)
 
-    async def _send(self, spec: ServiceSpec, plan: Plan, observed: Observed) -> dict[str, Any]:
+    async def _send(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> dict[str, Any]:
+        if plan.action in _STATES:
+            return await self._aws.call("apprunner", _STATES[plan.action], ServiceArn=observed.arn)
+        assert spec is not None
         request = request_of(spec)
         if plan.action is not Action.CREATE:
             return await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
@@ -86,7 +98,7 @@ class AppRunner:
         told = 0
         ended = False
         while not ended:
-            ended = await self.ended(operation) not in IN_FLIGHT
+            ended = await self.ending(operation) is not Ending.IN_FLIGHT
             if (self._time.now() - began).total_seconds() > PATIENCE_SECONDS:
                 raise UnknownOutcomeError(
                     f"{self._service} is still being changed after {PATIENCE_SECONDS / 60:.0f} minutes",
@@ -103,9 +115,15 @@ class AppRunner:
             if not ended:
                 await self._time.sleep(POLL_SECONDS)
 
-    async def ended(self, operation: Operation) -> str:
-        found = await self._summary(operation)
-        return str(found["Status"]) if found else "PENDING"
+    async def ending(self, operation: Operation) -> Ending:
+        """A word that the model does not have is UNKNOWN; so is the end of what has gone with its service."""
+        try:
+            found = await self._summary(operation)
+        except AwsRefusedError as error:
+            if error.code == "ResourceNotFoundException":
+                return Ending.UNKNOWN
+            raise
+        return ending_of(found["Status"]) if found else Ending.IN_FLIGHT
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """From the lines of this deployment and what its own instances wrote."""
@@ -174,6 +192,10 @@ class AppRunner:
         return tuple(line.message for line in lines or ())
 
 
+def ending_of(word: str) -> Ending:
+    return Ending.IN_FLIGHT if word in IN_FLIGHT else _ENDINGS.get(word, Ending.UNKNOWN)
+
+
 def _not_begun(error: AwsRefusedError) -> SlipwayError:
     """Why a change was not begun; some reasons pass."""
     if error.code == "InvalidRequestException" and "assuming access role" in error.said:
@@ -205,29 +227,41 @@ def request_of(spec: ServiceSpec) -> dict[str, Any]:
         },
         "InstanceConfiguration": {"Cpu": str(spec.cpu), "Memory": str(spec.memory)}
         | ({"InstanceRoleArn": spec.instance_role} if spec.instance_role else {}),
-        "HealthCheckConfiguration": health | _HEALTH,
+        "HealthCheckConfiguration": health | dict(zip(_PACE, HEALTH_PACE, strict=True)),
+        "AutoScalingConfigurationArn": spec.auto_scaling,
+        "NetworkConfiguration": {
+            "EgressConfiguration": _egress(spec.vpc_connector),
+            "IngressConfiguration": {"IsPubliclyAccessible": True},
+            "IpAddressType": "IPV4",
+        },
+        "ObservabilityConfiguration": {"ObservabilityEnabled": False},
     }
+
+
+def _egress(vpc_connector: str | None) -> dict[str, str]:
+    return {"EgressType": "VPC", "VpcConnectorArn": vpc_connector} if vpc_connector else {"EgressType": "DEFAULT"}
 
 
 def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
     """A described service, normalised to the fields of a plan."""
-    source, instance, health = (
-        service["SourceConfiguration"],
-        service["InstanceConfiguration"],
-        service.get("HealthCheckConfiguration", {}),
-    )
+    source, instance = service["SourceConfiguration"], service["InstanceConfiguration"]
+    network = service.get("NetworkConfiguration", {})
     repository = source.get("ImageRepository", {})
     image, settings = repository.get("ImageIdentifier", ""), repository.get("ImageConfiguration", {})
     fields = {
         "image": image,
         "port": settings.get("Port", ""),
-        "health check": health_check(health.get("Path") if health.get("Protocol") == "HTTP" else None),
+        "health check": _health(service.get("HealthCheckConfiguration", {})),
         "cpu": instance.get("Cpu", ""),
         "memory": instance.get("Memory", ""),
         "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),
         "instance role": instance.get("InstanceRoleArn", ABSENT),
         "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
         "start command": settings.get("StartCommand", ABSENT),
+        "auto scaling": service.get("AutoScalingConfigurationSummary", {}).get("AutoScalingConfigurationArn", ABSENT),
+        "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", "internet"),
+        "ingress": _ingress(network),
+        "tracing": str(service.get("ObservabilityConfiguration", {}).get("ObservabilityEnabled", False)).lower(),
     }
     variables = {
         f"variable {name}": hashed(value) for name, value in settings.get("RuntimeEnvironmentVariables", {}).items()
@@ -243,6 +277,19 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         operation,
         _INHERITED,
     )
+
+
+def _health(check: Mapping[str, Any]) -> str:
+    interval, timeout, healthy, unhealthy = (
+        check.get(key, usual) for key, usual in zip(_PACE, HEALTH_PACE, strict=True)
+    )
+    path = check.get("Path") if check.get("Protocol") == "HTTP" else None
+    return health_check(path, (interval, timeout, healthy, unhealthy))
+
+
+def _ingress(network: Mapping[str, Any]) -> str:
+    public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
+    return f"{'public' if public else 'private'}, {network.get('IpAddressType', 'IPV4')}"
 
 
 def _digest(image: str) -> str | None:

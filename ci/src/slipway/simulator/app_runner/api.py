@@ -53,10 +53,11 @@ class AppRunner:
                 "InvalidRequestException", f"Service with the provided name already exists: {name}."
             )  # also CREATE_FAILED ones
         asked = configuration.of_create(request)
-        scaling = self._shared_of(request)
-        arn = f"arn:aws:apprunner:{call.region}:{call.account}:service/{name}/{uuid.uuid4().hex}"
+        account = f"arn:aws:apprunner:{call.region}:{call.account}"
+        scaling = self._shared_of(request) or shared.default_scaling(account)
+        arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-        service = Service(name, arn, call.now, asked, Front(), tags, scaling=scaling)
+        service = Service(name, arn, call.now, asked, Front(), scaling, tags)
         await self._platform.tasks.start(self._serve, service)
         self.services[arn] = service
         return self._deploy(service, "CREATE_SERVICE", asked, call)
@@ -65,12 +66,11 @@ class AppRunner:
         service = self._service(request)
         states.begins("UpdateService", service.status, service.arn)
         asked, scaling = configuration.merged(service.configuration, request), self._shared_of(request)
-        unchanged = asked == service.configuration and scaling in (None, service.scaling)
+        unchanged = asked == service.configuration and (scaling is None or scaling.arn == service.scaling.arn)
         if service.status == "RUNNING" and unchanged:
             return {"Service": service.described()}  # no effective change: no OperationId
-        service.scaling = scaling or service.scaling
         rebuilt = service.status == "CREATE_FAILED"
-        return self._deploy(service, "CREATE_SERVICE" if rebuilt else "UPDATE_SERVICE", asked, call)
+        return self._deploy(service, "CREATE_SERVICE" if rebuilt else "UPDATE_SERVICE", asked, call, scaling)
 
     async def start_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """The same configuration again; what its tag names now."""
@@ -118,12 +118,23 @@ class AppRunner:
         self, request: Mapping[str, Any], _call: Call
     ) -> Mapping[str, Any]:
         revision = self.scaling.resolve(request["AutoScalingConfigurationArn"])
-        page, more = _page([found.arn for found in self.services.values() if found.scaling is revision], request)
+        page, more = _page(
+            [found.arn for found in self.services.values() if found.scaling.arn == revision.arn], request
+        )
         return {"ServiceArnList": page} | more
 
-    def _deploy(self, service: Service, kind: str, asked: configuration.Configuration, call: Call) -> Mapping[str, Any]:
+    def _deploy(
+        self,
+        service: Service,
+        kind: str,
+        asked: configuration.Configuration,
+        call: Call,
+        scaling: shared.Revision | None = None,
+    ) -> Mapping[str, Any]:
         async def run(platform: Platform, service: Service, operation: Operation) -> None:
             await Deployment(platform, service, operation, asked).run()
+            if operation.status == "SUCCEEDED":
+                service.scaling = scaling or service.scaling
 
         return self._begin(service, kind, run, call)
 
@@ -157,7 +168,7 @@ class AppRunner:
 
     def _is_used(self, arn: str) -> bool:
         return any(
-            (service.scaling and service.scaling.arn == arn) or arn in _named_in(service.configuration)
+            service.scaling.arn == arn or arn in _named_in(service.configuration)
             for service in self.services.values()
             if service.status != "DELETED"
         )

@@ -46,13 +46,13 @@ class Service:
     created: datetime
     configuration: Configuration
     front: Front
+    scaling: Revision
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "OPERATION_IN_PROGRESS"
     updated: datetime | None = None
     deleted: datetime | None = None
     operations: list[Operation] = field(default_factory=list)
     instance: Instance | None = None
-    scaling: Revision | None = None
     failing: set[str] = field(default_factory=set)
 
     @property
@@ -74,6 +74,6 @@ class Service:
             "CreatedAt": self.created,
             "UpdatedAt": self.updated or self.created,
             "Status": self.status,
-            "AutoScalingConfigurationSummary": scaling_summary(self.scaling, self.arn),
+            "AutoScalingConfigurationSummary": scaling_summary(self.scaling),
         }
         return facts | dict(self.configuration) | ({"DeletedAt": self.deleted} if self.deleted else {})

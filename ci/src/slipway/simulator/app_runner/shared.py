@@ -6,7 +6,7 @@ Each has a name and revisions; another one of the same name is its next revision
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from slipway.simulator.call import Call, Operations
@@ -135,7 +135,10 @@ class Shared:
         return revision
 
     def _last(self, arn: str) -> Revision | None:
-        name, _, number = arn.partition(f":{self._kind.path}/")[2].partition("/")
+        prefix, _, named = arn.partition(f":{self._kind.path}/")
+        name, _, number = named.partition("/")
+        if self._kind is SCALING and name == DEFAULT_SCALING and not self._named(name):
+            return default_scaling(prefix)
         wanted = number.partition("/")[0]
         for revision in reversed(self._named(name)):
             if revision.arn == arn or (number.count("/") == 0 and wanted in ("", str(revision.number))):
@@ -176,14 +179,13 @@ class Shared:
         return {key: value for key, value in self._described(revision).items() if key not in self._kind.unlisted}
 
 
-def scaling_summary(revision: Revision | None, arn: str) -> dict[str, Any]:
-    """As a described service names its auto scaling; `arn` is the service's, for the account's default configuration."""
-    if revision is None:
-        default = f"{arn.rpartition(':')[0]}:autoscalingconfiguration/{DEFAULT_SCALING}/1/{1:032x}"
-        return _summary(default, DEFAULT_SCALING, 1)
-    return _summary(revision.arn, revision.name, revision.number)
+def default_scaling(prefix: str) -> Revision:
+    """What every account has from the beginning; `prefix` is the beginning of its ARNs, up to the account [G]."""
+    arn = f"{prefix}:{SCALING.path}/{DEFAULT_SCALING}/1/{1:032d}"
+    return Revision(DEFAULT_SCALING, 1, arn, datetime.fromtimestamp(0, UTC), SCALING.given)
 
 
-def _summary(arn: str, name: str, number: int) -> dict[str, Any]:
+def scaling_summary(revision: Revision) -> dict[str, Any]:
+    """As a described service names its auto scaling."""
     prefix = "AutoScalingConfiguration"
-    return {f"{prefix}Arn": arn, f"{prefix}Name": name, f"{prefix}Revision": number}
+    return {f"{prefix}Arn": revision.arn, f"{prefix}Name": revision.name, f"{prefix}Revision": revision.number}

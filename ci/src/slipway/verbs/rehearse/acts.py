@@ -4,18 +4,23 @@ Before: production runs the release before this one. I: the checkout goes to sta
 II: the gate refuses a release. III: a release is deployed though nobody tried it, and the platform takes it back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
 
 from slipway.errors import RefusedError
 from slipway.records.image import Image
+from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
+from slipway.records.progress import Event
 from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act
+from slipway.release.engine import Tell
 from slipway.untrusted import one_line
-from slipway.verbs.environment import promote
+from slipway.verbs.environment import Environment
+from slipway.verbs.promote import promote
 from slipway.verbs.rehearse.scene import Scene
 from slipway.verbs.rehearse.stage import Release, Stage
 from slipway.verbs.voice import Silence, Voice
@@ -34,7 +39,6 @@ class Players(Generic[R]):
         """Production runs a release, made from a commit of its own with the same files; it is played behind the first act."""
         scene = Scene("before", "production runs the release before this one", Silence())
         image = await self._build(scene, release)
-        await self._migrate(scene, image, "production")
         outcome = await self._deploy(scene, image, "production")
         self.voice.note(f"meanwhile production: {told(outcome)}, the release before this one; clients begin to ask it")
         succeeded = outcome.status is Status.SUCCEEDED
@@ -50,14 +54,12 @@ class Players(Generic[R]):
             details = (*_findings(proof), *self._adoption())
             return scene.ended(happened, self.stage.gate, as_told=False, details=details), image
         await self._preflight(scene, image, "staging")
-        await self._migrate(scene, image, "staging")
         staged = await self._deploy(scene, image, "staging")
         if staged.status.exit_code:
             return scene.ended(told(staged), self.stage.how, as_told=False, details=_diagnosis(staged)), image
         await self._smoke(scene, "staging")
         await production_open.wait()
-        await self._migrate(scene, image, "production")
-        outcome = await self._promote(scene)
+        outcome = await self._promote(scene, image)
         as_told = outcome.status.exit_code == 0 and outcome.live == image.digest == staged.live
         happened = f"{told(outcome)}, the digest that staging had"
         return scene.ended(happened, self.stage.how, as_told=as_told, details=_diagnosis(outcome)), image
@@ -77,7 +79,6 @@ class Players(Generic[R]):
         scene = Scene("III", f"a release is deployed untried, {one_line(release.subject)!r}", self.voice)
         image = await self._build(scene, release)
         proof = await self._prove(scene, release, image)
-        await self._migrate(scene, image, "production")
         outcome = await self._deploy(scene, image, "production", note=" with preflight off")
         named = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
         rolled_back = outcome.status is Status.ROLLED_BACK and outcome.live == live.digest
@@ -119,25 +120,20 @@ class Players(Generic[R]):
                 raise RefusedError(f"the release does not become healthy, {found.cause}", found.remedy)
             doing.said = "preflight: the digest becomes healthy under the platform's contract"
 
-    async def _migrate(self, scene: Scene, image: Image, environment: str) -> None:
-        with scene.step(f"migrating {environment}") as doing:
-            done = await self.stage.migrate(image, environment)
-            heads = ", ".join(head[:12] for head in done.after)
-            doing.said = f"{environment}'s database is at {heads} ({len(done.applied)} revisions applied)"
-
     async def _deploy(self, scene: Scene, image: Image, environment: str, note: str = "") -> Outcome:
         with scene.step(f"deploying to {environment}{note}") as doing:
-            outcome = await self.stage.account.environment(environment).deploy(
-                image.digest, lambda event: scene.voice.line(event.line)
+            outcome = await self._environment(image, environment).deploy(image.digest, partial(_tell, scene))
+            doing.said, doing.platform_seconds = (
+                f"{environment}{note}: {told(outcome)}{_database(outcome)}",
+                outcome.seconds,
             )
-            doing.said, doing.platform_seconds = f"{environment}{note}: {told(outcome)}", outcome.seconds
         return outcome
 
-    async def _promote(self, scene: Scene) -> Outcome:
+    async def _promote(self, scene: Scene, image: Image) -> Outcome:
         with scene.step("promoting staging's digest to production") as doing:
-            staging, production = map(self.stage.account.environment, ("staging", "production"))
-            outcome = await promote(staging, production, lambda event: scene.voice.line(event.line))
-            doing.said, doing.platform_seconds = f"promoted: {told(outcome)}", outcome.seconds
+            staging, production = (self._environment(image, name) for name in ("staging", "production"))
+            outcome = await promote(staging, production, partial(_tell, scene))
+            doing.said, doing.platform_seconds = f"promoted: {told(outcome)}{_database(outcome)}", outcome.seconds
         return outcome
 
     async def _smoke(self, scene: Scene, environment: str) -> None:
@@ -145,10 +141,32 @@ class Players(Generic[R]):
             paths = await self.stage.account.environment(environment).smoke()
             doing.said = f"{environment} answers {', '.join(paths) or 'connections'}"
 
+    def _environment(self, image: Image, name: str) -> Environment:
+        """An environment whose database the stage can reach."""
+
+        async def migrate(_digest: str, _tell: Tell) -> Migration:
+            return await self.stage.migrate(image, name)
+
+        return replace(self.stage.account.environment(name), migrate=migrate)
+
+
+def _tell(scene: Scene, event: Event) -> None:
+    if event.line:
+        scene.voice.line(event.line)
+
 
 def told(outcome: Outcome) -> str:
     """An outcome in two words: what became of it, and what is live."""
     return f"{outcome.status.value} {_short(outcome.live)}"
+
+
+def _database(outcome: Outcome) -> str:
+    """Where the migration before the release left the database."""
+    done = outcome.migration
+    if done is None:
+        return ""
+    heads = one_line(", ".join(head[:12] for head in done.after))
+    return f", database at {heads} ({len(done.applied)} revisions applied)"
 
 
 def _short(digest: str | None) -> str:

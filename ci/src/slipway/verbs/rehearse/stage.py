@@ -13,8 +13,8 @@ from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.release.aws import Aws
-from slipway.release.deploy import Time
 from slipway.release.ecr import Place, place_of
+from slipway.release.engine import Time
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings, TargetKind
 from slipway.simulator.clock import Clock

@@ -1,0 +1,130 @@
+"""What a verb answers, in each form in which somebody reads it: a program, a person, a job of GitHub's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.records.certificate import Certificate, Standing
+from slipway.records.checkup import Checkup
+from slipway.records.conformance import Conformance, Estimate, Left
+from slipway.records.examination import Examination
+from slipway.records.form import to_json
+from slipway.records.listening import Listening
+from slipway.records.outcome import Outcome
+from slipway.records.plan import Action, Observed, Plan
+from slipway.records.proof import Proof
+from slipway.records.refusal import Refusal
+from slipway.records.rehearsal import Rehearsal
+from slipway.records.release import History
+from slipway.report import conformance_text, doctor_text, proof_text, rehearsal_text, release_text
+from slipway.report.markdown import escaped, fenced
+from slipway.report.proof_markdown import markdown as proof_markdown
+from slipway.untrusted import one_line
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer.
+
+    - record: with a SCHEMA, for `--json`. text: the same for a terminal. code: the exit code.
+    - markdown: for the summary of a job; empty when it would only fill it. outputs: what later steps of the job may ask for.
+    """
+
+    record: Any
+    text: str
+    code: int = 0
+    markdown: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def of_plan(plan: Plan) -> Answer:
+    text = release_text.of_plan(plan)
+    outputs = {"action": plan.action.value, "image": plan.image, "reason": plan.reason}
+    return Answer(plan, text, 1 if plan.action is Action.BLOCKED else 0, fenced(text), outputs)
+
+
+def of_outcome(outcome: Outcome) -> Answer:
+    text = release_text.of_outcome(outcome)
+    outputs = {
+        "status": outcome.status.value,
+        "number": str(outcome.number or ""),
+        "requested": outcome.requested,
+        "live": outcome.live or "",
+        "url": outcome.url or "",
+        "operation": outcome.operation or "",
+        "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
+    }
+    return Answer(outcome, text, outcome.status.exit_code, fenced(text), outputs)
+
+
+def of_examination(examination: Examination) -> Answer:
+    text = release_text.of_examination(examination)
+    outputs = {"ending": examination.ending, "operation": examination.operation or ""}
+    return Answer(examination, text, examination.exit_code, fenced(text), outputs)
+
+
+def of_observed(observed: Observed, environment: str) -> Answer:
+    text = release_text.of_observed(observed, environment)
+    outputs = {"live": observed.digest or "", "url": observed.url or "", "operation": observed.operation or ""}
+    return Answer(observed, text, 0, fenced(text), outputs)
+
+
+def of_history(history: History) -> Answer:
+    text = release_text.of_history(history)
+    return Answer(history, text, 0, fenced(text))
+
+
+def of_proof(proof: Proof) -> Answer:
+    outputs = {"verdict": proof.verdict.value, "errors": str(len(proof.failures))}
+    return Answer(proof, proof_text.text(proof), 1 if proof.failures else 0, proof_markdown(proof), outputs)
+
+
+def of_rehearsal(rehearsal: Rehearsal) -> Answer:
+    text = rehearsal_text.text(rehearsal)
+    return Answer(rehearsal, text, 0 if rehearsal.as_told else 1, fenced(text))
+
+
+def of_checkup(checkup: Checkup) -> Answer:
+    text = doctor_text.text(checkup)
+    return Answer(checkup, text, 0 if checkup.healthy else 1, fenced(text))
+
+
+def of_certificate(certificate: Certificate) -> Answer:
+    """A certificate is a file: what is printed is kept."""
+    return Answer(certificate, to_json(certificate))
+
+
+def of_standing(standing: Standing) -> Answer:
+    way = f"from {_heads(standing.before)} to {_heads(standing.after)}"
+    text = f"holds: {way}" if standing.holds else f"does not hold: {one_line(standing.why_not or '', 1000)}"
+    return Answer(standing, f"{text}\n", 0 if standing.holds else 1, outputs={"why-not": standing.why_not or ""})
+
+
+def of_listening(listening: Listening) -> Answer:
+    """What starts it reads one line."""
+    return Answer(listening, f"listening on {listening.url}\n", outputs={"url": listening.url})
+
+
+def of_conformance(found: Conformance) -> Answer:
+    text = conformance_text.text(found)
+    return Answer(found, text, found.exit_code, fenced(text), {"differing": str(len(found.differing))})
+
+
+def of_estimate(estimate: Estimate) -> Answer:
+    return Answer(estimate, conformance_text.of_estimate(estimate, "a real account"))
+
+
+def of_left(left: Left) -> Answer:
+    """What is left was told on the way, with the reasons."""
+    text = f"{len(left.things)} could not be deleted" if left.things else "nothing is left"
+    return Answer(left, f"{text}\n", 3 if left.things else 0)
+
+
+def of_refusal(refusal: Refusal) -> Answer:
+    """What an error answers instead; a person reads its sentence on standard error."""
+    said = f"{refusal.what}: {refusal.next_step}"
+    return Answer(refusal, "", refusal.exit_code, escaped(said, 1000) + "\n", {"error": said})
+
+
+def _heads(revisions: Sequence[str]) -> str:
+    return one_line(", ".join(revisions)) or "an empty database"

@@ -1,0 +1,43 @@
+"""diagnose: why the newest change of a service, or a recorded deployment, failed; from the platform's logs and the service's own."""
+
+from slipway.errors import BadInputError
+from slipway.records.examination import Examination
+from slipway.records.plan import Observed
+from slipway.release.recorded import digest_of
+from slipway.release.settle import Ending
+from slipway.release.spec import ServiceSpec
+from slipway.release.target import Operation
+from slipway.verbs.environment import Environment
+from slipway.verbs.pause import spec_there
+
+_WELL = (Ending.SUCCEEDED, Ending.IN_FLIGHT)
+
+
+async def diagnose(environment: Environment, number: int | None) -> Examination:
+    """Examine deployment `number`, or the newest change by whomever; raises SlipwayError when it cannot be looked at."""
+    target = environment.target
+    operation = await _of(environment, number) if number else await target.newest()
+    if operation is None:
+        return Examination(environment.name, None, "nothing has been changed yet")
+    ending = await target.ending(operation)
+    spec = await _spec(environment, number)
+    why = None if ending in _WELL or spec is None else await target.evidence(operation, spec)
+    return Examination(environment.name, operation.id, ending.value, why)
+
+
+async def _of(environment: Environment, number: int) -> Operation:
+    accepted = await environment.ledger.accepted(number)
+    if accepted is None:
+        raise BadInputError(
+            f"deployment {number} has no operation of the platform's", "`slipway history` tells how it ended"
+        )
+    return Operation(accepted.arn, accepted.operation, accepted.creating)
+
+
+async def _spec(environment: Environment, number: int | None) -> ServiceSpec | None:
+    """The release that was meant: only its settings count here, where it listens and what must not be shown."""
+    intent = await environment.ledger.intent(number) if number else None
+    if intent is not None and intent.image:
+        return environment.spec(digest_of(intent))
+    observed: Observed = await environment.status()
+    return spec_there(environment, observed)

@@ -1,0 +1,49 @@
+"""What is known of a release and its database when they are to be changed, and what a person may say in place of a proof."""
+
+from dataclasses import dataclass
+
+from slipway.errors import RefusedError
+from slipway.records.certificate import Certificate
+from slipway.records.plan import Observed
+from slipway.records.progress import Event
+from slipway.records.readiness import Readiness
+from slipway.release.engine import Tell
+from slipway.untrusted import one_line
+from slipway.verbs.environment import Environment
+
+_PROVE = (
+    "prove this pair (`slipway gate --since COMMIT --report DIR`, `slipway certificate --proof DIR/proof.json`) and give it with "
+    "--certificate, or say with --without-proof why it is done all the same"
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A certificate that was handed over, beside those of the ledger; and the reason of somebody who goes without, which is recorded."""
+
+    certificate: Certificate | None = None
+    reason: str = ""
+
+    async def certificates(self, *environments: Environment) -> tuple[Certificate, ...]:
+        given = (self.certificate,) if self.certificate else ()
+        kept = [found for environment in environments for found in await environment.ledger.certificates()]
+        return (*kept, *given)
+
+    def weigh(self, risk: str | None, what: str, tell: Tell) -> None:
+        """Raises RefusedError when there is a risk that nobody takes."""
+        if risk is None:
+            return
+        if not self.reason:
+            raise RefusedError(f"{what}: {risk}", _PROVE)
+        tell(Event(f"{what}: {risk}; done all the same, because {one_line(self.reason)}"))
+
+
+async def standing(environment: Environment, observed: Observed) -> Readiness:
+    """At which revisions release and database stand: as the live release says, or as the ledger has it from the last time."""
+    if (said := await environment.readiness(observed)) and said.database is not None:
+        return said
+    ledger = environment.ledger
+    ended = await ledger.releases((await ledger.contents()).releases)
+    database = next((release.database for release in ended if release.database is not None), None)
+    live = next((release for release in ended if observed.digest and release.image.endswith(observed.digest)), None)
+    return Readiness(live.heads if live else None, database, live.commit if live else None)

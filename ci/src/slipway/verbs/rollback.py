@@ -1,0 +1,71 @@
+"""rollback: bring a recorded release back, by digest: nothing is built, nothing pushed, and the database stays as it is.
+
+It asks for a proof that the release works on the schema that is really there; who goes without one gives a reason, which is recorded.
+"""
+
+from dataclasses import dataclass
+
+from slipway.records.outcome import Outcome, Verb
+from slipway.records.plan import Observed, Plan
+from slipway.records.progress import Event
+from slipway.records.readiness import Readiness
+from slipway.records.release import Release
+from slipway.release import pair, recorded
+from slipway.release.engine import Tell
+from slipway.release.goal import Live
+from slipway.verbs.environment import Environment
+from slipway.verbs.proof import Evidence, standing
+
+
+@dataclass(frozen=True)
+class Way:
+    """Back to a recorded release. `number` is that release's; None when the run that began it was killed and only its digest is known."""
+
+    digest: str
+    number: int | None
+    wanted: Readiness
+
+    @property
+    def spoken(self) -> str:
+        return f"release {self.number}" if self.number else f"the release {self.digest}"
+
+
+async def way_back(environment: Environment, to: int | None) -> Way:
+    """Where a rollback goes; raises SlipwayError when there is nothing to go back to."""
+    ledger = environment.ledger
+    contents = await ledger.contents()
+    releases = await ledger.releases(contents.releases)
+    if to is not None:
+        return _to(recorded.named(releases, to))
+    newest = await ledger.intent(contents.newest) if contents.newest not in contents.releases else None
+    if newest is not None and recorded.begun(newest):
+        digest = recorded.digest_of(newest)
+        known = next(
+            (found for found in releases if recorded.was_live(found) and recorded.digest_of(found) == digest), None
+        )
+        return _to(known) if known else Way(digest, None, Readiness())
+    return _to(recorded.last_before(releases, (await environment.status()).digest))
+
+
+async def plan_rollback(environment: Environment, to: int | None) -> Plan:
+    """What it would change; nothing is touched."""
+    return await environment.plan((await way_back(environment, to)).digest)
+
+
+async def rollback(environment: Environment, tell: Tell, to: int | None, evidence: Evidence) -> Outcome:
+    """Go back and answer the truth; raises SlipwayError when it cannot be tried."""
+    way = await way_back(environment, to)
+    tell(Event(f"back to {way.spoken}"))
+
+    async def permit(observed: Observed) -> None:
+        live = await standing(environment, observed)
+        certificates = await evidence.certificates(environment)
+        risk = pair.risk_of_going_back(way.wanted, live, certificates)
+        evidence.weigh(risk, f"going back to {way.spoken} is not proven", tell)
+
+    engine = environment.engine(tell, permit, risk=evidence.reason)
+    return await environment.release(Live(environment.spec(way.digest), Verb.ROLLBACK), engine)
+
+
+def _to(release: Release) -> Way:
+    return Way(recorded.digest_of(release), release.number, release.readiness)

@@ -1,0 +1,113 @@
+"""One place through which every verb answers: standard output, the exit code, and the files of a job of GitHub's."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import pytest
+
+from slipway.cli.answer import say, say_no
+from slipway.errors import RefusedError
+from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.report import answers
+
+ROLLED_BACK = Outcome(
+    "staging",
+    "notes-staging",
+    Status.ROLLED_BACK,
+    "sha256:new",
+    "sha256:old",
+    "notes.example",
+    190.0,
+    "0123",
+    Diagnosis("P1", "it listens on\nlive=sha256:new\nanother port", ("```\n# verdict: fine",), "set port"),
+)
+PEOPLE, JSON = argparse.Namespace(json=False), argparse.Namespace(json=True)
+
+
+@pytest.fixture
+def job(monkeypatch, tmp_path):
+    """The files of a job: what is in them by the variable that names them."""
+    for variable in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    return lambda variable: (tmp_path / variable).read_text()
+
+
+def outputs(text):
+    """As the runner reads them: a name and a delimiter, lines until that delimiter."""
+    lines, read = iter(text.splitlines()), {}
+    for line in lines:
+        name, delimiter = line.split("<<")
+        read[name] = "\n".join(iter(lines.__next__, delimiter))
+    return read
+
+
+def test_a_person_reads_text_and_a_program_the_record(capsys):
+    assert say(PEOPLE, answers.of_outcome(ROLLED_BACK)) == 1
+    assert capsys.readouterr().out.startswith("ROLLED_BACK notes-staging in staging after 3 m 10 s\n")
+    assert say(JSON, answers.of_outcome(ROLLED_BACK)) == 1
+    assert json.loads(capsys.readouterr().out)["schema"] == "slipway/outcome/1"
+
+
+def test_later_steps_of_a_job_get_its_outputs_and_the_exit_code(job):
+    say(PEOPLE, answers.of_outcome(ROLLED_BACK))
+    read = outputs(job("GITHUB_OUTPUT"))
+    assert (read["status"], read["live"], read["exit-code"]) == ("ROLLED_BACK", "sha256:old", "1")
+
+
+def test_a_value_with_line_ends_begins_no_other_output(job):
+    say(PEOPLE, answers.of_outcome(ROLLED_BACK))
+    read = outputs(job("GITHUB_OUTPUT"))
+    assert read["live"] == "sha256:old"
+    assert read["cause"] == "it listens on\nlive=sha256:new\nanother port"
+
+
+def test_the_delimiter_is_another_each_time(job):
+    for _ in range(2):
+        say(PEOPLE, answers.of_outcome(ROLLED_BACK))
+    delimiters = {line.partition("<<")[2] for line in job("GITHUB_OUTPUT").splitlines() if "<<slipway-" in line}
+    assert len(delimiters) == 2
+    assert all(len(delimiter) == len("slipway-") + 32 for delimiter in delimiters)
+
+
+def test_answers_of_a_job_follow_each_other_in_its_summary(job):
+    for _ in range(2):
+        say(JSON, answers.of_outcome(ROLLED_BACK))
+    assert job("GITHUB_STEP_SUMMARY").count("ROLLED_BACK") == 2
+
+
+def test_files_that_cannot_be_written_change_no_answer(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path))
+    assert say(PEOPLE, answers.of_outcome(ROLLED_BACK)) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("ROLLED_BACK")
+    assert said.err.startswith("slipway: GITHUB_OUTPUT cannot be written: ")
+
+
+def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too(capsys, job):
+    error = RefusedError("the service is busy", "try again")
+    assert say_no(PEOPLE, error) == 1
+    assert capsys.readouterr() == ("", "slipway: the service is busy: try again\n")
+    assert say_no(JSON, error) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {
+        "schema": "slipway/refusal/1",
+        "what": "the service is busy",
+        "next_step": "try again",
+        "exit_code": 1,
+    }
+    assert said.err == "slipway: the service is busy: try again\n"
+    assert outputs(job("GITHUB_OUTPUT"))["error"] == "the service is busy: try again"
+    assert "the service is busy" in job("GITHUB_STEP_SUMMARY")
+
+
+def test_the_exit_code_is_true_also_when_nobody_reads_to_the_end():
+    code = (
+        "import argparse, sys; from slipway.cli.answer import say; from slipway.report.answers import Answer;"
+        "from slipway.records.listening import Listening;"
+        "sys.exit(say(argparse.Namespace(json=False), Answer(Listening(''), 'x' * 1_000_000, 1)))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (1, b"")

@@ -1,0 +1,54 @@
+"""What a health path's answer says of a release and its database; whoever wrote it is not trusted."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.records.readiness import Readiness
+from slipway.release.readiness import said
+
+
+def test_the_reference_services_answer_is_understood():
+    answer = {
+        "status": "ready",
+        "database": "level",
+        "database_head": "e73",
+        "image_head": "e73",
+        "git_revision": "abc",
+    }
+    assert said(json.dumps(answer)) == Readiness(("e73",), ("e73",), "abc")
+
+
+def test_a_database_before_its_first_revision_has_no_head():
+    assert said('{"image_head": "e73", "database_head": null}') == Readiness(("e73",), ())
+
+
+def test_a_database_that_is_not_reached_is_not_one_without_a_head():
+    answer = '{"image_head": "e73", "database_head": null, "database": "unreachable"}'
+    assert said(answer) == Readiness(("e73",), None)
+
+
+def test_several_heads_are_a_list():
+    assert said('{"image_head": ["b", "a"]}') == Readiness(("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["ok", "", "[]", "{}", '{"status": "ready"}', '{"git_revision": "unknown"}', '{"image_head": 7}', "[" * 100000],
+)
+def test_what_says_nothing_of_the_kind_says_nothing(answer):
+    assert said(answer) is None
+
+
+def test_what_is_no_revision_is_not_repeated():
+    assert said('{"image_head": "\\u001b[31mred", "git_revision": "<script>"}') is None
+
+
+@given(
+    st.text() | st.dictionaries(st.sampled_from(["image_head", "database_head"]), st.text() | st.none()).map(json.dumps)
+)
+def test_whatever_is_answered_nothing_but_revisions_comes_through(answer):
+    found = said(answer) or Readiness()
+    assert all(head.isidentifier() or head.isalnum() for heads in (found.image, found.database) for head in heads or ())

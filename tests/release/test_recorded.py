@@ -1,0 +1,70 @@
+"""Where a rollback goes, from what the ledger has."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.outcome import Status, Verb
+from slipway.records.release import Release
+from slipway.release.recorded import digest_of, last_before, named, was_live
+
+
+def release(number, image, status=Status.SUCCEEDED, verb=Verb.DEPLOY):
+    digest = "sha256:" + str(image) * 64
+    return Release("staging", number, f"notes@{digest}", status, digest, None, 1, 2.0, verb=verb)
+
+
+def digest(image):
+    return "sha256:" + str(image) * 64
+
+
+def test_it_goes_to_the_newest_release_that_was_live_before_the_one_that_is():
+    past = [release(4, 3), release(3, 9, Status.ROLLED_BACK), release(2, 2), release(1, 1)]
+    assert last_before(past, digest(3)).number == 2
+
+
+def test_when_the_newest_was_rolled_back_by_the_platform_the_one_before_the_live_one_is_meant():
+    past = [release(3, 9, Status.ROLLED_BACK), release(2, 2), release(1, 1)]
+    assert last_before(past, digest(2)).number == 1
+
+
+def test_what_is_no_release_is_nothing_to_go_back_to():
+    past = [release(3, 2), release(2, 8, verb=Verb.RESUME), release(1, 1)]
+    assert last_before(past, digest(2)).number == 1
+
+
+def test_after_a_rollback_somebody_has_to_say_how_far():
+    past = [release(3, 1, verb=Verb.ROLLBACK), release(2, 2), release(1, 1)]
+    with pytest.raises(RefusedError, match="the last deployment, 3, was itself a rollback: name one with --to"):
+        last_before(past, digest(1))
+
+
+def test_where_nothing_else_was_ever_live_there_is_no_way_back():
+    with pytest.raises(RefusedError, match="no other release was ever live here"):
+        last_before([release(2, 1, Status.NOOP), release(1, 1)], digest(1))
+
+
+def test_a_number_must_be_of_a_release_that_was_live():
+    past = [release(2, 2, Status.ROLLED_BACK), release(1, 1)]
+    assert named(past, 1).number == 1
+    with pytest.raises(BadInputError, match="deployment 2 was never live, it ended as ROLLED_BACK"):
+        named(past, 2)
+    with pytest.raises(BadInputError, match="the ledger has no deployment 7 that has ended"):
+        named(past, 7)
+
+
+pasts = st.lists(
+    st.builds(release, st.just(0), st.integers(1, 4), st.sampled_from(Status), st.sampled_from(Verb)), max_size=8
+).map(lambda found: [release(8 - index, one.image[-1], one.status, one.verb) for index, one in enumerate(found)])
+
+
+@given(pasts, st.integers(1, 4))
+def test_it_never_goes_to_what_is_live_nor_to_what_never_was(past, live):
+    try:
+        found = last_before(past, digest(live))
+    except RefusedError:
+        return
+    assert was_live(found)
+    assert digest_of(found) != digest(live)
+    assert found in past

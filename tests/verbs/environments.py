@@ -1,0 +1,82 @@
+"""A service in a simulated account as its verbs see it: two environments, each with a database that only has a head."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from slipway.records.certificate import Answer, Certificate, Verdicts
+from slipway.records.migration import Migration
+from slipway.records.progress import Event
+from slipway.settings import parse
+from slipway.verbs.environment import Environment
+from tests.release.desired import aws_of, time_of
+from tests.simulator.account import ROLE, Account
+from tests.simulator.scripted import Script
+
+SETTINGS = parse(
+    f"""
+[tool.slipway]
+name = "notes"
+command = ["serve"]
+health-path = "/healthz"
+
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "{ROLE}"
+
+[tool.slipway.environments.production]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "{ROLE}"
+"""
+)
+
+
+@dataclass
+class Place:
+    """One environment and its database's head; `told` is what its runs have told."""
+
+    account: Account
+    name: str
+    head: str | None = None
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def verbs(self) -> Environment:
+        return self._environment()
+
+    def migrating_to(self, head: str) -> Environment:
+        """The same, when slipway migrates before a release whose head this is."""
+
+        async def migrate(_digest: str, _tell: Any) -> Migration:
+            before, self.head = self.head, head
+            return Migration((before,) if before else (), (head,), (head,) if before != head else (), 1, 0.1)
+
+        return self._environment(migrate=migrate)
+
+    async def image(self, head: str | None = None, *, healthy: bool = True, commit: str = "unknown") -> str:
+        """A release that knows `head` and tells at its health path where it and its database stand; without one it tells nothing."""
+
+        def says() -> str:
+            return json.dumps({"image_head": head, "database_head": self.head, "git_revision": commit})
+
+        return await self.account.image(Script(healthy=healthy, says=says if head else None))
+
+    def tell(self, event: Event) -> None:
+        if event.line:
+            self.told.append(event.line)
+
+    def _environment(self, **parts: Any) -> Environment:
+        made = Environment(SETTINGS, self.name, self.account.cloud.url, time_of(self.account), **parts)
+        made.__dict__["aws"] = aws_of(self.account)
+        return made
+
+
+def certificate(before: str, after: str, compatible: Answer = Answer.YES, **parts: Any) -> Certificate:
+    """That the release before works on the schema after a step."""
+    step = Verdicts(after, Answer.YES, compatible, Answer.NO, Answer.YES, Answer.NO)
+    plain = Certificate("h", "origin/main", "s", (before,), (after,), (step,), "18", "0.1", 1, "e")
+    return replace(plain, **parts)

@@ -1,0 +1,37 @@
+"""Why the newest change failed can be asked afterwards, by whoever comes."""
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.verbs.diagnose import diagnose
+from tests.simulator.scripted import Script
+from tests.verbs.test_rollback import deployed
+
+
+async def test_the_cause_of_the_newest_failure_is_told_again(account, staging):
+    await deployed(staging)
+    broken = await account.image(Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1))
+    outcome = await staging.verbs.deploy(broken, staging.tell)
+    found = await diagnose(staging.verbs, None)
+    assert (found.ending, found.exit_code) == ("rolled back", 1)
+    assert found.diagnosis == outcome.diagnosis
+    assert found.operation == outcome.operation
+
+
+async def test_an_older_deployment_is_named_by_its_number(account, staging):
+    await staging.verbs.deploy(await account.image(Script(exit_code=137)), staging.tell)
+    await deployed(staging)
+    assert (await diagnose(staging.verbs, None)).exit_code == 0
+    found = await diagnose(staging.verbs, 1)
+    assert (found.ending, found.diagnosis.rule) == ("failed", "killed")
+
+
+async def test_where_nothing_was_changed_there_is_nothing_to_explain(staging):
+    found = await diagnose(staging.verbs, None)
+    assert (found.ending, found.operation, found.exit_code) == ("nothing has been changed yet", None, 0)
+
+
+async def test_a_number_without_an_operation_is_bad_input(staging):
+    await deployed(staging)
+    with pytest.raises(BadInputError, match="deployment 5 has no operation of the platform's"):
+        await diagnose(staging.verbs, 5)

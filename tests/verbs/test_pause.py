@@ -1,0 +1,118 @@
+"""Paused, awake, gone: each is told by what is there afterwards, and asked twice it changes nothing."""
+
+import pytest
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.outcome import Status, Verb
+from slipway.simulator.faults import Effect, Fault
+from slipway.verbs.destroy import destroy
+from slipway.verbs.pause import pause, resume
+from tests.release.deployers import Kill, KilledError, MortalAws
+from tests.verbs.test_rollback import deployed, live
+
+
+async def test_a_paused_service_rests_and_wakes_with_the_release_that_it_had(staging):
+    digest = await deployed(staging)
+    outcome = await pause(staging.verbs, staging.tell)
+    assert (outcome.status, outcome.verb, outcome.live, outcome.requested) == (Status.SUCCEEDED, Verb.PAUSE, None, "")
+    assert (await staging.verbs.status()).status == "PAUSED"
+    outcome = await resume(staging.verbs, staging.tell)
+    assert (outcome.status, outcome.verb, outcome.live) == (Status.SUCCEEDED, Verb.RESUME, digest)
+    assert await live(staging) == digest
+
+
+async def test_what_is_so_already_is_left_alone(account, staging):
+    await deployed(staging)
+    assert (await resume(staging.verbs, staging.tell)).status is Status.NOOP
+    await pause(staging.verbs, staging.tell)
+    before = len(account.cloud.requests)
+    assert (await pause(staging.verbs, staging.tell)).status is Status.NOOP
+    assert not {"PauseService", "PutImage"} & set(account.cloud.requests[before:])
+
+
+async def test_a_paused_service_is_not_deployed_to_and_says_what_to_do(staging):
+    await deployed(staging)
+    await pause(staging.verbs, staging.tell)
+    with pytest.raises(
+        RefusedError, match=r"notes-staging cannot be deployed now: the service is paused; `slipway resume`"
+    ):
+        await staging.verbs.deploy(await staging.image(), staging.tell)
+
+
+async def test_what_is_not_there_can_neither_rest_nor_wake(staging):
+    with pytest.raises(RefusedError, match=r"notes-staging cannot be paused now: .* and there is none"):
+        await pause(staging.verbs, staging.tell)
+    with pytest.raises(RefusedError, match=r"notes-staging cannot be resumed now: .* and there is none"):
+        await resume(staging.verbs, staging.tell)
+
+
+async def test_a_resumption_that_fails_says_why(account, staging):
+    digest = await deployed(staging)
+    await pause(staging.verbs, staging.tell)
+    account.backend.scripts[digest] = type(account.backend.scripts[digest])(lines=("KeyError: 'TOKEN'",), exit_code=1)
+    outcome = await resume(staging.verbs, staging.tell)
+    assert (outcome.status, outcome.status.exit_code) == (Status.FAILED, 1)
+    assert outcome.diagnosis.rule == "missing-variable"
+    assert (await staging.verbs.status()).status == "PAUSED"
+
+
+async def test_a_service_is_deleted_when_its_name_is_said_once_more(account, staging):
+    await deployed(staging)
+    with pytest.raises(
+        BadInputError, match=r"notes-staging was not deleted.*name it once more: --confirm notes-staging"
+    ):
+        await destroy(staging.verbs, staging.tell, "notes")
+    assert "DeleteService" not in account.cloud.requests
+    outcome = await destroy(staging.verbs, staging.tell, "notes-staging")
+    assert (outcome.status, outcome.verb, outcome.live) == (Status.SUCCEEDED, Verb.DESTROY, None)
+    assert (await staging.verbs.status()).status is None
+    assert (await destroy(staging.verbs, staging.tell, "notes-staging")).status is Status.NOOP
+
+
+async def test_a_deletion_that_the_platform_cannot_end_has_failed(account, staging):
+    await deployed(staging)
+    (service,) = account.cloud.app_runner.services.values()
+    service.failing.add("DELETE_SERVICE")
+    outcome = await destroy(staging.verbs, staging.tell, "notes-staging")
+    assert (outcome.status, outcome.status.exit_code) == (Status.FAILED, 1)
+
+
+async def test_history_has_them_between_the_releases(staging):
+    await deployed(staging)
+    await pause(staging.verbs, staging.tell)
+    await resume(staging.verbs, staging.tell)
+    past = (await staging.verbs.history()).releases
+    assert [(found.number, found.verb) for found in past] == [(3, Verb.RESUME), (2, Verb.PAUSE), (1, Verb.DEPLOY)]
+    assert not (await staging.verbs.history()).unfinished
+
+
+@pytest.mark.parametrize("operation", ["PauseService", "ResumeService", "DeleteService"])
+@pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST])
+async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(account, staging, operation, effect):
+    await deployed(staging)
+    if operation == "ResumeService":
+        await pause(staging.verbs, staging.tell)
+    account.cloud.faults.add(Fault(operation, effect))
+    verb = {"PauseService": pause, "ResumeService": resume}.get(operation)
+    outcome = await (
+        verb(staging.verbs, staging.tell) if verb else destroy(staging.verbs, staging.tell, "notes-staging")
+    )
+    assert outcome.status in (Status.SUCCEEDED, Status.NOOP), outcome
+    (service,) = account.cloud.app_runner.services.values()
+    kinds = [found.type for found in service.operations]
+    assert len(kinds) == len(set(kinds))
+
+
+@pytest.mark.parametrize("index", range(4, 32, 3))
+async def test_killed_on_the_way_the_next_run_finishes_it(account, staging, index):
+    await deployed(staging)
+    verbs = staging.verbs
+    verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 2 == 0))
+    try:
+        await pause(verbs, staging.tell)
+    except KilledError:
+        outcome = await pause(staging.verbs, staging.tell)
+        assert outcome.status.exit_code == 0, outcome
+    (service,) = account.cloud.app_runner.services.values()
+    assert [found.type for found in service.operations].count("PAUSE_SERVICE") == 1
+    assert service.status == "PAUSED"

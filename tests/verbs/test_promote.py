@@ -1,0 +1,65 @@
+"""A promotion is a deployment of what is live elsewhere, and asks whether the release there bears the schema that comes."""
+
+import pytest
+
+from slipway.errors import RefusedError
+from slipway.records.certificate import Answer
+from slipway.records.outcome import Status, Verb
+from slipway.verbs.promote import plan_promotion, promote
+from slipway.verbs.proof import Evidence
+from tests.verbs.environments import certificate
+from tests.verbs.test_rollback import deployed, live
+
+
+async def test_the_digest_that_is_live_in_staging_goes_to_production(account, staging, production):
+    digest = await deployed(staging)
+    outcome = await promote(staging.verbs, production.verbs, production.tell)
+    assert (outcome.status, outcome.verb, outcome.live) == (Status.SUCCEEDED, Verb.PROMOTE, digest)
+    assert await live(production) == digest
+
+
+async def test_what_is_not_live_and_healthy_is_not_promoted(staging, production):
+    with pytest.raises(RefusedError, match="nothing that could be promoted is live in staging"):
+        await promote(staging.verbs, production.verbs, production.tell)
+    await staging.verbs.deploy(await staging.image(healthy=False), staging.tell)
+    with pytest.raises(RefusedError, match="its state is CREATE_FAILED"):
+        await plan_promotion(staging.verbs, production.verbs)
+
+
+@pytest.mark.parametrize("where", ["staging's ledger", "handed over"])
+async def test_with_the_proof_of_the_pair_the_database_is_migrated_and_the_release_follows(staging, production, where):
+    await deployed(production)
+    proof = certificate("aaa", "bbb")
+    digest = await deployed(staging, "bbb", proof if where == "staging's ledger" else None)
+    evidence = Evidence(proof if where == "handed over" else None)
+    outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell, evidence)
+    assert (outcome.status, outcome.live, production.head) == (Status.SUCCEEDED, digest, "bbb")
+    assert outcome.migration.applied == ("bbb",)
+
+
+@pytest.mark.parametrize("proof", [None, certificate("aaa", "bbb", Answer.UNKNOWN), certificate("bbb", "ccc")])
+async def test_without_it_neither_the_database_nor_the_service_is_touched(account, staging, production, proof):
+    old = await deployed(production)
+    await deployed(staging, "bbb", proof)
+    before = account.cloud.requests.count("UpdateService")
+    outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell)
+    assert outcome.status is Status.REFUSED
+    assert outcome.diagnosis.cause.startswith("the promotion from staging to production is not proven: ")
+    assert (account.cloud.requests.count("UpdateService"), production.head) == (before, "aaa")
+    assert await live(production) == old
+
+
+async def test_a_production_without_a_release_has_nothing_that_a_schema_could_break(staging, production):
+    digest = await deployed(staging, "bbb")
+    outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell)
+    assert (outcome.status, outcome.live) == (Status.SUCCEEDED, digest)
+
+
+async def test_the_proof_that_promoted_it_can_take_it_back(staging, production):
+    from slipway.verbs.rollback import rollback
+
+    old = await deployed(production)
+    await deployed(staging, "bbb")
+    await promote(staging.verbs, production.migrating_to("bbb"), production.tell, Evidence(certificate("aaa", "bbb")))
+    outcome = await rollback(production.verbs, production.tell, None, Evidence())
+    assert (outcome.status, outcome.live, production.head) == (Status.SUCCEEDED, old, "bbb")

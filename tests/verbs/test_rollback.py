@@ -1,0 +1,157 @@
+"""A rollback is one update to a recorded digest, and asks whether that release works on the schema that is there."""
+
+import pytest
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.certificate import Answer
+from slipway.records.outcome import Status, Verb
+from slipway.records.plan import Action
+from slipway.verbs.proof import Evidence
+from slipway.verbs.rollback import plan_rollback, rollback
+from tests.release.deployers import Kill, KilledError, MortalAws
+from tests.verbs.environments import certificate
+
+
+async def live(place):
+    return (await place.verbs.status()).digest
+
+
+async def deployed(place, head="aaa", known=None, **image):
+    """A release that brings the database to `head`."""
+    digest = await place.image(head, **image)
+    outcome = await place.migrating_to(head).deploy(digest, place.tell, known)
+    assert outcome.status is Status.SUCCEEDED, outcome
+    return digest
+
+
+def updates(account):
+    return account.cloud.requests.count("UpdateService")
+
+
+async def test_it_brings_back_the_release_before_in_one_update(account, staging):
+    first, _second = await deployed(staging), await deployed(staging)
+    before = updates(account)
+    outcome = await rollback(staging.verbs, staging.tell, None, Evidence())
+    assert (outcome.status, outcome.verb, outcome.live, outcome.number) == (Status.SUCCEEDED, Verb.ROLLBACK, first, 3)
+    assert updates(account) - before == 1
+    assert await live(staging) == first
+    assert "back to release 1" in staging.told
+
+
+async def test_it_goes_to_the_number_that_is_named(staging):
+    first = await deployed(staging)
+    for _ in range(2):
+        await deployed(staging)
+    assert (await rollback(staging.verbs, staging.tell, 1, Evidence())).live == first
+
+
+async def test_asked_again_it_does_not_go_back_further(staging):
+    for _ in range(3):
+        await deployed(staging)
+    await rollback(staging.verbs, staging.tell, None, Evidence())
+    with pytest.raises(RefusedError, match="the last deployment, 4, was itself a rollback: name one with --to"):
+        await rollback(staging.verbs, staging.tell, None, Evidence())
+
+
+async def test_what_it_would_change_is_shown_and_nothing_is_touched(account, staging):
+    first, _second = await deployed(staging), await deployed(staging)
+    before = len(account.cloud.requests)
+    plan = await plan_rollback(staging.verbs, None)
+    assert (plan.action, [change.name for change in plan.changes]) == (Action.UPDATE, ["image"])
+    assert plan.image.endswith(first)
+    assert not {"UpdateService", "PutImage"} & set(account.cloud.requests[before:])
+
+
+@pytest.mark.parametrize("how", ["in the ledger", "handed over"])
+async def test_across_a_migration_it_needs_the_proof_of_the_pair(staging, how):
+    first = await deployed(staging)
+    proof = certificate("aaa", "bbb")
+    await deployed(staging, "bbb", proof if how == "in the ledger" else None)
+    evidence = Evidence() if how == "in the ledger" else Evidence(proof)
+    outcome = await rollback(staging.verbs, staging.tell, None, evidence)
+    assert (outcome.status, outcome.live, staging.head) == (Status.SUCCEEDED, first, "bbb")
+
+
+@pytest.mark.parametrize("known", [None, certificate("aaa", "bbb", Answer.NO), certificate("aaa", "ccc")])
+async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account, staging, known):
+    await deployed(staging)
+    second = await deployed(staging, "bbb", known)
+    before = updates(account)
+    outcome = await rollback(staging.verbs, staging.tell, None, Evidence())
+    assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
+    assert outcome.diagnosis.cause.startswith("going back to release 1 is not proven: ")
+    assert "--without-proof" in outcome.diagnosis.remedy
+    assert (updates(account) - before, await live(staging)) == (0, second)
+
+
+async def test_who_goes_without_says_why_and_that_is_recorded(staging):
+    first = await deployed(staging)
+    await deployed(staging, "bbb")
+    outcome = await rollback(staging.verbs, staging.tell, None, Evidence(reason="the shop is down"))
+    assert (outcome.status, outcome.live) == (Status.SUCCEEDED, first)
+    (newest, *_) = (await staging.verbs.history()).releases
+    assert (newest.verb, newest.risk) == (Verb.ROLLBACK, "the shop is down")
+    assert any("done all the same, because the shop is down" in line for line in staging.told)
+
+
+async def test_where_the_database_really_stands_counts_and_not_what_the_ledger_thinks(staging):
+    """Somebody has migrated by hand since."""
+    await deployed(staging)
+    await deployed(staging)
+    staging.head = "zzz"
+    outcome = await rollback(staging.verbs, staging.tell, None, Evidence())
+    assert outcome.status is Status.REFUSED
+    assert "a schema that goes from aaa to zzz" in outcome.diagnosis.cause
+
+
+async def test_of_a_release_that_tells_nothing_the_ledger_knows_what_the_migration_left(staging):
+    silent = await staging.image()
+    await staging.migrating_to("aaa").deploy(silent, staging.tell)
+    await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
+    assert (await rollback(staging.verbs, staging.tell, None, Evidence())).live == silent
+
+
+async def test_where_nobody_knows_anything_of_the_schema_somebody_has_to_answer_for_it(staging):
+    for _ in range(2):
+        await staging.verbs.deploy(await staging.image(), staging.tell)
+    outcome = await rollback(staging.verbs, staging.tell, None, Evidence())
+    assert "nobody can say at which revisions the release and its database stand" in outcome.diagnosis.cause
+    outcome = await rollback(staging.verbs, staging.tell, None, Evidence(reason="there is no database"))
+    assert outcome.status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize(("to", "said"), [(2, "deployment 2 was never live"), (9, "the ledger has no deployment 9")])
+async def test_a_number_that_was_never_live_is_bad_input(staging, to, said):
+    await deployed(staging)
+    await staging.verbs.deploy(await staging.image(healthy=False), staging.tell)
+    with pytest.raises(BadInputError, match=said):
+        await rollback(staging.verbs, staging.tell, to, Evidence())
+
+
+async def test_killed_anywhere_it_goes_where_it_was_going_and_no_further(staging, account):
+    releases = [await deployed(staging) for _ in range(3)]
+    for index in range(8, 80, 4):
+        verbs = staging.verbs
+        verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 8 == 0))
+        try:
+            await rollback(verbs, staging.tell, None, Evidence())
+        except KilledError:
+            outcome = await _again(staging)
+            assert outcome is None or outcome.status.exit_code == 0, (index, outcome)
+            assert await live(staging) == releases[1], index
+        else:
+            return
+        releases = [*releases[:2], await deployed(staging)]
+        await staging.migrating_to("aaa").deploy(releases[1], staging.tell)
+        releases[2] = await deployed(staging)
+    raise AssertionError("it never ends")
+
+
+async def _again(place):
+    """None when it had ended before, which only the ledger knows: then somebody is asked how far."""
+    try:
+        return await rollback(place.verbs, place.tell, None, Evidence())
+    except RefusedError as error:
+        if "was itself a rollback" not in str(error):
+            raise
+        return None
