@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import anyio
 import pytest
@@ -11,8 +12,11 @@ from slipway.cli.command import parser
 from slipway.cli.conformance import conformance
 from slipway.conformance.walks import estimate
 from slipway.errors import BadInputError
+from slipway.records.conformance import Conformance
+from slipway.records.form import from_json
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud
+from slipway.verbs import conformance as verb
 from slipway.verbs.conformance import Consent, permitted
 from tests.conformance.within import everything
 from tests.simulator.account import BRISK, opened
@@ -113,6 +117,14 @@ async def asked_by_name():
     async with opened() as account:
         account.cloud.requests.clear()
         yield account.cloud
+
+
+@pytest.mark.slow
+async def test_without_an_account_the_simulator_is_asked(capsys, monkeypatch):
+    monkeypatch.setattr(verb, "in_no_time", partial(verb.in_no_time, BRISK))
+    assert await asked("--json") == 0
+    found = from_json(Conformance, capsys.readouterr().out, "what was printed")
+    assert (found.against, found.exit_code) == ("a stand-in", 0)
 
 
 @pytest.mark.slow
