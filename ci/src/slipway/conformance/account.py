@@ -79,8 +79,8 @@ class Answer:
 
     def __getitem__(self, key: str) -> Any:
         """A member of the answer; raises SilentError when there is none."""
-        if self.code:
-            raise SilentError(self.error)
+        if self.code or key not in self.given:
+            raise SilentError(masked(self.error or f"the answer has no {key}"))
         return self.given[key]
 
 

@@ -15,6 +15,7 @@ from slipway.untrusted import one_line
 
 Tell = Callable[[str], None]
 _TRIES = 2  # a deletion that failed is asked for once more [M]
+_AGAIN, _PAUSE = 6, 20.0
 T = TypeVar("T")
 
 
@@ -117,9 +118,23 @@ def _prefix(run: str | None) -> str:
 
 async def _delete(account: Account, thing: _Thing, left: list[str]) -> None:
     try:
-        answer: Answer = await account.ask(thing.service, thing.call, **thing.parameters)
+        answer = await _deleted(account, thing)
     except SilentError as error:
         left.append(one_line(f"{thing.name}: {error}"))
         return
-    if answer.code and "NotFound" not in answer.code:
+    if not _is_gone(answer):
         left.append(one_line(f"{thing.name}: {answer.error}"))
+
+
+async def _deleted(account: Account, thing: _Thing) -> Answer:
+    """Asked again for a while: what a service had counts as used for some time after the service is gone [F]."""
+    for _ in range(_AGAIN):
+        answer = await account.ask(thing.service, thing.call, **thing.parameters)
+        if _is_gone(answer):
+            return answer
+        await account.time.sleep(_PAUSE)
+    return await account.ask(thing.service, thing.call, **thing.parameters)
+
+
+def _is_gone(answer: Answer) -> bool:
+    return not answer.code or "NotFound" in answer.code
