@@ -1,7 +1,6 @@
 """Writes the reference pages from the code that they describe: `python docs/make.py`. A test says when they disagree."""
 
 import dataclasses
-import inspect
 import re
 import sys
 import typing
@@ -34,7 +33,10 @@ from slipway.structure import kebab
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the tests load this file by its path
 
-import rule_examples  # noqa: E402 -- found there
+import docstrings  # noqa: E402 -- found there
+import json_page  # noqa: E402
+import record_schemas  # noqa: E402
+import rule_examples  # noqa: E402
 import simulator_tables  # noqa: E402
 from rule_examples import Example  # noqa: E402
 
@@ -42,6 +44,7 @@ TABLES = (
     ("[tool.slipway]", settings.Settings),
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
+    ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
@@ -125,8 +128,10 @@ def pages() -> dict[str, str]:
     each = {
         f"rules/{rule.id}.md": _rule(rule, family, shown.get(rule.id)) for family in FAMILIES for rule in family.rules()
     }
-    written = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
-    return {**written, "../ci/src/slipway/simulator/README.md": simulator_tables.readme(), **each}
+    schemas = {f"schemas/{record_schemas.file_of(kind)}": record_schemas.text(kind) for kind in record_schemas.kinds()}
+    tables = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
+    tables["../ci/src/slipway/simulator/README.md"] = simulator_tables.readme()
+    return {**tables, "json.md": json_page.page(), **each, **schemas}
 
 
 def _settings() -> str:
@@ -140,24 +145,13 @@ def _settings() -> str:
 
 
 def _keys(kind: type) -> Iterator[str]:
-    said = dict(_documented(kind))
+    said = docstrings.of_fields(kind, kebab)
     hints = typing.get_type_hints(kind)
     yield "| key | what it is | default |\n| --- | --- | --- |"
     for field in dataclasses.fields(kind):
         key = kebab(field.name)
         if not dataclasses.is_dataclass(hints[field.name]) and key != "environments":
             yield f"| `{key}` | {said.get(key, '')} | {_default(field)} |"
-
-
-def _documented(kind: type) -> Iterator[tuple[str, str]]:
-    """The lines `- key, key: words.` of a docstring; a line may go on below."""
-    text = re.sub(r"\n {2,}(?=[^- ])", " ", inspect.cleandoc(kind.__doc__ or ""))
-    for line in re.findall(r"^- (.+)$", text, re.MULTILINE):
-        for names, words in re.findall(
-            r"((?:[a-z-]+(?: \([^)]*\))?(?:, )?)+): (.+?)(?=(?:\. [a-z-]+(?:, [a-z-]+)*: )|$)", line
-        ):
-            for name in names.split(", "):
-                yield name.partition(" (")[0], words.rstrip(".")
 
 
 def _default(field: "dataclasses.Field[object]") -> str:

@@ -74,7 +74,7 @@ def test_the_delimiter_is_another_each_time(job):
 def test_answers_of_a_job_follow_each_other_in_its_summary(job):
     for _ in range(2):
         say(JSON, answers.of_outcome(ROLLED_BACK))
-    assert job("GITHUB_STEP_SUMMARY").count("ROLLED_BACK") == 2
+    assert job("GITHUB_STEP_SUMMARY").count("## ❌ ROLLED") == 2
 
 
 def test_files_that_cannot_be_written_change_no_answer(capsys, monkeypatch, tmp_path):

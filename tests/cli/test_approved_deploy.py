@@ -8,36 +8,10 @@ from slipway.cli.command import parser, run
 from slipway.errors import RefusedError
 from slipway.records.form import to_json
 from slipway.records.plan import Action, Plan
-from slipway.release.engine import Time
-from tests.simulator.account import ROLE, URI, opened
+from tests.cli.conftest import PYPROJECT
+from tests.simulator.account import URI
 
-PYPROJECT = f"""
-[tool.slipway]
-name = "notes"
-command = ["serve"]
-health-path = "/healthz"
-[tool.slipway.environments.staging]
-target = "app-runner"
-region = "eu-west-1"
-account = "123456789012"
-access-role = "{ROLE}"
-"""
 PLAN = Plan("staging", "notes-staging", f"{URI}@sha256:{'1' * 64}", Action.CREATE, (), "f00d")
-
-
-@pytest.fixture
-def service(tmp_path):
-    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
-    return tmp_path
-
-
-@pytest.fixture
-async def account(monkeypatch):
-    """What a command with --endpoint-url finds there; its waiting is the account's."""
-    async with opened() as account:
-        time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
-        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time)
-        yield account
 
 
 async def slipway(account, service, verb, *options):

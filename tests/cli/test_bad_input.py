@@ -265,7 +265,7 @@ def test_every_verb_explains_itself():
     verbs = parser()._subparsers._group_actions[0].choices
     here = {"gate", "certificate", "rehearse", "simulator", "conformance", "doctor"}
     releases, services = (
-        {"plan", "deploy", "promote", "rollback"},
+        {"preflight", "plan", "deploy", "promote", "rollback", "migrate"},
         {"status", "history", "diagnose", "pause", "resume", "destroy"},
     )
     assert here | releases | services == set(verbs)

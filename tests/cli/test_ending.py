@@ -19,7 +19,10 @@ def test_sigterm_ends_a_command_that_a_script_started(interrupts):
         assert process.stdout.readline().startswith("listening on ")
         process.terminate()
         _, said = process.communicate(timeout=20)
-        assert (process.returncode, said) == (130, "slipway: interrupted; what it had started is stopped\n")
+        assert (process.returncode, said) == (
+            130,
+            "slipway: interrupted; what it had started on this machine is stopped\n",
+        )
     finally:
         process.kill()
         process.wait()

@@ -110,7 +110,15 @@ async def test_the_gate_is_one_exec_beside_a_pinned_postgres_with_only_its_own_r
     assert commands[-1][:3] == ["/app/.venv/bin/python", "-m", "slipway.gate"]
     assert any(re.fullmatch(r"--today=\d{4}-\d\d-\d\d", option) for option in commands[-1])
     lent = next(step.arguments["include"] for step in chain if step.arguments.get("path") == "/opt/slipway/slipway")
-    assert lent == ["__init__.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
+    assert lent == [
+        "__init__.py",
+        "database_url.py",
+        "errors.py",
+        "structure.py",
+        "records/**",
+        "migration/**",
+        "gate/**",
+    ]
     (service,) = (step for step in chain if step.name == "withServiceBinding")
     server = engine.chain_of(service.arguments["service"])
     assert any(step.name == "from" and step.arguments["address"].startswith("postgres:18@sha256:") for step in server)
@@ -274,7 +282,7 @@ async def staging(engine, workspace, account):
 async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_told_at_once(engine, staging, capsys):
     await (await staging.plan(IMAGE)).sync()
     files = {step.arguments["path"]: step.arguments["contents"] for step in engine.steps("withNewFile")}
-    assert set(files) == {"plan.json", "plan.txt"}
+    assert set(files) == {"plan.json", "plan.txt", "summary.md"}
     assert from_json(Plan, files["plan.json"], "plan.json").image == IMAGE
     assert files["plan.txt"].startswith("create notes-staging in staging\n  image: - -> ")
     assert capsys.readouterr().out == files["plan.txt"]

@@ -10,6 +10,7 @@ import slipway
 import slipway.main
 
 OF_AN_ENVIRONMENT = {
+    "migrate",
     "plan",
     "deploy",
     "promote",

@@ -1,7 +1,7 @@
 """Small alembic projects and the database that they migrate."""
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -43,15 +43,17 @@ def url(database: str) -> URL:
 
 @pytest.fixture
 def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProject:
-    """Writes an alembic project with revisions {id: (what it follows, body of upgrade)}, stands in its folder, and answers its settings file."""
+    """Writes an alembic project with revisions {id: (what it follows, body of upgrade)}, takes others away, stands in its folder, and answers its settings file."""
 
-    def write(revisions: Mapping[str, tuple], env: str = _ENV) -> Path:
+    def write(revisions: Mapping[str, tuple], env: str = _ENV, without: Iterable[str] = ()) -> Path:
         versions = tmp_path / "migrations/versions"
         versions.mkdir(parents=True, exist_ok=True)
         monkeypatch.chdir(tmp_path)
         for revision, (down, body) in revisions.items():
             upgrade = textwrap.indent(textwrap.dedent(body).strip() or "pass", "    ")
             (versions / f"{revision}.py").write_text(_REVISION.format(revision=revision, down=down, upgrade=upgrade))
+        for revision in without:
+            (versions / f"{revision}.py").unlink()
         (tmp_path / "migrations/env.py").write_text(env)
         (tmp_path / "alembic.ini").write_text(_INI)
         return tmp_path / "alembic.ini"

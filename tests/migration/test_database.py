@@ -14,6 +14,7 @@ from slipway.migration.database import (
     VARIABLE,
     every_connection_to,
     named_in_environment,
+    spoken,
     sqlstate,
     with_connection,
     with_driver,
@@ -97,6 +98,26 @@ def test_a_url_that_cannot_be_read_is_bad_input_and_not_repeated(name, url):
 )
 def test_a_driver_that_the_service_lacks_is_replaced_by_one_that_it_has(asked, got):
     assert with_driver(sa.URL.create(asked, host="here")).drivername == got
+
+
+@pytest.mark.parametrize(
+    ("url", "driver", "query"),
+    [
+        (
+            "postgresql+asyncpg://h/d?ssl=require&command_timeout=5&application_name=a",
+            "psycopg",
+            {"sslmode": "require", "application_name": "a"},
+        ),
+        ("postgresql://h/d?sslmode=require", "asyncpg", {"ssl": "require"}),
+        (
+            "postgresql+asyncpg://h/d?ssl=require&command_timeout=5",
+            "asyncpg",
+            {"ssl": "require", "command_timeout": "5"},
+        ),
+    ],
+)
+def test_how_a_connection_is_encrypted_is_said_in_the_words_of_the_driver(url, driver, query):
+    assert dict(spoken(sa.make_url(url), f"postgresql+{driver}").query) == query
 
 
 @pytest.mark.parametrize("drivername", ["sqlite", "mysql", "mysql+pymysql"])

@@ -123,6 +123,32 @@ def test_a_migration_survives_its_json_form(migrate):
     assert from_json(Migration, to_json(migration), "here") == migration
 
 
+def test_the_head_is_read_back_and_not_assumed(migrate):
+    begun = ONE_TRANSACTION.replace(
+        "    context.configure", "    connection.execute(sa.text('SELECT 1'))\n    context.configure", 1
+    )
+    said = r"after the upgrade the database stands at nothing, not at two: see that env\.py commits"
+    with pytest.raises(RefusedError, match=said):
+        migrate(TWO, env=begun)
+
+
+def test_a_database_of_a_newer_release_is_told_so_in_one_sentence(migrate, ask):
+    migrate(TWO)
+    with pytest.raises(RefusedError) as caught:
+        migrate({"one": TWO["one"]}, without=["two"])
+    assert str(caught.value) == (
+        "the database stands at two, which this release does not know: it is ahead: an older release; "
+        "roll back with `slipway rollback`, or deploy a release that knows it"
+    )
+    assert ask("SELECT version_num FROM alembic_version") == ["two"]
+
+
+def test_each_revision_is_told_as_it_begins(write_project, url):
+    told = []
+    upgrade(Environment(write_project(TWO), url), url, told.append)
+    assert told == ["revision one", "revision two"]
+
+
 def test_a_failing_revision_is_refused_with_file_and_line(migrate, ask):
     with pytest.raises(RefusedError) as caught:
         migrate({**TWO, "three": ("two", "op.execute('SELECT 1')\nop.drop_table('no_such')")})

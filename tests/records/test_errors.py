@@ -35,7 +35,7 @@ def test_every_error_in_the_source_is_one_sentence_with_a_next_step(what, next_s
     assert what
     assert next_step
     assert not re.search(r"[.!?:;,] *$|[.!?] +[A-Z]", said)
-    assert said.startswith(("AWS ", "App Runner ")) or not said[0].isupper()
+    assert said.startswith(("AWS ", "App Runner ", "ECS ")) or not said[0].isupper()
 
 
 def test_an_error_keeps_what_happened_and_what_to_do_next_apart():

@@ -12,7 +12,10 @@ OLDEST = (3, 10)
 # What runs in the service's own environment, on whatever Python the service has.
 IN_THE_SERVICE = sorted(
     file
-    for place in ("__init__.py", "errors.py", "structure.py", "records/**/*.py", "gate/**/*.py", "migration/**/*.py")
+    for place in (
+        *("__init__.py", "database_url.py", "errors.py", "structure.py"),
+        *("records/**/*.py", "gate/**/*.py", "migration/**/*.py"),
+    )
     for file in (SOURCE / "slipway").glob(place)
 )
 

@@ -107,7 +107,7 @@ def test_an_interruption_stops_everything_and_leaves_nothing_behind(checkout, tm
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.strip().splitlines()[-1] == "slipway: interrupted; what it had started is stopped"
+    assert said.strip().splitlines()[-1] == "slipway: interrupted; what it had started on this machine is stopped"
     assert "Traceback" not in said
     assert processes_with(f"TMPDIR={marked}") == []
     assert list(marked.iterdir()) == []

@@ -1,25 +1,30 @@
 """What is desired and observed in these tests, and the engine before a simulated account."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from botocore.config import Config
 
 from slipway.oci.content import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.aws import Aws
+from slipway.release.aws import Aws, session_of
+from slipway.release.credentials import Keys
 from slipway.release.deploy import deploy
 from slipway.release.ecr_store import EcrStore
 from slipway.release.engine import Engine, Time
 from slipway.release.ledger import Ledger
 from slipway.release.spec import ServiceSpec, default_scaling
 from slipway.release.targets.app_runner import AppRunner
-from tests.simulator.account import REGION, ROLE, URI, Account
+from tests.simulator.account import REGION, ROLE, URI, Account, session
 
 DIGEST, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 MUTATING = ("Create", "Update", "Delete", "Put", "Start", "Pause", "Resume", "Tag", "Untag")
 SCALING = default_scaling(REGION, "123456789012")
+_making = threading.Lock()
 ARN = "arn:aws:apprunner:eu-west-1:123456789012:service/notes/" + "a" * 32
 
 
@@ -49,13 +54,24 @@ def time_of(account: Account) -> Time:
     return Time(account.cloud.clock.now, account.cloud.clock.sleep)
 
 
+_SESSION = session_of(Keys("simulated", "simulated"), REGION)
+
+
 class SimulatedAws(Aws):
     """Time stands still while a call is under way."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
         self._clock = account.cloud.clock
-        self._clients = account.deployers  # they take a while to make
+        self._clients = account.deployers  # they take a while to make, and their session longer
+        self._session = _SESSION
+
+    def _client(self, service: str) -> Any:
+        with _making:  # a session is for one thread at a time
+            if service not in self._clients:
+                config = Config(retries={"total_max_attempts": 1})
+                self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
+            return self._clients[service]
 
     async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         with self._clock.held():

@@ -13,7 +13,7 @@ from slipway.records.progress import Event
 from slipway.release.deploy import deploy
 from slipway.simulator.clock import VirtualClock
 from tests.release.desired import Telling, deployed, engine_of, spec, target_of
-from tests.simulator.account import BRISK, SLOW, Account, asked, log_group, opened
+from tests.simulator.account import BRISK, INSTANCE_ROLE, SLOW, Account, asked, log_group, opened
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
@@ -197,8 +197,8 @@ async def test_a_variable_that_is_no_longer_wanted_is_taken_away(account):
             "the start command serve --by-hand",
         ),
         (
-            {"InstanceConfiguration": {"InstanceRoleArn": "arn:aws:iam::123456789012:role/by-hand"}},
-            "the instance role arn:aws:iam::123456789012:role/by-hand",
+            {"InstanceConfiguration": {"InstanceRoleArn": INSTANCE_ROLE}},
+            f"the instance role {INSTANCE_ROLE}",
         ),
     ],
     ids=["start command", "instance role"],

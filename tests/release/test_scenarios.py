@@ -13,7 +13,7 @@ from slipway.release.settle import Ending
 from slipway.release.turn import Turn
 from slipway.simulator.faults import Effect
 from tests.release.deployers import Kill
-from tests.release.scenarios import DEAD, UNHEALTHY, Misfortune, Scenario, State, scenario, violations
+from tests.release.scenarios import DEAD, EFFECTS, UNHEALTHY, Misfortune, Scenario, State, scenario, violations
 
 SCENARIOS = int(os.environ.get("SLIPWAY_SCENARIOS", "80"))
 PARTS = 8
@@ -35,7 +35,7 @@ def test_the_stories_have_every_fault_in_every_state():
     for cell, times in sorted(cells.items()):
         print(f"{times:5}  {', '.join(cell)}")  # noqa: T201
     print(f"{SCENARIOS} stories, {len(cells)} cells")  # noqa: T201
-    faults = [effect.value for effect in Effect] + ["killed", "none"]
+    faults = [effect.value for effect in EFFECTS] + ["killed", "none"]
     met = {(state, fault) for seed in range(MANY) for state, fault, _ in scenario(seed).cells()}
     assert met == {(state.value, fault) for state in State for fault in faults}
 

@@ -7,20 +7,24 @@ from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from slipway.records.examination import Examination
 from slipway.records.form import to_json
+from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Action, FieldChange, Observed, Plan
-from slipway.report import proof_html, proof_text, rehearsal_text
+from slipway.records.refusal import Refusal
+from slipway.records.release import History, Release
+from slipway.report import proof_html, proof_text, rehearsal_text, release_markdown, release_text
 from slipway.report.files import of_proof, of_rehearsal, write
+from slipway.report.github import step_outputs
 from slipway.report.markdown import fenced
 from slipway.report.proof_junit import junit
 from slipway.report.proof_markdown import markdown
 from slipway.report.rehearsal_html import html
-from slipway.report.release_text import of_observed, of_outcome, of_plan
 from slipway.untrusted import one_line, printable
 
 HOSTILE = [
@@ -68,6 +72,12 @@ HOSTILE = [
     "@octocat @octo/team #12 octo/repo#12",
     "\\@octocat \\` \\",
     "%s {0} $HOME",
+    "::error file=a.py,line=1::it failed",
+    "one\n \t::set-output name=live::sha256:1",
+    "##[set-output name=live]sha256:1",
+    "one ###[add-mask]a",
+    "#\x00#[add-mask]a",
+    "\x1b[0m::stop-commands::a",
     "",
 ]
 ANY_TEXT = st.text(st.characters(), max_size=80) | st.sampled_from(HOSTILE)  # a page folds longer SQL
@@ -93,8 +103,9 @@ def planted(value, text):
 
 
 def is_harmless(text, also="\n\t"):
-    """Whether nothing in it is a command to a terminal, cannot be seen, or turns the direction of what follows."""
-    return all(
+    """Whether nothing in it is a command to a terminal or to GitHub's runner, cannot be seen, or turns the direction of what follows."""
+    obeyed = "##[" in text or any(re.match(r"\s*::[\w-]+( .*)?::", line) for line in text.split("\n"))
+    return not obeyed and all(
         char in also
         or (
             unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")
@@ -155,11 +166,11 @@ def check_junit(proof, text):
     assert suite.get("failures") == str(sum(case.find("failure") is not None for case in cases))
 
 
-def check_markdown(proof, text):
-    said = markdown(planted(proof, text))
+def check_markdown(render, record, text):
+    said = render(planted(record, text))
     assert is_harmless(said)
     page = rendered(said)
-    assert page.seen == rendered(markdown(planted(proof, ""))).seen
+    assert page.seen == rendered(render(planted(record, ""))).seen
     assert not re.search(r"[@#]\w|://|www\.", page.words)
 
 
@@ -181,7 +192,7 @@ def test_a_proof_as_junit_is_valid_xml_whose_counts_agree(proof, text):
 
 @hostile
 def test_a_proof_as_markdown_has_no_more_in_it_than_was_put_there(proof, text):
-    check_markdown(proof, text)
+    check_markdown(markdown, proof, text)
 
 
 @hostile
@@ -202,17 +213,73 @@ def test_a_rehearsal_as_a_page_has_no_tag_that_is_not_ours(rehearsal, text):
 
 PLAN = Plan("", "", "", Action.UPDATE, (FieldChange("", "", ""),), "", "why")
 OBSERVED = Observed(arn="", url="", status="", digest="", fields={"": ""}, operation="")
-OUTCOME = Outcome("", "", Status.ROLLED_BACK, "", "", "", 1.0, "", Diagnosis("", "", ("", ""), ""))
+OUTCOME = Outcome(
+    "",
+    "",
+    Status.ROLLED_BACK,
+    "",
+    "",
+    "",
+    1.0,
+    "",
+    Diagnosis("", "", ("", ""), ""),
+    number=7,
+    migration=Migration(("",), ("",), ("",), 1, 1.0),
+)
+
+
+HISTORY = History("", (Release("", 7, "", Status.CREATE_FAILED, "", "", 0, 1.0, "", risk=""),), (8,))
+EXAMINATION = Examination("", "", "", OUTCOME.diagnosis)
+REFUSAL = Refusal("", "", 1)
+each_release = pytest.mark.parametrize(
+    ("name", "record"),
+    [
+        ("of_plan", PLAN),
+        ("of_observed", OBSERVED),
+        ("of_outcome", OUTCOME),
+        ("of_history", HISTORY),
+        ("of_examination", EXAMINATION),
+    ],
+    ids=["plan", "observed", "outcome", "history", "examination"],
+)
+
+
+def of_a_release(module, name):
+    render = getattr(module, name)
+    return (lambda observed: render(observed, observed.arn)) if name == "of_observed" else render
 
 
 @hostile
-@pytest.mark.parametrize(
-    ("render", "record"),
-    [(of_plan, PLAN), (lambda observed: of_observed(observed, "staging"), OBSERVED), (of_outcome, OUTCOME)],
-    ids=["plan", "observed", "outcome"],
-)
-def test_a_release_for_a_terminal_is_harmless(render, record, text):
-    check_terminal(render, record, text)
+@each_release
+def test_a_release_for_a_terminal_is_harmless(name, record, text):
+    check_terminal(of_a_release(release_text, name), record, text)
+
+
+@hostile
+@each_release
+def test_a_release_as_markdown_has_no_more_in_it_than_was_put_there(name, record, text):
+    check_markdown(of_a_release(release_markdown, name), record, text)
+
+
+@hostile
+def test_an_error_as_markdown_has_no_more_in_it_than_was_put_there(text):
+    check_markdown(release_markdown.of_refusal, REFUSAL, text)
+
+
+@many
+@given(text=ANY_TEXT)
+def test_any_text_at_all_is_harmless_in_an_outcome(text):
+    check_terminal(release_text.of_outcome, OUTCOME, text)
+    check_markdown(release_markdown.of_outcome, OUTCOME, text)
+
+
+@hostile
+def test_what_a_job_is_told_is_one_output_whatever_is_in_it(text):
+    outputs = {"status": f"{text} end", "live": "sha256:1"}
+    lines = step_outputs(outputs, "slipway-1").split("\n")
+    assert lines[0] == "status<<slipway-1"
+    assert lines[-5:] == ["slipway-1", "live<<slipway-1", "sha256:1", "slipway-1", ""]
+    assert is_harmless("\n".join(lines))
 
 
 @hostile
@@ -236,7 +303,7 @@ def test_every_report_can_be_written_to_a_file(proof, rehearsal, tmp_path, text)
 def test_any_text_at_all_is_harmless_in_a_proof(proof, text):
     check_terminal(proof_text.text, proof, text)
     check_junit(proof, text)
-    check_markdown(proof, text)
+    check_markdown(markdown, proof, text)
     check_html(proof_html.html, proof, text)
 
 
@@ -265,6 +332,7 @@ def test_what_is_printable_is_left_alone(text):
 
 @given(text=st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]) | st.sampled_from("\n\t")))
 def test_ordinary_text_is_printed_as_it_is(text):
+    assume("##[" not in text and "::" not in text)
     assert printable(text) == text
 
 
@@ -284,6 +352,9 @@ def test_one_line_is_one_line_and_no_longer_than_it_may_be(text, longest):
         ("one\r\ntwo\rthree\tfour", "one\ntwothree\tfour"),
         ("gpj\u202eexe.", "gpjexe."),
         ("naïve 日本 ☃ 🙂", "naïve 日本 ☃ 🙂"),
+        ("SELECT 1\n    ::int, a::text::varchar", "SELECT 1\n    ::int, a::text::varchar"),
+        ("  ::add-mask::a", "  : :add-mask::a"),
+        ("a ##[add-mask]b", "a ## [add-mask]b"),
     ],
 )
 def test_text_is_made_printable(text, said):

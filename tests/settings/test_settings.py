@@ -4,7 +4,17 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.settings import Environment, Migrations, SettingsError, TargetKind, load, load_file, parse
+from slipway.settings import (
+    Environment,
+    MigrationRunner,
+    Migrations,
+    Runner,
+    SettingsError,
+    TargetKind,
+    load,
+    load_file,
+    parse,
+)
 
 ROOT = Path(__file__).parents[2]
 URL = "postgresql://notes:s%40cret@db.example:6543/orders"
@@ -37,6 +47,17 @@ def environment(name, **changes):
 
 def staging(**changes):
     return service() + environment("staging", **changes)
+
+
+def migrated(**changes):
+    """An environment whose database is migrated by a task."""
+    least = {
+        "runner": '"ecs-task"',
+        "subnets": '["subnet-1"]',
+        "security-groups": '["sg-1"]',
+        "execution-role": '"arn:role"',
+    }
+    return staging() + table("tool.slipway.environments.staging.migration", least, changes)
 
 
 def refusal(text):
@@ -157,6 +178,32 @@ def test_all_that_can_be_said_is_read():
         ),
         (staging(cpu="256"), "environments.staging.memory: found cpu 256 with memory 2048, allowed are 256 with 512, "),
         (staging(memory="512"), "environments.staging.memory: found cpu 1024 with memory 512, allowed are "),
+        (service(name='"n"'), "[tool.slipway] name: found 'n', allowed are small letters and digits, "),
+        (service(name=f'"{"n" * 257}"'), "[tool.slipway] name: found 'nnnn"),
+        (staging(variables='{ PORT = "80" }'), "staging.variables.PORT: found a name that App Runner keeps for itself"),
+        (staging(secrets=f'{{ AWSAPPRUNNER_X = "{ARN}" }}'), "staging.secrets.AWSAPPRUNNER_X: found a name that App"),
+        (
+            staging(variables='{ URL = "x" }', secrets=f'{{ URL = "{ARN}" }}'),
+            "staging.variables.URL: found a name that is among the secrets too, allowed is one of them",
+        ),
+        (
+            migrated(runner=None),
+            "environments.staging.migration.runner: missing, it must be one of 'direct', 'ecs-task'",
+        ),
+        (
+            migrated(subnets=None, execution_role=None),
+            "staging.migration.subnets: missing, the runner ecs-task needs subnets and execution-role",
+        ),
+        (
+            migrated(security_groups="[]"),
+            "migration.security-groups: missing, the runner ecs-task needs security-groups",
+        ),
+        (
+            migrated(cpu="256", memory="4096"),
+            "migration.memory: found cpu 256 with memory 4096, allowed are 256 with 512 to 2048; 512 with 1024 to 4096; ",
+        ),
+        (migrated(patience="0"), "migration.patience: found 0, allowed are whole seconds from 1"),
+        (migrated(subnet='["a"]'), "environments.staging.migration.subnet: unknown key, did you mean subnets?"),
         (
             staging(secrets='{ DATABASE_URL = "hunter2" }'),
             "environments.staging.secrets.DATABASE_URL: found something else than an ARN, secrets are named by ARN",
@@ -168,6 +215,21 @@ def test_what_cannot_be_used_is_one_sentence_that_names_file_key_what_was_found_
     assert said.startswith("pyproject.toml")
     assert message in said
     assert is_one_sentence(said)
+
+
+def test_who_migrates_is_said_for_each_environment():
+    asked = parse(migrated(public_ip="true", patience="60")).environment("staging").migration
+    assert asked == MigrationRunner(
+        Runner.ECS_TASK,
+        subnets=("subnet-1",),
+        security_groups=("sg-1",),
+        execution_role="arn:role",
+        public_ip=True,
+        patience=60,
+    )
+    direct = migrated(runner='"direct"', subnets=None, security_groups=None, execution_role=None)
+    assert parse(direct).environment("staging").migration == MigrationRunner(Runner.DIRECT)
+    assert parse(staging()).environment("staging").migration is None
 
 
 def test_a_secret_that_was_written_down_is_not_repeated():
@@ -200,7 +262,7 @@ def test_every_port_there_is_is_allowed(port):
     assert parse(service(port=port)).port == port
 
 
-@pytest.mark.parametrize("name", ["notes", "n", "my-notes", "team_a.notes-2", "0"])
+@pytest.mark.parametrize("name", ["notes", "nn", "my-notes", "team_a.notes-2", "00", "n" * 256])
 def test_a_name_is_what_a_repository_may_be_called(name):
     assert parse(service(name=f'"{name}"')).name == name
 

@@ -7,13 +7,16 @@ import pytest
 
 from slipway.oci.content import digest_of
 from slipway.simulator.app_runner.api import AppRunner
-from slipway.simulator.contract import SERVICES, by_target, message_member, problems, service
+from slipway.simulator.contract import SERVICES, by_target, in_python, message_member, problems, service
 from slipway.simulator.ecr import Ecr
+from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.logs import Logs
 from slipway.simulator.secrets import Secrets
+from slipway.simulator.ssm import Parameters
 from slipway.simulator.store import Store
 from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
 from tests.simulator.raw import ask_raw
+from tests.simulator.tasks import definition, run
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 SHARED = (
@@ -24,8 +27,10 @@ SHARED = (
 KNOWN = {
     "apprunner": AppRunner(None).operations,
     "ecr": Ecr(Store()).operations,
+    "ecs": Ecs(None).operations,
     "logs": Logs().operations,
     "secretsmanager": Secrets().operations,
+    "ssm": Parameters().operations,
 }
 SERVICE = {"ServiceName": "notes", **asked("sha256:" + "0" * 64)}
 
@@ -100,7 +105,7 @@ def test_every_pattern_that_a_known_operation_could_meet_can_be_checked(name):
     for operation in KNOWN[name]:
         model = service(name).operation_model(operation)
         for shape in (*shapes_within(model.input_shape, seen), *shapes_within(model.output_shape, seen)):
-            re.compile(shape.metadata.get("pattern", ""))
+            re.compile(in_python(shape.metadata.get("pattern", "")))
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -114,8 +119,10 @@ def test_an_operation_is_found_by_its_target():
     assert {target_of(name, "x").partition(".")[0] for name in KNOWN} == {
         "AppRunner",
         "AmazonEC2ContainerRegistry_V20150921",
+        "AmazonEC2ContainerServiceV20141113",
         "Logs_20140328",
         "secretsmanager",
+        "AmazonSSM",
     }
 
 
@@ -155,8 +162,26 @@ async def ask_of_shared(ask: Ask) -> None:
         await ask("apprunner", f"Delete{noun}", **named)
 
 
-async def ask_of_images(ask: Any) -> None:
-    """Everything that ECR is asked."""
+async def ask_of_secrets(ask: Ask) -> str:
+    """Answers the ARN of a secret that is there."""
+    arn = (await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2"))["ARN"]
+    await ask("secretsmanager", "DescribeSecret", SecretId="token")
+    await ask("secretsmanager", "GetSecretValue", SecretId="token")
+    await ask("secretsmanager", "PutSecretValue", SecretId="token", SecretString="hunter3", ClientRequestToken="t" * 32)
+    await ask("secretsmanager", "DeleteSecret", SecretId="token")
+    await ask("secretsmanager", "DescribeSecret", SecretId="token")
+    await ask("secretsmanager", "ListSecrets", IncludePlannedDeletion=True)
+    await ask("secretsmanager", "RestoreSecret", SecretId="token")
+
+    await ask("ssm", "PutParameter", Name="/team/url", Value="hunter2", Type="SecureString")
+    await ask("ssm", "GetParameter", Name="/team/url", WithDecryption=True)
+    await ask("ssm", "GetParameters", Names=["/team/url", "absent"])
+    await ask("ssm", "DescribeParameters")
+    await ask("ssm", "DeleteParameter", Name="/team/url")
+    return str(arn)
+
+
+async def ask_of_ecr(ask: Ask) -> None:
     await ask("ecr", "GetAuthorizationToken")
     made = await ask("ecr", "CreateRepository", repositoryName="team/notes", tags=[{"Key": "team", "Value": "notes"}])
     await ask("ecr", "ListTagsForResource", resourceArn=made["repository"]["repositoryArn"])
@@ -170,9 +195,26 @@ async def ask_of_images(ask: Any) -> None:
     upload |= {"uploadId": (await ask("ecr", "InitiateLayerUpload", **upload))["uploadId"]}
     await ask("ecr", "UploadLayerPart", **upload, partFirstByte=0, partLastByte=1, layerPartBlob="e30=")
     await ask("ecr", "CompleteLayerUpload", **upload, layerDigests=[digest_of(b"{}")])
+    await ask("ecr", "GetDownloadUrlForLayer", repositoryName="team/notes", layerDigest=digest_of(b"{}"))
+    layers = [digest_of(b"{}"), digest_of(b"absent"), "none"]
+    await ask("ecr", "BatchCheckLayerAvailability", repositoryName="team/notes", layerDigests=layers)
     identities = [{"imageTag": "v1"}, {"imageTag": "v2"}]
     await ask("ecr", "BatchDeleteImage", repositoryName="team/notes", imageIds=identities)
-    await ask("ecr", "DeleteRepository", repositoryName="team/notes")
+    await ask("ecr", "DeleteRepository", repositoryName="team/notes", force=True)
+
+
+async def ask_of_ecs(ask: Ask, digest: str) -> None:
+    await ask("ecs", "CreateCluster", clusterName="jobs")
+    tags = [{"key": "of a team", "value": "notes"}]
+    await ask("ecs", "RegisterTaskDefinition", **definition(digest), tags=tags)
+    await ask("ecs", "DescribeTaskDefinition", taskDefinition="migration", include=["TAGS"])
+    await ask("ecs", "ListTaskDefinitions")
+    begun = await ask("ecs", "RunTask", cluster="jobs", **run(), tags=tags)
+    arn = begun["tasks"][0]["taskArn"]
+    await ask("ecs", "ListTasks", cluster="jobs")
+    await ask("ecs", "DescribeTasks", cluster="jobs", tasks=[arn, "absent"], include=["TAGS"])
+    await ask("ecs", "StopTask", cluster="jobs", task=arn)
+    await ask("ecs", "DeregisterTaskDefinition", taskDefinition="migration:1")
 
 
 async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
@@ -185,12 +227,9 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
         answers[name, operation].append(answer)
         return answer
 
-    await ask_of_images(ask)
-    created = await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2")
-    await ask("secretsmanager", "DescribeSecret", SecretId="token")
-    await ask("secretsmanager", "GetSecretValue", SecretId="token")
-
-    settings = {"RuntimeEnvironmentSecrets": {"TOKEN": created["ARN"]}, "RuntimeEnvironmentVariables": {"A": "b"}}
+    await ask_of_ecr(ask)
+    secret = await ask_of_secrets(ask)
+    settings = {"RuntimeEnvironmentSecrets": {"TOKEN": secret}, "RuntimeEnvironmentVariables": {"A": "b"}}
     digest = await account.image()
     begun = await ask("apprunner", "CreateService", ServiceName="notes", **asked(digest, **settings))
     arn = begun["Service"]["ServiceArn"]
@@ -213,7 +252,10 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await account.settled(arn)
     await ask("apprunner", "DescribeService", ServiceArn=arn)
 
-    (group,) = (await ask("logs", "DescribeLogGroups"))["logGroups"]
+    await ask_of_ecs(ask, digest)
+
+    await ask("logs", "CreateLogGroup", logGroupName="/empty")
+    (group,) = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix="/aws"))["logGroups"]
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")
     await ask("logs", "FilterLogEvents", logGroupName=group["logGroupName"], limit=1)

@@ -2,9 +2,10 @@ import base64
 import json
 import secrets
 
+import httpx
 import pytest
 
-from slipway.oci.content import Artifact, Blob, digest_of
+from slipway.oci.content import INDEX, Artifact, Blob, digest_of
 from slipway.oci.registry import opened
 from slipway.simulator.cloud import LOGIN
 
@@ -159,3 +160,55 @@ async def test_a_repository_has_the_tags_that_its_creation_gave_it(shared_accoun
     made = await shared_account.ask("ecr", "create_repository", repositoryName="tagged", tags=tags)
     arn = made["repository"]["repositoryArn"]
     assert (await shared_account.ask("ecr", "list_tags_for_resource", resourceArn=arn))["tags"] == tags
+
+
+async def test_a_layer_is_downloaded_from_a_url_that_needs_no_login(shared_account, repository):
+    artifact = Artifact("application/x-test", Blob("application/x-config", b"{}"), (LAYER,))
+    async with opened(shared_account.cloud.url, repository, LOGIN) as registry:
+        await registry.push(artifact)
+    asked = {"repositoryName": repository, "layerDigest": LAYER.digest}
+    url = (await shared_account.ask("ecr", "get_download_url_for_layer", **asked))["downloadUrl"]
+    async with httpx.AsyncClient() as anybody:
+        assert (await anybody.get(url)).content == LAYER.content
+        assert (await anybody.get(url[:-1])).status_code == 404
+    code, message = await shared_account.refusal("ecr", "get_download_url_for_layer", **asked | {"layerDigest": ABSENT})
+    assert (code, ABSENT in message) == ("LayersNotFoundException", True)
+
+
+async def test_layers_are_available_or_not(shared_account, repository):
+    shared_account.cloud.store.repositories[repository].put_blob(LAYER.content)
+    found = await shared_account.ask(
+        "ecr", "batch_check_layer_availability", repositoryName=repository, layerDigests=[LAYER.digest, ABSENT, "x:y"]
+    )
+    assert [layer["layerAvailability"] for layer in found["layers"]] == ["AVAILABLE", "UNAVAILABLE"]
+    assert [failure["failureCode"] for failure in found["failures"]] == ["InvalidLayerDigest"]
+
+
+async def test_an_image_index_is_put_when_its_images_are_there(shared_account, repository):
+    inner = manifest(1).encode()
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": digest_of(inner)}]}).encode()
+    put, headers = f"/v2/{repository}/manifests/{digest_of(index)}", {"content-type": INDEX}
+    async with httpx.AsyncClient(base_url=shared_account.cloud.url, auth=(LOGIN.user, LOGIN.password)) as registry:
+        assert (await registry.put(put, content=index, headers=headers)).json()["errors"][0]["code"] == "BLOB_UNKNOWN"
+        await registry.put(f"/v2/{repository}/manifests/{digest_of(inner)}", content=inner)
+        assert (await registry.put(put, content=index, headers=headers)).status_code == 201
+    wanted = [{"imageDigest": digest_of(index)}]
+    (image,) = (await shared_account.ask("ecr", "batch_get_image", repositoryName=repository, imageIds=wanted))[
+        "images"
+    ]
+    assert (image["imageManifest"], image["imageManifestMediaType"]) == (index.decode(), INDEX)
+
+
+@pytest.mark.parametrize(
+    ("identity", "why"),
+    [
+        ({}, "MissingDigestAndTag"),
+        ({"imageDigest": "sha256:0"}, "InvalidImageDigest"),
+        ({"imageDigest": ABSENT}, "ImageNotFound"),
+        ({"imageDigest": digest_of(manifest().encode()), "imageTag": "v2"}, "ImageTagDoesNotMatchDigest"),
+    ],
+)
+async def test_why_an_image_is_not_in_a_batch(shared_account, repository, identity, why):
+    await shared_account.ask("ecr", "put_image", repositoryName=repository, imageManifest=manifest(), imageTag="v1")
+    got = await shared_account.ask("ecr", "batch_get_image", repositoryName=repository, imageIds=[identity])
+    assert ([failure["failureCode"] for failure in got["failures"]], got["images"]) == ([why], [])

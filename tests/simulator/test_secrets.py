@@ -22,3 +22,37 @@ async def test_a_secret_that_is_not_there_is_not_found(shared_account):
     for operation in ("describe_secret", "get_secret_value"):
         code, _ = await shared_account.refusal("secretsmanager", operation, SecretId="absent")
         assert code == "ResourceNotFoundException"
+
+
+async def test_a_value_is_put_anew_and_is_another_version(shared_account):
+    created = await shared_account.ask("secretsmanager", "create_secret", Name="notes/rotated", SecretString="1")
+    put = await shared_account.ask("secretsmanager", "put_secret_value", SecretId=created["ARN"], SecretString="2")
+    read = await shared_account.ask("secretsmanager", "get_secret_value", SecretId="notes/rotated")
+    assert (read["SecretString"], read["VersionId"]) == ("2", put["VersionId"])
+    assert put["VersionId"] != created["VersionId"]
+
+
+async def test_what_is_scheduled_for_deletion_is_described_and_not_read_until_it_is_restored(shared_account):
+    ask, refusal = shared_account.ask, shared_account.refusal
+    arn = (await ask("secretsmanager", "create_secret", Name="notes/going", SecretString="hunter2"))["ARN"]
+    await ask("secretsmanager", "delete_secret", SecretId=arn, RecoveryWindowInDays=7)
+    left = (await ask("secretsmanager", "describe_secret", SecretId=arn))["DeletedDate"]
+    assert 6 < (left - shared_account.cloud.clock.now()).total_seconds() / 86400 <= 7
+    code, message = await refusal("secretsmanager", "get_secret_value", SecretId=arn)
+    assert (code, "marked for deletion" in message) == ("InvalidRequestException", True)
+    assert shared_account.cloud.references.value(arn) is None
+    code, _ = await refusal("secretsmanager", "create_secret", Name="notes/going", SecretString="1")
+    assert code == "InvalidRequestException"
+    names = {found["Name"] for found in (await ask("secretsmanager", "list_secrets"))["SecretList"]}
+    assert "notes/going" not in names
+    await ask("secretsmanager", "restore_secret", SecretId=arn)
+    assert shared_account.cloud.references.value(arn) == "hunter2"
+
+
+async def test_what_is_deleted_by_force_is_gone_and_its_name_free(shared_account):
+    arn = (await shared_account.ask("secretsmanager", "create_secret", Name="notes/gone", SecretString="1"))["ARN"]
+    await shared_account.ask("secretsmanager", "delete_secret", SecretId=arn, ForceDeleteWithoutRecovery=True)
+    assert (await shared_account.refusal("secretsmanager", "describe_secret", SecretId=arn))[0] == (
+        "ResourceNotFoundException"
+    )
+    await shared_account.ask("secretsmanager", "create_secret", Name="notes/gone", SecretString="1")

@@ -7,6 +7,7 @@ from typing import Any
 from slipway.records.certificate import Answer, Certificate, Verdicts
 from slipway.records.migration import Migration
 from slipway.records.progress import Event
+from slipway.records.standing import Standing
 from slipway.settings import parse
 from slipway.verbs.environment import Environment
 from tests.release.desired import aws_of, time_of
@@ -51,11 +52,10 @@ class Place:
     def migrating_to(self, head: str) -> Environment:
         """The same, when slipway migrates before a release whose head this is."""
 
-        async def migrate(_digest: str, _tell: Any) -> Migration:
-            before, self.head = self.head, head
-            return Migration((before,) if before else (), (head,), (head,) if before != head else (), 1, 0.1)
+        async def runner(_digest: str, _deployment: str) -> "Migrating":
+            return Migrating(self, head)
 
-        return self._environment(migrate=migrate)
+        return self._environment(runner=runner)
 
     async def image(self, head: str | None = None, *, healthy: bool = True, commit: str = "unknown") -> str:
         """A release that knows `head` and tells at its health path where it and its database stand; without one it tells nothing."""
@@ -73,6 +73,22 @@ class Place:
         made = Environment(SETTINGS, self.name, self.account.cloud.url, time_of(self.account), **parts)
         made.__dict__["aws"] = aws_of(self.account)
         return made
+
+
+@dataclass(frozen=True)
+class Migrating:
+    """A Runner that brings a place's database to a head."""
+
+    place: Place
+    head: str
+    how: str = "a test"
+
+    async def migrate(self, _tell: Any) -> Migration:
+        before, self.place.head = self.place.head, self.head
+        return Migration((before,) if before else (), (self.head,), (self.head,) if before != self.head else (), 1, 0.1)
+
+    async def look(self) -> Standing:
+        return Standing((self.place.head,) if self.place.head else (), (self.head,))
 
 
 def certificate(before: str, after: str, compatible: Answer = Answer.YES, **parts: Any) -> Certificate:

@@ -4,14 +4,21 @@ from pathlib import Path
 import pytest
 
 from slipway import settings
+from slipway.errors import BadInputError
 from slipway.oci.registry import opened
 from slipway.oci.tree import File, TreeConfig, pack
+from slipway.postgres import binaries
+from slipway.records.preflight import Verdict
+from slipway.release.aws import Aws
 from slipway.release.spec import spec_of
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.verbs import preflight as room
-from slipway.verbs.preflight import preflight
+from slipway.verbs.preflight import contract_of, preflight, tried
 from slipway.workload.dependencies import Python
+from slipway.workload.health import Answer, HealthCheck
 from slipway.workload.host import HostBackend
+from tests.release.desired import spec
+from tests.simulator.scripted import Script, ScriptedBackend
 
 INI = b"[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 ENV = b"""
@@ -32,7 +39,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
 {before}
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
 """
-SETTINGS = """
+TOKEN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-abcdef"
+SETTINGS = f"""
 [tool.slipway]
 name = "tiny"
 command = ["python", "server.py"]
@@ -43,46 +51,54 @@ target = "app-runner"
 region = "eu-west-1"
 account = "123456789012"
 access-role = "arn:aws:iam::123456789012:role/access"
-secrets = { TOKEN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-abcdef" }
+instance-role = "arn:aws:iam::123456789012:role/instance"
+secrets = {{ TOKEN = "{TOKEN}" }}
 """
 
 
 @pytest.fixture
-def tried(monkeypatch):
+def tried_here(monkeypatch):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
-    monkeypatch.setattr(room, "_PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(room, "contract_of", lambda spec: HealthCheck(spec.health_path, interval=0.4))
     monkeypatch.setattr("slipway.workload.host.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 
-    async def run(code: int = 200, before: str = ""):
+    async def run(code: int = 200, before: str = "", env: bytes = ENV):
         wanted = settings.parse(SETTINGS)
         script = SERVER.format(code=code, before=before).encode()
         files = [
             File("alembic.ini", INI),
-            File("migrations/env.py", ENV),
+            File("migrations/env.py", env),
             File("migrations/versions/.keep", b""),
             File("server.py", script),
         ]
-        async with simulated(lambda url: HostBackend(url, LOGIN, Path())) as cloud:
-            from slipway.release.aws import Aws
-
-            await Aws("eu-west-1", cloud.url).call("ecr", "create_repository", repositoryName="tiny")
+        async with simulated(lambda url: HostBackend(url, LOGIN, Path()), secrets={TOKEN: "hunter2"}) as cloud:
+            for role in ("access", "instance"):
+                cloud.iam.put(f"arn:aws:iam::123456789012:role/{role}")
+            aws = Aws("eu-west-1", cloud.url)
+            await aws.call("ecr", "create_repository", repositoryName="tiny", imageTagMutability="IMMUTABLE")
             async with opened(cloud.url, "tiny", LOGIN) as registry:
                 digest = await registry.push(pack(files, TreeConfig(wanted.command, wanted.port, {}), 0, {}))
-            return await preflight(HostBackend(cloud.url, LOGIN, Path()), wanted, spec_of(wanted, "staging", digest))
+            backend = HostBackend(cloud.url, LOGIN, Path())
+            return await preflight(aws, spec_of(wanted, "staging", digest), wanted, backend)
 
     return run
 
 
 @pytest.mark.slow
-async def test_a_release_that_becomes_healthy_passes_and_what_was_not_covered_is_said(tried):
-    found = await tried()
-    assert found.diagnosis is None
-    assert any("secrets" in gap for gap in found.not_covered)
-
-
-@pytest.mark.slow
-async def test_a_secret_is_there_with_a_stand_in_for_its_value(tried):
-    assert (await tried(before="assert os.environ['TOKEN'] == 'stand-in'")).diagnosis is None
+async def test_a_release_that_becomes_healthy_passes_and_what_was_not_covered_is_said(tried_here):
+    found = await tried_here(before="assert os.environ['TOKEN'] == 'stand-in' and os.environ['PORT']")
+    assert found.refusals == ()
+    seen = {check.subject: check.verdict for branch in found.branches for check in branch.checks}
+    assert (seen["release"], seen["migrations"], seen["TOKEN"]) == (Verdict.OK,) * 3
+    assert {check.subject for check in found.not_covered} == {
+        "platform",
+        "address",
+        "permissions",
+        "quotas",
+        "size",
+        "values",
+    }
+    assert "hunter2" not in repr(found)
 
 
 @pytest.mark.slow
@@ -97,7 +113,49 @@ async def test_a_secret_is_there_with_a_stand_in_for_its_value(tried):
     ],
     ids=["answers 500", "never listens", "exits", "lacks a variable", "does not import"],
 )
-async def test_a_release_that_does_not_become_healthy_is_told_why(tried, code, before, cause):
-    found = await tried(code, before)
-    assert found.diagnosis is not None
-    assert cause in found.diagnosis.cause
+async def test_a_release_that_does_not_become_healthy_is_told_why(tried_here, code, before, cause):
+    (refusal,) = (await tried_here(code, before)).refusals
+    assert (refusal.subject, cause in refusal.found, bool(refusal.remedy)) == ("release", True, True)
+
+
+@pytest.mark.slow
+async def test_a_migration_that_fails_is_a_refusal_of_its_own(tried_here):
+    (refusal,) = (await tried_here(env=ENV + b"raise ValueError('no such column')\n")).refusals
+    assert (refusal.subject, "no such column" in str(refusal)) == ("migrations", True)
+
+
+@pytest.mark.slow
+async def test_a_machine_without_postgres_covers_less(tried_here, monkeypatch):
+    def absent(_major):
+        raise BadInputError("there is no PostgreSQL here", "install it")
+
+    monkeypatch.setattr(binaries, "find", absent)
+    found = await tried_here()
+    assert found.refusals == ()
+    assert any("there is no PostgreSQL here" in check.found for check in found.not_covered)
+
+
+def test_it_is_asked_as_the_platform_will_ask():
+    assert contract_of(spec()) == HealthCheck("/healthz", 5, 2, 1, 5)
+    assert contract_of(spec(health_path=None)).path is None
+
+
+async def test_it_must_answer_well_as_often_in_a_row_as_the_platform_wants(monkeypatch):
+    answers = iter([True, False, True, True, True, False])
+    check = HealthCheck("/healthz", interval=0.05, healthy_threshold=3, unhealthy_threshold=100)
+
+    async def ask(_address, _check):
+        return Answer(next(answers), "")
+
+    monkeypatch.setattr(room, "ask", ask)
+    monkeypatch.setattr(room, "contract_of", lambda _spec: check)
+    assert (await tried(ScriptedBackend(), spec(), {})).verdict is Verdict.OK
+    assert list(answers) == [False]
+
+
+async def test_a_platform_that_waits_longer_than_anybody_here_is_not_spoken_for(monkeypatch):
+    monkeypatch.setattr(room, "_MOST_SECONDS", 0.1)
+    backend = ScriptedBackend({spec().image.digest: Script(healthy=False)})
+    found = await tried(backend, spec(), {})
+    assert (found.verdict, "the platform waits longer" in found.found) == (Verdict.NOT_COVERED, True)
+    assert backend.started[0].variables["PORT"] == "8000"

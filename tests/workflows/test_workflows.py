@@ -1,7 +1,10 @@
 import inspect
 import json
+import os
 import re
 import shlex
+import subprocess
+import tempfile
 from pathlib import Path
 
 import dagger
@@ -156,14 +159,33 @@ def test_production_gets_exactly_the_plan_that_was_approved_and_no_image_of_its_
 
 
 def test_the_answer_of_a_call_is_an_artifact_and_a_summary():
-    """A plan is a folder with a plan.txt in it, an outcome a text."""
+    """A plan is a folder with a plan.txt and a summary.md in it, an outcome a text."""
     outputs = {name: job["with"]["flags"].rpartition("--output ")[2] for name, job in each_environment()}
     assert outputs == {"staging": "answer/outcome.txt", "plan": "answer", "production": "answer/outcome.txt"}
     *_, call, summary, upload = jobs("environment")["call"]["steps"]
     assert call["run"].startswith(".ci/dagger call ")
-    assert summary["run"].endswith('answer/*.txt | tee -a "$GITHUB_STEP_SUMMARY"')
+    assert told(summary["run"], {"outcome.txt": "NOOP\n"}) == ("NOOP\n", "    NOOP\n")
+    assert told(summary["run"], {"plan.txt": "noop\n", "summary.md": "## noop\n"}) == ("noop\n", "## noop\n")
     assert (upload["id"], upload["with"]["path"]) == ("answer", "answer")
     assert upload["with"]["name"] == "${{ inputs.verb }}-${{ inputs.name }}"
+
+
+def told(script, answer):
+    """What a step of the workflow prints, and what it adds to the summary, when the answer is these files."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "answer").mkdir()
+        for name, text in answer.items():
+            (Path(folder) / "answer" / name).write_text(text)
+        summary = Path(folder) / "summary"
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", script],
+            cwd=folder,
+            env=os.environ | {"GITHUB_STEP_SUMMARY": str(summary)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout, summary.read_text()
 
 
 def test_two_deployments_to_one_environment_do_not_overlap_and_none_is_broken_off():

@@ -255,7 +255,7 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalVoice
 
-        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout, lines=True))
+        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout))
         if not rehearsal.as_told:
             raise SaidNoError(rehearsal_text.text(rehearsal))
         return _directory(of_rehearsal(rehearsal))
@@ -339,7 +339,7 @@ class Environment:
 
     @never_cached
     async def plan(self, image: Image) -> dagger.Directory:
-        """Tell what a deployment would change, for people in plan.txt and for deploy in plan.json; nothing is touched."""
+        """Tell what a deployment would change, for people in plan.txt and summary.md, for deploy in plan.json; nothing is touched."""
         from slipway.oci.content import Reference
         from slipway.report.files import of_plan
 
@@ -366,6 +366,25 @@ class Environment:
             approved = from_json(Plan, await plan.contents(), "the plan")
             return _spoken(await verbs.apply(approved, _tell, proven))
         raise BadInputError("deploy needs one thing to deploy", "give either --image or --plan")
+
+    @never_cached
+    async def migrate(
+        self,
+        image: Image,
+        look: Annotated[bool, Doc("Change nothing, and show where the database stands")] = False,  # noqa: FBT002 -- a flag
+    ) -> str:
+        """Bring the database to the head of an image, or look where it stands; a deployment does it by itself where the settings name a runner."""
+        from slipway.oci.content import Reference
+        from slipway.report import answers
+
+        verbs = await self._verbs(self.name)
+        runner = await verbs.migrating(Reference.parse(image).digest)
+        if not look:
+            return answers.of_migration(await runner.migrate(_tell), self.name).text
+        seen = answers.of_standing(await runner.look(), self.name)
+        if seen.code:
+            raise SaidNoError(seen.text)
+        return seen.text
 
     @never_cached
     async def promote(
@@ -454,7 +473,7 @@ class Environment:
             raise BadInputError(
                 "there are no AWS credentials", 'add --credentials "cmd://aws configure export-credentials"'
             )
-        return Verbs(loaded, name, None, wall_clock(), keys)
+        return _migrating_here(Verbs(loaded, name, None, wall_clock(), keys))
 
 
 class SaidNoError(Exception):
@@ -467,6 +486,19 @@ async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
     from slipway.release.credentials import parse
 
     return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
+
+
+def _migrating_here(verbs: "Verbs") -> "Verbs":
+    """What a machine migrates directly, an engine does in a container."""
+    from functools import partial
+
+    from slipway.graph.migration import runner_at
+    from slipway.settings import Runner
+
+    there = verbs.settings.environment(verbs.name).migration
+    if there is None or there.runner is not Runner.DIRECT:
+        return verbs
+    return dataclasses.replace(verbs, runner=partial(runner_at, verbs))
 
 
 def _directory(files: Mapping[str, str]) -> dagger.Directory:
@@ -483,9 +515,11 @@ def _green(verdict: "Verdict") -> str:
 
 
 def _tell(event: "Event") -> None:
-    """A function's own log is what a person sees of it while it runs."""
-    if said := event.line or (event.phase.value if event.phase else ""):
-        print(said)  # noqa: T201
+    """The engine shows each line with its time."""
+    from slipway.report.progress_text import lines
+
+    for line in lines(event):
+        print(line)  # noqa: T201
 
 
 async def _evidence(certificate: dagger.File | None, reason: str = "") -> "Evidence":

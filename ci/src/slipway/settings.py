@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
 from slipway.structure import MismatchError, kebab, read
 
-_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
+_NAME = re.compile(r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*")  # an ECR repository's
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,39}")  # App Runner's
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands in tags of the ledger
 _PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
@@ -31,6 +31,15 @@ _MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Manag
 }
 
 
+_TASK_MEMORY_OF_CPU = {  # Fargate refuses any other pair (service model of ECS, RegisterTaskDefinition)
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4097, 1024)),
+    1024: tuple(range(2048, 8193, 1024)),
+    2048: tuple(range(4096, 16385, 1024)),
+    4096: tuple(range(8192, 30721, 1024)),
+}
+
+
 class SettingsError(BadInputError):
     """A settings file that cannot be used."""
 
@@ -40,6 +49,13 @@ class TargetKind(Enum):
 
     APP_RUNNER = "app-runner"
     ECS_EXPRESS = "ecs-express"
+
+
+class Runner(Enum):
+    """What migrates an environment's database."""
+
+    DIRECT = "direct"
+    ECS_TASK = "ecs-task"
 
 
 class Weight(Enum):
@@ -85,17 +101,9 @@ class Migrations:
 
     def told(self, url: str) -> dict[str, str]:
         """The variables by which the service learns of its database, from a plain postgresql:// URL."""
-        parts = urlsplit(url)
-        words = {
-            "url": f"{self.driver}://{url.partition('://')[2]}",
-            "host": parts.hostname or "",
-            "port": str(parts.port or 5432),
-            "user": unquote(parts.username or ""),
-            "password": unquote(parts.password or ""),
-            "database": unquote(parts.path.lstrip("/")),
-        }
+        words = parts_of(f"{self.driver}://{url.partition('://')[2]}")
         return {self.database_variable: words["url"]} | {
-            name: _filled(value, words) for name, value in self.variables.items()
+            name: filled(template, words) for name, template in self.variables.items()
         }
 
     @property
@@ -104,8 +112,48 @@ class Migrations:
         return int(self.postgres) if self.postgres.isdecimal() else None
 
 
-def _filled(text: str, words: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
+@dataclass(frozen=True)
+class MigrationRunner:
+    """`[tool.slipway.environments.NAME.migration]`: how the database there is migrated before a release. docs/how-to/migrations.md says what AWS must allow.
+
+    - runner: "direct", from where slipway runs; "ecs-task", from a Fargate task in the VPC, for a database that nobody outside can reach.
+    - cluster: the ECS cluster of the task.
+    - subnets: of the task, by id; needed for ecs-task.
+    - security-groups: of the task, by id; the database must let them in; needed for ecs-task.
+    - execution-role: the ARN of the role with which ECS pulls the image, reads the secrets and writes the log; needed for ecs-task.
+    - task-role: the ARN of the role that the migration itself has.
+    - public-ip: whether the task gets a public address, which it needs in a public subnet to reach ECR.
+    - cpu: of the task, in units, 1024 is one vCPU.
+    - memory: of the task, in MB; Fargate takes certain pairs only.
+    - log-group: where the task writes, which must be there; /slipway/ and the service's name in App Runner by default.
+    - patience: seconds until nobody waits for the task any longer; it goes on all the same.
+    """
+
+    runner: Runner
+    cluster: str = "default"
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    execution_role: str | None = None
+    task_role: str | None = None
+    public_ip: bool = False
+    cpu: int = 256
+    memory: int = 512
+    log_group: str | None = None
+    patience: int = 1800
+
+    def __post_init__(self) -> None:
+        if self.memory not in _TASK_MEMORY_OF_CPU.get(self.cpu, ()):
+            pairs = "; ".join(f"{cpu} with {sizes[0]} to {sizes[-1]}" for cpu, sizes in _TASK_MEMORY_OF_CPU.items())
+            raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
+        if self.patience < 1:
+            raise MismatchError("patience", f"found {self.patience}, allowed are whole seconds from 1")
+        needed = {
+            "subnets": self.subnets,
+            "security-groups": self.security_groups,
+            "execution-role": self.execution_role,
+        }
+        if self.runner is Runner.ECS_TASK and (missing := [key for key, value in needed.items() if not value]):
+            raise MismatchError(missing[0], f"missing, the runner ecs-task needs {' and '.join(missing)}")
 
 
 @dataclass(frozen=True)
@@ -124,6 +172,7 @@ class Environment:
     - secrets: ARNs in Secrets Manager or SSM, by variable.
     - vpc-connector: the ARN of the VPC connector by which the service reaches a private network; without one it has the internet only.
     - auto-scaling: the ARN of an auto scaling configuration, with its revision; the account's DefaultConfiguration by default.
+    - migration: how the database is migrated before a release, the table below; without it nobody migrates but `slipway migrate --database-url-from`.
     """
 
     target: TargetKind
@@ -138,6 +187,7 @@ class Environment:
     secrets: Mapping[str, str] = field(default_factory=dict)
     vpc_connector: str | None = None
     auto_scaling: str | None = None
+    migration: MigrationRunner | None = None
 
     def __post_init__(self) -> None:
         for key, kind, arn in (
@@ -153,12 +203,28 @@ class Environment:
         if self.memory not in _MEMORY_OF_CPU.get(self.cpu, ()):
             pairs = "; ".join(f"{cpu} with {', '.join(map(str, sizes))}" for cpu, sizes in _MEMORY_OF_CPU.items())
             raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
-        for variable, arn in self.secrets.items():
-            if not arn.startswith("arn:"):
-                raise MismatchError(
-                    f"secrets.{variable}",
-                    "found something else than an ARN, secrets are named by ARN and never written here",
-                )
+        _check_secrets(self.secrets)
+        _check_names(self.variables, self.secrets)
+
+
+def _check_secrets(secrets: Mapping[str, str]) -> None:
+    for variable, arn in secrets.items():
+        if not arn.startswith("arn:"):
+            raise MismatchError(
+                f"secrets.{variable}",
+                "found something else than an ARN, secrets are named by ARN and never written here",
+            )
+
+
+def _check_names(variables: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    for table, names in (("variables", variables), ("secrets", secrets)):
+        for name in names:
+            if name == "PORT" or name.startswith("AWSAPPRUNNER"):
+                raise MismatchError(f"{table}.{name}", "found a name that App Runner keeps for itself")
+    if both := sorted(set(variables) & set(secrets)):
+        raise MismatchError(
+            f"variables.{both[0]}", "found a name that is among the secrets too, allowed is one of them"
+        )
 
 
 @dataclass(frozen=True)
@@ -240,7 +306,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise MismatchError(
-                "name", f"found {self.name!r}, allowed are small letters and digits, with single . _ - between them"
+                "name",
+                f"found {self.name!r:.80}, allowed are small letters and digits, with single . _ - between them, 2 to 256 of them",
             )
         if not self.command:
             raise MismatchError("command", "found an empty list, allowed is a program and its arguments")

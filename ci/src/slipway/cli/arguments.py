@@ -1,20 +1,24 @@
 """The arguments that several verbs share, and what they mean."""
 
 import argparse
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+EXIT_CODES = "Exit codes: 0 yes, 1 the answer is no, 2 bad input and nothing has been touched, 3 nobody knows."
 Verb = Callable[[argparse.Namespace], Awaitable[int]]
 
 
 def add_verb(verbs: Any, name: str, performed: Verb, said: str) -> argparse.ArgumentParser:
     """One verb of the grammar, with the flags that all have."""
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
+    made: argparse.ArgumentParser = verbs.add_parser(
+        name, help=said, description=f"{said[0].upper()}{said[1:]}.", epilog=EXIT_CODES
+    )
     made.set_defaults(verb=performed)
-    made.add_argument("--json", action="store_true", help="print the answer as JSON, and an error too")
-    made.add_argument("--debug", action="store_true", help="show tracebacks")
+    everywhere = made.add_argument_group("for every verb")
+    everywhere.add_argument("--json", action="store_true", help="print the answer as JSON, also when it is an error")
+    everywhere.add_argument("--quiet", action="store_true", help="say nothing on the way, only the answer and errors")
+    everywhere.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return made
 
 
@@ -37,7 +41,9 @@ def environment(verb: argparse.ArgumentParser) -> None:
 
 
 def endpoint(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--endpoint-url", metavar="URL", help="what stands in for AWS, such as `slipway simulator`")
+    verb.add_argument(
+        "--endpoint-url", metavar="URL", help="where to send what is meant for AWS, such as to `slipway simulator`"
+    )
 
 
 def chosen(given: argparse.Namespace, name: str) -> Any:
@@ -46,7 +52,8 @@ def chosen(given: argparse.Namespace, name: str) -> Any:
 
     loaded = settings.load(given.source)
     loaded.environment(name)
-    return Environment(loaded, name, given.endpoint_url, wall_clock())
+    starts = not vars(given).get("without_start", False)
+    return Environment(loaded, name, given.endpoint_url, wall_clock(), starts=starts)
 
 
 def certificate(verb: argparse.ArgumentParser) -> None:
@@ -69,6 +76,14 @@ def proof(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def start(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--without-start",
+        action="store_true",
+        help="leave out of the preflight that the release is started on this machine",
+    )
+
+
 def dry_run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--dry-run", action="store_true", help="show what would change; nothing is touched")
 
@@ -82,16 +97,3 @@ def evidence(given: argparse.Namespace) -> Any:
     file = given.certificate
     read = from_json(Certificate, text_of(file, "the certificate"), str(file)) if file else None
     return Evidence(read, vars(given).get("without_proof", ""))
-
-
-def listener() -> Any:
-    """What a run tells goes to standard error."""
-    from slipway.report.terminal import TerminalVoice
-
-    voice = TerminalVoice(sys.stderr, lines=True)
-
-    def tell(event: Any) -> None:
-        if event.line:
-            voice.line(event.line)
-
-    return tell

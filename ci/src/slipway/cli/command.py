@@ -13,8 +13,9 @@ from typing import NoReturn
 import anyio
 
 import slipway
-from slipway.cli import conformance, doctor, gate, rehearsal, release, service
+from slipway.cli import conformance, doctor, gate, migrate, preflight, rehearsal, release, service
 from slipway.cli.answer import say_no
+from slipway.cli.arguments import EXIT_CODES
 from slipway.errors import BadInputError, UnknownOutcomeError, within
 from slipway.untrusted import one_line
 
@@ -34,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code: int = anyio.run(given.verb, given)
     except KeyboardInterrupt:
-        print("slipway: interrupted; what it had started is stopped", file=sys.stderr)
+        print("slipway: interrupted; what it had started on this machine is stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,9 +75,14 @@ class _Grammar(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar; its help is its documentation."""
-    top = _Grammar("slipway", description=slipway.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = _Grammar(
+        "slipway",
+        description=slipway.__doc__,
+        epilog=f"`slipway VERB --help` explains a verb. {EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"slipway {slipway.__version__}")
-    verbs = top.add_subparsers(metavar="VERB", required=True)
-    for group in (gate, rehearsal, release, service, doctor, conformance):
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for group in (gate, rehearsal, preflight, release, service, migrate, doctor, conformance):
         group.add(verbs)
     return top

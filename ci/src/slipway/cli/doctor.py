@@ -13,7 +13,7 @@ def add(verbs: Any) -> None:
 
 def _doctor(verb: argparse.ArgumentParser) -> None:
     source(verb)
-    verb.add_argument("--database-url", metavar="URL", help="a server to look at, too")
+    verb.add_argument("--database-url", metavar="URL", help="a Postgres server to look at, too")
     verb.add_argument("--offline", action="store_true", help="ask neither registries nor AWS")
     endpoint(verb)
 

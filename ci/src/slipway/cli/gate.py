@@ -1,12 +1,12 @@
 """`slipway gate` and `slipway certificate`: what is proven of a history, and what that is worth elsewhere."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, source
+from slipway.cli.progress import voice
 from slipway.errors import BadInputError
 
 
@@ -21,7 +21,10 @@ def add(verbs: Any) -> None:
     )
     _certificate(
         add_verb(
-            verbs, "certificate", certificate, "say what a proof proves in a few lines, or see whether that still holds"
+            verbs,
+            "certificate",
+            certificate,
+            "make a certificate of a proof, small enough to travel with an image, or see whether one still holds",
         )
     )
 
@@ -34,16 +37,20 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         help="alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)",
     )
     verb.add_argument(
-        "--database-url", metavar="URL", help="a server where databases may be created (default: one of its own)"
+        "--database-url",
+        metavar="URL",
+        help="a Postgres server where databases may be created (default: one that is started for this)",
     )
     verb.add_argument(
-        "--expendable", action="store_true", help="that server can be thrown away, though it looks like production"
+        "--expendable",
+        action="store_true",
+        help="the server of --database-url can be thrown away, though it looks like production",
     )
     verb.add_argument(
         "--since",
         metavar="REVISION|REF",
-        help="findings in what was there already do not count: up to a revision, or at a branch, a tag or a commit of git; "
-        "`merge-base` is that of HEAD and the default branch (default: start-after)",
+        help="only findings in newer revisions count: newer than a revision, or than a branch, a tag or a commit of git; "
+        "`merge-base` is where HEAD left the default branch (default: start-after of the settings)",
     )
     verb.add_argument(
         "--statements",
@@ -75,13 +82,16 @@ def _certificate(verb: argparse.ArgumentParser) -> None:
         help="the proof.json of `slipway gate --report`; its certificate is printed",
     )
     verb.add_argument(
-        "--check", type=Path, metavar="FILE", help="a certificate; is it about the revisions in this folder?"
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="a certificate; the answer is no when it is about other revisions than those in this folder",
     )
     verb.add_argument(
         "--live",
         action="append",
         metavar="REVISION",
-        help="with --check: the head at which the database stands, too; may be repeated",
+        help="with --check: the revision at which the database stands; again for each head when there are several",
     )
     verb.add_argument("--config", metavar="FILE", help="alembic's settings file, as for `slipway gate`")
     verb.add_argument(
@@ -91,12 +101,10 @@ def _certificate(verb: argparse.ArgumentParser) -> None:
 
 async def gate(given: argparse.Namespace) -> int:
     from slipway.report import answers, files
-    from slipway.report.terminal import TerminalVoice
     from slipway.verbs.gate import gate as prove_folder
     from slipway.verbs.server import NamedServer
 
-    voice = TerminalVoice(sys.stderr, lines=False)
-    with voice.doing("proving the migrations"):
+    with voice(given).doing("proving the migrations"):
         proof = await prove_folder(
             given.source,
             config=given.config,
@@ -113,7 +121,7 @@ async def gate(given: argparse.Namespace) -> int:
 async def certificate(given: argparse.Namespace) -> int:
     import time
 
-    from slipway.records.certificate import Certificate, Standing
+    from slipway.records.certificate import Certificate, Validity
     from slipway.records.form import from_json, text_of
     from slipway.report import answers
     from slipway.verbs.certificate import certify, why_not
@@ -128,4 +136,4 @@ async def certificate(given: argparse.Namespace) -> int:
         return say(given, answers.of_certificate(certify(proof, int(time.time()))))
     said = from_json(Certificate, text_of(given.check, "the certificate"), str(given.check))
     listing = await revisions(given.source, config=given.config, since=None, python=given.python, server=None)
-    return say(given, answers.of_standing(Standing(why_not(said, listing, given.live, proof), said.before, said.after)))
+    return say(given, answers.of_validity(Validity(why_not(said, listing, given.live, proof), said.before, said.after)))

@@ -13,18 +13,24 @@ from slipway.cli.arguments import (
     endpoint,
     environment,
     evidence,
-    listener,
     proof,
     source,
+    start,
 )
+from slipway.cli.progress import telling
 
-_IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy, by digest"}
+_IMAGE: Any = {"metavar": "REPOSITORY@DIGEST", "help": "what to deploy: an image, named by digest"}
 
 
 def add(verbs: Any) -> None:
     _plan(add_verb(verbs, "plan", plan, "show what a deployment would change; nothing is touched"))
     _deploy(
-        add_verb(verbs, "deploy", deploy, "deploy an image by digest, or what a plan says, and say the truth about it")
+        add_verb(
+            verbs,
+            "deploy",
+            deploy,
+            "deploy an image by digest, or what a plan says; yes only when it is live and healthy",
+        )
     )
     _promote(
         add_verb(verbs, "promote", promote, "deploy to one environment the digest that is live and healthy in another")
@@ -50,6 +56,7 @@ def _deploy(verb: argparse.ArgumentParser) -> None:
         help="an approved plan, as `slipway plan --json` printed it; refused when it is no longer true",
     )
     certificate(verb)
+    start(verb)
 
 
 def _promote(verb: argparse.ArgumentParser) -> None:
@@ -59,6 +66,7 @@ def _promote(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--to", required=True, metavar="NAME", help="where it goes")
     proof(verb)
+    start(verb)
     dry_run(verb)
     endpoint(verb)
 
@@ -87,11 +95,12 @@ async def deploy(given: argparse.Namespace) -> int:
     from slipway.oci.content import Reference
     from slipway.report import answers
 
-    tell, environment, proven = listener(), chosen(given, given.environment), evidence(given).certificate
-    if given.plan:
-        outcome = await environment.apply(_saved_plan(given.plan), tell, proven)
-    else:
-        outcome = await environment.deploy(Reference.parse(given.image).digest, tell, proven)
+    environment, proven = chosen(given, given.environment), evidence(given).certificate
+    with telling(given) as tell:
+        if given.plan:
+            outcome = await environment.apply(_saved_plan(given.plan), tell, proven)
+        else:
+            outcome = await environment.deploy(Reference.parse(given.image).digest, tell, proven)
     return say(given, answers.of_outcome(outcome))
 
 
@@ -102,7 +111,9 @@ async def promote(given: argparse.Namespace) -> int:
     origin, target = chosen(given, given.origin), chosen(given, given.to)
     if given.dry_run:
         return say(given, answers.of_plan(await verb.plan_promotion(origin, target)))
-    return say(given, answers.of_outcome(await verb.promote(origin, target, listener(), evidence(given))))
+    with telling(given) as tell:
+        outcome = await verb.promote(origin, target, tell, evidence(given))
+    return say(given, answers.of_outcome(outcome))
 
 
 async def rollback(given: argparse.Namespace) -> int:
@@ -112,7 +123,9 @@ async def rollback(given: argparse.Namespace) -> int:
     environment = chosen(given, given.environment)
     if given.dry_run:
         return say(given, answers.of_plan(await verb.plan_rollback(environment, given.to)))
-    return say(given, answers.of_outcome(await verb.rollback(environment, listener(), given.to, evidence(given))))
+    with telling(given) as tell:
+        outcome = await verb.rollback(environment, tell, given.to, evidence(given))
+    return say(given, answers.of_outcome(outcome))
 
 
 def _saved_plan(file: Path) -> Any:

@@ -4,7 +4,8 @@ import argparse
 from typing import Any
 
 from slipway.cli.answer import say
-from slipway.cli.arguments import add_verb, chosen, dry_run, environment, listener
+from slipway.cli.arguments import add_verb, chosen, dry_run, environment
+from slipway.cli.progress import telling
 
 
 def add(verbs: Any) -> None:
@@ -69,7 +70,9 @@ async def pause(given: argparse.Namespace) -> int:
     environment = chosen(given, given.environment)
     if given.dry_run:
         return await _planned(given, environment, verb.paused(environment))
-    return say(given, answers.of_outcome(await verb.pause(environment, listener())))
+    with telling(given) as tell:
+        outcome = await verb.pause(environment, tell)
+    return say(given, answers.of_outcome(outcome))
 
 
 async def resume(given: argparse.Namespace) -> int:
@@ -79,7 +82,9 @@ async def resume(given: argparse.Namespace) -> int:
     environment = chosen(given, given.environment)
     if given.dry_run:
         return await _planned(given, environment, await verb.awake(environment))
-    return say(given, answers.of_outcome(await verb.resume(environment, listener())))
+    with telling(given) as tell:
+        outcome = await verb.resume(environment, tell)
+    return say(given, answers.of_outcome(outcome))
 
 
 async def destroy(given: argparse.Namespace) -> int:
@@ -89,7 +94,9 @@ async def destroy(given: argparse.Namespace) -> int:
     environment = chosen(given, given.environment)
     if given.dry_run:
         return await _planned(given, environment, verb.gone(environment))
-    return say(given, answers.of_outcome(await verb.destroy(environment, listener(), given.confirm)))
+    with telling(given) as tell:
+        outcome = await verb.destroy(environment, tell, given.confirm)
+    return say(given, answers.of_outcome(outcome))
 
 
 async def _planned(given: argparse.Namespace, environment: Any, goal: Any) -> int:

@@ -18,7 +18,7 @@ from slipway.verbs.inside import why_not
 from slipway.verbs.prove import options_of
 
 # What of slipway runs in the service's own environment.
-_LENT = ["__init__.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
+_LENT = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 _PREVIOUS = "/opt/slipway/previous.json"
 
@@ -45,11 +45,14 @@ async def prove(
 
 def lent(container: dagger.Container, told: Mapping[str, object]) -> dagger.Container:
     """A container of the service's to which slipway is lent, with the database that it is told. Where the session's databases are is no secret."""
+    return with_slipway(container).with_env_variable("SLIPWAY_DATABASE", json.dumps(told))
+
+
+def with_slipway(container: dagger.Container) -> dagger.Container:
+    """A container of the service's in which `python -m slipway.gate` and `slipway.migration` can be run."""
     package = dag.current_module().source().directory("src/slipway")
-    return (
-        container.with_directory("/opt/slipway/slipway", package, include=_LENT)
-        .with_env_variable("PYTHONPATH", "/opt/slipway")
-        .with_env_variable("SLIPWAY_DATABASE", json.dumps(told))
+    return container.with_directory("/opt/slipway/slipway", package, include=_LENT).with_env_variable(
+        "PYTHONPATH", "/opt/slipway"
     )
 
 

@@ -5,7 +5,6 @@ The simulated account runs in this process, as it does on a machine; only what i
 
 import hashlib
 import re
-import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,28 +14,29 @@ import dagger
 
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
-from slipway.graph.gate import lent, prove, refuse
+from slipway.graph.gate import prove
 from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service
+from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
 from slipway.graph.running import started
 from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
-from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
+from slipway.release.preflight.answers import Checks
+from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
-from slipway.verbs.preflight import NOT_COVERED, tried
+from slipway.verbs.preflight import booted
 from slipway.verbs.rehearse.play import Story, play
 from slipway.verbs.rehearse.stage import ENVIRONMENTS, Account, opened
 from slipway.verbs.voice import Voice
 from slipway.workload.dependencies import is_package
 
 _PREFLIGHT = "preflight"
-_RECORD = "/tmp/migration.json"  # noqa: S108 -- inside a container
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
 
 
@@ -75,7 +75,7 @@ class OnEngine:
         return "gate in the release's builder image"
 
     async def build(self, release: Release) -> Image:
-        """Build and push; the simulated ECR learns of the manifest, its layers stay where the engine pulls them from."""
+        """Build and push; the simulated ECR learns of manifest and config, the layers stay where the engine pulls them from."""
         built = image(release.source, self.account.settings, Label(release.revision))
         address = f"{REGISTRY_HOST}/{self.account.settings.name}:{release.revision[:12]}"
         digest = (await publish(built, address, None, self.registry)).digest
@@ -84,9 +84,10 @@ class OnEngine:
         ) as pushed:
             manifest = await pushed.manifest(digest)
             content = await pushed.manifest_content(digest)
-        self.account.cloud.store.repositories[self.account.settings.name].put_manifest(
-            content, manifest["mediaType"], self.account.cloud.clock.now()
-        )
+            config = await pushed.blob(manifest["config"]["digest"])
+        repository = self.account.cloud.store.repositories[self.account.settings.name]
+        repository.put_blob(config)
+        repository.put_manifest(content, manifest["mediaType"], self.account.cloud.clock.now())
         size = sum(layer["size"] for layer in manifest["layers"])
         return Image(self.account.place.uri, digest, ImageKind.IMAGE, release.revision, size)
 
@@ -94,27 +95,23 @@ class OnEngine:
         return await prove(release.source, self.account.settings, None, None)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        began = time.monotonic()
-        await self._migrate(image, _PREFLIGHT)
-        told = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-        diagnosis = await tried(self.backend, self.account.environment(environment).spec(image.digest), told)
-        return Preflight(image.digest, round(time.monotonic() - began, 3), diagnosis, NOT_COVERED)
+        there = self.account.environment(environment)
+        spec = there.spec(image.digest)
+
+        async def boot() -> Checks:
+            told = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, told)
+
+        return await preflight(there.aws, spec, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)
 
     async def _migrate(self, image: Image, database: str) -> Migration:
-        """In the very image, with slipway lent to it. What has an effect must not be taken from the cache, so no two calls are equal."""
-        url = self.databases[database]
-        told = {"url": url, "variables": self.account.settings.migrations.told(url)}
-        container = lent(self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url}), told)
-        done = container.with_env_variable("SLIPWAY_CALL", uuid.uuid4().hex).with_exec(
-            ["python", "-m", "slipway.migration", f"--config={self.account.settings.migrations.config}", _RECORD],
-            expect=dagger.ReturnType.ANY,
-        )
-        if code := await done.exit_code():
-            await refuse(done, _RECORD, f"the migration ended with the exit code {code}")
-        return from_json(Migration, await done.file(_RECORD).contents(), "the migration's record")
+        """In the very image, beside the database."""
+        url, migrations = self.databases[database], self.account.settings.migrations
+        container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
+        return await migrate(container, migrations, url, migrations.told(url))
 
 
 @asynccontextmanager

@@ -1,4 +1,7 @@
-"""How a part of slipway that runs inside the service's environment answers: by a record in a file, or by why there is none."""
+"""How a part of slipway that runs inside the service's environment answers: by a record in a file, or by why there is none.
+
+Where nobody can read its files it answers by a line of its output, which begins with MARK.
+"""
 
 import json
 import os
@@ -15,8 +18,10 @@ from slipway.migration.secrets import secrets_in, without
 from slipway.records.form import to_data
 from slipway.records.refusal import Refusal
 
+MARK = "slipway-answer: "
 
-def answer(file: Path, ask: Callable[[], Any], database: URL | None = None) -> int:
+
+def answer(file: Path | None, ask: Callable[[], Any], database: URL | None = None) -> int:
     """Write what `ask` answers, without the secrets of the database and of this process's variables; answers the exit code."""
     try:
         record = ask()
@@ -29,7 +34,7 @@ def answer(file: Path, ask: Callable[[], Any], database: URL | None = None) -> i
     return 0
 
 
-def refuse(file: Path, error: SlipwayError, database: URL | None = None) -> int:
+def refuse(file: Path | None, error: SlipwayError, database: URL | None = None) -> int:
     """Write why there is no record, as far as the file can be written; answers the exit code."""
     with suppress(OSError):
         _write(file, Refusal.of(error), database)
@@ -37,8 +42,11 @@ def refuse(file: Path, error: SlipwayError, database: URL | None = None) -> int:
     return error.exit_code
 
 
-def _write(file: Path, record: Any, database: URL | None) -> None:
+def _write(file: Path | None, record: Any, database: URL | None) -> None:
     data = without(_secrets(database), to_data(record))
+    if file is None:
+        print(MARK + json.dumps(data, separators=(",", ":")), flush=True)  # noqa: T201 -- this is the answer
+        return
     file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 

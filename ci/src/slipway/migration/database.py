@@ -47,6 +47,8 @@ _PLACE = frozenset(
     ]
 )
 
+_ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
+
 # psycopg answers every ALTER and DROP with DEALLOCATE ALL once it has prepared something of its own; what we prepared would be gone too.
 _MANNERS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
 
@@ -74,16 +76,27 @@ def named_in_environment() -> URL:
 
 def with_driver(url: URL) -> URL:
     """The same database by a driver that this service has; raises BadInputError."""
+    if url.drivername == "postgres":  # as some platforms hand it out; SQLAlchemy no longer takes it
+        url = url.set(drivername="postgresql")
     if url.get_backend_name() != "postgresql":
         raise BadInputError(f"the database's URL names {url.get_backend_name()}", "allowed is postgresql")
     for name in (url.drivername, *(f"postgresql+{driver}" for driver in _DRIVERS)):
         with suppress(ImportError, NoSuchModuleError):
-            found = url.set(drivername=name)
+            found = spoken(url, name)
             create_engine(found)  # connects to nothing, but imports the driver
             return found
     raise BadInputError(
         "the service has no driver for Postgres", f"one of {', '.join(_DRIVERS)} must stand in its lock"
     )
+
+
+def spoken(url: URL, name: str) -> URL:
+    """The same URL for another driver: how it says that a connection is encrypted, and what only asyncpg knows."""
+    ours, theirs = ("ssl", "sslmode") if "asyncpg" in name else ("sslmode", "ssl")
+    query = {ours if key == theirs else key: value for key, value in url.query.items()}
+    if "asyncpg" not in name:
+        query = {key: value for key, value in query.items() if key not in _ASYNCPG}
+    return url.set(drivername=name, query=query)
 
 
 class _Thread(threading.local):
@@ -104,7 +117,7 @@ def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[Non
             return
         if dialect.name != "postgresql":
             raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
-        there, how = dialect.create_connect_args(url.set(drivername=f"{dialect.name}+{dialect.driver}"))
+        there, how = dialect.create_connect_args(spoken(url, f"{dialect.name}+{dialect.driver}"))
         arguments[:] = there
         for key in _PLACE & parameters.keys():
             del parameters[key]

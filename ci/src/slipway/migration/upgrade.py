@@ -3,7 +3,7 @@
 import random
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from slipway.errors import RefusedError
 from slipway.migration.database import every_connection_to, held, sqlstate
 from slipway.migration.environment import Environment, sentence
+from slipway.migration.look import LOCK_TIMEOUT, check_known, revisions_to, seen
 from slipway.records.migration import Migration
 
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
-_LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 _TRY_AGAIN = {
     "55P03",
     "40P01",
@@ -27,30 +27,47 @@ _ATTEMPTS = 6
 _PATIENCE_SECONDS = 300.0
 
 
-def upgrade(environment: Environment, url: URL) -> Migration:
-    """Run every revision that the database lacks; raises RefusedError when one fails."""
+def upgrade(environment: Environment, url: URL, tell: Callable[[str], object] = lambda _: None) -> Migration:
+    """Run every revision that the database lacks, and read back where it stands then; raises RefusedError when one fails.
+
+    `tell` is told each revision as it begins.
+    """
     started = time.monotonic()
-    with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,)):
-        before, applied, attempts = _run(environment)
-    return Migration(
-        before, tuple(environment.script.get_heads()), applied, attempts, round(time.monotonic() - started, 3)
-    )
+    with alone(url), every_connection_to(url, (LOCK_TIMEOUT,)):
+        before, applied, attempts = _run(environment, tell)
+        after = _read_back(environment)
+    return Migration(before, after, applied, attempts, round(time.monotonic() - started, 3))
 
 
-def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+def _read_back(environment: Environment) -> tuple[str, ...]:
+    """An env.py that does not commit, or leads elsewhere, ends without an error."""
+    found = seen(environment)
+    if found.missing or found.unknown:
+        raise RefusedError(
+            f"after the upgrade the database stands at {', '.join(found.database) or 'nothing'}, not at {', '.join(found.image)}",
+            "see that env.py commits what it runs, and that nobody else changes the table of versions",
+        )
+    return found.database
+
+
+def _run(environment: Environment, tell: Callable[[str], object]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     before: list[tuple[str, ...]] = []
     applied: list[str] = []
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
-        upgrade_steps: Any = environment.script._upgrade_revs  # noqa: SLF001 -- what alembic's own upgrade command calls
-        for step in upgrade_steps("heads", heads):
+        check_known(environment.script, heads)
+        for step in revisions_to(environment.script, heads):
+            revision: Any = step.revision
+            tell(f"revision {revision.revision} {revision.doc or ''}".rstrip())
             yield step
-            applied.append(step.revision.revision)
+            applied.append(revision.revision)
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             environment.run(steps)
+        except RefusedError:
+            raise
         except DBAPIError as error:
             if sqlstate(error) not in _TRY_AGAIN or attempt == _ATTEMPTS:
                 raise RefusedError(
@@ -63,7 +80,7 @@ def _run(environment: Environment) -> tuple[tuple[str, ...], tuple[str, ...], in
                 f"the migration failed at {environment.spoken_place_of(error)}", sentence(error) + hint
             ) from error
         else:
-            return before[0], tuple(dict.fromkeys(applied)), attempt
+            return before[0] if before else (), tuple(dict.fromkeys(applied)), attempt
     raise AssertionError("the last attempt either returned or raised")
 
 

@@ -52,10 +52,10 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Validity:
     """Whether a certificate holds for a folder and a database: `why_not` says why it does not, None when it does. `before`, `after`: its heads."""
 
-    SCHEMA: ClassVar[str] = "slipway/standing/1"
+    SCHEMA: ClassVar[str] = "slipway/validity/1"
 
     why_not: str | None
     before: tuple[str, ...]

@@ -22,8 +22,8 @@ def to_data(record: Any) -> dict[str, Any]:
 
 
 def to_json(record: Any, indent: int | None = 2) -> str:
-    """A record as JSON text, plain ASCII; in one line without `indent`."""
-    return json.dumps(to_data(record), indent=indent) + "\n"
+    """A record as JSON text, plain ASCII; in one line without `indent`. GitHub's runner would obey `##[…]` in it: that is written another way."""
+    return json.dumps(to_data(record), indent=indent).replace("##[", "\\u0023#[") + "\n"
 
 
 def text_of(file: Path, what: str) -> str:

@@ -8,8 +8,9 @@ from typing import ClassVar
 class Migration:
     """One run of `alembic upgrade heads`.
 
-    - before, after: the database's heads; empty before the first revision.
+    - before, after: the database's heads, both read from it; empty before the first revision.
     - applied: the revisions that ran, in order. attempts: tries, of which all but the last met a lock. seconds: wall time.
+    - unseen: why the fields above are not known, though the run has ended well; empty when they are.
     """
 
     SCHEMA: ClassVar[str] = "slipway/migration/1"
@@ -19,3 +20,4 @@ class Migration:
     applied: tuple[str, ...]
     attempts: int
     seconds: float
+    unseen: str = ""

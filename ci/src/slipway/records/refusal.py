@@ -10,7 +10,11 @@ _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, Unknown
 
 @dataclass(frozen=True)
 class Refusal:
-    """The fields of a SlipwayError."""
+    """What an error says. A program may go by `exit_code`; the words are for people, and may be others tomorrow.
+
+    - what: what failed, and what was found. next_step: what to do about it.
+    - exit_code: 1 no, 2 bad input and nothing has been touched, 3 nobody knows.
+    """
 
     SCHEMA: ClassVar[str] = "slipway/refusal/1"
 

@@ -4,6 +4,7 @@ What may be asked again is asked again when no answer comes; what may not raises
 Nothing is sent to an endpoint override but stand-in credentials: an override is a simulator, and must never see real keys.
 """
 
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -17,15 +18,19 @@ from slipway.release.target import LostAnswerError
 from slipway.untrusted import one_line
 
 _SIGN_IN = "sign in again and run the same command; it goes on where this one stopped"
+_CLOCK = "set this machine's clock, or check the secret key: the signature is not the one that AWS expects"
 _REMEDIES = {
+    "AccessDenied": "give the deploy role this action",
     "AccessDeniedException": "give the deploy role this action",
     "ExpiredTokenException": _SIGN_IN,
     "ExpiredToken": _SIGN_IN,
+    "InvalidClientTokenId": "check the credentials",
     "UnrecognizedClientException": "check the credentials",
     "RepositoryNotFoundException": "create the repository, or correct name in [tool.slipway]",
     "ImageNotFoundException": "push the image first",
     "ServiceQuotaExceededException": "ask AWS for a higher quota, or delete a service",
-    "InvalidSignatureException": "set this machine's clock",
+    "InvalidSignatureException": _CLOCK,
+    "SignatureDoesNotMatch": _CLOCK,
     "RequestExpired": "set this machine's clock",
 }
 _THROTTLED = frozenset(
@@ -53,6 +58,8 @@ class Aws:
         self._keys = _STAND_IN if endpoint_url else keys or Keys("", "")
         self._sleep = sleep
         self._clients: dict[str, Any] = {}
+        self._session: Any = None  # of boto3; clients of one session share what takes long to read
+        self._making = threading.Lock()  # boto3's sessions are made for one thread
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call `operation` (as boto3 spells it); raises SlipwayError. A cancelled wait does not take the call back."""
@@ -101,15 +108,22 @@ class Aws:
         return answer
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            import boto3
-            from botocore.config import Config
+        with self._making:
+            if service not in self._clients:
+                from botocore.config import Config
 
-            config = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
-            given = (self._keys.access_key_id or None, self._keys.secret_access_key or None, self._keys.session_token)
-            session: Any = boto3.session.Session(*given, region_name=self.region)
-            self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
-        return self._clients[service]
+                config = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
+                self._session = self._session or session_of(self._keys, self.region)
+                self._clients[service] = self._session.client(service, endpoint_url=self.endpoint_url, config=config)
+            return self._clients[service]
+
+
+def session_of(keys: Keys, region: str) -> Any:
+    """A session of boto3."""
+    import boto3
+
+    given = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
+    return boto3.session.Session(*given, region_name=region)
 
 
 _STAND_IN = Keys("simulated", "simulated")

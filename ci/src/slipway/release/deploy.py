@@ -17,9 +17,11 @@ from slipway.records.release import Accepted, Intent, Release
 from slipway.release.approval import check_still_true
 from slipway.release.aws import AwsRefusedError
 from slipway.release.engine import Engine
+from slipway.release.expectation import expected_seconds
 from slipway.release.goal import Goal, Live
 from slipway.release.ledger import Contents, nonce
 from slipway.release.plan import BUSY
+from slipway.release.recorded import RELEASES
 from slipway.release.spec import ServiceSpec
 from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation
 from slipway.release.turn import Turn
@@ -30,6 +32,7 @@ PATIENCE_SECONDS = 30 * 60.0  # for others to end what they do
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is known everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
 _LOOKS = 3
+_REMEMBERED = 20  # deployments
 _RESUME = "run the same command again; it finds what this one began and goes on with it"
 _DONE = {
     Verb.DEPLOY: "deployed",
@@ -178,20 +181,20 @@ class _Run:
         self._check_approved(plan, observed)
         if plan.action is not Action.NOOP:
             await self._engine.permit(observed)
-            await self._migrate()
+            await self._migrate(number)
         newest = await self._seen(self._target.newest())
         async with Turn(self._target, self._ledger, self._time, self._engine.holder).taken(
             self._goal.environment, number, newest
         ) as turn:
             return await self._change(number, turn)
 
-    async def _migrate(self) -> None:
+    async def _migrate(self, number: int) -> None:
         """Before one's turn: a migration takes longer than a lock is good for, and keeps other migrations out by itself."""
         if self._engine.migrate is None or self._migration:
             return
         self._begin(Phase.MIGRATE)
         try:
-            self._migration = await self._engine.migrate(self._engine.tell)
+            self._migration = await self._engine.migrate(number, self._engine.tell)
         except AwsRefusedError as error:
             raise RefusedError(f"the database was not migrated: {error.what}", error.next_step) from error
 
@@ -243,7 +246,7 @@ class _Run:
             ) from error
 
     async def _follow(self, number: int, operation: Operation) -> Outcome:
-        self._begin(Phase.CHANGE)
+        self._begin(Phase.CHANGE, await self._expected())
         try:
             async for event in self._target.follow(operation):
                 self._engine.tell(event)
@@ -258,6 +261,16 @@ class _Run:
         outcome = self._outcome(number, status, live, operation.id, why)
         return outcome if status is Status.UNKNOWN else await self._ended(number, outcome, live)
 
+    async def _expected(self) -> float | None:
+        """How long it takes as a rule, in seconds; whoever may not read that waits all the same."""
+        try:
+            newest = sorted((await self._ledger.contents()).releases)[-_REMEMBERED:]
+            past = await self._ledger.releases(newest)
+        except SlipwayError:
+            return None
+        is_release = self._goal.verb in RELEASES
+        return expected_seconds([found for found in past if (found.verb in RELEASES) == is_release])
+
     async def _evidence(self, operation: Operation) -> Diagnosis | None:
         if self._goal.spec is None:
             return None
@@ -269,7 +282,7 @@ class _Run:
     async def _ended(self, number: int, outcome: Outcome, live: Observed | None = None) -> Outcome:
         """Write it down, with what the release says of itself when it is live."""
         said = await self._engine.ask(live) if live and outcome.live == outcome.requested else None
-        after = self._migration.after if self._migration else None
+        after = self._migration.after if self._migration and not self._migration.unseen else None
         readiness = said or Readiness(after, after)
         release = Release(
             self._goal.environment,
@@ -353,8 +366,8 @@ class _Run:
         changes = (f"\n  {change.name}: {change.before} -> {change.after}" for change in plan.changes)
         self._say(f"plan: {plan.action.value}" + "".join(changes))
 
-    def _begin(self, phase: Phase) -> None:
-        self._engine.tell(Event(phase=phase))
+    def _begin(self, phase: Phase, expected: float | None = None) -> None:
+        self._engine.tell(Event(phase=phase, expected=expected))
 
     def _say(self, line: str) -> None:
         self._engine.tell(Event(line))

@@ -5,8 +5,10 @@ import re
 from dataclasses import dataclass
 
 from slipway.errors import BadInputError
+from slipway.oci.content import Reference
 from slipway.oci.registry import Login
 from slipway.release.aws import Aws, AwsRefusedError
+from slipway.untrusted import one_line
 
 _HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
@@ -24,6 +26,15 @@ def region_of(host: str) -> str | None:
     """The region of a registry of ECR's, or None for any other registry."""
     found = _HOST.fullmatch(host)
     return found[1] if found else None
+
+
+def check_repository(given: Reference, wanted: Reference) -> None:
+    """Raises BadInputError for an image that is not in the repository from which the environment deploys."""
+    if given.repository not in (wanted.repository, wanted.repository.partition("/")[2]):
+        raise BadInputError(
+            f"the image is in {one_line(given.repository)}, and this environment deploys from {wanted.repository}",
+            "push it there, or correct name, account and region in the settings",
+        )
 
 
 async def sign_in(aws: Aws) -> tuple[str, Login]:

@@ -12,7 +12,7 @@ from slipway.records.readiness import Readiness
 from slipway.release.ledger import Ledger
 from slipway.release.target import Target
 
-Tell = Callable[[Event], None]
+Tell = Callable[[Event], object]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Engine:
 
     - prepare: once, before a number is taken and anything is written.
     - permit: of what is observed, before the database is migrated, and once more right before the change.
-    - migrate: brings the database to the release's head; None where that is not slipway's.
+    - migrate: brings the database to the release's head, for the deployment of this number; None where that is not slipway's.
     - ask: what the live release says of itself, for the ledger.
     - certificate, risk: what a proof says of the pair, and why somebody went without one; both are written down.
     """
@@ -45,7 +45,7 @@ class Engine:
     holder: str
     prepare: Callable[[], Awaitable[None]] = nothing
     permit: Callable[[Observed], Awaitable[None]] = nothing
-    migrate: Callable[[Tell], Awaitable[Migration]] | None = None
+    migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     ask: Callable[[Observed], Awaitable[Readiness | None]] = nothing
     certificate: Certificate | None = None
     risk: str = ""

@@ -8,7 +8,7 @@ from slipway.records.outcome import Status, Verb
 from slipway.records.release import Intent, Release
 
 _NAME_IT = "name one with --to; `slipway history` has them"
-_RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
+RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
 
 
 def named(releases: Sequence[Release], number: int) -> Release:
@@ -41,7 +41,7 @@ def begun(intent: Intent | None) -> bool:
 
 
 def was_live(release: Release) -> bool:
-    return release.verb in _RELEASES and release.status in (Status.SUCCEEDED, Status.NOOP)
+    return release.verb in RELEASES and release.status in (Status.SUCCEEDED, Status.NOOP)
 
 
 def digest_of(release: Release | Intent) -> str:

@@ -4,20 +4,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.records.certificate import Certificate, Standing
+from slipway.records.certificate import Certificate, Validity
 from slipway.records.checkup import Checkup
 from slipway.records.conformance import Conformance, Estimate, Left
 from slipway.records.examination import Examination
 from slipway.records.form import to_json
 from slipway.records.listening import Listening
+from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Action, Observed, Plan
+from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
-from slipway.report import conformance_text, doctor_text, proof_text, rehearsal_text, release_text
-from slipway.report.markdown import escaped, fenced
+from slipway.records.standing import Standing
+from slipway.report import (
+    conformance_text,
+    doctor_text,
+    migration_text,
+    preflight_text,
+    proof_text,
+    rehearsal_text,
+    release_markdown,
+    release_text,
+)
+from slipway.report.markdown import fenced
 from slipway.report.proof_markdown import markdown as proof_markdown
 from slipway.untrusted import one_line
 
@@ -38,13 +50,13 @@ class Answer:
 
 
 def of_plan(plan: Plan) -> Answer:
-    text = release_text.of_plan(plan)
+    code = 1 if plan.action is Action.BLOCKED else 0
     outputs = {"action": plan.action.value, "image": plan.image, "reason": plan.reason}
-    return Answer(plan, text, 1 if plan.action is Action.BLOCKED else 0, fenced(text), outputs)
+    return Answer(plan, release_text.of_plan(plan), code, release_markdown.of_plan(plan), outputs)
 
 
 def of_outcome(outcome: Outcome) -> Answer:
-    text = release_text.of_outcome(outcome)
+    text, markdown = release_text.of_outcome(outcome), release_markdown.of_outcome(outcome)
     outputs = {
         "status": outcome.status.value,
         "number": str(outcome.number or ""),
@@ -54,29 +66,46 @@ def of_outcome(outcome: Outcome) -> Answer:
         "operation": outcome.operation or "",
         "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
     }
-    return Answer(outcome, text, outcome.status.exit_code, fenced(text), outputs)
+    return Answer(outcome, text, outcome.status.exit_code, markdown, outputs)
 
 
 def of_examination(examination: Examination) -> Answer:
     text = release_text.of_examination(examination)
     outputs = {"ending": examination.ending, "operation": examination.operation or ""}
-    return Answer(examination, text, examination.exit_code, fenced(text), outputs)
+    return Answer(examination, text, examination.exit_code, release_markdown.of_examination(examination), outputs)
 
 
 def of_observed(observed: Observed, environment: str) -> Answer:
     text = release_text.of_observed(observed, environment)
-    outputs = {"live": observed.digest or "", "url": observed.url or "", "operation": observed.operation or ""}
-    return Answer(observed, text, 0, fenced(text), outputs)
+    outputs = {
+        "state": observed.status or "",
+        "live": observed.digest or "",
+        "url": observed.url or "",
+        "operation": observed.operation or "",
+    }
+    return Answer(observed, text, 0, release_markdown.of_observed(observed, environment), outputs)
 
 
 def of_history(history: History) -> Answer:
-    text = release_text.of_history(history)
-    return Answer(history, text, 0, fenced(text))
+    """For later steps the newest deployment that has ended."""
+    newest = history.releases[0] if history.releases else None
+    outputs = {
+        "number": str(newest.number) if newest else "",
+        "status": newest.status.value if newest else "",
+        "live": (newest and newest.live) or "",
+    }
+    return Answer(history, release_text.of_history(history), 0, release_markdown.of_history(history), outputs)
 
 
 def of_proof(proof: Proof) -> Answer:
     outputs = {"verdict": proof.verdict.value, "errors": str(len(proof.failures))}
     return Answer(proof, proof_text.text(proof), 1 if proof.failures else 0, proof_markdown(proof), outputs)
+
+
+def of_preflight(preflight: Preflight) -> Answer:
+    text = preflight_text.text(preflight)
+    refusal = preflight.refusals[0].found if preflight.refusals else ""
+    return Answer(preflight, text, 1 if refusal else 0, fenced(text), {"image": preflight.image, "refusal": refusal})
 
 
 def of_rehearsal(rehearsal: Rehearsal) -> Answer:
@@ -94,10 +123,23 @@ def of_certificate(certificate: Certificate) -> Answer:
     return Answer(certificate, to_json(certificate))
 
 
-def of_standing(standing: Standing) -> Answer:
-    way = f"from {_heads(standing.before)} to {_heads(standing.after)}"
-    text = f"holds: {way}" if standing.holds else f"does not hold: {one_line(standing.why_not or '', 1000)}"
-    return Answer(standing, f"{text}\n", 0 if standing.holds else 1, outputs={"why-not": standing.why_not or ""})
+def of_validity(validity: Validity) -> Answer:
+    way = f"from {_heads(validity.before)} to {_heads(validity.after)}"
+    text = f"holds: {way}" if validity.holds else f"does not hold: {one_line(validity.why_not or '', 1000)}"
+    return Answer(validity, f"{text}\n", 0 if validity.holds else 1, outputs={"why-not": validity.why_not or ""})
+
+
+def of_migration(migration: Migration, environment: str) -> Answer:
+    text = migration_text.of_migration(migration, environment)
+    outputs = {"applied": str(len(migration.applied)), "head": ",".join(migration.after)}
+    return Answer(migration, text, 0, fenced(text), outputs)
+
+
+def of_standing(standing: Standing, environment: str) -> Answer:
+    """A database that is ahead of the release is a no: it cannot be brought to that release's head."""
+    text = migration_text.of_standing(standing, environment)
+    outputs = {"head": ",".join(standing.database), "missing": str(len(standing.missing))}
+    return Answer(standing, text, 1 if standing.unknown else 0, fenced(text), outputs)
 
 
 def of_listening(listening: Listening) -> Answer:
@@ -122,8 +164,8 @@ def of_left(left: Left) -> Answer:
 
 def of_refusal(refusal: Refusal) -> Answer:
     """What an error answers instead; a person reads its sentence on standard error."""
-    said = f"{refusal.what}: {refusal.next_step}"
-    return Answer(refusal, "", refusal.exit_code, escaped(said, 1000) + "\n", {"error": said})
+    outputs = {"error": f"{refusal.what}: {refusal.next_step}"}
+    return Answer(refusal, "", refusal.exit_code, release_markdown.of_refusal(refusal), outputs)
 
 
 def _heads(revisions: Sequence[str]) -> str:

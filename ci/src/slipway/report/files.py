@@ -16,6 +16,7 @@ from slipway.report.proof_sarif import sarif
 from slipway.report.proof_text import text
 from slipway.report.rehearsal_html import html as page_of_rehearsal
 from slipway.report.rehearsal_text import text as table
+from slipway.report.release_markdown import of_plan as plan_markdown
 from slipway.report.release_text import of_plan as plan_text
 
 
@@ -43,7 +44,7 @@ def of_rehearsal(rehearsal: Rehearsal) -> dict[str, str]:
 
 def of_plan(plan: Plan) -> dict[str, str]:
     """A plan for `deploy`, and for whoever approves it."""
-    return {"plan.json": to_json(plan), "plan.txt": plan_text(plan)}
+    return {"plan.json": to_json(plan), "plan.txt": plan_text(plan), "summary.md": plan_markdown(plan)}
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

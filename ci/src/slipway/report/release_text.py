@@ -27,9 +27,9 @@ def of_plan(plan: Plan) -> str:
 def of_observed(observed: Observed, environment: str) -> str:
     """What is live."""
     if observed.status is None:
-        return f"{environment}: nothing is there yet\n"
+        return f"{one_line(environment)}: nothing is there yet\n"
     lines = [
-        f"{environment}: {one_line(observed.status)}",
+        f"{one_line(environment)}: {one_line(observed.status)}",
         f"  digest: {one_line(observed.digest or 'none is live')}",
         f"  address: {one_line(observed.url or 'none')}",
         *([f"  in flight: {one_line(observed.operation)}"] if observed.operation else []),
@@ -41,7 +41,10 @@ def of_history(history: History) -> str:
     """One line for each deployment, newest first."""
     going_on = [f"{number:>4}  has not ended" for number in history.unfinished]
     lines = [*going_on, *map(_release_line, history.releases)]
-    return "\n".join([f"{history.environment}:", *(lines or ["nothing has been deployed by slipway yet"])]) + "\n"
+    return (
+        "\n".join([f"{one_line(history.environment)}:", *(lines or ["nothing has been deployed by slipway yet"])])
+        + "\n"
+    )
 
 
 def _release_line(release: Release) -> str:
@@ -73,11 +76,14 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield f"  requested: {one_line(outcome.requested)}"
     yield f"  live:      {one_line(outcome.live or 'nothing')}"
     if outcome.migration:
-        yield f"  database:  {_migrated(outcome.migration)}"
+        yield f"  database:  {migrated(outcome.migration)}"
     yield from _why(outcome.diagnosis)
 
 
-def _migrated(migration: Migration) -> str:
+def migrated(migration: Migration) -> str:
+    """From where to where, in a few words."""
+    if migration.unseen:
+        return f"migrated, and what ran is not known: {one_line(migration.unseen)}"
     before, after = (one_line(", ".join(heads) or "no revision") for heads in (migration.before, migration.after))
     return f"{before} -> {after}" if migration.applied else f"at {after} already"
 

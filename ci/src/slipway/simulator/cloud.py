@@ -12,9 +12,12 @@ from slipway.simulator.app_runner.deployment import Pace, Platform
 from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.ecr import Ecr
+from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
+from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
+from slipway.simulator.references import References
 from slipway.simulator.registry import PASSWORD, RegistryProtocol
 from slipway.simulator.sample import NAME as SAMPLE
 from slipway.simulator.sample import WithSample, sample
@@ -30,16 +33,25 @@ LOGIN = Login("AWS", PASSWORD)
 
 @dataclass(frozen=True)
 class Cloud:
-    """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones."""
+    """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones.
+
+    `references` lead to secrets and parameters by ARN, `iam` has the roles.
+    """
 
     url: str
     clock: Clock
-    secrets: Secrets
+    references: References
+    iam: Iam
     logs: Logs
     store: Store
     requests: list[str]
     faults: Faults
     app_runner: AppRunner
+    ecs: Ecs
+
+    @property
+    def secrets(self) -> Secrets:
+        return self.references.secrets
 
 
 @asynccontextmanager
@@ -53,13 +65,14 @@ async def simulated(
 ) -> AsyncIterator[Cloud]:
     """Run the account for as long as the block lasts; everything it started is stopped then.
 
-    `backend_at` makes the backend from the registry's URL; `clock` is the platform's, by default as ours.
+    `backend_at` makes the backend from the registry's URL; `clock` is the platform's, by default as ours. `secrets` are values by ARN, those
+    of parameters too.
     """
     clock = clock or Clock()
-    store, logs, vault = Store(), Logs(), Secrets()
+    store, logs, references, iam = Store(), Logs(), References(), Iam()
     store.public[SAMPLE] = sample(clock.now())
     for arn, value in (secrets or {}).items():
-        vault.put(arn, value)
+        references.put(arn, value)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.run)
         registry = RegistryProtocol(store, clock)
@@ -67,16 +80,23 @@ async def simulated(
         endpoint = Endpoint(services, registry, clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
-            platform = Platform(clock, store, logs, vault, WithSample(backend_at(url)), tasks, pace or Pace())
+            backend = WithSample(backend_at(url))
+            platform = Platform(clock, store, logs, references, iam, backend, tasks, pace or Pace())
             app_runner = AppRunner(platform)
+            ecs = Ecs(platform)
             services |= {
                 "apprunner": app_runner.operations,
                 "ecr": Ecr(store).operations,
+                "ecs": ecs.operations,
                 "logs": logs.operations,
-                "secretsmanager": vault.operations,
+                "secretsmanager": references.secrets.operations,
+                "ssm": references.parameters.operations,
+                "iam": iam.operations,
                 "sts": Sts().operations,
             }
             try:
-                yield Cloud(url, clock, vault, logs, store, endpoint.requests, endpoint.faults, app_runner)
+                yield Cloud(
+                    url, clock, references, iam, logs, store, endpoint.requests, endpoint.faults, app_runner, ecs
+                )
             finally:
                 tasks.cancel_scope.cancel()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-SERVICES = ("apprunner", "ecr", "logs", "secretsmanager")
+SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm")
 QUERY_SERVICES = ("cloudformation", "iam", "sts")  # they speak the older query protocol
 
 
@@ -36,8 +36,13 @@ def service(name: str) -> "ServiceModel":
 
 def load() -> None:
     """Read what the first question needs; a thread does it while nobody has asked yet."""
-    for name in (*SERVICES, *QUERY_SERVICES):
-        service(name)
+    operations()
+
+
+@functools.cache
+def operations() -> frozenset[str]:
+    """The names of all operations of the services here, whether the simulator has them or not."""
+    return frozenset(name for found in (*SERVICES, *QUERY_SERVICES) for name in service(found).operation_names)
 
 
 def by_target(target: str) -> "OperationModel | None":
@@ -80,6 +85,13 @@ def message_member(operation: "OperationModel", code: str) -> str:
     return "message"
 
 
+def in_python(pattern: str) -> str:
+    """A pattern of the models, which are Java's: where letters of every script may stand, Python says so otherwise."""
+    for java, python in (("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d")):
+        pattern = pattern.replace(java, python)
+    return pattern
+
+
 def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
     yield from _greatest(shape, value, at)
     if shape.type_name == "structure":
@@ -109,5 +121,5 @@ def _string(metadata: Mapping[str, Any], value: str, at: str) -> Iterator[str]:
     pattern, enum = metadata.get("pattern"), metadata.get("enum")
     if enum and value not in enum:
         yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(enum)}]"
-    if pattern and not re.fullmatch(pattern, value):
+    if pattern and not re.fullmatch(in_python(pattern), value):
         yield f"Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"

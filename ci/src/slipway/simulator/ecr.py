@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from slipway.oci.content import digest_of
+from slipway.oci.content import digest_of, is_digest
 from slipway.simulator.call import Call, Operations
 from slipway.simulator.contract import AwsError
 from slipway.simulator.registry import PASSWORD
@@ -15,6 +15,12 @@ from slipway.simulator.store import Manifest, Repository, Store
 
 _PART_SIZE = 20 * 1024 * 1024
 _TOKEN_LIFE = timedelta(hours=12)
+_REASONS = {  # the codes are the model's [M]; the sentences †, but for the first [F]
+    "ImageNotFound": "Requested image not found",
+    "ImageTagDoesNotMatchDigest": "The image tag is not that of the digest",
+    "InvalidImageDigest": "Invalid image digest",
+    "MissingDigestAndTag": "Neither digest nor tag is given",
+}
 
 
 class Ecr:
@@ -34,6 +40,8 @@ class Ecr:
             "PutImage": self.put_image,
             "ListImages": self.list_images,
             "BatchDeleteImage": self.batch_delete_image,
+            "GetDownloadUrlForLayer": self.get_download_url_for_layer,
+            "BatchCheckLayerAvailability": self.batch_check_layer_availability,
             "InitiateLayerUpload": self.initiate_layer_upload,
             "UploadLayerPart": self.upload_layer_part,
             "CompleteLayerUpload": self.complete_layer_upload,
@@ -89,13 +97,11 @@ class Ecr:
         repository = self._repository(request["repositoryName"], call)
         images, failures = [], []
         for wanted in request["imageIds"]:
-            digest = repository.resolve(wanted.get("imageDigest") or wanted.get("imageTag", ""))
-            if digest:
-                images.append(_image(repository, digest, repository.manifests[digest], wanted.get("imageTag"), call))
-            else:
-                failures.append(
-                    {"imageId": wanted, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
-                )
+            if why := _why_not(repository, wanted):
+                failures.append({"imageId": wanted, "failureCode": why, "failureReason": _REASONS[why]})
+                continue
+            digest = repository.resolve(wanted.get("imageDigest") or wanted["imageTag"]) or ""
+            images.append(_image(repository, digest, repository.manifests[digest], wanted.get("imageTag"), call))
         return {"images": images, "failures": failures}
 
     async def put_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -106,7 +112,7 @@ class Ecr:
                 "ImageAlreadyExistsException",
                 f"Image with digest '{digest_of(content)}' and tag '{tag}' already exists in the repository with name '{repository.name}' in registry with id '{call.account}'",
             )
-        if absent := [digest for digest in _named(content) if digest not in repository.blobs]:
+        if absent := [digest for digest in _named(content) if not repository.has(digest)]:
             raise AwsError(
                 "LayersNotFoundException",
                 f"Layers with digests '{absent}' required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist",
@@ -152,6 +158,31 @@ class Ecr:
             if digest not in repository.tags.values():
                 del repository.manifests[digest]
         return {"imageIds": deleted, "failures": failures}
+
+    async def get_download_url_for_layer(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """A URL that needs no login, as AWS signs one; here it does not expire."""
+        repository, digest = self._repository(request["repositoryName"], call), request["layerDigest"]
+        if digest not in repository.blobs:
+            raise AwsError(
+                "LayersNotFoundException",
+                f"The layer with digest '{digest}' does not exist in the repository with name '{repository.name}' in the registry with id '{call.account}'",
+            )
+        return {"downloadUrl": f"{call.endpoint}/layers/{repository.name}/{digest}", "layerDigest": digest}
+
+    async def batch_check_layer_availability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """What is not there is UNAVAILABLE; a failure is only what is no digest."""
+        repository = self._repository(request["repositoryName"], call)
+        layers, failures = [], []
+        for digest in request["layerDigests"]:
+            if not is_digest(digest):
+                said = "Invalid layer digest."  # †
+                failures.append({"layerDigest": digest, "failureCode": "InvalidLayerDigest", "failureReason": said})
+            elif digest in repository.blobs:
+                size = {"layerSize": len(repository.blobs[digest])}
+                layers.append({"layerDigest": digest, "layerAvailability": "AVAILABLE", **size})
+            else:
+                layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
+        return {"layers": layers, "failures": failures}
 
     async def initiate_layer_upload(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         self._repository(request["repositoryName"], call)
@@ -215,13 +246,25 @@ def _named(manifest: bytes) -> list[str]:
     """What a manifest needs to be there."""
     try:
         document = json.loads(manifest)
-        named = [document.get("config"), *document.get("layers", [])]
+        named = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
         return list(dict.fromkeys(descriptor["digest"] for descriptor in named if descriptor))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise AwsError(
             "InvalidParameterException",
             "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'",
         ) from error
+
+
+def _why_not(repository: Repository, wanted: Mapping[str, str]) -> str:
+    """The code of the failure to find an image; empty when it is there."""
+    digest, tag = wanted.get("imageDigest"), wanted.get("imageTag")
+    if digest is None and tag is None:
+        return "MissingDigestAndTag"
+    if digest is not None and not is_digest(digest):
+        return "InvalidImageDigest"
+    if repository.resolve(digest or tag or "") is None:
+        return "ImageNotFound"
+    return "ImageTagDoesNotMatchDigest" if digest and tag and repository.tags.get(tag) != digest else ""
 
 
 def _describe(repository: Repository, call: Call) -> dict[str, Any]:
@@ -246,7 +289,8 @@ def _detail(repository: Repository, digest: str, call: Call) -> dict[str, Any]:
         "imageSizeInBytes": _size(repository, found),
         "imageManifestMediaType": found.media_type,
     }
-    return detail | ({"imageTags": tags} if tags else {})
+    kind = found.artifact_type
+    return detail | ({"imageTags": tags} if tags else {}) | ({"artifactMediaType": kind} if kind else {})
 
 
 def _size(repository: Repository, manifest: Manifest) -> int:

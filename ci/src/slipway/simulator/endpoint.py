@@ -29,10 +29,19 @@ _INVALID = {
     "apprunner": "InvalidRequestException",
     "cloudformation": "ValidationError",
     "ecr": "InvalidParameterException",
+    "ecs": "InvalidParameterException",
     "iam": "ValidationError",
     "logs": "InvalidParameterException",
     "secretsmanager": "InvalidParameterException",
+    "ssm": "ValidationException",
     "sts": "ValidationError",
+}
+_REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
+    Effect.THROTTLED: ("ThrottlingException", "Rate exceeded", 400),
+    Effect.UNAVAILABLE: ("InternalServiceErrorException", "An unexpected service exception occurred.", 500),
+    Effect.EXPIRED: ("ExpiredTokenException", "The security token included in the request is expired", 400),
+    Effect.DENIED: ("AccessDeniedException", "The user simulated is not authorized to perform this operation", 400),
+    Effect.SKEWED: ("InvalidSignatureException", "Signature expired: it is more than 5 minutes old", 403),
 }
 _REGION = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
 
@@ -97,13 +106,9 @@ class Endpoint:
     ) -> Mapping[str, Any]:
         """Do it, unless something comes between."""
         fault = self.faults.take(operation.name)
+        if fault and (refused := _REFUSALS.get(fault.effect)):
+            raise AwsError(*refused)
         match fault and fault.effect:
-            case Effect.THROTTLED:
-                raise AwsError("ThrottlingException", "Rate exceeded")
-            case Effect.UNAVAILABLE:
-                raise AwsError("InternalServiceErrorException", "An unexpected service exception occurred.", 500)
-            case Effect.EXPIRED:
-                raise AwsError("ExpiredTokenException", "The security token included in the request is expired")
             case Effect.CALL_LOST:
                 raise CutError
             case Effect.ANSWER_LOST:

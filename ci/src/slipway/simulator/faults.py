@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from slipway.structure import MismatchError
+
 
 class Effect(Enum):
     """What becomes of a call."""
@@ -14,6 +16,8 @@ class Effect(Enum):
     CALL_LOST = "call lost"  # the connection ends before anything is done
     ANSWER_LOST = "answer lost"  # it is done, and the connection ends
     EXPIRED = "expired"  # the credentials are no longer good
+    DENIED = "denied"  # the credentials do not allow it
+    SKEWED = "skewed"  # the client's clock is wrong, so its signature is too old
     UNNAMED = "unnamed"  # it is done, and the answer lacks its OperationId
     UNHEARD_OF = "unheard of"  # the answer has a Status that the model does not have
     OVERTAKEN = "overtaken"  # somebody else acts just before
@@ -28,6 +32,32 @@ class Fault:
     skip: int = 0
     times: int = 1
     other: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A fault as a file names it."""
+
+    operation: str
+    effect: Effect
+    skip: int = 0
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        if self.effect is Effect.OVERTAKEN:
+            raise MismatchError("effect", "found 'overtaken', which needs somebody else, and a file names nobody")
+        if min(self.skip, self.times) < 0:
+            raise MismatchError("skip" if self.skip < 0 else "times", "found a number below 0")
+
+    def fault(self) -> Fault:
+        return Fault(self.operation, self.effect, self.skip, self.times)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A file of faults; in TOML each is a `[[fault]]`."""
+
+    fault: tuple[Scripted, ...] = ()
 
 
 class Faults:

@@ -24,12 +24,13 @@ class Event:
 
 
 class Logs:
-    """Groups of streams of events; a group exists from its first event on. `late` is how many seconds pass until an event is seen."""
+    """Groups of streams of events; a group exists from its first event on, or from when it was created. `late` is how many seconds pass until an event is seen."""
 
     def __init__(self) -> None:
         self.late = 0.0
         self._groups: dict[str, dict[str, list[Event]]] = {}
         self.operations: Operations = {
+            "CreateLogGroup": self.create_log_group,
             "DescribeLogGroups": self.describe_log_groups,
             "DeleteLogGroup": self.delete_log_group,
             "DescribeLogStreams": self.describe_log_streams,
@@ -39,6 +40,19 @@ class Logs:
 
     def write(self, group: str, stream: str, at: datetime, message: str) -> None:
         self._groups.setdefault(group, {}).setdefault(stream, []).append(Event(at, message))
+
+    def create(self, group: str) -> None:
+        """An empty one, unless it is there."""
+        self._groups.setdefault(group, {})
+
+    def has(self, group: str) -> bool:
+        return group in self._groups
+
+    async def create_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        if self.has(request["logGroupName"]):
+            raise AwsError("ResourceAlreadyExistsException", "The specified log group already exists")
+        self.create(request["logGroupName"])
+        return {}
 
     async def describe_log_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         prefix = request.get("logGroupNamePrefix", "")

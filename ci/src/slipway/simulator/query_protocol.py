@@ -22,6 +22,7 @@ _CODES = {
     "AccessDeniedException": "AccessDenied",
     "ExpiredTokenException": "ExpiredToken",
     "InternalServiceErrorException": "InternalFailure",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
     "MissingAuthenticationTokenException": "MissingAuthenticationToken",
     "ThrottlingException": "Throttling",
     "UnknownOperationException": "InvalidAction",

@@ -41,6 +41,7 @@ class RegistryProtocol:
             Route("/v2/{name:path}/manifests/{reference}", self.manifest, methods=["GET", "HEAD"]),
             Route("/v2/{name:path}/manifests/{reference}", self.put_manifest, methods=["PUT"]),
             Route("/v2/{name:path}/referrers/{digest}", self.referrers),
+            Route("/layers/{name:path}/{digest}", self.layer),
         ]
 
     async def ping(self, request: Request) -> Response:
@@ -82,6 +83,14 @@ class RegistryProtocol:
             headers={"docker-content-digest": request.path_params["digest"]},
         )
 
+    async def layer(self, request: Request) -> Response:
+        """What GetDownloadUrlForLayer leads to: whoever has the URL may read it."""
+        repository = self._store.repositories.get(request.path_params["name"])
+        content = repository.blobs.get(request.path_params["digest"]) if repository else None
+        if content is None:
+            raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        return Response(content, media_type="application/octet-stream")
+
     async def manifest(self, request: Request) -> Response:
         repository = self._repository(request)
         digest = repository.resolve(request.path_params["reference"])
@@ -121,7 +130,7 @@ class RegistryProtocol:
                 "mediaType": manifest.media_type,
                 "digest": own,
                 "size": len(manifest.content),
-                "artifactType": document.get("artifactType") or document.get("config", {}).get("mediaType"),
+                "artifactType": manifest.artifact_type,
                 "annotations": document.get("annotations", {}),
             }
             for own, manifest in self._repository(request).manifests.items()
@@ -164,12 +173,11 @@ def _read(repository: Repository, content: bytes) -> dict[str, Any]:
     """A manifest, which may only name what is there."""
     try:
         document: dict[str, Any] = json.loads(content)
-        named = [
-            descriptor["digest"] for descriptor in [document.get("config"), *document.get("layers", [])] if descriptor
-        ]
+        parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
+        named = [descriptor["digest"] for descriptor in parts if descriptor]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RegistryError(400, "MANIFEST_INVALID", f"not a manifest: {error}") from error
     for digest in named:
-        if digest not in repository.blobs:
+        if not repository.has(digest):
             raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest names {digest}, which was not pushed")
     return document

@@ -1,5 +1,6 @@
 """What a registry holds: repositories with blobs, manifests and tags, in memory; shared by ECR's API and the registry protocol."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +16,13 @@ class Manifest:
     media_type: str
     content: bytes
     pushed: datetime
+
+    @property
+    def artifact_type(self) -> str | None:
+        """What kind of artifact it says to be: its own word, or its config's media type; None when it says nothing."""
+        document = json.loads(self.content)
+        kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
+        return str(kind) if kind else None
 
 
 @dataclass
@@ -39,6 +47,10 @@ class Repository:
         digest = digest_of(content)
         self.manifests.setdefault(digest, Manifest(media_type, content, pushed))
         return digest
+
+    def has(self, digest: str) -> bool:
+        """Whether a manifest may name it."""
+        return digest in self.blobs or digest in self.manifests
 
     def resolve(self, reference: str) -> str | None:
         """The digest behind a tag or a digest; None when it is not there."""

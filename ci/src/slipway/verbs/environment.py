@@ -23,12 +23,12 @@ from slipway.release.approval import check_belongs
 from slipway.release.aws import Aws
 from slipway.release.credentials import Keys
 from slipway.release.deploy import reach
-from slipway.release.ecr import check_image
 from slipway.release.ecr_store import EcrStore
 from slipway.release.engine import Engine, Tell, Time, nothing
 from slipway.release.goal import Live
 from slipway.release.ledger import Ledger
 from slipway.release.plan import plan as make_plan
+from slipway.release.runners.runner import Runner
 from slipway.release.spec import ServiceSpec, spec_of
 from slipway.release.target import Target
 from slipway.release.targets.app_runner import AppRunner
@@ -47,7 +47,8 @@ def wall_clock() -> Time:
 class Environment:
     """One environment of a service. `endpoint_url` names what stands in for AWS; `time` is the platform's.
 
-    Without `keys` the credentials are those that boto3 finds. `migrate` brings the database to the head of a digest, where that is slipway's.
+    Without `keys` the credentials are those that boto3 finds. `runner` makes who migrates the database to the head of a digest, for a
+    deployment; by default it is whom the settings name, or nobody. `starts` is whether a release is started on this machine before.
     """
 
     settings: Settings
@@ -55,7 +56,8 @@ class Environment:
     endpoint_url: str | None
     time: Time
     keys: Keys | None = None
-    migrate: Callable[[str, Tell], Awaitable[Migration]] | None = None
+    runner: Callable[[str, str], Awaitable[Runner]] | None = None
+    starts: bool = True
 
     @cached_property
     def aws(self) -> Aws:
@@ -119,13 +121,37 @@ class Environment:
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
         """Bring a release to life, its image looked at and the database migrated before; a rollback leaves the database as it is."""
         digest = goal.spec.image.digest
-
-        async def prepare() -> None:
-            await check_image(self.aws, self.settings.name, digest)
-            await self.store.check()
-
-        migrate = partial(self.migrate, digest) if self.migrate and goal.verb is not Verb.ROLLBACK else None
+        migrates = self.runner or self.settings.environment(self.name).migration
+        migrate = partial(self._migrate, digest) if migrates and goal.verb is not Verb.ROLLBACK else None
+        prepare = partial(self._prepare, goal, engine.tell)
         return await reach(replace(engine, prepare=prepare, migrate=migrate), goal, approved)
+
+    async def _prepare(self, goal: Live, tell: Tell) -> None:
+        """A release that was live here before is not started once more: whoever goes back is in a hurry."""
+        from slipway.release.preflight import preflight as looks
+        from slipway.verbs.preflight import preflight
+
+        if self.starts and goal.verb is not Verb.ROLLBACK:
+            found = await preflight(self.aws, goal.spec, self.settings)
+        else:
+            found = await looks.preflight(self.aws, goal.spec)
+        for event in looks.events(found):
+            tell(event)
+        looks.refuse(found)
+        await self.store.check()
+
+    async def _migrate(self, digest: str, number: int, tell: Tell) -> Migration:
+        """Before deployment `number`, which a run after this one may go on with."""
+        return await (await self.migrating(digest, f"{self.service}.{number}")).migrate(tell)
+
+    async def migrating(self, digest: str, deployment: str | None = None, url_from: str | None = None) -> Runner:
+        """Who migrates here; raises SettingsError when the settings do not say enough. `url_from` is a variable with the database's URL."""
+        from slipway.verbs.migrate import Wanted, runner_of
+
+        if self.runner and url_from is None:
+            return await self.runner(digest, deployment or "")
+        wanted = Wanted(self.settings, self.name, digest)
+        return runner_of(wanted, self.aws, self.time, deployment=deployment, database_url_from=url_from)
 
     async def history(self, most: int = 20) -> History:
         """The last deployments, as the ledger has them."""

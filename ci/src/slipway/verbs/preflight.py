@@ -1,65 +1,124 @@
-"""preflight: run the exact digest under the platform's own contract, on an ephemeral database, before the platform is touched."""
+"""preflight: all that can be looked at before the platform is touched, and the exact digest, run under the platform's own contract."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
 
 import anyio
 import anyio.to_thread
 
 from slipway.errors import SlipwayError
 from slipway.postgres import binaries
+from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
-from slipway.records.outcome import Diagnosis
-from slipway.records.preflight import Preflight
+from slipway.records.migration import Migration
+from slipway.records.preflight import Check, Preflight, Verdict
+from slipway.release.aws import Aws
 from slipway.release.diagnosis import Evidence, diagnose
+from slipway.release.ecr import place_of
+from slipway.release.preflight import preflight as looks
+from slipway.release.preflight.answers import Checks, no, not_covered, ok
 from slipway.release.spec import ServiceSpec
+from slipway.release.targets.app_runner import request_of
 from slipway.settings import Settings
 from slipway.verbs.migrate import migrate
 from slipway.workload.health import HealthCheck, ask
-from slipway.workload.host import HostBackend
+from slipway.workload.host import HostBackend, NoTreeError
 from slipway.workload.workload import Backend, Order, Workload
 
-_PATIENCE_SECONDS = 20.0
+_MOST_SECONDS = 60.0  # that anybody waits here; App Runner's own patience is 25 s unless the settings say otherwise
 _POLL_SECONDS = 0.1
 _STAND_IN = "stand-in"
-NOT_COVERED = (
-    "the values of secrets: stand-ins were used",
-    "roles, VPC connector and security groups: only AWS can try them",
-    "the size of the instance: the machine's own was used",
-)
 
 
-async def preflight(backend: HostBackend, settings: Settings, spec: ServiceSpec) -> Preflight:
-    """Start the release with stand-ins for its secrets and a database at its head, and ask for its health; raises SlipwayError when that cannot be tried."""
-    began = time.monotonic()
-    found = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
-    async with running(found) as server:
-        async with backend.unpacked(spec.image.repository.partition("/")[2], spec.image.digest) as release:
-            await migrate(release, settings.migrations, server.url)
-        diagnosis = await tried(backend, spec, settings.migrations.told(server.url))
-    return Preflight(spec.image.digest, round(time.monotonic() - began, 3), diagnosis, NOT_COVERED)
+async def preflight(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None = None) -> Preflight:
+    """Look at everything, and start the release on this machine when it can run it; raises SlipwayError when AWS answers nothing at all."""
+    return await looks.preflight(aws, spec, partial(_on_this_machine, aws, spec, settings, backend))
 
 
-async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]) -> Diagnosis | None:
-    """Start the release with the variables of a `database` at its head; None when it becomes healthy."""
+async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None) -> Checks:
+    name = spec.image.repository.partition("/")[2]
+    async with AsyncExitStack() as stack:
+        try:
+            if backend is None:
+                place = await place_of(aws, name)
+                backend = HostBackend(place.url, place.login, cache())
+            release = await stack.enter_async_context(backend.unpacked(name, spec.image.digest))
+            found = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
+            server = await stack.enter_async_context(running(found))
+        except NoTreeError:
+            return (
+                not_covered(
+                    "release", "it was not started: it is a container image, and containers are not run from here"
+                ),
+            )
+        except SlipwayError as error:
+            return (not_covered("release", f"it cannot be started here: {error.what}"),)
+        migrated = migrate(release, settings.migrations, server.url)
+        checks = await booted(migrated, backend, spec, settings.migrations.told(server.url))
+    return (
+        *checks,
+        not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own"),
+    )
+
+
+async def booted(
+    migrated: Awaitable[Migration], backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
+) -> Checks:
+    """Bring an empty database to the release's head and start the release with the variables of the `database`."""
+    try:
+        done = await migrated
+    except SlipwayError as error:
+        return (no("migrations", error.what, error.next_step),)
+    heads = ", ".join(head[:12] for head in done.after)
+    return (ok("migrations", f"an empty database is at {heads or 'no revision'}"), await tried(backend, spec, database))
+
+
+async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]) -> Check:
+    """Start the release with stand-ins for its secrets, and ask for its health as the platform will."""
     variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
+    variables["PORT"] = str(spec.port)  # as App Runner sets it [G]
     heard: list[str] = []
     order = Order(spec.image.repository.partition("/")[2], spec.image.digest, spec.port, variables)
+    check = contract_of(spec)
     try:
         async with backend.start(order, heard.append) as workload:
-            ended = await _until_healthy(workload, HealthCheck(spec.health_path))
+            began = time.monotonic()
+            ended = await _until_healthy(workload, check)
     except SlipwayError as error:
-        return Diagnosis("start", error.what, (), error.next_step)
-    return None if ended is None else diagnose(Evidence((ended,), tuple(heard)), spec)
+        return no("release", f"the release does not start: {error.what}", error.next_step)
+    if ended is None:
+        return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
+    if ended == _SILENT and _patience(check) > _MOST_SECONDS:
+        return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
+    why = diagnose(Evidence((ended,), tuple(heard)), spec)
+    return Check("release", Verdict.REFUSED, f"the release does not become healthy: {why.cause}", why.remedy, why.lines)
+
+
+def contract_of(spec: ServiceSpec) -> HealthCheck:
+    """How the platform will ask: the very values that it is sent."""
+    sent = request_of(spec)["HealthCheckConfiguration"]
+    thresholds = sent["HealthyThreshold"], sent["UnhealthyThreshold"]
+    return HealthCheck(sent.get("Path"), sent["Interval"], sent["Timeout"], *thresholds)
+
+
+_SILENT = "Health check failed on protocol"
+
+
+def _patience(check: HealthCheck) -> float:
+    return check.interval * check.unhealthy_threshold
 
 
 async def _until_healthy(workload: Workload, check: HealthCheck) -> str | None:
-    """None when it became healthy; else what the platform would write."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    """None when it became healthy; else what the platform would write. Until the first good answer it is asked more often than the platform does."""
+    deadline = time.monotonic() + min(_patience(check), _MOST_SECONDS)
+    in_a_row = 0
+    while in_a_row or time.monotonic() < deadline:
         if workload.exit_code is not None:
             return f"Container exit code: {workload.exit_code}"
-        if (await ask(workload.address, check)).healthy:
+        in_a_row = in_a_row + 1 if (await ask(workload.address, check)).healthy else 0
+        if in_a_row >= check.healthy_threshold:
             return None
-        await anyio.sleep(_POLL_SECONDS)
-    return "Health check failed on protocol"
+        await anyio.sleep(check.interval if in_a_row else _POLL_SECONDS)
+    return _SILENT

@@ -3,6 +3,8 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from slipway.records.progress import Event
+
 
 class Voice(Protocol):
     """`text` may hold lines of logs: it is made harmless where it is shown."""
@@ -27,6 +29,10 @@ class Voice(Protocol):
         """Something that was seen on the way."""
         ...
 
+    def event(self, event: Event) -> None:
+        """Something that a run of the release engine tells."""
+        ...
+
 
 class Silence:
     """Nobody listens."""
@@ -41,3 +47,5 @@ class Silence:
     def note(self, text: str) -> None: ...
 
     def line(self, text: str) -> None: ...
+
+    def event(self, event: Event) -> None: ...

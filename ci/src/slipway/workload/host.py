@@ -17,6 +17,10 @@ from slipway.workload.process import Launch, ProcessWorkload, running
 from slipway.workload.workload import Order
 
 
+class NoTreeError(RefusedError):
+    """A digest that only containers can run."""
+
+
 @dataclass(frozen=True)
 class Unpacked:
     """A release on disk, ready to run: its files, its environment, how it is started."""
@@ -41,7 +45,7 @@ class HostBackend:
         async with opened(self.url, repository, self.login) as registry:
             manifest = await registry.manifest(digest)
             if manifest.get("artifactType") != tree.KIND or not manifest.get("layers"):
-                raise RefusedError(
+                raise NoTreeError(
                     f"{repository}@{digest} is no source tree",
                     "a machine without a container engine runs what `slipway rehearse` built on it",
                 )

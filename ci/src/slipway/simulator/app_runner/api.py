@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from slipway.simulator.app_runner import configuration, ending, shared, states
+from slipway.simulator.app_runner import configuration, ending, roles, shared, states
 from slipway.simulator.app_runner.deployment import Deployment, Platform
 from slipway.simulator.app_runner.service import Operation, Service
 from slipway.simulator.app_runner.shared import Shared
@@ -53,6 +53,7 @@ class AppRunner:
                 "InvalidRequestException", f"Service with the provided name already exists: {name}."
             )  # also CREATE_FAILED ones
         asked = configuration.of_create(request)
+        roles.check(self._platform.roles, asked, call.now)
         account = f"arn:aws:apprunner:{call.region}:{call.account}"
         scaling = self._shared_of(request) or shared.default_scaling(account)
         arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
@@ -66,6 +67,7 @@ class AppRunner:
         service = self._service(request)
         states.begins("UpdateService", service.status, service.arn)
         asked, scaling = configuration.merged(service.configuration, request), self._shared_of(request)
+        roles.check(self._platform.roles, asked, call.now)
         unchanged = asked == service.configuration and (scaling is None or scaling.arn == service.scaling.arn)
         if service.status == "RUNNING" and unchanged:
             return {"Service": service.described()}  # no effective change: no OperationId

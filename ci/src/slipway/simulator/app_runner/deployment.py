@@ -18,8 +18,9 @@ from slipway.simulator.app_runner.configuration import Configuration
 from slipway.simulator.app_runner.instance import Instance
 from slipway.simulator.app_runner.service import Operation, Service
 from slipway.simulator.clock import Clock
+from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
-from slipway.simulator.secrets import Secrets
+from slipway.simulator.references import References
 from slipway.simulator.store import Store
 from slipway.workload.health import Answer, HealthCheck, ask
 from slipway.workload.workload import Backend, Order
@@ -44,7 +45,8 @@ class Platform:
     clock: Clock
     store: Store
     logs: Logs
-    secrets: Secrets
+    references: References
+    roles: Iam
     backend: Backend
     tasks: anyio.abc.TaskGroup
     pace: Pace = Pace()
@@ -116,7 +118,7 @@ class Deployment:
     def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> Order:
         variables = dict(settings.get("RuntimeEnvironmentVariables", {}))
         for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items():
-            value = self._platform.secrets.value(arn)
+            value = self._platform.references.value(arn)
             if value is None:
                 self._say(f"Failed to retrieve the secret {arn}.")
                 raise _FailedError("Failed to retrieve a secret.")

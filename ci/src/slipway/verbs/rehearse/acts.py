@@ -10,14 +10,16 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from slipway.errors import RefusedError
 from slipway.records.image import Image
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.records.proof import Proof, Verdict
 from slipway.records.rehearsal import Act
+from slipway.records.standing import Standing
 from slipway.release.engine import Tell
+from slipway.release.preflight.preflight import refuse
+from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line
 from slipway.verbs.environment import Environment
 from slipway.verbs.promote import promote
@@ -115,10 +117,10 @@ class Players(Generic[R]):
 
     async def _preflight(self, scene: Scene, image: Image, environment: str) -> None:
         with scene.step("preflight") as doing:
-            found = (await self.stage.preflight(image, environment)).diagnosis
-            if found:
-                raise RefusedError(f"the release does not become healthy, {found.cause}", found.remedy)
-            doing.said = "preflight: the digest becomes healthy under the platform's contract"
+            found = await self.stage.preflight(image, environment)
+            refuse(found)
+            looked = sum(len(branch.checks) for branch in found.branches) - len(found.not_covered)
+            doing.said = f"preflight: {looked} checks are OK, {len(found.not_covered)} things cannot be looked at here"
 
     async def _deploy(self, scene: Scene, image: Image, environment: str, note: str = "") -> Outcome:
         with scene.step(f"deploying to {environment}{note}") as doing:
@@ -144,10 +146,26 @@ class Players(Generic[R]):
     def _environment(self, image: Image, name: str) -> Environment:
         """An environment whose database the stage can reach."""
 
-        async def migrate(_digest: str, _tell: Tell) -> Migration:
-            return await self.stage.migrate(image, name)
+        async def runner(_digest: str, _deployment: str) -> Runner:
+            return _OnStage(self.stage, image, name)
 
-        return replace(self.stage.account.environment(name), migrate=migrate)
+        return replace(self.stage.account.environment(name), runner=runner, starts=False)
+
+
+@dataclass(frozen=True)
+class _OnStage(Generic[R]):
+    """Who migrates a database of the stage's; see `Runner`."""
+
+    stage: Stage[R]
+    image: Image
+    environment: str
+    how: str = "the stage"
+
+    async def migrate(self, tell: Tell) -> Migration:  # noqa: ARG002 -- the stage has nothing to tell
+        return await self.stage.migrate(self.image, self.environment)
+
+    async def look(self) -> Standing:
+        raise NotImplementedError("on a stage nobody only looks")
 
 
 def _tell(scene: Scene, event: Event) -> None:

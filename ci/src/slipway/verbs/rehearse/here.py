@@ -73,9 +73,8 @@ class Here:
             return await prove(unpacked.folder, unpacked.python, self.account.settings.migrations)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        return await preflight(
-            self.backend, self.account.settings, self.account.environment(environment).spec(image.digest)
-        )
+        there = self.account.environment(environment)
+        return await preflight(there.aws, there.spec(image.digest), self.account.settings, self.backend)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:

@@ -48,6 +48,9 @@ async def opened(
     """An account for as long as the block lasts; `databases` are the URLs by environment, `backend_at` runs instances, given the account's URL."""
     settings, secrets = for_the_stage(settings, databases)
     async with simulated(backend_at, clock=Clock(SPEED), secrets=secrets) as cloud:
+        for there in settings.environments.values():
+            for role in filter(None, (there.access_role, there.instance_role)):
+                cloud.iam.put(role)
         aws = Aws(_REGION, cloud.url)
         await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
         yield Account(settings, cloud, await place_of(aws, settings.name))
@@ -111,15 +114,38 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
     for name, url in databases.items():
         there = settings.environments.get(name) or _plain(name)
         told = settings.migrations.told(url)
-        arns = {variable: _arn(settings.name, name, variable) for variable in told} | dict(there.secrets)
-        environments[name] = replace(there, target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, secrets=arns)
+        theirs = {variable: _at_home(arn) for variable, arn in there.secrets.items()}
+        arns = {variable: _arn(settings.name, name, variable) for variable in told} | theirs
+        environments[name] = replace(
+            there,
+            target=TargetKind.APP_RUNNER,
+            region=_REGION,
+            account=ACCOUNT,
+            access_role=_at_home(there.access_role),
+            instance_role=_at_home(there.instance_role or _role(f"{name}-instance")),
+            vpc_connector=None,
+            auto_scaling=None,
+            variables={name: value for name, value in there.variables.items() if name not in arns},
+            secrets=arns,
+        )
         values |= {arn: told.get(variable, _STAND_IN) for variable, arn in arns.items()}
     return replace(settings, environments=environments), values
 
 
 def _plain(name: str) -> EnvironmentSettings:
-    role = f"arn:aws:iam::{ACCOUNT}:role/rehearsal-{name}"
-    return EnvironmentSettings(TargetKind.APP_RUNNER, _REGION, ACCOUNT, role)
+    return EnvironmentSettings(TargetKind.APP_RUNNER, _REGION, ACCOUNT, _role(name))
+
+
+def _role(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/rehearsal-{name}"
+
+
+def _at_home(arn: str) -> str:
+    """The same resource in the simulated account and region; IAM has no region."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6:
+        return arn
+    return ":".join([*parts[:3], _REGION if parts[3] else "", ACCOUNT, parts[5]])
 
 
 def _arn(service: str, environment: str, variable: str) -> str:

@@ -1,0 +1,92 @@
+"""A database migrated from a container of an engine: the release's very image, with slipway lent to it. The URL is a secret of the session."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import dagger
+from dagger import dag
+
+from slipway.graph.gate import refuse, with_slipway
+from slipway.graph.publish import Login, signed_in
+from slipway.oci.content import Reference
+from slipway.records.form import from_json
+from slipway.records.migration import Migration
+from slipway.records.progress import Event
+from slipway.records.standing import Standing
+from slipway.release.runners.runner import Tell
+from slipway.settings import Migrations
+from slipway.verbs.environment import Environment
+from slipway.verbs.migrate import Wanted, database_url, told
+
+T = TypeVar("T")
+
+_RECORD = "/tmp/migration.json"  # noqa: S108 -- inside a container
+
+
+@dataclass(frozen=True)
+class OnEngine:
+    """For a database that the engine can reach; see `Runner`. `login` is that of the registry, `url` the database's, which is not shown."""
+
+    image: Reference
+    login: Login | None
+    wanted: Wanted
+    url: str = field(repr=False)
+    how: str = "a container of the engine"
+
+    async def migrate(self, tell: Tell) -> Migration:
+        tell(Event("migrating from a container of the engine"))
+        return await migrate(self._container(), self.wanted.settings.migrations, self.url, self._told())
+
+    async def look(self) -> Standing:
+        return await look(self._container(), self.wanted.settings.migrations, self.url, self._told())
+
+    def _container(self) -> dagger.Container:
+        container = dag.container()
+        if self.login:
+            container = container.with_registry_auth(str(self.image), self.login.user, self.login.password)
+        return container.from_(str(self.image))
+
+    def _told(self) -> dict[str, str]:
+        return told(self.wanted, self.url)
+
+
+async def runner_at(environment: Environment, digest: str, _deployment: str) -> OnEngine:
+    """Who migrates the database of an environment that the engine can reach; raises SlipwayError when its URL or the image cannot be had."""
+    image, wanted = environment.spec(digest).image, Wanted(environment.settings, environment.name, digest)
+    login = await signed_in(str(image), environment.keys, None)
+    return OnEngine(image, login, wanted, await database_url(environment.aws, wanted, None, {}))
+
+
+async def migrate(
+    container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]
+) -> Migration:
+    """Bring the database to the head of the release in `container`; raises RefusedError when a revision fails."""
+    return await _asked(Migration, container, migrations, {"url": url, "variables": dict(variables)})
+
+
+async def look(container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]) -> Standing:
+    """Change nothing, and say where the database stands."""
+    return await _asked(Standing, container, migrations, {"url": url, "variables": dict(variables)}, "--look")
+
+
+async def _asked(
+    kind: type[T], container: dagger.Container, migrations: Migrations, database: Mapping[str, object], *options: str
+) -> T:
+    """What has an effect must not be taken from the cache, nor what looks at it, so no two calls are equal."""
+    call = uuid.uuid4().hex
+    secret = dag.set_secret(f"database-{call}", json.dumps(database))
+    done = (
+        with_slipway(container)
+        .with_secret_variable("SLIPWAY_DATABASE", secret)
+        .with_env_variable("SLIPWAY_CALL", call)
+        .with_exec(
+            ["python", "-m", "slipway.migration", f"--config={migrations.config}", *options, _RECORD],
+            expect=dagger.ReturnType.ANY,
+        )
+    )
+    if code := await done.exit_code():
+        await refuse(done, _RECORD, f"the migration ended with the exit code {code}")
+    return from_json(kind, await done.file(_RECORD).contents(), "the migration's record")

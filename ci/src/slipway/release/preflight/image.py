@@ -1,0 +1,163 @@
+"""The image: there by digest, one manifest for linux/amd64, in a repository whose tags cannot be overwritten."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from slipway.errors import RefusedError
+from slipway.oci import tree
+from slipway.oci.content import INDEX, MANIFEST, Reference, digest_of
+from slipway.records.preflight import Check
+from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.ecr_store import EcrStore
+from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
+from slipway.release.spec import ServiceSpec
+from slipway.untrusted import one_line
+
+_DOCKER = "application/vnd.docker.distribution.manifest"
+_MEDIA_TYPES = (MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json")
+_CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
+_WANTED = ("linux", "amd64")  # what App Runner runs
+_BUILD = "build it for linux/amd64 (docker build --platform linux/amd64) and push that"
+_MOST_BYTES = 4 * 1024 * 1024  # of a config
+_PATIENCE_SECONDS = 10.0
+
+
+async def look(aws: Aws, spec: ServiceSpec) -> Checks:
+    """The image and its repository."""
+    name = spec.image.repository.partition("/")[2]
+    manifest = await _manifest(aws, name, spec.image)
+    if isinstance(manifest, Check):
+        return (manifest,)
+    there = ok("digest", f"{name} has {spec.image.digest}")
+    platform = await covered("platform", _platform(aws, name, spec.image, manifest))
+    return (there, *platform, *await covered("tags", _tags(aws, name)))
+
+
+async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] | Check:
+    """What the digest names; a check when that is nothing."""
+    wanted = [{"imageDigest": image.digest}]
+    try:
+        answer = await aws.call(
+            "ecr", "batch_get_image", repositoryName=name, imageIds=wanted, acceptedMediaTypes=[*_MEDIA_TYPES]
+        )
+    except AwsRefusedError as error:
+        if error.code != "RepositoryNotFoundException":
+            raise
+        return no(
+            "digest", f"there is no repository {name}", "create the repository, or correct name in [tool.slipway]"
+        )
+    if not answer["images"]:
+        code = next((failure.get("failureCode", "") for failure in answer["failures"]), "")
+        if code in ("ImageNotFound", "InvalidImageDigest"):
+            return no(
+                "digest",
+                f"the repository {name} has no image {image.digest}",
+                "push it first; `dagger call publish` prints the digest",
+            )
+        return not_covered("digest", f"ECR does not hand it out: {one_line(code) or 'it names no reason'}")
+    text = str(answer["images"][0]["imageManifest"])
+    if digest_of(text.encode()) != image.digest:
+        return no("digest", f"ECR answers another manifest than {image.digest}", "do not use it; push the image again")
+    return _document(text)
+
+
+def _document(text: str) -> Mapping[str, Any]:
+    """What is no JSON object says nothing."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, Mapping) else {}
+
+
+async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str, Any]) -> Checks:
+    """For which machine it is."""
+    if isinstance(entries := manifest.get("manifests"), list):
+        return (judge_index(image, entries),)
+    if manifest.get("artifactType") == tree.KIND:
+        return (judge_tree(real=aws.endpoint_url is None),)
+    described = manifest.get("config")
+    config: Mapping[str, Any] = described if isinstance(described, Mapping) else {}
+    if config.get("mediaType") not in _CONFIGS:
+        kind = one_line(str(manifest.get("artifactType") or config.get("mediaType") or "an unknown kind"))
+        said = f"{image.digest} is no image but an artifact of {kind}"
+        return (no("platform", said, "deploy the digest of an image"),)
+    url = await aws.call(
+        "ecr", "get_download_url_for_layer", repositoryName=name, layerDigest=str(config.get("digest"))
+    )
+    try:
+        content = await _downloaded(url["downloadUrl"], str(config.get("digest")))
+    except (httpx.HTTPError, RefusedError) as error:
+        return (not_covered("platform", f"its config cannot be read: {one_line(str(error)) or type(error).__name__}"),)
+    return (judge_config(_document(content.decode(errors="replace"))),)
+
+
+def judge_index(image: Reference, entries: Sequence[Any]) -> Check:
+    """An image index: App Runner is given the one manifest in it that fits."""
+    fitting = [
+        one_line(str(entry["digest"]))
+        for entry in entries
+        if isinstance(entry, Mapping) and "digest" in entry and _machine(entry.get("platform")) == _WANTED
+    ]
+    found = f"{image.digest} is an image index, not the manifest of one platform"
+    if not fitting:
+        return no("platform", f"{found}, and has none for linux/amd64", _BUILD)
+    return no("platform", found, f"deploy the one for linux/amd64: {image.repository}@{fitting[0]}")
+
+
+def judge_tree(*, real: bool) -> Check:
+    """A source tree, as a machine without a container engine makes it."""
+    if real:
+        return no("platform", "it is a source tree, which App Runner cannot run", "build an image: dagger call publish")
+    return not_covered("platform", "it is a source tree, which has none; only the simulated App Runner runs it")
+
+
+def judge_config(config: Mapping[str, Any]) -> Check:
+    """An image's config says for which machine it was built."""
+    machine = _machine(config)
+    if machine == ("", ""):
+        return not_covered("platform", "its config does not say for which platform it is")
+    if machine != _WANTED:
+        return no(
+            "platform",
+            f"the image is for {one_line('/'.join(machine))}, and App Runner runs linux/amd64 only",
+            _BUILD,
+        )
+    return ok("platform", "one manifest, for linux/amd64")
+
+
+def _machine(described: Any) -> tuple[str, str]:
+    if not isinstance(described, Mapping):
+        return "", ""
+    return str(described.get("os", "")), str(described.get("architecture", ""))
+
+
+async def _downloaded(url: str, digest: str) -> bytes:
+    """A small blob, from the URL that ECR has signed for it; raises httpx.HTTPError, RefusedError."""
+    content = b""
+    async with (
+        httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client,
+        client.stream("GET", url) as download,
+    ):
+        if download.is_error:
+            raise RefusedError(f"its download answers {download.status_code}", "try again")
+        async for part in download.aiter_bytes():
+            content += part
+            if len(content) > _MOST_BYTES:
+                raise RefusedError("it is larger than any config", "look at the image")
+    if digest_of(content) != digest:
+        raise RefusedError("what was downloaded has another digest", "look at the repository")
+    return content
+
+
+async def _tags(aws: Aws, name: str) -> Checks:
+    try:
+        await EcrStore(aws, name).check()
+    except AwsRefusedError:
+        raise
+    except RefusedError as error:
+        return (no("tags", error.what, error.next_step),)
+    return (ok("tags", "tags of slipway's records cannot be overwritten"),)

@@ -1,0 +1,93 @@
+"""The roles: there, and trusting the part of App Runner that takes them on. Nobody outside can try them; what they may do is another matter."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from slipway.records.preflight import Check
+from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.preflight.account import account_of
+from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
+from slipway.release.preflight.arn import Arn
+from slipway.release.spec import ServiceSpec
+from slipway.untrusted import one_line
+
+BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"  # [G]
+_ASSUME = "sts:assumerole"
+_YOUNG_SECONDS = 90  # until then App Runner may not know a role [F]
+
+
+async def look(aws: Aws, spec: ServiceSpec) -> Checks:
+    """The access role, and the instance role if there is one."""
+    checks = await covered("access role", _role(aws, spec, "access role", spec.access_role, BUILD))
+    if spec.instance_role:
+        checks += await covered("instance role", _role(aws, spec, "instance role", spec.instance_role, TASKS))
+    return checks
+
+
+async def _role(aws: Aws, spec: ServiceSpec, subject: str, arn: str, principal: str) -> Checks:
+    found = Arn.parse(arn)
+    if found is None or found.service != "iam" or not found.resource.startswith("role/"):
+        return (no(subject, f"{arn!r} is no ARN of a role", "correct it in the settings"),)
+    if found.account != account_of(spec):
+        said = f"the {subject} {arn} is of another account than {spec.environment}"
+        return (no(subject, said, "App Runner takes on roles of its own account only: name one of those"),)
+    name = found.resource.rpartition("/")[2]
+    try:
+        answer = await aws.call("iam", "get_role", RoleName=name)
+    except AwsRefusedError as error:
+        if error.code not in ("NoSuchEntity", "NoSuchEntityException"):
+            raise
+        return (no(subject, f"there is no role {arn}", "create it, or correct the ARN in the settings"),)
+    role = answer["Role"]
+    there = Arn.parse(role["Arn"])
+    if there and there.account != found.account:
+        return (not_covered(subject, f"{arn}: the account that was asked is another"),)
+    if role["Arn"] != arn:
+        said = f"there is no role {arn}; the one of that name is {one_line(role['Arn'])}"
+        return (no(subject, said, "correct the path in the settings"),)
+    now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return (judge(subject, arn, principal, role, now),)
+
+
+def judge(subject: str, arn: str, principal: str, role: Mapping[str, Any], now: datetime) -> Check:
+    """Whether the role's trust policy lets `principal` take it on. One that is young is no fault: the deployment waits until it is known."""
+    allowing: list[Mapping[str, Any]] = []
+    denying: list[Mapping[str, Any]] = []
+    for statement in _statements(role.get("AssumeRolePolicyDocument")):
+        if "NotPrincipal" in statement or "NotAction" in statement:
+            return not_covered(subject, f"the trust policy of {arn} says whom it does not mean, which is not read here")
+        if _fits(statement, principal):
+            (allowing if statement.get("Effect") == "Allow" else denying).append(statement)
+    remedy = f"let {principal} do sts:AssumeRole in its trust policy (aws iam update-assume-role-policy)"
+    if any("Condition" not in statement for statement in denying):
+        return no(subject, f"the trust policy of {arn} denies it to {principal}", remedy)
+    if not allowing:
+        return no(subject, f"the role {arn} does not trust {principal}", remedy)
+    if denying or all("Condition" in statement for statement in allowing):
+        return not_covered(subject, f"whether the conditions in the trust policy of {arn} hold for {principal}")
+    age = (now - role["CreateDate"]).total_seconds()
+    young = f"; it is {max(age, 0):.0f} s old, and a deployment waits until App Runner knows it"
+    return ok(subject, f"{arn} trusts {principal}" + (young if age < _YOUNG_SECONDS else ""))
+
+
+def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
+    """Of a policy as boto3 has decoded it; what is none has no statements."""
+    found = policy.get("Statement", []) if isinstance(policy, Mapping) else []
+    yield from (statement for statement in _listed(found) if isinstance(statement, Mapping))
+
+
+def _fits(statement: Mapping[str, Any], principal: str) -> bool:
+    """Whether it is about this principal and sts:AssumeRole; actions may have wildcards and any case [G]."""
+    named = statement.get("Principal", {})
+    services = _listed(named.get("Service", [])) if isinstance(named, Mapping) else [named]
+    actions = [str(action).lower() for action in _listed(statement.get("Action", []))]
+    return any(service in ("*", principal) for service in services) and any(
+        fnmatchcase(_ASSUME, action) for action in actions
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

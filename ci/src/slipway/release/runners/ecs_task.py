@@ -1,0 +1,281 @@
+"""A one-off Fargate task in the VPC, with the release's own image, for a database that nobody outside can reach.
+
+A run that dies leaves the task, which goes on; the next run for the same digest finds it by who started it, and follows it. Two at once are
+no harm: the migration itself takes its turn at the database.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.migration.answer import MARK
+from slipway.records.migration import Migration
+from slipway.records.progress import Event
+from slipway.records.standing import Standing
+from slipway.release import logs
+from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.engine import Time
+from slipway.release.runners.definition import CONTAINER, PREFIX, TaskOrder, definition, label_of, request
+from slipway.release.runners.ending import Ended, migration_of, standing_of
+from slipway.release.runners.runner import Tell
+from slipway.release.target import LostAnswerError
+from slipway.untrusted import one_line
+
+POLL_SECONDS = 3.0
+_ANSWER_SECONDS = 60.0  # lines reach CloudWatch some seconds after they were written, at times later
+_PAUSES = (0.0, 2.0, 5.0, 10.0)  # before each attempt at what no answer came to
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A task that was begun; `created` is AWS's time."""
+
+    arn: str
+    created: datetime
+
+    @property
+    def id(self) -> str:
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def stream(self) -> str:
+        return f"{PREFIX}/{CONTAINER}/{self.id}"
+
+
+class EcsTask:
+    """`deployment` names the deployment that the migration belongs to, as nothing else does: run again, it finds the task also when that has ended."""
+
+    how = "a Fargate task"
+
+    def __init__(self, aws: Aws, time: Time, order: TaskOrder, deployment: str | None = None) -> None:
+        self._aws = aws
+        self._time = time
+        self._order = order
+        self._deployment = deployment
+
+    async def migrate(self, tell: Tell) -> Migration:
+        order = replace(self._order, look=False)
+        return migration_of(await _Run(self._aws, self._time, order, tell).ended(self._deployment), order)
+
+    async def look(self) -> Standing:
+        order = replace(self._order, look=True)
+        return standing_of(await _Run(self._aws, self._time, order, lambda _: None).ended(None), order)
+
+
+class _Run:
+    """One task from its definition to its end."""
+
+    def __init__(self, aws: Aws, time: Time, order: TaskOrder, tell: Tell) -> None:
+        self._aws = aws
+        self._time = time
+        self._order = order
+        self._tell = tell
+        self._cluster = order.runner.cluster
+        self._lines: tuple[str, ...] | None = ()
+        self._unreadable = ""
+
+    async def ended(self, deployment: str | None) -> Ended:
+        """Find the task or begin it, and follow it to its end."""
+        wanted = definition(self._order)
+        task = await self._running()
+        if task is None:
+            arn = await self._registered(wanted)
+            task = await self._begun(arn, deployment)
+            await self._tidy(arn)
+        try:
+            return await self._followed(task)
+        except RefusedError as error:
+            raise UnknownOutcomeError(
+                f"the migration goes on as the task {task.id}, but cannot be followed: {error.what}",
+                f"{error.next_step}; then run `{self._order.again}`, which finds it",
+            ) from error
+
+    async def _running(self) -> _Task | None:
+        """A task of ours for this very digest that has not stopped."""
+        listed = await self._call("list_tasks", cluster=self._cluster, startedBy=self._order.started_by)
+        for described in await self._described(listed["taskArns"]):
+            if described["lastStatus"] != "STOPPED":
+                task = _task(described)
+                self._say(f"going on with the task {task.id}, which another run began at {task.created:%H:%M:%S %Z}")
+                return task
+        return None
+
+    async def _registered(self, wanted: Mapping[str, Any]) -> str:
+        """The newest revision when it is what is wanted, else a new one."""
+        with suppress(_AbsentError):
+            found = await self._newest()
+            if label_of(found) == label_of(wanted):
+                return str(found["taskDefinitionArn"])
+        answer = await self._surely("register_task_definition", **wanted)
+        return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+    async def _newest(self) -> Mapping[str, Any]:
+        try:
+            answer = await self._call("describe_task_definition", taskDefinition=self._order.family)
+        except AwsRefusedError as error:
+            if error.code == "ClientException":  # what ECS answers when there is none [F]
+                raise _AbsentError from error
+            raise
+        found: Mapping[str, Any] = answer["taskDefinition"]
+        return found
+
+    async def _begun(self, definition_arn: str, deployment: str | None) -> _Task:
+        """Begin the task; asked again with the same token ECS answers the task that it has begun, also when that has stopped since."""
+        order = self._order
+        token = _token(order, deployment) if deployment else _fresh()
+        try:
+            described = await self._run_task(request(order, definition_arn, token))
+        except AwsRefusedError as error:
+            if error.code != "ConflictException":  # the settings have changed since this deployment began it
+                raise
+            described = await self._run_task(request(order, definition_arn, _fresh()))
+        if described["lastStatus"] == "STOPPED" and _exit_code(described) != 0:
+            self._say(f"the task {_task(described).id} of this deployment has failed; trying once more")
+            described = await self._run_task(request(order, definition_arn, _fresh()))
+        task = _task(described)
+        self._say(f"the task {task.id} migrates the database; its log is {order.log_group}, {task.stream}")
+        return task
+
+    async def _run_task(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = await self._surely("run_task", **asked)
+        for failure in answer.get("failures", []):
+            reason = one_line(f"{failure.get('reason', '')} {failure.get('detail', '')}")
+            raise RefusedError(
+                f"ECS has found no place for the migration's task ({reason})", "run the same command again in a while"
+            )
+        described: Mapping[str, Any] = answer["tasks"][0]
+        return described
+
+    async def _surely(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """A call that may be repeated when no answer comes: its token, or what it makes, is the same."""
+        for pause in _PAUSES[1:]:
+            try:
+                return await self._call(operation, **parameters)
+            except LostAnswerError as error:
+                self._say(f"no answer: {error.what}; asking again")
+                await self._time.sleep(pause)
+        return await self._call(operation, **parameters)
+
+    async def _followed(self, task: _Task) -> Ended:
+        """Log and task are asked in turn, one call every POLL_SECONDS, until it has stopped."""
+        began = self._time.now()
+        while True:
+            found = await self._described([task.arn])
+            if not found:
+                raise UnknownOutcomeError(
+                    f"ECS does not know the task {task.id} any more", f"run `{self._order.again}`, which looks again"
+                )
+            if found[0]["lastStatus"] == "STOPPED":
+                return await self._heard_out(found[0], task)
+            if (self._time.now() - began).total_seconds() > self._order.runner.patience:
+                raise self._out_of_patience(task, str(found[0]["lastStatus"]))
+            await self._time.sleep(POLL_SECONDS)
+            if found[0]["lastStatus"] == "RUNNING":
+                await self._listen(task)
+                await self._time.sleep(POLL_SECONDS)
+
+    async def _heard_out(self, described: Mapping[str, Any], task: _Task) -> Ended:
+        """The end, with all that was said, as far as it comes in a while."""
+        container: Mapping[str, Any] = next(iter(described.get("containers", [])), {})
+        code, reason = str(described.get("stopCode", "")), str(described.get("stoppedReason", ""))
+        ended = Ended(_exit_code(described), code, reason, str(container.get("reason", "")))
+        since = self._time.now()
+        while ended.exit_code is not None:
+            await self._listen(task)
+            ended = replace(ended, lines=self._lines, unreadable=self._unreadable)
+            waited = (self._time.now() - since).total_seconds()
+            if ended.answer or ended.lines is None or waited > _ANSWER_SECONDS:
+                break
+            await self._time.sleep(POLL_SECONDS)
+        return ended
+
+    async def _listen(self, task: _Task) -> None:
+        """Tell what is new in the log. Who may not read it learns all the same how it ends."""
+        if self._lines is None:
+            return
+        try:
+            found = await logs.read(self._aws, self._order.log_group, since=task.created, prefix=task.stream)
+        except AwsRefusedError as error:
+            self._lines, self._unreadable = None, error.what
+            self._say(f"the log cannot be read: {error.what}")
+            return
+        lines = tuple(line.message for line in found or ())
+        for line in lines[len(self._lines) :]:
+            if not line.startswith(MARK):
+                self._say(one_line(line))
+        self._lines = lines
+
+    def _out_of_patience(self, task: _Task, status: str) -> UnknownOutcomeError:
+        minutes = self._order.runner.patience / 60
+        stuck = "" if status == "RUNNING" else ", which hints at subnets without a way to ECR"
+        return UnknownOutcomeError(
+            f"after {minutes:.0f} minutes the migration's task {task.id} is still {one_line(status)}{stuck}",
+            f"it goes on; run `{self._order.again}`, which finds it",
+        )
+
+    async def _tidy(self, ours: str) -> None:
+        """Older revisions of the family go; a task that runs by one runs on [M]. A newer one is somebody else's."""
+        family, _, number = ours.rpartition(":")
+        with suppress(SlipwayError):  # what is left over harms nobody
+            listed = await self._call("list_task_definitions", familyPrefix=self._order.family, status="ACTIVE")
+            for arn in listed["taskDefinitionArns"]:
+                its, _, revision = arn.rpartition(":")
+                if its == family and int(revision) < int(number):
+                    await self._call("deregister_task_definition", taskDefinition=arn)
+
+    async def _described(self, arns: list[str]) -> list[Mapping[str, Any]]:
+        if not arns:
+            return []
+        answer = await self._call("describe_tasks", cluster=self._cluster, tasks=arns)
+        found: list[Mapping[str, Any]] = answer["tasks"]
+        return found
+
+    async def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        try:
+            return await self._aws.call("ecs", operation, **parameters)
+        except AwsRefusedError as error:
+            raise _explained(error, self._order) from error
+
+    def _say(self, line: str) -> None:
+        self._tell(Event(line))
+
+
+class _AbsentError(Exception):
+    """There is no such definition yet."""
+
+
+def _explained(error: AwsRefusedError, order: TaskOrder) -> RefusedError:
+    """The same error, with a remedy in the settings where there is one."""
+    table = f"[tool.slipway.environments.{order.environment}.migration]"
+    if error.code == "ClusterNotFoundException":
+        return RefusedError(error.what, f"create the cluster {order.runner.cluster}, or correct cluster in {table}")
+    if "iam:PassRole" in error.said:
+        return RefusedError(
+            error.what, "let the deploy role do iam:PassRole on the task's roles, to ecs-tasks.amazonaws.com"
+        )
+    if error.code == "InvalidParameterException":
+        return RefusedError(error.what, f"correct {table}")
+    return error
+
+
+def _task(described: Mapping[str, Any]) -> _Task:
+    return _Task(str(described["taskArn"]), described["createdAt"])
+
+
+def _exit_code(described: Mapping[str, Any]) -> int | None:
+    container: Mapping[str, Any] = next(iter(described.get("containers", [])), {})
+    found: int | None = container.get("exitCode")
+    return found
+
+
+def _token(order: TaskOrder, deployment: str) -> str:
+    return hashlib.sha256(f"{order.started_by} {deployment}".encode()).hexdigest()
+
+
+def _fresh() -> str:
+    return secrets.token_hex(32)

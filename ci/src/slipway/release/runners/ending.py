@@ -1,0 +1,167 @@
+"""What a task that has stopped says: its answer in the log, or why there is none, in one sentence with a remedy. Pure.
+
+The words of AWS are untrusted text, and so are all lines of a log.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.migration.answer import MARK
+from slipway.records.form import from_json
+from slipway.records.migration import Migration
+from slipway.records.refusal import Refusal
+from slipway.records.standing import Standing
+from slipway.release.runners.definition import TaskOrder
+from slipway.untrusted import one_line
+
+T = TypeVar("T")
+
+_KILLED = 137
+_AGAIN = "run the same command again; what was applied stays, and nothing is applied twice"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A stopped task. `lines` are its log, or None when it cannot be read, and `unreadable` says why; `why` is what its container is said to have ended of."""
+
+    exit_code: int | None
+    stop_code: str
+    reason: str
+    why: str = ""
+    lines: tuple[str, ...] | None = ()
+    unreadable: str = ""
+
+    @property
+    def answer(self) -> str | None:
+        """The last line with the mark."""
+        marked = [line.removeprefix(MARK) for line in self.lines or () if line.startswith(MARK)]
+        return marked[-1] if marked else None
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """When a container never ran: what of AWS's words says why, and what to do."""
+
+    words: re.Pattern[str]
+    what: str
+    next_step: str
+
+
+def _rule(words: str, what: str, next_step: str) -> _Rule:
+    return _Rule(re.compile(words, re.IGNORECASE | re.DOTALL), what, next_step)
+
+
+_NETWORK = (
+    "give the subnets a way to AWS: a NAT gateway, endpoints for ecr.api, ecr.dkr, s3, logs and secretsmanager or ssm, "
+    "or public-ip = true in public subnets"
+)
+_TIMEOUT = r"time(?:d )?out|deadline exceeded|connection issue|RequestCanceled|no such host"
+# The first that fits; the words are those that users quote [F].
+_RULES = (
+    _rule(r"log group does not exist", "there is no log group {group}", "create it: aws logs create-log-group --log-group-name {group}"),
+    _rule(r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "let the execution role do logs:CreateLogStream and logs:PutLogEvents there"),
+    _rule(rf"(?:secret|ssm).*(?:{_TIMEOUT})", "ECS does not reach the secrets from these subnets ({reason})", _NETWORK),
+    _rule(r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS finds a secret of the migration nowhere ({reason})", "correct its ARN in secrets of {table}]"),
+    _rule(r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the migration ({reason})", "let the execution role do secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
+    _rule(r"CannotPullContainerError.*(?:not found|manifest unknown)", "ECS finds no image {image}", "push it first; `dagger call publish` prints the digest"),
+    _rule(rf"(?:CannotPull|registry auth).*(?:{_TIMEOUT})", "ECS does not reach the image from these subnets ({reason})", _NETWORK),
+    _rule(r"CannotPull|registry auth", "ECS cannot pull the image ({reason})", "let the execution role do ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
+    _rule(r'"?python"?: executable file not found', "the image has no python on its PATH", "set PATH in the image to where the service's own Python is"),
+    _rule(r"assume (?:the )?role|unable to assume", "ECS cannot use a role of the task ({reason})", "let ecs-tasks.amazonaws.com assume it, in its trust policy"),
+)  # fmt: skip
+
+
+def migration_of(ended: Ended, order: TaskOrder) -> Migration:
+    """What the task did; raises SlipwayError when it failed. Who ended well and could not be heard has reached the head."""
+    _check(ended, order)
+    found = _read(Migration, ended)
+    if isinstance(found, str):
+        return Migration((), (), (), 0, 0.0, f"{found}; the task ended well, so the database is at the release's head")
+    heads = (tuple(map(one_line, each)) for each in (found.before, found.after, found.applied))
+    before, after, applied = heads
+    return replace(found, before=before, after=after, applied=applied, unseen=one_line(found.unseen))
+
+
+def standing_of(ended: Ended, order: TaskOrder) -> Standing:
+    """What the task saw; raises SlipwayError."""
+    _check(ended, order)
+    found = _read(Standing, ended)
+    if isinstance(found, str):
+        raise RefusedError(
+            f"the task has looked, but {found}", f"let the deploy role do logs:FilterLogEvents on {order.log_group}"
+        )
+    names = (found.database, found.image, found.unknown, found.missing)
+    return Standing(*(tuple(map(one_line, each)) for each in names))
+
+
+def _read(kind: type[T], ended: Ended) -> T | str:
+    """The answer, or why it is not there."""
+    if ended.lines is None:
+        return f"its log cannot be read ({ended.unreadable})"
+    if ended.answer is None:
+        return "its log does not have its answer"
+    try:
+        return from_json(kind, ended.answer, "the task's answer")
+    except BadInputError as error:
+        return one_line(str(error))
+
+
+def _check(ended: Ended, order: TaskOrder) -> None:
+    if ended.exit_code != 0:
+        raise why(ended, order)
+
+
+def why(ended: Ended, order: TaskOrder) -> SlipwayError:
+    """Why a task did not do what it was run for."""
+    if ended.exit_code is None and ended.stop_code == "TaskFailedToStart":
+        return _never_ran(ended, order)
+    if ended.stop_code == "UserInitiated":
+        return RefusedError(f"somebody has stopped the migration's task ({one_line(ended.reason)})", _AGAIN)
+    if refusal := _refusal(ended):
+        return refusal
+    if ended.exit_code == _KILLED or "OutOfMemory" in ended.why:
+        said = f" ({one_line(ended.why)})" if ended.why else ""
+        return RefusedError(
+            f"the migration's container was killed with the exit code {ended.exit_code or _KILLED}{said}",
+            f"give it more memory than {order.runner.memory} MB in [tool.slipway.environments.{order.environment}.migration]",
+        )
+    if ended.exit_code is None:
+        reason = one_line(f"{ended.stop_code}: {ended.reason}")
+        return RefusedError(f"AWS has stopped the migration's task ({reason})", _AGAIN)
+    return RefusedError(f"the migration ended with the exit code {ended.exit_code}", _last_words(ended, order))
+
+
+def _refusal(ended: Ended) -> SlipwayError | None:
+    """The words of the migration itself, when it was there to say them."""
+    if ended.answer is None:
+        return None
+    try:
+        said = from_json(Refusal, ended.answer, "the task's answer")
+    except BadInputError:
+        return None
+    return replace(said, what=one_line(said.what, 600), next_step=one_line(said.next_step, 600)).error()
+
+
+def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:
+    words: Mapping[str, Any] = {
+        "group": order.log_group,
+        "image": order.image,
+        "table": f"[tool.slipway.environments.{order.environment}",
+        "reason": one_line(ended.reason, 400),
+    }
+    for rule in _RULES:
+        if rule.words.search(ended.reason):
+            return RefusedError(rule.what.format(**words), rule.next_step.format(**words))
+    return RefusedError(
+        f"the migration's task did not start ({words['reason']})", "look at the task in the console of ECS"
+    )
+
+
+def _last_words(ended: Ended, order: TaskOrder) -> str:
+    if ended.lines is None:
+        return f"its log {order.log_group} cannot be read ({ended.unreadable})"
+    said = [line for line in ended.lines if line.strip()]
+    return one_line(said[-1], 600) if said else f"it said nothing; its log is {order.log_group}"

@@ -1,0 +1,148 @@
+"""What ECS does with a task: an address in the subnet, image, secrets and log, the container until it ends, and all of it away again.
+
+The reasons are those that users quote [F]; the durations are what users see on Fargate, in the platform's seconds.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from slipway.errors import BadInputError
+from slipway.oci.content import Reference
+from slipway.simulator.app_runner.deployment import Platform
+from slipway.simulator.app_runner.instance import Instance
+from slipway.simulator.ecs.task import Task
+from slipway.workload.workload import Order, Workload
+
+_PROVISION_SECONDS = 15.0
+_PULL_SECONDS = 15.0
+_LOOK_SECONDS = 2.0
+_DEPROVISION_SECONDS = 10.0
+_PORT = 65535  # a task listens to nobody, and nobody names this one
+_KILLED = 137
+_NEVER = "ResourceInitializationError: "
+
+
+class _NotStartedError(Exception):
+    """The container does not start, for the reason that the task tells afterwards."""
+
+
+class Run:
+    """One task on its way."""
+
+    def __init__(self, platform: Platform, task: Task) -> None:
+        self._platform = platform
+        self._task = task
+
+    async def run(self) -> None:
+        """Until it has stopped."""
+        clock, task = self._platform.clock, self._task
+        await clock.sleep(_PROVISION_SECONDS)
+        task.status = "PENDING"
+        try:
+            order = self._order()
+            await clock.sleep(_PULL_SECONDS)
+            if not task.stopping:
+                await self._execute(order)
+        except _NotStartedError as error:
+            task.stop("TaskFailedToStart", str(error))
+        task.status = "DEPROVISIONING"
+        await clock.sleep(_DEPROVISION_SECONDS)
+        task.status, task.stopped = "STOPPED", clock.now()
+
+    async def _execute(self, order: Order) -> None:
+        """The container, until it ends or somebody stops it."""
+        platform, task = self._platform, self._task
+        instance = Instance(platform.backend, order, self._heard)
+        with platform.clock.held():
+            await platform.tasks.start(instance.run)
+        if instance.failure:
+            raise _NotStartedError(f"CannotStartContainerError: {instance.failure}")
+        assert instance.workload is not None
+        task.status, task.started = "RUNNING", platform.clock.now()
+        await self._ended(instance.workload)
+        with platform.clock.held():
+            await instance.stop()
+        task.exit_code = _as_in_a_container(instance.workload.exit_code)
+        task.stop("EssentialContainerExited", "Essential container in task exited")
+
+    async def _ended(self, workload: Workload) -> None:
+        """Until the container has ended, or somebody wants it to; a task is RUNNING for a while, however short it runs."""
+        clock, task = self._platform.clock, self._task
+        while True:
+            with clock.held():
+                await anyio.sleep(0.001)  # a moment in which a process can go on, also where time is virtual
+            await clock.sleep(_LOOK_SECONDS)
+            if workload.exit_code is not None or task.stopping:
+                return
+
+    def _order(self) -> Order:
+        """What is started; raises _NotStartedError, in the order in which Fargate looks."""
+        container, override = self._task.definition.container, self._task.override
+        variables = self._secrets(container.get("secrets", []))
+        self._check_log(container)
+        for pair in (*container.get("environment", []), *override.get("environment", [])):
+            variables[pair["name"]] = pair["value"]
+        command = (*container.get("entryPoint", ()), *override.get("command", container.get("command", ())))
+        image = self._image(container["image"])
+        return Order(image.repository.partition("/")[2], image.digest, _PORT, variables, command or None)
+
+    def _image(self, name: str) -> Reference:
+        try:
+            image = Reference.parse(name)
+        except BadInputError:
+            image = None
+        repository = self._platform.store.repositories.get(image.repository.partition("/")[2]) if image else None
+        if image is None or repository is None or repository.resolve(image.digest) is None:
+            raise _NotStartedError(
+                "CannotPullContainerError: pull image manifest has been retried 1 time(s): "
+                f"failed to resolve ref {name}: {name}: not found"
+            )
+        return image
+
+    def _secrets(self, asked: list[Mapping[str, str]]) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for secret in asked:
+            arn = secret["valueFrom"]
+            value = self._platform.references.value(arn)
+            if value is None:
+                raise _NotStartedError(f"{_NEVER}unable to pull secrets or registry auth: {_not_retrieved(arn)}")
+            values[secret["name"]] = value
+        return values
+
+    def _check_log(self, container: Mapping[str, Any]) -> None:
+        options = container.get("logConfiguration", {}).get("options", {})
+        group = options.get("awslogs-group")
+        if group and options.get("awslogs-create-group") == "true":
+            self._platform.logs.create(group)
+        if group and not self._platform.logs.has(group):
+            raise _NotStartedError(
+                f"{_NEVER}failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch "
+                "log stream: ResourceNotFoundException: The specified log group does not exist."
+            )
+
+    def _heard(self, line: str) -> None:
+        container = self._task.definition.container
+        options = container.get("logConfiguration", {}).get("options", {})
+        if "awslogs-group" not in options:
+            return
+        stream = f"{options.get('awslogs-stream-prefix', '')}/{container['name']}/{self._task.id}"
+        self._platform.logs.write(options["awslogs-group"], stream, self._platform.clock.now(), line)
+
+
+def _not_retrieved(arn: str) -> str:
+    execution = "execution resource retrieval failed: unable to retrieve"
+    if ":ssm:" in arn:
+        return f"{execution} secrets from ssm: service call has been retried 1 time(s): invalid ssm parameters: {arn.partition(':parameter')[2]}"
+    return (
+        f"{execution} secret from asm: service call has been retried 1 time(s): failed to fetch secret {arn} from secrets "
+        "manager: ResourceNotFoundException: Secrets Manager can't find the specified secret."
+    )
+
+
+def _as_in_a_container(code: int | None) -> int:
+    """A signal's number as a shell and a container runtime tell it; a container that never said is killed in the end."""
+    if code is None:
+        return _KILLED
+    return code if code >= 0 else 128 - code

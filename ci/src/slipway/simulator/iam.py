@@ -1,0 +1,165 @@
+"""AWS IAM, as far as services take on roles: who may, and from when on."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import quote
+
+from slipway.simulator.call import Call, Operations
+from slipway.simulator.contract import AwsError
+
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_ASSUME = "sts:AssumeRole"
+_PRINCIPALS = (
+    "build.apprunner.amazonaws.com",
+    "tasks.apprunner.amazonaws.com",
+)  # that App Runner takes roles on as [G]
+
+
+def trusting(*principals: str) -> str:
+    """A trust policy that lets services take on a role."""
+    statement = {"Effect": "Allow", "Principal": {"Service": [*principals]}, "Action": _ASSUME}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+_APP_RUNNER = trusting(*_PRINCIPALS)
+
+
+@dataclass
+class Role:
+    """`policy` is its trust policy as JSON; `known` is when it was made, or trusts whom it trusts."""
+
+    arn: str
+    policy: str
+    created: datetime = _LONG_AGO
+    known: datetime = _LONG_AGO
+    id: str = field(default_factory=lambda: f"AROA{secrets.token_hex(8).upper()}")
+
+    @property
+    def name(self) -> str:
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def path(self) -> str:
+        return f"/{self.arn.partition(':role/')[2].removesuffix(self.name)}"
+
+    def described(self) -> dict[str, Any]:
+        """As Role in the API; the policy is URL-encoded [M]."""
+        return {
+            "Path": self.path,
+            "RoleName": self.name,
+            "RoleId": self.id,
+            "Arn": self.arn,
+            "CreateDate": self.created,
+            "AssumeRolePolicyDocument": quote(self.policy, safe=""),
+        }
+
+
+@dataclass
+class Iam:
+    """Roles by name. A role is in IAM at once, and the services know it `propagation` of the platform's seconds later [F].
+
+    Whoever is not `strict` takes every role that was not made here for one of the real account, which lets App Runner take it on.
+    """
+
+    strict: bool = True
+    propagation: float = 90
+    roles: dict[str, Role] = field(default_factory=dict)
+
+    @property
+    def operations(self) -> Operations:
+        return {
+            "CreateRole": self.create_role,
+            "GetRole": self.get_role,
+            "ListRoles": self.list_roles,
+            "UpdateAssumeRolePolicy": self.update_assume_role_policy,
+            "DeleteRole": self.delete_role,
+        }
+
+    def put(self, arn: str, policy: str = _APP_RUNNER) -> None:
+        """A role that has been there for long."""
+        role = Role(arn, policy)
+        self.roles[role.name] = role
+
+    def may_assume(self, arn: str, principal: str, now: datetime) -> bool:
+        role = self.roles.get(arn.rpartition("/")[2])
+        if role is None:
+            return not self.strict
+        is_known = now - role.known >= timedelta(seconds=self.propagation)
+        return role.arn == arn and is_known and _trusts(role.policy, principal)
+
+    async def create_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        name = request["RoleName"]
+        if name in self.roles:
+            raise AwsError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
+        _check(request["AssumeRolePolicyDocument"])
+        arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
+        self.roles[name] = Role(arn, request["AssumeRolePolicyDocument"], call.now, call.now)
+        return {"Role": self.roles[name].described()}
+
+    async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        name = request["RoleName"]
+        if name not in self.roles and not self.strict:
+            return {"Role": Role(f"arn:aws:iam::{call.account}:role/{name}", _APP_RUNNER).described()}
+        return {"Role": self._existing(name).described()}
+
+    async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        prefix = request.get("PathPrefix", "/")
+        there = [role.described() for role in self.roles.values() if role.path.startswith(prefix)]
+        first = int(request.get("Marker", 0))
+        page = there[first : first + request.get("MaxItems", 100)]
+        more = first + len(page) < len(there)
+        return {"Roles": page, "IsTruncated": more} | ({"Marker": str(first + len(page))} if more else {})
+
+    async def update_assume_role_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Who trusts others waits again until that is known."""
+        role = self._existing(request["RoleName"])
+        _check(request["PolicyDocument"])
+        role.policy, role.known = request["PolicyDocument"], call.now
+        return {}
+
+    async def delete_role(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        del self.roles[self._existing(request["RoleName"]).name]
+        return {}
+
+    def _existing(self, name: str) -> Role:
+        if name not in self.roles:
+            raise AwsError("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
+        return self.roles[name]
+
+
+def _check(policy: str) -> None:
+    try:
+        document = json.loads(policy)
+        well = all(statement["Effect"] in ("Allow", "Deny") for statement in _statements(document))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        well = False
+    if not well:
+        raise AwsError("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
+
+
+def _trusts(policy: str, principal: str) -> bool:
+    """Whether a statement allows it and none denies it; conditions are taken to hold."""
+    fitting = [statement["Effect"] for statement in _statements(json.loads(policy)) if _fits(statement, principal)]
+    return "Allow" in fitting and "Deny" not in fitting
+
+
+def _fits(statement: Mapping[str, Any], principal: str) -> bool:
+    named = statement.get("Principal", {})
+    services = ["*"] if named == "*" else _listed(named.get("Service", []))
+    actions = _listed(statement.get("Action", []))
+    return any(service in ("*", principal) for service in services) and any(
+        fnmatchcase(_ASSUME.lower(), action.lower()) for action in actions
+    )
+
+
+def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return _listed(document["Statement"])
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

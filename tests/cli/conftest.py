@@ -1,0 +1,36 @@
+"""A service with one environment, and the simulated account of that."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from slipway.release.engine import Time
+from tests.simulator.account import ROLE, Account, opened
+
+PYPROJECT = f"""
+[tool.slipway]
+name = "notes"
+command = ["serve"]
+health-path = "/healthz"
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "{ROLE}"
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    return tmp_path
+
+
+@pytest.fixture
+async def account(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Account]:
+    """What a command with --endpoint-url finds there; its waiting is the account's."""
+    async with opened() as account:
+        time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
+        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time)
+        yield account

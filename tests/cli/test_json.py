@@ -1,0 +1,147 @@
+"""`--json` of every verb of the grammar: one record on standard output, as its schema says, and nothing else."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+from jsonschema import Draft202012Validator
+
+from slipway.cli.command import parser, run
+from slipway.records.form import to_json
+from slipway.records.migration import Migration
+from slipway.records.proof import Coverage, Proof, Verdict, Versions
+from slipway.records.rehearsal import Act, Rehearsal
+from tests.simulator.account import URI, Account
+
+SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
+VERBS = parser()._subparsers._group_actions[0].choices
+PROOF = Proof(Versions("0.1.0", "3.13", "2.0", "1.16", "psycopg"), "18", "0" * 64, ("a",), (), (), Coverage(0, 0, 0), Verdict.PASS)  # fmt: skip
+REHEARSAL = Rehearsal("notes", "0123", "PostgreSQL 18", 60.0, (Act("I", "goes", "it went", "here", True, 1.0),), None)
+
+
+@dataclass
+class World:
+    """What verbs are asked about: a folder, and an account in which an image is."""
+
+    folder: Path
+    account: Account
+    digest: str
+
+    @property
+    def somewhere(self):
+        return ["--source", str(self.folder), "--endpoint-url", self.account.cloud.url]
+
+    @property
+    def staging(self):
+        return [*self.somewhere, "--environment", "staging"]
+
+    @property
+    def image(self):
+        return [*self.staging, "--image", f"{URI}@{self.digest}"]
+
+
+class Runner:
+    async def migrate(self, _tell):
+        return Migration(("aaa",), ("bbb",), ("bbb",), 1, 0.5)
+
+
+# How each verb is asked, which record it answers, and its exit code. A verb that is not here is missed below.
+ASKED = {
+    "gate": (lambda world: ["--source", str(world.folder)], "proof", 0),
+    "certificate": (lambda world: ["--proof", str(world.folder / "proof.json")], "certificate", 0),
+    "rehearse": (lambda world: ["--source", str(world.folder)], "rehearsal", 0),
+    "simulator": (lambda _: [], "listening", 0),
+    "preflight": (lambda world: world.image, "preflight", 0),
+    "plan": (lambda world: world.image, "plan", 0),
+    "deploy": (lambda world: world.image, "outcome", 0),
+    "status": (lambda world: world.staging, "observed", 0),
+    "history": (lambda world: world.staging, "history", 0),
+    "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "staging"], "outcome", 0),
+    "rollback": (lambda world: [*world.staging, "--without-proof", "there is no database"], "outcome", 0),
+    "migrate": (lambda world: world.image, "migration", 0),
+    "diagnose": (lambda world: world.staging, "examination", 0),
+    "pause": (lambda world: world.staging, "outcome", 0),
+    "resume": (lambda world: world.staging, "outcome", 0),
+    "destroy": (lambda world: [*world.staging, "--confirm", "notes-staging"], "outcome", 0),
+    "doctor": (lambda world: ["--source", str(world.folder), "--offline"], "checkup", 1),
+}
+OF_WHAT_IS_LIVE = ("promote", "rollback", "diagnose", "pause", "resume", "destroy")
+
+
+@pytest.fixture
+async def world(account, service, monkeypatch):
+    """With the verbs that take long played by somebody who knows the answer; they have tests of their own."""
+
+    async def proves(*_, **__):
+        return PROOF
+
+    async def migrating(*_, **__):
+        return Runner()
+
+    async def rehearses(*_, **__):
+        return REHEARSAL
+
+    monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # a simulator that ends at once
+    monkeypatch.setattr("slipway.verbs.gate.gate", proves)
+    monkeypatch.setattr("slipway.verbs.environment.Environment.migrating", migrating)
+    monkeypatch.setattr("slipway.verbs.rehearse.here.rehearse", rehearses)
+    (service / "proof.json").write_text(to_json(PROOF))
+    return World(service, account, await account.image())
+
+
+async def ask(verb, *options):
+    given = parser().parse_args([verb, *options])
+    return await given.verb(given)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_every_verb_answers_with_one_record_and_says_nothing_else(world, capsys, verb):
+    options, record, code = ASKED[verb]
+    if verb in OF_WHAT_IS_LIVE:
+        await ask("deploy", *world.staging, "--image", f"{URI}@{await world.account.image()}")
+        await ask("deploy", *world.image)
+        capsys.readouterr()
+    assert await ask(verb, *options(world), "--json") == code
+    said = capsys.readouterr().out
+    answer = json.loads(said)
+    assert answer["schema"] == f"slipway/{record}/1"
+    schema = json.loads((SCHEMAS / f"{record}-1.json").read_text())
+    Draft202012Validator(schema).validate(answer)
+
+
+async def test_a_simulator_says_where_it_is_in_one_line(world, capsys):
+    await ask("simulator", "--json")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["url"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_error_of_every_verb_is_a_record_too(capsys, tmp_path, verb):
+    """A command line that asks for what is not there, or lacks what must be."""
+    wrong = {"simulator": ["--port", "70000"]}.get(verb, ["--source", str(tmp_path / "nowhere")])
+    assert run([verb, *wrong, "--json"]) == 2
+    said, sentence = capsys.readouterr()
+    refusal = json.loads(said)
+    Draft202012Validator(json.loads((SCHEMAS / "refusal-1.json").read_text())).validate(refusal)
+    assert (refusal["schema"], refusal["exit_code"]) == ("slipway/refusal/1", 2)
+    assert sentence == f"slipway: {refusal['what']}: {refusal['next_step']}\n"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_page_says_what_every_verb_prints(verb):
+    _, record, _ = ASKED[verb]
+    page = (SCHEMAS.parent / "json.md").read_text()
+    assert f"| `{verb}` | [slipway/{record}/1](schemas/{record}-1.json) |" in page
+
+
+def test_what_nobody_expects_is_an_error_too(capsys, monkeypatch):
+    async def fails(*_, **__):
+        raise TypeError("surprise")
+
+    monkeypatch.setattr("slipway.verbs.simulate.simulate", fails)
+    assert run(["simulator", "--json"]) == 3
+    said, sentence = capsys.readouterr()
+    assert json.loads(said)["what"] == "unexpected TypeError: surprise"
+    assert "--debug" in sentence

@@ -1,0 +1,98 @@
+"""`slipway simulator --state FILE --faults FILE`."""
+
+import pytest
+
+from slipway.cli.command import run
+from slipway.errors import BadInputError
+from slipway.verbs.simulate import Beginning
+from tests.simulator.account import asked, opened
+
+ROLE = "arn:aws:iam::123456789012:role/theirs"
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-AbCdEf"
+PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/notes/url"
+STATE = f"""
+repositories = ["shop"]
+roles = ["{ROLE}"]
+strict-roles = true
+[secrets]
+"{SECRET}:password::" = "NOTES_PASSWORD"
+"{PARAMETER}" = "NOTES_URL"
+"""
+FAULTS = '[[fault]]\noperation = "DescribeService"\neffect = "throttled"\nskip = 1\ntimes = 2\n'
+VARIABLES = {"NOTES_PASSWORD": "hunter2", "NOTES_URL": "postgresql://"}
+
+
+@pytest.fixture
+def files(tmp_path):
+    def write(state=STATE, faults=FAULTS, end="toml"):
+        for name, text in (("state", state), ("faults", faults)):
+            (tmp_path / f"{name}.{end}").write_text(text)
+        return tmp_path / f"state.{end}", tmp_path / f"faults.{end}"
+
+    return write
+
+
+async def test_an_account_begins_with_what_the_file_says(files):
+    beginning = Beginning.of(*files(), VARIABLES)
+    assert "hunter2" not in repr(beginning)
+    async with opened() as account:
+        beginning.put_into(account.cloud, VARIABLES)
+        read = await account.ask("secretsmanager", "get_secret_value", SecretId=SECRET)
+        assert read["SecretString"] == '{"password": "hunter2"}'
+        assert account.cloud.references.value(PARAMETER) == "postgresql://"
+        assert (await account.ask("iam", "get_role", RoleName="theirs"))["Role"]["Arn"] == ROLE
+        (shop,) = (await account.ask("ecr", "describe_repositories", repositoryNames=["shop"]))["repositories"]
+        assert shop["imageTagMutability"] == "IMMUTABLE"
+
+
+async def test_roles_of_the_real_account_are_good_unless_the_file_is_strict(files):
+    async with opened() as account:
+        request = asked(await account.image())
+        request["SourceConfiguration"]["AuthenticationConfiguration"]["AccessRoleArn"] = ROLE + "-too"
+        Beginning.of(*files(), VARIABLES).put_into(account.cloud, VARIABLES)
+        assert (await account.refusal("apprunner", "create_service", ServiceName="notes", **request))[0]
+        Beginning.of(None, None, {}).put_into(account.cloud, {})
+        await account.ask("apprunner", "create_service", ServiceName="notes", **request)
+
+
+async def test_what_the_file_says_goes_wrong(files):
+    faults = FAULTS.replace("DescribeService", "ListServices").replace("throttled", "denied")
+    async with opened() as account:
+        Beginning.of(*files(faults=faults), VARIABLES).put_into(account.cloud, VARIABLES)
+        await account.ask("apprunner", "list_services")
+        for _ in range(2):
+            assert (await account.refusal("apprunner", "list_services"))[0] == "AccessDeniedException"
+        await account.ask("apprunner", "list_services")
+
+
+def test_a_file_may_be_json(files):
+    state, faults = files('{"repositories": ["a1"]}', '{"fault": []}', end="json")
+    assert Beginning.of(state, faults, {}).state.repositories == ("a1",)
+
+
+@pytest.mark.parametrize(
+    ("state", "faults", "said"),
+    [
+        ("repositories = 1", "", "repositories: found 1 (a whole number), allowed is a list"),
+        ('repositories = ["A"]', "", "repositories[0]: found 'A', which ECR does not take for a name"),
+        ('role = ["x"]', "", "role: unknown key, did you mean roles?"),
+        ('roles = ["x"]', "", "roles[0]: found 'x', allowed is the ARN of a role"),
+        ('[secrets]\nTOKEN = "x"', "", "secrets: found 'TOKEN', allowed is the ARN of a secret or a parameter"),
+        (f'[secrets]\n"{SECRET}" = "NOT_SET"', "", "wants the value of $NOT_SET, which is not set"),
+        ("repositories = [", "", "state.toml is not TOML"),
+        ("", '[[fault]]\noperation = "CreateService"', "fault[0].effect: missing, it must be one of 'throttled', "),
+        ("", '[[fault]]\noperation = "X"\neffect = "throttled"', "names the operation 'X', which no service here has"),
+        ("", '[[fault]]\noperation = "CreateService"\neffect = "overtaken"', "fault[0].effect: found 'overtaken'"),
+        ("", '[[fault]]\noperation = "CreateService"\neffect = "denied"\ntimes = -1', "fault[0].times: found a number"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(files, state, faults, said):
+    with pytest.raises(BadInputError) as refused:
+        Beginning.of(*files(state, faults), VARIABLES)
+    assert said in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_a_file_that_is_not_there(capsys, tmp_path):
+    assert run(["simulator", "--state", str(tmp_path / "absent.toml")]) == 2
+    assert "absent.toml cannot be read" in capsys.readouterr().err

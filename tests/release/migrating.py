@@ -1,0 +1,62 @@
+"""A service whose database is migrated by a task of the simulated account."""
+
+from dataclasses import replace
+from typing import Any
+
+from slipway.migration.answer import MARK
+from slipway.records.form import to_data
+from slipway.records.migration import Migration
+from slipway.records.refusal import Refusal
+from slipway.release.aws import Aws
+from slipway.release.runners.definition import TaskOrder, order_of
+from slipway.release.runners.ecs_task import EcsTask
+from slipway.settings import Environment, MigrationRunner, Runner, Settings, TargetKind
+from tests.release.desired import Telling, aws_of, time_of
+from tests.simulator.account import REGION, ROLE, Account
+from tests.simulator.scripted import Script
+from tests.simulator.tasks import EXECUTION_ROLE
+
+GROUP = "/slipway/notes-staging"
+URL = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:notes/staging/url-Xk3bQz"
+DONE = Migration((), ("two",), ("one", "two"), 1, 0.5)
+TASK = MigrationRunner(Runner.ECS_TASK, subnets=("subnet-1",), security_groups=("sg-1",), execution_role=EXECUTION_ROLE)
+
+
+def settings(runner: MigrationRunner | None = TASK, **changes: Any) -> Settings:
+    staging = Environment(
+        TargetKind.APP_RUNNER, REGION, "123456789012", ROLE, secrets={"DATABASE_URL": URL}, migration=runner
+    )
+    return Settings("notes", ("run",), environments={"staging": replace(staging, **changes)})
+
+
+def order(digest: str, runner: MigrationRunner | None = TASK, **changes: Any) -> TaskOrder:
+    return order_of(settings(runner, **changes), "staging", digest)
+
+
+def answer(record: Any) -> str:
+    """The line by which a migration answers."""
+    import json
+
+    return MARK + json.dumps(to_data(record))
+
+
+def done(*lines: str, record: Any = DONE) -> Script:
+    """A migration that goes well."""
+    return Script((*lines, answer(record)), exit_code=0)
+
+
+def failed(what: str, next_step: str, code: int = 1) -> Script:
+    return Script((answer(Refusal(what, next_step, code)),), exit_code=code)
+
+
+def runner_of(account: Account, ordered: TaskOrder, aws: Aws | None = None, deployment: str | None = None) -> EcsTask:
+    return EcsTask(aws or aws_of(account), time_of(account), ordered, deployment)
+
+
+async def migrated(
+    account: Account, script: Script, deployment: str | None = None, **changes: Any
+) -> tuple[Migration, list[str]]:
+    """Migrate with a digest that behaves as scripted; answers the record and what was told."""
+    telling = Telling()
+    ordered = order(await account.image(script), **changes)
+    return await runner_of(account, ordered, deployment=deployment).migrate(telling), telling.lines

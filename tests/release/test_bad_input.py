@@ -1,0 +1,371 @@
+"""What cannot go well is refused with a sentence, and nothing is half done: no call that changes anything is made."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from slipway.errors import RefusedError, SlipwayError
+from slipway.oci.content import INDEX
+from slipway.oci.tree import KIND
+from slipway.records.outcome import Status
+from slipway.records.plan import Action, FieldChange
+from slipway.records.preflight import Verdict
+from slipway.release.deploy import deploy
+from slipway.release.plan import plan
+from slipway.release.preflight.preflight import preflight, refuse
+from slipway.release.spec import default_scaling
+from slipway.simulator.clock import VirtualClock
+from slipway.simulator.faults import Effect, Fault
+from slipway.simulator.iam import trusting
+from tests.release.desired import MUTATING, Telling, aws_of, deployed, engine_of, spec, target_of
+from tests.simulator.account import INSTANCE_ROLE, REGION, ROLE, opened
+from tests.simulator.scripted import Script
+
+ABSENT = "sha256:" + "0" * 64
+SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:token-AbCdEf"
+PARAMETER = f"arn:aws:ssm:{REGION}:123456789012:parameter/team/token"
+BUILD = "build.apprunner.amazonaws.com"
+
+
+@pytest.fixture
+async def account():
+    async with opened(clock=VirtualClock(), secrets={SECRET: "hunter2", PARAMETER: "hunter2"}) as account:
+        yield account
+
+
+async def looked(account, wanted):
+    """A preflight that changes nothing."""
+    before = len(account.cloud.requests)
+    found = await preflight(aws_of(account), wanted)
+    changes = [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
+    assert changes == []
+    return found
+
+
+async def refusal(account, wanted):
+    """The one sentence, and the remedy."""
+    with pytest.raises(RefusedError) as refused:
+        refuse(await looked(account, wanted))
+    assert str(refused.value).isprintable()
+    return refused.value.what, refused.value.next_step
+
+
+def seen(found):
+    return {check.subject: check for branch in found.branches for check in branch.checks}
+
+
+async def put(account, manifest, media_type=INDEX):
+    text = json.dumps(manifest)
+    repository = account.cloud.store.repositories["notes"]
+    return repository.put_manifest(text.encode(), media_type, account.cloud.clock.now())
+
+
+async def test_what_is_well_is_ok_and_the_rest_is_listed_as_not_covered(account):
+    await account.ask("ssm", "put_parameter", Name="flat", Value="x", Type="String")
+    flat = PARAMETER.replace("team/token", "flat")
+    named = {"TOKEN": SECRET, "URL": PARAMETER, "FLAT": flat}
+    found = await looked(account, spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named))
+    refuse(found)
+    well = {subject for subject, check in seen(found).items() if check.verdict is Verdict.OK}
+    assert well == {"account", "digest", "platform", "tags", "access role", "instance role", "TOKEN", "URL", "FLAT"}
+    assert {check.subject for check in found.not_covered} == {"release", "permissions", "quotas", "size", "values"}
+    assert "hunter2" not in repr(found)
+    assert not {"GetSecretValue", "GetParameter", "GetParameters"}.intersection(account.cloud.requests)
+
+
+async def test_an_image_that_is_not_there(account):
+    said, remedy = await refusal(account, spec(ABSENT))
+    assert said == f"the repository notes has no image {ABSENT}"
+    assert "push it first" in remedy
+
+
+async def test_a_repository_that_is_not_there(account):
+    image = replace(spec().image, repository=f"123456789012.dkr.ecr.{REGION}.amazonaws.com/other")
+    said, _ = await refusal(account, replace(spec(), image=image))
+    assert said == "there is no repository other"
+
+
+async def test_an_image_for_another_architecture(account):
+    said, remedy = await refusal(account, spec(await account.image(architecture="arm64")))
+    assert said == "the image is for linux/arm64, and App Runner runs linux/amd64 only"
+    assert "--platform linux/amd64" in remedy
+
+
+async def test_an_image_index(account):
+    inner = await account.image()
+    entries = [{"digest": inner, "platform": {"os": "linux", "architecture": "amd64"}}]
+    said, remedy = await refusal(account, spec(await put(account, {"manifests": entries})))
+    assert "is an image index, not the manifest of one platform" in said
+    assert remedy.endswith(f"amazonaws.com/notes@{inner}")
+
+
+async def test_an_artifact_that_is_no_image(account):
+    said, _ = await refusal(account, spec(await put(account, {"artifactType": "application/sbom\x1b[31m"})))
+    assert said.endswith("is no image but an artifact of application/sbom")
+
+
+async def test_a_source_tree_is_said_to_be_one(account):
+    found = seen(await looked(account, spec(await put(account, {"artifactType": KIND}))))["platform"]
+    assert (found.verdict, "it is a source tree" in found.found) == (Verdict.NOT_COVERED, True)
+
+
+@pytest.mark.parametrize("content", [None, b"x" * (5 * 1024 * 1024), b"something else", b"[" * 100_000])
+async def test_a_config_that_cannot_be_read_is_not_covered(account, content):
+    digest = await account.image()
+    repository = account.cloud.store.repositories["notes"]
+    (config,) = repository.blobs
+    repository.blobs.pop(config)
+    if content is not None:
+        repository.blobs[config] = content
+    found = seen(await looked(account, spec(digest)))["platform"]
+    assert found.verdict is Verdict.NOT_COVERED
+
+
+async def test_a_config_of_nonsense_says_nothing(account):
+    repository = account.cloud.store.repositories["notes"]
+    config = repository.put_blob(b"[" * 100_000)
+    described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config}
+    found = seen(await looked(account, spec(await put(account, {"config": described}))))["platform"]
+    assert found.found == "its config does not say for which platform it is"
+
+
+async def test_credentials_of_another_account_than_a_simulated_one_are_not_covered(account):
+    image = replace(spec().image, repository=f"999999999999.dkr.ecr.{REGION}.amazonaws.com/notes")
+    scaling = default_scaling(REGION, "999999999999")
+    theirs = spec(image=replace(image, digest=await account.image()), auto_scaling=scaling)
+    found = await looked(account, replace(theirs, access_role="arn:aws:iam::999999999999:role/notes-access"))
+    assert found.refusals == ()
+    assert {"account", "access role"} <= {check.subject for check in found.not_covered}
+
+
+async def test_tags_that_can_be_overwritten(account):
+    account.cloud.store.repositories["notes"].immutable = False
+    said, remedy = await refusal(account, spec(await account.image()))
+    assert "can be overwritten" in said
+    assert "put-image-tag-mutability" in remedy
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("arn:aws:iam::123456789012:role/absent", "there is no role arn:aws:iam::123456789012:role/absent"),
+        ("arn:aws:iam::123456789012:role/x/notes-access", f"; the one of that name is {ROLE}"),
+        ("arn:aws:iam::999999999999:role/notes-access", "is of another account than staging"),
+        ("arn:aws:iam::123456789012:user/somebody", "is no ARN of a role"),
+    ],
+)
+async def test_a_role_that_is_missing(account, role, said):
+    assert said in (await refusal(account, spec(await account.image(), access_role=role)))[0]
+
+
+async def test_a_role_that_trusts_another_service(account):
+    account.cloud.iam.put(ROLE, trusting("ecs-tasks.amazonaws.com"))
+    said, remedy = await refusal(account, spec(await account.image()))
+    assert said == f"the role {ROLE} does not trust {BUILD}"
+    assert "update-assume-role-policy" in remedy
+
+
+async def test_a_role_that_is_not_ready_yet_is_waited_for(account):
+    policy = trusting(BUILD)
+    await account.ask("iam", "create_role", RoleName="new", AssumeRolePolicyDocument=policy)
+    wanted = spec(await account.image(), access_role="arn:aws:iam::123456789012:role/new")
+    assert "a deployment waits until App Runner knows it" in seen(await looked(account, wanted))["access role"].found
+    done = await deployed(account, wanted)
+    assert done.outcome.status is Status.SUCCEEDED
+    assert any("waiting: App Runner cannot use the access role yet" in line for line in done.told)
+    assert done.requests.count("CreateService") > 10
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        (SECRET[:-1] + "g", f"there is no secret {SECRET[:-1]}g"),
+        (PARAMETER + "s", f"there is no parameter {PARAMETER}s"),
+        (PARAMETER.replace("123456789012", "999999999999"), "App Runner reads parameters of its own only"),
+        (f"arn:aws:s3:{REGION}:123456789012:bucket", "is of s3, which keeps no secrets"),
+        ("arn:nonsense", "'arn:nonsense' is no ARN"),
+    ],
+)
+async def test_a_secret_that_does_not_exist(account, reference, said):
+    wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets={"TOKEN": reference})
+    assert said in (await refusal(account, wanted))[0]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        SECRET.replace("123456789012", "999999999999"),
+        SECRET.replace(REGION, "us-east-1"),
+        PARAMETER.replace(REGION, "us-east-1"),
+        f"{SECRET}:password::",
+    ],
+)
+async def test_a_secret_that_cannot_be_looked_at_from_here_is_not_covered(account, reference):
+    wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets={"TOKEN": reference})
+    found = await looked(account, wanted)
+    assert found.refusals == ()
+    assert seen(found)["TOKEN"].verdict is Verdict.NOT_COVERED
+
+
+async def test_a_secret_that_is_scheduled_for_deletion(account):
+    await account.ask("secretsmanager", "delete_secret", SecretId=SECRET)
+    wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets={"TOKEN": SECRET})
+    said, remedy = await refusal(account, wanted)
+    assert f"the secret {SECRET} is scheduled for deletion on 20" in said
+    assert remedy == f"aws secretsmanager restore-secret --secret-id {SECRET}"
+
+
+async def test_secrets_that_nobody_could_read(account):
+    said, remedy = await refusal(account, spec(await account.image(), secrets={"TOKEN": SECRET}))
+    assert said == "secrets are read with the instance role, and staging has none"
+    assert "instance-role" in remedy
+
+
+async def test_a_vpc_connector_and_an_auto_scaling_that_are_gone(account):
+    connector = await account.ask("apprunner", "create_vpc_connector", VpcConnectorName="vpc1", Subnets=["subnet-1"])
+    scaling = await account.ask("apprunner", "create_auto_scaling_configuration", AutoScalingConfigurationName="small")
+    arns = {
+        "vpc_connector": connector["VpcConnector"]["VpcConnectorArn"],
+        "auto_scaling": scaling["AutoScalingConfiguration"]["AutoScalingConfigurationArn"],
+    }
+    wanted = spec(await account.image(), **arns)
+    there = seen(await looked(account, wanted))
+    assert (there["VPC connector"].verdict, there["auto scaling"].verdict) == (Verdict.OK, Verdict.OK)
+    assert "security groups" in there["network"].found
+    await account.ask("apprunner", "delete_vpc_connector", VpcConnectorArn=arns["vpc_connector"])
+    said, _ = await refusal(account, wanted)
+    assert said == f"the VPC connector {arns['vpc_connector']} is INACTIVE"
+    absent = replace(wanted, vpc_connector=None, auto_scaling=arns["auto_scaling"][:-1] + "0")
+    assert "there is no auto scaling" in (await refusal(account, absent))[0]
+    away = replace(wanted, vpc_connector=arns["vpc_connector"].replace(REGION, "us-east-1"))
+    assert "is in us-east-1, not in eu-west-1" in (await refusal(account, away))[0]
+
+
+async def test_a_service_that_something_else_has_made(account):
+    digest = await account.image()
+    arn = await account.create(digest)
+    said, remedy = await refusal(account, spec(digest))
+    assert said == "the service notes was made by something else than slipway"
+    adopt = f"aws apprunner tag-resource --resource-arn {arn} --tags Key=slipway:environment,Value=staging"
+    assert remedy == f"to adopt it: {adopt}"
+    await account.ask(
+        "apprunner", "tag_resource", ResourceArn=arn, Tags=[{"Key": "slipway:environment", "Value": "staging"}]
+    )
+    refuse(await looked(account, spec(digest)))
+    said, _ = await refusal(account, spec(digest, environment="production"))
+    assert said == "the service notes is that of the environment staging, not of production"
+
+
+async def test_automatic_deployments_that_were_switched_on_by_hand_are_drift(account):
+    digest = await account.image()
+    await deployed(account, spec(digest))
+    (service,) = account.cloud.app_runner.services.values()
+    source = (await account.described(service.arn))["SourceConfiguration"] | {"AutoDeploymentsEnabled": True}
+    await account.update(service.arn, SourceConfiguration=source)
+    made = plan(spec(digest), await target_of(account).observe())
+    assert made.changes == (FieldChange("automatic deployments", "true", "false"),)
+    assert (await deployed(account, spec(digest))).outcome.status is Status.SUCCEEDED
+    assert service.configuration["SourceConfiguration"]["AutoDeploymentsEnabled"] is False
+
+
+async def test_what_a_failed_creation_has_left_is_rebuilt(account):
+    await deployed(account, spec(await account.image(Script(healthy=False))))
+    wanted = spec(await account.image())
+    refuse(await looked(account, wanted))
+    assert plan(wanted, await target_of(account).observe()).action is Action.REBUILD
+    assert (await deployed(account, wanted)).outcome.status is Status.SUCCEEDED
+    assert len(account.cloud.app_runner.services) == 1
+
+
+async def test_a_paused_service_is_not_changed(account):
+    await deployed(account, spec(await account.image()))
+    (service,) = account.cloud.app_runner.services.values()
+    await account.ask("apprunner", "pause_service", ServiceArn=service.arn)
+    await account.settled(service.arn)
+    wanted, before = spec(await account.image()), len(account.cloud.requests)
+    with pytest.raises(RefusedError, match="notes cannot be deployed now: the service is paused"):
+        await deploy(engine_of(account, Telling()), wanted)
+    assert not [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
+
+
+async def test_after_a_deleted_service_another_is_made(account):
+    await deployed(account, spec(await account.image()))
+    (service,) = account.cloud.app_runner.services.values()
+    await account.ask("apprunner", "delete_service", ServiceArn=service.arn)
+    await account.settled(service.arn)
+    wanted = spec(await account.image())
+    refuse(await looked(account, wanted))
+    assert (await deployed(account, wanted)).outcome.status is Status.SUCCEEDED
+
+
+async def test_a_clock_that_is_wrong_ends_it(account):
+    wanted = spec(await account.image())
+    for operation in ("BatchGetImage", "GetRole", "DescribeRepositories", "ListServices"):
+        account.cloud.faults.add(Fault(operation, Effect.SKEWED))
+        await ends_with_the_clock(account, wanted)
+
+
+async def ends_with_the_clock(account, wanted):
+    with pytest.raises(SlipwayError, match=r"Signature expired.*: set this machine's clock"):
+        await preflight(aws_of(account), wanted)
+
+
+async def test_a_clock_that_is_wrong_changes_nothing(account):
+    wanted, before = spec(await account.image()), len(account.cloud.requests)
+    account.cloud.faults.add(Fault("ListServices", Effect.SKEWED))
+    with pytest.raises(SlipwayError, match="set this machine's clock"):
+        await deploy(engine_of(account, Telling()), wanted)
+    assert account.cloud.requests[before:] == ["ListServices"]
+
+
+@pytest.mark.parametrize("effect", [Effect.DENIED, Effect.THROTTLED, Effect.CALL_LOST])
+async def test_what_nobody_may_ask_or_gets_no_answer_to_is_not_covered(account, effect):
+    named = {"TOKEN": SECRET, "URL": PARAMETER}
+    wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named)
+    await deployed(account, wanted)
+    for operation, subject in _LOOKS.items():
+        account.cloud.faults.add(Fault(operation, effect, times=99))
+        found = await looked(account, wanted)
+        account.cloud.faults.clear()
+        assert found.refusals == ()
+        assert seen(found)[subject].verdict is Verdict.NOT_COVERED, operation
+
+
+_LOOKS = {
+    "GetCallerIdentity": "account",
+    "BatchGetImage": "image",
+    "GetDownloadUrlForLayer": "platform",
+    "DescribeRepositories": "tags",
+    "GetRole": "access role",
+    "DescribeSecret": "TOKEN",
+    "DescribeParameters": "parameters",
+    "ListTagsForResource": "service",
+}
+
+
+async def test_who_is_throttled_for_a_while_asks_again(account):
+    wanted = spec(await account.image())
+    account.cloud.faults.add(Fault("GetRole", Effect.THROTTLED, times=3))
+    assert seen(await looked(account, wanted))["access role"].verdict is Verdict.OK
+    assert account.cloud.requests.count("GetRole") == 4
+
+
+async def test_several_refusals_are_one_sentence(account):
+    wanted = spec(ABSENT, access_role="arn:aws:iam::123456789012:role/absent")
+    assert "(and 1 more: `slipway preflight` lists them)" in (await refusal(account, wanted))[0]
+
+
+async def test_nothing_is_started_when_something_is_refused(account):
+    async def boot():
+        raise AssertionError
+
+    found = await preflight(aws_of(account), spec(ABSENT), boot)
+    assert seen(found)["release"].verdict is Verdict.NOT_COVERED
+
+
+async def test_a_preflight_takes_few_calls_and_little_time(account):
+    wanted, before = spec(await account.image()), len(account.cloud.requests)
+    found = await looked(account, wanted)
+    assert len(account.cloud.requests[before:]) <= 6
+    assert found.seconds < 5

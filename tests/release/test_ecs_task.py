@@ -1,0 +1,298 @@
+"""A migration by a Fargate task: found again, followed, heard, and told in one sentence when it fails."""
+
+from dataclasses import replace
+
+import pytest
+
+from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
+from slipway.records.standing import Standing
+from slipway.release.aws import AwsRefusedError
+from slipway.release.runners.definition import definition, order_of
+from slipway.release.runners.ecs_task import _explained
+from slipway.settings import SettingsError
+from slipway.simulator.clock import VirtualClock
+from slipway.simulator.faults import Effect, Fault
+from tests.release.deployers import Kill, KilledError, MortalAws
+from tests.release.desired import DIGEST, Telling
+from tests.release.migrating import DONE, GROUP, TASK, URL, answer, done, failed, migrated, order, runner_of, settings
+from tests.simulator.account import opened
+from tests.simulator.scripted import Script
+
+MOST_REQUESTS = 30
+VALUE = "postgresql://notes:a-canary-word@db/notes"
+
+
+@pytest.fixture
+async def account():
+    async with opened(clock=VirtualClock(), secrets={URL: VALUE}) as account:
+        account.cloud.logs.create(GROUP)
+        yield account
+
+
+async def refusal(account, script=None, kind=RefusedError, **changes):
+    """The sentence in which a migration ends that does not go well."""
+    with pytest.raises(kind) as caught:
+        await migrated(account, script or done(), **changes)
+    assert "canary" not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_the_record_comes_back_and_the_lines_are_told_as_they_come(account):
+    migration, told = await migrated(account, done("revision one", "revision two"))
+    assert migration == DONE
+    assert [line for line in told if line.startswith("revision")] == ["revision one", "revision two"]
+    assert not any("slipway-answer" in line for line in told)
+    assert account.cloud.requests.count("RunTask") == 1
+
+
+async def test_the_container_is_told_its_secrets_by_the_platform_and_slipway_never_sees_them(account):
+    _, told = await migrated(account, done(), variables={"COLOUR": "a-canary-colour"})
+    (started,) = account.backend.started
+    assert started.variables["DATABASE_URL"] == VALUE
+    assert started.variables["COLOUR"] == "a-canary-colour"
+    assert "GetSecretValue" not in account.cloud.requests
+    assert "canary" not in "".join(told)
+    assert started.command[:2] == ("python", "-c")
+
+
+async def test_an_unchanged_definition_is_used_again_and_old_ones_go(account):
+    digest = await account.image(done())
+    for _ in range(2):
+        await runner_of(account, order(digest)).migrate(Telling())
+    assert account.cloud.requests.count("RegisterTaskDefinition") == 1
+    await migrated(account, done())
+    listed = await account.ask("ecs", "list_task_definitions")
+    assert [arn.rpartition("/")[2] for arn in listed["taskDefinitionArns"]] == ["notes-staging-migration:2"]
+
+
+async def test_to_look_is_another_task_that_changes_nothing(account):
+    seen = Standing(("one",), ("two",), (), ("two",))
+    ordered = order(await account.image(done(record=seen)))
+    assert await runner_of(account, ordered).look() == seen
+    assert account.backend.started[0].command[-1] == "--look"
+    assert account.cloud.ecs.definitions.find("notes-staging-migration") is None
+
+
+async def test_what_the_migration_refused_is_told_in_its_own_words(account):
+    said = await refusal(account, failed("the database stands at five", "roll back"))
+    assert said == "the database stands at five: roll back"
+    said = await refusal(account, failed("there is no alembic.ini", "name it", 2), BadInputError)
+    assert said == "there is no alembic.ini: name it"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            Script(("Traceback", "KeyError: \x1b[31m'NO'"), exit_code=1),
+            "the migration ended with the exit code 1: KeyError: 'NO'",
+        ),
+        (Script((), exit_code=3), f"the migration ended with the exit code 3: it said nothing; its log is {GROUP}"),
+        (
+            Script((), exit_code=137),
+            "the migration's container was killed with the exit code 137: give it more memory than 512 MB in [tool.slipway",
+        ),
+        (Script(starts=False), "the migration's task did not start (CannotStartContainerError: the script does not start: write another): look at"),
+    ],
+    ids=["an exit code", "silence", "killed", "no start"],
+)  # fmt: skip
+async def test_a_container_that_ends_badly_is_one_sentence(account, script, said):
+    assert (await refusal(account, script)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"secrets": {"DATABASE_URL": URL.replace("url", "absent")}}, "ECS finds a secret of the migration nowhere ("),
+        ({"runner": replace(TASK, log_group="/absent")}, "there is no log group /absent: create it: aws logs create-log-group --log-group-name /absent"),
+        ({"runner": replace(TASK, cluster="absent")}, "AWS refused ecs list_tasks with ClusterNotFoundException: Cluster not found.: create the cluster absent, or"),
+    ],
+    ids=["a secret", "the log group", "the cluster"],
+)  # fmt: skip
+async def test_what_is_not_there_is_named_with_the_remedy(account, changes, said):
+    assert (await refusal(account, **changes)).startswith(said)
+
+
+async def test_an_image_that_is_not_there_is_named(account):
+    with pytest.raises(RefusedError, match=f"ECS finds no image .*{DIGEST}: push it first"):
+        await runner_of(account, order(DIGEST)).migrate(Telling())
+
+
+async def test_a_task_that_finds_no_place_is_told_with_ecs_own_reason(account):
+    account.cloud.ecs.unplaced.append("Capacity is unavailable at this time.")
+    assert "no place for the migration's task (Capacity is unavailable at this time.)" in await refusal(account)
+
+
+async def test_a_task_that_somebody_stops_is_told_so(account):
+    ordered, telling = order(await account.image(Script())), Telling()
+
+    async def stop():
+        (arn,) = (await account.ask("ecs", "list_tasks"))["taskArns"]
+        await account.ask("ecs", "stop_task", task=arn, reason="enough")
+
+    account.cloud.faults.add(Fault("DescribeTasks", Effect.OVERTAKEN, skip=8, other=stop))
+    with pytest.raises(
+        RefusedError, match=r"somebody has stopped the migration's task \(enough\): run the same command"
+    ):
+        await runner_of(account, ordered).migrate(telling)
+
+
+async def test_out_of_patience_nobody_knows_and_the_same_command_finds_the_task(account):
+    ordered = order(await account.image(Script()), replace(TASK, patience=120))
+    with pytest.raises(UnknownOutcomeError) as caught:
+        await runner_of(account, ordered).migrate(Telling())
+    said = str(caught.value)
+    assert "after 2 minutes the migration's task" in said
+    assert f"is still RUNNING: it goes on; run `slipway migrate --environment staging --image {ordered.image}`" in said
+    assert len(account.backend.running) == 1
+    with pytest.raises(UnknownOutcomeError):
+        await runner_of(account, ordered).migrate(telling := Telling())
+    assert "which another run began" in telling.lines[0]
+    assert account.cloud.requests.count("RunTask") == 1
+
+
+async def test_who_may_not_read_the_log_learns_from_the_exit_code_and_what_is_not_known(account):
+    account.cloud.faults.add(Fault("FilterLogEvents", Effect.EXPIRED, times=100))
+    migration, told = await migrated(account, done("revision one"))
+    assert migration.unseen.startswith("its log cannot be read (AWS refused logs filter_log_events with ExpiredToken")
+    assert migration.unseen.endswith("the task ended well, so the database is at the release's head")
+    assert sum("the log cannot be read" in line for line in told) == 1
+    said = await refusal(account, failed("a", "b"))
+    assert said.startswith(
+        f"the migration ended with the exit code 1: its log {GROUP} cannot be read (AWS refused logs"
+    )
+
+
+async def test_lines_that_come_late_are_waited_for_a_while(account):
+    account.cloud.logs.late = 40
+    assert (await migrated(account, done()))[0] == DONE
+    account.cloud.logs.late = 4000
+    migration, _ = await migrated(account, done())
+    assert migration.unseen.startswith("its log does not have its answer")
+
+
+async def test_an_answer_that_is_none_is_no_record(account):
+    migration, _ = await migrated(account, Script((answer(DONE).replace("applied", "other\\u001b[1m"),), exit_code=0))
+    assert "the task's answer is no slipway/migration/1" in migration.unseen
+    assert "\x1b" not in migration.unseen
+
+
+@pytest.mark.parametrize("operation", ["RegisterTaskDefinition", "RunTask"])
+@pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
+async def test_a_call_without_an_answer_is_made_again_and_comes_to_one_task(account, operation, effect):
+    account.cloud.faults.add(Fault(operation, effect, times=2))
+    migration, _ = await migrated(account, done())
+    assert (migration, len(account.cloud.ecs.tasks)) == (DONE, 1)
+
+
+async def test_who_cannot_follow_the_task_any_more_does_not_say_no(account):
+    account.cloud.faults.add(Fault("DescribeTasks", Effect.EXPIRED, skip=3, times=100))
+    said = await refusal(account, kind=UnknownOutcomeError)
+    assert "the migration goes on as the task" in said
+    assert "sign in again" in said
+    assert "`slipway migrate --environment staging --image" in said
+
+
+async def test_a_task_that_ecs_forgets_is_not_known_to_have_failed(account):
+    async def forget():
+        account.cloud.ecs.tasks.clear()
+
+    account.cloud.faults.add(Fault("DescribeTasks", Effect.OVERTAKEN, skip=3, other=forget))
+    said = await refusal(account, kind=UnknownOutcomeError)
+    assert "any more: run `slipway migrate --environment staging --image" in said
+
+
+def test_a_role_that_may_not_be_passed_is_told_apart_from_other_actions():
+    def explained(said):
+        refused = AwsRefusedError("ecs", "run_task", {"Code": "AccessDeniedException", "Message": said})
+        return _explained(refused, order(DIGEST)).next_step
+
+    assert explained("User x is not authorized to perform: iam:PassRole on resource y").startswith(
+        "let the deploy role do iam:PassRole"
+    )
+    assert (
+        explained("User x is not authorized to perform: ecs:RunTask on resource y")
+        == "give the deploy role this action"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
+async def test_killed_at_each_request_and_run_again_it_ends_in_one_migration(account, answered):
+    for index in range(MOST_REQUESTS):
+        ordered, before = order(await account.image(done())), len(account.cloud.ecs.tasks)
+        mortal = MortalAws(account, Kill(index, answered))
+        try:
+            await runner_of(account, ordered, mortal, f"{index} a1b2").migrate(Telling())
+        except KilledError:
+            pass
+        else:
+            assert index > 10
+            return
+        at = f"killed {'after' if answered else 'before'} request {index}"
+        assert await runner_of(account, ordered, deployment=f"{index} a1b2").migrate(Telling()) == DONE, at
+        assert len(account.cloud.ecs.tasks) - before == 1, at
+    raise AssertionError("it never ends")
+
+
+async def test_the_same_deployment_finds_its_task_also_when_that_has_ended(account):
+    ordered = order(await account.image(done()))
+    for _ in range(2):
+        assert await runner_of(account, ordered, deployment="7 a1b2").migrate(Telling()) == DONE
+    assert len(account.cloud.ecs.tasks) == 1
+    await runner_of(account, ordered, deployment="8 c3d4").migrate(Telling())
+    await runner_of(account, ordered).migrate(Telling())
+    assert len(account.cloud.ecs.tasks) == 3
+
+
+async def test_a_task_of_the_same_deployment_that_failed_is_not_its_last_word(account):
+    ordered = order(await account.image(failed("the table is locked", "wait")))
+    with pytest.raises(RefusedError, match="the table is locked"):
+        await runner_of(account, ordered, deployment="7 a1b2").migrate(Telling())
+    account.backend.scripts[ordered.image.digest] = done()
+    assert await runner_of(account, ordered, deployment="7 a1b2").migrate(Telling()) == DONE
+
+
+async def test_settings_that_have_changed_since_begin_another_task(account):
+    digest = await account.image(done())
+    for memory in (512, 1024):
+        ordered = order(digest, replace(TASK, memory=memory))
+        assert await runner_of(account, ordered, deployment="7 a1b2").migrate(Telling()) == DONE
+    assert len(account.cloud.ecs.tasks) == 2
+
+
+def test_a_definition_names_secrets_by_arn_and_the_image_by_digest():
+    made = definition(order(DIGEST, replace(TASK, task_role="arn:task"), variables={"COLOUR": "red"}))
+    (container,) = made["containerDefinitions"]
+    assert container["image"].endswith(f"/notes@{DIGEST}")
+    assert container["secrets"] == [{"name": "DATABASE_URL", "valueFrom": URL}]
+    assert container["environment"] == [{"name": "COLOUR", "value": "red"}]
+    assert made["runtimePlatform"] == {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"}
+    assert (made["family"], made["taskRoleArn"]) == ("notes-staging-migration", "arn:task")
+
+
+def test_the_same_order_makes_the_same_definition_and_another_another():
+    assert definition(order(DIGEST)) == definition(order(DIGEST))
+    changed = definition(order(DIGEST, variables={"COLOUR": "red"}))
+    assert (
+        changed["containerDefinitions"][0]["dockerLabels"]
+        != definition(order(DIGEST))["containerDefinitions"][0]["dockerLabels"]
+    )
+
+
+def test_a_definition_that_ecs_would_not_take_is_refused_before_it_is_sent():
+    with pytest.raises(BadInputError, match=r"has \d+ bytes, and ECS takes 65536: give staging shorter variables"):
+        definition(order(DIGEST, variables={"LARGE": "x" * 60_000}))
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (settings(None), "staging does not say who migrates its database: add [tool.slipway.environments.staging.migration] with"),
+        (settings(secrets={}), "staging has no DATABASE_URL, by which its database is found: add its secret to secrets in [tool.slipway.environments.staging],"),
+    ],
+)  # fmt: skip
+def test_settings_that_say_too_little_are_one_sentence(made, said):
+    with pytest.raises(SettingsError) as caught:
+        order_of(made, "staging", DIGEST)
+    assert str(caught.value).startswith(said)

@@ -1,0 +1,33 @@
+from dataclasses import replace
+
+from slipway.records.outcome import Status
+from slipway.records.release import Release
+from slipway.release.expectation import expected_seconds
+
+RELEASE = Release("staging", 1, "notes@sha256:1", Status.SUCCEEDED, "sha256:1", "0123", 0, 180.0)
+
+
+def releases(*seconds, first=1):
+    """Deployments that succeeded, the last of them the newest."""
+    return [replace(RELEASE, number=number, seconds=took) for number, took in enumerate(seconds, first)]
+
+
+def test_one_deployment_is_no_rule():
+    assert expected_seconds([]) is None
+    assert expected_seconds(releases(180)) is None
+    assert expected_seconds(releases(180, 200)) == 190
+
+
+def test_a_deployment_that_waited_for_others_once_is_no_rule_either():
+    assert expected_seconds(releases(180, 1900, 182)) == 182
+
+
+def test_what_did_not_succeed_or_changed_nothing_says_nothing():
+    others = [replace(RELEASE, number=number, status=status, seconds=1) for number, status in enumerate(Status, 10)]
+    assert expected_seconds([*releases(180, 200, first=1), *others]) == 180
+
+
+def test_only_the_last_ten_count_whatever_their_order():
+    old, new = releases(*[1000] * 30), releases(*[180] * 10, first=31)
+    assert expected_seconds([*old, *new]) == 180
+    assert expected_seconds([*new, *old]) == 180

@@ -1,0 +1,50 @@
+"""slipway as it is lent to a container that has nothing but a python and what the service needs."""
+
+import io
+import subprocess
+import sys
+import zipfile
+
+from slipway.release.runners.definition import definition
+from slipway.release.runners.lent import archive, command
+from tests.release.desired import DIGEST
+from tests.release.migrating import order
+
+EVERY = """
+import importlib, sys
+for name in %r:
+    module = importlib.import_module(name)
+    assert ".zip/" in module.__file__, module.__file__
+print("all there")
+"""
+
+
+def names():
+    """The modules that are lent, as they are imported."""
+    lent = zipfile.ZipFile(io.BytesIO(archive())).namelist()
+    modules = [name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in lent]
+    return [name for name in modules if not name.endswith("__main__")]
+
+
+def test_all_that_is_lent_can_be_imported_from_what_is_lent():
+    flag, bootstrap, content = command([])
+    looked_at = bootstrap.replace("sys.exit(main(sys.argv[1:]))", "exec(sys.argv[1])")
+    done = subprocess.run(
+        [sys.executable, flag, looked_at, content, EVERY % names()], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("all there\n", "")
+
+
+def test_the_same_slipway_makes_the_same_bytes():
+    assert archive() == archive()
+
+
+def test_half_of_a_task_definition_is_left_for_the_service():
+    assert sum(map(len, command([]))) < 32 * 1024
+    assert len(definition(order(DIGEST))["containerDefinitions"][0]["command"]) == len(command(["", "", ""]))
+
+
+def test_the_arguments_come_after_what_is_lent():
+    assert command(["--look"])[-1] == "--look"
+    done = subprocess.run([sys.executable, *command(["--help"])], capture_output=True, text=True, check=False)
+    assert "change nothing, and write where the database stands" in done.stdout

@@ -1,0 +1,125 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from slipway.errors import RefusedError
+from slipway.oci.content import Reference
+from slipway.records.preflight import Branch, Preflight, Verdict
+from slipway.release.preflight.account import judge as judge_account
+from slipway.release.preflight.answers import no, not_covered, ok
+from slipway.release.preflight.image import judge_config, judge_index, judge_tree
+from slipway.release.preflight.preflight import events, refuse
+from slipway.release.preflight.roles import BUILD, TASKS, judge
+from slipway.release.preflight.secrets import names_of
+from tests.release.desired import spec
+
+OK, REFUSED, NOT_COVERED = Verdict.OK, Verdict.REFUSED, Verdict.NOT_COVERED
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+AMD64, ARM64 = {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architecture": "arm64"}
+ATTESTATION = {"os": "unknown", "architecture": "unknown"}
+ALLOW = {"Effect": "Allow", "Principal": {"Service": BUILD}, "Action": "sts:AssumeRole"}
+IF = {"Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}}
+
+
+def role(*statements, age=1000):
+    policy = {"Version": "2012-10-17", "Statement": [*statements]}
+    return {"AssumeRolePolicyDocument": policy, "CreateDate": NOW - timedelta(seconds=age)}
+
+
+@pytest.mark.parametrize(
+    ("statements", "verdict"),
+    [
+        ([ALLOW], OK),
+        ([ALLOW | {"Principal": {"Service": [TASKS, BUILD]}, "Action": ["sts:TagSession", "sts:AssumeRole"]}], OK),
+        ([ALLOW | {"Action": "sts:*"}], OK),
+        ([ALLOW | {"Action": "STS:assumerole"}], OK),
+        ([ALLOW | {"Principal": "*"}], OK),
+        ([ALLOW | IF, ALLOW], OK),
+        ([], REFUSED),
+        ([ALLOW | {"Principal": {"Service": TASKS}}], REFUSED),
+        ([ALLOW | {"Principal": {"AWS": "arn:aws:iam::123456789012:root"}}], REFUSED),
+        ([ALLOW | {"Action": "sts:TagSession"}], REFUSED),
+        ([ALLOW, ALLOW | {"Effect": "Deny"}], REFUSED),
+        ([ALLOW | IF], NOT_COVERED),
+        ([ALLOW, ALLOW | {"Effect": "Deny"} | IF], NOT_COVERED),
+        ([{"Effect": "Allow", "NotPrincipal": {"AWS": "*"}, "Action": "sts:AssumeRole"}], NOT_COVERED),
+        ([{"Effect": "Allow", "Principal": "*", "NotAction": "s3:*"}], NOT_COVERED),
+    ],
+)
+def test_whom_a_trust_policy_trusts(statements, verdict):
+    assert judge("access role", "arn", BUILD, role(*statements), NOW).verdict is verdict
+
+
+def test_a_policy_with_one_statement_outside_of_a_list_is_read():
+    policy = {"AssumeRolePolicyDocument": {"Statement": ALLOW}, "CreateDate": NOW - timedelta(days=1)}
+    assert judge("access role", "arn", BUILD, policy, NOW).verdict is OK
+
+
+def test_a_young_role_is_no_fault_and_is_told():
+    found = judge("access role", "arn", BUILD, role(ALLOW, age=12), NOW)
+    assert (found.verdict, "it is 12 s old" in found.found) == (OK, True)
+    assert "old" not in judge("access role", "arn", BUILD, role(ALLOW, age=91), NOW).found
+
+
+@pytest.mark.parametrize(
+    ("config", "verdict"),
+    [
+        (AMD64, OK),
+        (ARM64, REFUSED),
+        ({"os": "windows", "architecture": "amd64"}, REFUSED),
+        ({}, NOT_COVERED),
+        ({"os": "linux"}, REFUSED),
+    ],
+)
+def test_for_which_machine_a_config_is(config, verdict):
+    assert judge_config(config).verdict is verdict
+
+
+def test_of_an_index_the_manifest_that_fits_is_named():
+    image, fitting = Reference("notes", "sha256:" + "1" * 64), "sha256:" + "2" * 64
+    entries = [
+        {"digest": "sha256:" + "3" * 64, "platform": ARM64},
+        {"digest": fitting, "platform": AMD64},
+        {"digest": "sha256:" + "4" * 64, "platform": ATTESTATION},
+        "nonsense",
+        {"platform": AMD64},
+    ]
+    assert f"notes@{fitting}" in judge_index(image, entries).remedy
+    assert "has none for linux/amd64" in judge_index(image, entries[:1]).found
+
+
+def test_a_source_tree_runs_in_a_simulated_account_only():
+    assert judge_tree(real=True).verdict is REFUSED
+    assert judge_tree(real=False).verdict is NOT_COVERED
+
+
+def test_credentials_of_another_account_are_refused():
+    assert judge_account(spec(), "123456789012", real=True).verdict is OK
+    found = judge_account(spec(), "999999999999", real=True)
+    assert found.found == "the credentials are of the account 999999999999, and staging is in 123456789012"
+    assert (found.verdict, judge_account(spec(), "999999999999", real=False).verdict) == (REFUSED, NOT_COVERED)
+
+
+@pytest.mark.parametrize(
+    ("resource", "names"), [("/url", ("url", "/url")), ("/team/url", ("/team/url",))], ids=["flat", "hierarchical"]
+)
+def test_which_names_a_parameters_arn_stands_for(resource, names):
+    assert names_of(f"arn:aws:ssm:eu-west-1:123456789012:parameter{resource}") == names
+
+
+def preflight(*checks):
+    return Preflight("staging", "notes", "notes@sha256:1", 1.0, (Branch("roles", checks),))
+
+
+def test_what_is_refused_is_the_first_and_how_many_more():
+    refuse(preflight(ok("a", "fine"), not_covered("b", "unseen")))
+    with pytest.raises(RefusedError) as refused:
+        refuse(
+            preflight(ok("a", "fine"), no("b", "there is no role x", "make it"), no("c", "no y", "z"), no("d", "", ""))
+        )
+    assert str(refused.value) == "there is no role x (and 2 more: `slipway preflight` lists them): make it"
+
+
+def test_what_is_not_covered_is_told_as_events():
+    told = events(preflight(ok("a", "fine"), not_covered("quotas", "nobody\nknows"), no("b", "", "")))
+    assert [event.line for event in told] == ["not covered: quotas: nobody knows"]

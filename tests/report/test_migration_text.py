@@ -1,0 +1,38 @@
+from dataclasses import replace
+
+from slipway.records.migration import Migration
+from slipway.records.standing import Standing
+from slipway.report.migration_text import of_migration, of_standing
+
+MIGRATION = Migration(("one",), ("three",), ("two", "three"), 1, 2.04)
+
+
+def test_a_migration_is_told_from_where_to_where_and_by_what():
+    assert of_migration(MIGRATION, "staging") == (
+        "staging: from one to three in 2.0 s\n  applied: two\n  applied: three\n"
+    )
+
+
+def test_a_migration_that_met_locks_says_how_often():
+    assert "in 2.0 s and 3 attempts, for others held locks" in of_migration(replace(MIGRATION, attempts=3), "staging")
+
+
+def test_a_database_that_lacked_nothing_is_told_where_it_is():
+    told = of_migration(Migration(("three",), ("three",), (), 1, 0.1), "staging")
+    assert told == "staging: at three, nothing was missing\n"
+
+
+def test_what_is_not_known_of_a_migration_is_said_and_not_made_up():
+    unseen = Migration((), (), (), 0, 0.0, "its log cannot be read")
+    assert of_migration(unseen, "staging") == ("staging: migrated, and what ran is not known: its log cannot be read\n")
+
+
+def test_where_a_database_stands_is_told_beside_the_release():
+    assert of_standing(Standing((), ("two",), (), ("one", "two")), "staging") == (
+        "staging: at nothing\n  release: two\n  missing: one, two\n"
+    )
+    assert "unknown: five, so the database is ahead" in of_standing(Standing(("five",), ("two",), ("five",)), "staging")
+
+
+def test_names_of_revisions_are_untrusted():
+    assert "\x1b" not in of_migration(replace(MIGRATION, applied=("\x1b[1mtwo",)), "staging")

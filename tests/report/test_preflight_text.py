@@ -1,0 +1,33 @@
+from slipway.records.preflight import Branch, Check, Preflight, Verdict
+from slipway.report.preflight_text import text
+
+FOUND = Preflight(
+    "staging",
+    "notes",
+    "notes@sha256:1",
+    1.25,
+    (
+        Branch("image", (Check("digest", Verdict.OK, "notes has sha256:1"),)),
+        Branch(
+            "start",
+            (
+                Check("release", Verdict.REFUSED, "the health check answers 500", "read the log", ("ERROR \x1b[31mx",)),
+                Check("address", Verdict.NOT_COVERED, "two\nlines"),
+            ),
+        ),
+    ),
+)
+
+
+def test_a_preflight_is_a_tree_with_a_count_below_it():
+    assert text(FOUND) == (
+        "notes in staging: notes@sha256:1\n"
+        "  image\n"
+        "    OK digest: notes has sha256:1\n"
+        "  start\n"
+        "    NO release: the health check answers 500\n"
+        "         log: ERROR x\n"
+        "         read the log\n"
+        "    ?  address: two lines\n"
+        "1 OK, 1 refused, 1 not covered, in 1.2 s\n"
+    )

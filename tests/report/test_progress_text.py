@@ -1,0 +1,40 @@
+import pytest
+
+from slipway.records.progress import Event, Phase
+from slipway.report.progress_text import clock, lines, moving
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "expected", "said"),
+    [
+        (84, None, "working · 1:24"),
+        (84.9, 190.4, "working · 1:24 of about 3:10"),
+        (190, 190, "working · 3:10 of about 3:10"),
+        (242, 190, "working · 4:02, longer than the usual 3:10"),
+        (0, 0, "working · 0:00 of about 0:00"),
+    ],
+)
+def test_what_is_going_on_is_told_with_what_it_takes_as_a_rule(elapsed, expected, said):
+    assert moving("working", elapsed, expected) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0:00"), (59.9, "0:59"), (60, "1:00"), (3599, "59:59"), (3600, "1:00:00")]
+)
+def test_a_clock_has_hours_only_when_there_are_any(seconds, said):
+    assert clock(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Event("one\ntwo"), ["one", "two"]),
+        (Event(phase=Phase.CHANGE), ["the platform is at work"]),
+        (Event(phase=Phase.CHANGE, expected=190), ["the platform is at work, as a rule for about 3:10"]),
+        (Event("one", Phase.LOOK), ["looking at what is live", "one"]),
+        (Event("\x1b[2Jone"), ["one"]),
+        (Event(), []),
+    ],
+)
+def test_what_stays_of_an_event_is_the_phase_that_begins_and_each_line(event, said):
+    assert lines(event) == said

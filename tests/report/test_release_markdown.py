@@ -1,0 +1,121 @@
+from dataclasses import replace
+
+import pytest
+
+from slipway.records.examination import Examination
+from slipway.records.migration import Migration
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
+from slipway.records.plan import Action, FieldChange, Observed, Plan
+from slipway.records.refusal import Refusal
+from slipway.records.release import History, Release
+from slipway.report.release_markdown import of_examination, of_history, of_observed, of_outcome, of_plan, of_refusal
+
+OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+WHY = Diagnosis("port", "it listens on 127.0.0.1", ("listening on 127.0.0.1:8000", "```", "# fine"), "bind 0.0.0.0")
+OUTCOME = Outcome(
+    "staging",
+    "notes-staging",
+    Status.ROLLED_BACK,
+    NEW,
+    OLD,
+    "a.awsapprunner.com",
+    190.0,
+    "0123",
+    WHY,
+    number=7,
+    migration=Migration((), ("3f2a",), ("3f2a",), 1, 0.4),
+)
+PLAN = Plan("staging", "notes-staging", f"notes@{NEW}", Action.UPDATE, (FieldChange("cpu", None, "1024"),), "f00d")
+
+
+def test_an_outcome_says_the_verdict_first_then_the_digests_the_cause_the_log_and_the_remedy():
+    assert (
+        of_outcome(OUTCOME)
+        == f"""\
+## ❌ ROLLED\\_BACK: notes-staging in staging
+
+The platform took it back: what was asked for is not live. It took 3 m 10 s.
+
+|  |  |
+| --- | --- |
+| requested | {NEW} |
+| live | {OLD} |
+| address | a.awsapprunner.com |
+| deployment | 7 |
+| operation | 0123 |
+| database | no revision -&gt; 3f2a |
+
+**Cause:** it listens on 127.0.0.1
+
+````
+listening on 127.0.0.1:8000
+```
+# fine
+````
+
+**Remedy:** bind 0.0.0.0
+"""
+    )
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_has_a_sentence_and_the_sign_of_its_exit_code(status):
+    sign = {0: "✅", 1: "❌", 3: "❓"}[status.exit_code]
+    heading, sentence, *_ = of_outcome(replace(OUTCOME, status=status)).split("\n\n")
+    assert heading.startswith(f"## {sign} {status.value.partition('_')[0]}")
+    assert sentence.endswith(". It took 3 m 10 s.")
+
+
+def test_what_was_no_deployment_is_called_by_its_name():
+    paused = replace(OUTCOME, status=Status.FAILED, verb=Verb.PAUSE, requested="", diagnosis=None)
+    assert of_outcome(paused).startswith(
+        "## ❌ FAILED: pause of notes-staging in staging\n\nThe platform did not do what was asked for."
+    )
+    assert "requested" not in of_outcome(paused)
+
+
+def test_an_examination_says_how_the_newest_change_ended_and_why():
+    said = of_examination(Examination("staging", "0123", "rolled back", WHY))
+    assert said.startswith("## ❌ staging: the operation 0123 rolled back\n\n**Cause:** it listens on 127.0.0.1\n")
+    assert of_examination(Examination("staging", None, "succeeded")) == "## ✅ staging: succeeded\n"
+
+
+def test_a_plan_is_a_table_of_what_would_change():
+    assert of_plan(PLAN).splitlines()[:5] == [
+        "## Plan: update notes-staging in staging",
+        "",
+        "| field | now | then |",
+        "| --- | --- | --- |",
+        "| cpu | none | 1024 |",
+    ]
+
+
+def test_a_plan_that_changes_nothing_and_one_that_is_blocked_say_so():
+    assert "Nothing would change." in of_plan(replace(PLAN, action=Action.NOOP, changes=()))
+    blocked = of_plan(replace(PLAN, action=Action.BLOCKED, reason="an operation goes on"))
+    assert blocked.startswith("## ⛔ Plan: blocked notes-staging in staging\n\nan operation goes on\n")
+
+
+def test_a_state_is_told_by_what_is_live():
+    observed = Observed(arn="arn", url="a.awsapprunner.com", status="RUNNING", digest=NEW, operation="0123")
+    assert of_observed(observed, "staging").startswith("## staging: RUNNING\n")
+    assert f"| live | {NEW} |" in of_observed(observed, "staging")
+    assert "| in flight | 0123 |" in of_observed(observed, "staging")
+    assert of_observed(Observed(), "staging") == "## staging: nothing is there yet\n"
+
+
+def test_a_history_is_a_row_for_each_deployment():
+    release = Release("staging", 7, f"notes@{NEW}", Status.ROLLED_BACK, OLD, "0123", 1_700_000_000, 190.0, "why")
+    rows = of_history(History("staging", (release,), (8,))).splitlines()[4:]
+    assert rows == [
+        "| 8 |  |  | has not ended |  |  |",
+        f"| 7 | 2023-11-14 22:13:20Z | deploy | ROLLED\\_BACK | {NEW} | why |",
+    ]
+    assert "Nothing has been deployed yet." in of_history(History("staging", ()))
+
+
+@pytest.mark.parametrize(
+    ("code", "heading"), [(1, "❌ Refused"), (2, "❌ Cannot be tried"), (3, "❓ Unknown"), (9, "❓ Unknown")]
+)
+def test_an_error_says_what_it_is_and_what_to_do(code, heading):
+    assert of_refusal(Refusal("it is busy", "wait", code)) == f"## {heading}\n\nit is busy\n\nwait\n"
