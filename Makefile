@@ -9,10 +9,13 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 # ci/.python-version names the interpreter of the Dagger module; on this machine the one that is here must do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
 
-.PHONY: rehearse test fast full lint bench bench-image clean
+.PHONY: rehearse conformance test fast full lint bench bench-image clean
 
 rehearse: $(UV)  ## the whole way to production on this machine, without an account
 	$(RUN) -- slipway rehearse --report report
+
+conformance: $(UV)  ## hold what the simulator says of AWS against itself, or with ACCOUNT=… REGION=… against a real account
+	$(RUN) -- slipway conformance $(if $(ACCOUNT),--account $(ACCOUNT)) $(if $(REGION),--region $(REGION))
 
 test: lint fast full  ## everything: lint, types, contracts, tests
 

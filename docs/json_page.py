@@ -6,6 +6,7 @@ import record_schemas
 from slipway.records.bootstrap import Bootstrap
 from slipway.records.certificate import Certificate, Validity
 from slipway.records.checkup import Checkup
+from slipway.records.conformance import Conformance, Estimate, Left
 from slipway.records.examination import Examination
 from slipway.records.form import schema_of
 from slipway.records.listening import Listening
@@ -59,6 +60,11 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
     ),
     "bootstrap": ((Bootstrap, "1 when a stack could not be made; without `--apply` nothing is made"),),
     "permissions": ((Permissions, ""),),
+    "conformance": (
+        (Conformance, "1 when something differs, 3 when something was not reached or could not be deleted"),
+        (Estimate, "with `--estimate`"),
+        (Left, "with `--clean-up`; 3 when something could not be deleted"),
+    ),
     "diagnose": ((Examination, "0 when nothing has failed, 1 when something has, 3 while it goes on"),),
     "pause": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "resume": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),

@@ -38,6 +38,7 @@ import docstrings  # noqa: E402 -- found there
 import json_page  # noqa: E402
 import record_schemas  # noqa: E402
 import rule_examples  # noqa: E402
+import simulator_tables  # noqa: E402
 from rule_examples import Example  # noqa: E402
 
 TABLES = (
@@ -158,6 +159,7 @@ def pages() -> dict[str, str]:
     }
     schemas = {f"schemas/{record_schemas.file_of(kind)}": record_schemas.text(kind) for kind in record_schemas.kinds()}
     tables = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
+    tables["../ci/src/slipway/simulator/README.md"] = simulator_tables.readme()
     return {**tables, "permissions.md": _permissions(), "json.md": json_page.page(), **each, **schemas}
 
 

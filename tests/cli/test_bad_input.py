@@ -263,7 +263,7 @@ def test_debug_shows_the_traceback(service):
 
 def test_every_verb_explains_itself():
     verbs = parser()._subparsers._group_actions[0].choices
-    here = {"gate", "certificate", "rehearse", "simulator", "doctor"}
+    here = {"gate", "certificate", "rehearse", "simulator", "conformance", "doctor"}
     releases, services = (
         {"preflight", "plan", "deploy", "promote", "rollback", "migrate"},
         {"status", "history", "diagnose", "pause", "resume", "destroy"},

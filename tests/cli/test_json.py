@@ -71,6 +71,7 @@ ASKED = {
     "pause": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),
     "destroy": (lambda world: [*world.staging, "--confirm", "notes-staging"], "outcome", 0),
+    "conformance": (lambda _: ["--estimate"], "estimate", 0),
     "doctor": (lambda world: ["--source", str(world.folder), "--offline"], "checkup", 1),
 }
 OF_WHAT_IS_LIVE = ("promote", "rollback", "diagnose", "pause", "resume", "destroy")

@@ -67,6 +67,15 @@ async def test_a_service_scales_as_the_configuration_says_that_it_is_given(accou
     assert users["ServiceArnList"] == [arn]
 
 
+async def test_what_is_described_without_a_revision_is_the_last_one(account):
+    noun = "auto_scaling_configuration"
+    first, second = [await made(account, noun, *KINDS[noun]) for _ in range(2)]
+    by_name = first["AutoScalingConfigurationArn"].rpartition("/1/")[0]
+    for wanted, found in ((by_name, second), (f"{by_name}/1", first | {"Latest": False})):
+        described = await account.ask("apprunner", f"describe_{noun}", AutoScalingConfigurationArn=wanted)
+        assert described["AutoScalingConfiguration"] == found
+
+
 async def test_a_service_without_one_has_the_accounts_default(account):
     arn = await account.create(await account.image())
     summary = (await account.described(arn))["AutoScalingConfigurationSummary"]

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import anyio
+import httpx
 import pytest
 
 from tests.simulator.account import BRISK, SLOW, asked, image_of, opened
@@ -225,3 +226,24 @@ async def test_two_services_live_beside_each_other(account):
     urls = {(await account.described(arn))["ServiceUrl"] for arn in arns}
     assert len(urls) == 2
     assert sorted(account.backend.running) == sorted([one, two])
+
+
+async def test_the_sample_image_of_ecr_public_needs_no_role_and_is_not_deployed_by_itself(account):
+    image = "public.ecr.aws/aws-containers/hello-app-runner:latest"
+    repository = {"ImageIdentifier": image, "ImageRepositoryType": "ECR_PUBLIC", "ImageConfiguration": {"Port": "8000"}}
+    source = {"ImageRepository": repository}
+    created = await account.ask("apprunner", "create_service", ServiceName="sample", SourceConfiguration=source)
+    service = await account.settled(created["Service"]["ServiceArn"])
+    assert (service["Status"], service["SourceConfiguration"]["AutoDeploymentsEnabled"]) == ("RUNNING", False)
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{service['ServiceUrl']}/")).status_code == 200
+        assert (await client.get(f"http://{service['ServiceUrl']}/absent")).status_code == 404
+
+
+async def test_a_public_image_that_is_not_known_here_fails_the_deployment(account):
+    image = "public.ecr.aws/somebody/something:latest"
+    source = {"ImageRepository": {"ImageIdentifier": image, "ImageRepositoryType": "ECR_PUBLIC"}}
+    created = await account.ask("apprunner", "create_service", ServiceName="unknown", SourceConfiguration=source)
+    arn = created["Service"]["ServiceArn"]
+    assert (await account.settled(arn))["Status"] == "CREATE_FAILED"
+    assert any("was not found" in line for line in await account.lines(arn, "service"))

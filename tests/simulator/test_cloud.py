@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -161,3 +163,9 @@ async def test_a_connection_outlives_the_pause_between_two_questions_of_the_rele
             await connection.send(b"GET / HTTP/1.1\r\nHost: simulator\r\n\r\n")
             assert (await connection.receive()).startswith(b"HTTP/1.1 ")
             await anyio.sleep(2 * POLL_SECONDS)  # log and operation are asked in turn, each by a client of its own
+
+
+def test_what_only_a_question_or_a_release_needs_is_not_waited_for_at_the_start():
+    late = "{'botocore', 'boto3', 'httpx', 'rich'} & set(sys.modules)"
+    command = [sys.executable, "-c", f"import sys, slipway.verbs.simulate; print(*{late})"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []

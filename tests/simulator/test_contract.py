@@ -183,7 +183,8 @@ async def ask_of_secrets(ask: Ask) -> str:
 
 async def ask_of_ecr(ask: Ask) -> None:
     await ask("ecr", "GetAuthorizationToken")
-    await ask("ecr", "CreateRepository", repositoryName="team/notes")
+    made = await ask("ecr", "CreateRepository", repositoryName="team/notes", tags=[{"Key": "team", "Value": "notes"}])
+    await ask("ecr", "ListTagsForResource", resourceArn=made["repository"]["repositoryArn"])
     await ask("ecr", "DescribeRepositories")
     await ask("ecr", "PutImage", repositoryName="team/notes", imageManifest='{"a": 1}', imageTag="v1")
     await ask("ecr", "DescribeImages", repositoryName="team/notes")
@@ -199,6 +200,7 @@ async def ask_of_ecr(ask: Ask) -> None:
     await ask("ecr", "BatchCheckLayerAvailability", repositoryName="team/notes", layerDigests=layers)
     identities = [{"imageTag": "v1"}, {"imageTag": "v2"}]
     await ask("ecr", "BatchDeleteImage", repositoryName="team/notes", imageIds=identities)
+    await ask("ecr", "DeleteRepository", repositoryName="team/notes", force=True)
 
 
 async def ask_of_ecs(ask: Ask, digest: str) -> None:
@@ -257,6 +259,7 @@ async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(ac
     await ask("logs", "DescribeLogStreams", logGroupName=group["logGroupName"])
     await ask("logs", "GetLogEvents", logGroupName=group["logGroupName"], logStreamName="events")
     await ask("logs", "FilterLogEvents", logGroupName=group["logGroupName"], limit=1)
+    await ask("logs", "DeleteLogGroup", logGroupName=group["logGroupName"])
 
     assert set(answers) == {(name, operation) for name, operations in KNOWN.items() for operation in operations}
     for (name, operation), given in answers.items():

@@ -146,6 +146,22 @@ async def test_a_login_is_good_for_twelve_hours(shared_account):
     assert data["proxyEndpoint"] == shared_account.cloud.url
 
 
+async def test_a_repository_with_images_is_deleted_by_force_only(shared_account, repository):
+    await shared_account.ask("ecr", "put_image", repositoryName=repository, imageManifest=manifest())
+    refused = await shared_account.refusal("ecr", "delete_repository", repositoryName=repository)
+    assert refused[0] == "RepositoryNotEmptyException"
+    await shared_account.ask("ecr", "delete_repository", repositoryName=repository, force=True)
+    refused = await shared_account.refusal("ecr", "describe_repositories", repositoryNames=[repository])
+    assert refused[0] == "RepositoryNotFoundException"
+
+
+async def test_a_repository_has_the_tags_that_its_creation_gave_it(shared_account):
+    tags = [{"Key": "team", "Value": "notes"}]
+    made = await shared_account.ask("ecr", "create_repository", repositoryName="tagged", tags=tags)
+    arn = made["repository"]["repositoryArn"]
+    assert (await shared_account.ask("ecr", "list_tags_for_resource", resourceArn=arn))["tags"] == tags
+
+
 async def test_a_layer_is_downloaded_from_a_url_that_needs_no_login(shared_account, repository):
     artifact = Artifact("application/x-test", Blob("application/x-config", b"{}"), (LAYER,))
     async with opened(shared_account.cloud.url, repository, LOGIN) as registry:

@@ -106,3 +106,9 @@ async def test_a_group_that_nobody_wrote_to_does_not_exist(shared_account, opera
 async def test_a_stream_that_nobody_wrote_to_does_not_exist(shared_account, group):
     refused = await shared_account.refusal("logs", "get_log_events", logGroupName=group, logStreamName="absent")
     assert refused == ("ResourceNotFoundException", "The specified log stream does not exist.")
+
+
+async def test_a_group_that_is_deleted_is_gone(shared_account, group):
+    await shared_account.ask("logs", "delete_log_group", logGroupName=group)
+    refused = await shared_account.refusal("logs", "filter_log_events", logGroupName=group)
+    assert refused[0] == "ResourceNotFoundException"

@@ -340,10 +340,10 @@ class Environment:
     @never_cached
     async def plan(self, image: Image) -> dagger.Directory:
         """Tell what a deployment would change, for people in plan.txt and summary.md, for deploy in plan.json; nothing is touched."""
-        from slipway.oci.content import Reference
         from slipway.report.files import of_plan
 
-        files = of_plan(await (await self._verbs(self.name)).plan(Reference.parse(image).digest))
+        verbs = await self._verbs(self.name)
+        files = of_plan(await verbs.plan(verbs.digest_of(image)))
         print(files["plan.txt"], end="")  # noqa: T201
         return _directory(files)
 
@@ -355,13 +355,12 @@ class Environment:
         certificate: Proven = None,
     ) -> str:
         """Deploy an image by digest, or exactly what a plan says, and fail unless it is live and healthy."""
-        from slipway.oci.content import Reference
         from slipway.records.form import from_json
         from slipway.records.plan import Plan
 
         verbs, proven = await self._verbs(self.name), (await _evidence(certificate)).certificate
         if image and not plan:
-            return _spoken(await verbs.deploy(Reference.parse(image).digest, _tell, proven))
+            return _spoken(await verbs.deploy(verbs.digest_of(image), _tell, proven))
         if plan and not image:
             approved = from_json(Plan, await plan.contents(), "the plan")
             return _spoken(await verbs.apply(approved, _tell, proven))
@@ -374,11 +373,10 @@ class Environment:
         look: Annotated[bool, Doc("Change nothing, and show where the database stands")] = False,  # noqa: FBT002 -- a flag
     ) -> str:
         """Bring the database to the head of an image, or look where it stands; a deployment does it by itself where the settings name a runner."""
-        from slipway.oci.content import Reference
         from slipway.report import answers
 
         verbs = await self._verbs(self.name)
-        runner = await verbs.migrating(Reference.parse(image).digest)
+        runner = await verbs.migrating(verbs.digest_of(image))
         if not look:
             return answers.of_migration(await runner.migrate(_tell), self.name).text
         seen = answers.of_standing(await runner.look(), self.name)

@@ -38,11 +38,10 @@ def _migrate(verb: argparse.ArgumentParser) -> None:
 
 
 async def migrate(given: argparse.Namespace) -> int:
-    from slipway.oci.content import Reference
     from slipway.report import answers
 
-    where, digest = chosen(given, given.environment), Reference.parse(given.image).digest
-    runner = await where.migrating(digest, url_from=given.database_url_from)
+    where = chosen(given, given.environment)
+    runner = await where.migrating(where.digest_of(given.image), url_from=given.database_url_from)
     if given.look:
         return say(given, answers.of_standing(await runner.look(), where.name))
     with telling(given) as tell:

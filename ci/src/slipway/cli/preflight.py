@@ -15,12 +15,9 @@ def add(verbs: Any) -> None:
 
 
 async def preflight(given: argparse.Namespace) -> int:
-    from slipway.oci.content import Reference
-    from slipway.release.ecr import check_repository
     from slipway.report import answers
     from slipway.verbs.preflight import preflight as looked
 
-    there, image = chosen(given, given.environment), Reference.parse(given.image)
-    spec = there.spec(image.digest)
-    check_repository(image, spec.image)
+    there = chosen(given, given.environment)
+    spec = there.spec(there.digest_of(given.image))
     return say(given, answers.of_preflight(await looked(there.aws, spec, there.settings)))

@@ -84,15 +84,13 @@ def _rollback(verb: argparse.ArgumentParser) -> None:
 
 
 async def plan(given: argparse.Namespace) -> int:
-    from slipway.oci.content import Reference
     from slipway.report import answers
 
-    made = await chosen(given, given.environment).plan(Reference.parse(given.image).digest)
-    return say(given, answers.of_plan(made))
+    environment = chosen(given, given.environment)
+    return say(given, answers.of_plan(await environment.plan(environment.digest_of(given.image))))
 
 
 async def deploy(given: argparse.Namespace) -> int:
-    from slipway.oci.content import Reference
     from slipway.report import answers
 
     environment, proven = chosen(given, given.environment), evidence(given).certificate
@@ -100,7 +98,7 @@ async def deploy(given: argparse.Namespace) -> int:
         if given.plan:
             outcome = await environment.apply(_saved_plan(given.plan), tell, proven)
         else:
-            outcome = await environment.deploy(Reference.parse(given.image).digest, tell, proven)
+            outcome = await environment.deploy(environment.digest_of(given.image), tell, proven)
     return say(given, answers.of_outcome(outcome))
 
 

@@ -4,12 +4,14 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import httpx
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.oci.content import INDEX, MANIFEST, Artifact, Blob, digest_of
+
+if TYPE_CHECKING:
+    import httpx
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
 _ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER}.v2+json, {_DOCKER}.list.v2+json"
@@ -29,7 +31,7 @@ class Login:
 class Registry:
     """One repository of a registry."""
 
-    def __init__(self, client: httpx.AsyncClient, repository: str) -> None:
+    def __init__(self, client: "httpx.AsyncClient", repository: str) -> None:
         self._client = client
         self._repository = repository
 
@@ -69,7 +71,7 @@ class Registry:
 
     async def _push_blob(self, blob: Blob) -> None:
         there = await self._ask("HEAD", f"blobs/{blob.digest}")
-        if there.status_code == httpx.codes.OK:
+        if there.status_code == HTTPStatus.OK:
             return
         started = await self._send("POST", "blobs/uploads/")
         location = self._client.base_url.join(started.headers["location"]).copy_add_param("digest", blob.digest)
@@ -82,7 +84,9 @@ class Registry:
             "PUT", str(location), content=blob.content, headers={"content-type": "application/octet-stream"}
         )
 
-    async def _ask(self, method: str, place: str, **request: Any) -> httpx.Response:
+    async def _ask(self, method: str, place: str, **request: Any) -> "httpx.Response":
+        import httpx
+
         try:
             return await self._client.request(method, self._path(place), **request)
         except httpx.HTTPError as error:
@@ -90,9 +94,9 @@ class Registry:
                 f"the registry at {self._client.base_url} does not answer", str(error) or type(error).__name__
             ) from error
 
-    async def _send(self, method: str, place: str, **request: Any) -> httpx.Response:
+    async def _send(self, method: str, place: str, **request: Any) -> "httpx.Response":
         answer = await self._ask(method, place, **request)
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == HTTPStatus.NOT_FOUND:
             raise BadInputError(f"{self._repository} has no {place}", "push it first, or check the digest")
         if answer.is_error:
             raise RefusedError(f"the registry refused {method} {place} with {answer.status_code}", answer.text[:300])
@@ -105,6 +109,8 @@ class Registry:
 @asynccontextmanager
 async def opened(url: str, repository: str, login: Login | None) -> AsyncIterator[Registry]:
     """A repository at a registry's URL."""
+    import httpx
+
     auth = httpx.BasicAuth(login.user, login.password) if login else None
     async with httpx.AsyncClient(base_url=url, auth=auth, timeout=60, follow_redirects=True) as client:
         yield Registry(client, repository)

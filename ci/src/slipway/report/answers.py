@@ -7,6 +7,7 @@ from typing import Any
 from slipway.records.bootstrap import Bootstrap
 from slipway.records.certificate import Certificate, Validity
 from slipway.records.checkup import Checkup
+from slipway.records.conformance import Conformance, Estimate, Left
 from slipway.records.examination import Examination
 from slipway.records.form import to_json
 from slipway.records.listening import Listening
@@ -22,6 +23,7 @@ from slipway.records.release import History
 from slipway.records.standing import Standing
 from slipway.report import (
     bootstrap_text,
+    conformance_text,
     doctor_text,
     migration_text,
     preflight_text,
@@ -156,6 +158,21 @@ def of_standing(standing: Standing, environment: str) -> Answer:
 def of_listening(listening: Listening) -> Answer:
     """What starts it reads one line."""
     return Answer(listening, f"listening on {listening.url}\n", outputs={"url": listening.url})
+
+
+def of_conformance(found: Conformance) -> Answer:
+    text = conformance_text.text(found)
+    return Answer(found, text, found.exit_code, fenced(text), {"differing": str(len(found.differing))})
+
+
+def of_estimate(estimate: Estimate) -> Answer:
+    return Answer(estimate, conformance_text.of_estimate(estimate, "a real account"))
+
+
+def of_left(left: Left) -> Answer:
+    """What is left was told on the way, with the reasons."""
+    text = f"{len(left.things)} could not be deleted" if left.things else "nothing is left"
+    return Answer(left, f"{text}\n", 3 if left.things else 0)
 
 
 def of_refusal(refusal: Refusal) -> Answer:

@@ -21,6 +21,8 @@ from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.references import References
 from slipway.simulator.registry import PASSWORD, RegistryProtocol
+from slipway.simulator.sample import NAME as SAMPLE
+from slipway.simulator.sample import WithSample, sample
 from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
 from slipway.simulator.store import Store
@@ -72,6 +74,7 @@ async def simulated(
     """
     clock = clock or Clock()
     store, logs, references, iam = Store(), Logs(), References(), Iam()
+    store.public[SAMPLE] = sample(clock.now())
     for arn, value in (secrets or {}).items():
         references.put(arn, value)
     async with anyio.create_task_group() as tasks:
@@ -81,7 +84,8 @@ async def simulated(
         endpoint = Endpoint(services, registry, clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
-            platform = Platform(clock, store, logs, references, iam, backend_at(url), tasks, pace or Pace())
+            backend = WithSample(backend_at(url))
+            platform = Platform(clock, store, logs, references, iam, backend, tasks, pace or Pace())
             app_runner = AppRunner(platform)
             ecs = Ecs(platform)
             cloudformation = CloudFormation(services, clock, tasks)

@@ -7,11 +7,10 @@ checked here.
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import botocore.loaders
-from botocore.model import OperationModel, ServiceModel
-from botocore.validate import ParamValidator
+if TYPE_CHECKING:
+    from botocore.model import OperationModel, ServiceModel
 
 SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm")
 QUERY_SERVICES = ("cloudformation", "iam", "sts")  # they speak the older query protocol
@@ -28,8 +27,16 @@ class AwsError(Exception):
 
 
 @functools.cache
-def service(name: str) -> ServiceModel:
+def service(name: str) -> "ServiceModel":
+    import botocore.loaders
+    from botocore.model import ServiceModel
+
     return ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
+
+
+def load() -> None:
+    """Read what the first question needs; a thread does it while nobody has asked yet."""
+    operations()
 
 
 @functools.cache
@@ -38,7 +45,7 @@ def operations() -> frozenset[str]:
     return frozenset(name for found in (*SERVICES, *QUERY_SERVICES) for name in service(found).operation_names)
 
 
-def by_target(target: str) -> OperationModel | None:
+def by_target(target: str) -> "OperationModel | None":
     """The operation behind an `X-Amz-Target` header; None when no service here has it."""
     prefix, _, operation = target.partition(".")
     for name in SERVICES:
@@ -48,7 +55,7 @@ def by_target(target: str) -> OperationModel | None:
     return None
 
 
-def by_action(action: str, version: str) -> OperationModel | None:
+def by_action(action: str, version: str) -> "OperationModel | None":
     """The operation that a form of the query protocol names, by its service's API version; None when no service here has it."""
     for name in QUERY_SERVICES:
         model = service(name)
@@ -61,13 +68,15 @@ def problems(shape: Any, value: Any) -> list[str]:
     """What in a value does not fit its shape, as sentences; empty when all does."""
     if shape is None:
         return []
+    from botocore.validate import ParamValidator
+
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
         return [line.strip() for line in report.generate_report().splitlines() if line.strip()]
     return list(_constraints(shape, value, ""))
 
 
-def message_member(operation: OperationModel, code: str) -> str:
+def message_member(operation: "OperationModel", code: str) -> str:
     """How an error's message is called in JSON: `Message` in some services, `message` in others."""
     shapes: Any = operation.error_shapes
     for shape in shapes:

@@ -33,6 +33,8 @@ class Ecr:
             "GetAuthorizationToken": self.get_authorization_token,
             "CreateRepository": self.create_repository,
             "DescribeRepositories": self.describe_repositories,
+            "DeleteRepository": self.delete_repository,
+            "ListTagsForResource": self.list_tags_for_resource,
             "DescribeImages": self.describe_images,
             "BatchGetImage": self.batch_get_image,
             "PutImage": self.put_image,
@@ -60,14 +62,33 @@ class Ecr:
                 "RepositoryAlreadyExistsException",
                 f"The repository with name '{name}' already exists in the registry with id '{call.account}'",
             )
+        labels = {tag["Key"]: tag.get("Value", "") for tag in request.get("tags", [])}
         self._store.repositories[name] = Repository(
-            name, call.now, immutable=request.get("imageTagMutability") == "IMMUTABLE", region=call.region
+            name,
+            call.now,
+            immutable=request.get("imageTagMutability") == "IMMUTABLE",
+            region=call.region,
+            labels=labels,
         )
         return {"repository": _describe(self._store.repositories[name], call)}
 
     async def describe_repositories(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         names = request.get("repositoryNames") or sorted(self._store.repositories)
         return {"repositories": [_describe(self._repository(name, call), call) for name in names]}
+
+    async def delete_repository(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """One that holds images is deleted by force only."""
+        repository = self._repository(request["repositoryName"], call)
+        if repository.manifests and not request.get("force"):
+            raise AwsError(
+                "RepositoryNotEmptyException",
+                f"The repository with name '{repository.name}' in registry with id '{call.account}' cannot be deleted because it still contains images",
+            )
+        return {"repository": _describe(self._store.repositories.pop(repository.name), call)}
+
+    async def list_tags_for_resource(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        repository = self._repository(request["resourceArn"].partition(":repository/")[2], call)
+        return {"tags": [{"Key": key, "Value": value} for key, value in repository.labels.items()]}
 
     async def describe_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request["repositoryName"], call)

@@ -4,9 +4,8 @@ import re
 import uuid
 from collections.abc import Mapping
 from email.utils import format_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.model import OperationModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +21,9 @@ from slipway.simulator.json_protocol import JsonProtocol
 from slipway.simulator.query_protocol import QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.serving import CutError
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
 
 # What a service answers to a request that does not fit its model.
 _INVALID = {
@@ -106,7 +108,7 @@ class Endpoint:
         return spoken.answer(operation, await self._met(operation, known[operation.name], asked, call))
 
     async def _met(
-        self, operation: OperationModel, perform: Operation, asked: Mapping[str, Any], call: Call
+        self, operation: "OperationModel", perform: Operation, asked: Mapping[str, Any], call: Call
     ) -> Mapping[str, Any]:
         """Do it, unless something comes between."""
         fault = self.faults.take(operation.name)

@@ -5,12 +5,17 @@ Connections of clients end here, so a kept connection outlives the instance that
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import anyio
-import httpx
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
+
+from slipway.workload.health import NO_CERTIFICATES
+
+if TYPE_CHECKING:
+    import httpx
 
 _HOP_BY_HOP = {
     "connection",
@@ -34,9 +39,7 @@ class Front:
         self._upstream: str | None = None
         self._running: Counter[str] = Counter()
         self._closed = anyio.Event()
-        # A new connection for each request: a kept one may be closed by an instance that stops, and then a request would be lost.
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), timeout=120, trust_env=False)
-        self._client.headers.clear()  # what the client did not ask for is not asked for in its name
+        self._client = _client()
 
     def route(self, upstream: str | None) -> None:
         """From the next request on traffic goes to `host:port`."""
@@ -62,6 +65,8 @@ class Front:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
+        import httpx
+
         upstream = self._upstream
         if upstream is None:
             return PlainTextResponse("no healthy upstream", 503)
@@ -84,7 +89,7 @@ class Front:
         ]
         return response
 
-    async def _relayed(self, answer: httpx.Response, upstream: str) -> AsyncIterator[bytes]:
+    async def _relayed(self, answer: "httpx.Response", upstream: str) -> AsyncIterator[bytes]:
         try:
             async for chunk in answer.aiter_raw():
                 yield chunk
@@ -92,6 +97,16 @@ class Front:
             self._running[upstream] -= 1
             with anyio.CancelScope(shield=True):
                 await answer.aclose()
+
+
+def _client() -> "httpx.AsyncClient":
+    """A new connection for each request: a kept one may be closed by an instance that stops, and then a request would be lost."""
+    import httpx
+
+    limits = httpx.Limits(max_keepalive_connections=0)
+    client = httpx.AsyncClient(limits=limits, timeout=120, trust_env=False, verify=NO_CERTIFICATES)
+    client.headers.clear()  # what the client did not ask for is not asked for in its name
+    return client
 
 
 def _target(request: Request) -> bytes:

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.model import OperationModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from slipway.simulator.contract import AwsError, by_target, message_member
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
 
 
 class JsonProtocol:
@@ -20,14 +22,14 @@ class JsonProtocol:
         self.named = request.headers["x-amz-target"]
         self.operation = by_target(self.named)
 
-    def parameters(self, _operation: OperationModel) -> Any:
+    def parameters(self, _operation: "OperationModel") -> Any:
         """What is asked, of whatever form; raises AwsError when it is no JSON."""
         try:
             return json.loads(self._content or b"{}")
         except ValueError as error:
             raise AwsError("SerializationException", str(error)) from error
 
-    def answer(self, operation: OperationModel, answer: Mapping[str, Any]) -> Response:
+    def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
         version = operation.service_model.metadata.get("jsonVersion", "1.1")
         return Response(json.dumps(answer, default=_spoken), media_type=f"application/x-amz-json-{version}")
 

@@ -32,6 +32,7 @@ class Logs:
         self.operations: Operations = {
             "CreateLogGroup": self.create_log_group,
             "DescribeLogGroups": self.describe_log_groups,
+            "DeleteLogGroup": self.delete_log_group,
             "DescribeLogStreams": self.describe_log_streams,
             "GetLogEvents": self.get_log_events,
             "FilterLogEvents": self.filter_log_events,
@@ -62,6 +63,11 @@ class Logs:
                 for name in groups
             ]
         }
+
+    async def delete_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        self._group(request["logGroupName"])
+        del self._groups[request["logGroupName"]]
+        return {}
 
     async def describe_log_streams(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         streams = self._group(request["logGroupName"])

@@ -6,14 +6,16 @@ A service that speaks it is an `Operations` like any other: its requests come, a
 import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
-from botocore.model import OperationModel
 from starlette.responses import Response
 
 from slipway.simulator.contract import AwsError, by_action
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
 
 # What the JSON protocols call otherwise (API references, "Common Error Types").
 _CODES = {
@@ -39,7 +41,7 @@ class QueryProtocol:
         service = f"{self.operation.service_model.service_name}." if self.operation else ""
         self.named = f"{service}{action}"
 
-    def parameters(self, operation: OperationModel) -> Any:
+    def parameters(self, operation: "OperationModel") -> Any:
         """What is asked, nested as the model has it; raises AwsError for what the model does not have."""
         left = {name: value for name, value in self._form.items() if name not in _ABOUT_THE_CALL}
         asked = _structure(operation.input_shape, "", left) if operation.input_shape else {}
@@ -47,7 +49,7 @@ class QueryProtocol:
             raise AwsError("ValidationError", f"{operation.name} does not know {', '.join(sorted(left))}.")
         return asked
 
-    def answer(self, operation: OperationModel, answer: Mapping[str, Any]) -> Response:
+    def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
         root = ET.Element(f"{operation.name}Response", xmlns=operation.service_model.metadata["xmlNamespace"])
         if (shape := operation.output_shape) is not None:
             wrapper: str = shape.serialization["resultWrapper"]

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from slipway.oci.content import digest_of
 
+PUBLIC = "public.ecr.aws"
+
 
 @dataclass
 class Manifest:
@@ -25,7 +27,7 @@ class Manifest:
 
 @dataclass
 class Repository:
-    """One repository; with `immutable` a tag is put once."""
+    """One repository; with `immutable` a tag is put once. `labels` are AWS's tags of the repository itself."""
 
     name: str
     created: datetime
@@ -34,6 +36,7 @@ class Repository:
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def put_blob(self, content: bytes) -> str:
         digest = digest_of(content)
@@ -58,6 +61,12 @@ class Repository:
 
 @dataclass
 class Store:
-    """All repositories of one account and region."""
+    """All repositories of one account and region, and those of ECR Public that are known here."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
+    public: dict[str, Repository] = field(default_factory=dict)
+
+    def named(self, uri: str) -> Repository | None:
+        """The repository of a URI as a service names it, without tag and digest."""
+        registry, _, name = uri.partition("/")
+        return (self.public if registry == PUBLIC else self.repositories).get(name)

@@ -15,19 +15,22 @@ from slipway.oci.content import Reference
 from slipway.records.certificate import Certificate
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Verb
-from slipway.records.plan import Observed, Plan
+from slipway.records.plan import Action, Observed, Plan
+from slipway.records.preflight import Check, Verdict
 from slipway.records.readiness import Readiness
 from slipway.records.release import History
 from slipway.release import readiness
 from slipway.release.approval import check_belongs
-from slipway.release.aws import Aws
+from slipway.release.aws import Aws, AwsRefusedError
 from slipway.release.credentials import Keys
 from slipway.release.deploy import reach
+from slipway.release.ecr import check_repository
 from slipway.release.ecr_store import EcrStore
 from slipway.release.engine import Engine, Tell, Time, nothing
 from slipway.release.goal import Live
 from slipway.release.ledger import Ledger
 from slipway.release.plan import plan as make_plan
+from slipway.release.preflight.owner import owned
 from slipway.release.runners.runner import Runner
 from slipway.release.spec import ServiceSpec, spec_of
 from slipway.release.target import Target
@@ -97,16 +100,24 @@ class Environment:
             self.time,
             tell,
             holder(os.environ),
-            self.store.check,
+            self._is_ours,
             permit,
             ask=self.readiness,
             certificate=certificate,
             risk=risk,
         )
 
+    def digest_of(self, image: str) -> str:
+        """The digest of an image by its name; raises BadInputError when this environment would not deploy it."""
+        given = Reference.parse(image)
+        check_repository(given, self.spec(given.digest).image)
+        return given.digest
+
     async def plan(self, digest: str) -> Plan:
-        """What a deployment would change; nothing is touched."""
-        return make_plan(self.spec(digest), await self.target.observe())
+        """What a deployment would change; nothing is touched. A service that something else made is not changed unasked."""
+        made = make_plan(self.spec(digest), await self.target.observe())
+        foreign = await self._foreign() if made.changes else None
+        return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}") if foreign else made
 
     async def deploy(self, digest: str, tell: Tell, certificate: Certificate | None = None) -> Outcome:
         """Deploy a digest and answer the truth; raises SlipwayError when it cannot be tried."""
@@ -115,7 +126,7 @@ class Environment:
     async def apply(self, approved: Plan, tell: Tell, certificate: Certificate | None = None) -> Outcome:
         """Do what a plan says and answer the truth; raises SlipwayError when that is no longer what a deployment would do."""
         check_belongs(approved, self.name, self.service)
-        goal = Live(self.spec(Reference.parse(approved.image).digest))
+        goal = Live(self.spec(self.digest_of(approved.image)))
         return await self.release(goal, self.engine(tell, certificate=certificate), approved)
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
@@ -125,6 +136,20 @@ class Environment:
         migrate = partial(self._migrate, digest) if migrates and goal.verb is not Verb.ROLLBACK else None
         prepare = partial(self._prepare, goal, engine.tell)
         return await reach(replace(engine, prepare=prepare, migrate=migrate), goal, approved)
+
+    async def _is_ours(self) -> None:
+        """Before anything of a service is changed, whatever it is."""
+        if foreign := await self._foreign():
+            raise RefusedError(foreign.found, foreign.remedy)
+        await self.store.check()
+
+    async def _foreign(self) -> Check | None:
+        """Why the service is not this environment's; None when it is, when there is none, or when nobody may look."""
+        try:
+            found = await owned(self.aws, self.service, self.name)
+        except AwsRefusedError:
+            return None
+        return found if found and found.verdict is Verdict.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell) -> None:
         """A release that was live here before is not started once more: whoever goes back is in a hurry."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
+import anyio.to_thread
 
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
@@ -16,7 +17,7 @@ from slipway.records.form import text_of
 from slipway.records.listening import Listening
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
-from slipway.simulator.contract import operations
+from slipway.simulator.contract import load, operations
 from slipway.simulator.faults import Script
 from slipway.simulator.state import State
 from slipway.structure import MismatchError, kebab, read
@@ -63,6 +64,7 @@ async def simulate(
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), port=port, clock=Clock(speed)) as cloud:
         (beginning or Beginning()).put_into(cloud, os.environ)
         tell(Listening(cloud.url))
+        await anyio.to_thread.run_sync(load)
         await anyio.sleep_forever()
 
 

@@ -13,22 +13,29 @@ TAG = "slipway:environment"
 
 async def look(aws: Aws, spec: ServiceSpec) -> Checks:
     """Nothing, when there is no service of that name yet."""
-    arn = await _find(aws, spec.name)
+    found = await owned(aws, spec.name, spec.environment)
+    return () if found is None else (found,)
+
+
+async def owned(aws: Aws, service: str, environment: str) -> Check | None:
+    """Whether a service was made for an environment; None when there is none of that name."""
+    arn = await _find(aws, service)
     if arn is None:
-        return ()
-    return (judge(spec, arn, (await aws.call("apprunner", "list_tags_for_resource", ResourceArn=arn))["Tags"]),)
+        return None
+    tags = (await aws.call("apprunner", "list_tags_for_resource", ResourceArn=arn))["Tags"]
+    return judge(service, environment, arn, tags)
 
 
-def judge(spec: ServiceSpec, arn: str, tags: Sequence[Mapping[str, str]]) -> Check:
+def judge(service: str, environment: str, arn: str, tags: Sequence[Mapping[str, str]]) -> Check:
     """Adopting a service is a tag that a person sets."""
     owners = [tag.get("Value", "") for tag in tags if tag.get("Key") == TAG]
-    if owners == [spec.environment]:
-        return ok("owner", f"{spec.name} was made for {spec.environment}")
-    adopt = f"aws apprunner tag-resource --resource-arn {arn} --tags Key={TAG},Value={spec.environment}"
+    if owners == [environment]:
+        return ok("owner", f"{service} was made for {environment}")
+    adopt = f"aws apprunner tag-resource --resource-arn {arn} --tags Key={TAG},Value={environment}"
     if owners:
-        said = f"the service {spec.name} is that of the environment {one_line(owners[0])}, not of {spec.environment}"
+        said = f"the service {service} is that of the environment {one_line(owners[0])}, not of {environment}"
         return no("owner", said, f"set another service in the settings, or hand it over: {adopt}")
-    return no("owner", f"the service {spec.name} was made by something else than slipway", f"to adopt it: {adopt}")
+    return no("owner", f"the service {service} was made by something else than slipway", f"to adopt it: {adopt}")
 
 
 async def _find(aws: Aws, name: str) -> str | None:

@@ -3,6 +3,7 @@
 App Runner takes no new customers since 2026-04-30; who has it may go on creating services.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -198,10 +199,8 @@ def ending_of(word: str) -> Ending:
 
 def _not_begun(error: AwsRefusedError) -> SlipwayError:
     """Why a change was not begun; some reasons pass."""
-    if error.code == "InvalidRequestException" and "assuming access role" in error.said:
-        return NotReadyError(
-            f"App Runner cannot use the access role yet ({error.said})", "wait, or check its trust policy"
-        )
+    if error.code == "InvalidRequestException" and re.search("assuming (access|instance) role", error.said):
+        return NotReadyError(f"App Runner cannot use the role yet ({error.said})", "wait, or check its trust policy")
     taken = error.code == "InvalidRequestException" and "already exists" in error.said
     if taken or error.code in ("InvalidStateException", "ResourceNotFoundException"):
         return BusyError(f"somebody else has changed the service just now ({error.said})", "run the same command again")

@@ -45,7 +45,7 @@ def of_create(request: Mapping[str, Any]) -> Configuration:
     """The configuration that a CreateService asks for, with every default filled in."""
     return merged(
         {
-            "SourceConfiguration": {"AutoDeploymentsEnabled": True},  # [M] for images of one's own ECR
+            "SourceConfiguration": {"AutoDeploymentsEnabled": not _is_public(request)},  # [M]
             "InstanceConfiguration": {"Cpu": "1024", "Memory": "2048"},
             "HealthCheckConfiguration": _HEALTH,
             "NetworkConfiguration": _NETWORK,
@@ -78,6 +78,10 @@ def _overlaid(below: Any, above: Any) -> Any:
 def _megabytes(memory: str) -> str:
     """Read back in units: "2 GB" is 2048 [G]."""
     return str(int(float(memory.removesuffix(" GB")) * 1024)) if memory.endswith(" GB") else memory
+
+
+def _is_public(request: Mapping[str, Any]) -> bool:
+    return bool(request["SourceConfiguration"].get("ImageRepository", {}).get("ImageRepositoryType") == "ECR_PUBLIC")
 
 
 def _check(configuration: Mapping[str, Any]) -> None:

@@ -103,17 +103,16 @@ class Deployment:
             reference = Reference.parse(identifier)
         except BadInputError:
             reference = self._tagged(identifier)
-        name = reference.repository.partition("/")[2]
-        repository = self._platform.store.repositories.get(name)
+        repository = self._platform.store.named(reference.repository)
         if repository is None or repository.resolve(reference.digest) is None:
             self._say(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
         self._say("Successfully pulled your application image from ECR.")
-        return self._order(name, reference.digest, image.get("ImageConfiguration", {}))
+        return self._order(repository.name, reference.digest, image.get("ImageConfiguration", {}))
 
     def _tagged(self, identifier: str) -> Reference:
         uri, _, tag = identifier.rpartition(":")
-        repository = self._platform.store.repositories.get(uri.partition("/")[2])
+        repository = self._platform.store.named(uri)
         return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
 
     def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> Order:

@@ -19,7 +19,8 @@ DEFAULT_SCALING = "DefaultConfiguration"
 class Kind:
     """How the API calls a kind of resource [M].
 
-    `given` are the members that a creation sets, with their defaults; `unlisted` those that a list leaves out.
+    `given` are the members that a creation sets, with their defaults; `unlisted` those that a list leaves out; `used` is said of
+    one that cannot be deleted because a service has it.
     """
 
     noun: str
@@ -28,6 +29,7 @@ class Kind:
     latest: bool
     unlisted: tuple[str, ...] = ()
     plural: str = ""
+    used: str = "{arn} is associated with a service."  # †
 
     @property
     def listed(self) -> str:
@@ -49,7 +51,12 @@ OBSERVABILITY = Kind(
     unlisted=("TraceConfiguration", "Latest", "Status", "CreatedAt"),
 )
 CONNECTOR = Kind(
-    "VpcConnector", "vpcconnector", {"Subnets": (), "SecurityGroups": ()}, latest=False, plural="VpcConnectors"
+    "VpcConnector",
+    "vpcconnector",
+    {"Subnets": (), "SecurityGroups": ()},
+    latest=False,
+    plural="VpcConnectors",
+    used="Provided VPC connector arn is being used by other services. ARN:  {arn}",  # [F] aws/apprunner-roadmap#161
 )
 
 
@@ -95,13 +102,15 @@ class Shared:
         return {self._kind.noun: self._described(self._revisions[arn])}
 
     async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        return {self._kind.noun: self._described(self._existing(request[f"{self._kind.noun}Arn"]))}
+        """Also a deleted one by its ARN; an ARN without a revision is the last one that is not [M]."""
+        arn = request[f"{self._kind.noun}Arn"]
+        return {self._kind.noun: self._described(self._revisions.get(arn) or self._last(arn) or self._existing(arn))}
 
     async def delete(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Refused while a service has it."""
         revision = self._existing(request[f"{self._kind.noun}Arn"])
         if self._used(revision.arn):
-            raise AwsError("InvalidRequestException", f"{revision.arn} is associated with a service.")  # †
+            raise AwsError("InvalidRequestException", self._kind.used.format(arn=revision.arn))
         revision.deleted = call.now
         return {self._kind.noun: self._described(revision)}
 
@@ -120,6 +129,12 @@ class Shared:
 
     def resolve(self, arn: str) -> Revision:
         """The revision that an ARN names: exactly, or the last one when the ARN ends in the name or in name and number [M]. Raises AwsError."""
+        revision = self._last(arn)
+        if revision is None:
+            raise AwsError("InvalidRequestException", f"{self._kind.noun} doesn't exist: {arn}.")  # †
+        return revision
+
+    def _last(self, arn: str) -> Revision | None:
         prefix, _, named = arn.partition(f":{self._kind.path}/")
         name, _, number = named.partition("/")
         if self._kind is SCALING and name == DEFAULT_SCALING and not self._named(name):
@@ -128,7 +143,7 @@ class Shared:
         for revision in reversed(self._named(name)):
             if revision.arn == arn or (number.count("/") == 0 and wanted in ("", str(revision.number))):
                 return revision
-        raise AwsError("InvalidRequestException", f"{self._kind.noun} doesn't exist: {arn}.")  # †
+        return None
 
     def find(self, arn: str) -> Revision | None:
         return self._revisions.get(arn)

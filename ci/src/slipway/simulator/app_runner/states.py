@@ -29,7 +29,7 @@ _TABLE = {
     # Asked again, App Runner answers as if it had done it [M]; the other states †
     "PauseService": (_BEGINS, _STATE, _UNCHANGED, _STATE, _STATE, _GONE),
     "ResumeService": (_UNCHANGED, _STATE, _BEGINS, _STATE, _STATE, _GONE),
-    # OPERATION_IN_PROGRESS, DELETED †
+    # OPERATION_IN_PROGRESS [F], DELETE_FAILED [M], PAUSED, DELETED †
     "DeleteService": (_BEGINS, _STATE, _BEGINS, _BEGINS, _BEGINS, _GONE),
 }
 _DONE = {"UpdateService": "updated", "PauseService": "paused", "ResumeService": "resumed", "DeleteService": "deleted"}
@@ -44,7 +44,9 @@ def begins(operation: str, status: str, arn: str) -> bool:
     """Whether an operation begins; False when nothing changes. Raises AwsError when the state does not allow it."""
     match reaction(operation, status):
         case Reaction.INVALID_STATE:
-            said = f"Service cannot be {_DONE[operation]} in the current state: {status}."  # [F] for updates
+            said = (
+                f"Service cannot be {_DONE[operation]} in the current state: {status}."  # [F] for updates and deletions
+            )
             raise AwsError("InvalidStateException", said)
         case Reaction.INVALID_REQUEST:
             said = "Can't start a deployment on the specified service, because it isn't in RUNNING state."  # [F]

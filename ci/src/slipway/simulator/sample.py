@@ -1,0 +1,58 @@
+"""AWS's sample image `hello-app-runner` of ECR Public, as far as a platform sees one: a page at /, on the port that it is told."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from slipway.oci.content import MANIFEST, canonical, digest_of
+from slipway.simulator.serving import serving
+from slipway.simulator.store import Repository
+from slipway.workload.workload import Backend, Order, Workload
+
+NAME = "aws-containers/hello-app-runner"
+_CONTENT = canonical({"schemaVersion": 2, "mediaType": MANIFEST, "annotations": {"stands for": NAME}})
+_DIGEST = digest_of(_CONTENT)
+
+
+def sample(pushed: datetime) -> Repository:
+    """Its repository, with the tag `latest`."""
+    repository = Repository(NAME, pushed)
+    repository.tags["latest"] = repository.put_manifest(_CONTENT, MANIFEST, pushed)
+    return repository
+
+
+@dataclass
+class _Running:
+    address: str
+    exit_code: int | None = None
+
+
+class WithSample:
+    """A backend that runs the sample itself, in this process, and gives every other release to the one behind it."""
+
+    def __init__(self, other: Backend) -> None:
+        self._other = other
+
+    @property
+    def how(self) -> str:
+        return self._other.how
+
+    def start(self, order: Order, heard: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
+        return _started(heard) if order.digest == _DIGEST else self._other.start(order, heard)
+
+
+@asynccontextmanager
+async def _started(heard: Callable[[str], None]) -> AsyncIterator[Workload]:
+    async with serving(Starlette(routes=[Route("/", _page)])) as address:
+        heard("INFO:     Uvicorn running on http://0.0.0.0:8000")
+        yield _Running(address)
+
+
+async def _page(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("Hello from App Runner\n")

@@ -1,0 +1,37 @@
+"""A simulated account whose clock is virtual, and what the suite found in it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from slipway.conformance.account import Account
+from slipway.conformance.service import Image
+from slipway.conformance.suite import conform
+from slipway.records.conformance import Conformance
+from slipway.simulator.cloud import Cloud
+from slipway.verbs.conformance import in_no_time
+from tests.simulator.account import BRISK
+
+
+@pytest.fixture
+async def asked() -> AsyncIterator[tuple[Account, Cloud]]:
+    """The account as the suite sees it, and from within."""
+    async with in_no_time(BRISK) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+async def run() -> AsyncIterator[tuple[Conformance, Cloud]]:
+    """One whole run against the simulator as it is, and the account afterwards."""
+    async with in_no_time(BRISK) as (account, cloud):
+        yield await conform(account, Image(), lambda _line: None), cloud
+
+
+@pytest.fixture(scope="module")
+async def found(run) -> Conformance:
+    return run[0]
+
+
+@pytest.fixture(scope="module")
+async def afterwards(run) -> Cloud:
+    return run[1]

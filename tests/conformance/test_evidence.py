@@ -1,0 +1,60 @@
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slipway.conformance.evidence import shown
+from slipway.conformance.expectations import every
+from slipway.records.conformance import AWS, Conformance, Verdict
+
+DOCS = Path(__file__).parents[2] / "docs"
+SUBJECT = "PauseService of CREATE_FAILED"
+
+
+def report(
+    day: str = "2027-01-31", verdict: Verdict = Verdict.CONFIRMED, against: str = AWS, **changes: str
+) -> Conformance:
+    """A report that has seen one cell."""
+    finding = next(expected for expected in every() if expected.subject == SUBJECT)
+    finding = replace(finding, verdict=verdict, **changes)
+    return Conformance(against, "eu-west-1", day, "1.44.5", "an image", 60.0, (finding,))
+
+
+@pytest.mark.parametrize("verdict", [Verdict.CONFIRMED, Verdict.DIFFERS])
+def test_what_an_account_has_answered_is_shown(verdict):
+    assert shown([report(verdict=verdict)]) == {SUBJECT: verdict}
+
+
+def test_the_newest_report_counts():
+    older, newer = report("2027-01-31"), report("2027-02-01", Verdict.DIFFERS)
+    assert shown([newer, older]) == {SUBJECT: Verdict.DIFFERS}
+
+
+@pytest.mark.parametrize(
+    "worthless",
+    [
+        report(against="a stand-in"),
+        report(verdict=Verdict.NOT_REACHED),
+        report(expected="answers"),
+        report(subject="nothing"),
+    ],
+)
+def test_a_stand_in_a_cell_that_was_not_reached_and_another_expectation_show_nothing(worthless):
+    assert shown([worthless]) == {}
+
+
+def test_a_cell_loses_its_mark_in_the_documentation_by_evidence_alone(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(DOCS)])
+    spec = importlib.util.spec_from_file_location("simulator_tables", DOCS / "simulator_tables.py")
+    written = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(written)
+
+    def row(evidence):
+        return next(line for line in written.tables(evidence).splitlines() if line.startswith("| PauseService"))
+
+    assert row({}).count("InvalidState †") == 3
+    assert row(shown([report()])).count("InvalidState †") == 2
+    assert "InvalidState [A]" in row(shown([report()]))
+    assert "InvalidState †, an account differs" in row(shown([report(verdict=Verdict.DIFFERS)]))

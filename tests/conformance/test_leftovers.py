@@ -1,0 +1,42 @@
+from slipway.conformance import leftovers, registry, scaling
+from slipway.conformance.account import PREFIX, TAG
+from slipway.conformance.findings import Findings
+from slipway.conformance.service import Image, Service
+from slipway.conformance.walks import Request
+
+
+async def created(account, name: str, tag: str = TAG) -> Service:
+    service = Service(account, Image(), "", "")
+    parts = service.image.asked(Request.FIRST)
+    answer = await account.ask(
+        "apprunner", "CreateService", ServiceName=name, Tags=[{"Key": tag, "Value": "old"}], **parts
+    )
+    service.arn = answer["Service"]["ServiceArn"]
+    return service
+
+
+async def test_what_an_earlier_run_left_is_found_by_name_and_tag_together_and_deleted(asked):
+    account, _ = asked
+    ours = await created(account, f"{PREFIX}old-well")
+    kept = [await created(account, f"{PREFIX}notes", "team"), await created(account, "notes-production")]
+    assert await leftovers.clean(account, None, print) == ()
+    assert await ours.status() == "DELETED"
+    assert [await service.settled() for service in kept] == ["RUNNING", "RUNNING"]
+
+
+async def test_a_run_deletes_nothing_of_another_run(asked):
+    account, _ = asked
+    other = await created(account, f"{PREFIX}old-well")
+    assert await leftovers.clean(account, "new", print) == ()
+    assert await other.settled() == "RUNNING"
+
+
+async def test_repositories_and_auto_scaling_are_found_too(asked):
+    account, cloud = asked
+    await registry.look(account, f"{PREFIX}old", "old", Findings())
+    await scaling.look(account, f"{PREFIX}old", "old", Findings())
+    await account.ask("ecr", "CreateRepository", repositoryName=f"{PREFIX}without-tag")
+    await leftovers.clean(account, None, print)
+    assert list(cloud.store.repositories) == [f"{PREFIX}without-tag"]
+    listed = await account.ask("apprunner", "ListAutoScalingConfigurations", LatestOnly=False)
+    assert listed["AutoScalingConfigurationSummaryList"] == []

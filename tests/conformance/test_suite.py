@@ -1,0 +1,139 @@
+import re
+
+import anyio
+import pytest
+
+from slipway.conformance.service import Image
+from slipway.conformance.suite import conform
+from slipway.records.conformance import Verdict
+from slipway.records.form import from_json, to_json
+from slipway.simulator.app_runner import states
+from slipway.simulator.app_runner.states import Reaction
+from slipway.simulator.faults import Effect, Fault
+from tests.conformance.within import everything
+
+pytestmark = pytest.mark.slow
+
+
+def quiet(_line: str) -> None:
+    pass
+
+
+def seen(found, verdict: Verdict) -> dict[str, str]:
+    """What was seen, by subject."""
+    return {finding.subject: finding.seen for finding in found.findings if finding.verdict is verdict}
+
+
+def plant(monkeypatch, call: str, state: str, reaction: Reaction) -> None:
+    row = list(states._TABLE[call])
+    row[states.STATES.index(state)] = reaction
+    monkeypatch.setitem(states._TABLE, call, tuple(row))
+
+
+async def test_the_simulator_is_as_its_documentation_says(found):
+    assert seen(found, Verdict.DIFFERS) == seen(found, Verdict.NOT_REACHED) == {}
+    assert len(seen(found, Verdict.CONFIRMED)) == 70
+    assert (found.left, found.exit_code) == ((), 0)
+
+
+async def test_what_cannot_be_brought_about_from_outside_is_told_as_such(found):
+    out = seen(found, Verdict.OUT_OF_REACH)
+    assert {subject for subject in out if subject.endswith(" of DELETE_FAILED")} < set(out)
+    assert all(out.values())
+
+
+async def test_a_record_has_neither_accounts_nor_arns_and_is_read_back(found):
+    text = to_json(found)
+    assert re.search(r"arn:|\d{12}", text) is None
+    assert from_json(type(found), text, "a record") == found
+
+
+async def test_a_run_leaves_nothing(afterwards):
+    assert everything(afterwards) == ([], [], [], [])
+
+
+async def test_cells_and_messages_that_are_planted_are_told_with_what_was_seen(asked, monkeypatch):
+    plant(monkeypatch, "PauseService", "PAUSED", Reaction.INVALID_STATE)
+    plant(monkeypatch, "ResumeService", "RUNNING", Reaction.INVALID_REQUEST)
+    monkeypatch.setitem(states._DONE, "DeleteService", "removed")
+    found = await conform(asked[0], Image(), quiet)
+    assert seen(found, Verdict.DIFFERS) == {
+        "PauseService of PAUSED": "InvalidStateException: Service cannot be paused in the current state: PAUSED.",
+        "ResumeService of RUNNING": "InvalidRequestException: Can't start a deployment on the specified service, because it "
+        "isn't in RUNNING state.",
+        "DeleteService of OPERATION_IN_PROGRESS": "InvalidStateException: Service cannot be removed in the current state: "
+        "OPERATION_IN_PROGRESS.",
+    }
+    assert found.exit_code == 1
+
+
+async def test_what_begins_though_it_should_not_costs_only_the_cells_behind_it(asked, monkeypatch):
+    plant(monkeypatch, "UpdateService", "PAUSED", Reaction.BEGINS)
+    found = await conform(asked[0], Image(), quiet)
+    assert seen(found, Verdict.DIFFERS) == {"UpdateService of PAUSED": "begins UPDATE_SERVICE"}
+    missed = seen(found, Verdict.NOT_REACHED)
+    assert missed.pop("ResumeService of PAUSED") == "the service had come to be RUNNING"
+    assert set(missed) == {"the triggers of what is no update"}
+    assert found.exit_code == 1
+
+
+async def test_a_service_that_is_deleted_too_early_leaves_the_rest_of_its_walk_unseen(asked, monkeypatch):
+    plant(monkeypatch, "DeleteService", "OPERATION_IN_PROGRESS", Reaction.BEGINS)
+    found = await conform(asked[0], Image(), quiet)
+    assert seen(found, Verdict.DIFFERS)["DeleteService of OPERATION_IN_PROGRESS"] == "begins DELETE_SERVICE"
+    assert (
+        seen(found, Verdict.NOT_REACHED)["PauseService of RUNNING"]
+        == "the service is DELETED where it should be RUNNING"
+    )
+    assert "DeleteService of PAUSED" in seen(found, Verdict.CONFIRMED)
+
+
+async def test_an_account_that_refuses_to_answer_confirms_nothing_and_contradicts_nothing(asked):
+    account, cloud = asked
+    cloud.faults.add(Fault("CreateService", Effect.EXPIRED, times=3))
+    cloud.faults.add(Fault("PutImage", Effect.THROTTLED, times=6))
+    cloud.faults.add(Fault("DescribeLogGroups", Effect.EXPIRED))
+    found = await conform(account, Image(), quiet)
+    assert seen(found, Verdict.DIFFERS) == {}
+    missed = seen(found, Verdict.NOT_REACHED)
+    assert "ExpiredTokenException" in missed["UpdateService of RUNNING"]
+    assert "ThrottlingException" in missed["an image's digest"]
+    assert "log groups that could not be looked for" in found.left[0]
+    assert everything(cloud)[:3] == ([], [], [])
+    assert found.exit_code == 3
+
+
+async def test_an_interruption_in_the_middle_leaves_nothing(asked):
+    account, cloud = asked
+    told = []
+
+    def stop(line: str) -> None:
+        told.append(line)
+        if line == "well: PAUSED":
+            scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        await conform(account, Image(), stop)
+    assert scope.cancelled_caught
+    assert "well: DELETED" not in told
+    assert len(cloud.app_runner.services) == 3
+    assert everything(cloud) == ([], [], [], [])
+
+
+async def test_what_cannot_be_deleted_is_named(asked):
+    account, cloud = asked
+    told = []
+
+    def undeletable(line: str) -> None:
+        told.append(line)
+        if line == "failed: CREATE_FAILED":
+            service = next(found for found in cloud.app_runner.services.values() if found.name.endswith("-failed"))
+            service.failing.add("DELETE_SERVICE")
+
+    found = await conform(account, Image(), undeletable, run="abc123")
+    assert found.left == (
+        "service slipway-conformance-abc123-failed is DELETE_FAILED.",
+        "auto scaling slipway-conformance-abc123: InvalidRequestException: ARN is associated with a service.",
+    )
+    assert f"could not be deleted: {found.left[0]}" in told
+    assert found.exit_code == 3
