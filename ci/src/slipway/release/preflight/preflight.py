@@ -93,10 +93,10 @@ def _beyond(spec: ServiceSpec) -> Checks:
     checks = [
         not_covered("permissions", "what the roles may do: only who may take them on was read"),
         not_covered("quotas", "whether the account may have one more service or instance: only creating it tells"),
-        not_covered("size", f"whether {spec.memory} MB are enough: what was started had this machine's memory"),
+        not_covered("size", f"whether {spec.memory} MB are enough: nothing here has an instance's memory"),
     ]
     if spec.secrets:
-        checks.append(not_covered("values", "the values of secrets: they were not read, stand-ins were used"))
+        checks.append(not_covered("values", "the values of secrets: they are never read"))
     if spec.vpc_connector:
         checks.append(not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"))
     return tuple(checks)
