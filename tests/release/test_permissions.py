@@ -21,6 +21,7 @@ from slipway.verbs.destroy import destroy
 from slipway.verbs.diagnose import diagnose
 from slipway.verbs.environment import Environment
 from slipway.verbs.pause import pause, resume
+from slipway.verbs.preflight import preflight
 from slipway.verbs.promote import live_in, promote
 from slipway.verbs.proof import Evidence, standing
 from slipway.verbs.rollback import rollback
@@ -42,6 +43,7 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 instance-role = "arn:aws:iam::123456789012:role/notes-instance"
 secrets = { URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF", KEY = "arn:aws:ssm:eu-west-1:123456789012:parameter/key" }
 network = { vpc = "vpc-1", subnets = ["subnet-1"], database-security-group = "sg-1" }
+scaling = { most = 3 }
 
 [tool.slipway.environments.production]
 target = "app-runner"
@@ -84,18 +86,30 @@ class Scene:
         await self.account.ask("apprunner", "update_service", ServiceArn=service["ServiceArn"], **asked(self.live))
 
 
-def environment(account: Account, name: str, aws: Aws) -> Environment:
-    made = Environment(SETTINGS, name, account.cloud.url, time_of(account))
+def environment(account: Account, there: settings.Settings, name: str, aws: Aws) -> Environment:
+    made = Environment(there, name, account.cloud.url, time_of(account))
     vars(made)["aws"] = aws
     return made
+
+
+async def with_parts(account: Account) -> settings.Settings:
+    """The settings, with what bootstrap makes for staging."""
+    connector = {"VpcConnectorName": "notes-staging", "Subnets": ["subnet-1"]}
+    scaling = {"AutoScalingConfigurationName": "notes-staging", "MaxSize": 3}
+    reach = (await account.ask("apprunner", "create_vpc_connector", **connector))["VpcConnector"]
+    size = (await account.ask("apprunner", "create_auto_scaling_configuration", **scaling))["AutoScalingConfiguration"]
+    parts = {"vpc_connector": reach["VpcConnectorArn"], "auto_scaling": size["AutoScalingConfigurationArn"]}
+    staging = replace(SETTINGS.environment("staging"), **parts)
+    return replace(SETTINGS, environments={**SETTINGS.environments, "staging": staging})
 
 
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
     secrets = dict.fromkeys(SCOPE.secrets, "a value")
     async with opened(clock=VirtualClock(), pace=SLOW, secrets=secrets) as account:
-        aws = PolicedAws(account)
-        yield Scene(account, environment(account, "staging", aws), environment(account, "production", aws))
+        there, aws = await with_parts(account), PolicedAws(account)
+        staging, production = (environment(account, there, name, aws) for name in ("staging", "production"))
+        yield Scene(account, staging, production)
 
 
 async def ended(act: Awaitable[Outcome], there: Scene, status: Status = Status.SUCCEEDED) -> Outcome:
@@ -180,6 +194,15 @@ async def examine(there: Scene) -> None:
     assert (await diagnose(there.staging, 2)).diagnosis
 
 
+async def inspect(there: Scene) -> None:
+    """All that is looked at before a release is brought to life; it is found to be in order, and so slipway tries to start it here."""
+    await there.released()
+    found = await preflight(there.staging.aws, there.staging.spec(there.live), SETTINGS)
+    said = [check.found for branch in found.branches for check in branch.checks]
+    if any("not authorized" in words for words in said):
+        raise AssertionError("\n".join(said))
+
+
 async def promote_from(there: Scene) -> None:
     """What a promotion asks of where the release comes from."""
     await there.released()
@@ -206,6 +229,7 @@ STORIES: dict[str, Story] = {
     "history": history,
     "deploy": deploy,
     "diagnose": examine,
+    "preflight": inspect,
     "rollback": back,
     "promote-from": promote_from,
     "pause": rest,

@@ -146,19 +146,21 @@ _CREATE: Actions = {
     Resource.SERVICE: ("apprunner:TagResource",),
 }
 _CHANGE = merged(_OBSERVE, _WRITE_LEDGER, {Resource.SERVICE_LOGS: ("logs:FilterLogEvents",)})
-_DEPLOY = merged(_CHANGE, _BEGIN_LEDGER, _READ_LOGS, _UPDATE, _CREATE)
-_PULL: Actions = {
-    Resource.ANY: ("ecr:GetAuthorizationToken",),
-    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer"),
-}
-_PREFLIGHT: Actions = {
+# What is looked at before a release is brought to life, and what it takes to start it where slipway runs.
+_LOOKS: Actions = {
     Resource.ANY: ("apprunner:ListServices", "ssm:DescribeParameters"),
+    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer"),
     Resource.SERVICE: ("apprunner:ListTagsForResource",),
     Resource.ROLES: ("iam:GetRole",),
     Resource.SECRETS: ("secretsmanager:DescribeSecret",),
     Resource.CONNECTORS: ("apprunner:DescribeVpcConnector",),
     Resource.SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
 }
+_PULL: Actions = {
+    Resource.ANY: ("ecr:GetAuthorizationToken",),
+    Resource.REPOSITORY: ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer"),
+}
+_DEPLOY = merged(_CHANGE, _BEGIN_LEDGER, _READ_LOGS, _LOOKS, _PULL, _UPDATE, _CREATE)
 # From where slipway runs: with the release's own files, and the one secret that has the database's URL.
 _MIGRATE_FROM_HERE: Actions = {
     Resource.DATABASE_SECRET: ("secretsmanager:GetSecretValue",),
@@ -193,11 +195,11 @@ VERBS: Mapping[str, Actions] = {
     "history": _READ_LEDGER,
     "diagnose": merged(_OBSERVE, _READ_LOGS, {Resource.REPOSITORY: ("ecr:BatchGetImage",)}),
     "publish": _PUBLISH,
-    "preflight": merged(_PREFLIGHT, _PULL),
+    "preflight": merged(_LOOKS, _PULL),
     "migrate-direct": merged(_MIGRATE_FROM_HERE, _PULL),
     "migrate-ecs-task": _MIGRATE_BY_TASK,
     "deploy": _DEPLOY,
-    "rollback": merged(_CHANGE, _READ_LOGS, _UPDATE),
+    "rollback": merged(_CHANGE, _READ_LOGS, _LOOKS, _UPDATE),
     "promote-from": merged(_OBSERVE, _READ_LEDGER),
     "promote-to": _DEPLOY,
     "pause": merged(_CHANGE, _BEGIN_LEDGER, {Resource.SERVICE: ("apprunner:PauseService",)}),
