@@ -3,6 +3,7 @@
 import docstrings
 import record_schemas
 
+from slipway.records.bootstrap import Bootstrap
 from slipway.records.certificate import Certificate, Validity
 from slipway.records.checkup import Checkup
 from slipway.records.examination import Examination
@@ -10,6 +11,7 @@ from slipway.records.form import schema_of
 from slipway.records.listening import Listening
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
+from slipway.records.permissions import Permissions
 from slipway.records.plan import Observed, Plan
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
@@ -55,6 +57,8 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
         (Migration, ""),
         (Standing, "with `--look`; 1 when the database is ahead of the image"),
     ),
+    "bootstrap": ((Bootstrap, "1 when a stack could not be made; without `--apply` nothing is made"),),
+    "permissions": ((Permissions, ""),),
     "diagnose": ((Examination, "0 when nothing has failed, 1 when something has, 3 while it goes on"),),
     "pause": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "resume": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),

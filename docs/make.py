@@ -28,6 +28,7 @@ from slipway.gate.rules.rule import Rule
 from slipway.release.diagnosis import NEVER_STARTED
 from slipway.release.diagnosis_rules import CAUSES, ENDS, NEVER_RAN, SILENCES
 from slipway.release.diagnosis_rules import Rule as Failure
+from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, VERBS, Resource
 from slipway.structure import kebab
 
 HERE = Path(__file__).parent
@@ -44,7 +45,10 @@ TABLES = (
     ("[tool.slipway]", settings.Settings),
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
+    ("[tool.slipway.environments.NAME.network]", settings.Network),
+    ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
     ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
+    ("[tool.slipway.github]", settings.Github),
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
@@ -62,6 +66,31 @@ the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` t
 
 What is old is upgraded once, and what is new begins with copies of that. On a host the copy stays in slipway's cache, under the hash of the old revisions, what
 they import, what stands beside them, env.py and the versions: the next run executes only what is new."""
+_PERMISSIONS = """\
+`slipway permissions --environment NAME` prints the policy of an environment's deploy role with the ARNs of your settings, and with `--verb` the least
+that single verbs need. `slipway bootstrap` makes the roles: [how-to/bootstrap.md](how-to/bootstrap.md). Each verb that is built is played by a test under exactly this
+policy, and fails with a sentence that names the action when one is missing."""
+_ON = {
+    Resource.ANY: "`*`, for AWS knows no resource for these",
+    Resource.REPOSITORY: "the service's ECR repository",
+    Resource.SERVICE: "the App Runner service, by its name",
+    Resource.SERVICE_AND_PARTS: "the same, and its VPC connector and auto scaling configuration, which both calls name",
+    Resource.OWN_ROLE: "App Runner's own role, which it makes at an account's first service by the caller's right",
+    Resource.CONNECTORS: "its VPC connector",
+    Resource.SCALINGS: "its auto scaling configuration",
+    Resource.SERVICE_LOGS: "the log groups of the service",
+    Resource.ROLES: "its access and its instance role",
+    Resource.PASSED_ROLES: "the same, which may be given to App Runner and to nobody else",
+    Resource.SECRETS: "the secrets that the settings name, each by ARN; that they are there, not what they say",
+    Resource.DATABASE_SECRET: "the secret with the database's URL, where `migration.runner` is direct",
+    Resource.DATABASE_PARAMETER: "the same where it is a parameter in SSM",
+    Resource.ANY_TASK: "`*`, where a task migrates, for AWS knows no resource for these either",
+    Resource.CLUSTER: "its cluster, which AWS has as the container instances in it",
+    Resource.TASK_DEFINITION: "the definition of the task that migrates",
+    Resource.TASKS: "the tasks in its cluster",
+    Resource.TASK_LOGS: "its log group",
+    Resource.TASK_ROLES: "its execution and task role, which may be given to ECS tasks and to nobody else",
+}
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
 their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.
@@ -131,7 +160,7 @@ def pages() -> dict[str, str]:
     schemas = {f"schemas/{record_schemas.file_of(kind)}": record_schemas.text(kind) for kind in record_schemas.kinds()}
     tables = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
     tables["../ci/src/slipway/simulator/README.md"] = simulator_tables.readme()
-    return {**tables, "json.md": json_page.page(), **each, **schemas}
+    return {**tables, "permissions.md": _permissions(), "json.md": json_page.page(), **each, **schemas}
 
 
 def _settings() -> str:
@@ -150,7 +179,7 @@ def _keys(kind: type) -> Iterator[str]:
     yield "| key | what it is | default |\n| --- | --- | --- |"
     for field in dataclasses.fields(kind):
         key = kebab(field.name)
-        if not dataclasses.is_dataclass(hints[field.name]) and key != "environments":
+        if not dataclasses.is_dataclass(hints[field.name]) and key not in ("environments", "github"):
             yield f"| `{key}` | {said.get(key, '')} | {_default(field)} |"
 
 
@@ -182,6 +211,25 @@ def _diagnosis() -> str:
     for heading, words, rules in FAILURES:
         parts += [f"## {heading}", words, "\n".join(_failures(rules))]
     return "\n\n".join(parts) + "\n"
+
+
+def _permissions() -> str:
+    parts = ["# What each verb may do in AWS", _PERMISSIONS]
+    parts += ["\n".join(_verbs()), "## On what", "\n".join(f"- **{kind.value}**: {_ON[kind]}." for kind in Resource)]
+    parts += ["## The two kinds of roles", "\n".join(_roles())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _verbs() -> Iterator[str]:
+    yield "| verb | actions |\n| --- | --- |"
+    for verb, actions in VERBS.items():
+        narrowed = (f"{kind.value}: {', '.join(f'`{action}`' for action in found)}" for kind, found in actions.items())
+        yield f"| {verb} | {'<br>'.join(narrowed)} |"
+
+
+def _roles() -> Iterator[str]:
+    yield f"- for the jobs without an environment of GitHub's: {', '.join(IMAGE_ROLE)}"
+    yield f"- for the jobs of one environment: {', '.join(DEPLOY_ROLE)}"
 
 
 def _failures(rules: tuple[Failure, ...]) -> Iterator[str]:

@@ -61,6 +61,12 @@ ASKED = {
     "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "staging"], "outcome", 0),
     "rollback": (lambda world: [*world.staging, "--without-proof", "there is no database"], "outcome", 0),
     "migrate": (lambda world: world.image, "migration", 0),
+    "bootstrap": (lambda world: [*world.staging, "--github", "OWNER/NAME"], "bootstrap", 0),
+    "permissions": (
+        lambda world: ["--source", str(world.folder), "--environment", "staging", "--verb", "pause"],
+        "permissions",
+        0,
+    ),
     "diagnose": (lambda world: world.staging, "examination", 0),
     "pause": (lambda world: world.staging, "outcome", 0),
     "resume": (lambda world: world.staging, "outcome", 0),

@@ -1,6 +1,7 @@
 """Deployers that can be killed, before a request is sent or before its answer is read, and what is really live, asked at the front door."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,21 @@ from tests.simulator.account import Account
 
 class KilledError(BaseException):
     """The process is gone; nothing of it runs any more, no `except Exception` and no call in a `finally`."""
+
+
+@dataclass
+class Fate:
+    killed: bool = False
+
+
+@contextmanager
+def mortal() -> Iterator[Fate]:
+    """A block in which somebody may be killed, also in the middle of several things at once."""
+    fate = Fate()
+    try:
+        yield fate
+    except* KilledError:
+        fate.killed = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from slipway.records.outcome import Status, Verb
 from slipway.simulator.faults import Effect, Fault
 from slipway.verbs.destroy import destroy
 from slipway.verbs.pause import pause, resume
-from tests.release.deployers import Kill, KilledError, MortalAws
+from tests.release.deployers import Kill, MortalAws, mortal
 from tests.verbs.test_rollback import deployed, live
 
 
@@ -108,9 +108,9 @@ async def test_killed_on_the_way_the_next_run_finishes_it(account, staging, inde
     await deployed(staging)
     verbs = staging.verbs
     verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 2 == 0))
-    try:
+    with mortal() as fate:
         await pause(verbs, staging.tell)
-    except KilledError:
+    if fate.killed:
         outcome = await pause(staging.verbs, staging.tell)
         assert outcome.status.exit_code == 0, outcome
     (service,) = account.cloud.app_runner.services.values()

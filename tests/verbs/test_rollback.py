@@ -8,7 +8,7 @@ from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
 from slipway.verbs.proof import Evidence
 from slipway.verbs.rollback import plan_rollback, rollback
-from tests.release.deployers import Kill, KilledError, MortalAws
+from tests.release.deployers import Kill, MortalAws, mortal
 from tests.verbs.environments import certificate
 
 
@@ -133,14 +133,13 @@ async def test_killed_anywhere_it_goes_where_it_was_going_and_no_further(staging
     for index in range(8, 80, 4):
         verbs = staging.verbs
         verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 8 == 0))
-        try:
+        with mortal() as fate:
             await rollback(verbs, staging.tell, None, Evidence())
-        except KilledError:
-            outcome = await _again(staging)
-            assert outcome is None or outcome.status.exit_code == 0, (index, outcome)
-            assert await live(staging) == releases[1], index
-        else:
+        if not fate.killed:
             return
+        outcome = await _again(staging)
+        assert outcome is None or outcome.status.exit_code == 0, (index, outcome)
+        assert await live(staging) == releases[1], index
         releases = [*releases[:2], await deployed(staging)]
         await staging.migrating_to("aaa").deploy(releases[1], staging.tell)
         releases[2] = await deployed(staging)

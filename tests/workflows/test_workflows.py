@@ -1,5 +1,4 @@
 import inspect
-import json
 import os
 import re
 import shlex
@@ -12,11 +11,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from slipway.main import Environment, Slipway
+from slipway.release.bootstrap.github import trusts_branch, trusts_environment
+from slipway.settings import Github
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CALLED = "$/.github/workflows/environment.yml"
 OBJECTS = {"Environment": Environment}
+GITHUB = Github("OWNER@1/NAME@2")
 REPORT_AND_VERDICT = ["gate export", "migrations"]
 
 each_workflow = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -223,14 +225,10 @@ def test_the_guide_explains_every_variable_and_every_subject():
     assert explained == {name for file in FILES for name in re.findall(r"vars\.([A-Z_]+)", file.read_text())}
     for name, job in jobs("deploy").items():
         environment = job.get("with", {}).get("environment")
-        subject = f"environment:{environment}" if environment else "ref:refs/heads/main"
-        assert f"| {name} | {environment or 'none'} | `repo:OWNER/NAME:{subject}` |" in guide
-    policies = [json.loads(policy) for policy in re.findall(r"```json\n(.*?)```", guide, re.DOTALL)]
-    subjects = [policy["Statement"][0]["Condition"]["StringEquals"] for policy in policies]
-    assert [said["token.actions.githubusercontent.com:sub"] for said in subjects] == [
-        [f"repo:OWNER@OWNER_ID/NAME@NAME_ID:{end}", f"repo:OWNER/NAME:{end}"]
-        for end in ("ref:refs/heads/main", "environment:production")
-    ]
+        trust = trusts_environment(GITHUB, "ACCOUNT", environment) if environment else trusts_branch(GITHUB, "ACCOUNT")
+        forms = trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+        assert forms[0].startswith("repo:OWNER@1/NAME@2:")
+        assert f"| {name} | {environment or 'none'} | `{forms[1]}` |" in guide
 
 
 def test_what_is_pinned_is_kept_fresh_but_not_on_the_first_day():

@@ -22,6 +22,7 @@ _ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands in tags of the ledge
 _PLATFORM = re.compile(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SHARED = r"arn:aws[\w-]*:apprunner:[a-z0-9-]+:[0-9]{{12}}:{}/[\w-]{{4,40}}/[1-9][0-9]*/[a-z0-9]{{32}}"
+_GITHUB = re.compile(r"[A-Za-z0-9-]+(?:@(?P<owner>[0-9]+))?/[A-Za-z0-9._-]+(?:@(?P<name>[0-9]+))?")
 _MEMORY_OF_CPU = {  # App Runner refuses any other pair (developer guide, "Managing App Runner service configuration")
     256: (512, 1024),
     512: (1024,),
@@ -65,6 +66,57 @@ class Weight(Enum):
     WARNING = "warning"
     NOTE = "note"
     OFF = "off"
+
+
+@dataclass(frozen=True)
+class Network:
+    """`[tool.slipway.environments.NAME.network]`: the VPC of a database that cannot be reached from outside; bootstrap makes the way there.
+
+    - vpc: as vpc-0a1b2c3d.
+    - subnets: private ones, in two availability zones or more.
+    - database-security-group: the database's own, in which bootstrap lets the service in.
+    - database-port: where the database listens.
+    """
+
+    vpc: str
+    subnets: tuple[str, ...]
+    database_security_group: str
+    database_port: int = 5432
+
+    def __post_init__(self) -> None:
+        if not self.vpc.startswith("vpc-"):
+            raise MismatchError("vpc", f"found {self.vpc!r}, allowed is one like vpc-0a1b2c3d")
+        if not self.subnets or not all(subnet.startswith("subnet-") for subnet in self.subnets):
+            raise MismatchError("subnets", f"found {list(self.subnets)}, allowed are ones like subnet-0a1b2c3d")
+        if not self.database_security_group.startswith("sg-"):
+            raise MismatchError(
+                "database-security-group",
+                f"found {self.database_security_group!r}, allowed is one like sg-0a1b2c3d",
+            )
+        if not 1 <= self.database_port <= 65535:
+            raise MismatchError("database-port", f"found {self.database_port}, allowed is 1 to 65535")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """`[tool.slipway.environments.NAME.scaling]`: how many instances bootstrap lets the service have.
+
+    - concurrency: requests that one instance answers at once, before another starts.
+    - least: instances that are always there, 1 to 25.
+    - most: instances at the busiest time, 1 to 25.
+    """
+
+    concurrency: int = 100
+    least: int = 1
+    most: int = 25
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.concurrency <= 200:
+            raise MismatchError("concurrency", f"found {self.concurrency}, allowed is 1 to 200")
+        if not 1 <= self.least <= self.most <= 25:
+            raise MismatchError(
+                "most", f"found least {self.least} and most {self.most}, allowed is 1 to 25, least first"
+            )
 
 
 @dataclass(frozen=True)
@@ -172,6 +224,8 @@ class Environment:
     - secrets: ARNs in Secrets Manager or SSM, by variable.
     - vpc-connector: the ARN of the VPC connector by which the service reaches a private network; without one it has the internet only.
     - auto-scaling: the ARN of an auto scaling configuration, with its revision; the account's DefaultConfiguration by default.
+    - network: a table of its own, below; without one the service reaches what the internet reaches.
+    - scaling: a table of its own, below; without one the account's default holds.
     - migration: how the database is migrated before a release, the table below; without it nobody migrates but `slipway migrate --database-url-from`.
     """
 
@@ -187,6 +241,8 @@ class Environment:
     secrets: Mapping[str, str] = field(default_factory=dict)
     vpc_connector: str | None = None
     auto_scaling: str | None = None
+    network: Network | None = None
+    scaling: Scaling | None = None
     migration: MigrationRunner | None = None
 
     def __post_init__(self) -> None:
@@ -225,6 +281,38 @@ def _check_names(variables: Mapping[str, str], secrets: Mapping[str, str]) -> No
         raise MismatchError(
             f"variables.{both[0]}", "found a name that is among the secrets too, allowed is one of them"
         )
+
+
+class Subjects(Enum):
+    """Which forms of a repository's name a role trusts."""
+
+    BOTH = "both"
+    NUMBERS = "numbers"
+
+
+@dataclass(frozen=True)
+class Github:
+    """`[tool.slipway.github]`: who deploys from GitHub Actions; bootstrap makes the roles.
+
+    - repository: as OWNER/NAME, or with GitHub's numbers as OWNER@OWNER_ID/NAME@NAME_ID.
+    - subjects: with numbers, "both" trusts the name with and without them, "numbers" only with them.
+    - branch: whose jobs may publish images and plan.
+    - oidc-provider: the ARN of the account's provider for GitHub, where one is there already; else bootstrap makes it.
+    """
+
+    repository: str
+    subjects: Subjects = Subjects.BOTH
+    branch: str = "main"
+    oidc_provider: str | None = None
+
+    def __post_init__(self) -> None:
+        found = _GITHUB.fullmatch(self.repository)
+        if not found or (found["owner"] is None) != (found["name"] is None):
+            raise MismatchError(
+                "repository", f"found {self.repository!r}, allowed is OWNER/NAME or OWNER@OWNER_ID/NAME@NAME_ID"
+            )
+        if self.subjects is Subjects.NUMBERS and found["owner"] is None:
+            raise MismatchError("subjects", "found 'numbers', and repository has none: OWNER@OWNER_ID/NAME@NAME_ID")
 
 
 @dataclass(frozen=True)
@@ -302,6 +390,7 @@ class Settings:
     rehearsal: Rehearsal = Rehearsal()
     checks: Checks = Checks()
     images: Images = Images()
+    github: Github | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

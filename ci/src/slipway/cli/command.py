@@ -13,7 +13,7 @@ from typing import NoReturn
 import anyio
 
 import slipway
-from slipway.cli import conformance, doctor, gate, migrate, preflight, rehearsal, release, service
+from slipway.cli import bootstrap, conformance, doctor, gate, migrate, preflight, rehearsal, release, service
 from slipway.cli.answer import say_no
 from slipway.cli.arguments import EXIT_CODES
 from slipway.errors import BadInputError, UnknownOutcomeError, within
@@ -83,6 +83,6 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"slipway {slipway.__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for group in (gate, rehearsal, preflight, release, service, migrate, doctor, conformance):
+    for group in (gate, rehearsal, preflight, release, service, migrate, bootstrap, doctor, conformance):
         group.add(verbs)
     return top

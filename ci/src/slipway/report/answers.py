@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.records.bootstrap import Bootstrap
 from slipway.records.certificate import Certificate, Validity
 from slipway.records.checkup import Checkup
 from slipway.records.conformance import Conformance, Estimate, Left
@@ -12,6 +13,7 @@ from slipway.records.form import to_json
 from slipway.records.listening import Listening
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
+from slipway.records.permissions import Permissions
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
@@ -20,6 +22,7 @@ from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
 from slipway.records.standing import Standing
 from slipway.report import (
+    bootstrap_text,
     conformance_text,
     doctor_text,
     migration_text,
@@ -95,6 +98,16 @@ def of_history(history: History) -> Answer:
         "live": (newest and newest.live) or "",
     }
     return Answer(history, release_text.of_history(history), 0, release_markdown.of_history(history), outputs)
+
+
+def of_permissions(permissions: Permissions) -> Answer:
+    """A policy is a file: what is printed is kept."""
+    return Answer(permissions, f"{permissions.policy}\n")
+
+
+def of_bootstrap(bootstrap: Bootstrap) -> Answer:
+    text = bootstrap_text.text(bootstrap)
+    return Answer(bootstrap, text, 0 if all(stack.result.is_well for stack in bootstrap.stacks) else 1, fenced(text))
 
 
 def of_proof(proof: Proof) -> Answer:

@@ -8,12 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Call:
-    """`now` is the platform's time, `endpoint` the URL under which the simulator was reached."""
+    """`now` is the platform's time, `endpoint` the URL under which the simulator was reached, `caller` an access key."""
 
     region: str
     account: str
     now: datetime
     endpoint: str
+    caller: str = ""
 
 
 Operation = Callable[[Mapping[str, Any], Call], Awaitable[Mapping[str, Any]]]

@@ -9,8 +9,10 @@ import anyio
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import AppRunner
 from slipway.simulator.app_runner.deployment import Pace, Platform
+from slipway.simulator.authorization import Guard
 from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
+from slipway.simulator.cloudformation.api import CloudFormation
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
@@ -35,7 +37,7 @@ LOGIN = Login("AWS", PASSWORD)
 class Cloud:
     """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones.
 
-    `references` lead to secrets and parameters by ARN, `iam` has the roles.
+    `references` lead to secrets and parameters by ARN, `iam` has the roles. `guard` holds calls against a policy, when it is given one.
     """
 
     url: str
@@ -48,6 +50,8 @@ class Cloud:
     faults: Faults
     app_runner: AppRunner
     ecs: Ecs
+    guard: Guard
+    cloudformation: CloudFormation
 
     @property
     def secrets(self) -> Secrets:
@@ -75,7 +79,7 @@ async def simulated(
         references.put(arn, value)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.run)
-        registry = RegistryProtocol(store, clock)
+        registry = RegistryProtocol(store, clock, ACCOUNT)
         services: dict[str, Operations] = {}
         endpoint = Endpoint(services, registry, clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
@@ -84,8 +88,10 @@ async def simulated(
             platform = Platform(clock, store, logs, references, iam, backend, tasks, pace or Pace())
             app_runner = AppRunner(platform)
             ecs = Ecs(platform)
+            cloudformation = CloudFormation(services, clock, tasks)
             services |= {
                 "apprunner": app_runner.operations,
+                "cloudformation": cloudformation.operations,
                 "ecr": Ecr(store).operations,
                 "ecs": ecs.operations,
                 "logs": logs.operations,
@@ -96,7 +102,18 @@ async def simulated(
             }
             try:
                 yield Cloud(
-                    url, clock, references, iam, logs, store, endpoint.requests, endpoint.faults, app_runner, ecs
+                    url,
+                    clock,
+                    references,
+                    iam,
+                    logs,
+                    store,
+                    endpoint.requests,
+                    endpoint.faults,
+                    app_runner,
+                    ecs,
+                    endpoint.guard,
+                    cloudformation,
                 )
             finally:
                 tasks.cancel_scope.cancel()

@@ -64,7 +64,11 @@ class Ecr:
             )
         labels = {tag["Key"]: tag.get("Value", "") for tag in request.get("tags", [])}
         self._store.repositories[name] = Repository(
-            name, call.now, immutable=request.get("imageTagMutability") == "IMMUTABLE", labels=labels
+            name,
+            call.now,
+            immutable=request.get("imageTagMutability") == "IMMUTABLE",
+            region=call.region,
+            labels=labels,
         )
         return {"repository": _describe(self._store.repositories[name], call)}
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from slipway.simulator.authorization import needed
 from slipway.simulator.call import Call, Operation, Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, problems
@@ -43,7 +44,7 @@ _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.DENIED: ("AccessDeniedException", "The user simulated is not authorized to perform this operation", 400),
     Effect.SKEWED: ("InvalidSignatureException", "Signature expired: it is more than 5 minutes old", 403),
 }
-_REGION = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
+_SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
 
 
 class Endpoint:
@@ -56,6 +57,7 @@ class Endpoint:
         self._clock = clock
         self._account = account
         self.faults = Faults()
+        self.guard = registry.guard
         self.requests: list[str] = []  # every operation that was asked for, in order
         self.app = Starlette(
             routes=[Route("/", self.call, methods=["POST"]), *registry.routes],
@@ -99,6 +101,10 @@ class Endpoint:
         if found := problems(operation.input_shape, asked):
             invalid = _INVALID[operation.service_model.service_name]
             raise AwsError(invalid, f"{len(found)} validation error detected: {'; '.join(found)}")
+        service = operation.service_model.service_name
+        self.guard.check(
+            call.caller, self._account, *needed(service, operation.name, asked, call.region, self._account)
+        )
         return spoken.answer(operation, await self._met(operation, known[operation.name], asked, call))
 
     async def _met(
@@ -126,10 +132,11 @@ class Endpoint:
                 return await perform(asked, call)
 
     def _called(self, request: Request) -> Call:
-        signed = _REGION.search(request.headers.get("authorization", ""))
+        signed = _SIGNED.search(request.headers.get("authorization", ""))
         if signed is None:
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
-        return Call(signed[1], self._account, self._clock.now(), f"http://{request.headers['host']}")
+        endpoint = f"http://{request.headers['host']}"
+        return Call(signed["region"], self._account, self._clock.now(), endpoint, signed["key"])
 
 
 class _Cut(Response):

@@ -11,7 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from slipway.oci.content import INDEX, MANIFEST, digest_of
+from slipway.simulator.authorization import Guard, Needed
 from slipway.simulator.clock import Clock
+from slipway.simulator.contract import AwsError
 from slipway.simulator.store import Repository, Store
 
 PASSWORD = "simulated"  # noqa: S105 -- the simulator keeps nobody out; clients must send what ECR gave them
@@ -28,9 +30,11 @@ class RegistryError(Exception):
 class RegistryProtocol:
     """The routes below /v2/."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, account: str) -> None:
         self._store = store
         self._clock = clock
+        self._account = account
+        self.guard = Guard()
         self._uploads: dict[str, bytearray] = {}
         self.routes = [
             Route("/v2/", self.ping),
@@ -49,7 +53,7 @@ class RegistryProtocol:
         return JSONResponse({})
 
     async def start_upload(self, request: Request) -> Response:
-        repository = self._repository(request)
+        repository = self._repository(request, "InitiateLayerUpload")
         upload = uuid.uuid4().hex
         self._uploads[upload] = bytearray(await request.body())
         digest = request.query_params.get("digest")
@@ -60,7 +64,7 @@ class RegistryProtocol:
         )
 
     async def append(self, request: Request) -> Response:
-        repository, upload = self._repository(request), request.path_params["upload"]
+        repository, upload = self._repository(request, "UploadLayerPart"), request.path_params["upload"]
         self._upload(upload).extend(await request.body())
         reached = len(self._uploads[upload]) - 1
         return Response(
@@ -69,12 +73,17 @@ class RegistryProtocol:
         )
 
     async def finish_upload(self, request: Request) -> Response:
-        repository, upload = self._repository(request), request.path_params["upload"]
+        repository, upload = (
+            self._repository(request, "UploadLayerPart", "CompleteLayerUpload"),
+            request.path_params["upload"],
+        )
         self._upload(upload).extend(await request.body())
         return self._keep(repository, upload, request.query_params.get("digest", ""))
 
     async def blob(self, request: Request) -> Response:
-        content = self._repository(request).blobs.get(request.path_params["digest"])
+        content = self._repository(
+            request, "BatchCheckLayerAvailability" if request.method == "HEAD" else "GetDownloadUrlForLayer"
+        ).blobs.get(request.path_params["digest"])
         if content is None:
             raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
         return Response(
@@ -92,7 +101,7 @@ class RegistryProtocol:
         return Response(content, media_type="application/octet-stream")
 
     async def manifest(self, request: Request) -> Response:
-        repository = self._repository(request)
+        repository = self._repository(request, "BatchGetImage")
         digest = repository.resolve(request.path_params["reference"])
         if digest is None:
             raise RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown to registry")
@@ -100,7 +109,7 @@ class RegistryProtocol:
         return Response(found.content, headers={"content-type": found.media_type, "docker-content-digest": digest})
 
     async def put_manifest(self, request: Request) -> Response:
-        repository, reference = self._repository(request), request.path_params["reference"]
+        repository, reference = self._repository(request, "PutImage"), request.path_params["reference"]
         content = await request.body()
         document = _read(repository, content)
         digest = digest_of(content)
@@ -133,19 +142,26 @@ class RegistryProtocol:
                 "artifactType": manifest.artifact_type,
                 "annotations": document.get("annotations", {}),
             }
-            for own, manifest in self._repository(request).manifests.items()
+            for own, manifest in self._repository(request, "ListImageReferrers").manifests.items()
             if (document := json.loads(manifest.content)).get("subject", {}).get("digest") == digest
         ]
         return JSONResponse({"schemaVersion": 2, "mediaType": INDEX, "manifests": found}, media_type=INDEX)
 
-    def _repository(self, request: Request) -> Repository:
+    def _repository(self, request: Request, *actions: str) -> Repository:
+        """The repository, for whoever may do that to it: the rights are those of ECR's own operations [G]. A password does not say whose it is."""
         _signed_in(request)
         name = request.path_params["name"]
         if name not in self._store.repositories:
             raise RegistryError(
                 404, "NAME_UNKNOWN", f"The repository with name '{name}' does not exist in the registry"
             )
-        return self._store.repositories[name]
+        repository = self._store.repositories[name]
+        arn = f"arn:aws:ecr:{repository.region}:{self._account}:repository/{name}"
+        try:
+            self.guard.check(None, self._account, *(Needed(f"ecr:{action}", arn) for action in actions))
+        except AwsError as error:
+            raise RegistryError(403, "DENIED", error.message) from error
+        return repository
 
     def _upload(self, upload: str) -> bytearray:
         if upload not in self._uploads:

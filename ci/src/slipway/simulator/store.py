@@ -32,6 +32,7 @@ class Repository:
     name: str
     created: datetime
     immutable: bool = False
+    region: str = "us-east-1"
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)

@@ -68,11 +68,16 @@ async def _looked(aws: Aws, spec: ServiceSpec) -> dict[str, Checks]:
         async with anyio.create_task_group() as tasks:
             for part, look in _LOOKS:
                 tasks.start_soon(one, part, look)
-    except Exception as error:
-        if known := within(error):
-            raise known from error
-        raise
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
     return found
+
+
+def _first(group: BaseException) -> BaseException:
+    """Of looks that fail together one is told, and rather one that a person can read."""
+    if known := within(group):
+        return known
+    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
 
 
 async def _booted(boot: Boot | None, seen: Preflight) -> Checks:

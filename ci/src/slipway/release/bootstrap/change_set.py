@@ -1,0 +1,223 @@
+"""One stack by its change set: shown, and taken away again; or executed and followed until the truth is known.
+
+A change set is deleted whatever happens before it is executed, and so is the empty stack that CloudFormation makes for the first one.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import anyio
+
+from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.records.bootstrap import Failure, ResourceChange, Result, StackChange
+from slipway.records.progress import Event
+from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.bootstrap.template import Stack
+from slipway.release.engine import Time
+from slipway.untrusted import one_line
+
+_POLL_SECONDS = 3.0
+_PATIENCE_SECONDS = 15 * 60.0
+_CLEANING_SECONDS = 60.0  # for taking away what was only shown, also when somebody has pressed Ctrl-C
+_OURS = "slipway:"  # how our tags begin
+_REVIEWED = "REVIEW_IN_PROGRESS"  # a stack with nothing in it: somebody has looked at a change set
+_UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
+_WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+_UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
+_FOLLOWS = ("cancelled",)  # what is told of the others when one has failed
+
+
+class ChangeSet:
+    """The change set of one stack; `tell` hears what happens."""
+
+    def __init__(self, aws: Aws, stack: Stack, time: Time, tell: Callable[[Event], None]) -> None:
+        self._aws = aws
+        self._stack = stack
+        self._time = time
+        self._tell = tell
+        self._name = f"slipway-{secrets.token_hex(6)}"
+        self._executed = False
+
+    @asynccontextmanager
+    async def proposed(self) -> AsyncIterator[StackChange]:
+        """What would change, for as long as the block lasts; raises SlipwayError when that cannot be known."""
+        before = await self._described()
+        self._check(before)
+        try:
+            yield await self._create(before)
+        finally:
+            if not self._executed:
+                await self._take_away(with_stack=before is None)
+
+    async def execute(self, proposal: StackChange) -> StackChange:
+        """Make it and follow it to its end."""
+        known = {event["EventId"] for event in await self._events()}
+        await self._execute()
+        status = await self._followed(known)
+        if status in _WELL:
+            return replace(proposal, result=Result.APPLIED, outputs=_outputs(await self._described() or {}))
+        failures = tuple(_failures([event for event in await self._events() if event["EventId"] not in known]))
+        return replace(proposal, result=Result.FAILED, failures=failures)
+
+    async def _execute(self) -> None:
+        """From here on there is nothing to take away, unless CloudFormation says no."""
+        self._executed = True
+        try:
+            await self._ask("execute_change_set", ChangeSetName=self._name, ClientRequestToken=self._name)
+        except RefusedError:
+            self._executed = False
+            raise
+
+    def _check(self, stack: Mapping[str, Any] | None) -> None:
+        """Raises RefusedError for a stack that cannot be changed now, or is none of ours."""
+        if stack is None:
+            return
+        name, status = self._stack.name, stack["StackStatus"]
+        delete = f"aws cloudformation delete-stack --stack-name {name} --region {self._stack.region}"
+        if status == "ROLLBACK_COMPLETE":
+            raise RefusedError(f"the stack {name} is what a failed creation has left, and cannot be updated", delete)
+        if status != _REVIEWED and status.endswith("_IN_PROGRESS"):
+            raise RefusedError(
+                f"the stack {name} is being changed by somebody else ({status})", "wait until that has ended"
+            )
+        if status not in (_REVIEWED, *_UPDATABLE):
+            reason = one_line(stack.get("StackStatusReason", ""))
+            raise RefusedError(
+                f"the stack {name} is {status} {reason}".rstrip(), "mend it in CloudFormation's console first"
+            )
+        ours = {key: value for key, value in _tags(stack).items() if key.startswith(_OURS)}
+        if status != _REVIEWED and ours != self._stack.tags:
+            raise RefusedError(
+                f"there is a stack {name} that slipway has not made for this",
+                "give the service or the environment another name",
+            )
+
+    async def _create(self, before: Mapping[str, Any] | None) -> StackChange:
+        is_new = before is None or before["StackStatus"] == _REVIEWED
+        tags = {**_tags(before or {}), **self._stack.tags}
+        await self._ask(
+            "create_change_set",
+            ChangeSetName=self._name,
+            ChangeSetType="CREATE" if is_new else "UPDATE",
+            TemplateBody=self._stack.text,
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            **({"ImportExistingResources": True} if self._stack.imports else {}),
+        )
+        found = await self._created()
+        proposal = StackChange(self._stack.name, self._stack.region, Result.PROPOSED, is_new)
+        if found["Status"] != "FAILED":
+            return replace(proposal, changes=tuple(await self._changes(found)))
+        reason = one_line(found.get("StatusReason", "no reason is given"))
+        if any(words in reason for words in _UNCHANGED):
+            stack = await self._described()
+            return replace(proposal, result=Result.UNCHANGED, outputs=_outputs(stack or {}))
+        raise RefusedError(f"the template of {self._stack.name} is not taken by CloudFormation", reason)
+
+    async def _created(self) -> Mapping[str, Any]:
+        began = self._time.now()
+        while (found := await self._ask("describe_change_set", ChangeSetName=self._name))["Status"] not in (
+            "CREATE_COMPLETE",
+            "FAILED",
+        ):
+            self._check_patience(began, "the change set is still being made")
+            await self._time.sleep(_POLL_SECONDS)
+        return found
+
+    async def _changes(self, found: Mapping[str, Any]) -> list[ResourceChange]:
+        changes = list(found["Changes"])
+        while found.get("NextToken"):
+            found = await self._ask("describe_change_set", ChangeSetName=self._name, NextToken=found["NextToken"])
+            changes += found["Changes"]
+        return [_change(change["ResourceChange"]) for change in changes if "ResourceChange" in change]
+
+    async def _followed(self, known: set[str]) -> str:
+        """The status in which it has ended. The stack's own status may still be that of before: only an event with our token tells."""
+        began, told = self._time.now(), set(known)
+        while True:
+            for event in reversed(await self._events()):
+                if event["EventId"] not in told:
+                    told.add(event["EventId"])
+                    self._tell(Event(_line(event)))
+                    if status := self._ended(event):
+                        return status
+            self._check_patience(began, "the stack is still being changed")
+            await self._time.sleep(_POLL_SECONDS)
+
+    def _ended(self, event: Mapping[str, Any]) -> str | None:
+        """The status of the stack itself when this execution is over."""
+        status: str = event["ResourceStatus"]
+        is_ours = event.get("ClientRequestToken") == self._name and event.get("PhysicalResourceId") == event["StackId"]
+        return status if is_ours and not status.endswith("_IN_PROGRESS") else None
+
+    def _check_patience(self, began: Any, what: str) -> None:
+        if (self._time.now() - began).total_seconds() > _PATIENCE_SECONDS:
+            minutes = f"{_PATIENCE_SECONDS / 60:.0f} minutes"
+            raise UnknownOutcomeError(
+                f"{self._stack.name}: {what} after {minutes}",
+                "run the same command again; it looks before it does anything",
+            )
+
+    async def _take_away(self, *, with_stack: bool) -> None:
+        """Also when this run is being ended; what cannot be taken away does no harm, and is gone over by the next run."""
+        with anyio.move_on_after(_CLEANING_SECONDS, shield=True), suppress(SlipwayError):
+            await self._ask("delete_change_set", ChangeSetName=self._name)
+            if with_stack:
+                await self._ask("delete_stack")
+
+    async def _described(self) -> Mapping[str, Any] | None:
+        """None when there is no such stack, which CloudFormation calls a validation error."""
+        try:
+            found: list[Mapping[str, Any]] = (await self._ask("describe_stacks"))["Stacks"]
+        except AwsRefusedError as error:
+            if error.code == "ValidationError" and "does not exist" in error.said:
+                return None
+            raise
+        return found[0]
+
+    async def _events(self) -> list[Mapping[str, Any]]:
+        """Newest first; the first page has a hundred, more than these stacks have in one change."""
+        found: list[Mapping[str, Any]] = (await self._ask("describe_stack_events"))["StackEvents"]
+        return found
+
+    async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        try:
+            return await self._aws.call("cloudformation", operation, StackName=self._stack.name, **parameters)
+        except AwsRefusedError as error:
+            if error.code == "AccessDenied":
+                raise RefusedError(
+                    error.what, "bootstrap needs more rights than a deploy role; sign in as somebody who has them"
+                ) from error
+            raise
+
+
+def _change(told: Mapping[str, Any]) -> ResourceChange:
+    words = ("Action", "LogicalResourceId", "ResourceType", "PhysicalResourceId", "Replacement")
+    return ResourceChange(*(str(told.get(word, "")) for word in words))
+
+
+def _tags(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    words = ("ResourceStatus", "ResourceType", "LogicalResourceId", "ResourceStatusReason")
+    return one_line(" ".join(event[word] for word in words if event.get(word)), 600)
+
+
+def _failures(events: list[Mapping[str, Any]]) -> list[Failure]:
+    """In the order in which they happened, without those that only followed from another."""
+    failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
+    told = [
+        Failure(event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", "")))
+        for event in failed
+    ]
+    return [failure for failure in told if not any(word in failure.reason for word in _FOLLOWS)]
+
+
+def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
+    """Values by where they are to be written."""
+    return {one_line(found["Description"]): one_line(found["OutputValue"]) for found in stack.get("Outputs", [])}

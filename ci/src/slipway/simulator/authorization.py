@@ -1,0 +1,203 @@
+"""What a caller may do, where the account is given a policy: each call is held against it as IAM would, and refused in IAM's words.
+
+From a call to the IAM actions that it takes: mostly the operation's own name on the resource that the request names; the reference of
+service authorization [G] says what else, and is cited in the README.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.simulator.contract import AwsError
+
+_PREFIX = {"sts": None}  # who one is may be asked by everybody
+_PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; [F] says otherwise for an instance role
+_NEW = "0" * 32
+_WITHOUT_RESOURCE = (
+    ("ecs", "DeregisterTaskDefinition"),
+    ("ecs", "DescribeTaskDefinition"),
+)  # though the request names one [G]
+
+
+@dataclass(frozen=True)
+class Needed:
+    """One right: an action on a resource. `passed_to` is whom a role is given to."""
+
+    action: str
+    resource: str
+    passed_to: str | None = None
+
+
+@dataclass
+class Guard:
+    """`policies` are IAM policy documents by access key: who has none may do everything. `asked` are the rights that the others needed, in order."""
+
+    policies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    asked: list[Needed] = field(default_factory=list)
+
+    def check(self, caller: str | None, account: str, *needed: Needed) -> None:
+        """Raises AwsError unless the caller's policy allows all of it; None is a caller that could be any of those with a policy."""
+        held = [policy for key, policy in self.policies.items() if caller in (None, key)]
+        self.asked += needed if held else ()
+        for right in needed:
+            if not all(allows(policy, right) for policy in held):
+                raise AwsError(
+                    "AccessDeniedException",
+                    f"User: arn:aws:iam::{account}:user/simulated is not authorized to perform: {right.action} on resource:"
+                    f" {right.resource} because no identity-based policy allows the {right.action} action",
+                    403,
+                )
+
+
+def allows(policy: Mapping[str, Any], right: Needed) -> bool:
+    """Whether a statement allows the action on the resource. Denials and other conditions than iam:PassedToService are not understood."""
+    return any(_matches(statement, right) for statement in policy["Statement"])
+
+
+def _matches(statement: Mapping[str, Any], right: Needed) -> bool:
+    if statement["Effect"] != "Allow":
+        raise ValueError(f"the simulator understands statements that allow only, found {statement['Effect']}")
+    actions, resources = _listed(statement["Action"]), _listed(statement["Resource"])
+    return (
+        any(_like(pattern.lower(), right.action.lower()) for pattern in actions)
+        and any(_like(pattern, right.resource) for pattern in resources)
+        and _is_met(statement.get("Condition", {}), right)
+    )
+
+
+def _is_met(condition: Mapping[str, Any], right: Needed) -> bool:
+    if not condition:
+        return True
+    ((operator, keys),) = condition.items()
+    ((key, values),) = keys.items()
+    if (operator, key) != ("StringEquals", "iam:PassedToService"):
+        raise ValueError(f"the simulator does not understand the condition {operator} {key}")
+    return right.passed_to in _listed(values)
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _like(pattern: str, text: str) -> bool:
+    expression = "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in re.split(r"([*?])", pattern))
+    return re.fullmatch(expression, text) is not None
+
+
+def needed(service: str, operation: str, request: Mapping[str, Any], region: str, account: str) -> list[Needed]:
+    """The rights that a call takes."""
+    if service in _PREFIX:
+        return []
+    place = f"{region}:{account}"
+    of = _nowhere if (service, operation) in _WITHOUT_RESOURCE else _RESOURCES.get(service, _nowhere)
+    resources = list(of(request, place)) or ["*"]
+    own = [Needed(f"{service}:{operation}", resource) for resource in resources]
+    return own + list(_DEPENDENT.get((service, operation), _nothing)(request, place))
+
+
+def _nowhere(_request: Mapping[str, Any], _place: str) -> Iterator[str]:
+    yield from ()
+
+
+def _nothing(_request: Mapping[str, Any], _place: str) -> Iterator[Needed]:
+    yield from ()
+
+
+def _of_ecr(request: Mapping[str, Any], place: str) -> Iterator[str]:
+    names = [request["repositoryName"]] if "repositoryName" in request else request.get("repositoryNames", [])
+    for name in names:
+        yield f"arn:aws:ecr:{place}:repository/{name}"
+
+
+def _of_app_runner(request: Mapping[str, Any], place: str) -> Iterator[str]:
+    if "ServiceName" in request:
+        yield f"arn:aws:apprunner:{place}:service/{request['ServiceName']}/{_NEW}"
+    egress = request.get("NetworkConfiguration", {}).get("EgressConfiguration", {})
+    for named in (request, egress):
+        yield from (
+            named[key]
+            for key in ("ServiceArn", "ResourceArn", "VpcConnectorArn", "AutoScalingConfigurationArn")
+            if key in named
+        )
+
+
+def _of_logs(request: Mapping[str, Any], place: str) -> Iterator[str]:
+    if "logGroupName" in request:
+        yield f"arn:aws:logs:{place}:log-group:{request['logGroupName']}:log-stream:"
+
+
+def _of_secrets(request: Mapping[str, Any], _place: str) -> Iterator[str]:
+    if "SecretId" in request:
+        yield request["SecretId"]
+
+
+def _of_parameters(request: Mapping[str, Any], place: str) -> Iterator[str]:
+    for name in (*request.get("Names", []), *([request["Name"]] if "Name" in request else [])):
+        yield name if name.startswith("arn:") else f"arn:aws:ssm:{place}:parameter/{name.lstrip('/')}"
+
+
+def _of_iam(request: Mapping[str, Any], place: str) -> Iterator[str]:
+    if "RoleName" in request:
+        yield f"arn:aws:iam::{place.partition(':')[2]}:role/{request['RoleName']}"
+
+
+def _of_ecs(request: Mapping[str, Any], place: str) -> Iterator[str]:
+    if "family" in request:
+        yield f"arn:aws:ecs:{place}:task-definition/{request['family']}:*"
+    if "taskDefinition" in request:
+        named = request["taskDefinition"]
+        yield named if named.startswith("arn:") else f"arn:aws:ecs:{place}:task-definition/{named}"
+    elif "cluster" in request and "tasks" not in request:
+        yield f"arn:aws:ecs:{place}:container-instance/{request['cluster'].rpartition('/')[2]}/{_NEW}"  # [G]
+    yield from request.get("tasks", [])
+    if "task" in request:
+        yield request["task"]
+
+
+def _of_cloudformation(request: Mapping[str, Any], place: str) -> Iterator[str]:
+    if "StackName" in request:
+        yield f"arn:aws:cloudformation:{place}:stack/{request['StackName']}/*"
+
+
+_RESOURCES: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
+    "apprunner": _of_app_runner,
+    "cloudformation": _of_cloudformation,
+    "ecr": _of_ecr,
+    "ecs": _of_ecs,
+    "iam": _of_iam,
+    "logs": _of_logs,
+    "secretsmanager": _of_secrets,
+    "ssm": _of_parameters,
+}
+
+
+def _passed_to_app_runner(request: Mapping[str, Any], _place: str) -> Iterator[Needed]:
+    authentication = request.get("SourceConfiguration", {}).get("AuthenticationConfiguration", {})
+    roles = (authentication.get("AccessRoleArn"), request.get("InstanceConfiguration", {}).get("InstanceRoleArn"))
+    yield from (Needed("iam:PassRole", role, _PASSED_TO_APP_RUNNER) for role in roles if role)
+
+
+def _created_with_app_runner(request: Mapping[str, Any], place: str) -> Iterator[Needed]:
+    yield from _passed_to_app_runner(request, place)
+    if request.get("Tags"):
+        yield Needed("apprunner:TagResource", f"arn:aws:apprunner:{place}:service/{request['ServiceName']}/{_NEW}")
+
+
+def _deleted_from_app_runner(request: Mapping[str, Any], _place: str) -> Iterator[Needed]:
+    yield Needed("apprunner:DisassociateCustomDomain", request["ServiceArn"])
+
+
+def _passed_to_a_task(request: Mapping[str, Any], _place: str) -> Iterator[Needed]:
+    overridden = request.get("overrides", {})
+    roles = [found.get(key) for found in (request, overridden) for key in ("executionRoleArn", "taskRoleArn")]
+    yield from (Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com") for role in roles if role)
+
+
+_DEPENDENT: Mapping[tuple[str, str], Callable[[Mapping[str, Any], str], Iterator[Needed]]] = {
+    ("apprunner", "CreateService"): _created_with_app_runner,
+    ("apprunner", "UpdateService"): _passed_to_app_runner,
+    ("apprunner", "DeleteService"): _deleted_from_app_runner,
+    ("ecs", "RegisterTaskDefinition"): _passed_to_a_task,
+    ("ecs", "RunTask"): _passed_to_a_task,
+}

@@ -1,0 +1,68 @@
+"""`slipway bootstrap` and `slipway permissions`, as somebody types them."""
+
+import json
+
+import pytest
+
+from slipway.cli.command import parser, run
+from slipway.release.engine import Time
+from tests.simulator.account import opened
+
+PYPROJECT = """
+[tool.slipway]
+name = "letters"
+command = ["serve"]
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "arn:aws:iam::123456789012:role/letters-access"
+"""
+
+
+@pytest.fixture
+def service(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    return ["--source", str(tmp_path), "--environment", "staging"]
+
+
+@pytest.mark.parametrize(
+    ("options", "resources"),
+    [
+        (["--template"], ["AccessRole"]),
+        (["--template", "--github", "octo/letters"], ["AccessRole", "DeployRole"]),
+        (["--template", "shared", "--github", "octo/letters"], ["Repository", "GithubProvider", "ImageRole"]),
+    ],
+)
+def test_a_template_is_printed_and_nobody_is_asked(service, capsys, options, resources):
+    assert run(["bootstrap", *service, *options]) == 0
+    assert list(json.loads(capsys.readouterr().out)["Resources"]) == resources
+
+
+async def test_it_is_shown_and_then_made_and_then_there_is_nothing_to_do(service, capsys, monkeypatch):
+    async with opened() as account:
+        time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
+        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time)
+        for options, said in (
+            ([], "nothing has been changed"),
+            (["--apply"], "applied new stack slipway-letters-staging"),
+            ([], "unchanged stack slipway-letters-shared"),
+        ):
+            given = parser().parse_args(["bootstrap", *service, "--endpoint-url", account.cloud.url, *options])
+            assert await given.verb(given) == 0
+            assert said in capsys.readouterr().out
+
+
+def test_permissions_are_a_policy_of_all_verbs_or_of_some(service, capsys):
+    assert run(["permissions", *service]) == 0
+    everything = json.loads(capsys.readouterr().out)
+    assert run(["permissions", *service, "--verb", "destroy", "--verb", "plan"]) == 0
+    some = json.loads(capsys.readouterr().out)
+    deleted = [statement for statement in some["Statement"] if "apprunner:DeleteService" in statement["Action"]]
+    assert deleted[0]["Resource"] == ["arn:aws:apprunner:eu-west-1:123456789012:service/letters-staging/*"]
+    assert "apprunner:DeleteService" not in json.dumps(everything)
+
+
+def test_a_verb_that_there_is_not_is_bad_input(service, capsys):
+    assert run(["permissions", *service, "--verb", "fly"]) == 2
+    assert "there is no verb 'fly'" in capsys.readouterr().err

@@ -1,0 +1,297 @@
+"""The oracle is the account: what is in it, and what it was asked for."""
+
+import json
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from slipway.errors import SlipwayError, UnknownOutcomeError, within
+from slipway.records.bootstrap import Bootstrap, Result
+from slipway.records.form import from_json, to_json
+from slipway.records.outcome import Status
+from slipway.records.progress import Event
+from slipway.release.bootstrap import change_set as room
+from slipway.release.bootstrap.template import stacks
+from slipway.report import bootstrap_text
+from slipway.settings import Scaling, Settings, SettingsError
+from slipway.simulator.clock import VirtualClock
+from slipway.simulator.faults import Effect, Fault
+from slipway.verbs.bootstrap import Ground, trusting
+from slipway.verbs.environment import Environment
+from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings
+from tests.release.desired import aws_of, time_of
+from tests.release.policed import PolicedAws, hold
+from tests.simulator.account import SLOW, Account, opened
+
+WANTED = settings(staging=STAGING)
+FOREIGN = ("AWS::IAM::Role", "notes-staging-access")
+CHANGES = ("CreateChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "DeleteStack")
+
+
+@pytest.fixture(scope="module")
+async def shared():
+    async with opened(clock=VirtualClock(), pace=SLOW) as account:
+        yield account
+
+
+@pytest.fixture
+async def account(shared):
+    """With nothing in it; that it is always the same one saves the making of clients."""
+    cloud = shared.cloud
+    cloud.faults.clear()
+    cloud.guard.policies.clear()
+    while {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"} & set((await statuses(shared)).values()):
+        await cloud.clock.sleep(1)
+    for _, stack in list(cloud.cloudformation.stacks):
+        await shared.ask("cloudformation", "delete_stack", StackName=stack)
+    for left in (cloud.store.repositories, cloud.cloudformation.account.named, cloud.requests):
+        left.clear()
+    return shared
+
+
+def ground(account: Account, wanted: Settings = WANTED, name: str = "staging") -> Ground:
+    return Ground(wanted, name, aws_of(account), time_of(account))
+
+
+def untold(_event: Event) -> None:
+    """Nobody listens."""
+
+
+async def statuses(account: Account) -> dict[str, str]:
+    found = (await account.ask("cloudformation", "describe_stacks"))["Stacks"]
+    return {stack["StackName"]: stack["StackStatus"] for stack in found}
+
+
+def asked(account: Account, since: int) -> list[str]:
+    return [request for request in account.cloud.requests[since:] if request in CHANGES]
+
+
+async def refusal(act) -> str:
+    with pytest.raises(SlipwayError) as refused:
+        await act
+    return str(within(refused.value))
+
+
+async def test_what_would_be_made_is_shown_and_nothing_of_it_is_left(account):
+    found = await ground(account).propose(untold)
+    assert [(stack.result, stack.is_new) for stack in found.stacks] == [(Result.PROPOSED, True)] * 2
+    assert [change.name for change in found.stacks[1].changes] == ["AccessRole", "DeployRole"]
+    assert await statuses(account) == {}
+    assert account.cloud.store.repositories == {}
+    assert "ExecuteChangeSet" not in account.cloud.requests
+
+
+async def test_what_is_applied_is_there_and_is_followed(account):
+    lines = []
+    found = await ground(account, settings(staging=FULL)).apply(lambda event: lines.append(event.line))
+    assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.APPLIED]
+    assert await statuses(account) == dict.fromkeys(
+        ("slipway-notes-shared", "slipway-notes-staging"), "CREATE_COMPLETE"
+    )
+    assert account.cloud.store.repositories["notes"].immutable
+    assert "CREATE_COMPLETE AWS::ECR::Repository Repository" in lines
+    assert len(lines) == len(set(lines))
+    assert found.stacks[0].outputs["AWS_ROLE of the GitHub repository's variables"].endswith(":role/notes-image")
+    assert ":vpcconnector/notes-staging/" in found.stacks[1].outputs["vpc-connector of the settings"]
+
+
+async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
+    """Right after the call a stack may still be said to be as it was, or somebody else's change has ended meanwhile."""
+    await ground(account).apply(untold)
+    stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
+    account.cloud.cloudformation.account.failing["AutoScaling"] = "no"
+
+    async def ends() -> None:
+        stack.become(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
+
+    account.cloud.faults.add(Fault("ExecuteChangeSet", Effect.OVERTAKEN, other=ends))
+    found = await ground(account, settings(staging=replace(STAGING, scaling=Scaling()))).apply(untold)
+    assert found.stacks[1].result is Result.FAILED
+
+
+async def test_what_is_there_already_is_neither_changed_nor_left_with_a_change_set(account):
+    await ground(account).apply(untold)
+    for act in (ground(account).apply, ground(account).propose):
+        before = len(account.cloud.requests)
+        found = await act(untold)
+        assert [stack.result for stack in found.stacks] == [Result.UNCHANGED, Result.UNCHANGED]
+        assert found.stacks[1].outputs
+        assert asked(account, before).count("DeleteChangeSet") == 2
+        assert not {"ExecuteChangeSet", "DeleteStack"} & set(asked(account, before))
+
+
+async def test_another_setting_is_shown_as_what_it_changes(account):
+    await ground(account, settings(staging=replace(STAGING, network=NETWORK, scaling=Scaling()))).apply(untold)
+    changed = replace(STAGING, network=None, scaling=Scaling(most=3), service="notes-staging")
+    found = await ground(account, settings(staging=changed)).propose(untold)
+    told = {(change.action, change.name, change.replacement) for change in found.stacks[1].changes}
+    assert told >= {
+        ("Modify", "AutoScaling", "True"),
+        ("Modify", "DeployRole", "False"),
+        ("Remove", "VpcConnector", ""),
+    }
+    assert "  ~ Modify AWS::AppRunner::AutoScalingConfiguration AutoScaling" in bootstrap_text.text(found)
+    assert "(is replaced)" in bootstrap_text.text(found)
+
+
+async def test_production_beside_staging_finds_what_they_share(account):
+    wanted = settings(staging=STAGING, production=environment("production"))
+    await ground(account, wanted).apply(untold)
+    found = await ground(account, wanted, "production").apply(untold)
+    assert [stack.result for stack in found.stacks] == [Result.UNCHANGED, Result.APPLIED]
+
+
+async def test_a_repository_with_images_is_taken_over(account):
+    await account.ask("ecr", "create_repository", repositoryName="notes")
+    digest = await account.image()
+    found = await ground(account).apply(untold)
+    assert ("Import", "Repository") in {(change.action, change.name) for change in found.stacks[0].changes}
+    assert digest in account.cloud.store.repositories["notes"].manifests
+
+
+async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_deploy_role_has(account):
+    await ground(account).apply(untold)
+    (_, own) = stacks(WANTED, "staging")
+    (only,) = own.template["Resources"]["DeployRole"]["Properties"]["Policies"]
+    hold(account, only["PolicyDocument"])
+    staging = Environment(WANTED, "staging", account.cloud.url, time_of(account))
+    vars(staging)["aws"] = PolicedAws(account)
+    outcome = await staging.deploy(await account.image(), untold)
+    assert outcome.status is Status.SUCCEEDED
+
+
+async def test_a_role_of_somebody_else_is_a_failure_with_its_reason_and_what_to_do(account):
+    account.cloud.cloudformation.account.named.add(FOREIGN)
+    found = await ground(account).apply(untold)
+    assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
+    (failure,) = found.stacks[1].failures
+    assert (failure.name, "notes-staging-access already exists" in failure.reason) == ("AccessRole", True)
+    assert "delete it, or let the settings name another" in bootstrap_text.text(found)
+    assert "slipway-notes-staging --region eu-west-1" in await refusal(ground(account).apply(untold))
+
+
+async def test_after_a_stack_that_failed_no_other_is_begun(account):
+    account.cloud.cloudformation.account.failing["Repository"] = "no"
+    found = await ground(account).apply(untold)
+    assert [stack.result for stack in found.stacks] == [Result.FAILED]
+
+
+async def test_an_empty_stack_that_somebody_has_left_is_gone_on_with(account):
+    _, own = stacks(WANTED, "staging")
+    named = {"StackName": own.name, "ChangeSetName": "looked", "ChangeSetType": "CREATE"}
+    capable = {"TemplateBody": own.text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    await account.ask("cloudformation", "create_change_set", **named, **capable)
+    await ground(account).propose(untold)
+    assert (await statuses(account)) == {own.name: "REVIEW_IN_PROGRESS"}  # it may be somebody's who is looking at it
+    found = await ground(account).apply(untold)
+    assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.APPLIED]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("UPDATE_IN_PROGRESS", "is being changed by somebody else"),
+        ("UPDATE_ROLLBACK_FAILED", "the stack slipway-notes-shared is UPDATE_ROLLBACK_FAILED"),
+        ("ROLLBACK_COMPLETE", "what a failed creation has left"),
+    ],
+)
+async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, status, said):
+    await ground(account).apply(untold)
+    account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-shared"].status = status
+    before = len(account.cloud.requests)
+    assert said in await refusal(ground(account).apply(untold))
+    assert asked(account, before) == []
+    account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-shared"].status = "CREATE_COMPLETE"
+
+
+async def test_a_stack_of_somebody_else_is_left_alone(account):
+    await ground(account).apply(untold)
+    stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
+    stack.tags = [{"Key": "slipway:service", "Value": "other"}]
+    assert "that slipway has not made for this" in await refusal(ground(account).propose(untold))
+
+
+async def test_tags_of_other_people_stay(account):
+    await ground(account).apply(untold)
+    stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
+    stack.tags.append({"Key": "team", "Value": "blue"})
+    await ground(account, settings(staging=replace(STAGING, scaling=Scaling()))).apply(untold)
+    assert {"Key": "team", "Value": "blue"} in stack.tags
+
+
+@pytest.mark.parametrize("operation", ["DescribeChangeSet", "ExecuteChangeSet"])
+async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
+    allowed = [
+        name for name in ("DescribeStacks", "DescribeStackEvents", "DescribeChangeSet", *CHANGES) if name != operation
+    ]
+    actions = [f"cloudformation:{name}" for name in allowed]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    hold(account, {"Statement": [statement]})
+    said = await refusal(replace(ground(account), aws=PolicedAws(account)).apply(untold))
+    assert f"is not authorized to perform: cloudformation:{operation}" in said
+    assert "sign in as somebody who has them" in said
+    assert await statuses(account) == {}
+
+
+async def test_who_interrupts_leaves_nothing(account):
+    with anyio.CancelScope() as scope:
+        account.cloud.faults.add(Fault("DescribeChangeSet", Effect.OVERTAKEN, other=_cancelling(scope)))
+        await ground(account).propose(untold)
+    assert scope.cancelled_caught
+    assert await statuses(account) == {}
+
+
+def _cancelling(scope: anyio.CancelScope):
+    async def cancel() -> None:
+        scope.cancel()
+
+    return cancel
+
+
+async def test_a_lost_answer_is_unknown_and_the_next_run_finds_out(account):
+    account.cloud.faults.add(Fault("ExecuteChangeSet", Effect.ANSWER_LOST))
+    with pytest.raises((UnknownOutcomeError, ExceptionGroup)) as unknown:
+        await ground(account).apply(untold)
+    assert isinstance(within(unknown.value), UnknownOutcomeError)
+    await account.cloud.clock.sleep(600)
+    assert (await ground(account).apply(untold)).stacks[0].result is Result.UNCHANGED
+
+
+async def test_who_waits_too_long_is_told_that_nobody_knows(account, monkeypatch):
+    monkeypatch.setattr(room, "_PATIENCE_SECONDS", 1.0)
+    assert "is still being" in await refusal(ground(account).apply(untold))
+
+
+async def test_credentials_of_another_account_are_refused_before_anything(account):
+    wanted = settings(staging=environment("staging", OTHER_ACCOUNT))
+    assert "are of the account 123456789012, and staging is in 210987654321" in await refusal(
+        ground(account, wanted).apply(untold)
+    )
+    assert asked(account, 0) == []
+
+
+async def test_what_is_told_can_be_read_back(account):
+    found = await ground(account).propose(untold)
+    assert from_json(Bootstrap, to_json(found), "bootstrap") == found
+    assert json.loads(to_json(found))["stacks"][0]["result"] == "proposed"
+
+
+async def test_the_report_says_what_to_do_next(account):
+    proposed = bootstrap_text.text(await ground(account).propose(untold))
+    assert proposed.startswith(
+        "proposed new stack slipway-notes-shared in eu-west-1\n  + Add    AWS::ECR::Repository Rep"
+    )
+    assert proposed.endswith("nothing has been changed; run the same command with --apply to make it\n")
+    applied = bootstrap_text.text(await ground(account).apply(untold))
+    assert "  AWS_REGION of the GitHub repository's variables: eu-west-1\n" in applied
+    assert applied.endswith("everything is there as the settings want it\n")
+
+
+def test_a_flag_names_another_repository_and_keeps_the_rest():
+    named = trusting(WANTED, "other/notes").github
+    assert named
+    assert (named.repository, named.branch) == ("other/notes", GITHUB.branch)
+    assert trusting(settings(github=None, staging=STAGING), "o/n").github
+    with pytest.raises(SettingsError, match="--github: found 'notes'"):
+        trusting(WANTED, "notes")

@@ -1,0 +1,56 @@
+"""Settings of services that are to be bootstrapped."""
+
+from dataclasses import replace
+from typing import Any
+
+from slipway.settings import (
+    Environment,
+    Github,
+    MigrationRunner,
+    Network,
+    Runner,
+    Scaling,
+    Settings,
+    TargetKind,
+)
+
+ACCOUNT = "123456789012"
+OTHER_ACCOUNT = "210987654321"
+NETWORK = Network("vpc-0a1b2c3d", ("subnet-0a1b2c3d", "subnet-1a2b3c4d"), "sg-0a1b2c3d")
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/database-url-Xk3bQz"
+PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/notes/key"
+GITHUB = Github("octo@7/notes@8")
+
+
+def role(name: str, account: str = ACCOUNT) -> str:
+    return f"arn:aws:iam::{account}:role/{name}"
+
+
+def environment(name: str, account: str = ACCOUNT, region: str = "eu-west-1", **parts: Any) -> Environment:
+    plain = Environment(TargetKind.APP_RUNNER, region, account, role(f"notes-{name}-access", account))
+    return replace(plain, **parts)
+
+
+def settings(*, github: Github | None = GITHUB, **environments: Environment) -> Settings:
+    return Settings("notes", ("notes",), environments=environments, github=github)
+
+
+def by_a_task(name: str, **parts: Any) -> MigrationRunner:
+    plain = MigrationRunner(
+        Runner.ECS_TASK, "notes", NETWORK.subnets, ("sg-2a3b4c5d",), role(f"notes-{name}-execution")
+    )
+    return replace(plain, **parts)
+
+
+STAGING = environment("staging")
+WITH_SECRETS = environment(
+    "staging",
+    instance_role=role("notes-staging-instance"),
+    secrets={"DATABASE_URL": SECRET, "PASSWORD": f"{SECRET}:password::", "KEY": PARAMETER},
+)
+FULL = replace(
+    WITH_SECRETS,
+    network=NETWORK,
+    scaling=Scaling(50, 2, 10),
+    migration=by_a_task("staging", task_role=role("notes-staging-task")),
+)

@@ -1,0 +1,345 @@
+"""Each verb is played against an account that lets it do what its policy says, and nothing else."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from slipway import settings
+from slipway.errors import BadInputError, SlipwayError, within
+from slipway.oci.content import EMPTY, Artifact
+from slipway.oci.registry import opened as opened_registry
+from slipway.records.outcome import Outcome, Status
+from slipway.records.progress import Event
+from slipway.release import ecr
+from slipway.release.aws import Aws
+from slipway.release.permissions import DEPLOY_ROLE, VERBS, Resource, document, merged, policy, scope_of
+from slipway.simulator.authorization import Needed, allows
+from slipway.simulator.clock import VirtualClock
+from slipway.verbs.destroy import destroy
+from slipway.verbs.diagnose import diagnose
+from slipway.verbs.environment import Environment
+from slipway.verbs.pause import pause, resume
+from slipway.verbs.promote import live_in, promote
+from slipway.verbs.proof import Evidence, standing
+from slipway.verbs.rollback import rollback
+from tests.release.desired import time_of
+from tests.release.policed import PolicedAws, freely, hold
+from tests.simulator.account import SLOW, Account, asked, opened
+from tests.simulator.scripted import Script
+
+SETTINGS = settings.parse("""
+[tool.slipway]
+name = "notes"
+command = ["notes"]
+
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "arn:aws:iam::123456789012:role/notes-access"
+instance-role = "arn:aws:iam::123456789012:role/notes-instance"
+secrets = { URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF", KEY = "arn:aws:ssm:eu-west-1:123456789012:parameter/key" }
+network = { vpc = "vpc-1", subnets = ["subnet-1"], database-security-group = "sg-1" }
+
+[tool.slipway.environments.production]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "arn:aws:iam::123456789012:role/notes-access"
+""")
+SCOPE = scope_of(SETTINGS, "staging")
+URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF:url::"
+SICK = Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1)
+
+
+@dataclass
+class Scene:
+    """An account in which `live` answers in staging."""
+
+    account: Account
+    staging: Environment
+    production: Environment
+    live: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        self.lines.append(event.line)
+
+    async def released(self) -> None:
+        """Let a release come to life that is in the ledger; who does that is not who is looked at."""
+        self.live = await self.account.image()
+        await freely(self.account.cloud.guard, self.staging.deploy(self.live, self.tell))
+        self.lines.clear()
+
+    async def settled(self) -> None:
+        (service,) = (await self.account.ask("apprunner", "list_services"))["ServiceSummaryList"]
+        await self.account.settled(service["ServiceArn"])
+
+    async def under_way(self) -> None:
+        """Let somebody else change the service."""
+        self.live = await self.account.image()
+        (service,) = (await self.account.ask("apprunner", "list_services"))["ServiceSummaryList"]
+        await self.account.ask("apprunner", "update_service", ServiceArn=service["ServiceArn"], **asked(self.live))
+
+
+def environment(account: Account, name: str, aws: Aws) -> Environment:
+    made = Environment(SETTINGS, name, account.cloud.url, time_of(account))
+    vars(made)["aws"] = aws
+    return made
+
+
+@asynccontextmanager
+async def scene() -> AsyncIterator[Scene]:
+    secrets = dict.fromkeys(SCOPE.secrets, "a value")
+    async with opened(clock=VirtualClock(), pace=SLOW, secrets=secrets) as account:
+        aws = PolicedAws(account)
+        yield Scene(account, environment(account, "staging", aws), environment(account, "production", aws))
+
+
+async def ended(act: Awaitable[Outcome], there: Scene, status: Status = Status.SUCCEEDED) -> Outcome:
+    """An end that must have been seen; what was told on the way is what a failure says."""
+    outcome = await act
+    if outcome.status is not status or any("not authorized" in line for line in there.lines):
+        raise AssertionError("\n".join([f"{outcome.status} instead of {status}", *there.lines, str(outcome.diagnosis)]))
+    return outcome
+
+
+async def look(there: Scene) -> None:
+    digest = await there.account.image()
+    await there.staging.plan(digest)
+    await there.account.create(digest, "notes-staging")
+    await there.under_way()
+    assert (await there.staging.status()).operation
+
+
+async def history(there: Scene) -> None:
+    await there.released()
+    assert (await there.staging.history()).releases
+
+
+async def deploy(there: Scene) -> None:
+    """From nothing, into a repository that has never had a record; another; and one that does not live, whose log says why."""
+    first, second, sick = [await there.account.image(script) for script in (None, None, SICK)]
+    await ended(there.staging.deploy(first, there.tell), there)
+    await ended(there.staging.deploy(second, there.tell), there)
+    failed = await ended(there.staging.deploy(sick, there.tell), there, Status.ROLLED_BACK)
+    assert failed.diagnosis
+    assert failed.diagnosis.rule == "missing-variable"
+
+
+async def back(there: Scene) -> None:
+    """To what was live before, and to what does not live any more, whose log says why."""
+    await there.released()
+    gone = there.live
+    await there.released()
+    await there.released()
+    await ended(rollback(there.staging, there.tell, None, Evidence(reason="a test")), there)
+    there.account.backend.scripts[gone] = SICK
+    failed = await ended(rollback(there.staging, there.tell, 1, Evidence(reason="a test")), there, Status.ROLLED_BACK)
+    assert failed.diagnosis
+
+
+async def rest(there: Scene) -> None:
+    """Of a service that slipway has never changed; the platform fails at first."""
+    there.live = await there.account.image()
+    service = there.account.cloud.app_runner.services[await there.account.create(there.live, "notes-staging")]
+    service.failing.add("PAUSE_SERVICE")
+    await ended(pause(there.staging, there.tell), there, Status.FAILED)
+    service.failing.clear()
+    await ended(pause(there.staging, there.tell), there)
+
+
+async def wake(there: Scene) -> None:
+    """A release that does not live any more at first, whose log says why."""
+    there.live = await there.account.image()
+    arn = await there.account.create(there.live, "notes-staging")
+    await there.account.ask("apprunner", "pause_service", ServiceArn=arn)
+    await there.account.settled(arn)
+    there.account.backend.scripts[there.live] = SICK
+    await ended(resume(there.staging, there.tell), there, Status.FAILED)
+    there.account.backend.scripts[there.live] = Script()
+    await ended(resume(there.staging, there.tell), there)
+
+
+async def end(there: Scene) -> None:
+    there.live = await there.account.image()
+    service = there.account.cloud.app_runner.services[await there.account.create(there.live, "notes-staging")]
+    service.failing.add("DELETE_SERVICE")
+    await ended(destroy(there.staging, there.tell, "notes-staging"), there, Status.FAILED)
+    service.failing.clear()
+    await ended(destroy(there.staging, there.tell, "notes-staging"), there)
+
+
+async def examine(there: Scene) -> None:
+    await there.released()
+    sick = await there.account.image(SICK)
+    await freely(there.account.cloud.guard, there.staging.deploy(sick, there.tell))
+    assert (await diagnose(there.staging, None)).diagnosis
+    assert (await diagnose(there.staging, 2)).diagnosis
+
+
+async def promote_from(there: Scene) -> None:
+    """What a promotion asks of where the release comes from."""
+    await there.released()
+    await there.under_way()
+    await there.staging.status()
+    await there.settled()
+    await standing(there.staging, await live_in(there.staging))
+
+
+async def publish(there: Scene) -> None:
+    """As an engine pushes, and as whoever wants to know what it has pushed looks."""
+    url, login = await ecr.sign_in(there.staging.aws)
+    async with opened_registry(url, "notes", login) as registry:
+        digest = await registry.push(Artifact("application/vnd.test", EMPTY, (EMPTY,), {}))
+        await registry.manifest(digest)
+        await registry.blob(EMPTY.digest)
+
+
+Story = Callable[[Scene], Awaitable[None]]
+# One line a verb. Those that are not here are not built yet; their rows are what their design says.
+STORIES: dict[str, Story] = {
+    "plan": look,
+    "status": look,
+    "history": history,
+    "deploy": deploy,
+    "diagnose": examine,
+    "rollback": back,
+    "promote-from": promote_from,
+    "pause": rest,
+    "resume": wake,
+    "destroy": end,
+    "publish": publish,
+}
+# What no call here asks for, and who does.
+UNSEEN = {"iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service"}
+# What a verb does without when it may not, and why it says nothing.
+DONE_WITHOUT = {
+    "ecr:BatchCheckLayerAvailability": "what may be there is uploaded again",
+    "ecr:BatchDeleteImage": "the lock is left, and taken over by the next deployment",
+    "logs:DescribeLogStreams": "every line counts as the deployment's own",
+}
+
+
+def actions_of(verb: str) -> set[str]:
+    return {action for found in VERBS[verb].values() for action in found}
+
+
+def without(verb: str, action: str):
+    left = {kind: tuple(each for each in found if each != action) for kind, found in VERBS[verb].items()}
+    return document({kind: found for kind, found in left.items() if found}, SCOPE)
+
+
+async def refusal(verb: str, action: str) -> str:
+    """What is said when a verb may not do one thing."""
+    async with scene() as there:
+        hold(there.account, without(verb, action))
+        try:
+            await STORIES[verb](there)
+        except (SlipwayError, AssertionError) as error:
+            return str(within(error) or error)
+    return ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", STORIES)
+async def test_a_verb_works_under_exactly_its_policy_and_uses_all_of_it(verb):
+    async with scene() as there:
+        hold(there.account, policy(SCOPE, [verb]))
+        await STORIES[verb](there)
+        used = {right.action for right in there.account.cloud.guard.asked}
+    assert used == actions_of(verb) - UNSEEN.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["plan", "deploy", "publish"])
+async def test_without_any_one_action_the_verb_names_it(verb):
+    for action in sorted(actions_of(verb) - DONE_WITHOUT.keys() - UNSEEN.keys()):
+        assert f"is not authorized to perform: {action} on resource" in await refusal(verb, action), action
+
+
+@pytest.mark.slow
+async def test_a_promotion_reads_one_environment_and_changes_another():
+    production = scope_of(SETTINGS, "production")
+    async with scene() as there:
+        there.live = await there.account.image()
+        await there.account.create(there.live, "notes-staging")
+        both = [policy(SCOPE, ["promote-from"]), policy(production, ["promote-to"])]
+        statements = [statement for each in both for statement in each["Statement"]]
+        hold(there.account, {"Statement": statements})
+        await ended(promote(there.staging, there.production, there.tell), there)
+
+
+async def test_what_is_refused_is_one_sentence_with_the_action_and_what_to_do():
+    async with scene() as there:
+        hold(there.account, without("plan", "apprunner:ListServices"))
+        with pytest.raises(SlipwayError) as refused:
+            await there.staging.plan(await there.account.image())
+    assert "is not authorized to perform: apprunner:ListServices on resource: *" in refused.value.what
+    assert refused.value.next_step == "give the deploy role this action"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("apprunner:DescribeService", "arn:aws:apprunner:eu-west-1:123456789012:service/notes-production/1"),
+        ("apprunner:UpdateService", "arn:aws:apprunner:us-east-1:123456789012:service/notes-staging/1"),
+        ("apprunner:DeleteService", "arn:aws:apprunner:eu-west-1:123456789012:service/notes-staging/1"),
+        ("ecr:PutImage", "arn:aws:ecr:eu-west-1:123456789012:repository/notes-of-others"),
+        ("logs:FilterLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/apprunner/notes/1/service"),
+        ("secretsmanager:GetSecretValue", SCOPE.secrets[0]),
+        ("secretsmanager:DescribeSecret", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:others-aBcDeF"),
+    ],
+)
+def test_a_deploy_role_reaches_nothing_but_its_own_environment_and_no_value_of_a_secret(action, resource):
+    assert not allows(policy(SCOPE, DEPLOY_ROLE), Needed(action, resource))
+
+
+@pytest.mark.parametrize("service", ["ec2.amazonaws.com", "lambda.amazonaws.com", "ecs-tasks.amazonaws.com", None])
+def test_the_services_roles_can_be_passed_to_app_runner_only(service):
+    for role in SCOPE.roles:
+        assert not allows(policy(SCOPE, DEPLOY_ROLE), Needed("iam:PassRole", role, service))
+        assert allows(policy(SCOPE, DEPLOY_ROLE), Needed("iam:PassRole", role, "tasks.apprunner.amazonaws.com"))
+
+
+def test_what_may_be_done_to_everything_is_only_what_knows_no_resource():
+    anything = {action for found in VERBS.values() for action in found.get(Resource.ANY, ())}
+    of_tasks = {action for found in VERBS.values() for action in found.get(Resource.ANY_TASK, ())}
+    assert of_tasks == {"ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"}
+    assert anything == {"apprunner:ListServices", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
+    assert all("*" not in action for verb in VERBS for action in actions_of(verb))
+
+
+def test_a_migration_by_a_task_has_rights_only_where_a_task_migrates():
+    assert policy(SCOPE, ["migrate-ecs-task"])["Statement"] == []
+    role = "arn:aws:iam::123456789012:role/task"
+    tasks = replace(SCOPE, task="notes-staging-migration", cluster="notes", log_group="/a", task_roles=(role,))
+    allowed = policy(tasks, ["migrate-ecs-task"])
+    run = Needed("ecs:RunTask", "arn:aws:ecs:eu-west-1:123456789012:task-definition/notes-staging-migration:7")
+    assert allows(allowed, run)
+    assert allows(allowed, Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com"))
+
+
+def test_a_secrets_value_can_be_read_only_where_slipway_migrates_from_where_it_runs():
+    there = SETTINGS.environment("staging")
+    direct = replace(there, migration=settings.MigrationRunner(settings.Runner.DIRECT), secrets={"DATABASE_URL": URL})
+    scope = scope_of(replace(SETTINGS, environments={"staging": direct}), "staging")
+    read = Needed("secretsmanager:GetSecretValue", URL.removesuffix(":url::"))
+    assert allows(policy(scope, DEPLOY_ROLE), read)
+    assert not allows(policy(SCOPE, DEPLOY_ROLE), read)
+
+
+def test_a_policy_fits_into_a_role():
+    assert len(str(policy(SCOPE, DEPLOY_ROLE))) < 10_240  # all inline policies of a role together (IAM's quotas)
+
+
+def test_actions_are_merged_by_resource_and_each_is_named_once():
+    both = merged({Resource.SERVICE: ("b", "a")}, {Resource.SERVICE: ("a",), Resource.ANY: ("c",)})
+    assert both == {Resource.ANY: ("c",), Resource.SERVICE: ("a", "b")}
+
+
+def test_a_verb_that_there_is_not_is_refused_with_those_there_are():
+    with pytest.raises(BadInputError, match=r"there is no verb 'deplyo'.*deploy, rollback"):
+        policy(SCOPE, ["deplyo"])
