@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from slipway.cli.answer import say
@@ -15,7 +17,7 @@ created there, led through every state that can be reached from outside, asked, 
 first, and nothing is created until --yes, or the account's number typed again, agrees to it. After an interruption, too, everything is
 deleted, which takes until nothing is in progress; a second interruption leaves it, and --clean-up finds it.
 
-exit codes: 0 all that can be reached is confirmed, 1 something differs, 2 bad input, 3 not finished: something was not reached, or could
+Exit codes: 0 all that can be reached is confirmed, 1 something differs, 2 bad input, 3 not finished: something was not reached, or could
 not be deleted. Account numbers and ARNs are taken out of all that is printed as a result."""
 
 
@@ -56,14 +58,14 @@ async def conformance(given: argparse.Namespace) -> int:
     if given.account is None:
         if given.yes or given.clean_up or given.endpoint_url or given.region:
             raise BadInputError("no account is named", "give its twelve digits with --account")
-        return say(given, answers.of_conformance(await simulated_conformance(image, _progress)))
+        return say(given, answers.of_conformance(await simulated_conformance(image, _progress(given))))
     account = await permitted(Consent(given.account, given.region, given.endpoint_url))
     where = f"account {given.account}, {account.region}"
     if given.clean_up:
         _agreed(given, f"Everything of earlier runs in {where} will be deleted, also of one that is running now.\n")
-        return say(given, answers.of_left(await clean_up(account, _progress)))
+        return say(given, answers.of_left(await clean_up(account, _progress(given))))
     _agreed(given, conformance_text.of_estimate(estimate(), where))
-    return say(given, answers.of_conformance(await conform(account, image, _progress)))
+    return say(given, answers.of_conformance(await conform(account, image, _progress(given))))
 
 
 def _agreed(given: argparse.Namespace, what: str) -> None:
@@ -78,5 +80,5 @@ def _agreed(given: argparse.Namespace, what: str) -> None:
         raise BadInputError("that is another number, and nothing was touched", f"type {given.account}, or give --yes")
 
 
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _progress(given: argparse.Namespace) -> Callable[[str], None]:
+    return (lambda _line: None) if given.quiet else partial(print, file=sys.stderr, flush=True)

@@ -24,9 +24,8 @@ class State:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        repository = service("ecr").operation_model("CreateRepository").input_shape
         for index, name in enumerate(self.repositories):
-            if problems(repository, {"repositoryName": name}):
+            if problems(service("ecr").operation_model("CreateRepository").input_shape, {"repositoryName": name}):
                 raise MismatchError(f"repositories[{index}]", f"found {name!r:.80}, which ECR does not take for a name")
         for index, arn in enumerate(self.roles):
             if not arn.startswith("arn:aws") or ":role/" not in arn:

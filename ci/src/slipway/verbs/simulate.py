@@ -39,9 +39,8 @@ class Beginning:
         begun = cls(_read(State, state) if state else State(), _read(Script, faults) if faults else Script())
         if unset := begun.state.unset(variables):
             raise BadInputError(f"{state} wants the value of ${unset[0]}, which is not set", "set it and start again")
-        known = operations()
         for scripted in begun.faults.fault:
-            if scripted.operation not in known:
+            if scripted.operation not in operations():
                 raise BadInputError(
                     f"{faults} names the operation {scripted.operation!r:.80}, which no service here has",
                     "name it as AWS does, such as CreateService",
