@@ -16,6 +16,7 @@ from typing import Any
 
 import gate
 import layers
+import release
 from servers import server
 from timing import SLOW_RUNS, SLOW_SECONDS, Timing, done, inherited, timed
 
@@ -29,6 +30,7 @@ def main() -> None:
         "gate": lambda given: gate.gate(given.runs, given.sizes or gate.SIZES, given.plot),
         "layers": lambda given: layers.layers(given.runs, given.sizes or layers.SIZES),
         "postgres": lambda given: postgres(given.runs),
+        "release": lambda given: release.release(given.runs),
         "rehearsal": lambda given: rehearsal(given.runs),
     }
     given = _arguments(tuple(parts))
