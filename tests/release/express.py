@@ -147,6 +147,7 @@ class Express:
         self.services: list[Service] = []
         self.faults = Faults()
         self.requests: list[str] = []
+        self.roles_known: datetime | None = None  # from when on a new role can be used
         self._ids = 0
 
     def answering(self) -> dict[str, float]:
@@ -167,6 +168,8 @@ class Express:
     # What changes something.
 
     def _create_express_gateway_service(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        if self.roles_known and self.clock.now() < self.roles_known:
+            raise AwsError("InvalidParameterException", "Cannot assume role")
         arn = f"arn:aws:ecs:eu-west-1:123456789012:service/default/{asked['serviceName']}"
         there = self._service(arn, self.clock.now())
         if there and (status := there.status(self.clock.now())) != "INACTIVE":

@@ -22,7 +22,7 @@ SERVICES = "arn:aws:ecs:eu-west-1:123456789012:service/default"
 POLL_SECONDS = 30.0
 PATIENCE_SECONDS = 30 * 60.0
 _SHOWN_SECONDS = 30.0
-_NO_PAUSE = "ECS Express Mode has no pause; delete the service, or let it run with the fewest tasks"
+NO_PAUSE = "ECS Express Mode has no pause; delete the service, or let it run with the fewest tasks"
 _ENDINGS = {
     "PENDING": Ending.IN_FLIGHT,
     "IN_PROGRESS": Ending.IN_FLIGHT,
@@ -59,7 +59,7 @@ class ExpressMode:
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        return {Verb.PAUSE: _NO_PAUSE, Verb.RESUME: _NO_PAUSE}
+        return {Verb.PAUSE: NO_PAUSE, Verb.RESUME: NO_PAUSE}
 
     async def observe(self) -> Observed:
         """The service, its deployments, and the digest of the one revision that answers."""
@@ -70,6 +70,7 @@ class ExpressMode:
         deployments = await self._deployments() if word == "ACTIVE" else []
         newest = deployments[0] if deployments else None
         ending = _end(newest, service) if newest else None
+        going_on = ending is Ending.IN_FLIGHT
         active = service["activeConfigurations"]
         return Observed(
             arn=self._arn,
@@ -77,9 +78,7 @@ class ExpressMode:
             status=word,
             digest=await self._digest(active[0]["serviceRevisionArn"]) if len(active) == 1 else None,
             fields=fields_of(active[0]) if active else {},
-            operation=f"{newest['status']} {newest['serviceDeploymentArn']}"
-            if newest and ending is Ending.IN_FLIGHT
-            else None,
+            operation=f"{newest['status']} {newest['serviceDeploymentArn']}" if newest and going_on else None,
             state=_state(word, ending, len(active)),
         )
 
@@ -238,7 +237,7 @@ def _deletion(service: Mapping[str, Any]) -> str:
 
 
 def _not_begun(error: AwsRefusedError) -> SlipwayError:
-    if "assume role" in error.said:
+    if "assume role" in error.said.lower():
         return NotReadyError(f"ECS cannot use a role yet ({error.said})", "wait, or check its trust policy")
     if error.code in ("ServiceNotActiveException", "ServiceNotFoundException") or "Service " in error.said:
         return BusyError(f"somebody else has changed the service just now ({error.said})", "run the same command again")

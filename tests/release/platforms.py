@@ -4,7 +4,7 @@ the ledger in memory. A platform is what a test needs of either: releases, a dep
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ from tests.simulator.account import BRISK, REGION, URI, Account, asked, opened
 from tests.simulator.scripted import Script
 
 Interval = tuple[datetime, datetime | None]
-# `create` and `update` change something, `find` and `look` are how a service and its operations are found.
+# `create`, `update` and `delete` change something, `find` and `look` are how a service and its operations are found.
 Calls = Mapping[str, str]
 
 
@@ -95,14 +95,16 @@ async def run(
 @dataclass(frozen=True)
 class OnAppRunner:
     account: Account
-    calls: Calls = field(
-        default_factory=lambda: {
+
+    @property
+    def calls(self) -> Calls:
+        return {
             "create": "CreateService",
             "update": "UpdateService",
+            "delete": "DeleteService",
             "find": "ListServices",
             "look": "ListOperations",
         }
-    )
 
     @property
     def clock(self) -> VirtualClock:
@@ -182,14 +184,16 @@ def _unheard_of(answer: dict[str, Any]) -> dict[str, Any]:
 class OnExpress:
     express: Express
     shelf: Shelf
-    calls: Calls = field(
-        default_factory=lambda: {
+
+    @property
+    def calls(self) -> Calls:
+        return {
             "create": "CreateExpressGatewayService",
             "update": "UpdateExpressGatewayService",
+            "delete": "DeleteExpressGatewayService",
             "find": "DescribeExpressGatewayService",
             "look": "ListServiceDeployments",
         }
-    )
 
     @property
     def clock(self) -> VirtualClock:

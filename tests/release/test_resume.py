@@ -3,6 +3,7 @@
 import pytest
 
 from slipway.records.outcome import Status
+from slipway.release.goal import Gone
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import Kill, lies
 from tests.release.platforms import run
@@ -47,6 +48,13 @@ async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(
     platform.faults.add(Fault(platform.calls["update" if there else "create"], effect))
     ended = await run(platform, wanted)
     assert (ended.code, ended.live, len(platform.changes()) - before) == (0, wanted.image.digest, 1), ended
+
+
+async def test_a_deletion_without_an_answer_is_looked_for_too(platform):
+    await run(platform, await platform.release())
+    platform.faults.add(Fault(platform.calls["delete"], Effect.ANSWER_LOST))
+    ended = await run(platform, Gone("staging", "notes"))
+    assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, None), ended
 
 
 async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_run_goes_on(platform):

@@ -1,16 +1,19 @@
 """What only a platform does that lets two releases answer at once, takes a change while another goes on, and keeps its own history."""
 
+from datetime import timedelta
+
 import pytest
 
-from slipway.records.outcome import Status
+from slipway.records.outcome import Status, Verb
 from slipway.records.plan import State
+from slipway.release.goal import Awake, Gone, Paused
 from slipway.release.plan import plan
 from slipway.release.settle import Ending
 from slipway.release.target import LostAnswerError
 from slipway.simulator.faults import Effect, Fault
-from tests.release.deployers import lies
-from tests.release.express import BAKE, CANARY, MODEL, START, How
-from tests.release.express_target import _ENDINGS, ExpressMode
+from tests.release.deployers import Kill, lies
+from tests.release.express import BAKE, CANARY, DESCRIPTION_LAG, MODEL, START, How
+from tests.release.express_target import _ENDINGS, NO_PAUSE, ExpressMode
 from tests.release.platforms import on_express, run
 
 
@@ -122,3 +125,46 @@ async def test_a_change_that_was_accepted_and_is_not_shown_is_not_sent_again_by_
     with pytest.raises(LostAnswerError, match="has accepted a change of notes, which cannot be seen"):
         await there.target.apply(plan(wanted, observed), observed, wanted)
     assert there.express.requests.count("UpdateExpressGatewayService") == 1
+
+
+async def test_while_a_deleted_service_drains_one_waits_and_then_creates_it_anew(there):
+    there.express.ask("delete_express_gateway_service", {"serviceArn": there.express.services[-1].arn})
+    await there.clock.sleep(DESCRIPTION_LAG)
+    wanted = there.released(How.HEALTHY)
+    ended = await run(there, wanted)
+    assert [line for line in ended.told if line.startswith("waiting: ")]
+    assert (ended.code, ended.live) == (0, wanted.image.digest)
+
+
+async def test_with_a_role_that_is_new_one_waits():
+    async with on_express() as platform:
+        platform.express.roles_known = platform.clock.now() + timedelta(seconds=90)
+        wanted = platform.released(How.HEALTHY)
+        ended = await run(platform, wanted)
+    assert (ended.code, ended.live) == (0, wanted.image.digest)
+    assert "ECS cannot use a role yet" in next(line for line in ended.told if line.startswith("waiting: "))
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+async def test_a_deletion_that_is_killed_at_any_request_is_gone_on_with(done):
+    for index in range(60):
+        async with on_express() as platform:
+            await platform.create_by_hand(platform.released(How.HEALTHY))
+            first = await run(platform, Gone("staging", "notes"), Kill(index, done))
+            again = await run(platform, Gone("staging", "notes"))
+            at = f"request {index}: {again}"
+            assert (again.code, again.live) == (0, None), at
+            assert platform.express.requests.count("DeleteExpressGatewayService") == 1, at
+        if first.code is not None:
+            assert index > 10
+            return
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("goal", [Paused("staging", "notes"), Awake("staging", "notes")])
+async def test_what_it_does_not_have_is_one_sentence_and_nobody_is_asked_for_it(there, goal):
+    before = len(there.express.requests)
+    ended = await run(there, goal)
+    done = "paused" if goal.verb is Verb.PAUSE else "resumed"
+    assert ended.told == (f"notes cannot be {done} where it runs: {NO_PAUSE}",)
+    assert (ended.code, len(there.express.requests), there.shelf.texts) == (2, before, {})

@@ -69,8 +69,9 @@ class Target(Protocol):
     async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
         """Start the change, to `spec` when a release is meant; None when the platform says that nothing changes.
 
-        When it answers, `newest` shows the operation to everybody, and not before that may others think that it is their turn. It sends the
-        change once. Raises BusyError and NotReadyError when nothing has begun, and LostAnswerError when nobody knows.
+        It sends the change once. When it answers, `newest` shows the operation to everybody, for from then on others may have their turn;
+        it takes a minute at most, for so long one's own turn is good. Raises BusyError, NotReadyError and AwsRefusedError when nothing has
+        begun, and LostAnswerError when nobody knows.
         """
         ...
 
