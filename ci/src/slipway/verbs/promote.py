@@ -5,7 +5,7 @@ It asks for a proof that the release which is live there works on the schema tha
 
 from slipway.errors import RefusedError
 from slipway.records.outcome import Outcome, Verb
-from slipway.records.plan import Observed, Plan
+from slipway.records.plan import Observed, Plan, State
 from slipway.release import pair
 from slipway.release.engine import Tell
 from slipway.release.goal import Live
@@ -16,7 +16,7 @@ from slipway.verbs.proof import Evidence, standing
 async def live_in(environment: Environment) -> Observed:
     """What is live and healthy; raises RefusedError when nothing is that could be promoted."""
     observed = await environment.status()
-    if observed.status != "RUNNING" or observed.digest is None:
+    if observed.state is not State.LIVE or observed.digest is None:
         raise RefusedError(
             f"nothing that could be promoted is live in {environment.name}",
             f"its state is {observed.status or 'absent'}; deploy there first",
