@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import make_url
 
 from slipway.errors import BadInputError
-from slipway.migration.answer import MARK
 from slipway.migration.own import discreet, own_database
-from slipway.records.form import from_json
+from slipway.records.form import MARK, from_json
 from slipway.records.migration import Migration
 from slipway.records.refusal import Refusal
 from slipway.records.standing import Standing

@@ -7,6 +7,7 @@ import pytest
 from starlette.applications import Starlette
 
 from slipway.simulator.clock import Clock
+from slipway.simulator.cloud import ACCOUNT
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.serving import serving
 from slipway.simulator.store import Repository, Store
@@ -15,7 +16,7 @@ from slipway.simulator.store import Repository, Store
 @pytest.fixture
 async def registry_url() -> AsyncIterator[str]:
     """A registry with an empty repository `notes`."""
-    protocol = RegistryProtocol(Store({"notes": Repository("notes", datetime.now(UTC))}), Clock())
+    protocol = RegistryProtocol(Store({"notes": Repository("notes", datetime.now(UTC))}), Clock(), ACCOUNT)
     app = Starlette(routes=protocol.routes, exception_handlers={RegistryError: lambda _request, error: error.answer})
     async with serving(app) as address:
         yield f"http://{address}"

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from slipway.migration.answer import MARK
-from slipway.records.form import to_data
+from slipway.records.form import MARK, to_data
 from slipway.records.migration import Migration
 from slipway.records.refusal import Refusal
 from slipway.release.aws import Aws

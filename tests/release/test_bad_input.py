@@ -181,7 +181,7 @@ async def test_a_role_that_is_not_ready_yet_is_waited_for(account):
     assert "a deployment waits until App Runner knows it" in seen(await looked(account, wanted))["access role"].found
     done = await deployed(account, wanted)
     assert done.outcome.status is Status.SUCCEEDED
-    assert any("waiting: App Runner cannot use the access role yet" in line for line in done.told)
+    assert any("waiting: App Runner cannot use the role yet" in line for line in done.told)
     assert done.requests.count("CreateService") > 10
 
 

@@ -15,10 +15,8 @@ from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, SlipwayError
 from slipway.migration.secrets import secrets_in, without
-from slipway.records.form import to_data
+from slipway.records.form import MARK, to_data
 from slipway.records.refusal import Refusal
-
-MARK = "slipway-answer: "
 
 
 def answer(file: Path | None, ask: Callable[[], Any], database: URL | None = None) -> int:

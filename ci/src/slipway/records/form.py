@@ -9,6 +9,8 @@ from slipway.structure import MismatchError, read, write
 
 T = TypeVar("T")
 
+MARK = "slipway-answer: "  # before a record that is one line of a log
+
 
 def schema_of(kind: type) -> str:
     """The name and version of a noun's JSON form, as `slipway/proof/1`; it stands on the class as SCHEMA."""

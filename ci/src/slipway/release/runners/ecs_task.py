@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
-from slipway.migration.answer import MARK
+from slipway.records.form import MARK
 from slipway.records.migration import Migration
 from slipway.records.progress import Event
 from slipway.records.standing import Standing

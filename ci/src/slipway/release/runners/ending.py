@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from slipway.errors import BadInputError, RefusedError, SlipwayError
-from slipway.migration.answer import MARK
-from slipway.records.form import from_json
+from slipway.records.form import MARK, from_json
 from slipway.records.migration import Migration
 from slipway.records.refusal import Refusal
 from slipway.records.standing import Standing

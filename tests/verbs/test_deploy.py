@@ -1,0 +1,129 @@
+"""A deployment as its verb does it: looked at first, migrated before, written down with what is known of the schema."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
+from slipway.records.outcome import Status
+from slipway.records.plan import Action
+from slipway.verbs.destroy import destroy
+from slipway.verbs.pause import pause
+from tests.simulator.account import URI
+from tests.verbs.environments import Migrating
+from tests.verbs.test_rollback import deployed, live
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A Runner that says why not."""
+
+    error: Exception
+    how: str = "a test"
+
+    async def migrate(self, _tell):
+        raise self.error
+
+
+def run_by(place, runner):
+    async def made(_digest, _deployment):
+        return runner
+
+    return replace(place.migrating_to(""), runner=made)
+
+
+def bound(place, verbs):
+    verbs.__dict__["aws"] = place.verbs.aws
+    return verbs
+
+
+async def test_the_database_is_migrated_after_the_number_is_taken_and_before_the_service_is_changed(account, staging):
+    await deployed(staging)
+    seen = []
+
+    @dataclass(frozen=True)
+    class Watching(Migrating):
+        async def migrate(self, tell):
+            seen.append((account.cloud.requests.count("PutImage"), account.cloud.requests.count("UpdateService")))
+            return await super().migrate(tell)
+
+    before = account.cloud.requests.count("PutImage"), account.cloud.requests.count("UpdateService")
+    outcome = await bound(staging, run_by(staging, Watching(staging, "bbb"))).deploy(
+        await staging.image("bbb"), staging.tell
+    )
+    ((puts, updates),) = seen
+    assert puts > before[0]
+    assert updates == before[1]
+    assert (outcome.status, outcome.migration.after) == (Status.SUCCEEDED, ("bbb",))
+
+
+async def test_a_migration_that_fails_is_a_refusal_and_the_old_release_serves_on(account, staging):
+    old = await deployed(staging)
+    before = account.cloud.requests.count("UpdateService")
+    refuses = Failing(RefusedError("the migration failed at 0007_x.py:12", "duplicate key"))
+    outcome = await bound(staging, run_by(staging, refuses)).deploy(await staging.image("bbb"), staging.tell)
+    assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
+    assert outcome.diagnosis.cause == "the migration failed at 0007_x.py:12"
+    assert (await live(staging), account.cloud.requests.count("UpdateService")) == (old, before)
+    (newest, *_) = (await staging.verbs.history()).releases
+    assert (newest.number, newest.status) == (2, Status.REFUSED)
+
+
+async def test_a_migration_that_nobody_can_follow_is_unknown_and_the_next_run_goes_on_with_its_number(staging):
+    await deployed(staging)
+    digest = await staging.image("bbb")
+    lost = Failing(UnknownOutcomeError("the task goes on, but cannot be followed", "run the same command again"))
+    outcome = await bound(staging, run_by(staging, lost)).deploy(digest, staging.tell)
+    assert (outcome.status, outcome.number) == (Status.UNKNOWN, 2)
+    outcome = await staging.migrating_to("bbb").deploy(digest, staging.tell)
+    assert (outcome.status, outcome.number) == (Status.SUCCEEDED, 2)
+
+
+async def test_when_the_platform_takes_a_release_back_the_ledger_knows_where_the_database_stands(staging):
+    old = await deployed(staging)
+    outcome = await staging.migrating_to("bbb").deploy(await staging.image("bbb", healthy=False), staging.tell)
+    assert (outcome.status, outcome.live, outcome.migration.applied) == (Status.ROLLED_BACK, old, ("bbb",))
+    (newest, first) = (await staging.verbs.history()).releases
+    assert (newest.database, first.database, first.heads) == (("bbb",), ("aaa",), ("aaa",))
+
+
+async def test_what_the_preflight_refuses_leaves_nothing_behind(account, staging):
+    digest = await account.image(architecture="arm64")
+    before = len(account.cloud.requests)
+    with pytest.raises(RefusedError, match="arm64"):
+        await staging.verbs.deploy(digest, staging.tell)
+    assert not {"PutImage", "CreateService"} & set(account.cloud.requests[before:])
+    assert (await staging.verbs.history()).unfinished == ()
+
+
+async def test_what_could_not_be_looked_at_is_told_and_never_called_fine(staging):
+    await deployed(staging)
+    assert any(line.startswith("not covered: quotas") for line in staging.told)
+
+
+async def test_a_service_that_something_else_made_is_neither_changed_nor_paused_nor_deleted(account, staging):
+    await account.create(await account.image(), name="notes-staging")
+    before = len(account.cloud.requests)
+    digest = await account.image()
+    plan = await staging.verbs.plan(digest)
+    assert (plan.action, "aws apprunner tag-resource" in plan.reason) == (Action.BLOCKED, True)
+    for change in (
+        staging.verbs.deploy(digest, staging.tell),
+        pause(staging.verbs, staging.tell),
+        destroy(staging.verbs, staging.tell, "notes-staging"),
+    ):
+        with pytest.raises(RefusedError, match="notes-staging was made by something else than slipway"):
+            await change
+    changed = {"UpdateService", "PauseService", "DeleteService"} & set(account.cloud.requests[before:])
+    assert not changed
+
+
+@pytest.mark.parametrize("image", [f"{URI}:latest", "notes:1"])
+async def test_a_tag_is_no_digest(staging, image):
+    with pytest.raises(BadInputError):
+        staging.verbs.digest_of(image)
+
+
+async def test_an_image_of_another_repository_is_not_deployed(staging):
+    with pytest.raises(BadInputError, match="the image is in somewhere/else, and this environment deploys from"):
+        staging.verbs.digest_of("somewhere/else@sha256:" + "1" * 64)
