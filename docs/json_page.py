@@ -13,12 +13,13 @@ from slipway.records.listening import Listening
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.permissions import Permissions
-from slipway.records.plan import Observed, Plan
+from slipway.records.plan import Plan
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
+from slipway.records.situation import Situation
 from slipway.records.standing import Standing
 
 _INTRODUCTION = """\
@@ -28,7 +29,7 @@ an error, go to standard error. The first field, `schema`, names the record and 
 Within a version fields may be added, and none is taken away or means something else: ignore what you do not know. Times are seconds, digests
 `sha256:…`. Texts from logs and from AWS are as they were found, and may hold anything that JSON can.
 
-    slipway status --environment production --json | jq --raw-output .digest"""
+    slipway status --environment production --json | jq --raw-output .observed.digest"""
 _CODES = """\
 | exit code | what it means | standard output with `--json` |
 | --- | --- | --- |
@@ -50,7 +51,7 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
     "preflight": ((Preflight, "1 when something is refused; what is not covered is no reason"),),
     "plan": ((Plan, "1 when it is blocked"),),
     "deploy": ((Outcome, "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
-    "status": ((Observed, "0 also when nothing is there yet: `status` is null then"),),
+    "status": ((Situation, "0 also when nothing is there: `observed.status` is null then"),),
     "history": ((History, ""),),
     "promote": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "rollback": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),

@@ -255,10 +255,11 @@ def test_an_argument_that_is_missing_is_one_sentence(capsys):
     assert "--environment: `slipway status --help` says what is allowed" in error
 
 
-def test_debug_shows_the_traceback(service):
+def test_debug_shows_the_traceback_before_the_same_answer(service):
     command = [sys.executable, "-m", "slipway.cli", "gate", "--debug", "--source", str(service / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Traceback" in done.stderr
+    assert (done.returncode, done.stderr.splitlines()[-1].startswith("slipway: ")) == (2, True)
 
 
 def test_every_verb_explains_itself():

@@ -13,7 +13,7 @@ from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
 from slipway.records.rehearsal import Act, Rehearsal
-from tests.simulator.account import URI, Account
+from tests.simulator.account import INSTANCE_ROLE, URI, Account
 
 SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
 VERBS = parser()._subparsers._group_actions[0].choices
@@ -56,9 +56,9 @@ ASKED = {
     "preflight": (lambda world: world.image, "preflight", 0),
     "plan": (lambda world: world.image, "plan", 0),
     "deploy": (lambda world: world.image, "outcome", 0),
-    "status": (lambda world: world.staging, "observed", 0),
+    "status": (lambda world: world.staging, "situation", 0),
     "history": (lambda world: world.staging, "history", 0),
-    "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "staging"], "outcome", 0),
+    "promote": (lambda world: [*world.somewhere, "--from", "staging", "--to", "production"], "outcome", 0),
     "rollback": (lambda world: [*world.staging, "--without-proof", "there is no database"], "outcome", 0),
     "migrate": (lambda world: world.image, "migration", 0),
     "bootstrap": (lambda world: [*world.staging, "--github", "OWNER/NAME"], "bootstrap", 0),
@@ -75,6 +75,15 @@ ASKED = {
     "doctor": (lambda world: ["--source", str(world.folder), "--offline"], "checkup", 1),
 }
 OF_WHAT_IS_LIVE = ("promote", "rollback", "diagnose", "pause", "resume", "destroy")
+
+
+PRODUCTION = f"""
+[tool.slipway.environments.production]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "{INSTANCE_ROLE}"
+"""
 
 
 @pytest.fixture
@@ -94,6 +103,8 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("slipway.verbs.gate.gate", proves)
     monkeypatch.setattr("slipway.verbs.environment.Environment.migrating", migrating)
     monkeypatch.setattr("slipway.verbs.rehearse.here.rehearse", rehearses)
+    with (service / "pyproject.toml").open("a") as settings:
+        settings.write(PRODUCTION)
     (service / "proof.json").write_text(to_json(PROOF))
     return World(service, account, await account.image())
 

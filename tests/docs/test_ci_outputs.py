@@ -12,6 +12,7 @@ from slipway.records.plan import Action, Observed, Plan
 from slipway.records.preflight import Preflight
 from slipway.records.refusal import Refusal
 from slipway.records.release import History
+from slipway.records.situation import Situation
 from slipway.records.standing import Standing
 from slipway.report import answers
 
@@ -25,7 +26,7 @@ EACH = {
     "migrate": answers.of_migration(Migration((), (), (), 1, 0.1), "staging"),
     "migrate --look": answers.of_standing(Standing((), ()), "staging"),
     "diagnose": answers.of_examination(Examination("staging", None, "succeeded")),
-    "status": answers.of_observed(Observed(), "staging"),
+    "status": answers.of_situation(Situation("staging", Observed())),
     "history": answers.of_history(History("staging", ())),
     "certificate --check": answers.of_validity(Validity(None, (), ())),
     "simulator": answers.of_listening(Listening("http://127.0.0.1:1")),

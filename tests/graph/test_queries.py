@@ -284,7 +284,7 @@ async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_told_at_once(
     files = {step.arguments["path"]: step.arguments["contents"] for step in engine.steps("withNewFile")}
     assert set(files) == {"plan.json", "plan.txt", "summary.md"}
     assert from_json(Plan, files["plan.json"], "plan.json").image == IMAGE
-    assert files["plan.txt"].startswith("create notes-staging in staging\n  image: - -> ")
+    assert files["plan.txt"].startswith("create notes-staging in staging\n  image: none -> ")
     assert capsys.readouterr().out == files["plan.txt"]
 
 

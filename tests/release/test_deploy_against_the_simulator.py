@@ -179,7 +179,7 @@ def _whole(service: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 async def test_the_plan_is_told_before_and_the_platforms_lines_on_the_way(account):
     done = await deployed(account, spec(await account.image(), variables={"TOKEN": "hunter2"}))
-    assert done.told[0].startswith("plan: create\n  image: None -> 123456789012.dkr.ecr")
+    assert done.told[0].startswith("plan: create\n  image: none -> 123456789012.dkr.ecr")
     assert done.told[1] == "[AppRunner] Service status is set to OPERATION_IN_PROGRESS."
     assert done.told[-1] == "[AppRunner] Service status is set to RUNNING."
     assert "hunter2" not in repr(done)

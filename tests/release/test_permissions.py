@@ -25,6 +25,7 @@ from slipway.verbs.preflight import preflight
 from slipway.verbs.promote import live_in, promote
 from slipway.verbs.proof import Evidence, standing
 from slipway.verbs.rollback import rollback
+from slipway.verbs.status import status
 from tests.release.desired import time_of
 from tests.release.policed import PolicedAws, freely, hold
 from tests.simulator.account import SLOW, Account, asked, opened
@@ -53,6 +54,7 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 """)
 SCOPE = scope_of(SETTINGS, "staging")
 URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF:url::"
+OURS = [{"Key": "slipway:environment", "Value": "staging"}]
 SICK = Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1)
 
 
@@ -124,8 +126,18 @@ async def look(there: Scene) -> None:
     digest = await there.account.image()
     await there.staging.plan(digest)
     await there.account.create(digest, "notes-staging")
+    assert "made by something else" in (await there.staging.plan(digest)).reason
     await there.under_way()
     assert (await there.staging.status()).operation
+
+
+async def situation(there: Scene) -> None:
+    await there.released()
+    seen = await status(there.staging)
+    assert not seen.unseen, seen.unseen
+    assert seen.live
+    await there.under_way()
+    assert (await status(there.staging)).observed.operation
 
 
 async def history(there: Scene) -> None:
@@ -158,7 +170,9 @@ async def back(there: Scene) -> None:
 async def rest(there: Scene) -> None:
     """Of a service that slipway has never changed; the platform fails at first."""
     there.live = await there.account.image()
-    service = there.account.cloud.app_runner.services[await there.account.create(there.live, "notes-staging")]
+    service = there.account.cloud.app_runner.services[
+        await there.account.create(there.live, "notes-staging", Tags=OURS)
+    ]
     service.failing.add("PAUSE_SERVICE")
     await ended(pause(there.staging, there.tell), there, Status.FAILED)
     service.failing.clear()
@@ -168,7 +182,7 @@ async def rest(there: Scene) -> None:
 async def wake(there: Scene) -> None:
     """A release that does not live any more at first, whose log says why."""
     there.live = await there.account.image()
-    arn = await there.account.create(there.live, "notes-staging")
+    arn = await there.account.create(there.live, "notes-staging", Tags=OURS)
     await there.account.ask("apprunner", "pause_service", ServiceArn=arn)
     await there.account.settled(arn)
     there.account.backend.scripts[there.live] = SICK
@@ -179,7 +193,9 @@ async def wake(there: Scene) -> None:
 
 async def end(there: Scene) -> None:
     there.live = await there.account.image()
-    service = there.account.cloud.app_runner.services[await there.account.create(there.live, "notes-staging")]
+    service = there.account.cloud.app_runner.services[
+        await there.account.create(there.live, "notes-staging", Tags=OURS)
+    ]
     service.failing.add("DELETE_SERVICE")
     await ended(destroy(there.staging, there.tell, "notes-staging"), there, Status.FAILED)
     service.failing.clear()
@@ -225,7 +241,7 @@ Story = Callable[[Scene], Awaitable[None]]
 # One line a verb. Those that are not here are not built yet; their rows are what their design says.
 STORIES: dict[str, Story] = {
     "plan": look,
-    "status": look,
+    "status": situation,
     "history": history,
     "deploy": deploy,
     "diagnose": examine,
@@ -243,6 +259,7 @@ UNSEEN = {"iam:CreateServiceLinkedRole": "by App Runner itself, at an account's 
 DONE_WITHOUT = {
     "ecr:BatchCheckLayerAvailability": "what may be there is uploaded again",
     "ecr:BatchDeleteImage": "the lock is left, and taken over by the next deployment",
+    "apprunner:ListTagsForResource": "whose the service is, is not looked at; a preflight says so",
     "logs:DescribeLogStreams": "every line counts as the deployment's own",
 }
 

@@ -29,7 +29,7 @@ def test_what_is_not_known_of_a_migration_is_said_and_not_made_up():
 
 def test_where_a_database_stands_is_told_beside_the_release():
     assert of_standing(Standing((), ("two",), (), ("one", "two")), "staging") == (
-        "staging: at nothing\n  release: two\n  missing: one, two\n"
+        "staging: the database is at no revision\n  release: two\n  missing: one, two\n"
     )
     assert "unknown: five, so the database is ahead" in of_standing(Standing(("five",), ("two",), ("five",)), "staging")
 

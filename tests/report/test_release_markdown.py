@@ -8,7 +8,8 @@ from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan
 from slipway.records.refusal import Refusal
 from slipway.records.release import History, Release
-from slipway.report.release_markdown import of_examination, of_history, of_observed, of_outcome, of_plan, of_refusal
+from slipway.records.situation import Situation
+from slipway.report.release_markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
 
 OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 WHY = Diagnosis("port", "it listens on 127.0.0.1", ("listening on 127.0.0.1:8000", "```", "# fine"), "bind 0.0.0.0")
@@ -98,10 +99,11 @@ def test_a_plan_that_changes_nothing_and_one_that_is_blocked_say_so():
 
 def test_a_state_is_told_by_what_is_live():
     observed = Observed(arn="arn", url="a.awsapprunner.com", status="RUNNING", digest=NEW, operation="0123")
-    assert of_observed(observed, "staging").startswith("## staging: RUNNING\n")
-    assert f"| live | {NEW} |" in of_observed(observed, "staging")
-    assert "| in flight | 0123 |" in of_observed(observed, "staging")
-    assert of_observed(Observed(), "staging") == "## staging: nothing is there yet\n"
+    told = of_situation(Situation("staging", observed))
+    assert told.startswith("## staging: RUNNING\n")
+    assert f"| digest | {NEW} |" in told
+    assert "| in flight | 0123 |" in told
+    assert of_situation(Situation("staging", Observed())) == "## staging: nothing is there\n"
 
 
 def test_a_history_is_a_row_for_each_deployment():

@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan
-from slipway.report.release_text import of_observed, of_outcome, of_plan
+from slipway.records.readiness import Readiness
+from slipway.records.release import Release
+from slipway.records.situation import Situation
+from slipway.report.release_text import of_outcome, of_plan, of_situation
 
 
 def test_a_plan_is_told_field_by_field():
@@ -15,8 +20,8 @@ def test_a_plan_is_told_field_by_field():
     assert of_plan(plan).splitlines() == [
         "update notes-staging in staging",
         "  image: sha256:01 -> sha256:02",
-        "  PORT: - -> 80",
-        "  A: 1 -> -",
+        "  PORT: none -> 80",
+        "  A: 1 -> none",
     ]
 
 
@@ -28,16 +33,42 @@ def test_a_plan_that_is_blocked_says_why():
 @pytest.mark.parametrize(
     ("observed", "lines"),
     [
-        (Observed(), ["staging: nothing is there yet"]),
-        (Observed(status="RUNNING"), ["staging: RUNNING", "  digest: none is live", "  address: none"]),
+        (Observed(), ["staging: nothing is there"]),
+        (Observed(status="DELETED", url="a.example"), ["staging: nothing is there"]),
+        (Observed(status="RUNNING"), ["staging: RUNNING", "  digest:     none is live", "  address:    none"]),
         (
             Observed(status="OPERATION_IN_PROGRESS", digest="sha256:01", url="a.example", operation="0123"),
-            ["staging: OPERATION_IN_PROGRESS", "  digest: sha256:01", "  address: a.example", "  in flight: 0123"],
+            [
+                "staging: OPERATION_IN_PROGRESS",
+                "  digest:     sha256:01",
+                "  address:    a.example",
+                "  live since: nobody knows: no deployment in the ledger brought this digest",
+                "  in flight:  0123",
+            ],
         ),
     ],
 )
 def test_what_is_live_is_told(observed, lines):
-    assert of_observed(observed, "staging").splitlines() == lines
+    assert of_situation(Situation("staging", observed)).splitlines() == lines
+
+
+def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
+    live = Release("staging", 4, "notes@sha256:01", Status.SUCCEEDED, "sha256:01", None, 0, 1.0, holder="ann@laptop")
+    newest = replace(live, number=5, status=Status.ROLLED_BACK, ended=60, verb=Verb.PROMOTE, holder="")
+    said = Readiness(("aaa",), (), "c0ffee")
+    situation = Situation("staging", Observed(status="RUNNING", digest="sha256:01"), live, newest, (6,), said)
+    assert of_situation(situation).splitlines()[3:] == [
+        "  live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop",
+        "  newest:     deployment 5, promote, 1970-01-01 00:01:00Z, ROLLED_BACK",
+        "  release:    commit c0ffee, knows revision aaa, database at no revision",
+        "  unfinished: deployment 6 goes on, or was killed; its command, run again, goes on with it",
+    ]
+    assert "newest" not in of_situation(replace(situation, newest=live))
+
+
+def test_a_ledger_that_cannot_be_read_is_told():
+    situation = Situation("staging", Observed(status="RUNNING", digest="sha256:01"), unseen="AWS refused it: ask")
+    assert of_situation(situation).splitlines()[3:] == ["  ledger:     cannot be read: AWS refused it: ask"]
 
 
 def test_an_outcome_is_told_with_what_is_live():

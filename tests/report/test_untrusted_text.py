@@ -16,8 +16,10 @@ from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Action, FieldChange, Observed, Plan
+from slipway.records.readiness import Readiness
 from slipway.records.refusal import Refusal
 from slipway.records.release import History, Release
+from slipway.records.situation import Situation
 from slipway.report import proof_html, proof_text, rehearsal_text, release_markdown, release_text
 from slipway.report.files import of_proof, of_rehearsal, write
 from slipway.report.github import step_outputs
@@ -229,24 +231,26 @@ OUTCOME = Outcome(
 
 
 HISTORY = History("", (Release("", 7, "", Status.CREATE_FAILED, "", "", 0, 1.0, "", risk=""),), (8,))
+SITUATION = Situation(
+    "", OBSERVED, HISTORY.releases[0], replace(HISTORY.releases[0], number=8), (9,), Readiness(("",), ("",), ""), ""
+)
 EXAMINATION = Examination("", "", "", OUTCOME.diagnosis)
 REFUSAL = Refusal("", "", 1)
 each_release = pytest.mark.parametrize(
     ("name", "record"),
     [
         ("of_plan", PLAN),
-        ("of_observed", OBSERVED),
+        ("of_situation", SITUATION),
         ("of_outcome", OUTCOME),
         ("of_history", HISTORY),
         ("of_examination", EXAMINATION),
     ],
-    ids=["plan", "observed", "outcome", "history", "examination"],
+    ids=["plan", "situation", "outcome", "history", "examination"],
 )
 
 
 def of_a_release(module, name):
-    render = getattr(module, name)
-    return (lambda observed: render(observed, observed.arn)) if name == "of_observed" else render
+    return getattr(module, name)
 
 
 @hostile

@@ -3,7 +3,10 @@
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.records.examination import NOTHING
 from slipway.verbs.diagnose import diagnose
+from slipway.verbs.proof import Evidence
+from slipway.verbs.rollback import rollback
 from tests.simulator.scripted import Script
 from tests.verbs.test_rollback import deployed
 
@@ -28,10 +31,19 @@ async def test_an_older_deployment_is_named_by_its_number(account, staging):
 
 async def test_where_nothing_was_changed_there_is_nothing_to_explain(staging):
     found = await diagnose(staging.verbs, None)
-    assert (found.ending, found.operation, found.exit_code) == ("nothing has been changed yet", None, 0)
+    assert (found.ending, found.operation, found.exit_code) == (NOTHING, None, 0)
 
 
 async def test_a_number_without_an_operation_is_bad_input(staging):
     await deployed(staging)
-    with pytest.raises(BadInputError, match="deployment 5 has no operation of the platform's"):
-        await diagnose(staging.verbs, 5)
+    for number in (0, 5):
+        with pytest.raises(BadInputError, match=f"the ledger has no deployment {number}"):
+            await diagnose(staging.verbs, number)
+
+
+async def test_a_deployment_that_was_refused_has_nothing_to_look_at(staging):
+    await deployed(staging)
+    await deployed(staging, "bbb")
+    await rollback(staging.verbs, staging.tell, None, Evidence())
+    with pytest.raises(BadInputError, match="the platform was never asked for anything by deployment 3"):
+        await diagnose(staging.verbs, 3)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from slipway.errors import RefusedError
+from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Answer
 from slipway.records.outcome import Status, Verb
+from slipway.records.plan import Action
 from slipway.verbs.promote import plan_promotion, promote
 from slipway.verbs.proof import Evidence
 from tests.verbs.environments import certificate
@@ -47,6 +48,21 @@ async def test_without_it_neither_the_database_nor_the_service_is_touched(accoun
     assert outcome.diagnosis.cause.startswith("the promotion from staging to production is not proven: ")
     assert (account.cloud.requests.count("UpdateService"), production.head) == (before, "aaa")
     assert await live(production) == old
+
+
+async def test_what_would_be_refused_is_shown_as_that(staging, production):
+    await deployed(production)
+    await deployed(staging, "bbb")
+    plan = await plan_promotion(staging.verbs, production.verbs)
+    assert (plan.action, "not proven" in plan.reason) == (Action.BLOCKED, True)
+    proven = await plan_promotion(staging.verbs, production.verbs, Evidence(certificate("aaa", "bbb")))
+    assert proven.action is Action.UPDATE
+
+
+async def test_nothing_is_promoted_to_where_it_is(staging):
+    await deployed(staging)
+    with pytest.raises(BadInputError, match="staging cannot be promoted to itself"):
+        await promote(staging.verbs, staging.verbs, staging.tell)
 
 
 async def test_a_production_without_a_release_has_nothing_that_a_schema_could_break(staging, production):

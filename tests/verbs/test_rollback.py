@@ -62,6 +62,16 @@ async def test_what_it_would_change_is_shown_and_nothing_is_touched(account, sta
     assert not {"UpdateService", "PutImage"} & set(account.cloud.requests[before:])
 
 
+async def test_what_would_be_refused_is_shown_as_that(account, staging):
+    await deployed(staging)
+    await deployed(staging, "bbb")
+    plan = await plan_rollback(staging.verbs, None)
+    assert plan.action is Action.BLOCKED
+    assert plan.reason.startswith("going back to release 1 is not proven: no certificate says")
+    for evidence in (Evidence(certificate("aaa", "bbb")), Evidence(reason="the shop is down")):
+        assert (await plan_rollback(staging.verbs, None, evidence)).action is Action.UPDATE
+
+
 @pytest.mark.parametrize("how", ["in the ledger", "handed over"])
 async def test_across_a_migration_it_needs_the_proof_of_the_pair(staging, how):
     first = await deployed(staging)

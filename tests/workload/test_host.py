@@ -79,7 +79,7 @@ async def test_the_files_are_gone_when_it_has_stopped(backend):
 
 
 async def test_a_digest_that_is_not_there_is_bad_input(backend):
-    with pytest.raises(BadInputError, match="notes has no manifests/sha256:00"):
+    with pytest.raises(BadInputError, match="notes has no image sha256:00"):
         await said_by(backend, Order("notes", "sha256:" + "00" * 32, 8000))
 
 

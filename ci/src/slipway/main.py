@@ -433,10 +433,11 @@ class Environment:
 
     @never_cached
     async def status(self) -> str:
-        """Show what is live."""
-        from slipway.report.release_text import of_observed
+        """Show what is live, how it came there, what goes on, and what the release says of itself."""
+        from slipway.report.release_text import of_situation
+        from slipway.verbs.status import status
 
-        return of_observed(await (await self._verbs(self.name)).status(), self.name)
+        return of_situation(await status(await self._verbs(self.name)))
 
     @never_cached
     async def history(self) -> str:

@@ -42,8 +42,17 @@ def environment(verb: argparse.ArgumentParser) -> None:
 
 def endpoint(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--endpoint-url", metavar="URL", help="where to send what is meant for AWS, such as to `slipway simulator`"
+        "--endpoint-url",
+        type=_url,
+        metavar="URL",
+        help="where to send what is meant for AWS, such as to `slipway simulator`",
     )
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed is http://… or https://…")
+    return text
 
 
 def chosen(given: argparse.Namespace, name: str) -> Any:
@@ -85,7 +94,9 @@ def start(verb: argparse.ArgumentParser) -> None:
 
 
 def dry_run(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--dry-run", action="store_true", help="show what would change; nothing is touched")
+    verb.add_argument(
+        "--dry-run", action="store_true", help="show what would change, or why it would be refused; nothing is touched"
+    )
 
 
 def evidence(given: argparse.Namespace) -> Any:

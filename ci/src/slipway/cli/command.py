@@ -7,6 +7,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -17,7 +18,7 @@ from slipway.cli import bootstrap, conformance, doctor, gate, migrate, preflight
 from slipway.cli.answer import say_no
 from slipway.cli.arguments import EXIT_CODES
 from slipway.errors import BadInputError, UnknownOutcomeError, within
-from slipway.untrusted import one_line
+from slipway.untrusted import one_line, printable
 
 
 def main() -> None:
@@ -40,9 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except BaseException as error:
-        if given.debug:
-            raise
+    except BaseException as error:  # noqa: BLE001 -- it is told there, or raised again
         return _say_why(given, error)
     return code
 
@@ -55,9 +54,12 @@ def _end_in_order() -> None:
 
 
 def _say_why(given: argparse.Namespace, error: BaseException) -> int:
+    """The sentence, after the traceback for whoever asked for it: exceptions of libraries quote what others wrote."""
     known = within(error)
     if known is None and not isinstance(error, Exception):
         raise error
+    if given.debug:
+        print(printable("".join(traceback.format_exception(error))), file=sys.stderr)
     return say_no(given, known or _unexpected(error))
 
 

@@ -44,7 +44,7 @@ def _simulator(verb: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="FACTOR",
-        help="how many of the platform's seconds pass in one of ours; 60 makes its minutes seconds (default: 1)",
+        help="how many of the platform's seconds pass in one of ours; 60 makes its minutes seconds (default: 1); what is deployed starts no faster, so far above 60 its health check comes too early",
     )
     verb.add_argument(
         "--state", type=Path, metavar="FILE", help="what is there at the start: repositories, roles, secrets"

@@ -108,7 +108,7 @@ async def promote(given: argparse.Namespace) -> int:
 
     origin, target = chosen(given, given.origin), chosen(given, given.to)
     if given.dry_run:
-        return say(given, answers.of_plan(await verb.plan_promotion(origin, target)))
+        return say(given, answers.of_plan(await verb.plan_promotion(origin, target, evidence(given))))
     with telling(given) as tell:
         outcome = await verb.promote(origin, target, tell, evidence(given))
     return say(given, answers.of_outcome(outcome))
@@ -120,7 +120,7 @@ async def rollback(given: argparse.Namespace) -> int:
 
     environment = chosen(given, given.environment)
     if given.dry_run:
-        return say(given, answers.of_plan(await verb.plan_rollback(environment, given.to)))
+        return say(given, answers.of_plan(await verb.plan_rollback(environment, given.to, evidence(given))))
     with telling(given) as tell:
         outcome = await verb.rollback(environment, tell, given.to, evidence(given))
     return say(given, answers.of_outcome(outcome))

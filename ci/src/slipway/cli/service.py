@@ -9,7 +9,14 @@ from slipway.cli.progress import telling
 
 
 def add(verbs: Any) -> None:
-    environment(add_verb(verbs, "status", status, "show what is live"))
+    environment(
+        add_verb(
+            verbs,
+            "status",
+            status,
+            "show what is live, how it came there, what goes on, and what the release says of itself",
+        )
+    )
     environment(add_verb(verbs, "history", history, "show what has been deployed, newest first"))
     _diagnose(
         add_verb(
@@ -27,7 +34,7 @@ def _diagnose(verb: argparse.ArgumentParser) -> None:
         "--number",
         type=int,
         metavar="NUMBER",
-        help="a deployment, as `slipway history` numbers them (default: the newest change, by whomever)",
+        help="a deployment, as `slipway history` numbers them (default: the newest change of the service, whoever made it)",
     )
 
 
@@ -45,9 +52,9 @@ def _destroy(verb: argparse.ArgumentParser) -> None:
 
 async def status(given: argparse.Namespace) -> int:
     from slipway.report import answers
+    from slipway.verbs import status as verb
 
-    observed = await chosen(given, given.environment).status()
-    return say(given, answers.of_observed(observed, given.environment))
+    return say(given, answers.of_situation(await verb.status(chosen(given, given.environment))))
 
 
 async def history(given: argparse.Namespace) -> int:

@@ -97,7 +97,9 @@ class Registry:
     async def _send(self, method: str, place: str, **request: Any) -> "httpx.Response":
         answer = await self._ask(method, place, **request)
         if answer.status_code == HTTPStatus.NOT_FOUND:
-            raise BadInputError(f"{self._repository} has no {place}", "push it first, or check the digest")
+            raise BadInputError(
+                f"the repository {self._repository} has no {_spoken(place)}", "push it first, or check the digest"
+            )
         if answer.is_error:
             raise RefusedError(f"the registry refused {method} {place} with {answer.status_code}", answer.text[:300])
         return answer
@@ -114,6 +116,11 @@ async def opened(url: str, repository: str, login: Login | None) -> AsyncIterato
     auth = httpx.BasicAuth(login.user, login.password) if login else None
     async with httpx.AsyncClient(base_url=url, auth=auth, timeout=60, follow_redirects=True) as client:
         yield Registry(client, repository)
+
+
+def _spoken(place: str) -> str:
+    """`image sha256:…` of `manifests/sha256:…`."""
+    return place.replace("manifests/", "image ").replace("blobs/", "blob ")
 
 
 def _verified(content: bytes, digest: str) -> bytes:

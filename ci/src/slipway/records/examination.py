@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from slipway.records.outcome import Diagnosis
 
+NOTHING = "nothing has been changed, or there is no service any more"
+
 
 @dataclass(frozen=True)
 class Examination:
@@ -20,6 +22,6 @@ class Examination:
     @property
     def exit_code(self) -> int:
         """As of an outcome: 0 when it went well, 1 when it did not, 3 while nobody knows."""
-        if self.ending in ("succeeded", "nothing has been changed yet"):
+        if self.ending in ("succeeded", NOTHING):
             return 0
         return 3 if self.ending in ("in flight", "unknown") else 1

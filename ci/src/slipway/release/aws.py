@@ -136,7 +136,7 @@ class AwsRefusedError(RefusedError):
         self.code = str(error.get("Code", "Unknown"))
         self.said = one_line(str(error.get("Message", "")))
         super().__init__(
-            f"AWS refused {service} {operation} with {self.code}: {self.said}".rstrip(": "),
+            f"AWS refused {service} {operation} with {one_line(self.code)}: {self.said}".rstrip(": "),
             _REMEDIES.get(self.code, "see the message"),
         )
 

@@ -355,8 +355,11 @@ class _Run:
         return str(self._goal.spec.image) if self._goal.spec else ""
 
     def _say_plan(self, plan: Plan) -> None:
-        changes = (f"\n  {change.name}: {change.before} -> {change.after}" for change in plan.changes)
-        self._say(f"plan: {plan.action.value}" + "".join(changes))
+        what = "nothing to change" if plan.action is Action.NOOP else plan.action.value
+        changes = (
+            f"\n  {change.name}: {change.before or 'none'} -> {change.after or 'none'}" for change in plan.changes
+        )
+        self._say(f"plan: {what}" + "".join(changes))
 
     def _begin(self, phase: Phase, expected: float | None = None) -> None:
         self._engine.tell(Event(phase=phase, expected=expected))

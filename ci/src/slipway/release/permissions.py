@@ -145,7 +145,9 @@ _CREATE: Actions = {
     Resource.SERVICE_AND_PARTS: ("apprunner:CreateService",),
     Resource.SERVICE: ("apprunner:TagResource",),
 }
-_CHANGE = merged(_OBSERVE, _WRITE_LEDGER, {Resource.SERVICE_LOGS: ("logs:FilterLogEvents",)})
+# Before anything of a service is changed, whose it is.
+_OWNER: Actions = {Resource.SERVICE: ("apprunner:ListTagsForResource",)}
+_CHANGE = merged(_OBSERVE, _OWNER, _WRITE_LEDGER, {Resource.SERVICE_LOGS: ("logs:FilterLogEvents",)})
 # What is looked at before a release is brought to life, and what it takes to start it where slipway runs.
 _LOOKS: Actions = {
     Resource.ANY: ("apprunner:ListServices", "ssm:DescribeParameters"),
@@ -190,8 +192,8 @@ _PUBLISH: Actions = {
 _DESTROY: Actions = {Resource.SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")}
 
 VERBS: Mapping[str, Actions] = {
-    "plan": _OBSERVE,
-    "status": _OBSERVE,
+    "plan": merged(_OBSERVE, _OWNER),
+    "status": merged(_OBSERVE, _READ_LEDGER),
     "history": _READ_LEDGER,
     "diagnose": merged(_OBSERVE, _READ_LOGS, {Resource.REPOSITORY: ("ecr:BatchGetImage",)}),
     "publish": _PUBLISH,

@@ -14,12 +14,13 @@ from slipway.records.listening import Listening
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.permissions import Permissions
-from slipway.records.plan import Action, Observed, Plan
+from slipway.records.plan import Action, Plan
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
 from slipway.records.release import History
+from slipway.records.situation import Situation
 from slipway.records.standing import Standing
 from slipway.report import (
     bootstrap_text,
@@ -78,15 +79,16 @@ def of_examination(examination: Examination) -> Answer:
     return Answer(examination, text, examination.exit_code, release_markdown.of_examination(examination), outputs)
 
 
-def of_observed(observed: Observed, environment: str) -> Answer:
-    text = release_text.of_observed(observed, environment)
+def of_situation(situation: Situation) -> Answer:
+    observed = situation.observed
     outputs = {
         "state": observed.status or "",
         "live": observed.digest or "",
+        "number": str(situation.live.number) if situation.live else "",
         "url": observed.url or "",
         "operation": observed.operation or "",
     }
-    return Answer(observed, text, 0, release_markdown.of_observed(observed, environment), outputs)
+    return Answer(situation, release_text.of_situation(situation), 0, release_markdown.of_situation(situation), outputs)
 
 
 def of_history(history: History) -> Answer:

@@ -28,7 +28,7 @@ def _migration(migration: Migration, environment: str) -> Iterator[str]:
 
 def of_standing(standing: Standing, environment: str) -> str:
     """Where a database stands, beside where the release would bring it."""
-    lines = [f"{environment}: at {_heads(standing.database)}", f"  release: {_heads(standing.image)}"]
+    lines = [f"{environment}: the database is at {_heads(standing.database)}", f"  release: {_heads(standing.image)}"]
     if standing.unknown:
         lines.append(f"  unknown: {_heads(standing.unknown)}, so the database is ahead of this release")
     if standing.missing:
@@ -37,4 +37,4 @@ def of_standing(standing: Standing, environment: str) -> str:
 
 
 def _heads(revisions: Sequence[str]) -> str:
-    return one_line(", ".join(revisions)) or "nothing"
+    return one_line(", ".join(revisions)) or "no revision"

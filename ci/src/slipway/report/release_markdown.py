@@ -1,16 +1,16 @@
 """Plans, states, outcomes and histories for the summary of a job: the verdict first, then what it rests on."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from slipway.records.examination import Examination
-from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
-from slipway.records.plan import Action, Observed, Plan
+from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
 from slipway.records.release import History, Release
+from slipway.records.situation import Situation
 from slipway.report.markdown import escaped, fenced
 from slipway.report.rehearsal_text import duration
-from slipway.report.release_text import migrated
+from slipway.report.release_text import done, facts, migrated, moment, state
 from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
@@ -43,7 +43,7 @@ def of_plan(plan: Plan) -> str:
 def of_outcome(outcome: Outcome) -> str:
     """The truth, and why."""
     status = outcome.status
-    what = "" if outcome.verb is Verb.DEPLOY else f"{outcome.verb.value} of "
+    what = done(outcome.verb)
     facts = [
         ("requested", outcome.requested),
         ("live", outcome.live or "nothing"),
@@ -69,14 +69,12 @@ def of_examination(examination: Examination) -> str:
     return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
 
 
-def of_observed(observed: Observed, environment: str) -> str:
-    """What is live."""
-    if observed.status is None:
-        return _page(f"## {escaped(environment)}: nothing is there yet")
-    facts = [("live", observed.digest or "none"), ("address", observed.url or "none")]
+def of_situation(situation: Situation) -> str:
+    """What is live, and how it came there."""
+    known = list(facts(situation))
     return _page(
-        f"## {escaped(environment)}: {escaped(observed.status)}",
-        _table(("", ""), [*facts, *([("in flight", observed.operation)] if observed.operation else [])]),
+        f"## {escaped(situation.environment)}: {escaped(state(situation.observed))}",
+        _table(("", ""), known) if known else "",
     )
 
 
@@ -108,12 +106,11 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _release(release: Release) -> tuple[str, ...]:
-    ended = datetime.fromtimestamp(release.ended, UTC)
     digest = release.image.partition("@")[2]
     why = [release.cause, f"without proof: {release.risk}" if release.risk else ""]
     return (
         str(release.number),
-        f"{ended:%Y-%m-%d %H:%M:%SZ}",
+        moment(release.ended),
         release.verb.value,
         release.status.value,
         digest or "none",

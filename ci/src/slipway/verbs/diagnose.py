@@ -1,7 +1,7 @@
 """diagnose: why the newest change of a service, or a recorded deployment, failed; from the platform's logs and the service's own."""
 
 from slipway.errors import BadInputError
-from slipway.records.examination import Examination
+from slipway.records.examination import NOTHING, Examination
 from slipway.records.plan import Observed
 from slipway.release.recorded import digest_of
 from slipway.release.settle import Ending
@@ -16,9 +16,9 @@ _WELL = (Ending.SUCCEEDED, Ending.IN_FLIGHT)
 async def diagnose(environment: Environment, number: int | None) -> Examination:
     """Examine deployment `number`, or the newest change by whomever; raises SlipwayError when it cannot be looked at."""
     target = environment.target
-    operation = await _of(environment, number) if number else await target.newest()
+    operation = await target.newest() if number is None else await _of(environment, number)
     if operation is None:
-        return Examination(environment.name, None, "nothing has been changed yet")
+        return Examination(environment.name, None, NOTHING)
     ending = await target.ending(operation)
     spec = await _spec(environment, number)
     why = None if ending in _WELL or spec is None else await target.evidence(operation, spec)
@@ -28,15 +28,17 @@ async def diagnose(environment: Environment, number: int | None) -> Examination:
 async def _of(environment: Environment, number: int) -> Operation:
     accepted = await environment.ledger.accepted(number)
     if accepted is None:
+        if await environment.ledger.intent(number) is None:
+            raise BadInputError(f"the ledger has no deployment {number}", "`slipway history` has those that there are")
         raise BadInputError(
-            f"deployment {number} has no operation of the platform's", "`slipway history` tells how it ended"
+            f"the platform was never asked for anything by deployment {number}", "`slipway history` tells how it ended"
         )
     return Operation(accepted.arn, accepted.operation, accepted.creating)
 
 
 async def _spec(environment: Environment, number: int | None) -> ServiceSpec | None:
     """The release that was meant: only its settings count here, where it listens and what must not be shown."""
-    intent = await environment.ledger.intent(number) if number else None
+    intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:
         return environment.spec(digest_of(intent))
     observed: Observed = await environment.status()

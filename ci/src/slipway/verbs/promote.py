@@ -3,9 +3,10 @@
 It asks for a proof that the release which is live there works on the schema that this one brings.
 """
 
-from slipway.errors import RefusedError
+from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan, State
+from slipway.records.readiness import Readiness
 from slipway.release import pair
 from slipway.release.engine import Tell
 from slipway.release.goal import Live
@@ -19,34 +20,52 @@ async def live_in(environment: Environment) -> Observed:
     if observed.state is not State.LIVE or observed.digest is None:
         raise RefusedError(
             f"nothing that could be promoted is live in {environment.name}",
-            f"its state is {observed.status or 'absent'}; deploy there first",
+            f"its state is {observed.status or 'absent'}; bring a release to life there with `slipway deploy`, or a paused one with `slipway resume`",
         )
     if environment.settings.health_path is not None:
         await environment.ask(observed, environment.settings.health_path)
     return observed
 
 
-async def plan_promotion(source: Environment, target: Environment) -> Plan:
-    """What it would change; nothing is touched."""
-    return await target.plan(_digest(await live_in(source)))
+async def plan_promotion(source: Environment, target: Environment, evidence: Evidence | None = None) -> Plan:
+    """What it would change, or why it would be refused; nothing is touched."""
+    _check_two(source, target)
+    evidence = evidence or Evidence()
+    promoted = await live_in(source)
+    risk = await _risk(source, target, await standing(source, promoted), await target.status(), evidence)
+    return evidence.planned(await target.plan(_digest(promoted)), risk, _unproven(source, target))
 
 
 async def promote(source: Environment, target: Environment, tell: Tell, evidence: Evidence | None = None) -> Outcome:
     """Promote and answer the truth; raises SlipwayError when it cannot be tried."""
+    _check_two(source, target)
     evidence = evidence or Evidence()
     promoted = await live_in(source)
     wanted = await standing(source, promoted)
 
     async def permit(observed: Observed) -> None:
-        if observed.digest is None:  # there is no release that a new schema could break
-            return
-        live = await standing(target, observed)
-        certificates = await evidence.certificates(source, target)
-        risk = pair.risk_of_going_on(wanted, live, certificates)
-        evidence.weigh(risk, f"the promotion from {source.name} to {target.name} is not proven", tell)
+        evidence.weigh(await _risk(source, target, wanted, observed, evidence), _unproven(source, target), tell)
 
     engine = target.engine(tell, permit, evidence.certificate, evidence.reason)
     return await target.release(Live(target.spec(_digest(promoted)), Verb.PROMOTE), engine)
+
+
+def _check_two(source: Environment, target: Environment) -> None:
+    if source.name == target.name:
+        raise BadInputError(f"{source.name} cannot be promoted to itself", "name another environment with --to")
+
+
+async def _risk(
+    source: Environment, target: Environment, wanted: Readiness, observed: Observed, evidence: Evidence
+) -> str | None:
+    if observed.digest is None:  # there is no release that a new schema could break
+        return None
+    live = await standing(target, observed)
+    return pair.risk_of_going_on(wanted, live, await evidence.certificates(source, target))
+
+
+def _unproven(source: Environment, target: Environment) -> str:
+    return f"the promotion from {source.name} to {target.name} is not proven"
 
 
 def _digest(observed: Observed) -> str:

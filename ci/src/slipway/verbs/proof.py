@@ -1,10 +1,10 @@
 """What is known of a release and its database when they are to be changed, and what a person may say in place of a proof."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway.errors import RefusedError
 from slipway.records.certificate import Certificate
-from slipway.records.plan import Observed
+from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Event
 from slipway.records.readiness import Readiness
 from slipway.release.engine import Tell
@@ -34,8 +34,18 @@ class Evidence:
         if risk is None:
             return
         if not self.reason:
-            raise RefusedError(f"{what}: {risk}", _PROVE)
+            raise _unproven(what, risk)
         tell(Event(f"{what}: {risk}; done all the same, because {one_line(self.reason)}"))
+
+    def planned(self, plan: Plan, risk: str | None, what: str) -> Plan:
+        """The plan, blocked when there is a risk that nobody takes: a run would be refused."""
+        if risk is None or self.reason or not plan.changes or plan.action is Action.BLOCKED:
+            return plan
+        return replace(plan, action=Action.BLOCKED, reason=str(_unproven(what, risk)))
+
+
+def _unproven(what: str, risk: str) -> RefusedError:
+    return RefusedError(f"{what}: {risk}", _PROVE)
 
 
 async def standing(environment: Environment, observed: Observed) -> Readiness:

@@ -29,6 +29,10 @@ class Way:
     def spoken(self) -> str:
         return f"release {self.number}" if self.number else f"the release {self.digest}"
 
+    @property
+    def unproven(self) -> str:
+        return f"going back to {self.spoken} is not proven"
+
 
 async def way_back(environment: Environment, to: int | None) -> Way:
     """Where a rollback goes; raises SlipwayError when there is nothing to go back to."""
@@ -47,9 +51,12 @@ async def way_back(environment: Environment, to: int | None) -> Way:
     return _to(recorded.last_before(releases, (await environment.status()).digest))
 
 
-async def plan_rollback(environment: Environment, to: int | None) -> Plan:
-    """What it would change; nothing is touched."""
-    return await environment.plan((await way_back(environment, to)).digest)
+async def plan_rollback(environment: Environment, to: int | None, evidence: Evidence | None = None) -> Plan:
+    """What it would change, or why it would be refused; nothing is touched."""
+    evidence = evidence or Evidence()
+    way = await way_back(environment, to)
+    risk = await _risk(environment, way, await environment.status(), evidence)
+    return evidence.planned(await environment.plan(way.digest), risk, way.unproven)
 
 
 async def rollback(environment: Environment, tell: Tell, to: int | None, evidence: Evidence) -> Outcome:
@@ -58,13 +65,15 @@ async def rollback(environment: Environment, tell: Tell, to: int | None, evidenc
     tell(Event(f"back to {way.spoken}"))
 
     async def permit(observed: Observed) -> None:
-        live = await standing(environment, observed)
-        certificates = await evidence.certificates(environment)
-        risk = pair.risk_of_going_back(way.wanted, live, certificates)
-        evidence.weigh(risk, f"going back to {way.spoken} is not proven", tell)
+        evidence.weigh(await _risk(environment, way, observed, evidence), way.unproven, tell)
 
     engine = environment.engine(tell, permit, risk=evidence.reason)
     return await environment.release(Live(environment.spec(way.digest), Verb.ROLLBACK), engine)
+
+
+async def _risk(environment: Environment, way: Way, observed: Observed, evidence: Evidence) -> str | None:
+    live = await standing(environment, observed)
+    return pair.risk_of_going_back(way.wanted, live, await evidence.certificates(environment))
 
 
 def _to(release: Release) -> Way:

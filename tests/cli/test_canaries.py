@@ -1,0 +1,207 @@
+"""Values that must not get out, wherever a service has values, and text that must not act, wherever others write text; then all that came out is searched.
+
+Every verb of an environment is played from the command line, in success and in failure.
+"""
+
+import base64
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.requests import Request
+
+from slipway.cli.command import _say_why, parser
+from slipway.release.engine import Time
+from slipway.simulator import endpoint
+from slipway.simulator.faults import Effect, Fault
+from tests.simulator.account import INSTANCE_ROLE, ROLE, URI, opened
+from tests.simulator.scripted import Script, ScriptedBackend
+
+DATABASE = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/url-Xk3bQz"
+TOKEN = "arn:aws:ssm:eu-west-1:123456789012:parameter/notes/token"
+SECRETS = {
+    DATABASE: "postgresql://app:kanarie-password@127.0.0.1:1/notes",
+    TOKEN: "kanarie-token-of-the-service",
+}
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIAKANARIE",
+    "AWS_SECRET_ACCESS_KEY": "kanarie-secret-key",
+    "AWS_SESSION_TOKEN": "kanarie-session",
+}
+RUNNER = """
+[tool.slipway.environments.staging.migration]
+runner = "direct"
+"""
+SETTINGS = f"""
+[tool.slipway]
+name = "notes"
+command = ["serve"]
+health-path = "/healthz"
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "{ROLE}"
+instance-role = "{INSTANCE_ROLE}"
+variables = {{ API_KEY = "kanarie-variable" }}
+secrets = {{ DATABASE_URL = "{DATABASE}", TOKEN = "{TOKEN}" }}
+{RUNNER}
+[tool.slipway.environments.production]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "{ROLE}"
+instance-role = "{INSTANCE_ROLE}"
+variables = {{ API_KEY = "kanarie-variable" }}
+"""
+# A terminal's title, its colour, a row of Markdown and a mention, an image that tells who looks, a script, a command to GitHub's runner.
+HOSTILE = "\x1b]0;owned\x07\x1b[31m\x9b2J| **a** | @everyone ![x](https://evil.example/p.png) <script>x()</script> ::set-output name=live::evil"
+SICK = (HOSTILE, f"KeyError: 'REDIS_URL' beside kanarie-variable and {SECRETS[DATABASE]} {HOSTILE}")
+
+
+class Talkative(ScriptedBackend):
+    """Releases that print all their variables, as people who look for an error let them."""
+
+    @asynccontextmanager
+    async def start(self, order, heard):
+        for name, value in order.variables.items():
+            heard(f"{HOSTILE} {name}={value}")
+        async with super().start(order, heard) as workload:
+            yield workload
+
+
+class World:
+    """An account, the service's folder and the job in which slipway runs."""
+
+    def __init__(self, account, folder, capsys):
+        self.account = account
+        self.folder = folder
+        self._capsys = capsys
+        self.said = ""
+
+    async def slipway(self, verb, *options):
+        """Answers the exit code, as the command does."""
+        place = ["--source", str(self.folder)]
+        if verb != "permissions":  # which asks nobody
+            place += ["--endpoint-url", self.account.cloud.url]
+        given = parser().parse_args([verb, "--debug", *place, *options])
+        try:
+            code = await given.verb(given)
+        except Exception as error:  # noqa: BLE001 -- as the command does
+            code = _say_why(given, error)
+        said = self._capsys.readouterr()
+        self.said += said.out + said.err
+        return code
+
+    def leaked(self):
+        """Where something is that must be nowhere."""
+        repository = self.account.cloud.store.repositories["notes"]
+        places = {
+            "terminal": self.said.encode(),
+            "output of the job": (self.folder / "GITHUB_OUTPUT").read_bytes(),
+            "summary of the job": (self.folder / "GITHUB_STEP_SUMMARY").read_bytes(),
+            "ledger": b"".join([*repository.blobs.values(), *(each.content for each in repository.manifests.values())]),
+        }
+        embedded = base64.b64encode(b"kanarie")[:8]
+        return {
+            f"{what!r} in {place}"
+            for place, content in places.items()
+            for what in (b"kanarie", b"KANARIE", embedded, b"\x1b", b"\x07", "\x9b".encode())
+            if what in content
+        }
+
+
+@pytest.fixture
+async def world(tmp_path, monkeypatch, capsys):
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setitem(endpoint._REFUSALS, Effect.DENIED, ("AccessDeniedException", HOSTILE, 400))
+    (tmp_path / "pyproject.toml").write_text(SETTINGS)
+    backend = Talkative()
+    async with opened(lambda _url: backend, secrets=SECRETS) as account:
+        account.backend = backend
+        time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
+        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time)
+        yield World(account, tmp_path, capsys)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """All that is sent to whom --endpoint-url names."""
+    heard = []
+    answer = endpoint.Endpoint.call
+
+    async def call(self, request: Request):
+        heard.append(f"{dict(request.headers)}")
+        return await answer(self, request)
+
+    monkeypatch.setattr(endpoint.Endpoint, "call", call)
+    return heard
+
+
+STAGING, PRODUCTION = ("--environment", "staging"), ("--environment", "production")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
+async def test_no_value_gets_out_and_no_text_acts_whatever_a_verb_does(world, sent, json, monkeypatch):
+    (world.folder / "pyproject.toml").write_text(SETTINGS.replace(RUNNER, ""))
+    first, second = [f"{URI}@{await world.account.image()}" for _ in range(2)]
+    sick = f"{URI}@{await world.account.image(Script(lines=SICK, exit_code=1))}"
+    reason = ("--without-proof", f"{HOSTILE} because")
+
+    assert await world.slipway("plan", *STAGING, "--image", first, *json) == 0
+    assert await world.slipway("deploy", *STAGING, "--image", first, *json) == 0
+    assert await world.slipway("deploy", *STAGING, "--image", second, *json) == 0
+    assert await world.slipway("deploy", *STAGING, "--image", sick, *json) == 1
+    assert await world.slipway("diagnose", *STAGING, *json) == 1
+    assert await world.slipway("rollback", *STAGING, "--dry-run", *json) == 1
+    assert await world.slipway("rollback", *STAGING, *json) == 1
+    assert await world.slipway("rollback", *STAGING, *reason, *json) == 0
+    assert await world.slipway("promote", "--from", "staging", "--to", "production", *reason, *json) == 0
+    assert await world.slipway("pause", *STAGING, *json) == 0
+    assert await world.slipway("resume", *STAGING, *json) == 0
+    for verb in ("status", "history"):
+        assert await world.slipway(verb, *STAGING, *json) == 0
+    await world.slipway("preflight", *STAGING, "--image", sick, *json)
+    await world.slipway("bootstrap", *STAGING, "--github", "OWNER/NAME", *json)
+    assert await world.slipway("permissions", *STAGING, *json) == 0
+    (world.folder / "pyproject.toml").write_text(SETTINGS)
+    monkeypatch.setenv("ANY_URL", SECRETS[DATABASE])
+    for options in ((), ("--look",), ("--database-url-from", "ANY_URL")):
+        await world.slipway("migrate", *STAGING, "--image", first, *options, *json)
+    assert await world.slipway("destroy", *PRODUCTION, "--confirm", "notes-production", *json) == 0
+    assert world.leaked() == set()
+    assert "REDIS_URL" in world.said  # the line was shown
+    assert not [headers for headers in sent if "kanarie" in headers.lower()]
+
+
+REFUSED = {
+    "plan": ("ListServices", ("--image", "NEW")),
+    "deploy": ("UpdateService", ("--image", "NEW")),
+    "status": ("ListImages", ()),
+    "history": ("ListImages", ()),
+    "rollback": ("ListImages", ()),
+    "diagnose": ("ListOperations", ()),
+    "pause": ("PauseService", ()),
+    "destroy": ("DeleteService", ("--confirm", "notes-production")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("effect", [Effect.DENIED, Effect.EXPIRED])
+async def test_what_aws_says_is_one_line_that_does_nothing(world, effect):
+    """The messages of a refusal are text that others wrote, too; credentials may expire in the middle."""
+    live = f"{URI}@{await world.account.image()}"
+    assert await world.slipway("deploy", *PRODUCTION, "--image", live) == 0
+    for verb, (operation, options) in REFUSED.items():
+        for json in ((), ("--json",)):
+            world.account.cloud.faults.add(Fault(operation, effect, times=99))
+            new = f"{URI}@{await world.account.image()}"
+            code = await world.slipway(verb, *PRODUCTION, *(new if part == "NEW" else part for part in options), *json)
+            world.account.cloud.faults.clear()
+            assert code in ((0,) if verb == "status" else (1, 3)), verb
+    assert world.leaked() == set()
+    if effect is Effect.EXPIRED:
+        assert "sign in again and run the same command; it goes on where this one stopped" in world.said
