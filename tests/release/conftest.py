@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.release.platforms import PLACES, Place, Platform
 from tests.simulator.account import Account, opened
 
 
@@ -12,3 +13,17 @@ async def account() -> AsyncIterator[Account]:
     """Empty but for the repository `notes`; its minutes pass in milliseconds."""
     async with opened() as account:
         yield account
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place:
+    """Where to open an account: on each of the platforms that the engine knows nothing of."""
+    found: Place = PLACES[request.param]
+    return found
+
+
+@pytest.fixture
+async def platform(place: Place) -> AsyncIterator[Platform]:
+    """One account, empty."""
+    async with place() as platform:
+        yield platform

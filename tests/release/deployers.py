@@ -1,9 +1,10 @@
 """Deployers that can be killed, before a request is sent or before its answer is read, and what is really live, asked at the front door."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 
@@ -14,6 +15,8 @@ from slipway.release.deploy import deploy
 from slipway.release.spec import ServiceSpec
 from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
+
+T = TypeVar("T")
 
 
 class KilledError(BaseException):
@@ -43,22 +46,32 @@ class Kill:
     done: bool
 
 
-class MortalAws(SimulatedAws):
+class Mortal:
     """Counts its requests, and dies at one of them."""
 
-    def __init__(self, account: Account, kill: Kill | None) -> None:
-        super().__init__(account)
+    def __init__(self, kill: Kill | None) -> None:
         self.kill = kill
         self.asked = 0
 
-    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def __call__(self, request: Callable[[], Awaitable[T]]) -> T:
         index, self.asked = self.asked, self.asked + 1
         if self.kill and index == self.kill.index and self.kill.done:
             with suppress(SlipwayError):  # an answer, too, that nobody reads
-                await super().once(service, operation, **parameters)
+                await request()
         if self.kill and index >= self.kill.index:
             raise KilledError
-        return await super().once(service, operation, **parameters)
+        return await request()
+
+
+class MortalAws(SimulatedAws):
+    """The account's, of somebody mortal."""
+
+    def __init__(self, account: Account, kill: Kill | None) -> None:
+        super().__init__(account)
+        self.mortal = Mortal(kill)
+
+    async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        return await self.mortal(partial(super().once, service, operation, **parameters))
 
 
 @dataclass(frozen=True)
@@ -76,16 +89,20 @@ class Ended:
 async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None, approved: Plan | None = None) -> Ended:
     """Deploy as a process would."""
     aws, telling = MortalAws(account, kill), Telling()
-    outcome: Outcome | None = None
+    code, outcome = await exit_of(deploy(engine_of(account, telling, aws), wanted, approved), telling)
+    return Ended(code, await live(account), aws.mortal.asked, outcome, tuple(telling.lines), _has_ended(account))
+
+
+async def exit_of(running: Awaitable[Outcome], telling: Telling) -> tuple[int | None, Outcome | None]:
+    """A process's exit code, None when it was killed, and its outcome, if it came to one."""
     try:
-        outcome = await deploy(engine_of(account, telling, aws), wanted, approved)
-        code: int | None = outcome.status.exit_code
+        outcome = await running
     except SlipwayError as error:
-        code = error.exit_code
         telling.lines.append(str(error))
+        return error.exit_code, None
     except KilledError:
-        code = None
-    return Ended(code, await live(account), aws.asked, outcome, tuple(telling.lines), _has_ended(account))
+        return None, None
+    return outcome.status.exit_code, outcome
 
 
 def _has_ended(account: Account) -> bool:

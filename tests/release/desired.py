@@ -18,7 +18,7 @@ from slipway.release.ecr_store import EcrStore
 from slipway.release.engine import Engine, Time
 from slipway.release.ledger import Ledger
 from slipway.release.spec import ServiceSpec, default_scaling
-from slipway.release.targets.app_runner import AppRunner
+from slipway.release.targets.app_runner import AppRunner, state_of
 from tests.simulator.account import REGION, ROLE, URI, Account, session
 
 DIGEST, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -47,7 +47,8 @@ def spec(digest: str = DIGEST, **changes: Any) -> ServiceSpec:
 
 def observed(there: ServiceSpec, status: str = "RUNNING", **changes: Any) -> Observed:
     """What is observed when a spec is there."""
-    return replace(Observed(ARN, "notes.example.org", status, there.image.digest, there.fields()), **changes)
+    plain = Observed(ARN, "notes.example.org", status, there.image.digest, there.fields(), state=state_of(status))
+    return replace(plain, **changes)
 
 
 def time_of(account: Account) -> Time:
@@ -73,7 +74,7 @@ class SimulatedAws(Aws):
                 self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
             return self._clients[service]
 
-    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         with self._clock.held():
             return await super().once(service, operation, **parameters)
 

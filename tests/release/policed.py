@@ -23,7 +23,7 @@ class PolicedAws(Aws):
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
         self._clock = account.cloud.clock
 
-    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         with self._clock.held():
             return await super().once(service, operation, **parameters)
 

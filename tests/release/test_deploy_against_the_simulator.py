@@ -1,4 +1,4 @@
-"""The oracle of these tests is the account: what it was asked for, what is live in it. The outcome is held against that."""
+"""What is App Runner's own; test_every_target.py has the rest. The oracle is the account: what it was asked for, what is live in it."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,8 +12,8 @@ from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.release.deploy import deploy
 from slipway.simulator.clock import VirtualClock
-from tests.release.desired import Telling, deployed, engine_of, spec, target_of
-from tests.simulator.account import BRISK, INSTANCE_ROLE, SLOW, Account, asked, log_group, opened
+from tests.release.desired import deployed, engine_of, spec
+from tests.simulator.account import BRISK, INSTANCE_ROLE, Account, asked, log_group, opened
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
@@ -36,15 +36,6 @@ async def test_from_nothing_a_service_is_created(account):
     assert done.outcome.diagnosis is None
 
 
-async def test_another_digest_is_replaced(account):
-    first, second = await account.image(), await account.image()
-    before = (await deployed(account, spec(first))).outcome
-    done = await deployed(account, spec(second))
-    assert (done.outcome.status, done.outcome.live, done.outcome.url) == (Status.SUCCEEDED, second, before.url)
-    assert await live_digest(account, done.outcome.url) == second
-    assert done.changes == ["UpdateService"]
-
-
 async def test_what_is_live_already_costs_no_change_and_at_most_four_reads(account):
     digest = await account.image()
     await deployed(account, spec(digest))
@@ -55,14 +46,6 @@ async def test_what_is_live_already_costs_no_change_and_at_most_four_reads(accou
     assert len(done.requests) <= 4
 
 
-async def test_a_rollback_is_a_deployment_of_an_earlier_digest(account):
-    first, second = await account.image(), await account.image()
-    for digest in (first, second, first):
-        done = await deployed(account, spec(digest))
-    assert done.outcome.status is Status.SUCCEEDED
-    assert await live_digest(account, done.outcome.url) == first
-
-
 async def test_what_a_failed_creation_left_is_rebuilt(account):
     failed = await deployed(account, spec(await account.image(UNHEALTHY)))
     assert (failed.outcome.status, failed.outcome.live) == (Status.CREATE_FAILED, None)
@@ -70,21 +53,6 @@ async def test_what_a_failed_creation_left_is_rebuilt(account):
     done = await deployed(account, spec(digest))
     assert (done.outcome.status, done.outcome.live) == (Status.SUCCEEDED, digest)
     assert done.changes == ["UpdateService"]
-
-
-async def test_a_rebuild_that_fails_again_is_a_failed_creation(account):
-    for _ in range(2):
-        done = await deployed(account, spec(await account.image(UNHEALTHY)))
-        assert (done.outcome.status, done.outcome.status.exit_code) == (Status.CREATE_FAILED, 1)
-
-
-async def test_a_service_that_was_deleted_is_created_anew(account):
-    await deployed(account, spec(await account.image()))
-    (service,) = (await account.ask("apprunner", "list_services"))["ServiceSummaryList"]
-    await account.ask("apprunner", "delete_service", ServiceArn=service["ServiceArn"])
-    await account.settled(service["ServiceArn"])
-    done = await deployed(account, spec(await account.image()))
-    assert (done.outcome.status, done.changes) == (Status.SUCCEEDED, ["CreateService"])
 
 
 async def test_a_creation_that_does_not_become_healthy_is_told_with_its_cause(account):
@@ -141,19 +109,6 @@ async def test_an_update_whose_container_never_started_is_told_so_though_the_ser
     done = await deployed(account, spec(await account.image(Script(starts=False))))
     assert "application" in await account.groups(arn)
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.ROLLED_BACK, "never-started")
-
-
-async def test_while_somebody_else_changes_the_service_one_waits_and_then_plans_anew():
-    async with opened(clock=VirtualClock(), pace=SLOW) as account:
-        arn = await account.create(await account.image())
-        theirs, ours = await account.image(), await account.image()
-        begun = await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(theirs))
-        done = await deployed(account, spec(ours))
-        operations = await account.operations(arn)
-    assert f"UPDATE_SERVICE {begun['OperationId']}" in next(line for line in done.told if line.startswith("waiting: "))
-    assert (done.outcome.status, done.outcome.live, done.changes) == (Status.SUCCEEDED, ours, ["UpdateService"])
-    assert [found["Status"] for found in operations] == ["SUCCEEDED"] * 3
-    assert operations[0]["StartedAt"] >= operations[1]["EndedAt"]
 
 
 async def test_who_waits_too_long_has_changed_nothing_and_says_so():
@@ -243,19 +198,3 @@ async def test_an_outcome_is_saved_and_read(account):
         (await account.ask("apprunner", "list_services"))["ServiceSummaryList"][0]["ServiceArn"]
     )
     assert done.outcome.operation == operation["Id"]
-
-
-async def test_a_newer_release_that_went_live_meanwhile_is_superseded(account):
-    """The operation has succeeded, but by the time one looks something else answers."""
-    first, second = await account.image(), await account.image()
-    target = target_of(account)
-    outrun = target.follow
-
-    async def follow(operation):
-        async for event in outrun(operation):
-            yield event
-        await account.update(operation.arn, **asked(second))
-
-    target.follow = follow
-    outcome = await deploy(engine_of(account, Telling(), target=target), spec(first))
-    assert (outcome.status, outcome.status.exit_code, outcome.live) == (Status.SUPERSEDED, 1, second)

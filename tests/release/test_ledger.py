@@ -1,4 +1,4 @@
-"""The ledger in a simulated ECR: each name is taken once, whoever asks, and whatever becomes of the answer."""
+"""The ledger in a simulated ECR, and in memory: each name is taken once, whoever asks, and whatever becomes of the answer."""
 
 import pytest
 
@@ -10,6 +10,7 @@ from slipway.release.ledger import Contents, Ledger, nonce
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.desired import aws_of
+from tests.release.memory_store import MemoryStore, Shelf
 from tests.simulator.account import opened
 
 
@@ -19,9 +20,15 @@ async def account():
         yield account
 
 
+@pytest.fixture(params=["ECR", "memory"])
+def store(request, account):
+    in_ecr = EcrStore(aws_of(account), "notes")
+    return in_ecr if request.param == "ECR" else MemoryStore(Shelf(account.cloud.clock))
+
+
 @pytest.fixture
-def ledger(account):
-    return Ledger(EcrStore(aws_of(account), "notes"), "staging")
+def ledger(store):
+    return Ledger(store, "staging")
 
 
 def intent(**changes):
@@ -40,7 +47,8 @@ async def test_numbers_are_given_once(ledger):
 
 
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
-async def test_a_number_is_given_once_also_when_the_answer_is_lost(account, ledger, effect):
+async def test_a_number_is_given_once_also_when_the_answer_is_lost(account, effect):
+    ledger = Ledger(EcrStore(aws_of(account), "notes"), "staging")
     account.cloud.faults.add(Fault("PutImage", effect, skip=1))
     assert (await ledger.claim(intent(), 0)).number == 1
     assert (await ledger.contents()).intents == {1}
@@ -69,8 +77,8 @@ async def test_two_who_take_away_the_same_old_lock_do_not_take_away_a_new_one(le
     assert (await ledger.turn())[0] == new
 
 
-async def test_environments_do_not_see_each_others_deployments(account, ledger):
-    other = Ledger(EcrStore(aws_of(account), "notes"), "staging.eu")
+async def test_environments_do_not_see_each_others_deployments(store, ledger):
+    other = Ledger(store, "staging.eu")
     await ledger.claim(intent(), 0)
     assert (await other.contents()).newest == 0
 

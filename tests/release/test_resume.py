@@ -1,121 +1,97 @@
 """A deployment that is killed anywhere, and run again, comes to the truth, with one change of the service and no more."""
 
-from dataclasses import replace
-
 import pytest
 
 from slipway.records.outcome import Status
-from slipway.simulator.clock import VirtualClock
+from slipway.release.goal import Gone
 from slipway.simulator.faults import Effect, Fault
-from tests.release.deployers import Kill, begun, lies, live, run
-from tests.release.desired import deployed, spec
-from tests.simulator.account import BRISK, opened
-from tests.simulator.scripted import Script
+from tests.release.deployers import Kill, lies
+from tests.release.platforms import run
 
-UNHEALTHY = Script(healthy=False)
-CASES = {
-    "create": (False, Script()),
-    "update": (True, Script()),
-    "roll back": (True, UNHEALTHY),
-    "fail": (False, UNHEALTHY),
-}
-PACE = replace(BRISK, patience=10, roll_back=3)
-MOST_REQUESTS = 60
+CASES = {"create": (False, True), "update": (True, True), "roll back": (True, False), "fail": (False, False)}
+MOST_REQUESTS = 80
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-async def test_killed_at_each_request_it_resumes_to_the_truth(case, done):
-    there, script = CASES[case]
+async def test_killed_at_each_request_it_resumes_to_the_truth(place, case, done):
+    there, healthy = CASES[case]
     for index in range(MOST_REQUESTS):
-        async with opened(clock=VirtualClock(), pace=PACE) as account:
-            old = await account.image()
+        async with place() as platform:
+            old = await platform.release()
             if there:
-                await account.create(old)
-            before = begun(account)
-            wanted = spec(await account.image(script))
-            first = await run(account, wanted, Kill(index, done))
+                await platform.create_by_hand(old)
+            before = len(platform.changes())
+            wanted = await platform.release(healthy=healthy)
+            first = await run(platform, wanted, Kill(index, done))
             if first.code is not None:  # it had ended before
                 assert index > 15
                 return
-            again = await run(account, wanted)
+            again = await run(platform, wanted)
             # Who was killed after the last word to the ledger had ended; another run is another try.
-            told = first.is_written and not script.healthy
+            told = first.is_written and not healthy
             at = f"killed {'after' if done else 'before'} request {index}: {again}"
             assert not lies(again, wanted), at
-            assert begun(account) - before == 1 + told, at
-            assert again.code == (0 if script.healthy else 1), at
-            assert await live(account) == (wanted.image.digest if script.healthy else old if there else None), at
+            assert len(platform.changes()) - before == 1 + told, at
+            assert again.code == (0 if healthy else 1), at
+            left = wanted.image.digest if healthy else old.image.digest if there else None
+            assert await platform.live() == left, at
     raise AssertionError("it never ends")
 
 
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
 @pytest.mark.parametrize("there", [True, False], ids=["update", "create"])
-async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(effect, there):
-    async with opened(clock=VirtualClock()) as account:
-        if there:
-            await account.create(await account.image())
-        before, wanted = begun(account), spec(await account.image())
-        account.cloud.faults.add(Fault("UpdateService" if there else "CreateService", effect))
-        ended = await run(account, wanted)
-        assert (ended.code, ended.live, begun(account) - before) == (0, wanted.image.digest, 1), ended
+async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(platform, effect, there):
+    if there:
+        await platform.create_by_hand(await platform.release())
+    before, wanted = len(platform.changes()), await platform.release()
+    platform.faults.add(Fault(platform.calls["update" if there else "create"], effect))
+    ended = await run(platform, wanted)
+    assert (ended.code, ended.live, len(platform.changes()) - before) == (0, wanted.image.digest, 1), ended
 
 
-async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_run_goes_on():
-    async with opened(clock=VirtualClock()) as account:
-        wanted = spec(await account.image())
-        account.cloud.faults.add(Fault("ListOperations", Effect.EXPIRED, skip=3, times=100))
-        ended = await run(account, wanted)
-        assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
-        assert "ExpiredTokenException" in ended.outcome.diagnosis.cause
-        assert "sign in again and run the same command" in ended.outcome.diagnosis.remedy
-        account.cloud.faults.clear()
-        again = await run(account, wanted)
-        assert (again.code, again.live, begun(account)) == (0, wanted.image.digest, 1)
+async def test_a_deletion_without_an_answer_is_looked_for_too(platform):
+    await run(platform, await platform.release())
+    platform.faults.add(Fault(platform.calls["delete"], Effect.ANSWER_LOST))
+    ended = await run(platform, Gone("staging", "notes"))
+    assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, None), ended
 
 
-async def test_a_platform_that_does_not_answer_any_more_is_unknown_and_not_a_success():
-    async with opened(clock=VirtualClock()) as account:
-        account.cloud.faults.add(Fault("ListOperations", Effect.CALL_LOST, skip=3, times=1000))
-        ended = await run(account, spec(await account.image()))
-        assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
+async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_run_goes_on(platform):
+    wanted = await platform.release()
+    platform.faults.add(Fault(platform.calls["look"], Effect.EXPIRED, skip=3, times=100))
+    ended = await run(platform, wanted)
+    assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
+    assert "ExpiredTokenException" in ended.outcome.diagnosis.cause
+    assert "sign in again and run the same command" in ended.outcome.diagnosis.remedy
+    platform.faults.clear()
+    again = await run(platform, wanted)
+    assert (again.code, again.live, len(platform.changes())) == (0, wanted.image.digest, 1)
 
 
-async def test_a_word_that_nobody_knows_is_unknown_and_never_a_success():
-    async with opened(clock=VirtualClock()) as account:
-        first = await run(account, spec(await account.image()))
-        assert first.code == 0
-        wanted = spec(await account.image())
-
-        (service,) = account.cloud.app_runner.services.values()
-        described = type(service.operations[0]).described
-        type(service.operations[0]).described = lambda self: described(self) | {"Status": "DEFERRED"}
-        try:
-            ended = await run(account, wanted)
-        finally:
-            type(service.operations[0]).described = described
-        assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
+async def test_a_platform_that_does_not_answer_any_more_is_unknown_and_not_a_success(platform):
+    platform.faults.add(Fault(platform.calls["look"], Effect.CALL_LOST, skip=3, times=1000))
+    ended = await run(platform, await platform.release())
+    assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
 
 
-async def test_a_rolled_back_deployment_that_was_not_followed_is_told_as_such_and_then_tried_again():
-    async with opened(clock=VirtualClock()) as account:
-        await account.create(await account.image())
-        wanted = spec(await account.image(UNHEALTHY))
-        account.cloud.faults.add(Fault("ListOperations", Effect.EXPIRED, skip=4, times=1000))
-        assert (await run(account, wanted)).code == 3
-        account.cloud.faults.clear()
-        await account.cloud.clock.sleep(3600)
-        told = await deployed(account, wanted)
-        assert (told.outcome.status, told.changes) == (Status.ROLLED_BACK, [])
-        again = await deployed(account, wanted)
-        assert (again.outcome.status, again.changes) == (Status.ROLLED_BACK, ["UpdateService"])
+async def test_a_rolled_back_deployment_that_was_not_followed_is_told_as_such_and_then_tried_again(platform):
+    await platform.create_by_hand(await platform.release())
+    wanted = await platform.release(healthy=False)
+    platform.faults.add(Fault(platform.calls["look"], Effect.EXPIRED, skip=7, times=1000))
+    assert (await run(platform, wanted)).code == 3
+    platform.faults.clear()
+    await platform.clock.sleep(3600)
+    told = await run(platform, wanted)
+    assert (told.outcome.status, len(platform.changes())) == (Status.ROLLED_BACK, 2)
+    again = await run(platform, wanted)
+    assert (again.outcome.status, len(platform.changes())) == (Status.ROLLED_BACK, 3)
 
 
 @pytest.mark.parametrize("effect", [Effect.CALL_LOST, Effect.EXPIRED])
-async def test_who_cannot_look_does_not_say_no(effect):
+async def test_who_cannot_look_does_not_say_no(platform, effect):
     """A generated story: what was wanted was live already, and exit 1 denied it."""
-    async with opened(clock=VirtualClock()) as account:
-        wanted = spec(await account.image())
-        assert (await run(account, wanted)).code == 0
-        account.cloud.faults.add(Fault("ListServices", effect, times=9))
-        assert (await run(account, wanted)).code == 3
+    wanted = await platform.release()
+    assert (await run(platform, wanted)).code == 0
+    platform.faults.add(Fault(platform.calls["find"], effect, times=9))
+    assert (await run(platform, wanted)).code == 3

@@ -19,12 +19,23 @@ class Action(Enum):
     BLOCKED = "blocked"
 
 
+class State(Enum):
+    """What can be done with a service now. Targets say it, for the words of their platforms need not: ECS calls ACTIVE what lives and what fails."""
+
+    ABSENT = "absent"
+    LIVE = "live"  # it serves, and nothing goes on
+    BUSY = "busy"  # something goes on; afterwards it is another state
+    STILLBORN = "stillborn"  # its creation failed, so there is nothing to go back to; an update tries again
+    PAUSED = "paused"
+    OTHER = "other"  # a person has to look, also because the platform says a word that its model does not have
+
+
 @dataclass(frozen=True)
 class Observed:
     """What is there, normalised.
 
-    - status: in App Runner's words, which other targets translate theirs to; None when there is no service.
-    - digest: of the live image, or None when it is named by tag.
+    - status: the platform's own word, for people; None when there is no service. state: what it comes to, for everything else.
+    - digest: of the image that answers, and it alone; None when it is named by tag, and while two share the traffic.
     - fields: its configuration by the names that a plan uses; values of variables only as hashes.
     - operation: what is in flight, or None.
     - inherited: fields that an update can give another value and cannot take away.
@@ -39,6 +50,7 @@ class Observed:
     fields: Mapping[str, str] = field(default_factory=dict)
     operation: str | None = None
     inherited: tuple[str, ...] = ()
+    state: State = State.ABSENT
 
 
 @dataclass(frozen=True)

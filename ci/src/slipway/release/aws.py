@@ -61,7 +61,7 @@ class Aws:
         self._session: Any = None  # of boto3; clients of one session share what takes long to read
         self._making = threading.Lock()  # boto3's sessions are made for one thread
 
-    async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call `operation` (as boto3 spells it); raises SlipwayError. A cancelled wait does not take the call back."""
         repeatable = service == "ecr" or operation.startswith(_READS)
         for pause in _PAUSES:
@@ -76,7 +76,7 @@ class Aws:
             await self._sleep(pause)
         return await self.once(service, operation, **parameters)
 
-    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """One attempt."""
         return await anyio.to_thread.run_sync(partial(self._call, service, operation, parameters))
 

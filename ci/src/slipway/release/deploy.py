@@ -1,7 +1,7 @@
 """A goal from the question to the truth: observe, plan, take a number, wait for one's turn, migrate, apply, follow, settle.
 
 Everything that another run must know is in the ledger before it happens, so a run that finds an unfinished one of the same goal goes on with
-it. The turn (the ledger's lock) lasts from the last look to the platform's yes; from then on the platform keeps others out.
+it. The turn (the ledger's lock) lasts from the last look to the platform's yes; from then on everybody sees that the service is busy.
 """
 
 from collections.abc import Awaitable
@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.migration import Migration
-from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
-from slipway.records.plan import Action, Observed, Plan
+from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Phase
 from slipway.records.readiness import Readiness
 from slipway.records.release import Accepted, Intent, Release
@@ -18,9 +18,8 @@ from slipway.release.approval import check_still_true
 from slipway.release.aws import AwsRefusedError
 from slipway.release.engine import Engine
 from slipway.release.expectation import expected_seconds
-from slipway.release.goal import Goal, Live
+from slipway.release.goal import DONE, Goal, Live, check_sensible
 from slipway.release.ledger import Contents, nonce
-from slipway.release.plan import BUSY
 from slipway.release.recorded import RELEASES
 from slipway.release.spec import ServiceSpec
 from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation
@@ -34,14 +33,6 @@ _WAIT_SECONDS = 5.0
 _LOOKS = 3
 _REMEMBERED = 20  # deployments
 _RESUME = "run the same command again; it finds what this one began and goes on with it"
-_DONE = {
-    Verb.DEPLOY: "deployed",
-    Verb.PROMOTE: "deployed",
-    Verb.ROLLBACK: "rolled back",
-    Verb.PAUSE: "paused",
-    Verb.RESUME: "resumed",
-    Verb.DESTROY: "deleted",
-}
 
 
 async def deploy(engine: Engine, spec: ServiceSpec, approved: Plan | None = None) -> Outcome:
@@ -51,6 +42,7 @@ async def deploy(engine: Engine, spec: ServiceSpec, approved: Plan | None = None
 
 async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
     """Make `goal` true and answer the truth; raises SlipwayError when nothing could be tried at all, or not as `approved`."""
+    check_sensible(goal, engine.target)
     return await _Run(engine, goal, approved).run()
 
 
@@ -70,7 +62,7 @@ class _Run:
         observed = await self._look()
         plan = self._goal.plan(observed)
         self._say_plan(plan)
-        if observed.status == BUSY:
+        if observed.state is State.BUSY:
             return await self._numbered(await self._number(plan, observed))
         self._check_possible(plan)
         if plan.action is not Action.NOOP:
@@ -175,7 +167,7 @@ class _Run:
         """Apply the change when it is one's turn; raises BusyError when it is not, and the service has not been changed."""
         observed = await self._look()
         plan = self._goal.plan(observed)
-        if observed.status == BUSY:
+        if observed.state is State.BUSY:
             raise BusyError(plan.reason, _RESUME)
         self._check_possible(plan)
         self._check_approved(plan, observed)
@@ -205,7 +197,7 @@ class _Run:
             raise BusyError("another run goes on with this deployment", _RESUME)
         observed = await self._look()
         plan = self._goal.plan(observed)
-        if observed.status == BUSY or await turn.is_outrun():
+        if observed.state is State.BUSY or await turn.is_outrun():
             raise BusyError(plan.reason or "somebody else has changed the service just now", _RESUME)
         self._check_possible(plan)
         self._check_approved(plan, observed)
@@ -352,7 +344,7 @@ class _Run:
 
     def _check_possible(self, plan: Plan) -> None:
         if plan.action is Action.BLOCKED:
-            raise RefusedError(f"{self._goal.service} cannot be {_DONE[self._goal.verb]} now", plan.reason)
+            raise RefusedError(f"{self._goal.service} cannot be {DONE[self._goal.verb]} now", plan.reason)
 
     def _check_approved(self, plan: Plan, observed: Observed) -> None:
         if self._approved is not None:

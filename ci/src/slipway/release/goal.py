@@ -6,15 +6,14 @@ A goal makes the plan from what is observed, and tells the truth from what is ob
 from dataclasses import dataclass
 from typing import Protocol
 
+from slipway.errors import BadInputError
 from slipway.records.outcome import Status, Verb
-from slipway.records.plan import Action, FieldChange, Observed, Plan
-from slipway.release.plan import BUSY, NO_SERVICE, fingerprint, in_flight
+from slipway.records.plan import Action, FieldChange, Observed, Plan, State
+from slipway.release.plan import fingerprint, in_flight
 from slipway.release.plan import plan as plan_of
 from slipway.release.settle import Ending, settle, settle_state
 from slipway.release.spec import ServiceSpec, hashed
-from slipway.release.target import Operation
-
-PAUSED, RUNNING = "PAUSED", "RUNNING"
+from slipway.release.target import Operation, Target
 
 
 class Goal(Protocol):
@@ -48,6 +47,22 @@ class Goal(Protocol):
         ...
 
 
+DONE = {
+    Verb.DEPLOY: "deployed",
+    Verb.PROMOTE: "deployed",
+    Verb.ROLLBACK: "rolled back",
+    Verb.PAUSE: "paused",
+    Verb.RESUME: "resumed",
+    Verb.DESTROY: "deleted",
+}
+
+
+def check_sensible(goal: Goal, target: Target) -> None:
+    """Raises BadInputError for what nobody can want of a service where it runs; nothing is looked at for that."""
+    if instead := target.impossible.get(goal.verb):
+        raise BadInputError(f"{goal.service} cannot be {DONE[goal.verb]} where it runs", instead)
+
+
 @dataclass(frozen=True)
 class Live:
     """A release is live and healthy. A rollback is the same, of a recorded digest, and so is a promotion, of one that is live elsewhere."""
@@ -71,7 +86,7 @@ class Live:
         return plan_of(self.spec, observed)
 
     def is_true(self, observed: Observed) -> bool:
-        return observed.status == RUNNING and observed.digest == self.spec.image.digest
+        return observed.state is State.LIVE and observed.digest == self.spec.image.digest
 
     def truth(self, ending: Ending, operation: Operation, observed: Observed) -> Status:
         return settle(ending, creating=operation.creating, live=observed.digest, desired=self.spec.image.digest)
@@ -94,10 +109,11 @@ class _State:
     def truth(self, ending: Ending, operation: Operation, observed: Observed) -> Status:  # noqa: ARG002 -- as Goal has it
         return settle_state(ending, reached=self.is_true(observed))
 
-    def _planned(self, observed: Observed, action: Action, after: str, reason: str = "") -> Plan:
-        if observed.status == BUSY:
+    def _planned(self, observed: Observed, action: Action, after: State, reason: str = "") -> Plan:
+        if observed.state is State.BUSY:
             action, reason = Action.BLOCKED, in_flight(observed)
-        changed = () if action in (Action.NOOP, Action.BLOCKED) else (FieldChange("status", observed.status, after),)
+        change = FieldChange("state", observed.state.value, after.value)
+        changed = () if action in (Action.NOOP, Action.BLOCKED) else (change,)
         return Plan(self.environment, self.service, "", action, changed, fingerprint(observed), reason)
 
 
@@ -109,18 +125,17 @@ class Paused(_State):
     spec: ServiceSpec | None = None
 
     def is_true(self, observed: Observed) -> bool:
-        return observed.status == PAUSED
+        return observed.state is State.PAUSED
 
     def plan(self, observed: Observed) -> Plan:
-        match observed.status:
-            case "PAUSED":
-                return self._planned(observed, Action.NOOP, PAUSED)
-            case "RUNNING":
-                return self._planned(observed, Action.PAUSE, PAUSED)
-            case other:
-                return self._planned(
-                    observed, Action.BLOCKED, PAUSED, f"a service can be paused while it is RUNNING, {_found(other)}"
-                )
+        match observed.state:
+            case State.PAUSED:
+                return self._planned(observed, Action.NOOP, State.PAUSED)
+            case State.LIVE:
+                return self._planned(observed, Action.PAUSE, State.PAUSED)
+            case _:
+                reason = f"a service can be paused while it is live, {_found(observed)}"
+                return self._planned(observed, Action.BLOCKED, State.PAUSED, reason)
 
 
 @dataclass(frozen=True)
@@ -131,18 +146,17 @@ class Awake(_State):
     verb: Verb = Verb.RESUME
 
     def is_true(self, observed: Observed) -> bool:
-        return observed.status == RUNNING
+        return observed.state is State.LIVE
 
     def plan(self, observed: Observed) -> Plan:
-        match observed.status:
-            case "RUNNING":
-                return self._planned(observed, Action.NOOP, RUNNING)
-            case "PAUSED":
-                return self._planned(observed, Action.RESUME, RUNNING)
-            case other:
-                return self._planned(
-                    observed, Action.BLOCKED, RUNNING, f"only a paused service can be resumed, {_found(other)}"
-                )
+        match observed.state:
+            case State.LIVE:
+                return self._planned(observed, Action.NOOP, State.LIVE)
+            case State.PAUSED:
+                return self._planned(observed, Action.RESUME, State.LIVE)
+            case _:
+                reason = f"only a paused service can be resumed, {_found(observed)}"
+                return self._planned(observed, Action.BLOCKED, State.LIVE, reason)
 
 
 @dataclass(frozen=True)
@@ -153,11 +167,11 @@ class Gone(_State):
     spec: ServiceSpec | None = None
 
     def is_true(self, observed: Observed) -> bool:
-        return observed.status in NO_SERVICE
+        return observed.state is State.ABSENT
 
     def plan(self, observed: Observed) -> Plan:
-        return self._planned(observed, Action.NOOP if self.is_true(observed) else Action.DELETE, "DELETED")
+        return self._planned(observed, Action.NOOP if self.is_true(observed) else Action.DELETE, State.ABSENT)
 
 
-def _found(status: str | None) -> str:
-    return "and there is none" if status in NO_SERVICE else f"and this one is {status}"
+def _found(observed: Observed) -> str:
+    return "and there is none" if observed.state is State.ABSENT else f"and this one is {observed.status}"

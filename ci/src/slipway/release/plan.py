@@ -3,19 +3,16 @@
 import hashlib
 import json
 
-from slipway.records.plan import Action, FieldChange, Observed, Plan
+from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.release.spec import ABSENT, ServiceSpec
 from slipway.structure import write
 from slipway.untrusted import one_line
-
-BUSY = "OPERATION_IN_PROGRESS"
-NO_SERVICE = (None, "DELETED")
 
 
 def plan(spec: ServiceSpec, observed: Observed) -> Plan:
     """What has to be done so that `spec` runs."""
     desired = spec.fields()
-    there = {} if observed.status in NO_SERVICE else observed.fields
+    there = {} if observed.state is State.ABSENT else observed.fields
     changes = tuple(
         FieldChange(name, there.get(name), desired.get(name))
         for name in dict.fromkeys([*desired, *there])
@@ -39,9 +36,9 @@ def _kept(observed: Observed, changes: tuple[FieldChange, ...]) -> str:
 def fingerprint(observed: Observed) -> str:
     """The name of an observed state: a plan is good only for the state it was made from.
 
-    App Runner lists a deleted service for a while; that it no longer does is no change of state.
+    A platform may list a deleted service for a while; that it no longer does is no change of state.
     """
-    state = Observed() if observed.status in NO_SERVICE else observed
+    state = Observed() if observed.state is State.ABSENT else observed
     return hashlib.sha256(json.dumps(write(state), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -50,19 +47,16 @@ def in_flight(observed: Observed) -> str:
 
 
 def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Action, str]:
-    match observed.status:
-        case None | "DELETED":
+    match observed.state:
+        case State.ABSENT:
             return Action.CREATE, ""
-        case "RUNNING":
+        case State.LIVE:
             return (Action.UPDATE if changes else Action.NOOP), ""
-        case "CREATE_FAILED":
+        case State.STILLBORN:
             return Action.REBUILD, ""
-        case "OPERATION_IN_PROGRESS":
-            return (
-                Action.BLOCKED,
-                in_flight(observed),
-            )
-        case "PAUSED":
+        case State.BUSY:
+            return Action.BLOCKED, in_flight(observed)
+        case State.PAUSED:
             return Action.BLOCKED, "the service is paused; `slipway resume` wakes it"
-        case other:
-            return Action.BLOCKED, f"the service is in the state {other}; look at it in the console"
+        case State.OTHER:
+            return Action.BLOCKED, f"the service is in the state {observed.status}; look at it in the console"

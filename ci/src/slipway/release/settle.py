@@ -1,6 +1,6 @@
 """How an operation ended: told by the operation *and* by what is live. Pure.
 
-`Status == RUNNING` proves nothing: after an automatic rollback App Runner is RUNNING with the old image.
+`Status == RUNNING` proves nothing: after an automatic rollback App Runner is RUNNING with the old image, and ECS is ACTIVE with it.
 """
 
 from enum import Enum
@@ -16,6 +16,7 @@ class Ending(Enum):
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
     ROLLBACK_FAILED = "rollback failed"
+    STOPPED = "stopped"  # by somebody who wants something else
     UNKNOWN = "unknown"  # a word that the platform's model does not have, or none at all
 
 
@@ -24,6 +25,8 @@ def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) ->
     match ending:
         case Ending.SUCCEEDED:
             return Status.SUCCEEDED if live == desired else Status.SUPERSEDED
+        case Ending.STOPPED:
+            return Status.SUPERSEDED
         case Ending.ROLLED_BACK:
             return Status.ROLLED_BACK
         case Ending.ROLLBACK_FAILED:
@@ -37,7 +40,7 @@ def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) ->
 def settle_state(ending: Ending, *, reached: bool) -> Status:
     """The truth about what is no release (a pause, a resumption, a deletion), from its end and whether the service is so."""
     match ending:
-        case Ending.SUCCEEDED:
+        case Ending.SUCCEEDED | Ending.STOPPED:
             return Status.SUCCEEDED if reached else Status.SUPERSEDED
         case Ending.FAILED | Ending.ROLLED_BACK | Ending.ROLLBACK_FAILED:
             return Status.FAILED

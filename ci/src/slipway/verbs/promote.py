@@ -5,7 +5,7 @@ It asks for a proof that the release which is live there works on the schema tha
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.outcome import Outcome, Verb
-from slipway.records.plan import Observed, Plan
+from slipway.records.plan import Observed, Plan, State
 from slipway.records.readiness import Readiness
 from slipway.release import pair
 from slipway.release.engine import Tell
@@ -17,7 +17,7 @@ from slipway.verbs.proof import Evidence, standing
 async def live_in(environment: Environment) -> Observed:
     """What is live and healthy; raises RefusedError when nothing is that could be promoted."""
     observed = await environment.status()
-    if observed.status != "RUNNING" or observed.digest is None:
+    if observed.state is not State.LIVE or observed.digest is None:
         raise RefusedError(
             f"nothing that could be promoted is live in {environment.name}",
             f"its state is {observed.status or 'absent'}; bring a release to life there with `slipway deploy`, or a paused one with `slipway resume`",

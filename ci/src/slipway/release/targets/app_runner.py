@@ -10,8 +10,8 @@ from typing import Any
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.oci.content import Reference
-from slipway.records.outcome import Diagnosis
-from slipway.records.plan import Action, Observed, Plan
+from slipway.records.outcome import Diagnosis, Verb
+from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event
 from slipway.release import logs
 from slipway.release.aws import Aws, AwsRefusedError
@@ -24,7 +24,15 @@ from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
 PATIENCE_SECONDS = 30 * 60.0
-_LIVE = ("RUNNING", "OPERATION_IN_PROGRESS")  # in any other state the image named there answers nobody
+_STATES = {
+    "RUNNING": State.LIVE,
+    "OPERATION_IN_PROGRESS": State.BUSY,
+    "CREATE_FAILED": State.STILLBORN,
+    "PAUSED": State.PAUSED,
+    "DELETED": State.ABSENT,
+    "DELETE_FAILED": State.OTHER,
+}
+_ANSWERING = (State.LIVE, State.BUSY)  # in any other state the image named there answers nobody
 _INHERITED = (
     "start command",
     "instance role",
@@ -36,7 +44,7 @@ _ENDINGS = {
     "ROLLBACK_SUCCEEDED": Ending.ROLLED_BACK,
     "ROLLBACK_FAILED": Ending.ROLLBACK_FAILED,
 }
-_STATES = {Action.PAUSE: "pause_service", Action.RESUME: "resume_service", Action.DELETE: "delete_service"}
+_STEPS = {Action.PAUSE: "pause_service", Action.RESUME: "resume_service", Action.DELETE: "delete_service"}
 _PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
 
 
@@ -48,6 +56,10 @@ class AppRunner:
         self._service = service
         self._time = time
         self._arn: str | None = None
+
+    @property
+    def impossible(self) -> Mapping[Verb, str]:
+        return {}
 
     async def observe(self) -> Observed:
         """At most: the services' names, the service, its newest operations."""
@@ -81,8 +93,8 @@ class AppRunner:
         return Operation(answer["Service"]["ServiceArn"], answer["OperationId"], creating)
 
     async def _send(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> dict[str, Any]:
-        if plan.action in _STATES:
-            return await self._aws.call("apprunner", _STATES[plan.action], ServiceArn=observed.arn)
+        if plan.action in _STEPS:
+            return await self._aws.call("apprunner", _STEPS[plan.action], ServiceArn=observed.arn)
         assert spec is not None
         request = request_of(spec)
         if plan.action is not Action.CREATE:
@@ -193,6 +205,10 @@ class AppRunner:
         return tuple(line.message for line in lines or ())
 
 
+def state_of(word: str) -> State:
+    return _STATES.get(word, State.OTHER)
+
+
 def ending_of(word: str) -> Ending:
     return Ending.IN_FLIGHT if word in IN_FLIGHT else _ENDINGS.get(word, Ending.UNKNOWN)
 
@@ -266,15 +282,16 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         f"variable {name}": hashed(value) for name, value in settings.get("RuntimeEnvironmentVariables", {}).items()
     }
     secrets = {f"secret {name}": arn for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items()}
-    live = _digest(image) if service["Status"] in _LIVE else None
+    state = state_of(service["Status"])
     return Observed(
         service["ServiceArn"],
         service.get("ServiceUrl"),
         service["Status"],
-        live,
+        _digest(image) if state in _ANSWERING else None,
         fields | variables | secrets,
         operation,
         _INHERITED,
+        state,
     )
 
 

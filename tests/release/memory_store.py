@@ -1,0 +1,66 @@
+"""A ledger's store that is no registry: a dictionary which takes each name once. Whoever is mortal may die at any of its calls."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from slipway.release.ledger import Stored
+from slipway.simulator.clock import VirtualClock
+from tests.release.deployers import Mortal
+
+
+@dataclass
+class Shelf:
+    """What all who use the store share: texts, each with the time since when it is there."""
+
+    clock: VirtualClock
+    texts: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """A shelf, as one process reaches it."""
+
+    def __init__(self, shelf: Shelf, mortal: Mortal | None = None) -> None:
+        self._shelf = shelf
+        self._mortal = mortal or Mortal(None)
+
+    async def put(self, name: str, text: str) -> bool:
+        async def request() -> bool:
+            kept, _ = self._shelf.texts.setdefault(name, (text, self._shelf.clock.now()))
+            return kept == text
+
+        return await self._mortal(request)
+
+    async def names(self) -> Collection[str]:
+        async def request() -> Collection[str]:
+            return list(self._shelf.texts)
+
+        return await self._mortal(request)
+
+    async def get(self, names: Sequence[str]) -> Mapping[str, str]:
+        async def request() -> Mapping[str, str]:
+            return {name: self._shelf.texts[name][0] for name in names if name in self._shelf.texts}
+
+        return await self._mortal(request)
+
+    async def stored(self, name: str) -> Stored | None:
+        async def request() -> Stored | None:
+            if name not in self._shelf.texts:
+                return None
+            text, since = self._shelf.texts[name]
+            return Stored(_key(text), (self._shelf.clock.now() - since).total_seconds())
+
+        return await self._mortal(request)
+
+    async def remove(self, key: str) -> None:
+        async def request() -> None:
+            for name, (text, _) in list(self._shelf.texts.items()):
+                if _key(text) == key:
+                    del self._shelf.texts[name]
+
+        return await self._mortal(request)
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

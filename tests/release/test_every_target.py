@@ -1,0 +1,232 @@
+"""The engine on every platform that it knows nothing of: the oracle is what answers at the front door, and what changes were accepted."""
+
+import pytest
+
+from slipway.records.outcome import Status, Verb
+from slipway.records.plan import Action, State
+from slipway.release import goal
+from slipway.release.goal import Awake, Gone, Paused
+from slipway.release.plan import plan
+from slipway.release.settle import Ending
+from slipway.simulator.faults import Effect, Fault
+from tests.release.deployers import lies
+from tests.release.platforms import run
+
+
+async def test_from_nothing_a_service_is_created(platform):
+    wanted = await platform.release()
+    ended = await run(platform, wanted)
+    assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, wanted.image.digest)
+    assert (ended.outcome.requested, ended.outcome.live) == (wanted.image.digest, wanted.image.digest)
+    assert len(platform.changes()) == 1
+
+
+async def test_another_digest_is_replaced_at_the_same_address(platform):
+    before = await run(platform, await platform.release())
+    wanted = await platform.release()
+    ended = await run(platform, wanted)
+    assert (ended.outcome.status, ended.live, ended.outcome.live) == (Status.SUCCEEDED, *[wanted.image.digest] * 2)
+    assert ended.outcome.url == before.outcome.url
+    assert len(platform.changes()) == 2
+
+
+async def test_what_is_live_already_costs_no_change_and_is_said_to_be_there(platform):
+    wanted = await platform.release()
+    await run(platform, wanted)
+    ended = await run(platform, wanted)
+    assert (ended.code, ended.outcome.status, ended.outcome.live) == (0, Status.NOOP, wanted.image.digest)
+    assert len(platform.changes()) == 1
+
+
+async def test_a_variable_that_differs_is_a_change_and_its_value_is_nowhere(platform):
+    wanted = await platform.release(variables={"COLOUR": "bluebell"})
+    await run(platform, wanted)
+    same = type(wanted)(**vars(wanted) | {"variables": {}})
+    ended = await run(platform, same)
+    assert (ended.outcome.status, len(platform.changes())) == (Status.SUCCEEDED, 2)
+    assert "variable COLOUR: sha256:" in ended.told[0]
+    assert "bluebell" not in repr(ended)
+
+
+async def test_a_rollback_is_a_deployment_of_a_recorded_digest(platform):
+    first, second = await platform.release(), await platform.release()
+    for wanted in (first, second, first):
+        ended = await run(platform, wanted)
+    assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, first.image.digest)
+    recorded = await platform.ledger.releases({1, 2, 3})
+    assert [release.live for release in recorded] == [one.image.digest for one in (first, second, first)]
+
+
+async def test_a_creation_that_fails_leaves_nothing_and_is_called_so_however_often(platform):
+    for _ in range(2):
+        ended = await run(platform, await platform.release(healthy=False))
+        assert (ended.code, ended.outcome.status, ended.live) == (1, Status.CREATE_FAILED, None)
+        assert ended.outcome.diagnosis.cause
+    assert (await platform.target.observe()).state is State.STILLBORN
+
+
+async def test_what_a_failed_creation_left_is_built_over(platform):
+    await run(platform, await platform.release(healthy=False))
+    wanted = await platform.release()
+    assert plan(wanted, await platform.target.observe()).action is Action.REBUILD
+    ended = await run(platform, wanted)
+    assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, wanted.image.digest)
+
+
+async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_so(platform):
+    before = await platform.release()
+    await run(platform, before)
+    ended = await run(platform, await platform.release(healthy=False))
+    assert (ended.code, ended.outcome.status) == (1, Status.ROLLED_BACK)
+    assert (ended.live, ended.outcome.live) == (before.image.digest, before.image.digest)
+    assert (await platform.target.observe()).state is State.LIVE
+
+
+def _by_operation(ended, **_):
+    return Status.SUCCEEDED if ended in (Ending.SUCCEEDED, Ending.ROLLED_BACK) else Status.CREATE_FAILED
+
+
+def _by_status(_ended, *, live, **_):
+    return Status.SUCCEEDED if live else Status.CREATE_FAILED
+
+
+@pytest.mark.parametrize("mutant", [_by_operation, _by_status])
+async def test_an_engine_that_does_not_look_at_the_live_digest_is_caught_lying(platform, monkeypatch, mutant):
+    monkeypatch.setattr(goal, "settle", mutant)
+    await run(platform, await platform.release())
+    wanted = await platform.release(healthy=False)
+    ended = await run(platform, wanted)
+    assert lies(ended, wanted).startswith("exit 0, and ")
+
+
+async def test_a_newer_release_that_went_live_meanwhile_is_superseded(platform):
+    """The operation has succeeded, but by the time one looks something else answers."""
+    wanted, newer = await platform.release(), await platform.release()
+    engine, _ = platform.engine(lambda _event: None)
+    followed = engine.target.follow
+
+    async def follow(operation):
+        async for event in followed(operation):
+            yield event
+        await platform.update_by_hand(newer)
+        await platform.clock.sleep(600)
+
+    engine.target.follow = follow
+    ended = await run(platform, wanted, target=engine.target)
+    assert (ended.code, ended.outcome.status, ended.outcome.live) == (1, Status.SUPERSEDED, newer.image.digest)
+
+
+async def test_while_somebody_else_changes_the_service_one_waits_and_then_plans_anew(place):
+    async with place(update=150) as platform:
+        await platform.create_by_hand(await platform.release())
+        theirs, ours = await platform.release(), await platform.release()
+        await platform.update_by_hand(theirs)
+        await platform.clock.sleep(10)
+        observed = await platform.target.observe()
+        assert (observed.state, plan(ours, observed).action) == (State.BUSY, Action.BLOCKED)
+        ended = await run(platform, ours)
+        newest, before, _ = platform.changes()
+    assert observed.operation in next(line for line in ended.told if line.startswith("waiting: "))
+    assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, ours.image.digest)
+    assert newest[0] >= before[1]
+
+
+async def test_a_plan_that_was_approved_is_applied_and_once_the_state_has_moved_it_is_refused(platform):
+    await run(platform, await platform.release())
+    second, third = await platform.release(), await platform.release()
+    approved = plan(second, await platform.target.observe())
+    assert (await run(platform, second, approved=approved)).live == second.image.digest
+    ended = await run(platform, third, approved=approved)
+    assert (ended.code, ended.live, len(platform.changes())) == (1, second.image.digest, 2)
+    assert "has changed since the plan was made" in ended.told[-1]
+
+
+async def test_what_was_deleted_is_gone_and_the_next_of_its_name_is_created(platform):
+    first = await platform.release()
+    await run(platform, first)
+    gone = Gone("staging", "notes")
+    ended = await run(platform, gone)
+    assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, None)
+    assert (await platform.target.observe()).state is State.ABSENT
+    assert (await run(platform, gone)).outcome.status is Status.NOOP
+    ended = await run(platform, first)
+    assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, first.image.digest)
+
+
+async def test_where_a_service_can_rest_it_rests_and_wakes_and_where_it_cannot_nothing_is_touched(platform):
+    wanted = await platform.release()
+    await run(platform, wanted)
+    before = await platform.ledger.contents()
+    impossible = platform.target.impossible
+    for asked in (Paused("staging", "notes"), Awake("staging", "notes")):
+        ended = await run(platform, asked)
+        assert ended.code == (2 if asked.verb in impossible else 0)
+        assert ended.asked == 0 or asked.verb not in impossible
+    assert await platform.live() == wanted.image.digest
+    assert (await platform.ledger.contents() == before) is (Verb.PAUSE in impossible)
+
+
+# What a target promises, each sentence of `Target`.
+
+
+@pytest.mark.parametrize("creating", [True, False])
+async def test_when_a_change_was_accepted_everybody_sees_it_at_once_and_the_service_is_busy(platform, creating):
+    if not creating:
+        await platform.create_by_hand(await platform.release())
+    wanted, target = await platform.release(), platform.target
+    observed = await target.observe()
+    operation = await target.apply(plan(wanted, observed), observed, wanted)
+    assert await platform.target.newest() == operation
+    assert operation.creating is creating
+    assert (await platform.target.observe()).state is State.BUSY
+    assert await platform.target.ending(operation) is Ending.IN_FLIGHT
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+async def test_when_an_operation_has_been_followed_what_came_of_it_is_seen(platform, healthy):
+    before, wanted = await platform.release(), await platform.release(healthy=healthy)
+    await platform.create_by_hand(before)
+    target = platform.target
+    observed = await target.observe()
+    operation = await target.apply(plan(wanted, observed), observed, wanted)
+    assert [event.line async for event in target.follow(operation)]
+    observed = await target.observe()
+    assert observed.state is State.LIVE
+    assert observed.digest == (wanted if healthy else before).image.digest == await platform.live()
+    assert await target.ending(operation) is (Ending.SUCCEEDED if healthy else Ending.ROLLED_BACK)
+
+
+async def test_what_has_begun_is_shown_within_ten_seconds_to_who_has_lost_the_answer(platform):
+    await platform.create_by_hand(await platform.release())
+    before = await platform.target.newest()
+    await platform.update_by_hand(await platform.release())
+    await platform.clock.sleep(10)
+    assert (await platform.target.newest()).id != before.id
+
+
+async def test_the_fields_of_what_is_there_have_the_names_of_what_is_wanted(platform):
+    wanted = await platform.release(
+        variables={"SIZE": "large"}, secrets={"URL": "arn:aws:secretsmanager:eu-west-1:1:secret:url"}
+    )
+    observed = await platform.target.observe()
+    await platform.target.apply(plan(wanted, observed), observed, wanted)
+    await platform.clock.sleep(600)
+    assert (await platform.target.observe()).fields == wanted.fields()
+
+
+async def test_the_same_operation_is_never_named_twice(platform):
+    wanted, gone = await platform.release(), Gone("staging", "notes")
+    ids = [(await run(platform, one)).outcome.operation for one in (wanted, gone, wanted, gone)]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("verb", ["create", "update"])
+async def test_a_word_that_nobody_knows_is_unknown_and_never_a_success(platform, verb):
+    if verb == "update":
+        await platform.create_by_hand(await platform.release())
+    platform.faults.add(Fault(platform.calls["look"], Effect.UNHEARD_OF, skip=2 if verb == "update" else 0, times=1000))
+    before = len(platform.changes())
+    ended = await run(platform, await platform.release())
+    changed = len(platform.changes()) > before
+    assert ended.code == (3 if changed else 1)
+    assert ended.outcome is None or ended.outcome.status in (Status.UNKNOWN, Status.REFUSED)
