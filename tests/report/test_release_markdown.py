@@ -5,7 +5,7 @@ import pytest
 from slipway.records.examination import Examination
 from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
-from slipway.records.plan import Action, FieldChange, Observed, Plan
+from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.refusal import Refusal
 from slipway.records.release import History, Release
 from slipway.records.situation import Situation
@@ -98,7 +98,9 @@ def test_a_plan_that_changes_nothing_and_one_that_is_blocked_say_so():
 
 
 def test_a_state_is_told_by_what_is_live():
-    observed = Observed(arn="arn", url="a.awsapprunner.com", status="RUNNING", digest=NEW, operation="0123")
+    observed = Observed(
+        arn="arn", url="a.awsapprunner.com", status="RUNNING", state=State.LIVE, digest=NEW, operation="0123"
+    )
     told = of_situation(Situation("staging", observed))
     assert told.startswith("## staging: RUNNING\n")
     assert f"| digest | {NEW} |" in told

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
-from slipway.records.plan import Action, FieldChange, Observed, Plan
+from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.readiness import Readiness
 from slipway.records.release import Release
 from slipway.records.situation import Situation
@@ -35,9 +35,14 @@ def test_a_plan_that_is_blocked_says_why():
     [
         (Observed(), ["staging: nothing is there"]),
         (Observed(status="DELETED", url="a.example"), ["staging: nothing is there"]),
-        (Observed(status="RUNNING"), ["staging: RUNNING", "  digest:     none is live", "  address:    none"]),
         (
-            Observed(status="OPERATION_IN_PROGRESS", digest="sha256:01", url="a.example", operation="0123"),
+            Observed(status="RUNNING", state=State.LIVE),
+            ["staging: RUNNING", "  digest:     none is live", "  address:    none"],
+        ),
+        (
+            Observed(
+                status="OPERATION_IN_PROGRESS", state=State.BUSY, digest="sha256:01", url="a.example", operation="0123"
+            ),
             [
                 "staging: OPERATION_IN_PROGRESS",
                 "  digest:     sha256:01",
@@ -56,7 +61,9 @@ def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
     live = Release("staging", 4, "notes@sha256:01", Status.SUCCEEDED, "sha256:01", None, 0, 1.0, holder="ann@laptop")
     newest = replace(live, number=5, status=Status.ROLLED_BACK, ended=60, verb=Verb.PROMOTE, holder="")
     said = Readiness(("aaa",), (), "c0ffee")
-    situation = Situation("staging", Observed(status="RUNNING", digest="sha256:01"), live, newest, (6,), said)
+    situation = Situation(
+        "staging", Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"), live, newest, (6,), said
+    )
     assert of_situation(situation).splitlines()[3:] == [
         "  live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop",
         "  newest:     deployment 5, promote, 1970-01-01 00:01:00Z, ROLLED_BACK",
@@ -67,7 +74,9 @@ def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
 
 
 def test_a_ledger_that_cannot_be_read_is_told():
-    situation = Situation("staging", Observed(status="RUNNING", digest="sha256:01"), unseen="AWS refused it: ask")
+    situation = Situation(
+        "staging", Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"), unseen="AWS refused it: ask"
+    )
     assert of_situation(situation).splitlines()[3:] == ["  ledger:     cannot be read: AWS refused it: ask"]
 
 

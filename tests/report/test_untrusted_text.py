@@ -15,7 +15,7 @@ from slipway.records.examination import Examination
 from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Outcome, Status
-from slipway.records.plan import Action, FieldChange, Observed, Plan
+from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.readiness import Readiness
 from slipway.records.refusal import Refusal
 from slipway.records.release import History, Release
@@ -214,7 +214,7 @@ def test_a_rehearsal_as_a_page_has_no_tag_that_is_not_ours(rehearsal, text):
 
 
 PLAN = Plan("", "", "", Action.UPDATE, (FieldChange("", "", ""),), "", "why")
-OBSERVED = Observed(arn="", url="", status="", digest="", fields={"": ""}, operation="")
+OBSERVED = Observed(arn="", url="", status="", state=State.LIVE, digest="", fields={"": ""}, operation="")
 OUTCOME = Outcome(
     "",
     "",

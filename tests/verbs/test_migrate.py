@@ -142,7 +142,7 @@ async def test_a_url_may_come_from_a_variable_of_this_process_by_name(account, t
     assert await slipway(account, tmp_path, digest, "--database-url-from", "MY_DATABASE") == 0
     assert "RunTask" not in account.cloud.requests
     assert "GetSecretValue" not in account.cloud.requests
-    assert capsys.readouterr().out.startswith("staging: from nothing to ")
+    assert capsys.readouterr().out.startswith("staging: from no revision to ")
 
 
 async def test_an_image_for_containers_is_no_task_for_this_machine(account):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from slipway.records.examination import Examination
 from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Outcome, Verb
-from slipway.records.plan import Action, Observed, Plan
+from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.readiness import Heads, Readiness
 from slipway.records.release import History, Release
 from slipway.records.situation import Situation
@@ -36,13 +36,13 @@ def of_situation(situation: Situation) -> str:
 
 def state(observed: Observed) -> str:
     """The platform's word for it, or that there is nothing."""
-    return "nothing is there" if observed.status in (None, "DELETED") else one_line(observed.status or "")
+    return "nothing is there" if observed.state is State.ABSENT else one_line(observed.status or observed.state.value)
 
 
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     """What a person wants to know of an environment, by its name; the values are as they were found."""
     observed = situation.observed
-    if observed.status not in (None, "DELETED"):
+    if observed.state is not State.ABSENT:
         yield "digest", observed.digest or "none is live"
         yield "address", observed.url or "none"
     if situation.live:
