@@ -61,6 +61,16 @@ async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(
         assert (ended.code, ended.live, begun(account) - before) == (0, wanted.image.digest, 1), ended
 
 
+async def test_a_change_whose_answer_names_no_operation_is_looked_for():
+    """A generated story: nobody followed it, its number was told to have ended, and the next run began it once more."""
+    async with opened(clock=VirtualClock(), pace=PACE) as account:
+        await account.create(await account.image())
+        before, wanted = begun(account), spec(await account.image(UNHEALTHY))
+        account.cloud.faults.add(Fault("UpdateService", Effect.UNNAMED))
+        ended = await run(account, wanted)
+        assert (ended.code, ended.outcome.status, begun(account) - before) == (1, Status.ROLLED_BACK, 1), ended
+
+
 async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_run_goes_on():
     async with opened(clock=VirtualClock()) as account:
         wanted = spec(await account.image())
