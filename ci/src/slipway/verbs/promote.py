@@ -9,6 +9,7 @@ from slipway.records.plan import Observed, Plan
 from slipway.release import pair
 from slipway.release.engine import Tell
 from slipway.release.goal import Live
+from slipway.release.seeing import seen
 from slipway.verbs.environment import Environment
 from slipway.verbs.proof import Evidence, standing
 
@@ -34,8 +35,8 @@ async def plan_promotion(source: Environment, target: Environment) -> Plan:
 async def promote(source: Environment, target: Environment, tell: Tell, evidence: Evidence | None = None) -> Outcome:
     """Promote and answer the truth; raises SlipwayError when it cannot be tried."""
     evidence = evidence or Evidence()
-    promoted = await live_in(source)
-    wanted = await standing(source, promoted)
+    promoted = await seen(live_in(source))
+    wanted = await seen(standing(source, promoted))
 
     async def permit(observed: Observed) -> None:
         if observed.digest is None:  # there is no release that a new schema could break
