@@ -37,10 +37,11 @@ def mortal() -> Iterator[Fate]:
 
 @dataclass(frozen=True)
 class Kill:
-    """At the request number `index`, from 0: before it is sent, or `done` but not read."""
+    """At the request number `index`, from 0: before it is sent, or `done` but not read. `of` one operation only, as boto3 spells it, if named."""
 
     index: int
     done: bool
+    of: str | None = None
 
 
 class MortalAws(SimulatedAws):
@@ -50,15 +51,25 @@ class MortalAws(SimulatedAws):
         super().__init__(account)
         self.kill = kill
         self.asked = 0
+        self.is_dead = False
 
     async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        index, self.asked = self.asked, self.asked + 1
-        if self.kill and index == self.kill.index and self.kill.done:
-            with suppress(SlipwayError):  # an answer, too, that nobody reads
-                await super().once(service, operation, **parameters)
-        if self.kill and index >= self.kill.index:
+        if self.is_dead:
+            raise KilledError
+        if self.kill and self._dies(operation, self.kill):
+            self.is_dead = True
+            if self.kill.done:
+                with suppress(SlipwayError):  # an answer, too, that nobody reads
+                    await super().once(service, operation, **parameters)
             raise KilledError
         return await super().once(service, operation, **parameters)
+
+    def _dies(self, operation: str, kill: Kill) -> bool:
+        """Whether this is the request at which it dies."""
+        if kill.of not in (None, operation):
+            return False
+        index, self.asked = self.asked, self.asked + 1
+        return index == kill.index
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,6 @@ class Ended:
 
     code: int | None
     live: str | None
-    asked: int
     outcome: Outcome | None = None
     told: tuple[str, ...] = ()
     is_written: bool = False
@@ -85,7 +95,7 @@ async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None, a
         telling.lines.append(str(error))
     except KilledError:
         code = None
-    return Ended(code, await live(account), aws.asked, outcome, tuple(telling.lines), _has_ended(account))
+    return Ended(code, await live(account), outcome, tuple(telling.lines), _has_ended(account))
 
 
 def _has_ended(account: Account) -> bool:
@@ -95,9 +105,9 @@ def _has_ended(account: Account) -> bool:
     return bool(numbers) and f"slipway.staging.{max(numbers)}.release" in tags
 
 
-async def live(account: Account) -> str | None:
-    """The digest that answers at the newest service's public address; None when nothing does."""
-    urls = [service.front.address for service in account.cloud.app_runner.services.values()]
+async def live(account: Account, name: str = "notes") -> str | None:
+    """The digest that answers at the public address of the newest service of this name; None when nothing does."""
+    urls = [found.front.address for found in account.cloud.app_runner.services.values() if found.name == name]
     if not urls:
         return None
     with account.cloud.clock.held():
