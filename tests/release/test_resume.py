@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from slipway.records.outcome import Status
+from slipway.records.release import Accepted, Intent
+from slipway.release.ecr_store import EcrStore
+from slipway.release.ledger import Ledger, nonce
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import Kill, begun, lies, live, run
-from tests.release.desired import deployed, spec
+from tests.release.desired import ARN, aws_of, deployed, spec
 from tests.simulator.account import BRISK, opened
 from tests.simulator.scripted import Script
 
@@ -119,6 +122,18 @@ async def test_a_rolled_back_deployment_that_was_not_followed_is_told_as_such_an
         assert (told.outcome.status, told.changes) == (Status.ROLLED_BACK, [])
         again = await deployed(account, wanted)
         assert (again.outcome.status, again.changes) == (Status.ROLLED_BACK, ["UpdateService"])
+
+
+async def test_a_deployment_whose_service_is_gone_ends_and_is_tried_again():
+    """Before, each run said that nobody knows, and no run after it got any further."""
+    async with opened(clock=VirtualClock()) as account:
+        wanted, ledger = spec(await account.image()), Ledger(EcrStore(aws_of(account), "notes"), "staging")
+        await ledger.claim(Intent("staging", 0, str(wanted.image), wanted.hash, "nothing", "the dead", nonce()), 0)
+        await ledger.accept(Accepted("staging", 1, ARN, "gone", creating=True))
+        told = await run(account, wanted)
+        assert (told.code, told.outcome.status, begun(account)) == (1, Status.SUPERSEDED, 0)
+        again = await run(account, wanted)
+        assert (again.code, again.live, begun(account)) == (0, wanted.image.digest, 1)
 
 
 @pytest.mark.parametrize("effect", [Effect.CALL_LOST, Effect.EXPIRED])

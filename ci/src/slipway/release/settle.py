@@ -16,6 +16,7 @@ class Ending(Enum):
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
     ROLLBACK_FAILED = "rollback failed"
+    GONE = "gone"  # with its service
     UNKNOWN = "unknown"  # a word that the platform's model does not have, or none at all
 
 
@@ -30,6 +31,8 @@ def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) ->
             return Status.ROLLBACK_FAILED
         case Ending.FAILED:
             return Status.CREATE_FAILED if creating else Status.ROLLBACK_FAILED
+        case Ending.GONE:
+            return Status.NOOP if live == desired else Status.SUPERSEDED
         case Ending.IN_FLIGHT | Ending.UNKNOWN:
             return Status.UNKNOWN
 
@@ -37,7 +40,7 @@ def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) ->
 def settle_state(ending: Ending, *, reached: bool) -> Status:
     """The truth about what is no release (a pause, a resumption, a deletion), from its end and whether the service is so."""
     match ending:
-        case Ending.SUCCEEDED:
+        case Ending.SUCCEEDED | Ending.GONE:
             return Status.SUCCEEDED if reached else Status.SUPERSEDED
         case Ending.FAILED | Ending.ROLLED_BACK | Ending.ROLLBACK_FAILED:
             return Status.FAILED
