@@ -145,7 +145,7 @@ def _changes(played: Played) -> Iterator[str]:
     if story.second is None:
         if story.image is Image.MISSING and story.verb in FORWARD and story.state is not State.LIVE_ALREADY and changes:
             yield "a release was begun that is not in the repository"
-        if story.verb is Verb.APPROVED and played.after_hands:
+        if story.verb is Verb.APPROVED and not story.forgotten and played.after_hands:
             yield "a plan was carried out in a state that nobody had read"
     if played.oldest in played.started:
         yield "somebody went back further than was asked"

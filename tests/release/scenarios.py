@@ -104,6 +104,7 @@ class Scenario:
     - failing: what the platform does not bring to an end, in the simulator's words.
     - proven: whether somebody answers for the schema; otherwise what is not proven is refused.
     - rest: the seconds that pass until those that were killed, or did not know, are run again.
+    - forgotten: whether the plan that was approved is gone by then.
     """
 
     state: State
@@ -118,6 +119,7 @@ class Scenario:
     young: bool = False  # the access role
     proven: bool = True
     rest: float = 0
+    forgotten: bool = False
 
     def cells(self) -> Iterator[tuple[str, str, str]]:
         """What of (state, fault, verb) it covers."""
@@ -185,6 +187,7 @@ def scenario(seed: int) -> Scenario:
         young=draw.random() < 0.08,
         proven=draw.random() < 0.75,
         rest=draw.choice((0, 0, 30, 3600)),
+        forgotten=verb is Verb.APPROVED and draw.random() < 0.4,
     )
 
 

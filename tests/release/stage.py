@@ -142,7 +142,8 @@ class Stage:
     def again(self, run: Run) -> Run:
         """The same command; a migration that was killed is not killed again."""
         killed = run.migrating in (Migrating.KILLED_BEFORE, Migrating.KILLED_AFTER)
-        return replace(run, name=f"{run.name} again", migrating=Migrating.WELL if killed else run.migrating, again=True)
+        same = replace(run, name=f"{run.name} again", migrating=Migrating.WELL if killed else run.migrating, again=True)
+        return replace(same, verb=Verb.DEPLOY, approved=None) if run.approved and self.story.forgotten else same
 
     def _back(self) -> str:
         """Where a rollback goes that is not told how far: to the newest that is not live; nowhere after another rollback."""
