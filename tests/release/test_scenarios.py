@@ -48,6 +48,15 @@ COUNTEREXAMPLES = {
         misfortunes=(Misfortune("UpdateService", Effect.UNNAMED),),
         rest=HOUR,
     ),
+    "a release whose service is in a state that nobody knows is not said to be superseded": Scenario(
+        State.RUNNING, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF, 3),)
+    ),
+    "what is so already is not denied because its state is one that nobody knows": Scenario(
+        State.LIVE_ALREADY, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF),)
+    ),
+    "a pause whose service is in a state that nobody knows is not said to be superseded": Scenario(
+        State.RUNNING, Verb.PAUSE, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF, 3),)
+    ),
 }
 
 

@@ -20,11 +20,12 @@ from slipway.release.engine import Engine
 from slipway.release.expectation import expected_seconds
 from slipway.release.goal import Goal, Live
 from slipway.release.ledger import Contents, nonce
-from slipway.release.plan import BUSY
+from slipway.release.plan import BUSY, STATES
 from slipway.release.recorded import RELEASES
 from slipway.release.spec import ServiceSpec
 from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation
 from slipway.release.turn import Turn
+from slipway.untrusted import one_line
 
 T = TypeVar("T")
 
@@ -93,7 +94,14 @@ class _Run:
             return await self._refused(number, error)
 
     async def _look(self) -> Observed:
-        return await self._seen(self._target.observe())
+        """Raises UnknownOutcomeError for a state that nobody has heard of: it may be what is wanted, or not."""
+        observed = await self._seen(self._target.observe())
+        if observed.status not in STATES:
+            raise UnknownOutcomeError(
+                f"{self._goal.service} is in the state {one_line(str(observed.status))}, which slipway does not know",
+                "look at it in the console, and run the same command again",
+            )
+        return observed
 
     async def _seen(self, look: Awaitable[T]) -> T:
         """Who was not let in to look does not know that the answer is no."""
@@ -260,7 +268,7 @@ class _Run:
             async for event in self._target.follow(operation):
                 self._engine.tell(event)
             ending = await self._target.ending(operation)
-            live = await self._target.observe()
+            live = await self._look()
         except SlipwayError as error:
             raise UnknownOutcomeError(
                 f"the deployment goes on, but cannot be followed: {error.what}", error.next_step

@@ -10,6 +10,7 @@ from slipway.untrusted import one_line
 
 BUSY = "OPERATION_IN_PROGRESS"
 NO_SERVICE = (None, "DELETED")
+STATES = (*NO_SERVICE, "RUNNING", BUSY, "PAUSED", "CREATE_FAILED", "DELETE_FAILED")  # all that there are [M]
 
 
 def plan(spec: ServiceSpec, observed: Observed) -> Plan:
