@@ -40,10 +40,11 @@ def mortal() -> Iterator[Fate]:
 
 @dataclass(frozen=True)
 class Kill:
-    """At the request number `index`, from 0: before it is sent, or `done` but not read."""
+    """At the request number `index`, from 0: before it is sent, or `done` but not read. `of` one operation only, as boto3 spells it, if named."""
 
     index: int
     done: bool
+    of: str | None = None
 
 
 class Mortal:
@@ -52,15 +53,25 @@ class Mortal:
     def __init__(self, kill: Kill | None) -> None:
         self.kill = kill
         self.asked = 0
+        self.is_dead = False
 
-    async def __call__(self, request: Callable[[], Awaitable[T]]) -> T:
-        index, self.asked = self.asked, self.asked + 1
-        if self.kill and index == self.kill.index and self.kill.done:
-            with suppress(SlipwayError):  # an answer, too, that nobody reads
-                await request()
-        if self.kill and index >= self.kill.index:
+    async def __call__(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
+        if self.is_dead:
+            raise KilledError
+        if self.kill and self._dies(operation, self.kill):
+            self.is_dead = True
+            if self.kill.done:
+                with suppress(SlipwayError):  # an answer, too, that nobody reads
+                    await request()
             raise KilledError
         return await request()
+
+    def _dies(self, operation: str, kill: Kill) -> bool:
+        """Whether this is the request at which it dies."""
+        if kill.of not in (None, operation):
+            return False
+        index, self.asked = self.asked, self.asked + 1
+        return index == kill.index
 
 
 class MortalAws(SimulatedAws):
@@ -71,7 +82,7 @@ class MortalAws(SimulatedAws):
         self.mortal = Mortal(kill)
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        return await self.mortal(partial(super().once, service, operation, **parameters))
+        return await self.mortal(operation, partial(super().once, service, operation, **parameters))
 
 
 @dataclass(frozen=True)
@@ -112,9 +123,9 @@ def _has_ended(account: Account) -> bool:
     return bool(numbers) and f"slipway.staging.{max(numbers)}.release" in tags
 
 
-async def live(account: Account) -> str | None:
-    """The digest that answers at the newest service's public address; None when nothing does."""
-    urls = [service.front.address for service in account.cloud.app_runner.services.values()]
+async def live(account: Account, name: str = "notes") -> str | None:
+    """The digest that answers at the public address of the newest service of this name; None when nothing does."""
+    urls = [found.front.address for found in account.cloud.app_runner.services.values() if found.name == name]
     if not urls:
         return None
     with account.cloud.clock.held():

@@ -164,7 +164,7 @@ class ExpressMode:
             found = await self._deployment(operation)
         except AwsRefusedError as error:
             if error.code in _GONE:
-                return Ending.UNKNOWN
+                return Ending.GONE
             raise
         if found is None:
             return Ending.IN_FLIGHT

@@ -30,19 +30,19 @@ class MemoryStore:
             kept, _ = self._shelf.texts.setdefault(name, (text, self._shelf.clock.now()))
             return kept == text
 
-        return await self._mortal(request)
+        return await self._mortal("ledger", request)
 
     async def names(self) -> Collection[str]:
         async def request() -> Collection[str]:
             return list(self._shelf.texts)
 
-        return await self._mortal(request)
+        return await self._mortal("ledger", request)
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:
         async def request() -> Mapping[str, str]:
             return {name: self._shelf.texts[name][0] for name in names if name in self._shelf.texts}
 
-        return await self._mortal(request)
+        return await self._mortal("ledger", request)
 
     async def stored(self, name: str) -> Stored | None:
         async def request() -> Stored | None:
@@ -51,7 +51,7 @@ class MemoryStore:
             text, since = self._shelf.texts[name]
             return Stored(_key(text), (self._shelf.clock.now() - since).total_seconds())
 
-        return await self._mortal(request)
+        return await self._mortal("ledger", request)
 
     async def remove(self, key: str) -> None:
         async def request() -> None:
@@ -59,7 +59,7 @@ class MemoryStore:
                 if _key(text) == key:
                     del self._shelf.texts[name]
 
-        return await self._mortal(request)
+        return await self._mortal("ledger", request)
 
 
 def _key(text: str) -> str:

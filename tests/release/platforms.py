@@ -156,7 +156,7 @@ class ExpressAws(Aws):
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         await anyio.lowlevel.checkpoint()
-        return await self._mortal(partial(self._ask, service, operation, parameters))
+        return await self._mortal(operation, partial(self._ask, service, operation, parameters))
 
     async def _ask(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         fault = self._express.faults.take(OPERATIONS[operation])

@@ -1,43 +1,17 @@
-"""Generated stories of deployments: what is there before, what goes wrong, who dies, who comes in between; and what must be true at the end.
+"""Generated stories of an environment: what is there before, which verb is asked for, what goes wrong, who dies, who comes in between.
 
-The oracle knows the account's operations and what answers at the front door, and of a deployer nothing but its exit code.
+`tests.release.played` plays one, `tests.release.oracle` says what was not true in it.
 """
 
 import random
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
-import anyio
-from botocore.exceptions import ClientError
+from botocore import xform_name
 
-from slipway.records.plan import Plan
-from slipway.release.plan import plan
-from slipway.simulator.clock import VirtualClock
-from slipway.simulator.faults import Effect, Fault
-from tests.release.deployers import Ended, Kill, begun, lies, run
-from tests.release.desired import spec, target_of
-from tests.simulator.account import BRISK, Account, asked, opened
-from tests.simulator.scripted import Script
-
-PACE = replace(BRISK, patience=10, roll_back=3)
-HEALTHY, UNHEALTHY, DEAD = Script(), Script(healthy=False), Script(starts=False)
-_CALLS = (
-    "ListServices",
-    "DescribeService",
-    "ListOperations",
-    "CreateService",
-    "UpdateService",
-    "FilterLogEvents",
-    "ListImages",
-    "BatchGetImage",
-    "DescribeImages",
-    "PutImage",
-    "BatchDeleteImage",
-)
-# Whose credentials are wrong learns it at the first call, with one answer for all.
-EFFECTS = [effect for effect in Effect if effect not in (Effect.DENIED, Effect.SKEWED)]
+from slipway.simulator.faults import Effect
+from tests.release.deployers import Kill
 
 
 class State(Enum):
@@ -49,129 +23,186 @@ class State(Enum):
     CREATE_FAILED = "create failed"
     BUSY = "busy"
     DELETED = "deleted"
+    PAUSED = "paused"
+    MAINTAINED = "maintained"
+    DELETE_FAILED = "delete failed"
+    ROLLED_BACK = "rolled back"  # by the platform
+    WENT_BACK = "went back"  # by slipway
+    MIGRATED = "migrated"  # for the release that is live
+    LEFT = "left by a killed run"  # of another goal, in its turn
 
 
 class Verb(Enum):
-    """How it is asked for."""
+    """What is asked for."""
 
     DEPLOY = "deploy"
     APPROVED = "deploy --plan"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    ROLLBACK_TO = "rollback --to"
+    PAUSE = "pause"
+    RESUME = "resume"
+    DESTROY = "destroy"
+
+
+FORWARD = (Verb.DEPLOY, Verb.APPROVED, Verb.PROMOTE)
+BACK = (Verb.ROLLBACK, Verb.ROLLBACK_TO)
+
+
+class Image(Enum):
+    """How the release that is wanted behaves, or the one that is to be woken."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    DEAD = "dead"
+    MISSING = "missing"  # from the repository
+
+
+class Migrating(Enum):
+    """What becomes of the migration before the release."""
+
+    WELL = "migrated"
+    FAILS = "migration fails"
+    KILLED_BEFORE = "killed before the migration"
+    KILLED_AFTER = "killed after the migration"
+
+
+class Hand(Enum):
+    """What somebody else does in between."""
+
+    IMAGE = "another image"
+    MIGRATION = "another migration"
+    MAINTENANCE = "maintenance"
 
 
 @dataclass(frozen=True)
 class Misfortune:
-    """A fault as it can be told twice."""
+    """A fault as it can be told twice. `hand` is who overtakes."""
 
     operation: str
     effect: Effect
-    skip: int
-    times: int
+    skip: int = 0
+    times: int = 1
+    hand: Hand = Hand.IMAGE
+
+    @property
+    def named(self) -> str:
+        return f"overtaken by {self.hand.value}" if self.effect is Effect.OVERTAKEN else self.effect.value
+
+
+@dataclass(frozen=True)
+class Second:
+    """Another run, so many seconds after the first has begun."""
+
+    after: float
+    verb: Verb = Verb.DEPLOY
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`second` is how many seconds after the first another deployer comes with another image, if one does."""
+    """
+    - failing: what the platform does not bring to an end, in the simulator's words.
+    - proven: whether somebody answers for the schema; otherwise what is not proven is refused.
+    - rest: the seconds that pass until those that were killed, or did not know, are run again.
+    - forgotten: whether the plan that was approved is gone by then.
+    """
 
     state: State
     verb: Verb = Verb.DEPLOY
-    image: Script = HEALTHY
+    image: Image = Image.HEALTHY
     misfortunes: tuple[Misfortune, ...] = ()
     kill: Kill | None = None
-    second: float | None = None
+    second: Second | None = None
+    migrating: Migrating | None = None
+    failing: str = ""
+    late: bool = False  # lines of logs
+    young: bool = False  # the access role
+    proven: bool = True
+    rest: float = 0
+    forgotten: bool = False
 
     def cells(self) -> Iterator[tuple[str, str, str]]:
         """What of (state, fault, verb) it covers."""
-        faults = [found.effect.value for found in self.misfortunes] + ["killed"] * (self.kill is not None)
+        faults = [found.named for found in self.misfortunes]
+        faults += ["killed"] if self.kill else []
+        faults += [self.migrating.value] if self.migrating else []
+        faults += [f"{self.failing} does not end"] if self.failing else []
+        faults += [name for name in ("late", "young") if getattr(self, name)]
+        faults += [f"beside {self.second.verb.value}"] if self.second else []
         for fault in faults or ["none"]:
-            yield self.state.value, fault, self.verb.value + (", two" if self.second is not None else "")
+            yield self.state.value, fault, self.verb.value
+
+
+# What each verb changes by; all look at the service and write the ledger.
+_CHANGES = {
+    Verb.PAUSE: ("PauseService",),
+    Verb.RESUME: ("ResumeService",),
+    Verb.DESTROY: ("DeleteService",),
+}
+_LOOKS = (
+    "ListServices",
+    "DescribeService",
+    "ListOperations",
+    "ListOperations",
+    "FilterLogEvents",
+    "DescribeLogStreams",
+)
+_LEDGER = ("ListImages", "BatchGetImage", "DescribeImages", "PutImage", "PutImage", "BatchDeleteImage")
+_CHECKS = ("DescribeRepositories", "GetCallerIdentity", "GetRole", "GetDownloadUrlForLayer", "ListTagsForResource")
+_FAILING = {Verb.PAUSE: "PAUSE_SERVICE", Verb.DESTROY: "DELETE_SERVICE"}
+_RELEASING = ("CreateService", "UpdateService", "UpdateService")
+ALONE = (*(effect.value for effect in Effect if effect is not Effect.OVERTAKEN), "killed", "late", "young", "none")
+OVERTAKEN = tuple(f"overtaken by {hand.value}" for hand in Hand)
+_SECONDS = tuple(verb for verb in Verb if verb not in (Verb.APPROVED, Verb.ROLLBACK))
+BESIDE = tuple(f"beside {verb.value}" for verb in _SECONDS)
+
+
+def possible() -> set[tuple[str, str, str]]:
+    """Every cell of (state, fault, verb) that a story can cover."""
+    return {(state.value, fault, verb.value) for state in State for verb in Verb for fault in _faults(verb)}
+
+
+def _faults(verb: Verb) -> Iterator[str]:
+    yield from (*ALONE, *OVERTAKEN, *BESIDE)
+    yield f"{_FAILING.get(verb, 'ROLLBACK')} does not end"
+    if verb in FORWARD:
+        yield from (found.value for found in Migrating)
 
 
 def scenario(seed: int) -> Scenario:
     """The story of this number."""
     draw = random.Random(seed)
-    misfortunes = tuple(
-        Misfortune(draw.choice(_CALLS), draw.choice(EFFECTS), draw.randrange(6), draw.choice((1, 1, 2, 9)))
-        for _ in range(draw.choice((0, 1, 1, 2, 3)))
+    verb = draw.choice((*Verb, Verb.DEPLOY, Verb.ROLLBACK))
+    beside = draw.choice(_SECONDS)
+    return Scenario(
+        state=draw.choice((*State, State.RUNNING)),
+        verb=verb,
+        image=draw.choice((*(Image.HEALTHY,) * 5, *Image)),
+        misfortunes=tuple(_misfortune(draw, verb) for _ in range(draw.choice((0, 1, 1, 2, 3)))),
+        kill=_kill(draw, verb) if draw.random() < 0.35 else None,
+        second=Second(draw.choice((0.0, 1.0, 5.0, 20.0, 60.0)), beside) if draw.random() < 0.3 else None,
+        migrating=draw.choice((Migrating.WELL, *Migrating)) if verb in FORWARD and draw.random() < 0.4 else None,
+        failing=_FAILING.get(verb, "ROLLBACK") if draw.random() < 0.12 else "",
+        late=draw.random() < 0.08,
+        young=draw.random() < 0.08,
+        proven=draw.random() < 0.75,
+        rest=draw.choice((0, 0, 30, 3600)),
+        forgotten=verb is Verb.APPROVED and draw.random() < 0.4,
     )
-    kill = Kill(draw.randrange(45), draw.random() < 0.5) if draw.random() < 0.4 else None
-    second = draw.choice((0.0, 1.0, 5.0, 20.0)) if draw.random() < 0.35 else None
-    image = draw.choice((HEALTHY, HEALTHY, HEALTHY, UNHEALTHY, DEAD))
-    verb = draw.choice((Verb.DEPLOY, Verb.DEPLOY, Verb.APPROVED))
-    return Scenario(draw.choice(list(State)), verb, image, misfortunes, kill, second)
 
 
-async def violations(story: Scenario) -> list[str]:
-    """What was not true in it; empty when all was."""
-    async with opened(clock=VirtualClock(), pace=PACE) as account:
-        wanted = spec(await account.image(story.image))
-        others = spec(await account.image())
-        await _set_up(account, story.state, wanted.image.digest)
-        approved = plan(wanted, await target_of(account).observe()) if story.verb is Verb.APPROVED else None
-        before = begun(account)
-        by_hand = _ByHand(account)
-        account.cloud.faults.add(
-            *(Fault(found.operation, found.effect, found.skip, found.times, by_hand) for found in story.misfortunes)
-        )
-        ends: dict[str, Ended] = {}
-
-        async def first(plan: Plan | None) -> None:
-            ends["first"] = await run(account, wanted, story.kill, plan)
-
-        async def second(after: float) -> None:
-            await account.cloud.clock.sleep(after)
-            ends["second"] = await run(account, others)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(first, approved)
-            if story.second is not None:
-                tasks.start_soon(second, story.second)
-        told = sum(end.code is None and end.is_written for end in ends.values())
-        account.cloud.faults.clear()
-        for name, end in list(ends.items()):
-            if end.code in (None, 3):  # the next run must find out
-                ends[f"{name} again"] = await run(account, wanted if name == "first" else others)
-        changes = begun(account) - before - by_hand.changes
-        most = 1 + told if story.second is None else len(ends)
-        found = [f"{changes} changes were begun, by {len(ends)} runs"] if changes > most else []
-        for name, end in ends.items():
-            lie = lies(end, others if name.startswith("second") else wanted)
-            found += [f"{name}: {lie} {end}"] if lie else []
-            if name.endswith("again") and end.code not in (0, 1):
-                found.append(f"{name}: exit {end.code} although nothing went wrong {end}")
-        return found
+def _kill(draw: random.Random, verb: Verb) -> Kill:
+    """Anywhere, or where it hurts."""
+    if draw.random() < 0.5:
+        return Kill(draw.randrange(70), draw.random() < 0.5)
+    changes = [xform_name(name) for name in _CHANGES.get(verb, _RELEASING)]
+    hurts = (*changes, "put_image", "put_image", "batch_delete_image", "list_operations")
+    return Kill(draw.randrange(3), draw.random() < 0.5, draw.choice(hurts))
 
 
-@dataclass
-class _ByHand:
-    """Somebody who updates the service to an image of their own whenever they are let; `changes` is how often that was."""
-
-    account: Account
-    changes: int = 0
-
-    async def __call__(self) -> None:
-        running = [found for found in self.account.cloud.app_runner.services.values() if found.status == "RUNNING"]
-        for service in running:
-            image = asked(await self.account.image())
-            with suppress(ClientError):  # what they meet is their own misfortune
-                await self.account.ask("apprunner", "update_service", ServiceArn=service.arn, **image)
-                self.changes += 1
-
-
-async def _set_up(account: Account, state: State, wanted: str) -> None:
-    if state is State.ABSENT:
-        return
-    image = (
-        wanted
-        if state is State.LIVE_ALREADY
-        else await account.image(UNHEALTHY if state is State.CREATE_FAILED else None)
-    )
-    arn = await account.create(image)
-    if state is State.LIVE_ALREADY and (await account.described(arn))["Status"] == "RUNNING":
-        # as slipway has left it, and not as by hand
-        account.cloud.faults.clear()
-        await run(account, spec(wanted))
-    if state is State.BUSY:
-        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
-    if state is State.DELETED:
-        await account.ask("apprunner", "delete_service", ServiceArn=arn)
-        await account.settled(arn)
+def _misfortune(draw: random.Random, verb: Verb) -> Misfortune:
+    changes = _CHANGES.get(verb, _RELEASING)
+    named = draw.choice((changes, changes, _LOOKS, _LEDGER, _LEDGER, _CHECKS))
+    effect = draw.choice((*Effect, Effect.OVERTAKEN))
+    skip = draw.randrange(2 if named is changes else 6)
+    return Misfortune(draw.choice(named), effect, skip, draw.choice((1, 1, 2, 9)), draw.choice(list(Hand)))

@@ -231,6 +231,18 @@ async def test_an_operation_that_is_not_listed_yet_is_pending(account):
     assert await target_of(account).ending(Operation(arn, "not-yet", creating=False)) is Ending.IN_FLIGHT
 
 
+async def test_an_operation_that_many_others_have_followed_is_found(account):
+    arn = await account.create(await account.image())
+    first = (await account.operations(arn))[0]["Id"]
+    service = account.cloud.app_runner.services[arn]
+    service.operations += [replace(service.operations[0], id=f"later-{number}") for number in range(45)]
+    assert await target_of(account).ending(Operation(arn, first, creating=True)) is Ending.SUCCEEDED
+
+
+async def test_an_operation_is_gone_with_its_service(account):
+    assert await target_of(account).ending(Operation(ARN, "gone", creating=True)) is Ending.GONE
+
+
 async def test_the_evidence_is_of_this_deployment(account):
     """What the application said before it began is no evidence."""
     broken = Script(lines=("KeyError: 'BEFORE'",), healthy=False)

@@ -3,10 +3,18 @@
 import pytest
 
 from slipway.records.outcome import Status
+from slipway.records.release import Accepted, Intent
+from slipway.release.ecr_store import EcrStore
 from slipway.release.goal import Gone
+from slipway.release.ledger import Ledger, nonce
+from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
-from tests.release.deployers import Kill, lies
+from tests.release import deployers
+from tests.release.deployers import Kill, begun, lies
+from tests.release.desired import ARN, aws_of, spec
 from tests.release.platforms import run
+from tests.simulator.account import opened
+from tests.simulator.scripted import Script
 
 CASES = {"create": (False, True), "update": (True, True), "roll back": (True, False), "fail": (False, False)}
 MOST_REQUESTS = 80
@@ -57,6 +65,16 @@ async def test_a_deletion_without_an_answer_is_looked_for_too(platform):
     assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, None), ended
 
 
+async def test_a_change_whose_answer_names_no_operation_is_looked_for():
+    """A generated story: nobody followed it, its number was told to have ended, and the next run began it once more."""
+    async with opened(clock=VirtualClock()) as account:
+        await account.create(await account.image())
+        before, wanted = begun(account), spec(await account.image(Script(healthy=False)))
+        account.cloud.faults.add(Fault("UpdateService", Effect.UNNAMED))
+        ended = await deployers.run(account, wanted)
+        assert (ended.code, ended.outcome.status, begun(account) - before) == (1, Status.ROLLED_BACK, 1), ended
+
+
 async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_run_goes_on(platform):
     wanted = await platform.release()
     platform.faults.add(Fault(platform.calls["look"], Effect.EXPIRED, skip=3, times=100))
@@ -86,6 +104,18 @@ async def test_a_rolled_back_deployment_that_was_not_followed_is_told_as_such_an
     assert (told.outcome.status, len(platform.changes())) == (Status.ROLLED_BACK, 2)
     again = await run(platform, wanted)
     assert (again.outcome.status, len(platform.changes())) == (Status.ROLLED_BACK, 3)
+
+
+async def test_a_deployment_whose_service_is_gone_ends_and_is_tried_again():
+    """Before, each run said that nobody knows, and no run after it got any further."""
+    async with opened(clock=VirtualClock()) as account:
+        wanted, ledger = spec(await account.image()), Ledger(EcrStore(aws_of(account), "notes"), "staging")
+        await ledger.claim(Intent("staging", 0, str(wanted.image), wanted.hash, "nothing", "the dead", nonce()), 0)
+        await ledger.accept(Accepted("staging", 1, ARN, "gone", creating=True))
+        told = await run(account, wanted)
+        assert (told.code, told.outcome.status, begun(account)) == (1, Status.SUPERSEDED, 0)
+        again = await run(account, wanted)
+        assert (again.code, again.live, begun(account)) == (0, wanted.image.digest, 1)
 
 
 @pytest.mark.parametrize("effect", [Effect.CALL_LOST, Effect.EXPIRED])

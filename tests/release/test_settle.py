@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Status
-from slipway.release.settle import settle
+from slipway.release.settle import Ending, settle, settle_state
 from slipway.release.targets.app_runner import IN_FLIGHT, ending_of
 from slipway.simulator.contract import service
 from tests.release.desired import DIGEST, OTHER
@@ -40,6 +40,13 @@ def test_how_an_operation_ended_is_told_by_its_word_and_by_what_is_live(word, li
 
 def test_a_word_that_the_service_model_does_not_have_is_unknown():
     assert settle(ending_of("SUCCEEDED_EVENTUALLY"), creating=False, live=DIGEST, desired=DIGEST) is Status.UNKNOWN
+
+
+def test_what_is_gone_with_its_service_was_superseded_unless_what_it_wanted_is_there():
+    assert settle(Ending.GONE, creating=True, live=None, desired=DIGEST) is Status.SUPERSEDED
+    assert settle(Ending.GONE, creating=True, live=DIGEST, desired=DIGEST) is Status.NOOP
+    assert settle_state(Ending.GONE, reached=True) is Status.SUCCEEDED
+    assert settle_state(Ending.GONE, reached=False) is Status.SUPERSEDED
 
 
 @given(words, st.booleans(), digests)

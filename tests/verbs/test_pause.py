@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Status, Verb
 from slipway.simulator.faults import Effect, Fault
 from slipway.verbs.destroy import destroy
@@ -54,6 +54,14 @@ async def test_a_resumption_that_fails_says_why(account, staging):
     assert (outcome.status, outcome.status.exit_code) == (Status.FAILED, 1)
     assert outcome.diagnosis.rule == "missing-variable"
     assert (await staging.verbs.status()).status == "PAUSED"
+
+
+async def test_who_cannot_look_does_not_say_that_it_cannot_be_woken(account, staging):
+    """A generated story: it was awake, and exit 1 denied it."""
+    await deployed(staging)
+    account.cloud.faults.add(Fault("ListServices", Effect.EXPIRED))
+    with pytest.raises(UnknownOutcomeError, match="what is live cannot be seen"):
+        await resume(staging.verbs, staging.tell)
 
 
 async def test_a_service_is_deleted_when_its_name_is_said_once_more(account, staging):

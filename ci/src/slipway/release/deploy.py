@@ -24,6 +24,7 @@ from slipway.release.recorded import RELEASES
 from slipway.release.spec import ServiceSpec
 from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation
 from slipway.release.turn import Turn
+from slipway.untrusted import one_line
 
 T = TypeVar("T")
 
@@ -85,7 +86,14 @@ class _Run:
             return await self._refused(number, error)
 
     async def _look(self) -> Observed:
-        return await self._seen(self._target.observe())
+        """Raises UnknownOutcomeError for a state that nobody has heard of: it may be what is wanted, or not."""
+        observed = await self._seen(self._target.observe())
+        if observed.state is State.UNKNOWN:
+            raise UnknownOutcomeError(
+                f"{self._goal.service} is in the state {one_line(str(observed.status))}, which slipway does not know",
+                "look at it in the console, and run the same command again",
+            )
+        return observed
 
     async def _seen(self, look: Awaitable[T]) -> T:
         """Who was not let in to look does not know that the answer is no."""
@@ -216,21 +224,30 @@ class _Run:
         return operation
 
     async def _apply(self, plan: Plan, observed: Observed, turn: Turn) -> Operation | None:
-        """Send the change. No answer is no reason to send it again: whether it has begun is looked at first."""
+        """Send the change. An answer that names no operation, or none at all, does not say that none has begun."""
         await turn.check()
         try:
-            return await self._target.apply(plan, observed, self._goal.spec)
+            sent = await self._target.apply(plan, observed, self._goal.spec)
         except LostAnswerError as error:
             self._say(f"no answer: {error.what}; looking whether it has begun")
+            return await self._left_open(turn, self._looked_for(plan, observed, turn))
         except AwsRefusedError as error:
             raise RefusedError(error.what, error.next_step) from error
+        return sent or await self._left_open(turn, turn.begun())
+
+    async def _looked_for(self, plan: Plan, observed: Observed, turn: Turn) -> Operation | None:
+        """What has begun without an answer, or the change sent once more."""
+        for _ in range(_LOOKS):
+            if found := await turn.begun():
+                return found
+            await self._time.sleep(_WAIT_SECONDS)
+        await turn.check()
+        return await self._target.apply(plan, observed, self._goal.spec) or await turn.begun()
+
+    async def _left_open(self, turn: Turn, look: Awaitable[T]) -> T:
+        """Who cannot look now keeps the lock, so that whoever comes next does."""
         try:
-            for _ in range(_LOOKS):
-                if found := await turn.begun():
-                    return found
-                await self._time.sleep(_WAIT_SECONDS)
-            await turn.check()
-            return await self._target.apply(plan, observed, self._goal.spec)
+            return await look
         except SlipwayError as error:
             turn.leave()
             raise UnknownOutcomeError(
@@ -243,15 +260,14 @@ class _Run:
             async for event in self._target.follow(operation):
                 self._engine.tell(event)
             ending = await self._target.ending(operation)
-            live = await self._target.observe()
+            live = await self._look()
         except SlipwayError as error:
             raise UnknownOutcomeError(
                 f"the deployment goes on, but cannot be followed: {error.what}", error.next_step
             ) from error
         status = self._goal.truth(ending, operation, live)
         why = await self._evidence(operation) if status.exit_code else None
-        outcome = self._outcome(number, status, live, operation.id, why)
-        return outcome if status is Status.UNKNOWN else await self._ended(number, outcome, live)
+        return await self._ended(number, self._outcome(number, status, live, operation.id, why), live)
 
     async def _expected(self) -> float | None:
         """How long it takes as a rule, in seconds; whoever may not read that waits all the same."""
@@ -272,7 +288,9 @@ class _Run:
             return Diagnosis("unknown", f"the logs could not be read: {error.what}", (), error.next_step)
 
     async def _ended(self, number: int, outcome: Outcome, live: Observed | None = None) -> Outcome:
-        """Write it down, with what the release says of itself when it is live."""
+        """Write it down, with what the release says of itself when it is live; what nobody knows has not ended."""
+        if outcome.status is Status.UNKNOWN:
+            return outcome
         said = await self._engine.ask(live) if live and outcome.live == outcome.requested else None
         after = self._migration.after if self._migration and not self._migration.unseen else None
         readiness = said or Readiness(after, after)

@@ -17,10 +17,11 @@ class Ending(Enum):
     ROLLED_BACK = "rolled back"
     ROLLBACK_FAILED = "rollback failed"
     STOPPED = "stopped"  # by somebody who wants something else
+    GONE = "gone"  # with its service
     UNKNOWN = "unknown"  # a word that the platform's model does not have, or none at all
 
 
-def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) -> Status:
+def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) -> Status:  # noqa: PLR0911 -- one return a word
     """The truth about a release, from its operation's end and the live digest."""
     match ending:
         case Ending.SUCCEEDED:
@@ -33,6 +34,8 @@ def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) ->
             return Status.ROLLBACK_FAILED
         case Ending.FAILED:
             return Status.CREATE_FAILED if creating else Status.ROLLBACK_FAILED
+        case Ending.GONE:
+            return Status.NOOP if live == desired else Status.SUPERSEDED
         case Ending.IN_FLIGHT | Ending.UNKNOWN:
             return Status.UNKNOWN
 
@@ -40,7 +43,7 @@ def settle(ending: Ending, *, creating: bool, live: str | None, desired: str) ->
 def settle_state(ending: Ending, *, reached: bool) -> Status:
     """The truth about what is no release (a pause, a resumption, a deletion), from its end and whether the service is so."""
     match ending:
-        case Ending.SUCCEEDED | Ending.STOPPED:
+        case Ending.SUCCEEDED | Ending.STOPPED | Ending.GONE:
             return Status.SUCCEEDED if reached else Status.SUPERSEDED
         case Ending.FAILED | Ending.ROLLED_BACK | Ending.ROLLBACK_FAILED:
             return Status.FAILED

@@ -7,6 +7,7 @@ from slipway.records.plan import Observed
 from slipway.release.deploy import reach
 from slipway.release.engine import Tell
 from slipway.release.goal import Awake, Goal, Paused
+from slipway.release.seeing import seen
 from slipway.release.spec import ServiceSpec
 from slipway.verbs.environment import Environment
 
@@ -16,7 +17,7 @@ def paused(environment: Environment) -> Goal:
 
 
 async def awake(environment: Environment) -> Goal:
-    return Awake(environment.name, environment.service, spec_there(environment, await environment.status()))
+    return Awake(environment.name, environment.service, spec_there(environment, await seen(environment.status())))
 
 
 async def pause(environment: Environment, tell: Tell) -> Outcome:

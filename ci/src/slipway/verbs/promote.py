@@ -10,6 +10,7 @@ from slipway.records.readiness import Readiness
 from slipway.release import pair
 from slipway.release.engine import Tell
 from slipway.release.goal import Live
+from slipway.release.seeing import seen
 from slipway.verbs.environment import Environment
 from slipway.verbs.proof import Evidence, standing
 
@@ -40,8 +41,8 @@ async def promote(source: Environment, target: Environment, tell: Tell, evidence
     """Promote and answer the truth; raises SlipwayError when it cannot be tried."""
     _check_two(source, target)
     evidence = evidence or Evidence()
-    promoted = await live_in(source)
-    wanted = await standing(source, promoted)
+    promoted = await seen(live_in(source))
+    wanted = await seen(standing(source, promoted))
 
     async def permit(observed: Observed) -> None:
         evidence.weigh(await _risk(source, target, wanted, observed, evidence), _unproven(source, target), tell)

@@ -13,6 +13,7 @@ from slipway.records.release import Release
 from slipway.release import pair, recorded
 from slipway.release.engine import Tell
 from slipway.release.goal import Live
+from slipway.release.seeing import seen
 from slipway.verbs.environment import Environment
 from slipway.verbs.proof import Evidence, standing
 
@@ -61,7 +62,7 @@ async def plan_rollback(environment: Environment, to: int | None, evidence: Evid
 
 async def rollback(environment: Environment, tell: Tell, to: int | None, evidence: Evidence) -> Outcome:
     """Go back and answer the truth; raises SlipwayError when it cannot be tried."""
-    way = await way_back(environment, to)
+    way = await seen(way_back(environment, to))
     tell(Event(f"back to {way.spoken}"))
 
     async def permit(observed: Observed) -> None:

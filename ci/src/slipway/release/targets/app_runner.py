@@ -129,12 +129,12 @@ class AppRunner:
                 await self._time.sleep(POLL_SECONDS)
 
     async def ending(self, operation: Operation) -> Ending:
-        """A word that the model does not have is UNKNOWN; so is the end of what has gone with its service."""
+        """A word that the model does not have is UNKNOWN."""
         try:
             found = await self._summary(operation)
         except AwsRefusedError as error:
             if error.code == "ResourceNotFoundException":
-                return Ending.UNKNOWN
+                return Ending.GONE
             raise
         return ending_of(found["Status"]) if found else Ending.IN_FLIGHT
 
@@ -192,12 +192,21 @@ class AppRunner:
 
     async def _operations(self, arn: str) -> list[Mapping[str, Any]]:
         """The newest operations, newest first."""
-        answer = await self._aws.call("apprunner", "list_operations", ServiceArn=arn, MaxResults=20)
-        newest: list[Mapping[str, Any]] = answer["OperationSummaryList"]
+        newest: list[Mapping[str, Any]] = (await self._page(arn))["OperationSummaryList"]
         return newest
 
     async def _summary(self, operation: Operation) -> Mapping[str, Any] | None:
-        return next((found for found in await self._operations(operation.arn) if found["Id"] == operation.id), None)
+        """Also one that many others have followed since."""
+        page = await self._page(operation.arn)
+        while True:
+            if found := next((found for found in page["OperationSummaryList"] if found["Id"] == operation.id), None):
+                return dict(found)
+            if not page.get("NextToken"):
+                return None
+            page = await self._page(operation.arn, NextToken=page["NextToken"])
+
+    async def _page(self, arn: str, **more: str) -> Mapping[str, Any]:
+        return await self._aws.call("apprunner", "list_operations", ServiceArn=arn, MaxResults=20, **more)
 
     async def _platform_lines(self, operation: Operation) -> tuple[str, ...]:
         stream = f"deployment/{operation.id.replace('-', '')}"

@@ -1,0 +1,209 @@
+"""What must be true of every story, whatever is there, whatever goes wrong and whoever dies.
+
+It is held against the account: what answers at the front door, which operations were begun, where the database stands, what the ledger keeps.
+"""
+
+from collections.abc import Iterator
+
+from tests.release.played import Ended, Played, There, play
+from tests.release.scenarios import BACK, FORWARD, Image, Migrating, Scenario, State, Verb
+from tests.release.stage import HEADS
+
+_LIVE = ("RUNNING", "OPERATION_IN_PROGRESS")  # a maintenance or somebody else's change may have begun just now
+_BLOCKED = (State.PAUSED, State.DELETE_FAILED, State.BUSY, State.MAINTAINED)
+_KILLED = (Migrating.KILLED_BEFORE, Migrating.KILLED_AFTER)
+_RUNNING = (
+    *(State.RUNNING, State.LIVE_ALREADY, State.BUSY, State.MAINTAINED, State.ROLLED_BACK, State.WENT_BACK),
+    *(State.MIGRATED, State.LEFT),
+)
+_THROTTLED_SECONDS = 40.0  # so long a run may be kept between its last look at the ledger and its migration
+
+
+async def violations(story: Scenario) -> list[str]:
+    """What was not true in it; empty when all was."""
+    played = await play(story)
+    found = [
+        *_lies(played),
+        *_in_vain(played),
+        *_changes(played),
+        *_migrations(played),
+        *_unproven(played),
+        *_left(played),
+    ]
+    return [f"{each} ({'; '.join(map(_short, played.ends))})" for each in found]
+
+
+def _short(end: Ended) -> str:
+    told = [line.splitlines()[0] for line in end.told if not line.startswith(("not covered", "[AppRunner]"))]
+    return f"{end.run.name}: exit {end.code}, {end.there.status}, {' / '.join(told)}"
+
+
+def _lies(played: Played) -> Iterator[str]:
+    """Exit 0: it is so. Exit 1: it is not. Where others act it was so, or not, at some moment of the run."""
+    for end in played.ends:
+        name, code = end.run.name, end.code
+        if end.run.again and code not in (0, 1) and not (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED)):
+            yield f"{name}: exit {code} although nothing goes wrong any more"
+        if _is_vague(played, end):
+            if code == 0 and not any(found.live for found in (*end.seen, end.there)):
+                yield f"{name}: exit 0, and nothing was live"
+            continue
+        is_so, was = _is_true(end, end.there), [_is_true(end, found) for found in end.seen]
+        if code == 0 and not is_so and not (_is_disturbed(played) and any(was)):
+            yield f"{name}: exit 0, and there is {end.there}"
+        if code in (1, 2):
+            if end.is_superseded:
+                if not _is_disturbed(played):
+                    yield f"{name}: superseded by nobody"
+            elif is_so and not (_is_disturbed(played) and not all(was)) and not _had_ended(played, end):
+                yield f"{name}: exit {code}, and it is so: {end.there}"
+
+
+def _in_vain(played: Played) -> Iterator[str]:
+    """What can be done is done when nothing goes wrong."""
+    story = played.story
+    if story.misfortunes or story.second or story.failing or (story.kill and story.image is not Image.HEALTHY):
+        return
+    expected = _expected(story)
+    if played.ends[-1].code != expected and not _had_ended(played, played.ends[-1]):
+        yield f"exit {played.ends[-1].code} where nothing keeps it from {expected}"
+
+
+def _expected(story: Scenario) -> int:
+    """The exit code, when nothing goes wrong."""
+    state, verb = story.state, story.verb
+    if (verb is Verb.APPROVED and state in _BLOCKED) or (state, verb) == (State.ABSENT, Verb.ROLLBACK_TO):
+        return 2
+    if verb is Verb.DESTROY or (state is State.LIVE_ALREADY and verb in FORWARD):
+        return 0
+    return 1 if _cannot_be(story) or _is_unproven(story) or _fails(story) else 0
+
+
+def _cannot_be(story: Scenario) -> bool:
+    if story.verb in (Verb.PAUSE, Verb.RESUME):
+        return story.state not in (*_RUNNING, State.PAUSED)
+    if story.verb is Verb.ROLLBACK and story.state in (State.ABSENT, State.WENT_BACK):
+        return True
+    return story.state in (State.PAUSED, State.DELETE_FAILED)
+
+
+def _is_unproven(story: Scenario) -> bool:
+    if story.proven:
+        return False
+    if story.verb is Verb.PROMOTE:
+        return story.migrating is not None and story.state in _RUNNING
+    return story.verb in BACK and story.state is State.MIGRATED
+
+
+def _fails(story: Scenario) -> bool:
+    match story.verb:
+        case Verb.PAUSE:
+            return False
+        case Verb.RESUME:
+            return story.state is State.PAUSED and story.image is not Image.HEALTHY
+        case Verb.ROLLBACK | Verb.ROLLBACK_TO:
+            return story.state is not State.WENT_BACK and story.image in (Image.UNHEALTHY, Image.DEAD)
+        case _:
+            return story.image is not Image.HEALTHY or story.migrating is Migrating.FAILS
+
+
+def _is_true(end: Ended, there: There) -> bool:
+    match end.run.verb:
+        case Verb.PAUSE:
+            return there == There("PAUSED", None)
+        case Verb.RESUME:
+            return there.status == "RUNNING"
+        case Verb.DESTROY:
+            return there == There(None, None)
+        case _:
+            return there.status in _LIVE and there.live == end.run.digest
+
+
+def _is_disturbed(played: Played) -> bool:
+    """Whether somebody else had a hand in it."""
+    return played.story.second is not None or played.hands > 0
+
+
+def _is_vague(played: Played, end: Ended) -> bool:
+    """Where others act, where a rollback goes that is not told how far depends on when it looks; never further back than one release."""
+    return end.run.verb is Verb.ROLLBACK and (_is_disturbed(played) or played.story.state is State.BUSY)
+
+
+def _had_ended(played: Played, end: Ended) -> bool:
+    """A rollback that ended before it was killed does not go further: it asks how far, though it is there."""
+    before = [found for found in played.ends if found.run.name == end.run.name.removesuffix(" again")]
+    return end.run.again and end.run.verb is Verb.ROLLBACK and any(found.is_written for found in before)
+
+
+def _changes(played: Played) -> Iterator[str]:
+    """One change for one wish; none where nothing may be changed."""
+    story, changes = played.story, played.changes
+    told = sum(end.code is None and end.is_written for end in played.ends)
+    most = 1 + told if story.second is None else len(played.ends)
+    if changes > most:
+        yield f"{changes} changes were begun, by {len(played.ends)} runs"
+    if story.second is None:
+        if story.image is Image.MISSING and story.verb in FORWARD and story.state is not State.LIVE_ALREADY and changes:
+            yield "a release was begun that is not in the repository"
+        if story.verb is Verb.APPROVED and not story.forgotten and played.after_hands:
+            yield "a plan was carried out in a state that nobody had read"
+    if played.oldest in played.started:
+        yield "somebody went back further than was asked"
+
+
+def _migrations(played: Played) -> Iterator[str]:
+    """The database before the release, for a release that may follow, and for nothing else."""
+    story, began = played.story, played.migrations
+    if any(found.verb not in FORWARD for found in began):
+        yield "the database was touched by what brings no new release"
+    for found in began:
+        newer = [when for number, when in played.claimed.items() if number > found.number]
+        if newer and found.at - min(newer) > _THROTTLED_SECONDS:
+            yield f"the database was migrated for deployment {found.number} when a newer one had come"
+    if story.second is not None:
+        return
+    if story.image is Image.MISSING and story.state is not State.LIVE_ALREADY and began:
+        yield "the database was migrated for a release that is not in the repository"
+    if story.migrating is Migrating.FAILS and played.changes:
+        yield "a release was begun although its migration had failed"
+    if story.migrating not in (None, Migrating.FAILS) and played.changes and not played.hands:
+        ended = [found.ended for found in began if found.ended is not None]
+        sent = [place for place, name in enumerate(played.requests) if name in ("CreateService", "UpdateService")]
+        if not any(place >= min(ended, default=len(played.requests)) for place in sent[-1:]):
+            yield "a release was begun before its database was migrated"
+    if (
+        story.migrating
+        and any(end.code == 0 for end in played.ends)
+        and played.changes
+        and played.head == HEADS["before"]
+    ):
+        yield "a release is live and its database was never migrated"
+
+
+def _unproven(played: Played) -> Iterator[str]:
+    """Whoever does not answer for the schema does not move a release across it."""
+    story = played.story
+    if story.second is not None or story.proven or played.before.live is None:
+        return
+    if story.verb is Verb.PROMOTE and story.migrating and (played.changes or played.migrations):
+        yield "a schema was changed under a release that nobody had proven on it"
+    if story.verb in BACK and played.changes:
+        if story.state is State.MIGRATED:
+            yield "a release was brought back to a schema that nobody had proven it on"
+        moved = min(played.moved_by_hand, default=None)
+        sent = [place for place, name in enumerate(played.requests) if name == "UpdateService"]
+        if moved is not None and any(place >= moved for place in sent):
+            yield "a release was brought back to a schema that had changed since it was looked at"
+
+
+def _left(played: Played) -> Iterator[str]:
+    """Nothing is left behind but by those who were killed, or could not write."""
+    story = played.story
+    is_well = not story.misfortunes and story.kill is None and story.migrating not in _KILLED
+    if is_well and played.is_locked and (played.changes or story.state is not State.LEFT):
+        yield "a lock was left"
+    if is_well and played.unfinished:
+        yield f"unfinished: {sorted(played.unfinished)}"
+    last = played.ends[-1]
+    if last.run.again and last.code in (0, 1) and played.unfinished and max(played.claimed) in played.unfinished:
+        yield f"the newest number, {max(played.claimed)}, is unfinished although all have ended"

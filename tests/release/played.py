@@ -1,0 +1,212 @@
+"""Plays a generated story, and answers what was seen of it from outside of our code.
+
+Of a run that is its exit code, the word SUPERSEDED, and what was there whenever it asked for anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+
+from slipway.errors import within
+from slipway.records.outcome import Outcome, Status
+from slipway.release.engine import Tell
+from slipway.simulator.clock import VirtualClock
+from slipway.verbs.destroy import destroy
+from slipway.verbs.environment import Environment
+from slipway.verbs.pause import pause, resume
+from slipway.verbs.promote import promote
+from slipway.verbs.proof import Evidence
+from slipway.verbs.rollback import rollback
+from tests.release.deployers import Kill, MortalAws, live, mortal
+from tests.release.scenarios import Scenario, Verb
+from tests.release.stage import SERVICE, Moved, Run, Stage, services
+from tests.simulator.account import BRISK, Account, image_of, opened
+
+PACE = replace(BRISK, patience=10, roll_back=3)
+
+
+@dataclass(frozen=True)
+class There:
+    """What is there: the status of the service, None when there is none, and the digest that answers."""
+
+    status: str | None
+    live: str | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: `code` is None when it was killed. `there` is what was there then, and `seen` whenever it asked for anything.
+
+    `is_written` is whether the ledger then had the end of its newest number.
+    """
+
+    run: Run
+    code: int | None
+    there: There
+    seen: tuple[There, ...]
+    is_superseded: bool
+    is_written: bool
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Played:
+    """A story's facts.
+
+    - changes: how many operations slipway began; after_hands: how many of them after somebody else's.
+    - moved_by_hand, requests: after how many requests somebody else moved the database, and which requests.
+    - head: where the database stands. started: the digests that were started. oldest: the one to which nobody wanted to go back.
+    - claimed: when each number was taken, in the platform's seconds; unfinished: those that have no end.
+    """
+
+    story: Scenario
+    before: There
+    ends: tuple[Ended, ...]
+    changes: int
+    after_hands: int
+    hands: int
+    migrations: tuple[Moved, ...]
+    moved_by_hand: tuple[int, ...]
+    requests: tuple[str, ...]
+    head: str
+    started: tuple[str, ...]
+    oldest: str
+    claimed: Mapping[int, float]
+    unfinished: frozenset[int]
+    is_locked: bool
+
+
+async def play(story: Scenario) -> Played:
+    """From the state to the last run's end."""
+    async with opened(clock=VirtualClock(), pace=PACE) as account:
+        stage = await Stage.set(account, story)
+        before, known, started = there(account), stage.operations, len(account.backend.started)
+        ends = await _acted(stage)
+        ours = [found not in (*known, *stage.by_hand) for found in stage.operations]
+        hands = [found in stage.by_hand for found in stage.operations]
+        after = ours[hands.index(True) :] if any(hands) else []
+        claimed, ended = _numbers(account, "intent"), _numbers(account, "release")
+        return Played(
+            story,
+            before,
+            tuple(ends),
+            sum(ours),
+            sum(after),
+            stage.hands,
+            tuple(stage.migrations),
+            tuple(stage.moved_by_hand),
+            tuple(account.cloud.requests),
+            stage.head,
+            tuple(order.digest for order in account.backend.started[started:]),
+            stage.oldest,
+            {number: when for number, when in claimed.items() if number > stage.numbers},
+            frozenset(number for number in claimed if number > stage.numbers and number not in ended),
+            "slipway.production.lock" in account.cloud.store.repositories["notes"].tags,
+        )
+
+
+async def _acted(stage: Stage) -> list[Ended]:
+    """Whoever acts, and when all goes well again those who were killed, or do not know, once more."""
+    story, clock, ends = stage.story, stage.account.cloud.clock, list[Ended]()
+
+    async def act(run: Run, kill: Kill | None = None, after: float = 0.0) -> None:
+        await clock.sleep(after)
+        ends.append(await _run(stage, run, kill))
+
+    first = await stage.first()
+    stage.trouble()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(act, first, story.kill)
+        if story.second:
+            tasks.start_soon(act, stage.second(story.second.verb), None, story.second.after)
+    stage.calm()
+    await clock.sleep(story.rest)
+    for end in [end for end in ends if end.code in (None, 3)]:
+        await act(stage.again(end.run))
+    return ends
+
+
+async def _run(stage: Stage, run: Run, kill: Kill | None) -> Ended:
+    """As a process would."""
+    aws, told = _Watching(stage.account, kill), list[str]()
+    environment = stage.environment("production", run)
+    environment.__dict__["aws"] = aws
+    code: int | None = None
+    is_superseded = False
+    with mortal() as fate:
+        try:
+            outcome = await _done(stage, environment, run, lambda event: told.append(event.line))
+            code, is_superseded = outcome.status.exit_code, outcome.status is Status.SUPERSEDED
+        except Exception as error:
+            if (said := within(error)) is None:
+                raise
+            code = said.exit_code
+            told.append(str(said))
+    return Ended(
+        run,
+        None if fate.killed else code,
+        replace(there(stage.account), live=await live(stage.account, SERVICE)),
+        tuple(aws.seen),
+        is_superseded,
+        max(_numbers(stage.account, "intent"), default=0) in _numbers(stage.account, "release"),
+        tuple(line for line in told if line),
+    )
+
+
+async def _done(stage: Stage, environment: Environment, run: Run, tell: Tell) -> Outcome:
+    evidence = Evidence(reason="a story" if run.proven else "")
+    match run.verb:
+        case Verb.DEPLOY:
+            going = environment.deploy(run.digest, tell)
+        case Verb.APPROVED:
+            assert run.approved is not None
+            going = environment.apply(run.approved, tell)
+        case Verb.PROMOTE:
+            going = promote(stage.environment("staging"), environment, tell, evidence)
+        case Verb.ROLLBACK | Verb.ROLLBACK_TO:
+            going = rollback(environment, tell, 2 if run.verb is Verb.ROLLBACK_TO else None, evidence)
+        case Verb.PAUSE:
+            going = pause(environment, tell)
+        case Verb.RESUME:
+            going = resume(environment, tell)
+        case Verb.DESTROY:
+            going = destroy(environment, tell, SERVICE)
+    return await going
+
+
+class _Watching(MortalAws):
+    """Remembers what was there whenever it asked."""
+
+    def __init__(self, account: Account, kill: Kill | None) -> None:
+        super().__init__(account, kill)
+        self._account = account
+        self.seen: list[There] = []
+
+    async def once(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        self.seen.append(there(self._account))
+        try:
+            return await super().once(service, operation, **parameters)
+        finally:
+            self.seen.append(there(self._account))
+
+
+def there(account: Account) -> There:
+    """What is there as the simulator has it."""
+    living = [found for found in services(account) if found.status != "DELETED"]
+    if not living:
+        return There(None, None)
+    answers = image_of(living[-1].configuration) if living[-1].instance else None
+    return There(living[-1].status, answers)
+
+
+def _numbers(account: Account, kind: str) -> dict[int, float]:
+    """The numbers of which production's ledger has a record of this kind, and when that came."""
+    repository = account.cloud.store.repositories["notes"]
+    parts = {tag: tag.split(".") for tag in repository.tags if tag.startswith("slipway.production.")}
+    return {
+        int(name[2]): repository.manifests[repository.tags[tag]].pushed.timestamp()
+        for tag, name in parts.items()
+        if name[-1] == kind
+    }

@@ -1,0 +1,323 @@
+"""What a generated story stands on: production in a simulated account, as it is when the story begins, and all that goes wrong in it."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from botocore.exceptions import ClientError
+
+from slipway.errors import RefusedError
+from slipway.records.migration import Migration
+from slipway.records.outcome import Status
+from slipway.records.outcome import Verb as Recorded
+from slipway.records.plan import Plan
+from slipway.records.release import Intent, Lock, Release
+from slipway.release.ledger import Ledger, nonce
+from slipway.release.plan import plan
+from slipway.release.targets.app_runner import request_of
+from slipway.simulator.app_runner.service import Service
+from slipway.simulator.clock import Clock
+from slipway.simulator.faults import Fault
+from slipway.verbs.environment import Environment
+from tests.release.deployers import KilledError
+from tests.release.desired import aws_of, time_of
+from tests.release.scenarios import FORWARD, Hand, Image, Migrating, Misfortune, Scenario, State, Verb
+from tests.simulator.account import ROLE, Account, asked
+from tests.simulator.scripted import Script
+from tests.verbs.environments import SETTINGS, Place
+
+SERVICE, SOURCE = "notes-production", "notes-staging"
+HEADS = {"before": "aaa", "migrated": "bbb", "wanted": "ccc", "by hand": "zzz"}
+_SCRIPTS = {
+    Image.HEALTHY: Script(),
+    Image.UNHEALTHY: Script(healthy=False),
+    Image.DEAD: Script(starts=False),
+    Image.MISSING: Script(),
+}
+_LATE_SECONDS, _MAINTENANCE_SECONDS = 60.0, 200.0
+_LIVED = (Status.SUCCEEDED, Recorded.DEPLOY)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A migration for a deployment, from `began` to `ended`, counted in requests; None while it has not ended. `at` is the platform's time."""
+
+    number: int
+    verb: Verb
+    at: float
+    began: int
+    ended: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who wants what; `again` is whether it is the same command once more."""
+
+    name: str
+    verb: Verb
+    digest: str
+    proven: bool = True
+    migrating: Migrating | None = None
+    approved: Plan | None = None
+    again: bool = False
+
+
+@dataclass
+class Stage:
+    """`head` is where the database stands. Of the releases, `live` is the one that the ledger has last, before `older` and `oldest`.
+
+    What others do: `hands` times they changed the service, by the operations `by_hand`; they moved the database after so many requests.
+    """
+
+    account: Account
+    story: Scenario
+    head: str = HEADS["before"]
+    oldest: str = ""
+    older: str = ""
+    live: str = ""
+    wanted: str = ""
+    others: str = ""
+    numbers: int = 0
+    hands: int = 0
+    by_hand: list[str] = field(default_factory=list)
+    migrations: list[Moved] = field(default_factory=list)
+    moved_by_hand: list[int] = field(default_factory=list)
+
+    @classmethod
+    async def set(cls, account: Account, story: Scenario) -> Self:
+        """As the story begins."""
+        stage = cls(account, story)
+        if story.state is State.MIGRATED:
+            stage.head = HEADS["migrated"]
+        stage.oldest, stage.older = await stage._image(HEADS["before"]), await stage._image(HEADS["before"])
+        stage.live, stage.others = await stage._image(stage.head), await stage._image(stage.head)
+        await stage._state(story.state)
+        stage.wanted = stage.live if story.state is State.LIVE_ALREADY else await stage._wanted()
+        if story.verb is Verb.PROMOTE or (story.second and story.second.verb is Verb.PROMOTE):
+            await account.create(stage.wanted, SOURCE)
+        await stage._spoil()
+        return stage
+
+    @property
+    def operations(self) -> list[str]:
+        """Of the service, by their ids, oldest first."""
+        return [found.id for service in services(self.account) for found in service.operations]
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self.environment("production").ledger
+
+    def trouble(self) -> None:
+        """What goes wrong from now on."""
+        cloud = self.account.cloud
+        cloud.faults.add(*(self._fault(found) for found in self.story.misfortunes))
+        cloud.logs.late = _LATE_SECONDS if self.story.late else 0.0
+        if self.story.young:
+            role = cloud.iam.roles[ROLE.rpartition("/")[2]]
+            role.created = role.known = cloud.clock.now()
+        if self.story.failing:
+            for service in services(self.account):
+                service.failing.add(self.story.failing)
+
+    def calm(self) -> None:
+        """From now on all goes well, but for the releases."""
+        self.account.cloud.faults.clear()
+        self.account.cloud.logs.late = 0.0
+        for service in services(self.account):
+            service.failing.clear()
+
+    async def first(self) -> Run:
+        story = self.story
+        digest = {Verb.ROLLBACK: self._back(), Verb.ROLLBACK_TO: self.older}.get(story.verb, self.wanted)
+        approved = None
+        if story.verb is Verb.APPROVED:
+            environment = self.environment("production")
+            approved = plan(environment.spec(digest), await environment.target.observe())
+        return Run("first", story.verb, digest, story.proven, story.migrating, approved)
+
+    def second(self, verb: Verb) -> Run:
+        wanted = {Verb.ROLLBACK_TO: self.older, Verb.PROMOTE: self.wanted}
+        return Run("second", verb, wanted.get(verb, self.others))
+
+    def again(self, run: Run) -> Run:
+        """The same command; a migration that was killed is not killed again."""
+        killed = run.migrating in (Migrating.KILLED_BEFORE, Migrating.KILLED_AFTER)
+        same = replace(run, name=f"{run.name} again", migrating=Migrating.WELL if killed else run.migrating, again=True)
+        return replace(same, verb=Verb.DEPLOY, approved=None) if run.approved and self.story.forgotten else same
+
+    def _back(self) -> str:
+        """Where a rollback goes that is not told how far: to the newest that is not live; nowhere after another rollback."""
+        nothing_lives = (State.CREATE_FAILED, State.DELETED, State.PAUSED, State.DELETE_FAILED)
+        if self.story.state in (State.WENT_BACK, State.ABSENT):
+            return ""
+        return self.live if self.story.state in nothing_lives else self.older
+
+    def environment(self, name: str, run: Run | None = None) -> Environment:
+        async def runner(_digest: str, deployment: str) -> "_Runner":
+            assert run is not None
+            return _Runner(self, run, int(deployment.rpartition(".")[2]))
+
+        made = _Held(
+            SETTINGS,
+            name,
+            self.account.cloud.url,
+            time_of(self.account),
+            runner=runner if run and run.migrating else None,
+            starts=False,
+            clock=self.account.cloud.clock,
+        )
+        made.__dict__["aws"] = aws_of(self.account)
+        return made
+
+    async def _image(self, head: str, script: Script | None = None) -> str:
+        place = Place(self.account, "production", head)
+        digest = await place.image(head)
+        says = self._says(head)
+        self.account.backend.scripts[digest] = replace(script or Script(), says=says)
+        return digest
+
+    def _says(self, head: str) -> Any:
+        return lambda: f'{{"image_head": "{head}", "database_head": "{self.head}", "git_revision": "unknown"}}'
+
+    async def _wanted(self) -> str:
+        return await self._image(HEADS["wanted"] if self.story.migrating else self.head)
+
+    async def _spoil(self) -> None:
+        """A release that was well where it was seen first is not so here."""
+        image, verb, scripts = self.story.image, self.story.verb, self.account.backend.scripts
+        spoiled = {Verb.ROLLBACK: self._back(), Verb.ROLLBACK_TO: self.older, Verb.RESUME: self.live}
+        digest = spoiled.get(verb, self.wanted)
+        if not digest or (digest == self.live and verb is not Verb.RESUME):
+            return
+        scripts[digest] = replace(_SCRIPTS[image], says=scripts[digest].says)
+        if image is Image.MISSING and verb in FORWARD:
+            del self.account.cloud.store.repositories["notes"].manifests[digest]
+
+    async def _state(self, state: State) -> None:
+        if state is State.ABSENT:
+            return
+        past = [(self.oldest, *_LIVED), (self.older, *_LIVED), (self.live, *_LIVED)]
+        if state is State.ROLLED_BACK:
+            past.append((self.others, Status.ROLLED_BACK, Recorded.DEPLOY))
+        if state is State.WENT_BACK:
+            past.append((self.older, Status.SUCCEEDED, Recorded.ROLLBACK))
+            self.live = self.older
+        await self._remember(past)
+        if state is State.CREATE_FAILED:
+            await self._create(await self._image(self.head, Script(healthy=False)))
+            return
+        arn = await self._create(self.live)
+        ask, service = self.account.ask, self.account.cloud.app_runner.services[arn]
+        match state:
+            case State.BUSY:
+                self.by_hand.append(await self._update(arn))
+            case State.DELETED | State.DELETE_FAILED:
+                service.failing |= {"DELETE_SERVICE"} if state is State.DELETE_FAILED else set()
+                await ask("apprunner", "delete_service", ServiceArn=arn)
+                await self.account.settled(arn)
+                service.failing.clear()
+            case State.PAUSED:
+                await ask("apprunner", "pause_service", ServiceArn=arn)
+                await self.account.settled(arn)
+            case State.MAINTAINED:
+                self.account.cloud.app_runner.maintain(service, _MAINTENANCE_SECONDS)
+            case State.LEFT:
+                await self._leave(service.operations[-1].id)
+
+    async def _create(self, digest: str) -> str:
+        """As slipway would have."""
+        request = request_of(self.environment("production").spec(digest))
+        request["Tags"] = [{"Key": "slipway:environment", "Value": "production"}]
+        answer = await self.account.ask("apprunner", "create_service", ServiceName=SERVICE, **request)
+        arn: str = answer["Service"]["ServiceArn"]
+        await self.account.settled(arn)
+        return arn
+
+    async def _update(self, arn: str) -> str:
+        image = asked(await self.account.image())
+        answer = await self.account.ask("apprunner", "update_service", ServiceArn=arn, **image)
+        return str(answer["OperationId"])
+
+    async def _remember(self, past: list[tuple[str, Status, Recorded]]) -> None:
+        ledger, heads = self._ledger, (self.head,)
+        for number, (digest, status, verb) in enumerate(past, 1):
+            image = str(self.environment("production").spec(digest).image)
+            known = (HEADS["before"],) if digest in (self.oldest, self.older) else heads
+            record = Release(
+                "production", number, image, status, digest, None, 1, 60.0, "", verb, "a story", known, heads
+            )
+            await ledger.end(record)
+        self.numbers = len(past)
+
+    async def _leave(self, newest: str) -> None:
+        """What a run leaves that is killed in its turn."""
+        image = str(self.environment("production").spec(self.others).image)
+        intent = Intent("production", 0, image, "another", "another", "the dead", nonce())
+        claimed = await self._ledger.claim(intent, self.numbers)
+        self.numbers = claimed.number
+        await self._ledger.take_turn(Lock("production", claimed.number, "the dead", newest, nonce()))
+
+    def _fault(self, found: Misfortune) -> Fault:
+        return Fault(found.operation, found.effect, found.skip, found.times, self._hand(found.hand))
+
+    def _hand(self, hand: Hand) -> Any:
+        async def act() -> None:
+            running = [found for found in services(self.account) if found.status == "RUNNING"]
+            if hand is Hand.MIGRATION:
+                self.head = HEADS["by hand"]
+                self.moved_by_hand.append(len(self.account.cloud.requests))
+                return
+            for service in running:
+                self.hands += 1
+                if hand is Hand.MAINTENANCE:
+                    self.account.cloud.app_runner.maintain(service, _MAINTENANCE_SECONDS)
+                else:
+                    with suppress(ClientError):  # what they meet is their own misfortune
+                        self.by_hand.append(await self._update(service.arn))
+
+        return act
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Brings the stage's database to the head of the release that is wanted, or does not."""
+
+    stage: Stage
+    run: Run
+    number: int
+    how: str = "a story"
+
+    async def migrate(self, _tell: Any) -> Migration:
+        stage, run = self.stage, self.run
+        requests, now = stage.account.cloud.requests, stage.account.cloud.clock.now().timestamp()
+        began = Moved(self.number, run.verb, now, len(requests))
+        stage.migrations.append(began)
+        await stage.account.cloud.clock.sleep(2)
+        if run.migrating is Migrating.FAILS:
+            raise RefusedError("the migration failed", "mend it")
+        if run.migrating is Migrating.KILLED_BEFORE:
+            raise KilledError
+        before, stage.head = stage.head, HEADS["wanted"]
+        stage.migrations.append(replace(began, ended=len(requests)))
+        if run.migrating is Migrating.KILLED_AFTER:
+            raise KilledError
+        return Migration((before,), (stage.head,), (stage.head,) if before != stage.head else (), 1, 2.0)
+
+    async def look(self) -> Any:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Held(Environment):
+    """Time stands still while a release is asked."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    async def ask(self, observed: Any, path: str) -> str:
+        with self.clock.held():
+            return await super().ask(observed, path)
+
+
+def services(account: Account) -> list[Service]:
+    """Those that production has or had, oldest first."""
+    return [found for found in account.cloud.app_runner.services.values() if found.name == SERVICE]
