@@ -83,6 +83,10 @@ class Deployment:
         """When it ends, or has ended."""
         return self.moments[-1].since if self.moments[-1].word in ENDED else None
 
+    @property
+    def is_stopped(self) -> bool:
+        return self.moments[-1].word == "STOPPED"
+
     def at(self, when: datetime) -> Moment:
         return [moment for moment in self.moments if moment.since <= when][-1]
 

@@ -225,10 +225,10 @@ def _end(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> Ending:
 def _state(word: str, newest: Ending | None, active: int) -> State:
     """ACTIVE is said of what lives, of what changes and of what never lived: that is told by the newest deployment, and by how many answer."""
     if word != "ACTIVE":
-        return {"INACTIVE": State.ABSENT, "DRAINING": State.BUSY}.get(word, State.OTHER)
+        return {"INACTIVE": State.ABSENT, "DRAINING": State.BUSY}.get(word, State.UNKNOWN)
     if newest in (Ending.IN_FLIGHT, Ending.UNKNOWN):
-        return State.BUSY if newest is Ending.IN_FLIGHT else State.OTHER
-    return {0: State.STILLBORN, 1: State.LIVE}.get(active, State.OTHER)
+        return State.BUSY if newest is Ending.IN_FLIGHT else State.UNKNOWN
+    return {0: State.STILLBORN, 1: State.LIVE}.get(active, State.STUCK)
 
 
 def _deletion(service: Mapping[str, Any]) -> str:

@@ -73,7 +73,7 @@ class Platform(Protocol):
         ...
 
     def changes(self) -> list[Interval]:
-        """When the changes that were accepted have begun and ended, newest first."""
+        """When the changes that were accepted have begun and ended, newest first; one that another has cut off has no end of its own."""
         ...
 
     def engine(self, tell: Tell, kill: Kill | None = None) -> tuple[Engine, Mortal]: ...
@@ -238,7 +238,7 @@ class OnExpress:
 
     def changes(self) -> list[Interval]:
         every = [deployment for service in self.express.services for deployment in service.deployments]
-        return [(one.began, one.finished) for one in reversed(every)]
+        return [(one.began, None if one.is_stopped else one.finished) for one in reversed(every)]
 
     def engine(self, tell: Tell, kill: Kill | None = None) -> tuple[Engine, Mortal]:
         mortal = Mortal(kill)

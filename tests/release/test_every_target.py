@@ -128,6 +128,7 @@ async def test_while_somebody_else_changes_the_service_one_waits_and_then_plans_
         newest, before, _ = platform.changes()
     assert observed.operation in next(line for line in ended.told if line.startswith("waiting: "))
     assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, ours.image.digest)
+    assert before[1] is not None
     assert newest[0] >= before[1]
 
 

@@ -37,7 +37,7 @@ async def test_the_second_waits_for_the_first_and_follows_it(place, apart):
             assert [end.code for end in ends] == [0, 0], ends
             assert ends[0].live == first.image.digest
         changes = reversed(platform.changes())
-        assert all(ended <= begun_next for (_, ended), (begun_next, _) in itertools.pairwise(changes))
+        assert all(ended and ended <= begun_next for (_, ended), (begun_next, _) in itertools.pairwise(changes))
 
 
 async def test_who_still_waits_when_a_newer_one_has_come_is_superseded(place):
@@ -49,6 +49,29 @@ async def test_who_still_waits_when_a_newer_one_has_come_is_superseded(place):
         assert ends[1].outcome.status is Status.SUPERSEDED
         assert "deployment 3 came after this one (2)" in ends[1].outcome.diagnosis.cause
         assert ends[2].live == newest.image.digest
+
+
+async def test_while_one_is_about_to_send_its_change_nobody_else_sends_another(place):
+    """A platform that takes a second change would do both, and the older wish would live."""
+    async with place(update=150) as platform:
+        await platform.create_by_hand(await platform.release())
+        first, second = await platform.release(), await platform.release()
+        slow = platform.engine(lambda _event: None)[0].target
+        send = slow.apply
+
+        async def slowly(*change):
+            await platform.clock.sleep(20)
+            return await send(*change)
+
+        slow.apply = slowly
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: run(platform, first, target=slow))
+            await platform.clock.sleep(10)
+            ended = await run(platform, second)
+        assert "waiting: a test has its turn" in ended.told
+        assert (ended.code, ended.live) == (0, second.image.digest)
+        changes = reversed(platform.changes())
+        assert all(ended and ended <= begun_next for (_, ended), (begun_next, _) in itertools.pairwise(changes))
 
 
 async def test_two_runs_of_the_same_deployment_change_the_service_once(place):

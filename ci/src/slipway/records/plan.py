@@ -27,7 +27,8 @@ class State(Enum):
     BUSY = "busy"  # something goes on; afterwards it is another state
     STILLBORN = "stillborn"  # its creation failed, so there is nothing to go back to; an update tries again
     PAUSED = "paused"
-    OTHER = "other"  # a person has to look, also because the platform says a word that its model does not have
+    STUCK = "stuck"  # a person has to look
+    UNKNOWN = "unknown"  # the platform says a word that its model does not have
 
 
 @dataclass(frozen=True)

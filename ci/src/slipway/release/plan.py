@@ -58,5 +58,5 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
             return Action.BLOCKED, in_flight(observed)
         case State.PAUSED:
             return Action.BLOCKED, "the service is paused; `slipway resume` wakes it"
-        case State.OTHER:
+        case State.STUCK | State.UNKNOWN:
             return Action.BLOCKED, f"the service is in the state {observed.status}; look at it in the console"

@@ -30,7 +30,7 @@ _STATES = {
     "CREATE_FAILED": State.STILLBORN,
     "PAUSED": State.PAUSED,
     "DELETED": State.ABSENT,
-    "DELETE_FAILED": State.OTHER,
+    "DELETE_FAILED": State.STUCK,
 }
 _ANSWERING = (State.LIVE, State.BUSY)  # in any other state the image named there answers nobody
 _INHERITED = (
@@ -206,7 +206,7 @@ class AppRunner:
 
 
 def state_of(word: str) -> State:
-    return _STATES.get(word, State.OTHER)
+    return _STATES.get(word, State.UNKNOWN)
 
 
 def ending_of(word: str) -> Ending:
