@@ -77,11 +77,11 @@ class Players(Generic[R]):
         )
 
     async def rolled_back(self, release: R, live: Image) -> Act:
-        """Act III: deployed without a preflight, it does not become healthy; the platform goes back, and slipway says so."""
+        """Act III: deployed without having been started before, it does not become healthy; the platform goes back, and slipway says so."""
         scene = Scene("III", f"a release is deployed untried, {one_line(release.subject)!r}", self.voice)
         image = await self._build(scene, release)
         proof = await self._prove(scene, release, image)
-        outcome = await self._deploy(scene, image, "production", note=" with preflight off")
+        outcome = await self._deploy(scene, image, "production", note=", not started here before")
         named = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
         rolled_back = outcome.status is Status.ROLLED_BACK and outcome.live == live.digest
         happened = f"{told(outcome)} still serves; would exit {outcome.status.exit_code}"
@@ -184,7 +184,11 @@ def _database(outcome: Outcome) -> str:
     if done is None:
         return ""
     heads = one_line(", ".join(head[:12] for head in done.after))
-    return f", database at {heads} ({len(done.applied)} revisions applied)"
+    return (
+        f", database at {heads} ({len(done.applied)} revisions applied)"
+        if done.applied
+        else f", database at {heads} already"
+    )
 
 
 def _short(digest: str | None) -> str:
