@@ -9,6 +9,9 @@ from slipway.records.outcome import Status
 from slipway.records.plan import Action
 from slipway.verbs.destroy import destroy
 from slipway.verbs.pause import pause
+from slipway.verbs.proof import Evidence
+from slipway.verbs.rollback import rollback
+from tests.release.deployers import Kill, MortalAws, mortal
 from tests.simulator.account import URI
 from tests.verbs.environments import Migrating
 from tests.verbs.test_rollback import deployed, live
@@ -127,3 +130,30 @@ async def test_a_tag_is_no_digest(staging, image):
 async def test_an_image_of_another_repository_is_not_deployed(staging):
     with pytest.raises(BadInputError, match="the image is in somewhere/else, and this environment deploys from"):
         staging.verbs.digest_of("somewhere/else@sha256:" + "1" * 64)
+
+
+async def test_a_run_that_dies_after_its_migration_leaves_word_of_it_and_the_next_one_tells_it(account, staging):
+    old = await deployed(staging)
+    digest = await staging.image("bbb", healthy=False)
+    verbs = staging.migrating_to("bbb")
+    verbs.__dict__["aws"] = MortalAws(account, Kill(0, done=True, of="update_service"))
+    with mortal() as fate:
+        await verbs.deploy(digest, staging.tell)
+    assert fate.killed
+    assert (await staging.verbs.ledger.last_migration())[1].after == ("bbb",)
+    outcome = await staging.migrating_to("bbb").deploy(digest, staging.tell)
+    assert (outcome.status, outcome.live, outcome.migration.after) == (Status.ROLLED_BACK, old, ("bbb",))
+    assert (await staging.verbs.history()).releases[0].database == ("bbb",)
+
+
+async def test_of_a_service_that_says_nothing_a_migration_counts_though_its_deployment_never_ended(account, staging):
+    """Else a rollback would believe that the schema is the one that it was."""
+    await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
+    await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
+    verbs = staging.migrating_to("bbb")
+    verbs.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of="update_service"))
+    with mortal():
+        await verbs.deploy(await staging.image(), staging.tell)
+    outcome = await rollback(staging.verbs, staging.tell, 1, Evidence())
+    assert outcome.status is Status.REFUSED
+    assert "goes from aaa to bbb" in outcome.diagnosis.cause

@@ -147,6 +147,7 @@ class _Run:
         while True:
             contents = await self._seen(self._ledger.contents())
             if number in contents.accepted and (accepted := await self._seen(self._ledger.accepted(number))):
+                self._migration = await self._migrated_before(number)
                 return await self._follow(number, Operation(accepted.arn, accepted.operation, accepted.creating))
             if contents.newest > number:
                 return await self._superseded(number, contents.newest)
@@ -197,6 +198,19 @@ class _Run:
             self._migration = await self._engine.migrate(number, self._engine.tell)
         except AwsRefusedError as error:
             raise RefusedError(f"the database was not migrated: {error.what}", error.next_step) from error
+        try:
+            await self._ledger.migrated(number, self._migration)
+        except SlipwayError as error:
+            self._say(f"the ledger lacks this deployment's migration: {error}")
+
+    async def _migrated_before(self, number: int) -> Migration | None:
+        """What a run that was killed has done to the database before this one went on with it."""
+        if self._engine.migrate is None or self._migration:
+            return self._migration
+        try:
+            return await self._ledger.migration(number)
+        except SlipwayError:
+            return None
 
     async def _change(self, number: int, turn: Turn) -> Operation | Outcome:
         """Within the turn: look once more, for between a look and the lock somebody may have come."""

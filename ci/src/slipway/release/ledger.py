@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from slipway.records.certificate import Certificate
 from slipway.records.form import from_json, to_json
+from slipway.records.migration import Migration
 from slipway.records.release import Accepted, Intent, Lock, Release
 
 Record = Intent | Lock | Accepted | Release
@@ -100,6 +101,29 @@ class Ledger:
     async def certify(self, number: int, certificate: Certificate) -> None:
         """Keep what was proven of a deployment's step, for whoever asks later whether that step can be taken back."""
         await self._store.put(self._name(number, "certificate"), to_json(certificate))
+
+    async def migrated(self, number: int, migration: Migration) -> None:
+        """Keep what a deployment's migration did to the database, whatever becomes of the deployment."""
+        await self._store.put(self._name(number, "migrated"), to_json(migration))
+
+    async def migration(self, number: int) -> Migration | None:
+        name = self._name(number, "migrated")
+        text = (await self._store.get([name])).get(name)
+        return None if text is None else from_json(Migration, text, name)
+
+    async def last_migration(self) -> tuple[int, Migration] | None:
+        """The newest deployment that has migrated, ended or not, and what that did."""
+        beginning, end = f"{PREFIX}{self._environment}.", ".migrated"
+        numbers = [
+            int(found)
+            for name in await self._store.names()
+            if name.startswith(beginning)
+            and (found := name.removeprefix(beginning).removesuffix(end)).isdecimal()
+            and name.endswith(end)
+        ]
+        newest = max(numbers, default=0)
+        done = await self.migration(newest) if newest else None
+        return (newest, done) if done else None
 
     async def certificates(self) -> tuple[Certificate, ...]:
         """All that were ever kept here."""

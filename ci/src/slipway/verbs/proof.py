@@ -54,6 +54,10 @@ async def standing(environment: Environment, observed: Observed) -> Readiness:
         return said
     ledger = environment.ledger
     ended = await ledger.releases((await ledger.contents()).releases)
-    database = next((release.database for release in ended if release.database is not None), None)
+    known = next((release for release in ended if release.database is not None), None)
+    database = known.database if known else None
+    # A deployment that was killed, or never read its own end, has migrated all the same.
+    if (last := await ledger.last_migration()) and (known is None or last[0] > known.number):
+        database = None if last[1].unseen else last[1].after
     live = next((release for release in ended if observed.digest and release.image.endswith(observed.digest)), None)
     return Readiness(live.heads if live else None, database, live.commit if live else None)
