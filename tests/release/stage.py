@@ -34,6 +34,7 @@ _SCRIPTS = {
     Image.DEAD: Script(starts=False),
     Image.MISSING: Script(),
 }
+_RESTING = (State.CREATE_FAILED, State.DELETED, State.PAUSED, State.DELETE_FAILED)  # what is live there answers nobody
 _LATE_SECONDS, _MAINTENANCE_SECONDS = 60.0, 200.0
 _LIVED = (Status.SUCCEEDED, Recorded.DEPLOY)
 
@@ -147,10 +148,9 @@ class Stage:
 
     def _back(self) -> str:
         """Where a rollback goes that is not told how far: to the newest that is not live; nowhere after another rollback."""
-        nothing_lives = (State.CREATE_FAILED, State.DELETED, State.PAUSED, State.DELETE_FAILED)
         if self.story.state in (State.WENT_BACK, State.ABSENT):
             return ""
-        return self.live if self.story.state in nothing_lives else self.older
+        return self.live if self.story.state in _RESTING else self.older
 
     def environment(self, name: str, run: Run | None = None) -> Environment:
         async def runner(_digest: str, deployment: str) -> "_Runner":
@@ -187,7 +187,7 @@ class Stage:
         image, verb, scripts = self.story.image, self.story.verb, self.account.backend.scripts
         spoiled = {Verb.ROLLBACK: self._back(), Verb.ROLLBACK_TO: self.older, Verb.RESUME: self.live}
         digest = spoiled.get(verb, self.wanted)
-        if not digest or (digest == self.live and verb is not Verb.RESUME):
+        if not digest or (digest == self.live and self.story.state not in _RESTING):
             return
         scripts[digest] = replace(_SCRIPTS[image], says=scripts[digest].says)
         if image is Image.MISSING and verb in FORWARD:
