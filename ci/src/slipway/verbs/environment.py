@@ -138,9 +138,10 @@ class Environment:
         return await reach(replace(engine, prepare=prepare, migrate=migrate), goal, approved)
 
     async def _is_ours(self) -> None:
-        """Before anything of a service is changed, whatever it is."""
-        if foreign := await self._foreign():
-            raise RefusedError(foreign.found, foreign.remedy)
+        """Before a service is changed otherwise than by a release: who may not look whose it is does not touch it."""
+        found = await owned(self.aws, self.service, self.name)
+        if found and found.verdict is Verdict.REFUSED:
+            raise RefusedError(found.found, found.remedy)
         await self.store.check()
 
     async def _foreign(self) -> Check | None:
