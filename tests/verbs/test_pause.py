@@ -129,6 +129,6 @@ async def test_killed_on_the_way_the_next_run_finishes_it(account, staging, inde
 async def test_who_may_not_look_whose_a_service_is_does_not_delete_it(account, staging):
     await deployed(staging)
     account.cloud.faults.add(Fault("ListTagsForResource", Effect.DENIED, times=9))
-    with pytest.raises(RefusedError, match="ListTagsForResource|list_tags_for_resource"):
+    with pytest.raises(RefusedError, match="list_tags_for_resource"):
         await destroy(staging.verbs, staging.tell, "notes-staging")
     assert "DeleteService" not in account.cloud.requests
