@@ -7,6 +7,9 @@ import pytest
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Status
 from slipway.records.plan import Action
+from slipway.records.release import Intent
+from slipway.release.goal import Live
+from slipway.release.ledger import nonce
 from slipway.verbs.destroy import destroy
 from slipway.verbs.pause import pause
 from slipway.verbs.proof import Evidence
@@ -157,3 +160,16 @@ async def test_of_a_service_that_says_nothing_a_migration_counts_though_its_depl
     outcome = await rollback(staging.verbs, staging.tell, 1, Evidence())
     assert outcome.status is Status.REFUSED
     assert "goes from aaa to bbb" in outcome.diagnosis.cause
+
+
+async def test_who_is_superseded_before_the_migration_leaves_the_schema_to_the_newer_one(staging):
+    await deployed(staging)
+
+    async def overtaken(_observed):
+        newer = Intent("staging", 0, "", "another goal", "", "somebody", nonce())
+        await staging.verbs.ledger.claim(newer, 2)
+
+    verbs = staging.migrating_to("bbb")
+    goal = Live(verbs.spec(await staging.image("bbb")))
+    outcome = await verbs.release(goal, verbs.engine(staging.tell, overtaken))
+    assert (outcome.status, staging.head) == (Status.SUPERSEDED, "aaa")

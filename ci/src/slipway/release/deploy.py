@@ -193,6 +193,10 @@ class _Run:
         """Before one's turn: a migration takes longer than a lock is good for, and keeps other migrations out by itself."""
         if self._engine.migrate is None or self._migration:
             return
+        if (
+            await self._seen(self._ledger.contents())
+        ).newest > number:  # who is superseded leaves the schema to the newer one
+            raise BusyError("a newer deployment has come", _RESUME)
         self._begin(Phase.MIGRATE)
         try:
             self._migration = await self._engine.migrate(number, self._engine.tell)
