@@ -66,7 +66,7 @@ async def test_a_digest_that_is_not_there_is_bad_input(registry_url):
     async with opened(registry_url, "notes", LOGIN) as registry:
         with pytest.raises(BadInputError, match="notes has no image sha256:00"):
             await registry.manifest("sha256:" + "00" * 32)
-        with pytest.raises(BadInputError, match="notes has no blobs/sha256:00"):
+        with pytest.raises(BadInputError, match="notes has no blob sha256:00"):
             await registry.blob("sha256:" + "00" * 32)
 
 

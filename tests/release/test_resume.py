@@ -112,9 +112,9 @@ async def test_a_deployment_whose_service_is_gone_ends_and_is_tried_again():
         wanted, ledger = spec(await account.image()), Ledger(EcrStore(aws_of(account), "notes"), "staging")
         await ledger.claim(Intent("staging", 0, str(wanted.image), wanted.hash, "nothing", "the dead", nonce()), 0)
         await ledger.accept(Accepted("staging", 1, ARN, "gone", creating=True))
-        told = await run(account, wanted)
+        told = await deployers.run(account, wanted)
         assert (told.code, told.outcome.status, begun(account)) == (1, Status.SUPERSEDED, 0)
-        again = await run(account, wanted)
+        again = await deployers.run(account, wanted)
         assert (again.code, again.live, begun(account)) == (0, wanted.image.digest, 1)
 
 
