@@ -211,7 +211,7 @@ def test_what_a_comment_allows_fails_nothing(write, run):
 def test_settings_are_those_of_the_service(write, run, pytester):
     write(INDEXED, aaa=CREATE, bbb=INDEX)
     pytester.makepyprojecttoml(
-        "[tool.slipway]\nname = 'x'\ncommand = ['x']\n[tool.slipway.migrations]\nstart-after = 'bbb'\n"
+        "[tool.slipway]\nname = 'notes'\ncommand = ['x']\n[tool.slipway.migrations]\nstart-after = 'bbb'\n"
     )
     assert outcomes(run()) == {"passed": 4}
 

@@ -140,9 +140,9 @@ async def test_a_number_that_was_never_live_is_bad_input(staging, to, said):
 
 async def test_killed_anywhere_it_goes_where_it_was_going_and_no_further(staging, account):
     releases = [await deployed(staging) for _ in range(3)]
-    for index in range(8, 80, 4):
+    for index in range(8, 80, 7):
         verbs = staging.verbs
-        verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 8 == 0))
+        verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 2 == 0))
         with mortal() as fate:
             await rollback(verbs, staging.tell, None, Evidence())
         if not fate.killed:
