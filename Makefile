@@ -35,7 +35,7 @@ lint: $(UV)
 	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github
 
 # In an environment of its own: pytest-alembic loads itself into every pytest beside it, and ours does not start with it.
-bench: $(UV)  ## figures side by side with peers, and the plot of them; takes twelve minutes
+bench: $(UV)  ## figures side by side with peers, and the plot of them; takes a quarter of an hour
 	$(RUN) --isolated --group bench -- python benchmarks/run.py --plot benchmarks/gate.svg
 
 bench-image: $(UV)  ## the same of the image and of the checks, beside docker build; empties the caches of dockerd and of the engine
