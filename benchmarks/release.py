@@ -211,7 +211,11 @@ async def _account(folder: Path) -> AsyncIterator[_Stage]:
 def _start() -> float:
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "slipway.cli", "simulator"], stdout=subprocess.PIPE, text=True, env=inherited()
+        [sys.executable, "-m", "slipway.cli", "simulator"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=inherited(),
     )
     assert process.stdout is not None
     process.stdout.readline()
