@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from slipway.errors import BadInputError
 from slipway.oci.content import Reference
 from slipway.oci.registry import Login
-from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.aws import Aws
 from slipway.untrusted import one_line
 
 _HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
@@ -50,16 +50,3 @@ async def place_of(aws: Aws, repository: str) -> Place:
     found = await aws.call("ecr", "describe_repositories", repositoryNames=[repository])
     url, login = await sign_in(aws)
     return Place(url, login, found["repositories"][0]["repositoryUri"])
-
-
-async def check_image(aws: Aws, repository: str, digest: str) -> None:
-    """Raises BadInputError when the repository has no image with this digest."""
-    try:
-        await aws.call("ecr", "describe_images", repositoryName=repository, imageIds=[{"imageDigest": digest}])
-    except AwsRefusedError as error:
-        if error.code != "ImageNotFoundException":
-            raise
-        raise BadInputError(
-            f"the repository {repository} has no image {digest}",
-            "push it first; `dagger call publish` prints the digest",
-        ) from error

@@ -6,6 +6,7 @@ from slipway.records.preflight import Check
 from slipway.release.aws import Aws
 from slipway.release.preflight.answers import Checks, no, ok
 from slipway.release.spec import ServiceSpec
+from slipway.release.targets.app_runner import find
 from slipway.untrusted import one_line
 
 TAG = "slipway:environment"
@@ -19,7 +20,7 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
 
 async def owned(aws: Aws, service: str, environment: str) -> Check | None:
     """Whether a service was made for an environment; None when there is none of that name."""
-    arn = await _find(aws, service)
+    arn = await find(aws, service)
     if arn is None:
         return None
     tags = (await aws.call("apprunner", "list_tags_for_resource", ResourceArn=arn))["Tags"]
@@ -36,16 +37,3 @@ def judge(service: str, environment: str, arn: str, tags: Sequence[Mapping[str, 
         said = f"the service {service} is that of the environment {one_line(owners[0])}, not of {environment}"
         return no("owner", said, f"set another service in the settings, or hand it over: {adopt}")
     return no("owner", f"the service {service} was made by something else than slipway", f"to adopt it: {adopt}")
-
-
-async def _find(aws: Aws, name: str) -> str | None:
-    """By name; a deleted service is listed for a while, beside the one that has its name now."""
-    request: dict[str, str] = {}
-    while True:
-        answer = await aws.call("apprunner", "list_services", **request)
-        for summary in answer["ServiceSummaryList"]:
-            if summary["ServiceName"] == name and summary.get("Status") != "DELETED":
-                return str(summary["ServiceArn"])
-        if not answer.get("NextToken"):
-            return None
-        request = {"NextToken": answer["NextToken"]}

@@ -178,17 +178,8 @@ class AppRunner:
         return service
 
     async def _find(self) -> str | None:
-        """By name; a deleted service is listed for a while, beside the one that has its name now."""
-        request: dict[str, Any] = {}
-        while True:
-            answer = await self._aws.call("apprunner", "list_services", **request)
-            for summary in answer["ServiceSummaryList"]:
-                if summary["ServiceName"] == self._service and summary.get("Status") != "DELETED":
-                    self._arn = str(summary["ServiceArn"])
-                    return self._arn
-            if not answer.get("NextToken"):
-                return None
-            request["NextToken"] = answer["NextToken"]
+        self._arn = await find(self._aws, self._service)
+        return self._arn
 
     async def _operations(self, arn: str) -> list[Mapping[str, Any]]:
         """The newest operations, newest first."""
@@ -216,6 +207,19 @@ class AppRunner:
 
 def state_of(word: str) -> State:
     return _STATES.get(word, State.UNKNOWN)
+
+
+async def find(aws: Aws, service: str) -> str | None:
+    """A service's ARN by its name; a deleted service is listed for a while, beside the one that has its name now."""
+    request: dict[str, Any] = {}
+    while True:
+        answer = await aws.call("apprunner", "list_services", **request)
+        for summary in answer["ServiceSummaryList"]:
+            if summary["ServiceName"] == service and summary.get("Status") != "DELETED":
+                return str(summary["ServiceArn"])
+        if not answer.get("NextToken"):
+            return None
+        request["NextToken"] = answer["NextToken"]
 
 
 def ending_of(word: str) -> Ending:
