@@ -18,12 +18,12 @@ import anyio
 import anyio.to_thread
 from timing import Timing, inherited
 
+from slipway.rehearsal.commits import Commits
+from slipway.rehearsal.here import staged
 from slipway.settings import load
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud
-from slipway.verbs.rehearse.commits import Commits
-from slipway.verbs.rehearse.here import staged
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the scripted account of the tests

@@ -3,24 +3,19 @@
 import docstrings
 import record_schemas
 
-from slipway.records.bootstrap import Bootstrap
+from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.certificate import Certificate, Validity
-from slipway.records.checkup import Checkup
 from slipway.records.conformance import Conformance, Estimate, Left
-from slipway.records.examination import Examination
+from slipway.records.doctor import DoctorReport
 from slipway.records.form import schema_of
-from slipway.records.listening import Listening
-from slipway.records.migration import Migration
-from slipway.records.outcome import Outcome
-from slipway.records.permissions import Permissions
+from slipway.records.ledger import History, Situation
+from slipway.records.migration import Migration, Standing
+from slipway.records.outcome import Examination, Outcome
 from slipway.records.plan import Plan
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
-from slipway.records.refusal import Refusal
+from slipway.records.refusal import Listening, Refusal
 from slipway.records.rehearsal import Rehearsal
-from slipway.records.release import History
-from slipway.records.situation import Situation
-from slipway.records.standing import Standing
 
 _INTRODUCTION = """\
 Every verb of `slipway` has `--json`: its answer is then one record, and nothing else is on standard output. What it says on the way, and the sentence of
@@ -70,7 +65,7 @@ PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
     "pause": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "resume": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
     "destroy": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
-    "doctor": ((Checkup, "1 when a look ended in NG"),),
+    "doctor": ((DoctorReport, "1 when a look ended in NG"),),
 }
 
 

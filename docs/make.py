@@ -25,10 +25,10 @@ from slipway.gate.rules import (
 )
 from slipway.gate.rules.every import of
 from slipway.gate.rules.rule import Rule
-from slipway.release.diagnosis import NEVER_STARTED
-from slipway.release.diagnosis_rules import CAUSES, ENDS, NEVER_RAN, SILENCES
-from slipway.release.diagnosis_rules import Rule as Failure
-from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, VERBS, Resource
+from slipway.release.diagnosis.cause import NEVER_STARTED
+from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES
+from slipway.release.diagnosis.rules import Rule as Failure
+from slipway.release.targets.app_runner.permissions import DEPLOY_ROLE, IMAGE_ROLE, VERBS, Resource
 from slipway.structure import kebab
 
 HERE = Path(__file__).parent
@@ -96,7 +96,7 @@ The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for P
 their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.
 
 A server that you name (`--database-url`) must be one that can be thrown away. The gate works in databases of its own there, and drops them with the
-roles that revisions created. It refuses a database that is not empty, and a URL that looks like production unless `--expendable` says that it is none.
+roles that revisions created. It refuses a database that is not empty, and a URL that looks like production unless `--allow-production-like` says that it is none.
 A step that takes longer than `patience` is a finding. Passwords and tokens from the service's variables are taken out of all that is written."""
 _ALLOWING = """\
 A comment in the revision's file allows what a rule objects to:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.release.engine import Time
+from slipway.release.engine.engine import Time
 from tests.simulator.account import ROLE, Account, opened
 
 PYPROJECT = f"""

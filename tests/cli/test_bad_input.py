@@ -134,9 +134,9 @@ def test_a_server_that_does_not_answer(capsys, service):
 def test_a_server_that_looks_like_production_is_not_asked_until_somebody_says_that_it_may_be(capsys, service):
     url = "postgresql://x:canary-password@production.invalid:1/x"
     code, error = gate(capsys, service, "--database-url", url)
-    assert (code, "looks like production" in error, "--expendable" in error) == (2, True, True)
+    assert (code, "looks like production" in error, "--allow-production-like" in error) == (2, True, True)
     assert "canary-password" not in error
-    code, error = gate(capsys, service, "--database-url", url, "--expendable")
+    code, error = gate(capsys, service, "--database-url", url, "--allow-production-like")
     assert (code, "does not answer" in error) == (2, True)
 
 

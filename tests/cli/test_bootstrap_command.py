@@ -5,7 +5,7 @@ import json
 import pytest
 
 from slipway.cli.command import parser, run
-from slipway.release.engine import Time
+from slipway.release.engine.engine import Time
 from tests.simulator.account import opened
 
 PYPROJECT = """

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from slipway.cli.command import _say_why, parser
-from slipway.release.engine import Time
+from slipway.release.engine.engine import Time
 from slipway.simulator import endpoint
 from slipway.simulator.faults import Effect, Fault
 from tests.simulator.account import INSTANCE_ROLE, ROLE, URI, opened

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from slipway.cli.command import run
-from slipway.records.checkup import Checkup
+from slipway.records.doctor import DoctorReport
 from slipway.records.form import from_json
 
 PYPROJECT = '[tool.slipway]\nname = "notes"\ncommand = ["serve"]\n'
@@ -48,7 +48,7 @@ def test_the_exit_code_is_0_when_nothing_is_wrong(capsys, service):
 
 def test_json_is_the_record_and_nothing_else(capsys, service):
     assert doctor(service, "--json") == 1
-    checkup = from_json(Checkup, capsys.readouterr().out, "standard output")
+    checkup = from_json(DoctorReport, capsys.readouterr().out, "standard output")
     assert not checkup.healthy
 
 
@@ -58,7 +58,7 @@ def test_a_folder_that_is_not_there_is_bad_input(capsys, service):
 
 
 def test_help_imports_nothing_that_examinations_need():
-    heavy = {"boto3", "botocore", "httpx", "slipway.settings", "slipway.verbs.doctor", "slipway.postgres"}
+    heavy = {"boto3", "botocore", "httpx", "slipway.settings", "slipway.doctor", "slipway.postgres"}
     code = f"import sys, slipway.cli.command; slipway.cli.command.parser(); print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

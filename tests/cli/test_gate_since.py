@@ -99,7 +99,7 @@ def test_a_name_of_nothing_is_one_sentence_that_says_what_to_do(gate, service):
 @pytest.fixture
 def own_environment(monkeypatch):
     """What the previous release's lock would make is this environment."""
-    monkeypatch.setattr("slipway.verbs.previous.prepare", lambda tree, cache: Python(Path(sys.prefix)))
+    monkeypatch.setattr("slipway.local.previous.prepare", lambda tree, cache: Python(Path(sys.prefix)))
 
 
 MODELS = "import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table('a', metadata, sa.Column('id', sa.Integer))\n"

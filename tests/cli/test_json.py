@@ -102,7 +102,7 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # a simulator that ends at once
     monkeypatch.setattr("slipway.verbs.gate.gate", proves)
     monkeypatch.setattr("slipway.verbs.environment.Environment.migrating", migrating)
-    monkeypatch.setattr("slipway.verbs.rehearse.here.rehearse", rehearses)
+    monkeypatch.setattr("slipway.rehearsal.here.rehearse", rehearses)
     with (service / "pyproject.toml").open("a") as settings:
         settings.write(PRODUCTION)
     (service / "proof.json").write_text(to_json(PROOF))

@@ -6,8 +6,8 @@ import time
 import httpx
 import pytest
 
-from slipway.oci.content import Reference
 from slipway.records.form import from_json
+from slipway.records.image import Reference
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.simulator.cloud import LOGIN
@@ -67,7 +67,7 @@ def test_every_act_of_the_rehearsal_goes_as_told_with_images_and_containers(dagg
     assert done.returncode == 0, done.stderr
     rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
     assert [act.name for act in rehearsal.acts] == ["before", "I", "II", "III", "clients"]
-    assert all(act.as_told for act in rehearsal.acts)
+    assert all(act.passed for act in rehearsal.acts)
     assert {act.how.partition(",")[0] for act in rehearsal.acts} >= {"a container from an image"}
     assert rehearsal.traffic.failed == 0
 

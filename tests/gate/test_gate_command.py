@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import make_url
 
 from slipway.records.form import from_json
-from slipway.records.listing import Listed, Listing
+from slipway.records.history import Listed, Listing
 from slipway.records.proof import Proof, Verdict
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import named
@@ -134,7 +134,7 @@ def test_a_server_that_looks_like_production_is_refused_unless_it_is_expendable(
     printed, written = run_gate(*way, database=production)
     assert "the server looks like production (its host production.invalid says production)" in printed
     assert "hunter2" not in printed + written
-    assert "looks like production" not in run_gate(*way, "--expendable", database=production)[0]
+    assert "looks like production" not in run_gate(*way, "--allow-production-like", database=production)[0]
 
 
 def test_no_password_is_printed_when_env_py_fails(write_project, run_gate, server_url):

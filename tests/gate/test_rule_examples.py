@@ -11,9 +11,9 @@ from slipway.gate.prove import prove
 from slipway.gate.question import Question
 from slipway.gate.rules.allowances import UNREADABLE, UNUSED
 from slipway.gate.rules.every import ALLOWABLE, OPTIONAL
+from slipway.records.history import Other, Since
 from slipway.records.previous import Previous, Recorded
 from slipway.records.proof import Level
-from slipway.records.since import Other, Since
 
 DOCS = Path(__file__).parents[2] / "docs"
 IMPORTS = "from sqlalchemy.dialects import postgresql\n"

@@ -7,9 +7,9 @@ from slipway.gate import history
 from slipway.gate.prove import prove
 from slipway.gate.question import Question
 from slipway.migration.environment import Environment
+from slipway.records.history import Since
 from slipway.records.proof import Verdict
 from slipway.records.refusal import Refusal
-from slipway.records.since import Since
 
 ONE, TWO = "migrations/versions/one.py", "migrations/versions/two.py"
 INDEX = "op.create_index('ix', 'a', ['id'])"

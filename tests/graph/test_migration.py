@@ -7,11 +7,10 @@ from slipway import settings
 from slipway.errors import RefusedError
 from slipway.graph.migration import OnEngine
 from slipway.graph.publish import Login
-from slipway.oci.content import Reference
 from slipway.records.form import to_json
-from slipway.records.migration import Migration
+from slipway.records.image import Reference
+from slipway.records.migration import Migration, Standing
 from slipway.records.refusal import Refusal
-from slipway.records.standing import Standing
 from slipway.release.runners.runner import Runner
 from slipway.verbs.migrate import Wanted
 

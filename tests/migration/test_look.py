@@ -7,7 +7,7 @@ from slipway.errors import RefusedError
 from slipway.migration.environment import Environment
 from slipway.migration.look import look
 from slipway.migration.upgrade import upgrade
-from slipway.records.standing import Standing
+from slipway.records.migration import Standing
 
 ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')")}
 TWO = {**ONE, "two": ("one", "op.execute('ALTER TABLE a ADD COLUMN b int')")}

@@ -11,9 +11,8 @@ from sqlalchemy import make_url
 from slipway.errors import BadInputError
 from slipway.migration.own import discreet, own_database
 from slipway.records.form import MARK, from_json
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Standing
 from slipway.records.refusal import Refusal
-from slipway.records.standing import Standing
 
 URL = "postgresql+asyncpg://me:hunter2@here:5433/mine?ssl=require"
 PRINTING = """

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.errors import BadInputError
-from slipway.oci.content import MANIFEST, Artifact, Blob, Reference, canonical, digest_of, is_digest
+from slipway.oci.content import MANIFEST, Artifact, Blob, canonical, digest_of
+from slipway.records.image import Reference, is_digest
 
 DIGEST = "sha256:" + "0a" * 32
 

@@ -343,5 +343,5 @@ def test_a_server_that_looks_like_production_is_refused_unless_it_is_expendable(
     write(one=CREATE)
     production = ["--slipway", "--slipway-database-url=postgresql://me@production.invalid:1/x"]
     assert "looks like production" in pytester.runpytest_subprocess(*production).stdout.str()
-    said = pytester.runpytest_subprocess(*production, "--slipway-expendable").stdout.str()
+    said = pytester.runpytest_subprocess(*production, "--slipway-allow_production_like").stdout.str()
     assert ("looks like production" in said, "does not answer" in said) == (False, True)

@@ -234,13 +234,13 @@ def test_a_finding_fails_the_gate_when_it_is_an_error_that_counts(level, suppres
 
 def test_the_platform_seconds_of_an_act_are_those_of_its_steps():
     steps = (Step("build", 1.0), Step("deploy", 2.0, 60.5), Step("promote", 2.0, 30.0))
-    assert Act("I", "", "", "", as_told=True, seconds=5.0, steps=steps).platform_seconds == 90.5
+    assert Act("I", "", "", "", passed=True, seconds=5.0, steps=steps).platform_seconds == 90.5
 
 
 @pytest.mark.parametrize(("told", "whole"), [((), True), ((True, True), True), ((True, False), False)])
 def test_a_rehearsal_went_as_told_when_every_act_did(told, whole):
-    acts = tuple(Act("", "", "", "", as_told=as_told, seconds=1.0) for as_told in told)
-    assert Rehearsal("notes", "0123", "", 60.0, acts, None).as_told is whole
+    acts = tuple(Act("", "", "", "", passed=passed, seconds=1.0) for passed in told)
+    assert Rehearsal("notes", "0123", "", 60.0, acts, None).passed is whole
 
 
 def test_traffic_that_took_no_time_has_no_rate():

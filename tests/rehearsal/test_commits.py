@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.verbs.rehearse.commits import Commits
+from slipway.rehearsal.commits import Commits
 
 
 def git(folder, *arguments):

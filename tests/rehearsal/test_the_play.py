@@ -25,7 +25,7 @@ def test_every_act_goes_as_told_and_no_request_fails(checkout, tmp_path):
     rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
     acts = {act.name: act for act in rehearsal.acts}
     assert list(acts) == ["before", "I", "II", "III", "clients"]
-    assert all(act.as_told for act in rehearsal.acts)
+    assert all(act.passed for act in rehearsal.acts)
     assert rehearsal.traffic is not None
     assert rehearsal.traffic.failed == 0
     assert rehearsal.traffic.rate >= 50

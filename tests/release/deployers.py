@@ -11,8 +11,8 @@ import httpx
 from slipway.errors import SlipwayError
 from slipway.records.outcome import Outcome, Status
 from slipway.records.plan import Plan
-from slipway.release.deploy import deploy
-from slipway.release.spec import ServiceSpec
+from slipway.release.engine.run import deploy
+from slipway.release.engine.spec import ServiceSpec
 from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
 

@@ -7,18 +7,18 @@ from typing import Any
 
 from botocore.config import Config
 
-from slipway.oci.content import Reference
+from slipway.records.image import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.aws import Aws, session_of
-from slipway.release.credentials import Keys
-from slipway.release.deploy import deploy
-from slipway.release.ecr_store import EcrStore
-from slipway.release.engine import Engine, Time
-from slipway.release.ledger import Ledger
-from slipway.release.spec import ServiceSpec, default_scaling
-from slipway.release.targets.app_runner import AppRunner, state_of
+from slipway.release.aws.client import Aws, session_of
+from slipway.release.aws.credentials import Keys
+from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.engine.engine import Engine, Time
+from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.run import deploy
+from slipway.release.engine.spec import ServiceSpec, default_scaling
+from slipway.release.targets.app_runner.target import AppRunner, state_of
 from tests.simulator.account import REGION, ROLE, URI, Account, session
 
 DIGEST, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64

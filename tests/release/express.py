@@ -40,7 +40,7 @@ class How(Enum):
     UNHEALTHY = "never healthy"
     ALARMED_AT_FIRST = "an alarm while it has 5 % of the traffic"
     ALARMED_AT_LAST = "an alarm while it has all of it"
-    STUCK = "never healthy, and the way back fails"
+    DELETE_FAILED = "never healthy, and the way back fails"
 
 
 @dataclass(frozen=True)
@@ -299,11 +299,11 @@ def _moments(now: datetime, how: How, source: Revision | None) -> Iterator[Momen
         return now + timedelta(seconds=seconds)
 
     back = (
-        "ROLLBACK_SUCCESSFUL" if source and how is not How.STUCK else "ROLLBACK_FAILED"
+        "ROLLBACK_SUCCESSFUL" if source and how is not How.DELETE_FAILED else "ROLLBACK_FAILED"
     )  # with nothing to go back to †
     yield Moment(now, "PENDING", 0.0)
     yield Moment(after(5), "IN_PROGRESS", 0.0)
-    if how in (How.UNHEALTHY, How.STUCK):
+    if how in (How.UNHEALTHY, How.DELETE_FAILED):
         yield from _way_back(after(START + HEALTH_PATIENCE), "tasks failed their health checks", back)
         return
     if source:

@@ -12,11 +12,12 @@ from slipway.errors import SlipwayError, UnknownOutcomeError
 from slipway.records.outcome import Diagnosis, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event
-from slipway.release.aws import Aws, AwsRefusedError
-from slipway.release.engine import Time
-from slipway.release.settle import Ending
-from slipway.release.spec import ABSENT, ServiceSpec, hashed, health_check
-from slipway.release.target import BusyError, LostAnswerError, NotReadyError, Operation
+from slipway.release.aws.client import Aws
+from slipway.release.engine.engine import Time
+from slipway.release.engine.settle import OperationStatus
+from slipway.release.engine.spec import ABSENT, ServiceSpec, hashed, health_check
+from slipway.release.engine.target import Operation
+from slipway.release.errors import AwsRefusedError, BusyError, LostAnswerError, NotReadyError
 
 SERVICES = "arn:aws:ecs:eu-west-1:123456789012:service/default"
 POLL_SECONDS = 30.0
@@ -24,15 +25,15 @@ PATIENCE_SECONDS = 30 * 60.0
 _SHOWN_SECONDS = 30.0
 NO_PAUSE = "ECS Express Mode has no pause; delete the service, or let it run with the fewest tasks"
 _ENDINGS = {
-    "PENDING": Ending.IN_FLIGHT,
-    "IN_PROGRESS": Ending.IN_FLIGHT,
-    "STOP_REQUESTED": Ending.IN_FLIGHT,
-    "ROLLBACK_REQUESTED": Ending.IN_FLIGHT,
-    "ROLLBACK_IN_PROGRESS": Ending.IN_FLIGHT,
-    "SUCCESSFUL": Ending.SUCCEEDED,
-    "STOPPED": Ending.STOPPED,
-    "ROLLBACK_SUCCESSFUL": Ending.ROLLED_BACK,
-    "ROLLBACK_FAILED": Ending.ROLLBACK_FAILED,
+    "PENDING": OperationStatus.IN_FLIGHT,
+    "IN_PROGRESS": OperationStatus.IN_FLIGHT,
+    "STOP_REQUESTED": OperationStatus.IN_FLIGHT,
+    "ROLLBACK_REQUESTED": OperationStatus.IN_FLIGHT,
+    "ROLLBACK_IN_PROGRESS": OperationStatus.IN_FLIGHT,
+    "SUCCESSFUL": OperationStatus.SUCCEEDED,
+    "STOPPED": OperationStatus.STOPPED,
+    "ROLLBACK_SUCCESSFUL": OperationStatus.ROLLED_BACK,
+    "ROLLBACK_FAILED": OperationStatus.ROLLBACK_FAILED,
 }
 _GONE = ("ResourceNotFoundException", "ServiceNotFoundException")
 
@@ -70,7 +71,7 @@ class ExpressMode:
         deployments = await self._deployments() if word == "ACTIVE" else []
         newest = deployments[0] if deployments else None
         ending = _end(newest, service) if newest else None
-        going_on = ending is Ending.IN_FLIGHT
+        going_on = ending is OperationStatus.IN_FLIGHT
         active = service["activeConfigurations"]
         return Observed(
             arn=self._arn,
@@ -151,12 +152,12 @@ class ExpressMode:
             await self._time.sleep(POLL_SECONDS)
 
     async def _is_over(self, operation: Operation) -> bool:
-        if await self.ending(operation) is Ending.IN_FLIGHT:
+        if await self.ending(operation) is OperationStatus.IN_FLIGHT:
             return False
         service, found = await self._describe(), await self._deployment(operation)
-        return service is None or found is None or _end(found, service) is not Ending.IN_FLIGHT
+        return service is None or found is None or _end(found, service) is not OperationStatus.IN_FLIGHT
 
-    async def ending(self, operation: Operation) -> Ending:
+    async def ending(self, operation: Operation) -> OperationStatus:
         """A deletion has no deployment: it has ended when its service has."""
         if operation.id.startswith("deletion "):
             return await self._end_of_deletion(operation)
@@ -164,18 +165,18 @@ class ExpressMode:
             found = await self._deployment(operation)
         except AwsRefusedError as error:
             if error.code in _GONE:
-                return Ending.GONE
+                return OperationStatus.GONE
             raise
         if found is None:
-            return Ending.IN_FLIGHT
-        ending = _ENDINGS.get(found["status"], Ending.UNKNOWN)
-        return Ending.FAILED if ending is Ending.ROLLBACK_FAILED and operation.creating else ending
+            return OperationStatus.IN_FLIGHT
+        ending = _ENDINGS.get(found["status"], OperationStatus.UNKNOWN)
+        return OperationStatus.FAILED if ending is OperationStatus.ROLLBACK_FAILED and operation.creating else ending
 
-    async def _end_of_deletion(self, operation: Operation) -> Ending:
+    async def _end_of_deletion(self, operation: Operation) -> OperationStatus:
         service = await self._describe()
         if service is None or _deletion(service) != operation.id:
-            return Ending.SUCCEEDED
-        return Ending.SUCCEEDED if service["status"]["statusCode"] == "INACTIVE" else Ending.IN_FLIGHT
+            return OperationStatus.SUCCEEDED
+        return OperationStatus.SUCCEEDED if service["status"]["statusCode"] == "INACTIVE" else OperationStatus.IN_FLIGHT
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """What the deployment itself gives as its reason."""
@@ -214,21 +215,21 @@ class ExpressMode:
         return digest
 
 
-def _end(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> Ending:
+def _end(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> OperationStatus:
     """How a deployment ended, once the service's own description is no older than that."""
     ended = deployment.get("finishedAt")
     if ended and service["updatedAt"] < ended:
-        return Ending.IN_FLIGHT
-    return _ENDINGS.get(deployment["status"], Ending.UNKNOWN)
+        return OperationStatus.IN_FLIGHT
+    return _ENDINGS.get(deployment["status"], OperationStatus.UNKNOWN)
 
 
-def _state(word: str, newest: Ending | None, active: int) -> State:
+def _state(word: str, newest: OperationStatus | None, active: int) -> State:
     """ACTIVE is said of what lives, of what changes and of what never lived: that is told by the newest deployment, and by how many answer."""
     if word != "ACTIVE":
         return {"INACTIVE": State.ABSENT, "DRAINING": State.BUSY}.get(word, State.UNKNOWN)
-    if newest in (Ending.IN_FLIGHT, Ending.UNKNOWN):
-        return State.BUSY if newest is Ending.IN_FLIGHT else State.UNKNOWN
-    return {0: State.STILLBORN, 1: State.LIVE}.get(active, State.STUCK)
+    if newest in (OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN):
+        return State.BUSY if newest is OperationStatus.IN_FLIGHT else State.UNKNOWN
+    return {0: State.CREATE_FAILED, 1: State.LIVE}.get(active, State.DELETE_FAILED)
 
 
 def _deletion(service: Mapping[str, Any]) -> str:

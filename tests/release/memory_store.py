@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from slipway.release.ledger import Stored
+from slipway.release.engine.ledger import Stored
 from slipway.simulator.clock import VirtualClock
 from tests.release.deployers import Mortal
 

@@ -6,7 +6,7 @@ from typing import Any
 from slipway.records.form import MARK, to_data
 from slipway.records.migration import Migration
 from slipway.records.refusal import Refusal
-from slipway.release.aws import Aws
+from slipway.release.aws.client import Aws
 from slipway.release.runners.definition import TaskOrder, order_of
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.settings import Environment, MigrationRunner, Runner, Settings, TargetKind

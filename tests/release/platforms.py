@@ -12,15 +12,16 @@ from typing import Any, Protocol
 import anyio
 import anyio.lowlevel
 
-from slipway.oci.content import Reference
+from slipway.records.image import Reference
 from slipway.records.plan import Plan
-from slipway.release.aws import Aws, AwsRefusedError
-from slipway.release.deploy import reach
-from slipway.release.engine import Engine, Tell, Time
-from slipway.release.goal import Goal, Live
-from slipway.release.ledger import Ledger
-from slipway.release.spec import ServiceSpec
-from slipway.release.target import LostAnswerError, Target
+from slipway.release.aws.client import Aws
+from slipway.release.engine.engine import Engine, Tell, Time
+from slipway.release.engine.goal import Goal, Live
+from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.run import reach
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.target import Target
+from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.contract import AwsError
 from slipway.simulator.faults import Effect, Faults

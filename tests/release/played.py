@@ -11,7 +11,7 @@ import anyio
 
 from slipway.errors import within
 from slipway.records.outcome import Outcome, Status
-from slipway.release.engine import Tell
+from slipway.release.engine.engine import Tell
 from slipway.simulator.clock import VirtualClock
 from slipway.verbs.destroy import destroy
 from slipway.verbs.environment import Environment

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from slipway.release.aws import Aws
+from slipway.release.aws.client import Aws
 from slipway.simulator.authorization import Guard
 from tests.simulator.account import REGION, Account
 

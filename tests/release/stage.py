@@ -7,14 +7,14 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 
 from slipway.errors import RefusedError
+from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.migration import Migration
 from slipway.records.outcome import Status
 from slipway.records.outcome import Verb as Recorded
 from slipway.records.plan import Plan
-from slipway.records.release import Intent, Lock, Release
-from slipway.release.ledger import Ledger, nonce
-from slipway.release.plan import plan
-from slipway.release.targets.app_runner import request_of
+from slipway.release.engine.ledger import Ledger, nonce
+from slipway.release.engine.plan import plan
+from slipway.release.targets.app_runner.target import request_of
 from slipway.simulator.app_runner.service import Service
 from slipway.simulator.clock import Clock
 from slipway.simulator.faults import Fault

@@ -9,11 +9,11 @@ import pytest
 
 from slipway.errors import UnknownOutcomeError
 from slipway.records.plan import Action, Observed
-from slipway.release.aws import Aws
-from slipway.release.plan import plan
-from slipway.release.settle import Ending
-from slipway.release.target import Operation
-from slipway.release.targets.app_runner import POLL_SECONDS, AppRunner, observed_from, request_of
+from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import plan
+from slipway.release.engine.settle import OperationStatus
+from slipway.release.engine.target import Operation
+from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunner, observed_from, request_of
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import problems, service
@@ -228,7 +228,7 @@ async def test_what_takes_too_long_is_unknown_and_names_the_way_to_ask_again():
 
 async def test_an_operation_that_is_not_listed_yet_is_pending(account):
     arn = await account.create(await account.image())
-    assert await target_of(account).ending(Operation(arn, "not-yet", creating=False)) is Ending.IN_FLIGHT
+    assert await target_of(account).ending(Operation(arn, "not-yet", creating=False)) is OperationStatus.IN_FLIGHT
 
 
 async def test_an_operation_that_many_others_have_followed_is_found(account):
@@ -236,11 +236,11 @@ async def test_an_operation_that_many_others_have_followed_is_found(account):
     first = (await account.operations(arn))[0]["Id"]
     service = account.cloud.app_runner.services[arn]
     service.operations += [replace(service.operations[0], id=f"later-{number}") for number in range(45)]
-    assert await target_of(account).ending(Operation(arn, first, creating=True)) is Ending.SUCCEEDED
+    assert await target_of(account).ending(Operation(arn, first, creating=True)) is OperationStatus.SUCCEEDED
 
 
 async def test_an_operation_is_gone_with_its_service(account):
-    assert await target_of(account).ending(Operation(ARN, "gone", creating=True)) is Ending.GONE
+    assert await target_of(account).ending(Operation(ARN, "gone", creating=True)) is OperationStatus.GONE
 
 
 async def test_the_evidence_is_of_this_deployment(account):

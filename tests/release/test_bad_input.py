@@ -11,10 +11,10 @@ from slipway.oci.tree import KIND
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange
 from slipway.records.preflight import Verdict
-from slipway.release.deploy import deploy
-from slipway.release.plan import plan
+from slipway.release.engine.plan import plan
+from slipway.release.engine.run import deploy
+from slipway.release.engine.spec import default_scaling
 from slipway.release.preflight.preflight import preflight, refuse
-from slipway.release.spec import default_scaling
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting

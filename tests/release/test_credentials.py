@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.errors import BadInputError
-from slipway.release.credentials import Keys, parse
-from slipway.release.ecr import region_of
+from slipway.release.aws.credentials import Keys, parse
+from slipway.release.aws.ecr import region_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

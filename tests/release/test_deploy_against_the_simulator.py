@@ -10,7 +10,7 @@ from slipway.errors import RefusedError
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
-from slipway.release.deploy import deploy
+from slipway.release.engine.run import deploy
 from slipway.simulator.clock import VirtualClock
 from tests.release.desired import deployed, engine_of, spec
 from tests.simulator.account import BRISK, INSTANCE_ROLE, Account, asked, log_group, opened

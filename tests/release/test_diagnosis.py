@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Diagnosis
-from slipway.release.diagnosis import NEVER_STARTED, Evidence, diagnose
-from slipway.release.diagnosis_rules import RULES
+from slipway.release.diagnosis.cause import NEVER_STARTED, Evidence, diagnose
+from slipway.release.diagnosis.rules import RULES
 from tests.release.desired import spec
 
 NO_ANSWER = "[AppRunner] Health check failed on protocol `HTTP`[Path: '/healthz'], [Port: '8000']. Check your configured port number."

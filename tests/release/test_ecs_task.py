@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
-from slipway.records.standing import Standing
-from slipway.release.aws import AwsRefusedError
+from slipway.records.migration import Standing
+from slipway.release.errors import AwsRefusedError
 from slipway.release.runners.definition import definition, order_of
 from slipway.release.runners.ecs_task import _explained
 from slipway.settings import SettingsError

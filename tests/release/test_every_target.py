@@ -4,10 +4,10 @@ import pytest
 
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action, State
-from slipway.release import goal
-from slipway.release.goal import Awake, Gone, Paused
-from slipway.release.plan import plan
-from slipway.release.settle import Ending
+from slipway.release.engine import goal
+from slipway.release.engine.goal import Deleted, Paused, Resumed
+from slipway.release.engine.plan import plan
+from slipway.release.engine.settle import OperationStatus
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import lies
 from tests.release.platforms import run
@@ -62,7 +62,7 @@ async def test_a_creation_that_fails_leaves_nothing_and_is_called_so_however_oft
         ended = await run(platform, await platform.release(healthy=False))
         assert (ended.code, ended.outcome.status, ended.live) == (1, Status.CREATE_FAILED, None)
         assert ended.outcome.diagnosis.cause
-    assert (await platform.target.observe()).state is State.STILLBORN
+    assert (await platform.target.observe()).state is State.CREATE_FAILED
 
 
 async def test_what_a_failed_creation_left_is_built_over(platform):
@@ -83,7 +83,9 @@ async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_
 
 
 def _by_operation(ended, **_):
-    return Status.SUCCEEDED if ended in (Ending.SUCCEEDED, Ending.ROLLED_BACK) else Status.CREATE_FAILED
+    return (
+        Status.SUCCEEDED if ended in (OperationStatus.SUCCEEDED, OperationStatus.ROLLED_BACK) else Status.CREATE_FAILED
+    )
 
 
 def _by_status(_ended, *, live, **_):
@@ -145,7 +147,7 @@ async def test_a_plan_that_was_approved_is_applied_and_once_the_state_has_moved_
 async def test_what_was_deleted_is_gone_and_the_next_of_its_name_is_created(platform):
     first = await platform.release()
     await run(platform, first)
-    gone = Gone("staging", "notes")
+    gone = Deleted("staging", "notes")
     ended = await run(platform, gone)
     assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, None)
     assert (await platform.target.observe()).state is State.ABSENT
@@ -159,7 +161,7 @@ async def test_where_a_service_can_rest_it_rests_and_wakes_and_where_it_cannot_n
     await run(platform, wanted)
     before = await platform.ledger.contents()
     impossible = platform.target.impossible
-    for asked in (Paused("staging", "notes"), Awake("staging", "notes")):
+    for asked in (Paused("staging", "notes"), Resumed("staging", "notes")):
         ended = await run(platform, asked)
         assert ended.code == (2 if asked.verb in impossible else 0)
         assert ended.asked == 0 or asked.verb not in impossible
@@ -180,7 +182,7 @@ async def test_when_a_change_was_accepted_everybody_sees_it_at_once_and_the_serv
     assert await platform.target.newest() == operation
     assert operation.creating is creating
     assert (await platform.target.observe()).state is State.BUSY
-    assert await platform.target.ending(operation) is Ending.IN_FLIGHT
+    assert await platform.target.ending(operation) is OperationStatus.IN_FLIGHT
 
 
 @pytest.mark.parametrize("healthy", [True, False])
@@ -194,7 +196,7 @@ async def test_when_an_operation_has_been_followed_what_came_of_it_is_seen(platf
     observed = await target.observe()
     assert observed.state is State.LIVE
     assert observed.digest == (wanted if healthy else before).image.digest == await platform.live()
-    assert await target.ending(operation) is (Ending.SUCCEEDED if healthy else Ending.ROLLED_BACK)
+    assert await target.ending(operation) is (OperationStatus.SUCCEEDED if healthy else OperationStatus.ROLLED_BACK)
 
 
 async def test_what_has_begun_is_shown_within_ten_seconds_to_who_has_lost_the_answer(platform):
@@ -216,7 +218,7 @@ async def test_the_fields_of_what_is_there_have_the_names_of_what_is_wanted(plat
 
 
 async def test_the_same_operation_is_never_named_twice(platform):
-    wanted, gone = await platform.release(), Gone("staging", "notes")
+    wanted, gone = await platform.release(), Deleted("staging", "notes")
     ids = [(await run(platform, one)).outcome.operation for one in (wanted, gone, wanted, gone)]
     assert len(set(ids)) == len(ids)
 

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
+from slipway.records.ledger import Release
 from slipway.records.outcome import Status
-from slipway.records.release import Release
-from slipway.release.expectation import expected_seconds
+from slipway.release.engine.expectation import expected_seconds
 
 RELEASE = Release("staging", 1, "notes@sha256:1", Status.SUCCEEDED, "sha256:1", "0123", 0, 180.0)
 

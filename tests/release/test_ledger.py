@@ -3,10 +3,10 @@
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.outcome import Status
-from slipway.records.release import Intent, Lock, Release
-from slipway.release.ecr_store import EcrStore
-from slipway.release.ledger import Contents, Ledger, nonce
+from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.engine.ledger import Contents, Ledger, nonce
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.desired import aws_of

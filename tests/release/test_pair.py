@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.records.certificate import Answer
-from slipway.records.readiness import Readiness
-from slipway.release.pair import risk_of_going_back, risk_of_going_on
+from slipway.records.migration import Readiness
+from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from tests.verbs.environments import certificate
 
 OLD, NEW = Readiness(("aaa",), ("aaa",)), Readiness(("bbb",), ("bbb",))
@@ -14,26 +14,26 @@ PROVEN = certificate("aaa", "bbb")
 
 
 def test_a_schema_that_does_not_move_needs_no_proof():
-    assert risk_of_going_back(OLD, OLD, ()) is None
-    assert risk_of_going_on(OLD, OLD, ()) is None
+    assert rollback_risk(OLD, OLD, ()) is None
+    assert forward_risk(OLD, OLD, ()) is None
 
 
 def test_going_on_is_proven_when_the_live_release_was_seen_to_work_on_the_new_schema():
-    assert risk_of_going_on(NEW, OLD, [PROVEN]) is None
-    assert risk_of_going_on(NEW, OLD, []) == (
+    assert forward_risk(NEW, OLD, [PROVEN]) is None
+    assert forward_risk(NEW, OLD, []) == (
         "no certificate says that the release that is live works on a schema that goes from aaa to bbb"
     )
 
 
 def test_going_back_is_proven_when_the_wanted_release_was_seen_to_work_on_the_schema_that_is_there():
-    assert risk_of_going_back(OLD, NEW, [PROVEN]) is None
-    assert "the release that is wanted works on a schema that goes from aaa to bbb" in risk_of_going_back(OLD, NEW, [])
+    assert rollback_risk(OLD, NEW, [PROVEN]) is None
+    assert "the release that is wanted works on a schema that goes from aaa to bbb" in rollback_risk(OLD, NEW, [])
 
 
 def test_promoting_what_is_older_than_the_schema_is_a_way_back():
-    assert risk_of_going_on(OLD, NEW, [PROVEN]) is None
+    assert forward_risk(OLD, NEW, [PROVEN]) is None
     broken = certificate("aaa", "bbb", Answer.NO)
-    assert risk_of_going_on(OLD, NEW, [broken]) == "the revision bbb breaks the release that is wanted"
+    assert forward_risk(OLD, NEW, [broken]) == "the revision bbb breaks the release that is wanted"
 
 
 @pytest.mark.parametrize(
@@ -44,35 +44,35 @@ def test_promoting_what_is_older_than_the_schema_is_a_way_back():
     ],
 )
 def test_what_a_certificate_says_against_it_or_does_not_know_is_a_risk(answer, risk):
-    assert risk_of_going_on(NEW, OLD, [certificate("aaa", "bbb", answer)]) == risk
+    assert forward_risk(NEW, OLD, [certificate("aaa", "bbb", answer)]) == risk
 
 
 def test_of_two_certificates_the_later_one_counts():
     first, later = certificate("aaa", "bbb", Answer.UNKNOWN, made=1), certificate("aaa", "bbb", made=2)
-    assert risk_of_going_on(NEW, OLD, [later, first]) is None
+    assert forward_risk(NEW, OLD, [later, first]) is None
 
 
 def test_certificates_do_not_chain():
     newest = Readiness(("ccc",), ("ccc",))
-    assert risk_of_going_back(OLD, newest, [PROVEN, certificate("bbb", "ccc")]) is not None
+    assert rollback_risk(OLD, newest, [PROVEN, certificate("bbb", "ccc")]) is not None
 
 
 def test_a_certificate_about_another_commit_is_about_another_release():
     tried, live = "1" * 40, Readiness(("aaa",), ("aaa",), "2" * 40)
-    risk = risk_of_going_on(NEW, live, [certificate("aaa", "bbb", previous=tried)])
+    risk = forward_risk(NEW, live, [certificate("aaa", "bbb", previous=tried)])
     assert risk == (
         "the certificate is about the release of the commit 111111111111, and the release that is live is of 222222222222"
     )
-    assert risk_of_going_on(NEW, live, [certificate("aaa", "bbb", previous="2" * 40)]) is None
+    assert forward_risk(NEW, live, [certificate("aaa", "bbb", previous="2" * 40)]) is None
 
 
 def test_a_certificate_that_names_no_revision_proves_nothing():
-    assert "names no revision" in risk_of_going_on(NEW, OLD, [certificate("aaa", "bbb", revisions=())])
+    assert "names no revision" in forward_risk(NEW, OLD, [certificate("aaa", "bbb", revisions=())])
 
 
 @pytest.mark.parametrize("unknown", [Readiness(), Readiness(("bbb",), None), Readiness(None, ("aaa",))])
 def test_what_nobody_can_say_is_a_risk(unknown):
-    assert risk_of_going_back(unknown, Readiness(), [PROVEN]) == (
+    assert rollback_risk(unknown, Readiness(), [PROVEN]) == (
         "nobody can say at which revisions the release and its database stand"
     )
 
@@ -85,7 +85,7 @@ certificates = st.lists(st.builds(lambda a, b, c: certificate(a[0], b[0], c), he
 def test_without_a_yes_for_this_very_pair_nothing_that_moves_is_safe(image, database, known):
     wanted, live = Readiness(image, image), Readiness(database, database)
     pairs = {(found.before, found.after) for found in known if found.revisions[0].compatible is Answer.YES}
-    if risk_of_going_back(wanted, live, known) is None:
+    if rollback_risk(wanted, live, known) is None:
         assert image == database or (image, database) in pairs
-    if risk_of_going_on(wanted, live, known) is None:
+    if forward_risk(wanted, live, known) is None:
         assert image == database or {(image, database), (database, image)} & pairs

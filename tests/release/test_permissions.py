@@ -12,9 +12,17 @@ from slipway.oci.content import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
-from slipway.release import ecr
-from slipway.release.aws import Aws
-from slipway.release.permissions import DEPLOY_ROLE, VERBS, Resource, document, merged, policy, scope_of
+from slipway.release.aws import ecr
+from slipway.release.aws.client import Aws
+from slipway.release.targets.app_runner.permissions import (
+    DEPLOY_ROLE,
+    VERBS,
+    Resource,
+    document,
+    merged,
+    policy,
+    scope_of,
+)
 from slipway.simulator.authorization import Needed, allows
 from slipway.simulator.clock import VirtualClock
 from slipway.verbs.destroy import destroy

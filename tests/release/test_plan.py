@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from slipway.records.form import from_json, to_json
 from slipway.records.plan import Action, FieldChange, Observed, Plan
-from slipway.release.plan import fingerprint, plan
+from slipway.release.engine.plan import fingerprint, plan
 from slipway.simulator.contract import service
 from tests.release.desired import DIGEST, OTHER, observed, spec
 from tests.simulator.account import ROLE, URI

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from slipway.errors import RefusedError
-from slipway.oci.content import Reference
+from slipway.records.image import Reference
 from slipway.records.preflight import Branch, Preflight, Verdict
 from slipway.release.preflight.account import judge as judge_account
 from slipway.release.preflight.answers import no, not_covered, ok

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.records.readiness import Readiness
-from slipway.release.readiness import said
+from slipway.records.migration import Readiness
+from slipway.release.engine.readiness import said
 
 
 def test_the_reference_services_answer_is_understood():

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.errors import BadInputError, RefusedError
+from slipway.records.ledger import Release
 from slipway.records.outcome import Status, Verb
-from slipway.records.release import Release
-from slipway.release.recorded import digest_of, last_before, named, was_live
+from slipway.release.engine.recorded import digest_of, last_before, named, was_live
 
 
 def release(number, image, status=Status.SUCCEEDED, verb=Verb.DEPLOY):

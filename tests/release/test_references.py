@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.release.references import value_of
+from slipway.release.aws.references import value_of
 from slipway.simulator.clock import VirtualClock
 from tests.release.desired import aws_of
 from tests.simulator.account import opened

@@ -2,11 +2,11 @@
 
 import pytest
 
+from slipway.records.ledger import Accepted, Intent
 from slipway.records.outcome import Status
-from slipway.records.release import Accepted, Intent
-from slipway.release.ecr_store import EcrStore
-from slipway.release.goal import Gone
-from slipway.release.ledger import Ledger, nonce
+from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.engine.goal import Deleted
+from slipway.release.engine.ledger import Ledger, nonce
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release import deployers
@@ -62,7 +62,7 @@ async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(
 async def test_a_deletion_without_an_answer_is_looked_for_too(platform):
     await run(platform, await platform.release())
     platform.faults.add(Fault(platform.calls["delete"], Effect.ANSWER_LOST))
-    ended = await run(platform, Gone("staging", "notes"))
+    ended = await run(platform, Deleted("staging", "notes"))
     assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, None), ended
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from slipway.errors import SlipwayError
 from slipway.records.outcome import Status
-from slipway.release import deploy, goal, recorded
-from slipway.release.ledger import Ledger
+from slipway.release.engine import goal, recorded
+from slipway.release.engine import run as deploy
+from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.lock import DeployLock
+from slipway.release.engine.settle import OperationStatus
 from slipway.release.preflight import preflight
-from slipway.release.settle import Ending
-from slipway.release.turn import Turn
 from slipway.simulator.faults import Effect
 from tests.release.deployers import Kill
 from tests.release.oracle import violations
@@ -101,11 +102,13 @@ def _by_status(_ended, *, creating, live, desired):
 
 
 def _by_operation(ended, *, creating, live, desired):
-    return Status.SUCCEEDED if ended in (Ending.SUCCEEDED, Ending.ROLLED_BACK) else Status.CREATE_FAILED
+    return (
+        Status.SUCCEEDED if ended in (OperationStatus.SUCCEEDED, OperationStatus.ROLLED_BACK) else Status.CREATE_FAILED
+    )
 
 
 def _state_by_operation(ended, *, reached):
-    return Status.SUCCEEDED if ended is Ending.SUCCEEDED else Status.FAILED
+    return Status.SUCCEEDED if ended is OperationStatus.SUCCEEDED else Status.FAILED
 
 
 def _state_by_hope(_ended, *, reached):
@@ -158,11 +161,11 @@ MUTATIONS = {
         Scenario(State.RUNNING, image=Image.UNHEALTHY),
     ),
     "a lost answer is not looked for": (
-        [(Turn, "begun", _nothing)],
+        [(DeployLock, "begun", _nothing)],
         Scenario(State.RUNNING, image=Image.DEAD, misfortunes=_LOST),
     ),
     "the lock is ignored": (
-        [(Ledger, "take_turn", _no_lock), (Turn, "check", _nothing)],
+        [(Ledger, "take_turn", _no_lock), (DeployLock, "check", _nothing)],
         Scenario(State.RUNNING, image=Image.UNHEALTHY, kill=_AT_THE_CHANGE),
     ),
     "an unfinished deployment is not gone on with": (

@@ -6,10 +6,10 @@ import pytest
 
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import State
-from slipway.release.goal import Awake, Gone, Paused
-from slipway.release.plan import plan
-from slipway.release.settle import Ending
-from slipway.release.target import LostAnswerError
+from slipway.release.engine.goal import Deleted, Paused, Resumed
+from slipway.release.engine.plan import plan
+from slipway.release.engine.settle import OperationStatus
+from slipway.release.errors import LostAnswerError
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import Kill, lies
 from tests.release.express import BAKE, CANARY, DESCRIPTION_LAG, MODEL, START, How
@@ -51,7 +51,7 @@ async def test_a_release_that_answers_alone_may_still_be_taken_back_and_is_no_su
     [
         (How.UNHEALTHY, Status.ROLLED_BACK),
         (How.ALARMED_AT_FIRST, Status.ROLLED_BACK),
-        (How.STUCK, Status.ROLLBACK_FAILED),
+        (How.DELETE_FAILED, Status.ROLLBACK_FAILED),
     ],
 )
 async def test_whatever_goes_wrong_with_a_release_is_called_so(there, how, status):
@@ -88,7 +88,7 @@ async def test_what_a_person_stops_is_rolled_back(there):
     await there.clock.sleep(START + 10)
     there.express.ask("stop_service_deployment", {"serviceDeploymentArn": operation.id})
     assert [event.line async for event in there.target.follow(operation)]
-    assert await there.target.ending(operation) is Ending.ROLLED_BACK
+    assert await there.target.ending(operation) is OperationStatus.ROLLED_BACK
     assert (await there.target.observe()).digest == old == await there.live()
 
 
@@ -106,7 +106,7 @@ async def test_a_service_is_called_by_the_platforms_own_word_and_known_by_its_st
             observed = await platform.target.observe()
             said.append((observed.status, observed.state))
         assert ended.code == 0
-    assert said == [("ACTIVE", State.STILLBORN), ("ACTIVE", State.LIVE)]
+    assert said == [("ACTIVE", State.CREATE_FAILED), ("ACTIVE", State.LIVE)]
 
 
 async def test_it_has_another_machine_and_that_is_a_field_like_any_other(there):
@@ -150,8 +150,8 @@ async def test_a_deletion_that_is_killed_at_any_request_is_gone_on_with(done):
     for index in range(60):
         async with on_express() as platform:
             await platform.create_by_hand(platform.released(How.HEALTHY))
-            first = await run(platform, Gone("staging", "notes"), Kill(index, done))
-            again = await run(platform, Gone("staging", "notes"))
+            first = await run(platform, Deleted("staging", "notes"), Kill(index, done))
+            again = await run(platform, Deleted("staging", "notes"))
             at = f"request {index}: {again}"
             assert (again.code, again.live) == (0, None), at
             assert platform.express.requests.count("DeleteExpressGatewayService") == 1, at
@@ -161,7 +161,7 @@ async def test_a_deletion_that_is_killed_at_any_request_is_gone_on_with(done):
     raise AssertionError("it never ends")
 
 
-@pytest.mark.parametrize("goal", [Paused("staging", "notes"), Awake("staging", "notes")])
+@pytest.mark.parametrize("goal", [Paused("staging", "notes"), Resumed("staging", "notes")])
 async def test_what_it_does_not_have_is_one_sentence_and_nobody_is_asked_for_it(there, goal):
     before = len(there.express.requests)
     ended = await run(there, goal)

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Status
-from slipway.release.settle import Ending, settle, settle_state
-from slipway.release.targets.app_runner import IN_FLIGHT, ending_of
+from slipway.release.engine.settle import OperationStatus, settle, settle_state
+from slipway.release.targets.app_runner.target import IN_FLIGHT, ending_of
 from slipway.simulator.contract import service
 from tests.release.desired import DIGEST, OTHER
 
@@ -43,10 +43,10 @@ def test_a_word_that_the_service_model_does_not_have_is_unknown():
 
 
 def test_what_is_gone_with_its_service_was_superseded_unless_what_it_wanted_is_there():
-    assert settle(Ending.GONE, creating=True, live=None, desired=DIGEST) is Status.SUPERSEDED
-    assert settle(Ending.GONE, creating=True, live=DIGEST, desired=DIGEST) is Status.NOOP
-    assert settle_state(Ending.GONE, reached=True) is Status.SUCCEEDED
-    assert settle_state(Ending.GONE, reached=False) is Status.SUPERSEDED
+    assert settle(OperationStatus.GONE, creating=True, live=None, desired=DIGEST) is Status.SUPERSEDED
+    assert settle(OperationStatus.GONE, creating=True, live=DIGEST, desired=DIGEST) is Status.NOOP
+    assert settle_state(OperationStatus.GONE, reached=True) is Status.SUCCEEDED
+    assert settle_state(OperationStatus.GONE, reached=False) is Status.SUPERSEDED
 
 
 @given(words, st.booleans(), digests)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from slipway.records.outcome import Status
-from slipway.release.turn import LIFE_SECONDS
+from slipway.release.engine.lock import LIFE_SECONDS
 from tests.release.deployers import Ended, Kill
 from tests.release.platforms import Platform, run
 

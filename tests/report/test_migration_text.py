@@ -1,7 +1,6 @@
 from dataclasses import replace
 
-from slipway.records.migration import Migration
-from slipway.records.standing import Standing
+from slipway.records.migration import Migration, Standing
 from slipway.report.migration_text import of_migration, of_standing
 
 MIGRATION = Migration(("one",), ("three",), ("two", "three"), 1, 2.04)

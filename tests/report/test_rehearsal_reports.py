@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def as_told(rehearsal):
+def passed(rehearsal):
     return replace(rehearsal, acts=rehearsal.acts[:1])
 
 
@@ -49,9 +49,9 @@ def test_a_rehearsal_for_a_terminal_is_a_table_that_ends_with_the_verdict(rehear
     assert text(rehearsal) == TEXT
 
 
-def test_a_rehearsal_that_went_as_told_says_so(as_told):
-    assert text(as_told).splitlines()[-1] == "Every act went as told."
-    assert ("p", "Every act went as told.") in Page(html(as_told)).said
+def test_a_rehearsal_that_went_as_told_says_so(passed):
+    assert text(passed).splitlines()[-1] == "Every act went as told."
+    assert ("p", "Every act went as told.") in Page(html(passed)).said
 
 
 @pytest.mark.parametrize(

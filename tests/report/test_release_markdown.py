@@ -2,13 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.records.examination import Examination
+from slipway.records.ledger import History, Release, Situation
 from slipway.records.migration import Migration
-from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.refusal import Refusal
-from slipway.records.release import History, Release
-from slipway.records.situation import Situation
 from slipway.report.release_markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
 
 OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"

@@ -2,11 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from slipway.records.ledger import Release, Situation
+from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.records.readiness import Readiness
-from slipway.records.release import Release
-from slipway.records.situation import Situation
 from slipway.report.release_text import of_outcome, of_plan, of_situation
 
 

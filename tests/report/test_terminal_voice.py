@@ -6,7 +6,7 @@ import pytest
 
 from slipway.errors import RefusedError
 from slipway.records.progress import Event, Phase
-from slipway.report.terminal import TerminalVoice
+from slipway.report.terminal import TerminalProgress
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ TOLD = """\
 
 def told(stream, story=STORY):
     clock = Clock()
-    with TerminalVoice(stream, clock).run() as tell:
+    with TerminalProgress(stream, clock).run() as tell:
         for seconds, event in story:
             clock.seconds += seconds
             tell(event)
@@ -94,7 +94,7 @@ def test_what_is_going_on_is_brought_up_to_date_with_every_line(terminal):
 
 def test_what_is_going_on_is_brought_up_to_date_each_second_when_nothing_is_said(terminal):
     clock = Clock()
-    with TerminalVoice(terminal, clock).run() as tell:
+    with TerminalProgress(terminal, clock).run() as tell:
         tell(Event(phase=Phase.WAIT))
         clock.seconds += 7
         deadline = time.monotonic() + 5
@@ -105,7 +105,7 @@ def test_what_is_going_on_is_brought_up_to_date_each_second_when_nothing_is_said
 
 def test_nothing_moves_any_more_after_a_run_that_failed(terminal):
     def fails():
-        with TerminalVoice(terminal).run() as tell:
+        with TerminalProgress(terminal).run() as tell:
             tell(Event(phase=Phase.LOOK))
             raise RefusedError("no", "wait")
 
@@ -138,9 +138,9 @@ def test_colours_that_are_asked_for_move_nothing_in_a_pipe(pipe, monkeypatch):
 
 
 def test_in_a_pipe_every_line_is_plain_and_stays(pipe):
-    voice = TerminalVoice(pipe)
-    voice.heading("Act I")
-    with voice.doing("building"):
+    voice = TerminalProgress(pipe)
+    voice.section("Act I")
+    with voice.step("building"):
         pass
     voice.done("built", 1.25)
     voice.note("mind the gap")
@@ -149,14 +149,14 @@ def test_in_a_pipe_every_line_is_plain_and_stays(pipe):
 
 
 def test_a_long_line_is_not_broken(pipe):
-    TerminalVoice(pipe).line("word " * 100)
+    TerminalProgress(pipe).line("word " * 100)
     assert len(pipe.getvalue().splitlines()) == 1
 
 
 def test_on_a_terminal_what_is_going_on_moves_and_is_gone_when_it_is_done(pipe):
     pipe.isatty = lambda: True
-    voice = TerminalVoice(pipe)
-    with voice.doing("building \x1b[2Jit"):
+    voice = TerminalProgress(pipe)
+    with voice.step("building \x1b[2Jit"):
         pass
     said = pipe.getvalue()
     assert "building it" in said
@@ -165,7 +165,7 @@ def test_on_a_terminal_what_is_going_on_moves_and_is_gone_when_it_is_done(pipe):
 
 @pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "[bold]red[/bold]", ":boom:", "\x00\x9b31mred", "\ud800red"])
 def test_what_others_wrote_is_neither_markup_nor_a_command_to_the_terminal(pipe, text):
-    voice = TerminalVoice(pipe)
+    voice = TerminalProgress(pipe)
     for say in (voice.heading, voice.note, voice.line, lambda text: voice.done(text, 1)):
         say(text)
     voice.event(Event(text, Phase.CHANGE))

@@ -11,15 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from slipway.records.examination import Examination
 from slipway.records.form import to_json
-from slipway.records.migration import Migration
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.ledger import History, Release, Situation
+from slipway.records.migration import Migration, Readiness
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.records.readiness import Readiness
 from slipway.records.refusal import Refusal
-from slipway.records.release import History, Release
-from slipway.records.situation import Situation
 from slipway.report import proof_html, proof_text, rehearsal_text, release_markdown, release_text
 from slipway.report.files import of_proof, of_rehearsal, write
 from slipway.report.github import step_outputs

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from slipway.errors import RefusedError
-from slipway.workload.workload import Order
+from slipway.workload.workload import LaunchSpec
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,18 @@ class ScriptedBackend:
     """A workload.Backend. `scripts` by digest, a healthy release where there is none; `started` and `running` are for the test to look at."""
 
     scripts: dict[str, Script] = field(default_factory=dict)
-    started: list[Order] = field(default_factory=list)
+    started: list[LaunchSpec] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
     how: str = "a script"
 
     @asynccontextmanager
-    async def start(self, order: Order, heard: Callable[[str], None]) -> AsyncIterator[ScriptedWorkload]:
+    async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ScriptedWorkload]:
         self.started.append(order)
         script = self.scripts.get(order.digest, Script())
         if not script.starts:
             raise RefusedError("the script does not start", "write another")
         for line in script.lines:
-            heard(line)
+            on_line(line)
         self.running.append(order.digest)
         # Not serving yet, so that there is no moment at which a cancellation leaves a socket open.
         server = await asyncio.start_server(

@@ -10,7 +10,7 @@ import pytest
 from slipway.errors import BadInputError, within
 from slipway.oci.registry import opened as registry_opened
 from slipway.oci.tree import File, TreeConfig, pack
-from slipway.release.targets.app_runner import POLL_SECONDS
+from slipway.release.targets.app_runner.target import POLL_SECONDS
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN, simulated

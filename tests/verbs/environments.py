@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.records.certificate import Answer, Certificate, Verdicts
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
-from slipway.records.standing import Standing
 from slipway.settings import parse
 from slipway.verbs.environment import Environment
 from tests.release.desired import aws_of, time_of

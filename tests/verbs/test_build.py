@@ -5,11 +5,11 @@ import subprocess
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.local.build import build, ships
 from slipway.oci.registry import Login
-from slipway.release.ecr import Place
+from slipway.release.aws.ecr import Place
 from slipway.settings import Migrations, Settings
 from slipway.source import commit
-from slipway.verbs.build import build, ships
 
 NOWHERE = Place("http://registry.invalid", Login("AWS", "secret"), "registry.invalid/notes")
 

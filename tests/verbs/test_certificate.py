@@ -7,7 +7,7 @@ import pytest
 from slipway.errors import RefusedError
 from slipway.records.certificate import Answer, Certificate
 from slipway.records.form import from_json, to_json
-from slipway.records.listing import Listing
+from slipway.records.history import Listing
 from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Statement, Verdict, Versions
 from slipway.verbs.certificate import certify, why_not
 

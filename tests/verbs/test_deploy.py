@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
+from slipway.records.ledger import Intent
 from slipway.records.outcome import Status
 from slipway.records.plan import Action
-from slipway.records.release import Intent
-from slipway.release.goal import Live
-from slipway.release.ledger import nonce
+from slipway.release.engine.goal import Live
+from slipway.release.engine.ledger import nonce
 from slipway.verbs.destroy import destroy
 from slipway.verbs.pause import pause
 from slipway.verbs.proof import Evidence

@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.records.examination import NOTHING
+from slipway.records.outcome import NOTHING
 from slipway.verbs.diagnose import diagnose
 from slipway.verbs.proof import Evidence
 from slipway.verbs.rollback import rollback

@@ -13,16 +13,16 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from slipway.doctor import machine, question
+from slipway.doctor.checkup import EXAMINATIONS, check_up
+from slipway.doctor.question import Question
 from slipway.errors import RefusedError
 from slipway.postgres import binaries, datadir
-from slipway.records.checkup import Answer, Checkup, Examination
+from slipway.records.doctor import Answer, DoctorCheck, DoctorReport
 from slipway.records.form import to_json
 from slipway.report.doctor_text import text
 from slipway.simulator.cloud import simulated
 from slipway.simulator.serving import serving
-from slipway.verbs.doctor import machine, question
-from slipway.verbs.doctor.checkup import EXAMINATIONS, check_up
-from slipway.verbs.doctor.question import Question
 
 CANARY = "canary-7f3a"
 RUNNER_HOST = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
@@ -590,4 +590,4 @@ async def test_what_programs_say_cannot_move_the_terminal_or_add_a_line(service)
 
 @pytest.mark.parametrize(("answer", "healthy"), [(Answer.OK, True), (Answer.SKIP, True), (Answer.NG, False)])
 def test_a_checkup_is_healthy_unless_something_is_wrong(answer, healthy):
-    assert Checkup((Examination("it", Answer.OK, ""), Examination("it", answer, ""))).healthy is healthy
+    assert DoctorReport((DoctorCheck("it", Answer.OK, ""), DoctorCheck("it", answer, ""))).healthy is healthy

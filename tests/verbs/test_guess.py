@@ -3,8 +3,8 @@
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.local.guess import as_toml, guess
 from slipway.settings import parse
-from slipway.verbs.guess import as_toml, guess
 
 APPLICATION = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 FACTORY = "def create_app():\n    return FastAPI()\n"

@@ -9,8 +9,8 @@ from slipway.oci.registry import opened
 from slipway.oci.tree import File, TreeConfig, pack
 from slipway.postgres import binaries
 from slipway.records.preflight import Verdict
-from slipway.release.aws import Aws
-from slipway.release.spec import spec_of
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import spec_of
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.verbs import preflight as room
 from slipway.verbs.preflight import contract_of, preflight, tried

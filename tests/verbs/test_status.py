@@ -3,10 +3,10 @@
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.records.ledger import Intent
+from slipway.records.migration import Readiness
 from slipway.records.outcome import Status, Verb
-from slipway.records.readiness import Readiness
-from slipway.records.release import Intent
-from slipway.release.aws import AwsRefusedError
+from slipway.release.errors import AwsRefusedError
 from slipway.verbs.destroy import destroy
 from slipway.verbs.environment import Environment
 from slipway.verbs.pause import pause

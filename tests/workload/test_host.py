@@ -3,12 +3,13 @@ import httpx
 import pytest
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.oci.content import Artifact, Blob, Reference
+from slipway.oci.content import Artifact, Blob
 from slipway.oci.registry import opened as registry_opened
 from slipway.oci.tree import File, TreeConfig, pack
+from slipway.records.image import Reference
 from slipway.simulator.cloud import LOGIN
 from slipway.workload.host import HostBackend
-from slipway.workload.workload import Order
+from slipway.workload.workload import LaunchSpec
 from tests.simulator.account import opened
 
 PROJECT = File("pyproject.toml", b'[project]\nname = "empty"\nversion = "0"\nrequires-python = ">=3.11"\n')
@@ -38,7 +39,7 @@ async def release(backend: HostBackend, config: TreeConfig = TELLING) -> str:
     return await pushed(backend, pack((PROJECT, LOCK, TELL, PAGE), config, 0, {}))
 
 
-async def said_by(backend: HostBackend, order: Order) -> list[str]:
+async def said_by(backend: HostBackend, order: LaunchSpec) -> list[str]:
     lines: list[str] = []
     async with backend.start(order, lines.append) as workload:
         with anyio.fail_after(10):
@@ -48,7 +49,7 @@ async def said_by(backend: HostBackend, order: Order) -> list[str]:
 
 
 async def test_a_release_is_started_from_its_digest(backend):
-    order = Order("notes", await release(backend, SERVING), 8000)
+    order = LaunchSpec("notes", await release(backend, SERVING), 8000)
     async with backend.start(order, lambda _line: None) as workload, httpx.AsyncClient() as client:
         with anyio.fail_after(10):
             while True:
@@ -61,12 +62,12 @@ async def test_a_release_is_started_from_its_digest(backend):
 
 
 async def test_variables_of_the_environment_win_over_those_of_the_release(backend):
-    order = Order("notes", await release(backend), 8000, {"COLOUR": "blue"})
+    order = LaunchSpec("notes", await release(backend), 8000, {"COLOUR": "blue"})
     assert await said_by(backend, order) == ["once blue 0123abc"]
 
 
 async def test_a_start_command_replaces_that_of_the_release(backend):
-    order = Order("notes", await release(backend), 8000, command=("python", "tell.py", "twice"))
+    order = LaunchSpec("notes", await release(backend), 8000, command=("python", "tell.py", "twice"))
     assert await said_by(backend, order) == ["twice red 0123abc"]
 
 
@@ -80,14 +81,14 @@ async def test_the_files_are_gone_when_it_has_stopped(backend):
 
 async def test_a_digest_that_is_not_there_is_bad_input(backend):
     with pytest.raises(BadInputError, match="notes has no image sha256:00"):
-        await said_by(backend, Order("notes", "sha256:" + "00" * 32, 8000))
+        await said_by(backend, LaunchSpec("notes", "sha256:" + "00" * 32, 8000))
 
 
 async def test_an_image_for_containers_is_refused(backend):
     image = Artifact("application/vnd.oci.image", Blob("application/x", b"{}"), ())
     reference = Reference("notes", await pushed(backend, image))
     with pytest.raises(RefusedError, match="is no source tree: a machine without a container engine"):
-        await said_by(backend, Order("notes", reference.digest, 8000))
+        await said_by(backend, LaunchSpec("notes", reference.digest, 8000))
 
 
 @pytest.mark.parametrize("layers", [(), (Blob("application/x", b"no archive"),)], ids=["no layer", "no archive"])
@@ -95,14 +96,14 @@ async def test_a_tree_without_its_files_is_refused(backend, layers):
     whole = pack((PROJECT, LOCK), TELLING, 0, {})
     digest = await pushed(backend, Artifact(whole.kind, whole.config, layers))
     with pytest.raises(RefusedError):
-        await said_by(backend, Order("notes", digest, 8000))
+        await said_by(backend, LaunchSpec("notes", digest, 8000))
 
 
 async def test_a_release_without_a_lock_is_bad_input(backend):
     digest = await pushed(backend, pack((TELL,), TELLING, 0, {}))
     with pytest.raises(BadInputError, match="uv lock"):
-        await said_by(backend, Order("notes", digest, 8000))
+        await said_by(backend, LaunchSpec("notes", digest, 8000))
 
 
 def test_the_values_of_an_order_are_not_shown():
-    assert "hunter2" not in repr(Order("notes", "sha256:12", 8000, {"PASSWORD": "hunter2"}))
+    assert "hunter2" not in repr(LaunchSpec("notes", "sha256:12", 8000, {"PASSWORD": "hunter2"}))

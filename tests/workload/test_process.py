@@ -32,7 +32,7 @@ async def ended(workload: ProcessWorkload) -> int:
     return code
 
 
-async def heard(lines: list[str], line: str) -> None:
+async def on_line(lines: list[str], line: str) -> None:
     with anyio.fail_after(10):
         while line not in lines:  # noqa: ASYNC110
             await anyio.sleep(0.01)
@@ -100,8 +100,8 @@ async def test_two_instances_of_one_release_share_the_machine(tmp_path):
     tell = ("python", "-c", "import os; print(os.environ['PORT']); import time; time.sleep(60)")
     one, two = [], []
     async with started(tmp_path, *tell, lines=one) as first, started(tmp_path, *tell, lines=two) as second:
-        await heard(one, first.address.removeprefix("127.0.0.1:"))
-        await heard(two, second.address.removeprefix("127.0.0.1:"))
+        await on_line(one, first.address.removeprefix("127.0.0.1:"))
+        await on_line(two, second.address.removeprefix("127.0.0.1:"))
     assert first.address != second.address
 
 
@@ -161,7 +161,7 @@ time.sleep(60)
 """
     lines: list[str] = []
     async with started(tmp_path, "python", "-c", tell, lines=lines):
-        await heard(lines, "ready")
+        await on_line(lines, "ready")
     assert lines == ["ready", "closing the pool", "bye"]
 
 
@@ -192,7 +192,7 @@ async def test_a_process_that_does_not_listen_to_the_order_to_stop_is_killed_aft
     ignore = f"import signal; signal.signal(signal.SIGTERM, lambda *_: print('no')); {FOREVER.replace('60', '0.01')}"
     stubborn = ignore + "\nwhile True: time.sleep(1)"
     async with started(tmp_path, "python", "-c", stubborn, lines=lines) as workload:
-        await heard(lines, "ready")
+        await on_line(lines, "ready")
         asked = time.monotonic()
     assert 0.3 <= time.monotonic() - asked < 2
     assert (workload.exit_code, lines) == (-9, ["ready", "no"])
@@ -200,7 +200,7 @@ async def test_a_process_that_does_not_listen_to_the_order_to_stop_is_killed_aft
 
 async def test_a_process_that_listens_is_not_made_to_wait(tmp_path):
     async with started(tmp_path, "python", "-c", FOREVER, lines=(lines := [])) as workload:
-        await heard(lines, "ready")
+        await on_line(lines, "ready")
         asked = time.monotonic()
     assert time.monotonic() - asked < 1
     assert workload.exit_code == -15
@@ -211,7 +211,7 @@ async def test_what_a_process_has_started_is_stopped_too(tmp_path, parent):
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); time.sleep(60)"
     start = f"import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', {stubborn!r}]).pid); {parent}"
     async with started(tmp_path, "python", "-c", start, lines=(lines := [])):
-        await heard(lines, "ready")
+        await on_line(lines, "ready")
         (child,) = (int(line) for line in lines if line.isdecimal())
         assert alive(child)
     with anyio.fail_after(2):

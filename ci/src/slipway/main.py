@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from slipway.graph.image import Source
     from slipway.records.outcome import Outcome
     from slipway.records.progress import Event
-    from slipway.release.credentials import Keys
+    from slipway.release.aws.credentials import Keys
     from slipway.settings import Settings
     from slipway.verbs.environment import Environment as Verbs
     from slipway.verbs.proof import Evidence
@@ -253,10 +253,10 @@ class Slipway:
         from slipway.graph.stage import rehearse
         from slipway.report import rehearsal_text
         from slipway.report.files import of_rehearsal
-        from slipway.report.terminal import TerminalVoice
+        from slipway.report.terminal import TerminalProgress
 
-        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalVoice(sys.stdout))
-        if not rehearsal.as_told:
+        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalProgress(sys.stdout))
+        if not rehearsal.passed:
             raise SaidNoError(rehearsal_text.text(rehearsal))
         return _directory(of_rehearsal(rehearsal))
 
@@ -482,7 +482,7 @@ class SaidNoError(Exception):
 async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
     from datetime import UTC, datetime
 
-    from slipway.release.credentials import parse
+    from slipway.release.aws.credentials import parse
 
     return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
 

@@ -52,7 +52,7 @@ def _permissions(verb: argparse.ArgumentParser) -> None:
 
 async def bootstrap(given: argparse.Namespace) -> int:
     from slipway import settings
-    from slipway.release.aws import Aws
+    from slipway.release.aws.client import Aws
     from slipway.release.bootstrap.template import stacks
     from slipway.report import answers
     from slipway.verbs.bootstrap import Ground, trusting
@@ -73,8 +73,8 @@ async def bootstrap(given: argparse.Namespace) -> int:
 
 async def permissions(given: argparse.Namespace) -> int:
     from slipway import settings
-    from slipway.records.permissions import Permissions
-    from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
+    from slipway.records.bootstrap import Permissions
+    from slipway.release.targets.app_runner.permissions import DEPLOY_ROLE, policy, scope_of
     from slipway.report import answers
 
     verbs = tuple(given.wanted or DEPLOY_ROLE)

@@ -19,9 +19,9 @@ def _doctor(verb: argparse.ArgumentParser) -> None:
 
 
 async def doctor(given: argparse.Namespace) -> int:
+    from slipway.doctor.checkup import check_up
+    from slipway.doctor.question import Question
     from slipway.report import answers
-    from slipway.verbs.doctor.checkup import check_up
-    from slipway.verbs.doctor.question import Question
     from slipway.verbs.gate import folder_of
 
     question = Question(folder_of(given.source), given.database_url, given.endpoint_url, given.offline)

@@ -42,7 +42,7 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         help="a Postgres server where databases may be created (default: one that is started for this)",
     )
     verb.add_argument(
-        "--expendable",
+        "--allow-production-like",
         action="store_true",
         help="the server of --database-url can be thrown away, though it looks like production",
     )
@@ -100,17 +100,17 @@ def _certificate(verb: argparse.ArgumentParser) -> None:
 
 
 async def gate(given: argparse.Namespace) -> int:
+    from slipway.local.server import NamedServer
     from slipway.report import answers, files
     from slipway.verbs.gate import gate as prove_folder
-    from slipway.verbs.server import NamedServer
 
-    with voice(given).doing("proving the migrations"):
+    with voice(given).step("proving the migrations"):
         proof = await prove_folder(
             given.source,
             config=given.config,
             since=given.since,
             python=given.python,
-            server=NamedServer.of(given.database_url, expendable=given.expendable),
+            server=NamedServer.of(given.database_url, allow_production_like=given.allow_production_like),
             statements=given.statements,
         )
     if given.report:

@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slipway.records.progress import Event
-    from slipway.verbs.voice import Voice
+    from slipway.records.progress import Event, Progress
 
 
-def voice(given: argparse.Namespace) -> "Voice":
+def voice(given: argparse.Namespace) -> "Progress":
     """Who speaks for a verb of several steps."""
-    from slipway.report.terminal import TerminalVoice
-    from slipway.verbs.voice import Silence
+    from slipway.records.progress import NullProgress
+    from slipway.report.terminal import TerminalProgress
 
-    return Silence() if given.quiet else TerminalVoice(sys.stderr)
+    return NullProgress() if given.quiet else TerminalProgress(sys.stderr)
 
 
 @contextmanager
@@ -24,10 +23,10 @@ def telling(given: argparse.Namespace) -> "Iterator[Callable[[Event], None]]":
     """Who hears the events of one run of the release engine, for as long as the block lasts."""
     import anyio
 
-    from slipway.report.terminal import TerminalVoice
+    from slipway.report.terminal import TerminalProgress
 
     try:
-        with TerminalVoice(sys.stderr).run() as tell:
+        with TerminalProgress(sys.stderr).run() as tell:
             yield (lambda _: None) if given.quiet else tell
     except anyio.get_cancelled_exc_class():
         print(

@@ -53,8 +53,8 @@ def _simulator(verb: argparse.ArgumentParser) -> None:
 
 
 async def rehearse(given: argparse.Namespace) -> int:
+    from slipway.rehearsal.here import rehearse as play
     from slipway.report import answers, files
-    from slipway.verbs.rehearse.here import rehearse as play
 
     rehearsal = await play(given.source, voice(given), given.settings)
     if given.report:

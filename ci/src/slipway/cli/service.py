@@ -107,7 +107,7 @@ async def destroy(given: argparse.Namespace) -> int:
 
 
 async def _planned(given: argparse.Namespace, environment: Any, goal: Any) -> int:
-    from slipway.release.goal import check_sensible
+    from slipway.release.engine.goal import check_sensible
     from slipway.report import answers
 
     check_sensible(goal, environment.target)

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from slipway.errors import BadInputError
 from slipway.gate.databases import server_version
-from slipway.gate.expendable import refuse_production
 from slipway.gate.listing import listing
 from slipway.gate.models import models_of
+from slipway.gate.production_guard import refuse_production
 from slipway.gate.prove import prove
 from slipway.gate.question import Question, utc_today
 from slipway.gate.rules.levels import read
@@ -19,10 +19,9 @@ from slipway.gate.supervision import supervised
 from slipway.migration.answer import refuse
 from slipway.migration.database import VARIABLE, named_in_environment
 from slipway.records.form import from_json
-from slipway.records.listing import Listing
+from slipway.records.history import Listing, Since
 from slipway.records.previous import Previous
 from slipway.records.proof import Proof
-from slipway.records.since import Since
 
 T = TypeVar("T")
 
@@ -77,7 +76,9 @@ def main(arguments: list[str]) -> int:
         help="how long one step of a revision may take, and env.py beside them (default: %(default)s)",
     )
     parser.add_argument(
-        "--expendable", action="store_true", help="the server can be thrown away, though it looks like production"
+        "--allow-production-like",
+        action="store_true",
+        help="the server can be thrown away, though it looks like production",
     )
     parser.add_argument(
         "--keep",
@@ -90,7 +91,7 @@ def main(arguments: list[str]) -> int:
 
     try:
         server = named_in_environment()
-        if not given.expendable:
+        if not given.allow_production_like:
             refuse_production(server)
     except BadInputError as error:
         return refuse(given.proof, error)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.databases import server_version
+from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.ground import Ground
 from slipway.gate.history import History
@@ -24,7 +25,6 @@ from slipway.gate.layers.rows import Life, Lived
 from slipway.gate.layers.stairway import Climb
 from slipway.gate.question import Question
 from slipway.gate.templates import Shelf, ground, old_of
-from slipway.gate.whereabouts import within
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Previous
 from slipway.records.proof import UNCOMPARED

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Final, Generic, TypeVar
 
 from slipway.errors import RefusedError
-from slipway.gate.whereabouts import Whereabouts, stand_on
+from slipway.gate.deadline import Whereabouts, stand_on
 from slipway.migration.environment import sentence
 
 T = TypeVar("T")

@@ -6,8 +6,7 @@ from sqlalchemy.engine import URL
 
 from slipway.gate import history
 from slipway.migration.environment import Environment
-from slipway.records.listing import Listed, Listing
-from slipway.records.since import Since
+from slipway.records.history import Listed, Listing, Since
 
 
 def listing(config: Path, server: URL, start_after: str | None, since: Since | None = None) -> Listing:

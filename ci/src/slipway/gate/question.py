@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from slipway.records.history import Since
 from slipway.records.previous import Previous
 from slipway.records.proof import Level
-from slipway.records.since import Since
 
 
 def utc_today() -> date:

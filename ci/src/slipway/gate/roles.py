@@ -14,8 +14,8 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from slipway.gate.deadline import unlimited
 from slipway.gate.measure.dbapi import query
-from slipway.gate.whereabouts import unlimited
 from slipway.migration.database import held, with_connection
 
 _CREATES: Final = re.compile(r"\bCREATE\s+(ROLE|USER|GROUP)\s+(?!MAPPING\b)", re.IGNORECASE)

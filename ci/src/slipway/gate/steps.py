@@ -7,7 +7,7 @@ from typing import Any, Final
 from alembic import op
 from alembic.runtime.migration import MigrationStep, RevisionStep
 
-from slipway.gate import whereabouts
+from slipway.gate import deadline as whereabouts
 from slipway.gate.history import Node
 from slipway.gate.measure.changed_session import leaving_the_session, noting_changes
 from slipway.migration.environment import Environment, Options, Steps

@@ -10,12 +10,12 @@ from dagger import dag
 
 from slipway.graph import bases, postgres
 from slipway.graph.image import Source, builder
+from slipway.local.inside import why_not
+from slipway.local.prove import options_of
 from slipway.records.form import from_json, to_json
 from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.settings import Migrations, Settings
-from slipway.verbs.inside import why_not
-from slipway.verbs.prove import options_of
 
 # What of slipway runs in the service's own environment.
 _LENT = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]

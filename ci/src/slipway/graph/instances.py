@@ -13,11 +13,11 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from dagger import dag
 
 from slipway.graph.running import started
-from slipway.workload.warden import PORT as WARDEN_PORT
-from slipway.workload.workload import Order
+from slipway.workload.supervisor import PORT as WARDEN_PORT
+from slipway.workload.workload import LaunchSpec
 
 REGISTRY_HOST = "localhost:5000"  # any other name of a registry service is spoken to by https
-_WARDEN = "/tmp/warden.py"  # noqa: S108 -- inside a container
+_WARDEN = "/tmp/supervisor.py"  # noqa: S108 -- inside a container
 _LONGEST_LINE = 64_000
 
 
@@ -33,14 +33,14 @@ class Instance:
         self.address = address
         self.exit_code: int | None = None
 
-    async def listen(self, warden: anyio.abc.ByteReceiveStream, heard: Callable[[str], None]) -> None:
+    async def listen(self, supervisor: anyio.abc.ByteReceiveStream, on_line: Callable[[str], None]) -> None:
         """Pass on every line until the command ends or the service stops."""
-        lines = BufferedByteReceiveStream(warden)
+        lines = BufferedByteReceiveStream(supervisor)
         try:
             while self.exit_code is None:
                 line = (await lines.receive_until(b"\n", _LONGEST_LINE)).decode(errors="replace")
                 if line.startswith("L"):
-                    heard(line[1:])
+                    on_line(line[1:])
                 else:
                     self.exit_code = int(line[1:])
         except (anyio.IncompleteRead, anyio.DelimiterNotFound, anyio.BrokenResourceError, anyio.EndOfStream):
@@ -66,25 +66,25 @@ class Containers:
         return container
 
     @asynccontextmanager
-    async def start(self, order: Order, heard: Callable[[str], None]) -> AsyncIterator[Instance]:
+    async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[Instance]:
         """See `Backend.start`."""
         container = self.container(order.repository, order.digest, order.variables)
         service = await _service(container, order)
         async with started(service, "the container does not start", kill=False):
             instance = Instance(await service.endpoint(port=order.port))
             host, _, port = (await service.endpoint(port=WARDEN_PORT)).rpartition(":")
-            async with await anyio.connect_tcp(host, int(port)) as warden, anyio.create_task_group() as tasks:
-                tasks.start_soon(instance.listen, warden, heard)
+            async with await anyio.connect_tcp(host, int(port)) as supervisor, anyio.create_task_group() as tasks:
+                tasks.start_soon(instance.listen, supervisor, on_line)
                 yield instance
                 tasks.cancel_scope.cancel()
 
 
-async def _service(container: dagger.Container, order: Order) -> dagger.Service:
-    """The command of the order or the image's own, under the warden; each instance is a definition of its own, else it would be shared."""
+async def _service(container: dagger.Container, order: LaunchSpec) -> dagger.Service:
+    """The command of the order or the image's own, under the supervisor; each instance is a definition of its own, else it would be shared."""
     command = [*order.command] if order.command else await container.default_args()
-    warden = (files("slipway.workload") / "warden.py").read_text(encoding="utf-8")
+    supervisor = (files("slipway.workload") / "supervisor.py").read_text(encoding="utf-8")
     return (
-        container.with_new_file(_WARDEN, warden, permissions=0o444)
+        container.with_new_file(_WARDEN, supervisor, permissions=0o444)
         .with_label("slipway.instance", uuid.uuid4().hex)
         .without_exposed_port(order.port)
         .with_exposed_port(order.port, experimental_skip_healthcheck=True)

@@ -11,11 +11,10 @@ from dagger import dag
 
 from slipway.graph.gate import refuse, with_slipway
 from slipway.graph.publish import Login, signed_in
-from slipway.oci.content import Reference
 from slipway.records.form import from_json
-from slipway.records.migration import Migration
+from slipway.records.image import Reference
+from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
-from slipway.records.standing import Standing
 from slipway.release.runners.runner import Tell
 from slipway.settings import Migrations
 from slipway.verbs.environment import Environment

@@ -11,10 +11,10 @@ from slipway.graph.gate import lent, refuse
 from slipway.graph.image import builder
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import file_of, settings_of, source_of
+from slipway.local.previous import having_said, starting
+from slipway.local.prove import options_of
 from slipway.records.form import from_json
 from slipway.records.previous import Previous
-from slipway.verbs.previous import having_said, starting
-from slipway.verbs.prove import options_of
 
 if TYPE_CHECKING:
     from slipway.settings import Images

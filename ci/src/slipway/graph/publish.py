@@ -9,10 +9,10 @@ from dagger import dag
 from slipway.errors import BadInputError
 from slipway.oci import registry as registries
 from slipway.oci import sbom
-from slipway.oci.content import Reference
-from slipway.release import ecr
-from slipway.release.aws import Aws
-from slipway.release.credentials import Keys
+from slipway.records.image import Reference
+from slipway.release.aws import ecr
+from slipway.release.aws.client import Aws
+from slipway.release.aws.credentials import Keys
 
 _ANY_REGION = "us-east-1"  # what stands in for AWS does not ask
 

@@ -25,15 +25,15 @@ from slipway.oci import registry as registries
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
+from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
+from slipway.rehearsal.play import Story, play
+from slipway.rehearsal.stage import ENVIRONMENTS, Account, opened
 from slipway.release.preflight.answers import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
 from slipway.verbs.preflight import booted
-from slipway.verbs.rehearse.play import Story, play
-from slipway.verbs.rehearse.stage import ENVIRONMENTS, Account, opened
-from slipway.verbs.voice import Voice
 from slipway.workload.dependencies import is_package
 
 _PREFLIGHT = "preflight"
@@ -49,7 +49,7 @@ class Release:
     source: Source
 
 
-async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Voice) -> Rehearsal:
+async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Progress) -> Rehearsal:
     """Play every act that the service's settings declare; raises SlipwayError."""
     story = await _story(workspace, settings)
     async with staged(settings) as stage:

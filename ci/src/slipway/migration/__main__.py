@@ -17,8 +17,7 @@ from slipway.migration.environment import Environment
 from slipway.migration.look import look
 from slipway.migration.own import discreet, own_database
 from slipway.migration.upgrade import upgrade
-from slipway.records.migration import Migration
-from slipway.records.standing import Standing
+from slipway.records.migration import Migration, Standing
 
 
 def main(arguments: list[str]) -> int:

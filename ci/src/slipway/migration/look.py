@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from slipway.errors import RefusedError
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
-from slipway.records.standing import Standing
+from slipway.records.migration import Standing
 
 LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 

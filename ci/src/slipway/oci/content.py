@@ -2,48 +2,18 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.errors import BadInputError
-
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def digest_of(content: bytes) -> str:
     """`sha256:` and 64 hexadecimal digits; the digest of a manifest is that of its bytes."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def is_digest(text: str) -> bool:
-    return _DIGEST.fullmatch(text) is not None
-
-
-@dataclass(frozen=True)
-class Reference:
-    """An image by digest: `repository@sha256:…`, the only name that cannot come to mean something else."""
-
-    repository: str
-    digest: str
-
-    def __str__(self) -> str:
-        return f"{self.repository}@{self.digest}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Reference":
-        """Read `repository@sha256:…`; raises BadInputError for a tag."""
-        repository, at, digest = text.partition("@")
-        if not at or not repository or not is_digest(digest):
-            raise BadInputError(
-                f"{text!r} does not name an image by digest",
-                "give repository@sha256:… as `dagger call publish` prints it",
-            )
-        return cls(repository, digest)
 
 
 @dataclass(frozen=True)

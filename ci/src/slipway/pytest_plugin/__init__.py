@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write what the tests say to the database, for `slipway gate --statements` of the next release",
     )
     group.addoption(
-        "--slipway-expendable",
+        "--slipway-allow_production_like",
         action="store_true",
         help="the server that is named can be thrown away, though it looks like production",
     )

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import anyio
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, within
+from slipway.local.server import NamedServer
 from slipway.records.form import from_json, schema_of, to_json
-from slipway.records.listing import Listing
+from slipway.records.history import Listing
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line
-from slipway.verbs.server import NamedServer
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Question:
     since: str | None
     python: Path | None
     database_url: str | None
-    expendable: bool = False
+    allow_production_like: bool = False
 
     def __repr__(self) -> str:
         return f"Question({str(self.source)!r}, …)"  # the URL holds a password
@@ -46,7 +46,7 @@ class Question:
             "config": self.config,
             "since": self.since,
             "python": self.python or _here(),
-            "server": NamedServer.of(self.database_url, expendable=self.expendable),
+            "server": NamedServer.of(self.database_url, allow_production_like=self.allow_production_like),
         }
 
 

@@ -60,3 +60,14 @@ class Bootstrap:
 
     environment: str
     stacks: tuple[StackChange, ...]
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """`policy` is the IAM policy document as the text of its JSON, as IAM takes it; `verbs` are those that it is for."""
+
+    SCHEMA: ClassVar[str] = "slipway/permissions/1"
+
+    environment: str
+    verbs: tuple[str, ...]
+    policy: str

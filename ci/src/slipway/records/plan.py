@@ -25,9 +25,9 @@ class State(Enum):
     ABSENT = "absent"
     LIVE = "live"  # it serves, and nothing goes on
     BUSY = "busy"  # something goes on; afterwards it is another state
-    STILLBORN = "stillborn"  # its creation failed, so there is nothing to go back to; an update tries again
+    CREATE_FAILED = "create failed"  # its creation failed, so there is nothing to go back to; an update tries again
     PAUSED = "paused"
-    STUCK = "stuck"  # a person has to look
+    DELETE_FAILED = "delete failed"  # a person has to look
     UNKNOWN = "unknown"  # the platform says a word that its model does not have
 
 

@@ -1,7 +1,9 @@
 """Progress: what a run of the release engine tells while it goes on."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 
 class Phase(Enum):
@@ -26,3 +28,48 @@ class Event:
     line: str = ""
     phase: Phase | None = None
     expected: float | None = None
+
+
+class Progress(Protocol):
+    """`text` may hold lines of logs: it is made harmless where it is shown."""
+
+    def section(self, text: str) -> None:
+        """A new part begins."""
+        ...
+
+    def step(self, text: str) -> AbstractContextManager[object]:
+        """Something is going on for as long as the block lasts."""
+        ...
+
+    def done(self, text: str, seconds: float) -> None:
+        """A step has ended."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        ...
+
+    def line(self, text: str) -> None:
+        """Something that was seen on the way."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Something that a run of the release engine tells."""
+        ...
+
+
+class NullProgress:
+    """Nobody listens."""
+
+    def section(self, text: str) -> None: ...
+
+    def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- nothing is said
+        return nullcontext()
+
+    def done(self, text: str, seconds: float) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def line(self, text: str) -> None: ...
+
+    def event(self, event: Event) -> None: ...

@@ -29,3 +29,12 @@ class Refusal:
     def error(self) -> SlipwayError:
         kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # the other process may be another version, or lie
         return kind(self.what, self.next_step)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """`url` of the simulated account, on this machine only."""
+
+    SCHEMA: ClassVar[str] = "slipway/listening/1"
+
+    url: str

@@ -15,13 +15,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Act:
-    """One act. `as_told` says whether it went as the story says; `details` are lines for a person."""
+    """One act. `passed` says whether it went as the story says; `details` are lines for a person."""
 
     name: str
     title: str
     happened: str
     how: str
-    as_told: bool
+    passed: bool
     seconds: float
     steps: tuple[Step, ...] = ()
     details: tuple[str, ...] = ()
@@ -61,5 +61,5 @@ class Rehearsal:
     traffic: Traffic | None
 
     @property
-    def as_told(self) -> bool:
-        return all(act.as_told for act in self.acts)
+    def passed(self) -> bool:
+        return all(act.passed for act in self.acts)

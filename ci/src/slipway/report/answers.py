@@ -4,24 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.records.bootstrap import Bootstrap
+from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.certificate import Certificate, Validity
-from slipway.records.checkup import Checkup
 from slipway.records.conformance import Conformance, Estimate, Left
-from slipway.records.examination import Examination
+from slipway.records.doctor import DoctorReport
 from slipway.records.form import to_json
-from slipway.records.listening import Listening
-from slipway.records.migration import Migration
-from slipway.records.outcome import Outcome
-from slipway.records.permissions import Permissions
+from slipway.records.ledger import History, Situation
+from slipway.records.migration import Migration, Standing
+from slipway.records.outcome import Examination, Outcome
 from slipway.records.plan import Action, Plan
 from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
-from slipway.records.refusal import Refusal
+from slipway.records.refusal import Listening, Refusal
 from slipway.records.rehearsal import Rehearsal
-from slipway.records.release import History
-from slipway.records.situation import Situation
-from slipway.records.standing import Standing
 from slipway.report import (
     bootstrap_text,
     conformance_text,
@@ -125,10 +120,10 @@ def of_preflight(preflight: Preflight) -> Answer:
 
 def of_rehearsal(rehearsal: Rehearsal) -> Answer:
     text = rehearsal_text.text(rehearsal)
-    return Answer(rehearsal, text, 0 if rehearsal.as_told else 1, fenced(text))
+    return Answer(rehearsal, text, 0 if rehearsal.passed else 1, fenced(text))
 
 
-def of_checkup(checkup: Checkup) -> Answer:
+def of_checkup(checkup: DoctorReport) -> Answer:
     text = doctor_text.text(checkup)
     return Answer(checkup, text, 0 if checkup.healthy else 1, fenced(text))
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from slipway.records.migration import Migration
-from slipway.records.standing import Standing
+from slipway.records.migration import Migration, Standing
 from slipway.report.rehearsal_text import duration
 from slipway.untrusted import one_line
 

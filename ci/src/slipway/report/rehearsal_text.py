@@ -23,15 +23,15 @@ def _pace(rehearsal: Rehearsal) -> str:
 
 
 def _verdict(rehearsal: Rehearsal) -> str:
-    if rehearsal.as_told:
+    if rehearsal.passed:
         return "Every act went as told."
-    return f"Not as told: {', '.join(one_line(act.name) for act in rehearsal.acts if not act.as_told)}."
+    return f"Not as told: {', '.join(one_line(act.name) for act in rehearsal.acts if not act.passed)}."
 
 
 def _row(act: Act) -> tuple[str, ...]:
     platform = duration(act.platform_seconds) if act.platform_seconds else "-"
     return (
-        "ok" if act.as_told else "NO",
+        "ok" if act.passed else "NO",
         one_line(act.name),
         one_line(act.happened),
         duration(act.seconds),

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from slipway.records.examination import Examination
-from slipway.records.outcome import Diagnosis, Outcome, Status
+from slipway.records.ledger import History, Release, Situation
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
-from slipway.records.release import History, Release
-from slipway.records.situation import Situation
 from slipway.report.markdown import escaped, fenced
 from slipway.report.rehearsal_text import duration
 from slipway.report.release_text import done, facts, migrated, moment, state

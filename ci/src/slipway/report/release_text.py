@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from slipway.records.examination import Examination
-from slipway.records.migration import Migration
-from slipway.records.outcome import Diagnosis, Outcome, Verb
+from slipway.records.ledger import History, Release, Situation
+from slipway.records.migration import Heads, Migration, Readiness
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
-from slipway.records.readiness import Heads, Readiness
-from slipway.records.release import History, Release
-from slipway.records.situation import Situation
 from slipway.report.rehearsal_text import duration
 from slipway.untrusted import one_line
 

@@ -18,7 +18,7 @@ from slipway.report.progress_text import beginning, clock, moving
 from slipway.untrusted import one_line, printable
 
 
-class TerminalVoice:
+class TerminalProgress:
     """Says to `stream` what a verb is doing. `now` are seconds of a clock that never goes back."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
@@ -31,10 +31,10 @@ class TerminalVoice:
         self._phase: Phase | None = None
         self._going_on: Live | None = None
 
-    def heading(self, text: str) -> None:
+    def section(self, text: str) -> None:
         self._print(f"\n{text}", "bold")
 
-    def doing(self, text: str) -> AbstractContextManager[object]:
+    def step(self, text: str) -> AbstractContextManager[object]:
         return self._moving(text, None) if self._moves else nullcontext()
 
     def done(self, text: str, seconds: float) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from slipway.oci.content import digest_of, is_digest
+from slipway.oci.content import digest_of
+from slipway.records.image import is_digest
 from slipway.simulator.call import Call, Operations
 from slipway.simulator.contract import AwsError
 from slipway.simulator.registry import PASSWORD

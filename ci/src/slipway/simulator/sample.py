@@ -13,7 +13,7 @@ from starlette.routing import Route
 from slipway.oci.content import MANIFEST, canonical, digest_of
 from slipway.simulator.serving import serving
 from slipway.simulator.store import Repository
-from slipway.workload.workload import Backend, Order, Workload
+from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 NAME = "aws-containers/hello-app-runner"
 _CONTENT = canonical({"schemaVersion": 2, "mediaType": MANIFEST, "annotations": {"stands for": NAME}})
@@ -43,14 +43,14 @@ class WithSample:
     def how(self) -> str:
         return self._other.how
 
-    def start(self, order: Order, heard: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
-        return _started(heard) if order.digest == _DIGEST else self._other.start(order, heard)
+    def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
+        return _started(on_line) if order.digest == _DIGEST else self._other.start(order, on_line)
 
 
 @asynccontextmanager
-async def _started(heard: Callable[[str], None]) -> AsyncIterator[Workload]:
+async def _started(on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
     async with serving(Starlette(routes=[Route("/", _page)])) as address:
-        heard("INFO:     Uvicorn running on http://0.0.0.0:8000")
+        on_line("INFO:     Uvicorn running on http://0.0.0.0:8000")
         yield _Running(address)
 
 

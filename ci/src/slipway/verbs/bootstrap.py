@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from slipway.errors import RefusedError
 from slipway.records.bootstrap import Bootstrap, Result, StackChange
 from slipway.records.progress import Event
-from slipway.release.aws import Aws
+from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.change_set import ChangeSet
 from slipway.release.bootstrap.template import Stack, stacks
-from slipway.release.engine import Time
+from slipway.release.engine.engine import Time
 from slipway.settings import Github, Settings, SettingsError
 from slipway.structure import MismatchError
 

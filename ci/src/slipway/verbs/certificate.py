@@ -6,7 +6,7 @@ from collections.abc import Collection
 from slipway.errors import RefusedError
 from slipway.records.certificate import Answer, Certificate, Verdicts
 from slipway.records.form import from_json
-from slipway.records.listing import Listing
+from slipway.records.history import Listing
 from slipway.records.proof import Proof, Revision, Verdict
 
 _BLOCKING = ("L", "Q05")

@@ -2,14 +2,14 @@
 
 from slipway.errors import BadInputError
 from slipway.records.outcome import Outcome
-from slipway.release.deploy import reach
-from slipway.release.engine import Tell
-from slipway.release.goal import Goal, Gone
+from slipway.release.engine.engine import Tell
+from slipway.release.engine.goal import Deleted, Goal
+from slipway.release.engine.run import reach
 from slipway.verbs.environment import Environment
 
 
 def gone(environment: Environment) -> Goal:
-    return Gone(environment.name, environment.service)
+    return Deleted(environment.name, environment.service)
 
 
 async def destroy(environment: Environment, tell: Tell, confirmed: str) -> Outcome:

@@ -1,16 +1,16 @@
 """diagnose: why the newest change of a service, or a recorded deployment, failed; from the platform's logs and the service's own."""
 
 from slipway.errors import BadInputError
-from slipway.records.examination import NOTHING, Examination
+from slipway.records.outcome import NOTHING, Examination
 from slipway.records.plan import Observed
-from slipway.release.recorded import digest_of
-from slipway.release.settle import Ending
-from slipway.release.spec import ServiceSpec
-from slipway.release.target import Operation
+from slipway.release.engine.recorded import digest_of
+from slipway.release.engine.settle import OperationStatus
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.target import Operation
 from slipway.verbs.environment import Environment
 from slipway.verbs.pause import spec_there
 
-_WELL = (Ending.SUCCEEDED, Ending.IN_FLIGHT)
+_WELL = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 
 
 async def diagnose(environment: Environment, number: int | None) -> Examination:

@@ -11,30 +11,30 @@ import anyio
 import httpx
 
 from slipway.errors import RefusedError
-from slipway.oci.content import Reference
 from slipway.records.certificate import Certificate
-from slipway.records.migration import Migration
+from slipway.records.image import Reference
+from slipway.records.ledger import History
+from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.preflight import Check, Verdict
-from slipway.records.readiness import Readiness
-from slipway.records.release import History
-from slipway.release import readiness
-from slipway.release.approval import check_belongs
-from slipway.release.aws import Aws, AwsRefusedError
-from slipway.release.credentials import Keys
-from slipway.release.deploy import reach
-from slipway.release.ecr import check_repository
-from slipway.release.ecr_store import EcrStore
-from slipway.release.engine import Engine, Tell, Time, nothing
-from slipway.release.goal import Live
-from slipway.release.ledger import Ledger
-from slipway.release.plan import plan as make_plan
+from slipway.release.aws.client import Aws
+from slipway.release.aws.credentials import Keys
+from slipway.release.aws.ecr import check_repository
+from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.engine import readiness
+from slipway.release.engine.approval import check_belongs
+from slipway.release.engine.engine import Engine, Tell, Time, no_op
+from slipway.release.engine.goal import Live
+from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.plan import plan as make_plan
+from slipway.release.engine.run import reach
+from slipway.release.engine.spec import ServiceSpec, spec_of
+from slipway.release.engine.target import Target
+from slipway.release.errors import AwsRefusedError
 from slipway.release.preflight.owner import owned
 from slipway.release.runners.runner import Runner
-from slipway.release.spec import ServiceSpec, spec_of
-from slipway.release.target import Target
-from slipway.release.targets.app_runner import AppRunner
+from slipway.release.targets.app_runner.target import AppRunner
 from slipway.settings import Settings, SettingsError, TargetKind
 
 Permit = Callable[[Observed], Awaitable[None]]
@@ -91,7 +91,7 @@ class Environment:
         return spec_of(self.settings, self.name, digest)
 
     def engine(
-        self, tell: Tell, permit: Permit = nothing, certificate: Certificate | None = None, risk: str = ""
+        self, tell: Tell, permit: Permit = no_op, certificate: Certificate | None = None, risk: str = ""
     ) -> Engine:
         """What changes the service as it is; see `releasing` for what brings another release."""
         return Engine(
@@ -199,7 +199,7 @@ class Environment:
         return paths
 
     async def readiness(self, observed: Observed) -> Readiness | None:
-        """What the live release says of itself; None when it says nothing, or is not there."""
+        """What the live release says of itself; None when it says no_op, or is not there."""
         if self.settings.health_path is None or observed.url is None:
             return None
         try:

@@ -7,18 +7,17 @@ from pathlib import Path
 import anyio.to_thread
 
 from slipway.errors import BadInputError
+from slipway.local.migrations import migrations_of
+from slipway.local.previous import previous_at, recorded_in
+from slipway.local.prove import enumerate_revisions, prove
+from slipway.local.server import NamedServer
 from slipway.postgres.datadir import cache
-from slipway.records.listing import Listing
+from slipway.records.history import Listing, Since
 from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
-from slipway.records.since import Since
 from slipway.settings import Migrations
 from slipway.source.released import released
-from slipway.verbs.migrations import migrations_of
-from slipway.verbs.previous import previous_at, recorded_in
-from slipway.verbs.prove import enumerate_revisions, prove
-from slipway.verbs.server import NamedServer
 from slipway.workload.dependencies import Python, prepare
 
 

@@ -8,21 +8,20 @@ from typing import TypeVar
 
 from slipway.database_url import parts_of
 from slipway.errors import BadInputError, RefusedError
+from slipway.local.inside import Database, started
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
-from slipway.records.standing import Standing
-from slipway.release.aws import Aws
-from slipway.release.ecr import place_of
-from slipway.release.engine import Time
-from slipway.release.references import value_of
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr import place_of
+from slipway.release.aws.references import value_of
+from slipway.release.engine.engine import Time
 from slipway.release.runners.definition import order_of
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.release.runners.runner import Runner, Tell
 from slipway.settings import Environment, Migrations, Settings, SettingsError
 from slipway.settings import Runner as Kind
-from slipway.verbs.inside import Database, started
 from slipway.workload.host import HostBackend, NoTreeError, Unpacked
 
 T = TypeVar("T")

@@ -1,14 +1,14 @@
 """pause and resume: let a service rest, which costs nothing, and wake it with the release that it had."""
 
 from slipway.errors import BadInputError
-from slipway.oci.content import Reference
+from slipway.records.image import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed
-from slipway.release.deploy import reach
-from slipway.release.engine import Tell
-from slipway.release.goal import Awake, Goal, Paused
-from slipway.release.seeing import seen
-from slipway.release.spec import ServiceSpec
+from slipway.release.aws.client import or_unknown
+from slipway.release.engine.engine import Tell
+from slipway.release.engine.goal import Goal, Paused, Resumed
+from slipway.release.engine.run import reach
+from slipway.release.engine.spec import ServiceSpec
 from slipway.verbs.environment import Environment
 
 
@@ -17,7 +17,9 @@ def paused(environment: Environment) -> Goal:
 
 
 async def awake(environment: Environment) -> Goal:
-    return Awake(environment.name, environment.service, spec_there(environment, await seen(environment.status())))
+    return Resumed(
+        environment.name, environment.service, spec_there(environment, await or_unknown(environment.status()))
+    )
 
 
 async def pause(environment: Environment, tell: Tell) -> Outcome:

@@ -14,18 +14,18 @@ from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
 from slipway.records.migration import Migration
 from slipway.records.preflight import Check, Preflight, Verdict
-from slipway.release.aws import Aws
-from slipway.release.diagnosis import Evidence, diagnose
-from slipway.release.ecr import place_of
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr import place_of
+from slipway.release.diagnosis.cause import Evidence, diagnose
+from slipway.release.engine.spec import ServiceSpec
 from slipway.release.preflight import preflight as looks
 from slipway.release.preflight.answers import Checks, no, not_covered, ok
-from slipway.release.spec import ServiceSpec
-from slipway.release.targets.app_runner import request_of
+from slipway.release.targets.app_runner.target import request_of
 from slipway.settings import Settings
 from slipway.verbs.migrate import migrate
 from slipway.workload.health import HealthCheck, ask
 from slipway.workload.host import HostBackend, NoTreeError
-from slipway.workload.workload import Backend, Order, Workload
+from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 _MOST_SECONDS = 60.0  # that anybody waits here; App Runner's own patience is 25 s unless the settings say otherwise
 _POLL_SECONDS = 0.1
@@ -79,11 +79,11 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     """Start the release with stand-ins for its secrets, and ask for its health as the platform will."""
     variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
     variables["PORT"] = str(spec.port)  # as App Runner sets it [G]
-    heard: list[str] = []
-    order = Order(spec.image.repository.partition("/")[2], spec.image.digest, spec.port, variables)
+    on_line: list[str] = []
+    order = LaunchSpec(spec.image.repository.partition("/")[2], spec.image.digest, spec.port, variables)
     check = contract_of(spec)
     try:
-        async with backend.start(order, heard.append) as workload:
+        async with backend.start(order, on_line.append) as workload:
             began = time.monotonic()
             ended = await _until_healthy(workload, check)
     except SlipwayError as error:
@@ -92,7 +92,7 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
     if ended == _SILENT and _patience(check) > _MOST_SECONDS:
         return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
-    why = diagnose(Evidence((ended,), tuple(heard)), spec)
+    why = diagnose(Evidence((ended,), tuple(on_line)), spec)
     return Check("release", Verdict.REFUSED, f"the release does not become healthy: {why.cause}", why.remedy, why.lines)
 
 

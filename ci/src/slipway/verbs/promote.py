@@ -4,13 +4,13 @@ It asks for a proof that the release which is live there works on the schema tha
 """
 
 from slipway.errors import BadInputError, RefusedError
+from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan, State
-from slipway.records.readiness import Readiness
-from slipway.release import pair
-from slipway.release.engine import Tell
-from slipway.release.goal import Live
-from slipway.release.seeing import seen
+from slipway.release.aws.client import or_unknown
+from slipway.release.engine import compatibility as pair
+from slipway.release.engine.engine import Tell
+from slipway.release.engine.goal import Live
 from slipway.verbs.environment import Environment
 from slipway.verbs.proof import Evidence, standing
 
@@ -41,8 +41,8 @@ async def promote(source: Environment, target: Environment, tell: Tell, evidence
     """Promote and answer the truth; raises SlipwayError when it cannot be tried."""
     _check_two(source, target)
     evidence = evidence or Evidence()
-    promoted = await seen(live_in(source))
-    wanted = await seen(standing(source, promoted))
+    promoted = await or_unknown(live_in(source))
+    wanted = await or_unknown(standing(source, promoted))
 
     async def permit(observed: Observed) -> None:
         evidence.weigh(await _risk(source, target, wanted, observed, evidence), _unproven(source, target), tell)
@@ -62,7 +62,7 @@ async def _risk(
     if observed.digest is None:  # there is no release that a new schema could break
         return None
     live = await standing(target, observed)
-    return pair.risk_of_going_on(wanted, live, await evidence.certificates(source, target))
+    return pair.forward_risk(wanted, live, await evidence.certificates(source, target))
 
 
 def _unproven(source: Environment, target: Environment) -> str:

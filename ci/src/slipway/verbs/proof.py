@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 from slipway.errors import RefusedError
 from slipway.records.certificate import Certificate
+from slipway.records.migration import Readiness
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Event
-from slipway.records.readiness import Readiness
-from slipway.release.engine import Tell
+from slipway.release.engine.engine import Tell
 from slipway.untrusted import one_line
 from slipway.verbs.environment import Environment
 

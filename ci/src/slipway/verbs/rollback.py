@@ -5,15 +5,16 @@ It asks for a proof that the release works on the schema that is really there; w
 
 from dataclasses import dataclass
 
+from slipway.records.ledger import Release
+from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.records.readiness import Readiness
-from slipway.records.release import Release
-from slipway.release import pair, recorded
-from slipway.release.engine import Tell
-from slipway.release.goal import Live
-from slipway.release.seeing import seen
+from slipway.release.aws.client import or_unknown
+from slipway.release.engine import compatibility as pair
+from slipway.release.engine import recorded
+from slipway.release.engine.engine import Tell
+from slipway.release.engine.goal import Live
 from slipway.verbs.environment import Environment
 from slipway.verbs.proof import Evidence, standing
 
@@ -62,7 +63,7 @@ async def plan_rollback(environment: Environment, to: int | None, evidence: Evid
 
 async def rollback(environment: Environment, tell: Tell, to: int | None, evidence: Evidence) -> Outcome:
     """Go back and answer the truth; raises SlipwayError when it cannot be tried."""
-    way = await seen(way_back(environment, to))
+    way = await or_unknown(way_back(environment, to))
     tell(Event(f"back to {way.spoken}"))
 
     async def permit(observed: Observed) -> None:
@@ -74,7 +75,7 @@ async def rollback(environment: Environment, tell: Tell, to: int | None, evidenc
 
 async def _risk(environment: Environment, way: Way, observed: Observed, evidence: Evidence) -> str | None:
     live = await standing(environment, observed)
-    return pair.risk_of_going_back(way.wanted, live, await evidence.certificates(environment))
+    return pair.rollback_risk(way.wanted, live, await evidence.certificates(environment))
 
 
 def _to(release: Release) -> Way:

@@ -1,9 +1,8 @@
 """status: what is live, how it came there, what goes on, and what the release says of itself. Who may not read the ledger gets the rest."""
 
 from slipway.errors import SlipwayError
-from slipway.records.release import History
-from slipway.records.situation import Situation
-from slipway.release.recorded import digest_of, was_live
+from slipway.records.ledger import History, Situation
+from slipway.release.engine.recorded import digest_of, was_live
 from slipway.verbs.environment import Environment
 
 _REMEMBERED = 100  # deployments, which ECR answers in one call

@@ -14,7 +14,7 @@ from slipway.oci.registry import Login, opened
 from slipway.oci.tree import TreeConfig
 from slipway.workload.dependencies import Python, prepare
 from slipway.workload.process import Launch, ProcessWorkload, running
-from slipway.workload.workload import Order
+from slipway.workload.workload import LaunchSpec
 
 
 class NoTreeError(RefusedError):
@@ -57,7 +57,7 @@ class HostBackend:
             yield Unpacked(folder, await anyio.to_thread.run_sync(prepare, folder, self.cache), config)
 
     @asynccontextmanager
-    async def start(self, order: Order, heard: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
+    async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
         """See `Backend.start`."""
         async with self.unpacked(order.repository, order.digest) as release:
             launch = Launch(
@@ -67,5 +67,5 @@ class HostBackend:
                 order.port,
                 dict(release.config.variables) | dict(order.variables),
             )
-            async with running(launch, heard) as workload:
+            async with running(launch, on_line) as workload:
                 yield workload

@@ -34,7 +34,7 @@ class ProcessWorkload:
     def exit_code(self) -> int | None:
         return self._process.returncode
 
-    async def listen(self, heard: Callable[[str], None]) -> None:
+    async def listen(self, on_line: Callable[[str], None]) -> None:
         """Pass on every line until the process ends."""
         assert self._process.stdout is not None
         rest = ""
@@ -42,15 +42,15 @@ class ProcessWorkload:
             async for text in TextReceiveStream(self._process.stdout, errors="replace"):
                 *lines, rest = (rest + text).split("\n")
                 for line in lines:
-                    heard(line[:_LONGEST_LINE])
+                    on_line(line[:_LONGEST_LINE])
                 rest = rest[-_LONGEST_LINE:]
             if rest:
-                heard(rest)
+                on_line(rest)
         finally:  # who is cancelled hears no more, and nobody needs to wait for it
             self._silent.set()
 
     async def stop(self) -> None:
-        """SIGTERM, some patience, SIGKILL; to all that the process started. What it printed to the end is heard."""
+        """SIGTERM, some patience, SIGKILL; to all that the process started. What it printed to the end is on_line."""
         _signal(self._process, signal.SIGTERM)
         with anyio.move_on_after(_GRACE_SECONDS):
             await self._process.wait()
@@ -72,7 +72,7 @@ class Launch:
 
 
 @asynccontextmanager
-async def running(launch: Launch, heard: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
+async def running(launch: Launch, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
     """Start it; raises BadInputError when there is no such program.
 
     The service believes to have its machine for itself; here every instance gets a port of its own.
@@ -99,7 +99,7 @@ async def running(launch: Launch, heard: Callable[[str], None]) -> AsyncIterator
         ) from error
     workload = ProcessWorkload(process, port)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(workload.listen, heard)
+        tasks.start_soon(workload.listen, on_line)
         try:
             yield workload
         finally:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Order:
+class LaunchSpec:
     """What to start: a release by digest, with its variables.
 
     `port` is where the service believes to listen; `command` replaces the release's own. Values of variables may be secret: they are not shown.
@@ -38,8 +38,8 @@ class Backend(Protocol):
         """In a person's words: "a process", "a container"."""
         ...
 
-    def start(self, order: Order, heard: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
-        """Start one; leaving the block asks it to stop, and stops it. `heard` is told every line it prints.
+    def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
+        """Start one; leaving the block asks it to stop, and stops it. `on_line` is told every line it prints.
 
         Raises SlipwayError when it cannot be started.
         """

@@ -14,9 +14,10 @@ import anyio
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.bootstrap import Failure, ResourceChange, Result, StackChange
 from slipway.records.progress import Event
-from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.template import Stack
-from slipway.release.engine import Time
+from slipway.release.engine.engine import Time
+from slipway.release.errors import AwsRefusedError
 from slipway.untrusted import one_line
 
 _POLL_SECONDS = 3.0

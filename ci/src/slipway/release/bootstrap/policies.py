@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from slipway.release.permissions import whole
+from slipway.release.targets.app_runner.permissions import whole
 
 # As AWS's own AWSAppRunnerServicePolicyForECRAccess, on one repository instead of all.
 _PULL = (

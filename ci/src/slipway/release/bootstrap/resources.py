@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.release.bootstrap.github import AUDIENCE, ISSUER
-from slipway.release.ledger import PREFIX
+from slipway.release.engine.ledger import PREFIX
 
 Resource = dict[str, Any]
 _MOST_IMAGES = 100_000  # no repository has more, so that nothing is ever too many

@@ -12,7 +12,7 @@ from typing import Any
 
 from slipway.release.bootstrap import github, names, policies
 from slipway.release.bootstrap import resources as made
-from slipway.release.permissions import (
+from slipway.release.targets.app_runner.permissions import (
     DEPLOY_ROLE,
     IMAGE_ROLE,
     Policy,

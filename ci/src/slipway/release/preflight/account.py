@@ -1,9 +1,9 @@
 """The account: that the credentials are those of the account that the settings name."""
 
 from slipway.records.preflight import Check
-from slipway.release.aws import Aws
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import ServiceSpec
 from slipway.release.preflight.answers import Checks, no, not_covered, ok
-from slipway.release.spec import ServiceSpec
 from slipway.untrusted import one_line
 
 

@@ -5,8 +5,7 @@ from collections.abc import Awaitable
 import anyio
 
 from slipway.records.preflight import Check, Verdict
-from slipway.release.aws import AwsRefusedError
-from slipway.release.target import LostAnswerError
+from slipway.release.errors import AwsRefusedError, LostAnswerError
 
 Checks = tuple[Check, ...]
 

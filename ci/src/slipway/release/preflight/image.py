@@ -8,12 +8,14 @@ import httpx
 
 from slipway.errors import RefusedError
 from slipway.oci import tree
-from slipway.oci.content import INDEX, MANIFEST, Reference, digest_of
+from slipway.oci.content import INDEX, MANIFEST, digest_of
+from slipway.records.image import Reference
 from slipway.records.preflight import Check
-from slipway.release.aws import Aws, AwsRefusedError
-from slipway.release.ecr_store import EcrStore
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.errors import AwsRefusedError
 from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
-from slipway.release.spec import ServiceSpec
 from slipway.untrusted import one_line
 
 _DOCKER = "application/vnd.docker.distribution.manifest"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from slipway.records.preflight import Check
-from slipway.release.aws import Aws
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import ServiceSpec
 from slipway.release.preflight.answers import Checks, no, ok
-from slipway.release.spec import ServiceSpec
-from slipway.release.targets.app_runner import find
+from slipway.release.targets.app_runner.target import find
 from slipway.untrusted import one_line
 
 TAG = "slipway:environment"

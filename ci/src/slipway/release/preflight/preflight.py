@@ -8,10 +8,10 @@ import anyio
 from slipway.errors import RefusedError, within
 from slipway.records.preflight import Branch, Check, Preflight
 from slipway.records.progress import Event
-from slipway.release.aws import Aws
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import ServiceSpec
 from slipway.release.preflight import account, image, owner, roles, secrets, shared
 from slipway.release.preflight.answers import Checks, covered, not_covered
-from slipway.release.spec import ServiceSpec
 from slipway.untrusted import one_line
 
 Boot = Callable[[], Awaitable[Checks]]

@@ -7,11 +7,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from slipway.records.preflight import Check
-from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.errors import AwsRefusedError
 from slipway.release.preflight.account import account_of
 from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
 from slipway.release.preflight.arn import Arn
-from slipway.release.spec import ServiceSpec
 from slipway.untrusted import one_line
 
 BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"  # [G]

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.records.preflight import Check
-from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.errors import AwsRefusedError
 from slipway.release.preflight.account import account_of
 from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
 from slipway.release.preflight.arn import Arn
-from slipway.release.spec import ServiceSpec
 
 _MOST = 50  # names in one filter [M]
 

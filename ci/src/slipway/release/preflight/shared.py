@@ -1,10 +1,11 @@
 """What a service shares with others in its region: a VPC connector, an auto scaling configuration."""
 
-from slipway.release.aws import Aws, AwsRefusedError
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import ServiceSpec, default_scaling
+from slipway.release.errors import AwsRefusedError
 from slipway.release.preflight.account import account_of
 from slipway.release.preflight.answers import Checks, covered, no, ok
 from slipway.release.preflight.arn import Arn
-from slipway.release.spec import ServiceSpec, default_scaling
 from slipway.untrusted import one_line
 
 _ABSENT = ("ResourceNotFoundException", "InvalidRequestException")

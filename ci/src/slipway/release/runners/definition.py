@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.errors import BadInputError
-from slipway.oci.content import Reference
+from slipway.records.image import Reference
+from slipway.release.engine.spec import spec_of
 from slipway.release.runners import lent
-from slipway.release.spec import spec_of
 from slipway.settings import MigrationRunner, Migrations, Settings, SettingsError
 
 CONTAINER = "migration"

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.records.form import MARK, from_json
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Standing
 from slipway.records.refusal import Refusal
-from slipway.records.standing import Standing
 from slipway.release.runners.definition import TaskOrder
 from slipway.untrusted import one_line
 

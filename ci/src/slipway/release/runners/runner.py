@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
-from slipway.records.standing import Standing
 
 Tell = Callable[[Event], object]
 

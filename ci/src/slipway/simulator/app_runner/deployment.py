@@ -13,7 +13,7 @@ import anyio
 import anyio.abc
 
 from slipway.errors import BadInputError
-from slipway.oci.content import Reference
+from slipway.records.image import Reference
 from slipway.simulator.app_runner.configuration import Configuration
 from slipway.simulator.app_runner.instance import Instance
 from slipway.simulator.app_runner.service import Operation, Service
@@ -23,7 +23,7 @@ from slipway.simulator.logs import Logs
 from slipway.simulator.references import References
 from slipway.simulator.store import Store
 from slipway.workload.health import Answer, HealthCheck, ask
-from slipway.workload.workload import Backend, Order
+from slipway.workload.workload import Backend, LaunchSpec
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Deployment:
         else:
             await self._take_over()
 
-    async def _pull(self) -> Order:
+    async def _pull(self) -> LaunchSpec:
         image = self._configuration["SourceConfiguration"]["ImageRepository"]
         identifier = image["ImageIdentifier"]
         self._say(f"Pulling image {identifier.partition('@')[0]} from ECR repository.")
@@ -115,7 +115,7 @@ class Deployment:
         repository = self._platform.store.named(uri)
         return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
 
-    def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> Order:
+    def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> LaunchSpec:
         variables = dict(settings.get("RuntimeEnvironmentVariables", {}))
         for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items():
             value = self._platform.references.value(arn)
@@ -124,9 +124,9 @@ class Deployment:
                 raise _FailedError("Failed to retrieve a secret.")
             variables[name] = value
         command = tuple(shlex.split(settings["StartCommand"])) if settings.get("StartCommand") else None
-        return Order(repository, digest, int(settings.get("Port", "8080")), variables, command)
+        return LaunchSpec(repository, digest, int(settings.get("Port", "8080")), variables, command)
 
-    async def _provision(self, order: Order) -> None:
+    async def _provision(self, order: LaunchSpec) -> None:
         self._say("Provisioning instances and deploying image for publicly accessible service.")
         pace = self._platform.pace
         began = self._platform.clock.now()

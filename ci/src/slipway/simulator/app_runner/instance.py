@@ -7,17 +7,17 @@ import anyio
 import anyio.abc
 
 from slipway.errors import SlipwayError
-from slipway.workload.workload import Backend, Order, Workload
+from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 
 class Instance:
-    """`heard` is told each line with the time at which it came."""
+    """`on_line` is told each line with the time at which it came."""
 
-    def __init__(self, backend: Backend, order: Order, heard: Callable[[str], None]) -> None:
+    def __init__(self, backend: Backend, order: LaunchSpec, on_line: Callable[[str], None]) -> None:
         self.id = uuid.uuid4().hex
         self._backend = backend
         self._order = order
-        self._heard = heard
+        self._heard = on_line
         self._stop = anyio.Event()
         self._stopped = anyio.Event()
         self.workload: Workload | None = None

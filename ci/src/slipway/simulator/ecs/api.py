@@ -63,7 +63,7 @@ class Ecs:
         return {"cluster": {"clusterName": name, "clusterArn": _cluster_arn(name, call), "status": "ACTIVE"}}
 
     async def run_task(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Begin tasks; with a client token that was heard before, those that were begun with it."""
+        """Begin tasks; with a client token that was on_line before, those that were begun with it."""
         cluster = self._cluster(request)
         token = request.get("clientToken")
         asked = {key: value for key, value in request.items() if key != "clientToken"}

@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 
 from slipway.errors import BadInputError
-from slipway.oci.content import Reference
+from slipway.records.image import Reference
 from slipway.simulator.app_runner.deployment import Platform
 from slipway.simulator.app_runner.instance import Instance
 from slipway.simulator.ecs.task import Task
-from slipway.workload.workload import Order, Workload
+from slipway.workload.workload import LaunchSpec, Workload
 
 _PROVISION_SECONDS = 15.0
 _PULL_SECONDS = 15.0
@@ -51,7 +51,7 @@ class Run:
         await clock.sleep(_DEPROVISION_SECONDS)
         task.status, task.stopped = "STOPPED", clock.now()
 
-    async def _execute(self, order: Order) -> None:
+    async def _execute(self, order: LaunchSpec) -> None:
         """The container, until it ends or somebody stops it."""
         platform, task = self._platform, self._task
         instance = Instance(platform.backend, order, self._heard)
@@ -77,7 +77,7 @@ class Run:
             if workload.exit_code is not None or task.stopping:
                 return
 
-    def _order(self) -> Order:
+    def _order(self) -> LaunchSpec:
         """What is started; raises _NotStartedError, in the order in which Fargate looks."""
         container, override = self._task.definition.container, self._task.override
         variables = self._secrets(container.get("secrets", []))
@@ -86,7 +86,7 @@ class Run:
             variables[pair["name"]] = pair["value"]
         command = (*container.get("entryPoint", ()), *override.get("command", container.get("command", ())))
         image = self._image(container["image"])
-        return Order(image.repository.partition("/")[2], image.digest, _PORT, variables, command or None)
+        return LaunchSpec(image.repository.partition("/")[2], image.digest, _PORT, variables, command or None)
 
     def _image(self, name: str) -> Reference:
         try:

@@ -1,0 +1,66 @@
+"""All examinations at once, each within its time."""
+
+import subprocess
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import anyio
+import anyio.to_thread
+
+from slipway.doctor import containers, machine, service
+from slipway.doctor.credentials import credentials
+from slipway.doctor.database import database
+from slipway.doctor.question import Examine, NotExaminedError, Question
+from slipway.doctor.registries import registry
+from slipway.errors import SlipwayError
+from slipway.records.doctor import Answer, DoctorCheck, DoctorReport
+
+_SECONDS = 10.0
+
+EXAMINATIONS: Mapping[str, Examine] = MappingProxyType(
+    {
+        "python": machine.python,
+        "uv": machine.uv,
+        "git": machine.git,
+        "disk": machine.disk,
+        "postgres": machine.postgres,
+        "settings": service.settings_file,
+        "lock": service.lock,
+        "alembic": service.alembic,
+        "dagger": containers.dagger,
+        "engine": containers.engine,
+        "docker": containers.docker,
+        "registry": registry,
+        "credentials": credentials,
+        "database": database,
+    }
+)
+
+
+async def check_up(
+    question: Question, examinations: Mapping[str, Examine] = EXAMINATIONS, seconds: float = _SECONDS
+) -> DoctorReport:
+    """Look at everything; whatever goes wrong in one look is an answer, and none of them keeps the others waiting."""
+    done: dict[str, DoctorCheck] = {}
+
+    async def look(subject: str, examine: Examine) -> None:
+        done[subject] = DoctorCheck(subject, *await _answer(examine, question, seconds))
+
+    async with anyio.create_task_group() as tasks:
+        for subject, examine in examinations.items():
+            tasks.start_soon(look, subject, examine)
+    return DoctorReport(tuple(done[subject] for subject in examinations))
+
+
+async def _answer(examine: Examine, question: Question, seconds: float) -> tuple[Answer, str, str]:
+    try:
+        with anyio.fail_after(seconds):
+            return Answer.OK, await anyio.to_thread.run_sync(examine, question, abandon_on_cancel=True), ""
+    except NotExaminedError as error:
+        return Answer.SKIP, error.what, error.next_step
+    except SlipwayError as error:
+        return Answer.NG, error.what, error.next_step
+    except (TimeoutError, subprocess.TimeoutExpired):
+        return Answer.NG, "no answer in time", "look whether it hangs, and ask again"
+    except Exception as error:  # noqa: BLE001 -- a checkup tells what is broken, and must not break itself
+        return Answer.NG, f"unexpected {type(error).__name__}", "this is a fault of slipway: report it"

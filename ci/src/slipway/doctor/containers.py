@@ -1,0 +1,136 @@
+"""What builds images: the Dagger CLI, an engine that it can reach, Docker to run one. The way without containers needs none of them."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from slipway.doctor.question import NotExaminedError, Question, answer_of
+from slipway.errors import BadInputError, RefusedError, SlipwayError
+
+_RUNNER_HOST = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"  # docs.dagger.io/configuration/custom-runner
+_RUNTIMES = ("docker", "podman", "nerdctl", "finch")  # engine/client/drivers/container.go of v0.21.8, but for Apple's
+_CONNECT_SECONDS = 3
+_VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+_WITHOUT = "`slipway gate` and `slipway rehearse` work without"
+
+
+def dagger(question: Question) -> str:
+    """The CLI, and whether it is old for the module in this repository; raises BadInputError."""
+    wanted = _wanted(question.folder)
+    if shutil.which("dagger") is None:
+        raise NotExaminedError(
+            "dagger is not on PATH",
+            f"install {wanted or 'it'} (docs.dagger.io/getting-started/installation) to build images; {_WITHOUT}",
+        )
+    said = answer_of("dagger", "version", remedy="install dagger again")
+    return _new_enough(said.removeprefix("dagger ").partition(" ")[0], wanted, "install that version of the CLI")
+
+
+def docker(question: Question) -> str:  # noqa: ARG001 -- one for all services
+    """Docker's daemon; raises RefusedError when only its command is here."""
+    if shutil.which("docker") is None:
+        raise NotExaminedError("docker is not on PATH", f"an engine runs in it; {_WITHOUT}")
+    try:
+        return answer_of("docker", "info", "--format", "{{.ServerVersion}}", remedy="start Docker")
+    except RefusedError as error:
+        if os.environ.get(_RUNNER_HOST):
+            raise NotExaminedError(error.what, f"{_RUNNER_HOST} names an engine elsewhere") from error
+        raise
+
+
+def engine(question: Question) -> str:
+    """The engine that a call would reach. One that would have to be started first is not started."""
+    host = os.environ.get(_RUNNER_HOST)
+    return _at(host, question.folder) if host else _in_a_runtime()
+
+
+def _at(host: str, folder: Path) -> str:
+    scheme = urlsplit(host).scheme
+    if scheme not in {"unix", "tcp"}:
+        raise NotExaminedError(
+            f"{host} cannot be reached without Dagger", "try `dagger core version`, which may start it"
+        )
+    try:
+        _connect(host)
+    except (OSError, ValueError) as error:
+        raise RefusedError(
+            f"{host} does not answer ({error})", f"start that engine, or correct {_RUNNER_HOST}"
+        ) from error
+    if shutil.which("dagger") is None:
+        return f"something listens at {host}"
+    return f"{_new_enough(_version(), _wanted(folder), 'start an engine of that version')} at {host}"
+
+
+def _version() -> str:
+    """The engine's, in the CLI's words; the number that the CLI gives a machine at its first session is not kept."""
+    with tempfile.TemporaryDirectory(prefix="slipway-doctor-") as state:
+        variables = os.environ | {"XDG_STATE_HOME": state}
+        return answer_of(
+            *("dagger", "--silent", "core", "version"),
+            remedy="use an engine of the CLI's version",
+            variables=variables,
+        )
+
+
+def _connect(host: str) -> None:
+    parts = urlsplit(host)
+    if parts.scheme == "tcp":
+        socket.create_connection((parts.hostname or "", parts.port or 0), _CONNECT_SECONDS).close()
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_CONNECT_SECONDS)
+        probe.connect(parts.path)
+
+
+def _in_a_runtime() -> str:
+    for name in _RUNTIMES:
+        if shutil.which(name) is not None and _answers(name):
+            return f"{name} is there: dagger starts one in it at its first call"
+    remedy = f"start Docker, or name an engine in {_RUNNER_HOST}; {_WITHOUT}"
+    if shutil.which("dagger") is None:
+        raise NotExaminedError("there is none, and no Docker to run one", remedy)
+    raise RefusedError("there is none, and no Docker to run one", remedy)
+
+
+def _answers(runtime: str) -> bool:
+    try:
+        answer_of(runtime, "version", remedy="")
+    except SlipwayError:
+        return False
+    return True
+
+
+def _wanted(folder: Path) -> str | None:
+    """The version that the nearest dagger.json asks for."""
+    file = next(
+        (above / "dagger.json" for above in (folder, *folder.parents) if (above / "dagger.json").is_file()), None
+    )
+    if file is None:
+        return None
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInputError(f"{file.name} is not JSON", str(error)) from error
+    wanted = document.get("engineVersion") if isinstance(document, dict) else None
+    return wanted if isinstance(wanted, str) else None
+
+
+def _new_enough(found: str, wanted: str | None, remedy: str) -> str:
+    """An engine refuses modules that want a newer one, and is kind to older ones (core/modules/config.go of v0.21.8)."""
+    if not _number(found):
+        raise RefusedError(f"its version is {found or 'nothing'}", remedy)
+    if wanted is None or _number(found) == _number(wanted):
+        return found
+    if _number(found) < _number(wanted):
+        raise BadInputError(f"{found} is older than the {wanted} of dagger.json", remedy)
+    return f"{found}, newer than the {wanted} of dagger.json"
+
+
+def _number(version: str) -> tuple[int, ...]:
+    match = _VERSION.match(version)
+    return tuple(map(int, match.groups())) if match else ()

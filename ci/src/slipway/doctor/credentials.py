@@ -1,0 +1,58 @@
+"""Who AWS says we are. Its messages stay untold: they may repeat what was signed."""
+
+from typing import Any
+
+from slipway.doctor.question import NotExaminedError, Question
+from slipway.errors import RefusedError
+
+_SECONDS = 2  # of silence
+_SIGN_IN = "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+
+def credentials(question: Question) -> str:
+    """The caller's ARN, by the credentials that boto3 finds; raises RefusedError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    from slipway.release.errors import AwsRefusedError
+
+    if question.endpoint_url is None:
+        question.ask_the_network()
+    try:
+        arn, account = _caller(question)
+    except ClientError as error:
+        raise AwsRefusedError("sts", "get_caller_identity", {"Code": error.response["Error"].get("Code")}) from error
+    except (BotoCoreError, ResponseParserError, ValueError, KeyError) as error:
+        # A ValueError for a URL that is none, a KeyError for an answer that is not of AWS.
+        raise RefusedError(
+            f"AWS cannot be asked ({type(error).__name__})", "`aws sts get-caller-identity` says more"
+        ) from error
+    _check_account(question, arn, account)
+    return arn
+
+
+def _caller(question: Question) -> tuple[str, str]:
+    import boto3
+    from botocore.config import Config
+
+    settings = question.settings()
+    region = next((there.region for there in settings.environments.values()), None) if settings else None
+    # What stands in for AWS must never see real keys.
+    session: Any = boto3.session.Session(*(("simulated", "simulated") if question.endpoint_url else ()))
+    if session.get_credentials() is None:
+        raise NotExaminedError("there are no AWS credentials", f"{_SIGN_IN}, to plan and deploy")
+    config = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1})
+    region = region or session.region_name or "us-east-1"
+    client = session.client("sts", region_name=region, endpoint_url=question.endpoint_url, config=config)
+    caller = client.get_caller_identity()
+    return caller["Arn"], caller["Account"]
+
+
+def _check_account(question: Question, arn: str, account: str) -> None:
+    settings = question.settings()
+    accounts = {there.account for there in settings.environments.values()} if settings else set()
+    if accounts and question.endpoint_url is None and account not in accounts:
+        raise RefusedError(
+            f"{arn} is of another account than every environment",
+            f"choose credentials of {' or '.join(sorted(accounts))}, by AWS_PROFILE for example",
+        )

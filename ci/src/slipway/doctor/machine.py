@@ -1,0 +1,72 @@
+"""The machine itself: programs that must be there, room on its disks, a Postgres to run."""
+
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from slipway.doctor.question import Question, answer_of
+from slipway.errors import BadInputError
+from slipway.postgres import binaries, datadir
+from slipway.workload import dependencies
+
+_ENVIRONMENT_BYTES = 2**30  # a service's virtual environment is some hundred MB, and each lock has one
+
+
+def python(question: Question) -> str:  # noqa: ARG001 -- slipway's own, whatever the service is
+    return platform.python_version()
+
+
+def uv(question: Question) -> str:  # noqa: ARG001 -- one for all services
+    return answer_of(dependencies.uv(), "--version", remedy="install uv again").removeprefix("uv ")
+
+
+def git(question: Question) -> str:
+    """git, and a repository to build from; raises BadInputError, RefusedError."""
+    if shutil.which("git") is None:
+        raise BadInputError("there is no git on this machine", "install git")
+    version = answer_of("git", "--version", remedy="install git again").removeprefix("git version ")
+    commit = answer_of(
+        *("git", "-C", str(question.folder), "rev-parse", "--verify", "--short", "HEAD"),
+        remedy="only commits are built: git init, and commit",
+    )
+    return f"{version}, the service is at {commit}"
+
+
+def disk(question: Question) -> str:  # noqa: ARG001 -- the cache is one for all services
+    """Room for virtual environments and for a server's data; raises BadInputError when there is less than a run needs."""
+    kept, thrown_away = _there(datadir.cache()), datadir.place()
+    if not kept.is_dir() or not os.access(kept, os.W_OK):
+        raise BadInputError(f"{kept} cannot be written", "set XDG_CACHE_HOME to a folder that can")
+    for place, needed, variable in (
+        (kept, _ENVIRONMENT_BYTES, "XDG_CACHE_HOME"),
+        (thrown_away, datadir.NEEDED_BYTES, "TMPDIR"),
+    ):
+        if _free(place) < needed:
+            raise BadInputError(
+                f"{place} has {_free(place) >> 20} MB free, and a run needs {needed >> 20}",
+                f"free some, or set {variable} to a folder with more",
+            )
+    return f"{_free(kept) / 2**30:.0f} GB free for environments in {kept}, {_free(thrown_away) / 2**30:.0f} GB for Postgres in {thrown_away}"
+
+
+def postgres(question: Question) -> str:
+    """Server binaries for the gate on this machine; raises BadInputError when there are none."""
+    settings = question.settings()
+    wanted = settings.migrations.major if settings else None
+    found = binaries.find(wanted)
+    odd = (
+        f", and the settings want {wanted}: a proof says on which it was made"
+        if wanted not in (None, found.major)
+        else ""
+    )
+    return f"{found.version} of {found.origin}{odd}"
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or where it would be made."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _free(place: Path) -> int:
+    return shutil.disk_usage(place).free

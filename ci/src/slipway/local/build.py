@@ -1,0 +1,59 @@
+"""build: a commit becomes an artifact in a registry, named by digest. Without a container engine: of the kind `tree`."""
+
+from datetime import UTC, datetime
+
+from slipway import settings
+from slipway.errors import BadInputError
+from slipway.oci.registry import opened
+from slipway.oci.tree import TreeConfig, pack
+from slipway.records.image import Image, ImageKind
+from slipway.release.aws.ecr import Place
+from slipway.settings import Settings
+from slipway.source.commit import Commit
+from slipway.workload.dependencies import LOCKS
+
+
+def settings_of(commit: Commit) -> Settings:
+    """The settings as the commit has them, whatever the work tree says; raises SettingsError."""
+    try:
+        text = commit.text("pyproject.toml")
+    except BadInputError:
+        raise settings.SettingsError(
+            f"the commit {commit.revision[:12]} has no pyproject.toml in {commit.folder}",
+            "name the service's folder with --source",
+        ) from None
+    return settings.parse(text)
+
+
+async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
+    """Make the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError."""
+    config = TreeConfig(wanted.command, wanted.port, {"GIT_REVISION": commit.revision})
+    annotations = {
+        "org.opencontainers.image.title": wanted.name,
+        "org.opencontainers.image.revision": commit.revision,
+        "org.opencontainers.image.created": datetime.fromtimestamp(commit.committed, UTC).isoformat(),
+    }
+    shipped = [file for file in commit.files() if ships(wanted, file.name)]
+    _check_lock(commit, {file.name.removeprefix("./") for file in shipped})
+    artifact = pack(shipped, config, commit.committed, annotations)
+    async with opened(place.url, wanted.name, place.login) as registry:
+        digest = await registry.push(artifact)
+    return Image(
+        place.uri, digest, ImageKind.TREE, commit.revision, sum(len(layer.content) for layer in artifact.layers)
+    )
+
+
+def _check_lock(commit: Commit, names: set[str]) -> None:
+    """A workspace of uv has one lock at its top, which a folder of it does not ship."""
+    if not names.intersection(LOCKS) and (lock := commit.above("uv.lock")):
+        raise BadInputError(
+            f"the service's dependencies stand in {lock}, the lock of a workspace, which its image will not have",
+            "give it one of its own: uv export --frozen --no-dev --no-emit-workspace --output-file requirements.txt",
+        )
+
+
+def ships(wanted: Settings, name: str) -> bool:
+    """Whether a file belongs to the release: pyproject.toml, a lock, or something under the sources that the settings name."""
+    if not wanted.sources or name == "pyproject.toml" or name in LOCKS:
+        return True
+    return any(name == source or name.startswith(f"{source.rstrip('/')}/") for source in wanted.sources)

@@ -1,0 +1,1 @@
+"""AWS as the release needs it: calls, credentials, and the stores behind them."""

@@ -1,0 +1,1 @@
+"""Why a release failed: rules over log lines, and the evidence for the cause."""
