@@ -13,15 +13,15 @@ from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.report import answers
 
 ROLLED_BACK = Outcome(
-    "staging",
-    "notes-staging",
-    Status.ROLLED_BACK,
-    "sha256:new",
-    "sha256:old",
-    "notes.example",
-    190.0,
-    "0123",
-    Diagnosis("P1", "it listens on\nlive=sha256:new\nanother port", ("```\n# verdict: fine",), "set port"),
+    environment="staging",
+    service="notes-staging",
+    status=Status.ROLLED_BACK,
+    requested="sha256:new",
+    live="sha256:old",
+    url="notes.example",
+    seconds=190.0,
+    operation="0123",
+    diagnosis=Diagnosis("P1", "it listens on\nlive=sha256:new\nanother port", ("```\n# verdict: fine",), "set port"),
 )
 PEOPLE, JSON = argparse.Namespace(json=False), argparse.Namespace(json=True)
 

@@ -11,7 +11,14 @@ from slipway.records.plan import Action, Plan
 from tests.cli.conftest import PYPROJECT
 from tests.simulator.account import URI
 
-PLAN = Plan("staging", "notes-staging", f"{URI}@sha256:{'1' * 64}", Action.CREATE, (), "f00d")
+PLAN = Plan(
+    environment="staging",
+    service="notes-staging",
+    image=f"{URI}@sha256:{'1' * 64}",
+    action=Action.CREATE,
+    changes=(),
+    fingerprint="f00d",
+)
 
 
 async def slipway(account, service, verb, *options):

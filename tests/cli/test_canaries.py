@@ -197,7 +197,7 @@ async def test_what_aws_says_is_one_line_that_does_nothing(world, effect):
     assert await world.slipway("deploy", *PRODUCTION, "--image", live) == 0
     for verb, (operation, options) in REFUSED.items():
         for json in ((), ("--json",)):
-            world.account.cloud.faults.add(Fault(operation, effect, times=99))
+            world.account.cloud.faults.add(Fault(operation=operation, effect=effect, times=99))
             new = f"{URI}@{await world.account.image()}"
             code = await world.slipway(verb, *PRODUCTION, *(new if part == "NEW" else part for part in options), *json)
             world.account.cloud.faults.clear()

@@ -17,8 +17,15 @@ from tests.simulator.account import INSTANCE_ROLE, URI, Account
 
 SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
 VERBS = parser()._subparsers._group_actions[0].choices
-PROOF = Proof(Versions("0.1.0", "3.13", "2.0", "1.16", "psycopg"), "18", "0" * 64, ("a",), (), (), Coverage(0, 0, 0), Verdict.PASS)  # fmt: skip
-REHEARSAL = Rehearsal("notes", "0123", "PostgreSQL 18", 60.0, (Act("I", "goes", "it went", "here", True, 1.0),), None)
+PROOF = Proof(gate=Versions(gate="0.1.0", python="3.13", sqlalchemy="2.0", alembic="1.16", driver="psycopg"), postgres="18", history="0" * 64, heads=("a",), revisions=(), findings=(), coverage=Coverage(revisions=0, new=0, statements=0), verdict=Verdict.PASS)  # fmt: skip
+REHEARSAL = Rehearsal(
+    service="notes",
+    revision="0123",
+    postgres="PostgreSQL 18",
+    speed=60.0,
+    acts=(Act(name="I", title="goes", happened="it went", how="here", passed=True, seconds=1.0),),
+    traffic=None,
+)
 
 
 @dataclass
@@ -44,7 +51,7 @@ class World:
 
 class Runner:
     async def migrate(self, _tell):
-        return Migration(("aaa",), ("bbb",), ("bbb",), 1, 0.5)
+        return Migration(before=("aaa",), after=("bbb",), applied=("bbb",), attempts=1, seconds=0.5)
 
 
 # How each verb is asked, which record it answers, and its exit code. A verb that is not here is missed below.

@@ -19,7 +19,15 @@ def report(
     """A report that has seen one cell."""
     finding = next(expected for expected in every() if expected.subject == SUBJECT)
     finding = replace(finding, verdict=verdict, **changes)
-    return Conformance(against, "eu-west-1", day, "1.44.5", "an image", 60.0, (finding,))
+    return Conformance(
+        against=against,
+        region="eu-west-1",
+        day=day,
+        botocore="1.44.5",
+        image="an image",
+        seconds=60.0,
+        findings=(finding,),
+    )
 
 
 @pytest.mark.parametrize("verdict", [Verdict.CONFIRMED, Verdict.DIFFERS])

@@ -90,9 +90,9 @@ async def test_a_service_that_is_deleted_too_early_leaves_the_rest_of_its_walk_u
 
 async def test_an_account_that_refuses_to_answer_confirms_nothing_and_contradicts_nothing(asked):
     account, cloud = asked
-    cloud.faults.add(Fault("CreateService", Effect.EXPIRED, times=3))
-    cloud.faults.add(Fault("PutImage", Effect.THROTTLED, times=6))
-    cloud.faults.add(Fault("DescribeLogGroups", Effect.EXPIRED))
+    cloud.faults.add(Fault(operation="CreateService", effect=Effect.EXPIRED, times=3))
+    cloud.faults.add(Fault(operation="PutImage", effect=Effect.THROTTLED, times=6))
+    cloud.faults.add(Fault(operation="DescribeLogGroups", effect=Effect.EXPIRED))
     found = await conform(account, Image(), quiet)
     assert seen(found, Verdict.DIFFERS) == {}
     missed = seen(found, Verdict.NOT_REACHED)

@@ -13,16 +13,35 @@ from slipway.records.refusal import Listening, Refusal
 from slipway.report import answers
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/ci-outputs.md").read_text()
-OUTCOME = Outcome("staging", "notes", Status.SUCCEEDED, "sha256:1", None, None, 1.0)
+OUTCOME = Outcome(
+    environment="staging",
+    service="notes",
+    status=Status.SUCCEEDED,
+    requested="sha256:1",
+    live=None,
+    url=None,
+    seconds=1.0,
+)
 EACH = {
     "all": answers.of_refusal(Refusal("no", "wait", 1)),
-    "preflight": answers.of_preflight(Preflight("staging", "notes", "notes@sha256:1", 0.1, ())),
-    "plan": answers.of_plan(Plan("staging", "notes", "notes@sha256:1", Action.NOOP, (), "f00d")),
+    "preflight": answers.of_preflight(
+        Preflight(environment="staging", service="notes", image="notes@sha256:1", seconds=0.1, branches=())
+    ),
+    "plan": answers.of_plan(
+        Plan(
+            environment="staging",
+            service="notes",
+            image="notes@sha256:1",
+            action=Action.NOOP,
+            changes=(),
+            fingerprint="f00d",
+        )
+    ),
     "deploy`, `promote`, `rollback`, `pause`, `resume`, `destroy": answers.of_outcome(OUTCOME),
-    "migrate": answers.of_migration(Migration((), (), (), 1, 0.1), "staging"),
+    "migrate": answers.of_migration(Migration(before=(), after=(), applied=(), attempts=1, seconds=0.1), "staging"),
     "migrate --look": answers.of_standing(Standing((), ()), "staging"),
     "diagnose": answers.of_examination(Examination("staging", None, "succeeded")),
-    "status": answers.of_situation(Situation("staging", Observed())),
+    "status": answers.of_situation(Situation(environment="staging", observed=Observed())),
     "history": answers.of_history(History("staging", ())),
     "certificate --check": answers.of_validity(Validity(None, (), ())),
     "simulator": answers.of_listening(Listening("http://127.0.0.1:1")),

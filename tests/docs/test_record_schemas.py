@@ -14,7 +14,17 @@ from slipway.records.outcome import Outcome, Status
 from tests.records.test_record_forms import RECORDS, values
 
 FOLDER = Path(__file__).parents[2] / "docs/schemas"
-OUTCOME = to_data(Outcome("staging", "notes", Status.SUCCEEDED, "sha256:1", None, None, 1.0))
+OUTCOME = to_data(
+    Outcome(
+        environment="staging",
+        service="notes",
+        status=Status.SUCCEEDED,
+        requested="sha256:1",
+        live=None,
+        url=None,
+        seconds=1.0,
+    )
+)
 
 
 def validator(name):

@@ -53,7 +53,7 @@ async def play(client: Client) -> Play:
                         break
                     before = len(account.cloud.requests)
                     if step.meets:
-                        account.cloud.faults.add(Fault(step.call.partition(".")[2], step.meets))
+                        account.cloud.faults.add(Fault(operation=step.call.partition(".")[2], effect=step.meets))
                     with nullcontext() if step.waits else clock.held():
                         line = await player.told(step, asks)
                     played.lines[step.name] = line

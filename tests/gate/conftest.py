@@ -136,7 +136,15 @@ def prove_history(write_project: WriteProject, server_url: URL) -> Prove:
         today: date = date(2026, 7, 1),
         **project: Any,
     ) -> Proof:
-        return prove(Question(write_project(revisions, **project), server_url, extensions, start_after, today))
+        return prove(
+            Question(
+                config=write_project(revisions, **project),
+                server=server_url,
+                extensions=extensions,
+                start_after=start_after,
+                today=today,
+            )
+        )
 
     return run
 

@@ -35,7 +35,7 @@ def only(text):
     ],
 )
 def test_a_comment_names_rules_a_day_and_a_reason(comment, rules, until, reason):
-    assert only(comment) == Allowance(1, None, rules, until, reason)
+    assert only(comment) == Allowance(line=1, lines=None, rules=rules, until=until, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_at_the_top_level_it_holds_for_the_whole_revision(write_project, server_
     config = write_project(BASE | {"two": ("one", INDEX, "")})
     with (config.parent / "migrations/versions/two.py").open("a") as file:
         file.write("\n# slipway: allow L01, R01 because it is small\n")
-    proof = prove(Question(config, server_url))
+    proof = prove(Question(config=config, server=server_url))
     assert {finding.rule: finding.suppressed for finding in proof.findings} == {
         "L01": "allowed: it is small",
         "R01": "allowed: it is small",

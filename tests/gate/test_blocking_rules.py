@@ -219,7 +219,17 @@ def statement(**fields):
     return Statement(**{**blank, **fields})
 
 
-NODE = Node("one", (), (), "one.py", None, 1, 1, False, None)
+NODE = Node(
+    id="one",
+    down=(),
+    parents=(),
+    file="one.py",
+    old=None,
+    upgrade_line=1,
+    downgrade_line=1,
+    keeps_on_downgrade=False,
+    script=None,
+)
 LOCKED = {"t": Blocked(read=True, write=True)}
 
 

@@ -31,7 +31,7 @@ def replayed(write_project, server_url):
         for name, upgrade in revisions.items():
             history[name] = (down, upgrade, DECLARED)
             down = name
-        proof = prove(Question(write_project(history), server_url, start_after="one", previous=previous))
+        proof = prove(Question(config=write_project(history), server=server_url, start_after="one", previous=previous))
         found = [(each.rule, each.revision, each.line) for each in proof.findings if each.rule.startswith("C")]
         return found, proof.coverage
 
@@ -39,26 +39,26 @@ def replayed(write_project, server_url):
 
 
 def test_what_the_models_no_longer_name_may_go(replayed):
-    live = Previous("v1", models(sa.Column("c", sa.Text)))
+    live = Previous(name="v1", models=models(sa.Column("c", sa.Text)))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == []
     assert (coverage.previous, coverage.phrases) == ("v1", 4)
 
 
 def test_what_fails_is_told_once_at_the_revision_after_which_it_does(replayed):
-    live = Previous("v1", models(sa.Column("b", sa.Text)))
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text)))
     found, _ = replayed(live, two="op.execute('ALTER TABLE a ADD d int')", three=DROPS_B, four="op.drop_table('a')")
     assert found == [("C01", "three", 10)]
 
 
 def test_the_line_is_that_of_the_statement_which_names_most_of_what_the_error_names(replayed):
     upgrade = "op.execute('ALTER TABLE a ADD d int')\nop.execute('ALTER TABLE a ADD e int NOT NULL DEFAULT 1')\nop.execute('ALTER TABLE a ALTER e DROP DEFAULT')"
-    found, _ = replayed(Previous("v1", models(sa.Column("b", sa.Text))), two=upgrade)
+    found, _ = replayed(Previous(name="v1", models=models(sa.Column("b", sa.Text))), two=upgrade)
     assert found == [("C05", "two", 11)]
 
 
 def test_recorded_statements_are_said_again(replayed):
-    live = Previous("v1", recorded=(Recorded("SELECT b FROM a WHERE id = '1'", "app.py:7"),))
+    live = Previous(name="v1", recorded=(Recorded("SELECT b FROM a WHERE id = '1'", "app.py:7"),))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == [("C01", "two", 10)]
     assert coverage.phrases == 1
@@ -66,13 +66,13 @@ def test_recorded_statements_are_said_again(replayed):
 
 def test_a_recorded_statement_about_rows_that_only_its_tests_had_is_prepared(replayed):
     taken = Recorded("INSERT INTO a (id, b) VALUES ('7001', 'x')", "app.py:9")
-    found, coverage = replayed(Previous("v1", recorded=(taken,)), two=DROPS_B)
+    found, coverage = replayed(Previous(name="v1", recorded=(taken,)), two=DROPS_B)
     assert coverage.phrases == 1
     assert found == [("C01", "two", 10)]
 
 
 def test_what_did_not_work_before_is_a_gap_and_no_finding(replayed):
-    live = Previous("v1", models(name="others"), (Recorded("SELECT nothing FROM a", "app.py:7"),))
+    live = Previous(name="v1", models=models(name="others"), recorded=(Recorded("SELECT nothing FROM a", "app.py:7"),))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == []
     assert coverage.gaps[-2:] == (
@@ -83,13 +83,13 @@ def test_what_did_not_work_before_is_a_gap_and_no_finding(replayed):
 
 def test_a_revision_that_fails_on_rows_is_judged_on_empty_tables(replayed):
     upgrade = "op.execute('ALTER TABLE a ADD d int NOT NULL')"
-    found, coverage = replayed(Previous("v1", models(sa.Column("b", sa.Text))), two=upgrade)
+    found, coverage = replayed(Previous(name="v1", models=models(sa.Column("b", sa.Text))), two=upgrade)
     assert found == [("C05", "two", 10)]
     assert "v1 was replayed on empty tables only, for the upgrade fails on rows" in coverage.gaps
 
 
 def test_a_release_whose_models_cannot_be_had_is_a_gap(replayed):
-    _, coverage = replayed(Previous("v1", refusal="there is no lock; run uv lock"), two=DROPS_B)
+    _, coverage = replayed(Previous(name="v1", refusal="there is no lock; run uv lock"), two=DROPS_B)
     assert coverage.gaps[-1] == "the models of v1 could not be had: there is no lock; run uv lock"
 
 

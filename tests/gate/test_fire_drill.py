@@ -49,12 +49,12 @@ def drilled(prove_history):
 
 def test_readers_and_writers_wait_behind_a_revision_that_waits_for_a_strong_lock(drilled):
     revision, _ = drilled("ALTER TABLE a ADD c int")
-    assert revision.queue == Queue("public.a", readers=("public.a",), writers=("public.a",))
+    assert revision.queue == Queue(behind="public.a", readers=("public.a",), writers=("public.a",))
 
 
 def test_only_writers_wait_behind_a_weaker_lock(drilled):
     revision, _ = drilled("CREATE INDEX ON a (n)")
-    assert revision.queue == Queue("public.a", readers=(), writers=("public.a",))
+    assert revision.queue == Queue(behind="public.a", readers=(), writers=("public.a",))
 
 
 def test_nobody_waits_behind_an_index_that_is_built_concurrently(drilled):
@@ -64,7 +64,9 @@ def test_nobody_waits_behind_an_index_that_is_built_concurrently(drilled):
 
 def test_what_was_locked_before_is_waited_for_too_and_a_transaction_that_goes_on_to_it_is_a_deadlock(drilled):
     revision, _ = drilled("ALTER TABLE a ADD c int", "ALTER TABLE b ADD c int")
-    assert revision.queue == Queue("public.b", ("public.a", "public.b"), ("public.a", "public.b"), deadlock="public.a")
+    assert revision.queue == Queue(
+        behind="public.b", readers=("public.a", "public.b"), writers=("public.a", "public.b"), deadlock="public.a"
+    )
 
 
 def test_a_revision_that_gives_up_before_anybody_could_wait_has_no_queue(drilled):
@@ -103,7 +105,11 @@ def test_what_the_previous_release_says_waits_too(write_project, server_url):
         {"one": TABLES, "two": ("one", "op.execute('ALTER TABLE a ADD c int')", "raise NotImplementedError")}
     )
     said = (Recorded("SELECT n FROM a JOIN b USING (n)", "app.py:7"), Recorded("SELECT n FROM b", "app.py:8"))
-    proof = prove(Question(config, server_url, start_after="one", previous=Previous("v1", (), said)))
+    proof = prove(
+        Question(
+            config=config, server=server_url, start_after="one", previous=Previous(name="v1", models=(), recorded=said)
+        )
+    )
     assert proof.revisions[-1].queue.said == ("recorded at app.py:7",)
 
 
@@ -114,7 +120,9 @@ def test_who_writes_a_row_that_refers_to_a_locked_table_waits_too(write_project,
         {"one": (None, f"{upgrade}\n{refers}", down), "two": ("one", "op.execute('ALTER TABLE a ADD d int')", down)}
     )
     models = (Model(None, "c", (Column("id", written=True), Column("a_id", written=True))),)
-    proof = prove(Question(config, server_url, start_after="one", previous=Previous("v1", models)))
+    proof = prove(
+        Question(config=config, server=server_url, start_after="one", previous=Previous(name="v1", models=models))
+    )
     assert proof.revisions[-1].queue.said == tuple(
         f"INSERT of a {kind} row, derived from the model of public.c" for kind in ("full", "bare")
     )

@@ -145,7 +145,7 @@ def test_an_extension_that_a_revision_wants_is_told_with_its_package(prove_histo
 
 def test_a_server_that_does_not_answer_is_bad_input(write_project, server_url):
     with pytest.raises(BadInputError, match="the Postgres server does not answer"):
-        prove(Question(write_project(ONE), server_url.set(port=1)))
+        prove(Question(config=write_project(ONE), server=server_url.set(port=1)))
 
 
 def test_a_user_who_may_not_create_databases_is_bad_input(write_project, server_url, postgres):
@@ -154,6 +154,6 @@ def test_a_user_who_may_not_create_databases_is_bad_input(write_project, server_
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'hunter2'")
         try:
             with pytest.raises(BadInputError, match="permission denied to create database"):
-                prove(Question(write_project(ONE), server_url.set(username=name, password="hunter2")))
+                prove(Question(config=write_project(ONE), server=server_url.set(username=name, password="hunter2")))
         finally:
             connection.execute(f"DROP ROLE {name}")

@@ -74,7 +74,7 @@ def found(write_project, server_url, monkeypatch, tmp_path):
             constants.get(f"{side.upper()}_START", ""),
         )
         wanted = {example.rule: Level.NOTE} if example.rule in OPTIONAL else {}
-        proof = prove(Question(config, server_url, start_after="r0", previous=previous, levels=wanted))
+        proof = prove(Question(config=config, server=server_url, start_after="r0", previous=previous, levels=wanted))
         return [finding for finding in proof.findings if finding.revision != "r0"]
 
     def of_previous(models, recorded, start):
@@ -83,7 +83,9 @@ def found(write_project, server_url, monkeypatch, tmp_path):
         metadata = sa.MetaData()
         exec(models or "", {"sa": sa, "metadata": metadata})
         said = tuple(Recorded(sql, "notes.py:7") for sql in recorded or ())
-        return Previous("v1", tuple(told(metadata.tables.values())), said, revisions=("r0",), start=start)
+        return Previous(
+            name="v1", models=tuple(told(metadata.tables.values())), recorded=said, revisions=("r0",), start=start
+        )
 
     def of_graph(graph, constants, side):
         released, depends = constants.get("RELEASED"), constants.get(f"{side.upper()}_DEPENDS", {})
@@ -91,8 +93,12 @@ def found(write_project, server_url, monkeypatch, tmp_path):
         files = [f"migrations/versions/{revision}.py" for revision in released or () if revision in graph]
         edited = [file for file in files if file.endswith("/edited.py")]
         ahead = tuple(Other(each, (down,)) for each, down in constants.get("AHEAD", {}).items())
-        since = Since("main", tuple(files), tuple(edited), ahead=ahead, tip="origin/main") if released else None
-        return list(prove(Question(config, server_url, since=since)).findings)
+        since = (
+            Since(name="main", files=tuple(files), edited=tuple(edited), ahead=ahead, tip="origin/main")
+            if released
+            else None
+        )
+        return list(prove(Question(config=config, server=server_url, since=since)).findings)
 
     return run
 

@@ -34,36 +34,38 @@ def old(write_project, server_url):
 
 @pytest.fixture
 def prove_since(write_project, server_url):
-    return lambda since, revisions=HISTORY: prove(Question(write_project(revisions), server_url, since=since))
+    return lambda since, revisions=HISTORY: prove(
+        Question(config=write_project(revisions), server=server_url, since=since)
+    )
 
 
 def test_what_was_at_a_ref_is_old_whatever_comes_after_it(old):
-    assert old(Since("v1", (ONE, TWO))) == {"one": "not newer than v1", "two": "not newer than v1"}
+    assert old(Since(name="v1", files=(ONE, TWO))) == {"one": "not newer than v1", "two": "not newer than v1"}
 
 
 def test_a_revision_below_what_was_there_is_new_all_the_same(old):
-    assert old(Since("v1", (TWO,))) == {"two": "not newer than v1"}
+    assert old(Since(name="v1", files=(TWO,))) == {"two": "not newer than v1"}
 
 
 def test_what_was_edited_stays_new(old):
-    assert old(Since("v1", (ONE, TWO), edited=(TWO,))) == {"one": "not newer than v1"}
+    assert old(Since(name="v1", files=(ONE, TWO), edited=(TWO,))) == {"one": "not newer than v1"}
 
 
 @pytest.mark.parametrize("name", ["two", "tw"])
 def test_a_name_that_is_a_revision_too_is_the_revision(old, name):
-    assert old(Since(name, (ONE, TWO, "migrations/versions/three.py"))).keys() == {"one", "two"}
+    assert old(Since(name=name, files=(ONE, TWO, "migrations/versions/three.py"))).keys() == {"one", "two"}
 
 
 def test_a_name_that_git_does_not_know_may_be_a_revision(old):
-    assert old(Since("one", refusal=UNKNOWN)) == {"one": "not newer than one"}
+    assert old(Since(name="one", refusal=UNKNOWN)) == {"one": "not newer than one"}
 
 
 def test_a_revision_that_begins_like_another_is_itself(old):
-    assert old(Since("one", refusal=UNKNOWN), HISTORY | {"one_more": ("three", "", "")}).keys() == {"one"}
+    assert old(Since(name="one", refusal=UNKNOWN), HISTORY | {"one_more": ("three", "", "")}).keys() == {"one"}
 
 
 def test_a_name_that_could_be_several_revisions_is_the_ref(old):
-    assert old(Since("t", (ONE,))).keys() == {"one"}
+    assert old(Since(name="t", files=(ONE,))).keys() == {"one"}
 
 
 @pytest.mark.parametrize(
@@ -75,18 +77,18 @@ def test_a_name_that_could_be_several_revisions_is_the_ref(old):
 )
 def test_a_name_of_nothing_is_told_why(old, name, said):
     with pytest.raises(BadInputError) as caught:
-        old(Since(name, refusal=UNKNOWN))
+        old(Since(name=name, refusal=UNKNOWN))
     assert str(caught.value) == said
 
 
 def test_findings_at_a_ref_do_not_count(prove_since):
-    proof = prove_since(Since("v1", (ONE, TWO)))
+    proof = prove_since(Since(name="v1", files=(ONE, TWO)))
     assert proof.verdict is Verdict.PASS
     assert proof.coverage.new == 1
 
 
 def test_an_edited_revision_is_a_finding_and_what_it_does_counts(prove_since):
-    proof = prove_since(Since("v1", (ONE, TWO), edited=(TWO,)))
+    proof = prove_since(Since(name="v1", files=(ONE, TWO), edited=(TWO,)))
     assert {(finding.rule, finding.revision) for finding in proof.failures} == {("G05", "two"), ("L01", "two")}
     assert "two.py said something else at v1" in proof.failures[0].measured
 
@@ -95,9 +97,9 @@ def test_an_edited_revision_is_a_finding_and_what_it_does_counts(prove_since):
     ("since", "rules"),
     [
         (None, set()),
-        (Since("one"), set()),
-        (Since("v1", (ONE, TWO), edited=(TWO,)), {"G05"}),
-        (Since("v1", (ONE,)), {"A01"}),
+        (Since(name="one"), set()),
+        (Since(name="v1", files=(ONE, TWO), edited=(TWO,)), {"G05"}),
+        (Since(name="v1", files=(ONE,)), {"A01"}),
     ],
     ids=["nothing is compared", "a revision", "an edited one", "one that is new"],
 )
@@ -107,6 +109,6 @@ def test_an_edit_may_be_allowed_and_that_is_of_no_use_only_where_it_was_looked_f
     config = write_project({"one": HISTORY["one"], "two": ("one", "op.create_table('b')", "op.drop_table('b')")})
     with (config.parent / TWO).open("a") as file:
         file.write("\n# slipway: allow G05 because nothing has run it\n")
-    proof = prove(Question(config, server_url, since=since))
+    proof = prove(Question(config=config, server=server_url, since=since))
     assert {finding.rule for finding in proof.findings} == rules
     assert proof.verdict is Verdict.PASS

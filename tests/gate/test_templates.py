@@ -39,7 +39,7 @@ def prove_again(write_project, server_url):
 
     def run(start_after="two", **more):
         Path("runs").write_text("")
-        proof = prove(Question(config, server_url, start_after=start_after, keep=True, **more))
+        proof = prove(Question(config=config, server=server_url, start_after=start_after, keep=True, **more))
         seen = [(revision.id, revision.fingerprints) for revision in proof.revisions]
         found = [(finding.rule, finding.revision, finding.suppressed) for finding in proof.findings]
         return (seen, found, proof.coverage), len(Path("runs").read_text())
@@ -97,6 +97,6 @@ def test_a_history_that_makes_roles_or_fails_is_not_kept_and_is_proven_all_the_s
         **HISTORY,
         "two": ("one", f"op.execute({old!r})", "op.execute('DROP ROLE IF EXISTS slipway_told_ruler')"),
     }
-    proof = prove(Question(write_project(history), server_url, start_after="two", keep=True))
+    proof = prove(Question(config=write_project(history), server=server_url, start_after="two", keep=True))
     assert kept() == []
     assert len(proof.revisions) == 3

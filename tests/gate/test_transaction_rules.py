@@ -6,7 +6,17 @@ from slipway.gate.history import Node
 from slipway.gate.rules import data, transactions
 from slipway.records.proof import Statement
 
-NODE = Node("one", (), (), "one.py", None, 1, 1, False, None)
+NODE = Node(
+    id="one",
+    down=(),
+    parents=(),
+    file="one.py",
+    old=None,
+    upgrade_line=1,
+    downgrade_line=1,
+    keeps_on_downgrade=False,
+    script=None,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,23 +33,61 @@ NODE = Node("one", (), (), "one.py", None, 1, 1, False, None)
     ],
 )
 def test_only_a_statement_ends_the_transaction(sql, ends):
-    statement = Statement(sql, 1, True, {}, (), (), (), {}, True, 0.1)
+    statement = Statement(
+        sql=sql, line=1, transaction=True, locks={}, rewrites=(), builds=(), scans=(), blocks={}, measured=True, ms=0.1
+    )
     assert bool([each for each in transactions.check(NODE, [statement]) if each.rule == "T05"]) is ends
 
 
 def test_a_transaction_that_the_revision_began_is_its_own_to_end():
     said = [("BEGIN", False), ("UPDATE a SET b = 1", True), ("COMMIT", True), ("BEGIN", False), ("ROLLBACK", True)]
     statements = [
-        Statement(sql, line, inside, {}, (), (), (), {}, True, 0.1) for line, (sql, inside) in enumerate(said)
+        Statement(
+            sql=sql,
+            line=line,
+            transaction=inside,
+            locks={},
+            rewrites=(),
+            builds=(),
+            scans=(),
+            blocks={},
+            measured=True,
+            ms=0.1,
+        )
+        for line, (sql, inside) in enumerate(said)
     ]
     assert [each.rule for each in transactions.check(NODE, statements) if each.rule == "T05"] == []
-    alembics = [Statement("COMMIT", 9, True, {}, (), (), (), {}, True, 0.1)]
+    alembics = [
+        Statement(
+            sql="COMMIT",
+            line=9,
+            transaction=True,
+            locks={},
+            rewrites=(),
+            builds=(),
+            scans=(),
+            blocks={},
+            measured=True,
+            ms=0.1,
+        )
+    ]
     assert [each.line for each in transactions.check(NODE, statements + alembics) if each.rule == "T05"] == [9]
 
 
 def test_foreign_keys_are_not_checked_together():
     def alter(line, action):
-        return Statement(f"ALTER TABLE a {action}", line, True, {}, (), (), ("public.a",), {}, True, 0.1)
+        return Statement(
+            sql=f"ALTER TABLE a {action}",
+            line=line,
+            transaction=True,
+            locks={},
+            rewrites=(),
+            builds=(),
+            scans=("public.a",),
+            blocks={},
+            measured=True,
+            ms=0.1,
+        )
 
     keys = [alter(1, "ADD CONSTRAINT x FOREIGN KEY(b) REFERENCES b (id)"), alter(2, "ADD CONSTRAINT y FOREIGN KEY(c) REFERENCES c (id)")]  # fmt: skip
     assert [each.rule for each in transactions.check(NODE, keys)] == []

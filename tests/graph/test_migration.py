@@ -35,7 +35,7 @@ RECORD = "/tmp/migration.json"
 async def runner(engine) -> Runner:
     await dagger.dag.version()  # a module's session has begun long before
     login = Login("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
-    return OnEngine(IMAGE, login, Wanted(settings.parse(PYPROJECT), "staging", DIGEST), URL)
+    return OnEngine(image=IMAGE, login=login, wanted=Wanted(settings.parse(PYPROJECT), "staging", DIGEST), url=URL)
 
 
 def exec_of(engine):
@@ -45,7 +45,7 @@ def exec_of(engine):
 
 async def test_the_very_image_migrates_with_slipway_lent_to_it(engine, runner):
     engine.answers |= {"exitCode": 0}
-    done = Migration((), ("one",), ("one",), 1, 0.5)
+    done = Migration(before=(), after=("one",), applied=("one",), attempts=1, seconds=0.5)
     engine.files[RECORD] = to_json(done)
     assert await runner.migrate(lambda _event: None) == done
     chain, command = exec_of(engine)

@@ -17,10 +17,26 @@ from slipway.records.refusal import Refusal
 from tests.simulator.account import URI, opened
 
 PROOF = Proof(
-    Versions("0", "3", "2", "1", "psycopg"), "18.0", "0" * 64, ("a",), (), (), Coverage(1, 1, 1), Verdict.PASS
+    gate=Versions(gate="0", python="3", sqlalchemy="2", alembic="1", driver="psycopg"),
+    postgres="18.0",
+    history="0" * 64,
+    heads=("a",),
+    revisions=(),
+    findings=(),
+    coverage=Coverage(revisions=1, new=1, statements=1),
+    verdict=Verdict.PASS,
 )
 IMAGE = f"{URI}@sha256:{'1' * 64}"
-FINDING = Finding("L01", Level.ERROR, "It blocks.", "a", "migrations/versions/a.py", 9, "holds SHARE", "write it so")
+FINDING = Finding(
+    rule="L01",
+    level=Level.ERROR,
+    message="It blocks.",
+    revision="a",
+    file="migrations/versions/a.py",
+    line=9,
+    measured="holds SHARE",
+    remedy="write it so",
+)
 
 
 async def test_every_image_stands_on_bases_pinned_by_digest(engine, workspace):
@@ -290,14 +306,32 @@ async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_told_at_once(
 
 async def test_a_plan_that_is_no_longer_true_is_not_deployed(engine, staging, account):
     image = f"{URI}@{await account.image()}"
-    engine.files["plan.json"] = to_json(Plan("staging", "notes-staging", image, Action.CREATE, (), "f00d"))
+    engine.files["plan.json"] = to_json(
+        Plan(
+            environment="staging",
+            service="notes-staging",
+            image=image,
+            action=Action.CREATE,
+            changes=(),
+            fingerprint="f00d",
+        )
+    )
     with pytest.raises(SaidNoError, match="the live state of notes-staging has changed since the plan was made"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
     assert "CreateService" not in account.cloud.requests
 
 
 async def test_a_plan_of_another_environment_is_not_deployed(engine, staging):
-    engine.files["plan.json"] = to_json(Plan("production", "notes-staging", IMAGE, Action.CREATE, (), "f00d"))
+    engine.files["plan.json"] = to_json(
+        Plan(
+            environment="production",
+            service="notes-staging",
+            image=IMAGE,
+            action=Action.CREATE,
+            changes=(),
+            fingerprint="f00d",
+        )
+    )
     with pytest.raises(SaidNoError, match="the plan is for notes-staging in production"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
 

@@ -16,7 +16,7 @@ from slipway.simulator.store import Repository, Store
 @pytest.fixture
 async def registry_url() -> AsyncIterator[str]:
     """A registry with an empty repository `notes`."""
-    protocol = RegistryProtocol(Store({"notes": Repository("notes", datetime.now(UTC))}), Clock(), ACCOUNT)
+    protocol = RegistryProtocol(Store({"notes": Repository(name="notes", created=datetime.now(UTC))}), Clock(), ACCOUNT)
     app = Starlette(routes=protocol.routes, exception_handlers={RegistryError: lambda _request, error: error.answer})
     async with serving(app) as address:
         yield f"http://{address}"

@@ -69,7 +69,10 @@ def test_equal_content_has_one_spelling():
 
 def test_a_manifest_names_its_config_and_layers_by_digest_and_size():
     artifact = Artifact(
-        "application/x-kind", Blob("application/x-c", b"{}"), (Blob("application/x-l", b"layer"),), {"a": "b"}
+        kind="application/x-kind",
+        config=Blob("application/x-c", b"{}"),
+        layers=(Blob("application/x-l", b"layer"),),
+        annotations={"a": "b"},
     )
     manifest = artifact.manifest()
     document = json.loads(manifest.content)

@@ -14,9 +14,9 @@ from slipway.simulator.serving import serving
 from slipway.workload.process import free_port
 
 ARTIFACT = Artifact(
-    "application/x-test",
-    Blob("application/x-config", b'{"name": "notes"}'),
-    (Blob("application/x-layer", b"one"), Blob("application/x-layer", b"two")),
+    kind="application/x-test",
+    config=Blob("application/x-config", b'{"name": "notes"}'),
+    layers=(Blob("application/x-layer", b"one"), Blob("application/x-layer", b"two")),
 )
 
 

@@ -193,7 +193,7 @@ async def test_an_initdb_that_fails_is_bad_input_with_its_own_last_words(found, 
     (broken / "initdb").write_text("#!/bin/sh\necho 'no luck today' >&2\nexit 1\n")
     (broken / "initdb").chmod(0o755)
     with pytest.raises(BadInputError, match=r"initdb of PostgreSQL 1\.2 failed: no luck today"):
-        async with running(Binaries(broken, "1.2", 1, "here")):
+        async with running(Binaries(directory=broken, version="1.2", major=1, origin="here")):
             pass
     assert homes() == []
     assert not cache.exists()

@@ -9,7 +9,10 @@ from slipway.pytest_plugin.asking import Gate, Question, ToldAlreadyError, once
 
 @pytest.fixture
 def gate(tmp_path):
-    return lambda: Gate(Question(tmp_path, None, None, None, "postgresql://me:hunter2@here/x"), tmp_path)
+    return lambda: Gate(
+        Question(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x"),
+        tmp_path,
+    )
 
 
 def test_the_first_makes_and_the_others_wait_and_read(tmp_path):
@@ -50,14 +53,16 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
 
 
 def test_a_question_does_not_show_its_password(tmp_path):
-    assert "hunter2" not in repr(Question(tmp_path, None, None, None, "postgresql://me:hunter2@here/x"))
+    assert "hunter2" not in repr(
+        Question(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x")
+    )
 
 
 def test_pytests_own_environment_is_a_services_when_it_has_alembic(monkeypatch, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").touch()
     monkeypatch.setattr(asking.sys, "prefix", str(tmp_path))
-    question = Question(tmp_path, None, None, None, None)
+    question = Question(source=tmp_path, config=None, since=None, python=None, database_url=None)
     assert question.options()["python"] == tmp_path
     monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
     assert question.options()["python"] is None

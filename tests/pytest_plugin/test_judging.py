@@ -27,20 +27,51 @@ from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Sta
 
 
 def revision(name, *statements, reached=True):
-    return Revision(name, (), f"{name}.py", True, statements, {UP: "0"} if reached else {})
+    return Revision(
+        id=name, down=(), file=f"{name}.py", new=True, statements=statements, fingerprints={UP: "0"} if reached else {}
+    )
 
 
 def proof(*revisions, findings=(), gaps=()):
-    versions = Versions("0", "3", "2", "1", "psycopg")
-    coverage = Coverage(len(revisions), len(revisions), 0, gaps)
-    return Proof(versions, "18.0", "0", ("b",), revisions, findings, coverage, Verdict.PASS)
+    versions = Versions(gate="0", python="3", sqlalchemy="2", alembic="1", driver="psycopg")
+    coverage = Coverage(revisions=len(revisions), new=len(revisions), statements=0, gaps=gaps)
+    return Proof(
+        gate=versions,
+        postgres="18.0",
+        history="0",
+        heads=("b",),
+        revisions=revisions,
+        findings=findings,
+        coverage=coverage,
+        verdict=Verdict.PASS,
+    )
 
 
-ERROR = Finding("L01", Level.ERROR, "Locks.", "a", "a.py", 9, "it locks", "lock less")
+ERROR = Finding(
+    rule="L01",
+    level=Level.ERROR,
+    message="Locks.",
+    revision="a",
+    file="a.py",
+    line=9,
+    measured="it locks",
+    remedy="lock less",
+)
 WARNING = dataclasses.replace(ERROR, level=Level.WARNING)
 SUPPRESSED = dataclasses.replace(ERROR, suppressed="older than start-after")
 FAILS = dataclasses.replace(ERROR, rule=reversibility.FAILS.id)
-UNMEASURED = Statement("DROP INDEX CONCURRENTLY i", 9, False, {}, (), (), (), {}, False, 0.1)
+UNMEASURED = Statement(
+    sql="DROP INDEX CONCURRENTLY i",
+    line=9,
+    transaction=False,
+    locks={},
+    rewrites=(),
+    builds=(),
+    scans=(),
+    blocks={},
+    measured=False,
+    ms=0.1,
+)
 
 
 CHECKS = {

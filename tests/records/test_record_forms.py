@@ -33,7 +33,7 @@ DATACLASSES = {
 KINDS = sorted(DATACLASSES, key=lambda kind: kind.__qualname__)
 RECORDS = [kind for kind in KINDS if hasattr(kind, "SCHEMA")]
 
-IMAGE = Image("notes", "sha256:0123", ImageKind.TREE, "89abcdef", 4096)
+IMAGE = Image(repository="notes", digest="sha256:0123", kind=ImageKind.TREE, revision="89abcdef", size=4096)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -176,13 +176,23 @@ def test_a_missing_key_is_refused():
 
 
 def test_a_key_with_a_default_may_be_left_out():
-    data = to_data(Outcome("staging", "notes", Status.NOOP, "sha256:0123", None, None, 1.5))
+    data = to_data(
+        Outcome(
+            environment="staging",
+            service="notes",
+            status=Status.NOOP,
+            requested="sha256:0123",
+            live=None,
+            url=None,
+            seconds=1.5,
+        )
+    )
     del data["operation"], data["diagnosis"]
     assert from_data(Outcome, data, "a file").diagnosis is None
 
 
 def test_a_wrong_type_deep_inside_is_told_by_its_place():
-    data = to_data(Migration((), ("e731",), ("5b0a", "e731"), 1, 0.5))
+    data = to_data(Migration(before=(), after=("e731",), applied=("5b0a", "e731"), attempts=1, seconds=0.5))
     data["applied"][1] = 7
     with pytest.raises(BadInputError) as caught:
         from_data(Migration, data, "a file")
@@ -229,22 +239,25 @@ def test_every_status_is_in_the_table_above():
     ],
 )
 def test_a_finding_fails_the_gate_when_it_is_an_error_that_counts(level, suppressed, fails):
-    assert Finding("M01", level, "A lock.", suppressed=suppressed).fails is fails
+    assert Finding(rule="M01", level=level, message="A lock.", suppressed=suppressed).fails is fails
 
 
 def test_the_platform_seconds_of_an_act_are_those_of_its_steps():
     steps = (Step("build", 1.0), Step("deploy", 2.0, 60.5), Step("promote", 2.0, 30.0))
-    assert Act("I", "", "", "", passed=True, seconds=5.0, steps=steps).platform_seconds == 90.5
+    assert Act(name="I", title="", happened="", how="", passed=True, seconds=5.0, steps=steps).platform_seconds == 90.5
 
 
 @pytest.mark.parametrize(("told", "whole"), [((), True), ((True, True), True), ((True, False), False)])
 def test_a_rehearsal_went_as_told_when_every_act_did(told, whole):
-    acts = tuple(Act("", "", "", "", passed=passed, seconds=1.0) for passed in told)
-    assert Rehearsal("notes", "0123", "", 60.0, acts, None).passed is whole
+    acts = tuple(Act(name="", title="", happened="", how="", passed=passed, seconds=1.0) for passed in told)
+    assert Rehearsal(service="notes", revision="0123", postgres="", speed=60.0, acts=acts, traffic=None).passed is whole
 
 
 def test_traffic_that_took_no_time_has_no_rate():
-    assert [Traffic(10, 0, seconds, 0.1).rate for seconds in (0.0, 4.0)] == [0.0, 2.5]
+    assert [Traffic(requests=10, failed=0, seconds=seconds, longest_gap=0.1).rate for seconds in (0.0, 4.0)] == [
+        0.0,
+        2.5,
+    ]
 
 
 @pytest.mark.parametrize("kind", [RefusedError, BadInputError, UnknownOutcomeError])

@@ -47,7 +47,14 @@ def spec(digest: str = DIGEST, **changes: Any) -> ServiceSpec:
 
 def observed(there: ServiceSpec, status: str = "RUNNING", **changes: Any) -> Observed:
     """What is observed when a spec is there."""
-    plain = Observed(ARN, "notes.example.org", status, there.image.digest, there.fields(), state=state_of(status))
+    plain = Observed(
+        arn=ARN,
+        url="notes.example.org",
+        status=status,
+        digest=there.image.digest,
+        fields=there.fields(),
+        state=state_of(status),
+    )
     return replace(plain, **changes)
 
 
@@ -119,5 +126,7 @@ async def deployed(account: Account, wanted: ServiceSpec, approved: Plan | None 
 def engine_of(account: Account, tell: Callable[[Event], None], aws: Aws | None = None, **parts: Any) -> Engine:
     """The engine before the account, with its ledger in the repository `notes`."""
     ledger = Ledger(EcrStore(aws or aws_of(account), "notes"), "staging")
-    engine = Engine(target_of(account, aws=aws), ledger, time_of(account), tell, "a test")
+    engine = Engine(
+        target=target_of(account, aws=aws), ledger=ledger, time=time_of(account), tell=tell, holder="a test"
+    )
     return replace(engine, **parts)

@@ -17,15 +17,22 @@ from tests.simulator.tasks import EXECUTION_ROLE
 
 GROUP = "/slipway/notes-staging"
 URL = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:notes/staging/url-Xk3bQz"
-DONE = Migration((), ("two",), ("one", "two"), 1, 0.5)
-TASK = MigrationRunner(Runner.ECS_TASK, subnets=("subnet-1",), security_groups=("sg-1",), execution_role=EXECUTION_ROLE)
+DONE = Migration(before=(), after=("two",), applied=("one", "two"), attempts=1, seconds=0.5)
+TASK = MigrationRunner(
+    runner=Runner.ECS_TASK, subnets=("subnet-1",), security_groups=("sg-1",), execution_role=EXECUTION_ROLE
+)
 
 
 def settings(runner: MigrationRunner | None = TASK, **changes: Any) -> Settings:
     staging = Environment(
-        TargetKind.APP_RUNNER, REGION, "123456789012", ROLE, secrets={"DATABASE_URL": URL}, migration=runner
+        target=TargetKind.APP_RUNNER,
+        region=REGION,
+        account="123456789012",
+        access_role=ROLE,
+        secrets={"DATABASE_URL": URL},
+        migration=runner,
     )
-    return Settings("notes", ("run",), environments={"staging": replace(staging, **changes)})
+    return Settings(name="notes", command=("run",), environments={"staging": replace(staging, **changes)})
 
 
 def order(digest: str, runner: MigrationRunner | None = TASK, **changes: Any) -> TaskOrder:

@@ -245,7 +245,7 @@ class OnExpress:
         mortal = Mortal(kill)
         target = ExpressMode(ExpressAws(self.express, mortal), "notes", self._time)
         ledger = Ledger(MemoryStore(self.shelf, mortal), "staging")
-        return Engine(target, ledger, self._time, tell, "a test"), mortal
+        return Engine(target=target, ledger=ledger, time=self._time, tell=tell, holder="a test"), mortal
 
     @property
     def _time(self) -> Time:

@@ -244,7 +244,19 @@ class Stage:
             image = str(self.environment("production").spec(digest).image)
             known = (HEADS["before"],) if digest in (self.oldest, self.older) else heads
             record = Release(
-                "production", number, image, status, digest, None, 1, 60.0, "", verb, "a story", known, heads
+                environment="production",
+                number=number,
+                image=image,
+                status=status,
+                live=digest,
+                operation=None,
+                ended=1,
+                seconds=60.0,
+                cause="",
+                verb=verb,
+                holder="a story",
+                heads=known,
+                database=heads,
             )
             await ledger.end(record)
         self.numbers = len(past)
@@ -252,13 +264,29 @@ class Stage:
     async def _leave(self, newest: str) -> None:
         """What a run leaves that is killed in its turn."""
         image = str(self.environment("production").spec(self.others).image)
-        intent = Intent("production", 0, image, "another", "another", "the dead", nonce())
+        intent = Intent(
+            environment="production",
+            number=0,
+            image=image,
+            wanted="another",
+            fingerprint="another",
+            holder="the dead",
+            nonce=nonce(),
+        )
         claimed = await self._ledger.claim(intent, self.numbers)
         self.numbers = claimed.number
-        await self._ledger.take_turn(Lock("production", claimed.number, "the dead", newest, nonce()))
+        await self._ledger.take_turn(
+            Lock(environment="production", number=claimed.number, holder="the dead", newest=newest, nonce=nonce())
+        )
 
     def _fault(self, found: Misfortune) -> Fault:
-        return Fault(found.operation, found.effect, found.skip, found.times, self._hand(found.hand))
+        return Fault(
+            operation=found.operation,
+            effect=found.effect,
+            skip=found.skip,
+            times=found.times,
+            other=self._hand(found.hand),
+        )
 
     def _hand(self, hand: Hand) -> Any:
         async def act() -> None:
@@ -301,7 +329,13 @@ class _Runner:
         stage.migrations.append(replace(began, ended=len(requests)))
         if run.migrating is Migrating.KILLED_AFTER:
             raise KilledError
-        return Migration((before,), (stage.head,), (stage.head,) if before != stage.head else (), 1, 2.0)
+        return Migration(
+            before=(before,),
+            after=(stage.head,),
+            applied=(stage.head,) if before != stage.head else (),
+            attempts=1,
+            seconds=2.0,
+        )
 
     async def look(self) -> Any:
         raise NotImplementedError

@@ -310,7 +310,7 @@ async def test_after_a_deleted_service_another_is_made(account):
 async def test_a_clock_that_is_wrong_ends_it(account):
     wanted = spec(await account.image())
     for operation in ("BatchGetImage", "GetRole", "DescribeRepositories", "ListServices"):
-        account.cloud.faults.add(Fault(operation, Effect.SKEWED))
+        account.cloud.faults.add(Fault(operation=operation, effect=Effect.SKEWED))
         await ends_with_the_clock(account, wanted)
 
 
@@ -321,7 +321,7 @@ async def ends_with_the_clock(account, wanted):
 
 async def test_a_clock_that_is_wrong_changes_nothing(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
-    account.cloud.faults.add(Fault("ListServices", Effect.SKEWED))
+    account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.SKEWED))
     with pytest.raises(SlipwayError, match="set this machine's clock"):
         await deploy(engine_of(account, Telling()), wanted)
     assert account.cloud.requests[before:] == ["ListServices"]
@@ -333,7 +333,7 @@ async def test_what_nobody_may_ask_or_gets_no_answer_to_is_not_covered(account, 
     wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named)
     await deployed(account, wanted)
     for operation, subject in _LOOKS.items():
-        account.cloud.faults.add(Fault(operation, effect, times=99))
+        account.cloud.faults.add(Fault(operation=operation, effect=effect, times=99))
         found = await looked(account, wanted)
         account.cloud.faults.clear()
         assert found.refusals == ()
@@ -354,7 +354,7 @@ _LOOKS = {
 
 async def test_who_is_throttled_for_a_while_asks_again(account):
     wanted = spec(await account.image())
-    account.cloud.faults.add(Fault("GetRole", Effect.THROTTLED, times=3))
+    account.cloud.faults.add(Fault(operation="GetRole", effect=Effect.THROTTLED, times=3))
     assert seen(await looked(account, wanted))["access role"].verdict is Verdict.OK
     assert account.cloud.requests.count("GetRole") == 4
 

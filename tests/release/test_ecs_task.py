@@ -130,7 +130,7 @@ async def test_a_task_that_somebody_stops_is_told_so(account):
         (arn,) = (await account.ask("ecs", "list_tasks"))["taskArns"]
         await account.ask("ecs", "stop_task", task=arn, reason="enough")
 
-    account.cloud.faults.add(Fault("DescribeTasks", Effect.OVERTAKEN, skip=8, other=stop))
+    account.cloud.faults.add(Fault(operation="DescribeTasks", effect=Effect.OVERTAKEN, skip=8, other=stop))
     with pytest.raises(
         RefusedError, match=r"somebody has stopped the migration's task \(enough\): run the same command"
     ):
@@ -152,7 +152,7 @@ async def test_out_of_patience_nobody_knows_and_the_same_command_finds_the_task(
 
 
 async def test_who_may_not_read_the_log_learns_from_the_exit_code_and_what_is_not_known(account):
-    account.cloud.faults.add(Fault("FilterLogEvents", Effect.EXPIRED, times=100))
+    account.cloud.faults.add(Fault(operation="FilterLogEvents", effect=Effect.EXPIRED, times=100))
     migration, told = await migrated(account, done("revision one"))
     assert migration.unseen.startswith("its log cannot be read (AWS refused logs filter_log_events with ExpiredToken")
     assert migration.unseen.endswith("the task ended well, so the database is at the release's head")
@@ -180,13 +180,13 @@ async def test_an_answer_that_is_none_is_no_record(account):
 @pytest.mark.parametrize("operation", ["RegisterTaskDefinition", "RunTask"])
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
 async def test_a_call_without_an_answer_is_made_again_and_comes_to_one_task(account, operation, effect):
-    account.cloud.faults.add(Fault(operation, effect, times=2))
+    account.cloud.faults.add(Fault(operation=operation, effect=effect, times=2))
     migration, _ = await migrated(account, done())
     assert (migration, len(account.cloud.ecs.tasks)) == (DONE, 1)
 
 
 async def test_who_cannot_follow_the_task_any_more_does_not_say_no(account):
-    account.cloud.faults.add(Fault("DescribeTasks", Effect.EXPIRED, skip=3, times=100))
+    account.cloud.faults.add(Fault(operation="DescribeTasks", effect=Effect.EXPIRED, skip=3, times=100))
     said = await refusal(account, kind=UnknownOutcomeError)
     assert "the migration goes on as the task" in said
     assert "sign in again" in said
@@ -197,7 +197,7 @@ async def test_a_task_that_ecs_forgets_is_not_known_to_have_failed(account):
     async def forget():
         account.cloud.ecs.tasks.clear()
 
-    account.cloud.faults.add(Fault("DescribeTasks", Effect.OVERTAKEN, skip=3, other=forget))
+    account.cloud.faults.add(Fault(operation="DescribeTasks", effect=Effect.OVERTAKEN, skip=3, other=forget))
     said = await refusal(account, kind=UnknownOutcomeError)
     assert "any more: run `slipway migrate --environment staging --image" in said
 

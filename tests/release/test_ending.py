@@ -30,17 +30,20 @@ CASES = {
 
 @pytest.mark.parametrize(("reason", "remedy"), CASES.items(), ids=range(len(CASES)))
 def test_a_task_that_did_not_start_has_a_remedy(reason, remedy):
-    error = why(Ended(None, "TaskFailedToStart", reason), order(DIGEST))
+    error = why(Ended(exit_code=None, stop_code="TaskFailedToStart", reason=reason), order(DIGEST))
     assert error.next_step.startswith(remedy)
     assert str(error).isprintable()
 
 
 @pytest.mark.parametrize("code", ["SpotInterruption", "InfrastructureHealth", "TerminationNotice", "ANewOne", ""])
 def test_what_aws_stops_for_other_reasons_is_told_in_its_words(code):
-    error = why(Ended(None, code, "the machine\nis old"), order(DIGEST))
+    error = why(Ended(exit_code=None, stop_code=code, reason="the machine\nis old"), order(DIGEST))
     assert f"AWS has stopped the migration's task ({code}: the machine is old)" in str(error)
 
 
 def test_a_container_that_had_too_little_memory_is_told_so():
-    error = why(Ended(137, "EssentialContainerExited", "", "OutOfMemoryError: Container killed"), order(DIGEST))
+    error = why(
+        Ended(exit_code=137, stop_code="EssentialContainerExited", reason="", why="OutOfMemoryError: Container killed"),
+        order(DIGEST),
+    )
     assert error.what.endswith("the exit code 137 (OutOfMemoryError: Container killed)")

@@ -227,7 +227,9 @@ async def test_the_same_operation_is_never_named_twice(platform):
 async def test_a_word_that_nobody_knows_is_unknown_and_never_a_success(platform, verb):
     if verb == "update":
         await platform.create_by_hand(await platform.release())
-    platform.faults.add(Fault(platform.calls["look"], Effect.UNHEARD_OF, skip=2 if verb == "update" else 0, times=1000))
+    platform.faults.add(
+        Fault(operation=platform.calls["look"], effect=Effect.UNHEARD_OF, skip=2 if verb == "update" else 0, times=1000)
+    )
     ended = await run(platform, await platform.release())
     assert ended.code == 3
     assert ended.outcome is None or ended.outcome.status is Status.UNKNOWN

@@ -4,7 +4,16 @@ from slipway.records.ledger import Release
 from slipway.records.outcome import Status
 from slipway.release.engine.expectation import expected_seconds
 
-RELEASE = Release("staging", 1, "notes@sha256:1", Status.SUCCEEDED, "sha256:1", "0123", 0, 180.0)
+RELEASE = Release(
+    environment="staging",
+    number=1,
+    image="notes@sha256:1",
+    status=Status.SUCCEEDED,
+    live="sha256:1",
+    operation="0123",
+    ended=0,
+    seconds=180.0,
+)
 
 
 def releases(*seconds, first=1):

@@ -32,11 +32,20 @@ def ledger(store):
 
 
 def intent(**changes):
-    return Intent("staging", 0, "notes@sha256:1", "wanted", "fingerprint", "me", nonce(), **changes)
+    return Intent(
+        environment="staging",
+        number=0,
+        image="notes@sha256:1",
+        wanted="wanted",
+        fingerprint="fingerprint",
+        holder="me",
+        nonce=nonce(),
+        **changes,
+    )
 
 
 def lock():
-    return Lock("staging", 1, "me", None, nonce())
+    return Lock(environment="staging", number=1, holder="me", newest=None, nonce=nonce())
 
 
 async def test_numbers_are_given_once(ledger):
@@ -49,7 +58,7 @@ async def test_numbers_are_given_once(ledger):
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
 async def test_a_number_is_given_once_also_when_the_answer_is_lost(account, effect):
     ledger = Ledger(EcrStore(aws_of(account), "notes"), "staging")
-    account.cloud.faults.add(Fault("PutImage", effect, skip=1))
+    account.cloud.faults.add(Fault(operation="PutImage", effect=effect, skip=1))
     assert (await ledger.claim(intent(), 0)).number == 1
     assert (await ledger.contents()).intents == {1}
 
@@ -84,10 +93,33 @@ async def test_environments_do_not_see_each_others_deployments(store, ledger):
 
 
 async def test_ends_are_read_newest_first_and_the_first_word_counts(ledger):
-    ends = [Release("staging", number, "notes@sha256:1", Status.SUCCEEDED, None, None, 1, 2.0) for number in (1, 2, 3)]
+    ends = [
+        Release(
+            environment="staging",
+            number=number,
+            image="notes@sha256:1",
+            status=Status.SUCCEEDED,
+            live=None,
+            operation=None,
+            ended=1,
+            seconds=2.0,
+        )
+        for number in (1, 2, 3)
+    ]
     for end in ends:
         await ledger.end(end)
-    await ledger.end(Release("staging", 2, "notes@sha256:1", Status.ROLLED_BACK, None, None, 1, 2.0))
+    await ledger.end(
+        Release(
+            environment="staging",
+            number=2,
+            image="notes@sha256:1",
+            status=Status.ROLLED_BACK,
+            live=None,
+            operation=None,
+            ended=1,
+            seconds=2.0,
+        )
+    )
     assert await ledger.releases({1, 2, 3}) == tuple(reversed(ends))
 
 

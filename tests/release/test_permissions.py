@@ -97,7 +97,7 @@ class Scene:
 
 
 def environment(account: Account, there: settings.Settings, name: str, aws: Aws) -> Environment:
-    made = Environment(there, name, account.cloud.url, time_of(account))
+    made = Environment(settings=there, name=name, endpoint_url=account.cloud.url, time=time_of(account))
     vars(made)["aws"] = aws
     return made
 
@@ -240,7 +240,9 @@ async def publish(there: Scene) -> None:
     """As an engine pushes, and as whoever wants to know what it has pushed looks."""
     url, login = await ecr.sign_in(there.staging.aws)
     async with opened_registry(url, "notes", login) as registry:
-        digest = await registry.push(Artifact("application/vnd.test", EMPTY, (EMPTY,), {}))
+        digest = await registry.push(
+            Artifact(kind="application/vnd.test", config=EMPTY, layers=(EMPTY,), annotations={})
+        )
         await registry.manifest(digest)
         await registry.blob(EMPTY.digest)
 
@@ -373,7 +375,9 @@ def test_a_migration_by_a_task_has_rights_only_where_a_task_migrates():
 
 def test_a_secrets_value_can_be_read_only_where_slipway_migrates_from_where_it_runs():
     there = SETTINGS.environment("staging")
-    direct = replace(there, migration=settings.MigrationRunner(settings.Runner.DIRECT), secrets={"DATABASE_URL": URL})
+    direct = replace(
+        there, migration=settings.MigrationRunner(runner=settings.Runner.DIRECT), secrets={"DATABASE_URL": URL}
+    )
     scope = scope_of(replace(SETTINGS, environments={"staging": direct}), "staging")
     read = Needed("secretsmanager:GetSecretValue", URL.removesuffix(":url::"))
     assert allows(policy(scope, DEPLOY_ROLE), read)

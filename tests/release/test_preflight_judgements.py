@@ -108,7 +108,9 @@ def test_which_names_a_parameters_arn_stands_for(resource, names):
 
 
 def preflight(*checks):
-    return Preflight("staging", "notes", "notes@sha256:1", 1.0, (Branch("roles", checks),))
+    return Preflight(
+        environment="staging", service="notes", image="notes@sha256:1", seconds=1.0, branches=(Branch("roles", checks),)
+    )
 
 
 def test_what_is_refused_is_the_first_and_how_many_more():

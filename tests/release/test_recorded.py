@@ -12,7 +12,17 @@ from slipway.release.engine.recorded import digest_of, last_before, named, was_l
 
 def release(number, image, status=Status.SUCCEEDED, verb=Verb.DEPLOY):
     digest = "sha256:" + str(image) * 64
-    return Release("staging", number, f"notes@{digest}", status, digest, None, 1, 2.0, verb=verb)
+    return Release(
+        environment="staging",
+        number=number,
+        image=f"notes@{digest}",
+        status=status,
+        live=digest,
+        operation=None,
+        ended=1,
+        seconds=2.0,
+        verb=verb,
+    )
 
 
 def digest(image):

@@ -54,14 +54,14 @@ async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(
     if there:
         await platform.create_by_hand(await platform.release())
     before, wanted = len(platform.changes()), await platform.release()
-    platform.faults.add(Fault(platform.calls["update" if there else "create"], effect))
+    platform.faults.add(Fault(operation=platform.calls["update" if there else "create"], effect=effect))
     ended = await run(platform, wanted)
     assert (ended.code, ended.live, len(platform.changes()) - before) == (0, wanted.image.digest, 1), ended
 
 
 async def test_a_deletion_without_an_answer_is_looked_for_too(platform):
     await run(platform, await platform.release())
-    platform.faults.add(Fault(platform.calls["delete"], Effect.ANSWER_LOST))
+    platform.faults.add(Fault(operation=platform.calls["delete"], effect=Effect.ANSWER_LOST))
     ended = await run(platform, Deleted("staging", "notes"))
     assert (ended.code, ended.outcome.status, ended.live) == (0, Status.SUCCEEDED, None), ended
 
@@ -71,14 +71,14 @@ async def test_a_change_whose_answer_names_no_operation_is_looked_for():
     async with opened(clock=VirtualClock()) as account:
         await account.create(await account.image())
         before, wanted = begun(account), spec(await account.image(Script(healthy=False)))
-        account.cloud.faults.add(Fault("UpdateService", Effect.UNNAMED))
+        account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.UNNAMED))
         ended = await deployers.run(account, wanted)
         assert (ended.code, ended.outcome.status, begun(account) - before) == (1, Status.ROLLED_BACK, 1), ended
 
 
 async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_run_goes_on(platform):
     wanted = await platform.release()
-    platform.faults.add(Fault(platform.calls["look"], Effect.EXPIRED, skip=3, times=100))
+    platform.faults.add(Fault(operation=platform.calls["look"], effect=Effect.EXPIRED, skip=3, times=100))
     ended = await run(platform, wanted)
     assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
     assert "ExpiredTokenException" in ended.outcome.diagnosis.cause
@@ -89,7 +89,7 @@ async def test_credentials_that_expire_on_the_way_are_one_sentence_and_the_next_
 
 
 async def test_a_platform_that_does_not_answer_any_more_is_unknown_and_not_a_success(platform):
-    platform.faults.add(Fault(platform.calls["look"], Effect.CALL_LOST, skip=3, times=1000))
+    platform.faults.add(Fault(operation=platform.calls["look"], effect=Effect.CALL_LOST, skip=3, times=1000))
     ended = await run(platform, await platform.release())
     assert (ended.code, ended.outcome.status) == (3, Status.UNKNOWN)
 
@@ -97,7 +97,7 @@ async def test_a_platform_that_does_not_answer_any_more_is_unknown_and_not_a_suc
 async def test_a_rolled_back_deployment_that_was_not_followed_is_told_as_such_and_then_tried_again(platform):
     await platform.create_by_hand(await platform.release())
     wanted = await platform.release(healthy=False)
-    platform.faults.add(Fault(platform.calls["look"], Effect.EXPIRED, skip=7, times=1000))
+    platform.faults.add(Fault(operation=platform.calls["look"], effect=Effect.EXPIRED, skip=7, times=1000))
     assert (await run(platform, wanted)).code == 3
     platform.faults.clear()
     await platform.clock.sleep(3600)
@@ -111,8 +111,19 @@ async def test_a_deployment_whose_service_is_gone_ends_and_is_tried_again():
     """Before, each run said that nobody knows, and no run after it got any further."""
     async with opened(clock=VirtualClock()) as account:
         wanted, ledger = spec(await account.image()), Ledger(EcrStore(aws_of(account), "notes"), "staging")
-        await ledger.claim(Intent("staging", 0, str(wanted.image), wanted.hash, "nothing", "the dead", nonce()), 0)
-        await ledger.accept(Accepted("staging", 1, ARN, "gone", creating=True))
+        await ledger.claim(
+            Intent(
+                environment="staging",
+                number=0,
+                image=str(wanted.image),
+                wanted=wanted.hash,
+                fingerprint="nothing",
+                holder="the dead",
+                nonce=nonce(),
+            ),
+            0,
+        )
+        await ledger.accept(Accepted(environment="staging", number=1, arn=ARN, operation="gone", creating=True))
         told = await deployers.run(account, wanted)
         assert (told.code, told.outcome.status, begun(account)) == (1, Status.SUPERSEDED, 0)
         again = await deployers.run(account, wanted)
@@ -124,5 +135,5 @@ async def test_who_cannot_look_does_not_say_no(platform, effect):
     """A generated story: what was wanted was live already, and exit 1 denied it."""
     wanted = await platform.release()
     assert (await run(platform, wanted)).code == 0
-    platform.faults.add(Fault(platform.calls["find"], effect, times=9))
+    platform.faults.add(Fault(operation=platform.calls["find"], effect=effect, times=9))
     assert (await run(platform, wanted)).code == 3

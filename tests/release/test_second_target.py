@@ -121,7 +121,7 @@ async def test_it_has_another_machine_and_that_is_a_field_like_any_other(there):
 async def test_a_change_that_was_accepted_and_is_not_shown_is_not_sent_again_by_the_target(there):
     wanted = there.released(How.HEALTHY)
     observed = await there.target.observe()
-    there.faults.add(Fault("ListServiceDeployments", Effect.EXPIRED, times=9))
+    there.faults.add(Fault(operation="ListServiceDeployments", effect=Effect.EXPIRED, times=9))
     with pytest.raises(LostAnswerError, match="has accepted a change of notes, which cannot be seen"):
         await there.target.apply(plan(wanted, observed), observed, wanted)
     assert there.express.requests.count("UpdateExpressGatewayService") == 1

@@ -20,7 +20,9 @@ from slipway.records.rehearsal import Act, Rehearsal, Step, Traffic
 
 def statement(sql: str, **known: object) -> Statement:
     """One that does nothing, but for what is said."""
-    plain = Statement(sql, 12, True, {}, (), (), (), {}, True, 0.4)
+    plain = Statement(
+        sql=sql, line=12, transaction=True, locks={}, rewrites=(), builds=(), scans=(), blocks={}, measured=True, ms=0.4
+    )
     return replace(plain, **known)
 
 
@@ -70,19 +72,28 @@ def proof() -> Proof:
         ms=0.4,
     )
     return Proof(
-        gate=Versions("0.1.0", "3.12.1", "2.1.9", "1.20.1", "psycopg"),
+        gate=Versions(gate="0.1.0", python="3.12.1", sqlalchemy="2.1.9", alembic="1.20.1", driver="psycopg"),
         postgres="18.1",
         history="sha256:0123",
         heads=("f10c",),
         revisions=(
-            Revision("e731", (), "migrations/e731_create.py", new=False, statements=(), fingerprints={"up": "1"}),
-            Revision("f10c", ("e731",), "migrations/f10c_index.py", new=True, statements=(index,), fingerprints={}),
+            Revision(
+                id="e731", down=(), file="migrations/e731_create.py", new=False, statements=(), fingerprints={"up": "1"}
+            ),
+            Revision(
+                id="f10c",
+                down=("e731",),
+                file="migrations/f10c_index.py",
+                new=True,
+                statements=(index,),
+                fingerprints={},
+            ),
         ),
         findings=(
             Finding(
-                "M03",
-                Level.ERROR,
-                "Building an index blocks every write to notes.",
+                rule="M03",
+                level=Level.ERROR,
+                message="Building an index blocks every write to notes.",
                 revision="f10c",
                 file="migrations/f10c_index.py",
                 line=10,
@@ -90,14 +101,19 @@ def proof() -> Proof:
                 remedy='with op.get_context().autocommit_block():\n    op.create_index("ix", "notes", ["title"])',
             ),
             Finding(
-                "D01",
-                Level.WARNING,
-                "The models differ.",
+                rule="D01",
+                level=Level.WARNING,
+                message="The models differ.",
                 measured="notes.colour",
                 remedy="Write a revision.",
             ),
             Finding(
-                "R02", Level.ERROR, "Old news.", revision="e731", file="migrations/e731_create.py", suppressed="old"
+                rule="R02",
+                level=Level.ERROR,
+                message="Old news.",
+                revision="e731",
+                file="migrations/e731_create.py",
+                suppressed="old",
             ),
         ),
         coverage=Coverage(revisions=2, new=1, statements=1, gaps=("the cluster's roles",)),
@@ -118,11 +134,19 @@ def branched() -> Proof:
         ("apart", ()),
     ]
     old = (
-        Revision(name, down, f"versions/{name}.py", new=False, statements=(), fingerprints={"up": "1"})
+        Revision(id=name, down=down, file=f"versions/{name}.py", new=False, statements=(), fingerprints={"up": "1"})
         for name, down in (*line, *fork)
     )
     new = (
-        Revision(name, down, f"versions/{name}.py", True, statements, {"up": "1"}, {"orders": 3, "users": 0})
+        Revision(
+            id=name,
+            down=down,
+            file=f"versions/{name}.py",
+            new=True,
+            statements=statements,
+            fingerprints={"up": "1"},
+            rows={"orders": 3, "users": 0},
+        )
         for name, down, statements in (
             ("widen", ("merged",), WIDEN),
             ("index", ("widen",), CONCURRENTLY),
@@ -131,19 +155,23 @@ def branched() -> Proof:
         )
     )
     return Proof(
-        gate=Versions("0.1.0", "3.12.1", "2.1.9", "1.20.1", "psycopg"),
+        gate=Versions(gate="0.1.0", python="3.12.1", sqlalchemy="2.1.9", alembic="1.20.1", driver="psycopg"),
         postgres="18.1",
         history="0123",
         heads=("join", "other"),
         revisions=(*old, *new),
         findings=(
             Finding(
-                "G01", Level.ERROR, "There are several heads.", measured="join, other", remedy="alembic merge heads"
+                rule="G01",
+                level=Level.ERROR,
+                message="There are several heads.",
+                measured="join, other",
+                remedy="alembic merge heads",
             ),
             Finding(
-                "L11",
-                Level.ERROR,
-                "Changing the type rewrites the table while nobody can read or write it.",
+                rule="L11",
+                level=Level.ERROR,
+                message="Changing the type rewrites the table while nobody can read or write it.",
                 revision="widen",
                 file="versions/widen.py",
                 line=12,
@@ -152,30 +180,38 @@ def branched() -> Proof:
             ),
             *(
                 Finding(
-                    "R01",
-                    Level.WARNING,
-                    "Its downgrade does nothing.",
-                    name,
-                    f"versions/{name}.py",
+                    rule="R01",
+                    level=Level.WARNING,
+                    message="Its downgrade does nothing.",
+                    revision=name,
+                    file=f"versions/{name}.py",
                     measured="no statement",
                 )
                 for name in ("widen", "index", "other", "join")
             ),
             *(
                 Finding(
-                    "L01",
-                    Level.ERROR,
-                    "Building an index stops writes.",
-                    name,
-                    file,
-                    9,
+                    rule="L01",
+                    level=Level.ERROR,
+                    message="Building an index stops writes.",
+                    revision=name,
+                    file=file,
+                    line=9,
                     suppressed="older than start-after",
                 )
                 for name, file in ((name, f"versions/{name}.py") for name, _ in line)
             ),
-            Finding("L08", Level.ERROR, "A valid foreign key.", "join", "versions/join.py", 4, suppressed="ten rows"),
+            Finding(
+                rule="L08",
+                level=Level.ERROR,
+                message="A valid foreign key.",
+                revision="join",
+                file="versions/join.py",
+                line=4,
+                suppressed="ten rows",
+            ),
         ),
-        coverage=Coverage(99, 4, 7, ("the cluster's roles",), tables=3, filled=2),
+        coverage=Coverage(revisions=99, new=4, statements=7, gaps=("the cluster's roles",), tables=3, filled=2),
         verdict=Verdict.FAIL,
         seconds={"load": 0.25, "stairway": 61.0},
     )
@@ -209,5 +245,5 @@ def rehearsal() -> Rehearsal:
                 details=("measured: nothing", "instead: nothing"),
             ),
         ),
-        traffic=Traffic(100, 0, 5.0, 0.1),
+        traffic=Traffic(requests=100, failed=0, seconds=5.0, longest_gap=0.1),
     )

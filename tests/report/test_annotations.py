@@ -49,7 +49,9 @@ def commands(log):
 
 
 def finding(text):
-    return Finding("L01", Level.ERROR, text, revision=text, file=text, line=3, measured=text, remedy=text)
+    return Finding(
+        rule="L01", level=Level.ERROR, message=text, revision=text, file=text, line=3, measured=text, remedy=text
+    )
 
 
 def test_a_finding_is_a_command_with_file_line_and_title(proof):
@@ -61,7 +63,7 @@ def test_a_finding_is_a_command_with_file_line_and_title(proof):
 
 
 def test_only_what_counts_is_marked_each_in_its_level(proof):
-    note = Finding("R06", Level.NOTE, "Forward only.", file="a.py", line=1)
+    note = Finding(rule="R06", level=Level.NOTE, message="Forward only.", file="a.py", line=1)
     found = list(commands(annotations(replace(proof, findings=(*proof.findings, note)))))
     assert [(name, said["title"]) for name, said, _ in found] == [
         ("error", "slipway M03"),

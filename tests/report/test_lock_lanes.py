@@ -9,11 +9,22 @@ READERS, WRITERS = Blocked(read=True, write=True), Blocked(read=False, write=Tru
 
 
 def statement(*, transaction=True, locks=(), blocks=(), rewrites=(), builds=(), scans=(), measured=True):
-    return Statement("", None, transaction, dict(locks), rewrites, builds, scans, dict(blocks), measured, 0.1)
+    return Statement(
+        sql="",
+        line=None,
+        transaction=transaction,
+        locks=dict(locks),
+        rewrites=rewrites,
+        builds=builds,
+        scans=scans,
+        blocks=dict(blocks),
+        measured=measured,
+        ms=0.1,
+    )
 
 
 def lanes_of(*statements):
-    return lock_lanes(Revision("a", (), "a.py", new=True, statements=statements, fingerprints={}))
+    return lock_lanes(Revision(id="a", down=(), file="a.py", new=True, statements=statements, fingerprints={}))
 
 
 def lane(*statements):
@@ -50,9 +61,15 @@ def test_work_is_a_span_of_its_own():
         statement(blocks=locked, scans=("t",)),
     ).lanes
     assert only.spans == (
-        Span(1, Waits.EVERYBODY, opens=True, taken="ACCESS EXCLUSIVE", work=(Work.REWRITE, Work.BUILD, Work.SCAN)),
-        Span(2, Waits.EVERYBODY, opens=False, taken="", work=()),
-        Span(1, Waits.EVERYBODY, opens=False, taken="", work=(Work.SCAN,)),
+        Span(
+            length=1,
+            waits=Waits.EVERYBODY,
+            opens=True,
+            taken="ACCESS EXCLUSIVE",
+            work=(Work.REWRITE, Work.BUILD, Work.SCAN),
+        ),
+        Span(length=2, waits=Waits.EVERYBODY, opens=False, taken="", work=()),
+        Span(length=1, waits=Waits.EVERYBODY, opens=False, taken="", work=(Work.SCAN,)),
     )
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 from slipway.records.migration import Migration, Standing
 from slipway.report.migration_text import of_migration, of_standing
 
-MIGRATION = Migration(("one",), ("three",), ("two", "three"), 1, 2.04)
+MIGRATION = Migration(before=("one",), after=("three",), applied=("two", "three"), attempts=1, seconds=2.04)
 
 
 def test_a_migration_is_told_from_where_to_where_and_by_what():
@@ -17,12 +17,12 @@ def test_a_migration_that_met_locks_says_how_often():
 
 
 def test_a_database_that_lacked_nothing_is_told_where_it_is():
-    told = of_migration(Migration(("three",), ("three",), (), 1, 0.1), "staging")
+    told = of_migration(Migration(before=("three",), after=("three",), applied=(), attempts=1, seconds=0.1), "staging")
     assert told == "staging: at three, nothing was missing\n"
 
 
 def test_what_is_not_known_of_a_migration_is_said_and_not_made_up():
-    unseen = Migration((), (), (), 0, 0.0, "its log cannot be read")
+    unseen = Migration(before=(), after=(), applied=(), attempts=0, seconds=0.0, unseen="its log cannot be read")
     assert of_migration(unseen, "staging") == ("staging: migrated, and what ran is not known: its log cannot be read\n")
 
 

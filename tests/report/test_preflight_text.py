@@ -2,17 +2,23 @@ from slipway.records.preflight import Branch, Check, Preflight, Verdict
 from slipway.report.preflight_text import text
 
 FOUND = Preflight(
-    "staging",
-    "notes",
-    "notes@sha256:1",
-    1.25,
-    (
-        Branch("image", (Check("digest", Verdict.OK, "notes has sha256:1"),)),
+    environment="staging",
+    service="notes",
+    image="notes@sha256:1",
+    seconds=1.25,
+    branches=(
+        Branch("image", (Check(subject="digest", verdict=Verdict.OK, found="notes has sha256:1"),)),
         Branch(
             "start",
             (
-                Check("release", Verdict.REFUSED, "the health check answers 500", "read the log", ("ERROR \x1b[31mx",)),
-                Check("address", Verdict.NOT_COVERED, "two\nlines"),
+                Check(
+                    subject="release",
+                    verdict=Verdict.REFUSED,
+                    found="the health check answers 500",
+                    remedy="read the log",
+                    lines=("ERROR \x1b[31mx",),
+                ),
+                Check(subject="address", verdict=Verdict.NOT_COVERED, found="two\nlines"),
             ),
         ),
     ),

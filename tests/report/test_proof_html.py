@@ -114,15 +114,15 @@ def long_history(branched, count):
     ]
     silent = tuple(
         Finding(
-            f"L{number:02}",
-            Level.ERROR,
-            "Building an index stops writes.",
-            each.id,
-            each.file,
-            9,
-            "a fact",
-            "code",
-            "old",
+            rule=f"L{number:02}",
+            level=Level.ERROR,
+            message="Building an index stops writes.",
+            revision=each.id,
+            file=each.file,
+            line=9,
+            measured="a fact",
+            remedy="code",
+            suppressed="old",
         )
         for each in line
         for number in range(10)
@@ -183,7 +183,7 @@ def test_a_remedy_that_is_different_at_each_place_stands_at_each(proof):
 
 
 def test_many_kinds_of_findings_are_folded(proof):
-    many = tuple(Finding(f"N{number}", Level.NOTE, f"Sentence {number}.") for number in range(25))
+    many = tuple(Finding(rule=f"N{number}", level=Level.NOTE, message=f"Sentence {number}.") for number in range(25))
     assert ("summary", "5 more kinds of findings") in Page(html(replace(proof, findings=many))).said
 
 
@@ -293,7 +293,9 @@ def test_a_long_history_is_a_small_page(branched):
 def test_of_many_new_revisions_those_with_findings_are_shown(branched):
     run = branched.revisions[-1].statements
     many = tuple(replace(each, new=True, statements=run) for each in branched.revisions[:89])
-    found = tuple(Finding("R01", Level.WARNING, "No way down.", each.id) for each in many[::3])
+    found = tuple(
+        Finding(rule="R01", level=Level.WARNING, message="No way down.", revision=each.id) for each in many[::3]
+    )
     page = Page(html(replace(branched, revisions=many, findings=found)))
     assert ("summary", "69 more revisions") in page.said
     assert len(page.all("ol")) == 1 + 89

@@ -82,7 +82,7 @@ def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean)
 
 def test_what_does_not_count_is_counted_by_its_reason(clean):
     old, allowed = (
-        Finding("R02", Level.ERROR, "No way back.", suppressed=reason)
+        Finding(rule="R02", level=Level.ERROR, message="No way back.", suppressed=reason)
         for reason in ("older than start-after", "allowed: it is\nsmall")
     )
     lines = text(replace(clean, findings=(old, allowed, old))).splitlines()
@@ -90,7 +90,7 @@ def test_what_does_not_count_is_counted_by_its_reason(clean):
 
 
 def test_several_of_a_kind_are_counted(clean):
-    found = tuple(Finding("N01", Level.NOTE, "A note.") for _ in range(3))
+    found = tuple(Finding(rule="N01", level=Level.NOTE, message="A note.") for _ in range(3))
     assert "passed: 3 notes;" in text(replace(clean, findings=found))
 
 
@@ -99,7 +99,7 @@ def test_several_of_a_kind_are_counted(clean):
     [("a.py", 3, "a.py:3"), ("a.py", None, "a.py"), (None, None, "the history"), ("a\nb.py", 1, "a b.py:1")],
 )
 def test_the_place_of_a_finding_is_its_file_and_line(file, line, said):
-    assert place(Finding("M01", Level.ERROR, "", file=file, line=line)) == said
+    assert place(Finding(rule="M01", level=Level.ERROR, message="", file=file, line=line)) == said
 
 
 def test_a_proof_for_a_pull_request_shows_the_safe_code(proof):
@@ -113,7 +113,7 @@ def test_a_proof_without_findings_is_short_in_a_pull_request(clean):
 
 
 def test_a_pull_request_shows_ten_findings_and_counts_the_others(clean):
-    found = tuple(Finding(f"N{number:02}", Level.NOTE, "A note.") for number in range(12))
+    found = tuple(Finding(rule=f"N{number:02}", level=Level.NOTE, message="A note.") for number in range(12))
     said = markdown(replace(clean, findings=found))
     assert said.count("### ") == 10
     assert "N09" in said

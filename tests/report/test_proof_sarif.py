@@ -98,7 +98,9 @@ def test_what_has_a_line_is_known_again_by_that_line(proof):
 
 
 def test_a_history_without_revisions_has_its_findings_where_the_settings_stand(proof):
-    (result,) = run_of(replace(proof, revisions=(), findings=(Finding("G01", Level.ERROR, "No."),)))["results"]
+    (result,) = run_of(replace(proof, revisions=(), findings=(Finding(rule="G01", level=Level.ERROR, message="No."),)))[
+        "results"
+    ]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "pyproject.toml"}
 
 
@@ -130,7 +132,9 @@ def test_a_proof_without_findings_has_neither_rules_nor_results(proof):
     [("a b.py", "a%20b.py"), ("a:b.py", "a%3Ab.py"), ("ä/%41.py", "%C3%A4/%2541.py"), ("a?b#c.py", "a%3Fb%23c.py")],
 )
 def test_a_file_is_a_relative_reference_that_leads_back_to_it(proof, file, uri):
-    (result,) = run_of(replace(proof, findings=(Finding("L01", Level.ERROR, "No.", file=file, line=1),)))["results"]
+    (result,) = run_of(
+        replace(proof, findings=(Finding(rule="L01", level=Level.ERROR, message="No.", file=file, line=1),))
+    )["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
     assert unquote(urlsplit(uri).path) == file
 

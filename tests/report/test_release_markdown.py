@@ -12,19 +12,26 @@ from slipway.report.release_markdown import of_examination, of_history, of_outco
 OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 WHY = Diagnosis("port", "it listens on 127.0.0.1", ("listening on 127.0.0.1:8000", "```", "# fine"), "bind 0.0.0.0")
 OUTCOME = Outcome(
-    "staging",
-    "notes-staging",
-    Status.ROLLED_BACK,
-    NEW,
-    OLD,
-    "a.awsapprunner.com",
-    190.0,
-    "0123",
-    WHY,
+    environment="staging",
+    service="notes-staging",
+    status=Status.ROLLED_BACK,
+    requested=NEW,
+    live=OLD,
+    url="a.awsapprunner.com",
+    seconds=190.0,
+    operation="0123",
+    diagnosis=WHY,
     number=7,
-    migration=Migration((), ("3f2a",), ("3f2a",), 1, 0.4),
+    migration=Migration(before=(), after=("3f2a",), applied=("3f2a",), attempts=1, seconds=0.4),
 )
-PLAN = Plan("staging", "notes-staging", f"notes@{NEW}", Action.UPDATE, (FieldChange("cpu", None, "1024"),), "f00d")
+PLAN = Plan(
+    environment="staging",
+    service="notes-staging",
+    image=f"notes@{NEW}",
+    action=Action.UPDATE,
+    changes=(FieldChange("cpu", None, "1024"),),
+    fingerprint="f00d",
+)
 
 
 def test_an_outcome_says_the_verdict_first_then_the_digests_the_cause_the_log_and_the_remedy():
@@ -99,15 +106,25 @@ def test_a_state_is_told_by_what_is_live():
     observed = Observed(
         arn="arn", url="a.awsapprunner.com", status="RUNNING", state=State.LIVE, digest=NEW, operation="0123"
     )
-    told = of_situation(Situation("staging", observed))
+    told = of_situation(Situation(environment="staging", observed=observed))
     assert told.startswith("## staging: RUNNING\n")
     assert f"| digest | {NEW} |" in told
     assert "| in flight | 0123 |" in told
-    assert of_situation(Situation("staging", Observed())) == "## staging: nothing is there\n"
+    assert of_situation(Situation(environment="staging", observed=Observed())) == "## staging: nothing is there\n"
 
 
 def test_a_history_is_a_row_for_each_deployment():
-    release = Release("staging", 7, f"notes@{NEW}", Status.ROLLED_BACK, OLD, "0123", 1_700_000_000, 190.0, "why")
+    release = Release(
+        environment="staging",
+        number=7,
+        image=f"notes@{NEW}",
+        status=Status.ROLLED_BACK,
+        live=OLD,
+        operation="0123",
+        ended=1_700_000_000,
+        seconds=190.0,
+        cause="why",
+    )
     rows = of_history(History("staging", (release,), (8,))).splitlines()[4:]
     assert rows == [
         "| 8 |  |  | has not ended |  |  |",

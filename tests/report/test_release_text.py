@@ -15,7 +15,14 @@ def test_a_plan_is_told_field_by_field():
         FieldChange("PORT", None, "80"),
         FieldChange("A", "1", None),
     )
-    plan = Plan("staging", "notes-staging", "sha256:02", Action.UPDATE, changes, "f00d")
+    plan = Plan(
+        environment="staging",
+        service="notes-staging",
+        image="sha256:02",
+        action=Action.UPDATE,
+        changes=changes,
+        fingerprint="f00d",
+    )
     assert of_plan(plan).splitlines() == [
         "update notes-staging in staging",
         "  image: sha256:01 -> sha256:02",
@@ -25,7 +32,15 @@ def test_a_plan_is_told_field_by_field():
 
 
 def test_a_plan_that_is_blocked_says_why():
-    plan = Plan("staging", "notes", "sha256:02", Action.BLOCKED, (), "f00d", "an operation is in flight")
+    plan = Plan(
+        environment="staging",
+        service="notes",
+        image="sha256:02",
+        action=Action.BLOCKED,
+        changes=(),
+        fingerprint="f00d",
+        reason="an operation is in flight",
+    )
     assert of_plan(plan) == "blocked notes in staging: an operation is in flight\n"
 
 
@@ -53,15 +68,30 @@ def test_a_plan_that_is_blocked_says_why():
     ],
 )
 def test_what_is_live_is_told(observed, lines):
-    assert of_situation(Situation("staging", observed)).splitlines() == lines
+    assert of_situation(Situation(environment="staging", observed=observed)).splitlines() == lines
 
 
 def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
-    live = Release("staging", 4, "notes@sha256:01", Status.SUCCEEDED, "sha256:01", None, 0, 1.0, holder="ann@laptop")
+    live = Release(
+        environment="staging",
+        number=4,
+        image="notes@sha256:01",
+        status=Status.SUCCEEDED,
+        live="sha256:01",
+        operation=None,
+        ended=0,
+        seconds=1.0,
+        holder="ann@laptop",
+    )
     newest = replace(live, number=5, status=Status.ROLLED_BACK, ended=60, verb=Verb.PROMOTE, holder="")
     said = Readiness(("aaa",), (), "c0ffee")
     situation = Situation(
-        "staging", Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"), live, newest, (6,), said
+        environment="staging",
+        observed=Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"),
+        live=live,
+        newest=newest,
+        unfinished=(6,),
+        readiness=said,
     )
     assert of_situation(situation).splitlines()[3:] == [
         "  live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop",
@@ -74,13 +104,23 @@ def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
 
 def test_a_ledger_that_cannot_be_read_is_told():
     situation = Situation(
-        "staging", Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"), unseen="AWS refused it: ask"
+        environment="staging",
+        observed=Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"),
+        unseen="AWS refused it: ask",
     )
     assert of_situation(situation).splitlines()[3:] == ["  ledger:     cannot be read: AWS refused it: ask"]
 
 
 def test_an_outcome_is_told_with_what_is_live():
-    outcome = Outcome("staging", "notes", Status.SUCCEEDED, "sha256:02", "sha256:02", None, 297.0)
+    outcome = Outcome(
+        environment="staging",
+        service="notes",
+        status=Status.SUCCEEDED,
+        requested="sha256:02",
+        live="sha256:02",
+        url=None,
+        seconds=297.0,
+    )
     assert of_outcome(outcome).splitlines() == [
         "SUCCEEDED notes in staging after 4 m 57 s",
         "  requested: sha256:02",
@@ -90,7 +130,16 @@ def test_an_outcome_is_told_with_what_is_live():
 
 def test_an_outcome_that_failed_is_told_with_its_cause_its_evidence_and_a_remedy():
     diagnosis = Diagnosis("port", "it listens on another port", ("listening on 80", "no answer"), "set port = 80")
-    outcome = Outcome("staging", "notes", Status.CREATE_FAILED, "sha256:02", None, None, 9.0, diagnosis=diagnosis)
+    outcome = Outcome(
+        environment="staging",
+        service="notes",
+        status=Status.CREATE_FAILED,
+        requested="sha256:02",
+        live=None,
+        url=None,
+        seconds=9.0,
+        diagnosis=diagnosis,
+    )
     assert of_outcome(outcome).splitlines()[2:] == [
         "  live:      nothing",
         "  cause:     it listens on another port",

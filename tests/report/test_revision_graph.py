@@ -10,7 +10,7 @@ from slipway.report.revision_graph import graph
 
 
 def revision(name, *down, new=False):
-    return Revision(name, down, f"{name}.py", new=new, statements=(), fingerprints={})
+    return Revision(id=name, down=down, file=f"{name}.py", new=new, statements=(), fingerprints={})
 
 
 def line(length, *, new=False):

@@ -210,26 +210,57 @@ def test_a_rehearsal_as_a_page_has_no_tag_that_is_not_ours(rehearsal, text):
     check_html(html, rehearsal, text)
 
 
-PLAN = Plan("", "", "", Action.UPDATE, (FieldChange("", "", ""),), "", "why")
+PLAN = Plan(
+    environment="",
+    service="",
+    image="",
+    action=Action.UPDATE,
+    changes=(FieldChange("", "", ""),),
+    fingerprint="",
+    reason="why",
+)
 OBSERVED = Observed(arn="", url="", status="", state=State.LIVE, digest="", fields={"": ""}, operation="")
 OUTCOME = Outcome(
-    "",
-    "",
-    Status.ROLLED_BACK,
-    "",
-    "",
-    "",
-    1.0,
-    "",
-    Diagnosis("", "", ("", ""), ""),
+    environment="",
+    service="",
+    status=Status.ROLLED_BACK,
+    requested="",
+    live="",
+    url="",
+    seconds=1.0,
+    operation="",
+    diagnosis=Diagnosis("", "", ("", ""), ""),
     number=7,
-    migration=Migration(("",), ("",), ("",), 1, 1.0),
+    migration=Migration(before=("",), after=("",), applied=("",), attempts=1, seconds=1.0),
 )
 
 
-HISTORY = History("", (Release("", 7, "", Status.CREATE_FAILED, "", "", 0, 1.0, "", risk=""),), (8,))
+HISTORY = History(
+    "",
+    (
+        Release(
+            environment="",
+            number=7,
+            image="",
+            status=Status.CREATE_FAILED,
+            live="",
+            operation="",
+            ended=0,
+            seconds=1.0,
+            cause="",
+            risk="",
+        ),
+    ),
+    (8,),
+)
 SITUATION = Situation(
-    "", OBSERVED, HISTORY.releases[0], replace(HISTORY.releases[0], number=8), (9,), Readiness(("",), ("",), ""), ""
+    environment="",
+    observed=OBSERVED,
+    live=HISTORY.releases[0],
+    newest=replace(HISTORY.releases[0], number=8),
+    unfinished=(9,),
+    readiness=Readiness(("",), ("",), ""),
+    unseen="",
 )
 EXAMINATION = Examination("", "", "", OUTCOME.diagnosis)
 REFUSAL = Refusal("", "", 1)

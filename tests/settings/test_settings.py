@@ -220,7 +220,7 @@ def test_what_cannot_be_used_is_one_sentence_that_names_file_key_what_was_found_
 def test_who_migrates_is_said_for_each_environment():
     asked = parse(migrated(public_ip="true", patience="60")).environment("staging").migration
     assert asked == MigrationRunner(
-        Runner.ECS_TASK,
+        runner=Runner.ECS_TASK,
         subnets=("subnet-1",),
         security_groups=("sg-1",),
         execution_role="arn:role",
@@ -228,7 +228,7 @@ def test_who_migrates_is_said_for_each_environment():
         patience=60,
     )
     direct = migrated(runner='"direct"', subnets=None, security_groups=None, execution_role=None)
-    assert parse(direct).environment("staging").migration == MigrationRunner(Runner.DIRECT)
+    assert parse(direct).environment("staging").migration == MigrationRunner(runner=Runner.DIRECT)
     assert parse(staging()).environment("staging").migration is None
 
 

@@ -74,7 +74,7 @@ async def test_a_rollback_that_fails_is_called_so(account):
 
 async def test_an_answer_can_lack_its_operation_though_one_has_begun(account):
     arn = await account.create(await account.image())
-    account.cloud.faults.add(Fault("UpdateService", Effect.UNNAMED))
+    account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.UNNAMED))
     answer = await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
     assert "OperationId" not in answer
     assert (await account.operations(arn))[0]["Type"] == "UPDATE_SERVICE"
@@ -83,7 +83,7 @@ async def test_an_answer_can_lack_its_operation_though_one_has_begun(account):
 
 async def test_a_status_can_be_one_that_nobody_has_heard_of(account):
     arn = await account.create(await account.image())
-    account.cloud.faults.add(Fault("ListOperations", Effect.UNHEARD_OF))
+    account.cloud.faults.add(Fault(operation="ListOperations", effect=Effect.UNHEARD_OF))
 
     def raw() -> str:
         client = account._clients["apprunner"]
@@ -101,7 +101,7 @@ async def test_somebody_else_can_be_faster(account):
     async def another() -> None:
         await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(first))
 
-    account.cloud.faults.add(Fault("UpdateService", Effect.OVERTAKEN, other=another))
+    account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.OVERTAKEN, other=another))
     refused = await account.refusal("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
     assert refused[0] == "InvalidStateException"
     assert image_of(await account.settled(arn)) == first

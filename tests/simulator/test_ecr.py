@@ -117,7 +117,7 @@ async def test_a_push_over_the_registry_protocol_is_described_by_the_api(shared_
     """A login from GetAuthorizationToken, a push, the same digest and size in DescribeImages."""
     data = (await shared_account.ask("ecr", "get_authorization_token"))["authorizationData"][0]
     assert base64.b64decode(data["authorizationToken"]).decode() == f"{LOGIN.user}:{LOGIN.password}"
-    artifact = Artifact("application/x-test", Blob("application/x-config", b"{}"), (LAYER,))
+    artifact = Artifact(kind="application/x-test", config=Blob("application/x-config", b"{}"), layers=(LAYER,))
     async with opened(data["proxyEndpoint"], repository, LOGIN) as registry:
         digest = await registry.push(artifact)
     described = await shared_account.ask(
@@ -163,7 +163,7 @@ async def test_a_repository_has_the_tags_that_its_creation_gave_it(shared_accoun
 
 
 async def test_a_layer_is_downloaded_from_a_url_that_needs_no_login(shared_account, repository):
-    artifact = Artifact("application/x-test", Blob("application/x-config", b"{}"), (LAYER,))
+    artifact = Artifact(kind="application/x-test", config=Blob("application/x-config", b"{}"), layers=(LAYER,))
     async with opened(shared_account.cloud.url, repository, LOGIN) as registry:
         await registry.push(artifact)
     asked = {"repositoryName": repository, "layerDigest": LAYER.digest}

@@ -69,7 +69,9 @@ class Place:
             self.told.append(event.line)
 
     def _environment(self, **parts: Any) -> Environment:
-        made = Environment(SETTINGS, self.name, self.account.cloud.url, time_of(self.account), **parts)
+        made = Environment(
+            settings=SETTINGS, name=self.name, endpoint_url=self.account.cloud.url, time=time_of(self.account), **parts
+        )
         made.__dict__["aws"] = aws_of(self.account)
         return made
 
@@ -84,7 +86,13 @@ class Migrating:
 
     async def migrate(self, _tell: Any) -> Migration:
         before, self.place.head = self.place.head, self.head
-        return Migration((before,) if before else (), (self.head,), (self.head,) if before != self.head else (), 1, 0.1)
+        return Migration(
+            before=(before,) if before else (),
+            after=(self.head,),
+            applied=(self.head,) if before != self.head else (),
+            attempts=1,
+            seconds=0.1,
+        )
 
     async def look(self) -> Standing:
         return Standing((self.place.head,) if self.place.head else (), (self.head,))
@@ -92,6 +100,24 @@ class Migrating:
 
 def certificate(before: str, after: str, compatible: Answer = Answer.YES, **parts: Any) -> Certificate:
     """That the release before works on the schema after a step."""
-    step = Verdicts(after, Answer.YES, compatible, Answer.NO, Answer.YES, Answer.NO)
-    plain = Certificate("h", "origin/main", "s", (before,), (after,), (step,), "18", "0.1", 1, "e")
+    step = Verdicts(
+        id=after,
+        rerunnable=Answer.YES,
+        compatible=compatible,
+        blocking=Answer.NO,
+        reversible=Answer.YES,
+        destructive=Answer.NO,
+    )
+    plain = Certificate(
+        history="h",
+        previous="origin/main",
+        statements="s",
+        before=(before,),
+        after=(after,),
+        revisions=(step,),
+        postgres="18",
+        gate="0.1",
+        made=1,
+        evidence="e",
+    )
     return replace(plain, **parts)

@@ -11,25 +11,51 @@ from slipway.records.history import Listing
 from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Statement, Verdict, Versions
 from slipway.verbs.certificate import certify, why_not
 
-STATEMENT = Statement("ALTER TABLE a ADD b int", 9, True, {}, (), (), (), {}, True, 0.1)
+STATEMENT = Statement(
+    sql="ALTER TABLE a ADD b int",
+    line=9,
+    transaction=True,
+    locks={},
+    rewrites=(),
+    builds=(),
+    scans=(),
+    blocks={},
+    measured=True,
+    ms=0.1,
+)
 ALONE = dataclasses.replace(STATEMENT, transaction=False)
 
 
 def revision(name, *down, new=True, statements=(STATEMENT,), **more):
-    return Revision(name, down, f"{name}.py", new, statements, {"up": "0"}, **more)
+    return Revision(
+        id=name, down=down, file=f"{name}.py", new=new, statements=statements, fingerprints={"up": "0"}, **more
+    )
 
 
 def proof(*revisions, findings=(), verdict=Verdict.PASS, phrases=3):
-    coverage = Coverage(len(revisions), 1, 1, tables=2, filled=2, previous="v1", phrases=phrases, said="said")
-    versions = Versions("0.1.0", "3", "2", "1", "psycopg")
-    return Proof(versions, "18.0", "files", ("c",), revisions, findings, coverage, verdict)
+    coverage = Coverage(
+        revisions=len(revisions), new=1, statements=1, tables=2, filled=2, previous="v1", phrases=phrases, said="said"
+    )
+    versions = Versions(gate="0.1.0", python="3", sqlalchemy="2", alembic="1", driver="psycopg")
+    return Proof(
+        gate=versions,
+        postgres="18.0",
+        history="files",
+        heads=("c",),
+        revisions=revisions,
+        findings=findings,
+        coverage=coverage,
+        verdict=verdict,
+    )
 
 
 HISTORY = (revision("a", new=False), revision("b", "a", new=False), revision("c", "b"))
 
 
 def finding(rule, suppressed=None):
-    return Finding(rule, Level.WARNING, "So.", "c", "c.py", 1, suppressed=suppressed)
+    return Finding(
+        rule=rule, level=Level.WARNING, message="So.", revision="c", file="c.py", line=1, suppressed=suppressed
+    )
 
 
 def verdicts(found):

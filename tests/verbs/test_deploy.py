@@ -166,7 +166,15 @@ async def test_who_is_superseded_before_the_migration_leaves_the_schema_to_the_n
     await deployed(staging)
 
     async def overtaken(_observed):
-        newer = Intent("staging", 0, "", "another goal", "", "somebody", nonce())
+        newer = Intent(
+            environment="staging",
+            number=0,
+            image="",
+            wanted="another goal",
+            fingerprint="",
+            holder="somebody",
+            nonce=nonce(),
+        )
         await staging.verbs.ledger.claim(newer, 2)
 
     verbs = staging.migrating_to("bbb")

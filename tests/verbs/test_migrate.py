@@ -146,7 +146,7 @@ async def test_a_url_may_come_from_a_variable_of_this_process_by_name(account, t
 
 
 async def test_an_image_for_containers_is_no_task_for_this_machine(account):
-    image = Artifact("application/vnd.oci.image", Blob("application/x", b"{}"), ())
+    image = Artifact(kind="application/vnd.oci.image", config=Blob("application/x", b"{}"), layers=())
     async with registry_opened(account.cloud.url, "notes", LOGIN) as registry:
         digest = await registry.push(image)
     direct = Direct(aws_of(account), wanted(digest=digest))

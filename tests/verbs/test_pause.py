@@ -59,7 +59,7 @@ async def test_a_resumption_that_fails_says_why(account, staging):
 async def test_who_cannot_look_does_not_say_that_it_cannot_be_woken(account, staging):
     """A generated story: it was awake, and exit 1 denied it."""
     await deployed(staging)
-    account.cloud.faults.add(Fault("ListServices", Effect.EXPIRED))
+    account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.EXPIRED))
     with pytest.raises(UnknownOutcomeError, match="what is live cannot be seen"):
         await resume(staging.verbs, staging.tell)
 
@@ -100,7 +100,7 @@ async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(
     await deployed(staging)
     if operation == "ResumeService":
         await pause(staging.verbs, staging.tell)
-    account.cloud.faults.add(Fault(operation, effect))
+    account.cloud.faults.add(Fault(operation=operation, effect=effect))
     verb = {"PauseService": pause, "ResumeService": resume}.get(operation)
     outcome = await (
         verb(staging.verbs, staging.tell) if verb else destroy(staging.verbs, staging.tell, "notes-staging")
@@ -128,7 +128,7 @@ async def test_killed_on_the_way_the_next_run_finishes_it(account, staging, inde
 
 async def test_who_may_not_look_whose_a_service_is_does_not_delete_it(account, staging):
     await deployed(staging)
-    account.cloud.faults.add(Fault("ListTagsForResource", Effect.DENIED, times=9))
+    account.cloud.faults.add(Fault(operation="ListTagsForResource", effect=Effect.DENIED, times=9))
     with pytest.raises(RefusedError, match="list_tags_for_resource"):
         await destroy(staging.verbs, staging.tell, "notes-staging")
     assert "DeleteService" not in account.cloud.requests

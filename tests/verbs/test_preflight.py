@@ -59,7 +59,7 @@ secrets = {{ TOKEN = "{TOKEN}" }}
 @pytest.fixture
 def tried_here(monkeypatch):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
-    monkeypatch.setattr(room, "contract_of", lambda spec: HealthCheck(spec.health_path, interval=0.4))
+    monkeypatch.setattr(room, "contract_of", lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
     monkeypatch.setattr("slipway.workload.host.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 
     async def run(code: int = 200, before: str = "", env: bytes = ENV):
@@ -136,13 +136,15 @@ async def test_a_machine_without_postgres_covers_less(tried_here, monkeypatch):
 
 
 def test_it_is_asked_as_the_platform_will_ask():
-    assert contract_of(spec()) == HealthCheck("/healthz", 5, 2, 1, 5)
+    assert contract_of(spec()) == HealthCheck(
+        path="/healthz", interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5
+    )
     assert contract_of(spec(health_path=None)).path is None
 
 
 async def test_it_must_answer_well_as_often_in_a_row_as_the_platform_wants(monkeypatch):
     answers = iter([True, False, True, True, True, False])
-    check = HealthCheck("/healthz", interval=0.05, healthy_threshold=3, unhealthy_threshold=100)
+    check = HealthCheck(path="/healthz", interval=0.05, healthy_threshold=3, unhealthy_threshold=100)
 
     async def ask(_address, _check):
         return Answer(next(answers), "")

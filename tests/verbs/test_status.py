@@ -46,7 +46,9 @@ async def test_the_release_says_which_schema_it_knows_and_which_it_has(staging):
 
 async def test_what_has_not_ended_is_named(staging):
     await deployed(staging)
-    await staging.verbs.ledger.claim(Intent("staging", 0, "", "w", "f", "somebody", "n"), 1)
+    await staging.verbs.ledger.claim(
+        Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="somebody", nonce="n"), 1
+    )
     assert (await status(staging.verbs)).unfinished == (2,)
 
 

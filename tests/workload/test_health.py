@@ -12,7 +12,7 @@ from slipway.simulator.serving import serving
 from slipway.workload.health import Answer, HealthCheck, ask
 from slipway.workload.process import free_port
 
-HTTP = HealthCheck("/healthz", timeout=0.2)
+HTTP = HealthCheck(path="/healthz", timeout=0.2)
 TCP = HealthCheck(timeout=0.2)
 
 
@@ -46,13 +46,13 @@ def silent() -> Iterator[str]:
 @pytest.mark.parametrize("status", [200, 204])
 async def test_a_status_in_the_two_hundreds_is_healthy(status):
     async with serving(app) as address:
-        assert await ask(address, HealthCheck(f"/{status}")) == Answer(True, str(status))
+        assert await ask(address, HealthCheck(path=f"/{status}")) == Answer(True, str(status))
 
 
 @pytest.mark.parametrize(("path", "said"), [("/404", "404"), ("/500", "500"), ("/503", "503"), ("/moved", "307")])
 async def test_any_other_status_is_not_healthy_and_told(path, said):
     async with serving(app) as address:
-        assert await ask(address, HealthCheck(path)) == Answer(False, said)
+        assert await ask(address, HealthCheck(path=path)) == Answer(False, said)
 
 
 async def test_a_listener_is_healthy_over_tcp_whatever_it_would_answer():
@@ -76,7 +76,7 @@ async def test_no_answer_in_time_is_not_healthy():
 async def test_an_answer_that_does_not_end_in_time_is_not_healthy(path):
     async with serving(app) as address:
         with anyio.fail_after(5):
-            assert await ask(address, HealthCheck(path, timeout=0.2)) == Answer(False, "no answer within 0.2 s")
+            assert await ask(address, HealthCheck(path=path, timeout=0.2)) == Answer(False, "no answer within 0.2 s")
 
 
 async def test_something_else_than_http_is_not_healthy():
@@ -97,8 +97,8 @@ async def test_an_instance_is_asked_directly_whatever_proxy_the_machine_has(chec
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     async with serving(app) as address:
-        assert (await ask(address, HealthCheck(check.path and "/200"))).healthy
+        assert (await ask(address, HealthCheck(path=check.path and "/200"))).healthy
 
 
 def test_the_numbers_are_app_runners_own():
-    assert HealthCheck() == HealthCheck(None, 5, 2, 1, 5)
+    assert HealthCheck() == HealthCheck(path=None, interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)

@@ -49,7 +49,7 @@ async def said_by(backend: HostBackend, order: LaunchSpec) -> list[str]:
 
 
 async def test_a_release_is_started_from_its_digest(backend):
-    order = LaunchSpec("notes", await release(backend, SERVING), 8000)
+    order = LaunchSpec(repository="notes", digest=await release(backend, SERVING), port=8000)
     async with backend.start(order, lambda _line: None) as workload, httpx.AsyncClient() as client:
         with anyio.fail_after(10):
             while True:
@@ -62,12 +62,14 @@ async def test_a_release_is_started_from_its_digest(backend):
 
 
 async def test_variables_of_the_environment_win_over_those_of_the_release(backend):
-    order = LaunchSpec("notes", await release(backend), 8000, {"COLOUR": "blue"})
+    order = LaunchSpec(repository="notes", digest=await release(backend), port=8000, variables={"COLOUR": "blue"})
     assert await said_by(backend, order) == ["once blue 0123abc"]
 
 
 async def test_a_start_command_replaces_that_of_the_release(backend):
-    order = LaunchSpec("notes", await release(backend), 8000, command=("python", "tell.py", "twice"))
+    order = LaunchSpec(
+        repository="notes", digest=await release(backend), port=8000, command=("python", "tell.py", "twice")
+    )
     assert await said_by(backend, order) == ["twice red 0123abc"]
 
 
@@ -81,29 +83,31 @@ async def test_the_files_are_gone_when_it_has_stopped(backend):
 
 async def test_a_digest_that_is_not_there_is_bad_input(backend):
     with pytest.raises(BadInputError, match="notes has no image sha256:00"):
-        await said_by(backend, LaunchSpec("notes", "sha256:" + "00" * 32, 8000))
+        await said_by(backend, LaunchSpec(repository="notes", digest="sha256:" + "00" * 32, port=8000))
 
 
 async def test_an_image_for_containers_is_refused(backend):
-    image = Artifact("application/vnd.oci.image", Blob("application/x", b"{}"), ())
+    image = Artifact(kind="application/vnd.oci.image", config=Blob("application/x", b"{}"), layers=())
     reference = Reference("notes", await pushed(backend, image))
     with pytest.raises(RefusedError, match="is no source tree: a machine without a container engine"):
-        await said_by(backend, LaunchSpec("notes", reference.digest, 8000))
+        await said_by(backend, LaunchSpec(repository="notes", digest=reference.digest, port=8000))
 
 
 @pytest.mark.parametrize("layers", [(), (Blob("application/x", b"no archive"),)], ids=["no layer", "no archive"])
 async def test_a_tree_without_its_files_is_refused(backend, layers):
     whole = pack((PROJECT, LOCK), TELLING, 0, {})
-    digest = await pushed(backend, Artifact(whole.kind, whole.config, layers))
+    digest = await pushed(backend, Artifact(kind=whole.kind, config=whole.config, layers=layers))
     with pytest.raises(RefusedError):
-        await said_by(backend, LaunchSpec("notes", digest, 8000))
+        await said_by(backend, LaunchSpec(repository="notes", digest=digest, port=8000))
 
 
 async def test_a_release_without_a_lock_is_bad_input(backend):
     digest = await pushed(backend, pack((TELL,), TELLING, 0, {}))
     with pytest.raises(BadInputError, match="uv lock"):
-        await said_by(backend, LaunchSpec("notes", digest, 8000))
+        await said_by(backend, LaunchSpec(repository="notes", digest=digest, port=8000))
 
 
 def test_the_values_of_an_order_are_not_shown():
-    assert "hunter2" not in repr(LaunchSpec("notes", "sha256:12", 8000, {"PASSWORD": "hunter2"}))
+    assert "hunter2" not in repr(
+        LaunchSpec(repository="notes", digest="sha256:12", port=8000, variables={"PASSWORD": "hunter2"})
+    )

@@ -20,7 +20,7 @@ FOREVER = "import time; print('ready'); time.sleep(60)"
 
 @asynccontextmanager
 async def started(tree: Path, *command: str, lines: list[str] | None = None, port: int = 8000, **variables: str):
-    launch = Launch(tree, PYTHON, command, port, variables)
+    launch = Launch(tree=tree, python=PYTHON, command=command, port=port, variables=variables)
     async with running(launch, (lines if lines is not None else []).append) as workload:
         yield workload
 
@@ -235,4 +235,6 @@ async def test_an_error_in_the_block_stops_the_process(tmp_path):
 
 
 def test_the_values_of_variables_are_not_shown(tmp_path):
-    assert "hunter2" not in repr(Launch(tmp_path, PYTHON, ("serve",), 8000, {"PASSWORD": "hunter2"}))
+    assert "hunter2" not in repr(
+        Launch(tree=tmp_path, python=PYTHON, command=("serve",), port=8000, variables={"PASSWORD": "hunter2"})
+    )

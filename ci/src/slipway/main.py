@@ -466,13 +466,13 @@ class Environment:
         loaded.environment(name)
         if self.endpoint:
             url = await (await self.endpoint.start()).endpoint(scheme="http")
-            return Verbs(loaded, name, url, wall_clock())
+            return Verbs(settings=loaded, name=name, endpoint_url=url, time=wall_clock())
         keys = await _keys(self.credentials)
         if keys is None:
             raise BadInputError(
                 "there are no AWS credentials", 'add --credentials "cmd://aws configure export-credentials"'
             )
-        return _migrating_here(Verbs(loaded, name, None, wall_clock(), keys))
+        return _migrating_here(Verbs(settings=loaded, name=name, endpoint_url=None, time=wall_clock(), keys=keys))
 
 
 class SaidNoError(Exception):

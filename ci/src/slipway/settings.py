@@ -119,7 +119,7 @@ class Scaling:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Migrations:
     """`[tool.slipway.migrations]`: how the service's alembic history is reached.
 
@@ -164,7 +164,7 @@ class Migrations:
         return int(self.postgres) if self.postgres.isdecimal() else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MigrationRunner:
     """`[tool.slipway.environments.NAME.migration]`: how the database there is migrated before a release. docs/how-to/migrations.md says what AWS must allow.
 
@@ -208,7 +208,7 @@ class MigrationRunner:
             raise MismatchError(missing[0], f"missing, the runner ecs-task needs {' and '.join(missing)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """`[tool.slipway.environments.NAME]`: one place where the service runs.
 
@@ -343,7 +343,7 @@ class Checks:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Images:
     """`[tool.slipway.images]`: what images are made of. Images to use instead of the pinned ones, for private mirrors, are named by digest.
 
@@ -367,7 +367,7 @@ class Images:
             raise MismatchError("platform", f"found {self.platform!r}, allowed is one like linux/amd64 or linux/arm64")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """`[tool.slipway]`.
 

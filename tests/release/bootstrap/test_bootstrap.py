@@ -105,7 +105,7 @@ async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(accou
     async def ends() -> None:
         stack.become(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
 
-    account.cloud.faults.add(Fault("ExecuteChangeSet", Effect.OVERTAKEN, other=ends))
+    account.cloud.faults.add(Fault(operation="ExecuteChangeSet", effect=Effect.OVERTAKEN, other=ends))
     found = await ground(account, settings(staging=replace(STAGING, scaling=Scaling()))).apply(untold)
     assert found.stacks[1].result is Result.FAILED
 
@@ -155,7 +155,7 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     (_, own) = stacks(WANTED, "staging")
     (only,) = own.template["Resources"]["DeployRole"]["Properties"]["Policies"]
     hold(account, only["PolicyDocument"])
-    staging = Environment(WANTED, "staging", account.cloud.url, time_of(account))
+    staging = Environment(settings=WANTED, name="staging", endpoint_url=account.cloud.url, time=time_of(account))
     vars(staging)["aws"] = PolicedAws(account)
     outcome = await staging.deploy(await account.image(), untold)
     assert outcome.status is Status.SUCCEEDED
@@ -236,7 +236,9 @@ async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
 
 async def test_who_interrupts_leaves_nothing(account):
     with anyio.CancelScope() as scope:
-        account.cloud.faults.add(Fault("DescribeChangeSet", Effect.OVERTAKEN, other=_cancelling(scope)))
+        account.cloud.faults.add(
+            Fault(operation="DescribeChangeSet", effect=Effect.OVERTAKEN, other=_cancelling(scope))
+        )
         await ground(account).propose(untold)
     assert scope.cancelled_caught
     assert await statuses(account) == {}
@@ -250,7 +252,7 @@ def _cancelling(scope: anyio.CancelScope):
 
 
 async def test_a_lost_answer_is_unknown_and_the_next_run_finds_out(account):
-    account.cloud.faults.add(Fault("ExecuteChangeSet", Effect.ANSWER_LOST))
+    account.cloud.faults.add(Fault(operation="ExecuteChangeSet", effect=Effect.ANSWER_LOST))
     with pytest.raises((UnknownOutcomeError, ExceptionGroup)) as unknown:
         await ground(account).apply(untold)
     assert isinstance(within(unknown.value), UnknownOutcomeError)

@@ -27,17 +27,23 @@ def role(name: str, account: str = ACCOUNT) -> str:
 
 
 def environment(name: str, account: str = ACCOUNT, region: str = "eu-west-1", **parts: Any) -> Environment:
-    plain = Environment(TargetKind.APP_RUNNER, region, account, role(f"notes-{name}-access", account))
+    plain = Environment(
+        target=TargetKind.APP_RUNNER, region=region, account=account, access_role=role(f"notes-{name}-access", account)
+    )
     return replace(plain, **parts)
 
 
 def settings(*, github: Github | None = GITHUB, **environments: Environment) -> Settings:
-    return Settings("notes", ("notes",), environments=environments, github=github)
+    return Settings(name="notes", command=("notes",), environments=environments, github=github)
 
 
 def by_a_task(name: str, **parts: Any) -> MigrationRunner:
     plain = MigrationRunner(
-        Runner.ECS_TASK, "notes", NETWORK.subnets, ("sg-2a3b4c5d",), role(f"notes-{name}-execution")
+        runner=Runner.ECS_TASK,
+        cluster="notes",
+        subnets=NETWORK.subnets,
+        security_groups=("sg-2a3b4c5d",),
+        execution_role=role(f"notes-{name}-execution"),
     )
     return replace(plain, **parts)
 

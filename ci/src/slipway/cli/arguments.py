@@ -62,7 +62,7 @@ def chosen(given: argparse.Namespace, name: str) -> Any:
     loaded = settings.load(given.source)
     loaded.environment(name)
     starts = not vars(given).get("without_start", False)
-    return Environment(loaded, name, given.endpoint_url, wall_clock(), starts=starts)
+    return Environment(settings=loaded, name=name, endpoint_url=given.endpoint_url, time=wall_clock(), starts=starts)
 
 
 def certificate(verb: argparse.ArgumentParser) -> None:

@@ -58,7 +58,7 @@ class Repository:
 
 def image(number: int, layer: Blob = _LAYER) -> Blob:
     """The manifest of an image like no other."""
-    return Artifact(_KIND, EMPTY, (layer,), {"number": str(number)}).manifest()
+    return Artifact(kind=_KIND, config=EMPTY, layers=(layer,), annotations={"number": str(number)}).manifest()
 
 
 async def look(account: Account, name: str, run: str, findings: Findings) -> None:

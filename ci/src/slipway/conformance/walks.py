@@ -37,7 +37,7 @@ class Way:
     meanwhile: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Leg:
     """A stay in a state: the calls and behaviours that are looked at there, and the way out. `told` says whether that is a cell of the table, too."""
 
@@ -91,9 +91,9 @@ WALKS = (
         Way("CreateService", _CREATED, Request.FIRST),
         (
             Leg(
-                "RUNNING",
-                (*_LOOKS, "ResumeService"),
-                (
+                state="RUNNING",
+                calls=(*_LOOKS, "ResumeService"),
+                behaviours=(
                     "an update without an effective change",
                     "sizes that are read back",
                     "what a creation leaves out",
@@ -103,29 +103,29 @@ WALKS = (
                     "tags",
                     "auto scaling that a service has",
                 ),
-                _way("StartDeployment", _DEPLOYED),
+                leave=_way("StartDeployment", _DEPLOYED),
             ),
-            Leg("RUNNING", leave=Way("UpdateService", _DEPLOYED, Request.SECOND, (*_LOOKS, *_CHANGES))),
+            Leg(state="RUNNING", leave=Way("UpdateService", _DEPLOYED, Request.SECOND, (*_LOOKS, *_CHANGES))),
             Leg(
-                "RUNNING",
-                (),
-                ("what an update leaves out", "variables in an update", "the log of a deployment"),
-                _way("PauseService", _STOPPED),
+                state="RUNNING",
+                calls=(),
+                behaviours=("what an update leaves out", "variables in an update", "the log of a deployment"),
+                leave=_way("PauseService", _STOPPED),
             ),
             Leg(
-                "PAUSED",
-                (*_LOOKS, "PauseService", "StartDeployment", "UpdateService"),
+                state="PAUSED",
+                calls=(*_LOOKS, "PauseService", "StartDeployment", "UpdateService"),
                 leave=_way("ResumeService", _DEPLOYED),
             ),
             Leg(
-                "RUNNING",
-                (),
-                ("the triggers of what is no update", "the order of operations", "the length of a page"),
-                Way("UpdateService", _FAILED, Request.FAILING),
+                state="RUNNING",
+                calls=(),
+                behaviours=("the triggers of what is no update", "the order of operations", "the length of a page"),
+                leave=Way("UpdateService", _FAILED, Request.FAILING),
                 told=False,
             ),
-            Leg("RUNNING", (), ("a failed update",), _way("DeleteService", _STOPPED)),
-            Leg("DELETED", (*_LOOKS, *_CHANGES)),
+            Leg(state="RUNNING", calls=(), behaviours=("a failed update",), leave=_way("DeleteService", _STOPPED)),
+            Leg(state="DELETED", calls=(*_LOOKS, *_CHANGES)),
         ),
     ),
     Walk(
@@ -133,19 +133,19 @@ WALKS = (
         Way("CreateService", _FAILED, Request.FAILING),
         (
             Leg(
-                "CREATE_FAILED",
-                (*_LOOKS, "ResumeService", "PauseService", "StartDeployment"),
-                ("a failed creation", "the name of a failed creation"),
-                Way("UpdateService", _CREATED, Request.HEALTHY),
+                state="CREATE_FAILED",
+                calls=(*_LOOKS, "ResumeService", "PauseService", "StartDeployment"),
+                behaviours=("a failed creation", "the name of a failed creation"),
+                leave=Way("UpdateService", _CREATED, Request.HEALTHY),
             ),
-            Leg("RUNNING", leave=_way("PauseService", _STOPPED), told=False),
-            Leg("PAUSED", leave=_way("DeleteService", _STOPPED)),
+            Leg(state="RUNNING", leave=_way("PauseService", _STOPPED), told=False),
+            Leg(state="PAUSED", leave=_way("DeleteService", _STOPPED)),
         ),
     ),
     Walk(
         "failed",
         Way("CreateService", _FAILED, Request.FAILING),
-        (Leg("CREATE_FAILED", leave=_way("DeleteService", _STOPPED)),),
+        (Leg(state="CREATE_FAILED", leave=_way("DeleteService", _STOPPED)),),
     ),
 )
 
@@ -154,16 +154,16 @@ def estimate() -> Estimate:
     """The walks go side by side: the longest one's minutes pass, and all of them are paid."""
     names = ", ".join(walk.name for walk in WALKS)
     return Estimate(
-        (
+        creates=(
             f"{len(WALKS)} App Runner services ({names}) of {CPU} vCPU and {MEMORY} GB, one instance each",
             "2 revisions of an auto scaling configuration",
             "1 ECR repository with images of a few bytes",
             "the services' log groups",
         ),
-        max(walk.minutes[0] for walk in WALKS),
-        max(walk.minutes[1] for walk in WALKS),
-        _dollars(sum(walk.minutes[1] for walk in WALKS)),
-        PRICES,
+        least_minutes=max(walk.minutes[0] for walk in WALKS),
+        most_minutes=max(walk.minutes[1] for walk in WALKS),
+        dollars=_dollars(sum(walk.minutes[1] for walk in WALKS)),
+        prices=PRICES,
     )
 
 

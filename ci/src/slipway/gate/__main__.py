@@ -100,16 +100,16 @@ def main(arguments: list[str]) -> int:
         since, previous = _told(Since, given.since), _told(Previous, given.previous)
         return prove(
             Question(
-                given.config,
-                server,
-                tuple(given.extension),
-                given.start_after,
-                given.today,
-                since,
-                previous,
-                read(given.level),
-                given.patience,
-                given.keep,
+                config=given.config,
+                server=server,
+                extensions=tuple(given.extension),
+                start_after=given.start_after,
+                today=given.today,
+                since=since,
+                previous=previous,
+                levels=read(given.level),
+                patience=given.patience,
+                keep=given.keep,
             )
         )
 

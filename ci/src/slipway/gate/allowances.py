@@ -17,7 +17,7 @@ _OPENS_A_BLOCK = frozenset({"@", "async", "class", "def", "for", "if", "try", "w
 _BLANK = frozenset({tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Allowance:
     """What somebody allows.
 
@@ -123,7 +123,7 @@ def _parsed(comment: _Comment, said: str, rules: Collection[str]) -> Allowance |
         return Unreadable(comment.line, f"until={match['until']} is no day")
     if not reason:
         return Unreadable(comment.line, f"it does not say why {', '.join(named)} may be")
-    return Allowance(comment.line, comment.lines, named, until, reason)
+    return Allowance(line=comment.line, lines=comment.lines, rules=named, until=until, reason=reason)
 
 
 def _day(text: str | None) -> date | None:

@@ -30,7 +30,7 @@ from slipway.records.previous import Previous
 from slipway.records.proof import UNCOMPARED
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Evidence:
     """What the layers showed; a layer that was not run showed nothing.
 
@@ -69,7 +69,7 @@ def gather(question: Question) -> Evidence:
             f"there is no revision in {environment.relative(environment.script.dir)}",
             "name the folders of revisions in alembic's settings file (script_location, version_locations)",
         )
-    found = Evidence(version, environment, past, previous=question.previous)
+    found = Evidence(postgres=version, environment=environment, history=past, previous=question.previous)
     found.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
         _execute(question, found)

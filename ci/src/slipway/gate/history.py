@@ -19,7 +19,7 @@ from slipway.records.history import Other, Since
 Parents = dict[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Node:
     """One revision of the graph.
 
@@ -49,7 +49,7 @@ class Node:
         return Path(self.script.path).read_bytes() if self.script.path.endswith(".py") else b""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class History:
     """All revisions, parents first.
 
@@ -92,9 +92,17 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
     nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
     digest, problems = _digest(environment, scripts), tuple(dict.fromkeys(broken))
     if since is None or _is_revision(parents, since):
-        return History(_older(nodes, parents, start_after, since), heads, digest, problems)
+        return History(nodes=_older(nodes, parents, start_after, since), heads=heads, digest=digest, broken=problems)
     ahead = tuple(other for other in since.ahead if other.id not in parents)
-    return History(_compared(nodes, since), heads, digest, problems, since.name, ahead, since.tip)
+    return History(
+        nodes=_compared(nodes, since),
+        heads=heads,
+        digest=digest,
+        broken=problems,
+        released=since.name,
+        ahead=ahead,
+        tip=since.tip,
+    )
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def models_of(config: Path, server: URL, extensions: Sequence[str], name: str) -
     if not tables:
         raise BadInputError("env.py gives no target_metadata with tables", "give it the models' metadata")
     known = tuple(script.revision for script in environment.script.walk_revisions())
-    return Previous(name, tuple(told(tables)), revisions=known)
+    return Previous(name=name, models=tuple(told(tables)), revisions=known)
 
 
 def told(tables: Iterable[Table]) -> Iterable[Model]:

@@ -23,11 +23,11 @@ def prove(question: Question) -> Proof:
     revisions = tuple(_revisions(evidence))
     return Proof(
         gate=Versions(
-            slipway.__version__,
-            platform.python_version(),
-            sqlalchemy.__version__,
-            alembic.__version__,
-            question.server.get_driver_name(),
+            gate=slipway.__version__,
+            python=platform.python_version(),
+            sqlalchemy=sqlalchemy.__version__,
+            alembic=alembic.__version__,
+            driver=question.server.get_driver_name(),
         ),
         postgres=evidence.postgres,
         history=evidence.history.digest,

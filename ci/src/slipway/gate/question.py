@@ -16,7 +16,7 @@ def utc_today() -> date:
     return datetime.now(tz=timezone.utc).date()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """What is to be proven: alembic's settings file, a server to do it on, what must be there before, what is no news.
 

@@ -57,7 +57,7 @@ class Label:
         return datetime.fromtimestamp(self.committed, UTC).isoformat()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """What an image is made of: the lock, and the files that the settings name as sources; a `package` is installed itself, too.
 

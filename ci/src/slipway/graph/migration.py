@@ -25,7 +25,7 @@ T = TypeVar("T")
 _RECORD = "/tmp/migration.json"  # noqa: S108 -- inside a container
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnEngine:
     """For a database that the engine can reach; see `Runner`. `login` is that of the registry, `url` the database's, which is not shown."""
 
@@ -56,7 +56,7 @@ async def runner_at(environment: Environment, digest: str, _deployment: str) -> 
     """Who migrates the database of an environment that the engine can reach; raises SlipwayError when its URL or the image cannot be had."""
     image, wanted = environment.spec(digest).image, Wanted(environment.settings, environment.name, digest)
     login = await signed_in(str(image), environment.keys, None)
-    return OnEngine(image, login, wanted, await database_url(environment.aws, wanted, None, {}))
+    return OnEngine(image=image, login=login, wanted=wanted, url=await database_url(environment.aws, wanted, None, {}))
 
 
 async def migrate(

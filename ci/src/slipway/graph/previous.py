@@ -27,7 +27,7 @@ async def previous_in(
     folder: dagger.Directory | None, statements: dagger.File | None, images: "Images"
 ) -> Previous | None:
     """The release in a folder, on the images of this one; where its models cannot be had, why not. Raises BadInputError for statements that are none."""
-    told = await _models_in(folder, images) if folder else Previous("")
+    told = await _models_in(folder, images) if folder else Previous(name="")
     if statements:
         told = having_said(told, await statements.contents(), "the recorded statements")
     return told if told.name else None
@@ -37,11 +37,11 @@ async def _models_in(folder: dagger.Directory, images: "Images") -> Previous:
     try:
         return await _tell(folder, images)
     except SlipwayError as error:
-        return Previous(_NAME, refusal=str(error))
+        return Previous(name=_NAME, refusal=str(error))
     except dagger.QueryError as error:
         if (said := meaning(error)) is None:
             raise
-        return Previous(_NAME, refusal=str(said))
+        return Previous(name=_NAME, refusal=str(said))
 
 
 async def _tell(folder: dagger.Directory, images: "Images") -> Previous:

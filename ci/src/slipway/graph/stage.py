@@ -56,7 +56,7 @@ async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Progr
         return await play(story, stage, voice)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnEngine:
     """The stage of an engine; see `verbs.rehearse.stage.Stage`."""
 
@@ -89,7 +89,9 @@ class OnEngine:
         repository.put_blob(config)
         repository.put_manifest(content, manifest["mediaType"], self.account.cloud.clock.now())
         size = sum(layer["size"] for layer in manifest["layers"])
-        return Image(self.account.place.uri, digest, ImageKind.IMAGE, release.revision, size)
+        return Image(
+            repository=self.account.place.uri, digest=digest, kind=ImageKind.IMAGE, revision=release.revision, size=size
+        )
 
     async def prove(self, release: Release, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
         return await prove(release.source, self.account.settings, None, None)
@@ -128,7 +130,13 @@ async def staged(settings: Settings) -> AsyncIterator[OnEngine]:
             await stack.enter_async_context(started(service, "a service of the stage does not start", kill=True))
         theirs = {name: urls[name] for name in ENVIRONMENTS}
         account = await stack.enter_async_context(opened(settings, theirs, lambda _: backend))
-        yield OnEngine(account, registry, backend, urls, f"those of the image {server_image}")
+        yield OnEngine(
+            account=account,
+            registry=registry,
+            backend=backend,
+            databases=urls,
+            postgres=f"those of the image {server_image}",
+        )
 
 
 async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[Release]:
@@ -146,7 +154,13 @@ async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[Relea
 
 async def _release(tree: dagger.Directory, lock_name: str, subject: str) -> Release:
     pyproject = tree.file("pyproject.toml")
-    source = Source(pyproject, tree.file(lock_name), lock_name, tree, is_package(await pyproject.contents()))
+    source = Source(
+        pyproject=pyproject,
+        lock=tree.file(lock_name),
+        lock_name=lock_name,
+        files=tree,
+        package=is_package(await pyproject.contents()),
+    )
     return Release(_named(await tree.digest(), subject), subject, source)
 
 

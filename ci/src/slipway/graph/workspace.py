@@ -36,7 +36,14 @@ async def source_of(tree: Tree, service: Settings) -> Source:
     pyproject = file_of(tree, "pyproject.toml")
     package = is_package(await pyproject.contents())
     development = file_of(tree, _DEVELOPMENT) if _DEVELOPMENT in there else None
-    return Source(pyproject, file_of(tree, lock), lock, files_of(tree, service.sources), package, development)
+    return Source(
+        pyproject=pyproject,
+        lock=file_of(tree, lock),
+        lock_name=lock,
+        files=files_of(tree, service.sources),
+        package=package,
+        development=development,
+    )
 
 
 def whole(source: Source) -> dagger.Directory:

@@ -39,7 +39,11 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
     async with opened(place.url, wanted.name, place.login) as registry:
         digest = await registry.push(artifact)
     return Image(
-        place.uri, digest, ImageKind.TREE, commit.revision, sum(len(layer.content) for layer in artifact.layers)
+        repository=place.uri,
+        digest=digest,
+        kind=ImageKind.TREE,
+        revision=commit.revision,
+        size=sum(len(layer.content) for layer in artifact.layers),
     )
 
 

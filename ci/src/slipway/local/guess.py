@@ -47,7 +47,7 @@ _URL = re.compile(r"postgres(ql)?(\+\w+)?://")
 _DATABASE = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Application:
     """Where the application is made: `module:name`; a factory has to be called."""
 
@@ -150,11 +150,13 @@ def _applications(parts: tuple[str, ...], text: str) -> Iterator[Application]:
         ):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name) and kind in _ASGI | _WSGI | _FACTORIES:
-                    yield Application(module, target.id, factory=False, wsgi=kind in _WSGI, depth=len(parts))
+                    yield Application(
+                        module=module, name=target.id, factory=False, wsgi=kind in _WSGI, depth=len(parts)
+                    )
         if isinstance(node, ast.FunctionDef) and node.name in _FACTORIES:
             calls = {_called(call) for call in ast.walk(node) if isinstance(call, ast.Call)}
             if calls & (_ASGI | _WSGI):
-                yield Application(module, node.name, factory=True, wsgi=not calls & _ASGI, depth=len(parts))
+                yield Application(module=module, name=node.name, factory=True, wsgi=not calls & _ASGI, depth=len(parts))
 
 
 def _called(call: ast.Call) -> str:

@@ -30,7 +30,7 @@ async def previous_at(folder: Path, commit: str, name: str, server: NamedServer 
             told = await tell_models(there, python, migrations_of(there), name, server)
             return starting(told, (there / "pyproject.toml").read_text(encoding="utf-8"))
         except SlipwayError as error:
-            return Previous(name, refusal=str(error))
+            return Previous(name=name, refusal=str(error))
 
 
 def recorded_in(file: Path, previous: Previous) -> Previous:

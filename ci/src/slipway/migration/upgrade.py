@@ -36,7 +36,9 @@ def upgrade(environment: Environment, url: URL, tell: Callable[[str], object] = 
     with alone(url), every_connection_to(url, (LOCK_TIMEOUT,)):
         before, applied, attempts = _run(environment, tell)
         after = _read_back(environment)
-    return Migration(before, after, applied, attempts, round(time.monotonic() - started, 3))
+    return Migration(
+        before=before, after=after, applied=applied, attempts=attempts, seconds=round(time.monotonic() - started, 3)
+    )
 
 
 def _read_back(environment: Environment) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """A manifest with what it refers to. `kind` is its artifactType, `subject` the descriptor of the image that it is about."""
 

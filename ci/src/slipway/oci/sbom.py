@@ -23,4 +23,4 @@ def normalised(text: str) -> bytes:
 
 def artifact(document: bytes, subject: dict[str, Any]) -> Artifact:
     """The artifact for the image whose descriptor is `subject`."""
-    return Artifact(KIND, EMPTY, (Blob(KIND, document),), {}, subject)
+    return Artifact(kind=KIND, config=EMPTY, layers=(Blob(KIND, document),), annotations={}, subject=subject)

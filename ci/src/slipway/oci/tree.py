@@ -45,7 +45,7 @@ class File:
 def pack(files: Iterable[File], config: TreeConfig, committed: int, annotations: Mapping[str, str]) -> Artifact:
     """Make the artifact; `committed` is the commit's time in seconds since 1970."""
     layer = Blob(_LAYER, _tar(sorted(files, key=lambda file: file.name), committed))
-    return Artifact(KIND, Blob(_CONFIG, canonical(write(config))), (layer,), annotations)
+    return Artifact(kind=KIND, config=Blob(_CONFIG, canonical(write(config))), layers=(layer,), annotations=annotations)
 
 
 def read_config(content: bytes, origin: str) -> TreeConfig:

@@ -20,7 +20,7 @@ _INSTALLATIONS = (
 _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Binaries:
     """An installation of the Postgres server: `directory` holds postgres and initdb, which find `libraries` by where they lie."""
 
@@ -77,4 +77,4 @@ def inspect(directory: Path, origin: str) -> Binaries | None:
     except OSError:
         return None
     match = _VERSION.match(answer.stdout)
-    return Binaries(directory, match[1], int(match[2]), origin) if match else None
+    return Binaries(directory=directory, version=match[1], major=int(match[2]), origin=origin) if match else None

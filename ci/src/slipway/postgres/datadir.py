@@ -55,7 +55,7 @@ def account_for_server() -> Account | None:
     return Account(65534, 65534)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataDirectory:
     """`path` is the data directory, `password` the superuser's, `binaries` what its user can run, `shelf` where it may be kept."""
 
@@ -109,7 +109,9 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
         if account:
             account.own(home / "cluster")
         password = (home / "cluster/password").read_text(encoding="ascii")
-        yield DataDirectory(home / "cluster/data", password, binaries, account, kept)
+        yield DataDirectory(
+            path=home / "cluster/data", password=password, binaries=binaries, account=account, shelf=kept
+        )
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

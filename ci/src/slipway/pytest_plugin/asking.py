@@ -27,7 +27,7 @@ class ToldAlreadyError(RefusedError):
     """Another test of this run has said why there is no proof."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """What `slipway gate` would be told on its command line."""
 

@@ -43,7 +43,7 @@ class Recording:
 
     def pytest_sessionfinish(self) -> None:
         event.remove(Engine, "before_cursor_execute", self._hear)
-        told = to_json(Previous("", recorded=tuple(self._said.values())))
+        told = to_json(Previous(name="", recorded=tuple(self._said.values())))
         if self._workeroutput is None:
             self._file.write_text(told, encoding="utf-8")
         else:

@@ -62,12 +62,12 @@ class Run:
 def _question(config: pytest.Config, here: Path) -> Question:
     source, python = (config.getoption(f"slipway_{name}") for name in ("source", "python"))
     return Question(
-        here / source if source else config.rootpath,
-        config.getoption("slipway_config"),
-        config.getoption("slipway_since"),
-        here / python if python else None,
-        config.getoption("slipway_database_url"),
-        config.getoption("slipway_expendable"),
+        source=here / source if source else config.rootpath,
+        config=config.getoption("slipway_config"),
+        since=config.getoption("slipway_since"),
+        python=here / python if python else None,
+        database_url=config.getoption("slipway_database_url"),
+        allow_production_like=config.getoption("slipway_expendable"),
     )
 
 

@@ -19,7 +19,7 @@ class Result(Enum):
         return self is not Result.FAILED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResourceChange:
     """One resource. `action` and `replacement` ("True", "False", "Conditional", or empty) are CloudFormation's words; `physical` is empty before it is made."""
 
@@ -39,7 +39,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StackChange:
     """One stack. `is_new` says that it was not there; `outputs` are what to write elsewhere, by where."""
 

@@ -13,7 +13,7 @@ class Answer(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdicts:
     """What was proven of one new revision.
 
@@ -29,7 +29,7 @@ class Verdicts:
     destructive: Answer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """A pair of heads, and what was proven of the way between them. Pairs do not chain: a → b and b → c say nothing of a release of a on c.
 

@@ -16,7 +16,7 @@ class Verdict(Enum):
     OUT_OF_REACH = "out of reach"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One expectation and its verdict. `seen` is what came instead (untrusted text), or why nothing did."""
 
@@ -27,7 +27,7 @@ class Finding:
     seen: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """What a run creates, how many minutes it takes, and what it costs at most, in dollars."""
 
@@ -40,7 +40,7 @@ class Estimate:
     prices: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Conformance:
     """A whole run. `against` is AWS, or says that something stood in for it; `left` names what could not be deleted.
 

@@ -37,7 +37,7 @@ class Other:
     down: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Since:
     """What was there already.
 

@@ -44,7 +44,7 @@ class ImageKind(Enum):
     TREE = "tree"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Image:
     """One manifest. `revision` is the git commit it was built from, `size` its bytes in the registry."""
 

@@ -12,7 +12,7 @@ from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Observed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Intent:
     """What a deployment is about to do. `wanted` is a hash of the desired service, `fingerprint` that of the state its plan was made from."""
 
@@ -28,7 +28,7 @@ class Intent:
     verb: Verb = Verb.DEPLOY
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lock:
     """Whose turn it is. `newest` is the operation that was the service's newest before, so that what this turn has begun can be told from it."""
 
@@ -41,7 +41,7 @@ class Lock:
     nonce: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accepted:
     """The platform's operation for a deployment; `arn` is the service's."""
 
@@ -54,7 +54,7 @@ class Accepted:
     creating: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """How a deployment ended.
 
@@ -98,7 +98,7 @@ class History:
     unfinished: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Situation:
     """What the platform, the ledger and the release say, each as far as it could be asked.
 

@@ -48,7 +48,7 @@ class Diagnosis:
     remedy: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What was asked for and what is live now.
 

@@ -31,7 +31,7 @@ class State(Enum):
     UNKNOWN = "unknown"  # the platform says a word that its model does not have
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observed:
     """What is there, normalised.
 
@@ -63,7 +63,7 @@ class FieldChange:
     after: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """`fingerprint` names the observed state that the plan was made from; `reason` says why it is blocked.
 

@@ -14,7 +14,7 @@ class Verdict(Enum):
     NOT_COVERED = "NOT COVERED"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """One look: a sentence each.
 
@@ -37,7 +37,7 @@ class Branch:
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preflight:
     """All that was looked at for an image in an environment."""
 

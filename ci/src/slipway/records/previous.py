@@ -29,7 +29,7 @@ class Recorded:
     where: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Previous:
     """A release: `name` is how it was asked for, `refusal` why its models could not be had.
 

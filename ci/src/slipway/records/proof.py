@@ -31,7 +31,7 @@ class Blocked:
     write: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Statement:
     """One statement of a revision, as it was executed.
 
@@ -61,7 +61,7 @@ class Statement:
     unlimited: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Queue:
     """Who waited while a revision waited for a transaction that was still open.
 
@@ -112,7 +112,7 @@ class Growth:
         return f"{measured}: about {self.per_million / 1000:.1f} s for each million"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Revision:
     """One revision and what its steps left in the catalog.
 
@@ -137,7 +137,7 @@ class Revision:
     growth: tuple[Growth, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing to mend or to know.
 
@@ -160,7 +160,7 @@ class Finding:
         return self.level is Level.ERROR and self.suppressed is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Versions:
     """What the proof was made with."""
 
@@ -171,7 +171,7 @@ class Versions:
     driver: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Coverage:
     """What was looked at, and what could not be: `gaps` are sentences.
 
@@ -189,7 +189,7 @@ class Coverage:
     said: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Proof:
     """The evidence for one history.
 

@@ -13,7 +13,7 @@ class Step:
     platform_seconds: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Act:
     """One act. `passed` says whether it went as the story says; `details` are lines for a person."""
 
@@ -31,7 +31,7 @@ class Act:
         return sum(step.platform_seconds or 0 for step in self.steps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Traffic:
     """Requests to production's public address, on new and on kept connections; the gap is between two answers, in seconds."""
 
@@ -47,7 +47,7 @@ class Traffic:
         return self.requests / self.seconds if self.seconds else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rehearsal:
     """The whole play. `postgres` says which server it was, `speed` how much faster than ours the platform's clock ran."""
 

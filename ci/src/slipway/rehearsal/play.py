@@ -72,7 +72,7 @@ class _Performance(Generic[R]):
     def remembered(self) -> Rehearsal:
         acts = (*self._prologue, *self._acts)
         name, revision = self._stage.account.settings.name, self._story.release.revision
-        return Rehearsal(name, revision, self._stage.postgres, SPEED, acts, self._clients.seen())
+        return Rehearsal(service=name, revision=revision, postgres=self._stage.postgres, speed=SPEED, acts=acts, traffic=self._clients.seen())
 
 
 def _paths(settings: Settings) -> tuple[str, ...]:

@@ -44,4 +44,4 @@ class Scene:
         for line in details:
             self.voice.note(line)
         seconds = round(time.monotonic() - self._began, 3)
-        return Act(self.name, self.title, happened, how, passed, seconds, tuple(self._steps), details)
+        return Act(name=self.name, title=self.title, happened=happened, how=how, passed=passed, seconds=seconds, steps=tuple(self._steps), details=details)

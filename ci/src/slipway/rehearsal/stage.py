@@ -38,7 +38,7 @@ class Account:
 
     def environment(self, name: str) -> Environment:
         """One of ENVIRONMENTS."""
-        return Environment(self.settings, name, self.cloud.url, Time(self.cloud.clock.now, self.cloud.clock.sleep))
+        return Environment(settings=self.settings, name=name, endpoint_url=self.cloud.url, time=Time(self.cloud.clock.now, self.cloud.clock.sleep))
 
 
 @asynccontextmanager
@@ -133,7 +133,7 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
 
 
 def _plain(name: str) -> EnvironmentSettings:
-    return EnvironmentSettings(TargetKind.APP_RUNNER, _REGION, ACCOUNT, _role(name))
+    return EnvironmentSettings(target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, access_role=_role(name))
 
 
 def _role(name: str) -> str:

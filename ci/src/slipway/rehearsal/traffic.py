@@ -36,11 +36,11 @@ class Clients:
     def seen(self) -> Traffic:
         seconds = self._last - self._began
         return Traffic(
-            self._requests,
-            len(self._failures),
-            round(seconds, 3),
-            round(self._longest_gap, 3),
-            tuple(self._failures[:_SHOWN]),
+            requests=self._requests,
+            failed=len(self._failures),
+            seconds=round(seconds, 3),
+            longest_gap=round(self._longest_gap, 3),
+            failures=tuple(self._failures[:_SHOWN]),
         )
 
     async def _ask(self, url: str, *, keep: bool) -> None:

@@ -33,7 +33,7 @@ from slipway.report.proof_markdown import markdown as proof_markdown
 from slipway.untrusted import one_line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """One answer.
 
@@ -51,7 +51,13 @@ class Answer:
 def of_plan(plan: Plan) -> Answer:
     code = 1 if plan.action is Action.BLOCKED else 0
     outputs = {"action": plan.action.value, "image": plan.image, "reason": plan.reason}
-    return Answer(plan, release_text.of_plan(plan), code, release_markdown.of_plan(plan), outputs)
+    return Answer(
+        record=plan,
+        text=release_text.of_plan(plan),
+        code=code,
+        markdown=release_markdown.of_plan(plan),
+        outputs=outputs,
+    )
 
 
 def of_outcome(outcome: Outcome) -> Answer:
@@ -65,13 +71,19 @@ def of_outcome(outcome: Outcome) -> Answer:
         "operation": outcome.operation or "",
         "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
     }
-    return Answer(outcome, text, outcome.status.exit_code, markdown, outputs)
+    return Answer(record=outcome, text=text, code=outcome.status.exit_code, markdown=markdown, outputs=outputs)
 
 
 def of_examination(examination: Examination) -> Answer:
     text = release_text.of_examination(examination)
     outputs = {"ending": examination.ending, "operation": examination.operation or ""}
-    return Answer(examination, text, examination.exit_code, release_markdown.of_examination(examination), outputs)
+    return Answer(
+        record=examination,
+        text=text,
+        code=examination.exit_code,
+        markdown=release_markdown.of_examination(examination),
+        outputs=outputs,
+    )
 
 
 def of_situation(situation: Situation) -> Answer:
@@ -83,7 +95,13 @@ def of_situation(situation: Situation) -> Answer:
         "url": observed.url or "",
         "operation": observed.operation or "",
     }
-    return Answer(situation, release_text.of_situation(situation), 0, release_markdown.of_situation(situation), outputs)
+    return Answer(
+        record=situation,
+        text=release_text.of_situation(situation),
+        code=0,
+        markdown=release_markdown.of_situation(situation),
+        outputs=outputs,
+    )
 
 
 def of_history(history: History) -> Answer:
@@ -94,88 +112,121 @@ def of_history(history: History) -> Answer:
         "status": newest.status.value if newest else "",
         "live": (newest and newest.live) or "",
     }
-    return Answer(history, release_text.of_history(history), 0, release_markdown.of_history(history), outputs)
+    return Answer(
+        record=history,
+        text=release_text.of_history(history),
+        code=0,
+        markdown=release_markdown.of_history(history),
+        outputs=outputs,
+    )
 
 
 def of_permissions(permissions: Permissions) -> Answer:
     """A policy is a file: what is printed is kept."""
-    return Answer(permissions, f"{permissions.policy}\n")
+    return Answer(record=permissions, text=f"{permissions.policy}\n")
 
 
 def of_bootstrap(bootstrap: Bootstrap) -> Answer:
     text = bootstrap_text.text(bootstrap)
-    return Answer(bootstrap, text, 0 if all(stack.result.is_well for stack in bootstrap.stacks) else 1, fenced(text))
+    return Answer(
+        record=bootstrap,
+        text=text,
+        code=0 if all(stack.result.is_well for stack in bootstrap.stacks) else 1,
+        markdown=fenced(text),
+    )
 
 
 def of_proof(proof: Proof) -> Answer:
     outputs = {"verdict": proof.verdict.value, "errors": str(len(proof.failures))}
-    return Answer(proof, proof_text.text(proof), 1 if proof.failures else 0, proof_markdown(proof), outputs)
+    return Answer(
+        record=proof,
+        text=proof_text.text(proof),
+        code=1 if proof.failures else 0,
+        markdown=proof_markdown(proof),
+        outputs=outputs,
+    )
 
 
 def of_preflight(preflight: Preflight) -> Answer:
     text = preflight_text.text(preflight)
     refusal = preflight.refusals[0].found if preflight.refusals else ""
-    return Answer(preflight, text, 1 if refusal else 0, fenced(text), {"image": preflight.image, "refusal": refusal})
+    return Answer(
+        record=preflight,
+        text=text,
+        code=1 if refusal else 0,
+        markdown=fenced(text),
+        outputs={"image": preflight.image, "refusal": refusal},
+    )
 
 
 def of_rehearsal(rehearsal: Rehearsal) -> Answer:
     text = rehearsal_text.text(rehearsal)
-    return Answer(rehearsal, text, 0 if rehearsal.passed else 1, fenced(text))
+    return Answer(record=rehearsal, text=text, code=0 if rehearsal.passed else 1, markdown=fenced(text))
 
 
 def of_checkup(checkup: DoctorReport) -> Answer:
     text = doctor_text.text(checkup)
-    return Answer(checkup, text, 0 if checkup.healthy else 1, fenced(text))
+    return Answer(record=checkup, text=text, code=0 if checkup.healthy else 1, markdown=fenced(text))
 
 
 def of_certificate(certificate: Certificate) -> Answer:
     """A certificate is a file: what is printed is kept."""
-    return Answer(certificate, to_json(certificate))
+    return Answer(record=certificate, text=to_json(certificate))
 
 
 def of_validity(validity: Validity) -> Answer:
     way = f"from {_heads(validity.before)} to {_heads(validity.after)}"
     text = f"holds: {way}" if validity.holds else f"does not hold: {one_line(validity.why_not or '', 1000)}"
-    return Answer(validity, f"{text}\n", 0 if validity.holds else 1, outputs={"why-not": validity.why_not or ""})
+    return Answer(
+        record=validity, text=f"{text}\n", code=0 if validity.holds else 1, outputs={"why-not": validity.why_not or ""}
+    )
 
 
 def of_migration(migration: Migration, environment: str) -> Answer:
     text = migration_text.of_migration(migration, environment)
     outputs = {"applied": str(len(migration.applied)), "head": ",".join(migration.after)}
-    return Answer(migration, text, 0, fenced(text), outputs)
+    return Answer(record=migration, text=text, code=0, markdown=fenced(text), outputs=outputs)
 
 
 def of_standing(standing: Standing, environment: str) -> Answer:
     """A database that is ahead of the release is a no: it cannot be brought to that release's head."""
     text = migration_text.of_standing(standing, environment)
     outputs = {"head": ",".join(standing.database), "missing": str(len(standing.missing))}
-    return Answer(standing, text, 1 if standing.unknown else 0, fenced(text), outputs)
+    return Answer(record=standing, text=text, code=1 if standing.unknown else 0, markdown=fenced(text), outputs=outputs)
 
 
 def of_listening(listening: Listening) -> Answer:
     """What starts it reads one line."""
-    return Answer(listening, f"listening on {listening.url}\n", outputs={"url": listening.url})
+    return Answer(record=listening, text=f"listening on {listening.url}\n", outputs={"url": listening.url})
 
 
 def of_conformance(found: Conformance) -> Answer:
     text = conformance_text.text(found)
-    return Answer(found, text, found.exit_code, fenced(text), {"differing": str(len(found.differing))})
+    return Answer(
+        record=found,
+        text=text,
+        code=found.exit_code,
+        markdown=fenced(text),
+        outputs={"differing": str(len(found.differing))},
+    )
 
 
 def of_estimate(estimate: Estimate) -> Answer:
-    return Answer(estimate, conformance_text.of_estimate(estimate, "a real account"))
+    return Answer(record=estimate, text=conformance_text.of_estimate(estimate, "a real account"))
 
 
 def of_left(left: Left) -> Answer:
     """What is left was told on the way, with the reasons."""
     text = f"{len(left.things)} could not be deleted" if left.things else "nothing is left"
-    return Answer(left, f"{text}\n", 3 if left.things else 0)
+    return Answer(record=left, text=f"{text}\n", code=3 if left.things else 0)
 
 
 def of_refusal(refusal: Refusal) -> Answer:
     """What an error answers instead; a person reads its sentence on standard error."""
     outputs = {"error": f"{refusal.what}: {refusal.next_step}"}
-    return Answer(refusal, "", refusal.exit_code, release_markdown.of_refusal(refusal), outputs)
+    return Answer(
+        record=refusal, text="", code=refusal.exit_code, markdown=release_markdown.of_refusal(refusal), outputs=outputs
+    )
 
 
 def _heads(revisions: Sequence[str]) -> str:

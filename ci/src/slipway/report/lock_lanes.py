@@ -26,7 +26,7 @@ class Work(Enum):
     SCAN = "read whole"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Span:
     """Statements in a row through which it stays the same who waits for a table.
 
@@ -101,7 +101,7 @@ def _spans(table: str, transactions: Sequence[Transaction]) -> Iterator[Span]:
 
 
 def _longer(span: Span) -> Span:
-    return Span(span.length + 1, span.waits, span.opens, span.taken, span.work)
+    return Span(length=span.length + 1, waits=span.waits, opens=span.opens, taken=span.taken, work=span.work)
 
 
 def _looks(table: str, transaction: Transaction) -> Iterator[Span]:
@@ -110,7 +110,11 @@ def _looks(table: str, transaction: Transaction) -> Iterator[Span]:
     for number, statement in enumerate(transaction.statements):
         held = held or table in statement.locks
         yield Span(
-            1, _waits(table, statement, held=held), number == 0, statement.locks.get(table, ""), _work(table, statement)
+            length=1,
+            waits=_waits(table, statement, held=held),
+            opens=number == 0,
+            taken=statement.locks.get(table, ""),
+            work=_work(table, statement),
         )
 
 

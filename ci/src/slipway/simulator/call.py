@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """`now` is the platform's time, `endpoint` the URL under which the simulator was reached, `caller` an access key."""
 

@@ -33,7 +33,7 @@ ACCOUNT = "123456789012"
 LOGIN = Login("AWS", PASSWORD)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cloud:
     """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones.
 
@@ -85,7 +85,16 @@ async def simulated(
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
             backend = WithSample(backend_at(url))
-            platform = Platform(clock, store, logs, references, iam, backend, tasks, pace or Pace())
+            platform = Platform(
+                clock=clock,
+                store=store,
+                logs=logs,
+                references=references,
+                roles=iam,
+                backend=backend,
+                tasks=tasks,
+                pace=pace or Pace(),
+            )
             app_runner = AppRunner(platform)
             ecs = Ecs(platform)
             cloudformation = CloudFormation(services, clock, tasks)
@@ -102,18 +111,18 @@ async def simulated(
             }
             try:
                 yield Cloud(
-                    url,
-                    clock,
-                    references,
-                    iam,
-                    logs,
-                    store,
-                    endpoint.requests,
-                    endpoint.faults,
-                    app_runner,
-                    ecs,
-                    endpoint.guard,
-                    cloudformation,
+                    url=url,
+                    clock=clock,
+                    references=references,
+                    iam=iam,
+                    logs=logs,
+                    store=store,
+                    requests=endpoint.requests,
+                    faults=endpoint.faults,
+                    app_runner=app_runner,
+                    ecs=ecs,
+                    guard=endpoint.guard,
+                    cloudformation=cloudformation,
                 )
             finally:
                 tasks.cancel_scope.cancel()

@@ -65,8 +65,8 @@ class Ecr:
             )
         labels = {tag["Key"]: tag.get("Value", "") for tag in request.get("tags", [])}
         self._store.repositories[name] = Repository(
-            name,
-            call.now,
+            name=name,
+            created=call.now,
             immutable=request.get("imageTagMutability") == "IMMUTABLE",
             region=call.region,
             labels=labels,

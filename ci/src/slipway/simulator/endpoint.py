@@ -136,7 +136,13 @@ class Endpoint:
         if signed is None:
             raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
         endpoint = f"http://{request.headers['host']}"
-        return Call(signed["region"], self._account, self._clock.now(), endpoint, signed["key"])
+        return Call(
+            region=signed["region"],
+            account=self._account,
+            now=self._clock.now(),
+            endpoint=endpoint,
+            caller=signed["key"],
+        )
 
 
 class _Cut(Response):

@@ -23,7 +23,7 @@ class Effect(Enum):
     OVERTAKEN = "overtaken"  # somebody else acts just before
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Fault:
     """`operation` as in X-Amz-Target; the first `skip` calls of it go well, `times` do not. `other` is what somebody else does, if OVERTAKEN."""
 
@@ -50,7 +50,7 @@ class Scripted:
             raise MismatchError("skip" if self.skip < 0 else "times", "found a number below 0")
 
     def fault(self) -> Fault:
-        return Fault(self.operation, self.effect, self.skip, self.times)
+        return Fault(operation=self.operation, effect=self.effect, skip=self.skip, times=self.times)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def trusting(*principals: str) -> str:
 _APP_RUNNER = trusting(*_PRINCIPALS)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Role:
     """`policy` is its trust policy as JSON; `known` is when it was made, or trusts whom it trusts."""
 
@@ -82,7 +82,7 @@ class Iam:
 
     def put(self, arn: str, policy: str = _APP_RUNNER) -> None:
         """A role that has been there for long."""
-        role = Role(arn, policy)
+        role = Role(arn=arn, policy=policy)
         self.roles[role.name] = role
 
     def may_assume(self, arn: str, principal: str, now: datetime) -> bool:
@@ -98,13 +98,13 @@ class Iam:
             raise AwsError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
         _check(request["AssumeRolePolicyDocument"])
         arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
-        self.roles[name] = Role(arn, request["AssumeRolePolicyDocument"], call.now, call.now)
+        self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, known=call.now)
         return {"Role": self.roles[name].described()}
 
     async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["RoleName"]
         if name not in self.roles and not self.strict:
-            return {"Role": Role(f"arn:aws:iam::{call.account}:role/{name}", _APP_RUNNER).described()}
+            return {"Role": Role(arn=f"arn:aws:iam::{call.account}:role/{name}", policy=_APP_RUNNER).described()}
         return {"Role": self._existing(name).described()}
 
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:

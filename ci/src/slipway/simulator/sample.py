@@ -22,7 +22,7 @@ _DIGEST = digest_of(_CONTENT)
 
 def sample(pushed: datetime) -> Repository:
     """Its repository, with the tag `latest`."""
-    repository = Repository(NAME, pushed)
+    repository = Repository(name=NAME, created=pushed)
     repository.tags["latest"] = repository.put_manifest(_CONTENT, MANIFEST, pushed)
     return repository
 

@@ -14,7 +14,7 @@ _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _RECOVERY_DAYS = 30  # [M]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Secret:
     """One secret; `deleted` is the day on which it will be gone, while it can still be restored."""
 
@@ -49,7 +49,7 @@ class Secrets:
         }
 
     def put(self, arn: str, value: str) -> None:
-        self._secrets[arn] = Secret(arn, value)
+        self._secrets[arn] = Secret(arn=arn, value=value)
 
     def value(self, arn: str) -> str | None:
         """None when there is no such secret, or none any more."""
@@ -62,7 +62,7 @@ class Secrets:
             raise _taken(there)
         suffix = secrets.token_urlsafe(8).replace("-", "x").replace("_", "y")[:6]
         arn = f"arn:aws:secretsmanager:{call.region}:{call.account}:secret:{name}-{suffix}"
-        made = self._secrets[arn] = Secret(arn, request.get("SecretString", ""), call.now)
+        made = self._secrets[arn] = Secret(arn=arn, value=request.get("SecretString", ""), changed=call.now)
         return {"ARN": arn, "Name": name, "VersionId": made.version}
 
     async def describe_secret(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ _TYPE = "String"
 _HIDDEN = "AQICAHencrypted"  # what a SecureString answers to whoever does not ask for decryption; its form is †
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Parameter:
     """One parameter in its last version."""
 
@@ -40,7 +40,7 @@ class Parameters:
         }
 
     def put(self, name: str, value: str, kind: str = "SecureString") -> None:
-        self._parameters[name] = Parameter(name, value, kind)
+        self._parameters[name] = Parameter(name=name, value=value, type=kind)
 
     def value(self, name_or_arn: str) -> str | None:
         found = self._find(name_or_arn)
@@ -59,7 +59,9 @@ class Parameters:
             raise AwsError("ParameterAlreadyExists", said)
         kind = request.get("Type") or (there.type if there else _TYPE)
         version = there.version + 1 if there else 1
-        self._parameters[name] = Parameter(name, request["Value"], kind, version, call.now)
+        self._parameters[name] = Parameter(
+            name=name, value=request["Value"], type=kind, version=version, changed=call.now
+        )
         return {"Version": version, "Tier": "Standard"}
 
     async def get_parameter(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:

@@ -41,7 +41,7 @@ class State:
     def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
         """Let the account have all of it."""
         for name in self.repositories:
-            cloud.store.repositories[name] = Repository(name, cloud.clock.now(), immutable=True)
+            cloud.store.repositories[name] = Repository(name=name, created=cloud.clock.now(), immutable=True)
         for role in self.roles:
             cloud.iam.put(role)
         cloud.iam.strict = self.strict_roles

@@ -25,7 +25,7 @@ class Manifest:
         return str(kind) if kind else None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Repository:
     """One repository; with `immutable` a tag is put once. `labels` are AWS's tags of the repository itself."""
 

@@ -31,7 +31,9 @@ def released(folder: Path, name: str) -> Since:
     changed = _names(git(folder, "diff", "--name-only", "--no-renames", "--relative", "-z", commit))
     edited = (file for file in changed if file in files and _is_edited(folder, commit, file))
     tip, ahead = _ahead(folder, name, files)
-    return Since(name, tuple(sorted(files)), tuple(sorted(edited)), commit=commit, ahead=ahead, tip=tip)
+    return Since(
+        name=name, files=tuple(sorted(files)), edited=tuple(sorted(edited)), commit=commit, ahead=ahead, tip=tip
+    )
 
 
 def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, ...]]:

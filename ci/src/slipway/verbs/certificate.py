@@ -63,7 +63,7 @@ def _verdicts(proof: Proof, revision: Revision) -> Verdicts:
     measured = all(statement.measured for statement in revision.statements)
     tried = all(statement.transaction for statement in revision.statements) or revision.interruptions > 0
     return Verdicts(
-        revision.id,
+        id=revision.id,
         rerunnable=_answer(not _any(found, _NOT_AGAIN), known=seen and tried),
         compatible=_answer(not _any(found, ("C",)), known=seen and proof.coverage.phrases > 0),
         blocking=_answer(_any(found - _NOT_BLOCKING, _BLOCKING), known=seen and measured),

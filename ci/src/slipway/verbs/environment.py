@@ -46,7 +46,7 @@ def wall_clock() -> Time:
     return Time(lambda: datetime.now(UTC), anyio.sleep)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """One environment of a service. `endpoint_url` names what stands in for AWS; `time` is the platform's.
 
@@ -95,13 +95,13 @@ class Environment:
     ) -> Engine:
         """What changes the service as it is; see `releasing` for what brings another release."""
         return Engine(
-            self.target,
-            self.ledger,
-            self.time,
-            tell,
-            holder(os.environ),
-            self._is_ours,
-            permit,
+            target=self.target,
+            ledger=self.ledger,
+            time=self.time,
+            tell=tell,
+            holder=holder(os.environ),
+            prepare=self._is_ours,
+            permit=permit,
             ask=self.readiness,
             certificate=certificate,
             risk=risk,

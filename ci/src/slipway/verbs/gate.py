@@ -35,7 +35,7 @@ async def gate(  # noqa: PLR0913 -- what a command line says
     When `since` is a git ref, the release there is the previous one; `statements` are what its tests recorded.
     """
     folder, found, wanted, known = await _found(source, config, since, python)
-    previous = Previous("")
+    previous = Previous(name="")
     if known and known.commit:
         previous = await previous_at(folder, known.commit, known.name, server)
     if statements:
@@ -85,7 +85,7 @@ def since_of(folder: Path, name: str) -> Since:
     try:
         return released(folder, name)
     except BadInputError as error:
-        return Since(name, refusal=Refusal.of(error))
+        return Since(name=name, refusal=Refusal.of(error))
 
 
 def python_of(folder: Path, given: Path | None) -> Python:

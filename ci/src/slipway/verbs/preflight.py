@@ -80,7 +80,12 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
     variables["PORT"] = str(spec.port)  # as App Runner sets it [G]
     on_line: list[str] = []
-    order = LaunchSpec(spec.image.repository.partition("/")[2], spec.image.digest, spec.port, variables)
+    order = LaunchSpec(
+        repository=spec.image.repository.partition("/")[2],
+        digest=spec.image.digest,
+        port=spec.port,
+        variables=variables,
+    )
     check = contract_of(spec)
     try:
         async with backend.start(order, on_line.append) as workload:
@@ -93,14 +98,25 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     if ended == _SILENT and _patience(check) > _MOST_SECONDS:
         return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
     why = diagnose(Evidence((ended,), tuple(on_line)), spec)
-    return Check("release", Verdict.REFUSED, f"the release does not become healthy: {why.cause}", why.remedy, why.lines)
+    return Check(
+        subject="release",
+        verdict=Verdict.REFUSED,
+        found=f"the release does not become healthy: {why.cause}",
+        remedy=why.remedy,
+        lines=why.lines,
+    )
 
 
 def contract_of(spec: ServiceSpec) -> HealthCheck:
     """How the platform will ask: the very values that it is sent."""
     sent = request_of(spec)["HealthCheckConfiguration"]
-    thresholds = sent["HealthyThreshold"], sent["UnhealthyThreshold"]
-    return HealthCheck(sent.get("Path"), sent["Interval"], sent["Timeout"], *thresholds)
+    return HealthCheck(
+        path=sent.get("Path"),
+        interval=sent["Interval"],
+        timeout=sent["Timeout"],
+        healthy_threshold=sent["HealthyThreshold"],
+        unhealthy_threshold=sent["UnhealthyThreshold"],
+    )
 
 
 _SILENT = "Health check failed on protocol"

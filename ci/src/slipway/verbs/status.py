@@ -18,13 +18,13 @@ async def status(environment: Environment) -> Situation:
         if observed.digest is not None and was_live(found) and digest_of(found) == observed.digest
     )
     return Situation(
-        environment.name,
-        observed,
-        next(live, None),
-        next(iter(history.releases), None),
-        history.unfinished,
-        await environment.readiness(observed) if observed.digest else None,
-        unseen,
+        environment=environment.name,
+        observed=observed,
+        live=next(live, None),
+        newest=next(iter(history.releases), None),
+        unfinished=history.unfinished,
+        readiness=await environment.readiness(observed) if observed.digest else None,
+        unseen=unseen,
     )
 
 

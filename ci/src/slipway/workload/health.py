@@ -9,7 +9,7 @@ import anyio
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HealthCheck:
     """How an instance is asked; times in seconds, thresholds in answers in a row. Without a path a TCP connection is enough."""
 

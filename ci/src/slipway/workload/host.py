@@ -61,11 +61,11 @@ class HostBackend:
         """See `Backend.start`."""
         async with self.unpacked(order.repository, order.digest) as release:
             launch = Launch(
-                release.folder,
-                release.python,
-                order.command or release.config.command,
-                order.port,
-                dict(release.config.variables) | dict(order.variables),
+                tree=release.folder,
+                python=release.python,
+                command=order.command or release.config.command,
+                port=order.port,
+                variables=dict(release.config.variables) | dict(order.variables),
             )
             async with running(launch, on_line) as workload:
                 yield workload

@@ -60,7 +60,7 @@ class ProcessWorkload:
             await self._silent.wait()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Launch:
     """How a process is started: in a folder, with an environment, by a command; `port` is where the service believes to listen."""
 

@@ -24,7 +24,7 @@ from slipway.migration.environment import Environment
 _MOST_PER_REVISION = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interruption:
     """Where a revision was stopped, and what came of running it again.
 
@@ -91,10 +91,16 @@ def _each(environment: Environment, climb: Climb, node: Node, below: Base) -> It
                 continue
             failure = upgrade(environment, database, [node])
             if failure:
-                yield Interruption(line, during, failure)
+                yield Interruption(line=line, during=during, failure=failure)
                 continue
             left = with_connection(database, look)
-            yield Interruption(line, during, None, left.invalid_beside(wanted), left.otherwise(wanted))
+            yield Interruption(
+                line=line,
+                during=during,
+                failure=None,
+                invalid=left.invalid_beside(wanted),
+                otherwise=left.otherwise(wanted),
+            )
 
 
 def _stopped_after(environment: Environment, node: Node, number: int, database: URL) -> int | None:

@@ -55,7 +55,7 @@ class Loss:
         return self.words
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Rows:
     """What the steps of one revision did to rows.
 
@@ -85,7 +85,7 @@ class Lived:
     gaps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Snapshot:
     """The rows of some tables: values by table and column. `columns` names each by its table and its number, which outlive a new name."""
 
@@ -245,7 +245,7 @@ def _is_upgraded(steps: Steps) -> bool:
 def _look(connection: Any, oids: Sequence[str]) -> _Snapshot:
     """What some tables hold now; of those that are gone, nothing."""
     if not oids:
-        return _Snapshot({}, {}, {}, {}, {})
+        return _Snapshot(names={}, columns={}, types={}, values={}, counts={})
     among = f"c.oid = ANY ('{{{','.join(oids)}}}'::oid[])"
     found = query(connection, f"{_COLUMNS} AND {among}")
     columns = {(oid, number): name for oid, number, name, _ in found}
@@ -253,7 +253,9 @@ def _look(connection: Any, oids: Sequence[str]) -> _Snapshot:
     names: dict[str, str] = dict(query(connection, f"{_NAMES} WHERE {among}"))  # type: ignore[arg-type]
     rows = {oid: _rows(connection, table) for oid, table in names.items()}
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
-    return _Snapshot(names, columns, types, values, {oid: len(held) for oid, held in rows.items()})
+    return _Snapshot(
+        names=names, columns=columns, types=types, values=values, counts={oid: len(held) for oid, held in rows.items()}
+    )
 
 
 def _rows(connection: Any, table: str) -> list[dict[str, Any]]:

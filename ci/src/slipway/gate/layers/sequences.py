@@ -20,7 +20,7 @@ JOIN pg_sequence q ON q.seqrelid = s.oid AND q.seqincrement > 0
 WHERE t.oid = ANY ('{{{oids}}}'::oid[]) OR t.oid > {after}"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Behind:
     """A column whose largest value is not below the next one that its sequence gives."""
 
@@ -59,4 +59,4 @@ class Sequences:
         )
         if largest is None or not largest.lstrip("-").isdigit() or int(largest) < int(follows):
             return None
-        return Behind(table, column, sequence, int(largest), int(follows))
+        return Behind(table=table, column=column, sequence=sequence, largest=int(largest), next=int(follows))

@@ -29,7 +29,7 @@ from slipway.records.proof import Statement
 _CATCH_UP = "catch up"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A step that failed: what was said, and where.
 
@@ -47,12 +47,14 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, environment: Environment) -> "Failure":
         """The failure that an error of a step is."""
+        file, line = environment.place_of(error)
         return cls(
-            sentence(error),
-            *environment.place_of(error),
-            isinstance(error, NotImplementedError),
-            sqlstate(error),
-            _is_of_autocommit_block(error),
+            said=sentence(error),
+            file=file,
+            line=line,
+            declared=isinstance(error, NotImplementedError),
+            code=sqlstate(error),
+            begun_by_env=_is_of_autocommit_block(error),
         )
 
     def line_in(self, node: Node, otherwise: int) -> int:
@@ -76,7 +78,7 @@ class Steps:
     statements: tuple[Statement, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Climb:
     """What a stairway showed.
 
@@ -136,7 +138,13 @@ class Stairway:
         skipped = tuple(node.id for node in self._pending)
         together = self._begun_by_env or not self._options.get("transaction_per_migration")
         return Climb(
-            self._steps, self._options, self._lines, self._version_table, skipped, together, self._why_not_reached
+            steps=self._steps,
+            options=self._options,
+            lines=self._lines,
+            version_table=self._version_table,
+            skipped=skipped,
+            together=together,
+            why_skipped=self._why_not_reached,
         )
 
     def _climb_on(self, ground: Ground) -> None:

@@ -75,7 +75,7 @@ _PREPARE_SCANNED = f"""
 _FILES = "SELECT oid::text, relfilenode::text FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table or view on which we hold the locks `modes`; `filenode` and `indexes` are oids, `scans` counts how often it was read whole.
 
@@ -92,7 +92,7 @@ class Table:
 Tables = Mapping[str, Table]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Effect:
     """What one statement did to tables that existed before, by oid; the words of `records.Statement`."""
 
@@ -165,11 +165,11 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, tuple
     told, unlimited = rows[0][-2:] if rows else (OUR_LOCK_TIMEOUT, "")
     tables = {
         oid: Table(
-            frozenset(modes.split(",")),
-            int(filenode or 0),
-            int(scans),
-            frozenset(map(int, indexes.split(",") if indexes else ())),
-            kind or "r",
+            modes=frozenset(modes.split(",")),
+            filenode=int(filenode or 0),
+            scans=int(scans),
+            indexes=frozenset(map(int, indexes.split(",") if indexes else ())),
+            kind=kind or "r",
         )
         for oid, modes, filenode, scans, indexes, kind, *_ in rows
     }

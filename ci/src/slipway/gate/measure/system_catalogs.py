@@ -19,7 +19,7 @@ RELATIONS = """
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SystemCatalog:
     """One catalog, as fragments of SQL; `r` is a row of it, `x` the relation it belongs to.
 
@@ -79,7 +79,7 @@ def _with_owner(words: str, owner: str, grants: str, kind: str) -> str:
 
 SYSTEM_CATALOGS = (
     SystemCatalog(
-        "pg_namespace",
+        name="pg_namespace",
         where=f"({_user('r.oid')} OR r.nspname = 'public') AND r.nspname !~ '^pg_(temp|toast)'",
         key="r.oid",
         owner="r.oid",
@@ -88,7 +88,7 @@ SYSTEM_CATALOGS = (
         definition=_with_owner("NULL::text", "r.nspowner", "r.nspacl", "'n'"),
     ),
     SystemCatalog(
-        "pg_extension",
+        name="pg_extension",
         where=_user("r.oid"),
         key="r.oid",
         owner="r.oid",
@@ -97,7 +97,7 @@ SYSTEM_CATALOGS = (
         definition="r.extversion",
     ),
     SystemCatalog(
-        "pg_class",
+        name="pg_class",
         where=f"{_user('r.oid')} AND r.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')",
         key="r.oid",
         owner="r.oid",
@@ -117,7 +117,7 @@ SYSTEM_CATALOGS = (
     ),
     # PostgreSQL 17.12 keeps `pg_attver`, a number of its own, among the options of a column with a default (seen on Debian's).
     SystemCatalog(
-        "pg_attribute",
+        name="pg_attribute",
         where=f"{_user('r.attrelid')} AND r.attnum > 0",
         key="r.attrelid, r.attnum",
         owner="r.attrelid",
@@ -136,7 +136,7 @@ SYSTEM_CATALOGS = (
     ),
     *(
         SystemCatalog(
-            "pg_constraint",
+            name="pg_constraint",
             where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",  # NOT NULL is said by the column
             key="r.oid",
             owner=owner,
@@ -152,7 +152,7 @@ SYSTEM_CATALOGS = (
         )
     ),
     SystemCatalog(
-        "pg_index",
+        name="pg_index",
         where=_user("r.indrelid"),
         key="r.indexrelid",
         owner="r.indrelid",
@@ -164,7 +164,7 @@ SYSTEM_CATALOGS = (
         versions=("r", "c"),
     ),
     SystemCatalog(
-        "pg_trigger",
+        name="pg_trigger",
         where=f"{_user('r.oid')} AND NOT r.tgisinternal",
         key="r.oid",
         owner="r.tgrelid",
@@ -174,7 +174,7 @@ SYSTEM_CATALOGS = (
         definition="pg_get_triggerdef(r.oid) || CASE r.tgenabled WHEN 'O' THEN '' ELSE format(' enabled %s', r.tgenabled) END",
     ),
     SystemCatalog(
-        "pg_rewrite",
+        name="pg_rewrite",
         where=_user("r.oid"),
         key="r.oid",
         owner="r.ev_class",
@@ -184,7 +184,7 @@ SYSTEM_CATALOGS = (
         definition="CASE r.rulename WHEN '_RETURN' THEN pg_get_viewdef(r.ev_class) ELSE pg_get_ruledef(r.oid) END",
     ),
     SystemCatalog(
-        "pg_policy",
+        name="pg_policy",
         where=_user("r.oid"),
         key="r.oid",
         owner="r.polrelid",
@@ -195,7 +195,7 @@ SYSTEM_CATALOGS = (
                 pg_get_expr(r.polqual, r.polrelid), 'with check ' || pg_get_expr(r.polwithcheck, r.polrelid))""",
     ),
     SystemCatalog(
-        "pg_sequence",
+        name="pg_sequence",
         where=_user("r.seqrelid"),
         key="r.seqrelid",
         owner="r.seqrelid",
@@ -206,7 +206,7 @@ SYSTEM_CATALOGS = (
                 CASE WHEN r.seqcycle THEN 'cycle' END)""",
     ),
     SystemCatalog(
-        "pg_inherits",
+        name="pg_inherits",
         where=_user("r.inhrelid"),
         key="r.inhrelid, r.inhparent",
         owner="r.inhrelid",
@@ -216,7 +216,7 @@ SYSTEM_CATALOGS = (
         definition="CASE WHEN x.relkind IN ('r', 'p', 'f') THEN 'of ' || r.inhparent::regclass END",
     ),
     SystemCatalog(
-        "pg_statistic_ext",
+        name="pg_statistic_ext",
         where=_user("r.stxrelid"),
         key="r.oid",
         owner="r.stxrelid",
@@ -226,7 +226,7 @@ SYSTEM_CATALOGS = (
         definition="pg_get_statisticsobjdef(r.oid)",
     ),
     SystemCatalog(
-        "pg_type",
+        name="pg_type",
         where=f"{_user('r.oid')} AND (r.typtype IN ('e', 'd', 'r') OR (r.typtype = 'b' AND r.typcategory <> 'A'))",
         key="r.oid",
         owner="r.oid",
@@ -245,7 +245,7 @@ SYSTEM_CATALOGS = (
         versions=("r", "l"),
     ),
     SystemCatalog(
-        "pg_proc",
+        name="pg_proc",
         where=_user("r.oid"),
         key="r.oid",
         owner="r.oid",
@@ -260,7 +260,7 @@ SYSTEM_CATALOGS = (
         ),
     ),
     SystemCatalog(
-        "pg_description",
+        name="pg_description",
         where=f"{_user('r.objoid')} AND r.classoid <> 'pg_extension'::regclass",
         key="r.classoid, r.objoid, r.objsubid",
         owner="r.objoid",

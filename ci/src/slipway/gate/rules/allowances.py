@@ -10,18 +10,18 @@ from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level
 
 UNUSED = Rule(
-    "A01",
-    "unused comment",
-    Level.WARNING,
-    "The comment allows what does not occur; it would hide the next one that does.",
-    "Delete the comment, or the rule that it names for nothing.",
+    id="A01",
+    name="unused comment",
+    level=Level.WARNING,
+    effect="The comment allows what does not occur; it would hide the next one that does.",
+    remedy="Delete the comment, or the rule that it names for nothing.",
 )
 UNREADABLE = Rule(
-    "A02",
-    "unreadable comment",
-    Level.ERROR,
-    "The comment is meant to allow something, but it cannot be read.",
-    f"""\
+    id="A02",
+    name="unreadable comment",
+    level=Level.ERROR,
+    effect="The comment is meant to allow something, but it cannot be read.",
+    remedy=f"""\
 {FORM}
 # On the line of the statement, right above it, or at the top level for the whole file; several rules with commas between; `until=` may be left out.""",
 )

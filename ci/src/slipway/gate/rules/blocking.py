@@ -16,11 +16,11 @@ from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Blocked, Finding, Growth, Level, Statement
 
 LATER: Final = Rule(
-    "Q05",
-    "work under an earlier lock",
-    Level.ERROR,
-    "Rows are worked on while a lock of an earlier statement of the same transaction still keeps others out.",
-    "Put the two statements into revisions of their own.",
+    id="Q05",
+    name="work under an earlier lock",
+    level=Level.ERROR,
+    effect="Rows are worked on while a lock of an earlier statement of the same transaction still keeps others out.",
+    remedy="Put the two statements into revisions of their own.",
 )
 
 _NAMED = 2

@@ -251,11 +251,11 @@ with op.get_context().autocommit_block():
 op.execute('ALTER INDEX {sql_index} ATTACH PARTITION "{index}_1"')  # the last one makes it valid""",
 )
 TRUNCATED = Rule(
-    "L25",
-    "TRUNCATE",
-    Level.WARNING,
-    "TRUNCATE locks out readers and writers, and the previous release finds the table empty.",
-    "Delete what is not wanted in batches, each its own transaction.",
+    id="L25",
+    name="TRUNCATE",
+    level=Level.WARNING,
+    effect="TRUNCATE locks out readers and writers, and the previous release finds the table empty.",
+    remedy="Delete what is not wanted in batches, each its own transaction.",
 )
 UNEXPLAINED = Rule.error(
     "L26",

@@ -108,11 +108,11 @@ NO_EQUALITY = Rule.error(
     "Use jsonb, which can be compared.",
 )
 UNKNOWN = Rule(
-    "C16",
-    "revision unknown to the previous release",
-    Level.WARNING,
-    "The previous release runs alembic when it starts, and its alembic does not know the revision: started again, or rolled back to, it ends.",
-    "Take alembic out of the start command; `slipway` migrates once before it deploys.",
+    id="C16",
+    name="revision unknown to the previous release",
+    level=Level.WARNING,
+    effect="The previous release runs alembic when it starts, and its alembic does not know the revision: started again, or rolled back to, it ends.",
+    remedy="Take alembic out of the start command; `slipway` migrates once before it deploys.",
 )
 OTHERWISE = Rule.error(
     "C17",

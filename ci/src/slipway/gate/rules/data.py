@@ -17,90 +17,90 @@ from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Level, Statement
 
 FAILS = Rule(
-    "D01",
-    "fails on rows",
-    Level.ERROR,
-    "The upgrade passes on empty tables and fails on rows.",
-    "Bring the rows into shape first, in this revision or in one before it: fill what is NULL, remove what is there twice.",
+    id="D01",
+    name="fails on rows",
+    level=Level.ERROR,
+    effect="The upgrade passes on empty tables and fails on rows.",
+    remedy="Bring the rows into shape first, in this revision or in one before it: fill what is NULL, remove what is there twice.",
 )
 LOSES = Rule(
-    "D02",
-    "downgrade loses rows",
-    Level.ERROR,
-    "The downgrade loses or changes rows that the upgrade had kept, or cannot be run on them.",
-    "Write back in downgrade() what upgrade() changed, or raise NotImplementedError to say that there is no way back.",
+    id="D02",
+    name="downgrade loses rows",
+    level=Level.ERROR,
+    effect="The downgrade loses or changes rows that the upgrade had kept, or cannot be run on them.",
+    remedy="Write back in downgrade() what upgrade() changed, or raise NotImplementedError to say that there is no way back.",
 )
 DROPS = Rule(
-    "D03",
-    "drop with rows",
-    Level.WARNING,
-    "The upgrade drops what holds rows; no downgrade brings them back.",
-    "Drop it in a release of its own, when nothing reads it any more and a backup is at hand.",
+    id="D03",
+    name="drop with rows",
+    level=Level.WARNING,
+    effect="The upgrade drops what holds rows; no downgrade brings them back.",
+    remedy="Drop it in a release of its own, when nothing reads it any more and a backup is at hand.",
 )
 
 
 DELETES = Rule(
-    "D10",
-    "upgrade deletes rows",
-    Level.WARNING,
-    "The upgrade deletes rows; no downgrade brings them back.",
-    "Keep them in a table of their own until the release after the next, or let the application delete them.",
+    id="D10",
+    name="upgrade deletes rows",
+    level=Level.WARNING,
+    effect="The upgrade deletes rows; no downgrade brings them back.",
+    remedy="Keep them in a table of their own until the release after the next, or let the application delete them.",
 )
 WHOLE_TABLE = Rule(
-    "D04",
-    "whole table in one transaction",
-    Level.WARNING,
-    "Every row that is written stays locked until the transaction ends, and each writer who meets one waits as long.",
-    """\
+    id="D04",
+    name="whole table in one transaction",
+    level=Level.WARNING,
+    effect="Every row that is written stays locked until the transaction ends, and each writer who meets one waits as long.",
+    remedy="""\
 with op.get_context().autocommit_block():  # each batch its own transaction
     batch = sa.text("UPDATE … SET … WHERE id IN (SELECT id FROM … WHERE … IS NULL LIMIT 1000)")
     while op.get_bind().execute(batch).rowcount:
         pass""",
 )
 MODELS = Rule(
-    "D06",
-    "application models in a revision",
-    Level.WARNING,
-    "The revision imports the application's models, which will be others when it is run next year.",
-    """\
+    id="D06",
+    name="application models in a revision",
+    level=Level.WARNING,
+    effect="The revision imports the application's models, which will be others when it is run next year.",
+    remedy="""\
 notes = sa.table("notes", sa.column("id", sa.Integer), sa.column("title", sa.Text))  # what the revision needs, as it is today
 op.execute(sa.update(notes).values(title="…"))""",
 )
 
 LOSSY = Rule(
-    "D05",
-    "lossy cast",
-    Level.WARNING,
-    "The new type does not hold all that the old one held; what the cast took away is gone.",
-    """\
+    id="D05",
+    name="lossy cast",
+    level=Level.WARNING,
+    effect="The new type does not hold all that the old one held; what the cast took away is gone.",
+    remedy="""\
 op.add_column("…", sa.Column("…_new", …))  # of the new type, beside the old column
 # write both in the next release, compare them, and drop the old one when nothing is missed""",
 )
 AGAIN_FROM_THE_START = Rule(
-    "D07",
-    "backfill that begins again",
-    Level.WARNING,
-    "Stopped on its way and run again, the backfill writes rows again that were done.",
-    """\
+    id="D07",
+    name="backfill that begins again",
+    level=Level.WARNING,
+    effect="Stopped on its way and run again, the backfill writes rows again that were done.",
+    remedy="""\
 with op.get_context().autocommit_block():  # leaves alone what is done
     batch = sa.text("UPDATE … SET … WHERE id IN (SELECT id FROM … WHERE … IS NULL LIMIT 1000)")
     while op.get_bind().execute(batch).rowcount:
         pass""",
 )
 BEHIND = Rule(
-    "D09",
-    "sequence behind its column",
-    Level.WARNING,
-    "The sequence goes on with a value that the column holds already; the next row that the application writes is refused, or doubled.",
-    """\
+    id="D09",
+    name="sequence behind its column",
+    level=Level.WARNING,
+    effect="The sequence goes on with a value that the column holds already; the next row that the application writes is refused, or doubled.",
+    remedy="""\
 op.execute("SELECT setval('{sequence}', (SELECT max({column}) FROM {table}))")""",
 )
 CASCADES = Rule(
-    "D08",
-    "rows deleted with others",
-    Level.WARNING,
-    "Whoever deletes a row of the other table now deletes rows of this one with it, which the previous release does not expect.",
-    """\
+    id="D08",
+    name="rows deleted with others",
+    level=Level.WARNING,
+    effect="Whoever deletes a row of the other table now deletes rows of this one with it, which the previous release does not expect.",
+    remedy="""\
 op.create_foreign_key("…", "…", "…", […], […], ondelete="RESTRICT")  # and delete by a statement of the application's own""",
 )
 

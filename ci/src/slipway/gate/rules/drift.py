@@ -10,18 +10,18 @@ from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Level
 
 DRIFT = Rule(
-    "drift",
-    "drift",
-    Level.ERROR,
-    "The models and the migrations build different schemas; the application runs on the one and is tested on the other.",
-    "Write a revision that brings the schema to the models (alembic revision --autogenerate is a start), or correct the models.",
+    id="drift",
+    name="drift",
+    level=Level.ERROR,
+    effect="The models and the migrations build different schemas; the application runs on the one and is tested on the other.",
+    remedy="Write a revision that brings the schema to the models (alembic revision --autogenerate is a start), or correct the models.",
 )
 NAMED_APART = Rule(
-    "drift-name",
-    "named apart",
-    Level.WARNING,
-    "The models and the migrations name the same thing differently; a later drop by name will fail.",
-    "Give the thing the same name in both, best by a naming_convention on the metadata.",
+    id="drift-name",
+    name="named apart",
+    level=Level.WARNING,
+    effect="The models and the migrations name the same thing differently; a later drop by name will fail.",
+    remedy="Give the thing the same name in both, best by a naming_convention on the metadata.",
 )
 
 

@@ -7,57 +7,57 @@ from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level
 
 SEVERAL_HEADS = Rule(
-    "G01",
-    "several heads",
-    Level.ERROR,
-    "The history has several heads; `alembic upgrade head` refuses to choose.",
-    'alembic merge heads -m "merge"',
+    id="G01",
+    name="several heads",
+    level=Level.ERROR,
+    effect="The history has several heads; `alembic upgrade head` refuses to choose.",
+    remedy='alembic merge heads -m "merge"',
 )
 DUPLICATE = Rule(
-    "G04",
-    "duplicate revision",
-    Level.ERROR,
-    "Two files claim the same revision; which one runs is chance.",
-    "Give one of the files a revision id of its own.",
+    id="G04",
+    name="duplicate revision",
+    level=Level.ERROR,
+    effect="Two files claim the same revision; which one runs is chance.",
+    remedy="Give one of the files a revision id of its own.",
 )
 EDITED = Rule(
-    "G05",
-    "edited revision",
-    Level.ERROR,
-    "The revision was edited after it was released; a database that has run it will not run it again.",
-    "Take the edit back (git checkout REF -- FILE), and say what is to change in a new revision.",
+    id="G05",
+    name="edited revision",
+    level=Level.ERROR,
+    effect="The revision was edited after it was released; a database that has run it will not run it again.",
+    remedy="Take the edit back (git checkout REF -- FILE), and say what is to change in a new revision.",
 )
 NOT_ON_TOP = Rule(
-    "G03",
-    "not on top",
-    Level.ERROR,
-    "The new revision follows one that is not the newest of what was released; a database that is past it will run it out of order, or not at all.",
-    """\
+    id="G03",
+    name="not on top",
+    level=Level.ERROR,
+    effect="The new revision follows one that is not the newest of what was released; a database that is past it will run it out of order, or not at all.",
+    remedy="""\
 # after a rebase, in the revision's file:
 down_revision = …  # the head of what was released""",
 )
 APART = Rule(
-    "G02",
-    "two heads after the merge",
-    Level.ERROR,
-    "Others have added revisions since; merged with them the history has two heads, and `alembic upgrade head` refuses to choose.",
-    """\
+    id="G02",
+    name="two heads after the merge",
+    level=Level.ERROR,
+    effect="Others have added revisions since; merged with them the history has two heads, and `alembic upgrade head` refuses to choose.",
+    remedy="""\
 # after `git merge` or `git rebase`, in the first new revision's file:
 down_revision = …  # the head of what was added meanwhile""",
 )
 ACROSS = Rule(
-    "G08",
-    "dependency across branches",
-    Level.NOTE,
-    "The revision depends on one of another branch: whoever downgrades that branch takes this revision along.",
-    "Follow both in a merge revision (down_revision = (…, …)), or keep what belongs together in one branch.",
+    id="G08",
+    name="dependency across branches",
+    level=Level.NOTE,
+    effect="The revision depends on one of another branch: whoever downgrades that branch takes this revision along.",
+    remedy="Follow both in a merge revision (down_revision = (…, …)), or keep what belongs together in one branch.",
 )
 BROKEN = Rule(
-    "G06",
-    "broken graph",
-    Level.ERROR,
-    "The history is no tree: a cycle, or a parent that is not there.",
-    "Mend down_revision in the file named, or bring back the missing file.",
+    id="G06",
+    name="broken graph",
+    level=Level.ERROR,
+    effect="The history is no tree: a cycle, or a parent that is not there.",
+    remedy="Mend down_revision in the file named, or bring back the missing file.",
 )
 
 

@@ -12,64 +12,64 @@ from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Level
 
 FAILS = Rule(
-    "U01",
-    "upgrade fails",
-    Level.ERROR,
-    "The upgrade fails on an empty database; nothing after it was proven.",
-    "Mend the statement at this line.",
+    id="U01",
+    name="upgrade fails",
+    level=Level.ERROR,
+    effect="The upgrade fails on an empty database; nothing after it was proven.",
+    remedy="Mend the statement at this line.",
 )
 UNREACHED = Rule(
-    "U02",
-    "not reached",
-    Level.ERROR,
-    "The revision was not executed, for what comes before it does not run again from the beginning; nothing from here on was proven.",
-    "See what an earlier revision commits by itself (COMMIT, connection.commit()), or how it depends on what was there before.",
+    id="U02",
+    name="not reached",
+    level=Level.ERROR,
+    effect="The revision was not executed, for what comes before it does not run again from the beginning; nothing from here on was proven.",
+    remedy="See what an earlier revision commits by itself (COMMIT, connection.commit()), or how it depends on what was there before.",
 )
 EMPTY = Rule(
-    "R01",
-    "empty downgrade",
-    Level.WARNING,
-    "The downgrade does nothing, though the upgrade changes the schema.",
-    "Write the downgrade, or raise NotImplementedError to say that there is none.",
+    id="R01",
+    name="empty downgrade",
+    level=Level.WARNING,
+    effect="The downgrade does nothing, though the upgrade changes the schema.",
+    remedy="Write the downgrade, or raise NotImplementedError to say that there is none.",
 )
 RAISES = Rule(
-    "R02",
-    "downgrade fails",
-    Level.ERROR,
-    "The downgrade fails; this revision cannot be rolled back.",
-    "Mend the downgrade, or raise NotImplementedError to say that there is none.",
+    id="R02",
+    name="downgrade fails",
+    level=Level.ERROR,
+    effect="The downgrade fails; this revision cannot be rolled back.",
+    remedy="Mend the downgrade, or raise NotImplementedError to say that there is none.",
 )
 TRACE = Rule(
-    "R03",
-    "downgrade leaves a trace",
-    Level.ERROR,
-    "The downgrade leaves a trace; the schema is not what it was before.",
-    "Undo in downgrade() what the lines name.",
+    id="R03",
+    name="downgrade leaves a trace",
+    level=Level.ERROR,
+    effect="The downgrade leaves a trace; the schema is not what it was before.",
+    remedy="Undo in downgrade() what the lines name.",
 )
 NAMELESS = Rule(
-    "R05",
-    "constraint without a name",
-    Level.ERROR,
-    "The downgrade drops a constraint without a name, which Postgres gave one; the statement cannot be written.",
-    """\
+    id="R05",
+    name="constraint without a name",
+    level=Level.ERROR,
+    effect="The downgrade drops a constraint without a name, which Postgres gave one; the statement cannot be written.",
+    remedy="""\
 # on the models' metadata, so that autogenerate writes the name:
 metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
 # in this revision, the name that Postgres gave:
 op.drop_constraint("…_fkey", …)""",
 )
 DIFFERS = Rule(
-    "R04",
-    "up after down differs",
-    Level.ERROR,
-    "The upgrade cannot be run again after the downgrade, or ends in another schema.",
-    "Let downgrade() undo all of upgrade().",
+    id="R04",
+    name="up after down differs",
+    level=Level.ERROR,
+    effect="The upgrade cannot be run again after the downgrade, or ends in another schema.",
+    remedy="Let downgrade() undo all of upgrade().",
 )
 ROLL_FORWARD = Rule(
-    "R06",
-    "roll-forward only",
-    Level.NOTE,
-    "The revision declares that it can only be rolled forward.",
-    "Nothing to do; a rollback of the image over this revision will be refused.",
+    id="R06",
+    name="roll-forward only",
+    level=Level.NOTE,
+    effect="The revision declares that it can only be rolled forward.",
+    remedy="Nothing to do; a rollback of the image over this revision will be refused.",
 )
 
 _NO_NAME = "it has no name"  # how SQLAlchemy ends the refusal to drop a constraint without one

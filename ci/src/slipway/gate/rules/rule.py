@@ -6,7 +6,7 @@ from slipway.gate.history import Node
 from slipway.records.proof import Finding, Level
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """What a finding says.
 
@@ -24,12 +24,12 @@ class Rule:
     @classmethod
     def error(cls, identity: str, name: str, effect: str, remedy: str) -> "Rule":
         """A rule that fails the gate."""
-        return cls(identity, name, Level.ERROR, effect, remedy)
+        return cls(id=identity, name=name, level=Level.ERROR, effect=effect, remedy=remedy)
 
     @classmethod
     def advice(cls, identity: str, name: str, effect: str, remedy: str) -> "Rule":
         """A rule that is a matter of taste."""
-        return cls(identity, name, Level.NOTE, effect, remedy, optional=True)
+        return cls(id=identity, name=name, level=Level.NOTE, effect=effect, remedy=remedy, optional=True)
 
     def finding(self, node: Node | None, measured: str, line: int | None = None, remedy: str | None = None) -> Finding:
         """A finding: the rule is broken by a revision, or by the history as a whole."""

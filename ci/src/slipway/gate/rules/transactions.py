@@ -12,56 +12,56 @@ from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level, Statement
 
 CONCURRENTLY_INSIDE: Final = Rule(
-    "T01",
-    "CONCURRENTLY in a transaction",
-    Level.ERROR,
-    "The statement cannot be run in a transaction, and every revision is run in one.",
-    """\
+    id="T01",
+    name="CONCURRENTLY in a transaction",
+    level=Level.ERROR,
+    effect="The statement cannot be run in a transaction, and every revision is run in one.",
+    remedy="""\
 with op.get_context().autocommit_block():
     …  # the statement, alone in its revision""",
 )
 MIXED: Final = Rule(
-    "T02",
-    "mixed transactions",
-    Level.WARNING,
-    "Part of the revision is committed before the rest is run; an interruption in between leaves half of it.",
-    "Put what runs in an autocommit block into a revision of its own.",
+    id="T02",
+    name="mixed transactions",
+    level=Level.WARNING,
+    effect="Part of the revision is committed before the rest is run; an interruption in between leaves half of it.",
+    remedy="Put what runs in an autocommit block into a revision of its own.",
 )
 NOT_AGAIN: Final = Rule(
-    "T03",
-    "cannot be run again",
-    Level.ERROR,
-    "The revision commits on its way; stopped there, it cannot be run again, and the database is stuck between two revisions.",
-    """\
+    id="T03",
+    name="cannot be run again",
+    level=Level.ERROR,
+    effect="The revision commits on its way; stopped there, it cannot be run again, and the database is stuck between two revisions.",
+    remedy="""\
 with op.get_context().autocommit_block():  # alone in its revision, and beginning with what an interrupted attempt may have left
     op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)
     op.create_index("…", "…", […], postgresql_concurrently=True)""",
 )
 INVALID: Final = Rule(
-    "T04",
-    "invalid index kept",
-    Level.ERROR,
-    "Stopped while it builds an index and run again, the revision keeps the index that is not valid: no query uses it, every write pays for it.",
-    """\
+    id="T04",
+    name="invalid index kept",
+    level=Level.ERROR,
+    effect="Stopped while it builds an index and run again, the revision keeps the index that is not valid: no query uses it, every write pays for it.",
+    remedy="""\
 with op.get_context().autocommit_block():
     op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)  # IF NOT EXISTS would keep an invalid one
     op.create_index("…", "…", […], postgresql_concurrently=True)""",
 )
 ENDED: Final = Rule(
-    "T05",
-    "transaction ended by hand",
-    Level.ERROR,
-    "The revision ends alembic's transaction by itself; what follows is no longer taken back when it fails, and neither is the revision's number.",
-    """\
+    id="T05",
+    name="transaction ended by hand",
+    level=Level.ERROR,
+    effect="The revision ends alembic's transaction by itself; what follows is no longer taken back when it fails, and neither is the revision's number.",
+    remedy="""\
 with op.get_context().autocommit_block():
     …  # what must run outside the transaction, alone in its revision""",
 )
 TOGETHER: Final = Rule(
-    "T07",
-    "many revisions in one transaction",
-    Level.WARNING,
-    "env.py runs all revisions in one transaction, so that the locks of the first are held until the last is done.",
-    """\
+    id="T07",
+    name="many revisions in one transaction",
+    level=Level.WARNING,
+    effect="env.py runs all revisions in one transaction, so that the locks of the first are held until the last is done.",
+    remedy="""\
 context.configure(…, transaction_per_migration=True)
 # what env.py says to the connection before that has begun a transaction, and alembic leaves it as it is: end it first
 connection.commit()""",
@@ -76,35 +76,35 @@ connection.commit()
 context.configure(connection=connection, …, transaction_per_migration=True)""",
 )
 NEW_ENUM_VALUE: Final = Rule(
-    "T08",
-    "enum value used too early",
-    Level.ERROR,
-    "A value that was added to an enum can be used only after the transaction that added it.",
-    """\
+    id="T08",
+    name="enum value used too early",
+    level=Level.ERROR,
+    effect="A value that was added to an enum can be used only after the transaction that added it.",
+    remedy="""\
 with op.get_context().autocommit_block():
     op.execute("ALTER TYPE … ADD VALUE IF NOT EXISTS …")
 # use the value in the next revision""",
 )
 LEAKING: Final = Rule(
-    "T09",
-    "setting that stays",
-    Level.WARNING,
-    "The setting stays for the session, and with it for every revision that comes after.",
-    'op.execute("SET LOCAL …")  # ends with the transaction',
+    id="T09",
+    name="setting that stays",
+    level=Level.WARNING,
+    effect="The setting stays for the session, and with it for every revision that comes after.",
+    remedy='op.execute("SET LOCAL …")  # ends with the transaction',
 )
 REPEATED: Final = Rule(
-    "T10",
-    "a table worked through several times",
-    Level.NOTE,
-    "Several ALTER TABLE statements each read or write all rows of the table; one statement would do it once for all of them.",
-    "op.execute('ALTER TABLE {table} …, …')  # the actions of these statements, with commas between",
+    id="T10",
+    name="a table worked through several times",
+    level=Level.NOTE,
+    effect="Several ALTER TABLE statements each read or write all rows of the table; one statement would do it once for all of them.",
+    remedy="op.execute('ALTER TABLE {table} …, …')  # the actions of these statements, with commas between",
 )
 TWO_RUNNERS: Final = Rule(
-    "T11",
-    "two runners at once",
-    Level.WARNING,
-    "The revision commits on its way, and two runners that meet there leave another database than one of them.",
-    """\
+    id="T11",
+    name="two runners at once",
+    level=Level.WARNING,
+    effect="The revision commits on its way, and two runners that meet there leave another database than one of them.",
+    remedy="""\
 # what cannot be run in a transaction, alone in its revision:
 with op.get_context().autocommit_block():
     op.create_index("…_new", "…", […], postgresql_concurrently=True, if_not_exists=True)

@@ -14,99 +14,99 @@ from slipway.gate.rules.rule import Rule
 from slipway.records.proof import Finding, Level, Queue, Statement
 
 NO_TIMEOUT: Final = Rule(
-    "Q01",
-    "no lock_timeout",
-    Level.WARNING,
-    "The statement waits for its lock as long as it takes; meanwhile every query of the table waits behind it.",
-    """\
+    id="Q01",
+    name="no lock_timeout",
+    level=Level.WARNING,
+    effect="The statement waits for its lock as long as it takes; meanwhile every query of the table waits behind it.",
+    remedy="""\
 op.execute("SET LOCAL lock_timeout = '2s'")  # before the statement, or for all revisions in env.py; then try again""",
 )
 PARENT_LOCKED: Final = Rule(
-    "Q02",
-    "another table locked by a drop",
-    Level.WARNING,
-    "Dropping a foreign key, or what carries it, locks the table that it refers to against readers and writers too.",
-    """\
+    id="Q02",
+    name="another table locked by a drop",
+    level=Level.WARNING,
+    effect="Dropping a foreign key, or what carries it, locks the table that it refers to against readers and writers too.",
+    remedy="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 # in a revision of its own, so that nothing else is held meanwhile:
 op.drop_constraint(…, …, type_="foreignkey")""",
 )
 PARENT_WAITS: Final = Rule(
-    "Q03",
-    "another table locked by a new reference",
-    Level.WARNING,
-    "A new table or column that refers to a table stops writers of that table until the transaction ends.",
-    """\
+    id="Q03",
+    name="another table locked by a new reference",
+    level=Level.WARNING,
+    effect="A new table or column that refers to a table stops writers of that table until the transaction ends.",
+    remedy="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.create_table(…)  # without the reference
 # in a revision of its own:
 op.create_foreign_key(…, postgresql_not_valid=True)""",
 )
 SEVERAL: Final = Rule(
-    "Q04",
-    "several tables locked",
-    Level.WARNING,
-    "The transaction holds strong locks on several tables; two that take them in another order stop each other for good.",
-    "Put the statements into revisions of their own, one table each.",
+    id="Q04",
+    name="several tables locked",
+    level=Level.WARNING,
+    effect="The transaction holds strong locks on several tables; two that take them in another order stop each other for good.",
+    remedy="Put the statements into revisions of their own, one table each.",
 )
 TRIGGER: Final = Rule(
-    "Q06",
-    "trigger",
-    Level.NOTE,
-    "Adding or dropping a trigger stops writers of the table until the transaction ends.",
-    """\
+    id="Q06",
+    name="trigger",
+    level=Level.NOTE,
+    effect="Adding or dropping a trigger stops writers of the table until the transaction ends.",
+    remedy="""\
 op.execute("SET LOCAL lock_timeout = '2s'")  # and nothing else in this revision""",
 )
 VIEW: Final = Rule(
-    "Q07",
-    "view replaced",
-    Level.WARNING,
-    "Replacing or dropping a view locks out everybody who reads it until the transaction ends.",
-    """\
+    id="Q07",
+    name="view replaced",
+    level=Level.WARNING,
+    effect="Replacing or dropping a view locks out everybody who reads it until the transaction ends.",
+    remedy="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 # in a revision of its own; CREATE OR REPLACE VIEW keeps the view's grants, DROP and CREATE do not
 op.execute("CREATE OR REPLACE VIEW …")""",
 )
 KEPT: Final = Rule(
-    "Q10",
-    "lock taken by hand",
-    Level.WARNING,
-    "The revision takes a lock by itself and keeps it longer than its work needs.",
-    "Leave it out: each statement takes the lock that it needs. For one runner at a time use pg_advisory_xact_lock, which ends with the transaction.",
+    id="Q10",
+    name="lock taken by hand",
+    level=Level.WARNING,
+    effect="The revision takes a lock by itself and keeps it longer than its work needs.",
+    remedy="Leave it out: each statement takes the lock that it needs. For one runner at a time use pg_advisory_xact_lock, which ends with the transaction.",
 )
 METADATA: Final = Rule(
-    "Q08",
-    "metadata under a strong lock",
-    Level.WARNING,
-    "The statement only changes a name, a default, a right or a policy, and still waits for a lock that nobody else may hold.",
-    """\
+    id="Q08",
+    name="metadata under a strong lock",
+    level=Level.WARNING,
+    effect="The statement only changes a name, a default, a right or a policy, and still waits for a lock that nobody else may hold.",
+    remedy="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 # in a revision of its own, so that nothing else is held meanwhile""",
 )
 UNLIMITED: Final = Rule(
-    "Q11",
-    "no limit to a lock",
-    Level.NOTE,
-    "Nothing ends a statement or a transaction that hangs, or whose runner is gone, while it keeps others out.",
-    """\
+    id="Q11",
+    name="no limit to a lock",
+    level=Level.NOTE,
+    effect="Nothing ends a statement or a transaction that hangs, or whose runner is gone, while it keeps others out.",
+    remedy="""\
 # in env.py, for all revisions:
 create_engine(url, connect_args={"options": "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"})""",
 )
 DROPPED_INDEX: Final = Rule(
-    "L02",
-    "index dropped",
-    Level.NOTE,
-    "Dropping an index takes only an instant, but locks out readers and writers until the transaction ends.",
-    """\
+    id="L02",
+    name="index dropped",
+    level=Level.NOTE,
+    effect="Dropping an index takes only an instant, but locks out readers and writers until the transaction ends.",
+    remedy="""\
 with op.get_context().autocommit_block():
     op.drop_index("{index}", postgresql_concurrently=True, if_exists=True)""",
 )
 DETACHED: Final = Rule(
-    "L23",
-    "partition detached",
-    Level.NOTE,
-    "Detaching a partition takes only an instant, but locks out readers and writers of the whole table until the transaction ends.",
-    """\
+    id="L23",
+    name="partition detached",
+    level=Level.NOTE,
+    effect="Detaching a partition takes only an instant, but locks out readers and writers of the whole table until the transaction ends.",
+    remedy="""\
 with op.get_context().autocommit_block():
     op.execute("ALTER TABLE … DETACH PARTITION … CONCURRENTLY")""",
 )

@@ -41,7 +41,7 @@ class EcrStore:
             )
 
     async def put(self, name: str, text: str) -> bool:
-        manifest = Artifact(ARTIFACT, EMPTY, (EMPTY,), {_TEXT: text}).manifest()
+        manifest = Artifact(kind=ARTIFACT, config=EMPTY, layers=(EMPTY,), annotations={_TEXT: text}).manifest()
         asked = {"imageManifest": manifest.content.decode(), "imageManifestMediaType": MANIFEST, "imageTag": name}
         try:
             await self._ask("put_image", **asked)

@@ -109,7 +109,7 @@ class ChangeSet:
             **({"ImportExistingResources": True} if self._stack.imports else {}),
         )
         found = await self._created()
-        proposal = StackChange(self._stack.name, self._stack.region, Result.PROPOSED, is_new)
+        proposal = StackChange(stack=self._stack.name, region=self._stack.region, result=Result.PROPOSED, is_new=is_new)
         if found["Status"] != "FAILED":
             return replace(proposal, changes=tuple(await self._changes(found)))
         reason = one_line(found.get("StatusReason", "no reason is given"))
@@ -196,8 +196,14 @@ class ChangeSet:
 
 
 def _change(told: Mapping[str, Any]) -> ResourceChange:
-    words = ("Action", "LogicalResourceId", "ResourceType", "PhysicalResourceId", "Replacement")
-    return ResourceChange(*(str(told.get(word, "")) for word in words))
+    words = {
+        "action": "Action",
+        "name": "LogicalResourceId",
+        "kind": "ResourceType",
+        "physical": "PhysicalResourceId",
+        "replacement": "Replacement",
+    }
+    return ResourceChange(**{field: str(told.get(word, "")) for field, word in words.items()})
 
 
 def _tags(stack: Mapping[str, Any]) -> dict[str, str]:

@@ -28,7 +28,7 @@ _LOG_DAYS = 90
 _SHARED = "shared"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stack:
     """A stack as it should be. `imports` says whether what is there already under its name becomes the stack's."""
 
@@ -74,7 +74,9 @@ def shared(settings: Settings, environment: str) -> Stack:
         )
     template = _template(f"What the environments of {settings.name} share", resources, outputs)
     tags = {"slipway:service": settings.name}
-    return Stack(names.stack(settings.name, _SHARED), there.region, template, tags, imports=True)
+    return Stack(
+        name=names.stack(settings.name, _SHARED), region=there.region, template=template, tags=tags, imports=True
+    )
 
 
 def own(settings: Settings, environment: str) -> Stack:
@@ -91,7 +93,7 @@ def own(settings: Settings, environment: str) -> Stack:
     outputs = {name: found for _, part in parts for name, found in part.items()}
     template = _template(f"{settings.name} in {environment}", resources, outputs)
     tags = {"slipway:service": settings.name, "slipway:environment": environment}
-    return Stack(names.stack(settings.name, environment), there.region, template, tags)
+    return Stack(name=names.stack(settings.name, environment), region=there.region, template=template, tags=tags)
 
 
 Part = tuple[dict[str, Any], dict[str, Any]]

@@ -26,7 +26,7 @@ async def no_op(*_: object) -> None:
     """Of what need not be done."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Engine:
     """`holder` says who it is, to whoever waits. What must come first raises SlipwayError, and then the service is not changed.
 

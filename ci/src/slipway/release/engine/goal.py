@@ -114,7 +114,15 @@ class _State:
             action, reason = Action.BLOCKED, in_flight(observed)
         change = FieldChange("state", observed.state.value, after.value)
         changed = () if action in (Action.NOOP, Action.BLOCKED) else (change,)
-        return Plan(self.environment, self.service, "", action, changed, fingerprint(observed), reason)
+        return Plan(
+            environment=self.environment,
+            service=self.service,
+            image="",
+            action=action,
+            changes=changed,
+            fingerprint=fingerprint(observed),
+            reason=reason,
+        )
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,13 @@ class DeployLock:
         Whatever is not an error of ours (a cancellation, a kill) leaves the lock: nobody knows what has happened then.
         """
         self._newest = newest
-        self._lock = Lock(environment, number, self._holder, newest.id if newest else None, nonce())
+        self._lock = Lock(
+            environment=environment,
+            number=number,
+            holder=self._holder,
+            newest=newest.id if newest else None,
+            nonce=nonce(),
+        )
         self._since = self._time.now()
         if not await self._ledger.take_turn(self._lock):
             await self._look_at_other()
@@ -87,7 +93,15 @@ class DeployLock:
     async def _take_over(self, lock: Lock, stored: Stored) -> None:
         newest = await self._target.newest()
         if newest and newest.id != lock.newest:
-            await self._ledger.accept(Accepted(lock.environment, lock.number, newest.arn, newest.id, newest.creating))
+            await self._ledger.accept(
+                Accepted(
+                    environment=lock.environment,
+                    number=lock.number,
+                    arn=newest.arn,
+                    operation=newest.id,
+                    creating=newest.creating,
+                )
+            )
         await self._ledger.end_turn(stored.key)
 
     async def _end(self) -> None:

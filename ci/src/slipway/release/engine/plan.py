@@ -21,7 +21,15 @@ def plan(spec: ServiceSpec, observed: Observed) -> Plan:
     action, reason = _action(observed, changes)
     if action in (Action.UPDATE, Action.REBUILD) and (kept := _kept(observed, changes)):
         action, reason = Action.BLOCKED, kept
-    return Plan(spec.environment, spec.name, str(spec.image), action, changes, fingerprint(observed), reason)
+    return Plan(
+        environment=spec.environment,
+        service=spec.name,
+        image=str(spec.image),
+        action=action,
+        changes=changes,
+        fingerprint=fingerprint(observed),
+        reason=reason,
+    )
 
 
 def _kept(observed: Observed, changes: tuple[FieldChange, ...]) -> str:

@@ -118,14 +118,14 @@ class _Run:
         self._begin(Phase.CHECK)
         await self._engine.prepare()
         intent = Intent(
-            self._goal.environment,
-            0,
-            self._image,
-            self._goal.hash,
-            plan.fingerprint,
-            self._engine.holder,
-            nonce(),
-            self._goal.verb,
+            environment=self._goal.environment,
+            number=0,
+            image=self._image,
+            wanted=self._goal.hash,
+            fingerprint=plan.fingerprint,
+            holder=self._engine.holder,
+            nonce=nonce(),
+            verb=self._goal.verb,
         )
         return (await self._ledger.claim(intent, contents.newest)).number
 
@@ -232,7 +232,13 @@ class _Run:
         operation = await self._apply(plan, observed, turn)
         if operation is None:
             return await self._ended(number, self._unchanged(await self._look(), number))
-        accepted = Accepted(self._goal.environment, number, operation.arn, operation.id, operation.creating)
+        accepted = Accepted(
+            environment=self._goal.environment,
+            number=number,
+            arn=operation.arn,
+            operation=operation.id,
+            creating=operation.creating,
+        )
         try:
             await self._ledger.accept(accepted)
         except SlipwayError as error:
@@ -312,21 +318,21 @@ class _Run:
         after = self._migration.after if self._migration and not self._migration.unseen else None
         readiness = said or Readiness(after, after)
         release = Release(
-            self._goal.environment,
-            number,
-            self._image,
-            outcome.status,
-            outcome.live,
-            outcome.operation,
-            int(self._time.now().timestamp()),
-            outcome.seconds,
-            outcome.diagnosis.cause if outcome.diagnosis else "",
-            self._goal.verb,
-            self._engine.holder,
-            readiness.image,
-            readiness.database,
-            readiness.commit,
-            self._engine.risk,
+            environment=self._goal.environment,
+            number=number,
+            image=self._image,
+            status=outcome.status,
+            live=outcome.live,
+            operation=outcome.operation,
+            ended=int(self._time.now().timestamp()),
+            seconds=outcome.seconds,
+            cause=outcome.diagnosis.cause if outcome.diagnosis else "",
+            verb=self._goal.verb,
+            holder=self._engine.holder,
+            heads=readiness.image,
+            database=readiness.database,
+            commit=readiness.commit,
+            risk=self._engine.risk,
         )
         try:
             if self._engine.certificate:
@@ -363,18 +369,18 @@ class _Run:
         self, number: int | None, status: Status, live: Observed, operation: str | None, why: Diagnosis | None
     ) -> Outcome:
         return Outcome(
-            self._goal.environment,
-            self._goal.service,
-            status,
-            self._image.rpartition("@")[2],
-            live.digest,
-            live.url,
-            self._since_began(),
-            operation,
-            why,
-            self._goal.verb,
-            number,
-            self._migration,
+            environment=self._goal.environment,
+            service=self._goal.service,
+            status=status,
+            requested=self._image.rpartition("@")[2],
+            live=live.digest,
+            url=live.url,
+            seconds=self._since_began(),
+            operation=operation,
+            diagnosis=why,
+            verb=self._goal.verb,
+            number=number,
+            migration=self._migration,
         )
 
     def _check_possible(self, plan: Plan) -> None:

@@ -12,7 +12,7 @@ ABSENT = "none"
 HEALTH_PACE = 5, 2, 1, 5  # interval and timeout in seconds, healthy and unhealthy thresholds: App Runner's defaults [M]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServiceSpec:
     """A service as it is desired, the same for every target. cpu in units (1024 is one vCPU), memory in MB."""
 

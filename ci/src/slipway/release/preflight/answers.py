@@ -28,15 +28,15 @@ _NOBODY_MAY = frozenset(
 
 
 def ok(subject: str, found: str) -> Check:
-    return Check(subject, Verdict.OK, found)
+    return Check(subject=subject, verdict=Verdict.OK, found=found)
 
 
 def no(subject: str, found: str, remedy: str) -> Check:
-    return Check(subject, Verdict.REFUSED, found, remedy)
+    return Check(subject=subject, verdict=Verdict.REFUSED, found=found, remedy=remedy)
 
 
 def not_covered(subject: str, why: str) -> Check:
-    return Check(subject, Verdict.NOT_COVERED, why)
+    return Check(subject=subject, verdict=Verdict.NOT_COVERED, found=why)
 
 
 async def covered(subject: str, look: Awaitable[Checks]) -> Checks:

@@ -33,10 +33,18 @@ async def preflight(aws: Aws, spec: ServiceSpec, boot: Boot | None = None) -> Pr
     """
     began = time.monotonic()
     branches = [Branch(part, checks) for part, checks in (await _looked(aws, spec)).items() if checks]
-    seen = Preflight(spec.environment, spec.name, str(spec.image), 0, tuple(branches))
+    seen = Preflight(
+        environment=spec.environment, service=spec.name, image=str(spec.image), seconds=0, branches=tuple(branches)
+    )
     branches += [Branch("start", await _booted(boot, seen)), Branch("beyond", _beyond(spec))]
     seconds = round(time.monotonic() - began, 3)
-    return Preflight(spec.environment, spec.name, str(spec.image), seconds, tuple(branches))
+    return Preflight(
+        environment=spec.environment,
+        service=spec.name,
+        image=str(spec.image),
+        seconds=seconds,
+        branches=tuple(branches),
+    )
 
 
 def refuse(found: Preflight) -> None:

@@ -18,7 +18,7 @@ LABEL = "slipway.definition"
 _MOST_BYTES = 64 * 1024  # of a task definition [G]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskOrder:
     """What a task is run for. `service` is the service's name in its environment; values of variables are not shown."""
 
@@ -68,15 +68,15 @@ def order_of(settings: Settings, environment: str, digest: str, *, look: bool = 
             f"add its secret to secrets in {table}], or correct database-variable in [tool.slipway.migrations]",
         )
     return TaskOrder(
-        environment,
-        spec.name,
-        there.region,
-        spec.image,
-        there.migration,
-        settings.migrations,
-        there.variables,
-        there.secrets,
-        look,
+        environment=environment,
+        service=spec.name,
+        region=there.region,
+        image=spec.image,
+        runner=there.migration,
+        migrations=settings.migrations,
+        variables=there.variables,
+        secrets=there.secrets,
+        look=look,
     )
 
 

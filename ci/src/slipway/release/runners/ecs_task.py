@@ -182,7 +182,9 @@ class _Run:
         """The end, with all that was said, as far as it comes in a while."""
         container: Mapping[str, Any] = next(iter(described.get("containers", [])), {})
         code, reason = str(described.get("stopCode", "")), str(described.get("stoppedReason", ""))
-        ended = Ended(_exit_code(described), code, reason, str(container.get("reason", "")))
+        ended = Ended(
+            exit_code=_exit_code(described), stop_code=code, reason=reason, why=str(container.get("reason", ""))
+        )
         since = self._time.now()
         while ended.exit_code is not None:
             await self._listen(task)

@@ -21,7 +21,7 @@ _KILLED = 137
 _AGAIN = "run the same command again; what was applied stays, and nothing is applied twice"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ended:
     """A stopped task. `lines` are its log, or None when it cannot be read, and `unreadable` says why; `why` is what its container is said to have ended of."""
 
@@ -77,7 +77,14 @@ def migration_of(ended: Ended, order: TaskOrder) -> Migration:
     _check(ended, order)
     found = _read(Migration, ended)
     if isinstance(found, str):
-        return Migration((), (), (), 0, 0.0, f"{found}; the task ended well, so the database is at the release's head")
+        return Migration(
+            before=(),
+            after=(),
+            applied=(),
+            attempts=0,
+            seconds=0.0,
+            unseen=f"{found}; the task ended well, so the database is at the release's head",
+        )
     heads = (tuple(map(one_line, each)) for each in (found.before, found.after, found.applied))
     before, after, applied = heads
     return replace(found, before=before, after=after, applied=applied, unseen=one_line(found.unseen))

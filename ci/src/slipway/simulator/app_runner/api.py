@@ -58,7 +58,9 @@ class AppRunner:
         scaling = self._shared_of(request) or shared.default_scaling(account)
         arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-        service = Service(name, arn, call.now, asked, Front(), scaling, tags)
+        service = Service(
+            name=name, arn=arn, created=call.now, configuration=asked, front=Front(), scaling=scaling, tags=tags
+        )
         await self._platform.tasks.start(self._serve, service)
         self.services[arn] = service
         return self._deploy(service, "CREATE_SERVICE", asked, call)
@@ -147,7 +149,7 @@ class AppRunner:
         return {"Service": service.described(), "OperationId": operation.id}
 
     def _operation(self, service: Service, kind: str, call: Call) -> Operation:
-        service.operations.append(Operation(kind, service.arn, call.now))
+        service.operations.append(Operation(type=kind, target_arn=service.arn, started=call.now))
         return service.operations[-1]
 
     async def _serve(self, service: Service, *, task_status: Any) -> None:

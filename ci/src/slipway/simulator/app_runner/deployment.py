@@ -26,7 +26,7 @@ from slipway.workload.health import Answer, HealthCheck, ask
 from slipway.workload.workload import Backend, LaunchSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pace:
     """How long the platform takes, in its own seconds."""
 
@@ -38,7 +38,7 @@ class Pace:
     roll_back: float = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Platform:
     """What a deployment stands on."""
 
@@ -124,7 +124,13 @@ class Deployment:
                 raise _FailedError("Failed to retrieve a secret.")
             variables[name] = value
         command = tuple(shlex.split(settings["StartCommand"])) if settings.get("StartCommand") else None
-        return LaunchSpec(repository, digest, int(settings.get("Port", "8080")), variables, command)
+        return LaunchSpec(
+            repository=repository,
+            digest=digest,
+            port=int(settings.get("Port", "8080")),
+            variables=variables,
+            command=command,
+        )
 
     async def _provision(self, order: LaunchSpec) -> None:
         self._say("Provisioning instances and deploying image for publicly accessible service.")
@@ -179,7 +185,11 @@ class Deployment:
         asked = self._configuration["HealthCheckConfiguration"]
         path = asked["Path"] if asked["Protocol"] == "HTTP" else None
         return HealthCheck(
-            path, asked["Interval"], asked["Timeout"], asked["HealthyThreshold"], asked["UnhealthyThreshold"]
+            path=path,
+            interval=asked["Interval"],
+            timeout=asked["Timeout"],
+            healthy_threshold=asked["HealthyThreshold"],
+            unhealthy_threshold=asked["UnhealthyThreshold"],
         ), asked["Protocol"]
 
     async def _take_over(self) -> None:

@@ -11,7 +11,7 @@ from slipway.simulator.app_runner.shared import Revision, scaling_summary
 from slipway.simulator.front import Front
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Operation:
     """One change of a service, with the states of the API."""
 
@@ -34,7 +34,7 @@ class Operation:
         return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times | ended
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Service:
     """A service: `configuration` is the one that is live, or being created.
 

@@ -15,7 +15,7 @@ from slipway.simulator.contract import AwsError
 DEFAULT_SCALING = "DefaultConfiguration"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """How the API calls a kind of resource [M].
 
@@ -37,30 +37,30 @@ class Kind:
 
 
 SCALING = Kind(
-    "AutoScalingConfiguration",
-    "autoscalingconfiguration",
-    {"MaxConcurrency": 100, "MinSize": 1, "MaxSize": 25},
+    noun="AutoScalingConfiguration",
+    path="autoscalingconfiguration",
+    given={"MaxConcurrency": 100, "MinSize": 1, "MaxSize": 25},
     latest=True,
     unlisted=("MaxConcurrency", "MinSize", "MaxSize", "Latest"),
 )
 OBSERVABILITY = Kind(
-    "ObservabilityConfiguration",
-    "observabilityconfiguration",
-    {"TraceConfiguration": None},
+    noun="ObservabilityConfiguration",
+    path="observabilityconfiguration",
+    given={"TraceConfiguration": None},
     latest=True,
     unlisted=("TraceConfiguration", "Latest", "Status", "CreatedAt"),
 )
 CONNECTOR = Kind(
-    "VpcConnector",
-    "vpcconnector",
-    {"Subnets": (), "SecurityGroups": ()},
+    noun="VpcConnector",
+    path="vpcconnector",
+    given={"Subnets": (), "SecurityGroups": ()},
     latest=False,
     plural="VpcConnectors",
     used="Provided VPC connector arn is being used by other services. ARN:  {arn}",  # [F] aws/apprunner-roadmap#161
 )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Revision:
     """One revision of a resource."""
 
@@ -98,7 +98,7 @@ class Shared:
             raise AwsError("InvalidRequestException", "MinSize must not be greater than MaxSize.")  # †
         arn = f"arn:aws:apprunner:{call.region}:{call.account}:{self._kind.path}/{name}/{number}/{uuid.uuid4().hex}"
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-        self._revisions[arn] = Revision(name, number, arn, call.now, facts, tags=tags)
+        self._revisions[arn] = Revision(name=name, number=number, arn=arn, created=call.now, facts=facts, tags=tags)
         return {self._kind.noun: self._described(self._revisions[arn])}
 
     async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
@@ -182,7 +182,9 @@ class Shared:
 def default_scaling(prefix: str) -> Revision:
     """What every account has from the beginning; `prefix` is the beginning of its ARNs, up to the account [G]."""
     arn = f"{prefix}:{SCALING.path}/{DEFAULT_SCALING}/1/{1:032d}"
-    return Revision(DEFAULT_SCALING, 1, arn, datetime.fromtimestamp(0, UTC), SCALING.given)
+    return Revision(
+        name=DEFAULT_SCALING, number=1, arn=arn, created=datetime.fromtimestamp(0, UTC), facts=SCALING.given
+    )
 
 
 def scaling_summary(revision: Revision) -> dict[str, Any]:

@@ -59,16 +59,16 @@ class CloudFormation:
         tags = request.get("Tags", [])
         unchanged = not changes and tags == stack.tags and template.get("Outputs") == stack.template.get("Outputs")
         stack.change_sets[name] = ChangeSet(
-            name,
-            _arn(call, f"changeSet/{name}"),
-            request["TemplateBody"],
-            template,
-            tags,
-            request.get("Capabilities", []),
-            changes,
-            call.now,
-            call.now + _CREATION,
-            _UNCHANGED if unchanged else None,
+            name=name,
+            arn=_arn(call, f"changeSet/{name}"),
+            body=request["TemplateBody"],
+            template=template,
+            tags=tags,
+            capabilities=request.get("Capabilities", []),
+            changes=changes,
+            created=call.now,
+            ready=call.now + _CREATION,
+            reason=_UNCHANGED if unchanged else None,
         )
         return {"Id": stack.change_sets[name].arn, "StackId": stack.arn}
 
@@ -102,7 +102,15 @@ class CloudFormation:
         stack.change_sets.clear()  # the others are of a state that is gone [G]
         token = request.get("ClientRequestToken")
         stack.become(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", token, "User Initiated")
-        execution = Execution(self.account, self._clock, stack, found, call, token, creating)
+        execution = Execution(
+            account=self.account,
+            clock=self._clock,
+            stack=stack,
+            change_set=found,
+            call=call,
+            token=token,
+            creating=creating,
+        )
         self._tasks.start_soon(execution.run)
         return {}
 
@@ -151,7 +159,9 @@ class CloudFormation:
             if stack and stack.status != "REVIEW_IN_PROGRESS":
                 raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists and cannot be created again")
             if stack is None:
-                stack = self.stacks[call.region, name] = Stack(name, _arn(call, f"stack/{name}"), call.now)
+                stack = self.stacks[call.region, name] = Stack(
+                    name=name, arn=_arn(call, f"stack/{name}"), created=call.now
+                )
             return stack
         if stack is None or stack.status == "REVIEW_IN_PROGRESS":
             raise AwsError("ValidationError", f"Stack [{name}] does not exist")
@@ -170,7 +180,13 @@ class CloudFormation:
         ]
         gone = [name for name in stack.resources if name not in wanted]
         return changes + [
-            Change("Remove", name, stack.resources[name].kind, stack.resources[name].made["Ref"]) for name in gone
+            Change(
+                action="Remove",
+                logical=name,
+                kind=stack.resources[name].kind,
+                physical=stack.resources[name].made["Ref"],
+            )
+            for name in gone
         ]
 
     async def _change(
@@ -181,13 +197,15 @@ class CloudFormation:
         if held is None:
             named = properties.get(KINDS[kind].name or "") if kind in KINDS else None
             there = adopts and "DeletionPolicy" in resource and await self.account.has(kind, named, call)
-            return Change("Import" if there else "Add", name, kind, named if there else None)
+            return Change(
+                action="Import" if there else "Add", logical=name, kind=kind, physical=named if there else None
+            )
         before = held.template.get("Properties", {})
         if before == properties:
             return None
         changed = {key for key in {*before, *properties} if before.get(key) != properties.get(key)}
         replaced = bool(changed & set(KINDS[kind].fixed))
-        return Change("Modify", name, kind, held.made["Ref"], str(replaced))
+        return Change(action="Modify", logical=name, kind=kind, physical=held.made["Ref"], replacement=str(replaced))
 
     def _change_set(self, request: Mapping[str, Any], call: Call) -> tuple[Stack, ChangeSet]:
         stack = self._stack(request, call)

@@ -14,7 +14,7 @@ _SECONDS = 2.0  # for one resource
 _CANCELLED = "Resource creation cancelled"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Execution:
     """Of one change set; `creating` tells a first one from those that follow."""
 
@@ -118,7 +118,17 @@ class Execution:
 
     def _tell(self, change: Change, status: str, reason: str | None = None) -> None:
         physical = change.physical or ""
-        self.stack.tell(self.clock.now(), Told(change.logical, change.kind, status, physical, reason, self.token))
+        self.stack.tell(
+            self.clock.now(),
+            Told(
+                logical=change.logical,
+                kind=change.kind,
+                status=status,
+                physical=physical,
+                reason=reason,
+                token=self.token,
+            ),
+        )
 
     def _now(self) -> Call:
         return replace(self.call, now=self.clock.now())

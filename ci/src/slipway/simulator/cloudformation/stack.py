@@ -23,7 +23,7 @@ class Held:
         return bool(self.template.get("DeletionPolicy", "Delete") != "Delete")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """One resource of a change set; `action` and `replacement` in CloudFormation's words."""
 
@@ -46,7 +46,7 @@ class Change:
         return {"Type": "Resource", "ResourceChange": {key: value for key, value in facts.items() if value is not None}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Told:
     """What an event says of one resource; `token` is that of the call that began all this."""
 
@@ -58,7 +58,7 @@ class Told:
     token: str | None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ChangeSet:
     """`ready` is when its creation has ended; `reason` says why it cannot be executed."""
 
@@ -79,7 +79,7 @@ class ChangeSet:
         return "FAILED" if self.reason else "CREATE_COMPLETE"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Stack:
     """`events` in order; they are told newest first."""
 
@@ -114,7 +114,17 @@ class Stack:
 
     def become(self, now: datetime, status: str, token: str | None, reason: str | None = None) -> None:
         self.status, self.reason = status, reason
-        self.tell(now, Told(self.name, "AWS::CloudFormation::Stack", status, self.arn, reason, token))
+        self.tell(
+            now,
+            Told(
+                logical=self.name,
+                kind="AWS::CloudFormation::Stack",
+                status=status,
+                physical=self.arn,
+                reason=reason,
+                token=token,
+            ),
+        )
 
     def described(self) -> dict[str, Any]:
         outputs = [

@@ -125,7 +125,14 @@ class Ecs:
     def _begin(self, cluster: str, definition: TaskDefinition, request: Mapping[str, Any], call: Call) -> Task:
         identity = uuid.uuid4().hex
         arn = f"arn:aws:ecs:{call.region}:{call.account}:task/{cluster}/{identity}"
-        task = Task(arn, _cluster_arn(cluster, call), definition, call.now, request, id=identity)
+        task = Task(
+            arn=arn,
+            cluster=_cluster_arn(cluster, call),
+            definition=definition,
+            created=call.now,
+            request=request,
+            id=identity,
+        )
         self.tasks[arn] = task
         self._platform.tasks.start_soon(Run(self._platform, task).run)
         return task

@@ -34,7 +34,7 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TaskDefinition:
     """One revision; `asked` is the request it was registered with."""
 
@@ -85,7 +85,9 @@ class TaskDefinitions:
         revisions = self._families.setdefault(request["family"], [])
         number = len(revisions) + 1
         arn = f"arn:aws:ecs:{call.region}:{call.account}:task-definition/{request['family']}:{number}"
-        revisions.append(TaskDefinition(arn, request["family"], number, request, call.now))
+        revisions.append(
+            TaskDefinition(arn=arn, family=request["family"], revision=number, asked=request, registered=call.now)
+        )
         return {"taskDefinition": revisions[-1].described(), "tags": request.get("tags", [])}
 
     async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:

@@ -86,7 +86,13 @@ class Run:
             variables[pair["name"]] = pair["value"]
         command = (*container.get("entryPoint", ()), *override.get("command", container.get("command", ())))
         image = self._image(container["image"])
-        return LaunchSpec(image.repository.partition("/")[2], image.digest, _PORT, variables, command or None)
+        return LaunchSpec(
+            repository=image.repository.partition("/")[2],
+            digest=image.digest,
+            port=_PORT,
+            variables=variables,
+            command=command or None,
+        )
 
     def _image(self, name: str) -> Reference:
         try:

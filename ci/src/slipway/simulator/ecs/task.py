@@ -9,7 +9,7 @@ from typing import Any
 from slipway.simulator.ecs.definitions import TaskDefinition
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Task:
     """`stopping` is why it shall stop, as code and reason, as soon as anybody or anything wants it to."""
 

@@ -40,7 +40,7 @@ class Resource(Enum):
     TASK_ROLES = "RolesForTheMigrationTask"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scope:
     """One environment, as far as permissions are narrowed to it. `database` is the secret with the database's URL where slipway itself migrates, `task` the family of the task where one does."""
 

@@ -298,14 +298,14 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
     secrets = {f"secret {name}": arn for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items()}
     state = state_of(service["Status"])
     return Observed(
-        service["ServiceArn"],
-        service.get("ServiceUrl"),
-        service["Status"],
-        _digest(image) if state in _ANSWERING else None,
-        fields | variables | secrets,
-        operation,
-        _INHERITED,
-        state,
+        arn=service["ServiceArn"],
+        url=service.get("ServiceUrl"),
+        status=service["Status"],
+        digest=_digest(image) if state in _ANSWERING else None,
+        fields=fields | variables | secrets,
+        operation=operation,
+        inherited=_INHERITED,
+        state=state,
     )
 
 
