@@ -1,0 +1,90 @@
+"""Find constructions that the house guide rules out (CONTRIBUTING, "Words").
+
+Run it on files or folders to list them: `python tests/words/archaic.py ci/src/slipway/release`.
+"""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+_START = r"(?:(?<=[.;:#?!] )|(?:^|(?<=\n))[\s\"'*#>-]*)"  # the beginning of a sentence, a line or a list item
+ARCHAIC = {
+    "a sentence that begins with what, who or that": re.compile(
+        rf"{_START}(?:What (?!you|happens if|to )|Whatever |Who (?!am\b)|Whoever |Of what |Of whom |That (?:it|they|nobody|what) )(?![^.]*\?)"
+    ),
+    "a missing actor": re.compile(r"(?i)\b(?:nobody|somebody|anybody|whoever|whomever|whom|one's)\b"),
+    "`for` that means because": re.compile(r", for (?:it|they|there|that|what|he|she|this is|these are|no|nothing|each|its|their|the \w+ (?:is|are|has|have|does|was|can)) "),
+    "a worn phrase": re.compile(
+        r"(?i)\b(?:all the same|as a rule|g(?:o|oes|oing|one|went) on|be it|so that it be|in a person's words|for good\b(?! measure)|of its own accord)\b"
+    ),
+    "else that means otherwise": re.compile(r"(?:[;,.(:] ?(?:or )?else\b(?! (?:if|is|branch|clause))|\belse[.;)]|\bor else\b)"),
+    "data that is told, said, spoken or asked": re.compile(
+        r"\b(?:is|are|was|were|be|been|being) (?:told|said|spoken|heard)\b|\b(?:says|said|told|tells|speaks) of\b|\bas told\b|\bis asked of\b"
+    ),
+    "something that stands or lies": re.compile(r"\b(?:stands|stood|lies|lay)\b"),
+}
+_FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`[^`\n]*`|^ {4,}\S.*$", re.MULTILINE)
+_WORDS = 3  # a string of fewer words is a key, not a sentence
+
+
+def archaic_in(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield offset, rule and the words found."""
+    for rule, pattern in ARCHAIC.items():
+        for match in pattern.finditer(text):
+            yield match.start(), rule, " ".join(text[max(match.start() - 20, 0) : match.end() + 30].split())
+
+
+def prose_of(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the first line and the text of everything in `file` that people read: docstrings, comments, sentences, pages."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        yield 1, _CODE.sub(_blank, _FENCE.sub(_blank, text)) if file.suffix == ".md" else text
+        return
+    is_test = file.name.startswith("test_") or "tests" in file.parts
+    yield from _strings(ast.parse(text), names_only=is_test)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def _strings(tree: ast.AST, *, names_only: bool) -> Iterator[tuple[int, str]]:
+    docstrings = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if not isinstance(node, ast.Module) and node.name.startswith("test"):
+                yield node.lineno, node.name.replace("_", " ")
+            if ast.get_docstring(node, clean=False):
+                docstrings.add(id(node.body[0].value))  # type: ignore[attr-defined] -- a docstring is an expression
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value.split()) >= _WORDS:
+            if not names_only or id(node) in docstrings:
+                yield node.lineno, node.value
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match.group(0))
+
+
+def files_in(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    return sorted(file for kind in ("py", "md", "html", "toml") for file in place.rglob(f"*.{kind}") if ".venv" not in file.parts)
+
+
+def findings(place: Path) -> Iterator[str]:
+    """Yield one line for each finding: place, rule and words."""
+    for file in files_in(place):
+        for line, text in prose_of(file):
+            for offset, rule, words in archaic_in(text):
+                yield f"{file}:{line + text.count(chr(10), 0, offset)}: {rule}: {words}"
+
+
+if __name__ == "__main__":
+    found = [line for place in sys.argv[1:] for line in findings(Path(place))]
+    print("\n".join(found))
+    print(len(found), file=sys.stderr)
