@@ -2,10 +2,11 @@
 
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import anyio
 import httpx
@@ -39,6 +40,12 @@ from slipway.settings import Settings, SettingsError, TargetKind
 
 Permit = Callable[[Observed], Awaitable[None]]
 _PATIENCE_SECONDS = 10
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return the machine's certificates, which take a while to load."""
+    return httpx.create_ssl_context()
 
 
 def wall_clock() -> Time:
@@ -218,7 +225,7 @@ class Environment:
         """GET one path of the public address; raises RefusedError unless it answers below 400."""
         url = self.address(observed)
         try:
-            async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
+            async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS, verify=_certificates()) as client:
                 answer = await client.get(f"{url}{path}")
         except httpx.HTTPError as error:
             raise RefusedError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
