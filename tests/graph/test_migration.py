@@ -5,7 +5,7 @@ import pytest
 
 from slipway import settings
 from slipway.errors import RefusedError
-from slipway.graph.migration import OnEngine
+from slipway.graph.migration import ContainerRunner
 from slipway.graph.publish import Login
 from slipway.records.form import to_json
 from slipway.records.image import Reference
@@ -35,7 +35,7 @@ RECORD = "/tmp/migration.json"
 async def runner(engine) -> Runner:
     await dagger.dag.version()  # a module's session has begun long before
     login = Login("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
-    return OnEngine(image=IMAGE, login=login, wanted=Wanted(settings.parse(PYPROJECT), "staging", DIGEST), url=URL)
+    return ContainerRunner(image=IMAGE, login=login, wanted=Wanted(settings.parse(PYPROJECT), "staging", DIGEST), url=URL)
 
 
 def exec_of(engine):

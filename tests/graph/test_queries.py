@@ -230,7 +230,7 @@ async def test_developers_of_a_service_with_requirements_have_theirs_in_a_file_o
 async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_a_tag(engine, workspace, monkeypatch):
     monkeypatch.setattr("slipway.graph.publish.attach", AsyncMock())
     smoke = AsyncMock()
-    monkeypatch.setattr("slipway.graph.smoke.smoke", smoke)
+    monkeypatch.setattr("slipway.graph.running.smoke", smoke)
     engine.files["/tmp/sbom.json"] = "{}"
     digest = "sha256:" + "a" * 64
     engine.answers["publish"] = f"registry.example:5000/notes:1@{digest}"

@@ -17,7 +17,7 @@ from slipway.errors import BadInputError, within
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
-    from slipway.graph.checks import Verdict
+    from slipway.graph.checks import CheckResult
     from slipway.graph.image import Source
     from slipway.records.outcome import Outcome
     from slipway.records.progress import Event
@@ -191,7 +191,7 @@ class Slipway:
     async def smoke(self, workspace: dagger.Workspace) -> None:
         """Fail when the image does not become healthy beside a database at its head."""
         from slipway.graph import image
-        from slipway.graph.smoke import smoke
+        from slipway.graph.running import smoke
 
         settings, source = await self._read(workspace)
         await smoke(image.image(source, settings, image.Label()), settings)
@@ -277,11 +277,11 @@ class Slipway:
     ) -> str:
         """Build the image, see it become healthy, push it with its bill of materials, and answer exactly repository@sha256 and the digest."""
         from slipway.graph import image
-        from slipway.graph.publish import Login, attach, publish, signed_in
-        from slipway.graph.smoke import smoke
+        from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
+        from slipway.graph.running import smoke
 
         settings, source = await self._read(workspace)
-        given = Login(username, password) if password else None
+        given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
         built = image.image(source, settings, image.Label(revision, committed))
         await smoke(built, settings)
@@ -507,10 +507,10 @@ def _directory(files: Mapping[str, str]) -> dagger.Directory:
     return directory
 
 
-def _green(verdict: "Verdict") -> str:
+def _green(verdict: "CheckResult") -> str:
     if verdict.exit_code:
         raise SaidNoError(verdict.why_not)
-    return verdict.said
+    return verdict.output
 
 
 def _tell(event: "Event") -> None:
