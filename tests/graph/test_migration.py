@@ -6,7 +6,7 @@ import pytest
 from slipway import settings
 from slipway.errors import RefusedError
 from slipway.graph.migration import ContainerRunner
-from slipway.graph.publish import Login
+from slipway.graph.publish import RegistryLogin
 from slipway.records.form import to_json
 from slipway.records.image import Reference
 from slipway.records.migration import Migration, Standing
@@ -34,7 +34,7 @@ RECORD = "/tmp/migration.json"
 @pytest.fixture
 async def runner(engine) -> Runner:
     await dagger.dag.version()  # a module's session has begun long before
-    login = Login("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
+    login = RegistryLogin("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
     return ContainerRunner(image=IMAGE, login=login, wanted=Wanted(settings.parse(PYPROJECT), "staging", DIGEST), url=URL)
 
 

@@ -193,7 +193,7 @@ async def test_a_check_that_is_red_shows_the_end_of_what_it_said_without_termina
     engine.answers |= {"exitCode": 1, "combinedOutput": "first\n" * 99 + "\x1b[31mF401\x1b[0m unused\n"}
     with pytest.raises(SaidNoError) as red:
         await Slipway().lint(workspace)
-    assert str(red.value).startswith("ruff ended with the exit code 1; it said\nfirst")
+    assert str(red.value).startswith("ruff ended with the exit code 1; its last lines:\nfirst")
     assert str(red.value).endswith("\nF401 unused")
     assert len(str(red.value).splitlines()) == 41
 
