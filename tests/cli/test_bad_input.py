@@ -241,7 +241,7 @@ def test_aws_that_cannot_be_reached(capsys, service):
     code, error = said(
         capsys, "status", "--source", str(service), "--environment", "staging", "--endpoint-url", "http://127.0.0.1:1"
     )
-    assert (code, "cannot be reached" in error) == (1, True)
+    assert (code, "cannot be reached" in error) == (3, True)
 
 
 def test_a_verb_that_is_none_is_bad_input(capsys):

@@ -204,4 +204,4 @@ async def test_what_aws_says_is_one_line_that_does_nothing(world, effect):
             assert code in ((0,) if verb == "status" else (1, 3)), verb
     assert world.leaked() == set()
     if effect is Effect.EXPIRED:
-        assert "sign in again and run the same command; it goes on where this one stopped" in world.said
+        assert "sign in again and run the same command; it resumes this run" in world.said

@@ -19,6 +19,7 @@ from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.run import deploy
 from slipway.release.engine.spec import ServiceSpec, default_scaling
 from slipway.release.targets.app_runner.target import AppRunner, state_of
+from tests.release.direct import DirectAccount
 from tests.simulator.account import REGION, ROLE, URI, Account, session
 
 DIGEST, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -70,6 +71,7 @@ class SimulatedAws(Aws):
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
+        self._account = account
         self._clock = account.cloud.clock
         self._clients = account.deployers  # they take a while to make, and their session longer
         self._session = _SESSION
@@ -81,9 +83,11 @@ class SimulatedAws(Aws):
                 self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
             return self._clients[service]
 
-    async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+    async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         with self._clock.held():
-            return await super().once(service, operation, **parameters)
+            if isinstance(self._account, DirectAccount):
+                return await self._account.endpoint.send(service, operation, parameters)
+            return await super().send(service, operation, parameters)
 
 
 def aws_of(account: Account) -> Aws:

@@ -12,7 +12,6 @@ import anyio
 from slipway.errors import within
 from slipway.records.outcome import Outcome, Status
 from slipway.release.engine.engine import Tell
-from slipway.simulator.clock import VirtualClock
 from slipway.verbs.destroy import destroy
 from slipway.verbs.environment import Environment
 from slipway.verbs.pause import pause, resume
@@ -20,9 +19,10 @@ from slipway.verbs.promote import promote
 from slipway.verbs.proof import Evidence
 from slipway.verbs.rollback import rollback
 from tests.release.deployers import Kill, MortalAws, live, mortal
+from tests.release.direct import opened
 from tests.release.scenarios import Scenario, Verb
 from tests.release.stage import SERVICE, Moved, Run, Stage, services
-from tests.simulator.account import BRISK, Account, image_of, opened
+from tests.simulator.account import BRISK, Account, image_of
 
 PACE = replace(BRISK, patience=10, roll_back=3)
 
@@ -80,7 +80,7 @@ class Played:
 
 async def play(story: Scenario) -> Played:
     """From the state to the last run's end."""
-    async with opened(clock=VirtualClock(), pace=PACE) as account:
+    async with opened(pace=PACE) as account:
         stage = await Stage.set(account, story)
         before, known, started = there(account), stage.operations, len(account.backend.started)
         ends = await _acted(stage)

@@ -275,7 +275,7 @@ class Stage:
         )
         claimed = await self._ledger.claim(intent, self.numbers)
         self.numbers = claimed.number
-        await self._ledger.take_turn(
+        await self._ledger.acquire_lock(
             Lock(environment="production", number=claimed.number, holder="the dead", newest=newest, nonce=nonce())
         )
 

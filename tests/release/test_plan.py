@@ -71,7 +71,7 @@ def test_what_an_update_cannot_take_away_blocks_and_is_named():
     by_hand = observed(spec(), fields=spec().fields() | {"start command": "serve --by-hand"})
     made = plan(spec(), replace(by_hand, inherited=("start command",)))
     assert (made.action, made.changes) == (Action.BLOCKED, (FieldChange("start command", "serve --by-hand", "none"),))
-    assert "cannot take away the start command serve --by-hand" in made.reason
+    assert "cannot remove the start command serve --by-hand" in made.reason
 
 
 def test_what_an_update_cannot_take_away_may_still_be_replaced():

@@ -60,7 +60,7 @@ async def test_who_cannot_look_does_not_say_that_it_cannot_be_woken(account, sta
     """A generated story: it was awake, and exit 1 denied it."""
     await deployed(staging)
     account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.EXPIRED))
-    with pytest.raises(UnknownOutcomeError, match="what is live cannot be seen"):
+    with pytest.raises(UnknownOutcomeError, match="cannot read the live state"):
         await resume(staging.verbs, staging.tell)
 
 

@@ -67,7 +67,7 @@ class FieldChange:
 class Plan:
     """`fingerprint` names the observed state that the plan was made from; `reason` says why it is blocked.
 
-    `image` is empty where none is meant: a service is paused or deleted whatever it runs.
+    `image` is empty where none is meant: a service is paused or deleted whatever it runs. `notes` are facts that a reader should weigh.
     """
 
     SCHEMA: ClassVar[str] = "slipway/plan/1"
@@ -79,3 +79,4 @@ class Plan:
     changes: tuple[FieldChange, ...]
     fingerprint: str
     reason: str = ""
+    notes: tuple[str, ...] = ()

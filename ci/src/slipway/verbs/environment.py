@@ -68,6 +68,11 @@ class Environment:
         return Aws(region, self.endpoint_url, self.keys, self.time.sleep)
 
     @property
+    def migrates(self) -> bool:
+        """Whether slipway migrates the database before a release."""
+        return bool(self.runner or self.settings.environment(self.name).migration)
+
+    @property
     def service(self) -> str:
         return self.settings.service_name(self.name)
 
@@ -115,7 +120,7 @@ class Environment:
 
     async def plan(self, digest: str) -> Plan:
         """What a deployment would change; nothing is touched. A service that something else made is not changed unasked."""
-        made = make_plan(self.spec(digest), await self.target.observe())
+        made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
         foreign = await self._foreign() if made.changes else None
         return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}") if foreign else made
 
@@ -131,11 +136,13 @@ class Environment:
 
     async def release(self, goal: Live, engine: Engine, approved: Plan | None = None) -> Outcome:
         """Bring a release to life, its image looked at and the database migrated before; a rollback leaves the database as it is."""
-        digest = goal.spec.image.digest
-        migrates = self.runner or self.settings.environment(self.name).migration
-        migrate = partial(self._migrate, digest) if migrates and goal.verb is not Verb.ROLLBACK else None
-        prepare = partial(self._prepare, goal, engine.tell)
-        return await reach(replace(engine, prepare=prepare, migrate=migrate), goal, approved)
+        return await reach(self.releasing(goal, engine), replace(goal, migrates=self.migrates), approved)
+
+    def releasing(self, goal: Live, engine: Engine) -> Engine:
+        """Return the engine with the steps that come before a release."""
+        migrates = self.migrates and goal.verb is not Verb.ROLLBACK
+        migrate = partial(self._migrate, goal.spec.image.digest) if migrates else None
+        return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
 
     async def _is_ours(self) -> None:
         """Before a service is changed otherwise than by a release: who may not look whose it is does not touch it."""

@@ -4,11 +4,11 @@ from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed
-from slipway.release.aws.client import or_unknown
 from slipway.release.engine.engine import Tell
 from slipway.release.engine.goal import Goal, Paused, Resumed
 from slipway.release.engine.run import reach
 from slipway.release.engine.spec import ServiceSpec
+from slipway.release.errors import or_unknown
 from slipway.verbs.environment import Environment
 
 

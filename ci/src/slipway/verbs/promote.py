@@ -3,14 +3,16 @@
 It asks for a proof that the release which is live there works on the schema that this one brings.
 """
 
+from collections.abc import Awaitable
+
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan, State
-from slipway.release.aws.client import or_unknown
 from slipway.release.engine import compatibility as pair
 from slipway.release.engine.engine import Tell
 from slipway.release.engine.goal import Live
+from slipway.release.errors import or_unknown
 from slipway.verbs.environment import Environment
 from slipway.verbs.proof import Evidence, standing
 
@@ -44,9 +46,10 @@ async def promote(source: Environment, target: Environment, tell: Tell, evidence
     promoted = await or_unknown(live_in(source))
     wanted = await or_unknown(standing(source, promoted))
 
-    async def permit(observed: Observed) -> None:
-        evidence.weigh(await _risk(source, target, wanted, observed, evidence), _unproven(source, target), tell)
+    def risk(observed: Observed) -> Awaitable[str | None]:
+        return _risk(source, target, wanted, observed, evidence)
 
+    permit = evidence.permit(risk, _unproven(source, target), tell)
     engine = target.engine(tell, permit, evidence.certificate, evidence.reason)
     return await target.release(Live(target.spec(_digest(promoted)), Verb.PROMOTE), engine)
 

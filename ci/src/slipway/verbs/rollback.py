@@ -10,11 +10,11 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.aws.client import or_unknown
 from slipway.release.engine import compatibility as pair
 from slipway.release.engine import recorded
 from slipway.release.engine.engine import Tell
 from slipway.release.engine.goal import Live
+from slipway.release.errors import or_unknown
 from slipway.verbs.environment import Environment
 from slipway.verbs.proof import Evidence, standing
 
@@ -44,7 +44,7 @@ async def way_back(environment: Environment, to: int | None) -> Way:
     if to is not None:
         return _to(recorded.named(releases, to))
     newest = await ledger.intent(contents.newest) if contents.newest not in contents.releases else None
-    if newest is not None and recorded.begun(newest):
+    if newest is not None and recorded.is_rollback(newest):
         digest = recorded.digest_of(newest)
         known = next(
             (found for found in releases if recorded.was_live(found) and recorded.digest_of(found) == digest), None
@@ -66,9 +66,7 @@ async def rollback(environment: Environment, tell: Tell, to: int | None, evidenc
     way = await or_unknown(way_back(environment, to))
     tell(Event(f"back to {way.spoken}"))
 
-    async def permit(observed: Observed) -> None:
-        evidence.weigh(await _risk(environment, way, observed, evidence), way.unproven, tell)
-
+    permit = evidence.permit(lambda observed: _risk(environment, way, observed, evidence), way.unproven, tell)
     engine = environment.engine(tell, permit, risk=evidence.reason)
     return await environment.release(Live(environment.spec(way.digest), Verb.ROLLBACK), engine)
 

@@ -1,4 +1,4 @@
-"""What should run: a service in an environment, field by field, from the settings and an image."""
+"""The desired service of an environment, field by field, from the settings and an image."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ HEALTH_PACE = 5, 2, 1, 5  # interval and timeout in seconds, healthy and unhealt
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSpec:
-    """A service as it is desired, the same for every target. cpu in units (1024 is one vCPU), memory in MB."""
+    """A desired service, the same for every target. cpu in units (1024 is one vCPU), memory in MB."""
 
     environment: str
     name: str
@@ -31,7 +31,7 @@ class ServiceSpec:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
     def fields(self) -> dict[str, str]:
-        """Every field by its name in a plan. Values of variables may be anything, so they appear as hashes."""
+        """Return every field by its name in a plan. Variables appear as hashes, because a value may be a secret."""
         plain = {
             "image": str(self.image),
             "port": str(self.port),
@@ -52,21 +52,21 @@ class ServiceSpec:
 
     @property
     def hash(self) -> str:
-        """The name of this very service: what wants another field, or another value, has another."""
+        """The service's identity: it changes with any field or value."""
         return hashed(json.dumps(self.fields(), sort_keys=True))
 
 
 def health_check(path: str | None, pace: tuple[int, int, int, int] = HEALTH_PACE) -> str:
-    """A health check as a plan names it, with its pace where that is another than ours."""
-    what = f"HTTP {path}" if path else "TCP"
+    """Return a health check as a plan names it, with its pace where that differs from the default."""
+    kind = f"HTTP {path}" if path else "TCP"
     interval, timeout, healthy, unhealthy = pace
     return (
-        what if pace == HEALTH_PACE else f"{what} every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
+        kind if pace == HEALTH_PACE else f"{kind} every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
     )
 
 
 def default_scaling(region: str, account: str) -> str:
-    """The auto scaling that a service has when it names none: its ARN is the same in every account [G]."""
+    """Return the auto scaling configuration that a service has by default; its ARN is the same in every account [G]."""
     return f"arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/DefaultConfiguration/1/{1:032d}"
 
 
@@ -75,7 +75,7 @@ def hashed(value: str) -> str:
 
 
 def spec_of(settings: Settings, environment: str, digest: str) -> ServiceSpec:
-    """The desired service of an environment; raises SettingsError when the settings do not have it."""
+    """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
     there = settings.environment(environment)
     repository = f"{there.account}.dkr.ecr.{there.region}.amazonaws.com/{settings.name}"
     return ServiceSpec(
