@@ -4,7 +4,7 @@ import dataclasses
 import re
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +28,9 @@ from slipway.gate.rules.rule import Rule
 from slipway.release.diagnosis.cause import NEVER_STARTED
 from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES
 from slipway.release.diagnosis.rules import Rule as Failure
-from slipway.release.targets.app_runner.permissions import DEPLOY_ROLE, IMAGE_ROLE, VERBS, Resource
+from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
+from slipway.release.rights import Actions, granted
+from slipway.release.targets.registry import PLATFORMS
 from slipway.structure import kebab
 
 HERE = Path(__file__).parent
@@ -70,27 +72,6 @@ _PERMISSIONS = """\
 `slipway permissions --environment NAME` prints the policy of an environment's deploy role with the ARNs of your settings, and with `--verb` the least
 that single verbs need. `slipway bootstrap` makes the roles: [how-to/bootstrap.md](how-to/bootstrap.md). Each verb that is built is played by a test under exactly this
 policy, and fails with a sentence that names the action when one is missing."""
-_ON = {
-    Resource.ANY: "`*`, for AWS knows no resource for these",
-    Resource.REPOSITORY: "the service's ECR repository",
-    Resource.SERVICE: "the App Runner service, by its name",
-    Resource.SERVICE_AND_PARTS: "the same, and its VPC connector and auto scaling configuration, which both calls name",
-    Resource.OWN_ROLE: "App Runner's own role, which it makes at an account's first service by the caller's right",
-    Resource.CONNECTORS: "its VPC connector",
-    Resource.SCALINGS: "its auto scaling configuration",
-    Resource.SERVICE_LOGS: "the log groups of the service",
-    Resource.ROLES: "its access and its instance role",
-    Resource.PASSED_ROLES: "the same, which may be given to App Runner and to nobody else",
-    Resource.SECRETS: "the secrets that the settings name, each by ARN; that they are there, not what they say",
-    Resource.DATABASE_SECRET: "the secret with the database's URL, where `migration.runner` is direct",
-    Resource.DATABASE_PARAMETER: "the same where it is a parameter in SSM",
-    Resource.ANY_TASK: "`*`, where a task migrates, for AWS knows no resource for these either",
-    Resource.CLUSTER: "its cluster, which AWS has as the container instances in it",
-    Resource.TASK_DEFINITION: "the definition of the task that migrates",
-    Resource.TASKS: "the tasks in its cluster",
-    Resource.TASK_LOGS: "its log group",
-    Resource.TASK_ROLES: "its execution and task role, which may be given to ECS tasks and to nobody else",
-}
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
 their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.
@@ -215,15 +196,19 @@ def _diagnosis() -> str:
 
 def _permissions() -> str:
     parts = ["# What each verb may do in AWS", _PERMISSIONS]
-    parts += ["\n".join(_verbs()), "## On what", "\n".join(f"- **{kind.value}**: {_ON[kind]}." for kind in Resource)]
+    for kind, platform in PLATFORMS.items():
+        verbs = {verb: granted(rights, platform.grants) for verb, rights in RIGHTS.items()}
+        resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)
+        where = (f"- **{resource.sid}**: {resource.what}." for resource in resources)
+        parts += [f"## On {kind.value}", "\n".join(_verbs(verbs)), f"### Resources of {kind.value}", "\n".join(where)]
     parts += ["## The two kinds of roles", "\n".join(_roles())]
     return "\n\n".join(parts) + "\n"
 
 
-def _verbs() -> Iterator[str]:
+def _verbs(verbs: Mapping[str, Actions]) -> Iterator[str]:
     yield "| verb | actions |\n| --- | --- |"
-    for verb, actions in VERBS.items():
-        narrowed = (f"{kind.value}: {', '.join(f'`{action}`' for action in found)}" for kind, found in actions.items())
+    for verb, actions in verbs.items():
+        narrowed = (f"{kind.sid}: {', '.join(f'`{name}`' for name in names)}" for kind, names in actions.items())
         yield f"| {verb} | {'<br>'.join(narrowed)} |"
 
 

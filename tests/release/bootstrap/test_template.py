@@ -9,7 +9,7 @@ from cfnlint.runner import Runner
 
 from slipway.release.bootstrap.template import Stack, stacks
 from slipway.release.engine.ledger import PREFIX
-from slipway.release.targets.app_runner.permissions import DEPLOY_ROLE, policy, scope_of
+from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
 from slipway.settings import Github, Scaling, Settings, SettingsError, Subjects
 from tests.release.bootstrap.wanted import (
     ACCOUNT,

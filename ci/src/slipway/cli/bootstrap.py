@@ -74,7 +74,7 @@ async def bootstrap(given: argparse.Namespace) -> int:
 async def permissions(given: argparse.Namespace) -> int:
     from slipway import settings
     from slipway.records.bootstrap import Permissions
-    from slipway.release.targets.app_runner.permissions import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
     from slipway.report import answers
 
     verbs = tuple(given.wanted or DEPLOY_ROLE)

@@ -34,8 +34,8 @@ from slipway.release.engine.target import Target
 from slipway.release.errors import AwsRefusedError
 from slipway.release.preflight.owner import owned
 from slipway.release.runners.runner import Runner
-from slipway.release.targets.app_runner.target import AppRunner
-from slipway.settings import Settings, SettingsError, TargetKind
+from slipway.release.targets.registry import platform_of
+from slipway.settings import Settings
 
 Permit = Callable[[Observed], Awaitable[None]]
 _PATIENCE_SECONDS = 10
@@ -78,10 +78,7 @@ class Environment:
 
     @property
     def target(self) -> Target:
-        there = self.settings.environment(self.name)
-        if there.target is not TargetKind.APP_RUNNER:
-            raise SettingsError(f"the target {there.target.value} of {self.name} is not supported yet", "app-runner is")
-        return AppRunner(self.aws, self.service, self.time)
+        return platform_of(self.settings, self.name).connect(self.aws, self.service, self.time)
 
     @property
     def store(self) -> EcrStore:

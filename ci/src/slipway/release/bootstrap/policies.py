@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from slipway.release.targets.app_runner.permissions import whole
+from slipway.release.rights import secrets_of
 
 # As AWS's own AWSAppRunnerServicePolicyForECRAccess, on one repository instead of all.
 _PULL = (
@@ -39,14 +39,12 @@ def _pulling(repository: str) -> list[dict[str, Any]]:
 
 
 def _reading(secrets: Iterable[str]) -> list[dict[str, Any]]:
-    named = whole(secrets)
-    secret_values = [arn for arn in named if ":secretsmanager:" in arn]
-    parameters = [arn for arn in named if ":ssm:" in arn]
-    found = [
-        ("Secrets", "secretsmanager:GetSecretValue", secret_values),
-        ("Parameters", "ssm:GetParameters", parameters),
+    named = tuple(secrets)
+    kinds = [
+        ("Secrets", "secretsmanager:GetSecretValue", secrets_of("secretsmanager", named)),
+        ("Parameters", "ssm:GetParameters", secrets_of("ssm", named)),
     ]
-    return [_allow(sid, (action,), arns) for sid, action, arns in found if arns]
+    return [_allow(sid, (action,), arns) for sid, action, arns in kinds if arns]
 
 
 def _allow(sid: str, actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:

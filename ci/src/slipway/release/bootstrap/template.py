@@ -12,16 +12,8 @@ from typing import Any
 
 from slipway.release.bootstrap import github, names, policies
 from slipway.release.bootstrap import resources as made
-from slipway.release.targets.app_runner.permissions import (
-    DEPLOY_ROLE,
-    IMAGE_ROLE,
-    Policy,
-    Resource,
-    arns,
-    joined,
-    policy,
-    scope_of,
-)
+from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, joined, policy, scope_of
+from slipway.release.rights import REPOSITORY, Policy
 from slipway.settings import MigrationRunner, Network, Runner, Settings, SettingsError
 
 _LOG_DAYS = 90
@@ -210,7 +202,7 @@ def _home_region(settings: Settings, account: str) -> str:
 
 
 def _repository(settings: Settings, environment: str) -> str:
-    (arn,) = arns(Resource.REPOSITORY, scope_of(settings, environment))
+    (arn,) = REPOSITORY.within(scope_of(settings, environment))
     return arn
 
 

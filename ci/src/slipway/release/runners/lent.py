@@ -15,7 +15,7 @@ _MODULES = (
     "database_url.py",
     "errors.py",
     "structure.py",
-    *(f"records/{name}.py" for name in ("__init__", "form", "migration", "refusal", "standing")),
+    *(f"records/{name}.py" for name in ("__init__", "form", "migration", "refusal")),
     *(
         f"migration/{name}.py"
         for name in (
