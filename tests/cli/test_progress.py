@@ -12,7 +12,7 @@ LOUD, QUIET = argparse.Namespace(quiet=False), argparse.Namespace(quiet=True)
 async def test_a_run_is_told_on_standard_error(capsys):
     with telling(LOUD) as tell:
         tell(Event("one", Phase.LOOK))
-    assert capsys.readouterr() == ("", "     0:00  looking at what is live\n     0:00  one\n")
+    assert capsys.readouterr() == ("", "     0:00  reading the live state\n     0:00  one\n")
 
 
 async def test_nobody_hears_of_a_quiet_run(capsys):

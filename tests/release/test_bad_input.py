@@ -10,7 +10,7 @@ from slipway.oci.content import INDEX
 from slipway.oci.tree import KIND
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange
-from slipway.records.preflight import Verdict
+from slipway.records.preflight import PreflightResult
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import deploy
 from slipway.release.engine.spec import default_scaling
@@ -67,7 +67,7 @@ async def test_what_is_well_is_ok_and_the_rest_is_listed_as_not_covered(account)
     named = {"TOKEN": SECRET, "URL": PARAMETER, "FLAT": flat}
     found = await looked(account, spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named))
     refuse(found)
-    well = {subject for subject, check in seen(found).items() if check.verdict is Verdict.OK}
+    well = {subject for subject, check in seen(found).items() if check.verdict is PreflightResult.OK}
     assert well == {"account", "digest", "platform", "tags", "access role", "instance role", "TOKEN", "URL", "FLAT"}
     assert {check.subject for check in found.not_covered} == {"release", "permissions", "quotas", "size", "values"}
     assert "hunter2" not in repr(found)
@@ -107,7 +107,7 @@ async def test_an_artifact_that_is_no_image(account):
 
 async def test_a_source_tree_is_said_to_be_one(account):
     found = seen(await looked(account, spec(await put(account, {"artifactType": KIND}))))["platform"]
-    assert (found.verdict, "it is a source tree" in found.found) == (Verdict.NOT_COVERED, True)
+    assert (found.verdict, "it is a source tree" in found.found) == (PreflightResult.NOT_COVERED, True)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ async def test_a_config_that_cannot_be_read_is_not_covered(account, content, sai
     if content is not None:
         repository.blobs[config] = content
     found = seen(await looked(account, spec(digest)))["platform"]
-    assert (found.verdict, said in found.found) == (Verdict.NOT_COVERED, True)
+    assert (found.verdict, said in found.found) == (PreflightResult.NOT_COVERED, True)
 
 
 async def test_a_config_of_nonsense_says_nothing(account):
@@ -213,7 +213,7 @@ async def test_a_secret_that_cannot_be_looked_at_from_here_is_not_covered(accoun
     wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets={"TOKEN": reference})
     found = await looked(account, wanted)
     assert found.refusals == ()
-    assert seen(found)["TOKEN"].verdict is Verdict.NOT_COVERED
+    assert seen(found)["TOKEN"].verdict is PreflightResult.NOT_COVERED
 
 
 async def test_a_secret_that_is_scheduled_for_deletion(account):
@@ -239,7 +239,7 @@ async def test_a_vpc_connector_and_an_auto_scaling_that_are_gone(account):
     }
     wanted = spec(await account.image(), **arns)
     there = seen(await looked(account, wanted))
-    assert (there["VPC connector"].verdict, there["auto scaling"].verdict) == (Verdict.OK, Verdict.OK)
+    assert (there["VPC connector"].verdict, there["auto scaling"].verdict) == (PreflightResult.OK, PreflightResult.OK)
     assert "security groups" in there["network"].found
     await account.ask("apprunner", "delete_vpc_connector", VpcConnectorArn=arns["vpc_connector"])
     said, _ = await refusal(account, wanted)
@@ -337,7 +337,7 @@ async def test_what_nobody_may_ask_or_gets_no_answer_to_is_not_covered(account, 
         found = await looked(account, wanted)
         account.cloud.faults.clear()
         assert found.refusals == ()
-        assert seen(found)[subject].verdict is Verdict.NOT_COVERED, operation
+        assert seen(found)[subject].verdict is PreflightResult.NOT_COVERED, operation
 
 
 _LOOKS = {
@@ -355,7 +355,7 @@ _LOOKS = {
 async def test_who_is_throttled_for_a_while_asks_again(account):
     wanted = spec(await account.image())
     account.cloud.faults.add(Fault(operation="GetRole", effect=Effect.THROTTLED, times=3))
-    assert seen(await looked(account, wanted))["access role"].verdict is Verdict.OK
+    assert seen(await looked(account, wanted))["access role"].verdict is PreflightResult.OK
     assert account.cloud.requests.count("GetRole") == 4
 
 
@@ -369,7 +369,7 @@ async def test_nothing_is_started_when_something_is_refused(account):
         raise AssertionError
 
     found = await preflight(aws_of(account), spec(ABSENT), boot)
-    assert seen(found)["release"].verdict is Verdict.NOT_COVERED
+    assert seen(found)["release"].verdict is PreflightResult.NOT_COVERED
 
 
 async def test_a_preflight_takes_few_calls_and_little_time(account):

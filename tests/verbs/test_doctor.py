@@ -18,9 +18,9 @@ from slipway.doctor.checkup import EXAMINATIONS, check_up
 from slipway.doctor.question import Question
 from slipway.errors import RefusedError
 from slipway.postgres import binaries, datadir
-from slipway.records.doctor import Answer, DoctorCheck, DoctorReport
+from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
 from slipway.records.form import to_json
-from slipway.report.doctor_text import text
+from slipway.report.doctor import text
 from slipway.simulator.cloud import simulated
 from slipway.simulator.serving import serving
 
@@ -103,7 +103,7 @@ async def look(subject, folder, **asked):
     answer, found, rest = line.split(maxsplit=2)
     assert found == subject
     if answer != "OK":
-        assert checkup.examinations[0].remedy
+        assert checkup.checks[0].remedy
     return answer, rest
 
 
@@ -142,7 +142,7 @@ async def test_a_machine_that_has_everything_is_ok_in_every_line(service, progra
         checkup = await check_up(Question(service, postgres.url, account.url))
     assert {line.partition(" ")[0] for line in text(checkup).splitlines()} == {"OK", "14"}
     assert checkup.healthy
-    found = {examination.subject: examination.found for examination in checkup.examinations}
+    found = {examination.subject: examination.found for examination in checkup.checks}
     assert list(found) == list(EXAMINATIONS)
     assert found["engine"].startswith("v0.21.8 at unix://")
     assert found["database"] == f"PostgreSQL {postgres.version}"
@@ -568,16 +568,16 @@ async def test_looks_run_beside_each_other_and_one_that_hangs_does_not_keep_the_
     began = time.monotonic()
     checkup = await check_up(Question(service), {"slow": hang, "slower": hang, "quick": lambda _: "here"}, seconds=0.2)
     assert time.monotonic() - began < 0.5
-    assert [examination.answer for examination in checkup.examinations] == [Answer.NG, Answer.NG, Answer.OK]
-    assert checkup.examinations[0].found == "no answer in time"
+    assert [examination.result for examination in checkup.checks] == [DoctorResult.NG, DoctorResult.NG, DoctorResult.OK]
+    assert checkup.checks[0].found == "no answer in time"
 
 
 async def test_a_look_that_breaks_is_an_answer_and_tells_no_secret(service):
     def broken(_):
         raise RuntimeError(CANARY)
 
-    (examination,) = (await check_up(Question(service), {"it": broken})).examinations
-    assert (examination.answer, examination.found) == (Answer.NG, "unexpected RuntimeError")
+    (examination,) = (await check_up(Question(service), {"it": broken})).checks
+    assert (examination.result, examination.found) == (DoctorResult.NG, "unexpected RuntimeError")
 
 
 async def test_what_programs_say_cannot_move_the_terminal_or_add_a_line(service):
@@ -588,6 +588,8 @@ async def test_what_programs_say_cannot_move_the_terminal_or_add_a_line(service)
     assert text(checkup) == "NG    it           gone OK fake; run this\n0 OK, 1 NG, 0 SKIP\n"
 
 
-@pytest.mark.parametrize(("answer", "healthy"), [(Answer.OK, True), (Answer.SKIP, True), (Answer.NG, False)])
+@pytest.mark.parametrize(
+    ("answer", "healthy"), [(DoctorResult.OK, True), (DoctorResult.SKIP, True), (DoctorResult.NG, False)]
+)
 def test_a_checkup_is_healthy_unless_something_is_wrong(answer, healthy):
-    assert DoctorReport((DoctorCheck("it", Answer.OK, ""), DoctorCheck("it", answer, ""))).healthy is healthy
+    assert DoctorReport((DoctorCheck("it", DoctorResult.OK, ""), DoctorCheck("it", answer, ""))).healthy is healthy

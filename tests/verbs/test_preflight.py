@@ -8,7 +8,7 @@ from slipway.errors import BadInputError
 from slipway.oci.registry import opened
 from slipway.oci.tree import File, TreeConfig, pack
 from slipway.postgres import binaries
-from slipway.records.preflight import Verdict
+from slipway.records.preflight import PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.spec import spec_of
 from slipway.simulator.cloud import LOGIN, simulated
@@ -89,7 +89,7 @@ async def test_a_release_that_becomes_healthy_passes_and_what_was_not_covered_is
     found = await tried_here(before="assert os.environ['TOKEN'] == 'stand-in' and os.environ['PORT']")
     assert found.refusals == ()
     seen = {check.subject: check.verdict for branch in found.branches for check in branch.checks}
-    assert (seen["release"], seen["migrations"], seen["TOKEN"]) == (Verdict.OK,) * 3
+    assert (seen["release"], seen["migrations"], seen["TOKEN"]) == (PreflightResult.OK,) * 3
     assert {check.subject for check in found.not_covered} == {
         "platform",
         "address",
@@ -151,7 +151,7 @@ async def test_it_must_answer_well_as_often_in_a_row_as_the_platform_wants(monke
 
     monkeypatch.setattr(room, "ask", ask)
     monkeypatch.setattr(room, "contract_of", lambda _spec: check)
-    assert (await tried(ScriptedBackend(), spec(), {})).verdict is Verdict.OK
+    assert (await tried(ScriptedBackend(), spec(), {})).verdict is PreflightResult.OK
     assert list(answers) == [False]
 
 
@@ -159,5 +159,5 @@ async def test_a_platform_that_waits_longer_than_anybody_here_is_not_spoken_for(
     monkeypatch.setattr(room, "_MOST_SECONDS", 0.1)
     backend = ScriptedBackend({spec().image.digest: Script(healthy=False)})
     found = await tried(backend, spec(), {})
-    assert (found.verdict, "the platform waits longer" in found.found) == (Verdict.NOT_COVERED, True)
+    assert (found.verdict, "the platform waits longer" in found.found) == (PreflightResult.NOT_COVERED, True)
     assert backend.started[0].variables["PORT"] == "8000"

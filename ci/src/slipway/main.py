@@ -178,7 +178,7 @@ class Slipway:
     async def migrations(self, workspace: dagger.Workspace) -> None:
         """Fail when the gate refuses the migrations; it has run already when the function gate has."""
         from slipway.graph.gate import prove
-        from slipway.report.proof_text import text
+        from slipway.report.proof.text import text
 
         settings, source = await self._read(workspace)
         proof = await prove(source, settings, None, None)
@@ -251,13 +251,13 @@ class Slipway:
         import sys
 
         from slipway.graph.stage import rehearse
-        from slipway.report import rehearsal_text
+        from slipway.report import rehearsal as rehearsal_report
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalProgress
 
         rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalProgress(sys.stdout))
         if not rehearsal.passed:
-            raise SaidNoError(rehearsal_text.text(rehearsal))
+            raise SaidNoError(rehearsal_report.text(rehearsal))
         return _directory(of_rehearsal(rehearsal))
 
     @never_cached
@@ -434,7 +434,7 @@ class Environment:
     @never_cached
     async def status(self) -> str:
         """Show what is live, how it came there, what goes on, and what the release says of itself."""
-        from slipway.report.release_text import of_situation
+        from slipway.report.release.text import of_situation
         from slipway.verbs.status import status
 
         return of_situation(await status(await self._verbs(self.name)))
@@ -442,7 +442,7 @@ class Environment:
     @never_cached
     async def history(self) -> str:
         """Show what has been deployed, newest first."""
-        from slipway.report.release_text import of_history
+        from slipway.report.release.text import of_history
 
         return of_history(await (await self._verbs(self.name)).history())
 
@@ -451,7 +451,7 @@ class Environment:
         self, number: Annotated[int | None, Doc("A deployment, as history numbers them; else the newest change")] = None
     ) -> str:
         """Say why the newest change of the service failed, and the lines that show it."""
-        from slipway.report.release_text import of_examination
+        from slipway.report.release.text import of_examination
         from slipway.verbs.diagnose import diagnose
 
         return of_examination(await diagnose(await self._verbs(self.name), number))
@@ -515,7 +515,7 @@ def _green(verdict: "CheckResult") -> str:
 
 def _tell(event: "Event") -> None:
     """The engine shows each line with its time."""
-    from slipway.report.progress_text import lines
+    from slipway.report.terminal import lines
 
     for line in lines(event):
         print(line)  # noqa: T201
@@ -531,7 +531,7 @@ async def _evidence(certificate: dagger.File | None, reason: str = "") -> "Evide
 
 
 def _spoken(outcome: "Outcome") -> str:
-    from slipway.report.release_text import of_outcome
+    from slipway.report.release.text import of_outcome
 
     if outcome.status.exit_code:
         raise SaidNoError(of_outcome(outcome))

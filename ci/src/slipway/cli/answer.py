@@ -10,15 +10,16 @@ from slipway.errors import SlipwayError
 from slipway.untrusted import one_line
 
 if TYPE_CHECKING:
-    from slipway.report.answers import Answer
+    from slipway.report.answers import CommandResult
 
 
-def say(given: argparse.Namespace, answer: "Answer", indent: int | None = 2) -> int:
+def say(given: argparse.Namespace, answer: "CommandResult", indent: int | None = 2) -> int:
     """Print it and answer its exit code; JSON is one line without `indent`."""
     from slipway.records.form import to_json
+    from slipway.report.colour import coloured
 
     _tell_job(answer)
-    _print(to_json(answer.record, indent) if given.json else answer.text)
+    _print(to_json(answer.record, indent) if given.json else coloured(answer.text, sys.stdout))
     return answer.code
 
 
@@ -39,8 +40,8 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell_job(answer: "Answer") -> None:
-    from slipway.report.github import step_outputs
+def _tell_job(answer: "CommandResult") -> None:
+    from slipway.report.answers import step_outputs
 
     outputs = {"exit-code": str(answer.code), **answer.outputs}
     _append("GITHUB_OUTPUT", step_outputs(outputs, f"slipway-{secrets.token_hex(16)}"))

@@ -49,7 +49,7 @@ async def conformance(given: argparse.Namespace) -> int:
     from slipway.conformance.service import Image
     from slipway.conformance.suite import conform
     from slipway.conformance.walks import estimate
-    from slipway.report import answers, conformance_text
+    from slipway.report import answers, conformance
     from slipway.verbs.conformance import Consent, clean_up, permitted, simulated_conformance
 
     if given.estimate:
@@ -64,7 +64,7 @@ async def conformance(given: argparse.Namespace) -> int:
     if given.clean_up:
         _agreed(given, f"Everything of earlier runs in {where} will be deleted, also of one that is running now.\n")
         return say(given, answers.of_left(await clean_up(account, _progress(given))))
-    _agreed(given, conformance_text.of_estimate(estimate(), where))
+    _agreed(given, conformance.of_estimate(estimate(), where))
     return say(given, answers.of_conformance(await conform(account, image, _progress(given))))
 
 

@@ -13,7 +13,7 @@ from slipway.doctor.database import database
 from slipway.doctor.question import Examine, NotExaminedError, Question
 from slipway.doctor.registries import registry
 from slipway.errors import SlipwayError
-from slipway.records.doctor import Answer, DoctorCheck, DoctorReport
+from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
 
 _SECONDS = 10.0
 
@@ -52,15 +52,15 @@ async def check_up(
     return DoctorReport(tuple(done[subject] for subject in examinations))
 
 
-async def _answer(examine: Examine, question: Question, seconds: float) -> tuple[Answer, str, str]:
+async def _answer(examine: Examine, question: Question, seconds: float) -> tuple[DoctorResult, str, str]:
     try:
         with anyio.fail_after(seconds):
-            return Answer.OK, await anyio.to_thread.run_sync(examine, question, abandon_on_cancel=True), ""
+            return DoctorResult.OK, await anyio.to_thread.run_sync(examine, question, abandon_on_cancel=True), ""
     except NotExaminedError as error:
-        return Answer.SKIP, error.what, error.next_step
+        return DoctorResult.SKIP, error.what, error.next_step
     except SlipwayError as error:
-        return Answer.NG, error.what, error.next_step
+        return DoctorResult.NG, error.what, error.next_step
     except (TimeoutError, subprocess.TimeoutExpired):
-        return Answer.NG, "no answer in time", "look whether it hangs, and ask again"
+        return DoctorResult.NG, "no answer in time", "look whether it hangs, and ask again"
     except Exception as error:  # noqa: BLE001 -- a checkup tells what is broken, and must not break itself
-        return Answer.NG, f"unexpected {type(error).__name__}", "this is a fault of slipway: report it"
+        return DoctorResult.NG, f"unexpected {type(error).__name__}", "this is a fault of slipway: report it"

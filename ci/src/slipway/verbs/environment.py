@@ -17,7 +17,7 @@ from slipway.records.ledger import History
 from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.preflight import Check, Verdict
+from slipway.records.preflight import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.aws.credentials import Keys
 from slipway.release.aws.ecr import check_repository
@@ -144,7 +144,7 @@ class Environment:
     async def _is_ours(self) -> None:
         """Before a service is changed otherwise than by a release: who may not look whose it is does not touch it."""
         found = await owned(self.aws, self.service, self.name)
-        if found and found.verdict is Verdict.REFUSED:
+        if found and found.verdict is PreflightResult.REFUSED:
             raise RefusedError(found.found, found.remedy)
         await self.store.check()
 
@@ -154,7 +154,7 @@ class Environment:
             found = await owned(self.aws, self.service, self.name)
         except AwsRefusedError:
             return None
-        return found if found and found.verdict is Verdict.REFUSED else None
+        return found if found and found.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell) -> None:
         """A release that was live here before is not started once more: whoever goes back is in a hurry."""

@@ -13,7 +13,7 @@ from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
 from slipway.records.migration import Migration
-from slipway.records.preflight import Check, Preflight, Verdict
+from slipway.records.preflight import Check, Preflight, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
 from slipway.release.diagnosis.cause import Evidence, diagnose
@@ -100,7 +100,7 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     why = diagnose(Evidence((ended,), tuple(on_line)), spec)
     return Check(
         subject="release",
-        verdict=Verdict.REFUSED,
+        verdict=PreflightResult.REFUSED,
         found=f"the release does not become healthy: {why.cause}",
         remedy=why.remedy,
         lines=why.lines,

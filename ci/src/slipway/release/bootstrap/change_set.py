@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
-from slipway.records.bootstrap import Failure, ResourceChange, Result, StackChange
+from slipway.records.bootstrap import ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.template import Stack
@@ -215,11 +215,13 @@ def _line(event: Mapping[str, Any]) -> str:
     return one_line(" ".join(event[word] for word in words if event.get(word)), 600)
 
 
-def _failures(events: list[Mapping[str, Any]]) -> list[Failure]:
+def _failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
     """In the order in which they happened, without those that only followed from another."""
     failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
     told = [
-        Failure(event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", "")))
+        ResourceFailure(
+            event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", ""))
+        )
         for event in failed
     ]
     return [failure for failure in told if not any(word in failure.reason for word in _FOLLOWS)]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 import anyio
 
-from slipway.records.preflight import Check, Verdict
+from slipway.records.preflight import Check, PreflightResult
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 
 Checks = tuple[Check, ...]
@@ -28,15 +28,15 @@ _NOBODY_MAY = frozenset(
 
 
 def ok(subject: str, found: str) -> Check:
-    return Check(subject=subject, verdict=Verdict.OK, found=found)
+    return Check(subject=subject, verdict=PreflightResult.OK, found=found)
 
 
 def no(subject: str, found: str, remedy: str) -> Check:
-    return Check(subject=subject, verdict=Verdict.REFUSED, found=found, remedy=remedy)
+    return Check(subject=subject, verdict=PreflightResult.REFUSED, found=found, remedy=remedy)
 
 
 def not_covered(subject: str, why: str) -> Check:
-    return Check(subject=subject, verdict=Verdict.NOT_COVERED, found=why)
+    return Check(subject=subject, verdict=PreflightResult.NOT_COVERED, found=why)
 
 
 async def covered(subject: str, look: Awaitable[Checks]) -> Checks:

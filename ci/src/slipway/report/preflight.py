@@ -1,15 +1,15 @@
-"""A preflight for a terminal: a tree of what was looked at, and how many looks ended how."""
+"""A preflight for a terminal: a tree of checks, then the counts."""
 
 from collections.abc import Iterator
 
-from slipway.records.preflight import Check, Preflight, Verdict
+from slipway.records.preflight import Check, Preflight, PreflightResult
 from slipway.untrusted import one_line
 
-_MARKS = {Verdict.OK: "OK", Verdict.REFUSED: "NO", Verdict.NOT_COVERED: "?"}
+_MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResult.NOT_COVERED: "?"}
 
 
 def text(preflight: Preflight) -> str:
-    """The whole report; the last line counts."""
+    """Render the whole report; the last line counts."""
     return "\n".join(_lines(preflight)) + "\n"
 
 
@@ -18,13 +18,13 @@ def _lines(preflight: Preflight) -> Iterator[str]:
     for branch in preflight.branches:
         yield f"  {one_line(branch.part)}"
         for check in branch.checks:
-            yield from _of(check)
+            yield from _check(check)
     checks = sum(len(branch.checks) for branch in preflight.branches)
     refused, open_ = len(preflight.refusals), len(preflight.not_covered)
     yield f"{checks - refused - open_} OK, {refused} refused, {open_} not covered, in {preflight.seconds:.1f} s"
 
 
-def _of(check: Check) -> Iterator[str]:
+def _check(check: Check) -> Iterator[str]:
     yield f"    {_MARKS[check.verdict]:2} {one_line(check.subject)}: {one_line(check.found, 600)}"
     yield from (f"         log: {one_line(line)}" for line in check.lines)
     if check.remedy:

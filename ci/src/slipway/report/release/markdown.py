@@ -1,4 +1,4 @@
-"""Plans, states, outcomes and histories for the summary of a job: the verdict first, then what it rests on."""
+"""Plans, situations, outcomes and histories for a job summary: the verdict first, then the facts."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,27 +7,27 @@ from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
 from slipway.report.markdown import escaped, fenced
-from slipway.report.rehearsal_text import duration
-from slipway.report.release_text import done, facts, migrated, moment, state
+from slipway.report.release.text import action, facts, migrated, state
+from slipway.report.words import duration, moment
 from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
-_SAID = {
-    Status.SUCCEEDED: "What was asked for is so.",
-    Status.NOOP: "What was asked for was so already, and nothing has been changed.",
-    Status.ROLLED_BACK: "The platform took it back: what was asked for is not live.",
+_SENTENCES = {
+    Status.SUCCEEDED: "The requested change is live.",
+    Status.NOOP: "The requested state was live already; nothing was changed.",
+    Status.ROLLED_BACK: "The platform rolled it back: the requested change is not live.",
     Status.CREATE_FAILED: "The service could not be created.",
-    Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not go back either.",
-    Status.FAILED: "The platform did not do what was asked for.",
-    Status.SUPERSEDED: "A newer deployment came before it was this one's turn, and this one has changed nothing.",
-    Status.REFUSED: "The service has not been changed.",
-    Status.UNKNOWN: "Nobody can say how it ended.",
+    Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not roll it back.",
+    Status.FAILED: "The platform did not make the requested change.",
+    Status.SUPERSEDED: "A newer deployment replaced this one before it changed anything.",
+    Status.REFUSED: "The service was not changed.",
+    Status.UNKNOWN: "The outcome is unknown: run the same command again to find out.",
 }
-_ERRORS = {1: "Refused", 2: "Cannot be tried", 3: "Unknown"}
+_ERRORS = {1: "Refused", 2: "Usage error", 3: "Unknown"}
 
 
 def of_plan(plan: Plan) -> str:
-    """What a deployment would do, field by field, for whoever approves it."""
+    """Render what a deployment would change, for the person who approves it."""
     sign = "⛔ " if plan.action is Action.BLOCKED else ""
     rows = [(change.name, change.before or "none", change.after or "none") for change in plan.changes]
     return _page(
@@ -39,9 +39,9 @@ def of_plan(plan: Plan) -> str:
 
 
 def of_outcome(outcome: Outcome) -> str:
-    """The truth, and why."""
+    """Render what happened, the facts, and the diagnosis of a failure."""
     status = outcome.status
-    what = done(outcome.verb)
+    what = action(outcome.verb)
     facts = [
         ("requested", outcome.requested),
         ("live", outcome.live or "nothing"),
@@ -52,23 +52,22 @@ def of_outcome(outcome: Outcome) -> str:
     ]
     return _page(
         f"## {_SIGNS[status.exit_code]} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",
-        f"{_SAID[status]} It took {duration(outcome.seconds)}.",
+        f"{_SENTENCES[status]} It took {duration(outcome.seconds)}.",
         _table(("", ""), [(name, value) for name, value in facts if value]),
         *(_diagnosis(outcome.diagnosis) if outcome.diagnosis else ()),
     )
 
 
 def of_examination(examination: Examination) -> str:
-    """What became of the newest change, and why."""
-    what = f"the operation {escaped(examination.operation)} " if examination.operation else ""
-    heading = (
-        f"## {_SIGNS[examination.exit_code]} {escaped(examination.environment)}: {what}{escaped(examination.ending)}"
-    )
+    """Render how the newest operation ended, and why."""
+    operation = f"operation {escaped(examination.operation)} " if examination.operation else ""
+    ending = f"{escaped(examination.environment)}: {operation}{escaped(examination.ending)}"
+    heading = f"## {_SIGNS[examination.exit_code]} {ending}"
     return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
 
 
 def of_situation(situation: Situation) -> str:
-    """What is live, and how it came there."""
+    """Render what is live and which deployment made it so."""
     known = list(facts(situation))
     return _page(
         f"## {escaped(situation.environment)}: {escaped(state(situation.observed))}",
@@ -77,9 +76,9 @@ def of_situation(situation: Situation) -> str:
 
 
 def of_history(history: History) -> str:
-    """One row for each deployment, newest first."""
-    going_on = [(str(number), "", "", "has not ended", "", "") for number in history.unfinished]
-    rows = [*going_on, *map(_release, history.releases)]
+    """Render one row per deployment, newest first."""
+    unfinished = [(str(number), "", "", "has not ended", "", "") for number in history.unfinished]
+    rows = [*unfinished, *map(_release, history.releases)]
     return _page(
         f"## Deployments of {escaped(history.environment)}",
         _table(("", "ended", "verb", "status", "image", "cause"), rows) if rows else "Nothing has been deployed yet.",
@@ -87,10 +86,10 @@ def of_history(history: History) -> str:
 
 
 def of_refusal(refusal: Refusal) -> str:
-    """What an error says, and what to do next."""
-    said = _ERRORS.get(refusal.exit_code, _ERRORS[3])
+    """Render an error and its next step."""
+    heading = _ERRORS.get(refusal.exit_code, _ERRORS[3])
     return _page(
-        f"## {_SIGNS.get(refusal.exit_code, _SIGNS[3])} {said}",
+        f"## {_SIGNS.get(refusal.exit_code, _SIGNS[3])} {heading}",
         escaped(refusal.what, 1000),
         escaped(refusal.next_step, 1000),
     )
@@ -105,14 +104,14 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _release(release: Release) -> tuple[str, ...]:
     digest = release.image.partition("@")[2]
-    why = [release.cause, f"without proof: {release.risk}" if release.risk else ""]
+    reasons = [release.cause, f"without proof: {release.risk}" if release.risk else ""]
     return (
         str(release.number),
         moment(release.ended),
         release.verb.value,
         release.status.value,
         digest or "none",
-        "; ".join(filter(None, why)),
+        "; ".join(filter(None, reasons)),
     )
 
 

@@ -1,18 +1,18 @@
-"""A proof as JUnit XML: one case for each revision, one for the history as a whole."""
+"""A proof as JUnit XML: one test case per revision, one for the history as a whole."""
 
 import re
 import xml.etree.ElementTree as ET
 
 from slipway.records.proof import Finding, Proof
-from slipway.report.proof_text import place
+from slipway.report.proof.text import place
 from slipway.untrusted import printable
 
 _NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(proof: Proof) -> str:
-    """The report; escaping is ElementTree's."""
-    known = {revision.id for revision in proof.revisions}  # none, when the graph was not walked
+    """Render the suite; ElementTree escapes."""
+    known = {revision.id for revision in proof.revisions}  # empty when alembic could not read the history
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in proof.findings:
         by_revision.setdefault(finding.revision if finding.revision in known else None, []).append(finding)
@@ -34,11 +34,11 @@ def _fails(findings: list[Finding]) -> bool:
 
 
 def _add(case: ET.Element, finding: Finding) -> None:
-    said = _valid(f"{place(finding)}\n{finding.message}\nmeasured: {finding.measured}\ninstead:\n{finding.remedy}")
+    text = _valid(f"{place(finding)}\n{finding.message}\nmeasured: {finding.measured}\ninstead:\n{finding.remedy}")
     if finding.fails:
-        ET.SubElement(case, "failure", type=_valid(finding.rule), message=_valid(finding.message)).text = said
+        ET.SubElement(case, "failure", type=_valid(finding.rule), message=_valid(finding.message)).text = text
     elif finding.suppressed is None:
-        ET.SubElement(case, "system-out").text = f"{finding.level.value} {_valid(finding.rule)} {said}"
+        ET.SubElement(case, "system-out").text = f"{finding.level.value} {_valid(finding.rule)} {text}"
 
 
 def _valid(text: str) -> str:

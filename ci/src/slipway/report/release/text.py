@@ -1,21 +1,20 @@
-"""Plans, states and outcomes for a terminal."""
+"""Plans, situations, histories, outcomes and diagnoses for a terminal."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from slipway.records.ledger import History, Release, Situation
 from slipway.records.migration import Heads, Migration, Readiness
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
-from slipway.report.rehearsal_text import duration
+from slipway.report.words import duration, heads, moment
 from slipway.untrusted import one_line
 
 
 def of_plan(plan: Plan) -> str:
-    """What a deployment would do, field by field."""
-    what = "nothing to change:" if plan.action is Action.NOOP else plan.action.value
+    """Render what a deployment would change, field by field."""
+    action = "nothing to change:" if plan.action is Action.NOOP else plan.action.value
     heading = one_line(
-        f"{what} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else ""), 1000
+        f"{action} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else ""), 1000
     )
     changes = (
         f"  {one_line(change.name)}: {one_line(change.before or 'none')} -> {one_line(change.after or 'none')}"
@@ -25,19 +24,19 @@ def of_plan(plan: Plan) -> str:
 
 
 def of_situation(situation: Situation) -> str:
-    """What is live, and how it came there."""
+    """Render what is live and which deployment made it so."""
     lines = [f"{one_line(situation.environment)}: {state(situation.observed)}"]
     lines += [f"  {f'{name}:':<12}{one_line(value, 600)}" for name, value in facts(situation)]
     return "\n".join(lines) + "\n"
 
 
 def state(observed: Observed) -> str:
-    """The platform's word for it, or that there is nothing."""
-    return "nothing is there" if observed.state is State.ABSENT else one_line(observed.status or observed.state.value)
+    """Return the platform's own status, or that there is no service."""
+    return "no service" if observed.state is State.ABSENT else one_line(observed.status or observed.state.value)
 
 
 def facts(situation: Situation) -> Iterator[tuple[str, str]]:
-    """What a person wants to know of an environment, by its name; the values are as they were found."""
+    """Yield the known facts about an environment by name; the values are untrusted text."""
     observed = situation.observed
     if observed.state is not State.ABSENT:
         yield "digest", observed.digest or "none is live"
@@ -45,16 +44,16 @@ def facts(situation: Situation) -> Iterator[tuple[str, str]]:
     if situation.live:
         yield "live since", _deployment(situation.live)
     elif observed.digest and not situation.unseen:
-        yield "live since", "nobody knows: no deployment in the ledger brought this digest"
+        yield "live since", "unknown: no deployment in the ledger released this digest"
     if situation.newest and situation.newest != situation.live:
         newest = situation.newest
         yield "newest", f"{_deployment(newest)}, {newest.status.value}"
     if situation.readiness:
-        yield "release", _says(situation.readiness)
+        yield "release", _readiness(situation.readiness)
     if observed.operation:
         yield "in flight", observed.operation
     for number in situation.unfinished:
-        yield "unfinished", f"deployment {number} goes on, or was killed; its command, run again, goes on with it"
+        yield "unfinished", f"deployment {number} is running or was killed; run its command again to resume it"
     if situation.unseen:
         yield "ledger", f"cannot be read: {situation.unseen}"
 
@@ -65,29 +64,23 @@ def _deployment(release: Release) -> str:
     return f"deployment {release.number}, {release.verb.value}, {moment(release.ended)}{by}"
 
 
-def _says(said: Readiness) -> str:
-    """What a release says of itself, in a few words."""
+def _readiness(readiness: Readiness) -> str:
     known = [
-        ("commit {}", said.commit),
-        ("knows revision {}", _heads(said.image)),
-        ("database at {}", _heads(said.database)),
+        ("commit {}", readiness.commit),
+        ("knows revision {}", _known_heads(readiness.image)),
+        ("database at {}", _known_heads(readiness.database)),
     ]
     return ", ".join(words.format(value) for words, value in known if value)
 
 
-def _heads(heads: Heads | None) -> str | None:
-    return None if heads is None else ", ".join(heads) or "no revision"
-
-
-def moment(seconds: int) -> str:
-    """A time of the platform's."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+def _known_heads(revisions: Heads | None) -> str | None:
+    return None if revisions is None else heads(revisions)
 
 
 def of_history(history: History) -> str:
-    """One line for each deployment, newest first."""
-    going_on = [f"{number:>4}  has not ended: it goes on, or was killed" for number in history.unfinished]
-    lines = [*going_on, *map(_release_line, history.releases)]
+    """Render one line per deployment, newest first."""
+    unfinished = [f"{number:>4}  has not ended: it is running or was killed" for number in history.unfinished]
+    lines = [*unfinished, *map(_release_line, history.releases)]
     heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
     return "\n".join([heading, *lines]) + "\n"
 
@@ -100,14 +93,15 @@ def _release_line(release: Release) -> str:
 
 
 def of_outcome(outcome: Outcome) -> str:
-    """The truth, and why."""
+    """Render what happened and, after a failure, its cause, evidence and remedy."""
     return "\n".join(_lines(outcome)) + "\n"
 
 
 def of_examination(examination: Examination) -> str:
-    """What became of the newest change, and why."""
-    what = f"the operation {one_line(examination.operation)} " if examination.operation else ""
-    lines = [f"{one_line(examination.environment)}: {what}{one_line(examination.ending)}", *_why(examination.diagnosis)]
+    """Render how the newest operation ended, and why."""
+    operation = f"operation {one_line(examination.operation)} " if examination.operation else ""
+    ending = f"{one_line(examination.environment)}: {operation}{one_line(examination.ending)}"
+    lines = [ending, *_diagnosis(examination.diagnosis)]
     return "\n".join(lines) + "\n"
 
 
@@ -120,33 +114,33 @@ _NOUNS = {
 }
 
 
-def done(verb: Verb) -> str:
-    """What was done, before the name of what it was done to; of a deployment the name alone is enough."""
+def action(verb: Verb) -> str:
+    """Return words to put before a service's name, such as `rollback of `; empty for a deployment."""
     return _NOUNS.get(verb, "")
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     service, environment = one_line(outcome.service), one_line(outcome.environment)
     number = f", deployment {outcome.number}" if outcome.number else ""
-    what = done(outcome.verb)
+    what = action(outcome.verb)
     yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
     yield f"  live:      {one_line(outcome.live or 'nothing')}"
     if outcome.migration:
         yield f"  database:  {migrated(outcome.migration)}"
-    yield from _why(outcome.diagnosis)
+    yield from _diagnosis(outcome.diagnosis)
 
 
 def migrated(migration: Migration) -> str:
-    """From where to where, in a few words."""
+    """Return a migration's heads before and after in one line."""
     if migration.unseen:
-        return f"migrated, and what ran is not known: {one_line(migration.unseen)}"
-    before, after = (one_line(", ".join(heads) or "no revision") for heads in (migration.before, migration.after))
-    return f"{before} -> {after}" if migration.applied else f"at {after} already"
+        return f"migrated, but the applied revisions are unknown: {one_line(migration.unseen)}"
+    after = heads(migration.after)
+    return f"{heads(migration.before)} -> {after}" if migration.applied else f"already at {after}"
 
 
-def _why(diagnosis: Diagnosis | None) -> Iterator[str]:
+def _diagnosis(diagnosis: Diagnosis | None) -> Iterator[str]:
     if diagnosis:
         yield f"  cause:     {one_line(diagnosis.cause)}"
         yield from (f"  log:       {one_line(line)}" for line in diagnosis.lines)

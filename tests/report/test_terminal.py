@@ -42,10 +42,10 @@ STORY = [
     (30, Event("[AppRunner] Deployment started.")),
 ]
 TOLD = """\
-     0:00  looking at what is live
+     0:00  reading the live state
      0:01  plan: update
              image: a -> b
-     0:02  the platform is at work, as a rule for about 3:10
+     0:02  the platform is at work, usually about 3:10
      1:02  [AppRunner] Deployment started.
      1:32  [AppRunner] Deployment started.
 """
@@ -89,7 +89,7 @@ def test_a_run_on_a_terminal_leaves_the_same_lines(terminal):
 
 def test_what_is_going_on_is_brought_up_to_date_with_every_line(terminal):
     sent = told(terminal, [(0, Event(phase=Phase.WAIT, expected=None)), (84, Event("still their turn"))])
-    assert "waiting for others · 1:24" in sent
+    assert "waiting for another deployment · 1:24" in sent
 
 
 def test_what_is_going_on_is_brought_up_to_date_each_second_when_nothing_is_said(terminal):
@@ -98,7 +98,7 @@ def test_what_is_going_on_is_brought_up_to_date_each_second_when_nothing_is_said
         tell(Event(phase=Phase.WAIT))
         clock.seconds += 7
         deadline = time.monotonic() + 5
-        while "waiting for others · 0:07" not in terminal.getvalue():
+        while "waiting for another deployment · 0:07" not in terminal.getvalue():
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
@@ -111,7 +111,7 @@ def test_nothing_moves_any_more_after_a_run_that_failed(terminal):
 
     with pytest.raises(RefusedError):
         fails()
-    assert seen(terminal.getvalue()) == "     0:00  looking at what is live\n"
+    assert seen(terminal.getvalue()) == "     0:00  reading the live state\n"
     assert terminal.getvalue().endswith("\x1b[?25h\r\x1b[1A\x1b[2K")
 
 
@@ -166,7 +166,7 @@ def test_on_a_terminal_what_is_going_on_moves_and_is_gone_when_it_is_done(pipe):
 @pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "[bold]red[/bold]", ":boom:", "\x00\x9b31mred", "\ud800red"])
 def test_what_others_wrote_is_neither_markup_nor_a_command_to_the_terminal(pipe, text):
     voice = TerminalProgress(pipe)
-    for say in (voice.heading, voice.note, voice.line, lambda text: voice.done(text, 1)):
+    for say in (voice.section, voice.note, voice.line, lambda text: voice.done(text, 1)):
         say(text)
     voice.event(Event(text, Phase.CHANGE))
     said = pipe.getvalue()

@@ -1,7 +1,7 @@
-"""A history as a drawing: each revision in a row and a lane of its own, the newest on top, lines down to what it follows.
+"""The layout of a history's graph: a row per revision, newest on top, edges down to its parents.
 
-Long runs of old revisions of which there is nothing to say are one node. A lane that a line has taken is kept free of nodes until the
-line ends, so that no line runs through a revision that it has nothing to do with.
+Long runs of unremarkable old revisions are one node. No node uses the lane of an edge that passes its row, so that no edge crosses
+an unrelated revision.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -10,14 +10,14 @@ from typing import Final
 
 from slipway.records.proof import Revision
 
-_SHORTEST_RUN: Final = 4  # fewer are read sooner than unfolded
+_SHORTEST_RUN: Final = 4  # a shorter run is quicker to read than to unfold
 
 Cell = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Node:
-    """One revision, or a run of several, oldest first; in a row, counted from the top, and a lane, from the left."""
+class GraphNode:
+    """One revision, or a run of several, oldest first. Rows count from the top, lanes from the left."""
 
     revisions: tuple[Revision, ...]
     row: int
@@ -26,15 +26,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """A line from a node down to one that it follows; between their rows it runs in `lane`."""
+    """A line from a node down to one of its parents, in `lane` between their rows."""
 
-    child: Node
-    parent: Node
+    child: GraphNode
+    parent: GraphNode
     lane: int
 
     @property
     def points(self) -> tuple[Cell, ...]:
-        """The rows and lanes where it bends, from the child to the parent."""
+        """Its ends and bends as (row, lane), from the child to the parent."""
         between = [self.child.row + 1, self.parent.row - 1] if self.parent.row - self.child.row > 1 else []
         bends = ((row, self.lane) for row in dict.fromkeys(between))
         return ((self.child.row, self.child.lane), *bends, (self.parent.row, self.parent.lane))
@@ -42,34 +42,34 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """The nodes from top to bottom, and the lines between them."""
+    """The nodes from top to bottom, and the edges between them."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     edges: tuple[Edge, ...]
 
     @property
     def lanes(self) -> int:
-        """How many there are side by side."""
+        """The number of lanes."""
         used = (*(node.lane for node in self.nodes), *(edge.lane for edge in self.edges))
         return max(used, default=-1) + 1
 
 
 def graph(revisions: Sequence[Revision], noteworthy: Collection[str] = ()) -> Graph:
-    """Lay out revisions that are listed as a proof lists them, each after those that it follows.
+    """Lay out revisions in a proof's order, parents before children.
 
-    Those of `noteworthy` ids, and new ones, are never folded into a run. What a revision follows and is not listed before it has no line.
+    New revisions and those with `noteworthy` ids are never folded into a run. A parent that is not listed before its child gets no edge.
     """
     parents = _parents(revisions)
     runs = _runs(revisions, parents, noteworthy)[::-1]
     row_of = {index: row for row, run in enumerate(runs) for index in run}
     below = [tuple(row_of[parent] for parent in parents[run[0]]) for run in runs]
-    lanes, lines = _lanes(below)
-    nodes = tuple(Node(tuple(revisions[index] for index in run), row, lanes[row]) for row, run in enumerate(runs))
-    return Graph(nodes, tuple(Edge(nodes[child], nodes[parent], lane) for child, parent, lane in lines))
+    lanes, edges = _lanes(below)
+    nodes = tuple(GraphNode(tuple(revisions[index] for index in run), row, lanes[row]) for row, run in enumerate(runs))
+    return Graph(nodes, tuple(Edge(nodes[child], nodes[parent], lane) for child, parent, lane in edges))
 
 
 def _parents(revisions: Sequence[Revision]) -> list[tuple[int, ...]]:
-    """For each revision where those stand that it follows."""
+    """Return the indices of each revision's parents."""
     known: dict[str, int] = {}
     parents = []
     for index, revision in enumerate(revisions):
@@ -81,8 +81,8 @@ def _parents(revisions: Sequence[Revision]) -> list[tuple[int, ...]]:
 def _runs(
     revisions: Sequence[Revision], parents: Sequence[tuple[int, ...]], noteworthy: Collection[str]
 ) -> list[tuple[int, ...]]:
-    """The revisions in order, those together that are folded into one; a run stands where its newest stood."""
-    chains: dict[int, list[int]] = {}  # by the newest of each
+    """Return the revisions in order, runs folded; a run takes the place of its newest revision."""
+    chains: dict[int, list[int]] = {}  # by the newest revision of each
     for index in _quiet(revisions, parents, noteworthy):
         chains[index] = [*chains.pop(parents[index][0], []), index]
     runs = {newest: chain for newest, chain in chains.items() if len(chain) >= _SHORTEST_RUN}
@@ -93,7 +93,7 @@ def _runs(
 def _quiet(
     revisions: Sequence[Revision], parents: Sequence[tuple[int, ...]], noteworthy: Collection[str]
 ) -> Iterator[int]:
-    """The old revisions between one and one other old revision, of which there is nothing to say."""
+    """Yield the old, unremarkable revisions with one parent and one child, both old."""
     children: list[list[int]] = [[] for _ in revisions]
     for index, below in enumerate(parents):
         for parent in below:
@@ -106,10 +106,10 @@ def _quiet(
 
 
 def _lanes(below: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int, int, int]]]:
-    """The lane of each row, and the lines as (row of the child, row of the parent, lane), when each row leads to those `below` it."""
+    """Return the lane of each row, and the edges as (child's row, parent's row, lane); `below` holds each row's parents."""
     lanes: list[int] = []
-    lines: list[tuple[int, int, int]] = []
-    leads_to: list[int | None] = []  # by lane, the row where its line ends
+    edges: list[tuple[int, int, int]] = []
+    leads_to: list[int | None] = []  # by lane, the row where its edge ends
     for row, parents in enumerate(below):
         ending = [lane for lane, end in enumerate(leads_to) if end == row]
         lanes.append(ending[0] if ending else _lane_to(None, leads_to))
@@ -118,12 +118,12 @@ def _lanes(below: Sequence[tuple[int, ...]]) -> tuple[list[int], list[tuple[int,
         for number, parent in enumerate(parents):
             lane = lanes[row] if number == 0 else _lane_to(parent, leads_to)
             leads_to[lane] = parent
-            lines.append((row, parent, lane))
-    return lanes, lines
+            edges.append((row, parent, lane))
+    return lanes, edges
 
 
 def _lane_to(parent: int | None, leads_to: list[int | None]) -> int:
-    """A lane that leads to this parent already, or the first that is free."""
+    """Return a lane that already leads to this parent, or the first free one."""
     for wanted in (parent, None):
         if wanted in leads_to:
             return leads_to.index(wanted)

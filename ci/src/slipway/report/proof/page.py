@@ -1,26 +1,26 @@
-"""A proof as one self-contained page, for whoever decides on a merge: the verdict, what is wrong, and what each new revision locks."""
+"""A proof as one self-contained page: the verdict, the findings, and the locks of each new revision."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from slipway.records.proof import Finding, Proof, Revision
-from slipway.report.finding_kinds import kinds, silences
-from slipway.report.lock_lanes import LockLanes, Waits, Work, lock_lanes
 from slipway.report.page import rendered
-from slipway.report.proof_text import place, tally
-from slipway.report.revision_graph import Cell, graph
+from slipway.report.proof.findings import grouped, suppressed
+from slipway.report.proof.lock_lanes import LockLanes, Waits, Work, lock_lanes
+from slipway.report.proof.revision_graph import Cell, graph
+from slipway.report.proof.text import place, tally
 
-_UNFOLDED: Final = 20  # timelines that are shown at once
-_ROW, _LANE = 28, 18  # of the graph, in units of its drawing
+_UNFOLDED: Final = 20  # timelines shown at once
+_ROW, _LANE = 28, 18  # of the graph, in SVG units
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """What the page says of one revision.
+    """One revision on the page.
 
-    - anchor: where its timeline stands, or "" when it has none; not made of its id, which may be any text.
-    - findings: those that count. reached: whether its upgrade ran to the end.
+    - anchor: of its timeline, empty without one; numbered, because a revision's id may be any text.
+    - findings: those that are not suppressed.
     """
 
     revision: Revision
@@ -36,7 +36,7 @@ class Chapter:
         return any(finding.fails for finding in self.findings)
 
     @property
-    def reached(self) -> bool:
+    def upgraded(self) -> bool:
         return "up" in self.revision.fingerprints
 
     @property
@@ -49,8 +49,8 @@ class Chapter:
         return lock_lanes(self.revision)
 
 
-def html(proof: Proof) -> str:
-    """The page."""
+def page(proof: Proof) -> str:
+    """Render the page."""
     counting = [finding for finding in proof.findings if finding.suppressed is None]
     chapters = tuple(_chapters(proof.revisions, counting))
     timelines = [chapter for chapter in chapters if chapter.anchor]
@@ -59,8 +59,8 @@ def html(proof: Proof) -> str:
         "proof.html",
         proof=proof,
         tally=tally(counting),
-        kinds=kinds(counting),
-        silences=silences(proof.findings),
+        groups=grouped(counting),
+        suppressed=suppressed(proof.findings),
         graph=graph(proof.revisions, {finding.revision for finding in counting if finding.revision}),
         row=_ROW,
         lane=_LANE,
@@ -84,14 +84,14 @@ def _chapters(revisions: Sequence[Revision], findings: Sequence[Finding]) -> Ite
 
 
 def _shown(timelines: Sequence[Chapter]) -> list[Chapter]:
-    """All, or of many the first that have findings."""
+    """Return all timelines, or when there are many the first ones with findings."""
     if len(timelines) <= _UNFOLDED:
         return list(timelines)
     return [chapter for chapter in timelines if chapter.findings][:_UNFOLDED]
 
 
 def _path(points: Sequence[Cell]) -> str:
-    """A line through rows and lanes, as the `d` of an SVG path."""
+    """Return the `d` of an SVG path through rows and lanes."""
     places = [(_LANE * lane + _LANE // 2, _ROW * row + _ROW // 2) for row, lane in points]
     return " ".join([f"M{places[0][0]} {places[0][1]}", *map(_bend, places, places[1:])])
 
