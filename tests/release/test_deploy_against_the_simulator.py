@@ -92,6 +92,13 @@ async def test_what_kept_a_release_from_living_is_told(account, script, rule):
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.CREATE_FAILED, rule)
 
 
+async def test_a_first_release_on_an_empty_database_fails_with_the_missing_migration_as_its_cause(account):
+    empty = Script(lines=('psycopg.errors.UndefinedTable: relation "notes" does not exist',), exit_code=1)
+    done = await deployed(account, spec(await account.image(empty)))
+    assert "; slipway does not migrate this environment's database" in done.outcome.diagnosis.cause
+    assert "slipway migrate" in done.outcome.diagnosis.remedy
+
+
 async def test_what_the_live_release_writes_meanwhile_is_no_cause_of_its_successors_failure(account):
     arn = await account.create(await account.image(Script(lines=("INFO: Started",))))
     live = f"{log_group(arn)}/application", f"instance/{account.cloud.app_runner.services[arn].instance.id}"

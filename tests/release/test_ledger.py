@@ -7,16 +7,15 @@ from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.outcome import Status
 from slipway.release.aws.ecr_store import EcrStore
 from slipway.release.engine.ledger import Contents, Ledger, nonce
-from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.desired import aws_of
+from tests.release.direct import opened
 from tests.release.memory_store import MemoryStore, Shelf
-from tests.simulator.account import opened
 
 
 @pytest.fixture
 async def account():
-    async with opened(clock=VirtualClock()) as account:
+    async with opened() as account:
         yield account
 
 

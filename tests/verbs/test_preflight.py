@@ -97,6 +97,7 @@ async def test_a_release_that_becomes_healthy_passes_and_what_was_not_covered_is
         "quotas",
         "size",
         "values",
+        "database",
     }
     assert "hunter2" not in repr(found)
 

@@ -34,7 +34,8 @@ _STAND_IN = "stand-in"
 
 async def preflight(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None = None) -> Preflight:
     """Look at everything, and start the release on this machine when it can run it; raises SlipwayError when AWS answers nothing at all."""
-    return await looks.preflight(aws, spec, partial(_on_this_machine, aws, spec, settings, backend))
+    found = await looks.preflight(aws, spec, partial(_on_this_machine, aws, spec, settings, backend))
+    return found if settings.environment(spec.environment).migration else looks.unmigrated(found)
 
 
 async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None) -> Checks:

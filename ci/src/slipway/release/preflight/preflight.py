@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import anyio
 
@@ -9,6 +10,7 @@ from slipway.errors import RefusedError, within
 from slipway.records.preflight import Branch, Check, Preflight
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
 from slipway.release.engine.spec import ServiceSpec
 from slipway.release.preflight import account, image, owner, roles, secrets, shared
 from slipway.release.preflight.answers import Checks, covered, not_covered
@@ -108,3 +110,11 @@ def _beyond(spec: ServiceSpec) -> Checks:
     if spec.vpc_connector:
         checks.append(not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"))
     return tuple(checks)
+
+
+def unmigrated(found: Preflight) -> Preflight:
+    """Add to the preflight of a first deployment that slipway does not migrate its database."""
+    if any(branch.part == "service" for branch in found.branches):
+        return found
+    check = not_covered("database", f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}")
+    return replace(found, branches=(*found.branches, Branch("database", (check,))))

@@ -35,6 +35,7 @@ def of_plan(plan: Plan) -> str:
         escaped(plan.reason, 600),
         _table(("field", "now", "then"), rows) if rows else "Nothing would change.",
         f"Image: {escaped(plan.image)}" if plan.image else "",
+        *(f"**Note:** {escaped(note, 600)}" for note in plan.notes),
     )
 
 

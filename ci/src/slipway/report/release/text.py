@@ -20,7 +20,8 @@ def of_plan(plan: Plan) -> str:
         f"  {one_line(change.name)}: {one_line(change.before or 'none')} -> {one_line(change.after or 'none')}"
         for change in plan.changes
     )
-    return "\n".join([heading, *changes]) + "\n"
+    notes = (f"  note: {one_line(note, 600)}" for note in plan.notes)
+    return "\n".join([heading, *changes, *notes]) + "\n"
 
 
 def of_situation(situation: Situation) -> str:
@@ -87,9 +88,12 @@ def of_history(history: History) -> str:
 
 def _release_line(release: Release) -> str:
     digest = one_line(release.image).partition("@")[2] or "-"
+    commit = f"  commit {one_line(release.commit)[:12]}" if release.commit else ""
+    holder = f"  by {one_line(release.holder)}" if release.holder else ""
     cause = f"  {one_line(release.cause)}" if release.cause else ""
     risk = f"  without proof: {one_line(release.risk)}" if release.risk else ""
-    return f"{release.number:>4}  {moment(release.ended)}  {release.verb.value:<8}  {release.status.value:<15}  {digest}{cause}{risk}"
+    what = f"{release.verb.value:<8}  {release.status.value:<15}  {digest}"
+    return f"{release.number:>4}  {moment(release.ended)}  {what}{commit}{holder}{cause}{risk}"
 
 
 def of_outcome(outcome: Outcome) -> str:
@@ -127,9 +131,16 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     if outcome.requested:
         yield f"  requested: {one_line(outcome.requested)}"
     yield f"  live:      {one_line(outcome.live or 'nothing')}"
+    if outcome.live and outcome.url:
+        yield f"  url:       {_url(one_line(outcome.url, 600))}"
     if outcome.migration:
         yield f"  database:  {migrated(outcome.migration)}"
     yield from _diagnosis(outcome.diagnosis)
+
+
+def _url(host: str) -> str:
+    """Return the public URL of a host: platforms serve TLS, a simulator on this machine plain HTTP."""
+    return f"{'http' if host.startswith('127.0.0.1') else 'https'}://{host}"
 
 
 def migrated(migration: Migration) -> str:
