@@ -102,9 +102,9 @@ class OnEngine:
 
         async def boot() -> Checks:
             told = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, told)
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, told, there.described)
 
-        return await preflight(there.aws, spec, boot)
+        return await preflight(there.aws, spec, there.described.looks, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)
