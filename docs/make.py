@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from slipway import settings
 from slipway.gate.rules import (
@@ -26,12 +27,11 @@ from slipway.gate.rules import (
 from slipway.gate.rules.every import of
 from slipway.gate.rules.rule import Rule
 from slipway.release.diagnosis.cause import NEVER_STARTED
-from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES
-from slipway.release.diagnosis.rules import Rule as Failure
+from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
 from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
 from slipway.release.rights import Actions, granted
-from slipway.release.targets.registry import PLATFORMS
-from slipway.structure import kebab
+from slipway.release.targets.registry import TARGETS
+from slipway.structure import constraints, kebab
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the tests load this file by its path
@@ -48,8 +48,10 @@ TABLES = (
     ("[tool.slipway.migrations]", settings.Migrations),
     ("[tool.slipway.environments.NAME]", settings.Environment),
     ("[tool.slipway.environments.NAME.network]", settings.Network),
-    ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
     ("[tool.slipway.environments.NAME.migration]", settings.MigrationRunner),
+    ('[tool.slipway.environments.NAME] with target = "app-runner"', settings.AppRunnerEnvironment),
+    ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
+    ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
     ("[tool.slipway.github]", settings.Github),
     ("[tool.slipway.rehearsal]", settings.Rehearsal),
     ("[tool.slipway.checks]", settings.Checks),
@@ -155,21 +157,31 @@ def _settings() -> str:
 
 
 def _keys(kind: type) -> Iterator[str]:
+    """The keys of a table; those of a target's table are only its own."""
     said = docstrings.of_fields(kind, kebab)
-    hints = typing.get_type_hints(kind)
-    yield "| key | what it is | default |\n| --- | --- | --- |"
+    hints = typing.get_type_hints(kind, include_extras=True)
+    yield "| key | what it is | allowed | default |\n| --- | --- | --- | --- |"
     for field in dataclasses.fields(kind):
         key = kebab(field.name)
-        if not dataclasses.is_dataclass(hints[field.name]) and key not in ("environments", "github"):
-            yield f"| `{key}` | {said.get(key, '')} | {_default(field)} |"
+        if field.name in kind.__annotations__ and (key in said or not dataclasses.is_dataclass(hints[field.name])):
+            allowed = _allowed(hints[field.name])
+            if key not in ("environments", "github"):
+                yield f"| `{key}` | {said.get(key, '')} | {allowed} | {_default(field)} |"
+
+
+def _allowed(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " or ".join(f"`{each.value}`" for each in kind)
+    return "; ".join(each.allowed for each in constraints(kind))
 
 
 def _default(field: "dataclasses.Field[object]") -> str:
-    if field.default is not dataclasses.MISSING:
+    default = field.default.value if isinstance(field.default, Enum) else field.default
+    if default is not dataclasses.MISSING:
         return (
             "none"
-            if field.default in (None, ())
-            else f"`{field.default.value if isinstance(field.default, Enum) else field.default}`"
+            if default in (None, ()) or dataclasses.is_dataclass(default)
+            else f"`{str(default).lower() if isinstance(default, bool) else default}`"
         )
     return "none" if field.default_factory is not dataclasses.MISSING else "**required**"
 
@@ -196,8 +208,8 @@ def _diagnosis() -> str:
 
 def _permissions() -> str:
     parts = ["# What each verb may do in AWS", _PERMISSIONS]
-    for kind, platform in PLATFORMS.items():
-        verbs = {verb: granted(rights, platform.grants) for verb, rights in RIGHTS.items()}
+    for kind, target in TARGETS.items():
+        verbs = {verb: granted(rights, target.grants) for verb, rights in RIGHTS.items()}
         resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)
         where = (f"- **{resource.sid}**: {resource.what}." for resource in resources)
         parts += [f"## On {kind.value}", "\n".join(_verbs(verbs)), f"### Resources of {kind.value}", "\n".join(where)]
@@ -217,10 +229,10 @@ def _roles() -> Iterator[str]:
     yield f"- for the jobs of one environment: {', '.join(DEPLOY_ROLE)}"
 
 
-def _failures(rules: tuple[Failure, ...]) -> Iterator[str]:
+def _failures(rules: tuple[FailureRule, ...]) -> Iterator[str]:
     yield "| rule | needs to see | cause | remedy |\n| --- | --- | --- | --- |"
     for rule in rules:
-        where = f"{rule.sees}, in the {rule.log}'s log"
+        where = f"{rule.seen.words}, in the {rule.seen.log}'s log"
         yield f"| {rule.id} | {where} | {_named(rule.cause)} | {_named(rule.remedy)} |"
 
 

@@ -74,7 +74,7 @@ def test_no_pyproject(capsys, tmp_path):
         ("helth-path = '/x'", "did you mean health-path?"),
         ("port = '8000'", "found '8000' (a text), allowed is a whole number"),
         ("smoke-paths = '/x'", "allowed is a list"),
-        ("health-path = 'x'", "a path begins with /"),
+        ("health-path = 'x'", "a path that begins with /"),
         ("[tool.slipway.migrations]\nconfig = 7", "migrations.config: found 7 (a whole number), allowed is a text"),
     ],
 )
@@ -289,4 +289,4 @@ def test_a_revision_that_kills_the_process_and_leaves_another_behind_is_one_sent
 def test_patience_that_is_none(capsys, service):
     (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\npatience = 0\n")
     code, error = gate(capsys, service)
-    assert (code, "migrations.patience: found 0, allowed are whole seconds from 1" in error) == (2, True)
+    assert (code, "migrations.patience: found 0, allowed is 1 or more" in error) == (2, True)

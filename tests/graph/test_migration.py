@@ -35,7 +35,9 @@ RECORD = "/tmp/migration.json"
 async def runner(engine) -> Runner:
     await dagger.dag.version()  # a module's session has begun long before
     login = RegistryLogin("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
-    return ContainerRunner(image=IMAGE, login=login, wanted=Wanted(settings.parse(PYPROJECT), "staging", DIGEST), url=URL)
+    return ContainerRunner(
+        image=IMAGE, login=login, wanted=Wanted(settings.parse(PYPROJECT), "staging", DIGEST), url=URL
+    )
 
 
 def exec_of(engine):

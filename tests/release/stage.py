@@ -15,7 +15,7 @@ from slipway.records.plan import Plan
 from slipway.release.engine.engine import Engine
 from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.plan import plan
-from slipway.release.targets.app_runner.target import request_of
+from slipway.release.targets.app_runner.spec import request_of
 from slipway.simulator.app_runner.service import Service
 from slipway.simulator.clock import Clock
 from slipway.simulator.faults import Fault

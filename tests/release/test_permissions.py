@@ -128,7 +128,7 @@ async def look(there: Scene) -> None:
     digest = await there.account.image()
     await there.staging.plan(digest)
     await there.account.create(digest, "notes-staging")
-    assert "made by something else" in (await there.staging.plan(digest)).reason
+    assert "was not made by slipway" in (await there.staging.plan(digest)).reason
     await there.under_way()
     assert (await there.staging.status()).operation
 

@@ -9,8 +9,9 @@ from slipway.release.preflight.account import judge as judge_account
 from slipway.release.preflight.answers import no, not_covered, ok
 from slipway.release.preflight.image import judge_config, judge_index, judge_tree
 from slipway.release.preflight.preflight import events, refuse
-from slipway.release.preflight.roles import BUILD, TASKS, judge
+from slipway.release.preflight.roles import judge
 from slipway.release.preflight.secrets import names_of
+from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from tests.release.desired import spec
 
 OK, REFUSED, NOT_COVERED = PreflightResult.OK, PreflightResult.REFUSED, PreflightResult.NOT_COVERED

@@ -118,7 +118,7 @@ async def test_a_service_that_something_else_made_is_neither_changed_nor_paused_
         pause(staging.verbs, staging.tell),
         destroy(staging.verbs, staging.tell, "notes-staging"),
     ):
-        with pytest.raises(RefusedError, match="notes-staging was made by something else than slipway"):
+        with pytest.raises(RefusedError, match="notes-staging was not made by slipway"):
             await change
     changed = {"UpdateService", "PauseService", "DeleteService"} & set(account.cloud.requests[before:])
     assert not changed

@@ -191,9 +191,9 @@ async def test_an_empty_stack_that_somebody_has_left_is_gone_on_with(account):
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("UPDATE_IN_PROGRESS", "is being changed by somebody else"),
+        ("UPDATE_IN_PROGRESS", "another operation is changing the stack"),
         ("UPDATE_ROLLBACK_FAILED", "the stack slipway-notes-shared is UPDATE_ROLLBACK_FAILED"),
-        ("ROLLBACK_COMPLETE", "what a failed creation has left"),
+        ("ROLLBACK_COMPLETE", "was left by a failed creation"),
     ],
 )
 async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, status, said):
@@ -209,7 +209,7 @@ async def test_a_stack_of_somebody_else_is_left_alone(account):
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
     stack.tags = [{"Key": "slipway:service", "Value": "other"}]
-    assert "that slipway has not made for this" in await refusal(ground(account).propose(untold))
+    assert "that slipway did not make for this" in await refusal(ground(account).propose(untold))
 
 
 async def test_tags_of_other_people_stay(account):

@@ -102,9 +102,9 @@ class EngineStage:
 
         async def boot() -> Checks:
             variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables)
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, there.described)
 
-        return await preflight(there.aws, spec, boot)
+        return await preflight(there.aws, spec, there.described.looks, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)

@@ -8,7 +8,7 @@ from typing import Any
 
 from slipway.errors import BadInputError
 from slipway.release.rights import Policy, Right, Scope, document, granted
-from slipway.release.targets.registry import platform_of
+from slipway.release.targets.registry import target_of
 from slipway.settings import Settings
 
 _CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
@@ -39,7 +39,7 @@ DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy"
 
 def scope_of(settings: Settings, environment: str) -> Scope:
     """The environment that permissions are narrowed to; raises SettingsError."""
-    scope = Scope(settings, environment, platform_of(settings, environment).grants)
+    scope = Scope(settings, environment, target_of(settings, environment).grants)
     settings.service_name(environment)
     return scope
 

@@ -4,7 +4,7 @@ A target adds the actions of its own platform (targets/*/permissions.py). Which 
 reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -70,12 +70,12 @@ class Scope:
         }
 
 
-Arns = Callable[[Scope], Iterable[str | None]]
+Arns = Callable[[Scope], Sequence[str | None]]
 
 
 @dataclass(frozen=True)
 class Resource:
-    """What a statement of a policy is narrowed to: `sid` names the statement, `what` describes it in the reference.
+    """The resource of a policy statement: `sid` names the statement, `what` describes the resource in the reference.
 
     `condition` is a key and its allowed values. An environment without such a resource has no such statement.
     """
@@ -131,7 +131,9 @@ REPOSITORY = Resource(
     "Repository", "the service's ECR repository", patterns("arn:aws:ecr:{region}:{account}:repository/{repository}")
 )
 ROLES = Resource(
-    "Roles", "its access and its instance role", lambda scope: (scope.there.access_role, scope.there.instance_role)
+    "Roles",
+    "the service's access and instance role",
+    lambda scope: (scope.there.access_role, scope.there.instance_role),
 )
 SECRETS = Resource(
     "Secrets",
@@ -143,13 +145,17 @@ DATABASE_SECRET = Resource(
     "the secret with the database's URL, where `migration.runner` is direct",
     of_database("secretsmanager"),
 )
-DATABASE_PARAMETER = Resource("DatabaseParameter", "the same where it is a parameter in SSM", of_database("ssm"))
+DATABASE_PARAMETER = Resource(
+    "DatabaseParameter",
+    "the parameter in SSM with the database's URL, where `migration.runner` is direct",
+    of_database("ssm"),
+)
 ANY_TASK = Resource(
-    "AnyTaskResource", "`*`, only where a task migrates: AWS accepts no resource here either", of_task("*")
+    "AnyTaskResource", "`*`, only where a task migrates: AWS accepts no resource for these actions", of_task("*")
 )
 CLUSTER = Resource(
     "MigrationCluster",
-    "its cluster, which AWS expresses as the container instances in it",
+    "the cluster of the task that migrates, which AWS expresses as the container instances in it",
     of_task("arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*"),
 )
 TASK_DEFINITION = Resource(
@@ -161,14 +167,18 @@ TASK_DEFINITION = Resource(
     ),
 )
 TASKS = Resource(
-    "MigrationTasks", "the tasks in its cluster", of_task("arn:aws:ecs:{region}:{account}:task/{cluster}/*")
+    "MigrationTasks",
+    "the tasks in the cluster of the task that migrates",
+    of_task("arn:aws:ecs:{region}:{account}:task/{cluster}/*"),
 )
 TASK_LOGS = Resource(
-    "MigrationLogs", "its log group", of_task("arn:aws:logs:{region}:{account}:log-group:{log_group}:*")
+    "MigrationLogs",
+    "the log group of the task that migrates",
+    of_task("arn:aws:logs:{region}:{account}:log-group:{log_group}:*"),
 )
 TASK_ROLES = Resource(
     "MigrationTaskRoles",
-    "its execution and task role, which may be passed to ECS tasks only",
+    "the execution and task role of the task that migrates, which may be passed to ECS tasks only",
     lambda scope: (scope.task.execution_role, scope.task.task_role) if scope.task else (),
     ("iam:PassedToService", ("ecs-tasks.amazonaws.com",)),
 )

@@ -8,8 +8,8 @@ from slipway.errors import RefusedError
 from slipway.records.bootstrap import Bootstrap, Result, StackChange
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.change_set import ChangeSet
-from slipway.release.bootstrap.template import Stack, stacks
+from slipway.release.bootstrap.change_set import StackChangeSet
+from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.engine import Time
 from slipway.settings import Github, Settings, SettingsError
 from slipway.structure import MismatchError
@@ -44,10 +44,10 @@ class Ground:
                 break
         return Bootstrap(self.environment, tuple(ended))
 
-    def _change_set(self, stack: Stack, tell: Callable[[Event], None]) -> ChangeSet:
-        return ChangeSet(self.aws, stack, self.time, tell)
+    def _change_set(self, stack: StackTemplate, tell: Callable[[Event], None]) -> StackChangeSet:
+        return StackChangeSet(self.aws, stack, self.time, tell)
 
-    async def _wanted(self) -> tuple[Stack, Stack]:
+    async def _wanted(self) -> tuple[StackTemplate, StackTemplate]:
         """The stacks; raises RefusedError when the credentials are of another account than the environment's."""
         wanted = stacks(self.settings, self.environment)
         found = (await self.aws.call("sts", "get_caller_identity"))["Account"]

@@ -29,12 +29,12 @@ from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
-from slipway.release.engine.spec import ServiceSpec, spec_of
+from slipway.release.engine.spec import ServiceSpec
 from slipway.release.engine.target import Target
 from slipway.release.errors import AwsRefusedError
-from slipway.release.preflight.owner import owned
 from slipway.release.runners.runner import Runner
-from slipway.release.targets.registry import platform_of
+from slipway.release.targets.description import TargetDescription
+from slipway.release.targets.registry import target_of
 from slipway.settings import Settings
 
 Permit = Callable[[Observed], Awaitable[None]]
@@ -77,8 +77,12 @@ class Environment:
         return self.settings.service_name(self.name)
 
     @property
+    def described(self) -> TargetDescription:
+        return target_of(self.settings, self.name)
+
+    @property
     def target(self) -> Target:
-        return platform_of(self.settings, self.name).connect(self.aws, self.service, self.time)
+        return self.described.connect(self.aws, self.service, self.time)
 
     @property
     def store(self) -> EcrStore:
@@ -90,7 +94,7 @@ class Environment:
 
     def spec(self, digest: str) -> ServiceSpec:
         """What should run when this digest does; raises SettingsError."""
-        return spec_of(self.settings, self.name, digest)
+        return self.described.spec(self.settings, self.name, digest)
 
     def engine(
         self, tell: Tell, permit: Permit = no_op, certificate: Certificate | None = None, risk: str = ""
@@ -143,7 +147,7 @@ class Environment:
 
     async def _is_ours(self) -> None:
         """Before a service is changed otherwise than by a release: who may not look whose it is does not touch it."""
-        found = await owned(self.aws, self.service, self.name)
+        found = await self.described.owned(self.aws, self.service, self.name)
         if found and found.verdict is PreflightResult.REFUSED:
             raise RefusedError(found.found, found.remedy)
         await self.store.check()
@@ -151,7 +155,7 @@ class Environment:
     async def _foreign(self) -> Check | None:
         """Why the service is not this environment's; None when it is, when there is none, or when nobody may look."""
         try:
-            found = await owned(self.aws, self.service, self.name)
+            found = await self.described.owned(self.aws, self.service, self.name)
         except AwsRefusedError:
             return None
         return found if found and found.verdict is PreflightResult.REFUSED else None
@@ -164,7 +168,7 @@ class Environment:
         if self.starts and goal.verb is not Verb.ROLLBACK:
             found = await preflight(self.aws, goal.spec, self.settings)
         else:
-            found = await looks.preflight(self.aws, goal.spec)
+            found = await looks.preflight(self.aws, goal.spec, self.described.looks)
         for event in looks.events(found):
             tell(event)
         looks.refuse(found)
@@ -226,7 +230,7 @@ class Environment:
         return answer.text
 
     def address(self, observed: Observed) -> str:
-        """The public URL; App Runner names only the host, and always speaks TLS."""
+        """The public URL; a platform names only the host, and always uses TLS."""
         return f"{'http' if self.endpoint_url else 'https'}://{observed.url}"
 
 

@@ -16,25 +16,28 @@ from slipway.records.migration import Migration
 from slipway.records.preflight import Check, Preflight, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
-from slipway.release.diagnosis.cause import Evidence, diagnose
+from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
+from slipway.release.diagnosis.rules import PlatformWords
 from slipway.release.engine.spec import ServiceSpec
 from slipway.release.preflight import preflight as looks
 from slipway.release.preflight.answers import Checks, no, not_covered, ok
-from slipway.release.targets.app_runner.target import request_of
+from slipway.release.targets.description import TargetDescription
+from slipway.release.targets.registry import target_of
 from slipway.settings import Settings
 from slipway.verbs.migrate import migrate
 from slipway.workload.health import HealthCheck, ask
 from slipway.workload.host import HostBackend, NoTreeError
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
-_MOST_SECONDS = 60.0  # that anybody waits here; App Runner's own patience is 25 s unless the settings say otherwise
+_MOST_SECONDS = 60.0  # that anybody waits here; the platform's own patience is in the settings
 _POLL_SECONDS = 0.1
 _STAND_IN = "stand-in"
 
 
 async def preflight(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None = None) -> Preflight:
     """Look at everything, and start the release on this machine when it can run it; raises SlipwayError when AWS answers nothing at all."""
-    found = await looks.preflight(aws, spec, partial(_on_this_machine, aws, spec, settings, backend))
+    target = target_of(settings, spec.environment)
+    found = await looks.preflight(aws, spec, target.looks, partial(_on_this_machine, aws, spec, settings, backend))
     return found if settings.environment(spec.environment).migration else looks.unmigrated(found)
 
 
@@ -57,7 +60,9 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
         except SlipwayError as error:
             return (not_covered("release", f"it cannot be started here: {error.what}"),)
         migrated = migrate(release, settings.migrations, server.url)
-        checks = await booted(migrated, backend, spec, settings.migrations.told(server.url))
+        checks = await booted(
+            migrated, backend, spec, settings.migrations.told(server.url), target_of(settings, spec.environment)
+        )
     return (
         *checks,
         not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own"),
@@ -65,7 +70,11 @@ async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, back
 
 
 async def booted(
-    migrated: Awaitable[Migration], backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
+    migrated: Awaitable[Migration],
+    backend: Backend,
+    spec: ServiceSpec,
+    database: Mapping[str, str],
+    target: TargetDescription,
 ) -> Checks:
     """Bring an empty database to the release's head and start the release with the variables of the `database`."""
     try:
@@ -73,13 +82,14 @@ async def booted(
     except SlipwayError as error:
         return (no("migrations", error.what, error.next_step),)
     heads = ", ".join(head[:12] for head in done.after)
-    return (ok("migrations", f"an empty database is at {heads or 'no revision'}"), await tried(backend, spec, database))
+    at_head = ok("migrations", f"an empty database is at {heads or 'no revision'}")
+    return (at_head, await tried(backend, spec, database, target))
 
 
-async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]) -> Check:
+async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], target: TargetDescription) -> Check:
     """Start the release with stand-ins for its secrets, and ask for its health as the platform will."""
     variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
-    variables["PORT"] = str(spec.port)  # as App Runner sets it [G]
+    variables["PORT"] = str(spec.port)  # as platforms set it
     on_line: list[str] = []
     order = LaunchSpec(
         repository=spec.image.repository.partition("/")[2],
@@ -87,18 +97,18 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         port=spec.port,
         variables=variables,
     )
-    check = contract_of(spec)
+    check = target.health(spec)
     try:
         async with backend.start(order, on_line.append) as workload:
             began = time.monotonic()
-            ended = await _until_healthy(workload, check)
+            ended = await _until_healthy(workload, check, target.words)
     except SlipwayError as error:
         return no("release", f"the release does not start: {error.what}", error.next_step)
     if ended is None:
         return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
-    if ended == _SILENT and _patience(check) > _MOST_SECONDS:
+    if ended == target.words.unhealthy and _patience(check) > _MOST_SECONDS:
         return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
-    why = diagnose(Evidence((ended,), tuple(on_line)), spec)
+    why = diagnose(DeploymentLogs((ended,), tuple(on_line)), spec, target.words)
     return Check(
         subject="release",
         verdict=PreflightResult.REFUSED,
@@ -108,34 +118,19 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     )
 
 
-def contract_of(spec: ServiceSpec) -> HealthCheck:
-    """How the platform will ask: the very values that it is sent."""
-    sent = request_of(spec)["HealthCheckConfiguration"]
-    return HealthCheck(
-        path=sent.get("Path"),
-        interval=sent["Interval"],
-        timeout=sent["Timeout"],
-        healthy_threshold=sent["HealthyThreshold"],
-        unhealthy_threshold=sent["UnhealthyThreshold"],
-    )
-
-
-_SILENT = "Health check failed on protocol"
-
-
 def _patience(check: HealthCheck) -> float:
     return check.interval * check.unhealthy_threshold
 
 
-async def _until_healthy(workload: Workload, check: HealthCheck) -> str | None:
+async def _until_healthy(workload: Workload, check: HealthCheck, words: PlatformWords) -> str | None:
     """None when it became healthy; else what the platform would write. Until the first good answer it is asked more often than the platform does."""
     deadline = time.monotonic() + min(_patience(check), _MOST_SECONDS)
     in_a_row = 0
     while in_a_row or time.monotonic() < deadline:
         if workload.exit_code is not None:
-            return f"Container exit code: {workload.exit_code}"
+            return f"{words.exited}{workload.exit_code}"
         in_a_row = in_a_row + 1 if (await ask(workload.address, check)).healthy else 0
         if in_a_row >= check.healthy_threshold:
             return None
         await anyio.sleep(check.interval if in_a_row else _POLL_SECONDS)
-    return _SILENT
+    return words.unhealthy

@@ -1,4 +1,4 @@
-"""The three answers of a look, and how errors of AWS become one of them."""
+"""The three verdicts of a check, and how errors of AWS become one of them."""
 
 from collections.abc import Awaitable
 
@@ -10,8 +10,8 @@ from slipway.release.errors import AwsRefusedError, LostAnswerError
 Checks = tuple[Check, ...]
 
 _PATIENCE_SECONDS = 20.0
-# Of these nothing is learnt about what was looked at, but that no call can be made at all.
-_NOBODY_MAY = frozenset(
+# Errors of the credentials: no call can be made at all.
+_UNUSABLE = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -40,15 +40,15 @@ def not_covered(subject: str, why: str) -> Check:
 
 
 async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
-    """The checks of a look. What these credentials may not see, and what AWS does not tell in time, is not covered; raises when nothing can be seen at all."""
+    """Return the checks of a look, or "not covered" when access is denied or AWS does not answer in time; raises when the credentials are unusable."""
     try:
         with anyio.fail_after(_PATIENCE_SECONDS):
             return await look
     except TimeoutError:
-        return (not_covered(subject, f"AWS has not answered within {_PATIENCE_SECONDS:.0f} s"),)
+        return (not_covered(subject, f"AWS did not answer within {_PATIENCE_SECONDS:.0f} s"),)
     except LostAnswerError as error:
         return (not_covered(subject, error.what),)
     except AwsRefusedError as error:
-        if error.code in _NOBODY_MAY:
+        if error.code in _UNUSABLE:
             raise
         return (not_covered(subject, error.what),)

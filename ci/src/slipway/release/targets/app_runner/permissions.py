@@ -1,10 +1,10 @@
 """App Runner's IAM actions for each right.
 
-What an action accepts as resource: service authorization reference, "list_apprunner".
+The service authorization reference ("list_apprunner") lists the resources that an action accepts.
 """
 
-from slipway.release.engine.spec import default_scaling
 from slipway.release.rights import ANY, Grants, Resource, Right, Scope, patterns
+from slipway.release.targets.app_runner.spec import environment_of
 
 # To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
 # apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
@@ -19,23 +19,22 @@ _SERVICES = patterns("arn:aws:apprunner:{region}:{account}:service/{service}/*")
 
 
 def _connectors(scope: Scope) -> tuple[str | None, ...]:
-    made = (
-        patterns("arn:aws:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope) if scope.there.network else ()
-    )
-    return (*made, scope.there.vpc_connector)
+    there = environment_of(scope.settings, scope.environment)
+    made = patterns("arn:aws:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope) if there.network else ()
+    return (*made, there.vpc_connector)
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
-    """The configuration that is named, and every revision of the one that bootstrap makes."""
+    """The configuration in use, and every revision of the one that bootstrap makes."""
+    there = environment_of(scope.settings, scope.environment)
     own = patterns("arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
-    made = own(scope) if scope.there.scaling else ()
-    return (*made, scope.there.auto_scaling or default_scaling(scope.there.region, scope.there.account))
+    return (*(own(scope) if there.scaling else ()), there.scaling_arn)
 
 
 SERVICE = Resource("Service", "the App Runner service, by its name", _SERVICES)
 SERVICE_AND_PARTS = Resource(
     "ServiceAndParts",
-    "the same, and its VPC connector and auto scaling configuration, which both calls name",
+    "the App Runner service, its VPC connector and its auto scaling configuration, which the request names",
     lambda scope: (*_SERVICES(scope), *_connectors(scope), *_scalings(scope)),
 )
 SERVICE_LINKED_ROLE = Resource(
@@ -44,8 +43,8 @@ SERVICE_LINKED_ROLE = Resource(
     patterns("arn:aws:iam::{account}:role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner"),
     ("iam:AWSServiceName", ("apprunner.amazonaws.com",)),
 )
-CONNECTORS = Resource("VpcConnectors", "its VPC connector", _connectors)
-SCALINGS = Resource("AutoScaling", "its auto scaling configuration", _scalings)
+CONNECTORS = Resource("VpcConnectors", "the service's VPC connector", _connectors)
+SCALINGS = Resource("AutoScaling", "the service's auto scaling configuration", _scalings)
 SERVICE_LOGS = Resource(
     "ServiceLogs",
     "the log groups of the service",
@@ -53,7 +52,7 @@ SERVICE_LOGS = Resource(
 )
 PASSED_ROLES = Resource(
     "PassedRoles",
-    "its access and its instance role, which may be passed to App Runner only",
+    "the service's access and instance role, which may be passed to App Runner only",
     lambda scope: (scope.there.access_role, scope.there.instance_role),
     ("iam:PassedToService", _APP_RUNNER),
 )
