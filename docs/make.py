@@ -1,6 +1,7 @@
 """Writes the reference pages from the code that they describe: `python docs/make.py`. A test says when they disagree."""
 
 import dataclasses
+import json
 import re
 import sys
 import typing
@@ -34,6 +35,7 @@ from slipway.structure import kebab
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the tests load this file by its path
 
+import commands_page  # noqa: E402
 import docstrings  # noqa: E402 -- found there
 import json_page  # noqa: E402
 import record_schemas  # noqa: E402
@@ -67,29 +69,30 @@ the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` t
 What is old is upgraded once, and what is new begins with copies of that. On a host the copy stays in slipway's cache, under the hash of the old revisions, what
 they import, what stands beside them, env.py and the versions: the next run executes only what is new."""
 _PERMISSIONS = """\
-`slipway permissions --environment NAME` prints the policy of an environment's deploy role with the ARNs of your settings, and with `--verb` the least
-that single verbs need. `slipway bootstrap` makes the roles: [how-to/bootstrap.md](how-to/bootstrap.md). Each verb that is built is played by a test under exactly this
-policy, and fails with a sentence that names the action when one is missing."""
+`slipway permissions --environment NAME` prints the policy of an environment's deploy role with the
+ARNs of your settings; with `--verb` it prints the least that single commands need.
+`slipway bootstrap` creates the roles: [how-to/bootstrap.md](how-to/bootstrap.md). A test runs each
+command under exactly this policy; a missing action is named in the error."""
 _ON = {
-    Resource.ANY: "`*`, for AWS knows no resource for these",
+    Resource.ANY: "`*`: AWS cannot restrict these to a resource",
     Resource.REPOSITORY: "the service's ECR repository",
     Resource.SERVICE: "the App Runner service, by its name",
-    Resource.SERVICE_AND_PARTS: "the same, and its VPC connector and auto scaling configuration, which both calls name",
-    Resource.OWN_ROLE: "App Runner's own role, which it makes at an account's first service by the caller's right",
+    Resource.SERVICE_AND_PARTS: "the service, its VPC connector and its auto scaling configuration, which both calls name",
+    Resource.OWN_ROLE: "App Runner's service-linked role, which it creates with the caller's permission for the first service of an account",
     Resource.CONNECTORS: "its VPC connector",
     Resource.SCALINGS: "its auto scaling configuration",
     Resource.SERVICE_LOGS: "the log groups of the service",
-    Resource.ROLES: "its access and its instance role",
-    Resource.PASSED_ROLES: "the same, which may be given to App Runner and to nobody else",
-    Resource.SECRETS: "the secrets that the settings name, each by ARN; that they are there, not what they say",
-    Resource.DATABASE_SECRET: "the secret with the database's URL, where `migration.runner` is direct",
-    Resource.DATABASE_PARAMETER: "the same where it is a parameter in SSM",
-    Resource.ANY_TASK: "`*`, where a task migrates, for AWS knows no resource for these either",
-    Resource.CLUSTER: "its cluster, which AWS has as the container instances in it",
+    Resource.ROLES: "its access role and its instance role",
+    Resource.PASSED_ROLES: "the same roles, which may be passed to App Runner only",
+    Resource.SECRETS: "the secrets in the settings, each by ARN; their existence, not their values",
+    Resource.DATABASE_SECRET: "the secret with the database's URL, if `migration.runner` is direct",
+    Resource.DATABASE_PARAMETER: "the same, if it is a parameter in SSM",
+    Resource.ANY_TASK: "`*`, if a task migrates: AWS cannot restrict these to a resource either",
+    Resource.CLUSTER: "its cluster, which AWS addresses by its container instances",
     Resource.TASK_DEFINITION: "the definition of the task that migrates",
     Resource.TASKS: "the tasks in its cluster",
     Resource.TASK_LOGS: "its log group",
-    Resource.TASK_ROLES: "its execution and task role, which may be given to ECS tasks and to nobody else",
+    Resource.TASK_ROLES: "its execution and task role, which may be passed to ECS tasks only",
 }
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
@@ -160,7 +163,10 @@ def pages() -> dict[str, str]:
     schemas = {f"schemas/{record_schemas.file_of(kind)}": record_schemas.text(kind) for kind in record_schemas.kinds()}
     tables = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
     tables["../ci/src/slipway/simulator/README.md"] = simulator_tables.readme()
-    return {**tables, "permissions.md": _permissions(), "json.md": json_page.page(), **each, **schemas}
+    tables |= {"commands.md": commands_page.commands(), "json.md": json_page.page(), "permissions.md": _permissions()}
+    explained = {name.removeprefix("rules/").removesuffix(".md"): page for name, page in each.items()}
+    tables["../ci/src/slipway/commands/rules.json"] = json.dumps(explained, indent=1, ensure_ascii=False) + "\n"
+    return {**tables, **each, **schemas}
 
 
 def _settings() -> str:
@@ -214,22 +220,22 @@ def _diagnosis() -> str:
 
 
 def _permissions() -> str:
-    parts = ["# What each verb may do in AWS", _PERMISSIONS]
-    parts += ["\n".join(_verbs()), "## On what", "\n".join(f"- **{kind.value}**: {_ON[kind]}." for kind in Resource)]
+    parts = ["# Permissions: what each command may do in AWS", _PERMISSIONS]
+    parts += ["\n".join(_verbs()), "## Resources", "\n".join(f"- **{kind.value}**: {_ON[kind]}." for kind in Resource)]
     parts += ["## The two kinds of roles", "\n".join(_roles())]
     return "\n\n".join(parts) + "\n"
 
 
 def _verbs() -> Iterator[str]:
-    yield "| verb | actions |\n| --- | --- |"
+    yield "| command | actions |\n| --- | --- |"
     for verb, actions in VERBS.items():
         narrowed = (f"{kind.value}: {', '.join(f'`{action}`' for action in found)}" for kind, found in actions.items())
         yield f"| {verb} | {'<br>'.join(narrowed)} |"
 
 
 def _roles() -> Iterator[str]:
-    yield f"- for the jobs without an environment of GitHub's: {', '.join(IMAGE_ROLE)}"
-    yield f"- for the jobs of one environment: {', '.join(DEPLOY_ROLE)}"
+    yield f"- for jobs without a GitHub environment: {', '.join(IMAGE_ROLE)}"
+    yield f"- for jobs of one environment: {', '.join(DEPLOY_ROLE)}"
 
 
 def _failures(rules: tuple[Failure, ...]) -> Iterator[str]:

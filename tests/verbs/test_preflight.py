@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from slipway import settings
+from slipway.environment import preflight as room
+from slipway.environment.preflight import contract_of, preflight, tried
 from slipway.errors import BadInputError
 from slipway.oci.registry import opened
 from slipway.oci.tree import File, TreeConfig, pack
@@ -12,8 +14,6 @@ from slipway.records.preflight import Verdict
 from slipway.release.aws.client import Aws
 from slipway.release.engine.spec import spec_of
 from slipway.simulator.cloud import LOGIN, simulated
-from slipway.verbs import preflight as room
-from slipway.verbs.preflight import contract_of, preflight, tried
 from slipway.workload.dependencies import Python
 from slipway.workload.health import Answer, HealthCheck
 from slipway.workload.host import HostBackend
