@@ -1,6 +1,7 @@
 """Writes the reference pages from the code that they describe: `python docs/make.py`. A test says when they disagree."""
 
 import dataclasses
+import json
 import re
 import sys
 import typing
@@ -36,6 +37,7 @@ from slipway.structure import constraints, kebab
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the tests load this file by its path
 
+import commands_page  # noqa: E402
 import docstrings  # noqa: E402 -- found there
 import json_page  # noqa: E402
 import record_schemas  # noqa: E402
@@ -71,9 +73,10 @@ the commits: `fetch-depth: 0` for actions/checkout. `dagger call gate --since` t
 What is old is upgraded once, and what is new begins with copies of that. On a host the copy stays in slipway's cache, under the hash of the old revisions, what
 they import, what stands beside them, env.py and the versions: the next run executes only what is new."""
 _PERMISSIONS = """\
-`slipway permissions --environment NAME` prints the policy of an environment's deploy role with the ARNs of your settings, and with `--verb` the least
-that single verbs need. `slipway bootstrap` makes the roles: [how-to/bootstrap.md](how-to/bootstrap.md). Each verb that is built is played by a test under exactly this
-policy, and fails with a sentence that names the action when one is missing."""
+`slipway permissions --environment NAME` prints the policy of an environment's deploy role with the
+ARNs of your settings; with `--verb` it prints the least that single commands need.
+`slipway bootstrap` creates the roles: [how-to/bootstrap.md](how-to/bootstrap.md). A test runs each
+command under exactly this policy; a missing action is named in the error."""
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. Its revisions are executed, with rows of slipway's making in
 their tables: what a revision does outside of the database it does here too, so give the gate no credentials that reach anything.
@@ -143,7 +146,10 @@ def pages() -> dict[str, str]:
     schemas = {f"schemas/{record_schemas.file_of(kind)}": record_schemas.text(kind) for kind in record_schemas.kinds()}
     tables = {"settings.md": _settings(), "gate.md": _gate(), "diagnosis.md": _diagnosis()}
     tables["../ci/src/slipway/simulator/README.md"] = simulator_tables.readme()
-    return {**tables, "permissions.md": _permissions(), "json.md": json_page.page(), **each, **schemas}
+    tables |= {"commands.md": commands_page.commands(), "json.md": json_page.page(), "permissions.md": _permissions()}
+    explained = {name.removeprefix("rules/").removesuffix(".md"): page for name, page in each.items()}
+    tables["../ci/src/slipway/commands/rules.json"] = json.dumps(explained, indent=1, ensure_ascii=False) + "\n"
+    return {**tables, **each, **schemas}
 
 
 def _settings() -> str:
@@ -207,7 +213,7 @@ def _diagnosis() -> str:
 
 
 def _permissions() -> str:
-    parts = ["# What each verb may do in AWS", _PERMISSIONS]
+    parts = ["# Permissions: what each command may do in AWS", _PERMISSIONS]
     for kind, target in TARGETS.items():
         verbs = {verb: granted(rights, target.grants) for verb, rights in RIGHTS.items()}
         resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)
@@ -218,15 +224,15 @@ def _permissions() -> str:
 
 
 def _verbs(verbs: Mapping[str, Actions]) -> Iterator[str]:
-    yield "| verb | actions |\n| --- | --- |"
+    yield "| command | actions |\n| --- | --- |"
     for verb, actions in verbs.items():
         narrowed = (f"{kind.sid}: {', '.join(f'`{name}`' for name in names)}" for kind, names in actions.items())
         yield f"| {verb} | {'<br>'.join(narrowed)} |"
 
 
 def _roles() -> Iterator[str]:
-    yield f"- for the jobs without an environment of GitHub's: {', '.join(IMAGE_ROLE)}"
-    yield f"- for the jobs of one environment: {', '.join(DEPLOY_ROLE)}"
+    yield f"- for jobs without a GitHub environment: {', '.join(IMAGE_ROLE)}"
+    yield f"- for jobs of one environment: {', '.join(DEPLOY_ROLE)}"
 
 
 def _failures(rules: tuple[FailureRule, ...]) -> Iterator[str]:

@@ -82,7 +82,7 @@ def test_files_that_cannot_be_written_change_no_answer(capsys, monkeypatch, tmp_
     assert say(PEOPLE, answers.of_outcome(ROLLED_BACK)) == 1
     said = capsys.readouterr()
     assert said.out.startswith("ROLLED_BACK")
-    assert said.err.startswith("slipway: GITHUB_OUTPUT cannot be written: ")
+    assert said.err.startswith("slipway: cannot write GITHUB_OUTPUT: ")
 
 
 def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too(capsys, job):

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from slipway.cli.command import parser
+from slipway.commands.grammar import parse
 from slipway.structure import MismatchError
 
 ROOT = Path(__file__).parents[2]
@@ -72,8 +72,8 @@ def test_each_dagger_task_calls_a_function_of_the_module(task):
 
 
 @pytest.mark.parametrize("task", [task for task in TABLE.values() if task.program == "slipway"], ids=str)
-def test_the_command_line_parses_each_slipway_task(task):
-    assert parser().parse_args(shlex.split(task.arguments)).verb
+def test_what_is_asked_of_slipway_is_understood_by_its_command_line(task):
+    assert parse(shlex.split(task.arguments)).command
 
 
 def planned(tasks):

@@ -7,6 +7,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from slipway import settings
+from slipway.environment.environment import Environment
+from slipway.environment.evidence import CompatibilityEvidence, known_heads
+from slipway.environment.lifecycle import destroy, pause, resume
+from slipway.environment.preflight import preflight
+from slipway.environment.promote import live_in, promote
+from slipway.environment.rollback import rollback
+from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.content import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
@@ -18,15 +25,6 @@ from slipway.release.permissions import DEPLOY_ROLE, RIGHTS, policy, scope_of
 from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, document, granted, merged
 from slipway.simulator.authorization import Needed, allows
 from slipway.simulator.clock import VirtualClock
-from slipway.verbs.destroy import destroy
-from slipway.verbs.diagnose import diagnose
-from slipway.verbs.environment import Environment
-from slipway.verbs.pause import pause, resume
-from slipway.verbs.preflight import preflight
-from slipway.verbs.promote import live_in, promote
-from slipway.verbs.proof import Evidence, standing
-from slipway.verbs.rollback import rollback
-from slipway.verbs.status import status
 from tests.release.desired import time_of
 from tests.release.policed import PolicedAws, freely, hold
 from tests.simulator.account import SLOW, Account, asked, opened
@@ -163,9 +161,11 @@ async def back(there: Scene) -> None:
     gone = there.live
     await there.released()
     await there.released()
-    await ended(rollback(there.staging, there.tell, None, Evidence(reason="a test")), there)
+    await ended(rollback(there.staging, there.tell, None, CompatibilityEvidence(reason="a test")), there)
     there.account.backend.scripts[gone] = SICK
-    failed = await ended(rollback(there.staging, there.tell, 1, Evidence(reason="a test")), there, Status.ROLLED_BACK)
+    failed = await ended(
+        rollback(there.staging, there.tell, 1, CompatibilityEvidence(reason="a test")), there, Status.ROLLED_BACK
+    )
     assert failed.diagnosis
 
 
@@ -227,7 +227,7 @@ async def promote_from(there: Scene) -> None:
     await there.under_way()
     await there.staging.status()
     await there.settled()
-    await standing(there.staging, await live_in(there.staging))
+    await known_heads(there.staging, await live_in(there.staging))
 
 
 async def publish(there: Scene) -> None:

@@ -182,12 +182,12 @@ async def test_a_program_made_for_another_machine(service, programs):
 
 async def test_a_program_that_fails_is_quoted(service, programs):
     programs.add("uv", "echo error: it >&2; echo is broken >&2; exit 3")
-    assert await look("uv", service) == ("NG", "uv says: error: it is broken; install uv again")
+    assert await look("uv", service) == ("NG", "uv failed: error: it is broken; install uv again")
 
 
 async def test_a_program_that_fails_silently(service, programs):
     programs.add("uv", "exit 3")
-    assert await look("uv", service) == ("NG", "uv says: exit code 3; install uv again")
+    assert await look("uv", service) == ("NG", "uv failed: exit code 3; install uv again")
 
 
 async def test_a_program_that_hangs(service, programs, monkeypatch):
@@ -329,7 +329,7 @@ async def test_docker_runs_the_engine_when_nothing_else_is_named(service, progra
     programs.add_dagger()
     programs.add("docker", 'test "$1" = version')
     answer, line = await look("engine", service)
-    assert (answer, "docker is there" in line) == ("OK", True)
+    assert (answer, "docker is installed" in line) == ("OK", True)
 
 
 async def test_a_cli_without_anything_that_runs_its_engine(service, programs):
@@ -346,7 +346,7 @@ async def test_docker_without_its_daemon(service, programs):
     programs.add("docker", DEAD_DOCKER)
     assert await look("docker", service) == (
         "NG",
-        "docker says: Cannot connect to the Docker daemon at unix:///x.; start Docker",
+        "docker failed: Cannot connect to the Docker daemon at unix:///x.; start Docker",
     )
 
 
@@ -388,7 +388,7 @@ async def test_without_a_network_registries_and_aws_are_left_out(service, monkey
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     for subject in ("registry", "credentials"):
-        assert await look(subject, service, offline=True) == ("SKIP", "left out; look again without --offline")
+        assert await look(subject, service, offline=True) == ("SKIP", "skipped; run doctor again without --offline")
 
 
 # --- AWS
@@ -417,7 +417,11 @@ async def test_credentials_of_an_account_that_no_environment_has(service, signed
     async with simulated_account() as account:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.url)
         answer, line = await look("credentials", service)
-    assert (answer, "another account" in line, "choose credentials of 210987654321" in line) == ("NG", True, True)
+    assert (answer, "none of the environments" in line, "choose credentials of 210987654321" in line) == (
+        "NG",
+        True,
+        True,
+    )
 
 
 async def test_credentials_of_an_environments_account(service, signed_in, monkeypatch):
@@ -462,13 +466,13 @@ async def test_what_stands_in_for_aws_never_sees_real_keys(service, signed_in):
 async def test_what_is_not_aws_at_all(service, body):
     async with serving(Sts(200, body).app) as address:
         answer, line = await look("credentials", service, endpoint_url=f"http://{address}")
-    assert (answer, "AWS cannot be asked" in line) == ("NG", True)
+    assert (answer, "AWS cannot be reached" in line) == ("NG", True)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "nonsense", "http://user:canary-7f3a@127.0.0.1:{port}"])
 async def test_aws_that_cannot_be_reached(service, url):
     answer, line = await look("credentials", service, endpoint_url=url.format(port=closed_port()))
-    assert (answer, "AWS cannot be asked" in line, CANARY in line) == ("NG", True, False)
+    assert (answer, "AWS cannot be reached" in line, CANARY in line) == ("NG", True, False)
 
 
 async def test_a_profile_that_is_not_there(service, monkeypatch):

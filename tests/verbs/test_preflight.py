@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from slipway import settings
+from slipway.environment import preflight as room
+from slipway.environment.preflight import preflight, tried
 from slipway.errors import BadInputError
 from slipway.oci.registry import opened
 from slipway.oci.tree import File, TreeConfig, pack
@@ -14,8 +16,6 @@ from slipway.release.aws.client import Aws
 from slipway.release.targets.app_runner.description import APP_RUNNER
 from slipway.release.targets.registry import spec_of
 from slipway.simulator.cloud import LOGIN, simulated
-from slipway.verbs import preflight as room
-from slipway.verbs.preflight import preflight, tried
 from slipway.workload.dependencies import Python
 from slipway.workload.health import Answer, HealthCheck
 from slipway.workload.host import HostBackend

@@ -6,6 +6,8 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from slipway.environment.bootstrap import AccountSetup, with_repository
+from slipway.environment.environment import Environment
 from slipway.errors import SlipwayError, UnknownOutcomeError, within
 from slipway.records.bootstrap import Bootstrap, Result
 from slipway.records.form import from_json, to_json
@@ -17,8 +19,6 @@ from slipway.report import bootstrap as bootstrap_report
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
-from slipway.verbs.bootstrap import Ground, trusting
-from slipway.verbs.environment import Environment
 from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings
 from tests.release.desired import aws_of, time_of
 from tests.release.policed import PolicedAws, hold
@@ -50,8 +50,8 @@ async def account(shared):
     return shared
 
 
-def ground(account: Account, wanted: Settings = WANTED, name: str = "staging") -> Ground:
-    return Ground(wanted, name, aws_of(account), time_of(account))
+def ground(account: Account, wanted: Settings = WANTED, name: str = "staging") -> AccountSetup:
+    return AccountSetup(wanted, name, aws_of(account), time_of(account))
 
 
 def untold(_event: Event) -> None:
@@ -291,9 +291,9 @@ async def test_the_report_says_what_to_do_next(account):
 
 
 def test_a_flag_names_another_repository_and_keeps_the_rest():
-    named = trusting(WANTED, "other/notes").github
+    named = with_repository(WANTED, "other/notes").github
     assert named
     assert (named.repository, named.branch) == ("other/notes", GITHUB.branch)
-    assert trusting(settings(github=None, staging=STAGING), "o/n").github
+    assert with_repository(settings(github=None, staging=STAGING), "o/n").github
     with pytest.raises(SettingsError, match="--github: found 'notes'"):
-        trusting(WANTED, "notes")
+        with_repository(WANTED, "notes")

@@ -9,6 +9,8 @@ from typing import TypeVar
 import dagger
 from dagger import dag
 
+from slipway.environment.environment import Environment
+from slipway.environment.migrate import MigrationRequest, database_url, service_variables
 from slipway.graph.gate import refuse, with_slipway
 from slipway.graph.publish import RegistryLogin, signed_in
 from slipway.records.form import from_json
@@ -17,8 +19,6 @@ from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
 from slipway.release.runners.runner import Tell
 from slipway.settings import Migrations
-from slipway.verbs.environment import Environment
-from slipway.verbs.migrate import Wanted, database_url, told
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class ContainerRunner:
 
     image: Reference
     login: RegistryLogin | None
-    wanted: Wanted
+    wanted: MigrationRequest
     url: str = field(repr=False)
     how: str = "a container of the engine"
 
@@ -49,12 +49,12 @@ class ContainerRunner:
         return container.from_(str(self.image))
 
     def _variables(self) -> dict[str, str]:
-        return told(self.wanted, self.url)
+        return service_variables(self.wanted, self.url)
 
 
 async def runner_at(environment: Environment, digest: str, _deployment: str) -> ContainerRunner:
     """Make the runner for an environment's database; raises SlipwayError when its URL or the image is unavailable."""
-    image, wanted = environment.spec(digest).image, Wanted(environment.settings, environment.name, digest)
+    image, wanted = environment.spec(digest).image, MigrationRequest(environment.settings, environment.name, digest)
     login = await signed_in(str(image), environment.keys, None)
     return ContainerRunner(
         image=image, login=login, wanted=wanted, url=await database_url(environment.aws, wanted, None, {})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import dagger
 
+from slipway.environment.preflight import booted
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.gate import prove
@@ -33,7 +34,6 @@ from slipway.rehearsal.stage import ENVIRONMENTS, Account, opened
 from slipway.release.preflight.answers import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
-from slipway.verbs.preflight import booted
 from slipway.workload.dependencies import is_package
 
 _PREFLIGHT = "preflight"
