@@ -1,9 +1,10 @@
-"""Writes the reference pages from the code that they describe: `python docs/make.py`. A test says when they disagree."""
+"""Write the reference pages from the code that they describe: `make pages`."""
 
 import dataclasses
 import json
 import re
 import sys
+import textwrap
 import typing
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -96,18 +97,26 @@ It stands on the line of the statement, right above it, or at the top level of t
 required; `until=` names the last day on which it holds (UTC), and may be left out; several rules have commas between. What is allowed stays in the
 proof with the reason, and does not count."""
 
-_DIAGNOSIS = f"""\
-When a deployment or a preflight has failed, its logs are held against these rules, each of which was tried on recorded logs (`tests/release/logs`). The
-answer is one cause, the lines it rests on, and what to do. Only the lines of the instances that this deployment began count; those of the release that
-is live do not. Values of variables and passwords in URLs are taken out of what is shown; what a release itself writes of its secrets cannot be told from other words.
+_DIAGNOSIS = f"""
+After a failed deployment or preflight, slipway compares the logs with these rules. Each was tested
+on recorded logs (`tests/release/logs`). The result is one cause, the lines that prove it, and a
+remedy. Only lines of the instances that this deployment started count, not those of the live
+release. Values of variables and passwords in URLs are removed from the lines. Secrets that a release
+itself writes to its log cannot be recognised.
 
-Rules are asked from above. When there is no application log of the deployment, and the platform names no exit code, {NEVER_STARTED.cause.split(":", maxsplit=1)[0]}:
-{NEVER_STARTED.remedy}. When no rule knows the cause, the last lines are shown."""
+The rules apply from top to bottom. Without an application log of the deployment and without an exit
+code, {NEVER_STARTED.cause.split(":", maxsplit=1)[0]}:
+{NEVER_STARTED.remedy}.
+Without a matching rule, the last lines are shown."""
 FAILURES = (
-    ("What never ran", "The platform says itself that it could not begin.", NEVER_RAN),
-    ("Causes", "Of several the one whose line comes first wins, for others follow from it.", CAUSES),
-    ("How it ended", "What is known when the log names no cause.", ENDS),
-    ("Silence", "The container runs, and the health check has no answer that is good.", SILENCES),
+    ("Never started", "The platform reports that it could not start the release.", NEVER_RAN),
+    (
+        "Causes",
+        "If several match, the one with the earliest line counts, because later failures follow from it.",
+        CAUSES,
+    ),
+    ("Endings", "Known facts when the log names no cause.", ENDS),
+    ("Health checks", "The container runs, and its health check fails.", SILENCES),
 )
 
 
@@ -138,7 +147,7 @@ FAMILIES = (
 
 
 def pages() -> dict[str, str]:
-    """Every page by the name of its file."""
+    """Return the text of every page, by its file below docs/."""
     shown = rule_examples.examples()
     each = {
         f"rules/{rule.id}.md": _rule(rule, family, shown.get(rule.id)) for family in FAMILIES for rule in family.rules()
@@ -206,10 +215,14 @@ def _gate() -> str:
 
 
 def _diagnosis() -> str:
-    parts = ["# Why a deployment failed", _DIAGNOSIS]
+    parts = ["# Why a deployment failed", *map(_wrapped, _DIAGNOSIS.split("\n\n"))]
     for heading, words, rules in FAILURES:
         parts += [f"## {heading}", words, "\n".join(_failures(rules))]
     return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(paragraph: str) -> str:
+    return textwrap.fill(" ".join(paragraph.split()), 100, break_long_words=False, break_on_hyphens=False)
 
 
 def _permissions() -> str:
@@ -243,7 +256,7 @@ def _failures(rules: tuple[FailureRule, ...]) -> Iterator[str]:
 
 
 def _named(text: str) -> str:
-    """Gaps as a reader of help knows them: {name} as NAME."""
+    """Write gaps as help does: {name} as NAME."""
     return re.sub(r"{(\w+)}", lambda gap: gap[1].upper().replace("_", "-"), text)
 
 
