@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 import anyio
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
         return say_no(argparse.Namespace(json="--json" in arguments), error)
     _end_in_order()
     try:
-        code: int = anyio.run(given.verb, given)
+        return anyio.run(in_a_child_task, given.verb, given)
     except KeyboardInterrupt:
         print("slipway: interrupted; what it had started on this machine is stopped", file=sys.stderr)
         return 130
@@ -43,7 +43,25 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except BaseException as error:  # noqa: BLE001 -- it is told there, or raised again
         return _say_why(given, error)
-    return code
+
+
+async def in_a_child_task(verb: Callable[[argparse.Namespace], Awaitable[int]], given: argparse.Namespace) -> int:
+    """Run a verb in a child task, so that Ctrl-C respects anyio's shields.
+
+    Asyncio cancels the main task on Ctrl-C past every shield: a folder was removed while a thread still wrote to it, and was left behind.
+    A child is cancelled by its task group, which waits for threads and shielded blocks.
+    """
+    codes = []
+
+    async def run_verb() -> None:
+        codes.append(await verb(given))
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_verb)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return codes[0]
 
 
 def _end_in_order() -> None:
