@@ -128,11 +128,11 @@ class Slipway:
     async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
         """Write what the lock pins as CycloneDX 1.5, without what differs from one writing to the next."""
         from slipway.graph import image
-        from slipway.oci import sbom
+        from slipway.oci.content import normalised_sbom
 
         settings, source = await self._read(workspace)
         written = image.sbom(source, settings)
-        document = sbom.normalised(await written.contents()).decode()
+        document = normalised_sbom(await written.contents()).decode()
         return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
 
     @kept_for_a_session

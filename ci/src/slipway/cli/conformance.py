@@ -46,7 +46,7 @@ def _conformance(verb: argparse.ArgumentParser) -> None:
 
 
 async def conformance(given: argparse.Namespace) -> int:
-    from slipway.conformance.service import Image
+    from slipway.conformance.service import ProbeImage
     from slipway.conformance.suite import conform
     from slipway.conformance.walks import estimate
     from slipway.report import answers, conformance_text
@@ -54,7 +54,7 @@ async def conformance(given: argparse.Namespace) -> int:
 
     if given.estimate:
         return say(given, answers.of_estimate(estimate()))
-    image = Image(given.image, given.port, given.start_command, given.access_role) if given.image else Image()
+    image = ProbeImage(given.image, given.port, given.start_command, given.access_role) if given.image else ProbeImage()
     if given.account is None:
         if given.yes or given.clean_up or given.endpoint_url or given.region:
             raise BadInputError("no account is named", "give its twelve digits with --account")

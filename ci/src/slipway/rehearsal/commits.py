@@ -25,10 +25,10 @@ class Commits:
     def copied(cls, source: Path, workspace: Path) -> "Commits":
         """Copy the repository around `source`, with what is not committed yet as a commit of its own; raises BadInputError."""
         read(source)
-        top = Path(git(source, "rev-parse", "--show-toplevel").decode().strip())
+        top = Path(git(source, ["rev-parse", "--show-toplevel"]).decode().strip())
         copy = workspace / "repository"
-        git(workspace, "clone", "--quiet", "--no-hardlinks", str(top), str(copy))
-        git(copy, "checkout", "--quiet", "--detach", git(source, "rev-parse", "HEAD").decode().strip())
+        git(workspace, ["clone", "--quiet", "--no-hardlinks", str(top), str(copy)])
+        git(copy, ["checkout", "--quiet", "--detach", git(source, ["rev-parse", "HEAD"]).decode().strip()])
         commits = cls(copy / source.resolve().relative_to(top.resolve()))
         commits._take_over_changes(top, copy)
         return commits
@@ -39,13 +39,13 @@ class Commits:
 
     def again(self, base: Commit, subject: str) -> Commit:
         """A commit with the same files as `base`."""
-        git(self._folder, "checkout", "--quiet", "--detach", base.revision)
+        git(self._folder, ["checkout", "--quiet", "--detach", base.revision])
         self._git("commit", "--quiet", "--allow-empty", "--message", subject)
         return self.head
 
     def patched(self, base: Commit, patch: str) -> Commit:
         """The commit that a `git format-patch` file of `base` makes of it; raises BadInputError when it does not apply."""
-        git(self._folder, "checkout", "--quiet", "--detach", base.revision)
+        git(self._folder, ["checkout", "--quiet", "--detach", base.revision])
         file = self._folder / patch
         if not file.is_file():
             raise BadInputError(
@@ -64,30 +64,23 @@ class Commits:
         """Files that differ from HEAD in the work tree, ignored ones left out."""
         changed = [
             name
-            for name in git(top, "ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard")
+            for name in git(top, ["ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard"])
             .decode()
             .split("\0")
             if name
         ]
-        staged = [name for name in git(top, "diff", "-z", "--cached", "--name-only").decode().split("\0") if name]
+        staged = [name for name in git(top, ["diff", "-z", "--cached", "--name-only"]).decode().split("\0") if name]
         for name in {*changed, *staged}:
             _copy(top / name, copy / name)
         self._git(
             "add", "--all", "--force"
         )  # what somebody staged though it is ignored was copied too, and nothing else was
-        if git(copy, "status", "--porcelain"):
+        if git(copy, ["status", "--porcelain"]):
             self._git("commit", "--quiet", "--message", "What is not committed yet")
 
     def _git(self, *arguments: str) -> None:
-        git(
-            self._folder,
-            "-c",
-            "commit.gpgsign=false",
-            "-c",
-            "core.hooksPath=/dev/null",
-            *arguments,
-            variables=dict(os.environ) | _WHO,
-        )
+        settings = ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
+        git(self._folder, [*settings, *arguments], dict(os.environ) | _WHO)
 
 
 def _copy(source: Path, target: Path) -> None:
