@@ -174,7 +174,7 @@ class ExpressAws(Aws):
             raise AwsRefusedError(service, operation, {"Code": error.code, "Message": error.message}) from error
         if effect is Effect.ANSWER_LOST:
             raise LostAnswerError(f"AWS did not answer {service} {operation}")
-        return _unheard_of(answer) if effect is Effect.UNHEARD_OF else answer
+        return _unheard_of(answer) if effect is Effect.UNKNOWN_STATUS else answer
 
 
 def _unheard_of(answer: dict[str, Any]) -> dict[str, Any]:

@@ -310,7 +310,7 @@ async def test_after_a_deleted_service_another_is_made(account):
 async def test_a_clock_that_is_wrong_ends_it(account):
     wanted = spec(await account.image())
     for operation in ("BatchGetImage", "GetRole", "DescribeRepositories", "ListServices"):
-        account.cloud.faults.add(Fault(operation=operation, effect=Effect.SKEWED))
+        account.cloud.faults.add(Fault(operation=operation, effect=Effect.CLOCK_SKEW))
         await ends_with_the_clock(account, wanted)
 
 
@@ -321,7 +321,7 @@ async def ends_with_the_clock(account, wanted):
 
 async def test_a_clock_that_is_wrong_changes_nothing(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
-    account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.SKEWED))
+    account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.CLOCK_SKEW))
     with pytest.raises(SlipwayError, match="set this machine's clock"):
         await deploy(engine_of(account, Telling()), wanted)
     assert account.cloud.requests[before:] == ["ListServices"]

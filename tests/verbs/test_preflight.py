@@ -17,7 +17,7 @@ from slipway.release.targets.app_runner.description import APP_RUNNER
 from slipway.release.targets.registry import spec_of
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.workload.dependencies import Python
-from slipway.workload.health import Answer, HealthCheck
+from slipway.workload.health import HealthCheck, HealthResult
 from slipway.workload.host import HostBackend
 from tests.release.desired import spec
 from tests.simulator.scripted import Script, ScriptedBackend
@@ -151,7 +151,7 @@ async def test_it_must_answer_well_as_often_in_a_row_as_the_platform_wants(monke
     check = HealthCheck(path="/healthz", interval=0.05, healthy_threshold=3, unhealthy_threshold=100)
 
     async def ask(_address, _check):
-        return Answer(next(answers), "")
+        return HealthResult(next(answers), "")
 
     monkeypatch.setattr(room, "ask", ask)
     target = replace(APP_RUNNER, health=lambda _spec: check)

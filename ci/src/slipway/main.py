@@ -108,11 +108,11 @@ class Slipway:
     @described
     async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
         from slipway.graph import image
-        from slipway.oci import sbom
+        from slipway.oci.content import normalised_sbom
 
         settings, source = await self._read(workspace)
         written = image.sbom(source, settings)
-        document = sbom.normalised(await written.contents()).decode()
+        document = normalised_sbom(await written.contents()).decode()
         return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
 
     @described

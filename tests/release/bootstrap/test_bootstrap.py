@@ -45,7 +45,7 @@ async def account(shared):
         await cloud.clock.sleep(1)
     for _, stack in list(cloud.cloudformation.stacks):
         await shared.ask("cloudformation", "delete_stack", StackName=stack)
-    for left in (cloud.store.repositories, cloud.cloudformation.account.named, cloud.requests):
+    for left in (cloud.store.repositories, cloud.cloudformation.resources.named, cloud.requests):
         left.clear()
     return shared
 
@@ -100,10 +100,10 @@ async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(accou
     """Right after the call a stack may still be said to be as it was, or somebody else's change has ended meanwhile."""
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
-    account.cloud.cloudformation.account.failing["AutoScaling"] = "no"
+    account.cloud.cloudformation.resources.failing["AutoScaling"] = "no"
 
     async def ends() -> None:
-        stack.become(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
+        stack.enter(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
 
     account.cloud.faults.add(Fault(operation="ExecuteChangeSet", effect=Effect.OVERTAKEN, other=ends))
     found = await ground(account, settings(staging=replace(STAGING, scaling=Scaling()))).apply(untold)
@@ -162,7 +162,7 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
 
 
 async def test_a_role_of_somebody_else_is_a_failure_with_its_reason_and_what_to_do(account):
-    account.cloud.cloudformation.account.named.add(FOREIGN)
+    account.cloud.cloudformation.resources.named.add(FOREIGN)
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
     (failure,) = found.stacks[1].failures
@@ -172,7 +172,7 @@ async def test_a_role_of_somebody_else_is_a_failure_with_its_reason_and_what_to_
 
 
 async def test_after_a_stack_that_failed_no_other_is_begun(account):
-    account.cloud.cloudformation.account.failing["Repository"] = "no"
+    account.cloud.cloudformation.resources.failing["Repository"] = "no"
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.FAILED]
 

@@ -55,7 +55,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
 
 
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
-    from slipway.conformance.service import Image
+    from slipway.conformance.service import ProbeImage
     from slipway.conformance.suite import conform
     from slipway.conformance.walks import estimate
     from slipway.local.conformance import Consent, clean_up, permitted, simulated_conformance
@@ -63,7 +63,7 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
 
     if flags.estimate:
         return answers.of_estimate(estimate())
-    image = Image(flags.image, flags.port, flags.start_command, flags.access_role) if flags.image else Image()
+    image = ProbeImage(flags.image, flags.port, flags.start_command, flags.access_role) if flags.image else ProbeImage()
     if flags.account is None:
         if flags.yes or flags.clean_up or flags.endpoint_url or flags.region:
             raise BadInputError("no account is named", "pass its twelve digits with --account")
