@@ -8,16 +8,16 @@ from functools import partial
 import anyio
 import pytest
 
-from slipway.cli.command import parser
-from slipway.cli.conformance import conformance
+from slipway.cli.command import perform
+from slipway.commands.grammar import parse
 from slipway.conformance.walks import estimate
 from slipway.errors import BadInputError
+from slipway.local import conformance as verb
+from slipway.local.conformance import Consent, permitted
 from slipway.records.conformance import Conformance
 from slipway.records.form import from_json
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud
-from slipway.verbs import conformance as verb
-from slipway.verbs.conformance import Consent, permitted
 from tests.conformance.within import everything
 from tests.simulator.account import BRISK, opened
 
@@ -25,7 +25,7 @@ ACCOUNT, OTHER = "123456789012", "210987654321"
 
 
 class Terminal(io.StringIO):
-    """Somebody sits there."""
+    """An interactive terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -44,7 +44,7 @@ def keys(monkeypatch, tmp_path):
 
 
 async def asked(*arguments: str) -> int:
-    return await conformance(parser().parse_args(["conformance", *arguments]))
+    return await perform(parse(["conformance", *arguments]))
 
 
 def named(cloud: Cloud, account: str = ACCOUNT) -> list[str]:
@@ -54,7 +54,7 @@ def named(cloud: Cloud, account: str = ACCOUNT) -> list[str]:
 async def test_without_consent_nothing_is_asked_but_who_the_account_is(asked_by_name, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     for what in ((), ("--clean-up",)):
-        with pytest.raises(BadInputError, match=r"nobody has agreed.*--yes"):
+        with pytest.raises(BadInputError, match=r"consent is missing.*--yes"):
             await asked(*named(asked_by_name), *what)
     assert asked_by_name.requests == ["GetCallerIdentity"] * 2
     assert f"${estimate().dollars:.2f}" in capsys.readouterr().err
@@ -80,7 +80,7 @@ async def test_credentials_of_another_account_are_refused(asked_by_name):
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_APPRUNNER"])
-async def test_an_endpoint_override_that_nobody_named_is_refused(asked_by_name, monkeypatch, variable):
+async def test_an_endpoint_override_that_was_not_named_is_refused(asked_by_name, monkeypatch, variable):
     monkeypatch.setenv(variable, asked_by_name.url)
     with pytest.raises(BadInputError, match=r"an endpoint override leads to 127\.0\.0\.1"):
         await asked("--account", ACCOUNT, "--yes")
@@ -96,7 +96,7 @@ async def test_an_endpoint_override_that_nobody_named_is_refused(asked_by_name, 
         (["--image", f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/notes:1"], "--access-role"),
     ],
 )
-async def test_bad_input_is_told(arguments, complaint):
+async def test_bad_input_is_reported(arguments, complaint):
     with pytest.raises(BadInputError, match=complaint):
         await asked(*arguments)
 
@@ -107,7 +107,7 @@ async def test_a_region_is_needed(monkeypatch):
         await permitted(Consent(ACCOUNT))
 
 
-async def test_an_estimate_asks_nobody(capsys):
+async def test_an_estimate_makes_no_call(capsys):
     assert await asked("--estimate") == 0
     assert "App Runner services" in capsys.readouterr().out
 
@@ -133,7 +133,7 @@ async def test_sigterm_in_the_middle_of_a_run_deletes_everything():
         command = [sys.executable, "-m", "slipway.cli", "conformance", *named(account.cloud), "--yes"]
         async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:
             with anyio.fail_after(60):
-                while "StartDeployment" not in account.cloud.requests:  # noqa: ASYNC110 -- the account tells nobody
+                while "StartDeployment" not in account.cloud.requests:  # noqa: ASYNC110 -- the account has no event for it
                     await anyio.sleep(0.02)
                 process.send_signal(signal.SIGTERM)
                 assert await process.wait() == 130

@@ -17,21 +17,22 @@ from slipway.release.aws.ecr_store import EcrStore
 from slipway.release.engine.engine import Engine, Time
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.run import deploy
-from slipway.release.engine.spec import ServiceSpec, default_scaling
-from slipway.release.targets.app_runner.target import AppRunner, state_of
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.targets.app_runner.spec import AppRunnerSpec
+from slipway.release.targets.app_runner.target import AppRunnerTarget, state_of
 from tests.release.direct import DirectAccount
 from tests.simulator.account import REGION, ROLE, URI, Account, session
 
 DIGEST, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 MUTATING = ("Create", "Update", "Delete", "Put", "Start", "Pause", "Resume", "Tag", "Untag")
-SCALING = default_scaling(REGION, "123456789012")
+SCALING = f"arn:aws:apprunner:{REGION}:123456789012:autoscalingconfiguration/DefaultConfiguration/1/{1:032d}"
 _making = threading.Lock()
 ARN = "arn:aws:apprunner:eu-west-1:123456789012:service/notes/" + "a" * 32
 
 
-def spec(digest: str = DIGEST, **changes: Any) -> ServiceSpec:
+def spec(digest: str = DIGEST, **changes: Any) -> AppRunnerSpec:
     """A service `notes` in `staging`, asked for its health at /healthz."""
-    plain = ServiceSpec(
+    plain = AppRunnerSpec(
         environment="staging",
         name="notes",
         image=Reference(URI, digest),
@@ -94,8 +95,8 @@ def aws_of(account: Account) -> Aws:
     return SimulatedAws(account)
 
 
-def target_of(account: Account, service: str = "notes", aws: Aws | None = None) -> AppRunner:
-    return AppRunner(aws or aws_of(account), service, time_of(account))
+def target_of(account: Account, service: str = "notes", aws: Aws | None = None) -> AppRunnerTarget:
+    return AppRunnerTarget(aws or aws_of(account), service, time_of(account))
 
 
 @dataclass

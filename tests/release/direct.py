@@ -19,9 +19,9 @@ from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
 from slipway.simulator.contract import service as service_model
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.endpoint import Endpoint
+from slipway.simulator.iam import Sts
 from slipway.simulator.registry import RegistryProtocol
 from slipway.simulator.serving import CutError
-from slipway.simulator.sts import Sts
 from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, Account
 from tests.simulator.scripted import ScriptedBackend
 

@@ -4,7 +4,7 @@ the ledger in memory. A platform offers what a test needs of either: releases, a
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -174,7 +174,7 @@ class ExpressAws(Aws):
             raise AwsRefusedError(service, operation, {"Code": error.code, "Message": error.message}) from error
         if effect is Effect.ANSWER_LOST:
             raise LostAnswerError(f"AWS did not answer {service} {operation}")
-        return _unheard_of(answer) if effect is Effect.UNHEARD_OF else answer
+        return _unheard_of(answer) if effect is Effect.UNKNOWN_STATUS else answer
 
 
 def _unheard_of(answer: dict[str, Any]) -> dict[str, Any]:
@@ -220,8 +220,8 @@ class OnExpress:
         """Return a new release that behaves as scripted."""
         digest = f"sha256:{len(self.express.how) + 1:064x}"
         self.express.how[digest] = how
-        plain = {name: value for name, value in vars(spec()).items() if name != "image"}
-        return ExpressSpec(image=Reference(URI, digest), **plain | changes)
+        neutral = {field.name: getattr(spec(), field.name) for field in fields(ServiceSpec)}
+        return ExpressSpec(**neutral | {"image": Reference(URI, digest)} | changes)
 
     async def create_by_hand(self, wanted: ServiceSpec) -> None:
         assert isinstance(wanted, ExpressSpec)

@@ -9,16 +9,15 @@ from typing import Any
 
 import anyio
 
+from slipway.environment.environment import Environment
+from slipway.environment.evidence import CompatibilityEvidence
+from slipway.environment.lifecycle import destroy, paused, resume
+from slipway.environment.promote import promote
+from slipway.environment.rollback import rollback
 from slipway.errors import within
 from slipway.records.outcome import Outcome, Status
 from slipway.release.engine.engine import Tell
 from slipway.release.engine.run import reach
-from slipway.verbs.destroy import destroy
-from slipway.verbs.environment import Environment
-from slipway.verbs.pause import paused, resume
-from slipway.verbs.promote import promote
-from slipway.verbs.proof import Evidence
-from slipway.verbs.rollback import rollback
 from tests.release.deployers import Kill, MortalAws, live, mortal
 from tests.release.direct import opened
 from tests.release.planted import NOTHING, Planted
@@ -158,7 +157,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None) -> Ended:
 
 
 async def _done(stage: Stage, environment: Environment, run: Run, tell: Tell) -> Outcome:
-    evidence = Evidence(reason="a story" if run.proven else "")
+    evidence = CompatibilityEvidence(reason="a story" if run.proven else "")
     match run.verb:
         case Verb.DEPLOY:
             going = environment.deploy(run.digest, tell)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from slipway.environment.environment import Environment
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.migration import Migration
@@ -15,11 +16,10 @@ from slipway.records.plan import Plan
 from slipway.release.engine.engine import Engine
 from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.plan import plan
-from slipway.release.targets.app_runner.target import request_of
+from slipway.release.targets.app_runner.spec import request_of
 from slipway.simulator.app_runner.service import Service
 from slipway.simulator.clock import Clock
 from slipway.simulator.faults import Fault
-from slipway.verbs.environment import Environment
 from tests.release.deployers import KilledError
 from tests.release.desired import aws_of, time_of
 from tests.release.planted import NOTHING, Planted

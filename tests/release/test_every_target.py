@@ -217,7 +217,12 @@ async def test_an_unknown_status_is_unknown_and_never_a_success(platform, verb):
     if verb == "update":
         await platform.create_by_hand(await platform.release())
     platform.faults.add(
-        Fault(operation=platform.calls["look"], effect=Effect.UNHEARD_OF, skip=2 if verb == "update" else 0, times=1000)
+        Fault(
+            operation=platform.calls["look"],
+            effect=Effect.UNKNOWN_STATUS,
+            skip=2 if verb == "update" else 0,
+            times=1000,
+        )
     )
     ended = await run(platform, await platform.release())
     assert ended.code == 3

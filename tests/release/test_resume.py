@@ -88,7 +88,7 @@ async def test_a_change_whose_answer_names_no_operation_is_looked_for():
     async with opened() as account:
         await account.create(await account.image())
         before, wanted = changes(account), spec(await account.image(Script(healthy=False)))
-        account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.UNNAMED))
+        account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.MISSING_OPERATION_ID))
         ended = await deployers.run(account, wanted)
         assert (ended.code, ended.outcome.status, changes(account) - before) == (1, Status.ROLLED_BACK, 1), ended
 

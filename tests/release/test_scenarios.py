@@ -56,17 +56,17 @@ COUNTEREXAMPLES = {
     "a change whose answer names no operation is looked for": Scenario(
         State.RUNNING,
         image=Image.UNHEALTHY,
-        misfortunes=(Misfortune("UpdateService", Effect.UNNAMED),),
+        misfortunes=(Misfortune("UpdateService", Effect.MISSING_OPERATION_ID),),
         rest=HOUR,
     ),
     "a release whose service has an unknown state is not superseded": Scenario(
-        State.RUNNING, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF, 3),)
+        State.RUNNING, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS, 3),)
     ),
     "a goal that is true is not denied because the state is unknown": Scenario(
-        State.LIVE_ALREADY, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF),)
+        State.LIVE_ALREADY, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS),)
     ),
     "a pause whose service has an unknown state is not superseded": Scenario(
-        State.RUNNING, Verb.PAUSE, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF, 3),)
+        State.RUNNING, Verb.PAUSE, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS, 3),)
     ),
 }
 
@@ -102,7 +102,7 @@ def test_generated_stories_have_every_state_fault_and_verb_together():
 _LOST = (Misfortune("UpdateService", Effect.ANSWER_LOST),)
 _MIGRATED = Misfortune("PutImage", Effect.OVERTAKEN, 1, hand=Hand.MIGRATION)
 _CHANGED = Misfortune("PutImage", Effect.OVERTAKEN)
-_UNKNOWN_STATUS = Misfortune("ListOperations", Effect.UNHEARD_OF, 3, 9)
+_UNKNOWN_STATUS = Misfortune("ListOperations", Effect.UNKNOWN_STATUS, 3, 9)
 _AT_THE_CHANGE = Kill(0, done=True, of="update_service")
 _AT_THE_END = Kill(3, done=False, of="put_image")  # after number, lock and operation comes the end
 # A planted defect, and a story that finds it.

@@ -6,7 +6,7 @@ from slipway.records.ledger import History, Release, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.report.release_text import of_history, of_outcome, of_plan, of_situation
+from slipway.report.release.text import of_history, of_outcome, of_plan, of_situation
 
 
 def test_a_plan_is_told_field_by_field():
@@ -47,8 +47,8 @@ def test_a_plan_that_is_blocked_says_why():
 @pytest.mark.parametrize(
     ("observed", "lines"),
     [
-        (Observed(), ["staging: nothing is there"]),
-        (Observed(status="DELETED", url="a.example"), ["staging: nothing is there"]),
+        (Observed(), ["staging: no service"]),
+        (Observed(status="DELETED", url="a.example"), ["staging: no service"]),
         (
             Observed(status="RUNNING", state=State.LIVE),
             ["staging: RUNNING", "  digest:     none is live", "  address:    none"],
@@ -61,7 +61,7 @@ def test_a_plan_that_is_blocked_says_why():
                 "staging: OPERATION_IN_PROGRESS",
                 "  digest:     sha256:01",
                 "  address:    a.example",
-                "  live since: nobody knows: no deployment in the ledger brought this digest",
+                "  live since: unknown: no deployment in the ledger released this digest",
                 "  in flight:  0123",
             ],
         ),
@@ -97,7 +97,7 @@ def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
         "  live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop",
         "  newest:     deployment 5, promote, 1970-01-01 00:01:00Z, ROLLED_BACK",
         "  release:    commit c0ffee, knows revision aaa, database at no revision",
-        "  unfinished: deployment 6 goes on, or was killed; its command, run again, goes on with it",
+        "  unfinished: deployment 6 is running or was killed; run its command again to resume it",
     ]
     assert "newest" not in of_situation(replace(situation, newest=live))
 

@@ -65,9 +65,13 @@ def _strings(tree: ast.AST, *, names_only: bool) -> Iterator[tuple[int, str]]:
             if ast.get_docstring(node, clean=False):
                 docstrings.add(id(node.body[0].value))  # type: ignore[attr-defined] -- a docstring is an expression
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value.split()) >= _WORDS:
-            if not names_only or id(node) in docstrings:
-                yield node.lineno, node.value
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and len(node.value.split()) >= _WORDS
+            and (not names_only or id(node) in docstrings)
+        ):
+            yield node.lineno, node.value
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -92,5 +96,5 @@ def findings(place: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     found = [line for place in sys.argv[1:] for line in findings(Path(place))]
-    print("\n".join(found))
-    print(len(found), file=sys.stderr)
+    sys.stdout.writelines(f"{line}\n" for line in found)
+    sys.exit(f"{len(found)} found" if found else 0)

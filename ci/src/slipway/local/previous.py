@@ -54,6 +54,6 @@ def starting(previous: Previous, pyproject: str) -> Previous:
 
 
 def _unpack(folder: Path, commit: str, into: Path) -> None:
-    packed = git(folder, "archive", "--format=tar", commit, ".")
+    packed = git(folder, ["archive", "--format=tar", commit, "."])
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(into, filter="data")

@@ -1,0 +1,190 @@
+"""AWS's wire protocols: JSON, and the older query protocol with parameters in a form and answers in XML.
+
+A service is the same `Operations` under both: requests arrive and answers leave as the model's plain data.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from xml.etree import ElementTree as ET
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from slipway.simulator.contract import AwsError, by_action, by_target, message_member
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+
+
+class JsonProtocol:
+    """One JSON request; `requested` is the operation name that the client sent."""
+
+    def __init__(self, request: Request, content: bytes) -> None:
+        self._content = content
+        self.requested = request.headers["x-amz-target"]
+        self.operation = by_target(self.requested)
+
+    def parameters(self, _operation: "OperationModel") -> Any:
+        """Decode the body, whatever its shape; raises AwsError when it is not JSON."""
+        try:
+            return json.loads(self._content or b"{}")
+        except ValueError as error:
+            raise AwsError("SerializationException", str(error)) from error
+
+    def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
+        version = operation.service_model.metadata.get("jsonVersion", "1.1")
+        return Response(json.dumps(answer, default=_seconds), media_type=f"application/x-amz-json-{version}")
+
+    def error(self, error: AwsError) -> Response:
+        member = message_member(self.operation, error.code) if self.operation else "message"
+        body = {"__type": error.code, member: error.message}
+        return JSONResponse(body, error.status, {"x-amzn-errortype": error.code})
+
+
+def _seconds(value: object) -> float:
+    """Encode a time as the JSON protocols do: seconds since 1970."""
+    assert isinstance(value, datetime)
+    return round(value.timestamp(), 3)
+
+
+# The query protocol's names of common errors (API references, "Common Error Types").
+_QUERY_CODES = {
+    "AccessDeniedException": "AccessDenied",
+    "ExpiredTokenException": "ExpiredToken",
+    "InternalServiceErrorException": "InternalFailure",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException": "MissingAuthenticationToken",
+    "ThrottlingException": "Throttling",
+    "UnknownOperationException": "InvalidAction",
+}
+_ENVELOPE = ("Action", "Version")
+
+
+class QueryProtocol:
+    """One form; `requested` is the operation name that the client sent, with its service."""
+
+    def __init__(self, content: bytes, request_id: str) -> None:
+        self._form = dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
+        self._request_id = request_id
+        action = self._form.get("Action", "nothing")
+        self.operation = by_action(action, self._form.get("Version", ""))
+        service = f"{self.operation.service_model.service_name}." if self.operation else ""
+        self.requested = f"{service}{action}"
+
+    def parameters(self, operation: "OperationModel") -> Any:
+        """Decode the form into the model's nesting; raises AwsError for parameters that the model does not have."""
+        left = {name: value for name, value in self._form.items() if name not in _ENVELOPE}
+        parameters = _structure(operation.input_shape, "", left) if operation.input_shape else {}
+        if left:
+            raise AwsError("ValidationError", f"{operation.name} has no parameter {', '.join(sorted(left))}.")
+        return parameters
+
+    def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
+        root = ET.Element(f"{operation.name}Response", xmlns=operation.service_model.metadata["xmlNamespace"])
+        if (shape := operation.output_shape) is not None:
+            wrapper: str = shape.serialization["resultWrapper"]
+            _write(root, wrapper, shape, answer)
+        ET.SubElement(ET.SubElement(root, "ResponseMetadata"), "RequestId").text = self._request_id
+        return _xml(root, 200)
+
+    def error(self, error: AwsError) -> Response:
+        root = ET.Element("ErrorResponse")
+        inner = ET.SubElement(root, "Error")
+        members = {"Type": "Sender", "Code": _QUERY_CODES.get(error.code, error.code), "Message": error.message}
+        for name, text in members.items():
+            ET.SubElement(inner, name).text = text
+        ET.SubElement(root, "RequestId").text = self._request_id
+        return _xml(root, error.status)
+
+
+def _xml(root: ET.Element, status: int) -> Response:
+    return Response(ET.tostring(root, encoding="utf-8", xml_declaration=True), status, media_type="text/xml")
+
+
+def _structure(shape: Any, at: str, left: dict[str, str]) -> dict[str, Any]:
+    """Decode the members below a place of the form and remove them from `left`."""
+    members = {name: f"{at}{member.serialization.get('name', name)}" for name, member in shape.members.items()}
+    return {name: _value(shape.members[name], place, left) for name, place in members.items() if _has(left, place)}
+
+
+def _has(left: Mapping[str, str], place: str) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for name in left)
+
+
+def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
+    if shape.type_name == "structure":
+        return _structure(shape, f"{place}.", left)
+    if shape.type_name == "list":
+        return _list(shape, place, left)
+    text = left.pop(place, None)
+    if text is None:
+        raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.")
+    return _scalar(shape, place, text)
+
+
+def _list(shape: Any, place: str, left: dict[str, str]) -> list[Any]:
+    left.pop(place, None)  # how botocore sends an empty list
+    below = place if shape.serialization.get("flattened") else f"{place}.{_item_name(shape)}"
+    items: list[Any] = []
+    while _has(left, f"{below}.{len(items) + 1}"):
+        items.append(_value(shape.member, f"{below}.{len(items) + 1}", left))
+    return items
+
+
+def _item_name(shape: Any) -> str:
+    name: str = shape.member.serialization.get("name", "member")
+    return name
+
+
+def _scalar(shape: Any, place: str, text: str) -> Any:
+    try:
+        return _DECODERS.get(shape.type_name, str)(text)
+    except (KeyError, ValueError) as error:
+        raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.") from error
+
+
+_DECODERS: Mapping[str, Callable[[str], Any]] = {
+    "boolean": {"true": True, "false": False}.__getitem__,
+    "integer": int,
+    "long": int,
+    "blob": base64.b64decode,
+    "timestamp": datetime.fromisoformat,
+}
+
+
+def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
+    if shape.type_name == "list" and shape.serialization.get("flattened"):
+        for item in value:
+            _write(parent, name, shape.member, item)
+        return
+    element = ET.SubElement(parent, name)
+    if shape.type_name == "structure":
+        for key, member in shape.members.items():
+            if value.get(key) is not None:
+                _write(element, member.serialization.get("name", key), member, value[key])
+    elif shape.type_name == "list":
+        for item in value:
+            _write(element, _item_name(shape), shape.member, item)
+    elif shape.type_name == "map":
+        for key, item in value.items():
+            entry = ET.SubElement(element, "entry")
+            _write(entry, shape.key.serialization.get("name", "key"), shape.key, key)
+            _write(entry, shape.value.serialization.get("name", "value"), shape.value, item)
+    else:
+        element.text = _as_text(value)
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case bytes():
+            return base64.b64encode(value).decode()
+        case _:
+            return str(value)
