@@ -2,12 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.cli.answer import say
 from slipway.cli.arguments import add_verb, source
 from slipway.cli.progress import voice
 from slipway.errors import BadInputError
+
+if TYPE_CHECKING:
+    from slipway.records.proof import Layer
 
 
 def add(verbs: Any) -> None:
@@ -65,6 +68,13 @@ def _gate(verb: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the service's virtual environment (default: .venv, or one made from its lock)",
     )
+    layers = verb.add_mutually_exclusive_group()
+    layers.add_argument(
+        "--layers",
+        metavar="LAYER,…",
+        help="execute only these of always, trace, rows, interruption, previous, concurrency (default: all)",
+    )
+    layers.add_argument("--quick", action="store_true", help="short for --layers always")
     verb.add_argument(
         "--report",
         type=Path,
@@ -100,11 +110,13 @@ def _certificate(verb: argparse.ArgumentParser) -> None:
 
 
 async def gate(given: argparse.Namespace) -> int:
-    from slipway.local.server import NamedServer
+    from slipway.local.prove import NamedServer
+    from slipway.records.proof import Layer
     from slipway.report import answers, files
     from slipway.verbs.gate import gate as prove_folder
 
-    with voice(given).step("proving the migrations"):
+    progress = voice(given)
+    with progress.step("proving the migrations"):
         proof = await prove_folder(
             given.source,
             config=given.config,
@@ -112,10 +124,25 @@ async def gate(given: argparse.Namespace) -> int:
             python=given.python,
             server=NamedServer.of(given.database_url, allow_production_like=given.allow_production_like),
             statements=given.statements,
+            layers=(Layer.ALWAYS,) if given.quick else layers_of(given.layers),
+            progress=None if given.quiet else progress.detail,
         )
     if given.report:
         files.write(given.report, files.of_proof(proof))
     return say(given, answers.of_proof(proof))
+
+
+def layers_of(names: str | None) -> "tuple[Layer, ...]":
+    """Read the names of layers; raises BadInputError for an unknown one."""
+    from slipway.records.proof import Layer
+
+    if names is None:
+        return tuple(Layer)
+    try:
+        return tuple(Layer(name.strip()) for name in names.split(","))
+    except ValueError:
+        known = ", ".join(layer.value for layer in Layer)
+        raise BadInputError(f"there is no such layer in --layers {names}", f"layers are {known}") from None
 
 
 async def certificate(given: argparse.Namespace) -> int:

@@ -41,6 +41,10 @@ class Progress(Protocol):
         """Something is going on for as long as the block lasts."""
         ...
 
+    def detail(self, text: str) -> None:
+        """Replace the detail of the current step, on a terminal only."""
+        ...
+
     def done(self, text: str, seconds: float) -> None:
         """A step has ended."""
         ...
@@ -65,6 +69,8 @@ class NullProgress:
 
     def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- nothing is said
         return nullcontext()
+
+    def detail(self, text: str) -> None: ...
 
     def done(self, text: str, seconds: float) -> None: ...
 

@@ -30,12 +30,17 @@ class TerminalProgress:
         self._began: float | None = None
         self._phase: Phase | None = None
         self._going_on: Live | None = None
+        self._line: _Line | None = None
 
     def section(self, text: str) -> None:
         self._print(f"\n{text}", "bold")
 
     def step(self, text: str) -> AbstractContextManager[object]:
         return self._moving(text, None) if self._moves else nullcontext()
+
+    def detail(self, text: str) -> None:
+        if self._line:
+            self._line.detail = text
 
     def done(self, text: str, seconds: float) -> None:
         self._print(f"  {seconds:5.1f} s  {text}", "")
@@ -76,9 +81,9 @@ class TerminalProgress:
             time_column = ""
 
     def _moving(self, words: str, expected: float | None) -> Live:
-        line = _Line(words, expected, self._now)
+        self._line = _Line(words, expected, self._now)
         return Live(
-            line,
+            self._line,
             console=self._console,
             transient=True,
             refresh_per_second=4,
@@ -100,11 +105,13 @@ class _Line:
 
     def __init__(self, words: str, expected: float | None, now: Callable[[], float]) -> None:
         self._words = words
+        self.detail = ""
         self._expected = expected
         self._now = now
         self._began = now()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        text = Text(one_line(moving(self._words, self._now() - self._began, self._expected)), "cyan")
+        words = f"{self._words}, {self.detail}" if self.detail else self._words
+        text = Text(one_line(moving(words, self._now() - self._began, self._expected)), "cyan")
         text.truncate(options.max_width - 1, overflow="ellipsis")
         yield text

@@ -1,22 +1,20 @@
 """gate: prove the migrations of a folder as it is, with what its settings say, or without settings at all."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import anyio.to_thread
 
 from slipway.errors import BadInputError
-from slipway.local.migrations import migrations_of
 from slipway.local.previous import previous_at, recorded_in
-from slipway.local.prove import enumerate_revisions, prove
-from slipway.local.server import NamedServer
+from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove
 from slipway.postgres.datadir import cache
 from slipway.records.history import Listing, Since
 from slipway.records.previous import Previous
-from slipway.records.proof import Proof
+from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.settings import Migrations
 from slipway.source.released import released
 from slipway.workload.dependencies import Python, prepare
 
@@ -29,38 +27,41 @@ async def gate(  # noqa: PLR0913 -- what a command line says
     python: Path | None,
     server: NamedServer | None,
     statements: Path | None = None,
+    layers: tuple[Layer, ...] = tuple(Layer),
+    progress: Callable[[str], None] | None = None,
 ) -> Proof:
     """The proof for a work tree; raises SlipwayError when nothing can be executed.
 
     When `since` is a git ref, the release there is the previous one; `statements` are what its tests recorded.
     """
-    folder, found, wanted, known = await _found(source, config, since, python)
+    at, known = await _workplace(source, config, since, python, server)
     previous = Previous(name="")
     if known and known.commit:
-        previous = await previous_at(folder, known.commit, known.name, server)
+        previous = await previous_at(at.folder, known.commit, known.name, server)
     if statements:
         previous = recorded_in(statements, previous)
-    return await prove(folder, found, wanted, server, known, previous if previous.name else None)
+    return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
 
 
 async def revisions(
     source: Path, *, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
 ) -> Listing:
     """The revisions that `gate` would prove with the same arguments, of which none is executed; raises SlipwayError."""
-    folder, found, wanted, known = await _found(source, config, since, python)
-    return await enumerate_revisions(folder, found, wanted, server, known)
+    at, known = await _workplace(source, config, since, python, server)
+    return await enumerate_revisions(at, known)
 
 
-async def _found(
-    source: Path, config: str | None, since: str | None, python: Path | None
-) -> tuple[Path, Python, Migrations, Since | None]:
+async def _workplace(
+    source: Path, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
+) -> tuple[Workplace, Since | None]:
     """What the arguments name: the folder, its environment, its settings, what was there already."""
     folder = folder_of(source)
     _place_for_files()
     said = migrations_of(folder)
     known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
     found = await anyio.to_thread.run_sync(python_of, folder, python)
-    return folder, found, replace(said, config=config or said.config), known
+    migrations = replace(said, config=config or said.config)
+    return Workplace(folder=folder, python=found, migrations=migrations, server=server), known
 
 
 def folder_of(source: Path) -> Path:
