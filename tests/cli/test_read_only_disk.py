@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from slipway.records.form import to_json
+from slipway.records.question import GateQuestion
+
 HISTORY = Path(__file__).parents[1] / "gate/histories/merges"
 _POWERS = "-dac_override,-dac_read_search"  # by which root writes where nobody may
 
@@ -30,11 +33,18 @@ def project(tmp_path):
         each.chmod(0o755)
 
 
-def run(*command, cwd=None, **variables):
+def run(*command, cwd=None, stdin=None, **variables):
     powerless = ["setpriv", f"--bounding-set={_POWERS}", f"--inh-caps={_POWERS}"] if os.geteuid() == 0 else []
     command = [*powerless, sys.executable, "-m", *map(str, command)]
     return subprocess.run(
-        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=cwd,
+        env=os.environ | variables,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -62,7 +72,8 @@ def test_a_report_that_cannot_be_written_there_is_one_sentence(project, server):
 
 def test_a_proof_that_cannot_be_written_there_is_one_sentence(project, server):
     database = json.dumps({"url": server, "variables": {}})
-    done = run("slipway.gate", "proof.json", cwd=project, SLIPWAY_DATABASE=database)
+    question = to_json(GateQuestion(config="alembic.ini", patience=60), indent=None)
+    done = run("slipway.gate", "proof.json", cwd=project, stdin=question, SLIPWAY_DATABASE=database)
     assert (done.returncode, done.stderr) == (2, "proof.json cannot be written: Permission denied\n")
 
 

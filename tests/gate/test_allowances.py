@@ -6,9 +6,9 @@ import pytest
 
 from slipway.gate.allowances import Allowance, Unreadable, read
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.gate.rules.every import ALLOWABLE
 from slipway.records.proof import Level, Verdict
+from tests.gate.conftest import question
 
 TODAY = date(2027, 1, 31)
 ALLOW = "# slipway: allow L01 because it is small"
@@ -169,7 +169,7 @@ def test_at_the_top_level_it_holds_for_the_whole_revision(write_project, server_
     config = write_project(BASE | {"two": ("one", INDEX, "")})
     with (config.parent / "migrations/versions/two.py").open("a") as file:
         file.write("\n# slipway: allow L01, R01 because it is small\n")
-    proof = prove(Question(config=config, server=server_url))
+    proof = prove(question(config), server_url)
     assert {finding.rule: finding.suppressed for finding in proof.findings} == {
         "L01": "allowed: it is small",
         "R01": "allowed: it is small",

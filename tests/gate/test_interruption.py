@@ -2,6 +2,10 @@
 
 import pytest
 
+from slipway.records.proof import Layer
+
+LAYERS = (Layer.INTERRUPTION,)
+
 TABLE = (None, "op.execute('CREATE TABLE a (id int, b int)')", "op.drop_table('a')")
 
 
@@ -44,7 +48,7 @@ def test_a_concurrent_index_is_also_stopped_in_the_middle_and_then_is_invalid(in
     assert times == 2
 
 
-def test_a_second_run_that_ends_in_another_schema_is_told(interrupted):
+def test_a_second_run_that_ends_in_another_schema_is_reported(interrupted):
     lines = ["op.execute('CREATE TABLE IF NOT EXISTS once (id int)')", "op.execute('CREATE INDEX ON a (b)')"]
     found, _ = interrupted(block(*lines))
     assert found == [("T03", "stopped after the statement on line 12 and run again: it ends in another schema")]
@@ -74,7 +78,7 @@ def test_old_revisions_are_not_interrupted(prove_history):
     assert [revision.interruptions for revision in proof.revisions] == [0, 0]
 
 
-def test_rows_that_are_there_twice_after_a_second_run_are_told(interrupted):
+def test_rows_that_are_there_twice_after_a_second_run_are_reported(interrupted):
     found, _ = interrupted(block("op.execute('INSERT INTO a VALUES (1, 2)')"))
     assert found == [("T03", "stopped after the statement on line 11 and run again: a has 2 rows and not 1")]
 

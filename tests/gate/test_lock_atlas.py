@@ -18,8 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
 from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.dbapi import SESSION
 from slipway.gate.measure.locks import _SPOKEN
-from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.trace import Tracer
 from slipway.migration.database import every_connection_to
 from slipway.postgres import binaries
@@ -132,7 +132,7 @@ def unqualified(names):
 
 
 def told(place, name):
-    """What the atlas says of tables: locks, rewrites, and what was read whole.
+    """The tables in the atlas: locks, rewrites, and what was read whole.
 
     An index build reads its table. The atlas was measured with parallel workers, which hide that, the gate has none. So the tables whose
     indexes have new files are added here; those with new indexes the atlas does not tell, see `read_for_new_indexes`.

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from slipway.gate.models import told
+from slipway.gate.inspection import as_models
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.gate.rules.allowances import UNREADABLE, UNUSED
 from slipway.gate.rules.every import ALLOWABLE, OPTIONAL
 from slipway.records.history import Other, Since
 from slipway.records.previous import Previous, Recorded
-from slipway.records.proof import Level
+from tests.gate.conftest import question
 
 DOCS = Path(__file__).parents[2] / "docs"
 IMPORTS = "from sqlalchemy.dialects import postgresql\n"
@@ -73,8 +72,8 @@ def found(write_project, server_url, monkeypatch, tmp_path):
             constants.get("RECORDED"),
             constants.get(f"{side.upper()}_START", ""),
         )
-        wanted = {example.rule: Level.NOTE} if example.rule in OPTIONAL else {}
-        proof = prove(Question(config=config, server=server_url, start_after="r0", previous=previous, levels=wanted))
+        wanted = {example.rule: "note"} if example.rule in OPTIONAL else {}
+        proof = prove(question(config, start_after="r0", previous=previous, levels=wanted), server_url)
         return [finding for finding in proof.findings if finding.revision != "r0"]
 
     def of_previous(models, recorded, start):
@@ -84,7 +83,7 @@ def found(write_project, server_url, monkeypatch, tmp_path):
         exec(models or "", {"sa": sa, "metadata": metadata})
         said = tuple(Recorded(sql, "notes.py:7") for sql in recorded or ())
         return Previous(
-            name="v1", models=tuple(told(metadata.tables.values())), recorded=said, revisions=("r0",), start=start
+            name="v1", models=tuple(as_models(metadata.tables.values())), recorded=said, revisions=("r0",), start=start
         )
 
     def of_graph(graph, constants, side):
@@ -98,7 +97,7 @@ def found(write_project, server_url, monkeypatch, tmp_path):
             if released
             else None
         )
-        return list(prove(Question(config=config, server=server_url, since=since)).findings)
+        return list(prove(question(config, since=since), server_url).findings)
 
     return run
 

@@ -2,7 +2,9 @@
 
 import builtins
 
-from slipway.records.proof import Verdict
+from slipway.records.proof import Layer, Verdict
+
+LAYERS = (Layer.TRACE,)
 
 TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
 DROP = "op.drop_table('{0}')"

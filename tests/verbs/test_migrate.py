@@ -132,7 +132,7 @@ async def test_a_database_that_is_ahead_is_refused_by_a_task_and_seen_by_a_look(
     assert await slipway(account, tmp_path, digest, "--look") == 1
     assert "unknown: ffff, so the database is ahead of this release" in capsys.readouterr().out
     assert await slipway(account, tmp_path, digest) == 1
-    assert "the database stands at ffff, which this release does not know: it is ahead" in capsys.readouterr().err
+    assert "the database is at ffff, which this release does not know: it is ahead" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from slipway.commands.command import Caller, Command, Flag, Flags, Group, Result
 from slipway.commands.flags import CONFIG, PYTHON, REPORT, SOURCE
 
 if TYPE_CHECKING:
+    from slipway.records.proof import Layer
     from slipway.report.answers import CommandResult
 
 _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger proves them"
@@ -15,7 +16,8 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
 
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.local.gate import gate as prove_folder
-    from slipway.local.server import NamedServer
+    from slipway.local.prove import NamedServer
+    from slipway.records.proof import Layer
     from slipway.report import answers, files
 
     with caller.progress.step("proving the migrations"):
@@ -26,10 +28,26 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
             python=flags.python,
             server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
             statements=flags.statements,
+            layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
+            progress=caller.progress.detail,
         )
     if flags.report:
         files.write(flags.report, files.of_proof(proof))
     return answers.of_proof(proof)
+
+
+def layers_of(names: str | None) -> "tuple[Layer, ...]":
+    """Read the names of layers; raises BadInputError for an unknown one."""
+    from slipway.errors import BadInputError
+    from slipway.records.proof import Layer
+
+    if names is None:
+        return tuple(Layer)
+    try:
+        return tuple(Layer(name.strip()) for name in names.split(","))
+    except ValueError:
+        known = ", ".join(layer.value for layer in Layer)
+        raise BadInputError(f"there is no such layer in --layers {names}", f"layers are {known}") from None
 
 
 async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
@@ -94,6 +112,19 @@ GATE = Command(
             metavar="FILE",
             parse=Path,
             sentence="the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from its models at the ref of --since)",
+        ),
+        Flag(
+            name="layers",
+            metavar="LAYER,…",
+            sentence="execute only these of always, trace, rows, interruption, previous, concurrency (default: all)",
+            one_of="layers",
+            not_on_dagger="the engine caches the whole proof",
+        ),
+        Flag(
+            name="quick",
+            sentence="short for --layers always",
+            one_of="layers",
+            not_on_dagger="the engine caches the whole proof",
         ),
         PYTHON,
         replace(

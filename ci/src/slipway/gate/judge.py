@@ -6,8 +6,8 @@ from datetime import date
 from slipway.gate import allowances
 from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
-from slipway.gate.layers.fire_drill import Drill
-from slipway.gate.layers.stairway import Climb
+from slipway.gate.layers.concurrency import Contention
+from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rules import (
     advice,
     blocking,
@@ -21,9 +21,10 @@ from slipway.gate.rules import (
     waiting,
 )
 from slipway.gate.rules import allowances as allowance_rules
-from slipway.gate.rules.every import ALLOWABLE, OPTIONAL, of
+from slipway.gate.rules.every import ALLOWABLE, FAMILIES, OPTIONAL, of
+from slipway.gate.rules.rule import Rule
 from slipway.gate.steps import UP
-from slipway.records.proof import Finding, Level
+from slipway.records.proof import Finding, Layer, Level
 
 _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
 
@@ -31,7 +32,7 @@ _WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
 def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> tuple[Finding, ...]:
     """All findings, those that count first, the worst of them at the top; `own` are the project's levels."""
     found = list(graph.check(evidence.history))
-    if climb := evidence.climb:
+    if climb := evidence.stairway:
         found += _of_history(evidence, climb)
         found += [finding for node in evidence.history.nodes for finding in _of_revision(evidence, climb, node, own)]
         found = [finding for finding in found if levels.is_asked_for(finding.rule, own)]
@@ -40,7 +41,7 @@ def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> t
     return tuple(sorted(found, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level))))
 
 
-def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
+def _of_history(evidence: Evidence, climb: StairwayResult) -> Iterator[Finding]:
     """What concerns several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in climb.steps[node.id].statements)]
@@ -54,27 +55,29 @@ def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
         yield from drift.check(evidence.history, climb.steps, evidence.compared)
 
 
-def _of_revision(evidence: Evidence, climb: Climb, node: Node, own: Mapping[str, Level | None]) -> Iterator[Finding]:
+def _of_revision(
+    evidence: Evidence, climb: StairwayResult, node: Node, own: Mapping[str, Level | None]
+) -> Iterator[Finding]:
     steps = climb.steps[node.id]
-    drill = evidence.drilled.revisions.get(node.id, Drill())
+    drill = evidence.concurrency.revisions.get(node.id, Contention())
     yield from reversibility.check(node, steps)
     yield from blocking.check(node, steps.statements, drill.growth)
     yield from waiting.check(node, steps.statements, drill.queue)
     yield from transactions.check(node, steps.statements)
-    yield from transactions.check_again(node, evidence.interrupted.revisions.get(node.id, ()))
+    yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
     yield from transactions.check_encounters(node, drill.encounters)
     yield from data.check_statements(node, steps.statements, drill.growth)
     if node.new:
         yield from data.check_references(node, steps)
         yield from advice.check(node, steps, climb.lines or ()) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, evidence.environment.is_own)
-    if node.id in evidence.lived.rows:
-        yield from data.check(node, evidence.lived.rows[node.id], steps.statements)
-    yield from compatibility.check(node, evidence.replayed.refused.get(node.id, ()), steps.statements)
+    if node.id in evidence.rows.revisions:
+        yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
+    yield from compatibility.check(node, evidence.replay.refused.get(node.id, ()), steps.statements)
 
 
 def _as_allowed(
-    evidence: Evidence, climb: Climb, findings: Sequence[Finding], today: date, own: Mapping[str, Level | None]
+    evidence: Evidence, climb: StairwayResult, findings: Sequence[Finding], today: date, own: Mapping[str, Level | None]
 ) -> Iterator[Finding]:
     """The findings as the comments in the revisions leave them."""
     by_revision: dict[str | None, list[Finding]] = {}
@@ -87,13 +90,23 @@ def _as_allowed(
         yield from allowance_rules.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
 
 
-def _looked_for(evidence: Evidence, climb: Climb, node: Node) -> frozenset[str]:
+def _looked_for(evidence: Evidence, climb: StairwayResult, node: Node) -> frozenset[str]:
     """The rules that would have been found in a revision: none when it did not run as it should."""
     steps = climb.steps[node.id]
     if UP not in steps.changes or not all(failure.declared for failure in steps.failures.values()):
         return frozenset()
     unmodelled = of(drift) if isinstance(evidence.compared, str) else []
-    unlived = of(data) if evidence.lived.gaps else []
-    unspoken = [] if evidence.replayed.phrases else of(compatibility)
+    unlived = of(data) if evidence.rows.gaps or Layer.ROWS not in evidence.layers else []
+    unspoken = [] if evidence.replay.phrases else of(compatibility)
     uncompared = [] if evidence.history.released else [graph.EDITED, graph.NOT_ON_TOP, graph.APART]
-    return ALLOWABLE.difference(rule.id for rule in (*unmodelled, *unlived, *unspoken, *uncompared))
+    return ALLOWABLE.difference(
+        rule.id for rule in (*unmodelled, *unlived, *unspoken, *uncompared, *_unexecuted(evidence))
+    )
+
+
+def _unexecuted(evidence: Evidence) -> list[Rule]:
+    """Return the rules of layers that were not executed."""
+    if Layer.TRACE not in evidence.layers:
+        return [rule for family in FAMILIES if family not in (graph, reversibility, drift) for rule in of(family)]
+    complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
+    return [] if complete else [*of(waiting), *of(transactions)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from slipway.gate.history import Node
-from slipway.gate.layers.stairway import Climb, Failure, Steps
+from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.lines import Change
 from slipway.gate.names import few
 from slipway.gate.rules import transactions
@@ -100,7 +100,7 @@ def _of_downgrade(failure: Failure) -> Rule:
     return NAMELESS if _NO_NAME in failure.said else RAISES
 
 
-def check_reached(nodes: Sequence[Node], climb: Climb) -> Iterator[Finding]:
+def check_reached(nodes: Sequence[Node], climb: StairwayResult) -> Iterator[Finding]:
     """A finding when new revisions were not reached and no failing upgrade says why."""
     failed = any(UP in steps.failures for steps in climb.steps.values())
     first = next((node for node in nodes if node.new and node.id in climb.skipped), None)
