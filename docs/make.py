@@ -56,7 +56,7 @@ TABLES = (
     ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
     ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
     ("[tool.slipway.github]", settings.Github),
-    ("[tool.slipway.rehearsal]", settings.Rehearsal),
+    ("[tool.slipway.rehearsal]", settings.RehearsalCommits),
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
 )

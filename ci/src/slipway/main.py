@@ -483,10 +483,10 @@ def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvi
     from functools import partial
 
     from slipway.graph.migration import runner_at
-    from slipway.settings import Runner
+    from slipway.settings import RunnerKind
 
     migration = environment.settings.environment(environment.name).migration
-    if migration is None or migration.runner is not Runner.DIRECT:
+    if migration is None or migration.runner is not RunnerKind.DIRECT:
         return environment
     return dataclasses.replace(environment, runner=partial(runner_at, environment))
 
