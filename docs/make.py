@@ -221,7 +221,11 @@ def _diagnosis() -> str:
 
 def _permissions() -> str:
     parts = ["# Permissions: what each command may do in AWS", _PERMISSIONS]
-    parts += ["\n".join(_verbs()), "## Resources", "\n".join(f"- **{kind.value}**: {_ON[kind]}." for kind in Resource)]
+    parts += [
+        "\n".join(_verbs()),
+        "## Resources",
+        "\n".join(docstrings.wrapped(f"- **{kind.value}**: {_ON[kind]}.", "  ") for kind in Resource),
+    ]
     parts += ["## The two kinds of roles", "\n".join(_roles())]
     return "\n\n".join(parts) + "\n"
 
@@ -234,8 +238,8 @@ def _verbs() -> Iterator[str]:
 
 
 def _roles() -> Iterator[str]:
-    yield f"- for jobs without a GitHub environment: {', '.join(IMAGE_ROLE)}"
-    yield f"- for jobs of one environment: {', '.join(DEPLOY_ROLE)}"
+    yield docstrings.wrapped(f"- for jobs without a GitHub environment: {', '.join(IMAGE_ROLE)}", "  ")
+    yield docstrings.wrapped(f"- for jobs of one environment: {', '.join(DEPLOY_ROLE)}", "  ")
 
 
 def _failures(rules: tuple[Failure, ...]) -> Iterator[str]:
