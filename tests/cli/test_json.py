@@ -1,4 +1,4 @@
-"""`--json` of every verb of the grammar: one record on standard output, as its schema says, and nothing else."""
+"""`--json` of every command prints one record that fits its schema."""
 
 import json
 from dataclasses import dataclass
@@ -120,6 +120,7 @@ async def world(account, service, monkeypatch):
     return World(service, account, await account.image())
 
 
+@pytest.mark.slow
 async def test_every_verb_answers_with_one_record_and_prints_nothing_else(world, capsys):
     """One story: every command once, those that need a live service after two deployments, `destroy` last."""
     assert set(ASKED) == set(VERBS)
