@@ -74,7 +74,7 @@ async def test_the_number_that_is_typed_is_consent(asked_by_name, monkeypatch):
 
 
 async def test_credentials_of_another_account_are_refused(asked_by_name):
-    with pytest.raises(BadInputError, match=f"of account {ACCOUNT}, not of {OTHER}"):
+    with pytest.raises(BadInputError, match=f"belong to account {ACCOUNT}, not to {OTHER}"):
         await asked(*named(asked_by_name, OTHER), "--yes")
     assert asked_by_name.requests == ["GetCallerIdentity"]
 

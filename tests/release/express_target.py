@@ -241,7 +241,9 @@ def _not_begun(error: AwsRefusedError) -> SlipwayError:
     if "assume role" in error.said.lower():
         return NotReadyError(f"ECS cannot use a role yet ({error.said})", "wait, or check its trust policy")
     if error.code in ("ServiceNotActiveException", "ServiceNotFoundException") or "Service " in error.said:
-        return BusyError(f"the service has just been changed by another client ({error.said})", "run the same command again")
+        return BusyError(
+            f"the service has just been changed by another client ({error.said})", "run the same command again"
+        )
     return error
 
 

@@ -121,7 +121,7 @@ async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_he
 )
 async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, code, before, cause):
     check = await tried_here(code, before, only_start=True)
-    assert (check.subject, check.verdict) == ("release", Verdict.REFUSED)
+    assert (check.subject, check.verdict) == ("release", PreflightResult.REFUSED)
     assert cause in check.found
     assert check.remedy
 
