@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from slipway.gate.allowances import Allowance, Unreadable, read
 from slipway.gate.prove import prove
 from slipway.gate.question import Question
-from slipway.gate.rules.every import ALLOWABLE
+from slipway.gate.rulebook import ALLOWABLE
+from slipway.gate.rules.allowances import Allowance, Unreadable, read
 from slipway.records.proof import Level, Verdict
 
 TODAY = date(2027, 1, 31)
@@ -41,16 +41,16 @@ def test_a_comment_names_rules_a_day_and_a_reason(comment, rules, until, reason)
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        ("allow L08", "it does not say why L08 may be"),
-        ("allow L08 because", "it does not say why L08 may be"),
-        ("allow L08, L99 because it is small", "there is no rule L99 that could be allowed"),
-        ("allow A01 because it is small", "there is no rule A01 that could be allowed"),
-        ("allow L08 until=2027-02-30 because it is small", "until=2027-02-30 is no day"),
-        ("allow L08 until=20270131 because it is small", "until=20270131 is no day"),
-        ("allow L08 until= because it is small", "until= is no day"),
-        ("allow because it is small", "it says `allow because it is small`"),
-        ("allow L08 it is small", "it says `allow L08 it is small`"),
-        ("permit L08 because it is small", "it says `permit L08 because it is small`"),
+        ("allow L08", "the reason for allowing L08 is missing"),
+        ("allow L08 because", "the reason for allowing L08 is missing"),
+        ("allow L08, L99 because it is small", "there is no rule L99 that can be allowed"),
+        ("allow A01 because it is small", "there is no rule A01 that can be allowed"),
+        ("allow L08 until=2027-02-30 because it is small", "until=2027-02-30 is not a date like 2027-01-31"),
+        ("allow L08 until=20270131 because it is small", "until=20270131 is not a date like 2027-01-31"),
+        ("allow L08 until= because it is small", "until= is not a date like 2027-01-31"),
+        ("allow because it is small", "cannot read `allow because it is small`"),
+        ("allow L08 it is small", "cannot read `allow L08 it is small`"),
+        ("permit L08 because it is small", "cannot read `permit L08 because it is small`"),
     ],
 )
 def test_a_comment_that_cannot_be_read_says_why(said, problem):
@@ -223,7 +223,7 @@ def test_a_comment_that_cannot_be_read_is_an_error_and_allows_nothing(prove_hist
     proof = prove_history(with_index("# slipway: allow L01"))
     said = {(finding.rule, finding.line): finding.measured for finding in proof.failures}
     assert said.keys() == {("A02", 10), ("L01", 11)}
-    assert said["A02", 10] == "line 10: it does not say why L01 may be"
+    assert said["A02", 10] == "line 10: the reason for allowing L01 is missing"
 
 
 def test_a_comment_that_cannot_be_read_does_not_count_in_an_old_revision(prove_history):

@@ -149,14 +149,14 @@ def test_a_finding_says_where_what_and_for_whom(prove_after_base):
     assert finding.level is Level.ERROR
     assert (finding.revision, finding.file, finding.line) == ("one", "migrations/versions/one.py", FIRST + 1)
     assert finding.measured.startswith(
-        "holds SHARE on public.users, which stops writers, while it indexes public.users and reads all of public.users; "
+        "holds SHARE on public.users, which blocks writes, while it indexes public.users and scans public.users; "
     )
 
 
 def test_a_lock_of_an_earlier_statement_is_called_so(prove_after_base):
     upgrade = "op.add_column('users', sa.Column('x', sa.Integer()))\nop.execute('UPDATE users SET x = 1')"
     (finding,) = counting(prove_after_base(upgrade))
-    assert finding.measured.startswith("holds a lock taken earlier on public.users, which stops readers and writers")
+    assert finding.measured.startswith("holds an earlier lock on public.users, which blocks reads and writes")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_blocking_is_a_lock_held_during_work_on_rows(fields, blocks):
 def test_a_weaker_lock_than_one_held_already_is_not_the_one_that_is_named():
     index = statement(sql="CREATE INDEX", blocks=LOCKED, builds=("t",), locks={"t": "SHARE"})
     (finding,) = blocking.check(NODE, (index,), ())
-    assert finding.measured.startswith("holds a lock taken earlier on t, which stops readers and writers")
+    assert finding.measured.startswith("holds an earlier lock on t, which blocks reads and writes")
 
 
 def test_every_cause_fills_its_remedy_with_any_statement_it_matches():

@@ -16,6 +16,16 @@ class Level(Enum):
     NOTE = "note"
 
 
+class Implication(Enum):
+    """What a finding implies for its revision; certificates are derived from it."""
+
+    BLOCKING = "blocking"  # works through rows while other sessions are locked out
+    DESTRUCTIVE = "destructive"  # data is lost
+    INCOMPATIBLE = "incompatible"  # breaks the previous release
+    IRREVERSIBLE = "irreversible"  # the downgrade does not restore schema or rows
+    NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
+
+
 class Verdict(Enum):
     """The gate's answer."""
 
@@ -141,8 +151,8 @@ class Revision:
 class Finding:
     """One thing to mend or to know.
 
-    - message: what is wrong, in a sentence. measured: the fact it rests on. remedy: the safe form, as code or a sentence.
-    - suppressed: why it does not count, or None.
+    - message: what is wrong, in a sentence. measured: the fact it rests on. remedy: the safe form, as Python code or in prose.
+    - implies: its meaning for a certificate, also when it is suppressed. suppressed: why it does not count, or None.
     """
 
     rule: str
@@ -153,6 +163,8 @@ class Finding:
     line: int | None = None
     measured: str = ""
     remedy: str = ""
+    remedy_is_code: bool = False
+    implies: tuple[Implication, ...] = ()
     suppressed: str | None = None
 
     @property

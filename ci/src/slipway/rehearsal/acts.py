@@ -14,7 +14,7 @@ from slipway.records.image import Image
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
-from slipway.records.proof import Proof, Verdict
+from slipway.records.proof import Implication, Proof, Verdict
 from slipway.records.rehearsal import Act
 from slipway.records.migration import Standing
 from slipway.release.engine.engine import Tell
@@ -202,7 +202,7 @@ def _rules(proof: Proof) -> str:
 def _blocks(proof: Proof) -> bool:
     """Refused for the lock that was measured, and told in full: where, what, and what to write instead."""
     explained = all(finding.line and finding.measured and finding.remedy for finding in proof.failures)
-    return explained and any(finding.rule.startswith(("L", "Q")) for finding in proof.failures)
+    return explained and any(Implication.BLOCKING in finding.implies for finding in proof.failures)
 
 
 def _findings(proof: Proof) -> tuple[str, ...]:

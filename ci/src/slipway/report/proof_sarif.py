@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from slipway.records.proof import Finding, Proof
-from slipway.report.markdown import fenced
+from slipway.report.markdown import escaped, fenced
 from slipway.untrusted import one_line, printable
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -34,14 +34,15 @@ def _rules(proof: Proof) -> Iterator[dict[str, Any]]:
         by_id.setdefault(_id(finding), []).append(finding)
     for identity, findings in by_id.items():
         description = {"text": _sentence(findings[0])}
-        remedies = list(filter(None, dict.fromkeys(printable(finding.remedy).strip() for finding in findings)))[:_SHOWN]
+        remedies = {printable(each.remedy).strip(): each.remedy_is_code for each in findings if each.remedy.strip()}
+        shown = list(remedies.items())[:_SHOWN]
         yield {
             "id": identity,
             "shortDescription": description,
             "fullDescription": description,
             "help": {
-                "text": "\n\n".join(remedies) or description["text"],
-                "markdown": "\n\n".join(fenced(remedy, "python") for remedy in remedies)
+                "text": "\n\n".join(text for text, _ in shown) or description["text"],
+                "markdown": "\n\n".join(fenced(text, "python") if code else escaped(text, 600) for text, code in shown)
                 or fenced(description["text"], "python"),
             },
             "defaultConfiguration": {"level": findings[0].level.value},
