@@ -1,44 +1,68 @@
-# Every target is one call. `make rehearse` and `make test` need nothing but make, git and a python3 of 3.11 or newer with venv.
+# Every target is one call. `make rehearse` and `make test` need only make, git and a python3 of 3.11 or newer with venv.
 
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --project ci --frozen --all-extras --no-progress
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST := $(RUN) -- pytest --numprocesses auto --dist worksteal
 
-# ci/.python-version names the interpreter of the Dagger module; on this machine the one that is here must do.
+# ci/.python-version names the interpreter of the Dagger module; here any supported interpreter will do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: rehearse conformance test fast full lint bench bench-image clean
+.PHONY: rehearse conformance test fast full bench bench-image clean
 
-rehearse: $(UV)  ## the whole way to production on this machine, without an account
+rehearse: $(UV)  ## play the way to production on this machine, without an AWS account
 	$(RUN) -- slipway rehearse --report report
 
-conformance: $(UV)  ## hold what the simulator says of AWS against itself, or with ACCOUNT=… REGION=… against a real account
+conformance: $(UV)  ## run the conformance suite against the simulator, or with ACCOUNT=… REGION=… against AWS
 	$(RUN) -- slipway conformance $(if $(ACCOUNT),--account $(ACCOUNT)) $(if $(REGION),--region $(REGION))
 
-test: lint fast full  ## everything: lint, types, contracts, tests
+test: lint  ## run the linters and every test
+	$(PYTEST) -rs
 
-fast: $(UV)  ## the tests that take no time
-	$(RUN) -- pytest $(PARALLEL) -m "not slow"
+fast: $(UV)  ## run the tests that start no process and take less than a second
+	$(PYTEST) -m "not slow"
 
-full: $(UV)  ## the others: whole plays, servers, processes, and a Dagger engine where there is one
-	$(RUN) -- pytest $(PARALLEL) -m slow -rs
+full: $(UV)  ## run the slow tests: whole plays, servers, processes, and a Dagger engine if there is one
+	$(PYTEST) -m slow -rs
 
-lint: $(UV)
+# The longest step comes first; the others run beside it.
+LINT := lint-types site lint-workflows lint-contracts lint-dependencies lint-style
+.PHONY: lint $(LINT)
+
+lint: $(UV)  ## check style, types, import contracts, dependencies, workflows and the docs site
+	$(RUN) -- true
+	$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(LINT)
+
+lint-types: $(UV)
+	$(RUN) -- mypy
+
+lint-style: $(UV)
 	$(RUN) -- ruff check .
 	$(RUN) -- ruff format --check .
-	$(RUN) -- mypy
+
+lint-contracts: $(UV)
 	$(RUN) -- lint-imports --config ci/pyproject.toml --no-cache
+
+lint-dependencies: $(UV)
+	$(RUN) -- deptry --config ci/pyproject.toml ci/src
+	$(RUN) -- deptry --config ci/pyproject.toml --ignore DEP002,DEP004 \
+		--exclude docs/rules --exclude tests/foreign/aws_cli --exclude tests/gate/histories tests docs benchmarks app migrations
+
+lint-workflows: $(UV)
 	$(RUN) -- check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(RUN) -- check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github
 
-# In an environment of its own: pytest-alembic loads itself into every pytest beside it, and ours does not start with it.
-bench: $(UV)  ## figures side by side with peers, and the plot of them; takes a quarter of an hour
+site: $(UV)  ## build the documentation into site/, which also checks its links
+	$(RUN) -- mkdocs build --strict --quiet
+
+# Isolated, because pytest-alembic loads itself into every pytest of its environment, and ours does not start beside it.
+bench: $(UV)  ## measure the gate and its peers and draw the plot; takes a quarter of an hour
 	$(RUN) --isolated --group bench -- python benchmarks/run.py --plot benchmarks/gate.svg
 
-bench-image: $(UV)  ## the same of the image and of the checks, beside docker build; empties the caches of dockerd and of the engine
+bench-image: $(UV)  ## measure images and checks beside docker build; empties the caches of dockerd and of the engine
 	$(RUN) -- python benchmarks/image.py
 
 .uv/bin/uv:
@@ -47,9 +71,9 @@ bench-image: $(UV)  ## the same of the image and of the checks, beside docker bu
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 
 clean:
-	rm -rf .uv ci/.venv report .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .uv ci/.venv report site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# From docs/tasks.toml, by `make tasks`.
+# Generated from docs/tasks.toml by `make tasks`.
 .PHONY: gate image prove rehearse-in-containers up simulator doctor pages tasks checks migrations smoke
 
 gate:  ## execute the migrations in containers; the reports go to report/
@@ -61,16 +85,16 @@ image:  ## build the service's image
 prove: $(UV)  ## execute the migrations on this machine, without an engine
 	$(RUN) -- slipway gate
 
-rehearse-in-containers:  ## the whole way to production with images and containers; the page is report/index.html
+rehearse-in-containers:  ## play the way to production with images and containers; writes report/index.html
 	dagger call rehearse export --path report
 
-up:  ## the service on its port, beside a Postgres that has been migrated
+up:  ## start the service on its port, beside a migrated Postgres
 	dagger up
 
-simulator: $(UV)  ## the simulated account alone; a minute of the platform's is a second
+simulator: $(UV)  ## start the simulated account; one minute of the platform takes a second
 	$(RUN) -- slipway simulator --speed 60
 
-doctor: $(UV)  ## look at what slipway needs on this machine
+doctor: $(UV)  ## check what slipway needs on this machine
 	$(RUN) -- slipway doctor
 
 pages: $(UV)  ## write the reference pages from the code
@@ -79,12 +103,12 @@ pages: $(UV)  ## write the reference pages from the code
 tasks: $(UV)  ## write the tasks of make and of editors from docs/tasks.toml
 	$(RUN) -- python docs/tasks.py
 
-checks:  ## every check of the module, in containers
+checks:  ## run every check of the Dagger module in containers
 	dagger check
 
-migrations:  ## red when the gate refuses the migrations
+migrations:  ## fail when the gate refuses the migrations
 	dagger call migrations
 
-smoke:  ## red when the image does not become healthy
+smoke:  ## fail when the image does not become healthy
 	dagger call smoke
-# The end of what is from docs/tasks.toml.
+# End of the generated part.

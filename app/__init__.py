@@ -1,1 +1,1 @@
-"""Notes: a small service with a database, written to be copied."""
+"""Notes: a small service with a database, meant to be copied."""

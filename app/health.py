@@ -1,8 +1,8 @@
-"""Two questions that a platform asks: whether we are alive, and whether traffic may come.
+"""Liveness and readiness, the two health checks of a platform.
 
-Readiness is the link between image, migrations and deploy. An instance is unready only while the database is *behind* the image, or
-was never reached. A database that is ahead is normal (the next release's migrations have run, or this image was rolled back), and a
-database lost later is reported, not punished: restarting every instance does not mend a database.
+Readiness connects image, migrations and deployment. An instance is unready only while the database is *behind* the image, or
+was never reached. A database that is ahead is normal: the next release has migrated it, or this image was rolled back. A
+database lost later is reported and the instance stays ready, because restarting every instance does not repair a database.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-PATIENCE_SECONDS = 1.5  # platforms give a health check 2 s
+PATIENCE_SECONDS = 1.5  # the default timeout of a health check is 2 s
 
 
 @dataclass(frozen=True)
 class History:
-    """The revisions this image knows: its head, and all that lead to it."""
+    """The revisions in this image: its head, and every revision before it."""
 
     head: str | None
     known: frozenset[str]
@@ -36,7 +36,7 @@ class History:
 
 
 class Database(Enum):
-    """Where the database stands, as seen from this image."""
+    """The database's revision compared with this image's."""
 
     LEVEL = "level"
     BEHIND = "behind"
@@ -53,15 +53,15 @@ def compare(history: History, database_head: str | None) -> Database:
 
 
 class Readiness:
-    """What this instance has seen of its database since it started."""
+    """The state of the database as this instance has observed it since its start."""
 
     def __init__(self, history: History, git_revision: str) -> None:
         self.history = history
         self.git_revision = git_revision
         self.reached = False
 
-    async def look(self, engine: AsyncEngine) -> tuple[bool, dict[str, str | None]]:
-        """Is the instance ready, and why."""
+    async def check(self, engine: AsyncEngine) -> tuple[bool, dict[str, str | None]]:
+        """Return whether the instance is ready, and the answer that explains it."""
         database_head: str | None = None
         try:
             with anyio.fail_after(PATIENCE_SECONDS):
@@ -82,7 +82,7 @@ class Readiness:
 
 
 async def read_head(engine: AsyncEngine) -> str | None:
-    """The database's revision; None before the first migration."""
+    """Return the database's revision; None before the first migration."""
     async with engine.connect() as connection:
         try:
             return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
@@ -97,7 +97,7 @@ async def healthz(_request: Request) -> JSONResponse:
 
 
 async def readyz(request: Request) -> JSONResponse:
-    ready, answer = await request.app.state.readiness.look(request.app.state.engine)
+    ready, answer = await request.app.state.readiness.check(request.app.state.engine)
     return JSONResponse(answer, 200 if ready else 503)
 
 

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard output, uvicorn's included."""
+"""Logs as JSON lines on standard output, including uvicorn's."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class JsonLine(logging.Formatter):
-    """One record, one line; a traceback stays inside its line."""
+    """A formatter that writes each record, with its traceback, as one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

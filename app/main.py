@@ -1,4 +1,4 @@
-"""The application: settings in, routes out. no I/O before the first request."""
+"""The application; no I/O before the first request."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ async def refuse(_request: Request, error: Exception) -> JSONResponse:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Build the application; it connects to nothing until it is asked."""
+    """Build the application; it connects to the database at the first request."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def from_environment() -> Starlette:
-    """The application of this process: what `uvicorn --factory app.main:from_environment` starts."""
+    """Build the application from the environment, for `uvicorn --factory`."""
     logs.configure()
     try:
         return create_app(Settings.from_environment(os.environ))

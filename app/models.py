@@ -1,4 +1,4 @@
-"""The tables, as the code of this release sees them."""
+"""The tables as this release uses them."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """The metadata that migrations are compared against."""
+    """The metadata that the migrations must build."""
 
 
 class Note(Base):

@@ -1,4 +1,4 @@
-"""The one resource: create, list, get."""
+"""The notes resource: create, list, read."""
 
 import re
 
@@ -14,7 +14,7 @@ from app.models import Note
 PAGE = 50
 LARGEST_ID = 2**63 - 1
 ID = re.compile(r"[0-9]{1,19}")  # int() raises on thousands of digits
-NOT_KEPT = re.compile(r"[\x00\ud800-\udfff]")
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def session(request: Request) -> AsyncSession:
@@ -26,20 +26,20 @@ def as_json(note: Note) -> dict[str, object]:
 
 
 async def text_fields(request: Request) -> tuple[str, str]:
-    """The title and the body of a request, or 422 with what is wrong."""
+    """Return title and body of a request; raises 422 with the reason."""
     try:
-        sent = await request.json()
+        content = await request.json()
     except (ValueError, RecursionError) as error:  # not UTF-8 and endless numbers are plain ValueErrors
         raise HTTPException(422, f"the body is not JSON: {error}") from error
-    if not isinstance(sent, dict):
+    if not isinstance(content, dict):
         raise HTTPException(422, "the body must be an object with title and body")
-    title, body = sent.get("title"), sent.get("body", "")
+    title, body = content.get("title"), content.get("body", "")
     if not isinstance(title, str) or not title.strip():
-        raise HTTPException(422, "title must be a text that is not empty")
+        raise HTTPException(422, "title must be a non-empty string")
     if not isinstance(body, str):
-        raise HTTPException(422, "body must be a text")
-    if NOT_KEPT.search(title + body):
-        raise HTTPException(422, "Postgres keeps no NUL characters and no lone surrogates")
+        raise HTTPException(422, "body must be a string")
+    if UNSTORABLE.search(title + body):
+        raise HTTPException(422, "Postgres cannot store NUL characters or lone surrogates")
     return title, body
 
 
@@ -60,12 +60,12 @@ async def newest(request: Request) -> JSONResponse:
 
 
 async def one(request: Request) -> JSONResponse:
-    sent = request.path_params["id"]
-    number = int(sent) if ID.fullmatch(sent) else 0
+    requested = request.path_params["id"]
+    number = int(requested) if ID.fullmatch(requested) else 0
     async with session(request) as db:
         note = await db.get(Note, number) if 0 < number <= LARGEST_ID else None
     if note is None:
-        raise HTTPException(404, "there is no such note")
+        raise HTTPException(404, "no such note")
     return JSONResponse(as_json(note))
 
 

@@ -1,11 +1,11 @@
-"""What the service is told from outside, read from the environment once."""
+"""Settings of the service, read once from the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 class MissingSettingError(Exception):
-    """A variable the service cannot start without."""
+    """A required environment variable is not set."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the environment variable {name} is not set")
@@ -13,14 +13,10 @@ class MissingSettingError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """The service's settings.
+    """The settings of the service."""
 
-    `database_url` is a plain `postgresql://` URL: SQLAlchemy 2.1 picks psycopg for it, in the app (async) and in alembic (sync).
-    `git_revision` is the commit the image was built from.
-    """
-
-    database_url: str
-    git_revision: str = "unknown"
+    database_url: str  # plain postgresql://; SQLAlchemy 2.1 uses psycopg for it, async in the app and sync in alembic
+    git_revision: str = "unknown"  # the commit of the image
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

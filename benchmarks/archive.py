@@ -1,4 +1,4 @@
-"""What an image adds to its base, read from an archive of it: as `docker save` writes one, and the engine's `as-tarball`."""
+"""Layers and files that an image adds to its base, read from an archive by `docker save` or `as-tarball`."""
 
 import gzip
 import hashlib
@@ -16,7 +16,7 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer by the digest of its plain tar. Compressed as gzip does by default, whoever built it: no compressor counts."""
+    """A layer by the digest of its plain tar; `compressed` is its size by gzip, so that no compressor has an advantage."""
 
     digest: str
     compressed: int
@@ -25,14 +25,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Archive:
-    """The layers of an image; those of the base are named and not read."""
+    """The layers of an image; the base's are named and not read."""
 
     base: tuple[str, ...]
     own: tuple[Layer, ...]
 
     @property
     def files(self) -> Mapping[str, tuple[int, str]]:
-        """Size and hash of every file above the base, by path."""
+        """Return size and hash of every file above the base, by path."""
         return {path: file for layer in self.own for path, file in layer.files.items()}
 
     @property
@@ -45,13 +45,13 @@ class Archive:
 
 
 def digests(path: Path) -> tuple[str, ...]:
-    """The digests of an image's plain layers, the base's first."""
+    """Return the digests of the plain layers, the base's first."""
     with tarfile.open(path) as archive:
         return tuple(_json(archive, _manifest(archive)["Config"])["rootfs"]["diff_ids"])
 
 
 def shared(one: Path, other: Path) -> tuple[str, ...]:
-    """The layers that both images begin with: their base."""
+    """Return the layers that both images start with: their base."""
     pairs = zip(digests(one), digests(other), strict=False)
     return tuple(digest for digest, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
@@ -63,13 +63,13 @@ def read(path: Path, base: tuple[str, ...]) -> Archive:
 
 
 def new_layers(before: Archive, after: Archive) -> tuple[Layer, ...]:
-    """What a registry that has the one image is sent of the other."""
+    """Return the layers that a registry with the one image needs for the other."""
     there = {layer.digest for layer in before.own}
     return tuple(layer for layer in after.own if layer.digest not in there)
 
 
 def differing(one: Archive, other: Archive) -> int:
-    """Files whose content is not the same in both, or that only one has."""
+    """Return the files whose content differs, or that only one image has."""
     paths = one.files.keys() | other.files.keys()
     return sum(one.files.get(path) != other.files.get(path) for path in paths)
 

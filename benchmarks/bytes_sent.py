@@ -1,10 +1,10 @@
-"""Bytes that a call of the module sends to an engine on another machine, and receives from it, printed as Markdown.
+"""Bytes that a call of the module exchanges with an engine on another machine, printed as Markdown.
 
     python benchmarks/bytes_sent.py 10.0.0.7:1234
 
-Each call goes through a small proxy that counts; what is called first is so only for an engine whose cache is empty. In the repository
-lies a file that no setting names, of as many bytes as `--unnamed` says. SLIPWAY_ENGINE_ARGUMENTS names the images of a machine whose
-images come from elsewhere.
+Each call goes through a small counting proxy. A call is a first one only for an engine with an empty cache. The repository
+contains a file of `--unnamed` bytes that no setting names. SLIPWAY_ENGINE_ARGUMENTS names the images for a machine that takes
+its images from elsewhere.
 """
 
 import argparse
@@ -22,7 +22,7 @@ _CHUNK = 1 << 16
 
 @dataclass
 class Way:
-    """Bytes that went one way."""
+    """Bytes in one direction."""
 
     count: int = 0
 
@@ -63,7 +63,7 @@ async def _measure(host: str, port: int, folder: Path) -> None:
 
 
 async def _traffic(host: str, port: int, command: tuple[str, ...], folder: Path) -> tuple[Way, Way]:
-    """What a command sends and receives when a proxy that counts stands before the engine."""
+    """Run a command with a counting proxy before the engine; return the bytes sent and received."""
     sent, received = Way(), Way()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +78,7 @@ async def _traffic(host: str, port: int, command: tuple[str, ...], folder: Path)
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
-    """One direction of a connection, until its end; a client that has what it wants just goes."""
+    """Copy one direction of a connection until its end; a client may close it early."""
     with suppress(ConnectionError):
         while chunk := await reader.read(_CHUNK):
             way.count += len(chunk)

@@ -1,4 +1,4 @@
-"""The gate beside its peers on the same histories: tables of seconds and of ratios, what each proves, and a plot."""
+"""The gate beside its peers on the same histories: tables of seconds and ratios, the scope of each, and a plot."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from histories import write_project
-from peers import EVERYBODY, HISTORY_SQL, OFFLINE_SQL, PEERS, SLIPWAY, Peer
+from peers import HISTORY_SQL, OFFLINE_SQL, PEERS, PROGRAMS, SLIPWAY, Peer
 from race import Race
 from servers import empty_database, server
 from timing import done, in_turn, timed
@@ -16,36 +16,36 @@ SIZES = (25, 50, 100, 200, 300, 500)
 
 
 def gate(runs: int, sizes: Sequence[int], plot: Path | None) -> Iterator[str]:
-    """The gate beside its peers, size by size."""
-    yield _row("history", *(peer.name for peer in EVERYBODY))
-    yield _row(*["---"] * (1 + len(EVERYBODY)))
+    """Print the gate beside its peers at each size."""
+    yield _row("history", *(peer.name for peer in PROGRAMS))
+    yield _row(*["---"] * (1 + len(PROGRAMS)))
     races = []
     for revisions in sizes:
         races.append(race(revisions, runs))
-        yield _row(f"{revisions} revisions", *map(races[-1].seconds, EVERYBODY))
+        yield _row(f"{revisions} revisions", *map(races[-1].seconds, PROGRAMS))
     yield from _ratios(races)
     yield from _growth(races)
     yield ""
-    yield from (f"- **{peer.name}**: {peer.does}" for peer in EVERYBODY)
+    yield from (f"- **{peer.name}**: {peer.does}" for peer in PROGRAMS)
     if plot:
-        from plot import draw  # the one thing here that needs matplotlib
+        from plot import draw  # the only import of matplotlib
 
         draw(races, plot)
 
 
 def race(revisions: int, runs: int) -> Race:
-    """Everybody who runs histories of this length, in turn, beside a server of their own."""
+    """Run gate and peers in turn on histories of this length, beside a server of their own."""
     with tempfile.TemporaryDirectory() as home, server() as server_url:
         project = Path(home, "project")
         write_project(project, revisions)
         (project / HISTORY_SQL).write_text(done(OFFLINE_SQL, project))
-        runners = [peer for peer in EVERYBODY if revisions <= peer.up_to]
+        runners = [peer for peer in PROGRAMS if revisions <= peer.up_to]
         timings = in_turn(runs, [partial(_seconds, peer, project, server_url) for peer in runners])
     return Race(revisions, dict(zip(runners, timings, strict=True)))
 
 
 def _seconds(peer: Peer, project: Path, server_url: str) -> float:
-    """Seconds of a whole process."""
+    """Return the seconds of a whole process."""
     with empty_database(server_url) if peer.database else nullcontext() as url:
         variables = peer.variables(url)
         return timed(lambda: done(peer.command, project, variables, peer.answers))
@@ -60,7 +60,7 @@ def _ratios(races: Sequence[Race]) -> Iterator[str]:
 
 
 def _growth(races: Sequence[Race]) -> Iterator[str]:
-    """How the gate's time grows, where the lengths that the promise speaks of were run."""
+    """Print how the gate's time grows, if both lengths of the aim were run."""
     medians = {each.revisions: each.timings[SLIPWAY].median for each in races}
     if medians.keys() >= {100, 500}:
         yield ""

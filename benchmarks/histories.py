@@ -1,4 +1,4 @@
-"""Generated alembic projects of any length, with about 2.2 statements a revision, for figures side by side with peers."""
+"""Generated alembic projects of any length, with about 2.2 statements a revision."""
 
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def write_project(folder: Path, revisions: int) -> None:
 
 
 def _steps(number: int, columns: dict[int, list[str]]) -> tuple[list[str], list[str]]:
-    """A table with an index, then columns, an index, a foreign key and a check on it: five revisions a table."""
+    """Return the revisions of one table: a table with an index, then columns, an index, a foreign key and a check."""
     table, kind = divmod(number, 5)
     name = f"t{table}"
     added = columns.setdefault(table, [])

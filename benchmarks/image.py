@@ -1,8 +1,8 @@
-"""Figures of the image and of the checks on a Dagger engine, beside `docker build` of the same image, printed as Markdown.
+"""Figures of image and checks on a Dagger engine, beside `docker build` of the same image, printed as Markdown.
 
-Needs a dockerd and an engine of your own on one machine: each cold build throws away the whole cache of both. What the engine needs for
-any call (it starts the module twice) is the floor, measured in turn with the rest and shown apart.
-SLIPWAY_ENGINE_ARGUMENTS names the images of a machine whose images come from elsewhere, as for the tests of the engine.
+Needs a dockerd and an engine of your own on one machine: each cold build deletes the whole cache of both. The floor is the
+engine's own time for any call (it starts the module twice), measured in turn with the rest and shown apart.
+SLIPWAY_ENGINE_ARGUMENTS names the images for a machine that takes its images from elsewhere, as in the tests of the engine.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Bench:
-    """What every part is given: both sides, the copy of the service that they build, and a place for archives."""
+    """The input of every part: both sides, the copy of the service that they build, and a folder for archives."""
 
     docker: Side
     slipway: Side
@@ -42,7 +42,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Turn:
-    """Three commands one after the other, so that a machine that drifts is fair to all."""
+    """Three commands run one after the other, so that a drifting machine affects all alike."""
 
     docker: float
     floor: float
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def builds(bench: Bench) -> Iterator[str]:
-    """Cold, after an edit of one line, and with nothing changed."""
+    """Print cold builds, builds after an edit of one line, and builds without a change."""
     yield "| build | docker build | dagger call image | the floor | beyond the floor | ratio |"
     yield "| --- | --- | --- | --- | --- | --- |"
     yield _row("cold: no layers, no cache of uv's", [_cold(bench) for _ in range(bench.cold)])
@@ -91,7 +91,7 @@ def builds(bench: Bench) -> Iterator[str]:
 
 
 def content(bench: Bench) -> Iterator[str]:
-    """What an image adds to its base, what an edit changes of it, and whether a second build is the same."""
+    """Print the content above the base, the changes by an edit, and whether a second build is the same."""
     first, edited, again = {}, {}, {}
     both = (bench.docker, bench.slipway)
     for side in both:
@@ -111,7 +111,7 @@ def content(bench: Bench) -> Iterator[str]:
 
 
 def start(bench: Bench) -> Iterator[str]:
-    """Both images under the same dockerd: from `docker run` to the first 200, and the memory it then holds."""
+    """Print the time from `docker run` to the first 200 and the memory then, of both images under one dockerd."""
     names = {side.name: _loaded(bench, side) for side in (bench.docker, bench.slipway)}
     seen = [{name: _started(bench, image) for name, image in names.items()} for _ in range(bench.runs)]
     empty = Timing(tuple(seconds(_run(names["docker build"], "true"), bench.folder) for _ in range(bench.runs)))
@@ -124,7 +124,7 @@ def start(bench: Bench) -> Iterator[str]:
 
 
 def checks(bench: Bench) -> Iterator[str]:
-    """All checks at once, beside each by itself; every time after an edit of one migration and of one file of the application."""
+    """Print all checks at once beside each alone, each time after an edit of one migration and one file of app/."""
     listed = done((*sides.CHECK, "-l"), bench.folder).splitlines()
     names = [line.split()[0] for line in listed if line.startswith("slipway:")]
     assert names
@@ -137,7 +137,7 @@ def checks(bench: Bench) -> Iterator[str]:
 
 
 def rehearsal(bench: Bench) -> Iterator[str]:
-    """The whole way of a release, after an edit and again."""
+    """Print a whole rehearsal, after an edit and again."""
     call = (*sides.CALL, "rehearse")
     done(call, bench.folder)
     cold, warm = [], []
@@ -198,20 +198,18 @@ def _second(one: Archive, other: Archive) -> str:
 
 
 def _loaded(bench: Bench, side: Side) -> str:
-    """The name under which dockerd knows what the side has built."""
+    """Load an image into dockerd and return its name there."""
     answer = done(("docker", "load", "--quiet", "--input", str(_built(bench, side))), bench.folder)
     return answer.split("Loaded image")[1].split(": ", 1)[1].strip()
 
 
 def _run(image: str, *command: str) -> tuple[str, ...]:
-    database = (
-        "DATABASE_URL=postgresql://nobody@127.0.0.1:1/none"  # nobody is asked: /healthz looks at the process alone
-    )
+    database = "DATABASE_URL=postgresql://nobody@127.0.0.1:1/none"  # never queried: /healthz checks only the process
     return ("docker", "run", "--rm", "--network", "host", "--env", database, image, *command)
 
 
 def _started(bench: Bench, image: str) -> tuple[float, int]:
-    """Seconds until the service answers, and the kilobytes that it has in memory then."""
+    """Return the seconds until the service answers, and its memory then in kilobytes."""
     port = _free_port()
     serve = ("uvicorn", "--factory", "app.main:from_environment", "--host", "127.0.0.1", "--port", str(port))
     docker, run, *rest = _run(image, *serve)

@@ -1,4 +1,4 @@
-"""Where the gate's own time goes: seconds by layer as the proof tells them, and what tracing a statement costs."""
+"""The gate's own time: seconds by layer, from the proof, and the cost of tracing a statement."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _STAIRWAY = "stairway and drift"
 
 @dataclass(frozen=True)
 class Proven:
-    """One run of the gate: seconds of the process, of each layer, and how many statements were traced."""
+    """One run of the gate: seconds of the process and of each layer, and the number of traced statements."""
 
     seconds: float
     layers: dict[str, float]
@@ -29,7 +29,7 @@ class Proven:
 
 
 def layers(runs: int, sizes: Sequence[int]) -> Iterator[str]:
-    """Seconds by layer, then what a traced statement costs."""
+    """Print seconds by layer, then the cost of a traced statement."""
     yield from _by_layer(runs, sizes)
     yield ""
     yield from _of_a_statement(runs)
@@ -51,9 +51,9 @@ def _by_layer(runs: int, sizes: Sequence[int]) -> Iterator[str]:
 
 
 def _of_a_statement(runs: int) -> Iterator[str]:
-    """The same history, new from the first revision on and not new at all, in turn.
+    """Run one history as all new and as not new at all, in turn.
 
-    On one processor the gate climbs with one process: what it takes there is the cost, not how well it is shared out.
+    On one processor the gate uses one process, so the difference is the cost and not the distribution.
     """
     with tempfile.TemporaryDirectory() as home:
         new = _project(Path(home, "new"), TRACED)
@@ -99,7 +99,7 @@ def _proven(project: Path, *, one_processor: bool = False) -> Proven:
 
 
 def _on_one_processor() -> tuple[str, ...]:
-    """Where processors can be chosen; elsewhere the gate climbs with one process anyway."""
+    """Pin to one processor where that is possible; elsewhere the gate uses one process anyway."""
     if shutil.which("taskset") is None:
         return ()
     return ("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))))

@@ -1,6 +1,6 @@
-"""The gate and its peers: who they are, what they prove, and the command that each is timed by.
+"""The gate and its peers: scope, command and color of each.
 
-What a peer needs beside itself is not held against it: its server stands ready, and so does its empty database.
+A peer's server is running before its time starts, and its empty database exists.
 """
 
 import os
@@ -20,11 +20,11 @@ _COMMANDS = Path(sys.prefix, "bin")
 
 @dataclass(frozen=True)
 class Peer:
-    """Something that is timed, in the folder of a generated project.
+    """A timed program, in the folder of a generated project.
 
-    - does: what it proves and what it does not, in a sentence or two. color: its line in the plot.
-    - database: whether DATABASE_URL names an empty database of its own. up_to: the longest history that it is given.
-    - answers: the exit codes of a run that did all its work. The histories build indexes as nobody should, so who looks for that says 1.
+    - does: its scope and limits, in a sentence or two. color: its line in the plot.
+    - database: whether DATABASE_URL names an empty database of its own. up_to: the longest history for it.
+    - answers: the exit codes of a complete run. The histories build indexes that block, so a tool that finds that exits with 1.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Peer:
     answers: tuple[int, ...] = (0,)
 
     def variables(self, database_url: str | None) -> dict[str, str]:
-        """Its environment, in which pytest loads the one plugin that the peer is."""
+        """Return its environment, in which pytest loads only the peer's own plugin."""
         database = {"DATABASE_URL": database_url} if database_url else {}
         return inherited() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | database
 
@@ -54,7 +54,7 @@ def _shell(script: str, *arguments: str) -> tuple[str, ...]:
 SLIPWAY = Peer(
     "slipway gate",
     "executes every revision up, down and up again, compares the catalog after each step and with the models, measures the locks of every "
-    "statement, and lets rows live through the history. Its own Postgres is started and stopped within the time; it climbs with up to "
+    "statement, and follows rows through the history. Its own Postgres starts and stops within the time; it uses up to "
     "four processes, one for each processor.",
     (sys.executable, "-m", "slipway.cli", "gate", "--source", ".", "--python", sys.prefix),
     color="#c0392b",
@@ -63,22 +63,22 @@ SLIPWAY = Peer(
 )
 PYTEST_ALEMBIC = Peer(
     "pytest-alembic",
-    "its four tests: one head, all up, all up and down and up one by one, models match by autogenerate. It sees errors; it compares no "
-    "catalog after a step, measures no locks, and there are no rows.",
+    "its four tests: one head, all up, all up and down and up one by one, models match by autogenerate. It finds errors; it compares no "
+    "catalog after a step, measures no locks, and adds no rows.",
     _suite("pytest_alembic", "pytest_alembic.plugin"),
     color="#2980b9",
 )
 STAIRWAY = Peer(
     "stairway test",
-    "executes every revision up, down and up again by alembic's commands, in an empty database for each revision, as it was published. It "
-    "sees errors and nothing else.",
+    "executes every revision up, down and up again by alembic's commands, in an empty database for each revision, as published. It "
+    "finds errors only.",
     _suite("stairway"),
     color="#8e6bbf",
     up_to=100,
 )
 PYTEST_MRT = Peer(
     "pytest-mrt",
-    "its six tests: one head, all up, all down and up, every revision up and down with rows in the tables that were there, patterns in the "
+    "its six tests: one head, all up, all down and up, every revision up and down with rows in existing tables, patterns in the "
     "revisions' text, models match by autogenerate. It compares tables and columns, and measures no locks.",
     _suite("pytest_mrt", "pytest_mrt.plugin"),
     color="#b9770e",
@@ -86,8 +86,8 @@ PYTEST_MRT = Peer(
 )
 SQUAWK = Peer(
     "squawk",
-    "lints the SQL of the upgrades, which `alembic upgrade head --sql` prints within the time. It executes nothing: what it says "
-    "of locks it reads from the text, and downgrades, models, rows and histories that read the database are beyond it.",
+    "lints the SQL of the upgrades, which `alembic upgrade head --sql` prints within the time. It executes nothing: it derives "
+    "locks from the text, and does not cover downgrades, models, rows and histories that read the database.",
     _shell(
         '"$1" -m alembic upgrade head --sql > squawk.sql || exit 2; exec "$2" squawk.sql',
         "sh",
@@ -100,7 +100,7 @@ SQUAWK = Peer(
 )
 PSQL = Peer(
     "psql",
-    "the floor: runs the same SQL once, upwards, in one transaction. It proves that it runs.",
+    "the floor: runs the same SQL once, upwards, in one transaction. It proves that the SQL runs.",
     _shell(
         'exec "$1" -X -q -v ON_ERROR_STOP=1 -f "$2" "$DATABASE_URL"',
         "sh",
@@ -110,4 +110,4 @@ PSQL = Peer(
     color="#808b8d",
 )
 PEERS = (PYTEST_ALEMBIC, STAIRWAY, PYTEST_MRT, SQUAWK, PSQL)
-EVERYBODY = (SLIPWAY, *PEERS)
+PROGRAMS = (SLIPWAY, *PEERS)

@@ -1,4 +1,4 @@
-"""The gate and its peers as a plot: seconds against revisions, a line for each, its name at its end."""
+"""The gate and its peers as a plot: seconds against revisions, a labelled line for each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,18 +8,18 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
-from peers import EVERYBODY, SLIPWAY, Peer
+from peers import PROGRAMS, SLIPWAY, Peer
 from race import Race
 
-_INK = "#7d7d7d"  # as legible on white as on black, for the ground is the page's own
+_INK = "#7d7d7d"  # legible on white and on black, because the background is the page's
 _LOOK: dict[RcKeyType, Any] = {
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.family": "sans-serif",
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "slipway",  # the same figures are the same file
+    "svg.fonttype": "none",  # keep text as text
+    "svg.hashsalt": "slipway",  # equal figures give an equal file
     "text.color": _INK,
     "xtick.color": _INK,
     "ytick.color": _INK,
@@ -32,7 +32,7 @@ def draw(races: Sequence[Race], file: Path) -> None:
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.subplots()
         _scales(axes, [race.revisions for race in races])
-        for peer in EVERYBODY:
+        for peer in PROGRAMS:
             _line(axes, peer, [race for race in races if peer in race.timings])
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
 

@@ -1,4 +1,4 @@
-"""A race: everybody who ran one history, and what they took."""
+"""A race: all programs that ran one history, and their times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ NOT_RUN = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Race:
-    """What everybody took who ran one history."""
+    """The times of all programs on one history."""
 
     revisions: int
     timings: Mapping[Peer, Timing]
@@ -20,7 +20,7 @@ class Race:
         return str(self.timings.get(peer, NOT_RUN))
 
     def ratio(self, peer: Peer) -> str:
-        """The gate's median as a share of the peer's."""
+        """Return the gate's median as a share of the peer's."""
         if peer not in self.timings:
             return NOT_RUN
         return f"{self.timings[SLIPWAY].median / self.timings[peer].median:.2f}"

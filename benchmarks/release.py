@@ -1,6 +1,6 @@
-"""The release engine's own time and calls, on the simulated account; what others' waiting costs beside it stands in their own sources.
+"""The release engine's own time and calls, on the simulated account, beside those of peers.
 
-In virtual time for what the platform's minutes would hide, in real time and from the command line for what a person waits for.
+The minutes of the platform pass in virtual time; commands for a person are timed in real time.
 """
 
 import math
@@ -41,7 +41,7 @@ FOLLOWING = ("ListOperations", "FilterLogEvents")
 CHANGES = ("CreateService", "UpdateService", "DeleteService", "PauseService", "ResumeService", "RunTask")
 WAITS = {
     "slipway": None,
-    # src/action-helper-functions.ts of the version of 2024-05-14: DescribeService, and the rest of a second asleep
+    # src/action-helper-functions.ts of 2024-05-14: DescribeService, then sleep for the rest of a second
     "awslabs/amazon-app-runner-deploy": math.ceil,
     # retry.StateChangeConf without MinTimeout: 0.1 s, doubled until 10 s
     "Terraform's aws_apprunner_service": lambda seconds: _doubling(seconds, 0.1, 10.0),
@@ -49,7 +49,7 @@ WAITS = {
 
 
 def release(runs: int) -> Iterator[str]:
-    """Every figure of the table in the release engine's design."""
+    """Print every figure of the release engine."""
     yield from anyio.run(_following)
     yield ""
     yield from anyio.run(_from_the_command_line, runs)
@@ -59,7 +59,7 @@ def release(runs: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Deployed:
-    """Seconds of the platform's: of the whole run and of its operation; calls in all, and while it was followed."""
+    """Seconds of the platform, of the whole run and of its operation; calls in all, and while following."""
 
     whole: float
     operation: float
@@ -68,7 +68,7 @@ class _Deployed:
 
 
 async def _following() -> list[str]:
-    """Updates at the platform's usual pace, one of four rolled back, in virtual time."""
+    """Deploy at the platform's usual pace, one of four rolled back, in virtual time."""
     async with opened(clock=VirtualClock(), pace=Pace()) as account:
         seen = [await _one(account, healthy=bool(index % 4)) for index in range(DEPLOYS)]
     own = sorted(found.whole - found.operation for found in seen)
@@ -107,7 +107,7 @@ def _doubling(seconds: float, first: float, most: float) -> int:
 
 
 async def _faults() -> list[str]:
-    """Deployments that are killed at a request and run again, for a minute."""
+    """Kill deployments at a request and run them again, for a minute."""
     ended, index = 0, 0
     began = time.monotonic()
     while time.monotonic() - began < FAULT_SECONDS:
@@ -126,7 +126,7 @@ async def _faults() -> list[str]:
 
 
 async def _from_the_command_line(runs: int) -> list[str]:
-    """As somebody waits for it: processes, the interpreter's start included; releases are source trees of the reference service."""
+    """Time whole processes, including the interpreter's start; releases are source trees of the reference service."""
     with tempfile.TemporaryDirectory() as workspace:
         folder = Path(workspace)
         async with _account(folder) as stage:
@@ -171,7 +171,7 @@ class _Stage:
     bad: str
 
     async def slipway(self, *arguments: str, code: int = 0, until: str = "") -> _Waited:
-        """Run a verb for staging to its end; the time counts until the request `until` was answered, when that is given."""
+        """Run a verb for staging to its end; with `until`, the time counts until that request was answered."""
         command = [sys.executable, "-m", "slipway.cli", *arguments, "--quiet", "--source", str(self.folder)]
         command += ["--environment", "staging", "--endpoint-url", self.cloud.url]
         before, began = len(self.cloud.requests), time.perf_counter()
@@ -189,14 +189,14 @@ class _Stage:
         return _Waited(seconds, reads, sum(request in CHANGES for request in asked))
 
     async def _watch(self, request: str, before: int, seen: list[float]) -> None:
-        while request not in self.cloud.requests[before:]:  # noqa: ASYNC110 -- the account is only looked at
+        while request not in self.cloud.requests[before:]:  # noqa: ASYNC110 -- the account is only read
             await anyio.sleep(0.005)
         seen.append(time.perf_counter())
 
 
 @asynccontextmanager
 async def _account(folder: Path) -> AsyncIterator[_Stage]:
-    """The rehearsal's stage, with staging's database at its head."""
+    """Start the rehearsal's stage, with staging's database at its head."""
     commits = await anyio.to_thread.run_sync(Commits.copied, ROOT, folder)
     settings = load(ROOT)
     bad = settings.rehearsal.rolled_back

@@ -1,7 +1,7 @@
-"""`make bench`: figures side by side with peers, in one run on one machine, printed as Markdown.
+"""`make bench`: figures beside peers, in one run on one machine, printed as Markdown.
 
-Each figure is the median of several runs, with their spread; ratios are of medians. What a peer needs beside it (a running server) is not
-counted against us and not for it: our Postgres is started within our time, its server stands ready before.
+Each figure is the median of several runs, with their spread; ratios are of medians. A peer's server is running before its
+time starts; our own Postgres is started within ours.
 """
 
 import argparse
@@ -27,20 +27,20 @@ ROOT = Path(__file__).parents[1]
 
 def main() -> None:
     parts: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
-        "gate": lambda given: gate.gate(given.runs, given.sizes or gate.SIZES, given.plot),
-        "layers": lambda given: layers.layers(given.runs, given.sizes or layers.SIZES),
-        "postgres": lambda given: postgres(given.runs),
-        "release": lambda given: release.release(given.runs),
-        "rehearsal": lambda given: rehearsal(given.runs),
+        "gate": lambda arguments: gate.gate(arguments.runs, arguments.sizes or gate.SIZES, arguments.plot),
+        "layers": lambda arguments: layers.layers(arguments.runs, arguments.sizes or layers.SIZES),
+        "postgres": lambda arguments: postgres(arguments.runs),
+        "release": lambda arguments: release.release(arguments.runs),
+        "rehearsal": lambda arguments: rehearsal(arguments.runs),
     }
-    given = _arguments(tuple(parts))
+    arguments = _arguments(tuple(parts))
     print(
-        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, PostgreSQL {binaries.find(None).version}, {given.runs} runs, "
-        f"{min(given.runs, SLOW_RUNS)} of what takes more than {SLOW_SECONDS} s: median (least to most)\n"
+        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, PostgreSQL {binaries.find(None).version}, {arguments.runs} runs, "
+        f"{min(arguments.runs, SLOW_RUNS)} of programs that take more than {SLOW_SECONDS} s: median (least to most)\n"
     )
     for name, part in parts.items():
-        if name in given.only:
-            for line in part(given):
+        if name in arguments.only:
+            for line in part(arguments):
                 print(line, flush=True)
             print()
 
@@ -61,10 +61,10 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def postgres(runs: int) -> Iterator[str]:
-    """A server that answers, beside initdb and pg_ctl of the same binaries."""
+    """Print the start of a server, beside initdb and pg_ctl of the same binaries."""
     found = binaries.find(None)
     with server():
-        pass  # the cached data directory is there from here on
+        pass  # from here on the cached data directory exists
     ready = Timing(tuple(timed(_start_and_stop) for _ in range(runs)))
     plain = Timing(tuple(timed(lambda: _initdb_and_pg_ctl(found.directory)) for _ in range(runs)))
     yield "| a Postgres that answers | slipway | initdb + pg_ctl | ratio |"
@@ -73,7 +73,7 @@ def postgres(runs: int) -> Iterator[str]:
 
 
 def rehearsal(runs: int) -> Iterator[str]:
-    """The whole play, first with empty caches of environments, then again."""
+    """Print the whole rehearsal, first with empty caches of environments, then again."""
     yield "| make rehearse, dependencies installed | time |"
     yield "| --- | --- |"
     with tempfile.TemporaryDirectory() as cache:
@@ -92,7 +92,7 @@ def _start_and_stop() -> None:
 
 
 def _initdb_and_pg_ctl(directory: Path) -> None:
-    """As everybody does it, as a user who is not root."""
+    """Start a server by initdb and pg_ctl, as a user other than root."""
     home = Path(tempfile.mkdtemp(prefix="slipway-bench-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     home.chmod(0o777)
     identity: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": ()} if os.geteuid() == 0 else {}

@@ -1,4 +1,4 @@
-"""The server that stands ready for peers, with the settings of the gate's own; and empty databases on it."""
+"""A running server for peers, with the settings of the gate's own, and empty databases on it."""
 
 import uuid
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from slipway.postgres.server import running
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The URL of a running server."""
+    """Start a server and return its URL."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(binaries.find(None))) as started:
         yield started.url
 
 
 @contextmanager
 def empty_database(server_url: str) -> Iterator[str]:
-    """The URL of an empty database, which is dropped in the end."""
+    """Create an empty database, return its URL, and drop it at the end."""
     engine = sqlalchemy.create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
     name = f"bench_{uuid.uuid4().hex}"
     _tell(engine, f"CREATE DATABASE {name}")

@@ -1,4 +1,4 @@
-"""The two who build: `docker build` with a Dockerfile written by hand, and `dagger call image`; both from a copy of the service."""
+"""Both builders: `docker build` of a handwritten Dockerfile, and `dagger call image`, each from a copy of the service."""
 
 import argparse
 import os
@@ -20,9 +20,9 @@ from slipway.settings import Images
 ROOT = Path(__file__).parents[1]
 CALL = ("dagger", "--progress=plain", "call", "-m", str(ROOT))
 CHECK = ("dagger", "--progress=plain", "check", "-m", str(ROOT))
-# Of the module's functions the one that does least: never cached, one process, which reads pyproject.toml and answers.
+# The cheapest function of the module: never cached, one process, which only reads pyproject.toml.
 FLOOR = (*CALL, "environment", "--name", "floor")
-APP = "app/notes.py"  # the file that is edited
+APP = "app/notes.py"  # the edited file
 _TAG = "slipway-benchmark"
 _SERVICE = (
     "app",
@@ -38,7 +38,7 @@ _SERVICE = (
 
 @dataclass(frozen=True)
 class Side:
-    """Somebody who builds; `forget` throws the whole cache away, `prepare` brings back what no build of the service makes."""
+    """A builder; `forget` deletes its whole cache, `prepare` restores the parts that no build of the service makes."""
 
     name: str
     build: tuple[str, ...]
@@ -48,7 +48,7 @@ class Side:
 
 
 def docker(images: Images) -> Side:
-    """The host's network spares it a bridge for each step, so nothing is held against it."""
+    """Return the side of `docker build`; it uses the host's network, which saves it a bridge for each step."""
     python, uv = bases.python(images), bases.uv(images)
     return Side(
         "docker build",
@@ -63,7 +63,7 @@ def docker(images: Images) -> Side:
 
 
 def slipway(images: Images) -> Side:
-    """Before a cold build the module is loaded and the bases lie there: the first belongs to the floor, the second to neither."""
+    """Return the side of Dagger; before a cold build it loads the module and the bases, which belong to the floor or to no side."""
     core = ("dagger", "--progress=plain", "core")
     return Side(
         "dagger call image",
@@ -79,7 +79,7 @@ def slipway(images: Images) -> Side:
 
 
 def images() -> Images:
-    """Images for a machine whose images come from elsewhere: SLIPWAY_ENGINE_ARGUMENTS as the tests of the engine know it."""
+    """Return the images for a machine that takes them from elsewhere, from SLIPWAY_ENGINE_ARGUMENTS."""
     parser = argparse.ArgumentParser(prog="SLIPWAY_ENGINE_ARGUMENTS")
     for name in ("python", "uv", "postgres", "registry"):
         parser.add_argument(f"--{name}-image", dest=name)
@@ -88,7 +88,7 @@ def images() -> Images:
 
 @contextmanager
 def service(images: Images) -> Iterator[Path]:
-    """A copy of the reference service in a repository of its own. `dagger check` takes no arguments, so its settings name the images."""
+    """Copy the reference service into a repository of its own; its settings name the images, because `dagger check` takes no arguments."""
     with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as made:
         folder = Path(made)
         for name in _SERVICE:
@@ -103,14 +103,14 @@ def service(images: Images) -> Iterator[Path]:
 
 
 def edit(folder: Path, *names: str) -> None:
-    """One line in each file, as no run before this one had it: an engine remembers for weeks."""
+    """Edit one line in each file as no run before, because an engine remembers for weeks."""
     for name in names:
         with (folder / name).open("a", encoding="utf-8") as file:
             file.write(f"# {uuid.uuid4().hex}\n")
 
 
 def saved(side: Side, folder: Path, where: Path) -> Path:
-    """An archive of what the side has built."""
+    """Return an archive of the image that the side has built."""
     path = where / f"{uuid.uuid4().hex}.tar"
     done((*side.save, str(path)), folder)
     return path

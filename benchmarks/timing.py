@@ -1,4 +1,4 @@
-"""Seconds of several runs, and how a command is timed."""
+"""Seconds of several runs, and the timing of a command."""
 
 import os
 import statistics
@@ -35,9 +35,9 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def in_turn(runs: int, works: Sequence[Callable[[], float]]) -> list[Timing]:
-    """All of them in turn, so that a drifting machine is fair to all; each answers the seconds that count.
+    """Run all of them in turn, so that a drifting machine affects all alike; each returns the seconds that count.
 
-    A first turn warms up and does not count, except for what takes long: that has three turns, the first among them.
+    A first turn warms up and does not count. A long program has three turns, and the first counts.
     """
     first = [work() for work in works]
     counted = [[seconds] if seconds > SLOW_SECONDS else [] for seconds in first]
@@ -50,14 +50,14 @@ def in_turn(runs: int, works: Sequence[Callable[[], float]]) -> list[Timing]:
 
 
 def inherited() -> dict[str, str]:
-    """The environment of what is timed: this one's, but bytecode is kept, as it is everywhere else."""
+    """Return the environment of timed commands: the present one with bytecode caching on."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def done(
     command: tuple[str, ...], folder: Path, variables: Mapping[str, str] = os.environ, answers: tuple[int, ...] = (0,)
 ) -> str:
-    """What a command printed; one that fails ends the run, for a figure of a failure is none."""
+    """Run a command and return its output; raises when it fails, because the figure would be wrong."""
     ended = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     if ended.returncode not in answers:
         sys.exit(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout[-1000:]}{ended.stderr[-3000:]}")

@@ -1,4 +1,4 @@
-"""What the docstring of a dataclass says: sentences of the whole, and of its fields lines such as `- live, url: words. seconds: words.` below."""
+"""Docstrings of dataclasses: a paragraph, then lines such as `- live, url: words. seconds: words.` about the fields."""
 
 import dataclasses
 import inspect
@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 
 def sentences(kind: type) -> str:
-    """What it says of the whole, as one paragraph."""
+    """Return the first part of the docstring as one paragraph."""
     text = re.split(r"^- ", _text(kind), maxsplit=1, flags=re.MULTILINE)[0]
     return " ".join(text.split())
 
 
 def of_fields(kind: type, spelling: Callable[[str], str]) -> dict[str, str]:
-    """What it says of each field, by the field's name in this spelling; a line may go on below."""
+    """Return the description of each field by its spelled name; a line may continue on the next."""
     names = "|".join(spelling(field.name) for field in dataclasses.fields(kind))
     name = rf"(?:{names})(?: \([^)]*\))?"
-    said = {}
+    descriptions = {}
     for line in re.findall(r"^- (.+)$", re.sub(r"\n {2,}(?=[^- ])", " ", _text(kind)), re.MULTILINE):
         _, *parts = re.split(rf"(?:^|(?<=[.;,]) )({name}(?:, {name})*): ", line)
-        for who, words in zip(parts[::2], parts[1::2], strict=True):
-            said |= {each.partition(" (")[0]: words.rstrip(".;,") for each in who.split(", ")}
-    return said
+        for described, words in zip(parts[::2], parts[1::2], strict=True):
+            descriptions |= {each.partition(" (")[0]: words.rstrip(".;,") for each in described.split(", ")}
+    return descriptions
 
 
 def _text(kind: type) -> str:

@@ -1,89 +1,53 @@
-"""The page about what programs read: which verb prints which record, exit codes, and the schema of each record."""
+"""The page about JSON: the record of each command, exit codes, and the schema of each record."""
 
 import docstrings
 import record_schemas
 
-from slipway.records.bootstrap import Bootstrap, Permissions
-from slipway.records.certificate import Certificate, Validity
-from slipway.records.conformance import Conformance, Estimate, Left
-from slipway.records.doctor import DoctorReport
+from slipway.commands.registry import COMMANDS
 from slipway.records.form import schema_of
-from slipway.records.ledger import History, Situation
-from slipway.records.migration import Migration, Standing
-from slipway.records.outcome import Examination, Outcome
-from slipway.records.plan import Plan
-from slipway.records.preflight import Preflight
-from slipway.records.proof import Proof
-from slipway.records.refusal import Listening, Refusal
-from slipway.records.rehearsal import Rehearsal
+from slipway.records.refusal import Refusal
 
 _INTRODUCTION = """\
-Every verb of `slipway` has `--json`: its answer is then one record, and nothing else is on standard output. What it says on the way, and the sentence of
-an error, go to standard error. The first field, `schema`, names the record and its version; each has a JSON Schema in [schemas](schemas).
+Every command of `slipway` has `--json`: it prints one record, and nothing else, on standard
+output. Progress and the sentence of an error go to standard error. The first field, `schema`,
+names the record and its version; each has a JSON Schema in [schemas](schemas).
+[commands.md](commands.md) describes the commands.
 
-Within a version fields may be added, and none is taken away or means something else: ignore what you do not know. Times are seconds, digests
-`sha256:…`. Texts from logs and from AWS are as they were found, and may hold anything that JSON can.
+Within a version, fields may be added, and none is removed or changes its meaning: ignore fields
+you do not know. Times are seconds, digests `sha256:…`. Texts from logs and from AWS are untrusted
+and unchanged: they may hold anything that JSON can.
 
     slipway status --environment production --json | jq --raw-output .observed.digest"""
 _CODES = """\
 | exit code | what it means | standard output with `--json` |
 | --- | --- | --- |
-| 0 | yes: for a deployment, that what was asked for is live and healthy | the record |
-| 1 | the answer is no | the record; or a refusal, when it could not even be tried |
-| 2 | bad input, also a command line that cannot be read: nothing has been touched | a refusal |
-| 3 | nobody knows: a time-out, a lost answer; the same command again finds out | the record, or a refusal |
-| 130 | interrupted; what the platform has begun goes on | nothing |"""
-
-# In the order of their help. A verb that is missing here is missed by a test.
-PRINTED: dict[str, tuple[tuple[type, str], ...]] = {
-    "gate": ((Proof, "1 when a finding fails it"),),
-    "certificate": (
-        (Certificate, "with `--proof`; 1 and a refusal when the gate refused"),
-        (Validity, "with `--check`; 1 when it does not hold"),
-    ),
-    "rehearse": ((Rehearsal, "1 when an act did not go as told"),),
-    "simulator": ((Listening, "in one line, as soon as it can be asked; it runs until it is ended"),),
-    "preflight": ((Preflight, "1 when something is refused; what is not covered is no reason"),),
-    "plan": ((Plan, "1 when it is blocked"),),
-    "deploy": ((Outcome, "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
-    "status": ((Situation, "0 also when nothing is there: `observed.status` is null then"),),
-    "history": ((History, ""),),
-    "promote": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
-    "rollback": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
-    "migrate": (
-        (Migration, ""),
-        (Standing, "with `--look`; 1 when the database is ahead of the image"),
-    ),
-    "bootstrap": ((Bootstrap, "1 when a stack could not be made; without `--apply` nothing is made"),),
-    "permissions": ((Permissions, ""),),
-    "conformance": (
-        (Conformance, "1 when something differs, 3 when something was not reached or could not be deleted"),
-        (Estimate, "with `--estimate`"),
-        (Left, "with `--clean-up`; 3 when something could not be deleted"),
-    ),
-    "diagnose": ((Examination, "0 when nothing has failed, 1 when something has, 3 while it goes on"),),
-    "pause": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
-    "resume": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
-    "destroy": ((Outcome, "as for `deploy`"), (Plan, "with `--dry-run`")),
-    "doctor": ((DoctorReport, "1 when a look ended in NG"),),
-}
+| 0 | yes: for a deployment, the release is live and healthy | the record |
+| 1 | failed or refused | the record, or a refusal if the command could not start |
+| 2 | usage error: nothing changed | a refusal |
+| 3 | outcome unknown, such as a timeout or a lost answer: run it again | the record, or a refusal |
+| 130 | interrupted; the platform continues with what has started | nothing |"""
 
 
 def page() -> str:
-    """The whole page."""
-    verbs = [f"| `{verb}` | {_link(kind)} | {words} |" for verb, kinds in PRINTED.items() for kind, words in kinds]
-    printed = {kind for kinds in PRINTED.values() for kind, _ in kinds} | {Refusal}
-    others = [kind for kind in record_schemas.kinds() if kind not in printed]
+    """Return the whole page."""
+    kinds = {schema_of(kind): kind for kind in record_schemas.kinds()}
+    printed = {f"slipway/{result.record}/1": None for command in COMMANDS for result in command.results}
+    rows = [
+        f"| `{command.name}` | {_link(kinds[f'slipway/{result.record}/1'])} | {result.when} |"
+        for command in COMMANDS
+        for result in command.results
+    ]
+    others = [kind for schema, kind in kinds.items() if schema not in printed and kind is not Refusal]
     parts = [
-        "# JSON, and exit codes",
+        "# JSON and exit codes",
         _INTRODUCTION,
-        "## What each verb prints",
-        "\n".join(["| verb | record | exit code, and when |", "| --- | --- | --- |", *verbs]),
+        "## The record of each command",
+        "\n".join(["| command | record | exit code, and when |", "| --- | --- | --- |", *rows]),
         "## Exit codes",
         _CODES,
         f"A refusal is {_link(Refusal)}: {docstrings.sentences(Refusal)}",
         "## Other records",
-        "In files, in the ledger, and between processes of slipway; no verb prints them alone.",
+        "In files, in the ledger, and between processes of slipway; no command prints them alone.",
         "\n".join(f"- {_link(kind)}: {docstrings.sentences(kind)}" for kind in others),
     ]
     return "\n\n".join(parts) + "\n"

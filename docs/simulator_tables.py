@@ -5,14 +5,14 @@ from pathlib import Path
 
 from slipway.conformance.evidence import shown
 from slipway.conformance.expectations import BEHAVIOURS, NOT_SIMULATED, SAME, STATES, Cell, cells
-from slipway.records.conformance import Conformance, Verdict
+from slipway.records.conformance import Conformance, ConformanceVerdict
 from slipway.records.form import from_json
 
 HERE = Path(__file__).parent
 README = HERE.parent / "ci/src/slipway/simulator/README.md"
 BEGIN, END = "<!-- From the suite's expectations, by `make pages`. -->\n", "<!-- The end of what is from there. -->\n"
 
-Evidence = Mapping[str, Verdict]
+Evidence = Mapping[str, ConformanceVerdict]
 
 
 def readme() -> str:
@@ -72,9 +72,9 @@ def _mark(subject: str, mark: str, evidence: Evidence) -> str:
     """What an account has answered counts more than what anybody says."""
     said = mark if mark == "†" else f"[{mark}]"
     match evidence.get(subject):
-        case Verdict.CONFIRMED:
+        case ConformanceVerdict.CONFIRMED:
             return "[A]"
-        case Verdict.DIFFERS:
+        case ConformanceVerdict.DIFFERS:
             return f"{said}, an account differs"
         case _:
             return said

@@ -1,4 +1,4 @@
-"""Writes what make and editors offer from docs/tasks.toml: `python docs/tasks.py`. A test says when they disagree."""
+"""Write the tasks of make, VS Code and PyCharm from docs/tasks.toml: `make tasks`."""
 
 import json
 import shlex
@@ -12,12 +12,12 @@ from xml.sax.saxutils import quoteattr
 from slipway.structure import read
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "# From docs/tasks.toml, by `make tasks`.\n", "# The end of what is from docs/tasks.toml.\n"
+BEGIN, END = "# Generated from docs/tasks.toml by `make tasks`.\n", "# End of the generated part.\n"
 MODULES = {"slipway": "slipway.cli", "pytest": "pytest"}
 
 
 class Kind(Enum):
-    """What a task is for."""
+    """The purpose of a task."""
 
     CALL = "call"
     CHECK = "check"
@@ -27,7 +27,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Task:
-    """One line of what developers do: `command` begins with dagger, slipway, pytest, python, or make."""
+    """A task of this repository; `command` begins with dagger, slipway, pytest, python, or make."""
 
     name: str
     kind: Kind
@@ -44,24 +44,24 @@ class Task:
 
     @property
     def in_an_editor(self) -> str:
-        """What needs the project's own environment is had from make, which brings it."""
+        """The command for an editor: make prepares the environment that slipway and python need."""
         return self.command if self.program in {"dagger", "make"} else f"make {self.name}"
 
 
 def table() -> list[Task]:
-    """Every task, as the table has it."""
+    """Read docs/tasks.toml."""
     tables = tomllib.loads((ROOT / "docs/tasks.toml").read_text(encoding="utf-8"))
     return [read(Task, {"name": name, **fields}, name) for name, fields in tables.items()]
 
 
 def files() -> dict[str, str]:
-    """Every file that is written, by its path."""
+    """Return the text of every generated file, by its path."""
     run = {f".run/{task.name}.run.xml": _configuration(task) for task in table()}
     return {"Makefile": _makefile(), ".vscode/tasks.json": _tasks(), ".vscode/launch.json": _launch()} | run
 
 
 def _makefile() -> str:
-    """The Makefile with its part from the table; what is above and below is written by hand."""
+    """Replace the generated part of the Makefile; the rest is written by hand."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     above, _, rest = text.partition(BEGIN)
     tasks = [task for task in table() if task.kind is not Kind.DEBUG and task.program != "make"]
@@ -92,7 +92,7 @@ def _launch() -> str:
 
 
 def _debug(task: Task) -> dict[str, object]:
-    """A launch that also follows the processes that are started."""
+    """Return a launch configuration that also debugs child processes."""
     return {
         "name": task.name,
         "type": "debugpy",
@@ -111,7 +111,7 @@ def _json(document: object) -> str:
 
 
 def _configuration(task: Task) -> str:
-    """A run configuration of PyCharm and IntelliJ, with the options that these write themselves."""
+    """Return a run configuration with the options that PyCharm and IntelliJ write themselves."""
     options = _python(task) if task.kind is Kind.DEBUG else _shell(task)
     kind = (
         'type="PythonConfigurationType" factoryName="Python"'

@@ -1,4 +1,4 @@
-"""How alembic reaches the database: by the URL of the service, one transaction a revision, never waiting long for a lock, nor holding one for good."""
+"""Alembic's environment: one transaction for each revision, with limits on waiting for locks and holding them."""
 
 import os
 

@@ -1,11 +1,13 @@
-"""The reference service, on a database whose schema a test chooses."""
+"""Fixtures for the reference service, on a database whose schema a test chooses."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -13,25 +15,48 @@ from alembic.config import Config
 from app.main import create_app
 from app.settings import Settings
 
+CONFIG = Config(Path(__file__).parents[2] / "alembic.ini")
 Serving = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> str:
-    """The URL of the server that a container of checks is told, or else of the run's own."""
+    """Return the URL of the server beside a container of checks, or of the test run's own server."""
     return os.environ.get("DATABASE_URL") or request.getfixturevalue("postgres").url
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """Return the name of a database at the head of the history; copying it is faster than upgrading again."""
+    name = f"template_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection, pytest.MonkeyPatch.context() as patch:
+        connection.execute(f"CREATE DATABASE {name}")
+        patch.setenv("DATABASE_URL", f"{server.rpartition('/')[0]}/{name}")
+        command.upgrade(CONFIG, "head")
+        yield name
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def migrated(server: str, template: str) -> Iterator[str]:
+    """Return the URL of a database of the test's own, at the head of the history."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        yield f"{server.rpartition('/')[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def history(database: str, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """What alembic's commands are given; they work on the test's database."""
+    """Return the configuration for alembic's commands, on the test's empty database."""
     monkeypatch.setenv("DATABASE_URL", database)
-    return Config(Path(__file__).parents[2] / "alembic.ini")
+    return CONFIG
 
 
 @pytest.fixture
 def serving() -> Serving:
-    """The service on the database of a URL, as a client sees it."""
+    """Return a client of the service for a database URL."""
 
     @asynccontextmanager
     async def client_of(url: str) -> AsyncIterator[httpx.AsyncClient]:
@@ -47,8 +72,7 @@ def serving() -> Serving:
 
 
 @pytest.fixture
-async def service(history: Config, database: str, serving: Serving) -> AsyncIterator[httpx.AsyncClient]:
-    """The service on a database that is level with it."""
-    command.upgrade(history, "head")
-    async with serving(database) as client:
+async def service(migrated: str, serving: Serving) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the service on the database `migrated`."""
+    async with serving(migrated) as client:
         yield client

@@ -29,13 +29,13 @@ def test_an_exception_stays_inside_its_line():
     except ValueError:
         line = line_of(msg="failed", exc_info=sys.exc_info())
     assert "\n" not in line
-    said = json.loads(line)["exception"]
-    assert said.startswith("Traceback")
-    assert said.endswith("ValueError: invalid literal for int() with base 10: 'no such thing'")
+    traceback = json.loads(line)["exception"]
+    assert traceback.startswith("Traceback")
+    assert traceback.endswith("ValueError: invalid literal for int() with base 10: 'no such thing'")
 
 
 @pytest.mark.parametrize("text", ["\x1b[31mred", "\ud800", "☃", '"}\n{"level": "error"', "\x00", "\u2028"])
-def test_no_text_can_leave_its_line_or_cannot_be_printed(text):
+def test_any_text_stays_printable_and_in_its_line(text):
     line = line_of(msg=text)
     assert line.isascii()
     assert line.isprintable()

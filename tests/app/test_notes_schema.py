@@ -17,7 +17,7 @@ def run(database, statement):
         connection.execute(statement)
 
 
-def test_the_schema_goes_up_down_and_up_again(history, database):
+def test_the_history_goes_up_down_and_up_again(history, database):
     command.upgrade(history, "head")
     built = rows(database, COLUMNS)
     command.downgrade(history, "base")
@@ -26,7 +26,7 @@ def test_the_schema_goes_up_down_and_up_again(history, database):
     assert rows(database, COLUMNS) == built == ["id", "title", "created_at", "body"]
 
 
-def test_every_single_step_can_be_taken_back(history, database):
+def test_every_revision_can_be_undone(history, database):
     for revision in reversed(list(ScriptDirectory.from_config(history).walk_revisions())):
         command.upgrade(history, revision.revision)
         command.downgrade(history, "-1")
@@ -34,12 +34,12 @@ def test_every_single_step_can_be_taken_back(history, database):
     assert rows(database, "SELECT version_num FROM alembic_version") == ["e7318ac4d059"]
 
 
-def test_the_models_are_what_the_migrations_build(history):
-    command.upgrade(history, "head")
+def test_the_models_match_the_migrations(history, migrated, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", migrated)
     command.check(history)
 
 
-def test_a_note_of_the_first_release_is_kept_through_all_revisions(history, database):
+def test_a_note_of_the_first_release_survives_every_revision(history, database):
     command.upgrade(history, "5b0a7d1c42ef")
     run(database, "INSERT INTO notes (title, content) VALUES ('Milk', 'Two litres')")
     command.upgrade(history, "head")
@@ -48,14 +48,14 @@ def test_a_note_of_the_first_release_is_kept_through_all_revisions(history, data
     assert rows(database, "SELECT content FROM notes") == ["Two litres"]
 
 
-def test_the_copy_takes_more_notes_than_a_batch_holds(history, database):
+def test_the_copy_handles_more_notes_than_one_batch(history, database):
     command.upgrade(history, BEFORE_THE_COPY)
     run(database, "INSERT INTO notes (title, content) SELECT n, 'text ' || n FROM generate_series(1, 2500) n")
     command.upgrade(history, THE_COPY)
     assert rows(database, "SELECT count(*) FROM notes WHERE body = 'text ' || title") == [2500]
 
 
-def test_the_copy_can_be_run_again_and_takes_what_came_meanwhile(history, database):
+def test_the_copy_can_be_rerun_and_includes_later_notes(history, database):
     command.upgrade(history, BEFORE_THE_COPY)
     run(database, "INSERT INTO notes (title, content) VALUES ('early', 'old'), ('empty', '')")
     command.upgrade(history, THE_COPY)
@@ -65,14 +65,14 @@ def test_the_copy_can_be_run_again_and_takes_what_came_meanwhile(history, databa
     assert rows(database, "SELECT body FROM notes ORDER BY id") == ["old", "", "new"]
 
 
-def test_the_copy_leaves_alone_what_a_release_has_written_itself(history, database):
+def test_the_copy_keeps_a_body_written_by_a_release(history, database):
     command.upgrade(history, BEFORE_THE_COPY)
     run(database, "INSERT INTO notes (title, content, body) VALUES ('both', 'old', 'newer')")
     command.upgrade(history, THE_COPY)
     assert rows(database, "SELECT body FROM notes") == ["newer"]
 
 
-def test_an_index_that_an_interrupted_attempt_left_invalid_is_built_anew(history, database):
+def test_an_invalid_index_of_an_interrupted_attempt_is_rebuilt(history, database):
     command.upgrade(history, "8c1f6e93ab20")
     run(database, "CREATE INDEX ix_notes_created_at ON notes (title)")
     run(database, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_notes_created_at'::regclass")
@@ -82,6 +82,6 @@ def test_an_index_that_an_interrupted_attempt_left_invalid_is_built_anew(history
     ]
 
 
-def test_sql_cannot_be_written_instead_of_run(history):
+def test_offline_sql_is_refused(history):
     with pytest.raises(SystemExit, match="offline SQL is not supported"):
         command.upgrade(history, "head", sql=True)

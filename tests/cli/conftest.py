@@ -32,5 +32,5 @@ async def account(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Account]:
     """What a command with --endpoint-url finds there; its waiting is the account's."""
     async with opened() as account:
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
-        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time)
+        monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         yield account

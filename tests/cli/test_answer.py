@@ -82,7 +82,7 @@ def test_files_that_cannot_be_written_change_no_answer(capsys, monkeypatch, tmp_
     assert say(PEOPLE, answers.of_outcome(ROLLED_BACK)) == 1
     said = capsys.readouterr()
     assert said.out.startswith("ROLLED_BACK")
-    assert said.err.startswith("slipway: GITHUB_OUTPUT cannot be written: ")
+    assert said.err.startswith("slipway: cannot write GITHUB_OUTPUT: ")
 
 
 def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too(capsys, job):
@@ -104,9 +104,9 @@ def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too
 
 def test_the_exit_code_is_true_also_when_nobody_reads_to_the_end():
     code = (
-        "import argparse, sys; from slipway.cli.answer import say; from slipway.report.answers import Answer;"
-        "from slipway.records.listening import Listening;"
-        "sys.exit(say(argparse.Namespace(json=False), Answer(Listening(''), 'x' * 1_000_000, 1)))"
+        "import argparse, sys; from slipway.cli.answer import say; from slipway.report.answers import CommandResult;"
+        "from slipway.records.refusal import Listening;"
+        "sys.exit(say(argparse.Namespace(json=False), CommandResult(record=Listening(''), text='x' * 1_000_000, code=1)))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from slipway.cli.command import parser, run
+from slipway.cli.command import perform, run
+from slipway.commands.grammar import parse
 from slipway.errors import RefusedError
 from slipway.records.form import to_json
 from slipway.records.plan import Action, Plan
@@ -24,8 +25,7 @@ PLAN = Plan(
 async def slipway(account, service, verb, *options):
     """The exit code of a verb, within the loop in which the account runs."""
     place = ["--source", str(service), "--environment", "staging", "--endpoint-url", account.cloud.url]
-    given = parser().parse_args([verb, *place, *options])
-    return await given.verb(given)
+    return await perform(parse([verb, *place, *options]))
 
 
 async def test_what_was_saved_is_deployed(account, service, capsys):

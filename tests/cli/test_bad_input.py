@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from slipway.cli.command import parser, run
+from slipway.cli.command import run
 
 PYPROJECT = '[project]\nname = "x"\n[tool.slipway]\nname = "notes"\ncommand = ["uvicorn", "app:app"]\n'
 INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
@@ -74,7 +74,7 @@ def test_no_pyproject(capsys, tmp_path):
         ("helth-path = '/x'", "did you mean health-path?"),
         ("port = '8000'", "found '8000' (a text), allowed is a whole number"),
         ("smoke-paths = '/x'", "allowed is a list"),
-        ("health-path = 'x'", "a path begins with /"),
+        ("health-path = 'x'", "a path that begins with /"),
         ("[tool.slipway.migrations]\nconfig = 7", "migrations.config: found 7 (a whole number), allowed is a text"),
     ],
 )
@@ -241,18 +241,13 @@ def test_aws_that_cannot_be_reached(capsys, service):
     code, error = said(
         capsys, "status", "--source", str(service), "--environment", "staging", "--endpoint-url", "http://127.0.0.1:1"
     )
-    assert (code, "cannot be reached" in error) == (1, True)
-
-
-def test_a_verb_that_is_none_is_bad_input(capsys):
-    code, error = said(capsys, "nothing")
-    assert (code, "invalid choice: 'nothing'" in error, "`slipway --help`" in error) == (2, True, True)
+    assert (code, "cannot be reached" in error) == (3, True)
 
 
 def test_an_argument_that_is_missing_is_one_sentence(capsys):
     code, error = said(capsys, "status")
     assert code == 2
-    assert "--environment: `slipway status --help` says what is allowed" in error
+    assert "--environment: `slipway status --help` lists the flags" in error
 
 
 def test_debug_shows_the_traceback_before_the_same_answer(service):
@@ -260,20 +255,6 @@ def test_debug_shows_the_traceback_before_the_same_answer(service):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Traceback" in done.stderr
     assert (done.returncode, done.stderr.splitlines()[-1].startswith("slipway: ")) == (2, True)
-
-
-def test_every_verb_explains_itself():
-    verbs = parser()._subparsers._group_actions[0].choices
-    here = {"gate", "certificate", "rehearse", "simulator", "conformance", "doctor"}
-    releases, services = (
-        {"preflight", "plan", "deploy", "promote", "rollback", "migrate"},
-        {"status", "history", "diagnose", "pause", "resume", "destroy"},
-    )
-    accounts = {"bootstrap", "permissions"}
-    assert here | releases | services | accounts == set(verbs)
-    for verb in verbs.values():
-        assert verb.description
-        assert all(action.help for action in verb._actions)
 
 
 @pytest.mark.slow
@@ -289,4 +270,4 @@ def test_a_revision_that_kills_the_process_and_leaves_another_behind_is_one_sent
 def test_patience_that_is_none(capsys, service):
     (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\npatience = 0\n")
     code, error = gate(capsys, service)
-    assert (code, "migrations.patience: found 0, allowed are whole seconds from 1" in error) == (2, True)
+    assert (code, "migrations.patience: found 0, allowed is 1 or more" in error) == (2, True)

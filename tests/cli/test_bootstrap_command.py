@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from slipway.cli.command import parser, run
+from slipway.cli.command import perform, run
+from slipway.commands.grammar import parse
 from slipway.release.engine.engine import Time
 from tests.simulator.account import opened
 
@@ -42,14 +43,13 @@ def test_a_template_is_printed_and_nobody_is_asked(service, capsys, options, res
 async def test_it_is_shown_and_then_made_and_then_there_is_nothing_to_do(service, capsys, monkeypatch):
     async with opened() as account:
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
-        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time)
+        monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         for options, said in (
             ([], "nothing has been changed"),
             (["--apply"], "applied new stack slipway-letters-staging"),
             ([], "unchanged stack slipway-letters-shared"),
         ):
-            given = parser().parse_args(["bootstrap", *service, "--endpoint-url", account.cloud.url, *options])
-            assert await given.verb(given) == 0
+            assert await perform(parse(["bootstrap", *service, "--endpoint-url", account.cloud.url, *options])) == 0
             assert said in capsys.readouterr().out
 
 

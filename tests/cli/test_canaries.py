@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.requests import Request
 
-from slipway.cli.command import _say_why, parser
+from slipway.cli.command import fail, perform
+from slipway.commands.grammar import parse
 from slipway.release.engine.engine import Time
 from slipway.simulator import endpoint
 from slipway.simulator.faults import Effect, Fault
@@ -83,11 +84,11 @@ class World:
         place = ["--source", str(self.folder)]
         if verb != "permissions":  # which asks nobody
             place += ["--endpoint-url", self.account.cloud.url]
-        given = parser().parse_args([verb, "--debug", *place, *options])
+        flags = parse([verb, "--debug", *place, *options])
         try:
-            code = await given.verb(given)
+            code = await perform(flags)
         except Exception as error:  # noqa: BLE001 -- as the command does
-            code = _say_why(given, error)
+            code = fail(flags, error)
         said = self._capsys.readouterr()
         self.said += said.out + said.err
         return code
@@ -122,7 +123,7 @@ async def world(tmp_path, monkeypatch, capsys):
     async with opened(lambda _url: backend, secrets=SECRETS) as account:
         account.backend = backend
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
-        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time)
+        monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         yield World(account, tmp_path, capsys)
 
 
@@ -169,7 +170,7 @@ async def test_no_value_gets_out_and_no_text_acts_whatever_a_verb_does(world, se
     assert await world.slipway("permissions", *STAGING, *json) == 0
     (world.folder / "pyproject.toml").write_text(SETTINGS)
     monkeypatch.setenv("ANY_URL", SECRETS[DATABASE])
-    for options in ((), ("--look",), ("--database-url-from", "ANY_URL")):
+    for options in ((), ("--status",), ("--database-url-from", "ANY_URL")):
         await world.slipway("migrate", *STAGING, "--image", first, *options, *json)
     assert await world.slipway("destroy", *PRODUCTION, "--confirm", "notes-production", *json) == 0
     assert world.leaked() == set()
@@ -204,4 +205,4 @@ async def test_what_aws_says_is_one_line_that_does_nothing(world, effect):
             assert code in ((0,) if verb == "status" else (1, 3)), verb
     assert world.leaked() == set()
     if effect is Effect.EXPIRED:
-        assert "sign in again and run the same command; it goes on where this one stopped" in world.said
+        assert "sign in again and run the same command; it resumes this run" in world.said

@@ -59,6 +59,6 @@ def test_a_folder_that_is_not_there_is_bad_input(capsys, service):
 
 def test_help_imports_nothing_that_examinations_need():
     heavy = {"boto3", "botocore", "httpx", "slipway.settings", "slipway.doctor", "slipway.postgres"}
-    code = f"import sys, slipway.cli.command; slipway.cli.command.parser(); print(sorted({heavy!r} & set(sys.modules)))"
+    code = f"import sys, slipway.cli.command; slipway.commands.grammar.grammar(); print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

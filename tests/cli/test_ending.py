@@ -21,7 +21,7 @@ def test_sigterm_ends_a_command_that_a_script_started(interrupts):
         _, said = process.communicate(timeout=20)
         assert (process.returncode, said) == (
             130,
-            "slipway: interrupted; what it had started on this machine is stopped\n",
+            "slipway: interrupted; everything it started on this machine is stopped\n",
         )
     finally:
         process.kill()

@@ -8,7 +8,9 @@ import anyio
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.cli.command import parser, run
+from slipway.cli.command import perform, run
+from slipway.commands.grammar import parse
+from slipway.commands.registry import COMMANDS
 from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
@@ -16,7 +18,7 @@ from slipway.records.rehearsal import Act, Rehearsal
 from tests.simulator.account import INSTANCE_ROLE, URI, Account
 
 SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
-VERBS = parser()._subparsers._group_actions[0].choices
+VERBS = [command.name for command in COMMANDS]
 PROOF = Proof(gate=Versions(gate="0.1.0", python="3.13", sqlalchemy="2.0", alembic="1.16", driver="psycopg"), postgres="18", history="0" * 64, heads=("a",), revisions=(), findings=(), coverage=Coverage(revisions=0, new=0, statements=0), verdict=Verdict.PASS)  # fmt: skip
 REHEARSAL = Rehearsal(
     service="notes",
@@ -80,6 +82,8 @@ ASKED = {
     "destroy": (lambda world: [*world.staging, "--confirm", "notes-staging"], "outcome", 0),
     "conformance": (lambda _: ["--estimate"], "estimate", 0),
     "doctor": (lambda world: ["--source", str(world.folder), "--offline"], "checkup", 1),
+    "explain": (lambda _: ["L01"], "explanation", 0),
+    "completion": (lambda _: ["bash"], "completion", 0),
 }
 OF_WHAT_IS_LIVE = ("promote", "rollback", "diagnose", "pause", "resume", "destroy")
 
@@ -107,8 +111,8 @@ async def world(account, service, monkeypatch):
         return REHEARSAL
 
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # a simulator that ends at once
-    monkeypatch.setattr("slipway.verbs.gate.gate", proves)
-    monkeypatch.setattr("slipway.verbs.environment.Environment.migrating", migrating)
+    monkeypatch.setattr("slipway.local.gate.gate", proves)
+    monkeypatch.setattr("slipway.environment.environment.Environment.migrating", migrating)
     monkeypatch.setattr("slipway.rehearsal.here.rehearse", rehearses)
     with (service / "pyproject.toml").open("a") as settings:
         settings.write(PRODUCTION)
@@ -117,8 +121,7 @@ async def world(account, service, monkeypatch):
 
 
 async def ask(verb, *options):
-    given = parser().parse_args([verb, *options])
-    return await given.verb(given)
+    return await perform(parse([verb, *options]))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -145,8 +148,9 @@ async def test_a_simulator_says_where_it_is_in_one_line(world, capsys):
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_error_of_every_verb_is_a_record_too(capsys, tmp_path, verb):
     """A command line that asks for what is not there, or lacks what must be."""
-    wrong = {"simulator": ["--port", "70000"]}.get(verb, ["--source", str(tmp_path / "nowhere")])
-    assert run([verb, *wrong, "--json"]) == 2
+    wrong = {"simulator": ["--port", "70000"], "explain": ["L99"], "completion": ["tcsh"]}
+    options = wrong.get(verb, ["--source", str(tmp_path / "nowhere")])
+    assert run([verb, *options, "--json"]) == 2
     said, sentence = capsys.readouterr()
     refusal = json.loads(said)
     Draft202012Validator(json.loads((SCHEMAS / "refusal-1.json").read_text())).validate(refusal)
@@ -165,7 +169,7 @@ def test_what_nobody_expects_is_an_error_too(capsys, monkeypatch):
     async def fails(*_, **__):
         raise TypeError("surprise")
 
-    monkeypatch.setattr("slipway.verbs.simulate.simulate", fails)
+    monkeypatch.setattr("slipway.local.simulator.simulate", fails)
     assert run(["simulator", "--json"]) == 3
     said, sentence = capsys.readouterr()
     assert json.loads(said)["what"] == "unexpected TypeError: surprise"

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from slipway.cli.command import parser
+from slipway.cli.command import perform
+from slipway.commands.grammar import parse
 from slipway.errors import BadInputError
 from tests.simulator.account import ROLE, URI, opened
 
@@ -28,8 +29,7 @@ def preflight(tmp_path):
 
     async def run(account, image, *options):
         place = ["--source", str(tmp_path), "--environment", "staging", "--endpoint-url", account.cloud.url]
-        given = parser().parse_args(["preflight", *place, "--image", image, *options])
-        return await given.verb(given)
+        return await perform(parse(["preflight", *place, "--image", image, *options]))
 
     return run
 

@@ -3,27 +3,27 @@ import asyncio
 
 import pytest
 
-from slipway.cli.progress import telling, voice
+from slipway.cli.caller import CommandLine
 from slipway.records.progress import Event, Phase
 
-LOUD, QUIET = argparse.Namespace(quiet=False), argparse.Namespace(quiet=True)
+LOUD, QUIET = (CommandLine(argparse.Namespace(quiet=quiet)) for quiet in (False, True))
 
 
-async def test_a_run_is_told_on_standard_error(capsys):
-    with telling(LOUD) as tell:
+async def test_events_of_a_run_are_printed_on_standard_error(capsys):
+    with LOUD.run() as tell:
         tell(Event("one", Phase.LOOK))
-    assert capsys.readouterr() == ("", "     0:00  looking at what is live\n     0:00  one\n")
+    assert capsys.readouterr() == ("", "     0:00  reading the live state\n     0:00  one\n")
 
 
-async def test_nobody_hears_of_a_quiet_run(capsys):
-    with telling(QUIET) as tell:
+async def test_a_quiet_run_prints_nothing(capsys):
+    with QUIET.run() as tell:
         tell(Event("one", Phase.LOOK))
-    voice(QUIET).note("two")
+    QUIET.progress.note("two")
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("given", [LOUD, QUIET], ids=["loud", "quiet"])
-async def test_whoever_interrupts_a_run_hears_that_the_platform_goes_on(capsys, given):
-    with pytest.raises(asyncio.CancelledError), telling(given):
+@pytest.mark.parametrize("caller", [LOUD, QUIET], ids=["loud", "quiet"])
+async def test_an_interrupted_run_says_that_the_platform_continues(capsys, caller):
+    with pytest.raises(asyncio.CancelledError), caller.run():
         raise asyncio.CancelledError
-    assert "what the platform has begun goes on" in capsys.readouterr().err
+    assert "the platform continues with what has started" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 
 from slipway.cli.command import run
 from slipway.errors import BadInputError
-from slipway.verbs.simulate import Beginning
+from slipway.local.simulator import Beginning
 from tests.simulator.account import asked, opened
 
 ROLE = "arn:aws:iam::123456789012:role/theirs"
@@ -78,7 +78,7 @@ def test_a_file_may_be_json(files):
         ('role = ["x"]', "", "role: unknown key, did you mean roles?"),
         ('roles = ["x"]', "", "roles[0]: found 'x', allowed is the ARN of a role"),
         ('[secrets]\nTOKEN = "x"', "", "secrets: found 'TOKEN', allowed is the ARN of a secret or a parameter"),
-        (f'[secrets]\n"{SECRET}" = "NOT_SET"', "", "wants the value of $NOT_SET, which is not set"),
+        (f'[secrets]\n"{SECRET}" = "NOT_SET"', "", "needs the variable NOT_SET, which is not set"),
         ("repositories = [", "", "state.toml is not TOML"),
         ("", '[[fault]]\noperation = "CreateService"', "fault[0].effect: missing, it must be one of 'throttled', "),
         ("", '[[fault]]\noperation = "X"\neffect = "throttled"', "names the operation 'X', which no service here has"),

@@ -7,9 +7,9 @@ import pytest
 from slipway.conformance.account import Account
 from slipway.conformance.service import Image
 from slipway.conformance.suite import conform
+from slipway.local.conformance import in_no_time
 from slipway.records.conformance import Conformance
 from slipway.simulator.cloud import Cloud
-from slipway.verbs.conformance import in_no_time
 from tests.simulator.account import BRISK
 
 

@@ -8,16 +8,16 @@ from functools import partial
 import anyio
 import pytest
 
-from slipway.cli.command import parser
-from slipway.cli.conformance import conformance
+from slipway.cli.command import perform
+from slipway.commands.grammar import parse
 from slipway.conformance.walks import estimate
 from slipway.errors import BadInputError
+from slipway.local import conformance as verb
+from slipway.local.conformance import Consent, permitted
 from slipway.records.conformance import Conformance
 from slipway.records.form import from_json
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud
-from slipway.verbs import conformance as verb
-from slipway.verbs.conformance import Consent, permitted
 from tests.conformance.within import everything
 from tests.simulator.account import BRISK, opened
 
@@ -44,7 +44,7 @@ def keys(monkeypatch, tmp_path):
 
 
 async def asked(*arguments: str) -> int:
-    return await conformance(parser().parse_args(["conformance", *arguments]))
+    return await perform(parse(["conformance", *arguments]))
 
 
 def named(cloud: Cloud, account: str = ACCOUNT) -> list[str]:
@@ -54,7 +54,7 @@ def named(cloud: Cloud, account: str = ACCOUNT) -> list[str]:
 async def test_without_consent_nothing_is_asked_but_who_the_account_is(asked_by_name, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     for what in ((), ("--clean-up",)):
-        with pytest.raises(BadInputError, match=r"nobody has agreed.*--yes"):
+        with pytest.raises(BadInputError, match=r"consent is missing.*--yes"):
             await asked(*named(asked_by_name), *what)
     assert asked_by_name.requests == ["GetCallerIdentity"] * 2
     assert f"${estimate().dollars:.2f}" in capsys.readouterr().err

@@ -7,14 +7,17 @@ import pytest
 
 from slipway.conformance.evidence import shown
 from slipway.conformance.expectations import every
-from slipway.records.conformance import AWS, Conformance, Verdict
+from slipway.records.conformance import AWS, Conformance, ConformanceVerdict
 
 DOCS = Path(__file__).parents[2] / "docs"
 SUBJECT = "PauseService of CREATE_FAILED"
 
 
 def report(
-    day: str = "2027-01-31", verdict: Verdict = Verdict.CONFIRMED, against: str = AWS, **changes: str
+    day: str = "2027-01-31",
+    verdict: ConformanceVerdict = ConformanceVerdict.CONFIRMED,
+    against: str = AWS,
+    **changes: str,
 ) -> Conformance:
     """A report that has seen one cell."""
     finding = next(expected for expected in every() if expected.subject == SUBJECT)
@@ -30,21 +33,21 @@ def report(
     )
 
 
-@pytest.mark.parametrize("verdict", [Verdict.CONFIRMED, Verdict.DIFFERS])
+@pytest.mark.parametrize("verdict", [ConformanceVerdict.CONFIRMED, ConformanceVerdict.DIFFERS])
 def test_what_an_account_has_answered_is_shown(verdict):
     assert shown([report(verdict=verdict)]) == {SUBJECT: verdict}
 
 
 def test_the_newest_report_counts():
-    older, newer = report("2027-01-31"), report("2027-02-01", Verdict.DIFFERS)
-    assert shown([newer, older]) == {SUBJECT: Verdict.DIFFERS}
+    older, newer = report("2027-01-31"), report("2027-02-01", ConformanceVerdict.DIFFERS)
+    assert shown([newer, older]) == {SUBJECT: ConformanceVerdict.DIFFERS}
 
 
 @pytest.mark.parametrize(
     "worthless",
     [
         report(against="a stand-in"),
-        report(verdict=Verdict.NOT_REACHED),
+        report(verdict=ConformanceVerdict.NOT_REACHED),
         report(expected="answers"),
         report(subject="nothing"),
     ],
@@ -65,4 +68,4 @@ def test_a_cell_loses_its_mark_in_the_documentation_by_evidence_alone(monkeypatc
     assert row({}).count("InvalidState †") == 3
     assert row(shown([report()])).count("InvalidState †") == 2
     assert "InvalidState [A]" in row(shown([report()]))
-    assert "InvalidState †, an account differs" in row(shown([report(verdict=Verdict.DIFFERS)]))
+    assert "InvalidState †, an account differs" in row(shown([report(verdict=ConformanceVerdict.DIFFERS)]))

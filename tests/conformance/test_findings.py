@@ -1,5 +1,5 @@
 from slipway.conformance.findings import Findings
-from slipway.records.conformance import Verdict
+from slipway.records.conformance import ConformanceVerdict
 
 SUBJECT = "ListOperations of RUNNING"
 ARN = "arn:aws:apprunner:eu-west-1:123456789012:service/notes/0a1b"
@@ -12,13 +12,13 @@ def of(findings: Findings):
 def test_what_was_expected_is_confirmed():
     findings = Findings()
     findings.saw(SUBJECT, "answers")
-    assert (of(findings).verdict, of(findings).seen) == (Verdict.CONFIRMED, "")
+    assert (of(findings).verdict, of(findings).seen) == (ConformanceVerdict.CONFIRMED, "")
 
 
 def test_no_account_and_no_arn_is_kept_and_no_second_line():
     findings = Findings()
     findings.saw(SUBJECT, f"AccessError: {ARN}, or {ARN}. You are 123456789012\n\x1b[31m")
-    assert of(findings).verdict is Verdict.DIFFERS
+    assert of(findings).verdict is ConformanceVerdict.DIFFERS
     assert of(findings).seen == "AccessError: ARN, or ARN. You are ACCOUNT"
 
 
@@ -26,10 +26,10 @@ def test_what_was_seen_is_not_unseen_later():
     findings = Findings()
     findings.saw(SUBJECT, "answers")
     findings.missed(SUBJECT, "the run ended")
-    assert of(findings).verdict is Verdict.CONFIRMED
+    assert of(findings).verdict is ConformanceVerdict.CONFIRMED
 
 
 def test_why_something_was_not_reached_is_kept_without_accounts():
     findings = Findings()
     findings.missed(SUBJECT, f"User {ARN} may not")
-    assert (of(findings).verdict, of(findings).seen) == (Verdict.NOT_REACHED, "User ARN may not")
+    assert (of(findings).verdict, of(findings).seen) == (ConformanceVerdict.NOT_REACHED, "User ARN may not")

@@ -5,7 +5,7 @@ import pytest
 
 from slipway.conformance.service import Image
 from slipway.conformance.suite import conform
-from slipway.records.conformance import Verdict
+from slipway.records.conformance import ConformanceVerdict
 from slipway.records.form import from_json, to_json
 from slipway.simulator.app_runner import states
 from slipway.simulator.app_runner.states import Reaction
@@ -19,7 +19,7 @@ def quiet(_line: str) -> None:
     pass
 
 
-def seen(found, verdict: Verdict) -> dict[str, str]:
+def seen(found, verdict: ConformanceVerdict) -> dict[str, str]:
     """What was seen, by subject."""
     return {finding.subject: finding.seen for finding in found.findings if finding.verdict is verdict}
 
@@ -31,13 +31,13 @@ def plant(monkeypatch, call: str, state: str, reaction: Reaction) -> None:
 
 
 async def test_the_simulator_is_as_its_documentation_says(found):
-    assert seen(found, Verdict.DIFFERS) == seen(found, Verdict.NOT_REACHED) == {}
-    assert len(seen(found, Verdict.CONFIRMED)) == 70
+    assert seen(found, ConformanceVerdict.DIFFERS) == seen(found, ConformanceVerdict.NOT_REACHED) == {}
+    assert len(seen(found, ConformanceVerdict.CONFIRMED)) == 70
     assert (found.left, found.exit_code) == ((), 0)
 
 
 async def test_what_cannot_be_brought_about_from_outside_is_told_as_such(found):
-    out = seen(found, Verdict.OUT_OF_REACH)
+    out = seen(found, ConformanceVerdict.OUT_OF_REACH)
     assert {subject for subject in out if subject.endswith(" of DELETE_FAILED")} < set(out)
     assert all(out.values())
 
@@ -57,7 +57,7 @@ async def test_cells_and_messages_that_are_planted_are_told_with_what_was_seen(a
     plant(monkeypatch, "ResumeService", "RUNNING", Reaction.INVALID_REQUEST)
     monkeypatch.setitem(states._DONE, "DeleteService", "removed")
     found = await conform(asked[0], Image(), quiet)
-    assert seen(found, Verdict.DIFFERS) == {
+    assert seen(found, ConformanceVerdict.DIFFERS) == {
         "PauseService of PAUSED": "InvalidStateException: Service cannot be paused in the current state: PAUSED.",
         "ResumeService of RUNNING": "InvalidRequestException: Can't start a deployment on the specified service, because it "
         "isn't in RUNNING state.",
@@ -70,8 +70,8 @@ async def test_cells_and_messages_that_are_planted_are_told_with_what_was_seen(a
 async def test_what_begins_though_it_should_not_costs_only_the_cells_behind_it(asked, monkeypatch):
     plant(monkeypatch, "UpdateService", "PAUSED", Reaction.BEGINS)
     found = await conform(asked[0], Image(), quiet)
-    assert seen(found, Verdict.DIFFERS) == {"UpdateService of PAUSED": "begins UPDATE_SERVICE"}
-    missed = seen(found, Verdict.NOT_REACHED)
+    assert seen(found, ConformanceVerdict.DIFFERS) == {"UpdateService of PAUSED": "begins UPDATE_SERVICE"}
+    missed = seen(found, ConformanceVerdict.NOT_REACHED)
     assert missed.pop("ResumeService of PAUSED") == "the service had come to be RUNNING"
     assert set(missed) == {"the triggers of what is no update"}
     assert found.exit_code == 1
@@ -80,12 +80,12 @@ async def test_what_begins_though_it_should_not_costs_only_the_cells_behind_it(a
 async def test_a_service_that_is_deleted_too_early_leaves_the_rest_of_its_walk_unseen(asked, monkeypatch):
     plant(monkeypatch, "DeleteService", "OPERATION_IN_PROGRESS", Reaction.BEGINS)
     found = await conform(asked[0], Image(), quiet)
-    assert seen(found, Verdict.DIFFERS)["DeleteService of OPERATION_IN_PROGRESS"] == "begins DELETE_SERVICE"
+    assert seen(found, ConformanceVerdict.DIFFERS)["DeleteService of OPERATION_IN_PROGRESS"] == "begins DELETE_SERVICE"
     assert (
-        seen(found, Verdict.NOT_REACHED)["PauseService of RUNNING"]
+        seen(found, ConformanceVerdict.NOT_REACHED)["PauseService of RUNNING"]
         == "the service is DELETED where it should be RUNNING"
     )
-    assert "DeleteService of PAUSED" in seen(found, Verdict.CONFIRMED)
+    assert "DeleteService of PAUSED" in seen(found, ConformanceVerdict.CONFIRMED)
 
 
 async def test_an_account_that_refuses_to_answer_confirms_nothing_and_contradicts_nothing(asked):
@@ -94,8 +94,8 @@ async def test_an_account_that_refuses_to_answer_confirms_nothing_and_contradict
     cloud.faults.add(Fault(operation="PutImage", effect=Effect.THROTTLED, times=6))
     cloud.faults.add(Fault(operation="DescribeLogGroups", effect=Effect.EXPIRED))
     found = await conform(account, Image(), quiet)
-    assert seen(found, Verdict.DIFFERS) == {}
-    missed = seen(found, Verdict.NOT_REACHED)
+    assert seen(found, ConformanceVerdict.DIFFERS) == {}
+    missed = seen(found, ConformanceVerdict.NOT_REACHED)
     assert "ExpiredTokenException" in missed["UpdateService of RUNNING"]
     assert "ThrottlingException" in missed["an image's digest"]
     assert "log groups that could not be looked for" in found.left[0]

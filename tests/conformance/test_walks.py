@@ -7,8 +7,8 @@ from slipway.conformance import walks
 from slipway.conformance.behaviours import LOOKS
 from slipway.conformance.expectations import cells, every
 from slipway.conformance.walks import WALKS, Way, estimate
-from slipway.records.conformance import Verdict
-from slipway.report import conformance_text
+from slipway.records.conformance import ConformanceVerdict
+from slipway.report import conformance
 
 
 def test_the_walks_stand_in_every_state_that_can_be_reached_and_ask_every_call_there():
@@ -23,7 +23,9 @@ def test_no_two_expectations_have_one_name():
     subjects = [finding.subject for finding in every()]
     assert len(subjects) == len(set(subjects))
     assert [
-        finding.subject for finding in every() if finding.verdict is Verdict.OUT_OF_REACH and not finding.seen
+        finding.subject
+        for finding in every()
+        if finding.verdict is ConformanceVerdict.OUT_OF_REACH and not finding.seen
     ] == []
 
 
@@ -37,7 +39,7 @@ def test_the_longest_walk_passes_and_all_are_paid(monkeypatch):
 
 def test_a_run_of_today_costs_cents():
     assert 0 < estimate().dollars < 0.10
-    told = conformance_text.of_estimate(estimate(), "account 123456789012")
+    told = conformance.of_estimate(estimate(), "account 123456789012")
     assert "3 App Runner services" in told
     takes = f"takes {estimate().least_minutes} to {estimate().most_minutes} minutes"
     assert takes in told

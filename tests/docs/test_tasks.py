@@ -1,4 +1,4 @@
-"""What make and editors offer is what docs/tasks.toml says, and each of it can be had."""
+"""The tasks of make and of editors match docs/tasks.toml, and each of them exists."""
 
 import ast
 import importlib.util
@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from slipway.cli.command import parser
+from slipway.commands.grammar import parse
 from slipway.structure import MismatchError
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ OFFERED = [task for task in TABLE.values() if task.kind is not tasks.Kind.DEBUG]
 
 
 def functions(decorator=None):
-    """The functions of the Dagger object as a command line spells them: all, or those with a decorator."""
+    """Return the functions of the Dagger object as `dagger call` spells them: all, or those with a decorator."""
     module = ast.parse((ROOT / "ci/src/slipway/main.py").read_text())
     (main,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Slipway")
     return {
@@ -46,22 +46,22 @@ def functions(decorator=None):
 
 
 @pytest.mark.parametrize("name", tasks.files())
-def test_what_is_offered_is_what_the_table_says(name):
+def test_generated_files_match_the_table(name):
     assert (ROOT / name).read_text() == tasks.files()[name], "run make tasks"
 
 
-def test_no_run_configuration_is_left_of_a_task_that_is_gone():
-    there = {f".run/{file.name}" for file in (ROOT / ".run").iterdir()}
-    assert there <= set(tasks.files())
+def test_no_run_configuration_outlives_its_task():
+    files = {f".run/{file.name}" for file in (ROOT / ".run").iterdir()}
+    assert files <= set(tasks.files())
 
 
-def test_a_task_begins_with_a_program_that_is_known_here():
+def test_each_task_runs_a_known_program():
     assert {task.program for task in OFFERED} <= {"dagger", "slipway", "python", "make"}
     assert {task.program for task in DEBUGGED} <= set(tasks.MODULES)
 
 
 @pytest.mark.parametrize("task", DAGGER.values(), ids=DAGGER)
-def test_what_is_asked_of_dagger_is_a_function_of_the_module(task):
+def test_each_dagger_task_calls_a_function_of_the_module(task):
     verb, *rest = task.arguments.split()
     if verb == "call":
         assert rest[0] in functions()
@@ -73,35 +73,36 @@ def test_what_is_asked_of_dagger_is_a_function_of_the_module(task):
 
 @pytest.mark.parametrize("task", [task for task in TABLE.values() if task.program == "slipway"], ids=str)
 def test_what_is_asked_of_slipway_is_understood_by_its_command_line(task):
-    assert parser().parse_args(shlex.split(task.arguments)).verb
+    assert parse(shlex.split(task.arguments)).command
 
 
-@pytest.mark.parametrize("task", OFFERED, ids=lambda task: task.name)
-def test_make_has_each_task_as_one_call(task):
-    planned = subprocess.run(
-        ["make", "--dry-run", "--silent", "--no-print-directory", "-C", ROOT, task.name],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    assert planned
-    if task.program != "make":
-        assert len(planned) == 1
-        assert planned[0].endswith(task.command)
+def planned(tasks):
+    """Return the commands that make would run; raises when a target does not exist."""
+    targets = [task.name for task in tasks]
+    command = ["make", "--dry-run", "--silent", "--no-print-directory", "-C", ROOT, *targets]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_make_runs_each_task_and_a_generated_one_as_one_command():
+    generated = [task for task in OFFERED if task.program != "make"]
+    assert planned(task for task in OFFERED if task.program == "make")
+    for line, task in zip(planned(generated), generated, strict=True):
+        assert line.endswith(task.command)
 
 
 @pytest.mark.parametrize("task", [task for task in OFFERED if task.program == "make"], ids=lambda task: task.name)
-def test_a_target_that_is_written_by_hand_bears_the_name_and_the_words_of_its_task(task):
+def test_a_handwritten_target_has_the_name_and_description_of_its_task(task):
     assert task.command == f"make {task.name}"
     assert re.search(rf"^{task.name}:.*## {re.escape(task.says)}$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-def test_no_target_is_written_twice():
+def test_no_target_is_defined_twice():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert len(targets) == len(set(targets))
 
 
-def test_writing_again_changes_nothing_and_what_is_written_by_hand_stays(monkeypatch, tmp_path):
+def test_generating_again_keeps_the_handwritten_part(monkeypatch, tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/tasks.toml").write_text((ROOT / "docs/tasks.toml").read_text())
     (tmp_path / "Makefile").write_text("above:\n\ttrue\n")
@@ -112,7 +113,7 @@ def test_writing_again_changes_nothing_and_what_is_written_by_hand_stays(monkeyp
     assert once.startswith("above:\n\ttrue\n\n")
 
 
-def test_visual_studio_code_gets_every_task():
+def test_vscode_has_every_task():
     document = json.loads((ROOT / ".vscode/tasks.json").read_text())
     assert [task["label"] for task in document["tasks"]] == [task.name for task in OFFERED]
     for task in document["tasks"]:
@@ -120,7 +121,7 @@ def test_visual_studio_code_gets_every_task():
         assert all(isinstance(argument, str) for argument in task["args"])
 
 
-def test_visual_studio_code_launches_modules_that_exist_and_follows_their_processes():
+def test_vscode_launches_existing_modules_and_debugs_their_child_processes():
     document = json.loads((ROOT / ".vscode/launch.json").read_text())
     assert [launch["name"] for launch in document["configurations"]] == [task.name for task in DEBUGGED]
     for launch in document["configurations"]:
@@ -130,7 +131,7 @@ def test_visual_studio_code_launches_modules_that_exist_and_follows_their_proces
 
 
 @pytest.mark.parametrize("task", TABLE.values(), ids=lambda task: task.name)
-def test_pycharm_gets_every_task(task):
+def test_pycharm_has_every_task(task):
     (configuration,) = ET.parse(ROOT / f".run/{task.name}.run.xml").getroot()
     options = {option.get("name"): option.get("value") for option in configuration.findall("option")}
     assert configuration.get("name") == task.name
@@ -142,13 +143,13 @@ def test_pycharm_gets_every_task(task):
         assert options["SCRIPT_TEXT"] in {task.command, f"make {task.name}"}
 
 
-def test_nothing_that_is_written_knows_the_machine_on_which_it_was():
+def test_generated_files_name_no_path_of_this_machine():
     for name, text in tasks.files().items():
         assert str(ROOT) not in text, name
         assert str(Path.home()) not in text, name
 
 
-def test_a_name_or_a_command_may_have_quotes():
+def test_a_command_may_contain_quotes():
     task = tasks.Task("a", tasks.Kind.CALL, "x", 'dagger call "b" <c>')
     (configuration,) = ET.fromstring(tasks._configuration(task))
     assert configuration.find("option").get("value") == task.command
@@ -156,7 +157,7 @@ def test_a_name_or_a_command_may_have_quotes():
 
 
 @pytest.mark.parametrize("line", ['kind = "calls"', 'says = ""\nsay = ""', "command = 7"])
-def test_a_table_that_does_not_fit_is_refused(monkeypatch, tmp_path, line):
+def test_an_invalid_table_is_refused(monkeypatch, tmp_path, line):
     (tmp_path / "docs").mkdir()
     fields = {"kind": '"call"', "says": '"x"', "command": '"dagger x"'}
     fields = {key: value for key, value in fields.items() if key not in tomllib.loads(line)}
@@ -167,6 +168,6 @@ def test_a_table_that_does_not_fit_is_refused(monkeypatch, tmp_path, line):
         tasks.table()
 
 
-def test_the_page_about_debugging_names_every_task_for_it():
+def test_the_debugging_page_names_every_debug_task():
     page = (ROOT / "docs/how-to/debug.md").read_text()
     assert all(task.name in page for task in DEBUGGED)

@@ -67,7 +67,7 @@ async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_platforms_r
         assert "exit" in diagnosed.stdout, diagnosed.stderr
         await staging("deploy", f"--image=notes@{await account.image()}")
         unproven = await staging("rollback")
-        assert "nobody can say at which revisions" in unproven.stderr
+        assert "the revisions of the release" in unproven.stderr
         back = await staging("rollback", "--without-proof=it has no database")
         assert f"live:      {good}" in back.stdout, back.stderr
         assert "without proof: it has no database" in (await staging("history")).stdout

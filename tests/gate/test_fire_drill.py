@@ -97,7 +97,7 @@ def test_the_findings_say_who_waited_what_stopped_and_how_long_it_would_take(dri
     measured = {finding.rule: finding.measured for finding in proof.findings}
     assert "readers and writers of public.a, public.b waited behind it" in measured["Q01"]
     assert "a transaction that wrote to public.b and then to public.a ended with it in a deadlock" in measured["Q04"]
-    assert re.search(r"ms on 1,000 rows, .* ms on 20,000 rows: about .* s for each million$", measured["L11"])
+    assert re.search(r"ms on 1,000 rows, .* ms on 20,000 rows: about .* s per million rows$", measured["L11"])
 
 
 def test_what_the_previous_release_says_waits_too(write_project, server_url):

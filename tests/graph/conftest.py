@@ -6,6 +6,7 @@ The real dagger-io client and our real functions stand on the other side. Whethe
 import itertools
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,14 +122,20 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 """
 
 
+@asynccontextmanager
+async def speaking(engine: Engine) -> AsyncIterator[tuple[Engine, dict[str, str]]]:
+    """Serve an engine; the variables are those by which a client finds it."""
+    async with serving(Starlette(routes=[Route("/query", engine.query, methods=["POST"])])) as address:
+        yield engine, {"DAGGER_SESSION_PORT": address.rpartition(":")[2], "DAGGER_SESSION_TOKEN": "token"}
+
+
 @pytest.fixture
 async def engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    made = Engine({"pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"]})
-    async with serving(Starlette(routes=[Route("/query", made.query, methods=["POST"])])) as address:
-        monkeypatch.setenv("DAGGER_SESSION_PORT", address.rpartition(":")[2])
-        monkeypatch.setenv("DAGGER_SESSION_TOKEN", "token")
+    async with speaking(Engine({"pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"]})) as (engine, variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
         try:
-            yield made
+            yield engine
         finally:
             await dagger.close()
             SharedConnection()._params = None  # it would remember this engine's port for the next

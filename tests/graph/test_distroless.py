@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.graph import distroless
-from slipway.main import SaidNoError, Slipway
+from slipway.main import FailedError, Slipway
 
 VENV = Path(sys.prefix)
 
@@ -66,5 +66,5 @@ async def test_a_distroless_image_stands_on_no_image_and_runs_nothing_while_it_i
 
 
 async def test_a_platform_that_is_none_is_refused_in_one_sentence(workspace):
-    with pytest.raises(SaidNoError, match=r"^--platform: found 'arm64', allowed is one like linux/amd64"):
+    with pytest.raises(FailedError, match=r"^--platform: found 'arm64', allowed is one like linux/amd64"):
         await Slipway(platform="arm64").image(workspace)

@@ -4,15 +4,15 @@ import dagger
 import pytest
 
 from slipway import settings
+from slipway.environment.migrate import MigrationRequest
 from slipway.errors import RefusedError
-from slipway.graph.migration import OnEngine
-from slipway.graph.publish import Login
+from slipway.graph.migration import ContainerRunner
+from slipway.graph.publish import RegistryLogin
 from slipway.records.form import to_json
 from slipway.records.image import Reference
 from slipway.records.migration import Migration, Standing
 from slipway.records.refusal import Refusal
 from slipway.release.runners.runner import Runner
-from slipway.verbs.migrate import Wanted
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = Reference("123456789012.dkr.ecr.eu-west-1.amazonaws.com/notes", DIGEST)
@@ -34,8 +34,10 @@ RECORD = "/tmp/migration.json"
 @pytest.fixture
 async def runner(engine) -> Runner:
     await dagger.dag.version()  # a module's session has begun long before
-    login = Login("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
-    return OnEngine(image=IMAGE, login=login, wanted=Wanted(settings.parse(PYPROJECT), "staging", DIGEST), url=URL)
+    login = RegistryLogin("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
+    return ContainerRunner(
+        image=IMAGE, login=login, wanted=MigrationRequest(settings.parse(PYPROJECT), "staging", DIGEST), url=URL
+    )
 
 
 def exec_of(engine):

@@ -9,7 +9,7 @@ import pytest
 from graphql import parse
 
 from slipway.errors import BadInputError
-from slipway.main import Environment, SaidNoError, Slipway, plain
+from slipway.main import Environment, FailedError, Slipway, _Call, one_sentence
 from slipway.records.form import from_json, to_json
 from slipway.records.plan import Action, Plan
 from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
@@ -160,7 +160,7 @@ async def test_the_check_fails_with_the_findings_and_the_report_does_not(engine,
         "report.txt",
         "index.html",
     }
-    with pytest.raises(SaidNoError, match=r"migrations/versions/a\.py:9"):
+    with pytest.raises(FailedError, match=r"migrations/versions/a\.py:9"):
         await Slipway().migrations(workspace)
 
 
@@ -191,9 +191,9 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
 async def test_a_check_that_is_red_shows_the_end_of_what_it_said_without_terminal_escapes(engine, workspace):
     declares(engine, 'lint = ["ruff", "check"]')
     engine.answers |= {"exitCode": 1, "combinedOutput": "first\n" * 99 + "\x1b[31mF401\x1b[0m unused\n"}
-    with pytest.raises(SaidNoError) as red:
+    with pytest.raises(FailedError) as red:
         await Slipway().lint(workspace)
-    assert str(red.value).startswith("ruff ended with the exit code 1; it said\nfirst")
+    assert str(red.value).startswith("ruff ended with the exit code 1; its last lines:\nfirst")
     assert str(red.value).endswith("\nF401 unused")
     assert len(str(red.value).splitlines()) == 41
 
@@ -201,7 +201,7 @@ async def test_a_check_that_is_red_shows_the_end_of_what_it_said_without_termina
 async def test_a_check_whose_program_is_not_installed_is_told_what_to_add(engine, workspace):
     declares(engine, 'types = ["mypy"]')
     engine.answers |= {"exitCode": 1, "combinedOutput": 'exec: "mypy": executable file not found in $PATH'}
-    with pytest.raises(SaidNoError, match=r"there is no mypy where the types of .* run: add it to the group dev"):
+    with pytest.raises(FailedError, match=r"there is no mypy where the types of .* run: add it to the group dev"):
         await Slipway().types(workspace)
 
 
@@ -230,7 +230,7 @@ async def test_developers_of_a_service_with_requirements_have_theirs_in_a_file_o
 async def test_publish_signs_in_last_with_a_secret_and_answers_a_digest_without_a_tag(engine, workspace, monkeypatch):
     monkeypatch.setattr("slipway.graph.publish.attach", AsyncMock())
     smoke = AsyncMock()
-    monkeypatch.setattr("slipway.graph.smoke.smoke", smoke)
+    monkeypatch.setattr("slipway.graph.running.smoke", smoke)
     engine.files["/tmp/sbom.json"] = "{}"
     digest = "sha256:" + "a" * 64
     engine.answers["publish"] = f"registry.example:5000/notes:1@{digest}"
@@ -252,7 +252,7 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
     secret = dagger.dag.set_secret("key", "unused")
     environment = await Slipway().environment(workspace, "staging", credentials=secret)
     assert isinstance(environment, Environment)
-    verbs = await environment._verbs("staging")
+    verbs = await _Call(environment).environment("staging")
     assert verbs.keys is not None
     assert verbs.keys.access_key_id == "canary-key"
     assert "canary" not in repr(verbs)
@@ -261,7 +261,7 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
 
 async def test_whoever_asks_an_environment_without_credentials_is_told_the_flag(engine, workspace):
     environment = await Slipway().environment(workspace, "staging")
-    with pytest.raises(SaidNoError, match='there are no AWS credentials: add --credentials "cmd://aws configure'):
+    with pytest.raises(FailedError, match='there are no AWS credentials: add --credentials "cmd://aws configure'):
         await environment.status()
 
 
@@ -277,7 +277,7 @@ async def test_a_login_that_does_not_fit_the_registry_is_refused_before_anything
 ):
     engine.answers |= {"plaintext": CREDENTIALS}
     credentials = dagger.dag.set_secret("key", "unused") if "ghcr" in address else None
-    with pytest.raises(SaidNoError, match=said):
+    with pytest.raises(FailedError, match=said):
         await Slipway().publish(workspace, address, credentials=credentials)
     assert not engine.steps("publish")
 
@@ -316,7 +316,7 @@ async def test_a_plan_that_is_no_longer_true_is_not_deployed(engine, staging, ac
             fingerprint="f00d",
         )
     )
-    with pytest.raises(SaidNoError, match="the live state of notes-staging has changed since the plan was made"):
+    with pytest.raises(FailedError, match="the live state of notes-staging has changed since the plan was made"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
     assert "CreateService" not in account.cloud.requests
 
@@ -332,20 +332,20 @@ async def test_a_plan_of_another_environment_is_not_deployed(engine, staging):
             fingerprint="f00d",
         )
     )
-    with pytest.raises(SaidNoError, match="the plan is for notes-staging in production"):
+    with pytest.raises(FailedError, match="the plan is for notes-staging in production"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
 
 
 async def test_a_file_that_is_no_plan_is_not_deployed(engine, staging):
     engine.files["plan.txt"] = "create notes-staging in staging\n"
-    with pytest.raises(SaidNoError, match="the plan is not JSON"):
+    with pytest.raises(FailedError, match="the plan is not JSON"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.txt"))
 
 
 @pytest.mark.parametrize("both", [False, True])
 async def test_a_deployment_is_of_an_image_or_of_a_plan(staging, both):
     given = {"image": IMAGE, "plan": dagger.dag.directory().file("plan.json")} if both else {}
-    with pytest.raises(SaidNoError, match=r"^deploy needs one thing to deploy: give either --image or --plan$"):
+    with pytest.raises(FailedError, match=r"^deploy needs one thing to deploy: pass either --image or --plan$"):
         await staging.deploy(**given)
 
 
@@ -355,17 +355,17 @@ async def test_every_query_is_graphql(engine, workspace):
 
 
 async def test_a_person_reads_the_sentence_and_not_the_group_that_wraps_it():
-    @plain
+    @one_sentence
     async def verb():
         async with anyio.create_task_group(), anyio.create_task_group():
             raise BadInputError("the lock is not there", "run `uv lock`")
 
-    with pytest.raises(SaidNoError, match=r"^the lock is not there: run `uv lock`$"):
+    with pytest.raises(FailedError, match=r"^the lock is not there: run `uv lock`$"):
         await verb()
 
 
 async def test_an_error_that_nobody_foresaw_stays_what_it_is():
-    @plain
+    @one_sentence
     async def verb():
         raise ZeroDivisionError
 

@@ -25,19 +25,19 @@ def engine_says(message, **extensions):
         ),
         (
             "unexpected status from POST request to http://127.0.0.1:5000/v2/notes/blobs/uploads/: 404 Not Found\nunknown: The repository does not exist",
-            "the registry refuses the image, 404 Not Found unknown: The repository does not exist: correct --address, make the repository, or sign in as somebody who may push there",
+            "the registry refuses the image, 404 Not Found unknown: The repository does not exist: correct --address, make the repository, or sign in with an account that may push there",
         ),
         (
             "failed to copy: write /var/lib/dagger/x: no space left on device",
-            "the engine's disk is full: free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` tells how much is left",
+            "the engine's disk is full: free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` shows how much is left",
         ),
         (
             'rpc error: code = Unknown desc = secret env var not found: "NOT..."',
-            'a secret cannot be read, secret env var not found: "NOT...": correct what was given as --credentials or --password',
+            'a secret cannot be read, secret env var not found: "NOT...": correct the value of --credentials or --password',
         ),
         (
             'rpc error: code = Unknown desc = failed to run secret command "exit 3": exit status 3',
-            'a secret cannot be read, failed to run secret command "exit 3": exit status 3: correct what was given as --credentials or --password',
+            'a secret cannot be read, failed to run secret command "exit 3": exit status 3: correct the value of --credentials or --password',
         ),
     ],
 )

@@ -8,40 +8,34 @@ import pytest
 
 import slipway
 import slipway.main
+from slipway.commands.command import Effect
+from slipway.commands.registry import FUNCTIONS
+from tests.graph.conftest import Engine, speaking
 
-OF_AN_ENVIRONMENT = {
-    "migrate",
-    "plan",
-    "deploy",
-    "promote",
-    "rollback",
-    "status",
-    "history",
-    "diagnose",
-    "pause",
-    "resume",
-    "destroy",
-}
-NEVER_CACHED = {"rehearse", "publish", "environment"} | OF_AN_ENVIRONMENT
+ON_DAGGER = {command.name: command for command in FUNCTIONS if not command.not_on_dagger}
+USES_AWS = {name for name, command in ON_DAGGER.items() if command.effect is not Effect.LOCAL}
+NEVER_CACHED = USES_AWS | {"rehearse", "environment", "certificate", "permissions"}
 CHECKS = {"lint", "migrations", "smoke", "tests", "types"}
 
 
-@pytest.fixture
-async def registered(engine, tmp_path):
+@pytest.fixture(scope="module")
+async def registered(tmp_path_factory):
     """Registration as an engine starts it: the runtime's own entry point, in a process of its own."""
-    told = {"DAGGER_MAIN_OBJECT": "Slipway", "DAGGER_MODULE_FILE": str(tmp_path / "module.json")}
+    file = tmp_path_factory.mktemp("module") / "module.json"
     code = "from dagger.mod.cli import app; raise SystemExit(app(register=True))"
-    await anyio.run_process([sys.executable, "-c", code], env=os.environ | told)
-    assert (tmp_path / "module.json").exists()
+    async with speaking(Engine({})) as (engine, variables):
+        variables |= {"DAGGER_MAIN_OBJECT": "Slipway", "DAGGER_MODULE_FILE": str(file)}
+        await anyio.run_process([sys.executable, "-c", code], env=os.environ | variables)
+    assert file.exists()
     return engine
 
 
-async def test_the_module_registers_its_verbs_with_words_for_each(registered):
+async def test_the_module_registers_every_function_with_its_sentence(registered):
     functions = [step.arguments for step in registered.steps("function") if "name" in step.arguments]
     described = [step.arguments["description"] for step in registered.steps("withDescription")]
     names = {arguments["name"] for arguments in functions}
-    assert {"image", "sbom", "gate", "service", "database", *CHECKS, *NEVER_CACHED} <= names
-    assert all(len(words) > 10 for words in described)
+    assert set(ON_DAGGER) <= names
+    assert {command.doc for command in ON_DAGGER.values()} <= {words.partition("\n")[0] for words in described}
 
 
 def cached(registered, policy):
@@ -53,11 +47,11 @@ def cached(registered, policy):
     }
 
 
-async def test_what_has_an_effect_or_reads_the_world_is_never_cached(registered):
+async def test_a_function_that_uses_aws_or_reads_a_clock_is_never_cached(registered):
     assert cached(registered, "Never") == NEVER_CACHED
 
 
-async def test_what_the_day_decides_is_cached_for_no_longer_than_a_session(registered):
+async def test_proofs_depend_on_the_date_and_are_cached_for_a_session(registered):
     assert cached(registered, "PerSession") == {"gate", "migrations"}
 
 

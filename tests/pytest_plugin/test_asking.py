@@ -34,7 +34,7 @@ def test_why_there_is_no_proof_is_told_to_the_first_who_asks_and_the_others_lear
     async def refuse(*_, **__):
         raise RefusedError("no", "because")
 
-    monkeypatch.setattr("slipway.verbs.gate.gate", refuse)
+    monkeypatch.setattr("slipway.local.gate.gate", refuse)
     first, other = gate(), gate()
     with pytest.raises(RefusedError, match=r"^no: because$"):
         first.proof()
@@ -47,7 +47,7 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
     async def fail(*_, **__):
         raise ValueError("oops")
 
-    monkeypatch.setattr("slipway.verbs.gate.revisions", fail)
+    monkeypatch.setattr("slipway.local.gate.revisions", fail)
     with pytest.raises(UnknownOutcomeError, match=r"^unexpected ValueError: oops: see what"):
         gate().listing()
 

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.release.direct import opened
 from tests.release.platforms import PLACES, Place, Platform
-from tests.simulator.account import Account, opened
+from tests.simulator.account import Account
 
 
 @pytest.fixture
 async def account() -> AsyncIterator[Account]:
-    """Empty but for the repository `notes`; its minutes pass in milliseconds."""
+    """An account with the repository `notes`, in virtual time and without HTTP."""
     async with opened() as account:
         yield account
 

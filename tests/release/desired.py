@@ -17,20 +17,22 @@ from slipway.release.aws.ecr_store import EcrStore
 from slipway.release.engine.engine import Engine, Time
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.run import deploy
-from slipway.release.engine.spec import ServiceSpec, default_scaling
-from slipway.release.targets.app_runner.target import AppRunner, state_of
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.targets.app_runner.spec import AppRunnerSpec
+from slipway.release.targets.app_runner.target import AppRunnerTarget, state_of
+from tests.release.direct import DirectAccount
 from tests.simulator.account import REGION, ROLE, URI, Account, session
 
 DIGEST, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 MUTATING = ("Create", "Update", "Delete", "Put", "Start", "Pause", "Resume", "Tag", "Untag")
-SCALING = default_scaling(REGION, "123456789012")
+SCALING = f"arn:aws:apprunner:{REGION}:123456789012:autoscalingconfiguration/DefaultConfiguration/1/{1:032d}"
 _making = threading.Lock()
 ARN = "arn:aws:apprunner:eu-west-1:123456789012:service/notes/" + "a" * 32
 
 
-def spec(digest: str = DIGEST, **changes: Any) -> ServiceSpec:
+def spec(digest: str = DIGEST, **changes: Any) -> AppRunnerSpec:
     """A service `notes` in `staging`, asked for its health at /healthz."""
-    plain = ServiceSpec(
+    plain = AppRunnerSpec(
         environment="staging",
         name="notes",
         image=Reference(URI, digest),
@@ -70,6 +72,7 @@ class SimulatedAws(Aws):
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
+        self._account = account
         self._clock = account.cloud.clock
         self._clients = account.deployers  # they take a while to make, and their session longer
         self._session = _SESSION
@@ -81,17 +84,19 @@ class SimulatedAws(Aws):
                 self._clients[service] = session.client(service, endpoint_url=self.endpoint_url, config=config)
             return self._clients[service]
 
-    async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
+    async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         with self._clock.held():
-            return await super().once(service, operation, **parameters)
+            if isinstance(self._account, DirectAccount):
+                return await self._account.endpoint.send(service, operation, parameters)
+            return await super().send(service, operation, parameters)
 
 
 def aws_of(account: Account) -> Aws:
     return SimulatedAws(account)
 
 
-def target_of(account: Account, service: str = "notes", aws: Aws | None = None) -> AppRunner:
-    return AppRunner(aws or aws_of(account), service, time_of(account))
+def target_of(account: Account, service: str = "notes", aws: Aws | None = None) -> AppRunnerTarget:
+    return AppRunnerTarget(aws or aws_of(account), service, time_of(account))
 
 
 @dataclass

@@ -9,7 +9,7 @@ from slipway.records.refusal import Refusal
 from slipway.release.aws.client import Aws
 from slipway.release.runners.definition import TaskOrder, order_of
 from slipway.release.runners.ecs_task import EcsTask
-from slipway.settings import Environment, MigrationRunner, Runner, Settings, TargetKind
+from slipway.settings import AppRunnerEnvironment, MigrationRunner, Runner, Settings, TargetKind
 from tests.release.desired import Telling, aws_of, time_of
 from tests.simulator.account import REGION, ROLE, Account
 from tests.simulator.scripted import Script
@@ -24,7 +24,7 @@ TASK = MigrationRunner(
 
 
 def settings(runner: MigrationRunner | None = TASK, **changes: Any) -> Settings:
-    staging = Environment(
+    staging = AppRunnerEnvironment(
         target=TargetKind.APP_RUNNER,
         region=REGION,
         account="123456789012",

@@ -5,6 +5,7 @@ It is held against the account: what answers at the front door, which operations
 
 from collections.abc import Iterator
 
+from tests.release.planted import NOTHING, Planted
 from tests.release.played import Ended, Played, There, play
 from tests.release.scenarios import BACK, FORWARD, Image, Migrating, Scenario, State, Verb
 from tests.release.stage import HEADS
@@ -19,9 +20,9 @@ _RUNNING = (
 _THROTTLED_SECONDS = 40.0  # so long a run may be kept between its last look at the ledger and its migration
 
 
-async def violations(story: Scenario) -> list[str]:
+async def violations(story: Scenario, planted: Planted = NOTHING) -> list[str]:
     """What was not true in it; empty when all was."""
-    played = await play(story)
+    played = await play(story, planted)
     found = [
         *_lies(played),
         *_in_vain(played),

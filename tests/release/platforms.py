@@ -28,10 +28,11 @@ from slipway.simulator.faults import Effect, Faults
 from tests.release import deployers
 from tests.release.deployers import Ended, Kill, Mortal, MortalAws, exit_of
 from tests.release.desired import Telling, engine_of, spec, target_of
+from tests.release.direct import opened
 from tests.release.express import OPERATIONS, Express, How
 from tests.release.express_target import ExpressMode, ExpressSpec, request_of
 from tests.release.memory_store import MemoryStore, Shelf
-from tests.simulator.account import BRISK, REGION, URI, Account, asked, opened
+from tests.simulator.account import BRISK, REGION, URI, Account, asked
 from tests.simulator.scripted import Script
 
 Interval = tuple[datetime, datetime | None]
@@ -256,7 +257,7 @@ class OnExpress:
 async def on_app_runner(update: float = 6) -> AsyncIterator[Platform]:
     """An update takes so many seconds."""
     pace = replace(BRISK, patience=10, roll_back=3, update=update)
-    async with opened(clock=VirtualClock(), pace=pace) as account:
+    async with opened(pace=pace) as account:
         yield OnAppRunner(account)
 
 

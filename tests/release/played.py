@@ -9,20 +9,21 @@ from typing import Any
 
 import anyio
 
+from slipway.environment.environment import Environment
+from slipway.environment.evidence import CompatibilityEvidence
+from slipway.environment.lifecycle import destroy, paused, resume
+from slipway.environment.promote import promote
+from slipway.environment.rollback import rollback
 from slipway.errors import within
 from slipway.records.outcome import Outcome, Status
 from slipway.release.engine.engine import Tell
-from slipway.simulator.clock import VirtualClock
-from slipway.verbs.destroy import destroy
-from slipway.verbs.environment import Environment
-from slipway.verbs.pause import pause, resume
-from slipway.verbs.promote import promote
-from slipway.verbs.proof import Evidence
-from slipway.verbs.rollback import rollback
+from slipway.release.engine.run import reach
 from tests.release.deployers import Kill, MortalAws, live, mortal
+from tests.release.direct import opened
+from tests.release.planted import NOTHING, Planted
 from tests.release.scenarios import Scenario, Verb
 from tests.release.stage import SERVICE, Moved, Run, Stage, services
-from tests.simulator.account import BRISK, Account, image_of, opened
+from tests.simulator.account import BRISK, Account, image_of
 
 PACE = replace(BRISK, patience=10, roll_back=3)
 
@@ -78,10 +79,10 @@ class Played:
     is_locked: bool
 
 
-async def play(story: Scenario) -> Played:
+async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
     """From the state to the last run's end."""
-    async with opened(clock=VirtualClock(), pace=PACE) as account:
-        stage = await Stage.set(account, story)
+    async with opened(pace=PACE) as account:
+        stage = await Stage.set(account, story, planted)
         before, known, started = there(account), stage.operations, len(account.backend.started)
         ends = await _acted(stage)
         ours = [found not in (*known, *stage.by_hand) for found in stage.operations]
@@ -89,21 +90,21 @@ async def play(story: Scenario) -> Played:
         after = ours[hands.index(True) :] if any(hands) else []
         claimed, ended = _numbers(account, "intent"), _numbers(account, "release")
         return Played(
-            story,
-            before,
-            tuple(ends),
-            sum(ours),
-            sum(after),
-            stage.hands,
-            tuple(stage.migrations),
-            tuple(stage.moved_by_hand),
-            tuple(account.cloud.requests),
-            stage.head,
-            tuple(order.digest for order in account.backend.started[started:]),
-            stage.oldest,
-            {number: when for number, when in claimed.items() if number > stage.numbers},
-            frozenset(number for number in claimed if number > stage.numbers and number not in ended),
-            "slipway.production.lock" in account.cloud.store.repositories["notes"].tags,
+            story=story,
+            before=before,
+            ends=tuple(ends),
+            changes=sum(ours),
+            after_hands=sum(after),
+            hands=stage.hands,
+            migrations=tuple(stage.migrations),
+            moved_by_hand=tuple(stage.moved_by_hand),
+            requests=tuple(account.cloud.requests),
+            head=stage.head,
+            started=tuple(order.digest for order in account.backend.started[started:]),
+            oldest=stage.oldest,
+            claimed={number: when for number, when in claimed.items() if number > stage.numbers},
+            unfinished=frozenset(number for number in claimed if number > stage.numbers and number not in ended),
+            is_locked="slipway.production.lock" in account.cloud.store.repositories["notes"].tags,
         )
 
 
@@ -156,7 +157,7 @@ async def _run(stage: Stage, run: Run, kill: Kill | None) -> Ended:
 
 
 async def _done(stage: Stage, environment: Environment, run: Run, tell: Tell) -> Outcome:
-    evidence = Evidence(reason="a story" if run.proven else "")
+    evidence = CompatibilityEvidence(reason="a story" if run.proven else "")
     match run.verb:
         case Verb.DEPLOY:
             going = environment.deploy(run.digest, tell)
@@ -168,7 +169,8 @@ async def _done(stage: Stage, environment: Environment, run: Run, tell: Tell) ->
         case Verb.ROLLBACK | Verb.ROLLBACK_TO:
             going = rollback(environment, tell, 2 if run.verb is Verb.ROLLBACK_TO else None, evidence)
         case Verb.PAUSE:
-            going = pause(environment, tell)
+            goal = stage.planted.goal(paused(environment))
+            going = reach(environment.engine(tell), goal)
         case Verb.RESUME:
             going = resume(environment, tell)
         case Verb.DESTROY:

@@ -6,21 +6,23 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from slipway.environment.environment import Environment
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.migration import Migration
-from slipway.records.outcome import Status
+from slipway.records.outcome import Outcome, Status
 from slipway.records.outcome import Verb as Recorded
 from slipway.records.plan import Plan
+from slipway.release.engine.engine import Engine
 from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.plan import plan
-from slipway.release.targets.app_runner.target import request_of
+from slipway.release.targets.app_runner.spec import request_of
 from slipway.simulator.app_runner.service import Service
 from slipway.simulator.clock import Clock
 from slipway.simulator.faults import Fault
-from slipway.verbs.environment import Environment
 from tests.release.deployers import KilledError
 from tests.release.desired import aws_of, time_of
+from tests.release.planted import NOTHING, Planted
 from tests.release.scenarios import FORWARD, Hand, Image, Migrating, Misfortune, Scenario, State, Verb
 from tests.simulator.account import ROLE, Account, asked
 from tests.simulator.scripted import Script
@@ -72,6 +74,7 @@ class Stage:
 
     account: Account
     story: Scenario
+    planted: Planted = NOTHING
     head: str = HEADS["before"]
     oldest: str = ""
     older: str = ""
@@ -85,9 +88,9 @@ class Stage:
     moved_by_hand: list[int] = field(default_factory=list)
 
     @classmethod
-    async def set(cls, account: Account, story: Scenario) -> Self:
+    async def set(cls, account: Account, story: Scenario, planted: Planted = NOTHING) -> Self:
         """As the story begins."""
-        stage = cls(account, story)
+        stage = cls(account, story, planted)
         if story.state is State.MIGRATED:
             stage.head = HEADS["migrated"]
         stage.oldest, stage.older = await stage._image(HEADS["before"]), await stage._image(HEADS["before"])
@@ -157,11 +160,12 @@ class Stage:
             assert run is not None
             return _Runner(self, run, int(deployment.rpartition(".")[2]))
 
-        made = _Held(
-            SETTINGS,
-            name,
-            self.account.cloud.url,
-            time_of(self.account),
+        made = _Played(
+            settings=SETTINGS,
+            name=name,
+            endpoint_url=self.account.cloud.url,
+            time=time_of(self.account),
+            planted=self.planted if run else NOTHING,
             runner=runner if run and run.migrating else None,
             starts=False,
             clock=self.account.cloud.clock,
@@ -275,7 +279,7 @@ class Stage:
         )
         claimed = await self._ledger.claim(intent, self.numbers)
         self.numbers = claimed.number
-        await self._ledger.take_turn(
+        await self._ledger.acquire_lock(
             Lock(environment="production", number=claimed.number, holder="the dead", newest=newest, nonce=nonce())
         )
 
@@ -342,10 +346,25 @@ class _Runner:
 
 
 @dataclass(frozen=True)
-class _Held(Environment):
-    """Time stands still while a release is asked."""
+class _Played(Environment):
+    """An environment with planted parts. Time stands still while a release is asked."""
 
     clock: Clock = field(default_factory=Clock)
+    planted: Planted = NOTHING
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.planted.history(self.store, self.name)
+
+    def engine(self, *how: Any, **parts: Any) -> Engine:
+        engine = replace(super().engine(*how, **parts), ledger=self.planted.ledger(self.store, self.name))
+        return self.planted.engine(engine)
+
+    def releasing(self, goal: Any, engine: Engine) -> Engine:
+        return self.planted.engine(super().releasing(goal, engine))
+
+    async def release(self, goal: Any, engine: Engine, approved: Plan | None = None) -> Outcome:
+        return await super().release(self.planted.goal(goal), engine, approved if self.planted.is_approved else None)
 
     async def ask(self, observed: Any, path: str) -> str:
         with self.clock.held():

@@ -13,7 +13,8 @@ from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import plan
 from slipway.release.engine.settle import OperationStatus
 from slipway.release.engine.target import Operation
-from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunner, observed_from, request_of
+from slipway.release.targets.app_runner.spec import request_of
+from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget, observed_from
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import problems, service
@@ -57,7 +58,7 @@ class Pages(Aws):
 @asynccontextmanager
 async def applied(
     account: Account, wanted, aws: Aws | None = None
-) -> AsyncIterator[tuple[AppRunner, Operation | None]]:
+) -> AsyncIterator[tuple[AppRunnerTarget, Operation | None]]:
     """A target, and the operation that brings it to what is wanted."""
     target = target_of(account, aws=aws)
     there = await target.observe()
@@ -133,9 +134,9 @@ def test_what_a_service_of_another_kind_does_not_have_is_observed_as_different()
 
 async def test_a_service_is_looked_for_on_every_page():
     pages = Pages(["other-one", "other-two", "notes"])
-    assert await AppRunner(pages, "notes", None)._find() == "notes"
+    assert await AppRunnerTarget(pages, "notes", None)._find() == "notes"
     assert pages.asked == 3
-    assert await AppRunner(pages, "absent", None)._find() is None
+    assert await AppRunnerTarget(pages, "absent", None)._find() is None
 
 
 async def test_where_nothing_is_nothing_is_observed(account):

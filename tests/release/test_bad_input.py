@@ -10,15 +10,15 @@ from slipway.oci.content import INDEX
 from slipway.oci.tree import KIND
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange
-from slipway.records.preflight import Verdict
+from slipway.records.preflight import PreflightResult
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import deploy
-from slipway.release.engine.spec import default_scaling
 from slipway.release.preflight.preflight import preflight, refuse
+from slipway.release.targets.app_runner.description import APP_RUNNER
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
-from tests.release.desired import MUTATING, Telling, aws_of, deployed, engine_of, spec, target_of
+from tests.release.desired import MUTATING, SCALING, Telling, aws_of, deployed, engine_of, spec, target_of
 from tests.simulator.account import INSTANCE_ROLE, REGION, ROLE, opened
 from tests.simulator.scripted import Script
 
@@ -37,7 +37,7 @@ async def account():
 async def looked(account, wanted):
     """A preflight that changes nothing."""
     before = len(account.cloud.requests)
-    found = await preflight(aws_of(account), wanted)
+    found = await preflight(aws_of(account), wanted, APP_RUNNER.looks)
     changes = [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
     assert changes == []
     return found
@@ -67,7 +67,7 @@ async def test_what_is_well_is_ok_and_the_rest_is_listed_as_not_covered(account)
     named = {"TOKEN": SECRET, "URL": PARAMETER, "FLAT": flat}
     found = await looked(account, spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named))
     refuse(found)
-    well = {subject for subject, check in seen(found).items() if check.verdict is Verdict.OK}
+    well = {subject for subject, check in seen(found).items() if check.verdict is PreflightResult.OK}
     assert well == {"account", "digest", "platform", "tags", "access role", "instance role", "TOKEN", "URL", "FLAT"}
     assert {check.subject for check in found.not_covered} == {"release", "permissions", "quotas", "size", "values"}
     assert "hunter2" not in repr(found)
@@ -88,7 +88,7 @@ async def test_a_repository_that_is_not_there(account):
 
 async def test_an_image_for_another_architecture(account):
     said, remedy = await refusal(account, spec(await account.image(architecture="arm64")))
-    assert said == "the image is for linux/arm64, and App Runner runs linux/amd64 only"
+    assert said == "the image is for linux/arm64, and the platform runs linux/amd64 only"
     assert "--platform linux/amd64" in remedy
 
 
@@ -102,20 +102,20 @@ async def test_an_image_index(account):
 
 async def test_an_artifact_that_is_no_image(account):
     said, _ = await refusal(account, spec(await put(account, {"artifactType": "application/sbom\x1b[31m"})))
-    assert said.endswith("is no image but an artifact of application/sbom")
+    assert said.endswith("is an artifact of application/sbom, not an image")
 
 
 async def test_a_source_tree_is_said_to_be_one(account):
     found = seen(await looked(account, spec(await put(account, {"artifactType": KIND}))))["platform"]
-    assert (found.verdict, "it is a source tree" in found.found) == (Verdict.NOT_COVERED, True)
+    assert (found.verdict, "it is a source tree" in found.found) == (PreflightResult.NOT_COVERED, True)
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (None, "LayersNotFoundException"),
-        (b"x" * (5 * 1024 * 1024), "it is larger than any config"),
-        (b"something else", "what was downloaded has another digest"),
+        (b"x" * (5 * 1024 * 1024), "it is larger than 4194304 bytes"),
+        (b"something else", "the download has another digest"),
     ],
     ids=["absent", "large", "another"],
 )
@@ -127,7 +127,7 @@ async def test_a_config_that_cannot_be_read_is_not_covered(account, content, sai
     if content is not None:
         repository.blobs[config] = content
     found = seen(await looked(account, spec(digest)))["platform"]
-    assert (found.verdict, said in found.found) == (Verdict.NOT_COVERED, True)
+    assert (found.verdict, said in found.found) == (PreflightResult.NOT_COVERED, True)
 
 
 async def test_a_config_of_nonsense_says_nothing(account):
@@ -135,12 +135,12 @@ async def test_a_config_of_nonsense_says_nothing(account):
     config = repository.put_blob(b"[" * 100_000)
     described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config}
     found = seen(await looked(account, spec(await put(account, {"config": described}))))["platform"]
-    assert found.found == "its config does not say for which platform it is"
+    assert found.found == "its config names no platform"
 
 
 async def test_credentials_of_another_account_than_a_simulated_one_are_not_covered(account):
     image = replace(spec().image, repository=f"999999999999.dkr.ecr.{REGION}.amazonaws.com/notes")
-    scaling = default_scaling(REGION, "999999999999")
+    scaling = SCALING.replace("123456789012", "999999999999")
     theirs = spec(image=replace(image, digest=await account.image()), auto_scaling=scaling)
     found = await looked(account, replace(theirs, access_role="arn:aws:iam::999999999999:role/notes-access"))
     assert found.refusals == ()
@@ -160,7 +160,7 @@ async def test_tags_that_can_be_overwritten(account):
         ("arn:aws:iam::123456789012:role/absent", "there is no role arn:aws:iam::123456789012:role/absent"),
         ("arn:aws:iam::123456789012:role/x/notes-access", f"; the one of that name is {ROLE}"),
         ("arn:aws:iam::999999999999:role/notes-access", "is of another account than staging"),
-        ("arn:aws:iam::123456789012:user/somebody", "is no ARN of a role"),
+        ("arn:aws:iam::123456789012:user/somebody", "is not the ARN of a role"),
     ],
 )
 async def test_a_role_that_is_missing(account, role, said):
@@ -178,7 +178,7 @@ async def test_a_role_that_is_not_ready_yet_is_waited_for(account):
     policy = trusting(BUILD)
     await account.ask("iam", "create_role", RoleName="new", AssumeRolePolicyDocument=policy)
     wanted = spec(await account.image(), access_role="arn:aws:iam::123456789012:role/new")
-    assert "a deployment waits until App Runner knows it" in seen(await looked(account, wanted))["access role"].found
+    assert "a deployment waits until the platform knows it" in seen(await looked(account, wanted))["access role"].found
     done = await deployed(account, wanted)
     assert done.outcome.status is Status.SUCCEEDED
     assert any("waiting: App Runner cannot use the role yet" in line for line in done.told)
@@ -190,9 +190,9 @@ async def test_a_role_that_is_not_ready_yet_is_waited_for(account):
     [
         (SECRET[:-1] + "g", f"there is no secret {SECRET[:-1]}g"),
         (PARAMETER + "s", f"there is no parameter {PARAMETER}s"),
-        (PARAMETER.replace("123456789012", "999999999999"), "App Runner reads parameters of its own only"),
-        (f"arn:aws:s3:{REGION}:123456789012:bucket", "is of s3, which keeps no secrets"),
-        ("arn:nonsense", "'arn:nonsense' is no ARN"),
+        (PARAMETER.replace("123456789012", "999999999999"), "the platform reads parameters of its own account only"),
+        (f"arn:aws:s3:{REGION}:123456789012:bucket", "is of s3, which does not store secrets"),
+        ("arn:nonsense", "'arn:nonsense' is not an ARN"),
     ],
 )
 async def test_a_secret_that_does_not_exist(account, reference, said):
@@ -213,7 +213,7 @@ async def test_a_secret_that_cannot_be_looked_at_from_here_is_not_covered(accoun
     wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets={"TOKEN": reference})
     found = await looked(account, wanted)
     assert found.refusals == ()
-    assert seen(found)["TOKEN"].verdict is Verdict.NOT_COVERED
+    assert seen(found)["TOKEN"].verdict is PreflightResult.NOT_COVERED
 
 
 async def test_a_secret_that_is_scheduled_for_deletion(account):
@@ -239,7 +239,7 @@ async def test_a_vpc_connector_and_an_auto_scaling_that_are_gone(account):
     }
     wanted = spec(await account.image(), **arns)
     there = seen(await looked(account, wanted))
-    assert (there["VPC connector"].verdict, there["auto scaling"].verdict) == (Verdict.OK, Verdict.OK)
+    assert (there["VPC connector"].verdict, there["auto scaling"].verdict) == (PreflightResult.OK, PreflightResult.OK)
     assert "security groups" in there["network"].found
     await account.ask("apprunner", "delete_vpc_connector", VpcConnectorArn=arns["vpc_connector"])
     said, _ = await refusal(account, wanted)
@@ -254,7 +254,7 @@ async def test_a_service_that_something_else_has_made(account):
     digest = await account.image()
     arn = await account.create(digest)
     said, remedy = await refusal(account, spec(digest))
-    assert said == "the service notes was made by something else than slipway"
+    assert said == "the service notes was not made by slipway"
     adopt = f"aws apprunner tag-resource --resource-arn {arn} --tags Key=slipway:environment,Value=staging"
     assert remedy == f"to adopt it: {adopt}"
     await account.ask(
@@ -262,7 +262,7 @@ async def test_a_service_that_something_else_has_made(account):
     )
     refuse(await looked(account, spec(digest)))
     said, _ = await refusal(account, spec(digest, environment="production"))
-    assert said == "the service notes is that of the environment staging, not of production"
+    assert said == "the service notes belongs to the environment staging, not to production"
 
 
 async def test_automatic_deployments_that_were_switched_on_by_hand_are_drift(account):
@@ -316,7 +316,7 @@ async def test_a_clock_that_is_wrong_ends_it(account):
 
 async def ends_with_the_clock(account, wanted):
     with pytest.raises(SlipwayError, match=r"Signature expired.*: set this machine's clock"):
-        await preflight(aws_of(account), wanted)
+        await preflight(aws_of(account), wanted, APP_RUNNER.looks)
 
 
 async def test_a_clock_that_is_wrong_changes_nothing(account):
@@ -337,7 +337,7 @@ async def test_what_nobody_may_ask_or_gets_no_answer_to_is_not_covered(account, 
         found = await looked(account, wanted)
         account.cloud.faults.clear()
         assert found.refusals == ()
-        assert seen(found)[subject].verdict is Verdict.NOT_COVERED, operation
+        assert seen(found)[subject].verdict is PreflightResult.NOT_COVERED, operation
 
 
 _LOOKS = {
@@ -355,7 +355,7 @@ _LOOKS = {
 async def test_who_is_throttled_for_a_while_asks_again(account):
     wanted = spec(await account.image())
     account.cloud.faults.add(Fault(operation="GetRole", effect=Effect.THROTTLED, times=3))
-    assert seen(await looked(account, wanted))["access role"].verdict is Verdict.OK
+    assert seen(await looked(account, wanted))["access role"].verdict is PreflightResult.OK
     assert account.cloud.requests.count("GetRole") == 4
 
 
@@ -368,8 +368,8 @@ async def test_nothing_is_started_when_something_is_refused(account):
     async def boot():
         raise AssertionError
 
-    found = await preflight(aws_of(account), spec(ABSENT), boot)
-    assert seen(found)["release"].verdict is Verdict.NOT_COVERED
+    found = await preflight(aws_of(account), spec(ABSENT), APP_RUNNER.looks, boot)
+    assert seen(found)["release"].verdict is PreflightResult.NOT_COVERED
 
 
 async def test_a_preflight_takes_few_calls_and_little_time(account):

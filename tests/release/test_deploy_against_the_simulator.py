@@ -11,9 +11,9 @@ from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.release.engine.run import deploy
-from slipway.simulator.clock import VirtualClock
 from tests.release.desired import deployed, engine_of, spec
-from tests.simulator.account import BRISK, INSTANCE_ROLE, Account, asked, log_group, opened
+from tests.release.direct import opened
+from tests.simulator.account import BRISK, INSTANCE_ROLE, Account, asked, log_group
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
@@ -92,6 +92,13 @@ async def test_what_kept_a_release_from_living_is_told(account, script, rule):
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.CREATE_FAILED, rule)
 
 
+async def test_a_first_release_on_an_empty_database_fails_with_the_missing_migration_as_its_cause(account):
+    empty = Script(lines=('psycopg.errors.UndefinedTable: relation "notes" does not exist',), exit_code=1)
+    done = await deployed(account, spec(await account.image(empty)))
+    assert "; slipway does not migrate this environment's database" in done.outcome.diagnosis.cause
+    assert "slipway migrate" in done.outcome.diagnosis.remedy
+
+
 async def test_what_the_live_release_writes_meanwhile_is_no_cause_of_its_successors_failure(account):
     arn = await account.create(await account.image(Script(lines=("INFO: Started",))))
     live = f"{log_group(arn)}/application", f"instance/{account.cloud.app_runner.services[arn].instance.id}"
@@ -112,7 +119,7 @@ async def test_an_update_whose_container_never_started_is_told_so_though_the_ser
 
 
 async def test_who_waits_too_long_has_changed_nothing_and_says_so():
-    async with opened(clock=VirtualClock(), pace=replace(BRISK, update=4000)) as account:
+    async with opened(pace=replace(BRISK, update=4000)) as account:
         arn = await account.create(await account.image())
         await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
         before = len(account.cloud.requests)
@@ -165,7 +172,7 @@ async def test_what_was_added_by_hand_and_would_be_inherited_is_refused(account,
     await account.update(service["ServiceArn"], **_whole(await account.described(service["ServiceArn"]), by_hand))
     with pytest.raises(RefusedError, match="cannot be deployed now") as refused:
         await deployed(account, spec(digest))
-    assert f"an update cannot take away {said}" in refused.value.next_step
+    assert f"an update cannot remove {said}" in refused.value.next_step
 
 
 def _whole(service: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

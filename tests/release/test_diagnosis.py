@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Diagnosis
-from slipway.release.diagnosis.cause import NEVER_STARTED, Evidence, diagnose
+from slipway.release.diagnosis.cause import NEVER_STARTED, DeploymentLogs, diagnose
 from slipway.release.diagnosis.rules import RULES
+from slipway.release.targets.app_runner.target import WORDS as PLATFORM
 from tests.release.desired import spec
 
 NO_ANSWER = "[AppRunner] Health check failed on protocol `HTTP`[Path: '/healthz'], [Port: '8000']. Check your configured port number."
@@ -45,7 +46,7 @@ class Recorded:
     name: str
     source: str
     told: Mapping[str, tuple[str, ...]]
-    evidence: Evidence
+    evidence: DeploymentLogs
 
     @classmethod
     def read(cls, file: Path) -> "Recorded":
@@ -55,7 +56,7 @@ class Recorded:
         for line in head.splitlines():
             key, _, value = line.partition(": ")
             told[key] = (*told.get(key, ()), value)
-        evidence = Evidence(tuple(platform.splitlines()), tuple(application.splitlines()) if started else None)
+        evidence = DeploymentLogs(tuple(platform.splitlines()), tuple(application.splitlines()) if started else None)
         return cls(file.parent.name, file.stem, told.pop("source")[0], told, evidence)
 
 
@@ -68,7 +69,7 @@ each = pytest.mark.parametrize("recorded", FAILED, ids=[f"{failed.folder}/{faile
 
 
 def diagnosed(platform: str, application: tuple[str, ...] | None, **changes) -> Diagnosis:
-    return diagnose(Evidence((platform,), application), spec(**changes))
+    return diagnose(DeploymentLogs((platform,), application), spec(**changes), PLATFORM)
 
 
 def test_every_rule_has_a_recorded_log_and_every_log_a_rule():
@@ -83,7 +84,7 @@ def test_every_log_says_where_it_is_from():
 
 @each
 def test_each_recorded_log_is_explained_by_exactly_its_rule(recorded):
-    found = diagnose(recorded.evidence, spec())
+    found = diagnose(recorded.evidence, spec(), PLATFORM)
     assert found.rule == recorded.folder
     told = {"cause": (found.cause,), "line": found.lines, "remedy": (found.remedy,)}
     assert {key: value for key, value in told.items() if value} == recorded.told
@@ -95,18 +96,20 @@ def test_what_a_healthy_start_writes_first_changes_no_cause(recorded):
     before = tuple(line for healthy in QUIET for line in healthy.evidence.application)
     evidence = recorded.evidence
     mixed = None if evidence.application is None else before + evidence.application
-    assert diagnose(Evidence(evidence.platform, mixed), spec()).rule == recorded.folder
+    assert diagnose(DeploymentLogs(evidence.platform, mixed), spec(), PLATFORM).rule == recorded.folder
 
 
 @pytest.mark.parametrize("healthy", HEALTHY, ids=[healthy.name for healthy in HEALTHY])
 def test_a_healthy_log_names_no_cause(healthy):
-    assert diagnose(healthy.evidence, spec()).rule == "unknown"
-    assert diagnose(Evidence((NO_ANSWER,), healthy.evidence.application), spec()).rule == "not-listening"
+    assert diagnose(healthy.evidence, spec(), PLATFORM).rule == "unknown"
+    assert (
+        diagnose(DeploymentLogs((NO_ANSWER,), healthy.evidence.application), spec(), PLATFORM).rule == "not-listening"
+    )
 
 
 @pytest.mark.parametrize("healthy", QUIET, ids=[healthy.name for healthy in QUIET])
 def test_a_healthy_log_before_an_end_is_no_cause_of_it(healthy):
-    assert diagnose(Evidence((EXITED,), healthy.evidence.application), spec()).rule == "exit"
+    assert diagnose(DeploymentLogs((EXITED,), healthy.evidence.application), spec(), PLATFORM).rule == "exit"
 
 
 @pytest.mark.parametrize(("rule", "platform", "line", "cause"), WORDS, ids=[case[2] for case in WORDS])
@@ -160,7 +163,7 @@ def test_values_of_variables_and_passwords_in_urls_are_not_shown():
 
 def test_the_misleading_last_line_loses_against_the_first_failure():
     platform = (EXITED, NO_ANSWER, "[AppRunner] Service status is set to RUNNING.")
-    found = diagnose(Evidence(platform, ("KeyError: 'DATABASE_URL'", "INFO: Shutting down")), spec())
+    found = diagnose(DeploymentLogs(platform, ("KeyError: 'DATABASE_URL'", "INFO: Shutting down")), spec(), PLATFORM)
     assert found.rule == "missing-variable"
     assert "port" not in found.remedy
 
@@ -243,7 +246,7 @@ lines = st.lists(st.lists(st.one_of(words, st.text()), max_size=5).map("".join),
 
 @given(lines, st.one_of(st.none(), lines))
 def test_whatever_is_in_the_logs_there_is_an_answer_that_can_be_shown(platform, application):
-    found = diagnose(Evidence(platform, application), spec())
+    found = diagnose(DeploymentLogs(platform, application), spec(), PLATFORM)
     shown = "".join((found.cause, found.remedy, *found.lines))
     assert found.cause
     assert found.remedy

@@ -87,7 +87,7 @@ async def test_what_the_migration_refused_is_told_in_its_own_words(account):
             Script(("Traceback", "KeyError: \x1b[31m'NO'"), exit_code=1),
             "the migration ended with the exit code 1: KeyError: 'NO'",
         ),
-        (Script((), exit_code=3), f"the migration ended with the exit code 3: it said nothing; its log is {GROUP}"),
+        (Script((), exit_code=3), f"the migration ended with the exit code 3: it wrote nothing; its log is {GROUP}"),
         (
             Script((), exit_code=137),
             "the migration's container was killed with the exit code 137: give it more memory than 512 MB in [tool.slipway",
@@ -103,7 +103,7 @@ async def test_a_container_that_ends_badly_is_one_sentence(account, script, said
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"secrets": {"DATABASE_URL": URL.replace("url", "absent")}}, "ECS finds a secret of the migration nowhere ("),
+        ({"secrets": {"DATABASE_URL": URL.replace("url", "absent")}}, "ECS cannot find a secret of the migration ("),
         ({"runner": replace(TASK, log_group="/absent")}, "there is no log group /absent: create it: aws logs create-log-group --log-group-name /absent"),
         ({"runner": replace(TASK, cluster="absent")}, "AWS refused ecs list_tasks with ClusterNotFoundException: Cluster not found.: create the cluster absent, or"),
     ],
@@ -132,7 +132,7 @@ async def test_a_task_that_somebody_stops_is_told_so(account):
 
     account.cloud.faults.add(Fault(operation="DescribeTasks", effect=Effect.OVERTAKEN, skip=8, other=stop))
     with pytest.raises(
-        RefusedError, match=r"somebody has stopped the migration's task \(enough\): run the same command"
+        RefusedError, match=r"the migration's task was stopped by a user \(enough\): run the same command"
     ):
         await runner_of(account, ordered).migrate(telling)
 
@@ -143,11 +143,13 @@ async def test_out_of_patience_nobody_knows_and_the_same_command_finds_the_task(
         await runner_of(account, ordered).migrate(Telling())
     said = str(caught.value)
     assert "after 2 minutes the migration's task" in said
-    assert f"is still RUNNING: it goes on; run `slipway migrate --environment staging --image {ordered.image}`" in said
+    assert (
+        f"is still RUNNING: it continues; run `slipway migrate --environment staging --image {ordered.image}`" in said
+    )
     assert len(account.backend.running) == 1
     with pytest.raises(UnknownOutcomeError):
         await runner_of(account, ordered).migrate(telling := Telling())
-    assert "which another run began" in telling.lines[0]
+    assert "which another run started" in telling.lines[0]
     assert account.cloud.requests.count("RunTask") == 1
 
 
@@ -155,7 +157,7 @@ async def test_who_may_not_read_the_log_learns_from_the_exit_code_and_what_is_no
     account.cloud.faults.add(Fault(operation="FilterLogEvents", effect=Effect.EXPIRED, times=100))
     migration, told = await migrated(account, done("revision one"))
     assert migration.unseen.startswith("its log cannot be read (AWS refused logs filter_log_events with ExpiredToken")
-    assert migration.unseen.endswith("the task ended well, so the database is at the release's head")
+    assert migration.unseen.endswith("the task succeeded, so the database is at the release's head")
     assert sum("the log cannot be read" in line for line in told) == 1
     said = await refusal(account, failed("a", "b"))
     assert said.startswith(
@@ -168,7 +170,7 @@ async def test_lines_that_come_late_are_waited_for_a_while(account):
     assert (await migrated(account, done()))[0] == DONE
     account.cloud.logs.late = 4000
     migration, _ = await migrated(account, done())
-    assert migration.unseen.startswith("its log does not have its answer")
+    assert migration.unseen.startswith("its log does not contain its answer")
 
 
 async def test_an_answer_that_is_none_is_no_record(account):
@@ -188,7 +190,7 @@ async def test_a_call_without_an_answer_is_made_again_and_comes_to_one_task(acco
 async def test_who_cannot_follow_the_task_any_more_does_not_say_no(account):
     account.cloud.faults.add(Fault(operation="DescribeTasks", effect=Effect.EXPIRED, skip=3, times=100))
     said = await refusal(account, kind=UnknownOutcomeError)
-    assert "the migration goes on as the task" in said
+    assert "the migration continues as the task" in said
     assert "sign in again" in said
     assert "`slipway migrate --environment staging --image" in said
 
@@ -208,7 +210,7 @@ def test_a_role_that_may_not_be_passed_is_told_apart_from_other_actions():
         return _explained(refused, order(DIGEST)).next_step
 
     assert explained("User x is not authorized to perform: iam:PassRole on resource y").startswith(
-        "let the deploy role do iam:PassRole"
+        "allow the deploy role iam:PassRole"
     )
     assert (
         explained("User x is not authorized to perform: ecs:RunTask on resource y")
@@ -281,7 +283,7 @@ def test_the_same_order_makes_the_same_definition_and_another_another():
 
 
 def test_a_definition_that_ecs_would_not_take_is_refused_before_it_is_sent():
-    with pytest.raises(BadInputError, match=r"has \d+ bytes, and ECS takes 65536: give staging shorter variables"):
+    with pytest.raises(BadInputError, match=r"has \d+ bytes, and ECS accepts 65536: shorten the variables of staging"):
         definition(order(DIGEST, variables={"LARGE": "x" * 60_000}))
 
 
@@ -289,7 +291,7 @@ def test_a_definition_that_ecs_would_not_take_is_refused_before_it_is_sent():
     ("made", "said"),
     [
         (settings(None), "staging does not say who migrates its database: add [tool.slipway.environments.staging.migration] with"),
-        (settings(secrets={}), "staging has no DATABASE_URL, by which its database is found: add its secret to secrets in [tool.slipway.environments.staging],"),
+        (settings(secrets={}), "staging has no DATABASE_URL with the URL of its database: add its secret to secrets in [tool.slipway.environments.staging],"),
     ],
 )  # fmt: skip
 def test_settings_that_say_too_little_are_one_sentence(made, said):

@@ -7,16 +7,15 @@ from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.outcome import Status
 from slipway.release.aws.ecr_store import EcrStore
 from slipway.release.engine.ledger import Contents, Ledger, nonce
-from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.desired import aws_of
+from tests.release.direct import opened
 from tests.release.memory_store import MemoryStore, Shelf
-from tests.simulator.account import opened
 
 
 @pytest.fixture
 async def account():
-    async with opened(clock=VirtualClock()) as account:
+    async with opened() as account:
         yield account
 
 
@@ -65,25 +64,25 @@ async def test_a_number_is_given_once_also_when_the_answer_is_lost(account, effe
 
 async def test_a_turn_is_taken_once_and_again_when_it_has_ended(account, ledger):
     mine, theirs = lock(), lock()
-    assert await ledger.take_turn(mine)
-    assert not await ledger.take_turn(theirs)
-    held, stored = await ledger.turn()
+    assert await ledger.acquire_lock(mine)
+    assert not await ledger.acquire_lock(theirs)
+    held, stored = await ledger.lock()
     assert held == mine
     await account.cloud.clock.sleep(90)
-    assert (await ledger.turn())[1].age == pytest.approx(90, abs=1)
-    await ledger.end_turn(stored.key)
-    assert await ledger.turn() is None
-    assert await ledger.take_turn(theirs)
+    assert (await ledger.lock())[1].age == pytest.approx(90, abs=1)
+    await ledger.release_lock(stored.key)
+    assert await ledger.lock() is None
+    assert await ledger.acquire_lock(theirs)
 
 
 async def test_two_who_take_away_the_same_old_lock_do_not_take_away_a_new_one(ledger):
-    await ledger.take_turn(lock())
-    _, old = await ledger.turn()
-    await ledger.end_turn(old.key)
+    await ledger.acquire_lock(lock())
+    _, old = await ledger.lock()
+    await ledger.release_lock(old.key)
     new = lock()
-    await ledger.take_turn(new)
-    await ledger.end_turn(old.key)
-    assert (await ledger.turn())[0] == new
+    await ledger.acquire_lock(new)
+    await ledger.release_lock(old.key)
+    assert (await ledger.lock())[0] == new
 
 
 async def test_environments_do_not_see_each_others_deployments(store, ledger):

@@ -21,26 +21,26 @@ def test_a_schema_that_does_not_move_needs_no_proof():
 def test_going_on_is_proven_when_the_live_release_was_seen_to_work_on_the_new_schema():
     assert forward_risk(NEW, OLD, [PROVEN]) is None
     assert forward_risk(NEW, OLD, []) == (
-        "no certificate says that the release that is live works on a schema that goes from aaa to bbb"
+        "no certificate says that the live release works on a schema that goes from aaa to bbb"
     )
 
 
 def test_going_back_is_proven_when_the_wanted_release_was_seen_to_work_on_the_schema_that_is_there():
     assert rollback_risk(OLD, NEW, [PROVEN]) is None
-    assert "the release that is wanted works on a schema that goes from aaa to bbb" in rollback_risk(OLD, NEW, [])
+    assert "the wanted release works on a schema that goes from aaa to bbb" in rollback_risk(OLD, NEW, [])
 
 
 def test_promoting_what_is_older_than_the_schema_is_a_way_back():
     assert forward_risk(OLD, NEW, [PROVEN]) is None
     broken = certificate("aaa", "bbb", Answer.NO)
-    assert forward_risk(OLD, NEW, [broken]) == "the revision bbb breaks the release that is wanted"
+    assert forward_risk(OLD, NEW, [broken]) == "the revision bbb breaks the wanted release"
 
 
 @pytest.mark.parametrize(
     ("answer", "risk"),
     [
-        (Answer.NO, "the revision bbb breaks the release that is live"),
-        (Answer.UNKNOWN, "nobody has seen the release that is live work after the revision bbb"),
+        (Answer.NO, "the revision bbb breaks the live release"),
+        (Answer.UNKNOWN, "the live release was never tried after the revision bbb"),
     ],
 )
 def test_what_a_certificate_says_against_it_or_does_not_know_is_a_risk(answer, risk):
@@ -61,7 +61,7 @@ def test_a_certificate_about_another_commit_is_about_another_release():
     tried, live = "1" * 40, Readiness(("aaa",), ("aaa",), "2" * 40)
     risk = forward_risk(NEW, live, [certificate("aaa", "bbb", previous=tried)])
     assert risk == (
-        "the certificate is about the release of the commit 111111111111, and the release that is live is of 222222222222"
+        "the certificate is about the release of the commit 111111111111, and the live release is of 222222222222"
     )
     assert forward_risk(NEW, live, [certificate("aaa", "bbb", previous="2" * 40)]) is None
 
@@ -73,7 +73,7 @@ def test_a_certificate_that_names_no_revision_proves_nothing():
 @pytest.mark.parametrize("unknown", [Readiness(), Readiness(("bbb",), None), Readiness(None, ("aaa",))])
 def test_what_nobody_can_say_is_a_risk(unknown):
     assert rollback_risk(unknown, Readiness(), [PROVEN]) == (
-        "nobody can say at which revisions the release and its database stand"
+        "the revisions of the release and its database are unknown"
     )
 
 

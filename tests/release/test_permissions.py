@@ -7,6 +7,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from slipway import settings
+from slipway.environment.environment import Environment
+from slipway.environment.evidence import CompatibilityEvidence, known_heads
+from slipway.environment.lifecycle import destroy, pause, resume
+from slipway.environment.preflight import preflight
+from slipway.environment.promote import live_in, promote
+from slipway.environment.rollback import rollback
+from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.content import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
@@ -14,26 +21,10 @@ from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws
-from slipway.release.targets.app_runner.permissions import (
-    DEPLOY_ROLE,
-    VERBS,
-    Resource,
-    document,
-    merged,
-    policy,
-    scope_of,
-)
+from slipway.release.permissions import DEPLOY_ROLE, RIGHTS, policy, scope_of
+from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, document, granted, merged
 from slipway.simulator.authorization import Needed, allows
 from slipway.simulator.clock import VirtualClock
-from slipway.verbs.destroy import destroy
-from slipway.verbs.diagnose import diagnose
-from slipway.verbs.environment import Environment
-from slipway.verbs.pause import pause, resume
-from slipway.verbs.preflight import preflight
-from slipway.verbs.promote import live_in, promote
-from slipway.verbs.proof import Evidence, standing
-from slipway.verbs.rollback import rollback
-from slipway.verbs.status import status
 from tests.release.desired import time_of
 from tests.release.policed import PolicedAws, freely, hold
 from tests.simulator.account import SLOW, Account, asked, opened
@@ -60,6 +51,7 @@ region = "eu-west-1"
 account = "123456789012"
 access-role = "arn:aws:iam::123456789012:role/notes-access"
 """)
+STAGING = SETTINGS.environment("staging")
 SCOPE = scope_of(SETTINGS, "staging")
 URL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-aBcDeF:url::"
 OURS = [{"Key": "slipway:environment", "Value": "staging"}]
@@ -115,7 +107,7 @@ async def with_parts(account: Account) -> settings.Settings:
 
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
-    secrets = dict.fromkeys(SCOPE.secrets, "a value")
+    secrets = dict.fromkeys(STAGING.secrets.values(), "a value")
     async with opened(clock=VirtualClock(), pace=SLOW, secrets=secrets) as account:
         there, aws = await with_parts(account), PolicedAws(account)
         staging, production = (environment(account, there, name, aws) for name in ("staging", "production"))
@@ -134,7 +126,7 @@ async def look(there: Scene) -> None:
     digest = await there.account.image()
     await there.staging.plan(digest)
     await there.account.create(digest, "notes-staging")
-    assert "made by something else" in (await there.staging.plan(digest)).reason
+    assert "was not made by slipway" in (await there.staging.plan(digest)).reason
     await there.under_way()
     assert (await there.staging.status()).operation
 
@@ -169,9 +161,11 @@ async def back(there: Scene) -> None:
     gone = there.live
     await there.released()
     await there.released()
-    await ended(rollback(there.staging, there.tell, None, Evidence(reason="a test")), there)
+    await ended(rollback(there.staging, there.tell, None, CompatibilityEvidence(reason="a test")), there)
     there.account.backend.scripts[gone] = SICK
-    failed = await ended(rollback(there.staging, there.tell, 1, Evidence(reason="a test")), there, Status.ROLLED_BACK)
+    failed = await ended(
+        rollback(there.staging, there.tell, 1, CompatibilityEvidence(reason="a test")), there, Status.ROLLED_BACK
+    )
     assert failed.diagnosis
 
 
@@ -233,7 +227,7 @@ async def promote_from(there: Scene) -> None:
     await there.under_way()
     await there.staging.status()
     await there.settled()
-    await standing(there.staging, await live_in(there.staging))
+    await known_heads(there.staging, await live_in(there.staging))
 
 
 async def publish(there: Scene) -> None:
@@ -275,11 +269,15 @@ DONE_WITHOUT = {
 
 
 def actions_of(verb: str) -> set[str]:
-    return {action for found in VERBS[verb].values() for action in found}
+    return {action for names in granted_to(verb).values() for action in names}
+
+
+def granted_to(verb: str):
+    return granted(RIGHTS[verb], SCOPE.grants)
 
 
 def without(verb: str, action: str):
-    left = {kind: tuple(each for each in found if each != action) for kind, found in VERBS[verb].items()}
+    left = {kind: tuple(each for each in found if each != action) for kind, found in granted_to(verb).items()}
     return document({kind: found for kind, found in left.items() if found}, SCOPE)
 
 
@@ -340,7 +338,7 @@ async def test_what_is_refused_is_one_sentence_with_the_action_and_what_to_do():
         ("apprunner:DeleteService", "arn:aws:apprunner:eu-west-1:123456789012:service/notes-staging/1"),
         ("ecr:PutImage", "arn:aws:ecr:eu-west-1:123456789012:repository/notes-of-others"),
         ("logs:FilterLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/apprunner/notes/1/service"),
-        ("secretsmanager:GetSecretValue", SCOPE.secrets[0]),
+        ("secretsmanager:GetSecretValue", STAGING.secrets["URL"]),
         ("secretsmanager:DescribeSecret", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:others-aBcDeF"),
     ],
 )
@@ -350,23 +348,26 @@ def test_a_deploy_role_reaches_nothing_but_its_own_environment_and_no_value_of_a
 
 @pytest.mark.parametrize("service", ["ec2.amazonaws.com", "lambda.amazonaws.com", "ecs-tasks.amazonaws.com", None])
 def test_the_services_roles_can_be_passed_to_app_runner_only(service):
-    for role in SCOPE.roles:
+    for role in (STAGING.access_role, STAGING.instance_role):
         assert not allows(policy(SCOPE, DEPLOY_ROLE), Needed("iam:PassRole", role, service))
         assert allows(policy(SCOPE, DEPLOY_ROLE), Needed("iam:PassRole", role, "tasks.apprunner.amazonaws.com"))
 
 
 def test_what_may_be_done_to_everything_is_only_what_knows_no_resource():
-    anything = {action for found in VERBS.values() for action in found.get(Resource.ANY, ())}
-    of_tasks = {action for found in VERBS.values() for action in found.get(Resource.ANY_TASK, ())}
+    anything = {action for verb in RIGHTS for action in granted_to(verb).get(ANY, ())}
+    of_tasks = {action for verb in RIGHTS for action in granted_to(verb).get(ANY_TASK, ())}
     assert of_tasks == {"ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"}
     assert anything == {"apprunner:ListServices", "ecr:GetAuthorizationToken", "ssm:DescribeParameters"}
-    assert all("*" not in action for verb in VERBS for action in actions_of(verb))
+    assert all("*" not in action for verb in RIGHTS for action in actions_of(verb))
 
 
 def test_a_migration_by_a_task_has_rights_only_where_a_task_migrates():
     assert policy(SCOPE, ["migrate-ecs-task"])["Statement"] == []
     role = "arn:aws:iam::123456789012:role/task"
-    tasks = replace(SCOPE, task="notes-staging-migration", cluster="notes", log_group="/a", task_roles=(role,))
+    task = settings.MigrationRunner(
+        runner=settings.Runner.ECS_TASK, subnets=("a",), security_groups=("b",), execution_role=role
+    )
+    tasks = scope_of(replace(SETTINGS, environments={"staging": replace(STAGING, migration=task)}), "staging")
     allowed = policy(tasks, ["migrate-ecs-task"])
     run = Needed("ecs:RunTask", "arn:aws:ecs:eu-west-1:123456789012:task-definition/notes-staging-migration:7")
     assert allows(allowed, run)
@@ -389,8 +390,13 @@ def test_a_policy_fits_into_a_role():
 
 
 def test_actions_are_merged_by_resource_and_each_is_named_once():
-    both = merged({Resource.SERVICE: ("b", "a")}, {Resource.SERVICE: ("a",), Resource.ANY: ("c",)})
-    assert both == {Resource.ANY: ("c",), Resource.SERVICE: ("a", "b")}
+    both = merged([{REPOSITORY: ("b", "a")}, {REPOSITORY: ("a",), ANY: ("c",)}])
+    assert list(both.items()) == [(ANY, ("c",)), (REPOSITORY, ("a", "b"))]
+
+
+def test_every_right_is_granted_by_the_target_or_beside_it_and_every_right_is_used():
+    assert {right for rights in RIGHTS.values() for right in rights} == set(Right)
+    assert SHARED.keys() | SCOPE.grants.keys() == set(Right)
 
 
 def test_a_verb_that_there_is_not_is_refused_with_those_there_are():

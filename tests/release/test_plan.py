@@ -40,6 +40,12 @@ def test_where_nothing_is_everything_is_created():
     assert (made.environment, made.service, made.image) == ("staging", "notes", str(spec().image))
 
 
+@pytest.mark.parametrize(("there", "notes"), [(Observed(), 1), (observed(spec(OTHER)), 0)], ids=["first", "later"])
+def test_the_first_release_on_a_database_that_slipway_does_not_migrate_is_noted(there, notes):
+    assert len(plan(spec(), there, migrates=False).notes) == notes
+    assert plan(spec(), there).notes == ()
+
+
 def test_what_a_deleted_service_was_does_not_matter():
     made = plan(spec(), observed(spec(OTHER), "DELETED"))
     assert made.action is Action.CREATE
@@ -71,7 +77,7 @@ def test_what_an_update_cannot_take_away_blocks_and_is_named():
     by_hand = observed(spec(), fields=spec().fields() | {"start command": "serve --by-hand"})
     made = plan(spec(), replace(by_hand, inherited=("start command",)))
     assert (made.action, made.changes) == (Action.BLOCKED, (FieldChange("start command", "serve --by-hand", "none"),))
-    assert "cannot take away the start command serve --by-hand" in made.reason
+    assert "cannot remove the start command serve --by-hand" in made.reason
 
 
 def test_what_an_update_cannot_take_away_may_still_be_replaced():

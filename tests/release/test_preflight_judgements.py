@@ -4,16 +4,17 @@ import pytest
 
 from slipway.errors import RefusedError
 from slipway.records.image import Reference
-from slipway.records.preflight import Branch, Preflight, Verdict
+from slipway.records.preflight import Branch, Preflight, PreflightResult
 from slipway.release.preflight.account import judge as judge_account
 from slipway.release.preflight.answers import no, not_covered, ok
 from slipway.release.preflight.image import judge_config, judge_index, judge_tree
 from slipway.release.preflight.preflight import events, refuse
-from slipway.release.preflight.roles import BUILD, TASKS, judge
+from slipway.release.preflight.roles import judge
 from slipway.release.preflight.secrets import names_of
+from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from tests.release.desired import spec
 
-OK, REFUSED, NOT_COVERED = Verdict.OK, Verdict.REFUSED, Verdict.NOT_COVERED
+OK, REFUSED, NOT_COVERED = PreflightResult.OK, PreflightResult.REFUSED, PreflightResult.NOT_COVERED
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AMD64, ARM64 = {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architecture": "arm64"}
 ATTESTATION = {"os": "unknown", "architecture": "unknown"}

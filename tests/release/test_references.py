@@ -4,9 +4,8 @@ import pytest
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.release.aws.references import value_of
-from slipway.simulator.clock import VirtualClock
 from tests.release.desired import aws_of
-from tests.simulator.account import opened
+from tests.release.direct import opened
 
 PLAIN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/url-Xk3bQz"
 JSON = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/all-Xk3bQz"
@@ -15,7 +14,7 @@ JSON = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/all-Xk3bQz"
 @pytest.fixture
 async def aws():
     secrets = {PLAIN: "a-canary-url", JSON: '{"url": "a-canary-url", "port": 5432}'}
-    async with opened(clock=VirtualClock(), secrets=secrets) as account:
+    async with opened(secrets=secrets) as account:
         yield aws_of(account)
 
 

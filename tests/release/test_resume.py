@@ -7,13 +7,12 @@ from slipway.records.outcome import Status
 from slipway.release.aws.ecr_store import EcrStore
 from slipway.release.engine.goal import Deleted
 from slipway.release.engine.ledger import Ledger, nonce
-from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release import deployers
 from tests.release.deployers import Kill, begun, lies
 from tests.release.desired import ARN, aws_of, spec
+from tests.release.direct import opened
 from tests.release.platforms import run
-from tests.simulator.account import opened
 from tests.simulator.scripted import Script
 
 CASES = {"create": (False, True), "update": (True, True), "roll back": (True, False), "fail": (False, False)}
@@ -68,7 +67,7 @@ async def test_a_deletion_without_an_answer_is_looked_for_too(platform):
 
 async def test_a_change_whose_answer_names_no_operation_is_looked_for():
     """A generated story: nobody followed it, its number was told to have ended, and the next run began it once more."""
-    async with opened(clock=VirtualClock()) as account:
+    async with opened() as account:
         await account.create(await account.image())
         before, wanted = begun(account), spec(await account.image(Script(healthy=False)))
         account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.UNNAMED))
@@ -109,7 +108,7 @@ async def test_a_rolled_back_deployment_that_was_not_followed_is_told_as_such_an
 
 async def test_a_deployment_whose_service_is_gone_ends_and_is_tried_again():
     """Before, each run said that nobody knows, and no run after it got any further."""
-    async with opened(clock=VirtualClock()) as account:
+    async with opened() as account:
         wanted, ledger = spec(await account.image()), Ledger(EcrStore(aws_of(account), "notes"), "staging")
         await ledger.claim(
             Intent(

@@ -68,7 +68,7 @@ async def test_while_one_is_about_to_send_its_change_nobody_else_sends_another(p
             tasks.start_soon(lambda: run(platform, first, target=slow))
             await platform.clock.sleep(10)
             ended = await run(platform, second)
-        assert "waiting: a test has its turn" in ended.told
+        assert "waiting: a test holds the lock" in ended.told
         assert (ended.code, ended.live) == (0, second.image.digest)
         changes = reversed(platform.changes())
         assert all(ended and ended <= begun_next for (_, ended), (begun_next, _) in itertools.pairwise(changes))
@@ -87,13 +87,13 @@ async def test_the_lock_of_a_dead_run_is_taken_over_with_holder_and_age_named(pl
     await platform.create_by_hand(await platform.release())
     dead, wanted = await platform.release(), await platform.release()
     index = 0
-    while not await platform.ledger.turn():  # the first request at which it dies in its turn, with nothing sent
+    while not await platform.ledger.lock():  # the first request at which it dies in its turn, with nothing sent
         assert (await run(platform, dead, Kill(index, done=False))).code is None
         index += 1
     began = platform.clock.now()
     ended = await run(platform, wanted)
     assert (ended.code, ended.live) == (0, wanted.image.digest)
-    (said,) = (line for line in ended.told if "taken away" in line)
+    (said,) = (line for line in ended.told if "was released" in line)
     assert said.startswith("waiting: the lock of a test was 1")
     assert (platform.clock.now() - began).total_seconds() > LIFE_SECONDS
-    assert await platform.ledger.turn() is None
+    assert await platform.ledger.lock() is None

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.records.proof import Finding, Level
-from slipway.report.proof_annotations import annotations
+from slipway.report.proof.annotations import annotations
 
 COMMANDS = {"error", "warning", "notice", "debug", "group", "add-mask", "stop-commands", "set-output", "echo"}
 HOSTILE = [
@@ -23,7 +23,7 @@ HOSTILE = [
     "\x1b[31m",
     "",
 ]
-many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def unescaped(text, table):

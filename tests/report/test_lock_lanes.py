@@ -1,9 +1,9 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.proof import Blocked, Revision, Statement
-from slipway.report.lock_lanes import Span, Waits, Work, lock_lanes
+from slipway.report.proof.lock_lanes import Span, Waits, Work, lock_lanes
 
 READERS, WRITERS = Blocked(read=True, write=True), Blocked(read=False, write=True)
 
@@ -64,12 +64,13 @@ def test_work_is_a_span_of_its_own():
         Span(
             length=1,
             waits=Waits.EVERYBODY,
+            brief=False,
             opens=True,
             taken="ACCESS EXCLUSIVE",
             work=(Work.REWRITE, Work.BUILD, Work.SCAN),
         ),
-        Span(length=2, waits=Waits.EVERYBODY, opens=False, taken="", work=()),
-        Span(length=1, waits=Waits.EVERYBODY, opens=False, taken="", work=(Work.SCAN,)),
+        Span(length=2, waits=Waits.EVERYBODY, brief=True, opens=False, taken="", work=()),
+        Span(length=1, waits=Waits.EVERYBODY, brief=False, opens=False, taken="", work=(Work.SCAN,)),
     )
 
 
@@ -78,7 +79,7 @@ def test_a_statement_alone_ends_the_transaction_before_it_and_its_own():
     found = lanes_of(
         statement(**taken), statement(transaction=False), statement(transaction=False, **taken), statement()
     )
-    assert [(len(each.statements), each.alone) for each in found.transactions] == [
+    assert [(len(each.statements), each.alone) for each in found.scopes] == [
         (1, False),
         (1, True),
         (1, True),
@@ -111,7 +112,7 @@ def test_tables_stand_in_the_order_in_which_they_are_come_to():
 
 
 def test_a_revision_without_statements_has_no_lanes():
-    assert (lanes_of().transactions, lanes_of().lanes) == ((), ())
+    assert (lanes_of().scopes, lanes_of().lanes) == ((), ())
 
 
 tables = st.sampled_from("abc")
@@ -129,10 +130,11 @@ statements = st.builds(
 )
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(statements, max_size=8))
 def test_every_lane_is_as_long_as_the_revision_and_loses_nothing(told):
     found = lanes_of(*told)
-    assert [each for transaction in found.transactions for each in transaction.statements] == told
+    assert [each for scope in found.scopes for each in scope.statements] == told
     for each in found.lanes:
         looks = [(span, number) for span in each.spans for number in range(span.length)]
         for (span, number), done in zip(looks, told, strict=True):

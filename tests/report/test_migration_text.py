@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from slipway.records.migration import Migration, Standing
-from slipway.report.migration_text import of_migration, of_standing
+from slipway.report.migration import of_migration, of_standing
 
 MIGRATION = Migration(before=("one",), after=("three",), applied=("two", "three"), attempts=1, seconds=2.04)
 
@@ -13,17 +13,21 @@ def test_a_migration_is_told_from_where_to_where_and_by_what():
 
 
 def test_a_migration_that_met_locks_says_how_often():
-    assert "in 2.0 s and 3 attempts, for others held locks" in of_migration(replace(MIGRATION, attempts=3), "staging")
+    assert "in 2.0 s and 3 attempts, because other sessions held locks" in of_migration(
+        replace(MIGRATION, attempts=3), "staging"
+    )
 
 
 def test_a_database_that_lacked_nothing_is_told_where_it_is():
     told = of_migration(Migration(before=("three",), after=("three",), applied=(), attempts=1, seconds=0.1), "staging")
-    assert told == "staging: at three, nothing was missing\n"
+    assert told == "staging: already at three\n"
 
 
 def test_what_is_not_known_of_a_migration_is_said_and_not_made_up():
     unseen = Migration(before=(), after=(), applied=(), attempts=0, seconds=0.0, unseen="its log cannot be read")
-    assert of_migration(unseen, "staging") == ("staging: migrated, and what ran is not known: its log cannot be read\n")
+    assert of_migration(unseen, "staging") == (
+        "staging: migrated, but the applied revisions are unknown: its log cannot be read\n"
+    )
 
 
 def test_where_a_database_stands_is_told_beside_the_release():

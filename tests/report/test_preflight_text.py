@@ -1,5 +1,5 @@
-from slipway.records.preflight import Branch, Check, Preflight, Verdict
-from slipway.report.preflight_text import text
+from slipway.records.preflight import Branch, Check, Preflight, PreflightResult
+from slipway.report.preflight import text
 
 FOUND = Preflight(
     environment="staging",
@@ -7,18 +7,18 @@ FOUND = Preflight(
     image="notes@sha256:1",
     seconds=1.25,
     branches=(
-        Branch("image", (Check(subject="digest", verdict=Verdict.OK, found="notes has sha256:1"),)),
+        Branch("image", (Check(subject="digest", verdict=PreflightResult.OK, found="notes has sha256:1"),)),
         Branch(
             "start",
             (
                 Check(
                     subject="release",
-                    verdict=Verdict.REFUSED,
+                    verdict=PreflightResult.REFUSED,
                     found="the health check answers 500",
                     remedy="read the log",
                     lines=("ERROR \x1b[31mx",),
                 ),
-                Check(subject="address", verdict=Verdict.NOT_COVERED, found="two\nlines"),
+                Check(subject="address", verdict=PreflightResult.NOT_COVERED, found="two\nlines"),
             ),
         ),
     ),

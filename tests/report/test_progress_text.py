@@ -1,7 +1,8 @@
 import pytest
 
 from slipway.records.progress import Event, Phase
-from slipway.report.progress_text import clock, lines, moving
+from slipway.report.terminal import lines, moving
+from slipway.report.words import clock
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,8 @@ def test_a_clock_has_hours_only_when_there_are_any(seconds, said):
     [
         (Event("one\ntwo"), ["one", "two"]),
         (Event(phase=Phase.CHANGE), ["the platform is at work"]),
-        (Event(phase=Phase.CHANGE, expected=190), ["the platform is at work, as a rule for about 3:10"]),
-        (Event("one", Phase.LOOK), ["looking at what is live", "one"]),
+        (Event(phase=Phase.CHANGE, expected=190), ["the platform is at work, usually about 3:10"]),
+        (Event("one", Phase.LOOK), ["reading the live state", "one"]),
         (Event("\x1b[2Jone"), ["one"]),
         (Event(), []),
     ],

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 import pytest
 
 from slipway.records.proof import Finding, Level, Verdict
-from slipway.report.proof_html import html
+from slipway.report.proof.page import page as html
+from tests.report.conftest import READERS, statement
 
 VOID = {"meta", "path", "rect", "circle"}
 HOSTILE = [
@@ -135,21 +136,21 @@ def test_the_verdict_stands_on_top_with_what_it_rests_on(branched):
     assert page.texts("title") == ["Migrations refused: 2 errors, 4 warnings"]
     assert page.texts("h1") == ["Migrations refused: 2 errors, 4 warnings"]
     assert page.texts("p")[0] == (
-        "99 revisions went up, down and up again on PostgreSQL 18.1; 7 statements ran under watch for locks. "
-        "The history has 4 new revisions. 2 of 3 tables took rows."
+        "99 revisions ran up, down and up again on PostgreSQL 18.1; the locks of 7 statements were recorded. "
+        "The history has 4 new revisions. 2 of 3 tables held rows."
     )
 
 
 def test_what_passed_says_so_and_what_was_not_covered(proof):
     page = Page(html(replace(proof, findings=(), verdict=Verdict.PASS)))
-    assert page.texts("h1") == ["Migrations passed: nothing found"]
-    assert "Nothing was found that counts." in page.texts("p")
-    assert page.texts("li")[:2] == ["the cluster's roles", "nothing was run on rows"]
+    assert page.texts("h1") == ["Migrations passed: no findings"]
+    assert "No findings." in page.texts("p")
+    assert page.texts("li")[:2] == ["the cluster's roles", "no revision ran on rows"]
 
 
 def test_a_proof_without_gaps_says_that_it_names_none(branched):
     page = Page(html(replace(branched, coverage=replace(branched.coverage, gaps=()))))
-    assert "The gate names nothing that it could not look at." in page.texts("p")
+    assert "The gate reports no gaps." in page.texts("p")
 
 
 def test_a_finding_is_a_sentence_a_place_a_fact_and_the_safe_code(proof):
@@ -183,13 +184,13 @@ def test_a_remedy_that_is_different_at_each_place_stands_at_each(proof):
 
 def test_many_kinds_of_findings_are_folded(proof):
     many = tuple(Finding(rule=f"N{number}", level=Level.NOTE, message=f"Sentence {number}.") for number in range(25))
-    assert ("summary", "5 more kinds of findings") in Page(html(replace(proof, findings=many))).said
+    assert ("summary", "5 more groups of findings") in Page(html(replace(proof, findings=many))).said
 
 
 def test_what_does_not_count_is_folded_by_its_reason(branched):
     page = Page(html(branched))
-    said = [text for text in page.texts("summary") if "not counted" in text]
-    assert said == ["90 findings not counted: older than start-after", "1 finding not counted: ten rows"]
+    said = [text for text in page.texts("summary") if "suppressed" in text]
+    assert said == ["90 findings suppressed: older than start-after", "1 finding suppressed: ten rows"]
     assert ("td", "and 87 more") in page.said
 
 
@@ -221,7 +222,7 @@ def test_an_old_revision_has_no_timeline(proof):
 
 
 def test_what_did_not_go_up_says_so(proof):
-    assert ("span", "did not go up") in Page(html(proof)).said
+    assert ("span", "not applied") in Page(html(proof)).said
 
 
 def test_a_new_revision_leads_to_its_timeline(branched):
@@ -241,13 +242,13 @@ def test_a_timeline_shows_who_waits_for_which_table_from_where_to_where(branched
     page = Page(html(branched))
     widen = [attributes for attributes in page.all("td") if "class" in attributes][:6]
     assert [(cell["colspan"], cell["class"].strip()) for cell in widen] == [
-        *(("1", "opens"), ("1", "all"), ("2", "all")),  # orders: rewritten, then held
+        *(("1", "opens"), ("1", "all"), ("2", "all")),  # orders: rewritten, then held while others are worked on
         *(("2", "opens"), ("1", "writers")),  # users
         ("1", "writers"),
     ]
     assert ("td", "ACCESS EXCLUSIVE") in page.said
-    assert ("span", "readers and writers wait, rewritten, read whole") in page.said
-    assert ("span", "nobody waits, read whole") in page.said
+    assert ("span", "readers and writers wait, rewritten, scanned") in page.said
+    assert ("span", "nobody waits, scanned") in page.said
     assert ("span", "not measured") in page.said
 
 
@@ -257,7 +258,7 @@ def test_a_statement_says_where_it_ran_and_long_sql_unfolds(branched):
     assert f"{long[:119]}…" in page.texts("code")
     assert " ".join(long.split()) in page.texts("pre")
     assert "line 12, in the transaction, 0.4 ms" in page.texts("p")
-    assert "line 12, alone, 0.4 ms; its locks were not measured" in page.texts("p")
+    assert "line 12, in autocommit mode, 0.4 ms; its locks could not be measured" in page.texts("p")
 
 
 def test_a_revision_without_locks_does_not_claim_more_than_was_measured(branched):
@@ -265,7 +266,7 @@ def test_a_revision_without_locks_does_not_claim_more_than_was_measured(branched
     said = Page(
         html(replace(branched, revisions=(*branched.revisions[:96], concurrently, *branched.revisions[97:])))
     ).texts("p")
-    nothing = "No lock on a table that was there before was recorded"
+    nothing = "No lock on an existing table was recorded"
     assert f"{nothing}." in said
     assert f"{nothing}; some statements could not be measured." in said
 
@@ -273,20 +274,20 @@ def test_a_revision_without_locks_does_not_claim_more_than_was_measured(branched
 def test_rows_are_told_by_table_for_each_revision(branched):
     page = html(branched)
     assert "<code>orders</code> 3, <code>users</code> 0" in page
-    assert "4 revisions ran on tables that held some." in page
+    assert "4 revisions ran on tables with rows." in page
 
 
-def test_a_history_that_could_not_be_walked_is_a_page_too(proof):
+def test_a_history_that_alembic_cannot_read_is_a_page_too(proof):
     page = Page(html(replace(proof, revisions=(), heads=(), seconds={})))
-    assert "The history could not be walked." in page.texts("p")
-    assert "No new revision has run a statement." in page.texts("p")
+    assert "alembic could not read the history." in page.texts("p")
+    assert "No new revision executed a statement." in page.texts("p")
     assert page.open == []
 
 
 def test_a_long_history_is_a_small_page(branched):
     page = html(long_history(branched, 500))
     assert len(page) < 30_000
-    assert "5000 findings not counted: old" in page
+    assert "5000 findings suppressed: old" in page
 
 
 def test_of_many_new_revisions_those_with_findings_are_shown(branched):
@@ -347,3 +348,14 @@ def test_text_can_be_told_from_what_is_behind_it(proof, theme):
     for front, back in pairs:
         dark, light = sorted((brightness(known[front]), brightness(known[back])))
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (front, back)
+
+
+def test_a_brief_lock_does_not_look_like_one_that_is_held_during_work_on_rows(proof):
+    brief = statement(
+        "ALTER TABLE notes ADD COLUMN a int", locks={"notes": "ACCESS EXCLUSIVE"}, blocks={"notes": READERS}
+    )
+    long = replace(brief, scans=("other",))
+    revisions = (proof.revisions[0], replace(proof.revisions[1], statements=(brief, long)))
+    page = Page(html(replace(proof, revisions=revisions)))
+    cells = [attributes["class"] for attributes in page.all("td") if attributes.get("class", "").startswith("all")]
+    assert cells == ["all brief opens", "all"]

@@ -8,12 +8,12 @@ from slipway.records.form import from_json
 from slipway.records.proof import Finding, Level, Proof, Verdict
 from slipway.report.files import of_proof, write
 from slipway.report.markdown import escaped, fenced
-from slipway.report.proof_annotations import annotations
-from slipway.report.proof_html import html
-from slipway.report.proof_junit import junit
-from slipway.report.proof_markdown import markdown
-from slipway.report.proof_sarif import sarif
-from slipway.report.proof_text import place, text
+from slipway.report.proof.annotations import annotations
+from slipway.report.proof.junit import junit
+from slipway.report.proof.markdown import markdown
+from slipway.report.proof.page import page as html
+from slipway.report.proof.sarif import sarif
+from slipway.report.proof.text import place, text
 
 TEXT = """\
 ERROR   M03   migrations/f10c_index.py:10  revision f10c
@@ -74,7 +74,7 @@ def test_a_proof_for_a_terminal_ends_with_the_verdict(proof):
 def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean):
     assert text(clean).splitlines() == [
         "not covered: the cluster's roles",
-        "passed: nothing found; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s",
+        "passed: no findings; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s",
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_proof_for_a_pull_request_shows_the_safe_code(proof):
 
 def test_a_proof_without_findings_is_short_in_a_pull_request(clean):
     assert markdown(replace(clean, coverage=replace(clean.coverage, gaps=()))) == (
-        "## Migrations passed\n\npassed: nothing found; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s\n"
+        "## Migrations passed\n\npassed: no findings; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s\n"
     )
 
 
@@ -116,7 +116,7 @@ def test_a_pull_request_shows_ten_findings_and_counts_the_others(clean):
     assert said.count("### ") == 10
     assert "N09" in said
     assert "N10" not in said
-    assert "…and 2 more." in said
+    assert "2 more findings are in the full report." in said
 
 
 @pytest.mark.parametrize(
@@ -207,4 +207,4 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "report").write_text("a file")
     with pytest.raises(BadInputError) as caught:
         write(tmp_path / "report", {"report.txt": ""})
-    assert str(caught.value) == f"the report cannot be written to {tmp_path / 'report'}: File exists"
+    assert str(caught.value) == f"cannot write the report to {tmp_path / 'report'}: File exists"

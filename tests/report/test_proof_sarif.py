@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.records.proof import Finding, Level, Verdict
-from slipway.report.proof_sarif import sarif
+from slipway.report.proof.sarif import RULE_PAGES, sarif
 
 HOSTILE = [
     "\x1b[31m\x00\x9b",
@@ -20,7 +20,7 @@ HOSTILE = [
     "//a",
     "",
 ]
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def run_of(proof):
@@ -55,7 +55,9 @@ def test_a_log_is_sarif_2_1_0_with_one_run_of_slipway(proof):
 
 
 def test_a_failure_is_an_error_at_its_line_with_the_measured_fact(proof):
-    assert run_of(proof)["results"][0] == {
+    result = run_of(proof)["results"][0]
+    assert result | {"partialFingerprints": {}} == {
+        "partialFingerprints": {},
         "ruleId": "M03",
         "level": "error",
         "message": {
@@ -93,8 +95,27 @@ def test_what_concerns_the_history_is_shown_at_its_newest_revision_and_known_aga
     assert prints[1] == drift["partialFingerprints"]
 
 
-def test_what_has_a_line_is_known_again_by_that_line(proof):
-    assert "partialFingerprints" not in run_of(proof)["results"][0]
+def test_a_finding_with_a_line_keeps_its_fingerprint_when_the_line_moves(proof):
+    def prints(**changes):
+        return run_of(replace(proof, findings=(replace(proof.findings[0], **changes),)))["results"][0][
+            "partialFingerprints"
+        ]
+
+    assert list(prints()) == ["slipway/v1"]  # GitHub's action hashes the line itself
+    assert prints(line=99, measured="another fact") == prints()
+    assert all(prints(**{name: "other"}) != prints() for name in ("rule", "file", "revision", "message"))
+
+
+def test_equal_findings_have_different_fingerprints(proof):
+    twice = run_of(replace(proof, findings=(proof.findings[0],) * 2))["results"]
+    assert twice[0]["partialFingerprints"] != twice[1]["partialFingerprints"]
+
+
+def test_a_rule_links_to_its_page(proof):
+    rules = run_of(proof)["tool"]["driver"]["rules"]
+    assert [rule["helpUri"] for rule in rules] == [f"{RULE_PAGES}/{name}" for name in ("M03", "D01", "R02")]
+    (odd,) = run_of(replace(proof, findings=(replace(proof.findings[0], rule="a/../b c"),)))["tool"]["driver"]["rules"]
+    assert odd["helpUri"] == f"{RULE_PAGES}/a%2F..%2Fb%20c"
 
 
 def test_a_history_without_revisions_has_its_findings_where_the_settings_stand(proof):
@@ -110,8 +131,12 @@ def test_a_rule_stands_once_with_its_effect_and_the_safe_code_of_each_place(proo
     (rule,) = run_of(twice)["tool"]["driver"]["rules"]
     effect = {"text": "Building an index blocks every write to notes."}
     assert (rule["id"], rule["shortDescription"], rule["fullDescription"]) == ("M03", effect, effect)
-    assert rule["help"]["text"] == f"{first.remedy}\n\nop.execute('other')"
-    assert rule["help"]["markdown"] == f"```python\n{first.remedy}\n```\n\n```python\nop.execute('other')\n```"
+    said, more = f"M03: {effect['text']}", f"Read more: {RULE_PAGES}/M03"
+    assert rule["help"]["text"] == "\n\n".join([said, "Write instead:", first.remedy, "op.execute('other')", more])
+    code = (f"```python\n{remedy}\n```" for remedy in (first.remedy, "op.execute('other')"))
+    assert rule["help"]["markdown"] == "\n\n".join([f"```text\n{said}\n```", "Write instead:", *code, more])
+    (bare,) = run_of(replace(proof, findings=(replace(first, remedy=""),)))["tool"]["driver"]["rules"]
+    assert bare["help"]["text"] == f"{said}\n\n{more}"
     assert rule["defaultConfiguration"] == {"level": "error"}
 
 

@@ -6,16 +6,17 @@ import pytest
 from slipway.records.form import from_json
 from slipway.records.rehearsal import Rehearsal
 from slipway.report.files import of_rehearsal
-from slipway.report.rehearsal_html import html
-from slipway.report.rehearsal_text import duration, text
+from slipway.report.rehearsal import page as html
+from slipway.report.rehearsal import text
+from slipway.report.words import duration
 
 TEXT = """\
     act  what happened         here   platform  how it ran
 ok  I    SUCCEEDED 0123        5.1 s  4 m 57 s  processes
 NO  II   the gate let it pass  1.5 s  -         its own Python
 
-The platform is simulated, its clock ran 60 times as fast as ours; the databases were PostgreSQL 18.1 from this machine.
-Not as told: II.
+The platform is simulated; its clock ran 60 times as fast as ours. The databases ran on PostgreSQL 18.1 from this machine.
+failed: not as expected in II
 """
 
 
@@ -49,20 +50,20 @@ def test_a_rehearsal_for_a_terminal_is_a_table_that_ends_with_the_verdict(rehear
     assert text(rehearsal) == TEXT
 
 
-def test_a_rehearsal_that_went_as_told_says_so(passed):
-    assert text(passed).splitlines()[-1] == "Every act went as told."
-    assert ("p", "Every act went as told.") in Page(html(passed)).said
+def test_a_rehearsal_that_went_as_expected_says_so(passed):
+    assert text(passed).splitlines()[-1] == "passed: every act went as expected"
+    assert ("p", "Every act went as expected.") in Page(html(passed)).said
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0, "0.0 s"), (5.12, "5.1 s"), (59.9, "59.9 s"), (60, "1 m 00 s"), (297.4, "4 m 57 s"), (3605, "60 m 05 s")],
 )
-def test_a_duration_is_said_in_minutes_from_one_minute_on(seconds, said):
+def test_a_duration_from_one_minute_on_is_in_minutes(seconds, said):
     assert duration(seconds) == said
 
 
-def test_the_page_says_what_the_table_says_and_more(rehearsal):
+def test_the_page_contains_the_table_and_the_steps(rehearsal):
     said = Page(html(rehearsal)).said
     assert said[:2] == [("title", "notes: a rehearsal"), ("h1", "notes: a rehearsal of the whole way to production")]
     assert ("code", "0123456789ab") in said
@@ -76,27 +77,37 @@ def test_the_page_says_what_the_table_says_and_more(rehearsal):
     ]
 
 
-def test_the_page_is_closed_and_asks_nobody_for_anything(rehearsal):
+def test_the_page_is_complete_and_loads_nothing(rehearsal):
     page = Page(html(rehearsal))
     assert page.open == []
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert "default-src 'none'" in html(rehearsal)
 
 
-def test_an_act_that_did_not_go_as_told_stands_out(rehearsal):
+def test_an_act_that_did_not_go_as_expected_is_marked(rehearsal):
     page = html(rehearsal)
     assert page.count('<article class="">') == 1
     assert page.count('<article class="no">') == 1
-    assert "Not every act went as told." in page
+    assert "Not every act went as expected." in page
 
 
-def test_a_play_without_steps_is_a_page_too(rehearsal):
+def test_a_failure_that_an_act_expects_is_shown_as_expected_and_not_as_success(passed):
+    act = replace(passed.acts[0], happened="ROLLED_BACK 0123", expects_failure=True)
+    page = html(replace(passed, acts=(act,)))
+    assert '<article class="expected">' in page
+    assert '<p class="verdict expected">as expected: ROLLED_BACK 0123</p>' in page
+    unexpected = html(replace(passed, acts=(replace(act, passed=False),)))
+    assert '<article class="no">' in unexpected
+    assert "as expected: ROLLED_BACK" not in unexpected
+
+
+def test_a_rehearsal_without_steps_is_a_page_too(rehearsal):
     empty = replace(rehearsal, acts=(replace(rehearsal.acts[1], details=()),))
     assert not {"table", "pre"} & set(Page(html(empty)).tags)
     assert "article" not in Page(html(replace(rehearsal, acts=()))).tags
 
 
-def test_the_forms_of_a_rehearsal_are_a_record_and_a_page(rehearsal):
+def test_the_files_of_a_rehearsal_are_a_record_a_page_and_a_text(rehearsal):
     files = of_rehearsal(rehearsal)
     assert set(files) == {"rehearsal.json", "index.html", "report.txt"}
     assert from_json(Rehearsal, files["rehearsal.json"], "rehearsal.json") == rehearsal

@@ -7,7 +7,7 @@ from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.refusal import Refusal
-from slipway.report.release_markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
+from slipway.report.release.markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
 
 OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 WHY = Diagnosis("port", "it listens on 127.0.0.1", ("listening on 127.0.0.1:8000", "```", "# fine"), "bind 0.0.0.0")
@@ -40,7 +40,7 @@ def test_an_outcome_says_the_verdict_first_then_the_digests_the_cause_the_log_an
         == f"""\
 ## ❌ ROLLED\\_BACK: notes-staging in staging
 
-The platform took it back: what was asked for is not live. It took 3 m 10 s.
+The platform rolled it back: the requested change is not live. It took 3 m 10 s.
 
 |  |  |
 | --- | --- |
@@ -75,14 +75,14 @@ def test_every_status_has_a_sentence_and_the_sign_of_its_exit_code(status):
 def test_what_was_no_deployment_is_called_by_its_name():
     paused = replace(OUTCOME, status=Status.FAILED, verb=Verb.PAUSE, requested="", diagnosis=None)
     assert of_outcome(paused).startswith(
-        "## ❌ FAILED: pause of notes-staging in staging\n\nThe platform did not do what was asked for."
+        "## ❌ FAILED: pause of notes-staging in staging\n\nThe platform did not make the requested change."
     )
-    assert "requested" not in of_outcome(paused)
+    assert "| requested |" not in of_outcome(paused)
 
 
 def test_an_examination_says_how_the_newest_change_ended_and_why():
     said = of_examination(Examination("staging", "0123", "rolled back", WHY))
-    assert said.startswith("## ❌ staging: the operation 0123 rolled back\n\n**Cause:** it listens on 127.0.0.1\n")
+    assert said.startswith("## ❌ staging: operation 0123 rolled back\n\n**Cause:** it listens on 127.0.0.1\n")
     assert of_examination(Examination("staging", None, "succeeded")) == "## ✅ staging: succeeded\n"
 
 
@@ -110,7 +110,7 @@ def test_a_state_is_told_by_what_is_live():
     assert told.startswith("## staging: RUNNING\n")
     assert f"| digest | {NEW} |" in told
     assert "| in flight | 0123 |" in told
-    assert of_situation(Situation(environment="staging", observed=Observed())) == "## staging: nothing is there\n"
+    assert of_situation(Situation(environment="staging", observed=Observed())) == "## staging: no service\n"
 
 
 def test_a_history_is_a_row_for_each_deployment():
@@ -134,7 +134,7 @@ def test_a_history_is_a_row_for_each_deployment():
 
 
 @pytest.mark.parametrize(
-    ("code", "heading"), [(1, "❌ Refused"), (2, "❌ Cannot be tried"), (3, "❓ Unknown"), (9, "❓ Unknown")]
+    ("code", "heading"), [(1, "❌ Refused"), (2, "❌ Usage error"), (3, "❓ Unknown"), (9, "❓ Unknown")]
 )
 def test_an_error_says_what_it_is_and_what_to_do(code, heading):
     assert of_refusal(Refusal("it is busy", "wait", code)) == f"## {heading}\n\nit is busy\n\nwait\n"

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.records.ledger import Release, Situation
+from slipway.records.ledger import History, Release, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.report.release_text import of_outcome, of_plan, of_situation
+from slipway.report.release.text import of_history, of_outcome, of_plan, of_situation
 
 
 def test_a_plan_is_told_field_by_field():
@@ -47,8 +47,8 @@ def test_a_plan_that_is_blocked_says_why():
 @pytest.mark.parametrize(
     ("observed", "lines"),
     [
-        (Observed(), ["staging: nothing is there"]),
-        (Observed(status="DELETED", url="a.example"), ["staging: nothing is there"]),
+        (Observed(), ["staging: no service"]),
+        (Observed(status="DELETED", url="a.example"), ["staging: no service"]),
         (
             Observed(status="RUNNING", state=State.LIVE),
             ["staging: RUNNING", "  digest:     none is live", "  address:    none"],
@@ -61,7 +61,7 @@ def test_a_plan_that_is_blocked_says_why():
                 "staging: OPERATION_IN_PROGRESS",
                 "  digest:     sha256:01",
                 "  address:    a.example",
-                "  live since: nobody knows: no deployment in the ledger brought this digest",
+                "  live since: unknown: no deployment in the ledger released this digest",
                 "  in flight:  0123",
             ],
         ),
@@ -97,7 +97,7 @@ def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
         "  live since: deployment 4, deploy, 1970-01-01 00:00:00Z, by ann@laptop",
         "  newest:     deployment 5, promote, 1970-01-01 00:01:00Z, ROLLED_BACK",
         "  release:    commit c0ffee, knows revision aaa, database at no revision",
-        "  unfinished: deployment 6 goes on, or was killed; its command, run again, goes on with it",
+        "  unfinished: deployment 6 is running or was killed; run its command again to resume it",
     ]
     assert "newest" not in of_situation(replace(situation, newest=live))
 
@@ -126,6 +126,54 @@ def test_an_outcome_is_told_with_what_is_live():
         "  requested: sha256:02",
         "  live:      sha256:02",
     ]
+
+
+def test_an_outcome_shows_the_url_of_what_is_live():
+    outcome = Outcome(
+        environment="staging",
+        service="notes",
+        status=Status.SUCCEEDED,
+        requested="sha256:02",
+        live="sha256:02",
+        url="notes.example.org",
+        seconds=9.0,
+    )
+    assert "  url:       https://notes.example.org" in of_outcome(outcome).splitlines()
+    assert "  url:       http://127.0.0.1:80" in of_outcome(replace(outcome, url="127.0.0.1:80")).splitlines()
+    assert "url:" not in of_outcome(replace(outcome, live=None))
+
+
+def test_a_history_shows_commit_and_holder():
+    release = Release(
+        environment="staging",
+        number=4,
+        image="notes@sha256:01",
+        status=Status.SUCCEEDED,
+        live="sha256:01",
+        operation=None,
+        ended=0,
+        seconds=1.0,
+        holder="ann@laptop",
+        commit="c0ffee" * 6,
+    )
+    unknown = replace(release, number=3, holder="", commit=None)
+    assert of_history(History("staging", (release, unknown))).splitlines()[1:] == [
+        "   4  1970-01-01 00:00:00Z  deploy    SUCCEEDED        sha256:01  commit c0ffeec0ffee  by ann@laptop",
+        "   3  1970-01-01 00:00:00Z  deploy    SUCCEEDED        sha256:01",
+    ]
+
+
+def test_a_plan_shows_its_notes():
+    plan = Plan(
+        environment="staging",
+        service="notes",
+        image="sha256:02",
+        action=Action.CREATE,
+        changes=(),
+        fingerprint="f00d",
+        notes=("the database is not migrated",),
+    )
+    assert of_plan(plan).splitlines()[-1] == "  note: the database is not migrated"
 
 
 def test_an_outcome_that_failed_is_told_with_its_cause_its_evidence_and_a_remedy():

@@ -2,11 +2,11 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.proof import Revision
-from slipway.report.revision_graph import graph
+from slipway.report.proof.revision_graph import graph
 
 
 def revision(name, *down, new=False):
@@ -40,17 +40,13 @@ def histories(draw):
 noteworthy = st.sets(st.integers(0, 25).map("r{}".format), max_size=4)
 
 
-@given(histories(), noteworthy)
-def test_each_revision_is_in_one_node_and_each_node_has_a_cell_to_itself(revisions, noteworthy):
-    found = graph(revisions, noteworthy)
+def each_revision_is_in_one_node_and_each_node_has_its_own_cell(revisions, _noteworthy, found):
     assert Counter(each.id for node in found.nodes for each in node.revisions) == Counter(each.id for each in revisions)
     assert [node.row for node in found.nodes] == list(range(len(found.nodes)))
     assert all(0 <= node.lane < found.lanes for node in found.nodes)
 
 
-@given(histories(), noteworthy)
-def test_a_line_leads_from_each_child_above_to_each_parent_below(revisions, noteworthy):
-    found = graph(revisions, noteworthy)
+def an_edge_leads_from_each_child_down_to_each_parent(revisions, _noteworthy, found):
     inside = {each.id: node for node in found.nodes for each in node.revisions}
     wanted = {
         (inside[each.id].row, inside[name].row)
@@ -62,18 +58,15 @@ def test_a_line_leads_from_each_child_above_to_each_parent_below(revisions, note
     assert all(child < parent for child, parent in wanted)
 
 
-@given(histories(), noteworthy)
-def test_a_line_runs_through_no_node_and_shares_its_lane_only_with_lines_to_the_same_parent(revisions, noteworthy):
-    found = graph(revisions, noteworthy)
+def an_edge_crosses_no_node_and_shares_its_lane_only_with_edges_to_the_same_parent(_revisions, _noteworthy, found):
     taken = {(node.row, node.lane): node for node in found.nodes}
     for edge in found.edges:
         for row in range(edge.child.row + 1, edge.parent.row):
             assert taken.setdefault((row, edge.lane), edge.parent) is edge.parent
 
 
-@given(histories(), noteworthy)
-def test_a_line_bends_only_from_one_row_to_the_next(revisions, noteworthy):
-    for edge in graph(revisions, noteworthy).edges:
+def an_edge_bends_only_between_neighbouring_rows(_revisions, _noteworthy, found):
+    for edge in found.edges:
         points = edge.points
         assert (points[0], points[-1]) == (
             (edge.child.row, edge.child.lane),
@@ -84,15 +77,31 @@ def test_a_line_bends_only_from_one_row_to_the_next(revisions, noteworthy):
             assert lane == next_lane or next_row == row + 1
 
 
-@given(histories(), noteworthy)
-def test_only_old_revisions_in_a_line_of_which_there_is_nothing_to_say_are_folded(revisions, noteworthy):
+def only_unremarkable_old_revisions_in_a_line_are_folded(revisions, noteworthy, found):
     children = Counter(name for each in revisions for name in each.down)
-    for node in graph(revisions, noteworthy).nodes:
+    for node in found.nodes:
         if len(node.revisions) > 1:
             assert len(node.revisions) >= 4
             assert all(not each.new and each.id not in noteworthy for each in node.revisions)
             assert all(len(each.down) == children[each.id] == 1 for each in node.revisions)
             assert all(later.down == (earlier.id,) for earlier, later in pairwise(node.revisions))
+
+
+PROPERTIES = (
+    each_revision_is_in_one_node_and_each_node_has_its_own_cell,
+    an_edge_leads_from_each_child_down_to_each_parent,
+    an_edge_crosses_no_node_and_shares_its_lane_only_with_edges_to_the_same_parent,
+    an_edge_bends_only_between_neighbouring_rows,
+    only_unremarkable_old_revisions_in_a_line_are_folded,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(), noteworthy)
+def test_every_graph_has_every_property(revisions, noteworthy):
+    found = graph(revisions, noteworthy)
+    for check in PROPERTIES:
+        check(revisions, noteworthy, found)
 
 
 @given(st.integers(0, 40), st.booleans())

@@ -1,30 +1,26 @@
 import json
+import pkgutil
 import re
 import unicodedata
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from slipway import report
 from slipway.records.form import to_json
-from slipway.records.ledger import History, Release, Situation
-from slipway.records.migration import Migration, Readiness
-from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
-from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.records.refusal import Refusal
-from slipway.report import proof_html, proof_text, rehearsal_text, release_markdown, release_text
-from slipway.report.files import of_proof, of_rehearsal, write
-from slipway.report.github import step_outputs
+from slipway.records.plan import Plan
+from slipway.records.proof import Proof
+from slipway.records.rehearsal import Rehearsal
+from slipway.report.answers import CommandResult, step_outputs
+from slipway.report.files import of_plan, of_proof, of_rehearsal, write
 from slipway.report.markdown import fenced
-from slipway.report.proof_junit import junit
-from slipway.report.proof_markdown import markdown
-from slipway.report.rehearsal_html import html
 from slipway.untrusted import one_line, printable
+from tests.report.filled import filled, is_record, records_of, renderers
 
 HOSTILE = [
     "\x1b[31mred\x1b[0m",
@@ -83,23 +79,6 @@ ANY_TEXT = st.text(st.characters(), max_size=80) | st.sampled_from(HOSTILE)  # a
 UNSEEN = set("\u061c\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
 DIRECTION = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
-hostile = pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-# The fixtures are records, which no example can change.
-many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def planted(value, text):
-    """A record with the text in every place where a text may stand; something harmless follows, so that no place is empty."""
-    if isinstance(value, str):
-        return f"{text} end"
-    if isinstance(value, tuple):
-        return tuple(planted(item, text) for item in value)
-    if isinstance(value, Mapping):
-        return {planted(key, text): planted(item, text) for key, item in value.items()}
-    if is_dataclass(value):
-        return replace(value, **{field.name: planted(getattr(value, field.name), text) for field in fields(value)})
-    return value
-
 
 def is_harmless(text, also="\n\t"):
     """Whether nothing in it is a command to a terminal or to GitHub's runner, cannot be seen, or turns the direction of what follows."""
@@ -139,211 +118,109 @@ class Tags(HTMLParser):
         self.words += "" if self.code else data
 
 
+@cache
 def rendered(text):
     return Tags(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
 
 
-def check_terminal(render, record, text):
-    said = render(planted(record, text))
-    assert is_harmless(said)
-    # A remedy may have several lines; they stand apart by what is in front of them.
-    ours = [line for line in said.split("\n") if not line.startswith(" " * 12)]
-    assert len(ours) == len([line for line in render(planted(record, "")).split("\n") if not line.startswith(" " * 12)])
+RENDERERS = renderers()
+# Their text is a document of its own, or ends with one: its lines are as many as it has.
+DOCUMENTS = {"answers.of_permissions", "proof.text.explained", "terminal.lines"}
 
 
-def check_junit(proof, text):
-    suite = ET.fromstring(junit(planted(proof, text)))
-    expected = ET.fromstring(junit(planted(proof, "")))
-    assert [element.tag for element in suite.iter()] == [element.tag for element in expected.iter()]
-    assert all(
-        is_harmless(said)
-        for element in suite.iter()
-        for said in (*element.attrib.values(), element.text or "", element.tail or "")
-    )
-    cases = suite.findall("testcase")
-    assert suite.get("tests") == str(len(cases))
-    assert suite.get("failures") == str(sum(case.find("failure") is not None for case in cases))
+def printed(name, text):
+    """The reports that a renderer makes of its records, each with the language it is written in."""
+    function, kinds = RENDERERS[name]
+    (place,) = (place for place, kind in enumerate(kinds) if is_record(kind))
+    for record in records_of(kinds[place], text):
+        result = function(*(record if at == place else filled(kind, text) for at, kind in enumerate(kinds)))
+        if isinstance(result, CommandResult):
+            yield "text", result.text
+            yield "markdown", result.markdown
+            return  # its parts are renderers themselves, whose other records are checked
+        yield language_of(name), "\n".join(result) if isinstance(result, list) else result
 
 
-def check_markdown(render, record, text):
-    said = render(planted(record, text))
-    assert is_harmless(said)
-    page = rendered(said)
-    assert page.seen == rendered(render(planted(record, ""))).seen
-    assert not re.search(r"[@#]\w|://|www\.", page.words)
+def language_of(name):
+    return next((form for form in ("markdown", "page", "junit", "sarif", "annotations") if form in name), "text")
 
 
-def check_html(render, record, text):
-    page = render(planted(record, text))
-    assert is_harmless(page)
-    assert Tags(page).seen == Tags(render(planted(record, ""))).seen
+def skeleton(language, said):
+    """The part of a report that is the same whatever the text is."""
+    if language == "markdown":
+        return rendered(said).seen
+    if language == "page":
+        return Tags(said).seen
+    if language == "junit":
+        return [element.tag for element in ET.fromstring(said).iter()]
+    if language == "sarif":
+        return keys(json.loads(said))
+    # A remedy may have several lines, which are indented further than our own.
+    return len([line for line in said.split("\n") if not line.startswith(" " * 12)])
 
 
-@hostile
-def test_a_proof_for_a_terminal_is_harmless(proof, text):
-    check_terminal(proof_text.text, proof, text)
+def keys(data):
+    if isinstance(data, dict):
+        return {key: keys(value) for key, value in data.items()}
+    return [keys(item) for item in data] if isinstance(data, list) else type(data)
 
 
-@hostile
-def test_a_proof_as_junit_is_valid_xml_whose_counts_agree(proof, text):
-    check_junit(proof, text)
+@cache
+def skeletons(name):
+    return [skeleton(language, said) for language, said in printed(name, "")]
 
 
-@hostile
-def test_a_proof_as_markdown_has_no_more_in_it_than_was_put_there(proof, text):
-    check_markdown(markdown, proof, text)
+def check_report(name, text):
+    for (language, said), expected in zip(printed(name, text), skeletons(name), strict=True):
+        assert is_harmless(said), (language, said)
+        assert name in DOCUMENTS or skeleton(language, said) == expected, language
+        if language == "markdown":
+            assert not re.search(r"[@#]\w|://|www\.", rendered(said).words)
 
 
-@hostile
-def test_a_proof_as_a_page_has_no_tag_that_is_not_ours(proof, branched, text):
-    check_html(proof_html.html, proof, text)
-    check_html(proof_html.html, branched, text)
+@pytest.mark.parametrize("name", sorted(RENDERERS))
+def test_hostile_text_is_harmless_in_every_report(name):
+    for text in HOSTILE:
+        check_report(name, text)
 
 
-@hostile
-def test_a_rehearsal_for_a_terminal_is_harmless(rehearsal, text):
-    check_terminal(rehearsal_text.text, rehearsal, text)
+@settings(max_examples=10, deadline=None)
+@given(text=ANY_TEXT, name=st.sampled_from(sorted(RENDERERS)))
+def test_any_text_is_harmless_in_every_report(name, text):
+    check_report(name, text)
 
 
-@hostile
-def test_a_rehearsal_as_a_page_has_no_tag_that_is_not_ours(rehearsal, text):
-    check_html(html, rehearsal, text)
+def test_every_module_of_reports_has_a_renderer_that_is_checked():
+    shared = {"answers", "colour", "files", "markdown", "page", "words", "proof", "release"}
+    views = {"proof.findings", "proof.lock_lanes", "proof.revision_graph"}
+    modules = {
+        info.name.removeprefix("slipway.report.") for info in pkgutil.walk_packages(report.__path__, "slipway.report.")
+    }
+    assert {name.rpartition(".")[0] for name in RENDERERS} == modules - (shared - {"answers"}) - views
 
 
-PLAN = Plan(
-    environment="",
-    service="",
-    image="",
-    action=Action.UPDATE,
-    changes=(FieldChange("", "", ""),),
-    fingerprint="",
-    reason="why",
-)
-OBSERVED = Observed(arn="", url="", status="", state=State.LIVE, digest="", fields={"": ""}, operation="")
-OUTCOME = Outcome(
-    environment="",
-    service="",
-    status=Status.ROLLED_BACK,
-    requested="",
-    live="",
-    url="",
-    seconds=1.0,
-    operation="",
-    diagnosis=Diagnosis("", "", ("", ""), ""),
-    number=7,
-    migration=Migration(before=("",), after=("",), applied=("",), attempts=1, seconds=1.0),
-)
+def test_a_step_output_is_one_output_whatever_its_text():
+    for text in HOSTILE:
+        lines = step_outputs({"status": f"{text} end", "live": "sha256:1"}, "slipway-1").split("\n")
+        assert lines[0] == "status<<slipway-1"
+        assert lines[-5:] == ["slipway-1", "live<<slipway-1", "sha256:1", "slipway-1", ""]
+        assert is_harmless("\n".join(lines))
 
 
-HISTORY = History(
-    "",
-    (
-        Release(
-            environment="",
-            number=7,
-            image="",
-            status=Status.CREATE_FAILED,
-            live="",
-            operation="",
-            ended=0,
-            seconds=1.0,
-            cause="",
-            risk="",
-        ),
-    ),
-    (8,),
-)
-SITUATION = Situation(
-    environment="",
-    observed=OBSERVED,
-    live=HISTORY.releases[0],
-    newest=replace(HISTORY.releases[0], number=8),
-    unfinished=(9,),
-    readiness=Readiness(("",), ("",), ""),
-    unseen="",
-)
-EXAMINATION = Examination("", "", "", OUTCOME.diagnosis)
-REFUSAL = Refusal("", "", 1)
-each_release = pytest.mark.parametrize(
-    ("name", "record"),
-    [
-        ("of_plan", PLAN),
-        ("of_situation", SITUATION),
-        ("of_outcome", OUTCOME),
-        ("of_history", HISTORY),
-        ("of_examination", EXAMINATION),
-    ],
-    ids=["plan", "situation", "outcome", "history", "examination"],
-)
+def test_json_keeps_every_character_and_is_plain_ascii():
+    for text in HOSTILE:
+        said = to_json(filled(Proof, text))
+        assert said.isascii()
+        assert is_harmless(said)
+        if text != "\ud800\udfff":  # JSON makes one character of the two halves
+            assert json.loads(said)["postgres"] == f"{text} end"
 
 
-def of_a_release(module, name):
-    return getattr(module, name)
-
-
-@hostile
-@each_release
-def test_a_release_for_a_terminal_is_harmless(name, record, text):
-    check_terminal(of_a_release(release_text, name), record, text)
-
-
-@hostile
-@each_release
-def test_a_release_as_markdown_has_no_more_in_it_than_was_put_there(name, record, text):
-    check_markdown(of_a_release(release_markdown, name), record, text)
-
-
-@hostile
-def test_an_error_as_markdown_has_no_more_in_it_than_was_put_there(text):
-    check_markdown(release_markdown.of_refusal, REFUSAL, text)
-
-
-@many
-@given(text=ANY_TEXT)
-def test_any_text_at_all_is_harmless_in_an_outcome(text):
-    check_terminal(release_text.of_outcome, OUTCOME, text)
-    check_markdown(release_markdown.of_outcome, OUTCOME, text)
-
-
-@hostile
-def test_what_a_job_is_told_is_one_output_whatever_is_in_it(text):
-    outputs = {"status": f"{text} end", "live": "sha256:1"}
-    lines = step_outputs(outputs, "slipway-1").split("\n")
-    assert lines[0] == "status<<slipway-1"
-    assert lines[-5:] == ["slipway-1", "live<<slipway-1", "sha256:1", "slipway-1", ""]
-    assert is_harmless("\n".join(lines))
-
-
-@hostile
-def test_json_keeps_it_all_and_is_plain_ascii(proof, text):
-    said = to_json(planted(proof, text))
-    assert said.isascii()
-    assert is_harmless(said)
-    if text != "\ud800\udfff":  # JSON makes one character of the two halves
-        assert json.loads(said)["postgres"] == f"{text} end"
-
-
-@hostile
-def test_every_report_can_be_written_to_a_file(proof, rehearsal, tmp_path, text):
-    files = of_proof(planted(proof, text)) | of_rehearsal(planted(rehearsal, text))
-    write(tmp_path, files)
-    assert {file.name for file in tmp_path.iterdir()} == set(files)
-
-
-@many
-@given(text=ANY_TEXT)
-def test_any_text_at_all_is_harmless_in_a_proof(proof, text):
-    check_terminal(proof_text.text, proof, text)
-    check_junit(proof, text)
-    check_markdown(markdown, proof, text)
-    check_html(proof_html.html, proof, text)
-
-
-@many
-@given(text=ANY_TEXT)
-def test_any_text_at_all_is_harmless_in_a_rehearsal(rehearsal, text):
-    check_terminal(rehearsal_text.text, rehearsal, text)
-    check_html(html, rehearsal, text)
+def test_every_report_can_be_written_to_a_file(tmp_path):
+    for text in HOSTILE:
+        files = of_proof(filled(Proof, text)) | of_rehearsal(filled(Rehearsal, text)) | of_plan(filled(Plan, text))
+        write(tmp_path, files)
+        assert {file.name for file in tmp_path.iterdir()} == set(files)
 
 
 @given(code=st.text(st.sampled_from("`~ \n\tx#<")))

@@ -47,7 +47,7 @@ def test_numbers_alone_can_be_trusted_only_where_there_are_some():
     [
         ({"vpc": "1"}, "vpc"),
         ({"subnets": ()}, "subnets"),
-        ({"subnets": ("subnet-1", "eu-west-1a")}, "subnets"),
+        ({"subnets": ("subnet-1", "eu-west-1a")}, "subnets[1]"),
         ({"database_security_group": "default"}, "database-security-group"),
         ({"database_port": 0}, "database-port"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.settings import (
-    Environment,
+    AppRunnerEnvironment,
     MigrationRunner,
     Migrations,
     Runner,
@@ -93,7 +93,7 @@ def test_all_that_can_be_said_is_read():
     )
     assert (settings.port, settings.health_path, settings.smoke_paths) == (80, "/ready", ("/", "/notes"))
     assert settings.migrations == Migrations(postgres="17", extensions=("citext",), start_after="3f2a")
-    assert settings.environment("staging") == Environment(
+    assert settings.environment("staging") == AppRunnerEnvironment(
         target=TargetKind.APP_RUNNER,
         region="eu-west-1",
         account="123456789012",
@@ -150,27 +150,36 @@ def test_all_that_can_be_said_is_read():
             staging(target='"lambda"'),
             "environments.staging.target: found 'lambda' (a text), allowed is one of 'app-runner', 'ecs-express'",
         ),
-        (service(name='"My Notes"'), "[tool.slipway] name: found 'My Notes', allowed are small letters and digits, "),
+        (
+            service(name='"My Notes"'),
+            "[tool.slipway] name: found 'My Notes', allowed is a name of small letters and digits, ",
+        ),
         (service(command="[]"), "[tool.slipway] command: found an empty list, allowed is a program and its arguments"),
         (service(port="0"), "[tool.slipway] port: found 0, allowed is 1 to 65535"),
         (service(port="65536"), "[tool.slipway] port: found 65536, allowed is 1 to 65535"),
-        (service(health_path='"ready"'), "[tool.slipway] health-path: found 'ready', a path begins with /"),
-        (service(smoke_paths='["/", ""]'), "[tool.slipway] smoke-paths: found '', a path begins with /"),
+        (
+            service(health_path='"ready"'),
+            "[tool.slipway] health-path: found 'ready', allowed is a path that begins with /",
+        ),
+        (
+            service(smoke_paths='["/", ""]'),
+            "[tool.slipway] smoke-paths[1]: found '', allowed is a path that begins with /",
+        ),
         (
             migrations(driver='"mysql"'),
             "[tool.slipway] migrations.driver: found 'mysql', allowed is postgresql or postgresql+DRIVER",
         ),
         (
             staging(account='"1234-5678-9012"'),
-            "environments.staging.account: found '1234-5678-9012', allowed are the 12 digits of an AWS account",
+            "environments.staging.account: found '1234-5678-9012', allowed is an account of 12 digits",
         ),
         (
             staging(account='"1234567890123"'),
-            "environments.staging.account: found '1234567890123', allowed are the 12 digits",
+            "environments.staging.account: found '1234567890123', allowed is an account of 12 digits",
         ),
         (
             staging(account='"١٢٣٤٥٦٧٨٩٠١٢"'),
-            "environments.staging.account: found '١٢٣٤٥٦٧٨٩٠١٢', allowed are the 12 digits",
+            "environments.staging.account: found '١٢٣٤٥٦٧٨٩٠١٢', allowed is an account of 12 digits",
         ),
         (
             staging(cpu="300"),
@@ -178,13 +187,13 @@ def test_all_that_can_be_said_is_read():
         ),
         (staging(cpu="256"), "environments.staging.memory: found cpu 256 with memory 2048, allowed are 256 with 512, "),
         (staging(memory="512"), "environments.staging.memory: found cpu 1024 with memory 512, allowed are "),
-        (service(name='"n"'), "[tool.slipway] name: found 'n', allowed are small letters and digits, "),
+        (service(name='"n"'), "[tool.slipway] name: found 'n', allowed is a name of small letters and digits, "),
         (service(name=f'"{"n" * 257}"'), "[tool.slipway] name: found 'nnnn"),
-        (staging(variables='{ PORT = "80" }'), "staging.variables.PORT: found a name that App Runner keeps for itself"),
+        (staging(variables='{ PORT = "80" }'), "staging.variables.PORT: found a name that App Runner reserves"),
         (staging(secrets=f'{{ AWSAPPRUNNER_X = "{ARN}" }}'), "staging.secrets.AWSAPPRUNNER_X: found a name that App"),
         (
             staging(variables='{ URL = "x" }', secrets=f'{{ URL = "{ARN}" }}'),
-            "staging.variables.URL: found a name that is among the secrets too, allowed is one of them",
+            "staging.variables.URL: found among the secrets too, allowed is one of them",
         ),
         (
             migrated(runner=None),
@@ -202,11 +211,11 @@ def test_all_that_can_be_said_is_read():
             migrated(cpu="256", memory="4096"),
             "migration.memory: found cpu 256 with memory 4096, allowed are 256 with 512 to 2048; 512 with 1024 to 4096; ",
         ),
-        (migrated(patience="0"), "migration.patience: found 0, allowed are whole seconds from 1"),
+        (migrated(patience="0"), "migration.patience: found 0, allowed is 1 or more"),
         (migrated(subnet='["a"]'), "environments.staging.migration.subnet: unknown key, did you mean subnets?"),
         (
             staging(secrets='{ DATABASE_URL = "hunter2" }'),
-            "environments.staging.secrets.DATABASE_URL: found something else than an ARN, secrets are named by ARN",
+            "environments.staging.secrets.DATABASE_URL: found something else, allowed is an ARN: a secret is named by its ARN",
         ),
     ],
 )
@@ -326,7 +335,7 @@ def test_a_service_name_that_app_runner_would_not_take_is_refused(name):
     with pytest.raises(SettingsError) as caught:
         parse(staging(service=f'"{name}"')).service_name("staging")
     assert str(caught.value) == (
-        f"App Runner takes no service name like '{name}': "
+        f"a service on app-runner cannot be called '{name}': "
         "set service in [tool.slipway.environments.staging] to 4 to 40 letters, digits, - and _"
     )
 

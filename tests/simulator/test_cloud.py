@@ -167,6 +167,6 @@ async def test_a_connection_outlives_the_pause_between_two_questions_of_the_rele
 
 def test_what_only_a_question_or_a_release_needs_is_not_waited_for_at_the_start():
     late = "{'botocore', 'boto3', 'httpx', 'rich'} & set(sys.modules)"
-    begun = "from slipway.verbs.simulate import Beginning; Beginning.of(None, None, {})"
+    begun = "from slipway.local.simulator import Beginning; Beginning.of(None, None, {})"
     command = [sys.executable, "-c", f"import sys; {begun}; print(*{late})"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []

@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from slipway.environment.environment import Environment
 from slipway.records.certificate import Answer, Certificate, Verdicts
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
 from slipway.settings import parse
-from slipway.verbs.environment import Environment
 from tests.release.desired import aws_of, time_of
 from tests.simulator.account import ROLE, Account
 from tests.simulator.scripted import Script

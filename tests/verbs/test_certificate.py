@@ -6,11 +6,11 @@ import pytest
 
 from slipway.errors import RefusedError
 from slipway.gate.rulebook import rule_named
+from slipway.local.certificate import certify, why_not
 from slipway.records.certificate import Answer, Certificate
 from slipway.records.form import from_json, to_json
 from slipway.records.history import Listing
 from slipway.records.proof import Coverage, Level, Proof, Revision, Statement, Verdict, Versions
-from slipway.verbs.certificate import certify, why_not
 
 STATEMENT = Statement(
     sql="ALTER TABLE a ADD b int",
@@ -129,10 +129,10 @@ SAME = Listing((), "files")
     [
         (SAME, None, None, None),
         (SAME, ["b"], TEXT, None),
-        (Listing((), "others"), None, None, "the revisions are others"),
-        (SAME, ["a"], None, "proven from b on, and the database stands at a"),
-        (SAME, [], None, "stands at no revision"),
-        (SAME, ["b"], TEXT + " ", "the proof is another one"),
+        (Listing((), "others"), None, None, "the revisions differ"),
+        (SAME, ["a"], None, "proven from b on, and the database is at a"),
+        (SAME, [], None, "is at no revision"),
+        (SAME, ["b"], TEXT + " ", "the proof is not the one"),
     ],
 )
 def test_it_holds_for_its_own_revisions_pair_and_proof_only(listing, live, text, why):

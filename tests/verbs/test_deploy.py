@@ -4,16 +4,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from slipway.environment.evidence import CompatibilityEvidence
+from slipway.environment.lifecycle import destroy, pause
+from slipway.environment.rollback import rollback
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.ledger import Intent
 from slipway.records.outcome import Status
 from slipway.records.plan import Action
 from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import nonce
-from slipway.verbs.destroy import destroy
-from slipway.verbs.pause import pause
-from slipway.verbs.proof import Evidence
-from slipway.verbs.rollback import rollback
 from tests.release.deployers import Kill, MortalAws, mortal
 from tests.simulator.account import URI
 from tests.verbs.environments import Migrating
@@ -118,7 +117,7 @@ async def test_a_service_that_something_else_made_is_neither_changed_nor_paused_
         pause(staging.verbs, staging.tell),
         destroy(staging.verbs, staging.tell, "notes-staging"),
     ):
-        with pytest.raises(RefusedError, match="notes-staging was made by something else than slipway"):
+        with pytest.raises(RefusedError, match="notes-staging was not made by slipway"):
             await change
     changed = {"UpdateService", "PauseService", "DeleteService"} & set(account.cloud.requests[before:])
     assert not changed
@@ -157,7 +156,7 @@ async def test_of_a_service_that_says_nothing_a_migration_counts_though_its_depl
     verbs.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of="update_service"))
     with mortal():
         await verbs.deploy(await staging.image(), staging.tell)
-    outcome = await rollback(staging.verbs, staging.tell, 1, Evidence())
+    outcome = await rollback(staging.verbs, staging.tell, 1, CompatibilityEvidence())
     assert outcome.status is Status.REFUSED
     assert "goes from aaa to bbb" in outcome.diagnosis.cause
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from slipway.environment.evidence import CompatibilityEvidence
+from slipway.environment.rollback import rollback
+from slipway.environment.status import diagnose
 from slipway.errors import BadInputError
 from slipway.records.outcome import NOTHING
-from slipway.verbs.diagnose import diagnose
-from slipway.verbs.proof import Evidence
-from slipway.verbs.rollback import rollback
 from tests.simulator.scripted import Script
 from tests.verbs.test_rollback import deployed
 
@@ -44,6 +44,6 @@ async def test_a_number_without_an_operation_is_bad_input(staging):
 async def test_a_deployment_that_was_refused_has_nothing_to_look_at(staging):
     await deployed(staging)
     await deployed(staging, "bbb")
-    await rollback(staging.verbs, staging.tell, None, Evidence())
-    with pytest.raises(BadInputError, match="the platform was never asked for anything by deployment 3"):
+    await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
+    with pytest.raises(BadInputError, match="deployment 3 started no operation on the platform"):
         await diagnose(staging.verbs, 3)

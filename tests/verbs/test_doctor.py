@@ -18,9 +18,9 @@ from slipway.doctor.checkup import EXAMINATIONS, check_up
 from slipway.doctor.question import Question
 from slipway.errors import RefusedError
 from slipway.postgres import binaries, datadir
-from slipway.records.doctor import Answer, DoctorCheck, DoctorReport
+from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
 from slipway.records.form import to_json
-from slipway.report.doctor_text import text
+from slipway.report.doctor import text
 from slipway.simulator.cloud import simulated
 from slipway.simulator.serving import serving
 
@@ -103,7 +103,7 @@ async def look(subject, folder, **asked):
     answer, found, rest = line.split(maxsplit=2)
     assert found == subject
     if answer != "OK":
-        assert checkup.examinations[0].remedy
+        assert checkup.checks[0].remedy
     return answer, rest
 
 
@@ -142,7 +142,7 @@ async def test_a_machine_that_has_everything_is_ok_in_every_line(service, progra
         checkup = await check_up(Question(service, postgres.url, account.url))
     assert {line.partition(" ")[0] for line in text(checkup).splitlines()} == {"OK", "14"}
     assert checkup.healthy
-    found = {examination.subject: examination.found for examination in checkup.examinations}
+    found = {examination.subject: examination.found for examination in checkup.checks}
     assert list(found) == list(EXAMINATIONS)
     assert found["engine"].startswith("v0.21.8 at unix://")
     assert found["database"] == f"PostgreSQL {postgres.version}"
@@ -182,12 +182,12 @@ async def test_a_program_made_for_another_machine(service, programs):
 
 async def test_a_program_that_fails_is_quoted(service, programs):
     programs.add("uv", "echo error: it >&2; echo is broken >&2; exit 3")
-    assert await look("uv", service) == ("NG", "uv says: error: it is broken; install uv again")
+    assert await look("uv", service) == ("NG", "uv failed: error: it is broken; install uv again")
 
 
 async def test_a_program_that_fails_silently(service, programs):
     programs.add("uv", "exit 3")
-    assert await look("uv", service) == ("NG", "uv says: exit code 3; install uv again")
+    assert await look("uv", service) == ("NG", "uv failed: exit code 3; install uv again")
 
 
 async def test_a_program_that_hangs(service, programs, monkeypatch):
@@ -329,7 +329,7 @@ async def test_docker_runs_the_engine_when_nothing_else_is_named(service, progra
     programs.add_dagger()
     programs.add("docker", 'test "$1" = version')
     answer, line = await look("engine", service)
-    assert (answer, "docker is there" in line) == ("OK", True)
+    assert (answer, "docker is installed" in line) == ("OK", True)
 
 
 async def test_a_cli_without_anything_that_runs_its_engine(service, programs):
@@ -346,7 +346,7 @@ async def test_docker_without_its_daemon(service, programs):
     programs.add("docker", DEAD_DOCKER)
     assert await look("docker", service) == (
         "NG",
-        "docker says: Cannot connect to the Docker daemon at unix:///x.; start Docker",
+        "docker failed: Cannot connect to the Docker daemon at unix:///x.; start Docker",
     )
 
 
@@ -388,7 +388,7 @@ async def test_without_a_network_registries_and_aws_are_left_out(service, monkey
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     for subject in ("registry", "credentials"):
-        assert await look(subject, service, offline=True) == ("SKIP", "left out; look again without --offline")
+        assert await look(subject, service, offline=True) == ("SKIP", "skipped; run doctor again without --offline")
 
 
 # --- AWS
@@ -417,7 +417,11 @@ async def test_credentials_of_an_account_that_no_environment_has(service, signed
     async with simulated_account() as account:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", account.url)
         answer, line = await look("credentials", service)
-    assert (answer, "another account" in line, "choose credentials of 210987654321" in line) == ("NG", True, True)
+    assert (answer, "none of the environments" in line, "choose credentials of 210987654321" in line) == (
+        "NG",
+        True,
+        True,
+    )
 
 
 async def test_credentials_of_an_environments_account(service, signed_in, monkeypatch):
@@ -462,13 +466,13 @@ async def test_what_stands_in_for_aws_never_sees_real_keys(service, signed_in):
 async def test_what_is_not_aws_at_all(service, body):
     async with serving(Sts(200, body).app) as address:
         answer, line = await look("credentials", service, endpoint_url=f"http://{address}")
-    assert (answer, "AWS cannot be asked" in line) == ("NG", True)
+    assert (answer, "AWS cannot be reached" in line) == ("NG", True)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "nonsense", "http://user:canary-7f3a@127.0.0.1:{port}"])
 async def test_aws_that_cannot_be_reached(service, url):
     answer, line = await look("credentials", service, endpoint_url=url.format(port=closed_port()))
-    assert (answer, "AWS cannot be asked" in line, CANARY in line) == ("NG", True, False)
+    assert (answer, "AWS cannot be reached" in line, CANARY in line) == ("NG", True, False)
 
 
 async def test_a_profile_that_is_not_there(service, monkeypatch):
@@ -568,16 +572,16 @@ async def test_looks_run_beside_each_other_and_one_that_hangs_does_not_keep_the_
     began = time.monotonic()
     checkup = await check_up(Question(service), {"slow": hang, "slower": hang, "quick": lambda _: "here"}, seconds=0.2)
     assert time.monotonic() - began < 0.5
-    assert [examination.answer for examination in checkup.examinations] == [Answer.NG, Answer.NG, Answer.OK]
-    assert checkup.examinations[0].found == "no answer in time"
+    assert [examination.result for examination in checkup.checks] == [DoctorResult.NG, DoctorResult.NG, DoctorResult.OK]
+    assert checkup.checks[0].found == "no answer in time"
 
 
 async def test_a_look_that_breaks_is_an_answer_and_tells_no_secret(service):
     def broken(_):
         raise RuntimeError(CANARY)
 
-    (examination,) = (await check_up(Question(service), {"it": broken})).examinations
-    assert (examination.answer, examination.found) == (Answer.NG, "unexpected RuntimeError")
+    (examination,) = (await check_up(Question(service), {"it": broken})).checks
+    assert (examination.result, examination.found) == (DoctorResult.NG, "unexpected RuntimeError")
 
 
 async def test_what_programs_say_cannot_move_the_terminal_or_add_a_line(service):
@@ -588,6 +592,8 @@ async def test_what_programs_say_cannot_move_the_terminal_or_add_a_line(service)
     assert text(checkup) == "NG    it           gone OK fake; run this\n0 OK, 1 NG, 0 SKIP\n"
 
 
-@pytest.mark.parametrize(("answer", "healthy"), [(Answer.OK, True), (Answer.SKIP, True), (Answer.NG, False)])
+@pytest.mark.parametrize(
+    ("answer", "healthy"), [(DoctorResult.OK, True), (DoctorResult.SKIP, True), (DoctorResult.NG, False)]
+)
 def test_a_checkup_is_healthy_unless_something_is_wrong(answer, healthy):
-    assert DoctorReport((DoctorCheck("it", Answer.OK, ""), DoctorCheck("it", answer, ""))).healthy is healthy
+    assert DoctorReport((DoctorCheck("it", DoctorResult.OK, ""), DoctorCheck("it", answer, ""))).healthy is healthy

@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from slipway import settings
-from slipway.cli.command import parser
+from slipway.cli.command import perform
+from slipway.commands.grammar import parse
+from slipway.environment.migrate import DirectRunner, MigrationRequest, database_url, runner_of, service_variables
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.oci.content import Artifact, Blob
 from slipway.oci.registry import opened as registry_opened
@@ -17,7 +19,6 @@ from slipway.release.engine.engine import Time
 from slipway.settings import SettingsError
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN
-from slipway.verbs.migrate import Direct, Wanted, database_url, runner_of, told
 from slipway.workload.dependencies import Python
 from slipway.workload.host import HostBackend
 from tests.release.desired import DIGEST, aws_of, time_of
@@ -55,8 +56,8 @@ variables = {{ COLOUR = "red" }}
 """
 
 
-def wanted(runner: str = TASK, digest: str = DIGEST) -> Wanted:
-    return Wanted(settings.parse(pyproject(runner)), "staging", digest)
+def wanted(runner: str = TASK, digest: str = DIGEST) -> MigrationRequest:
+    return MigrationRequest(settings.parse(pyproject(runner)), "staging", digest)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ async def account(database, monkeypatch):
     secrets = {URL: database.replace("postgresql://", "postgresql+psycopg://"), TOKEN: CANARY}
     async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(150), secrets=secrets) as account:
         account.cloud.logs.create("/slipway/notes-staging")
-        monkeypatch.setattr("slipway.verbs.environment.wall_clock", lambda: time_of(account))
+        monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time_of(account))
         yield account
 
 
@@ -88,9 +89,8 @@ async def slipway(account, folder, digest, *options, runner: str = TASK) -> int:
     """`slipway migrate`, within the loop in which the account runs."""
     (folder / "pyproject.toml").write_text(pyproject(runner))
     place = ["--source", str(folder), "--environment", "staging", "--endpoint-url", account.cloud.url]
-    given = parser().parse_args(["migrate", *place, "--image", f"{URI}@{digest}", *options])
     try:
-        return await given.verb(given)
+        return await perform(parse(["migrate", *place, "--image", f"{URI}@{digest}", *options]))
     except SlipwayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -149,7 +149,7 @@ async def test_an_image_for_containers_is_no_task_for_this_machine(account):
     image = Artifact(kind="application/vnd.oci.image", config=Blob("application/x", b"{}"), layers=())
     async with registry_opened(account.cloud.url, "notes", LOGIN) as registry:
         digest = await registry.push(image)
-    direct = Direct(aws_of(account), wanted(digest=digest))
+    direct = DirectRunner(aws_of(account), wanted(digest=digest))
     with pytest.raises(
         RefusedError, match='is an image for containers, and this machine runs none: set runner = "ecs-task"'
     ):
@@ -165,7 +165,7 @@ def test_who_migrates_is_as_the_settings_say_or_this_machine_when_the_url_is_giv
 
 def test_env_py_is_told_the_url_as_it_stands_plain_values_and_stand_ins():
     url = "postgresql+asyncpg://me:word@here/mine?ssl=require"
-    assert told(wanted(), url) == {"DATABASE_URL": url, "TOKEN": "stand-in", "COLOUR": "red"}
+    assert service_variables(wanted(), url) == {"DATABASE_URL": url, "TOKEN": "stand-in", "COLOUR": "red"}
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,9 @@ def test_env_py_is_told_the_url_as_it_stands_plain_values_and_stand_ins():
     [
         ("", "the variable MY_DATABASE is not set here"),
         ('{"password": "a-canary-word"}', "the variable MY_DATABASE holds JSON: name its key"),
-        ("a-canary-word", "the variable MY_DATABASE holds no URL of a Postgres"),
-        ("postgresql://me:a-canary-word/5@here:x/mine", "the variable MY_DATABASE holds no URL of a Postgres"),
-        ("mysql://me:a-canary-word@here/mine", "the variable MY_DATABASE holds no URL of a Postgres"),
+        ("a-canary-word", "the variable MY_DATABASE holds no Postgres URL"),
+        ("postgresql://me:a-canary-word/5@here:x/mine", "the variable MY_DATABASE holds no Postgres URL"),
+        ("mysql://me:a-canary-word@here/mine", "the variable MY_DATABASE holds no Postgres URL"),
     ],
 )
 async def test_what_is_no_url_is_told_and_not_repeated(value, said):
@@ -188,4 +188,4 @@ async def test_what_is_no_url_is_told_and_not_repeated(value, said):
 async def test_an_environment_without_its_database_is_told_how_to_name_it():
     bare = settings.parse(pyproject(TASK).replace("DATABASE_URL", "OTHER"))
     with pytest.raises(SettingsError, match="staging has no DATABASE_URL, by which its database is found"):
-        await database_url(None, Wanted(bare, "staging", DIGEST), None, {})
+        await database_url(None, MigrationRequest(bare, "staging", DIGEST), None, {})

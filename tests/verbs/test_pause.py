@@ -2,11 +2,10 @@
 
 import pytest
 
+from slipway.environment.lifecycle import destroy, pause, resume
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Status, Verb
 from slipway.simulator.faults import Effect, Fault
-from slipway.verbs.destroy import destroy
-from slipway.verbs.pause import pause, resume
 from tests.release.deployers import Kill, MortalAws, mortal
 from tests.verbs.test_rollback import deployed, live
 
@@ -60,14 +59,15 @@ async def test_who_cannot_look_does_not_say_that_it_cannot_be_woken(account, sta
     """A generated story: it was awake, and exit 1 denied it."""
     await deployed(staging)
     account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.EXPIRED))
-    with pytest.raises(UnknownOutcomeError, match="what is live cannot be seen"):
+    with pytest.raises(UnknownOutcomeError, match="cannot read the live state"):
         await resume(staging.verbs, staging.tell)
 
 
-async def test_a_service_is_deleted_when_its_name_is_said_once_more(account, staging):
+async def test_a_service_is_deleted_when_its_name_is_confirmed(account, staging):
     await deployed(staging)
     with pytest.raises(
-        BadInputError, match=r"notes-staging was not deleted.*name it once more: --confirm notes-staging"
+        BadInputError,
+        match=r"notes-staging was not deleted: deletion is permanent; confirm with --confirm notes-staging",
     ):
         await destroy(staging.verbs, staging.tell, "notes")
     assert "DeleteService" not in account.cloud.requests

@@ -1,19 +1,21 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from slipway import settings
+from slipway.environment import preflight as room
+from slipway.environment.preflight import preflight, tried
 from slipway.errors import BadInputError
 from slipway.oci.registry import opened
 from slipway.oci.tree import File, TreeConfig, pack
 from slipway.postgres import binaries
-from slipway.records.preflight import Verdict
+from slipway.records.preflight import PreflightResult
 from slipway.release.aws.client import Aws
-from slipway.release.engine.spec import spec_of
+from slipway.release.targets.app_runner.description import APP_RUNNER
+from slipway.release.targets.registry import spec_of
 from slipway.simulator.cloud import LOGIN, simulated
-from slipway.verbs import preflight as room
-from slipway.verbs.preflight import contract_of, preflight, tried
 from slipway.workload.dependencies import Python
 from slipway.workload.health import Answer, HealthCheck
 from slipway.workload.host import HostBackend
@@ -59,7 +61,8 @@ secrets = {{ TOKEN = "{TOKEN}" }}
 @pytest.fixture
 def tried_here(monkeypatch):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
-    monkeypatch.setattr(room, "contract_of", lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
+    brisk = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
+    monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)
     monkeypatch.setattr("slipway.workload.host.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 
     async def run(code: int = 200, before: str = "", env: bytes = ENV):
@@ -89,7 +92,7 @@ async def test_a_release_that_becomes_healthy_passes_and_what_was_not_covered_is
     found = await tried_here(before="assert os.environ['TOKEN'] == 'stand-in' and os.environ['PORT']")
     assert found.refusals == ()
     seen = {check.subject: check.verdict for branch in found.branches for check in branch.checks}
-    assert (seen["release"], seen["migrations"], seen["TOKEN"]) == (Verdict.OK,) * 3
+    assert (seen["release"], seen["migrations"], seen["TOKEN"]) == (PreflightResult.OK,) * 3
     assert {check.subject for check in found.not_covered} == {
         "platform",
         "address",
@@ -97,6 +100,7 @@ async def test_a_release_that_becomes_healthy_passes_and_what_was_not_covered_is
         "quotas",
         "size",
         "values",
+        "database",
     }
     assert "hunter2" not in repr(found)
 
@@ -136,10 +140,10 @@ async def test_a_machine_without_postgres_covers_less(tried_here, monkeypatch):
 
 
 def test_it_is_asked_as_the_platform_will_ask():
-    assert contract_of(spec()) == HealthCheck(
+    assert APP_RUNNER.health(spec()) == HealthCheck(
         path="/healthz", interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5
     )
-    assert contract_of(spec(health_path=None)).path is None
+    assert APP_RUNNER.health(spec(health_path=None)).path is None
 
 
 async def test_it_must_answer_well_as_often_in_a_row_as_the_platform_wants(monkeypatch):
@@ -150,14 +154,14 @@ async def test_it_must_answer_well_as_often_in_a_row_as_the_platform_wants(monke
         return Answer(next(answers), "")
 
     monkeypatch.setattr(room, "ask", ask)
-    monkeypatch.setattr(room, "contract_of", lambda _spec: check)
-    assert (await tried(ScriptedBackend(), spec(), {})).verdict is Verdict.OK
+    target = replace(APP_RUNNER, health=lambda _spec: check)
+    assert (await tried(ScriptedBackend(), spec(), {}, target)).verdict is PreflightResult.OK
     assert list(answers) == [False]
 
 
 async def test_a_platform_that_waits_longer_than_anybody_here_is_not_spoken_for(monkeypatch):
     monkeypatch.setattr(room, "_MOST_SECONDS", 0.1)
     backend = ScriptedBackend({spec().image.digest: Script(healthy=False)})
-    found = await tried(backend, spec(), {})
-    assert (found.verdict, "the platform waits longer" in found.found) == (Verdict.NOT_COVERED, True)
+    found = await tried(backend, spec(), {}, APP_RUNNER)
+    assert (found.verdict, "the platform waits longer" in found.found) == (PreflightResult.NOT_COVERED, True)
     assert backend.started[0].variables["PORT"] == "8000"

@@ -2,12 +2,12 @@
 
 import pytest
 
+from slipway.environment.evidence import CompatibilityEvidence
+from slipway.environment.promote import plan_promotion, promote
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Answer
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
-from slipway.verbs.promote import plan_promotion, promote
-from slipway.verbs.proof import Evidence
 from tests.verbs.environments import certificate
 from tests.verbs.test_rollback import deployed, live
 
@@ -32,7 +32,7 @@ async def test_with_the_proof_of_the_pair_the_database_is_migrated_and_the_relea
     await deployed(production)
     proof = certificate("aaa", "bbb")
     digest = await deployed(staging, "bbb", proof if where == "staging's ledger" else None)
-    evidence = Evidence(proof if where == "handed over" else None)
+    evidence = CompatibilityEvidence(proof if where == "handed over" else None)
     outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell, evidence)
     assert (outcome.status, outcome.live, production.head) == (Status.SUCCEEDED, digest, "bbb")
     assert outcome.migration.applied == ("bbb",)
@@ -55,7 +55,7 @@ async def test_what_would_be_refused_is_shown_as_that(staging, production):
     await deployed(staging, "bbb")
     plan = await plan_promotion(staging.verbs, production.verbs)
     assert (plan.action, "not proven" in plan.reason) == (Action.BLOCKED, True)
-    proven = await plan_promotion(staging.verbs, production.verbs, Evidence(certificate("aaa", "bbb")))
+    proven = await plan_promotion(staging.verbs, production.verbs, CompatibilityEvidence(certificate("aaa", "bbb")))
     assert proven.action is Action.UPDATE
 
 
@@ -72,10 +72,12 @@ async def test_a_production_without_a_release_has_nothing_that_a_schema_could_br
 
 
 async def test_the_proof_that_promoted_it_can_take_it_back(staging, production):
-    from slipway.verbs.rollback import rollback
+    from slipway.environment.rollback import rollback
 
     old = await deployed(production)
     await deployed(staging, "bbb")
-    await promote(staging.verbs, production.migrating_to("bbb"), production.tell, Evidence(certificate("aaa", "bbb")))
-    outcome = await rollback(production.verbs, production.tell, None, Evidence())
+    await promote(
+        staging.verbs, production.migrating_to("bbb"), production.tell, CompatibilityEvidence(certificate("aaa", "bbb"))
+    )
+    outcome = await rollback(production.verbs, production.tell, None, CompatibilityEvidence())
     assert (outcome.status, outcome.live, production.head) == (Status.SUCCEEDED, old, "bbb")

@@ -2,17 +2,16 @@
 
 import pytest
 
+from slipway.environment.environment import Environment
+from slipway.environment.evidence import CompatibilityEvidence
+from slipway.environment.lifecycle import destroy, pause
+from slipway.environment.rollback import rollback
+from slipway.environment.status import status
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Status, Verb
 from slipway.release.errors import AwsRefusedError
-from slipway.verbs.destroy import destroy
-from slipway.verbs.environment import Environment
-from slipway.verbs.pause import pause
-from slipway.verbs.proof import Evidence
-from slipway.verbs.rollback import rollback
-from slipway.verbs.status import status
 from tests.verbs.test_rollback import deployed
 
 
@@ -31,7 +30,7 @@ async def test_where_nothing_was_ever_deployed_nothing_is_said(staging):
 async def test_the_deployment_that_brought_what_is_live_is_named_and_what_failed_after_it(staging):
     first = await deployed(staging)
     await deployed(staging)
-    await rollback(staging.verbs, staging.tell, None, Evidence())
+    await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
     await staging.verbs.deploy(await staging.image(healthy=False), staging.tell)
     seen = await status(staging.verbs)
     assert (seen.observed.digest, seen.live.number, seen.live.verb) == (first, 3, Verb.ROLLBACK)

@@ -17,11 +17,15 @@ ARCHAIC = {
         rf"{_START}(?:What (?!you|happens if|to )|Whatever |Who (?!am\b)|Whoever |Of what |Of whom |That (?:it|they|nobody|what) )(?![^.]*\?)"
     ),
     "a missing actor": re.compile(r"(?i)\b(?:nobody|somebody|anybody|whoever|whomever|whom|one's)\b"),
-    "`for` that means because": re.compile(r", for (?:it|they|there|that|what|he|she|this is|these are|no|nothing|each|its|their|the \w+ (?:is|are|has|have|does|was|can)) "),
+    "`for` that means because": re.compile(
+        r", for (?:it|they|there|that|what|he|she|this is|these are|no|nothing|each|its|their|the \w+ (?:is|are|has|have|does|was|can)) "
+    ),
     "a worn phrase": re.compile(
         r"(?i)\b(?:all the same|as a rule|g(?:o|oes|oing|one|went) on|be it|so that it be|in a person's words|for good\b(?! measure)|of its own accord)\b"
     ),
-    "else that means otherwise": re.compile(r"(?:[;,.(:] ?(?:or )?else\b(?! (?:if|is|branch|clause))|\belse[.;)]|\bor else\b)"),
+    "else that means otherwise": re.compile(
+        r"(?:[;,.(:] ?(?:or )?else\b(?! (?:if|is|branch|clause))|\belse[.;)]|\bor else\b)"
+    ),
     "data that is told, said, spoken or asked": re.compile(
         r"\b(?:is|are|was|were|be|been|being) (?:told|said|spoken|heard)\b|\b(?:says|said|told|tells|speaks) of\b|\bas told\b|\bis asked of\b"
     ),
@@ -61,9 +65,13 @@ def _strings(tree: ast.AST, *, names_only: bool) -> Iterator[tuple[int, str]]:
             if ast.get_docstring(node, clean=False):
                 docstrings.add(id(node.body[0].value))  # type: ignore[attr-defined] -- a docstring is an expression
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value.split()) >= _WORDS:
-            if not names_only or id(node) in docstrings:
-                yield node.lineno, node.value
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and len(node.value.split()) >= _WORDS
+            and (not names_only or id(node) in docstrings)
+        ):
+            yield node.lineno, node.value
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -73,7 +81,9 @@ def _blank(match: re.Match[str]) -> str:
 def files_in(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
-    return sorted(file for kind in ("py", "md", "html", "toml") for file in place.rglob(f"*.{kind}") if ".venv" not in file.parts)
+    return sorted(
+        file for kind in ("py", "md", "html", "toml") for file in place.rglob(f"*.{kind}") if ".venv" not in file.parts
+    )
 
 
 def findings(place: Path) -> Iterator[str]:
@@ -86,5 +96,5 @@ def findings(place: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     found = [line for place in sys.argv[1:] for line in findings(Path(place))]
-    print("\n".join(found))
-    print(len(found), file=sys.stderr)
+    sys.stdout.writelines(f"{line}\n" for line in found)
+    sys.exit(f"{len(found)} found" if found else 0)

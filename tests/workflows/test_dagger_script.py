@@ -16,7 +16,7 @@ SCRIPT = ROOT / ".ci/dagger"
 
 pytestmark = [
     pytest.mark.skipif(
-        (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the script is for CI's Linux x86_64"
+        (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the script is for Linux x86_64"
     ),
     pytest.mark.skipif(
         not all(map(shutil.which, ("cp", "sha256sum", "tar"))), reason="the script needs coreutils and tar"
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture
 def archive(tmp_path):
-    """What a release could hold: a `dagger` that says its arguments."""
+    """Make an archive with a `dagger` that prints its arguments."""
     program = b'#!/bin/sh\nprintf "ran"\nprintf " <%s>" "$@"\n'
     member = tarfile.TarInfo("dagger")
     member.size, member.mode = len(program), 0o755
@@ -37,7 +37,7 @@ def archive(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, archive):
-    """The script with a `curl` that brings the archive instead of a release; `sha256` in place of the real checksum."""
+    """Run the script with a `curl` that returns the archive; `sha256` replaces the real checksum."""
     curl = tmp_path / "bin/curl"
     curl.parent.mkdir()
     curl.write_text(f"#!/bin/sh\necho fetched >> {tmp_path}/log\ncp {archive} archive\n")
@@ -59,7 +59,7 @@ def run(tmp_path, archive):
     return started
 
 
-def test_another_archive_than_the_one_that_was_looked_at_is_not_run(run, tmp_path):
+def test_an_archive_with_another_checksum_is_not_run(run, tmp_path):
     done, _ = run("call", "gate")
     assert done.returncode != 0
     assert "ran" not in done.stdout
@@ -68,13 +68,13 @@ def test_another_archive_than_the_one_that_was_looked_at_is_not_run(run, tmp_pat
     assert list((tmp_path / "cache").rglob("archive")) == []
 
 
-def test_the_right_archive_is_fetched_once_and_run_with_the_arguments_as_they_are(run, archive):
+def test_the_archive_is_fetched_once_and_run_with_the_arguments(run, archive):
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
     assert run("call", "gate", sha256=sha256)[0].stdout == "ran <call> <gate>"
     done, fetched = run("call", "a b", sha256=sha256)
     assert (done.stdout, fetched) == ("ran <call> <a b>", 1)
 
 
-def test_the_command_line_has_the_version_of_the_engine_that_the_module_names():
+def test_the_script_has_the_engine_version_of_the_module():
     (version,) = re.findall(r"^version=(\S+)$", SCRIPT.read_text(), re.MULTILINE)
     assert version == json.loads((ROOT / "dagger.json").read_text())["engineVersion"]

@@ -1,4 +1,4 @@
-"""The two fixtures that pytest-alembic asks for: alembic's settings, and an engine on an empty database for each test."""
+"""The two fixtures of pytest-alembic: alembic's settings, and an engine on an empty database for each test."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""What pytest-mrt's quick start asks for, and the models, without which it skips one of its six tests."""
+"""The fixtures of pytest-mrt's quick start, and the models, without which it skips one of its six tests."""
 
 import os
 

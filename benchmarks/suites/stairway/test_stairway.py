@@ -1,4 +1,4 @@
-"""The stairway test as it is passed on: a test for each revision, a database for each test, alembic's own commands.
+"""The stairway test as published: a test for each revision, a database for each test, alembic's own commands.
 
 Written anew after the description in alvassin/alembic-quickstart, which gives each test an empty database too: so every test
 first climbs to its revision, and the whole takes a time that grows with the square of the history.

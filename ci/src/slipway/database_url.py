@@ -1,4 +1,4 @@
-"""The URL of a database taken apart, for variables that a service is told the parts by."""
+"""The parts of a database's URL, for services that take them in separate variables."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 
 def parts_of(url: str) -> dict[str, str]:
-    """What {url}, {host}, {port}, {user}, {password} and {database} stand for."""
+    """Return the values of {url}, {host}, {port}, {user}, {password} and {database}."""
     parts = urlsplit(url)
     return {
         "url": url,
@@ -19,5 +19,5 @@ def parts_of(url: str) -> dict[str, str]:
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """A template with the parts in their places; what names none of them stays."""
+    """Fill the parts into a template; other braces stay."""
     return re.sub(r"\{(\w+)\}", lambda gap: parts.get(gap[1], gap[0]), template)

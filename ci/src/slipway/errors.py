@@ -1,11 +1,11 @@
-"""The ways in which slipway says no: four errors, each one sentence with a next step, each with its exit code.
+"""The errors that slipway reports: each one sentence with a next step, each class with its exit code.
 
-They stand below every room, so that a command line, a Dagger function and a test tell them apart by type and never by text.
+They are in the lowest layer, so that the command line, Dagger functions and tests distinguish them by type, never by text.
 """
 
 
 class SlipwayError(Exception):
-    """Something a person should read: `what` happened and what to do `next`.
+    """An error written for a person: `what` happened and what to do `next`.
 
     >>> print(BadInputError("pyproject.toml has no [tool.slipway]", "add the table"))
     pyproject.toml has no [tool.slipway]: add the table
@@ -20,23 +20,23 @@ class SlipwayError(Exception):
 
 
 class RefusedError(SlipwayError):
-    """The answer is no: a gate that failed, a release that is not live."""
+    """A refusal or a failure: the gate failed, the release is not live."""
 
 
 class BadInputError(SlipwayError):
-    """What was given cannot be used; nothing has been touched."""
+    """Unusable input; nothing was changed."""
 
     exit_code = 2
 
 
 class UnknownOutcomeError(SlipwayError):
-    """Nobody can say how it ended: a time-out, a lost answer. Running again finds out."""
+    """An unknown outcome, after a timeout or a lost answer. Running the command again determines it."""
 
     exit_code = 3
 
 
 def within(error: BaseException) -> SlipwayError | None:
-    """The error that a person should read, taken out of the groups that task groups wrap it in; None when there is none."""
+    """Return the error written for a person, from inside the groups of task groups; None when there is none."""
     if isinstance(error, SlipwayError):
         return error
     return next((found for inner in getattr(error, "exceptions", ()) if (found := within(inner))), None)

@@ -1,99 +1,85 @@
-"""The Dagger object: slipway's verbs as functions, each an adapter over what the command line calls too.
+"""The Dagger object: slipway's commands as functions, described once in `slipway.commands`.
 
-Nothing heavy is imported here: the module is started once a session only to say what it can do.
+Nothing heavy is imported here: an engine starts the module once a session only to list its functions.
 """
 
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import anyio
 import dagger
 from dagger import Doc, check, dag, function, object_type, up
 
+from slipway.commands import account, flags, prove, release, service
+from slipway.commands.command import Flags
+from slipway.commands.registry import named
 from slipway.errors import BadInputError, within
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
-    from slipway.graph.checks import Verdict
+    from slipway.environment.environment import Environment as ServiceEnvironment
+    from slipway.graph.checks import CheckResult
     from slipway.graph.image import Source
-    from slipway.records.outcome import Outcome
-    from slipway.records.progress import Event
+    from slipway.records.progress import Event, Progress
     from slipway.release.aws.credentials import Keys
+    from slipway.report.answers import CommandResult
     from slipway.settings import Settings
-    from slipway.verbs.environment import Environment as Verbs
-    from slipway.verbs.proof import Evidence
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 
-def plain(verb: F) -> F:
-    """The message of an exception is all that a person sees of it: the one sentence is taken out of task groups' wrappings."""
+def one_sentence(method: F) -> F:
+    """Raise the one sentence of an error, which is all that Dagger shows, instead of the groups that wrap it."""
 
-    @functools.wraps(verb)
+    @functools.wraps(method)
     async def adapter(*arguments: Any, **options: Any) -> Any:
         try:
-            return await verb(*arguments, **options)
+            return await method(*arguments, **options)
         except Exception as error:
             from slipway.graph.refusal import meaning
 
-            if (said := within(error) or meaning(error)) is None:
+            if (known := within(error) or meaning(error)) is None:
                 raise
-            raise SaidNoError(str(said)) from None
+            raise FailedError(str(known)) from None
 
     return adapter  # type: ignore[return-value]
 
 
-def never_cached(verb: F) -> F:
-    """A function that has an effect or reads the world; the engine would keep its answer for a week (mypy knows no `cache`)."""
-    return function(cache="never")(plain(verb))  # type: ignore[call-overload, no-any-return]
+def described(method: F) -> F:
+    """Make a Dagger function, with the sentence and the caching of the command of the same name."""
+    command = named(method.__name__)
+    more = f"\n\n{method.__doc__}" if method.__doc__ else ""
+    options = {"cache": command.cache} if command.cache else {}
+    return function(doc=f"{command.doc}{more}", **options)(one_sentence(method))  # type: ignore[call-overload, return-value, no-any-return, unused-ignore]
 
 
-def kept_for_a_session(verb: F) -> F:
-    """A function whose answer may be another one tomorrow: the engine keeps it for a session."""
-    return function(cache="session")(verb)  # type: ignore[call-overload, no-any-return]
-
-
-_IMAGE = Doc("The image to deploy, as repository@sha256:…")
-Image = Annotated[str, _IMAGE]
+Image = Annotated[str, Doc(flags.IMAGE.doc)]
 Majors = Annotated[
     list[str] | None,
-    Doc("Postgres majors, or images, to prove on side by side; that of the settings by default"),
-]
-Since = Annotated[
-    str | None,
-    Doc(
-        "A revision's id: findings in it and in older ones do not count. "
-        "Git's names are for `slipway gate --since` on a machine, for the repository's history is not sent here"
-    ),
+    Doc("Postgres majors, or images, on which to prove side by side (default: the one in the settings)"),
 ]
 PreviousRelease = Annotated[
     dagger.Directory | None,
     Doc(
-        "The service's folder in the release that is live, which must be able to work with the new schema: "
+        "the service's folder in the live release, which must work with the new schema: "
         "a folder, or a git address such as https://github.com/OWNER/NAME#v1.4.0"
     ),
 ]
-Statements = Annotated[
-    dagger.File | None,
-    Doc("What the tests of that release said to the database, as `pytest --slipway-record=FILE` wrote it"),
-]
 Credentials = Annotated[
     dagger.Secret | None,
-    Doc(
-        'AWS credentials, "cmd://aws configure export-credentials" wherever the AWS CLI is, or "cmd://env | grep ^AWS_"'
-    ),
+    Doc('AWS credentials: "cmd://aws configure export-credentials" with the AWS CLI, or "cmd://env | grep ^AWS_"'),
 ]
-Proven = Annotated[
-    dagger.File | None, Doc("What was proven of this step of the schema, as `slipway certificate` printed it")
-]
-Reason = Annotated[
-    str, Doc("Why it is done although nothing proves that release and schema go together; it is recorded")
-]
-Committed = Annotated[int, Doc("When the commit was made, in seconds since 1970: `git log -1 --format=%ct`")]
-Revision = Annotated[str, Doc("The git commit, for the image's labels and its readiness answer")]
+Certificate = Annotated[dagger.File | None, Doc(flags.CERTIFICATE.doc)]
+Reason = Annotated[str, Doc(flags.WITHOUT_PROOF.doc)]
+WithoutStart = Annotated[bool, Doc(flags.WITHOUT_START.doc)]
+DryRun = Annotated[bool, Doc(flags.DRY_RUN.doc)]
+Committed = Annotated[int, Doc("when the commit was made, in seconds since 1970: git log -1 --format=%ct")]
+Revision = Annotated[str, Doc("the git commit, for the image's labels and its readiness answer")]
 
 
 @object_type
@@ -101,32 +87,26 @@ Revision = Annotated[str, Doc("The git commit, for the image's labels and its re
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
 
-    platform: Annotated[str | None, Doc("The image's platform; linux/amd64 by default, App Runner runs no other")] = (
-        None
-    )
-    distroless: Annotated[bool, Doc("Ship only what the service loads: no shell, no package manager")] = False
-    python_image: Annotated[str | None, Doc("A Python image instead of the pinned one")] = None
-    uv_image: Annotated[str | None, Doc("A uv image instead of the pinned one")] = None
-    postgres_image: Annotated[str | None, Doc("A Postgres image instead of the pinned ones")] = None
-    registry_image: Annotated[str | None, Doc("A registry image instead of the pinned one, for the rehearsal")] = None
+    platform: Annotated[str | None, Doc("the image's platform (default: linux/amd64)")] = None
+    distroless: Annotated[bool, Doc("ship only what the service loads: no shell, no package manager")] = False
+    python_image: Annotated[str | None, Doc("a Python image instead of the pinned one")] = None
+    uv_image: Annotated[str | None, Doc("a uv image instead of the pinned one")] = None
+    postgres_image: Annotated[str | None, Doc("a Postgres image instead of the pinned ones")] = None
+    registry_image: Annotated[str | None, Doc("a registry image instead of the pinned one, for the rehearsal")] = None
 
-    @function
-    @plain
+    @described
     async def image(
         self, workspace: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
     ) -> dagger.Container:
-        """Build the service's image: small, non-root, reproducible, on pinned bases."""
         from slipway.graph import image
 
         settings, source = await self._read(workspace)
         built = image.image(source, settings, image.Label(revision, committed))
-        await built.sync()  # here an error gets its sentence
+        await built.sync()  # so that an error gets its sentence here
         return built
 
-    @function
-    @plain
+    @described
     async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
-        """Write what the lock pins as CycloneDX 1.5, without what differs from one writing to the next."""
         from slipway.graph import image
         from slipway.oci import sbom
 
@@ -135,20 +115,16 @@ class Slipway:
         document = sbom.normalised(await written.contents()).decode()
         return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
 
-    @kept_for_a_session
-    @plain
+    @described
     async def gate(
         self,
         workspace: dagger.Workspace,
         postgres: Majors = None,
-        since: Since = None,
+        since: Annotated[str | None, Doc(prove.GATE.flag("since").doc)] = None,
         previous: PreviousRelease = None,
-        statements: Statements = None,
+        statements: Annotated[dagger.File | None, Doc(prove.GATE.flag("statements").doc)] = None,
     ) -> dagger.Directory:
-        """Execute the migrations and return the reports, whatever they say; of several majors in a folder each.
-
-        They are proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html.
-        """
+        """The function returns the reports whatever they say, for several majors in a folder each: proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html."""
         from slipway.graph.gate import prove
         from slipway.graph.previous import previous_in
         from slipway.report.files import of_proof
@@ -172,116 +148,100 @@ class Slipway:
             side_by_side = side_by_side.with_directory(re.sub(r"\W+", "-", major), reports[major])
         return side_by_side
 
-    @kept_for_a_session
+    @described
     @check
-    @plain
     async def migrations(self, workspace: dagger.Workspace) -> None:
-        """Fail when the gate refuses the migrations; it has run already when the function gate has."""
         from slipway.graph.gate import prove
-        from slipway.report.proof_text import text
+        from slipway.report.proof.text import text
 
         settings, source = await self._read(workspace)
         proof = await prove(source, settings, None, None)
         if proof.failures:
-            raise SaidNoError(text(proof))
+            raise FailedError(text(proof))
 
-    @function
+    @described
     @check
-    @plain
     async def smoke(self, workspace: dagger.Workspace) -> None:
-        """Fail when the image does not become healthy beside a database at its head."""
         from slipway.graph import image
-        from slipway.graph.smoke import smoke
+        from slipway.graph.running import smoke
 
         settings, source = await self._read(workspace)
         await smoke(image.image(source, settings, image.Label()), settings)
 
-    @function
+    @described
     @check
-    @plain
     async def lint(self, workspace: dagger.Workspace) -> str:
-        """Run the service's own lint, as [tool.slipway.checks] names it."""
         from slipway.graph import checks
 
         settings, source = await self._read(workspace)
         return _green(await checks.lint(workspace, source, settings))
 
-    @function
+    @described
     @check
-    @plain
     async def types(self, workspace: dagger.Workspace) -> str:
-        """Check the service's types, as [tool.slipway.checks] says how."""
         from slipway.graph import checks
 
         settings, source = await self._read(workspace)
         return _green(await checks.types(workspace, source, settings))
 
-    @function
+    @described
     @check
-    @plain
     async def tests(self, workspace: dagger.Workspace) -> str:
-        """Run the service's own tests, as [tool.slipway.checks] names them, beside an empty Postgres."""
         from slipway.graph import checks
 
         settings, source = await self._read(workspace)
         return _green(await checks.tests(workspace, source, settings))
 
-    @function
+    @described
     @up
-    @plain
     async def service(self, workspace: dagger.Workspace) -> dagger.Service:
-        """Run the service on its port, beside a Postgres that has been migrated."""
         from slipway.graph import image, running
 
         settings, source = await self._read(workspace)
         return await running.service(image.image(source, settings, image.Label()), settings)
 
-    @function
+    @described
     @up
-    @plain
     async def database(self, workspace: dagger.Workspace) -> dagger.Service:
-        """Run the Postgres of the service on port 5432."""
         from slipway.graph import running
 
         return running.database(await self._settings(workspace))
 
-    @never_cached
+    @described
     async def rehearse(self, workspace: dagger.Workspace) -> dagger.Directory:
-        """Play the whole way of a release with images, containers and a simulated account, and fail unless it went as told."""
         import sys
 
         from slipway.graph.stage import rehearse
-        from slipway.report import rehearsal_text
+        from slipway.report import rehearsal as rehearsal_report
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalProgress
 
         rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalProgress(sys.stdout))
         if not rehearsal.passed:
-            raise SaidNoError(rehearsal_text.text(rehearsal))
+            raise FailedError(rehearsal_report.text(rehearsal))
         return _directory(of_rehearsal(rehearsal))
 
-    @never_cached
+    @described
     async def publish(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
         workspace: dagger.Workspace,
-        address: Annotated[str, Doc("Where to push, as registry/repository:tag")],
+        address: Annotated[str, Doc("where to push, as registry/repository:tag")],
         revision: Revision = "unknown",
         committed: Committed = LONG_AGO,
         credentials: Credentials = None,
-        username: Annotated[str, Doc("Who pushes with --password, to a registry that is not AWS's")] = "AWS",
-        password: Annotated[dagger.Secret | None, Doc("The password of --username")] = None,
+        username: Annotated[str, Doc("the user of --password, for a registry other than ECR")] = "AWS",
+        password: Annotated[dagger.Secret | None, Doc("the password of --username")] = None,
         registry: Annotated[
             dagger.Service | None,
-            Doc("A registry instead of one on the network, as tcp://host:port, of `slipway simulator` for example"),
+            Doc("a registry to push to instead, as tcp://host:port, such as slipway simulator"),
         ] = None,
     ) -> str:
-        """Build the image, see it become healthy, push it with its bill of materials, and answer exactly repository@sha256 and the digest."""
         from slipway.graph import image
-        from slipway.graph.publish import Login, attach, publish, signed_in
-        from slipway.graph.smoke import smoke
+        from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
+        from slipway.graph.running import smoke
 
         settings, source = await self._read(workspace)
-        given = Login(username, password) if password else None
+        given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
         built = image.image(source, settings, image.Label(revision, committed))
         await smoke(built, settings)
@@ -290,21 +250,24 @@ class Slipway:
             await attach(await image.sbom(source, settings).contents(), pushed, login, registry)
         return str(pushed)
 
-    @never_cached
+    @described
     async def environment(
         self,
         workspace: dagger.Workspace,
-        name: Annotated[str, Doc("An environment of [tool.slipway.environments]")],
+        name: Annotated[str, Doc(flags.NAME.doc)],
         credentials: Credentials = None,
         endpoint: Annotated[
-            dagger.Service | None, Doc("What stands in for AWS, as tcp://host:port of `slipway simulator`")
+            dagger.Service | None, Doc("a stand-in for AWS, as tcp://host:port, such as slipway simulator")
         ] = None,
     ) -> "Environment":
-        """One environment, to deploy to and to ask about."""
         from slipway.graph.workspace import file_of
 
         pyproject = await file_of(workspace, "pyproject.toml").contents()
         return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
+
+    @described
+    async def certificate(self, proof: Annotated[dagger.File, Doc(prove.CERTIFICATE.flag("proof").doc)]) -> str:
+        return (await _Call().answer("certificate", proof=proof, red=True)).text
 
     async def _settings(self, workspace: dagger.Workspace) -> "Settings":
         from slipway.graph.workspace import settings_of
@@ -320,7 +283,7 @@ class Slipway:
         return (await settings_of(workspace)).made_of({name: value for name, value in given.items() if value})
 
     async def _read(self, workspace: dagger.Workspace) -> "tuple[Settings, Source]":
-        """What the repository says of the service, and the files of it that an image needs."""
+        """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
         settings = await self._settings(workspace)
@@ -330,153 +293,181 @@ class Slipway:
 @object_type
 @dataclasses.dataclass
 class Environment:
-    """One place where the service runs."""
+    """One environment of the service."""
 
     name: str
     pyproject: str = dataclasses.field(repr=False)
     credentials: dagger.Secret | None = None
     endpoint: dagger.Service | None = None
 
-    @never_cached
+    @described
+    async def preflight(self, image: Image) -> str:
+        return await self._text("preflight", image=image)
+
+    @described
     async def plan(self, image: Image) -> dagger.Directory:
-        """Tell what a deployment would change, for people in plan.txt and summary.md, for deploy in plan.json; nothing is touched."""
         from slipway.report.files import of_plan
 
-        verbs = await self._verbs(self.name)
-        files = of_plan(await verbs.plan(verbs.digest_of(image)))
-        print(files["plan.txt"], end="")  # noqa: T201
-        return _directory(files)
+        answer = await _Call(self).answer("plan", environment=self.name, image=image)
+        print(answer.text, end="")  # noqa: T201
+        return _directory(of_plan(answer.record))
 
-    @never_cached
+    @described
     async def deploy(
         self,
-        image: Annotated[str | None, _IMAGE] = None,
-        plan: Annotated[dagger.File | None, Doc("Instead of an image, the plan.json that was approved")] = None,
-        certificate: Proven = None,
+        image: Annotated[str | None, Doc(flags.IMAGE.doc)] = None,
+        plan: Annotated[dagger.File | None, Doc(release.DEPLOY.flag("plan").doc)] = None,
+        certificate: Certificate = None,
+        without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        """Deploy an image by digest, or exactly what a plan says, and fail unless it is live and healthy."""
-        from slipway.records.form import from_json
-        from slipway.records.plan import Plan
+        return await self._text("deploy", image=image, plan=plan, certificate=certificate, without_start=without_start)
 
-        verbs, proven = await self._verbs(self.name), (await _evidence(certificate)).certificate
-        if image and not plan:
-            return _spoken(await verbs.deploy(verbs.digest_of(image), _tell, proven))
-        if plan and not image:
-            approved = from_json(Plan, await plan.contents(), "the plan")
-            return _spoken(await verbs.apply(approved, _tell, proven))
-        raise BadInputError("deploy needs one thing to deploy", "give either --image or --plan")
-
-    @never_cached
+    @described
     async def migrate(
         self,
         image: Image,
-        look: Annotated[bool, Doc("Change nothing, and show where the database stands")] = False,  # noqa: FBT002 -- a flag
+        status: Annotated[bool, Doc(release.MIGRATE.flag("status").doc)] = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        """Bring the database to the head of an image, or look where it stands; a deployment does it by itself where the settings name a runner."""
-        from slipway.report import answers
+        """A deployment migrates by itself where the settings name a runner."""
+        return await self._text("migrate", image=image, status=status)
 
-        verbs = await self._verbs(self.name)
-        runner = await verbs.migrating(verbs.digest_of(image))
-        if not look:
-            return answers.of_migration(await runner.migrate(_tell), self.name).text
-        seen = answers.of_standing(await runner.look(), self.name)
-        if seen.code:
-            raise SaidNoError(seen.text)
-        return seen.text
-
-    @never_cached
+    @described
     async def promote(
         self,
-        to: Annotated[str, Doc("The environment that gets the digest")],
-        certificate: Proven = None,
+        to: Annotated[str, Doc(release.PROMOTE.flag("to").doc)],
+        certificate: Certificate = None,
         without_proof: Reason = "",
+        without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
+        dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        """Deploy to another environment the digest that is live and healthy here."""
-        from slipway.verbs.promote import promote
+        return await self._text(
+            "promote",
+            from_=self.name,
+            to=to,
+            certificate=certificate,
+            without_proof=without_proof,
+            without_start=without_start,
+            dry_run=dry_run,
+        )
 
-        origin, target = await self._verbs(self.name), await self._verbs(to)
-        return _spoken(await promote(origin, target, _tell, await _evidence(certificate, without_proof)))
-
-    @never_cached
+    @described
     async def rollback(
         self,
-        to: Annotated[int | None, Doc("The deployment to go back to, as history numbers them")] = None,
-        certificate: Proven = None,
+        to: Annotated[int | None, Doc(release.ROLLBACK.flag("to").doc)] = None,
+        certificate: Certificate = None,
         without_proof: Reason = "",
+        dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        """Bring a recorded release back, by digest; the database stays as it is."""
-        from slipway.verbs.rollback import rollback
+        return await self._text(
+            "rollback", to=to, certificate=certificate, without_proof=without_proof, dry_run=dry_run
+        )
 
-        proven = await _evidence(certificate, without_proof)
-        return _spoken(await rollback(await self._verbs(self.name), _tell, to, proven))
-
-    @never_cached
-    async def pause(self) -> str:
-        """Let the service rest; its configuration and its address stay."""
-        from slipway.verbs.pause import pause
-
-        return _spoken(await pause(await self._verbs(self.name), _tell))
-
-    @never_cached
-    async def resume(self) -> str:
-        """Wake the paused service with the release that it had."""
-        from slipway.verbs.pause import resume
-
-        return _spoken(await resume(await self._verbs(self.name), _tell))
-
-    @never_cached
-    async def destroy(self, confirm: Annotated[str, Doc("The service's name: there is no way back")]) -> str:
-        """Delete the service and its address for good; images and history stay."""
-        from slipway.verbs.destroy import destroy
-
-        return _spoken(await destroy(await self._verbs(self.name), _tell, confirm))
-
-    @never_cached
+    @described
     async def status(self) -> str:
-        """Show what is live, how it came there, what goes on, and what the release says of itself."""
-        from slipway.report.release_text import of_situation
-        from slipway.verbs.status import status
+        return await self._text("status")
 
-        return of_situation(await status(await self._verbs(self.name)))
-
-    @never_cached
+    @described
     async def history(self) -> str:
-        """Show what has been deployed, newest first."""
-        from slipway.report.release_text import of_history
+        return await self._text("history")
 
-        return of_history(await (await self._verbs(self.name)).history())
+    @described
+    async def diagnose(self, number: Annotated[int | None, Doc(service.DIAGNOSE.flag("number").doc)] = None) -> str:
+        return await self._text("diagnose", number=number)
 
-    @never_cached
-    async def diagnose(
-        self, number: Annotated[int | None, Doc("A deployment, as history numbers them; else the newest change")] = None
+    @described
+    async def pause(self, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
+        return await self._text("pause", dry_run=dry_run)
+
+    @described
+    async def resume(self, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
+        return await self._text("resume", dry_run=dry_run)
+
+    @described
+    async def destroy(
+        self,
+        confirm: Annotated[str, Doc(service.DESTROY.flag("confirm").doc)] = "",
+        dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        """Say why the newest change of the service failed, and the lines that show it."""
-        from slipway.report.release_text import of_examination
-        from slipway.verbs.diagnose import diagnose
+        return await self._text("destroy", confirm=confirm, dry_run=dry_run)
 
-        return of_examination(await diagnose(await self._verbs(self.name), number))
+    @described
+    async def permissions(
+        self, verb: Annotated[list[str] | None, Doc(account.PERMISSIONS.flag("verb").doc)] = None
+    ) -> str:
+        return await self._text("permissions", verb=verb)
 
-    async def _verbs(self, name: str) -> "Verbs":
+    async def _text(self, name: str, **arguments: Any) -> str:
+        return (await _Call(self).answer(name, environment=self.name, **arguments, red=True)).text
+
+
+class FailedError(Exception):
+    """A failed function; Dagger shows only its message."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """The caller of a command: one call of a Dagger function. `there` is None for a command of no environment."""
+
+    there: Environment | None = None
+    starts: bool = True
+
+    async def answer(self, name: str, *, red: bool = False, **arguments: Any) -> "CommandResult":
+        """Run a command; with `red` raise FailedError unless its exit code would be 0."""
+        command = named(name)
+        assert command.run is not None
+        call = dataclasses.replace(self, starts=not arguments.get("without_start", False))
+        answer = await command.run(Flags(**command.defaults() | arguments), call)
+        assert answer is not None
+        if red and answer.code:
+            raise FailedError(answer.text)
+        return answer
+
+    @property
+    def progress(self) -> "Progress":
+        import sys
+
+        from slipway.report.terminal import TerminalProgress
+
+        return TerminalProgress(sys.stdout)
+
+    @contextmanager
+    def run(self) -> "Iterator[Callable[[Event], None]]":
+        yield _tell
+
+    def say(self, answer: "CommandResult") -> None:
+        print(answer.text, end="")  # noqa: T201
+
+    async def settings(self) -> "Settings":
         from slipway import settings
-        from slipway.errors import BadInputError
-        from slipway.verbs.environment import Environment as Verbs
-        from slipway.verbs.environment import wall_clock
 
-        loaded = settings.parse(self.pyproject)
-        loaded.environment(name)
-        if self.endpoint:
-            url = await (await self.endpoint.start()).endpoint(scheme="http")
-            return Verbs(settings=loaded, name=name, endpoint_url=url, time=wall_clock())
-        keys = await _keys(self.credentials)
+        assert self.there is not None
+        return settings.parse(self.there.pyproject)
+
+    async def environment(self, name: str) -> "ServiceEnvironment":
+        from functools import partial
+
+        from slipway.environment.environment import Environment, wall_clock
+
+        assert self.there is not None
+        settings = await self.settings()
+        settings.environment(name)
+        make = partial(Environment, settings=settings, name=name, time=wall_clock(), starts=self.starts)
+        if self.there.endpoint:
+            return make(endpoint_url=await (await self.there.endpoint.start()).endpoint(scheme="http"))
+        keys = await _keys(self.there.credentials)
         if keys is None:
             raise BadInputError(
                 "there are no AWS credentials", 'add --credentials "cmd://aws configure export-credentials"'
             )
-        return _migrating_here(Verbs(settings=loaded, name=name, endpoint_url=None, time=wall_clock(), keys=keys))
+        return _migrating_in_a_container(make(endpoint_url=None, keys=keys))
 
+    async def text(self, file: dagger.File, what: str) -> str:  # noqa: ARG002 -- the engine names the file in its errors
+        return await file.contents()
 
-class SaidNoError(Exception):
-    """The answer is no; the message is all that a person sees of it."""
+    async def record(self, kind: type[R], file: dagger.File, what: str) -> R:
+        from slipway.records.form import from_json
+
+        return from_json(kind, await file.contents(), what)
 
 
 async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
@@ -487,17 +478,17 @@ async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
     return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
 
 
-def _migrating_here(verbs: "Verbs") -> "Verbs":
-    """What a machine migrates directly, an engine does in a container."""
+def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":
+    """Return the environment with the runner "direct" in a container of the engine instead of on this machine."""
     from functools import partial
 
     from slipway.graph.migration import runner_at
     from slipway.settings import Runner
 
-    there = verbs.settings.environment(verbs.name).migration
-    if there is None or there.runner is not Runner.DIRECT:
-        return verbs
-    return dataclasses.replace(verbs, runner=partial(runner_at, verbs))
+    migration = environment.settings.environment(environment.name).migration
+    if migration is None or migration.runner is not Runner.DIRECT:
+        return environment
+    return dataclasses.replace(environment, runner=partial(runner_at, environment))
 
 
 def _directory(files: Mapping[str, str]) -> dagger.Directory:
@@ -507,32 +498,15 @@ def _directory(files: Mapping[str, str]) -> dagger.Directory:
     return directory
 
 
-def _green(verdict: "Verdict") -> str:
+def _green(verdict: "CheckResult") -> str:
     if verdict.exit_code:
-        raise SaidNoError(verdict.why_not)
-    return verdict.said
+        raise FailedError(verdict.why_not)
+    return verdict.output
 
 
 def _tell(event: "Event") -> None:
-    """The engine shows each line with its time."""
-    from slipway.report.progress_text import lines
+    """Print an event; the engine shows each line with its time."""
+    from slipway.report.terminal import lines
 
     for line in lines(event):
         print(line)  # noqa: T201
-
-
-async def _evidence(certificate: dagger.File | None, reason: str = "") -> "Evidence":
-    from slipway.records.certificate import Certificate
-    from slipway.records.form import from_json
-    from slipway.verbs.proof import Evidence
-
-    text = await certificate.contents() if certificate else None
-    return Evidence(from_json(Certificate, text, "the certificate") if text is not None else None, reason)
-
-
-def _spoken(outcome: "Outcome") -> str:
-    from slipway.report.release_text import of_outcome
-
-    if outcome.status.exit_code:
-        raise SaidNoError(of_outcome(outcome))
-    return of_outcome(outcome)

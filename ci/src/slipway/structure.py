@@ -1,15 +1,16 @@
-"""Plain data to frozen dataclasses and back, strictly; the one reader beneath settings and records.
+"""Strict conversion of plain data to frozen dataclasses and back, for settings and records.
 
-Libraries that do this are lenient where a settings file must not be (`"8000"` is no port, `"false"` is not true), and records are also
-read in the service's own container, where there is nothing but the standard library.
+A settings file needs more strictness than libraries offer (`"8000"` is not a port, `"false"` is not false), and records are also read in
+the service's own container, where only the standard library is installed.
 """
 
 import difflib
 import functools
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar, cast
 
@@ -28,7 +29,7 @@ _NAMES = {
 
 
 class MismatchError(ValueError):
-    """A value that does not fit: `at` is its dotted place, `problem` says what was found and what is allowed."""
+    """A value that does not fit: `at` is its dotted key, `problem` says what was found and what is allowed."""
 
     def __init__(self, at: str, problem: str) -> None:
         super().__init__(f"{at}: {problem}" if at else problem)
@@ -36,26 +37,124 @@ class MismatchError(ValueError):
         self.problem = problem
 
 
+@dataclass(frozen=True)
+class Range:
+    """A constraint: a number from `least` to `most`, both included."""
+
+    least: int
+    most: int | None = None
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"
+
+    def check(self, value: Any, at: str) -> None:
+        """Raise MismatchError when the number is out of range."""
+        if value < self.least or (self.most is not None and value > self.most):
+            raise MismatchError(at, f"found {value}, allowed is {self.allowed}")
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A constraint: a text that matches `expression` as a whole; `allowed` describes it. A secret text is never repeated in the error."""
+
+    expression: str
+    allowed: str
+    secret: bool = False
+
+    def fits(self, value: str) -> bool:
+        return re.fullmatch(self.expression, value) is not None
+
+    def check(self, value: Any, at: str) -> None:
+        """Raise MismatchError when the text does not match."""
+        if not self.fits(value):
+            shown = "something else" if self.secret else f"{value!r:.80}"
+            raise MismatchError(at, f"found {shown}, allowed is {self.allowed}")
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A constraint: a list that is not empty; `allowed` describes it."""
+
+    allowed: str
+
+    def check(self, value: Any, at: str) -> None:
+        """Raise MismatchError when the list is empty."""
+        if not value:
+            raise MismatchError(at, f"found an empty list, allowed is {self.allowed}")
+
+
+Constraint = Range | Pattern | Filled
+
+
+@dataclass(frozen=True, eq=False)
+class Variants:
+    """The class of a table, chosen by the value of one of its keys; the annotated class itself for values without one."""
+
+    key: str
+    kinds: Mapping[object, type]
+
+
+class Constrained:
+    """A dataclass whose annotated constraints hold however it is made: read from a file, built in code, or replaced."""
+
+    def __post_init__(self) -> None:
+        hints = _hints(cast(Any, type(self)))
+        for field in fields(cast(Any, self)):
+            _check(hints[field.name], getattr(self, field.name), kebab(field.name))
+
+
+def constraints(kind: Any) -> tuple[Constraint, ...]:
+    """Return the constraints of an annotated type, also those behind `| None` and on the items of a list or the values of a table."""
+    return (*_own(kind), *(each for argument in typing.get_args(kind) for each in constraints(argument)))
+
+
+def _own(kind: Any) -> tuple[Constraint, ...]:
+    return tuple(each for each in getattr(kind, "__metadata__", ()) if isinstance(each, Constraint))
+
+
+def _check(kind: Any, value: Any, at: str) -> None:
+    """Raise MismatchError for the first constraint that a value, or something in it, breaks."""
+    if value is None:
+        return
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        for constraint in _own(kind):
+            constraint.check(value, at)
+        _check(arguments[0], value, at)
+    elif origin in (typing.Union, types.UnionType):
+        for each in arguments:
+            _check(each, value, at)
+    elif origin is tuple:
+        for index, item in enumerate(value):
+            _check(arguments[0], item, f"{at}[{index}]")
+    elif origin is not None and issubclass(origin, Mapping):
+        for key, item in value.items():
+            _check(arguments[0], key, _under(at, key))
+            _check(arguments[1], item, _under(at, key))
+
+
 def verbatim(name: str) -> str:
-    """Keys as the fields are called: the spelling of JSON records."""
+    """Return the key of a field as JSON records spell it: unchanged."""
     return name
 
 
 def kebab(name: str) -> str:
-    """Keys with dashes: the spelling of settings files."""
+    """Return the key of a field as settings files spell it: with dashes."""
     return name.replace("_", "-")
 
 
 def read(kind: type[T], value: object, at: str = "", spelling: Spelling = verbatim) -> T:
-    """Read plain data (what JSON or TOML gives) as `kind`; raises MismatchError.
+    """Read plain data, as JSON or TOML yields it, as `kind`; raises MismatchError.
 
-    Understood: dataclasses, text, numbers, booleans, enums by value, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`.
+    Supported: dataclasses, text, numbers, booleans, enums by value, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`, and each of them
+    `Annotated` with constraints or variants.
     """
     return cast(T, _read(kind, value, at, spelling))
 
 
 def write(value: object, spelling: Spelling = verbatim) -> Any:
-    """The plain data of a dataclass; `read` gives the same value back."""
+    """Return the plain data of a dataclass; `read` returns the same value from it."""
     if is_dataclass(value):
         return {spelling(field.name): write(getattr(value, field.name), spelling) for field in fields(value)}
     if isinstance(value, Enum):
@@ -67,8 +166,10 @@ def write(value: object, spelling: Spelling = verbatim) -> Any:
     return value
 
 
-def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # noqa: PLR0911 -- one return a kind
+def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # noqa: PLR0911 -- one return per kind
     origin = typing.get_origin(kind)
+    if origin is typing.Annotated:
+        return _read_annotated(kind, value, at, spelling)
     if origin in (typing.Union, types.UnionType):
         return _read_optional(kind, value, at, spelling)
     if origin is tuple:
@@ -79,11 +180,29 @@ def _read(kind: Any, value: object, at: str, spelling: Spelling) -> object:  # n
         return _read_dataclass(cast(type, kind), value, at, spelling)
     if issubclass(kind, Enum):
         return _read_enum(kind, value, at)
-    if kind is float and type(value) is int and value.bit_length() < 1024:  # a larger one is no float
+    if kind is float and type(value) is int and value.bit_length() < 1024:  # a larger one does not fit into a float
         return float(value)
-    if type(value) is not kind:  # bool is an int to isinstance, and must not be one here
+    if type(value) is not kind:  # not isinstance: a bool is an int to it
         raise MismatchError(at, f"found {describe(value)}, allowed is {_NAMES[kind]}")
     return value
+
+
+def _read_annotated(kind: Any, value: object, at: str, spelling: Spelling) -> object:
+    plain = typing.get_args(kind)[0]
+    for variants in (each for each in kind.__metadata__ if isinstance(each, Variants)):
+        plain = _variant(plain, variants, _table(value, at), at)
+    found = _read(plain, value, at, spelling)
+    for constraint in _own(kind):
+        constraint.check(found, at)
+    return found
+
+
+def _variant(plain: type, variants: Variants, table: Mapping[str, object], at: str) -> type:
+    """Return the class of a table. Its tag is read first, because the other keys depend on it."""
+    kind = _hints(plain)[variants.key]
+    if variants.key not in table:
+        raise _missing(kind, _under(at, variants.key))
+    return variants.kinds.get(_read(kind, table[variants.key], _under(at, variants.key), verbatim), plain)
 
 
 def _read_optional(kind: Any, value: object, at: str, spelling: Spelling) -> object:
@@ -101,8 +220,11 @@ def _read_tuple(kind: Any, value: object, at: str, spelling: Spelling) -> object
 
 
 def _read_mapping(kind: Any, value: object, at: str, spelling: Spelling) -> object:
-    _, item_kind = typing.get_args(kind)
-    return {key: _read(item_kind, item, _under(at, key), spelling) for key, item in _table(value, at).items()}
+    key_kind, item_kind = typing.get_args(kind)
+    return {
+        _read(key_kind, key, _under(at, key), spelling): _read(item_kind, item, _under(at, key), spelling)
+        for key, item in _table(value, at).items()
+    }
 
 
 def _read_enum(kind: type[Enum], value: object, at: str) -> Enum:
@@ -122,19 +244,19 @@ def _read_dataclass(kind: type, value: object, at: str, spelling: Spelling) -> o
             raise MismatchError(_under(at, key), f"unknown key, {_suggestion(key, list(known))}")
     for key, field in known.items():
         if key not in table and not _has_default(field):
-            raise MismatchError(_under(at, key), f"missing, it must be {_allowed(hints[field.name])}")
-    given = {
+            raise _missing(hints[field.name], _under(at, key))
+    values = {
         known[key].name: _read(hints[known[key].name], item, _under(at, key), spelling) for key, item in table.items()
     }
     try:
-        return kind(**given)
-    except MismatchError as error:  # from a __post_init__, which knows its key but not its place
+        return kind(**values)
+    except MismatchError as error:  # from a __post_init__, which knows the key within its own table only
         raise MismatchError(_under(at, error.at), error.problem) from None
 
 
 @functools.cache
 def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def _has_default(field: "Field[Any]") -> bool:
@@ -156,7 +278,13 @@ def _suggestion(key: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
 
 
+def _missing(kind: Any, at: str) -> MismatchError:
+    return MismatchError(at, f"missing, it must be {_allowed(kind)}")
+
+
 def _allowed(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Annotated:
+        return _allowed(typing.get_args(kind)[0])
     if typing.get_origin(kind) is tuple:
         return "a list"
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -165,7 +293,7 @@ def _allowed(kind: Any) -> str:
 
 
 def describe(value: object) -> str:
-    """A found value in a sentence: itself where it is short, and its kind."""
+    """Describe a value in a sentence: itself, cut to 60 characters, and its kind."""
     kind = _NAMES.get(type(value), type(value).__name__)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -6,6 +6,8 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from slipway.environment.bootstrap import AccountSetup, with_repository
+from slipway.environment.environment import Environment
 from slipway.errors import SlipwayError, UnknownOutcomeError, within
 from slipway.records.bootstrap import Bootstrap, Result
 from slipway.records.form import from_json, to_json
@@ -13,12 +15,10 @@ from slipway.records.outcome import Status
 from slipway.records.progress import Event
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
-from slipway.report import bootstrap_text
+from slipway.report import bootstrap as bootstrap_report
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
-from slipway.verbs.bootstrap import Ground, trusting
-from slipway.verbs.environment import Environment
 from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings
 from tests.release.desired import aws_of, time_of
 from tests.release.policed import PolicedAws, hold
@@ -50,8 +50,8 @@ async def account(shared):
     return shared
 
 
-def ground(account: Account, wanted: Settings = WANTED, name: str = "staging") -> Ground:
-    return Ground(wanted, name, aws_of(account), time_of(account))
+def ground(account: Account, wanted: Settings = WANTED, name: str = "staging") -> AccountSetup:
+    return AccountSetup(wanted, name, aws_of(account), time_of(account))
 
 
 def untold(_event: Event) -> None:
@@ -131,8 +131,8 @@ async def test_another_setting_is_shown_as_what_it_changes(account):
         ("Modify", "DeployRole", "False"),
         ("Remove", "VpcConnector", ""),
     }
-    assert "  ~ Modify AWS::AppRunner::AutoScalingConfiguration AutoScaling" in bootstrap_text.text(found)
-    assert "(is replaced)" in bootstrap_text.text(found)
+    assert "  ~ Modify AWS::AppRunner::AutoScalingConfiguration AutoScaling" in bootstrap_report.text(found)
+    assert "(is replaced)" in bootstrap_report.text(found)
 
 
 async def test_production_beside_staging_finds_what_they_share(account):
@@ -167,7 +167,7 @@ async def test_a_role_of_somebody_else_is_a_failure_with_its_reason_and_what_to_
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
     (failure,) = found.stacks[1].failures
     assert (failure.name, "notes-staging-access already exists" in failure.reason) == ("AccessRole", True)
-    assert "delete it, or let the settings name another" in bootstrap_text.text(found)
+    assert "delete it, or choose another name in the settings" in bootstrap_report.text(found)
     assert "slipway-notes-staging --region eu-west-1" in await refusal(ground(account).apply(untold))
 
 
@@ -191,9 +191,9 @@ async def test_an_empty_stack_that_somebody_has_left_is_gone_on_with(account):
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("UPDATE_IN_PROGRESS", "is being changed by somebody else"),
+        ("UPDATE_IN_PROGRESS", "another operation is changing the stack"),
         ("UPDATE_ROLLBACK_FAILED", "the stack slipway-notes-shared is UPDATE_ROLLBACK_FAILED"),
-        ("ROLLBACK_COMPLETE", "what a failed creation has left"),
+        ("ROLLBACK_COMPLETE", "was left by a failed creation"),
     ],
 )
 async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, status, said):
@@ -209,7 +209,7 @@ async def test_a_stack_of_somebody_else_is_left_alone(account):
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
     stack.tags = [{"Key": "slipway:service", "Value": "other"}]
-    assert "that slipway has not made for this" in await refusal(ground(account).propose(untold))
+    assert "that slipway did not make for this" in await refusal(ground(account).propose(untold))
 
 
 async def test_tags_of_other_people_stay(account):
@@ -280,20 +280,20 @@ async def test_what_is_told_can_be_read_back(account):
 
 
 async def test_the_report_says_what_to_do_next(account):
-    proposed = bootstrap_text.text(await ground(account).propose(untold))
+    proposed = bootstrap_report.text(await ground(account).propose(untold))
     assert proposed.startswith(
         "proposed new stack slipway-notes-shared in eu-west-1\n  + Add    AWS::ECR::Repository Rep"
     )
     assert proposed.endswith("nothing has been changed; run the same command with --apply to make it\n")
-    applied = bootstrap_text.text(await ground(account).apply(untold))
+    applied = bootstrap_report.text(await ground(account).apply(untold))
     assert "  AWS_REGION of the GitHub repository's variables: eu-west-1\n" in applied
     assert applied.endswith("everything is there as the settings want it\n")
 
 
 def test_a_flag_names_another_repository_and_keeps_the_rest():
-    named = trusting(WANTED, "other/notes").github
+    named = with_repository(WANTED, "other/notes").github
     assert named
     assert (named.repository, named.branch) == ("other/notes", GITHUB.branch)
-    assert trusting(settings(github=None, staging=STAGING), "o/n").github
+    assert with_repository(settings(github=None, staging=STAGING), "o/n").github
     with pytest.raises(SettingsError, match="--github: found 'notes'"):
-        trusting(WANTED, "notes")
+        with_repository(WANTED, "notes")

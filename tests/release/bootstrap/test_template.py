@@ -7,9 +7,9 @@ from cfnlint.api import lint
 from cfnlint.config import ConfigMixIn
 from cfnlint.runner import Runner
 
-from slipway.release.bootstrap.template import Stack, stacks
+from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.ledger import PREFIX
-from slipway.release.targets.app_runner.permissions import DEPLOY_ROLE, policy, scope_of
+from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
 from slipway.settings import Github, Scaling, Settings, SettingsError, Subjects
 from tests.release.bootstrap.wanted import (
     ACCOUNT,
@@ -38,7 +38,7 @@ KINDS = {
 }
 
 
-def templates(wanted: Settings) -> dict[str, Stack]:
+def templates(wanted: Settings) -> dict[str, StackTemplate]:
     return {stack.name: stack for name in wanted.environments for stack in stacks(wanted, name)}
 
 
@@ -216,7 +216,7 @@ def test_the_cluster_that_every_account_has_is_not_made():
     [
         (replace(STAGING, access_role=role("a", OTHER_ACCOUNT)), "access-role of staging is a role of the account 210987654321"),
         (replace(STAGING, access_role=role("team/a")), "access-role of staging has the path 'team/'"),
-        (replace(STAGING, access_role="arn:aws:iam::123456789012:user/a"), "access-role of staging is no ARN of a role"),
+        (replace(STAGING, access_role="arn:aws:iam::123456789012:user/a"), "access-role of staging is not the ARN of a role"),
         (replace(STAGING, instance_role=STAGING.access_role), "notes-staging-access is named twice"),
         (replace(WITH_SECRETS, instance_role=None), "staging has secrets and no instance-role"),
         (replace(STAGING, service="a-name-of-more-than-thirty-two-letters", scaling=Scaling()), "no auto scaling"),

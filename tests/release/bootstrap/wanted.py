@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from slipway.settings import (
+    AppRunnerEnvironment,
     Environment,
     Github,
     MigrationRunner,
@@ -26,8 +27,8 @@ def role(name: str, account: str = ACCOUNT) -> str:
     return f"arn:aws:iam::{account}:role/{name}"
 
 
-def environment(name: str, account: str = ACCOUNT, region: str = "eu-west-1", **parts: Any) -> Environment:
-    plain = Environment(
+def environment(name: str, account: str = ACCOUNT, region: str = "eu-west-1", **parts: Any) -> AppRunnerEnvironment:
+    plain = AppRunnerEnvironment(
         target=TargetKind.APP_RUNNER, region=region, account=account, access_role=role(f"notes-{name}-access", account)
     )
     return replace(plain, **parts)

@@ -1,4 +1,4 @@
-"""`python -m slipway.cli` is the command `slipway`."""
+"""Run the command `slipway` as `python -m slipway.cli`."""
 
 from slipway.cli.command import main
 

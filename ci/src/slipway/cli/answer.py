@@ -1,46 +1,51 @@
-"""Where an answer goes: to standard output as text or as JSON, and into the files of the job when GitHub runs it."""
+"""Print an answer: as text or JSON on standard output, and into the files of a GitHub job."""
 
-import argparse
 import os
 import secrets
 import sys
 from typing import TYPE_CHECKING
 
+from slipway.commands.command import Flags
 from slipway.errors import SlipwayError
 from slipway.untrusted import one_line
 
 if TYPE_CHECKING:
-    from slipway.report.answers import Answer
+    from slipway.report.answers import CommandResult
 
 
-def say(given: argparse.Namespace, answer: "Answer", indent: int | None = 2) -> int:
-    """Print it and answer its exit code; JSON is one line without `indent`."""
+def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
+    """Print an answer and return its exit code; without `indent` JSON is one line."""
     from slipway.records.form import to_json
+    from slipway.report.colour import coloured
 
-    _tell_job(answer)
-    _print(to_json(answer.record, indent) if given.json else answer.text)
+    _write_job_files(answer)
+    _print(
+        to_json(answer.record, indent)
+        if flags.json and answer.record is not None
+        else coloured(answer.text, sys.stdout)
+    )
     return answer.code
 
 
-def say_no(given: argparse.Namespace, error: SlipwayError) -> int:
-    """The one sentence of an error, and its exit code; standard output gets it only as JSON."""
+def say_no(flags: Flags, error: SlipwayError) -> int:
+    """Print an error on standard error, with --json its record on standard output, and return its exit code."""
     from slipway.records.refusal import Refusal
     from slipway.report.answers import of_refusal
 
     print(f"slipway: {one_line(str(error), 1000)}", file=sys.stderr)
-    return say(given, of_refusal(Refusal.of(error)))
+    return say(flags, of_refusal(Refusal.of(error)))
 
 
 def _print(text: str) -> None:
-    """What is true stays so when the reader has gone away, as `head` does."""
+    """Print to a reader that may have gone, such as `head`, without changing the exit code."""
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell_job(answer: "Answer") -> None:
-    from slipway.report.github import step_outputs
+def _write_job_files(answer: "CommandResult") -> None:
+    from slipway.report.answers import step_outputs
 
     outputs = {"exit-code": str(answer.code), **answer.outputs}
     _append("GITHUB_OUTPUT", step_outputs(outputs, f"slipway-{secrets.token_hex(16)}"))
@@ -48,12 +53,12 @@ def _tell_job(answer: "Answer") -> None:
 
 
 def _append(variable: str, text: str) -> None:
-    """Add to the file that a variable names; that it cannot be written changes no answer."""
+    """Append to the file that a variable names; a failure is reported and does not change the exit code."""
     file = os.environ.get(variable)
     if not file or not text:
         return
     try:
-        with open(file, "a", encoding="utf-8") as opened:  # noqa: PTH123 -- a path of any kind
-            opened.write(text)
+        with open(file, "a", encoding="utf-8") as stream:  # noqa: PTH123 -- a path of any kind
+            stream.write(text)
     except OSError as error:
-        print(f"slipway: {variable} cannot be written: {error.strerror or error}", file=sys.stderr)
+        print(f"slipway: cannot write {variable}: {error.strerror or error}", file=sys.stderr)

@@ -7,7 +7,7 @@ told in; NAME, ARN and ACCOUNT stand for those of the service that was asked.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slipway.records.conformance import Finding, Verdict
+from slipway.records.conformance import ConformanceFinding, ConformanceVerdict
 
 STATES = ("RUNNING", "OPERATION_IN_PROGRESS", "PAUSED", "CREATE_FAILED", "DELETE_FAILED", "DELETED")
 SAME = "answers, and no operation begins"
@@ -56,40 +56,40 @@ def cells() -> tuple[Cell, ...]:
     )
 
 
-def every() -> Iterator[Finding]:
+def every() -> Iterator[ConformanceFinding]:
     """All that is expected, as findings of which nothing has been seen yet."""
     for cell in cells():
         if cell.state == "DELETE_FAILED":
-            yield Finding(
+            yield ConformanceFinding(
                 subject=cell.subject,
                 expected=cell.expected,
                 mark=cell.mark,
-                verdict=Verdict.OUT_OF_REACH,
+                verdict=ConformanceVerdict.OUT_OF_REACH,
                 seen="nobody can make a deletion fail",
             )
         else:
-            yield Finding(
+            yield ConformanceFinding(
                 subject=cell.subject,
                 expected=cell.expected,
                 mark=cell.mark,
-                verdict=Verdict.NOT_REACHED,
+                verdict=ConformanceVerdict.NOT_REACHED,
                 seen="the run ended before",
             )
     for known in BEHAVIOURS:
         if known.expected:
-            yield Finding(
+            yield ConformanceFinding(
                 subject=known.subject,
                 expected=known.expected,
                 mark=known.mark,
-                verdict=Verdict.NOT_REACHED,
+                verdict=ConformanceVerdict.NOT_REACHED,
                 seen="the run ended before",
             )
         elif known.mark != NOT_SIMULATED:
-            yield Finding(
+            yield ConformanceFinding(
                 subject=known.subject,
                 expected=known.says,
                 mark=known.mark,
-                verdict=Verdict.OUT_OF_REACH,
+                verdict=ConformanceVerdict.OUT_OF_REACH,
                 seen=known.unseen,
             )
 

@@ -1,1 +1,1 @@
-"""doctor: look at what slipway needs on this machine. Nothing is changed, started or downloaded."""
+"""Doctor: check what slipway needs on this machine. Nothing is changed, started or downloaded."""

@@ -1,4 +1,4 @@
-"""All examinations at once, each within its time."""
+"""Run all checks at once, each with a timeout."""
 
 import subprocess
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from slipway.doctor.database import database
 from slipway.doctor.question import Examine, NotExaminedError, Question
 from slipway.doctor.registries import registry
 from slipway.errors import SlipwayError
-from slipway.records.doctor import Answer, DoctorCheck, DoctorReport
+from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
 
 _SECONDS = 10.0
 
@@ -40,27 +40,27 @@ EXAMINATIONS: Mapping[str, Examine] = MappingProxyType(
 async def check_up(
     question: Question, examinations: Mapping[str, Examine] = EXAMINATIONS, seconds: float = _SECONDS
 ) -> DoctorReport:
-    """Look at everything; whatever goes wrong in one look is an answer, and none of them keeps the others waiting."""
+    """Run every check; an error or a timeout of one is its result and does not delay the others."""
     done: dict[str, DoctorCheck] = {}
 
-    async def look(subject: str, examine: Examine) -> None:
+    async def run(subject: str, examine: Examine) -> None:
         done[subject] = DoctorCheck(subject, *await _answer(examine, question, seconds))
 
     async with anyio.create_task_group() as tasks:
         for subject, examine in examinations.items():
-            tasks.start_soon(look, subject, examine)
+            tasks.start_soon(run, subject, examine)
     return DoctorReport(tuple(done[subject] for subject in examinations))
 
 
-async def _answer(examine: Examine, question: Question, seconds: float) -> tuple[Answer, str, str]:
+async def _answer(examine: Examine, question: Question, seconds: float) -> tuple[DoctorResult, str, str]:
     try:
         with anyio.fail_after(seconds):
-            return Answer.OK, await anyio.to_thread.run_sync(examine, question, abandon_on_cancel=True), ""
+            return DoctorResult.OK, await anyio.to_thread.run_sync(examine, question, abandon_on_cancel=True), ""
     except NotExaminedError as error:
-        return Answer.SKIP, error.what, error.next_step
+        return DoctorResult.SKIP, error.what, error.next_step
     except SlipwayError as error:
-        return Answer.NG, error.what, error.next_step
+        return DoctorResult.NG, error.what, error.next_step
     except (TimeoutError, subprocess.TimeoutExpired):
-        return Answer.NG, "no answer in time", "look whether it hangs, and ask again"
-    except Exception as error:  # noqa: BLE001 -- a checkup tells what is broken, and must not break itself
-        return Answer.NG, f"unexpected {type(error).__name__}", "this is a fault of slipway: report it"
+        return DoctorResult.NG, "no answer in time", "check whether it hangs, and run doctor again"
+    except Exception as error:  # noqa: BLE001 -- an error in one check is its result
+        return DoctorResult.NG, f"unexpected {type(error).__name__}", "this is a bug in slipway: report it"

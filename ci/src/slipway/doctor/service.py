@@ -1,4 +1,4 @@
-"""The service: its settings, its lock, its history's settings file."""
+"""The service: its settings, its lock and its alembic settings."""
 
 from slipway import settings
 from slipway.doctor.question import NotExaminedError, Question
@@ -8,7 +8,7 @@ from slipway.workload.dependencies import lock_of
 
 
 def settings_file(question: Question) -> str:
-    """`[tool.slipway]`; the gate can be had without it."""
+    """Check [tool.slipway], which the gate does not need."""
     try:
         read = settings.load(question.folder)
     except MissingTableError as error:
@@ -18,12 +18,12 @@ def settings_file(question: Question) -> str:
 
 
 def lock(question: Question) -> str:
-    """The file that pins what is installed; raises BadInputError."""
+    """Check the lock file; raises BadInputError."""
     return lock_of(question.folder).name
 
 
 def alembic(question: Question) -> str:
-    """The settings file of alembic, where the settings say it is, or where alembic would look; raises BadInputError."""
+    """Check alembic's settings file; raises BadInputError if it is missing."""
     read = question.settings()
     name = read.migrations.config if read else "alembic.ini"
     if not (question.folder / name).is_file():

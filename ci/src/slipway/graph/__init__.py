@@ -1,1 +1,1 @@
-"""Containers: the image's stages, Postgres, the gate. With main.py the only room that imports dagger."""
+"""Containers: the image, Postgres and the gate. Only this room and main.py import dagger."""

@@ -1,4 +1,4 @@
-"""Which images everything is built on: pinned by digest, one line in a Dockerfile each, where dependabot and renovate find them."""
+"""Base images, pinned by digest in one-line Dockerfiles that dependabot and renovate update."""
 
 from importlib.resources import files
 
@@ -7,7 +7,7 @@ from slipway.settings import Images, Migrations
 
 
 def pinned(name: str) -> str:
-    """The reference in `images/NAME/Dockerfile`; raises BadInputError when there is none."""
+    """Return the reference in `images/NAME/Dockerfile`; raises BadInputError when there is none."""
     file = files("slipway.graph") / "images" / name / "Dockerfile"
     if not file.is_file():
         raise BadInputError(f"slipway has no image pinned for {name}", "name one by digest in [tool.slipway.images]")
@@ -27,7 +27,7 @@ def registry(images: Images) -> str:
 
 
 def postgres(images: Images, migrations: Migrations, major: str | None = None) -> str:
-    """The wanted major, or an image that the settings name instead; raises BadInputError for a major that nothing is pinned for."""
+    """Return the image of a major, or the one named in the settings; raises BadInputError for an unpinned major."""
     wanted = major or migrations.postgres
     if not wanted.isdecimal():
         return wanted

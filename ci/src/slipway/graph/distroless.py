@@ -1,8 +1,8 @@
-"""What a virtual environment needs of the Debian image below it, and nothing else, laid out as a root file system: `distroless.py ROOT VENV`.
+"""Lay out a root file system with only the files that a virtual environment needs: `distroless.py ROOT VENV`.
 
-That is the interpreter and its library, the shared libraries that both load, certificates, time zones; no shell, no package manager, no other
-program. Runs in the builder, on the service's own Python and its standard library. The packages that the files are of stand in
-/var/lib/dpkg/status.d, where scanners look for them in images of this kind.
+It contains the interpreter and its library, the shared libraries that both load, certificates and time zones; no shell, no package
+manager, no other program. Runs in the builder, on the service's Python and the standard library. /var/lib/dpkg/status.d lists the
+packages of the files: scanners look for them there in distroless images.
 """
 
 import re
@@ -13,7 +13,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# Of the standard library: what tests, teaches, draws windows or installs.
+# Left out of the standard library: tests, tutorials, windows, installers.
 _LEFT_OUT = (
     "test",
     "idlelib",
@@ -39,7 +39,7 @@ _ACCOUNTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n",
     "/etc/group": "root:x:0:\nnonroot:x:65532:\n",
 }
-_LOADED = re.compile(r"(?:=> )?(/\S+) \(0x")  # of what `ldd` prints: `libz.so.1 => /lib/libz.so.1 (0x…)`
+_LOADED = re.compile(r"(?:=> )?(/\S+) \(0x")  # a line of `ldd`: `libz.so.1 => /lib/libz.so.1 (0x…)`
 
 
 def main(root: Path, venv: Path) -> None:
@@ -57,13 +57,13 @@ def main(root: Path, venv: Path) -> None:
     )
     for name, text in _ACCOUNTS.items():
         _inside(root, Path(name)).write_text(text, encoding="utf-8")
-    _tell_packages(files, root)
+    _list_packages(files, root)
     (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
 
 
 def _interpreters(venv: Path) -> Iterator[Path]:
-    """Every link from the virtual environment's `python` to the program, and the names by which people call it."""
+    """Yield every link from the virtual environment's `python` to the program, and its names on the path."""
     for link in (venv / "bin/python", *(Path(path) for name in ("python", "python3") if (path := shutil.which(name)))):
         while link.is_symlink():
             if venv not in link.parents:
@@ -72,14 +72,14 @@ def _interpreters(venv: Path) -> Iterator[Path]:
 
 
 def _libraries(programs: Iterable[Path], venv: Path) -> list[Path]:
-    """What the loader finds for programs and extension modules, outside of the virtual environment, whose own lie in it."""
-    said = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False).stdout
-    found = {Path(path) for path in _LOADED.findall(said)}
+    """Return the shared libraries that programs and extension modules load from outside the virtual environment."""
+    output = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False).stdout
+    found = {Path(path) for path in _LOADED.findall(output)}
     return sorted(path for path in found if venv not in path.parents)
 
 
 def _link_as_the_system_does(root: Path) -> None:
-    """/lib is a link to /usr/lib in Debian, and programs name their loader by it."""
+    """Recreate Debian's links such as /lib → /usr/lib; programs name their loader through them."""
     for link in (Path(f"/{name}") for name in ("bin", "lib", "lib64", "sbin")):
         if link.is_symlink():
             (root / link.name).symlink_to(link.readlink())
@@ -87,7 +87,7 @@ def _link_as_the_system_does(root: Path) -> None:
 
 
 def _copy(file: Path, root: Path) -> None:
-    """A file or a folder under its own name; of a library, what its link leads to."""
+    """Copy a file or folder under its own name; of a library, copy the target of its link."""
     there = _inside(root, file)
     if there.exists() or there.is_symlink():
         return
@@ -100,14 +100,14 @@ def _copy(file: Path, root: Path) -> None:
 
 
 def _inside(root: Path, file: Path) -> Path:
-    """Where a file of the system lies in the new root, its folder made."""
+    """Return the path of a system file in the new root and create its folder."""
     there = root / file.parent.resolve().relative_to("/") / file.name
     there.parent.mkdir(parents=True, exist_ok=True)
     return there
 
 
-def _tell_packages(files: Iterable[Path], root: Path) -> None:
-    """What dpkg knows of the packages that `files` are of, a file each; nothing in an image without dpkg."""
+def _list_packages(files: Iterable[Path], root: Path) -> None:
+    """Write one dpkg status file per package of `files`; nothing in an image without dpkg."""
     if shutil.which("dpkg-query") is None:
         return
     packages = {name for file in files for path in {file, file.resolve()} for name in _packages_of(path)}
@@ -119,8 +119,8 @@ def _tell_packages(files: Iterable[Path], root: Path) -> None:
 
 
 def _packages_of(file: Path) -> list[str]:
-    said = subprocess.run(["dpkg-query", "--search", str(file)], capture_output=True, text=True, check=False).stdout
-    return [line.partition(": ")[0] for line in said.splitlines() if not line.startswith("diversion ")]
+    output = subprocess.run(["dpkg-query", "--search", str(file)], capture_output=True, text=True, check=False).stdout
+    return [line.partition(": ")[0] for line in output.splitlines() if not line.startswith("diversion ")]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The gate in the service's own builder, beside a Postgres: one exec, so that the engine keeps its whole result."""
+"""The gate in the service's builder beside a Postgres: one exec, so the engine caches the whole result."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from slipway.records.previous import Previous
 from slipway.records.proof import Proof
 from slipway.settings import Migrations, Settings
 
-# What of slipway runs in the service's own environment.
-_LENT = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
+# The parts of slipway that run in the service's environment.
+_MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 _PREVIOUS = "/opt/slipway/previous.json"
 
@@ -26,11 +26,11 @@ _PREVIOUS = "/opt/slipway/previous.json"
 async def prove(
     source: Source, settings: Settings, major: str | None, since: str | None, previous: Previous | None = None
 ) -> Proof:
-    """The proof for the workspace's history, on which the `previous` release must be able to work; raises SlipwayError when it cannot be executed."""
+    """Prove the workspace's history, with the `previous` release on the new schema; raises SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
-    told = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
+    database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
     options = _options(settings.migrations, since)
-    container = lent(builder(source, settings), told)
+    container = lent(builder(source, settings), database)
     if previous:
         container = container.with_new_file(_PREVIOUS, to_json(previous))
         options.append(f"--previous={_PREVIOUS}")
@@ -43,27 +43,27 @@ async def prove(
     return from_json(Proof, await done.file(_PROOF).contents(), "the gate's proof")
 
 
-def lent(container: dagger.Container, told: Mapping[str, object]) -> dagger.Container:
-    """A container of the service's to which slipway is lent, with the database that it is told. Where the session's databases are is no secret."""
-    return with_slipway(container).with_env_variable("SLIPWAY_DATABASE", json.dumps(told))
+def lent(container: dagger.Container, database: Mapping[str, object]) -> dagger.Container:
+    """Mount slipway and pass the database to a container of the service. URLs of session databases are no secret."""
+    return with_slipway(container).with_env_variable("SLIPWAY_DATABASE", json.dumps(database))
 
 
 def with_slipway(container: dagger.Container) -> dagger.Container:
-    """A container of the service's in which `python -m slipway.gate` and `slipway.migration` can be run."""
+    """Mount slipway so that `python -m slipway.gate` and `slipway.migration` can run in a container of the service."""
     package = dag.current_module().source().directory("src/slipway")
-    return container.with_directory("/opt/slipway/slipway", package, include=_LENT).with_env_variable(
+    return container.with_directory("/opt/slipway/slipway", package, include=_MOUNTED).with_env_variable(
         "PYTHONPATH", "/opt/slipway"
     )
 
 
 def _options(migrations: Migrations, since: str | None) -> list[str]:
-    """What the gate is told; the day too, for an engine keeps the result, and what is allowed until a day is not allowed for good."""
-    told = replace(migrations, start_after=since or migrations.start_after)
-    return [*options_of(told), f"--today={datetime.now(UTC).date()}"]
+    """Return the gate's options. The date is one: allowances expire, so a cached proof must not outlive the day."""
+    asked = replace(migrations, start_after=since or migrations.start_after)
+    return [*options_of(asked), f"--today={datetime.now(UTC).date()}"]
 
 
 async def refuse(done: dagger.Container, written: str, what: str) -> None:
-    """Raise what the part of slipway that ended without an answer wrote instead of one, or else what it said last."""
+    """Raise the refusal that a failed program wrote, or its last lines when it wrote none."""
     try:
         text = await done.file(written).contents()
     except dagger.QueryError:

@@ -1,7 +1,7 @@
 """The service's image: a builder with uv, and a runtime into which the finished virtual environment is copied.
 
-The dependency layer knows only pyproject.toml and the lock. The runtime runs nothing while it is built; its user is a number, its files
-are root's. What changes with every commit (labels) comes last.
+The dependency layer depends on pyproject.toml and the lock only. No command runs in the runtime stage; its user is numeric and
+its files are owned by root. Labels change with every commit and come last.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from slipway.graph import bases
 from slipway.records.image import LONG_AGO
 from slipway.settings import Settings
 
-USER = "65532:65532"  # nobody's account in any base image
+USER = "65532:65532"  # no base image has an account with this number
 _HOME = "/app"
 _VENV = "/app/.venv"
 _SITE = "/opt/site"
-# The engine's own way (Directory.withTimestamps) fails at links that lead out of the directory, as those to the interpreter do.
+# Directory.withTimestamps fails at links that lead out of the directory, such as those to the interpreter.
 _SAME_TIMES = ("-exec", "touch", "--no-dereference", f"--date=@{LONG_AGO}", "{}", "+")
 _BARE = "/opt/bare"
 _SBOM = "/tmp/sbom.json"  # noqa: S108 -- inside a container
@@ -31,10 +31,10 @@ _UV = {
     "UV_COMPILE_BYTECODE": "1",
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_NO_INSTALLER_METADATA": "1",
-    # The engine puts a company's own certificates where the system keeps them; older uv knows the first name only.
+    # The engine adds custom certificates to the system's; older uv knows the first name only.
     "UV_NATIVE_TLS": "1",
     "UV_SYSTEM_CERTS": "1",
-    # Bytecode that names the hash of its source, not a time: two builds of one lock then differ in no file.
+    # Bytecode refers to the hash of its source instead of a time, so two builds of one lock are equal.
     "PYC_INVALIDATION_MODE": "CHECKED_HASH",
 }
 _RUNTIME = {
@@ -47,7 +47,7 @@ _RUNTIME = {
 
 @dataclass(frozen=True)
 class Label:
-    """What an image says of its origin. `committed` is seconds since 1970: the application's files bear that time."""
+    """An image's origin. `committed` is in seconds since 1970, and the time of the application's files."""
 
     revision: str = "unknown"
     committed: int = LONG_AGO
@@ -59,9 +59,9 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What an image is made of: the lock, and the files that the settings name as sources; a `package` is installed itself, too.
+    """The input of an image: the lock and the sources. A `package` is installed itself, too.
 
-    What only developers need is a group of uv's lock, or stands in a `requirements-dev.txt`.
+    Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
     """
 
     pyproject: dagger.File
@@ -73,12 +73,12 @@ class Source:
 
 
 def builder(source: Source, settings: Settings) -> dagger.Container:
-    """A container with the service's dependencies and files: what the gate runs in, too."""
+    """Return a container with the service's dependencies and files; the gate runs in it, too."""
     return _filled(_installed(source, settings), source)
 
 
 def development(source: Source, settings: Settings) -> dagger.Container:
-    """The builder with what only developers need, its programs on the path: what lint, types and tests run in."""
+    """Return the builder with development dependencies on the path, for lint, types and tests."""
     installed = _dependencies(_with_uv(settings), source, development=True)
     return with_variables(_filled(installed, source), {"PATH": _RUNTIME["PATH"]})
 
@@ -92,7 +92,7 @@ def _filled(installed: dagger.Container, source: Source) -> dagger.Container:
 
 
 def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
-    """The image that is shipped: a layer of dependencies with one constant time, a layer of the application with the commit's."""
+    """Build the shipped image: dependencies with a constant time, the application with the commit's time."""
     application = source.files
     if source.package:
         application = application.with_directory(".site", builder(source, settings).directory(_SITE))
@@ -118,7 +118,7 @@ def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
 
 
 def _base(source: Source, settings: Settings) -> dagger.Container:
-    """What the virtual environment stands on: the Python image, or only what of it is loaded."""
+    """Return the base of the runtime: the Python image, or for distroless only the files that are loaded."""
     if not settings.images.distroless:
         return _empty(settings).from_(bases.python(settings.images))
     script = (files("slipway.graph") / "distroless.py").read_text(encoding="utf-8")
@@ -137,7 +137,7 @@ def _empty(settings: Settings) -> dagger.Container:
 
 
 def sbom(source: Source, settings: Settings) -> dagger.File:
-    """What the lock pins, as CycloneDX; uv's document as it writes it."""
+    """Export the lock as CycloneDX, unchanged from uv."""
     if source.lock_name != "uv.lock":
         raise BadInputError(f"{source.lock_name} says too little for a bill of materials", "run `uv lock`")
     export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
@@ -151,7 +151,7 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
 
 
 def _installed(source: Source, settings: Settings) -> dagger.Container:
-    """The dependencies and nothing else below the home folder, all of one time, that folder's own included: it lies in the layer, too."""
+    """Install the dependencies only. All files get one time, the home folder included: it is part of the layer."""
     return _dependencies(_with_uv(settings), source, development=False).with_exec(["find", _HOME, *_SAME_TIMES])
 
 
@@ -167,7 +167,7 @@ def _with_uv(settings: Settings) -> dagger.Container:
 
 
 def _dependencies(container: dagger.Container, source: Source, *, development: bool) -> dagger.Container:
-    """Install what the lock pins; only the lock and pyproject.toml are seen."""
+    """Install the locked dependencies; only the lock and pyproject.toml are mounted."""
     if source.lock_name == "uv.lock":
         without = [] if development else ["--no-dev"]
         return (
@@ -192,7 +192,7 @@ def _dependencies(container: dagger.Container, source: Source, *, development: b
 
 
 def with_variables(container: dagger.Container, variables: Mapping[str, str]) -> dagger.Container:
-    """A container with variables that are no secrets."""
+    """Set variables that are not secret."""
     for name, value in variables.items():
         container = container.with_env_variable(name, value)
     return container

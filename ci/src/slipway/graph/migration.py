@@ -1,4 +1,4 @@
-"""A database migrated from a container of an engine: the release's very image, with slipway lent to it. The URL is a secret of the session."""
+"""Migrating a database from a container of the engine: the release's own image with slipway mounted."""
 
 import json
 import uuid
@@ -9,16 +9,16 @@ from typing import TypeVar
 import dagger
 from dagger import dag
 
+from slipway.environment.environment import Environment
+from slipway.environment.migrate import MigrationRequest, database_url, service_variables
 from slipway.graph.gate import refuse, with_slipway
-from slipway.graph.publish import Login, signed_in
+from slipway.graph.publish import RegistryLogin, signed_in
 from slipway.records.form import from_json
 from slipway.records.image import Reference
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
 from slipway.release.runners.runner import Tell
 from slipway.settings import Migrations
-from slipway.verbs.environment import Environment
-from slipway.verbs.migrate import Wanted, database_url, told
 
 T = TypeVar("T")
 
@@ -26,21 +26,21 @@ _RECORD = "/tmp/migration.json"  # noqa: S108 -- inside a container
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnEngine:
-    """For a database that the engine can reach; see `Runner`. `login` is that of the registry, `url` the database's, which is not shown."""
+class ContainerRunner:
+    """A migration runner for databases that the engine can reach. `login` is for the registry; `url` is secret."""
 
     image: Reference
-    login: Login | None
-    wanted: Wanted
+    login: RegistryLogin | None
+    wanted: MigrationRequest
     url: str = field(repr=False)
     how: str = "a container of the engine"
 
     async def migrate(self, tell: Tell) -> Migration:
         tell(Event("migrating from a container of the engine"))
-        return await migrate(self._container(), self.wanted.settings.migrations, self.url, self._told())
+        return await migrate(self._container(), self.wanted.settings.migrations, self.url, self._variables())
 
     async def look(self) -> Standing:
-        return await look(self._container(), self.wanted.settings.migrations, self.url, self._told())
+        return await look(self._container(), self.wanted.settings.migrations, self.url, self._variables())
 
     def _container(self) -> dagger.Container:
         container = dag.container()
@@ -48,15 +48,17 @@ class OnEngine:
             container = container.with_registry_auth(str(self.image), self.login.user, self.login.password)
         return container.from_(str(self.image))
 
-    def _told(self) -> dict[str, str]:
-        return told(self.wanted, self.url)
+    def _variables(self) -> dict[str, str]:
+        return service_variables(self.wanted, self.url)
 
 
-async def runner_at(environment: Environment, digest: str, _deployment: str) -> OnEngine:
-    """Who migrates the database of an environment that the engine can reach; raises SlipwayError when its URL or the image cannot be had."""
-    image, wanted = environment.spec(digest).image, Wanted(environment.settings, environment.name, digest)
+async def runner_at(environment: Environment, digest: str, _deployment: str) -> ContainerRunner:
+    """Make the runner for an environment's database; raises SlipwayError when its URL or the image is unavailable."""
+    image, wanted = environment.spec(digest).image, MigrationRequest(environment.settings, environment.name, digest)
     login = await signed_in(str(image), environment.keys, None)
-    return OnEngine(image=image, login=login, wanted=wanted, url=await database_url(environment.aws, wanted, None, {}))
+    return ContainerRunner(
+        image=image, login=login, wanted=wanted, url=await database_url(environment.aws, wanted, None, {})
+    )
 
 
 async def migrate(
@@ -67,14 +69,14 @@ async def migrate(
 
 
 async def look(container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]) -> Standing:
-    """Change nothing, and say where the database stands."""
+    """Read the database's revisions; nothing is changed."""
     return await _asked(Standing, container, migrations, {"url": url, "variables": dict(variables)}, "--look")
 
 
 async def _asked(
     kind: type[T], container: dagger.Container, migrations: Migrations, database: Mapping[str, object], *options: str
 ) -> T:
-    """What has an effect must not be taken from the cache, nor what looks at it, so no two calls are equal."""
+    """Run the migration program and read its record. A unique variable keeps each call out of the cache."""
     call = uuid.uuid4().hex
     secret = dag.set_secret(f"database-{call}", json.dumps(database))
     done = (

@@ -1,4 +1,4 @@
-"""A Postgres that lives as long as a session, and keeps nothing safe for longer."""
+"""Ephemeral Postgres servers as services of a session."""
 
 import dagger
 from dagger import dag
@@ -9,21 +9,21 @@ PORT = 5432
 HOST = "database"
 _PREPARED = "/var/lib/slipway"
 _PATH = "PATH=$(echo /usr/lib/postgresql/*/bin):$PATH"
-# Whoever reaches the port is a container of this session, so nobody is asked for a password.
+# Only containers of this session reach the port, so no password is set.
 _INITIALISE = f"{_PATH}; initdb --pgdata={_PREPARED}/data --auth=trust {' '.join(INITDB)} && echo 'host all all all trust' >> {_PREPARED}/data/pg_hba.conf"
 _START = f'{_PATH}; exec postgres -D {_PREPARED}/data "$@"'
 _CONFIGURATION = {**SETTINGS, "listen_addresses": "*", "unix_socket_directories": ""}
 
 
 def url(host: str = HOST) -> str:
-    """Where a service that is bound as `host` is found."""
+    """Return the URL of a server that is bound as `host`."""
     return f"postgresql://postgres@{host}:{PORT}/postgres"
 
 
 def service(image: str, purpose: str) -> dagger.Service:
-    """A server of its own for each `purpose`: two services with one definition would be the same instance.
+    """Define one server for each `purpose`: the engine runs services with equal definitions as one instance.
 
-    It writes over the layer that holds the directory, which the engine throws away; nothing is synced. A tmpfs would belong to root.
+    The data directory is a throw-away layer and is never synced. A tmpfs would be owned by root.
     """
     return (
         _initialised(image)
@@ -35,7 +35,7 @@ def service(image: str, purpose: str) -> dagger.Service:
 
 
 def _initialised(image: str) -> dagger.Container:
-    """A data directory ready to start: initdb runs once for an image, and is a layer from then on. Any image with Debian's or Docker's layout will do."""
+    """Initialise a data directory as a layer, so initdb runs once per image. Works with the layouts of Debian and Docker."""
     return (
         dag.container()
         .from_(image)

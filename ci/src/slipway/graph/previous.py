@@ -1,4 +1,4 @@
-"""The release before this one: what its models name, told in its own environment, made from its own lock as this one's is."""
+"""The previous release: its models, read in an environment built from its own lock."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,40 +20,43 @@ if TYPE_CHECKING:
     from slipway.settings import Images
 
 _NAME = "the previous release"
-_TOLD = "/tmp/previous.json"  # noqa: S108 -- inside a container
+_RECORD = "/tmp/previous.json"  # noqa: S108 -- inside a container
 
 
 async def previous_in(
     folder: dagger.Directory | None, statements: dagger.File | None, images: "Images"
 ) -> Previous | None:
-    """The release in a folder, on the images of this one; where its models cannot be had, why not. Raises BadInputError for statements that are none."""
-    told = await _models_in(folder, images) if folder else Previous(name="")
+    """Read the previous release from a folder, on the base images of the current one.
+
+    The record carries the reason when its models cannot be read; raises BadInputError for malformed statements.
+    """
+    previous = await _models_in(folder, images) if folder else Previous(name="")
     if statements:
-        told = having_said(told, await statements.contents(), "the recorded statements")
-    return told if told.name else None
+        previous = having_said(previous, await statements.contents(), "the recorded statements")
+    return previous if previous.name else None
 
 
 async def _models_in(folder: dagger.Directory, images: "Images") -> Previous:
     try:
-        return await _tell(folder, images)
+        return await _read(folder, images)
     except SlipwayError as error:
         return Previous(name=_NAME, refusal=str(error))
     except dagger.QueryError as error:
-        if (said := meaning(error)) is None:
+        if (refusal := meaning(error)) is None:
             raise
-        return Previous(name=_NAME, refusal=str(said))
+        return Previous(name=_NAME, refusal=str(refusal))
 
 
-async def _tell(folder: dagger.Directory, images: "Images") -> Previous:
+async def _read(folder: dagger.Directory, images: "Images") -> Previous:
     settings = replace(await settings_of(folder), images=images)
     migrations, url = settings.migrations, postgres.url()
-    command = ["/app/.venv/bin/python", "-m", "slipway.gate", *options_of(migrations), f"--models={_NAME}", _TOLD]
+    command = ["/app/.venv/bin/python", "-m", "slipway.gate", *options_of(migrations), f"--models={_NAME}", _RECORD]
     container = lent(
         builder(await source_of(folder, settings), settings), {"url": url, "variables": migrations.told(url)}
     )
     service = postgres.service(bases.postgres(images, migrations, None), "previous")
     done = container.with_service_binding(postgres.HOST, service).with_exec(command, expect=dagger.ReturnType.ANY)
     if code := await done.exit_code():
-        await refuse(done, _TOLD, f"the gate ended with the exit code {code}")
-    told = from_json(Previous, await done.file(_TOLD).contents(), "the previous release's models")
-    return starting(told, await file_of(folder, "pyproject.toml").contents())
+        await refuse(done, _RECORD, f"the gate ended with the exit code {code}")
+    previous = from_json(Previous, await done.file(_RECORD).contents(), "the previous release's models")
+    return starting(previous, await file_of(folder, "pyproject.toml").contents())

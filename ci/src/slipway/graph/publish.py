@@ -1,4 +1,4 @@
-"""Push an image and name it by digest, and by nothing else."""
+"""Push an image and name it by digest only."""
 
 import json
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws
 from slipway.release.aws.credentials import Keys
 
-_ANY_REGION = "us-east-1"  # what stands in for AWS does not ask
+_ANY_REGION = "us-east-1"  # a simulated account ignores it
 
 
 @dataclass(frozen=True)
-class Login:
-    """Who pushes."""
+class RegistryLogin:
+    """Credentials of the pushing user."""
 
     user: str
     password: dagger.Secret
 
 
-async def signed_in(address: str, keys: Keys | None, registry: dagger.Service | None) -> Login | None:
-    """What ECR lends to the holder of AWS credentials for twelve hours; None for a registry that is asked without."""
+async def signed_in(address: str, keys: Keys | None, registry: dagger.Service | None) -> RegistryLogin | None:
+    """Get a twelve-hour login from ECR for AWS credentials; None for a registry that needs none."""
     host = address.partition("/")[0]
     region = ecr.region_of(host)
     if keys is None:
@@ -39,13 +39,13 @@ async def signed_in(address: str, keys: Keys | None, registry: dagger.Service | 
         raise BadInputError(f"{host} is no registry of AWS", "sign in with --username and --password")
     url = await (await registry.start()).endpoint(scheme="http") if registry else None
     _, login = await ecr.sign_in(Aws(region or _ANY_REGION, url, keys))
-    return Login(login.user, dag.set_secret("ecr-password", login.password))
+    return RegistryLogin(login.user, dag.set_secret("ecr-password", login.password))
 
 
 async def publish(
-    image: dagger.Container, address: str, login: Login | None, registry: dagger.Service | None
+    image: dagger.Container, address: str, login: RegistryLogin | None, registry: dagger.Service | None
 ) -> Reference:
-    """Answers `repository@sha256:…`; the tag that the engine needs for pushing is left out of the answer."""
+    """Push and return `repository@sha256:…`, without the tag that the engine needs for pushing."""
     if login is not None:  # last, so that a fresh password leaves the image in the cache
         image = image.with_registry_auth(address, login.user, login.password)
     pushed = await (image.publish(address, registry_service=registry) if registry else image.publish(address))
@@ -54,8 +54,8 @@ async def publish(
     return Reference.parse(f"{head}{slash}{name.partition(':')[0]}@{digest}")
 
 
-async def attach(document: str, image: Reference, login: Login | None, registry: dagger.Service | None) -> str:
-    """Push a bill of materials that refers to an image; answers its digest."""
+async def attach(document: str, image: Reference, login: RegistryLogin | None, registry: dagger.Service | None) -> str:
+    """Push a bill of materials that refers to an image; returns its digest."""
     host, _, repository = image.repository.partition("/")
     url = await registry.endpoint(scheme="http") if registry else f"https://{host}"
     signed = registries.Login(login.user, await login.password.plaintext()) if login else None

@@ -1,6 +1,6 @@
-"""What an engine's refusal means to the person who called: rules as data, from its words to one sentence with a next step.
+"""Errors of the engine as one sentence with a next step: rules over its messages.
 
-The words are those of engine v0.21.8, seen there; what no rule knows stays as the engine says it.
+The messages are those of engine v0.21.8; an unknown message is passed through unchanged.
 """
 
 import re
@@ -12,13 +12,13 @@ import dagger
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.untrusted import one_line
 
-_CONFESSION = re.compile(r"^\s*(?:error|fatal)\b", re.IGNORECASE | re.MULTILINE)
+_ERROR_LINE = re.compile(r"^\s*(?:error|fatal)\b", re.IGNORECASE | re.MULTILINE)
 _FRAMES = re.compile(r"Traceback \(most recent call last\):\n(?:.*\n)*?\s*(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """`what` may name the groups of `words`."""
+    """`what` may refer to groups of `words`."""
 
     words: re.Pattern[str]
     what: str
@@ -34,31 +34,31 @@ _RULES = (
     _Rule(
         re.compile(r"unexpected status from \w+ request to \S+: (?P<cause>.+)$"),
         "the registry refuses the image, {cause}",
-        "correct --address, make the repository, or sign in as somebody who may push there",
+        "correct --address, make the repository, or sign in with an account that may push there",
     ),
     _Rule(
         re.compile(r"no space left on device"),
         "the engine's disk is full",
-        "free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` tells how much is left",
+        "free it with `dagger core engine local-cache prune`, or give it more; `slipway doctor` shows how much is left",
     ),
     _Rule(
         re.compile(
             r"(?P<why>secret env var not found: \S+|failed to run secret command .+|failed to read secret file.+)"
         ),
         "a secret cannot be read, {why}",
-        "correct what was given as --credentials or --password",
+        "correct the value of --credentials or --password",
     ),
 )
 
 
 def meaning(error: BaseException) -> SlipwayError | None:
-    """The sentence for an engine's error, also when task groups wrap it; None when there is none."""
+    """Return the error to show for an engine's error, unwrapping task groups; None when no rule matches."""
     for inner in _within(error):
         if isinstance(inner, dagger.ExecError):
             return _failed(inner)
         for rule in _RULES:
-            if found := rule.words.search(one_line(str(inner), 2000)):
-                groups = {name: one_line(text, 400) for name, text in found.groupdict().items()}
+            if match := rule.words.search(one_line(str(inner), 2000)):
+                groups = {name: one_line(text, 400) for name, text in match.groupdict().items()}
                 return BadInputError(rule.what.format(**groups), rule.next_step)
     return None
 
@@ -71,8 +71,8 @@ def _within(error: BaseException) -> Iterator[dagger.QueryError]:
 
 
 def _failed(error: dagger.ExecError) -> SlipwayError:
-    """A program in a builder, as uv that cannot install what the lock pins: what it said from its own word `error` on, without frames."""
-    said = _FRAMES.sub("", f"{error.stderr or error.stdout}\n")
-    begin = found.start() if (found := _CONFESSION.search(said)) else 0
+    """Explain a failed program by its output from its first line with `error` on, without Python frames."""
+    output = _FRAMES.sub("", f"{error.stderr or error.stdout}\n")
+    begin = match.start() if (match := _ERROR_LINE.search(output)) else 0
     command = one_line(" ".join(error.command), 80)
-    return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", one_line(said[begin:], 1000))
+    return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", one_line(output[begin:], 1000))

@@ -1,6 +1,6 @@
-"""The rehearsal on an engine: releases are directories, artifacts images in a registry that runs as a service, instances containers.
+"""The rehearsal on an engine: releases are directories, artifacts images in a registry service, instances containers.
 
-The simulated account runs in this process, as it does on a machine; only what it starts is other.
+The simulated account runs in this process, as it does without an engine; only its workloads differ.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import dagger
 
+from slipway.environment.preflight import booted
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.gate import prove
@@ -33,7 +34,6 @@ from slipway.rehearsal.stage import ENVIRONMENTS, Account, opened
 from slipway.release.preflight.answers import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
-from slipway.verbs.preflight import booted
 from slipway.workload.dependencies import is_package
 
 _PREFLIGHT = "preflight"
@@ -41,8 +41,8 @@ _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] )?(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Release:
-    """A state of the service's source; `revision` is a hash of it and of what it is called."""
+class SourceRelease:
+    """A state of the service's source; `revision` is a hash of source and subject."""
 
     revision: str
     subject: str
@@ -57,8 +57,8 @@ async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Progr
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnEngine:
-    """The stage of an engine; see `verbs.rehearse.stage.Stage`."""
+class EngineStage:
+    """The stage of an engine; see `rehearsal.stage.Stage`."""
 
     account: Account
     registry: dagger.Service
@@ -74,8 +74,8 @@ class OnEngine:
     def gate(self) -> str:
         return "gate in the release's builder image"
 
-    async def build(self, release: Release) -> Image:
-        """Build and push; the simulated ECR learns of manifest and config, the layers stay where the engine pulls them from."""
+    async def build(self, release: SourceRelease) -> Image:
+        """Build and push. The simulated ECR gets manifest and config; the layers stay in the registry that the engine pulls from."""
         built = image(release.source, self.account.settings, Label(release.revision))
         address = f"{REGISTRY_HOST}/{self.account.settings.name}:{release.revision[:12]}"
         digest = (await publish(built, address, None, self.registry)).digest
@@ -93,7 +93,7 @@ class OnEngine:
             repository=self.account.place.uri, digest=digest, kind=ImageKind.IMAGE, revision=release.revision, size=size
         )
 
-    async def prove(self, release: Release, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
+    async def prove(self, release: SourceRelease, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
         return await prove(release.source, self.account.settings, None, None)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
@@ -101,24 +101,24 @@ class OnEngine:
         spec = there.spec(image.digest)
 
         async def boot() -> Checks:
-            told = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
-            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, told)
+            variables = self.account.settings.migrations.told(self.databases[_PREFLIGHT])
+            return await booted(self._migrate(image, _PREFLIGHT), self.backend, spec, variables, there.described)
 
-        return await preflight(there.aws, spec, boot)
+        return await preflight(there.aws, spec, there.described.looks, boot)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         return await self._migrate(image, environment)
 
     async def _migrate(self, image: Image, database: str) -> Migration:
-        """In the very image, beside the database."""
+        """Migrate from the release's own image."""
         url, migrations = self.databases[database], self.account.settings.migrations
         container = self.backend.container(self.account.settings.name, image.digest, {"DATABASE": url})
         return await migrate(container, migrations, url, migrations.told(url))
 
 
 @asynccontextmanager
-async def staged(settings: Settings) -> AsyncIterator[OnEngine]:
-    """Set the stage, and clear it whatever happens."""
+async def staged(settings: Settings) -> AsyncIterator[EngineStage]:
+    """Start the services of the stage, and stop them in every case."""
     server_image = bases.postgres(settings.images, settings.migrations)
     names = (*ENVIRONMENTS, _PREFLIGHT)
     servers = {f"database-{name}": postgres.service(server_image, f"{name}-{uuid.uuid4().hex}") for name in names}
@@ -130,7 +130,7 @@ async def staged(settings: Settings) -> AsyncIterator[OnEngine]:
             await stack.enter_async_context(started(service, "a service of the stage does not start", kill=True))
         theirs = {name: urls[name] for name in ENVIRONMENTS}
         account = await stack.enter_async_context(opened(settings, theirs, lambda _: backend))
-        yield OnEngine(
+        yield EngineStage(
             account=account,
             registry=registry,
             backend=backend,
@@ -139,20 +139,20 @@ async def staged(settings: Settings) -> AsyncIterator[OnEngine]:
         )
 
 
-async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[Release]:
+async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[SourceRelease]:
     source = await source_of(workspace, settings)
     tree = whole(source)
-    told = settings.rehearsal
+    acts = settings.rehearsal
     release = await _release(tree, source.lock_name, "The workspace")
     return Story(
-        Release(_named(release.revision, "before"), "The release before", release.source),
+        SourceRelease(_named(release.revision, "before"), "The release before", release.source),
         release,
-        await _patched(workspace, tree, source.lock_name, told.refused) if told.refused else None,
-        await _patched(workspace, tree, source.lock_name, told.rolled_back) if told.rolled_back else None,
+        await _patched(workspace, tree, source.lock_name, acts.refused) if acts.refused else None,
+        await _patched(workspace, tree, source.lock_name, acts.rolled_back) if acts.rolled_back else None,
     )
 
 
-async def _release(tree: dagger.Directory, lock_name: str, subject: str) -> Release:
+async def _release(tree: dagger.Directory, lock_name: str, subject: str) -> SourceRelease:
     pyproject = tree.file("pyproject.toml")
     source = Source(
         pyproject=pyproject,
@@ -161,16 +161,16 @@ async def _release(tree: dagger.Directory, lock_name: str, subject: str) -> Rele
         files=tree,
         package=is_package(await pyproject.contents()),
     )
-    return Release(_named(await tree.digest(), subject), subject, source)
+    return SourceRelease(_named(await tree.digest(), subject), subject, source)
 
 
-async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, lock_name: str, name: str) -> Release:
-    """What a `git format-patch` file makes of the tree; raises BadInputError when it does not apply."""
+async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, lock_name: str, name: str) -> SourceRelease:
+    """Apply a `git format-patch` file to the tree; raises BadInputError when it does not apply."""
     try:
         patch = await file_of(workspace, name).contents()
     except dagger.QueryError as error:
         raise BadInputError(f"there is no {name}", "correct [tool.slipway.rehearsal]") from error
-    subject = found[1] if (found := _SUBJECT.search(patch)) else name
+    subject = match[1] if (match := _SUBJECT.search(patch)) else name
     try:
         return await _release(await tree.with_patch(patch).sync(), lock_name, subject)
     except dagger.QueryError as error:

@@ -1,4 +1,4 @@
-"""What is read of the caller's repository, or of a folder like it: the settings first, then exactly the files that they name."""
+"""Reading the caller's repository: the settings first, then exactly the files that they name."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ Tree = dagger.Workspace | dagger.Directory
 
 
 async def settings_of(tree: Tree) -> Settings:
-    """The service's settings; raises SettingsError."""
+    """Read the service's settings; raises SettingsError."""
     try:
         text = await file_of(tree, "pyproject.toml").contents()
     except dagger.QueryError as error:
@@ -28,14 +28,14 @@ async def settings_of(tree: Tree) -> Settings:
 
 
 async def source_of(tree: Tree, service: Settings) -> Source:
-    """The files of the image; raises BadInputError when there is no lock."""
-    there = set(await _some(tree, include=[*_LOCKS, _DEVELOPMENT]).entries())
-    lock = next((name for name in _LOCKS if name in there), None)
+    """Collect the files of the image; raises BadInputError when there is no lock."""
+    names = set(await _some(tree, include=[*_LOCKS, _DEVELOPMENT]).entries())
+    lock = next((name for name in _LOCKS if name in names), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
     pyproject = file_of(tree, "pyproject.toml")
     package = is_package(await pyproject.contents())
-    development = file_of(tree, _DEVELOPMENT) if _DEVELOPMENT in there else None
+    development = file_of(tree, _DEVELOPMENT) if _DEVELOPMENT in names else None
     return Source(
         pyproject=pyproject,
         lock=file_of(tree, lock),
@@ -47,17 +47,17 @@ async def source_of(tree: Tree, service: Settings) -> Source:
 
 
 def whole(source: Source) -> dagger.Directory:
-    """Everything that a source is made of, as it lies in the repository."""
+    """Return all files of a source with their paths in the repository."""
     return source.files.with_file("pyproject.toml", source.pyproject).with_file(source.lock_name, source.lock)
 
 
 def file_of(tree: Tree, name: str) -> dagger.File:
-    """One file. `workspace.file` would send its whole folder to the engine, with all that git ignores (seen on v0.21.8)."""
+    """Return one file. `workspace.file` uploads the whole folder, ignored files included (seen on v0.21.8)."""
     return _some(tree, include=[name]).file(name)
 
 
 def files_of(tree: Tree, sources: Sequence[str]) -> dagger.Directory:
-    """The service's own files: what the settings name as sources, or all that git does not ignore."""
+    """Return the sources named in the settings, or every file that git does not ignore."""
     if not sources:
         return _some(tree, exclude=[".git", ".venv"], gitignore=True)
     wanted = [pattern for source in sources for pattern in (source, f"{source}/**")]

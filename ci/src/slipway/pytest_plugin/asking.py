@@ -67,14 +67,14 @@ class Gate:
 
     def listing(self) -> Listing:
         """Which revisions there are; raises SlipwayError."""
-        from slipway.verbs.gate import revisions
+        from slipway.local.gate import revisions
 
         text, _ = once(self._shared / "listing.json", partial(_answer, revisions, self._question))
         return _read(Listing, text)
 
     def proof(self) -> Proof:
         """The proof; raises SlipwayError to the first of a run who asks, and ToldAlreadyError to the others."""
-        from slipway.verbs.gate import gate
+        from slipway.local.gate import gate
 
         if self._proof is None:
             text, here = once(self._shared / "proof.json", partial(_answer, gate, self._question))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from slipway.records.proof import UNCOMPARED, Finding, Proof
-from slipway.report.proof_text import explained
+from slipway.report.proof.text import explained
 from slipway.untrusted import one_line
 
 GRAPH: Final = "graph"

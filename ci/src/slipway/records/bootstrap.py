@@ -1,4 +1,4 @@
-"""Bootstrap: what the stacks of an environment would change in an account, and how it ended."""
+"""Bootstrap: the stacks of an environment, and what they change in an account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class Result(Enum):
-    """How a stack stands: as it should be, to be made, made, or not made."""
+    """The result for one stack."""
 
     UNCHANGED = "unchanged"
     PROPOSED = "proposed"
@@ -21,7 +21,11 @@ class Result(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceChange:
-    """One resource. `action` and `replacement` ("True", "False", "Conditional", or empty) are CloudFormation's words; `physical` is empty before it is made."""
+    """The change of one resource.
+
+    - action, replacement: as CloudFormation reports them; replacement is "True", "False", "Conditional" or empty.
+    - physical: its id in the account, empty before it exists.
+    """
 
     action: str
     name: str
@@ -31,8 +35,8 @@ class ResourceChange:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A resource that could not be made, and the platform's reason (untrusted text)."""
+class ResourceFailure:
+    """A resource that CloudFormation could not create; `reason` is untrusted text."""
 
     name: str
     kind: str
@@ -41,20 +45,20 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class StackChange:
-    """One stack. `is_new` says that it was not there; `outputs` are what to write elsewhere, by where."""
+    """One stack; `outputs` maps the place where a value belongs, such as a setting, to the value."""
 
     stack: str
     region: str
     result: Result
     is_new: bool
     changes: tuple[ResourceChange, ...] = ()
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[ResourceFailure, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """All stacks of an environment, in the order in which they are made."""
+    """All stacks of an environment in the order of their creation."""
 
     SCHEMA: ClassVar[str] = "slipway/bootstrap/1"
 
@@ -64,7 +68,7 @@ class Bootstrap:
 
 @dataclass(frozen=True)
 class Permissions:
-    """`policy` is the IAM policy document as the text of its JSON, as IAM takes it; `verbs` are those that it is for."""
+    """The IAM policy document that `verbs` need, as JSON text."""
 
     SCHEMA: ClassVar[str] = "slipway/permissions/1"
 

@@ -1,4 +1,4 @@
-"""Conformance: what the simulator's documentation says of AWS, and what an account answered to it."""
+"""Conformance: what the simulator's documentation expects of AWS, and how an account behaved."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,8 +7,8 @@ from typing import ClassVar
 AWS = "AWS"
 
 
-class Verdict(Enum):
-    """What became of one expectation. OUT_OF_REACH cannot be brought about from outside; NOT_REACHED could have been, and was not."""
+class ConformanceVerdict(Enum):
+    """The verdict on one expectation. Only AWS can cause what is OUT_OF_REACH; the run could have reached NOT_REACHED, but did not."""
 
     CONFIRMED = "confirmed"
     DIFFERS = "differs"
@@ -17,19 +17,19 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One expectation and its verdict. `seen` is what came instead (untrusted text), or why nothing did."""
+class ConformanceFinding:
+    """One expectation and its verdict. `seen` is the different behaviour (untrusted text), or why there was none."""
 
     subject: str
     expected: str
     mark: str
-    verdict: Verdict
+    verdict: ConformanceVerdict
     seen: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a run creates, how many minutes it takes, and what it costs at most, in dollars."""
+    """What a run creates, its duration in minutes, and its highest cost in dollars."""
 
     SCHEMA: ClassVar[str] = "slipway/estimate/1"
 
@@ -42,9 +42,9 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Conformance:
-    """A whole run. `against` is AWS, or says that something stood in for it; `left` names what could not be deleted.
+    """A whole run. It contains no account and no ARN, so that it can be published.
 
-    Neither account nor ARN stands in it: it is made to be shown.
+    - against: AWS, or the name of a stand-in. left: resources that could not be deleted.
     """
 
     SCHEMA: ClassVar[str] = "slipway/conformance/1"
@@ -55,17 +55,17 @@ class Conformance:
     botocore: str
     image: str
     seconds: float
-    findings: tuple[Finding, ...]
+    findings: tuple[ConformanceFinding, ...]
     left: tuple[str, ...] = ()
 
     @property
-    def differing(self) -> tuple[Finding, ...]:
-        return tuple(found for found in self.findings if found.verdict is Verdict.DIFFERS)
+    def differing(self) -> tuple[ConformanceFinding, ...]:
+        return tuple(finding for finding in self.findings if finding.verdict is ConformanceVerdict.DIFFERS)
 
     @property
     def finished(self) -> bool:
-        """Whether everything that can be seen from outside was seen, and everything created is gone again."""
-        return not self.left and all(found.verdict is not Verdict.NOT_REACHED for found in self.findings)
+        """Whether the run reached every expectation it can reach and deleted everything it created."""
+        return not self.left and all(finding.verdict is not ConformanceVerdict.NOT_REACHED for finding in self.findings)
 
     @property
     def exit_code(self) -> int:
@@ -76,7 +76,7 @@ class Conformance:
 
 @dataclass(frozen=True)
 class Left:
-    """What earlier runs had left and nobody could delete, with the reasons (untrusted text)."""
+    """Resources of earlier runs that could not be deleted, with the reasons (untrusted text)."""
 
     SCHEMA: ClassVar[str] = "slipway/left/1"
 

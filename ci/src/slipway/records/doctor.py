@@ -1,12 +1,12 @@
-"""DoctorReport: what slipway needs on a machine, looked at one by one."""
+"""DoctorReport: checks of what slipway needs on a machine."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
 
-class Answer(Enum):
-    """How one look ended; SKIP is no fault: it was not asked for, or not everybody needs it."""
+class DoctorResult(Enum):
+    """The result of one check. SKIP is no fault: the check was not requested, or is optional."""
 
     OK = "OK"
     NG = "NG"
@@ -15,22 +15,22 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One look. `found` is what was seen (untrusted text), `remedy` what to do about it; nothing need be done when it is OK."""
+    """One check. `found` is untrusted text; `remedy` is the next step unless the result is OK."""
 
     subject: str
-    answer: Answer
+    result: DoctorResult
     found: str
     remedy: str = ""
 
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """All of them, in the order in which a person mends things."""
+    """All checks in the order in which to fix problems."""
 
-    SCHEMA: ClassVar[str] = "slipway/checkup/1"
+    SCHEMA: ClassVar[str] = "slipway/doctorreport/1"
 
-    examinations: tuple[DoctorCheck, ...]
+    checks: tuple[DoctorCheck, ...]
 
     @property
     def healthy(self) -> bool:
-        return all(examination.answer is not Answer.NG for examination in self.examinations)
+        return all(check.result is not DoctorResult.NG for check in self.checks)

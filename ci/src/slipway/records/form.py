@@ -1,4 +1,4 @@
-"""The JSON form of a record: its fields under a line `schema` that names noun and version."""
+"""The JSON form of a record: its fields, and `schema` with the record's name and version."""
 
 import json
 from pathlib import Path
@@ -9,47 +9,47 @@ from slipway.structure import MismatchError, read, write
 
 T = TypeVar("T")
 
-MARK = "slipway-answer: "  # before a record that is one line of a log
+MARK = "slipway-answer: "  # prefix of a record that is one line of a log
 
 
 def schema_of(kind: type) -> str:
-    """The name and version of a noun's JSON form, as `slipway/proof/1`; it stands on the class as SCHEMA."""
+    """Return the name and version of a record's JSON form, such as `slipway/proof/1`."""
     schema: str = kind.SCHEMA  # type: ignore[attr-defined]
     return schema
 
 
 def to_data(record: Any) -> dict[str, Any]:
-    """A record as plain data, its schema first."""
+    """Convert a record to plain data, its schema first."""
     return {"schema": schema_of(type(record)), **write(record)}
 
 
 def to_json(record: Any, indent: int | None = 2) -> str:
-    """A record as JSON text, plain ASCII; in one line without `indent`. GitHub's runner would obey `##[…]` in it: that is written another way."""
+    """Write a record as ASCII JSON, in one line without `indent`. `##[` is escaped: GitHub's runner would execute it."""
     return json.dumps(to_data(record), indent=indent).replace("##[", "\\u0023#[") + "\n"
 
 
 def text_of(file: Path, what: str) -> str:
-    """The text of a file that holds a record, called `what`; raises BadInputError."""
+    """Read a file; `what` names it in the BadInputError."""
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadInputError(f"{what} {file} cannot be read", error.strerror or str(error)) from error
+        raise BadInputError(f"cannot read {what} {file}", error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise BadInputError(f"{what} {file} is not UTF-8", str(error)) from error
 
 
 def from_data(kind: type[T], data: object, origin: str) -> T:
-    """Read a record from plain data; `origin` names where it came from. Raises BadInputError."""
-    wanted = schema_of(kind)
+    """Read a record from plain data; `origin` names its source in the BadInputError."""
+    expected = schema_of(kind)
     found = data.get("schema") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or found != wanted:
+    if not isinstance(data, dict) or found != expected:
         raise BadInputError(
-            f"{origin} is no {wanted}", f"its schema is {found!r}; make it again with this version of slipway"
+            f"{origin} is no {expected}", f"its schema is {found!r}; create it again with this version of slipway"
         )
     try:
         return read(kind, {key: value for key, value in data.items() if key != "schema"})
     except MismatchError as error:
-        raise BadInputError(f"{origin} is no {wanted}", str(error)) from error
+        raise BadInputError(f"{origin} is no {expected}", str(error)) from error
 
 
 def from_json(kind: type[T], text: str, origin: str) -> T:

@@ -1,4 +1,4 @@
-"""A listing: which revisions a history has, told before any of them is executed."""
+"""The revisions of a history as git and its files show them, before any is executed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,9 +8,9 @@ from slipway.records.refusal import Refusal
 
 @dataclass(frozen=True)
 class Listed:
-    """One revision as it stands in its file.
+    """One revision in its file.
 
-    - file: relative to the service's folder. line: where its upgrade begins. new: whether its findings are news.
+    - file: relative to the service's folder. line: of its `upgrade`. new: whether its findings are reported.
     """
 
     id: str
@@ -21,7 +21,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """All revisions, parents first; none when the graph cannot be walked. `digest` is the sha256 of their files, as in a proof."""
+    """All revisions, parents first; empty when alembic cannot read the history. `digest`: sha256 of their files, as in a proof."""
 
     SCHEMA: ClassVar[str] = "slipway/listing/1"
 
@@ -31,7 +31,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Other:
-    """A revision of others: what it follows is `down`."""
+    """A revision on another branch; `down` are its parents."""
 
     id: str
     down: tuple[str, ...]
@@ -39,12 +39,12 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class Since:
-    """What was there already.
+    """The state that `--since` compares with.
 
-    - name: as it was given; when it is a revision, nothing else here matters.
-    - files: those at the git ref of this name, relative to the service's folder. edited: revisions among them that say something else now.
-    - refusal: why git knows nothing by this name. commit: what the ref stands for.
-    - ahead: the revisions that were added at `tip`, the branch we will be merged with, and are not here.
+    - name: of a revision or a git ref; for a revision the other fields stay empty.
+    - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
+    - refusal: why git cannot resolve the name. commit: the one that the ref names.
+    - ahead: revisions that exist only at `tip`, the branch to be merged into.
     """
 
     SCHEMA: ClassVar[str] = "slipway/since/1"

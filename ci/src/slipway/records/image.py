@@ -1,4 +1,4 @@
-"""Image: what is shipped, named by digest and built once."""
+"""Image: the artifact of a release, built once and named by digest."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import ClassVar
 from slipway.errors import BadInputError
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-LONG_AGO = 315532800  # 1980, the earliest time that every archive can say: of what has none of its own
+LONG_AGO = 315532800  # Unix time of 1980, the earliest that every archive format can store, for files without a time
 
 
 def is_digest(text: str) -> bool:
@@ -17,7 +17,7 @@ def is_digest(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Reference:
-    """An image by digest: `repository@sha256:…`, the only name that cannot come to mean something else."""
+    """An image by digest, `repository@sha256:…`: unlike a tag it always means the same image."""
 
     repository: str
     digest: str
@@ -38,7 +38,7 @@ class Reference:
 
 
 class ImageKind(Enum):
-    """An image for containers, or the source tree of a machine without a container engine."""
+    """A container image, or a source tree for machines without a container engine."""
 
     IMAGE = "image"
     TREE = "tree"
@@ -46,7 +46,7 @@ class ImageKind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """One manifest. `revision` is the git commit it was built from, `size` its bytes in the registry."""
+    """One manifest. `revision` is the git commit that it was built from; `size` is in bytes."""
 
     SCHEMA: ClassVar[str] = "slipway/image/1"
 

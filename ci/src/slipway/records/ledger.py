@@ -1,7 +1,7 @@
-"""What is written down of each deployment of an environment, one record after the other; none is ever changed.
+"""The ledger: immutable records of every deployment of an environment.
 
-Deployments are numbered from 1. An Intent is a place in the queue, a Lock the turn to change the service, an Accepted the platform's word that
-it has begun, a Release the end. A number with an Intent and without a Release belongs to a deployment that goes on, or was killed.
+Deployments are numbered from 1. An Intent is a place in the queue, a Lock the permission to change the service, an Accepted the
+platform's operation, a Release the end. A number with an Intent but no Release belongs to a deployment that is running or was killed.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from slipway.records.plan import Observed
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """What a deployment is about to do. `wanted` is a hash of the desired service, `fingerprint` that of the state its plan was made from."""
+    """What a deployment is about to do.
+
+    - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
+    """
 
     SCHEMA: ClassVar[str] = "slipway/intent/1"
 
@@ -30,7 +33,7 @@ class Intent:
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """Whose turn it is. `newest` is the operation that was the service's newest before, so that what this turn has begun can be told from it."""
+    """The deployment that may change the service; `newest` is the newest operation before it, so that later ones are its own."""
 
     SCHEMA: ClassVar[str] = "slipway/lock/1"
 
@@ -58,9 +61,9 @@ class Accepted:
 class Release:
     """How a deployment ended.
 
-    - live: the digest that answered then. ended: seconds since 1970 in the platform's time. holder: who it was.
-    - heads: the revisions that the image knows last. database: where its database stood at the end. Each None when nobody could say.
-    - commit: what the image was built from. risk: why it went without a proof that was asked for; empty when there was no need.
+    - live: the digest that served at the end. ended: Unix time of the platform. holder: the person or job that deployed.
+    - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
+    - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     """
 
     SCHEMA: ClassVar[str] = "slipway/release/1"
@@ -83,13 +86,13 @@ class Release:
 
     @property
     def readiness(self) -> Readiness:
-        """What was known of the release and its database at that time."""
+        """The release's heads, its database's heads and its commit at that time."""
         return Readiness(self.heads, self.database, self.commit)
 
 
 @dataclass(frozen=True)
 class History:
-    """Deployments of an environment that have ended, newest first; `unfinished` are the numbers of those that have not."""
+    """The ended deployments of an environment, newest first, and the numbers of unfinished ones."""
 
     SCHEMA: ClassVar[str] = "slipway/history/1"
 
@@ -100,11 +103,11 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What the platform, the ledger and the release say, each as far as it could be asked.
+    """An environment as the platform, the ledger and the live release report it.
 
-    - live: the deployment that brought the live digest; None when the ledger has none that did. newest: the last that has ended, of whatever verb.
-    - unfinished: the numbers of those that have not ended. unseen: why the ledger could not be read; empty when it could.
-    - readiness: what the live release says at its health path; None when it says nothing.
+    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any verb.
+    - unfinished: numbers of deployments without an end. unseen: why the ledger could not be read, otherwise empty.
+    - readiness: the live release's answer at its health path, or None.
     """
 
     SCHEMA: ClassVar[str] = "slipway/situation/1"

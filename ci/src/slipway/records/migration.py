@@ -1,4 +1,4 @@
-"""Migration: what happened to a database's schema before a release."""
+"""Migration: the change of a database's schema before a release."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,9 +8,9 @@ from typing import ClassVar
 class Migration:
     """One run of `alembic upgrade heads`.
 
-    - before, after: the database's heads, both read from it; empty before the first revision.
-    - applied: the revisions that ran, in order. attempts: tries, of which all but the last met a lock. seconds: wall time.
-    - unseen: why the fields above are not known, though the run has ended well; empty when they are.
+    - before, after: heads read from the database; empty before the first revision.
+    - applied: revisions in the order they ran. attempts: all but the last failed on a lock. seconds: wall time.
+    - unseen: why the fields above are unknown although the run succeeded, otherwise empty.
     """
 
     SCHEMA: ClassVar[str] = "slipway/migration/1"
@@ -28,10 +28,10 @@ Heads = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Readiness:
-    """The JSON that a service may answer at its health path: `image_head`, `database_head` and `git_revision`.
+    """The JSON of a service's health path: `image_head`, `database_head` and `git_revision`.
 
-    - image: the heads that the release knows. database: those at which its database stands; empty before the first revision.
-    - commit: what the release was built from. Each is None when the answer does not say it.
+    - image: heads of the release's history. database: heads of its database; empty before the first revision.
+    - commit: the release's source. Each is None when the answer lacks it.
     """
 
     SCHEMA: ClassVar[str] = "slipway/readiness/1"
@@ -43,11 +43,11 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Standing:
-    """What was seen.
+    """A database's revisions compared with a release's.
 
-    - database: its heads; empty before the first revision. image: the heads of the release's own history.
-    - unknown: those of the database's heads that this release does not have: it is ahead of the release.
-    - missing: the revisions that an upgrade would run, in order; none when the database is ahead.
+    - database: its heads; empty before the first revision. image: heads of the release's history.
+    - unknown: heads of the database that the release lacks, which puts the database ahead.
+    - missing: revisions that an upgrade would run, in order; empty when the database is ahead.
     """
 
     SCHEMA: ClassVar[str] = "slipway/standing/1"

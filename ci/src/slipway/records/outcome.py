@@ -1,4 +1,4 @@
-"""Outcome: the truth about a run that was to change a service, with the evidence for it."""
+"""Outcome: how a run that changes a service ended, with the evidence."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,7 +8,7 @@ from slipway.records.migration import Migration
 
 
 class Verb(Enum):
-    """What somebody wanted of a service."""
+    """The verbs that change a service."""
 
     DEPLOY = "deploy"
     PROMOTE = "promote"
@@ -19,14 +19,14 @@ class Verb(Enum):
 
 
 class Status(Enum):
-    """How it ended. The exit code is 0 if and only if what was asked for is true: for a release, that its digest is live and healthy."""
+    """How a run ended. The exit code is 0 only when the requested state is live; for a release: its digest is live and healthy."""
 
     SUCCEEDED = "SUCCEEDED"
     NOOP = "NOOP"
     ROLLED_BACK = "ROLLED_BACK"
     CREATE_FAILED = "CREATE_FAILED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
-    FAILED = "FAILED"  # what is no release: a pause, a resumption, a deletion
+    FAILED = "FAILED"  # of a pause, resumption or deletion
     SUPERSEDED = "SUPERSEDED"
     REFUSED = "REFUSED"
     UNKNOWN = "UNKNOWN"
@@ -40,7 +40,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why it failed: a rule's cause, the lines it rests on (untrusted text), and what to do."""
+    """Why a run failed: the cause that `rule` found, its evidence in the log (untrusted text), and the remedy."""
 
     rule: str
     cause: str
@@ -50,11 +50,11 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What was asked for and what is live now.
+    """The requested and the live state after a run.
 
-    - requested: the digest; empty where none is meant. live: the digest that answers, or None.
-    - seconds: the platform's. number: the deployment's in the ledger, None when it never got one.
-    - migration: what happened to the database on the way, whatever became of the release afterwards.
+    - requested: a digest, or empty for verbs without one. live: the serving digest, or None.
+    - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
+    - migration: of the database, even when the release failed afterwards.
     """
 
     SCHEMA: ClassVar[str] = "slipway/outcome/1"
@@ -73,12 +73,12 @@ class Outcome:
     migration: Migration | None = None
 
 
-NOTHING = "nothing has been changed, or there is no service any more"
+NOTHING = "no operation found: nothing was changed, or the service no longer exists"
 
 
 @dataclass(frozen=True)
 class Examination:
-    """`operation` is the platform's, None when there was none; `ending` how it ended, in our words; `diagnosis` why, when it did not go well."""
+    """The newest operation of a service, or None, how it ended in our words, and why it failed."""
 
     SCHEMA: ClassVar[str] = "slipway/examination/1"
 
@@ -89,7 +89,7 @@ class Examination:
 
     @property
     def exit_code(self) -> int:
-        """As of an outcome: 0 when it went well, 1 when it did not, 3 while nobody knows."""
+        """0 after success, 1 after failure, 3 while the ending is unknown."""
         if self.ending in ("succeeded", NOTHING):
             return 0
         return 3 if self.ending in ("in flight", "unknown") else 1

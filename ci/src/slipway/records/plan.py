@@ -1,4 +1,4 @@
-"""Plan: what would change, from what is observed and what is desired; made by a pure function, saved, reviewed, applied."""
+"""Plan: the difference between an observed and a desired service; saved, reviewed, applied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from typing import ClassVar
 
 
 class Action(Enum):
-    """What a plan does."""
+    """The kinds of plans."""
 
     NOOP = "noop"
     CREATE = "create"
     UPDATE = "update"
-    REBUILD = "rebuild"  # over what a failed creation left
+    REBUILD = "rebuild"  # over the remains of a failed creation
     PAUSE = "pause"
     RESUME = "resume"
     DELETE = "delete"
@@ -20,26 +20,26 @@ class Action(Enum):
 
 
 class State(Enum):
-    """What can be done with a service now. Targets say it, for the words of their platforms need not: ECS calls ACTIVE what lives and what fails."""
+    """A service's state, the same for every target; platforms' own words differ: ECS calls both live and failing services ACTIVE."""
 
     ABSENT = "absent"
-    LIVE = "live"  # it serves, and nothing goes on
-    BUSY = "busy"  # something goes on; afterwards it is another state
-    CREATE_FAILED = "create failed"  # its creation failed, so there is nothing to go back to; an update tries again
+    LIVE = "live"  # it serves, no operation is in progress
+    BUSY = "busy"  # an operation is in progress
+    CREATE_FAILED = "create failed"  # an update creates it again; there is no older release to roll back to
     PAUSED = "paused"
-    DELETE_FAILED = "delete failed"  # a person has to look
-    UNKNOWN = "unknown"  # the platform says a word that its model does not have
+    DELETE_FAILED = "delete failed"  # needs a person
+    UNKNOWN = "unknown"  # a status that the platform's API model lacks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What is there, normalised.
+    """A service as the platform reports it, normalised.
 
-    - status: the platform's own word, for people; None when there is no service. state: what it comes to, for everything else.
-    - digest: of the image that answers, and it alone; None when it is named by tag, and while two share the traffic.
-    - fields: its configuration by the names that a plan uses; values of variables only as hashes.
-    - operation: what is in flight, or None.
-    - inherited: fields that an update can give another value and cannot take away.
+    - status: the platform's own word, for people; None without a service. state: the same for programs.
+    - digest: of the only serving image; None when it is deployed by tag, or while two images share the traffic.
+    - fields: its configuration by the plan's names; values of variables only as hashes.
+    - operation: in progress, or None.
+    - inherited: fields that an update can change but not remove.
     """
 
     SCHEMA: ClassVar[str] = "slipway/observed/1"
@@ -56,7 +56,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One field; None stands for a field that is not there."""
+    """One field before and after; None when it is absent."""
 
     name: str
     before: str | None
@@ -65,9 +65,10 @@ class FieldChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`fingerprint` names the observed state that the plan was made from; `reason` says why it is blocked.
+    """The changes to a service.
 
-    `image` is empty where none is meant: a service is paused or deleted whatever it runs.
+    - image: empty for verbs without one, such as pause. fingerprint: of the observed state that the plan was made from.
+    - reason: why the plan is blocked, otherwise empty. notes: facts that a reader should weigh.
     """
 
     SCHEMA: ClassVar[str] = "slipway/plan/1"
@@ -79,3 +80,4 @@ class Plan:
     changes: tuple[FieldChange, ...]
     fingerprint: str
     reason: str = ""
+    notes: tuple[str, ...] = ()

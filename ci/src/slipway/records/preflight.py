@@ -1,13 +1,12 @@
-"""Preflight: what was looked at before the platform is touched, and what nobody could look at."""
+"""Preflight: the checks before the platform is changed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
 
-class Verdict(Enum):
-    """How one look ended. What was not covered may be well or not: it is never taken for OK, and refuses nothing."""
+class PreflightResult(Enum):
+    """The result of one check. NOT COVERED means unknown: it neither counts as OK nor refuses a release."""
 
     OK = "OK"
     REFUSED = "REFUSED"
@@ -16,14 +15,14 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One look: a sentence each.
+    """One check.
 
-    - found: what was seen, or why it was not (untrusted text). remedy: what to do about a refusal.
-    - lines: of a log that say so (untrusted text).
+    - found: the fact, or why it is unknown (untrusted text). remedy: the next step after a refusal.
+    - lines: of a log, as evidence (untrusted text).
     """
 
     subject: str
-    verdict: Verdict
+    verdict: PreflightResult
     found: str
     remedy: str = ""
     lines: tuple[str, ...] = ()
@@ -31,7 +30,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Branch:
-    """The looks at one part of a service."""
+    """The checks of one part of a service."""
 
     part: str
     checks: tuple[Check, ...]
@@ -39,7 +38,7 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """All that was looked at for an image in an environment."""
+    """All checks of an image in an environment."""
 
     SCHEMA: ClassVar[str] = "slipway/preflight/1"
 
@@ -51,11 +50,11 @@ class Preflight:
 
     @property
     def refusals(self) -> tuple[Check, ...]:
-        return tuple(self._that_are(Verdict.REFUSED))
+        return self._with(PreflightResult.REFUSED)
 
     @property
     def not_covered(self) -> tuple[Check, ...]:
-        return tuple(self._that_are(Verdict.NOT_COVERED))
+        return self._with(PreflightResult.NOT_COVERED)
 
-    def _that_are(self, verdict: Verdict) -> Iterator[Check]:
-        return (check for branch in self.branches for check in branch.checks if check.verdict is verdict)
+    def _with(self, result: PreflightResult) -> tuple[Check, ...]:
+        return tuple(check for branch in self.branches for check in branch.checks if check.verdict is result)

@@ -1,4 +1,4 @@
-"""Previous: what the release before this one says to the database, for the gate, which must see that it still can."""
+"""Previous: the statements of the previous release, which must keep working on the new schema."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Column:
-    """A column that a model names; `written` when INSERT names it, because the database makes no value of its own."""
+    """A column of a model; `written` when an INSERT names it because the database has no default."""
 
     name: str
     written: bool
@@ -14,7 +14,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Model:
-    """A table that the release's models name; `schema` is None for the first of the search path."""
+    """A table of the release's models; `schema` is None for the first one in the search path."""
 
     schema: str | None
     table: str
@@ -23,7 +23,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A statement that the release said while its own tests ran, its parameters written into it; `where` is the place in its code."""
+    """A statement that the release's own tests executed, with its parameters; `where` is the place in its code."""
 
     sql: str
     where: str
@@ -31,9 +31,10 @@ class Recorded:
 
 @dataclass(frozen=True, kw_only=True)
 class Previous:
-    """A release: `name` is how it was asked for, `refusal` why its models could not be had.
+    """A previous release.
 
-    - revisions: all that its alembic knows. start: its start command, when that runs alembic.
+    - name: as the user wrote it. refusal: why its models could not be loaded.
+    - revisions: all that its alembic knows. start: its start command, if that runs alembic.
     """
 
     SCHEMA: ClassVar[str] = "slipway/previous/1"

@@ -1,4 +1,4 @@
-"""Progress: what a run of the release engine tells while it goes on."""
+"""Progress: events of a running command, and the protocol of their output."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from typing import Protocol
 
 
 class Phase(Enum):
-    """Where a run stands, in a person's words."""
+    """The phases of a run, in words for people."""
 
-    LOOK = "looking at what is live"
-    CHECK = "checking what can be checked before anything is touched"
-    WAIT = "waiting for others"
+    LOOK = "reading the live state"
+    CHECK = "running the preflight checks"
+    WAIT = "waiting for another deployment"
     MIGRATE = "migrating the database"
     CHANGE = "the platform is at work"
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened on the way.
+    """One event of a run.
 
-    - line: of the platform's log, or in our own words (untrusted text); empty when only a phase begins.
-    - phase: the phase that begins with it, or None when the last one goes on.
-    - expected: how many seconds the phase took before, as the ledger has it; None when nobody knows.
+    - line: of the platform's log, or our own words (untrusted text); empty when the event only begins a phase.
+    - phase: the one that it begins, or None.
+    - expected: seconds that the phase took in earlier deployments, or None.
     """
 
     line: str = ""
@@ -31,39 +31,39 @@ class Event:
 
 
 class Progress(Protocol):
-    """`text` may hold lines of logs: it is made harmless where it is shown."""
+    """Output of a running command; every `text` is untrusted, and implementations escape it."""
 
     def section(self, text: str) -> None:
-        """A new part begins."""
+        """Begin a section."""
         ...
 
     def step(self, text: str) -> AbstractContextManager[object]:
-        """Something is going on for as long as the block lasts."""
+        """Show a step as running until the block ends."""
         ...
 
     def done(self, text: str, seconds: float) -> None:
-        """A step has ended."""
+        """Record a step that has ended."""
         ...
 
     def note(self, text: str) -> None:
-        """Something a person should know."""
+        """Show a line that matters to the user."""
         ...
 
     def line(self, text: str) -> None:
-        """Something that was seen on the way."""
+        """Show a line of detail, such as a log line."""
         ...
 
     def event(self, event: Event) -> None:
-        """Something that a run of the release engine tells."""
+        """Show an event of a run."""
         ...
 
 
 class NullProgress:
-    """Nobody listens."""
+    """Progress without output."""
 
     def section(self, text: str) -> None: ...
 
-    def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- nothing is said
+    def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- no output
         return nullcontext()
 
     def done(self, text: str, seconds: float) -> None: ...

@@ -1,15 +1,15 @@
-"""Proof: what was executed against an ephemeral Postgres for a history of migrations, and what follows from it."""
+"""Proof: the execution of a history of migrations on an ephemeral Postgres, and its findings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, Final
 
-UNCOMPARED: Final = "models were not compared"  # how a gap begins that leaves drift unknown
+UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 
 class Level(Enum):
-    """How much a finding weighs: an error fails the gate."""
+    """The severity of a finding; an error fails the gate."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Implication(Enum):
 
 
 class Verdict(Enum):
-    """The gate's answer."""
+    """The gate's verdict."""
 
     PASS = "pass"  # noqa: S105 -- no password
     FAIL = "fail"
@@ -35,7 +35,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Blocked:
-    """Who had to wait for a relation while a statement ran."""
+    """Whether readers and writers of a relation had to wait while a statement ran."""
 
     read: bool
     write: bool
@@ -43,17 +43,17 @@ class Blocked:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement of a revision, as it was executed.
+    """One executed statement of a revision.
 
-    - line: in the revision's file; None when the statement did not come from there.
-    - transaction: False when it ran by itself (autocommit), where locks last as long as the statement.
-    - locks: the strongest mode newly taken, by table or view that existed before the revision ("ACCESS EXCLUSIVE"); an index that
-      readers must wait for counts as its table.
-    - rewrites, builds, scans: tables that existed before, whose rows were rewritten, indexed or read whole.
-    - blocks: who had to wait, by table, over all locks held while it ran.
-    - measured: False when Postgres refuses to run it where it could have been watched.
-    - ms: wall time on the ephemeral database, that is on no rows.
-    - lock_timeout: how long it would have waited for a lock ("2s"); empty when for ever, or when it needed none.
+    - line: in the revision's file; None when another file executed it.
+    - transaction: False in autocommit mode, where locks last as long as the statement.
+    - locks: the strongest newly acquired mode, such as "ACCESS EXCLUSIVE", by existing table or view; an index lock that blocks
+      readers counts as its table's.
+    - rewrites, builds, scans: existing tables whose rows were rewritten, indexed or scanned.
+    - blocks: which sessions had to wait, by table, over all locks held while it ran.
+    - measured: False when Postgres does not run it inside a transaction, where locks can be recorded.
+    - ms: wall time on the ephemeral database, which is almost empty.
+    - lock_timeout: in force while it acquired locks ("2s"); empty when unlimited or not needed.
     - unlimited: those of statement_timeout and idle_in_transaction_session_timeout that were off while it held locks.
     """
 
@@ -73,11 +73,11 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """Who waited while a revision waited for a transaction that was still open.
+    """The sessions that waited behind a revision while it waited for an open transaction.
 
-    - behind: the table that this transaction had written to, the last of those that the revision locks.
-    - readers, writers: the tables whose readers or writers waited. said: what the previous release says and what waited, by where it comes from.
-    - deadlock: the table at which Postgres had to stop one of the two when the transaction went on; empty when it had not.
+    - behind: the table that the transaction had written to, the last that the revision locks.
+    - readers, writers: tables whose readers or writers waited. said: waiting statements of the previous release, by their place.
+    - deadlock: the table at which Postgres aborted one of the two transactions, or empty.
     """
 
     behind: str
@@ -95,13 +95,13 @@ class Queue:
             *([f"writers of {', '.join(only)}"] if only else []),
             *([f"{len(self.said)} statements of the previous release"] if self.said else []),
         ]
-        waited = f"{' and '.join(who)} waited behind it" if who else "nobody waited behind it"
+        waited = f"{' and '.join(who)} waited behind it" if who else "no session waited behind it"
         return f"while it waited for a transaction that had written to {self.behind}, {waited}"
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How the time of the statements on one line grew with the rows of `tables`: `ms` wall time at as many `rows` in each, on the machine of the proof."""
+    """The growth of one line's time with the rows of `tables`: `ms` of wall time at each number of `rows`."""
 
     line: int
     tables: tuple[str, ...]
@@ -110,28 +110,28 @@ class Growth:
 
     @property
     def per_million(self) -> float:
-        """Milliseconds that a million rows more would take."""
+        """Milliseconds per additional million rows."""
         return max(0.0, (self.ms[-1] - self.ms[0]) / (self.rows[-1] - self.rows[0]) * 1_000_000)
 
     @property
     def words(self) -> str:
-        """`0.4 ms on 1,000 rows, 9.1 ms on 20,000 rows: about 0.5 s for each million`."""
+        """`0.4 ms on 1,000 rows, 9.1 ms on 20,000 rows: about 0.5 s per million rows`."""
         measured = ", ".join(f"{ms:.1f} ms on {rows:,} rows" for rows, ms in zip(self.rows, self.ms, strict=True))
         if not self.per_million:
             return f"{measured}: no growth"
-        return f"{measured}: about {self.per_million / 1000:.1f} s for each million"
+        return f"{measured}: about {self.per_million / 1000:.1f} s per million rows"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """One revision and what its steps left in the catalog.
+    """One executed revision.
 
-    - down: the revisions it follows. file: relative to the service's folder.
-    - new: whether its findings are news (after `start-after` or `--since`).
-    - fingerprints: of the catalog, after "up", "down" and "again"; absent for a step that did not run.
-    - rows: how many each table held that it touched, when it was run on rows.
-    - interruptions: how often it was stopped on its way and run again; a revision that is one transaction need not be.
-    - encounters: how often a second runner met it on its way. queue: who waited behind it. growth: how its time grows with rows, by line.
+    - down: its parents. file: relative to the service's folder.
+    - new: whether its findings are reported (it comes after `start-after` or `--since`).
+    - fingerprints: of the catalog after "up", "down" and "again"; a step that did not run is absent.
+    - rows: of each table that it uses, when it ran on rows.
+    - interruptions: how often it was interrupted and rerun; never for a revision in a single transaction.
+    - encounters: how often a second runner ran beside it. queue: sessions that waited behind it. growth: of its time with rows, by line.
     """
 
     id: str
@@ -149,10 +149,10 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing to mend or to know.
+    """One violation of a rule.
 
-    - message: what is wrong, in a sentence. measured: the fact it rests on. remedy: the safe form, as Python code or in prose.
-    - implies: its meaning for a certificate, also when it is suppressed. suppressed: why it does not count, or None.
+    - message: the violation in a sentence. measured: the evidence. remedy: the safe form, as Python code or in prose.
+    - implies: its meaning for a certificate, also when suppressed. suppressed: the reason when it does not count, otherwise None.
     """
 
     rule: str
@@ -174,7 +174,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Versions:
-    """What the proof was made with."""
+    """The versions that made a proof."""
 
     gate: str
     python: str
@@ -185,9 +185,9 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What was looked at, and what could not be: `gaps` are sentences.
+    """What the gate executed; `gaps` are sentences about what it could not.
 
-    - filled: how many of `tables` took rows. previous: the release that was replayed on the new schema; phrases: how much it said, said: the sha256 of that.
+    - filled: how many of `tables` held rows. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
     """
 
     revisions: int
@@ -203,10 +203,10 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """The evidence for one history.
+    """The executed history and its findings.
 
-    - postgres: the major it was proven on. history: sha256 of the revision files.
-    - heads: where the history ends. seconds: wall time by layer.
+    - postgres: the version that executed it. history: sha256 of the revision files.
+    - heads: of the history. seconds: wall time by layer.
     """
 
     SCHEMA: ClassVar[str] = "slipway/proof/1"

@@ -1,4 +1,4 @@
-"""Refusal: an error on its way from one process to another."""
+"""Refusal: an error as a record that passes between processes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,10 +10,10 @@ _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, Unknown
 
 @dataclass(frozen=True)
 class Refusal:
-    """What an error says. A program may go by `exit_code`; the words are for people, and may be others tomorrow.
+    """An error. Programs decide by `exit_code`; the wording may change.
 
-    - what: what failed, and what was found. next_step: what to do about it.
-    - exit_code: 1 no, 2 bad input and nothing has been touched, 3 nobody knows.
+    - what: what failed and what was found. next_step: what to do about it.
+    - exit_code: 1 failed or refused, 2 usage error (nothing changed), 3 outcome unknown.
     """
 
     SCHEMA: ClassVar[str] = "slipway/refusal/1"
@@ -27,13 +27,13 @@ class Refusal:
         return cls(error.what, error.next_step, error.exit_code)
 
     def error(self) -> SlipwayError:
-        kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # the other process may be another version, or lie
+        kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # a process of another version may send any number
         return kind(self.what, self.next_step)
 
 
 @dataclass(frozen=True)
 class Listening:
-    """`url` of the simulated account, on this machine only."""
+    """The simulated account, which listens at `url` on this machine only."""
 
     SCHEMA: ClassVar[str] = "slipway/listening/1"
 

@@ -1,4 +1,4 @@
-"""Rehearsal: what each act showed, and what the clients of production saw meanwhile."""
+"""Rehearsal: the acts of a rehearsal, and what clients of production observed meanwhile."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an act. `seconds` are ours; `platform_seconds` what it would take on the platform, where that is something else."""
+    """One step of an act: seconds on this machine and, where it ran there, on the platform's clock."""
 
     what: str
     seconds: float
@@ -15,7 +15,11 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """One act. `passed` says whether it went as the story says; `details` are lines for a person."""
+    """One act.
+
+    - happened: the result in words. how: what the release ran as. details: evidence, line by line.
+    - passed: whether it went as expected. expects_failure: whether it shows that a bad release is stopped.
+    """
 
     name: str
     title: str
@@ -25,6 +29,7 @@ class Act:
     seconds: float
     steps: tuple[Step, ...] = ()
     details: tuple[str, ...] = ()
+    expects_failure: bool = False
 
     @property
     def platform_seconds(self) -> float:
@@ -33,7 +38,7 @@ class Act:
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """Requests to production's public address, on new and on kept connections; the gap is between two answers, in seconds."""
+    """Requests to production's public address. The gap is the longest time between two answers, in seconds."""
 
     requests: int
     failed: int
@@ -43,13 +48,13 @@ class Traffic:
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return self.requests / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """The whole play. `postgres` says which server it was, `speed` how much faster than ours the platform's clock ran."""
+    """A whole rehearsal. `speed` is the factor by which the platform's clock ran faster than ours."""
 
     SCHEMA: ClassVar[str] = "slipway/rehearsal/1"
 

@@ -21,8 +21,8 @@ from slipway.release.engine.engine import Tell
 from slipway.release.preflight.preflight import refuse
 from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line
-from slipway.verbs.environment import Environment
-from slipway.verbs.promote import promote
+from slipway.environment.environment import Environment
+from slipway.environment.promote import promote
 from slipway.rehearsal.scene import Scene
 from slipway.rehearsal.stage import Release, Stage
 from slipway.records.progress import NullProgress, Progress

@@ -21,8 +21,8 @@ from slipway.simulator.cloud import LOGIN
 from slipway.source.commit import Commit
 from slipway.local.build import build, settings_of
 from slipway.local.guess import as_toml, guess
-from slipway.verbs.migrate import migrate
-from slipway.verbs.preflight import preflight
+from slipway.environment.migrate import migrate
+from slipway.environment.preflight import preflight
 from slipway.local.prove import prove
 from slipway.rehearsal.commits import Commits
 from slipway.rehearsal.play import Story, play

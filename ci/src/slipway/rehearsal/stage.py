@@ -15,11 +15,10 @@ from slipway.records.proof import Proof
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import Place, place_of
 from slipway.release.engine.engine import Time
-from slipway.settings import Environment as EnvironmentSettings
-from slipway.settings import Settings, TargetKind
+from slipway.settings import AppRunnerEnvironment, Environment as EnvironmentSettings, Settings, TargetKind
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
-from slipway.verbs.environment import Environment
+from slipway.environment.environment import Environment
 from slipway.workload.workload import Backend
 
 ENVIRONMENTS = ("staging", "production")
@@ -112,13 +111,14 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
     environments: dict[str, EnvironmentSettings] = {}
     values: dict[str, str] = {}
     for name, url in databases.items():
-        there = settings.environments.get(name) or _plain(name)
+        there = settings.environments.get(name)
+        if not isinstance(there, AppRunnerEnvironment):  # the only target of a simulated account
+            there = _plain(name)
         told = settings.migrations.told(url)
         theirs = {variable: _at_home(arn) for variable, arn in there.secrets.items()}
         arns = {variable: _arn(settings.name, name, variable) for variable in told} | theirs
         environments[name] = replace(
             there,
-            target=TargetKind.APP_RUNNER,
             region=_REGION,
             account=ACCOUNT,
             access_role=_at_home(there.access_role),
@@ -132,8 +132,8 @@ def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Set
     return replace(settings, environments=environments), values
 
 
-def _plain(name: str) -> EnvironmentSettings:
-    return EnvironmentSettings(target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, access_role=_role(name))
+def _plain(name: str) -> AppRunnerEnvironment:
+    return AppRunnerEnvironment(target=TargetKind.APP_RUNNER, region=_REGION, account=ACCOUNT, access_role=_role(name))
 
 
 def _role(name: str) -> str:

@@ -1,11 +1,12 @@
-"""Errors of the release: what a platform or AWS answered instead of doing what was asked."""
+"""Errors of the release engine: how a platform or AWS can fail to do what a run asked."""
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.untrusted import one_line
 
-_SIGN_IN = "sign in again and run the same command; it goes on where this one stopped"
+_SIGN_IN = "sign in again and run the same command; it resumes this run"
 _CLOCK = "set this machine's clock, or check the secret key: the signature is not the one that AWS expects"
 _REMEDIES = {
     "AccessDenied": "give the deploy role this action",
@@ -21,25 +22,30 @@ _REMEDIES = {
     "SignatureDoesNotMatch": _CLOCK,
     "RequestExpired": "set this machine's clock",
 }
+T = TypeVar("T")
 
 
 class BusyError(RefusedError):
-    """The platform has not begun the change, for something else goes on; afterwards it may."""
+    """The platform did not start the change because another one is in progress; a later attempt may succeed."""
 
 
 class NotReadyError(RefusedError):
-    """The platform has not begun the change, for something it needs is there but not known everywhere yet: a new role."""
+    """The platform did not start the change because something it needs, a new role, is not visible everywhere yet."""
 
 
 class LostAnswerError(UnknownOutcomeError):
-    """Nobody knows whether the platform has done what was asked."""
+    """The request may have been carried out: its answer was lost."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(what, "check the network, and run the same command again; it looks before it does anything")
+        super().__init__(what, "check the network and run the same command again; it looks before it changes anything")
 
 
-class AwsRefusedError(RefusedError):
-    """AWS answered with an error, and has not done what was asked; `code` is the error's name, `said` its message."""
+class PlatformRefusedError(RefusedError):
+    """The platform refused a request and did not carry it out."""
+
+
+class AwsRefusedError(PlatformRefusedError):
+    """AWS answered with an error. `code` is its name, `said` its text in one line."""
 
     def __init__(self, service: str, operation: str, error: dict[str, Any]) -> None:
         self.code = str(error.get("Code", "Unknown"))
@@ -48,3 +54,11 @@ class AwsRefusedError(RefusedError):
             f"AWS refused {service} {operation} with {one_line(self.code)}: {self.said}".rstrip(": "),
             _REMEDIES.get(self.code, "see the message"),
         )
+
+
+async def or_unknown(read: Awaitable[T]) -> T:
+    """Return what a read returns; raises UnknownOutcomeError when the platform refuses it, because then the live state is unknown."""
+    try:
+        return await read
+    except PlatformRefusedError as error:
+        raise UnknownOutcomeError(f"cannot read the live state: {error.what}", error.next_step) from error

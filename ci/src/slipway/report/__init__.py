@@ -1,1 +1,1 @@
-"""Records as a person or a machine reads them: text, Markdown, JUnit, HTML. Everything that others wrote is escaped here."""
+"""Records as reports: text, Markdown, HTML, JUnit, SARIF, GitHub annotations. Untrusted text is escaped here."""

@@ -1,6 +1,6 @@
-"""What a verb answers, in each form in which somebody reads it: a program, a person, a job of GitHub's."""
+"""The result of every command in each form in which it is read: JSON, text, Markdown, step outputs, exit code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,28 +17,22 @@ from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.records.refusal import Listening, Refusal
 from slipway.records.rehearsal import Rehearsal
-from slipway.report import (
-    bootstrap_text,
-    conformance_text,
-    doctor_text,
-    migration_text,
-    preflight_text,
-    proof_text,
-    rehearsal_text,
-    release_markdown,
-    release_text,
-)
+from slipway.report import bootstrap, conformance, doctor, migration, preflight, rehearsal
 from slipway.report.markdown import fenced
-from slipway.report.proof_markdown import markdown as proof_markdown
-from slipway.untrusted import one_line
+from slipway.report.proof.markdown import markdown as proof_markdown
+from slipway.report.proof.text import text as proof_text
+from slipway.report.release import markdown as release_markdown
+from slipway.report.release import text as release_text
+from slipway.report.words import heads
+from slipway.untrusted import one_line, printable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """One answer.
+class CommandResult:
+    """The result of one command.
 
-    - record: with a SCHEMA, for `--json`. text: the same for a terminal. code: the exit code.
-    - markdown: for the summary of a job; empty when it would only fill it. outputs: what later steps of the job may ask for.
+    - record: has a SCHEMA, for `--json`. text: for a terminal. code: the exit code.
+    - markdown: for the job summary; empty when the job needs none. outputs: for later steps of the job.
     """
 
     record: Any
@@ -48,186 +42,169 @@ class Answer:
     outputs: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_plan(plan: Plan) -> Answer:
-    code = 1 if plan.action is Action.BLOCKED else 0
-    outputs = {"action": plan.action.value, "image": plan.image, "reason": plan.reason}
-    return Answer(
+def of_plan(plan: Plan) -> CommandResult:
+    return CommandResult(
         record=plan,
         text=release_text.of_plan(plan),
-        code=code,
+        code=1 if plan.action is Action.BLOCKED else 0,
         markdown=release_markdown.of_plan(plan),
-        outputs=outputs,
+        outputs={"action": plan.action.value, "image": plan.image, "reason": plan.reason},
     )
 
 
-def of_outcome(outcome: Outcome) -> Answer:
-    text, markdown = release_text.of_outcome(outcome), release_markdown.of_outcome(outcome)
-    outputs = {
-        "status": outcome.status.value,
-        "number": str(outcome.number or ""),
-        "requested": outcome.requested,
-        "live": outcome.live or "",
-        "url": outcome.url or "",
-        "operation": outcome.operation or "",
-        "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
-    }
-    return Answer(record=outcome, text=text, code=outcome.status.exit_code, markdown=markdown, outputs=outputs)
+def of_outcome(outcome: Outcome) -> CommandResult:
+    return CommandResult(
+        record=outcome,
+        text=release_text.of_outcome(outcome),
+        code=outcome.status.exit_code,
+        markdown=release_markdown.of_outcome(outcome),
+        outputs={
+            "status": outcome.status.value,
+            "number": str(outcome.number or ""),
+            "requested": outcome.requested,
+            "live": outcome.live or "",
+            "url": outcome.url or "",
+            "operation": outcome.operation or "",
+            "cause": outcome.diagnosis.cause if outcome.diagnosis else "",
+        },
+    )
 
 
-def of_examination(examination: Examination) -> Answer:
-    text = release_text.of_examination(examination)
-    outputs = {"ending": examination.ending, "operation": examination.operation or ""}
-    return Answer(
+def of_examination(examination: Examination) -> CommandResult:
+    return CommandResult(
         record=examination,
-        text=text,
+        text=release_text.of_examination(examination),
         code=examination.exit_code,
         markdown=release_markdown.of_examination(examination),
-        outputs=outputs,
+        outputs={"ending": examination.ending, "operation": examination.operation or ""},
     )
 
 
-def of_situation(situation: Situation) -> Answer:
+def of_situation(situation: Situation) -> CommandResult:
     observed = situation.observed
-    outputs = {
-        "state": observed.status or "",
-        "live": observed.digest or "",
-        "number": str(situation.live.number) if situation.live else "",
-        "url": observed.url or "",
-        "operation": observed.operation or "",
-    }
-    return Answer(
+    return CommandResult(
         record=situation,
         text=release_text.of_situation(situation),
-        code=0,
         markdown=release_markdown.of_situation(situation),
-        outputs=outputs,
+        outputs={
+            "state": observed.status or "",
+            "live": observed.digest or "",
+            "number": str(situation.live.number) if situation.live else "",
+            "url": observed.url or "",
+            "operation": observed.operation or "",
+        },
     )
 
 
-def of_history(history: History) -> Answer:
-    """For later steps the newest deployment that has ended."""
+def of_history(history: History) -> CommandResult:
+    """The outputs describe the newest deployment that has ended."""
     newest = history.releases[0] if history.releases else None
-    outputs = {
-        "number": str(newest.number) if newest else "",
-        "status": newest.status.value if newest else "",
-        "live": (newest and newest.live) or "",
-    }
-    return Answer(
+    return CommandResult(
         record=history,
         text=release_text.of_history(history),
-        code=0,
         markdown=release_markdown.of_history(history),
-        outputs=outputs,
+        outputs={
+            "number": str(newest.number) if newest else "",
+            "status": newest.status.value if newest else "",
+            "live": (newest and newest.live) or "",
+        },
     )
 
 
-def of_permissions(permissions: Permissions) -> Answer:
-    """A policy is a file: what is printed is kept."""
-    return Answer(record=permissions, text=f"{permissions.policy}\n")
+def of_permissions(permissions: Permissions) -> CommandResult:
+    """The text is the policy alone, ready to be saved as a file."""
+    return CommandResult(record=permissions, text=f"{printable(permissions.policy)}\n")
 
 
-def of_bootstrap(bootstrap: Bootstrap) -> Answer:
-    text = bootstrap_text.text(bootstrap)
-    return Answer(
-        record=bootstrap,
-        text=text,
-        code=0 if all(stack.result.is_well for stack in bootstrap.stacks) else 1,
-        markdown=fenced(text),
-    )
+def of_bootstrap(record: Bootstrap) -> CommandResult:
+    text = bootstrap.text(record)
+    code = 0 if all(stack.result.is_well for stack in record.stacks) else 1
+    return CommandResult(record=record, text=text, code=code, markdown=fenced(text))
 
 
-def of_proof(proof: Proof) -> Answer:
-    outputs = {"verdict": proof.verdict.value, "errors": str(len(proof.failures))}
-    return Answer(
+def of_proof(proof: Proof) -> CommandResult:
+    return CommandResult(
         record=proof,
-        text=proof_text.text(proof),
+        text=proof_text(proof),
         code=1 if proof.failures else 0,
         markdown=proof_markdown(proof),
-        outputs=outputs,
+        outputs={"verdict": proof.verdict.value, "errors": str(len(proof.failures))},
     )
 
 
-def of_preflight(preflight: Preflight) -> Answer:
-    text = preflight_text.text(preflight)
-    refusal = preflight.refusals[0].found if preflight.refusals else ""
-    return Answer(
-        record=preflight,
-        text=text,
-        code=1 if refusal else 0,
-        markdown=fenced(text),
-        outputs={"image": preflight.image, "refusal": refusal},
-    )
+def of_preflight(record: Preflight) -> CommandResult:
+    text = preflight.text(record)
+    refusal = record.refusals[0].found if record.refusals else ""
+    outputs = {"image": record.image, "refusal": refusal}
+    return CommandResult(record=record, text=text, code=1 if refusal else 0, markdown=fenced(text), outputs=outputs)
 
 
-def of_rehearsal(rehearsal: Rehearsal) -> Answer:
-    text = rehearsal_text.text(rehearsal)
-    return Answer(record=rehearsal, text=text, code=0 if rehearsal.passed else 1, markdown=fenced(text))
+def of_rehearsal(record: Rehearsal) -> CommandResult:
+    text = rehearsal.text(record)
+    return CommandResult(record=record, text=text, code=0 if record.passed else 1, markdown=fenced(text))
 
 
-def of_checkup(checkup: DoctorReport) -> Answer:
-    text = doctor_text.text(checkup)
-    return Answer(record=checkup, text=text, code=0 if checkup.healthy else 1, markdown=fenced(text))
+def of_checkup(report: DoctorReport) -> CommandResult:
+    text = doctor.text(report)
+    return CommandResult(record=report, text=text, code=0 if report.healthy else 1, markdown=fenced(text))
 
 
-def of_certificate(certificate: Certificate) -> Answer:
-    """A certificate is a file: what is printed is kept."""
-    return Answer(record=certificate, text=to_json(certificate))
+def of_certificate(certificate: Certificate) -> CommandResult:
+    """The text is the JSON, ready to be saved as a file."""
+    return CommandResult(record=certificate, text=to_json(certificate))
 
 
-def of_validity(validity: Validity) -> Answer:
-    way = f"from {_heads(validity.before)} to {_heads(validity.after)}"
-    text = f"holds: {way}" if validity.holds else f"does not hold: {one_line(validity.why_not or '', 1000)}"
-    return Answer(
-        record=validity, text=f"{text}\n", code=0 if validity.holds else 1, outputs={"why-not": validity.why_not or ""}
-    )
+def of_validity(validity: Validity) -> CommandResult:
+    pair = f"from {heads(validity.before, 'an empty database')} to {heads(validity.after, 'an empty database')}"
+    text = f"valid: {pair}" if validity.holds else f"not valid: {one_line(validity.why_not or '', 1000)}"
+    outputs = {"why-not": validity.why_not or ""}
+    return CommandResult(record=validity, text=f"{text}\n", code=0 if validity.holds else 1, outputs=outputs)
 
 
-def of_migration(migration: Migration, environment: str) -> Answer:
-    text = migration_text.of_migration(migration, environment)
-    outputs = {"applied": str(len(migration.applied)), "head": ",".join(migration.after)}
-    return Answer(record=migration, text=text, code=0, markdown=fenced(text), outputs=outputs)
+def of_migration(record: Migration, environment: str) -> CommandResult:
+    text = migration.of_migration(record, environment)
+    outputs = {"applied": str(len(record.applied)), "head": ",".join(record.after)}
+    return CommandResult(record=record, text=text, markdown=fenced(text), outputs=outputs)
 
 
-def of_standing(standing: Standing, environment: str) -> Answer:
-    """A database that is ahead of the release is a no: it cannot be brought to that release's head."""
-    text = migration_text.of_standing(standing, environment)
+def of_standing(standing: Standing, environment: str) -> CommandResult:
+    """A database ahead of the release fails: no upgrade leads from there to the release's head."""
+    text = migration.of_standing(standing, environment)
     outputs = {"head": ",".join(standing.database), "missing": str(len(standing.missing))}
-    return Answer(record=standing, text=text, code=1 if standing.unknown else 0, markdown=fenced(text), outputs=outputs)
+    code = 1 if standing.unknown else 0
+    return CommandResult(record=standing, text=text, code=code, markdown=fenced(text), outputs=outputs)
 
 
-def of_listening(listening: Listening) -> Answer:
-    """What starts it reads one line."""
-    return Answer(record=listening, text=f"listening on {listening.url}\n", outputs={"url": listening.url})
-
-
-def of_conformance(found: Conformance) -> Answer:
-    text = conformance_text.text(found)
-    return Answer(
-        record=found,
-        text=text,
-        code=found.exit_code,
-        markdown=fenced(text),
-        outputs={"differing": str(len(found.differing))},
+def of_listening(listening: Listening) -> CommandResult:
+    """The text is one line, because the process that starts the simulator reads one line."""
+    return CommandResult(
+        record=listening, text=f"listening on {one_line(listening.url)}\n", outputs={"url": listening.url}
     )
 
 
-def of_estimate(estimate: Estimate) -> Answer:
-    return Answer(record=estimate, text=conformance_text.of_estimate(estimate, "a real account"))
+def of_conformance(record: Conformance) -> CommandResult:
+    text = conformance.text(record)
+    outputs = {"differing": str(len(record.differing))}
+    return CommandResult(record=record, text=text, code=record.exit_code, markdown=fenced(text), outputs=outputs)
 
 
-def of_left(left: Left) -> Answer:
-    """What is left was told on the way, with the reasons."""
-    text = f"{len(left.things)} could not be deleted" if left.things else "nothing is left"
-    return Answer(record=left, text=f"{text}\n", code=3 if left.things else 0)
+def of_estimate(estimate: Estimate) -> CommandResult:
+    return CommandResult(record=estimate, text=conformance.of_estimate(estimate, "a real account"))
 
 
-def of_refusal(refusal: Refusal) -> Answer:
-    """What an error answers instead; a person reads its sentence on standard error."""
+def of_left(left: Left) -> CommandResult:
+    """The reasons were printed while the run deleted its resources."""
+    text = f"{len(left.things)} resources could not be deleted" if left.things else "everything was deleted"
+    return CommandResult(record=left, text=f"{text}\n", code=3 if left.things else 0)
+
+
+def of_refusal(refusal: Refusal) -> CommandResult:
+    """Render an error; the text is empty because its sentence goes to standard error."""
+    markdown = release_markdown.of_refusal(refusal)
     outputs = {"error": f"{refusal.what}: {refusal.next_step}"}
-    return Answer(
-        record=refusal, text="", code=refusal.exit_code, markdown=release_markdown.of_refusal(refusal), outputs=outputs
-    )
+    return CommandResult(record=refusal, text="", code=refusal.exit_code, markdown=markdown, outputs=outputs)
 
 
-def _heads(revisions: Sequence[str]) -> str:
-    return one_line(", ".join(revisions)) or "an empty database"
+def step_outputs(values: Mapping[str, str], delimiter: str) -> str:
+    """Render the file that `$GITHUB_OUTPUT` names; an unguessable delimiter keeps a value from starting another output."""
+    return "".join(f"{name}<<{delimiter}\n{printable(value)}\n{delimiter}\n" for name, value in values.items())

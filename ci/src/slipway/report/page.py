@@ -1,15 +1,21 @@
-"""Self-contained pages, made of our templates: all that is put into one is made printable, and escaped."""
+"""Self-contained HTML pages from our templates; every value is made printable and escaped."""
 
+from functools import cache
 from typing import Any
 
-from slipway.report.proof_text import counted
-from slipway.report.rehearsal_text import duration
+from slipway.report.words import counted, duration
 from slipway.untrusted import one_line, printable
 
 
 def rendered(template: str, **values: Any) -> str:
-    """The page of a template; a name in it that was not given is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # the command line need not wait for it
+    """Render a template; raises when it uses a name that `values` lacks."""
+    page: str = _templates().get_template(template).render(values)
+    return page
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import, needed for pages only
 
     templates = Environment(
         loader=PackageLoader("slipway.report"),
@@ -20,9 +26,9 @@ def rendered(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     templates.filters |= {"counted": counted, "duration": duration, "one_line": one_line}
-    return templates.get_template(template).render(values)
+    return templates
 
 
 def _shown(value: Any) -> Any:
-    """Text without what cannot be seen; not what a macro of ours made, which has been here before."""
+    """Drop unprintable characters, except from the output of our own macros, which is clean already."""
     return value if hasattr(value, "__html__") else printable(str(value))

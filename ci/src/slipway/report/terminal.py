@@ -1,6 +1,7 @@
-"""A voice for people. What has happened stays as a line, on a terminal and in a pipe alike; what is going on is one line that moves, on a terminal only.
+"""Progress output of long-running commands.
 
-So a pipe gets each thing once, and nothing that moves a cursor, also where FORCE_COLOR asks for colours.
+Events are lines that stay, on a terminal and in a pipe alike. The current step is one moving line, on a terminal only, so a pipe never
+receives cursor movements, even when FORCE_COLOR asks for colours.
 """
 
 import os
@@ -14,12 +15,12 @@ from rich.live import Live
 from rich.text import Text
 
 from slipway.records.progress import Event, Phase
-from slipway.report.progress_text import beginning, clock, moving
+from slipway.report.words import clock
 from slipway.untrusted import one_line, printable
 
 
 class TerminalProgress:
-    """Says to `stream` what a verb is doing. `now` are seconds of a clock that never goes back."""
+    """Progress written to `stream`; `now` returns monotonic seconds."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self._console = Console(
@@ -27,9 +28,9 @@ class TerminalProgress:
         )
         self._moves = stream.isatty() and self._console.is_interactive
         self._now = now
-        self._began: float | None = None
+        self._started: float | None = None
         self._phase: Phase | None = None
-        self._going_on: Live | None = None
+        self._current: Live | None = None
 
     def section(self, text: str) -> None:
         self._print(f"\n{text}", "bold")
@@ -48,35 +49,35 @@ class TerminalProgress:
             self._print(f"           {line}", "dim")
 
     def event(self, event: Event) -> None:
-        """One of a run's events: beside it stands how long the run had taken."""
+        """Print an event of a run with the time since the run began."""
         if event.phase and event.phase is not self._phase:
             self._phase = event.phase
             self._stop()
             self._timed(beginning(event), "bold")
             if self._moves:
-                self._going_on = self._moving(event.phase.value, event.expected)
-                self._going_on.start(refresh=True)
+                self._current = self._moving(event.phase.value, event.expected)
+                self._current.start(refresh=True)
         self._timed(event.line, "dim")
 
     @contextmanager
     def run(self) -> Iterator[Callable[[Event], None]]:
-        """Tells the events of one run; nothing moves any more when the block ends, however it does."""
-        self._began, self._phase = self._now(), None
+        """Print the events of one run; the moving line is removed when the block ends, however it ends."""
+        self._started, self._phase = self._now(), None
         try:
             yield self.event
         finally:
             self._stop()
 
     def _timed(self, text: str, style: str) -> None:
-        if self._began is None:
-            self._began = self._now()
-        time_column = clock(self._now() - self._began)
+        if self._started is None:
+            self._started = self._now()
+        time_column = clock(self._now() - self._started)
         for line in text.splitlines():
             self._print(f"{time_column:>9}  {line}", style)
             time_column = ""
 
     def _moving(self, words: str, expected: float | None) -> Live:
-        line = _Line(words, expected, self._now)
+        line = _MovingLine(words, expected, self._now)
         return Live(
             line,
             console=self._console,
@@ -87,24 +88,45 @@ class TerminalProgress:
         )
 
     def _stop(self) -> None:
-        if self._going_on:
-            self._going_on.stop()
-            self._going_on = None
+        if self._current:
+            self._current.stop()
+            self._current = None
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(Text(printable(text), style))
 
 
-class _Line:
-    """What is going on, and for how long: always one line, for a second one would be left behind by the next."""
+class _MovingLine:
+    """The current step and its duration, cut to one line, because `Live` cannot remove a line that wrapped."""
 
     def __init__(self, words: str, expected: float | None, now: Callable[[], float]) -> None:
         self._words = words
         self._expected = expected
         self._now = now
-        self._began = now()
+        self._started = now()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        text = Text(one_line(moving(self._words, self._now() - self._began, self._expected)), "cyan")
+        text = Text(one_line(moving(self._words, self._now() - self._started, self._expected)), "cyan")
         text.truncate(options.max_width - 1, overflow="ellipsis")
         yield text
+
+
+def lines(event: Event) -> list[str]:
+    """Return the lines of an event that stay: the phase that it begins, and its own text."""
+    phase = [beginning(event)] if event.phase else []
+    return [*phase, *printable(event.line).splitlines()]
+
+
+def beginning(event: Event) -> str:
+    """`the platform is at work, usually about 3:10`."""
+    words = event.phase.value if event.phase else ""
+    return words if event.expected is None else f"{words}, usually about {clock(event.expected)}"
+
+
+def moving(words: str, elapsed: float, expected: float | None) -> str:
+    """`the platform is at work · 1:24 of about 3:10`, or a hint that it takes longer than usual."""
+    if expected is None:
+        return f"{words} · {clock(elapsed)}"
+    if elapsed > expected:
+        return f"{words} · {clock(elapsed)}, longer than the usual {clock(expected)}"
+    return f"{words} · {clock(elapsed)} of about {clock(expected)}"

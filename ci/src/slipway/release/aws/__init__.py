@@ -1,1 +1,1 @@
-"""AWS as the release needs it: calls, credentials, and the stores behind them."""
+"""AWS: calls, credentials, and the services that a release uses."""

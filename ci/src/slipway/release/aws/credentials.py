@@ -1,7 +1,7 @@
-"""AWS credentials that are handed over in one text, as `aws configure export-credentials` writes them in any of its formats.
+"""AWS credentials passed as one text, in any format of `aws configure export-credentials`.
 
-That command knows every way to sign in: a profile, sso, a role, the variables that a CI job got for its OIDC token. Nothing of the text is
-ever repeated, for it may be a secret that stands in the wrong place.
+That command supports every way to sign in: a profile, SSO, a role, the variables of a CI job's OIDC token. No error quotes the text, because it
+may be a secret that was passed by mistake.
 """
 
 import json
@@ -13,7 +13,7 @@ from datetime import datetime
 from slipway.errors import BadInputError
 
 _LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
-# The names in JSON, that of credential_process, by those in lines, an environment's.
+# Names of environment variables, and the same in the JSON of credential_process.
 _NAMES = {
     "AWS_ACCESS_KEY_ID": "AccessKeyId",
     "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
@@ -25,7 +25,7 @@ _COMMAND = "give them as `aws configure export-credentials` prints them, when `a
 
 @dataclass(frozen=True)
 class Keys:
-    """Credentials that were handed over instead of found by boto3; they are never shown."""
+    """Credentials that were passed instead of found by boto3; never shown."""
 
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
@@ -33,14 +33,14 @@ class Keys:
 
 
 def parse(text: str, now: datetime) -> Keys:
-    """Read credentials that are good `now`; raises BadInputError."""
-    found = _lines(text) or _document(text)
-    key, secret = found.get("AccessKeyId"), found.get("SecretAccessKey")
+    """Read credentials that are valid `now`; raises BadInputError."""
+    values = _lines(text) or _document(text)
+    key, secret = values.get("AccessKeyId"), values.get("SecretAccessKey")
     if not key or not secret:
-        raise BadInputError("what was given as AWS credentials holds none", _COMMAND)
-    if (expiration := found.get("Expiration")) and _moment(expiration) <= now:
+        raise BadInputError("the text holds no AWS credentials", _COMMAND)
+    if (expiration := values.get("Expiration")) and _moment(expiration) <= now:
         raise BadInputError(f"the AWS credentials expired at {_moment(expiration):%H:%M:%S %Z}", "sign in again")
-    return Keys(key, secret, found.get("SessionToken") or None)
+    return Keys(key, secret, values.get("SessionToken") or None)
 
 
 def _lines(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""ECR as slipway needs it: where to push, and whether a digest is there."""
+"""ECR repositories: where to push, how to sign in, which one an environment deploys from."""
 
 import base64
 import re
@@ -15,7 +15,7 @@ _HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a repository can be reached: the registry's URL, how to sign in, and the URI by which services name it."""
+    """A repository: its registry's URL, a login, and the URI by which services name it."""
 
     url: str
     login: Login
@@ -23,30 +23,30 @@ class Place:
 
 
 def region_of(host: str) -> str | None:
-    """The region of a registry of ECR's, or None for any other registry."""
-    found = _HOST.fullmatch(host)
-    return found[1] if found else None
+    """Return the region of an ECR registry; None for any other registry."""
+    match = _HOST.fullmatch(host)
+    return match[1] if match else None
 
 
-def check_repository(given: Reference, wanted: Reference) -> None:
-    """Raises BadInputError for an image that is not in the repository from which the environment deploys."""
-    if given.repository not in (wanted.repository, wanted.repository.partition("/")[2]):
+def check_repository(image: Reference, wanted: Reference) -> None:
+    """Raise BadInputError for an image outside of the repository from which the environment deploys."""
+    if image.repository not in (wanted.repository, wanted.repository.partition("/")[2]):
         raise BadInputError(
-            f"the image is in {one_line(given.repository)}, and this environment deploys from {wanted.repository}",
+            f"the image is in {one_line(image.repository)}, and this environment deploys from {wanted.repository}",
             "push it there, or correct name, account and region in the settings",
         )
 
 
 async def sign_in(aws: Aws) -> tuple[str, Login]:
-    """The registry's URL and a login that is good for twelve hours."""
-    answer = await aws.call("ecr", "get_authorization_token")
-    data = answer["authorizationData"][0]
+    """Return the registry's URL and a login that is valid for twelve hours."""
+    response = await aws.call("ecr", "get_authorization_token")
+    data = response["authorizationData"][0]
     user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     return data["proxyEndpoint"], Login(user, password)
 
 
 async def place_of(aws: Aws, repository: str) -> Place:
-    """The repository, which must be there; raises SlipwayError."""
-    found = await aws.call("ecr", "describe_repositories", repositoryNames=[repository])
+    """Return a repository; raises SlipwayError when it does not exist."""
+    response = await aws.call("ecr", "describe_repositories", repositoryNames=[repository])
     url, login = await sign_in(aws)
-    return Place(url, login, found["repositories"][0]["repositoryUri"])
+    return Place(url, login, response["repositories"][0]["repositoryUri"])

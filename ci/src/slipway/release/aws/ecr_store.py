@@ -1,7 +1,7 @@
-"""A ledger's store in the service's own ECR repository: small OCI artifacts under immutable tags, which a put takes once.
+"""A ledger's store in the service's own ECR repository: small OCI artifacts under immutable tags, each of which can be put once.
 
-An artifact's text stands in its manifest's annotation, so that one call reads a hundred of them and one call writes one. Ages are
-differences of ECR's own times: when a manifest was pushed, and the Date of the answer that says so.
+An artifact's text is an annotation of its manifest, so that one call reads a hundred records and one call writes one. Ages are differences of
+ECR's own times: when a manifest was pushed, and the Date header of the response that reports it.
 """
 
 import json
@@ -30,28 +30,26 @@ class EcrStore:
         self._repository = repository
 
     async def check(self) -> None:
-        """Raises RefusedError when tags of the repository can be overwritten: two deployments could then not be kept apart."""
-        (found,) = (await self._aws.call("ecr", "describe_repositories", repositoryNames=[self._repository]))[
+        """Raise RefusedError when tags can be overwritten: the ledger could then not exclude concurrent deployments."""
+        (repository,) = (await self._aws.call("ecr", "describe_repositories", repositoryNames=[self._repository]))[
             "repositories"
         ]
-        if not _immutable(found):
+        if not _immutable(repository):
             raise RefusedError(
-                f"tags of the repository {self._repository} can be overwritten, so deployments could not be kept from each other",
+                f"tags of the repository {self._repository} can be overwritten, so the ledger cannot exclude concurrent deployments",
                 f"aws ecr put-image-tag-mutability --repository-name {self._repository} --image-tag-mutability IMMUTABLE",
             )
 
     async def put(self, name: str, text: str) -> bool:
         manifest = Artifact(kind=ARTIFACT, config=EMPTY, layers=(EMPTY,), annotations={_TEXT: text}).manifest()
-        asked = {"imageManifest": manifest.content.decode(), "imageManifestMediaType": MANIFEST, "imageTag": name}
+        image = {"imageManifest": manifest.content.decode(), "imageManifestMediaType": MANIFEST, "imageTag": name}
         try:
-            await self._ask("put_image", **asked)
+            await self._ask("put_image", **image)
         except AwsRefusedError as error:
             match error.code:
                 case "ImageTagAlreadyExistsException":
                     return False
-                case (
-                    "ImageAlreadyExistsException"
-                ):  # this very text under this very name: the answer to our put was lost
+                case "ImageAlreadyExistsException":  # the same text under the same name: the answer to our put was lost
                     return True
                 case "LayersNotFoundException":
                     await self._upload_empty()
@@ -60,13 +58,13 @@ class EcrStore:
         return True
 
     async def names(self) -> Collection[str]:
-        found: list[str] = []
+        names: list[str] = []
         page: dict[str, Any] = {"filter": {"tagStatus": "TAGGED"}, "maxResults": 1000}
         while True:
             answer = await self._ask("list_images", **page)
-            found += [image["imageTag"] for image in answer["imageIds"] if image.get("imageTag", "").startswith(PREFIX)]
+            names += [image["imageTag"] for image in answer["imageIds"] if image.get("imageTag", "").startswith(PREFIX)]
             if not answer.get("nextToken"):
-                return found
+                return names
             page["nextToken"] = answer["nextToken"]
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:
@@ -93,7 +91,7 @@ class EcrStore:
         await self._ask("batch_delete_image", imageIds=[{"imageDigest": key}])
 
     async def _upload_empty(self) -> None:
-        """The two bytes that every artifact of ours names; they are pushed once in a repository's life."""
+        """Push the two bytes that every artifact refers to; needed once per repository."""
         upload = (await self._ask("initiate_layer_upload"))["uploadId"]
         part = {"partFirstByte": 0, "partLastByte": len(EMPTY.content) - 1, "layerPartBlob": EMPTY.content}
         await self._ask("upload_layer_part", uploadId=upload, **part)
@@ -108,8 +106,8 @@ class EcrStore:
 
 
 def _immutable(repository: Mapping[str, Any]) -> bool:
-    """Whether a name of ours can be put only once; exclusions may spare other tags."""
-    filters = [found["filter"] for found in repository.get("imageTagMutabilityExclusionFilters", [])]
+    """Return whether the ledger's tags are immutable; exclusions may cover other tags."""
+    filters = [exclusion["filter"] for exclusion in repository.get("imageTagMutabilityExclusionFilters", [])]
     ours = any(fnmatchcase(f"{PREFIX}production.lock", pattern) for pattern in filters)
     match repository["imageTagMutability"]:
         case "IMMUTABLE":

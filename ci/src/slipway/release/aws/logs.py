@@ -1,4 +1,4 @@
-"""CloudWatch Logs of a service, as lines in the order of their time."""
+"""CloudWatch Logs of a service, as lines in order of time."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from slipway.release.errors import AwsRefusedError
 
 @dataclass(frozen=True)
 class Line:
-    """One line; `at` is milliseconds since 1970, `message` is untrusted text, `stream` who wrote it."""
+    """One line; `at` is in milliseconds since 1970, `message` is untrusted text, `stream` is the log stream's name."""
 
     at: int
     message: str
@@ -19,7 +19,7 @@ class Line:
 async def read(
     aws: Aws, group: str, *, since: datetime | None = None, prefix: str | None = None
 ) -> tuple[Line, ...] | None:
-    """The lines of a group; None when there is no such group."""
+    """Return the lines of a log group; None when it does not exist."""
     lines: list[Line] = []
     page: dict[str, object] = {"logGroupName": group}
     if since:
@@ -40,7 +40,7 @@ async def read(
 
 
 async def began(aws: Aws, group: str, stream: str) -> datetime | None:
-    """When a stream was begun; None when that cannot be seen."""
+    """Return when a log stream was created; None when that cannot be read."""
     try:
         answer = await aws.call("logs", "describe_log_streams", logGroupName=group, logStreamNamePrefix=stream)
     except AwsRefusedError:

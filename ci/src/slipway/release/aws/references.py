@@ -1,4 +1,4 @@
-"""The value behind an ARN that the settings name, for whoever must know it here: read when it is needed, shown to nobody, kept nowhere."""
+"""Secrets and parameters that the settings name by ARN, resolved on demand; never logged or stored."""
 
 import json
 
@@ -11,11 +11,11 @@ _PARTS_OF_A_SECRET = (
 
 
 async def value_of(aws: Aws, reference: str) -> str:
-    """A secret of Secrets Manager, one key of it, or a parameter of SSM; raises SlipwayError."""
+    """Return a secret of Secrets Manager, one key of it, or a parameter of SSM; raises SlipwayError."""
     if ":ssm:" in reference:
         answer = await aws.call("ssm", "get_parameter", Name=reference, WithDecryption=True)
         return str(answer["Parameter"]["Value"])
-    arn, key, stage, version = _taken_apart(reference)
+    arn, key, stage, version = _parts(reference)
     which = ({"VersionStage": stage} if stage else {}) | ({"VersionId": version} if version else {})
     answer = await aws.call("secretsmanager", "get_secret_value", SecretId=arn, **which)
     if "SecretString" not in answer:
@@ -23,18 +23,18 @@ async def value_of(aws: Aws, reference: str) -> str:
     return _member(str(answer["SecretString"]), key, arn) if key else str(answer["SecretString"])
 
 
-def _taken_apart(reference: str) -> tuple[str, str, str, str]:
+def _parts(reference: str) -> tuple[str, str, str, str]:
     parts = reference.split(":")
     key, stage, version, *_ = (*parts[_PARTS_OF_A_SECRET:], "", "", "")
     return ":".join(parts[:_PARTS_OF_A_SECRET]), key, stage, version
 
 
 def _member(text: str, key: str, arn: str) -> str:
-    """One value of a secret in JSON; nothing of the text is repeated."""
+    """Return one value of a secret in JSON; no error quotes the text."""
     try:
-        found = json.loads(text)[key]
+        value = json.loads(text)[key]
     except (ValueError, KeyError, TypeError):
         raise BadInputError(
             f"the secret {arn} has no key {key}", "correct its ARN in secrets, in which :KEY:: names one"
         ) from None
-    return found if isinstance(found, str) else json.dumps(found)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,1 +1,1 @@
-"""What must be in an account before the first deployment, from the settings: CloudFormation templates, and stacks that are shown before they are made."""
+"""Bootstrap: the roles and resources that an account needs before the first deployment, by CloudFormation."""

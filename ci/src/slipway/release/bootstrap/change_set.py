@@ -1,6 +1,6 @@
-"""One stack by its change set: shown, and taken away again; or executed and followed until the truth is known.
+"""The change set of one stack: shown and deleted again, or executed and followed to its end.
 
-A change set is deleted whatever happens before it is executed, and so is the empty stack that CloudFormation makes for the first one.
+A change set that is not executed is deleted, whatever happens, and so is the empty stack that CloudFormation makes for the first one.
 """
 
 import secrets
@@ -12,29 +12,29 @@ from typing import Any
 import anyio
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
-from slipway.records.bootstrap import Failure, ResourceChange, Result, StackChange
+from slipway.records.bootstrap import ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
-from slipway.release.bootstrap.template import Stack
+from slipway.release.bootstrap.template import StackTemplate
 from slipway.release.engine.engine import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.untrusted import one_line
 
 _POLL_SECONDS = 3.0
 _PATIENCE_SECONDS = 15 * 60.0
-_CLEANING_SECONDS = 60.0  # for taking away what was only shown, also when somebody has pressed Ctrl-C
-_OURS = "slipway:"  # how our tags begin
-_REVIEWED = "REVIEW_IN_PROGRESS"  # a stack with nothing in it: somebody has looked at a change set
+_CLEANING_SECONDS = 60.0  # for deleting a change set that was only shown, also after Ctrl-C
+_OURS = "slipway:"  # the prefix of our tags
+_REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change set that was only shown
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
-_FOLLOWS = ("cancelled",)  # what is told of the others when one has failed
+_FOLLOWS = ("cancelled",)  # the reason of every other resource when one has failed
 
 
-class ChangeSet:
-    """The change set of one stack; `tell` hears what happens."""
+class StackChangeSet:
+    """The change set of one stack; `tell` receives its events."""
 
-    def __init__(self, aws: Aws, stack: Stack, time: Time, tell: Callable[[Event], None]) -> None:
+    def __init__(self, aws: Aws, stack: StackTemplate, time: Time, tell: Callable[[Event], None]) -> None:
         self._aws = aws
         self._stack = stack
         self._time = time
@@ -44,17 +44,17 @@ class ChangeSet:
 
     @asynccontextmanager
     async def proposed(self) -> AsyncIterator[StackChange]:
-        """What would change, for as long as the block lasts; raises SlipwayError when that cannot be known."""
+        """Create the change set for the duration of the block and yield what would change; raises SlipwayError."""
         before = await self._described()
         self._check(before)
         try:
             yield await self._create(before)
         finally:
             if not self._executed:
-                await self._take_away(with_stack=before is None)
+                await self._delete(with_stack=before is None)
 
     async def execute(self, proposal: StackChange) -> StackChange:
-        """Make it and follow it to its end."""
+        """Execute the change set and follow it to its end."""
         known = {event["EventId"] for event in await self._events()}
         await self._execute()
         status = await self._followed(known)
@@ -64,7 +64,7 @@ class ChangeSet:
         return replace(proposal, result=Result.FAILED, failures=failures)
 
     async def _execute(self) -> None:
-        """From here on there is nothing to take away, unless CloudFormation says no."""
+        """Start the execution; from then on there is nothing to delete, unless CloudFormation refuses."""
         self._executed = True
         try:
             await self._ask("execute_change_set", ChangeSetName=self._name, ClientRequestToken=self._name)
@@ -73,26 +73,24 @@ class ChangeSet:
             raise
 
     def _check(self, stack: Mapping[str, Any] | None) -> None:
-        """Raises RefusedError for a stack that cannot be changed now, or is none of ours."""
+        """Raise RefusedError for a stack that cannot be changed now, or was not made by slipway."""
         if stack is None:
             return
         name, status = self._stack.name, stack["StackStatus"]
         delete = f"aws cloudformation delete-stack --stack-name {name} --region {self._stack.region}"
         if status == "ROLLBACK_COMPLETE":
-            raise RefusedError(f"the stack {name} is what a failed creation has left, and cannot be updated", delete)
+            raise RefusedError(f"the stack {name} was left by a failed creation and cannot be updated", delete)
         if status != _REVIEWED and status.endswith("_IN_PROGRESS"):
-            raise RefusedError(
-                f"the stack {name} is being changed by somebody else ({status})", "wait until that has ended"
-            )
+            raise RefusedError(f"another operation is changing the stack {name} ({status})", "wait until it has ended")
         if status not in (_REVIEWED, *_UPDATABLE):
             reason = one_line(stack.get("StackStatusReason", ""))
             raise RefusedError(
-                f"the stack {name} is {status} {reason}".rstrip(), "mend it in CloudFormation's console first"
+                f"the stack {name} is {status} {reason}".rstrip(), "repair it in CloudFormation's console first"
             )
         ours = {key: value for key, value in _tags(stack).items() if key.startswith(_OURS)}
         if status != _REVIEWED and ours != self._stack.tags:
             raise RefusedError(
-                f"there is a stack {name} that slipway has not made for this",
+                f"there is a stack {name} that slipway did not make for this environment",
                 "give the service or the environment another name",
             )
 
@@ -112,11 +110,11 @@ class ChangeSet:
         proposal = StackChange(stack=self._stack.name, region=self._stack.region, result=Result.PROPOSED, is_new=is_new)
         if found["Status"] != "FAILED":
             return replace(proposal, changes=tuple(await self._changes(found)))
-        reason = one_line(found.get("StatusReason", "no reason is given"))
+        reason = one_line(found.get("StatusReason", "no reason was reported"))
         if any(words in reason for words in _UNCHANGED):
             stack = await self._described()
             return replace(proposal, result=Result.UNCHANGED, outputs=_outputs(stack or {}))
-        raise RefusedError(f"the template of {self._stack.name} is not taken by CloudFormation", reason)
+        raise RefusedError(f"CloudFormation refuses the template of {self._stack.name}", reason)
 
     async def _created(self) -> Mapping[str, Any]:
         began = self._time.now()
@@ -136,12 +134,12 @@ class ChangeSet:
         return [_change(change["ResourceChange"]) for change in changes if "ResourceChange" in change]
 
     async def _followed(self, known: set[str]) -> str:
-        """The status in which it has ended. The stack's own status may still be that of before: only an event with our token tells."""
-        began, told = self._time.now(), set(known)
+        """Return the final status. The stack's own status may be an earlier one, so only an event with our token counts."""
+        began, shown = self._time.now(), set(known)
         while True:
             for event in reversed(await self._events()):
-                if event["EventId"] not in told:
-                    told.add(event["EventId"])
+                if event["EventId"] not in shown:
+                    shown.add(event["EventId"])
                     self._tell(Event(_line(event)))
                     if status := self._ended(event):
                         return status
@@ -149,7 +147,7 @@ class ChangeSet:
             await self._time.sleep(_POLL_SECONDS)
 
     def _ended(self, event: Mapping[str, Any]) -> str | None:
-        """The status of the stack itself when this execution is over."""
+        """Return the status of the stack itself when this execution is over."""
         status: str = event["ResourceStatus"]
         is_ours = event.get("ClientRequestToken") == self._name and event.get("PhysicalResourceId") == event["StackId"]
         return status if is_ours and not status.endswith("_IN_PROGRESS") else None
@@ -159,18 +157,18 @@ class ChangeSet:
             minutes = f"{_PATIENCE_SECONDS / 60:.0f} minutes"
             raise UnknownOutcomeError(
                 f"{self._stack.name}: {what} after {minutes}",
-                "run the same command again; it looks before it does anything",
+                "run the same command again; it checks the stack first",
             )
 
-    async def _take_away(self, *, with_stack: bool) -> None:
-        """Also when this run is being ended; what cannot be taken away does no harm, and is gone over by the next run."""
+    async def _delete(self, *, with_stack: bool) -> None:
+        """Delete the change set, also while this run is being cancelled. A leftover is harmless; the next run works around it."""
         with anyio.move_on_after(_CLEANING_SECONDS, shield=True), suppress(SlipwayError):
             await self._ask("delete_change_set", ChangeSetName=self._name)
             if with_stack:
                 await self._ask("delete_stack")
 
     async def _described(self) -> Mapping[str, Any] | None:
-        """None when there is no such stack, which CloudFormation calls a validation error."""
+        """Return the stack; None when there is none, which CloudFormation reports as a validation error."""
         try:
             found: list[Mapping[str, Any]] = (await self._ask("describe_stacks"))["Stacks"]
         except AwsRefusedError as error:
@@ -180,7 +178,7 @@ class ChangeSet:
         return found[0]
 
     async def _events(self) -> list[Mapping[str, Any]]:
-        """Newest first; the first page has a hundred, more than these stacks have in one change."""
+        """Return the events, newest first; one page has a hundred, more than these stacks have in one change."""
         found: list[Mapping[str, Any]] = (await self._ask("describe_stack_events"))["StackEvents"]
         return found
 
@@ -190,12 +188,13 @@ class ChangeSet:
         except AwsRefusedError as error:
             if error.code == "AccessDenied":
                 raise RefusedError(
-                    error.what, "bootstrap needs more rights than a deploy role; sign in as somebody who has them"
+                    error.what,
+                    "bootstrap needs more permissions than a deploy role has; sign in with an administrator's",
                 ) from error
             raise
 
 
-def _change(told: Mapping[str, Any]) -> ResourceChange:
+def _change(described: Mapping[str, Any]) -> ResourceChange:
     words = {
         "action": "Action",
         "name": "LogicalResourceId",
@@ -203,7 +202,7 @@ def _change(told: Mapping[str, Any]) -> ResourceChange:
         "physical": "PhysicalResourceId",
         "replacement": "Replacement",
     }
-    return ResourceChange(**{field: str(told.get(word, "")) for field, word in words.items()})
+    return ResourceChange(**{field: str(described.get(word, "")) for field, word in words.items()})
 
 
 def _tags(stack: Mapping[str, Any]) -> dict[str, str]:
@@ -215,16 +214,18 @@ def _line(event: Mapping[str, Any]) -> str:
     return one_line(" ".join(event[word] for word in words if event.get(word)), 600)
 
 
-def _failures(events: list[Mapping[str, Any]]) -> list[Failure]:
-    """In the order in which they happened, without those that only followed from another."""
+def _failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
+    """Return the failures in order, without those that only followed from another."""
     failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
-    told = [
-        Failure(event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", "")))
+    failures = [
+        ResourceFailure(
+            event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", ""))
+        )
         for event in failed
     ]
-    return [failure for failure in told if not any(word in failure.reason for word in _FOLLOWS)]
+    return [failure for failure in failures if not any(word in failure.reason for word in _FOLLOWS)]
 
 
 def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
-    """Values by where they are to be written."""
+    """Return the outputs by the place that each value is written to."""
     return {one_line(found["Description"]): one_line(found["OutputValue"]) for found in stack.get("Outputs", [])}

@@ -1,36 +1,33 @@
-"""From the settings to templates: one for what the environments of an account share, and one for each environment.
+"""Templates from the settings: one for what the environments of an account share, and one per environment.
 
-Two stacks and not one with conditions, because each resource has one owner: staging's stack can be changed and deleted without
-production's, whichever was made first. They know each other by names alone, so that both change sets can be shown before either is made.
-Templates are JSON, which is CloudFormation's too: nothing that slipway ships writes YAML, and policies are JSON wherever they are read.
+Two stacks instead of one with conditions, because each resource has one owner: staging's stack can be changed and deleted without
+production's, whichever came first. They refer to each other by name only, so both change sets can be shown before either is executed.
+Templates are JSON, which CloudFormation accepts: slipway writes no YAML, and policies are read as JSON everywhere.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.release.bootstrap import github, names, policies
-from slipway.release.bootstrap import resources as made
-from slipway.release.targets.app_runner.permissions import (
-    DEPLOY_ROLE,
-    IMAGE_ROLE,
-    Policy,
-    Resource,
-    arns,
-    joined,
-    policy,
-    scope_of,
-)
-from slipway.settings import MigrationRunner, Network, Runner, Settings, SettingsError
+from slipway.release.bootstrap import github, names
+from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
+from slipway.release.engine.ledger import PREFIX
+from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, joined, policy, scope_of
+from slipway.release.rights import REPOSITORY, Policy, Scope
+from slipway.release.targets.registry import target_of
+from slipway.settings import MigrationRunner, Network, Settings, SettingsError
 
 _LOG_DAYS = 90
 _SHARED = "shared"
+_MOST_IMAGES = 100_000  # more than a repository can have, so that no image of the ledger ever expires
+_EXPENDABLE = "try."
+_EXPENDABLE_DAYS = 14
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stack:
-    """A stack as it should be. `imports` says whether what is there already under its name becomes the stack's."""
+class StackTemplate:
+    """A desired stack. `imports` says whether existing resources of the same names become the stack's."""
 
     name: str
     region: str
@@ -43,89 +40,133 @@ class Stack:
         return json.dumps(self.template, indent=2) + "\n"
 
 
-def stacks(settings: Settings, environment: str) -> tuple[Stack, Stack]:
-    """What an environment needs: what it shares, and its own; raises SettingsError."""
+def stacks(settings: Settings, environment: str) -> tuple[StackTemplate, StackTemplate]:
+    """Return the stack that environments share and the environment's own; raises SettingsError."""
     if environment == _SHARED:
-        raise SettingsError(
-            f"an environment called {_SHARED} cannot be told from what is shared", "give it another name"
-        )
+        raise SettingsError(f"an environment called {_SHARED} has the name of the shared stack", "give it another name")
     names.check_own(settings, environment)
     return shared(settings, environment), own(settings, environment)
 
 
-def shared(settings: Settings, environment: str) -> Stack:
-    """The repository, and in one region of the account what is the whole account's: GitHub's provider, and the role that publishes."""
+def shared(settings: Settings, environment: str) -> StackTemplate:
+    """Return the stack with the repository and, in one region of the account, GitHub's provider and the role that publishes."""
     there = settings.environment(environment)
-    resources = {"Repository": made.repository(settings.name)}
-    uri = f"{there.account}.dkr.ecr.{there.region}.amazonaws.com/{settings.name}"
-    outputs = {
-        "EcrRepository": _output("ECR_REPOSITORY of the GitHub repository's variables", uri),
-        "AwsRegion": _output("AWS_REGION of the GitHub repository's variables", there.region),
-    }
-    if settings.github and there.region == _home_region(settings, there.account):
-        role = names.image_role(settings)
-        if settings.github.oidc_provider is None:
-            resources["GithubProvider"] = made.oidc_provider()
-        trust = github.trusts_branch(settings.github, there.account)
-        why = "the jobs without an environment publish the image, and ask what a deployment would change"
-        resources["ImageRole"] = made.role(role, why, trust, _of_image_role(settings, there.account))
-        outputs["AwsRole"] = _output(
-            "AWS_ROLE of the GitHub repository's variables", f"arn:aws:iam::{there.account}:role/{role}"
+    uri = settings.repository(environment)
+    parts = [
+        Part(
+            {"Repository": _repository(settings.name)},
+            {
+                "EcrRepository": output("ECR_REPOSITORY of the GitHub repository's variables", uri),
+                "AwsRegion": output("AWS_REGION of the GitHub repository's variables", there.region),
+            },
         )
-    template = _template(f"What the environments of {settings.name} share", resources, outputs)
-    tags = {"slipway:service": settings.name}
-    return Stack(
-        name=names.stack(settings.name, _SHARED), region=there.region, template=template, tags=tags, imports=True
+    ]
+    if there.region == _home_region(settings, there.account):
+        parts += _publishing(settings, there.account)
+    return StackTemplate(
+        name=names.stack(settings.name, _SHARED),
+        region=there.region,
+        template=_template(f"Shared by the environments of {settings.name}", parts),
+        tags={"slipway:service": settings.name},
+        imports=True,
     )
 
 
-def own(settings: Settings, environment: str) -> Stack:
-    """The roles of one environment, and what it needs to reach its database."""
-    there = settings.environment(environment)
-    parts = [_roles(settings, environment), _deploy_role(settings, environment)]
+def own(settings: Settings, environment: str) -> StackTemplate:
+    """Return the stack with the roles of one environment, and its way to the database."""
+    there, scope = settings.environment(environment), scope_of(settings, environment)
+    roles, (repository,) = names.roles_of(settings, environment), REPOSITORY.within(scope)
+    parts = target_of(settings, environment).parts(settings, environment, roles, repository)
+    parts += _deploying(scope)
     if there.network:
         parts.append(_network(settings.service_name(environment), there.network))
-    if there.scaling:
-        parts.append(_scaling(settings, environment))
-    if there.migration and there.migration.runner is Runner.ECS_TASK:
-        parts.append(_migration(settings, environment, there.migration))
-    resources = {name: found for part, _ in parts for name, found in part.items()}
-    outputs = {name: found for _, part in parts for name, found in part.items()}
-    template = _template(f"{settings.name} in {environment}", resources, outputs)
-    tags = {"slipway:service": settings.name, "slipway:environment": environment}
-    return Stack(name=names.stack(settings.name, environment), region=there.region, template=template, tags=tags)
+    if scope.task:
+        parts.append(_migration(scope, scope.task, roles))
+    return StackTemplate(
+        name=names.stack(settings.name, environment),
+        region=there.region,
+        template=_template(f"{settings.name} in {environment}", parts),
+        tags={"slipway:service": settings.name, "slipway:environment": environment},
+    )
 
 
-Part = tuple[dict[str, Any], dict[str, Any]]
+def _repository(name: str) -> Resource:
+    """Return the repository; it outlives its stack, because it holds the images and the ledger."""
+    properties = {
+        "RepositoryName": name,
+        "ImageTagMutability": "IMMUTABLE",
+        "ImageScanningConfiguration": {"ScanOnPush": True},
+        "LifecyclePolicy": {"LifecyclePolicyText": json.dumps(_lifecycle(), separators=(",", ":"))},
+    }
+    why = (
+        "the images, and the ledger of deployments: tags are immutable, so two deployments cannot take the same number"
+    )
+    return retained("AWS::ECR::Repository", why, properties)
 
 
-def _roles(settings: Settings, environment: str) -> Part:
-    there, roles = settings.environment(environment), names.roles_of(settings, environment)
-    pulling = policies.pull(_repository(settings, environment))
-    trust = made.trusts_service("build.apprunner.amazonaws.com")
-    resources = {"AccessRole": made.role(roles["access-role"], "App Runner pulls the image", trust, pulling)}
-    if there.secrets and "instance-role" not in roles:
-        raise SettingsError(
-            f"{environment} has secrets and no instance-role", "name the role with which the service may read them"
-        )
-    if "instance-role" in roles:
-        trust = made.trusts_service("tasks.apprunner.amazonaws.com")
-        why = "the running service reads the secrets that its settings name, and no others"
-        reading = policies.read_secrets(there.secrets.values())
-        resources["InstanceRole"] = made.role(roles["instance-role"], why, trust, reading)
-    return resources, {}
+def _lifecycle() -> dict[str, Any]:
+    """Return a policy by which only expendable images expire.
+
+    A policy knows ages, numbers and tags, but not which digest is live: a rule that counts could expire the digest in production. An image
+    that one rule matches is not expired by a later rule [G], so the first rule keeps the ledger, whatever is added later.
+    """
+    days = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": _EXPENDABLE_DAYS}
+    return {
+        "rules": [
+            _rule(1, "the ledger is kept", PREFIX, {"countType": "imageCountMoreThan", "countNumber": _MOST_IMAGES}),
+            _rule(2, "expendable images expire", _EXPENDABLE, days),
+        ]
+    }
 
 
-def _deploy_role(settings: Settings, environment: str) -> Part:
+def _rule(priority: int, why: str, prefix: str, count: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "rulePriority": priority,
+        "description": why,
+        "selection": {"tagStatus": "tagged", "tagPrefixList": [prefix], **count},
+        "action": {"type": "expire"},
+    }
+
+
+def _publishing(settings: Settings, account: str) -> list[Part]:
+    """Return GitHub's provider and the role of jobs without a GitHub environment."""
     if settings.github is None:
-        return {}, {}
-    account = settings.environment(environment).account
-    name = names.deploy_role(settings, environment)
-    trust = github.trusts_environment(settings.github, account, environment)
-    allowed = policy(scope_of(settings, environment), DEPLOY_ROLE)
-    role = made.role(name, f"the jobs of GitHub's environment {environment} deploy", trust, allowed)
+        return []
+    name = names.image_role(settings)
+    why = "the jobs without an environment publish the image and plan deployments"
+    trust = github.trusts_branch(settings.github, account)
+    variable = output("AWS_ROLE of the GitHub repository's variables", f"arn:aws:iam::{account}:role/{name}")
+    made = Part({"ImageRole": role(name, why, trust, _image_policy(settings, account))}, {"AwsRole": variable})
+    has_provider = settings.github.oidc_provider is not None
+    return [made] if has_provider else [Part({"GithubProvider": github.oidc_provider()}), made]
+
+
+def _image_policy(settings: Settings, account: str) -> Policy:
+    """Return a policy to publish into the account's repositories and to plan for each of its environments."""
+    here = [name for name, there in settings.environments.items() if there.account == account]
+    return joined([policy(scope_of(settings, name), IMAGE_ROLE) for name in here])
+
+
+def _home_region(settings: Settings, account: str) -> str:
+    """Return the region of resources that an account has once: that of its first environment."""
+    return next(there.region for there in settings.environments.values() if there.account == account)
+
+
+def _deploying(scope: Scope) -> list[Part]:
+    """Return the role of jobs in the GitHub environment of the same name."""
+    trusted, environment, account = scope.settings.github, scope.environment, scope.there.account
+    if trusted is None:
+        return []
+    name = names.deploy_role(scope.settings, environment)
+    trust = github.trusts_environment(trusted, account, environment)
+    why = f"the jobs of GitHub's environment {environment} deploy"
     variable = f"AWS_ROLE of the variables of GitHub's environment {environment}"
-    return {"DeployRole": role}, {"AwsRole": _output(variable, f"arn:aws:iam::{account}:role/{name}")}
+    return [
+        Part(
+            {"DeployRole": role(name, why, trust, policy(scope, DEPLOY_ROLE))},
+            {"AwsRole": output(variable, f"arn:aws:iam::{account}:role/{name}")},
+        )
+    ]
 
 
 def _network(service: str, network: Network) -> Part:
@@ -134,90 +175,47 @@ def _network(service: str, network: Network) -> Part:
         "VpcId": network.vpc,
         "Tags": [{"Key": "Name", "Value": service}],
     }
+    group_id = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}
     inward = {
         "GroupId": network.database_security_group,
         "Description": f"from {service}",
         "IpProtocol": "tcp",
         "FromPort": network.database_port,
         "ToPort": network.database_port,
-        "SourceSecurityGroupId": {"Fn::GetAtt": ["SecurityGroup", "GroupId"]},
-    }
-    connector = {
-        "VpcConnectorName": service,
-        "Subnets": list(network.subnets),
-        "SecurityGroups": [{"Fn::GetAtt": ["SecurityGroup", "GroupId"]}],
+        "SourceSecurityGroupId": group_id,
     }
     resources = {
-        "SecurityGroup": made.resource("AWS::EC2::SecurityGroup", "the service, and a task that migrates", group),
-        "DatabaseIngress": made.resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward),
-        "VpcConnector": made.resource("AWS::AppRunner::VpcConnector", "the service's way into the VPC", connector),
+        "SecurityGroup": resource("AWS::EC2::SecurityGroup", "of the service, and of a task that migrates", group),
+        "DatabaseIngress": resource("AWS::EC2::SecurityGroupIngress", "the database lets them in", inward),
     }
-    outputs = {
-        "VpcConnector": _output("vpc-connector of the settings", {"Fn::GetAtt": ["VpcConnector", "VpcConnectorArn"]}),
-        "SecurityGroup": _output(
-            "migration.security-groups of the settings, where a task migrates",
-            {"Fn::GetAtt": ["SecurityGroup", "GroupId"]},
-        ),
-    }
-    return resources, outputs
+    where = "migration.security-groups of the settings, where a task migrates"
+    return Part(resources, {"SecurityGroup": output(where, group_id)})
 
 
-def _scaling(settings: Settings, environment: str) -> Part:
-    scaling = settings.environment(environment).scaling
-    assert scaling
-    properties = {
-        "AutoScalingConfigurationName": names.scaling(settings, environment),
-        "MaxConcurrency": scaling.concurrency,
-        "MinSize": scaling.least,
-        "MaxSize": scaling.most,
-    }
-    kind = "AWS::AppRunner::AutoScalingConfiguration"
-    arn = {"Fn::GetAtt": ["AutoScaling", "AutoScalingConfigurationArn"]}
-    made_of = {"AutoScaling": made.resource(kind, "how many instances the service has", properties)}
-    return made_of, {"AutoScaling": _output("auto-scaling of the settings", arn)}
-
-
-def _migration(settings: Settings, environment: str, migration: MigrationRunner) -> Part:
-    there, roles = settings.environment(environment), names.roles_of(settings, environment)
-    group = migration.log_group or f"/slipway/{settings.service_name(environment)}"
-    arn = f"arn:aws:logs:{there.region}:{there.account}:log-group:{group}"
-    trust = made.trusts_service("ecs-tasks.amazonaws.com")
-    starting = policies.start_task(_repository(settings, environment), there.secrets.values(), arn)
-    why = "ECS pulls the image, gives it its secrets, and writes its log"
+def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) -> Part:
+    group, (repository,) = scope.names["log_group"], REPOSITORY.within(scope)
+    arn = f"arn:aws:logs:{scope.there.region}:{scope.there.account}:log-group:{group}"
+    trust = trusts_service("ecs-tasks.amazonaws.com")
+    starting = start_task(repository, scope.there.secrets.values(), arn)
     log = {"LogGroupName": group, "RetentionInDays": _LOG_DAYS}
-    retained = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    why = "ECS pulls the image, passes the secrets to the task, and writes its log"
     resources = {
-        "ExecutionRole": made.role(roles["migration.execution-role"], why, trust, starting),
-        "MigrationLog": made.resource("AWS::Logs::LogGroup", "what the migrations have written", log, **retained),
+        "ExecutionRole": role(roles["migration.execution-role"], why, trust, starting),
+        "MigrationLog": retained("AWS::Logs::LogGroup", "the output of the migrations", log),
     }
     if "migration.task-role" in roles:
-        resources["TaskRole"] = made.role(roles["migration.task-role"], "the migration itself", trust, None)
-    if migration.cluster != "default":  # every account has one of that name, or makes it at the first task
-        cluster = {"ClusterName": migration.cluster}
-        resources["Cluster"] = made.resource("AWS::ECS::Cluster", "where the task that migrates runs", cluster)
-    return resources, {}
+        resources["TaskRole"] = role(roles["migration.task-role"], "the migration's own", trust, None)
+    if task.cluster != "default":  # every account has one of that name, or makes it at the first task
+        cluster = {"ClusterName": task.cluster}
+        resources["Cluster"] = resource("AWS::ECS::Cluster", "where the task that migrates runs", cluster)
+    return Part(resources)
 
 
-def _of_image_role(settings: Settings, account: str) -> Policy:
-    """To publish into the account's repositories, and to plan for each of its environments."""
-    here = [name for name, there in settings.environments.items() if there.account == account]
-    return joined([policy(scope_of(settings, name), IMAGE_ROLE) for name in here])
-
-
-def _home_region(settings: Settings, account: str) -> str:
-    """Where what belongs to the whole account is made, once: the region of its first environment."""
-    return next(there.region for there in settings.environments.values() if there.account == account)
-
-
-def _repository(settings: Settings, environment: str) -> str:
-    (arn,) = arns(Resource.REPOSITORY, scope_of(settings, environment))
-    return arn
-
-
-def _template(description: str, resources: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+def _template(description: str, parts: Iterable[Part]) -> dict[str, Any]:
+    resources: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    for part in parts:
+        resources |= part.resources
+        outputs |= part.outputs
     head = {"AWSTemplateFormatVersion": "2010-09-09", "Description": f"{description} (made by slipway bootstrap)"}
-    return {**head, "Resources": dict(resources), **({"Outputs": dict(outputs)} if outputs else {})}
-
-
-def _output(where: str, value: Any) -> dict[str, Any]:
-    return {"Description": where, "Value": value}
+    return {**head, "Resources": resources, **({"Outputs": outputs} if outputs else {})}

@@ -1,1 +1,1 @@
-"""Why a release failed: rules over log lines, and the evidence for the cause."""
+"""Diagnosis of a failed release: rules over log lines, and the lines behind the cause."""

@@ -1,48 +1,55 @@
 """Why a release failed. A rule is data: what it needs to see, the cause it names, what to do.
 
-The first failure wins over the last line: the last line of a rollback is often false ("check your configured port number"), and of two
-exceptions the first is why there is a second. diagnosis_rules.py has the rules.
+The first failure wins over the last line: the last line of a rollback is often wrong ("check your configured port number"), and of two
+exceptions the first one caused the second. The rules are in rules.py.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.records.outcome import Diagnosis
-from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES, Rule
+from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule, PlatformWords
 from slipway.release.engine.spec import ServiceSpec
 from slipway.untrusted import one_line, printable
 
 _CONTEXT = 120  # characters
 _MOST_LINES = 3
-_SHORTEST_SECRET = 6  # of a variable's values: what is shorter is a word like `info`, and stands everywhere
-# What libraries write of values: a password in a URL, and the settings that pydantic was given.
+_SHORTEST_SECRET = 6  # of a variable's value: a shorter one is a word like `info`, which appears everywhere
+# How libraries write values: a password in a URL, and the settings that pydantic validated.
 _VALUES = (
     (re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)"), r"\1…"),
     (re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE), "input_value=…"),
 )
+NEVER_STARTED = Diagnosis(
+    "never-started",
+    "no container ever started: there is no application log of this deployment",
+    (),
+    "check the image's architecture (linux/amd64), the VPC connector and the instance role; it is never the port",
+)
+NOTHING = Diagnosis("unknown", "the logs name no known cause", (), "read them: slipway shows the last lines")
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the platform and the application have written, in order; `application` is None when no container ever started."""
+class DeploymentLogs:
+    """The lines of the platform and of the application, in order; `application` is None when no container ever started."""
 
     platform: tuple[str, ...]
     application: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
-class Found:
-    """A rule, and where in its log it has seen what it needs."""
+class RuleMatch:
+    """A rule, and the place in its log that matches it."""
 
-    rule: Rule
+    rule: FailureRule
     match: re.Match[str]
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines that say so: those of the group `error` where there is one, of the whole match otherwise."""
+        """The matching lines: those of the group `error` where there is one, of the whole match otherwise."""
         named = (name for name, value in self.match.groupdict().items() if value and name.startswith("error"))
         start, end = self.match.span(next(named, 0))
         text = self.match.string
@@ -55,60 +62,58 @@ class Found:
         return tuple(lines[:_MOST_LINES])
 
 
-NEVER_STARTED = Diagnosis(
-    "never-started",
-    "no container ever started: there is no application log of this deployment",
-    (),
-    "check the image's architecture (linux/amd64), the VPC connector and the instance role; it is never the port",
-)
-NOTHING = Diagnosis(
-    "unknown", "the logs name no cause that is known here", (), "read them: slipway shows the last lines"
-)
-
-
-def diagnose(evidence: Evidence, spec: ServiceSpec) -> Diagnosis:
-    """The best rule that fits."""
-    texts = {"platform": _text(evidence.platform, spec), "application": _text(evidence.application or (), spec)}
-    found = (
-        _first(NEVER_RAN, texts, spec)
-        or min(_all(CAUSES, texts, spec), key=_place, default=None)
-        or _first(ENDS, texts, spec)
+def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> Diagnosis:
+    """Return the cause that the best rule names, with the lines behind it."""
+    read = _Reading(
+        {"platform": _text(logs.platform, spec), "application": _text(logs.application or (), spec)}, spec, words
     )
-    if found is None and evidence.application is None:
+    match = (
+        next(read.matches(NEVER_RAN), None)
+        or min(read.matches(CAUSES), key=lambda each: each.match.start(), default=None)
+        or next(read.matches(ENDS), None)
+    )
+    if match is None and logs.application is None:
         return NEVER_STARTED
-    found = found or _first(SILENCES, texts, spec)
-    if found is None:
-        last = texts["application"].rstrip().split("\n")[-_MOST_LINES:]
+    match = match or next(read.matches(SILENCES), None)
+    application = read.texts["application"]
+    if match is None:
+        last = application.rstrip().split("\n")[-_MOST_LINES:]
         return Diagnosis(NOTHING.rule, NOTHING.cause, tuple(map(one_line, last)), NOTHING.remedy)
-    words = _words(spec, texts["application"]) | _groups(found.match)
-    rule = found.rule
-    return Diagnosis(rule.id, rule.cause.format_map(words), found.lines, rule.remedy.format_map(words))
+    gaps = _gaps(spec, application) | _groups(match.match)
+    rule = match.rule
+    return Diagnosis(rule.id, rule.cause.format_map(gaps), match.lines, rule.remedy.format_map(gaps))
 
 
-def _first(rules: Iterable[Rule], texts: Mapping[str, str], spec: ServiceSpec) -> Found | None:
-    return next(iter(_all(rules, texts, spec)), None)
+@dataclass(frozen=True)
+class _Reading:
+    """Both logs as texts, for the rules to look at."""
 
+    texts: Mapping[str, str]
+    spec: ServiceSpec
+    words: PlatformWords
 
-def _all(rules: Iterable[Rule], texts: Mapping[str, str], spec: ServiceSpec) -> Iterable[Found]:
-    for rule in rules:
-        if rule.platform and not re.search(rule.platform, texts["platform"]):
-            continue
-        if match := re.search(_pattern(rule, spec), texts[rule.log], re.MULTILINE):
-            yield Found(rule, match)
+    def matches(self, rules: Iterable[FailureRule]) -> "Iterator[RuleMatch]":
+        for rule in rules:
+            if rule.seen.beside and not re.search(self._filled(rule.seen.beside), self.texts["platform"]):
+                continue
+            if match := re.search(self._filled(rule.seen.pattern), self.texts[rule.seen.log], re.MULTILINE):
+                yield RuleMatch(rule, match)
 
-
-def _place(found: Found) -> int:
-    return found.match.start()
-
-
-def _pattern(rule: Rule, spec: ServiceSpec) -> str:
-    """Who is asked over TCP has no health path, and nothing matches where one is looked for."""
-    path = re.escape(spec.health_path) if spec.health_path else "(?!)"
-    return rule.pattern.replace("{health_path}", path).replace("{port}", str(spec.port))
+    def _filled(self, pattern: str) -> str:
+        """Fill the words of platform and settings in. A service that is checked over TCP has no health path, so nothing matches it."""
+        gaps = {
+            "health_path": re.escape(self.spec.health_path) if self.spec.health_path else "(?!)",
+            "port": str(self.spec.port),
+            "unpulled": self.words.unpulled,
+            "unreadable": self.words.unreadable,
+            "exited": re.escape(self.words.exited),
+            "unhealthy": re.escape(self.words.unhealthy),
+        }
+        return re.sub(r"\{([a-z_]+)\}", lambda gap: gaps[gap[1]], pattern)
 
 
 def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
-    """A log as one text without commands to a terminal, without values that may be secret; JSON as a person would read it."""
+    """Join a log to one text, without terminal commands and values that may be secret; JSON lines are unfolded."""
     text = "\n".join(printable(_unfolded(line)) for line in lines)
     for name, value in sorted(spec.variables.items(), key=lambda item: -len(item[1])):
         if len(value) >= _SHORTEST_SECRET:
@@ -119,7 +124,7 @@ def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
 
 
 def _unfolded(line: str) -> str:
-    """The texts in a line of JSON, one below the other: a traceback in it has its lines again."""
+    """Return the texts in a line of JSON, one per line: a traceback in it has its lines again."""
     if not line.startswith("{"):
         return line
     try:
@@ -141,14 +146,14 @@ def _strings(value: Any) -> Iterable[str]:
 
 
 def _around(line: str, start: int, end: int) -> str:
-    """The part of a long line in which the match stands."""
+    """Return the part of a long line around the match."""
     first, last = max(0, start - _CONTEXT), max(0, min(end, len(line)) + _CONTEXT)
     part = one_line(line[first:last], 4 * _CONTEXT)
     return ("…" if first else "") + part + ("…" if last < len(line) else "")
 
 
-def _words(spec: ServiceSpec, application: str) -> dict[str, str]:
-    """What cause and remedy may name."""
+def _gaps(spec: ServiceSpec, application: str) -> dict[str, str]:
+    """Return the facts that cause and remedy may name."""
     last = next((line for line in reversed(application.split("\n")) if line.strip()), "nothing")
     return {
         "environment": spec.environment,
@@ -160,6 +165,6 @@ def _words(spec: ServiceSpec, application: str) -> dict[str, str]:
 
 
 def _groups(match: re.Match[str]) -> dict[str, str]:
-    """Groups by name, untrusted; `code2` stands in for `code`."""
-    given = match.groupdict()
-    return {name.rstrip("23456789"): one_line(value, 200) for name, value in given.items() if value is not None}
+    """Return the groups of a match by name; their texts are untrusted. `code2` counts as `code`."""
+    groups = match.groupdict().items()
+    return {name.rstrip("23456789"): one_line(value, 200) for name, value in groups if value is not None}

@@ -1,40 +1,36 @@
-"""What every run of the release engine needs: a place where services run, a ledger, time, and what must come first."""
+"""The engine's ports: a target, a ledger, a lock, a clock, and the steps that must come before a change."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from slipway.records.certificate import Certificate
 from slipway.records.migration import Migration, Readiness
 from slipway.records.plan import Observed
 from slipway.records.progress import Event
 from slipway.release.engine.ledger import Ledger
-from slipway.release.engine.target import Target
+from slipway.release.engine.lock import DeployLock
+from slipway.release.engine.target import Target, Time
+
+__all__ = ["Engine", "Tell", "Time", "no_op"]
 
 Tell = Callable[[Event], object]
 
 
-@dataclass(frozen=True)
-class Time:
-    """The platform's time: of a wall clock, or of a simulator."""
-
-    now: Callable[[], datetime]
-    sleep: Callable[[float], Awaitable[None]]
-
-
 async def no_op(*_: object) -> None:
-    """Of what need not be done."""
+    """Do nothing: the default of a step that is not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """`holder` says who it is, to whoever waits. What must come first raises SlipwayError, and then the service is not changed.
+    """Everything that a run works with. A step that raises SlipwayError leaves the service unchanged.
 
-    - prepare: once, before a number is taken and anything is written.
-    - permit: of what is observed, before the database is migrated, and once more right before the change.
-    - migrate: brings the database to the release's head, for the deployment of this number; None where that is not slipway's.
-    - ask: what the live release says of itself, for the ledger.
-    - certificate, risk: what a proof says of the pair, and why somebody went without one; both are written down.
+    - holder: who runs, shown to everyone who waits.
+    - prepare: runs once, before a number is claimed and anything is written.
+    - permit: judges the observed state, before the migration and again right before the change.
+    - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
+    - ask: reads the live release's own statement about itself, for the ledger.
+    - certificate, risk: the proof of the pair of releases, and the reason for going without one; both are recorded.
+    - lock: makes the deploy lock.
     """
 
     target: Target
@@ -48,3 +44,4 @@ class Engine:
     ask: Callable[[Observed], Awaitable[Readiness | None]] = no_op
     certificate: Certificate | None = None
     risk: str = ""
+    lock: type[DeployLock] = DeployLock

@@ -1,6 +1,6 @@
-"""What a run wants to be true of a service at its end: that a release is live, that it is paused, awake again, or gone. Pure.
+"""The goals of a run: a release is live, a service is paused, resumed, or deleted. Pure.
 
-A goal makes the plan from what is observed, and tells the truth from what is observed afterwards; the engine does the rest alike for all.
+A goal makes the plan from the observed state, and settles the outcome from the state observed afterwards; the engine treats all goals alike.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,11 @@ from slipway.release.engine.target import Operation, Target
 
 
 class Goal(Protocol):
-    """`spec` is the release that is meant, None where none is; `hash` names the goal, so that a run that was killed finds its own."""
+    """The state that a run brings about.
+
+    - spec: the wanted release; None for a verb without one.
+    - hash: identifies the goal, so that a run resumes the deployment of a killed one.
+    """
 
     @property
     def environment(self) -> str: ...
@@ -35,15 +39,15 @@ class Goal(Protocol):
     def hash(self) -> str: ...
 
     def plan(self, observed: Observed) -> Plan:
-        """What has to be done."""
+        """Return what has to change."""
         ...
 
     def is_true(self, observed: Observed) -> bool:
-        """Whether the service is so."""
+        """Return whether the observed state is the goal's."""
         ...
 
     def truth(self, ending: OperationStatus, operation: Operation, observed: Observed) -> Status:
-        """How it ended, from what the platform says of the operation and from what is there."""
+        """Return the outcome, from the operation's status and the observed state."""
         ...
 
 
@@ -58,17 +62,21 @@ DONE = {
 
 
 def check_sensible(goal: Goal, target: Target) -> None:
-    """Raises BadInputError for what nobody can want of a service where it runs; nothing is looked at for that."""
+    """Raise BadInputError for a verb that the platform does not have; asks the platform nothing."""
     if instead := target.impossible.get(goal.verb):
         raise BadInputError(f"{goal.service} cannot be {DONE[goal.verb]} where it runs", instead)
 
 
 @dataclass(frozen=True)
 class Live:
-    """A release is live and healthy. A rollback is the same, of a recorded digest, and so is a promotion, of one that is live elsewhere."""
+    """A release is live and healthy: one that was built (deploy), is live elsewhere (promote), or is recorded (rollback).
+
+    `migrates` is whether slipway migrates the database before the first release.
+    """
 
     spec: ServiceSpec
     verb: Verb = Verb.DEPLOY
+    migrates: bool = True
 
     @property
     def environment(self) -> str:
@@ -83,7 +91,7 @@ class Live:
         return self.spec.hash
 
     def plan(self, observed: Observed) -> Plan:
-        return plan_of(self.spec, observed)
+        return plan_of(self.spec, observed, migrates=self.migrates)
 
     def is_true(self, observed: Observed) -> bool:
         return observed.state is State.LIVE and observed.digest == self.spec.image.digest
@@ -94,7 +102,7 @@ class Live:
 
 @dataclass(frozen=True)
 class _State:
-    """What is no release."""
+    """A state of a service, whatever its release."""
 
     environment: str
     service: str
@@ -113,13 +121,13 @@ class _State:
         if observed.state is State.BUSY:
             action, reason = Action.BLOCKED, in_flight(observed)
         change = FieldChange("state", observed.state.value, after.value)
-        changed = () if action in (Action.NOOP, Action.BLOCKED) else (change,)
+        changes = () if action in (Action.NOOP, Action.BLOCKED) else (change,)
         return Plan(
             environment=self.environment,
             service=self.service,
             image="",
             action=action,
-            changes=changed,
+            changes=changes,
             fingerprint=fingerprint(observed),
             reason=reason,
         )
@@ -127,7 +135,7 @@ class _State:
 
 @dataclass(frozen=True)
 class Paused(_State):
-    """Nothing runs and nothing is paid for; configuration and address stay."""
+    """Nothing runs and nothing is billed; configuration and address stay."""
 
     verb: Verb = Verb.PAUSE
     spec: ServiceSpec | None = None
@@ -142,13 +150,13 @@ class Paused(_State):
             case State.LIVE:
                 return self._planned(observed, Action.PAUSE, State.PAUSED)
             case _:
-                reason = f"a service can be paused while it is live, {_found(observed)}"
+                reason = f"a service can be paused while it is live, {_contrast(observed)}"
                 return self._planned(observed, Action.BLOCKED, State.PAUSED, reason)
 
 
 @dataclass(frozen=True)
 class Resumed(_State):
-    """A paused service runs again, with the release that it had: `spec`, for the diagnosis."""
+    """A paused service runs again. `spec` is the release that it had, for the diagnosis."""
 
     spec: ServiceSpec | None = None
     verb: Verb = Verb.RESUME
@@ -163,13 +171,13 @@ class Resumed(_State):
             case State.PAUSED:
                 return self._planned(observed, Action.RESUME, State.LIVE)
             case _:
-                reason = f"only a paused service can be resumed, {_found(observed)}"
+                reason = f"only a paused service can be resumed, {_contrast(observed)}"
                 return self._planned(observed, Action.BLOCKED, State.LIVE, reason)
 
 
 @dataclass(frozen=True)
 class Deleted(_State):
-    """There is no service, and no address; images and ledger stay in the repository."""
+    """The service and its address do not exist; images and ledger stay in the repository."""
 
     verb: Verb = Verb.DESTROY
     spec: ServiceSpec | None = None
@@ -181,5 +189,5 @@ class Deleted(_State):
         return self._planned(observed, Action.NOOP if self.is_true(observed) else Action.DELETE, State.ABSENT)
 
 
-def _found(observed: Observed) -> str:
+def _contrast(observed: Observed) -> str:
     return "and there is none" if observed.state is State.ABSENT else f"and this one is {observed.status}"

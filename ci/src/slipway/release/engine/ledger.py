@@ -1,6 +1,6 @@
-"""The ledger of one environment: a queue, a lock and a history, in any store that takes each name once.
+"""The ledger of one environment: a queue, a lock and a history, in any store that accepts each name once.
 
-A name that is put is never overwritten, so the first to put it has it; that is all that deployments need to agree on.
+A name is never overwritten, so the first put wins; deployments need no other agreement.
 """
 
 import secrets
@@ -22,39 +22,39 @@ _LOCK = "lock"
 
 @dataclass(frozen=True)
 class Stored:
-    """Something under a name: `key` is good for this content only, `age` its seconds by the store's own clock."""
+    """A stored text. `key` identifies its content, `age` is in seconds by the store's own clock."""
 
     key: str
     age: float
 
 
 class Store(Protocol):
-    """What a ledger is kept in. Names are letters, digits, `.`, `-` and `_`."""
+    """The storage of a ledger. Names are letters, digits, `.`, `-` and `_`."""
 
     async def put(self, name: str, text: str) -> bool:
-        """Keep a text; False when the name is taken by another. The same text again is no other."""
+        """Store a text; return False when the name has another text. Putting the same text again returns True."""
         ...
 
     async def names(self) -> Collection[str]:
-        """All names that begin with PREFIX."""
+        """Return all names that begin with PREFIX."""
         ...
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:
-        """The texts of those names that are there."""
+        """Return the texts by name; absent names are left out."""
         ...
 
     async def stored(self, name: str) -> Stored | None:
-        """Its key and age; None when there is no such name."""
+        """Return a name's key and age; None when it is absent."""
         ...
 
     async def remove(self, key: str) -> None:
-        """Take away exactly this content; that it is gone already is no error."""
+        """Remove exactly this content; does nothing when it is gone already."""
         ...
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The numbers that an environment's ledger has, by kind."""
+    """The deployment numbers in an environment's ledger, by kind of record."""
 
     intents: frozenset[int]
     accepted: frozenset[int]
@@ -62,7 +62,7 @@ class Contents:
 
     @property
     def newest(self) -> int:
-        """The last number that was given; 0 before the first."""
+        """The last number that was claimed; 0 before the first."""
         return max(self.intents | self.releases, default=0)
 
 
@@ -74,36 +74,34 @@ class Ledger:
         self._environment = environment
 
     async def contents(self) -> Contents:
-        """Which records there are; one call."""
-        found: dict[str, set[int]] = {"intent": set(), "accepted": set(), "release": set()}
-        beginning = f"{PREFIX}{self._environment}."
-        for name in await self._store.names():
-            number, _, kind = name.removeprefix(beginning).partition(".")
-            if name.startswith(beginning) and number.isdecimal() and kind in found:
-                found[kind].add(int(number))
-        return Contents(frozenset(found["intent"]), frozenset(found["accepted"]), frozenset(found["release"]))
+        """Return which records exist, with one call."""
+        numbers: dict[str, set[int]] = {"intent": set(), "accepted": set(), "release": set()}
+        for number, kind in await self._records():
+            if kind in numbers:
+                numbers[kind].add(number)
+        return Contents(frozenset(numbers["intent"]), frozenset(numbers["accepted"]), frozenset(numbers["release"]))
 
     async def claim(self, intent: Intent, newest: int) -> Intent:
-        """Take the next number after `newest` that nobody has."""
+        """Claim the first free number after `newest`."""
         claimed = replace(intent, number=newest + 1)
         while not await self._put("intent", claimed):
             claimed = replace(claimed, number=claimed.number + 1)
         return claimed
 
     async def accept(self, accepted: Accepted) -> None:
-        """Write down an operation, unless that has been done."""
+        """Record the operation of a deployment, once."""
         await self._put("accepted", accepted)
 
     async def end(self, release: Release) -> None:
-        """Write down how a deployment ended; whoever followed it, the first has said it."""
+        """Record how a deployment ended; of several runs that followed it, the first wins."""
         await self._put("release", release)
 
     async def certify(self, number: int, certificate: Certificate) -> None:
-        """Keep what was proven of a deployment's step, for whoever asks later whether that step can be taken back."""
+        """Record the certificate of a deployment's migration, which a later rollback needs."""
         await self._store.put(self._name(number, "certificate"), to_json(certificate))
 
     async def migrated(self, number: int, migration: Migration) -> None:
-        """Keep what a deployment's migration did to the database, whatever becomes of the deployment."""
+        """Record what a deployment's migration did to the database, whatever becomes of the deployment."""
         await self._store.put(self._name(number, "migrated"), to_json(migration))
 
     async def migration(self, number: int) -> Migration | None:
@@ -112,25 +110,14 @@ class Ledger:
         return None if text is None else from_json(Migration, text, name)
 
     async def last_migration(self) -> tuple[int, Migration] | None:
-        """The newest deployment that has migrated, ended or not, and what that did."""
-        beginning, end = f"{PREFIX}{self._environment}.", ".migrated"
-        numbers = [
-            int(found)
-            for name in await self._store.names()
-            if name.startswith(beginning)
-            and (found := name.removeprefix(beginning).removesuffix(end)).isdecimal()
-            and name.endswith(end)
-        ]
-        newest = max(numbers, default=0)
-        done = await self.migration(newest) if newest else None
-        return (newest, done) if done else None
+        """Return the newest deployment that has migrated, ended or not, and what its migration did."""
+        newest = max((number for number, kind in await self._records() if kind == "migrated"), default=0)
+        migration = await self.migration(newest) if newest else None
+        return (newest, migration) if migration else None
 
     async def certificates(self) -> tuple[Certificate, ...]:
-        """All that were ever kept here."""
-        beginning = f"{PREFIX}{self._environment}."
-        names = [
-            name for name in await self._store.names() if name.startswith(beginning) and name.endswith(".certificate")
-        ]
+        """Return all recorded certificates."""
+        names = [self._name(number, kind) for number, kind in await self._records() if kind == "certificate"]
         texts = await self._store.get(names) if names else {}
         return tuple(from_json(Certificate, text, name) for name, text in texts.items())
 
@@ -141,24 +128,31 @@ class Ledger:
         return await self._one(Accepted, self._name(number, "accepted"))
 
     async def releases(self, numbers: Collection[int]) -> tuple[Release, ...]:
-        """Those of these numbers that have ended, newest first."""
+        """Return the ended deployments of these numbers, newest first."""
         names = [self._name(number, "release") for number in sorted(numbers, reverse=True)]
         texts = await self._store.get(names) if names else {}
         return tuple(from_json(Release, texts[name], name) for name in names if name in texts)
 
-    async def take_turn(self, lock: Lock) -> bool:
-        """Whether the lock is ours now."""
+    async def acquire_lock(self, lock: Lock) -> bool:
+        """Take the lock; return whether it was free."""
         return await self._store.put(self._lock_name, to_json(lock))
 
-    async def turn(self) -> tuple[Lock, Stored] | None:
-        """Whose turn it is, and since when; None when it is nobody's."""
+    async def lock(self) -> tuple[Lock, Stored] | None:
+        """Return the lock that is held, and how it is stored; None when it is free."""
         stored = await self._store.stored(self._lock_name)
         lock = await self._one(Lock, self._lock_name) if stored else None
         return (lock, stored) if lock and stored else None
 
-    async def end_turn(self, key: str) -> None:
-        """Free a lock by the key that `turn` gave: not one that somebody has taken since."""
+    async def release_lock(self, key: str) -> None:
+        """Release a lock by the key that `lock` returned, so that a lock taken since then stays."""
         await self._store.remove(key)
+
+    async def _records(self) -> Collection[tuple[int, str]]:
+        """Return number and kind of every numbered record."""
+        beginning = f"{PREFIX}{self._environment}."
+        names = [name.removeprefix(beginning) for name in await self._store.names() if name.startswith(beginning)]
+        parts = [name.partition(".") for name in names]
+        return [(int(number), kind) for number, _, kind in parts if number.isdecimal()]
 
     @property
     def _lock_name(self) -> str:
@@ -176,5 +170,5 @@ class Ledger:
 
 
 def nonce() -> str:
-    """What makes a record unlike every other, so that the same words of somebody else are not taken for ours."""
+    """Return a random text that makes a record unique, so that another run's equal record is not taken for this run's."""
     return secrets.token_hex(8)

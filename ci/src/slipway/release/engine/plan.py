@@ -1,4 +1,4 @@
-"""Desired against observed, field by field. Pure."""
+"""The plan of a release: desired state against observed state, field by field. Pure."""
 
 import hashlib
 import json
@@ -8,19 +8,23 @@ from slipway.release.engine.spec import ABSENT, ServiceSpec
 from slipway.structure import write
 from slipway.untrusted import one_line
 
+NOT_MIGRATED = "slipway does not migrate this environment's database"
+NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.NAME.migration], before the first deployment"
 
-def plan(spec: ServiceSpec, observed: Observed) -> Plan:
-    """What has to be done so that `spec` runs."""
+
+def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Plan:
+    """Return what has to change so that `spec` runs; `migrates` is whether slipway migrates the database before."""
     desired = spec.fields()
-    there = {} if observed.state is State.ABSENT else observed.fields
+    current = {} if observed.state is State.ABSENT else observed.fields
     changes = tuple(
-        FieldChange(name, there.get(name), desired.get(name))
-        for name in dict.fromkeys([*desired, *there])
-        if there.get(name) != desired.get(name)
+        FieldChange(name, current.get(name), desired.get(name))
+        for name in dict.fromkeys([*desired, *current])
+        if current.get(name) != desired.get(name)
     )
     action, reason = _action(observed, changes)
     if action in (Action.UPDATE, Action.REBUILD) and (kept := _kept(observed, changes)):
         action, reason = Action.BLOCKED, kept
+    is_first = action in (Action.CREATE, Action.REBUILD)
     return Plan(
         environment=spec.environment,
         service=spec.name,
@@ -29,22 +33,23 @@ def plan(spec: ServiceSpec, observed: Observed) -> Plan:
         changes=changes,
         fingerprint=fingerprint(observed),
         reason=reason,
+        notes=(f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}",) if is_first and not migrates else (),
     )
 
 
 def _kept(observed: Observed, changes: tuple[FieldChange, ...]) -> str:
-    """What an update could not take away: to send it all the same would promise a change that is never made."""
+    """Return why an update is blocked that cannot remove a field: sending it would promise a change that is never made."""
     left = [change.name for change in changes if change.name in observed.inherited and change.after == ABSENT]
     if not left:
         return ""
     names = " and ".join(f"the {name} {one_line(observed.fields[name])}" for name in left)
-    return f"an update cannot take away {names}; name it in the settings if the service needs it, or delete the service and deploy again"
+    return f"an update cannot remove {names}; name it in the settings if the service needs it, or delete the service and deploy again"
 
 
 def fingerprint(observed: Observed) -> str:
-    """The name of an observed state: a plan is good only for the state it was made from.
+    """Return a hash of the observed state; a plan applies only to the state it was made from.
 
-    A platform may list a deleted service for a while; that it no longer does is no change of state.
+    A deleted service counts as absent, whether the platform still lists it or not.
     """
     state = Observed() if observed.state is State.ABSENT else observed
     return hashlib.sha256(json.dumps(write(state), sort_keys=True).encode()).hexdigest()[:16]

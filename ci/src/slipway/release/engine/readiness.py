@@ -1,33 +1,33 @@
-"""What a health path's answer says of a release and its database. Pure; the answer is untrusted."""
+"""A release's statement about itself and its database: the JSON at its health path. Pure; the text is untrusted."""
 
 import json
 import re
 
 from slipway.records.migration import Heads, Readiness
 
-_REVISION = re.compile(r"\w{1,64}")  # alembic's ids, its own and those that people choose; git's
+_REVISION = re.compile(r"\w{1,64}")  # alembic's generated and hand-written ids; git's
 _MOST_HEADS = 32
 
 
 def said(text: str) -> Readiness | None:
-    """None when the answer says nothing of the kind."""
+    """Read a health path's body; None when it is something else."""
     try:
-        answer = json.loads(text)
+        body = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(answer, dict):
+    if not isinstance(body, dict):
         return None
-    reached = answer.get("database") != "unreachable"
-    database = _heads(answer, "database_head") if reached else None
-    found = Readiness(_heads(answer, "image_head"), database, _commit(answer.get("git_revision")))
-    return None if found == Readiness() else found
+    reached = body.get("database") != "unreachable"
+    database = _heads(body, "database_head") if reached else None
+    readiness = Readiness(_heads(body, "image_head"), database, _commit(body.get("git_revision")))
+    return None if readiness == Readiness() else readiness
 
 
-def _heads(answer: dict[str, object], key: str) -> Heads | None:
-    """One head, several of them, or null: there is no revision yet."""
-    if key not in answer:
+def _heads(body: dict[str, object], key: str) -> Heads | None:
+    """Read one head, several, or null: a database before its first revision."""
+    if key not in body:
         return None
-    value = answer[key]
+    value = body[key]
     heads = value if isinstance(value, list) else [] if value is None else [value]
     if len(heads) > _MOST_HEADS or not all(isinstance(head, str) and _REVISION.fullmatch(head) for head in heads):
         return None

@@ -1,6 +1,6 @@
-"""How an operation ended: told by the operation *and* by what is live. Pure.
+"""What an operation came to, from its status *and* from what is live. Pure.
 
-`Status == RUNNING` proves nothing: after an automatic rollback App Runner is RUNNING with the old image, and ECS is ACTIVE with it.
+A service that runs proves nothing: after an automatic rollback App Runner is RUNNING with the old image, and ECS is ACTIVE with it.
 """
 
 from enum import Enum
@@ -9,20 +9,20 @@ from slipway.records.outcome import Status
 
 
 class OperationStatus(Enum):
-    """What a platform says of an operation, in every target's words."""
+    """An operation's status, in the words of every target."""
 
     IN_FLIGHT = "in flight"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
     ROLLBACK_FAILED = "rollback failed"
-    STOPPED = "stopped"  # by somebody who wants something else
+    STOPPED = "stopped"  # by another client
     GONE = "gone"  # with its service
-    UNKNOWN = "unknown"  # a word that the platform's model does not have, or none at all
+    UNKNOWN = "unknown"  # a status that the platform's model does not have, or none
 
 
-def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired: str) -> Status:  # noqa: PLR0911 -- one return a word
-    """The truth about a release, from its operation's end and the live digest."""
+def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired: str) -> Status:  # noqa: PLR0911 -- one return a status
+    """Return the truth about a release, from its operation's status and the live digest."""
     match ending:
         case OperationStatus.SUCCEEDED:
             return Status.SUCCEEDED if live == desired else Status.SUPERSEDED
@@ -41,7 +41,7 @@ def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired
 
 
 def settle_state(ending: OperationStatus, *, reached: bool) -> Status:
-    """The truth about what is no release (a pause, a resumption, a deletion), from its end and whether the service is so."""
+    """Return the truth about a pause, a resumption or a deletion, from its operation's status and the service's state."""
     match ending:
         case OperationStatus.SUCCEEDED | OperationStatus.STOPPED | OperationStatus.GONE:
             return Status.SUCCEEDED if reached else Status.SUPERSEDED

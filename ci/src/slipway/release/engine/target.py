@@ -1,7 +1,8 @@
-"""One interface for the places where a service can run; the engine knows nothing else of them."""
+"""The engine's view of a platform: a target where one service runs, and the platform's time."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from slipway.records.outcome import Diagnosis, Verb
@@ -12,11 +13,20 @@ from slipway.release.engine.spec import ServiceSpec
 
 
 @dataclass(frozen=True)
-class Operation:
-    """A change that the platform has accepted; `arn` is the service's. `creating` is whether there is nothing to go back to.
+class Time:
+    """The platform's time: a wall clock's or a simulator's. `sleep` takes seconds."""
 
-    `id` is never given twice, also not to a service that was deleted and has come again. Where the platform numbers only some of its changes
-    (ECS has no deployment for a deletion), the target makes one up from what cannot come again.
+    now: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A change that the platform has accepted.
+
+    - arn: the service's. creating: whether there is no earlier release to roll back to.
+    - id: unique for ever, also across services that are deleted and created again. Where the platform numbers only some of its changes
+      (ECS has no deployment for a deletion), the target derives one from what cannot recur.
     """
 
     arn: str
@@ -25,48 +35,48 @@ class Operation:
 
 
 class Target(Protocol):
-    """A place where a service runs. The engine builds on what each method promises, whatever the manners of the platform behind it.
+    """One service on one platform. The engine relies on what each method promises, however the platform behaves.
 
-    Platforms differ in how soon they show what they have begun, in whether they refuse a second change meanwhile, and in how long the old
-    release answers beside the new one.
+    Platforms differ in how soon they show what has started, in whether they refuse a second change meanwhile, and in how long the old
+    release answers beside the new one. A read that the platform refuses raises PlatformRefusedError.
     """
 
     @property
     def impossible(self) -> Mapping[Verb, str]:
-        """What nobody can want of a service here, each with why and what there is instead; every other verb works."""
+        """The verbs that this platform does not have, each with the reason and the alternative; every other verb works."""
         ...
 
     async def observe(self) -> Observed:
-        """What is there now. It is BUSY as long as `newest` is in flight; its fields have the names of `ServiceSpec.fields`.
+        """Return the live state. It is BUSY while `newest` is in flight; its fields have the names of `ServiceSpec.fields`.
 
-        The digest is that of the release which answers alone: with half of the traffic nothing is live.
+        The digest is that of the release which answers alone: while two share the traffic, none is live.
         """
         ...
 
     async def newest(self) -> Operation | None:
-        """The operation that was begun last, by whomever, ended or not; None when there is none.
+        """Return the operation that started last, whoever started it, finished or not; None when there is none.
 
-        What has begun is shown within ten seconds, also to who has not heard the platform's answer.
+        What has started is shown within ten seconds, also to a client that lost the platform's answer.
         """
         ...
 
     async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
-        """Start the change, to `spec` when a release is meant; None when the platform says that nothing changes.
+        """Start the change, to `spec` when a release is wanted; None when the platform reports that nothing changes.
 
-        It sends the change once. When it answers, `newest` shows the operation to everybody, for from then on others may have their turn;
-        it takes a minute at most, for so long one's own turn is good. Raises BusyError, NotReadyError and AwsRefusedError when nothing has
-        begun, and LostAnswerError when nobody knows.
+        The request is sent once. When this returns, `newest` shows the operation to every run, because the deploy lock is released then; it
+        takes a minute at most, as long as the lock is good. Raises BusyError, NotReadyError and PlatformRefusedError when nothing has
+        started, and LostAnswerError when that is unknown.
         """
         ...
 
     def follow(self, operation: Operation) -> AsyncIterator[Event]:
-        """What happens until the operation has ended, and `observe` shows what has come of it."""
+        """Yield events until the operation has ended and `observe` shows its result."""
         ...
 
     async def ending(self, operation: Operation) -> OperationStatus:
-        """What the platform says of the operation now. A word that nobody knows is UNKNOWN; what is not shown yet is IN_FLIGHT."""
+        """Return the operation's status now. An unknown status is UNKNOWN; an operation that is not shown yet is IN_FLIGHT."""
         ...
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
-        """Why the operation failed, or who has stopped it."""
+        """Return why the operation failed, or who stopped it."""
         ...

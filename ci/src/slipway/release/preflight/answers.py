@@ -1,17 +1,17 @@
-"""The three answers of a look, and how errors of AWS become one of them."""
+"""The three verdicts of a check, and how errors of AWS become one of them."""
 
 from collections.abc import Awaitable
 
 import anyio
 
-from slipway.records.preflight import Check, Verdict
+from slipway.records.preflight import Check, PreflightResult
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 
 Checks = tuple[Check, ...]
 
 _PATIENCE_SECONDS = 20.0
-# Of these nothing is learnt about what was looked at, but that no call can be made at all.
-_NOBODY_MAY = frozenset(
+# Errors of the credentials: no call can be made at all.
+_UNUSABLE = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -28,27 +28,27 @@ _NOBODY_MAY = frozenset(
 
 
 def ok(subject: str, found: str) -> Check:
-    return Check(subject=subject, verdict=Verdict.OK, found=found)
+    return Check(subject=subject, verdict=PreflightResult.OK, found=found)
 
 
 def no(subject: str, found: str, remedy: str) -> Check:
-    return Check(subject=subject, verdict=Verdict.REFUSED, found=found, remedy=remedy)
+    return Check(subject=subject, verdict=PreflightResult.REFUSED, found=found, remedy=remedy)
 
 
 def not_covered(subject: str, why: str) -> Check:
-    return Check(subject=subject, verdict=Verdict.NOT_COVERED, found=why)
+    return Check(subject=subject, verdict=PreflightResult.NOT_COVERED, found=why)
 
 
 async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
-    """The checks of a look. What these credentials may not see, and what AWS does not tell in time, is not covered; raises when nothing can be seen at all."""
+    """Return the checks of a look, or "not covered" when access is denied or AWS does not answer in time; raises when the credentials are unusable."""
     try:
         with anyio.fail_after(_PATIENCE_SECONDS):
             return await look
     except TimeoutError:
-        return (not_covered(subject, f"AWS has not answered within {_PATIENCE_SECONDS:.0f} s"),)
+        return (not_covered(subject, f"AWS did not answer within {_PATIENCE_SECONDS:.0f} s"),)
     except LostAnswerError as error:
         return (not_covered(subject, error.what),)
     except AwsRefusedError as error:
-        if error.code in _NOBODY_MAY:
+        if error.code in _UNUSABLE:
             raise
         return (not_covered(subject, error.what),)

@@ -1,4 +1,4 @@
-"""The image: there by digest, one manifest for linux/amd64, in a repository whose tags cannot be overwritten."""
+"""The image: it exists by digest, is one manifest for linux/amd64, and its repository has immutable tags."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ from slipway.untrusted import one_line
 _DOCKER = "application/vnd.docker.distribution.manifest"
 _MEDIA_TYPES = (MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json")
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
-_WANTED = ("linux", "amd64")  # what App Runner runs
+_WANTED = ("linux", "amd64")  # the platforms run no other
 _BUILD = "build it for linux/amd64 (docker build --platform linux/amd64) and push that"
 _MOST_BYTES = 4 * 1024 * 1024  # of a config
 _PATIENCE_SECONDS = 10.0
 
 
 async def look(aws: Aws, spec: ServiceSpec) -> Checks:
-    """The image and its repository."""
+    """Check the image and its repository."""
     name = spec.image.repository.partition("/")[2]
     manifest = await _manifest(aws, name, spec.image)
     if isinstance(manifest, Check):
@@ -39,7 +39,7 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] | Check:
-    """What the digest names; a check when that is nothing."""
+    """Return the manifest behind the digest; a check when there is none."""
     wanted = [{"imageDigest": image.digest}]
     try:
         answer = await aws.call(
@@ -59,15 +59,15 @@ async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] 
                 f"the repository {name} has no image {image.digest}",
                 "push it first; `dagger call publish` prints the digest",
             )
-        return not_covered("digest", f"ECR does not hand it out: {one_line(code) or 'it names no reason'}")
+        return not_covered("digest", f"ECR does not return it: {one_line(code) or 'it names no reason'}")
     text = str(answer["images"][0]["imageManifest"])
     if digest_of(text.encode()) != image.digest:
-        return no("digest", f"ECR answers another manifest than {image.digest}", "do not use it; push the image again")
+        return no("digest", f"ECR returns another manifest than {image.digest}", "do not use it; push the image again")
     return _document(text)
 
 
 def _document(text: str) -> Mapping[str, Any]:
-    """What is no JSON object says nothing."""
+    """Return the JSON object in a text; an empty one when there is none."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -76,7 +76,7 @@ def _document(text: str) -> Mapping[str, Any]:
 
 
 async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str, Any]) -> Checks:
-    """For which machine it is."""
+    """Check for which operating system and architecture the image was built."""
     if isinstance(entries := manifest.get("manifests"), list):
         return (judge_index(image, entries),)
     if manifest.get("artifactType") == tree.KIND:
@@ -85,8 +85,8 @@ async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str
     config: Mapping[str, Any] = described if isinstance(described, Mapping) else {}
     if config.get("mediaType") not in _CONFIGS:
         kind = one_line(str(manifest.get("artifactType") or config.get("mediaType") or "an unknown kind"))
-        said = f"{image.digest} is no image but an artifact of {kind}"
-        return (no("platform", said, "deploy the digest of an image"),)
+        problem = f"{image.digest} is an artifact of {kind}, not an image"
+        return (no("platform", problem, "deploy the digest of an image"),)
     url = await aws.call(
         "ecr", "get_download_url_for_layer", repositoryName=name, layerDigest=str(config.get("digest"))
     )
@@ -98,7 +98,7 @@ async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str
 
 
 def judge_index(image: Reference, entries: Sequence[Any]) -> Check:
-    """An image index: App Runner is given the one manifest in it that fits."""
+    """Judge an image index: refused, with the one manifest in it that fits."""
     fitting = [
         one_line(str(entry["digest"]))
         for entry in entries
@@ -111,21 +111,21 @@ def judge_index(image: Reference, entries: Sequence[Any]) -> Check:
 
 
 def judge_tree(*, real: bool) -> Check:
-    """A source tree, as a machine without a container engine makes it."""
+    """Judge a source tree, which a machine without a container engine builds."""
     if real:
-        return no("platform", "it is a source tree, which App Runner cannot run", "build an image: dagger call publish")
-    return not_covered("platform", "it is a source tree, which has none; only the simulated App Runner runs it")
+        return no("platform", "it is a source tree, not an image", "build an image: dagger call publish")
+    return not_covered("platform", "it is a source tree, which has none and runs in a simulated account only")
 
 
 def judge_config(config: Mapping[str, Any]) -> Check:
-    """An image's config says for which machine it was built."""
+    """Judge the platform in an image's config."""
     machine = _machine(config)
     if machine == ("", ""):
-        return not_covered("platform", "its config does not say for which platform it is")
+        return not_covered("platform", "its config names no platform")
     if machine != _WANTED:
         return no(
             "platform",
-            f"the image is for {one_line('/'.join(machine))}, and App Runner runs linux/amd64 only",
+            f"the image is for {one_line('/'.join(machine))}, and the platform runs linux/amd64 only",
             _BUILD,
         )
     return ok("platform", "one manifest, for linux/amd64")
@@ -138,7 +138,7 @@ def _machine(described: Any) -> tuple[str, str]:
 
 
 async def _downloaded(url: str, digest: str) -> bytes:
-    """A small blob, from the URL that ECR has signed for it; raises httpx.HTTPError, RefusedError."""
+    """Download a small blob from the URL that ECR has signed; raises httpx.HTTPError, RefusedError."""
     content = b""
     async with (
         httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client,
@@ -149,9 +149,9 @@ async def _downloaded(url: str, digest: str) -> bytes:
         async for part in download.aiter_bytes():
             content += part
             if len(content) > _MOST_BYTES:
-                raise RefusedError("it is larger than any config", "look at the image")
+                raise RefusedError(f"it is larger than {_MOST_BYTES} bytes", "check the image")
     if digest_of(content) != digest:
-        raise RefusedError("what was downloaded has another digest", "look at the repository")
+        raise RefusedError("the download has another digest", "check the repository")
     return content
 
 
@@ -162,4 +162,4 @@ async def _tags(aws: Aws, name: str) -> Checks:
         raise
     except RefusedError as error:
         return (no("tags", error.what, error.next_step),)
-    return (ok("tags", "tags of slipway's records cannot be overwritten"),)
+    return (ok("tags", "tags of slipway's records are immutable"),)

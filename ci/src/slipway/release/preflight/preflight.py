@@ -1,7 +1,8 @@
-"""Every look at once, then the one that takes longest: to start the very release."""
+"""A preflight: every look at once, then the start of the release, which takes longest."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import anyio
 
@@ -9,46 +10,35 @@ from slipway.errors import RefusedError, within
 from slipway.records.preflight import Branch, Check, Preflight
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
 from slipway.release.engine.spec import ServiceSpec
-from slipway.release.preflight import account, image, owner, roles, secrets, shared
+from slipway.release.preflight import account, image, secrets
 from slipway.release.preflight.answers import Checks, covered, not_covered
 from slipway.untrusted import one_line
 
 Boot = Callable[[], Awaitable[Checks]]
+Look = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
-_LOOKS: tuple[tuple[str, Callable[[Aws, ServiceSpec], Awaitable[Checks]]], ...] = (
-    ("account", account.look),
-    ("image", image.look),
-    ("secrets", secrets.look),
-    ("roles", roles.look),
-    ("network and scaling", shared.look),
-    ("service", owner.look),
-)
+_LOOKS: Mapping[str, Look] = {"account": account.look, "image": image.look, "secrets": secrets.look}
 
 
-async def preflight(aws: Aws, spec: ServiceSpec, boot: Boot | None = None) -> Preflight:
-    """Look at all that a deployment of `spec` needs; nothing is changed. `boot` starts the release, unless something is refused already.
+async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot: Boot | None = None) -> Preflight:
+    """Check everything that a deployment of `spec` needs; nothing is changed.
 
-    Raises SlipwayError when AWS answers nothing at all: no credentials, a clock that is wrong.
+    `looks` are those of the target. `boot` starts the release, unless something is refused already. Raises SlipwayError when no call to
+    AWS can be made: no credentials, a wrong clock.
     """
     began = time.monotonic()
-    branches = [Branch(part, checks) for part, checks in (await _looked(aws, spec)).items() if checks]
+    branches = [Branch(part, checks) for part, checks in (await _looked(aws, spec, looks)).items() if checks]
     seen = Preflight(
         environment=spec.environment, service=spec.name, image=str(spec.image), seconds=0, branches=tuple(branches)
     )
     branches += [Branch("start", await _booted(boot, seen)), Branch("beyond", _beyond(spec))]
-    seconds = round(time.monotonic() - began, 3)
-    return Preflight(
-        environment=spec.environment,
-        service=spec.name,
-        image=str(spec.image),
-        seconds=seconds,
-        branches=tuple(branches),
-    )
+    return replace(seen, seconds=round(time.monotonic() - began, 3), branches=tuple(branches))
 
 
 def refuse(found: Preflight) -> None:
-    """Raises RefusedError for the first refusal, with how many more there are."""
+    """Raise RefusedError for the first refusal, with the number of further ones."""
     if not found.refusals:
         return
     first, *others = found.refusals
@@ -57,7 +47,7 @@ def refuse(found: Preflight) -> None:
 
 
 def events(found: Preflight) -> tuple[Event, ...]:
-    """What a run tells of it: the lines of logs that refusals rest on, and what was not covered."""
+    """Return what a run reports: the log lines behind refusals, and what was not covered."""
     lines = [Event(f"log: {one_line(line)}") for check in found.refusals for line in check.lines]
     return (*lines, *(Event(f"not covered: {_line(check)}") for check in found.not_covered))
 
@@ -66,23 +56,24 @@ def _line(check: Check) -> str:
     return one_line(f"{check.subject}: {check.found}")
 
 
-async def _looked(aws: Aws, spec: ServiceSpec) -> dict[str, Checks]:
-    found: dict[str, Checks] = {part: () for part, _ in _LOOKS}
+async def _looked(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look]) -> dict[str, Checks]:
+    every = {**_LOOKS, **looks}
+    checks: dict[str, Checks] = dict.fromkeys(every, ())
 
-    async def one(part: str, look: Callable[[Aws, ServiceSpec], Awaitable[Checks]]) -> None:
-        found[part] = await covered(part, look(aws, spec))
+    async def one(part: str, look: Look) -> None:
+        checks[part] = await covered(part, look(aws, spec))
 
     try:
         async with anyio.create_task_group() as tasks:
-            for part, look in _LOOKS:
+            for part, look in every.items():
                 tasks.start_soon(one, part, look)
     except BaseExceptionGroup as group:
         raise _first(group) from group
-    return found
+    return checks
 
 
 def _first(group: BaseException) -> BaseException:
-    """Of looks that fail together one is told, and rather one that a person can read."""
+    """Return one error of looks that failed together, preferably one written for a person."""
     if known := within(group):
         return known
     return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
@@ -90,21 +81,27 @@ def _first(group: BaseException) -> BaseException:
 
 async def _booted(boot: Boot | None, seen: Preflight) -> Checks:
     if seen.refusals:
-        return (not_covered("release", "it was not started, for what is refused above comes first"),)
+        return (not_covered("release", "it was not started, because of the refusals above"),)
     if boot is None:
-        return (not_covered("release", "nothing was started here"),)
+        return (not_covered("release", "it was not started on this machine"),)
     return await boot()
 
 
 def _beyond(spec: ServiceSpec) -> Checks:
-    """What nobody outside of the platform can look at."""
+    """Return what cannot be checked from outside the platform."""
     checks = [
-        not_covered("permissions", "what the roles may do: only who may take them on was read"),
-        not_covered("quotas", "whether the account may have one more service or instance: only creating it tells"),
-        not_covered("size", f"whether {spec.memory} MB are enough: nothing here has an instance's memory"),
+        not_covered("permissions", "the permissions of the roles: only their trust policies were read"),
+        not_covered("quotas", "the account's quotas of services and instances: only creating one shows them"),
+        not_covered("size", f"whether {spec.memory} MB are enough: a start here is not limited to them"),
     ]
     if spec.secrets:
         checks.append(not_covered("values", "the values of secrets: they are never read"))
-    if spec.vpc_connector:
-        checks.append(not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"))
     return tuple(checks)
+
+
+def unmigrated(found: Preflight) -> Preflight:
+    """Add to the preflight of a first deployment that slipway does not migrate its database."""
+    if any(branch.part == "service" for branch in found.branches):
+        return found
+    check = not_covered("database", f"{NOT_MIGRATED}: {NOT_MIGRATED_REMEDY}")
+    return replace(found, branches=(*found.branches, Branch("database", (check,))))

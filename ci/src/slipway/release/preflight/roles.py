@@ -1,4 +1,4 @@
-"""The roles: there, and trusting the part of App Runner that takes them on. Nobody outside can try them; what they may do is another matter."""
+"""IAM roles: whether they exist and trust the service that assumes them. Their permissions are not read."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -10,31 +10,31 @@ from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.spec import ServiceSpec
 from slipway.release.errors import AwsRefusedError
-from slipway.release.preflight.account import account_of
+from slipway.release.preflight.account import Arn, account_of
 from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
-from slipway.release.preflight.arn import Arn
 from slipway.untrusted import one_line
 
-BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"  # [G]
 _ASSUME = "sts:assumerole"
-_YOUNG_SECONDS = 90  # until then App Runner may not know a role [F]
+_YOUNG_SECONDS = 90  # until then a platform may not know a role [F]
 
 
-async def look(aws: Aws, spec: ServiceSpec) -> Checks:
-    """The access role, and the instance role if there is one."""
-    checks = await covered("access role", _role(aws, spec, "access role", spec.access_role, BUILD))
+async def look(aws: Aws, spec: ServiceSpec, principals: tuple[str, str]) -> Checks:
+    """Check the access role and the instance role, if there is one; `principals` are the services that assume them."""
+    access, instance = principals
+    checks = await covered("access role", _role(aws, spec, "access role", (spec.access_role, access)))
     if spec.instance_role:
-        checks += await covered("instance role", _role(aws, spec, "instance role", spec.instance_role, TASKS))
+        checks += await covered("instance role", _role(aws, spec, "instance role", (spec.instance_role, instance)))
     return checks
 
 
-async def _role(aws: Aws, spec: ServiceSpec, subject: str, arn: str, principal: str) -> Checks:
+async def _role(aws: Aws, spec: ServiceSpec, subject: str, trust: tuple[str, str]) -> Checks:
+    arn, principal = trust
     found = Arn.parse(arn)
     if found is None or found.service != "iam" or not found.resource.startswith("role/"):
-        return (no(subject, f"{arn!r} is no ARN of a role", "correct it in the settings"),)
+        return (no(subject, f"{arn!r} is not the ARN of a role", "correct it in the settings"),)
     if found.account != account_of(spec):
         said = f"the {subject} {arn} is of another account than {spec.environment}"
-        return (no(subject, said, "App Runner takes on roles of its own account only: name one of those"),)
+        return (no(subject, said, "name a role of the environment's own account; the platform assumes no other"),)
     name = found.resource.rpartition("/")[2]
     try:
         answer = await aws.call("iam", "get_role", RoleName=name)
@@ -45,7 +45,7 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, arn: str, principal: 
     role = answer["Role"]
     there = Arn.parse(role["Arn"])
     if there and there.account != found.account:
-        return (not_covered(subject, f"{arn}: the account that was asked is another"),)
+        return (not_covered(subject, f"{arn}: these credentials belong to another account"),)
     if role["Arn"] != arn:
         said = f"there is no role {arn}; the one of that name is {one_line(role['Arn'])}"
         return (no(subject, said, "correct the path in the settings"),)
@@ -54,34 +54,36 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, arn: str, principal: 
 
 
 def judge(subject: str, arn: str, principal: str, role: Mapping[str, Any], now: datetime) -> Check:
-    """Whether the role's trust policy lets `principal` take it on. One that is young is no fault: the deployment waits until it is known."""
+    """Judge whether the trust policy lets `principal` assume the role. A new role passes: the deployment waits until the platform knows it."""
     allowing: list[Mapping[str, Any]] = []
     denying: list[Mapping[str, Any]] = []
     for statement in _statements(role.get("AssumeRolePolicyDocument")):
         if "NotPrincipal" in statement or "NotAction" in statement:
-            return not_covered(subject, f"the trust policy of {arn} says whom it does not mean, which is not read here")
+            return not_covered(
+                subject, f"the trust policy of {arn} uses NotPrincipal or NotAction, which slipway does not evaluate"
+            )
         if _fits(statement, principal):
             (allowing if statement.get("Effect") == "Allow" else denying).append(statement)
-    remedy = f"let {principal} do sts:AssumeRole in its trust policy (aws iam update-assume-role-policy)"
+    remedy = f"allow sts:AssumeRole to {principal} in its trust policy (aws iam update-assume-role-policy)"
     if any("Condition" not in statement for statement in denying):
-        return no(subject, f"the trust policy of {arn} denies it to {principal}", remedy)
+        return no(subject, f"the trust policy of {arn} denies sts:AssumeRole to {principal}", remedy)
     if not allowing:
         return no(subject, f"the role {arn} does not trust {principal}", remedy)
     if denying or all("Condition" in statement for statement in allowing):
         return not_covered(subject, f"whether the conditions in the trust policy of {arn} hold for {principal}")
     age = (now - role["CreateDate"]).total_seconds()
-    young = f"; it is {max(age, 0):.0f} s old, and a deployment waits until App Runner knows it"
+    young = f"; it is {max(age, 0):.0f} s old, and a deployment waits until the platform knows it"
     return ok(subject, f"{arn} trusts {principal}" + (young if age < _YOUNG_SECONDS else ""))
 
 
 def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
-    """Of a policy as boto3 has decoded it; what is none has no statements."""
+    """Yield the statements of a policy that boto3 has decoded; anything else has none."""
     found = policy.get("Statement", []) if isinstance(policy, Mapping) else []
     yield from (statement for statement in _listed(found) if isinstance(statement, Mapping))
 
 
 def _fits(statement: Mapping[str, Any], principal: str) -> bool:
-    """Whether it is about this principal and sts:AssumeRole; actions may have wildcards and any case [G]."""
+    """Whether the statement applies to this principal and sts:AssumeRole; actions may have wildcards and any case [G]."""
     named = statement.get("Principal", {})
     services = _listed(named.get("Service", [])) if isinstance(named, Mapping) else [named]
     actions = [str(action).lower() for action in _listed(statement.get("Action", []))]

@@ -1,4 +1,4 @@
-"""The secrets: that what the settings name is there. Values are never asked for, only what describes them."""
+"""Secrets: whether those that the settings name exist. Only descriptions are read, never values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,20 +7,15 @@ from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.spec import ServiceSpec
 from slipway.release.errors import AwsRefusedError
-from slipway.release.preflight.account import account_of
+from slipway.release.preflight.account import Arn, account_of
 from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
-from slipway.release.preflight.arn import Arn
 
 _MOST = 50  # names in one filter [M]
 
 
 async def look(aws: Aws, spec: ServiceSpec) -> Checks:
-    """Every secret, by the variable that it becomes."""
-    if not spec.secrets:
-        return ()
+    """Check every secret, by its variable."""
     checks: list[Check] = []
-    if spec.instance_role is None:  # "Instance Role have to be provided if passing in RuntimeEnvironmentSecrets" [F]
-        checks.append(_nobody_reads(spec))
     parameters: dict[str, str] = {}
     for variable, reference in spec.secrets.items():
         found = Arn.parse(reference)
@@ -33,29 +28,21 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
             checks += away
             parameters |= {} if away else {variable: reference}
         elif found:
-            checks.append(no(variable, f"{reference} is of {found.service}, which keeps no secrets", _NAME))
+            checks.append(no(variable, f"{reference} is of {found.service}, which does not store secrets", _NAME))
         else:
-            checks.append(no(variable, f"{reference!r} is no ARN", _NAME))
+            checks.append(no(variable, f"{reference!r} is not an ARN", _NAME))
     return (*checks, *(await _parameters(aws, parameters) if parameters else ()))
 
 
 _NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
 
 
-def _nobody_reads(spec: ServiceSpec) -> Check:
-    return no(
-        "instance role",
-        f"secrets are read with the instance role, and {spec.environment} has none",
-        f"set instance-role in [tool.slipway.environments.{spec.environment}]",
-    )
-
-
 def _elsewhere(variable: str, reference: str, found: Arn, aws: Aws, spec: ServiceSpec) -> Checks:
-    """What is not of this account and region is not looked at from here; parameters of another account are not supported [M]."""
+    """Return a check for what is in another account or region, which is not asked; parameters of another account are not supported [M]."""
     is_ours = found.account == account_of(spec)
     if not is_ours and found.service == "ssm":
-        said = f"{reference} is in another account, and App Runner reads parameters of its own only"
-        return (no(variable, said, f"make one in the account of {spec.environment}, and name that"),)
+        problem = f"{reference} is in another account, and the platform reads parameters of its own account only"
+        return (no(variable, problem, f"create one in the account of {spec.environment}, and name that"),)
     if not is_ours:
         return (not_covered(variable, f"{reference} is in another account, which was not asked"),)
     if found.region != aws.region:
@@ -75,10 +62,10 @@ async def _secret(aws: Aws, variable: str, reference: str) -> Checks:
 
 
 def judge(variable: str, arn: str, key: str, described: Mapping[str, Any]) -> Checks:
-    """A secret that is there, unless it is on its way out."""
+    """Judge a secret that exists: one that is scheduled for deletion is refused."""
     if gone := described.get("DeletedDate"):
-        said = f"the secret {arn} is scheduled for deletion on {gone:%Y-%m-%d}"
-        return (no(variable, said, f"aws secretsmanager restore-secret --secret-id {arn}"),)
+        problem = f"the secret {arn} is scheduled for deletion on {gone:%Y-%m-%d}"
+        return (no(variable, problem, f"aws secretsmanager restore-secret --secret-id {arn}"),)
     there = ok(variable, f"{arn} is there")
     if not key:
         return (there,)
@@ -86,13 +73,13 @@ def judge(variable: str, arn: str, key: str, described: Mapping[str, Any]) -> Ch
 
 
 def _split(reference: str) -> tuple[str, str]:
-    """The secret's ARN, and the key of its JSON in `ARN:KEY:STAGE:VERSION`."""
+    """Return the secret's ARN, and the JSON key of `ARN:KEY:STAGE:VERSION`."""
     parts = reference.split(":")
     return ":".join(parts[:7]), "".join(parts[7:8])
 
 
 async def _parameters(aws: Aws, wanted: Mapping[str, str]) -> Checks:
-    """All at once, a few calls for however many."""
+    """Check all parameters, 50 per call."""
     return await covered("parameters", _described(aws, wanted))
 
 
@@ -118,7 +105,7 @@ async def _described(aws: Aws, wanted: Mapping[str, str]) -> Checks:
 
 
 def names_of(reference: str) -> tuple[str, ...]:
-    """The names that a parameter's ARN may stand for: `parameter/url` is that of `url` and of `/url`.
+    """Return the names that a parameter's ARN may refer to: `parameter/url` is the ARN of `url` and of `/url`.
 
     >>> names_of("arn:aws:ssm:eu-west-1:123456789012:parameter/team/url")
     ('/team/url',)

@@ -1,4 +1,4 @@
-"""The task that migrates, as ECS is told it: pure, from the settings and a digest. Secrets stand in it by ARN only."""
+"""The requests to ECS for the task that migrates: pure, from the settings and a digest. Secrets are in them by ARN only."""
 
 import hashlib
 import json
@@ -8,7 +8,6 @@ from typing import Any
 
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.release.engine.spec import spec_of
 from slipway.release.runners import lent
 from slipway.settings import MigrationRunner, Migrations, Settings, SettingsError
 
@@ -20,7 +19,7 @@ _MOST_BYTES = 64 * 1024  # of a task definition [G]
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOrder:
-    """What a task is run for. `service` is the service's name in its environment; values of variables are not shown."""
+    """The order for a task. `service` is the service's name in its environment; values of variables are not in its repr."""
 
     environment: str
     service: str
@@ -34,12 +33,12 @@ class TaskOrder:
 
     @property
     def family(self) -> str:
-        """One for each thing to do, so that a definition that has not changed is found again."""
+        """The family of the definition, one per kind of task, so that an unchanged definition is reused."""
         return f"{self.service}-migration-look" if self.look else f"{self.service}-migration"
 
     @property
     def started_by(self) -> str:
-        """By what a run finds the task that another has begun for the same digest. Letters, digits, - _ / only [M]."""
+        """The mark by which a run finds a task that another run started for the same digest. Letters, digits, - _ / only [M]."""
         return f"{PREFIX}/{self.family}/{self.image.digest.rpartition(':')[2][:40]}"
 
     @property
@@ -48,14 +47,14 @@ class TaskOrder:
 
     @property
     def again(self) -> str:
-        """The one command that goes on with it."""
+        """The command that resumes it."""
         look = " --look" if self.look else ""
         return f"slipway migrate --environment {self.environment} --image {self.image}{look}"
 
 
 def order_of(settings: Settings, environment: str, digest: str, *, look: bool = False) -> TaskOrder:
-    """The order for an environment; raises SettingsError when the settings say too little."""
-    there, spec = settings.environment(environment), spec_of(settings, environment, digest)
+    """Return the order for an environment; raises SettingsError when settings are missing."""
+    there = settings.environment(environment)
     table = f"[tool.slipway.environments.{environment}"
     if there.migration is None:
         raise SettingsError(
@@ -64,14 +63,14 @@ def order_of(settings: Settings, environment: str, digest: str, *, look: bool = 
     variable = settings.migrations.database_variable
     if variable not in {**there.secrets, **there.variables}:
         raise SettingsError(
-            f"{environment} has no {variable}, by which its database is found",
+            f"{environment} has no {variable} with the URL of its database",
             f"add its secret to secrets in {table}], or correct database-variable in [tool.slipway.migrations]",
         )
     return TaskOrder(
         environment=environment,
-        service=spec.name,
+        service=settings.service_name(environment),
         region=there.region,
-        image=spec.image,
+        image=Reference(settings.repository(environment), digest),
         runner=there.migration,
         migrations=settings.migrations,
         variables=there.variables,
@@ -81,19 +80,19 @@ def order_of(settings: Settings, environment: str, digest: str, *, look: bool = 
 
 
 def definition(order: TaskOrder) -> dict[str, Any]:
-    """What RegisterTaskDefinition is told, with a hash of itself as a label; raises BadInputError when ECS would not take it."""
+    """Return the request of RegisterTaskDefinition, labelled with a hash of itself; raises BadInputError when it is too large."""
     bare = _definition(order, {})
     content = json.dumps(bare, sort_keys=True, separators=(",", ":"))
-    if len(content) > _MOST_BYTES - 200:  # what the label adds, and some air
+    if len(content) > _MOST_BYTES - 200:  # for the label, with a margin
         raise BadInputError(
-            f"the task definition of the migration has {len(content)} bytes, and ECS takes {_MOST_BYTES}",
-            f"give {order.environment} shorter variables, or make secrets of them",
+            f"the task definition of the migration has {len(content)} bytes, and ECS accepts {_MOST_BYTES}",
+            f"shorten the variables of {order.environment}, or turn them into secrets",
         )
     return _definition(order, {LABEL: hashlib.sha256(content.encode()).hexdigest()[:32]})
 
 
 def label_of(described: Mapping[str, Any]) -> str | None:
-    """The hash of a definition as it was registered; None when it is none of ours."""
+    """Return the hash of a registered definition; None when slipway did not register it."""
     containers = described.get("containerDefinitions") or [{}]
     found: str | None = containers[0].get("dockerLabels", {}).get(LABEL)
     return found
@@ -119,7 +118,7 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "name": CONTAINER,
         "image": str(order.image),
         "essential": True,
-        "entryPoint": ["python"],  # whatever the image's own would do first
+        "entryPoint": ["python"],  # instead of the image's own
         "command": list(lent.command(_arguments(order))),
         "environment": [{"name": name, "value": value} for name, value in sorted(order.variables.items())],
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.secrets.items())],
@@ -147,7 +146,7 @@ def _arguments(order: TaskOrder) -> list[str]:
 
 
 def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]:
-    """What RunTask is told."""
+    """Return the request of RunTask."""
     runner = order.runner
     return {
         "cluster": runner.cluster,

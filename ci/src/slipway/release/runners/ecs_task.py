@@ -1,7 +1,7 @@
-"""A one-off Fargate task in the VPC, with the release's own image, for a database that nobody outside can reach.
+"""A one-off Fargate task in the VPC, with the release's own image, for a database without a public address.
 
-A run that dies leaves the task, which goes on; the next run for the same digest finds it by who started it, and follows it. Two at once are
-no harm: the migration itself takes its turn at the database.
+When a run dies, its task continues; the next run for the same digest finds it by its mark and follows it. Two tasks at once are harmless:
+the migration itself takes a lock in the database.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from slipway.release.runners.runner import Tell
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0
-_ANSWER_SECONDS = 60.0  # lines reach CloudWatch some seconds after they were written, at times later
-_PAUSES = (0.0, 2.0, 5.0, 10.0)  # before each attempt at what no answer came to
+_ANSWER_SECONDS = 60.0  # lines reach CloudWatch seconds after they were written, sometimes later
+_PAUSES = (0.0, 2.0, 5.0, 10.0)  # before each attempt, after a lost answer
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A task that was begun; `created` is AWS's time."""
+    """A task that exists; `created` is AWS's time."""
 
     arn: str
     created: datetime
@@ -47,7 +47,7 @@ class _Task:
 
 
 class EcsTask:
-    """`deployment` names the deployment that the migration belongs to, as nothing else does: run again, it finds the task also when that has ended."""
+    """A migration by an ECS task. `deployment` identifies the deployment it belongs to, so that a second run finds its task even when it has ended."""
 
     how = "a Fargate task"
 
@@ -79,58 +79,58 @@ class _Run:
         self._unreadable = ""
 
     async def ended(self, deployment: str | None) -> Ended:
-        """Find the task or begin it, and follow it to its end."""
+        """Find the task or start it, and follow it to its end."""
         wanted = definition(self._order)
         task = await self._running()
         if task is None:
             arn = await self._registered(wanted)
-            task = await self._begun(arn, deployment)
+            task = await self._started(arn, deployment)
             await self._tidy(arn)
         try:
             return await self._followed(task)
         except RefusedError as error:
             raise UnknownOutcomeError(
-                f"the migration goes on as the task {task.id}, but cannot be followed: {error.what}",
+                f"the migration continues as the task {task.id}, but cannot be followed: {error.what}",
                 f"{error.next_step}; then run `{self._order.again}`, which finds it",
             ) from error
 
     async def _running(self) -> _Task | None:
-        """A task of ours for this very digest that has not stopped."""
+        """Return a running task for this digest, if there is one."""
         listed = await self._call("list_tasks", cluster=self._cluster, startedBy=self._order.started_by)
         for described in await self._described(listed["taskArns"]):
             if described["lastStatus"] != "STOPPED":
                 task = _task(described)
-                self._say(f"going on with the task {task.id}, which another run began at {task.created:%H:%M:%S %Z}")
+                self._say(f"following the task {task.id}, which another run started at {task.created:%H:%M:%S %Z}")
                 return task
         return None
 
     async def _registered(self, wanted: Mapping[str, Any]) -> str:
-        """The newest revision when it is what is wanted, else a new one."""
+        """Return the newest definition when it is unchanged, and register a new one otherwise."""
         with suppress(_AbsentError):
             found = await self._newest()
             if label_of(found) == label_of(wanted):
                 return str(found["taskDefinitionArn"])
-        answer = await self._surely("register_task_definition", **wanted)
+        answer = await self._repeated("register_task_definition", **wanted)
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     async def _newest(self) -> Mapping[str, Any]:
         try:
             answer = await self._call("describe_task_definition", taskDefinition=self._order.family)
         except AwsRefusedError as error:
-            if error.code == "ClientException":  # what ECS answers when there is none [F]
+            if error.code == "ClientException":  # the answer when there is none [F]
                 raise _AbsentError from error
             raise
         found: Mapping[str, Any] = answer["taskDefinition"]
         return found
 
-    async def _begun(self, definition_arn: str, deployment: str | None) -> _Task:
-        """Begin the task; asked again with the same token ECS answers the task that it has begun, also when that has stopped since."""
+    async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
+        """Start the task. For a token that it knows ECS returns the task that it started, even when that has stopped since."""
         order = self._order
         token = _token(order, deployment) if deployment else _fresh()
         try:
             described = await self._run_task(request(order, definition_arn, token))
         except AwsRefusedError as error:
-            if error.code != "ConflictException":  # the settings have changed since this deployment began it
+            if error.code != "ConflictException":  # the settings have changed since this deployment started it
                 raise
             described = await self._run_task(request(order, definition_arn, _fresh()))
         if described["lastStatus"] == "STOPPED" and _exit_code(described) != 0:
@@ -141,45 +141,46 @@ class _Run:
         return task
 
     async def _run_task(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        answer = await self._surely("run_task", **asked)
+        answer = await self._repeated("run_task", **asked)
         for failure in answer.get("failures", []):
             reason = one_line(f"{failure.get('reason', '')} {failure.get('detail', '')}")
             raise RefusedError(
-                f"ECS has found no place for the migration's task ({reason})", "run the same command again in a while"
+                f"ECS found no capacity for the migration's task ({reason})", "run the same command again in a while"
             )
         described: Mapping[str, Any] = answer["tasks"][0]
         return described
 
-    async def _surely(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """A call that may be repeated when no answer comes: its token, or what it makes, is the same."""
+    async def _repeated(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Make an idempotent call, repeated after a lost answer."""
         for pause in _PAUSES[1:]:
             try:
                 return await self._call(operation, **parameters)
             except LostAnswerError as error:
-                self._say(f"no answer: {error.what}; asking again")
+                self._say(f"{error.what}; retrying")
                 await self._time.sleep(pause)
         return await self._call(operation, **parameters)
 
     async def _followed(self, task: _Task) -> Ended:
-        """Log and task are asked in turn, one call every POLL_SECONDS, until it has stopped."""
+        """Poll log and task in turn, one call every POLL_SECONDS, until the task has stopped."""
         began = self._time.now()
         while True:
             found = await self._described([task.arn])
             if not found:
                 raise UnknownOutcomeError(
-                    f"ECS does not know the task {task.id} any more", f"run `{self._order.again}`, which looks again"
+                    f"ECS does not know the task {task.id} any more",
+                    f"run `{self._order.again}`, which looks for it again",
                 )
             if found[0]["lastStatus"] == "STOPPED":
-                return await self._heard_out(found[0], task)
+                return await self._ended(found[0], task)
             if (self._time.now() - began).total_seconds() > self._order.runner.patience:
-                raise self._out_of_patience(task, str(found[0]["lastStatus"]))
+                raise self._timeout(task, str(found[0]["lastStatus"]))
             await self._time.sleep(POLL_SECONDS)
             if found[0]["lastStatus"] == "RUNNING":
                 await self._listen(task)
                 await self._time.sleep(POLL_SECONDS)
 
-    async def _heard_out(self, described: Mapping[str, Any], task: _Task) -> Ended:
-        """The end, with all that was said, as far as it comes in a while."""
+    async def _ended(self, described: Mapping[str, Any], task: _Task) -> Ended:
+        """Return the end of the task with its log, waiting up to _ANSWER_SECONDS for the last lines."""
         container: Mapping[str, Any] = next(iter(described.get("containers", [])), {})
         code, reason = str(described.get("stopCode", "")), str(described.get("stoppedReason", ""))
         ended = Ended(
@@ -196,7 +197,7 @@ class _Run:
         return ended
 
     async def _listen(self, task: _Task) -> None:
-        """Tell what is new in the log. Who may not read it learns all the same how it ends."""
+        """Report new lines of the log; the end of the task is known without it."""
         if self._lines is None:
             return
         try:
@@ -211,18 +212,18 @@ class _Run:
                 self._say(one_line(line))
         self._lines = lines
 
-    def _out_of_patience(self, task: _Task, status: str) -> UnknownOutcomeError:
+    def _timeout(self, task: _Task, status: str) -> UnknownOutcomeError:
         minutes = self._order.runner.patience / 60
-        stuck = "" if status == "RUNNING" else ", which hints at subnets without a way to ECR"
+        stuck = "" if status == "RUNNING" else "; its subnets may have no route to ECR"
         return UnknownOutcomeError(
             f"after {minutes:.0f} minutes the migration's task {task.id} is still {one_line(status)}{stuck}",
-            f"it goes on; run `{self._order.again}`, which finds it",
+            f"it continues; run `{self._order.again}`, which finds it",
         )
 
     async def _tidy(self, ours: str) -> None:
-        """Older revisions of the family go; a task that runs by one runs on [M]. A newer one is somebody else's."""
+        """Deregister older revisions of the family; running tasks are not affected [M]. A newer one belongs to another run."""
         family, _, number = ours.rpartition(":")
-        with suppress(SlipwayError):  # what is left over harms nobody
+        with suppress(SlipwayError):  # leftovers are harmless
             listed = await self._call("list_task_definitions", familyPrefix=self._order.family, status="ACTIVE")
             for arn in listed["taskDefinitionArns"]:
                 its, _, revision = arn.rpartition(":")
@@ -247,17 +248,17 @@ class _Run:
 
 
 class _AbsentError(Exception):
-    """There is no such definition yet."""
+    """There is no definition of this family yet."""
 
 
 def _explained(error: AwsRefusedError, order: TaskOrder) -> RefusedError:
-    """The same error, with a remedy in the settings where there is one."""
+    """Return the error with a remedy in the settings, if there is one."""
     table = f"[tool.slipway.environments.{order.environment}.migration]"
     if error.code == "ClusterNotFoundException":
         return RefusedError(error.what, f"create the cluster {order.runner.cluster}, or correct cluster in {table}")
     if "iam:PassRole" in error.said:
         return RefusedError(
-            error.what, "let the deploy role do iam:PassRole on the task's roles, to ecs-tasks.amazonaws.com"
+            error.what, "allow the deploy role iam:PassRole on the task's roles, to ecs-tasks.amazonaws.com"
         )
     if error.code == "InvalidParameterException":
         return RefusedError(error.what, f"correct {table}")

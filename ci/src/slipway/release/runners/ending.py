@@ -1,6 +1,6 @@
-"""What a task that has stopped says: its answer in the log, or why there is none, in one sentence with a remedy. Pure.
+"""The outcome of a stopped task: its record in the log, or why there is none, in one sentence with a remedy. Pure.
 
-The words of AWS are untrusted text, and so are all lines of a log.
+Reasons of AWS are untrusted text, and so are all lines of a log.
 """
 
 import re
@@ -23,7 +23,7 @@ _AGAIN = "run the same command again; what was applied stays, and nothing is app
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A stopped task. `lines` are its log, or None when it cannot be read, and `unreadable` says why; `why` is what its container is said to have ended of."""
+    """A stopped task. `lines` are its log, or None when it cannot be read, with the reason in `unreadable`; `why` is the reason of its container."""
 
     exit_code: int | None
     stop_code: str
@@ -41,7 +41,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class _Rule:
-    """When a container never ran: what of AWS's words says why, and what to do."""
+    """A reason why a container never ran: the words of AWS, the cause, the remedy."""
 
     words: re.Pattern[str]
     what: str
@@ -53,27 +53,27 @@ def _rule(words: str, what: str, next_step: str) -> _Rule:
 
 
 _NETWORK = (
-    "give the subnets a way to AWS: a NAT gateway, endpoints for ecr.api, ecr.dkr, s3, logs and secretsmanager or ssm, "
+    "give the subnets a route to AWS: a NAT gateway, endpoints for ecr.api, ecr.dkr, s3, logs and secretsmanager or ssm, "
     "or public-ip = true in public subnets"
 )
 _TIMEOUT = r"time(?:d )?out|deadline exceeded|connection issue|RequestCanceled|no such host"
-# The first that fits; the words are those that users quote [F].
+# The first match wins; the words are those that users quote [F].
 _RULES = (
     _rule(r"log group does not exist", "there is no log group {group}", "create it: aws logs create-log-group --log-group-name {group}"),
-    _rule(r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "let the execution role do logs:CreateLogStream and logs:PutLogEvents there"),
+    _rule(r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "allow the execution role logs:CreateLogStream and logs:PutLogEvents there"),
     _rule(rf"(?:secret|ssm).*(?:{_TIMEOUT})", "ECS does not reach the secrets from these subnets ({reason})", _NETWORK),
-    _rule(r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS finds a secret of the migration nowhere ({reason})", "correct its ARN in secrets of {table}]"),
-    _rule(r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the migration ({reason})", "let the execution role do secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
+    _rule(r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the migration ({reason})", "correct its ARN in secrets of {table}]"),
+    _rule(r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the migration ({reason})", "allow the execution role secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
     _rule(r"CannotPullContainerError.*(?:not found|manifest unknown)", "ECS finds no image {image}", "push it first; `dagger call publish` prints the digest"),
     _rule(rf"(?:CannotPull|registry auth).*(?:{_TIMEOUT})", "ECS does not reach the image from these subnets ({reason})", _NETWORK),
-    _rule(r"CannotPull|registry auth", "ECS cannot pull the image ({reason})", "let the execution role do ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
+    _rule(r"CannotPull|registry auth", "ECS cannot pull the image ({reason})", "allow the execution role ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
     _rule(r'"?python"?: executable file not found', "the image has no python on its PATH", "set PATH in the image to where the service's own Python is"),
-    _rule(r"assume (?:the )?role|unable to assume", "ECS cannot use a role of the task ({reason})", "let ecs-tasks.amazonaws.com assume it, in its trust policy"),
+    _rule(r"assume (?:the )?role|unable to assume", "ECS cannot use a role of the task ({reason})", "allow ecs-tasks.amazonaws.com to assume it, in its trust policy"),
 )  # fmt: skip
 
 
 def migration_of(ended: Ended, order: TaskOrder) -> Migration:
-    """What the task did; raises SlipwayError when it failed. Who ended well and could not be heard has reached the head."""
+    """Return what the task did; raises SlipwayError when it failed. A task that succeeded without a readable record has reached the head."""
     _check(ended, order)
     found = _read(Migration, ended)
     if isinstance(found, str):
@@ -83,7 +83,7 @@ def migration_of(ended: Ended, order: TaskOrder) -> Migration:
             applied=(),
             attempts=0,
             seconds=0.0,
-            unseen=f"{found}; the task ended well, so the database is at the release's head",
+            unseen=f"{found}; the task succeeded, so the database is at the release's head",
         )
     heads = (tuple(map(one_line, each)) for each in (found.before, found.after, found.applied))
     before, after, applied = heads
@@ -91,23 +91,23 @@ def migration_of(ended: Ended, order: TaskOrder) -> Migration:
 
 
 def standing_of(ended: Ended, order: TaskOrder) -> Standing:
-    """What the task saw; raises SlipwayError."""
+    """Return what the task saw; raises SlipwayError."""
     _check(ended, order)
     found = _read(Standing, ended)
     if isinstance(found, str):
         raise RefusedError(
-            f"the task has looked, but {found}", f"let the deploy role do logs:FilterLogEvents on {order.log_group}"
+            f"the task succeeded, but {found}", f"allow the deploy role logs:FilterLogEvents on {order.log_group}"
         )
     names = (found.database, found.image, found.unknown, found.missing)
     return Standing(*(tuple(map(one_line, each)) for each in names))
 
 
 def _read(kind: type[T], ended: Ended) -> T | str:
-    """The answer, or why it is not there."""
+    """Return the record, or why it is missing."""
     if ended.lines is None:
         return f"its log cannot be read ({ended.unreadable})"
     if ended.answer is None:
-        return "its log does not have its answer"
+        return "its log does not contain its answer"
     try:
         return from_json(kind, ended.answer, "the task's answer")
     except BadInputError as error:
@@ -120,11 +120,11 @@ def _check(ended: Ended, order: TaskOrder) -> None:
 
 
 def why(ended: Ended, order: TaskOrder) -> SlipwayError:
-    """Why a task did not do what it was run for."""
+    """Return why a task failed."""
     if ended.exit_code is None and ended.stop_code == "TaskFailedToStart":
         return _never_ran(ended, order)
     if ended.stop_code == "UserInitiated":
-        return RefusedError(f"somebody has stopped the migration's task ({one_line(ended.reason)})", _AGAIN)
+        return RefusedError(f"the migration's task was stopped by a user ({one_line(ended.reason)})", _AGAIN)
     if refusal := _refusal(ended):
         return refusal
     if ended.exit_code == _KILLED or "OutOfMemory" in ended.why:
@@ -135,12 +135,12 @@ def why(ended: Ended, order: TaskOrder) -> SlipwayError:
         )
     if ended.exit_code is None:
         reason = one_line(f"{ended.stop_code}: {ended.reason}")
-        return RefusedError(f"AWS has stopped the migration's task ({reason})", _AGAIN)
+        return RefusedError(f"AWS stopped the migration's task ({reason})", _AGAIN)
     return RefusedError(f"the migration ended with the exit code {ended.exit_code}", _last_words(ended, order))
 
 
 def _refusal(ended: Ended) -> SlipwayError | None:
-    """The words of the migration itself, when it was there to say them."""
+    """Return the migration's own error, if it wrote one."""
     if ended.answer is None:
         return None
     try:
@@ -161,12 +161,12 @@ def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:
         if rule.words.search(ended.reason):
             return RefusedError(rule.what.format(**words), rule.next_step.format(**words))
     return RefusedError(
-        f"the migration's task did not start ({words['reason']})", "look at the task in the console of ECS"
+        f"the migration's task did not start ({words['reason']})", "open the task in the console of ECS"
     )
 
 
 def _last_words(ended: Ended, order: TaskOrder) -> str:
     if ended.lines is None:
         return f"its log {order.log_group} cannot be read ({ended.unreadable})"
-    said = [line for line in ended.lines if line.strip()]
-    return one_line(said[-1], 600) if said else f"it said nothing; its log is {order.log_group}"
+    written = [line for line in ended.lines if line.strip()]
+    return one_line(written[-1], 600) if written else f"it wrote nothing; its log is {order.log_group}"

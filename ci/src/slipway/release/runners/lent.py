@@ -1,6 +1,6 @@
-"""slipway's migration on its way into a container that does not have it: a zip as an argument, and a few lines that import from it.
+"""slipway's migration for a container without slipway: a zip as an argument, and a few lines that import from it.
 
-The container needs a `python` and a folder for temporary files, no shell. The same slipway makes the same bytes.
+The container needs a `python` and a folder for temporary files, but no shell. The same version of slipway makes the same bytes.
 """
 
 import base64
@@ -9,13 +9,13 @@ import zipfile
 from collections.abc import Sequence
 from importlib.resources import files
 
-# What `slipway.migration` imports; a test sees that nothing is missing, and that it fits into a task definition.
+# The modules that `slipway.migration` imports; a test checks that none is missing, and that they fit into a task definition.
 _MODULES = (
     "__init__.py",
     "database_url.py",
     "errors.py",
     "structure.py",
-    *(f"records/{name}.py" for name in ("__init__", "form", "migration", "refusal", "standing")),
+    *(f"records/{name}.py" for name in ("__init__", "form", "migration", "refusal")),
     *(
         f"migration/{name}.py"
         for name in (
@@ -36,12 +36,12 @@ with tempfile.TemporaryDirectory() as home:
 
 
 def command(arguments: Sequence[str]) -> tuple[str, ...]:
-    """What `python` is told, to do as `python -m slipway.migration ARGUMENTS…` where slipway is installed."""
+    """Return the arguments of `python` that do the same as `-m slipway.migration ARGUMENTS…` with slipway installed."""
     return ("-c", _BOOTSTRAP, base64.b64encode(archive()).decode(), *arguments)
 
 
 def archive() -> bytes:
-    """The modules, all of one time."""
+    """Return the zip of the modules, with a fixed time."""
     package, written = files("slipway"), io.BytesIO()
     with zipfile.ZipFile(written, "w") as lent:
         for name in _MODULES:

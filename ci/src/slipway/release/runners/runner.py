@@ -1,4 +1,4 @@
-"""One interface for those who can reach a database; the engine knows nothing else of them."""
+"""The interface of everything that can migrate a database."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,17 +10,17 @@ Tell = Callable[[Event], object]
 
 
 class Runner(Protocol):
-    """Migrates one database to the head of one release, or looks where it stands."""
+    """A migration of one database to the head of one release."""
 
     @property
     def how(self) -> str:
-        """In a person's words: "a Fargate task", "this machine"."""
+        """A description for reports: "a Fargate task", "this machine"."""
         ...
 
     async def migrate(self, tell: Tell) -> Migration:
-        """Run what is missing; `tell` is told lines as they come. Raises RefusedError when it fails, UnknownOutcomeError when nobody can say."""
+        """Apply the missing revisions; `tell` receives lines meanwhile. Raises RefusedError on failure, UnknownOutcomeError on an unknown outcome."""
         ...
 
     async def look(self) -> Standing:
-        """Change nothing, and say where the database stands."""
+        """Return the database's revision and the release's, without changing anything."""
         ...

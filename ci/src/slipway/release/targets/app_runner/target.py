@@ -1,6 +1,6 @@
-"""AWS App Runner. Everything is sent explicitly, for what an update leaves out is inherited; images only by digest.
+"""AWS App Runner. Every field is sent, because an update inherits the ones it leaves out; images are sent by digest only.
 
-App Runner takes no new customers since 2026-04-30; who has it may go on creating services.
+App Runner accepts no new customers since 2026-04-30; existing ones can still create services.
 """
 
 import re
@@ -15,14 +15,23 @@ from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event
 from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
-from slipway.release.diagnosis.cause import Evidence, diagnose
+from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
+from slipway.release.diagnosis.rules import PlatformWords
 from slipway.release.engine.engine import Time
 from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ABSENT, HEALTH_PACE, ServiceSpec, hashed, health_check
+from slipway.release.engine.spec import ABSENT, ServiceSpec, hashed
 from slipway.release.engine.target import Operation
 from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError
+from slipway.release.targets.app_runner.spec import described_health, own, request_of
 from slipway.untrusted import one_line
 
+OWNER_TAG = "slipway:environment"
+WORDS = PlatformWords(
+    unpulled=r"Failed to pull your application image\. Reason: (?P<reason>.+)",
+    unreadable=r"Failed to retrieve the secret (?P<arn>\S+?)\.?$",
+    exited="Container exit code: ",
+    unhealthy="Health check failed on protocol",
+)
 POLL_SECONDS = 3.0
 PATIENCE_SECONDS = 30 * 60.0
 _STATES = {
@@ -33,11 +42,11 @@ _STATES = {
     "DELETED": State.ABSENT,
     "DELETE_FAILED": State.DELETE_FAILED,
 }
-_ANSWERING = (State.LIVE, State.BUSY)  # in any other state the image named there answers nobody
+_ANSWERING = (State.LIVE, State.BUSY)  # in any other state the service does not answer
 _INHERITED = (
     "start command",
     "instance role",
-)  # UpdateService merges what it is not sent, and neither may be sent empty
+)  # UpdateService keeps a field that it is not sent, and refuses these two empty
 IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _ENDINGS = {
     "SUCCEEDED": OperationStatus.SUCCEEDED,
@@ -46,10 +55,9 @@ _ENDINGS = {
     "ROLLBACK_FAILED": OperationStatus.ROLLBACK_FAILED,
 }
 _STEPS = {Action.PAUSE: "pause_service", Action.RESUME: "resume_service", Action.DELETE: "delete_service"}
-_PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
 
 
-class AppRunner:
+class AppRunnerTarget:
     """One service, by its name."""
 
     def __init__(self, aws: Aws, service: str, time: Time) -> None:
@@ -63,14 +71,14 @@ class AppRunner:
         return {}
 
     async def observe(self) -> Observed:
-        """At most: the services' names, the service, its newest operations."""
+        """Ask for the services' names, the service and, while it is busy, its newest operations."""
         service = await self._describe()
         if service is None:
             return Observed()
         in_flight = service["Status"] == "OPERATION_IN_PROGRESS"
         newest = await self._operations(service["ServiceArn"]) if in_flight else []
-        going_on = [found for found in newest if found["Status"] in IN_FLIGHT]
-        return observed_from(service, f"{going_on[0]['Type']} {going_on[0]['Id']}" if going_on else None)
+        operation = next((each for each in newest if each["Status"] in IN_FLIGHT), None)
+        return observed_from(service, f"{operation['Type']} {operation['Id']}" if operation else None)
 
     async def newest(self) -> Operation | None:
         arn = self._arn or await self._find()
@@ -80,14 +88,12 @@ class AppRunner:
         return Operation(arn, operations[0]["Id"], operations[0]["Type"] == "CREATE_SERVICE")
 
     async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
-        """Send the plan's change; a rebuild is an update of what a failed creation left."""
+        """Send the plan's change; a rebuild updates the service that a failed creation left."""
         try:
             answer = await self._send(plan, observed, spec)
         except AwsRefusedError as error:
             raise _not_begun(error) from error
-        if not answer.get(
-            "OperationId"
-        ):  # what App Runner answers to an update that changes nothing, against its own model
+        if not answer.get("OperationId"):  # an update that changes nothing has none, contrary to the model
             return None
         self._arn = answer["Service"]["ServiceArn"]
         creating = plan.action in (Action.CREATE, Action.REBUILD)
@@ -96,20 +102,20 @@ class AppRunner:
     async def _send(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> dict[str, Any]:
         if plan.action in _STEPS:
             return await self._aws.call("apprunner", _STEPS[plan.action], ServiceArn=observed.arn)
-        assert spec is not None
-        request = request_of(spec)
+        wanted = own(spec)
+        request = request_of(wanted)
         if plan.action is not Action.CREATE:
             return await self._aws.call("apprunner", "update_service", ServiceArn=observed.arn, **request)
-        tags = [{"Key": "slipway:environment", "Value": spec.environment}]
-        return await self._aws.call("apprunner", "create_service", ServiceName=spec.name, Tags=tags, **request)
+        tags = [{"Key": OWNER_TAG, "Value": wanted.environment}]
+        return await self._aws.call("apprunner", "create_service", ServiceName=wanted.name, Tags=tags, **request)
 
     async def follow(self, operation: Operation) -> AsyncIterator[Event]:
-        """The platform's lines as they come, until the operation has ended; raises UnknownOutcomeError when it takes too long.
+        """Yield the platform's lines until the operation has ended; raises UnknownOutcomeError after PATIENCE_SECONDS.
 
-        Log and operation are asked in turn, one call every POLL_SECONDS.
+        The log and the operation are polled in turn, one call every POLL_SECONDS.
         """
         began = self._time.now()
-        told = 0
+        shown = 0
         ended = False
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
@@ -121,44 +127,44 @@ class AppRunner:
             await self._time.sleep(POLL_SECONDS)
             try:
                 lines = await self._platform_lines(operation)
-            except AwsRefusedError as error:  # who may not read the log learns all the same how it ends
+            except AwsRefusedError as error:  # the end of the operation is known without the log
                 lines = (f"the log cannot be read: {error.what}",)
-            for line in lines[told:]:
+            for line in lines[shown:]:
                 yield Event(one_line(line))
-            told = len(lines)
+            shown = len(lines)
             if not ended:
                 await self._time.sleep(POLL_SECONDS)
 
     async def ending(self, operation: Operation) -> OperationStatus:
-        """A word that the model does not have is UNKNOWN."""
+        """Return the operation's status; a status that is not in the model is UNKNOWN."""
         try:
-            found = await self._summary(operation)
+            summary = await self._summary(operation)
         except AwsRefusedError as error:
             if error.code == "ResourceNotFoundException":
                 return OperationStatus.GONE
             raise
-        return ending_of(found["Status"]) if found else OperationStatus.IN_FLIGHT
+        return ending_of(summary["Status"]) if summary else OperationStatus.IN_FLIGHT
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
-        """From the lines of this deployment and what its own instances wrote."""
+        """Diagnose from the lines of this deployment and of its own instances."""
         platform = await self._platform_lines(operation)
-        found = await self._summary(operation)
-        since = found["StartedAt"] if found else self._time.now()
-        return diagnose(Evidence(platform, await self._application_lines(operation, since)), spec)
+        summary = await self._summary(operation)
+        since = summary["StartedAt"] if summary else self._time.now()
+        return diagnose(DeploymentLogs(platform, await self._application_lines(operation, since)), spec, WORDS)
 
     async def _application_lines(self, operation: Operation, since: datetime) -> tuple[str, ...] | None:
-        """None when no instance has begun since then: those of the release that is live go on writing meanwhile."""
+        """Return the lines of instances that began since then, or None: instances of the live release keep writing."""
         group = f"{_log_group(operation.arn)}/application"
         lines = await logs.read(self._aws, group, since=since)
         new = set()
         for stream in {line.stream for line in lines or ()}:
-            made = await logs.began(self._aws, group, stream)
-            if made is None or made >= since:
+            began = await logs.began(self._aws, group, stream)
+            if began is None or began >= since:
                 new.add(stream)
         return tuple(line.message for line in lines or () if line.stream in new) if new else None
 
     async def _describe(self) -> Mapping[str, Any] | None:
-        """The service; what was deleted is forgotten, for another may have its name now."""
+        """Describe the service; a deleted one is looked up again, because another may have its name now."""
         if self._arn:
             service = await self._described(self._arn)
             if service and service["Status"] != "DELETED":
@@ -183,16 +189,16 @@ class AppRunner:
         return self._arn
 
     async def _operations(self, arn: str) -> list[Mapping[str, Any]]:
-        """The newest operations, newest first."""
+        """Return the newest operations, newest first."""
         newest: list[Mapping[str, Any]] = (await self._page(arn))["OperationSummaryList"]
         return newest
 
     async def _summary(self, operation: Operation) -> Mapping[str, Any] | None:
-        """Also one that many others have followed since."""
+        """Return the summary of an operation, however many have followed it."""
         page = await self._page(operation.arn)
         while True:
-            if found := next((found for found in page["OperationSummaryList"] if found["Id"] == operation.id), None):
-                return dict(found)
+            if summary := next((each for each in page["OperationSummaryList"] if each["Id"] == operation.id), None):
+                return dict(summary)
             if not page.get("NextToken"):
                 return None
             page = await self._page(operation.arn, NextToken=page["NextToken"])
@@ -211,7 +217,7 @@ def state_of(word: str) -> State:
 
 
 async def find(aws: Aws, service: str) -> str | None:
-    """A service's ARN by its name; a deleted service is listed for a while, beside the one that has its name now."""
+    """Return a service's ARN by its name. A deleted service is listed for a while, beside a new one of its name."""
     request: dict[str, Any] = {}
     while True:
         answer = await aws.call("apprunner", "list_services", **request)
@@ -228,51 +234,17 @@ def ending_of(word: str) -> OperationStatus:
 
 
 def _not_begun(error: AwsRefusedError) -> SlipwayError:
-    """Why a change was not begun; some reasons pass."""
+    """Return why a change did not start; some reasons are temporary."""
     if error.code == "InvalidRequestException" and re.search("assuming (access|instance) role", error.said):
         return NotReadyError(f"App Runner cannot use the role yet ({error.said})", "wait, or check its trust policy")
     taken = error.code == "InvalidRequestException" and "already exists" in error.said
     if taken or error.code in ("InvalidStateException", "ResourceNotFoundException"):
-        return BusyError(f"somebody else has changed the service just now ({error.said})", "run the same command again")
+        return BusyError(f"the service was changed at the same time ({error.said})", "run the same command again")
     return error
 
 
-def request_of(spec: ServiceSpec) -> dict[str, Any]:
-    """The part that CreateService and UpdateService share."""
-    health = {"Protocol": "HTTP", "Path": spec.health_path} if spec.health_path else {"Protocol": "TCP"}
-    return {
-        "SourceConfiguration": {
-            "ImageRepository": {
-                "ImageIdentifier": str(spec.image),
-                "ImageRepositoryType": "ECR",
-                "ImageConfiguration": {
-                    "Port": str(spec.port),
-                    "RuntimeEnvironmentVariables": dict(spec.variables),
-                    "RuntimeEnvironmentSecrets": dict(spec.secrets),
-                },
-            },
-            "AutoDeploymentsEnabled": False,
-            "AuthenticationConfiguration": {"AccessRoleArn": spec.access_role},
-        },
-        "InstanceConfiguration": {"Cpu": str(spec.cpu), "Memory": str(spec.memory)}
-        | ({"InstanceRoleArn": spec.instance_role} if spec.instance_role else {}),
-        "HealthCheckConfiguration": health | dict(zip(_PACE, HEALTH_PACE, strict=True)),
-        "AutoScalingConfigurationArn": spec.auto_scaling,
-        "NetworkConfiguration": {
-            "EgressConfiguration": _egress(spec.vpc_connector),
-            "IngressConfiguration": {"IsPubliclyAccessible": True},
-            "IpAddressType": "IPV4",
-        },
-        "ObservabilityConfiguration": {"ObservabilityEnabled": False},
-    }
-
-
-def _egress(vpc_connector: str | None) -> dict[str, str]:
-    return {"EgressType": "VPC", "VpcConnectorArn": vpc_connector} if vpc_connector else {"EgressType": "DEFAULT"}
-
-
 def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
-    """A described service, normalised to the fields of a plan."""
+    """Convert a described service to the fields of a plan."""
     source, instance = service["SourceConfiguration"], service["InstanceConfiguration"]
     network = service.get("NetworkConfiguration", {})
     repository = source.get("ImageRepository", {})
@@ -280,7 +252,7 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
     fields = {
         "image": image,
         "port": settings.get("Port", ""),
-        "health check": _health(service.get("HealthCheckConfiguration", {})),
+        "health check": described_health(service.get("HealthCheckConfiguration", {})),
         "cpu": instance.get("Cpu", ""),
         "memory": instance.get("Memory", ""),
         "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),
@@ -309,14 +281,6 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
     )
 
 
-def _health(check: Mapping[str, Any]) -> str:
-    interval, timeout, healthy, unhealthy = (
-        check.get(key, usual) for key, usual in zip(_PACE, HEALTH_PACE, strict=True)
-    )
-    path = check.get("Path") if check.get("Protocol") == "HTTP" else None
-    return health_check(path, (interval, timeout, healthy, unhealthy))
-
-
 def _ingress(network: Mapping[str, Any]) -> str:
     public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
     return f"{'public' if public else 'private'}, {network.get('IpAddressType', 'IPV4')}"
@@ -330,6 +294,6 @@ def _digest(image: str) -> str | None:
 
 
 def _log_group(arn: str) -> str:
-    """/aws/apprunner/NAME/ID from arn:…:service/NAME/ID; its last part says whose lines they are."""
+    """Return /aws/apprunner/NAME/ID from arn:…:service/NAME/ID; the group's last part, service or application, follows."""
     _, name, identity = arn.rsplit("/", 2)
     return f"/aws/apprunner/{name}/{identity}"

@@ -1,0 +1,161 @@
+"""Command: what a command is called, takes, returns, may do in AWS, and how it runs.
+
+Descriptions are read by `slipway --help` and when an engine registers the module, so their modules import nothing heavy.
+"""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from slipway.environment.environment import Environment
+    from slipway.records.progress import Event, Progress
+    from slipway.report.answers import CommandResult
+    from slipway.settings import Settings
+
+R = TypeVar("R")
+Flags = argparse.Namespace
+
+
+class Group(Enum):
+    """The heading of a command in help and on the reference page."""
+
+    PROVE = "Prove migrations"
+    RELEASE = "Release"
+    SERVICE = "Operate a service"
+    ACCOUNT = "Prepare an account"
+    MACHINE = "This machine"
+    ENGINE = "Build and check in containers"
+
+
+class Effect(Enum):
+    """The effect of a command on an AWS account."""
+
+    LOCAL = "does not use AWS"
+    READS = "reads AWS, changes nothing"
+    CHANGES = "changes AWS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A flag of a command, on the command line and as an argument of its Dagger function."""
+
+    name: str  # without dashes, such as "dry-run"
+    sentence: str  # one for help, Dagger and pages
+    metavar: str = ""  # empty for a switch, which is false by default
+    parse: Callable[[str], Any] = str
+    default: Any = None
+    required: bool = False
+    repeated: bool = False
+    positional: bool = False
+    choices: tuple[str, ...] = ()
+    bare: str = ""  # the value of the flag without one
+    one_of: str = ""  # flags of one label exclude each other; one of them must be passed if they are required
+    on_dagger: str = ""  # how the argument of the Dagger function differs
+    not_on_dagger: str = ""  # why the Dagger function does not take it
+
+    @property
+    def key(self) -> str:
+        """The name in Python; a keyword gets an underscore."""
+        name = self.name.replace("-", "_")
+        return f"{name}_" if name == "from" else name
+
+    @property
+    def is_switch(self) -> bool:
+        return not self.metavar
+
+    @property
+    def doc(self) -> str:
+        """The sentence of the Dagger argument, which shows no quotes around code."""
+        return "; ".join(filter(None, [self.sentence, self.on_dagger])).replace("`", "")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A record that a command returns with `--json`: `slipway/RECORD/1`; and when, or with which exit code."""
+
+    record: str
+    when: str = ""
+
+
+class Caller(Protocol):
+    """The side that calls a command: a command line or a Dagger function."""
+
+    @property
+    def progress(self) -> "Progress": ...
+
+    def run(self) -> AbstractContextManager[Callable[["Event"], None]]:
+        """Show the events of one run of the release engine."""
+        ...
+
+    def say(self, answer: "CommandResult") -> None:
+        """Print an answer before the command ends."""
+        ...
+
+    async def settings(self) -> "Settings":
+        """Load the service's settings; raises SettingsError."""
+        ...
+
+    async def environment(self, name: str) -> "Environment":
+        """Return an environment of the settings; raises SettingsError."""
+        ...
+
+    async def text(self, file: Any, what: str) -> str:
+        """Read a file that a flag names; raises BadInputError."""
+        ...
+
+    async def record(self, kind: type[R], file: Any, what: str) -> R:
+        """Read a record from a file that a flag names; raises BadInputError."""
+        ...
+
+
+Run = Callable[[Flags, Caller], Awaitable["CommandResult | None"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command.
+
+    - sentence: one for help, Dagger and pages. more: what its help adds.
+    - run: None for a function that only Dagger has. It returns None if it has already said everything.
+    - rights: the rows of the permissions table that its AWS calls need.
+    - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
+    - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.
+    """
+
+    name: str
+    group: Group
+    sentence: str
+    effect: Effect = Effect.LOCAL
+    flags: tuple[Flag, ...] = ()
+    results: tuple[Result, ...] = ()
+    run: Run | None = None
+    rights: tuple[str, ...] = ()
+    more: str = ""
+    not_on_dagger: str = ""
+    never_red: str = ""
+    cache: str = "never"
+
+    @property
+    def of_environment(self) -> bool:
+        """Whether it is a function of Dagger's object Environment."""
+        return any(flag.name in {"environment", "from"} for flag in self.flags)
+
+    @property
+    def dagger_call(self) -> str:
+        return f"dagger call environment --name NAME {self.name}" if self.of_environment else f"dagger call {self.name}"
+
+    @property
+    def doc(self) -> str:
+        """The sentence of the Dagger function."""
+        return f"{self.sentence}.".replace("`", "")
+
+    def flag(self, name: str) -> Flag:
+        return next(flag for flag in self.flags if flag.name == name)
+
+    def defaults(self) -> dict[str, Any]:
+        """The value of every flag that is not passed."""
+        return {flag.key: False if flag.is_switch else flag.default for flag in self.flags}

@@ -1,0 +1,28 @@
+"""Functions of the Dagger module that need a container engine, so the command line does not have them."""
+
+from slipway.commands.command import Command, Effect, Group
+
+
+def _function(name: str, sentence: str, cache: str = "") -> Command:
+    return Command(name=name, group=Group.ENGINE, sentence=sentence, cache=cache)
+
+
+FUNCTIONS = (
+    _function("image", "Build the service's image: small, non-root, reproducible, on pinned bases"),
+    _function("sbom", "Write what the lock pins as a reproducible CycloneDX 1.5 document"),
+    Command(
+        name="publish",
+        group=Group.ENGINE,
+        sentence="Build the image, check its health, push it with its bill of materials, and return repository@sha256:…",
+        effect=Effect.CHANGES,
+        rights=("publish",),
+    ),
+    _function("migrations", "Fail if the gate refuses the migrations; the function gate shares its run", "session"),
+    _function("smoke", "Fail if the image does not become healthy beside a migrated database"),
+    _function("lint", "Run the service's own lint, as [tool.slipway.checks] configures it"),
+    _function("types", "Check the service's types, as [tool.slipway.checks] configures it"),
+    _function("tests", "Run the service's tests beside an empty Postgres, as [tool.slipway.checks] configures them"),
+    _function("service", "Run the service on its port beside a migrated Postgres"),
+    _function("database", "Run the service's Postgres on port 5432"),
+    _function("environment", "Open one environment, to deploy to it and to read it", "never"),
+)

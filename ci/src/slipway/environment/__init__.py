@@ -1,0 +1,1 @@
+"""One environment of a service: what is live there, and what changes it."""

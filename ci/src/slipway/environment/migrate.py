@@ -1,0 +1,151 @@
+"""Migrate an environment's database to the head of a release, from the release's own artifact, one runner at a time."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from slipway.database_url import parts_of
+from slipway.errors import BadInputError, RefusedError
+from slipway.local.inside import Database, started
+from slipway.postgres.datadir import cache
+from slipway.records.form import from_json
+from slipway.records.migration import Migration, Standing
+from slipway.records.progress import Event
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr import place_of
+from slipway.release.aws.references import value_of
+from slipway.release.engine.engine import Time
+from slipway.release.runners.definition import order_of
+from slipway.release.runners.ecs_task import EcsTask
+from slipway.release.runners.runner import Runner, Tell
+from slipway.settings import Environment, Migrations, Settings, SettingsError
+from slipway.settings import Runner as RunnerKind
+from slipway.workload.host import HostBackend, NoTreeError, Unpacked
+
+T = TypeVar("T")
+
+
+async def migrate(release: Unpacked, migrations: Migrations, url: str) -> Migration:
+    """Run the revisions that the database behind `url` lacks; raises RefusedError naming the one that failed."""
+    return await _run(Migration, release, migrations, Database(url, migrations.told(url)))
+
+
+async def _run(kind: type[T], release: Unpacked, migrations: Migrations, database: Database, *options: str) -> T:
+    async with started(
+        "slipway.migration", [f"--config={migrations.config}", *options], release.folder, release.python
+    ) as runner:
+        return from_json(kind, await runner.answer(database), "the migration's record")
+
+
+@dataclass(frozen=True)
+class MigrationRequest:
+    """A digest, and the environment whose database to migrate to its head."""
+
+    settings: Settings
+    environment: str
+    digest: str
+
+
+def runner_of(
+    request: MigrationRequest,
+    aws: Aws,
+    time: Time,
+    *,
+    deployment: str | None = None,
+    database_url_from: str | None = None,
+) -> Runner:
+    """Return the runner that the settings choose; raises SettingsError if they say too little.
+
+    `deployment` identifies the deployment. `database_url_from` names a variable of this process that holds the database's URL; with it
+    this machine migrates, whatever the settings say.
+    """
+    migration = request.settings.environment(request.environment).migration
+    if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):
+        return EcsTask(aws, time, order_of(request.settings, request.environment, request.digest), deployment)
+    return DirectRunner(aws, request, database_url_from)
+
+
+@dataclass(frozen=True)
+class DirectRunner:
+    """A runner on this machine, with the release's own files and Python.
+
+    The database's URL is a secret of the environment, or the value of the variable `url_variable`.
+    """
+
+    aws: Aws
+    request: MigrationRequest
+    url_variable: str | None = None
+    how: str = "this machine"
+
+    async def migrate(self, tell: Tell) -> Migration:
+        database = await self._database()
+        tell(Event("migrating from this machine"))
+        async with self._unpacked() as release:
+            return await _run(Migration, release, self.request.settings.migrations, database)
+
+    async def look(self) -> Standing:
+        database = await self._database()
+        async with self._unpacked() as release:
+            return await _run(Standing, release, self.request.settings.migrations, database, "--look")
+
+    async def _database(self) -> Database:
+        url = await database_url(self.aws, self.request, self.url_variable, os.environ)
+        return Database(url, service_variables(self.request, url))
+
+    @asynccontextmanager
+    async def _unpacked(self) -> AsyncIterator[Unpacked]:
+        repository, digest = self.request.settings.name, self.request.digest
+        place = await place_of(self.aws, repository)
+        try:
+            async with HostBackend(place.url, place.login, cache()).unpacked(repository, digest) as release:
+                yield release
+        except NoTreeError as error:
+            raise RefusedError(
+                f"{repository}@{digest} is an image for containers, and this machine runs none",
+                'set runner = "ecs-task" for this environment, or migrate on an engine with `dagger call`',
+            ) from error
+
+
+async def database_url(
+    aws: Aws, request: MigrationRequest, url_variable: str | None, process: Mapping[str, str]
+) -> str:
+    """Return the URL of an environment's database; raises BadInputError, which never repeats the value read."""
+    if url_variable is not None:
+        if not process.get(url_variable):
+            raise BadInputError(f"the variable {url_variable} is not set here", "set it to the database's URL")
+        return _checked(process[url_variable], f"the variable {url_variable}")
+    there, variable = _environment(request), request.settings.migrations.database_variable
+    if variable in there.secrets:
+        return _checked(await value_of(aws, there.secrets[variable]), f"the secret behind {variable}")
+    if variable in there.variables:
+        return _checked(there.variables[variable], f"the variable {variable}")
+    raise SettingsError(
+        f"{request.environment} has no {variable}, by which its database is found",
+        f"add its secret to secrets in [tool.slipway.environments.{request.environment}], or name a variable with --database-url-from",
+    )
+
+
+def service_variables(request: MigrationRequest, url: str) -> dict[str, str]:
+    """Return the variables that the service's env.py sees: the URL, plain values, and stand-ins for other secrets."""
+    migrations = request.settings.migrations
+    return migrations.told(url) | dict(_environment(request).variables) | {migrations.database_variable: url}
+
+
+def _environment(request: MigrationRequest) -> Environment:
+    return request.settings.environment(request.environment)
+
+
+def _checked(url: str, where: str) -> str:
+    if url.lstrip().startswith("{"):
+        raise BadInputError(f"{where} holds JSON", "name its key at the end of the ARN, as ARN:url:: does")
+    try:
+        is_url = url.startswith("postgres") and "://" in url and bool(parts_of(url))
+    except ValueError:  # a port that is not a number may be part of a password
+        is_url = False
+    if not is_url:
+        raise BadInputError(
+            f"{where} holds no Postgres URL", "allowed is postgresql://user:password@host:port/database"
+        )
+    return url

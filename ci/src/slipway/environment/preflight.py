@@ -1,0 +1,141 @@
+"""Preflight: check everything before the platform is changed, and start the exact digest under the platform's health check."""
+
+import time
+from collections.abc import Awaitable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from slipway.environment.migrate import migrate
+from slipway.errors import SlipwayError
+from slipway.postgres import binaries
+from slipway.postgres.datadir import cache
+from slipway.postgres.server import running
+from slipway.records.migration import Migration
+from slipway.records.preflight import Check, Preflight, PreflightResult
+from slipway.release.aws.client import Aws
+from slipway.release.aws.ecr import place_of
+from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
+from slipway.release.diagnosis.rules import PlatformWords
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.preflight import preflight as looks
+from slipway.release.preflight.answers import Checks, no, not_covered, ok
+from slipway.release.targets.description import TargetDescription
+from slipway.release.targets.registry import target_of
+from slipway.settings import Settings
+from slipway.workload.health import HealthCheck, ask
+from slipway.workload.host import HostBackend, NoTreeError
+from slipway.workload.workload import Backend, LaunchSpec, Workload
+
+_MOST_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+_STAND_IN = "stand-in"
+
+
+async def preflight(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None = None) -> Preflight:
+    """Check everything, and start the release if this machine can run it; raises SlipwayError if AWS cannot be reached."""
+    target = target_of(settings, spec.environment)
+    report = await looks.preflight(aws, spec, target.looks, partial(_on_this_machine, aws, spec, settings, backend))
+    return report if settings.environment(spec.environment).migration else looks.unmigrated(report)
+
+
+async def _on_this_machine(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None) -> Checks:
+    name = spec.image.repository.partition("/")[2]
+    async with AsyncExitStack() as stack:
+        try:
+            if backend is None:
+                place = await place_of(aws, name)
+                backend = HostBackend(place.url, place.login, cache())
+            release = await stack.enter_async_context(backend.unpacked(name, spec.image.digest))
+            found = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
+            server = await stack.enter_async_context(running(found))
+        except NoTreeError:
+            return (
+                not_covered(
+                    "release", "it was not started: it is a container image, and this machine runs no containers"
+                ),
+            )
+        except SlipwayError as error:
+            return (not_covered("release", f"it cannot be started here: {error.what}"),)
+        migrated = migrate(release, settings.migrations, server.url)
+        checks = await booted(
+            migrated, backend, spec, settings.migrations.told(server.url), target_of(settings, spec.environment)
+        )
+    return (
+        *checks,
+        not_covered("address", "whether it listens beyond 127.0.0.1: a process here has no network of its own"),
+    )
+
+
+async def booted(
+    migrated: Awaitable[Migration],
+    backend: Backend,
+    spec: ServiceSpec,
+    database: Mapping[str, str],
+    target: TargetDescription,
+) -> Checks:
+    """Migrate an empty database to the release's head, then start the release with the `database` variables."""
+    try:
+        migration = await migrated
+    except SlipwayError as error:
+        return (no("migrations", error.what, error.next_step),)
+    heads = ", ".join(head[:12] for head in migration.after)
+    return (
+        ok("migrations", f"an empty database is at {heads or 'no revision'}"),
+        await tried(backend, spec, database, target),
+    )
+
+
+async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], target: TargetDescription) -> Check:
+    """Start the release with stand-ins for its secrets, and check its health as the platform will."""
+    variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
+    variables["PORT"] = str(spec.port)  # as platforms set it
+    on_line: list[str] = []
+    launch = LaunchSpec(
+        repository=spec.image.repository.partition("/")[2],
+        digest=spec.image.digest,
+        port=spec.port,
+        variables=variables,
+    )
+    check = target.health(spec)
+    try:
+        async with backend.start(launch, on_line.append) as workload:
+            began = time.monotonic()
+            ended = await _until_healthy(workload, check, target.words)
+    except SlipwayError as error:
+        return no("release", f"the release does not start: {error.what}", error.next_step)
+    if ended is None:
+        return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
+    if ended == target.words.unhealthy and _patience(check) > _MOST_SECONDS:
+        return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
+    why = diagnose(DeploymentLogs((ended,), tuple(on_line)), spec, target.words)
+    return Check(
+        subject="release",
+        verdict=PreflightResult.REFUSED,
+        found=f"the release does not become healthy: {why.cause}",
+        remedy=why.remedy,
+        lines=why.lines,
+    )
+
+
+def _patience(check: HealthCheck) -> float:
+    return check.interval * check.unhealthy_threshold
+
+
+async def _until_healthy(workload: Workload, check: HealthCheck, words: PlatformWords) -> str | None:
+    """Return None once healthy, or the line that the platform would log.
+
+    Until the first healthy answer it polls more often than the platform does.
+    """
+    deadline = time.monotonic() + min(_patience(check), _MOST_SECONDS)
+    in_a_row = 0
+    while in_a_row or time.monotonic() < deadline:
+        if workload.exit_code is not None:
+            return f"{words.exited}{workload.exit_code}"
+        in_a_row = in_a_row + 1 if (await ask(workload.address, check)).healthy else 0
+        if in_a_row >= check.healthy_threshold:
+            return None
+        await anyio.sleep(check.interval if in_a_row else _POLL_SECONDS)
+    return words.unhealthy

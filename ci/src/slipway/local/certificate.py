@@ -1,0 +1,76 @@
+"""Certify a proof in a small record, and check whether a certificate holds for a folder and a database."""
+
+import hashlib
+from collections.abc import Collection
+
+from slipway.errors import RefusedError
+from slipway.records.certificate import Answer, Certificate, Verdicts
+from slipway.records.form import from_json
+from slipway.records.history import Listing
+from slipway.records.proof import Implication, Proof, Revision, Verdict
+
+
+def certify(text: str, made: int) -> Certificate:
+    """Return the certificate of a proof, read from its text; raises RefusedError if the gate refused."""
+    proof = from_json(Proof, text, "the proof")
+    if proof.verdict is not Verdict.PASS:
+        raise RefusedError(
+            f"the gate refused this history with {len(proof.failures)} errors", "a certificate is for what has passed"
+        )
+    return Certificate(
+        history=proof.history,
+        previous=proof.coverage.previous,
+        statements=proof.coverage.said,
+        before=heads_before(proof),
+        after=proof.heads,
+        revisions=tuple(_verdicts(proof, revision) for revision in proof.revisions if revision.new),
+        postgres=proof.postgres,
+        gate=proof.gate.gate,
+        made=made,
+        evidence=_digest(text),
+    )
+
+
+def heads_before(proof: Proof) -> tuple[str, ...]:
+    """Return the heads of a database that has run all old revisions and no new one."""
+    old = [revision for revision in proof.revisions if not revision.new]
+    followed = {parent for revision in old for parent in revision.down}
+    return tuple(sorted(revision.id for revision in old if revision.id not in followed))
+
+
+def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | None, proof: str | None) -> str | None:
+    """Return why a certificate does not hold for a history, the live heads and its proof; None if it holds."""
+    if certificate.history != listing.digest:
+        return "the revisions differ from those that were proven"
+    if live is not None and set(live) != set(certificate.before):
+        proven = ", ".join(certificate.before) or "an empty database"
+        return f"it was proven from {proven} on, and the database is at {', '.join(live) or 'no revision'}"
+    if proof is not None and _digest(proof) != certificate.evidence:
+        return "the proof is not the one that the certificate was made from"
+    return None
+
+
+def _verdicts(proof: Proof, revision: Revision) -> Verdicts:
+    """Derive the verdicts from what the findings imply; a finding that a comment allows counts too."""
+    implied = {each for finding in proof.findings if finding.revision == revision.id for each in finding.implies}
+    seen = "up" in revision.fingerprints
+    measured = all(statement.measured for statement in revision.statements)
+    tried = all(statement.transaction for statement in revision.statements) or revision.interruptions > 0
+    return Verdicts(
+        id=revision.id,
+        rerunnable=_answer(Implication.NOT_RERUNNABLE not in implied, known=seen and tried),
+        compatible=_answer(Implication.INCOMPATIBLE not in implied, known=seen and proof.coverage.phrases > 0),
+        blocking=_answer(Implication.BLOCKING in implied, known=seen and measured),
+        reversible=_answer(Implication.IRREVERSIBLE not in implied, known=seen),
+        destructive=_answer(Implication.DESTRUCTIVE in implied, known=seen and proof.coverage.tables > 0),
+    )
+
+
+def _answer(yes: bool, *, known: bool) -> Answer:  # noqa: FBT001 -- the value converted
+    if not known:
+        return Answer.UNKNOWN
+    return Answer.YES if yes else Answer.NO
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""Compare the simulator's documentation with an account: the simulated one, or a real one."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import anyio
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from slipway.conformance import leftovers
+from slipway.conformance.account import Account, SilentError, Time
+from slipway.conformance.service import Image
+from slipway.conformance.suite import conform
+from slipway.errors import BadInputError
+from slipway.postgres.datadir import cache
+from slipway.records.conformance import Conformance, Left
+from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.clock import VirtualClock
+from slipway.simulator.cloud import LOGIN, Cloud, simulated
+from slipway.workload.host import HostBackend
+
+Tell = Callable[[str], None]
+_NUMBER = re.compile(r"[0-9]{12}")
+_REGION = "eu-west-1"
+
+
+@dataclass(frozen=True)
+class Consent:
+    """The account that a person agreed to: its number, region, and a stand-in for AWS."""
+
+    account: str
+    region: str | None = None
+    endpoint_url: str | None = None
+
+
+async def simulated_conformance(image: Image, tell: Tell) -> Conformance:
+    """Compare with the simulator, on a virtual clock."""
+    async with in_no_time() as (account, _):
+        return await conform(account, image, tell)
+
+
+@asynccontextmanager
+async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[Account, Cloud]]:
+    """Open a simulated account on a virtual clock, which advances only when something waits."""
+    clock = VirtualClock()
+    async with simulated(lambda url: HostBackend(url, LOGIN, cache()), pace=pace, clock=clock) as cloud:
+        session = boto3.session.Session("AKIASIMULATED", "simulated", region_name=_REGION)
+        yield Account(session, _REGION, Time(clock.now, clock.sleep, clock.held), cloud.url), cloud
+
+
+async def permitted(consent: Consent) -> Account:
+    """Return the account after checking that the credentials belong to it; raises BadInputError."""
+    if not _NUMBER.fullmatch(consent.account):
+        raise BadInputError(f"{consent.account!r} is no account", "pass its twelve digits")
+    try:
+        session = boto3.session.Session()
+        region = consent.region or session.region_name
+        if region is None:
+            raise BadInputError("no region is configured", "pass one with --region")
+        account = Account(session, region, _wall_clock(), consent.endpoint_url)
+        astray = [] if consent.endpoint_url else account.astray
+    except (BotoCoreError, ValueError) as error:
+        raise BadInputError("AWS cannot be reached", str(error)) from error
+    if astray:
+        raise BadInputError(
+            f"account {consent.account} was named, but an endpoint override leads to {astray[0]}",
+            "unset AWS_ENDPOINT_URL and endpoint_url of the profile, or name the stand-in with --endpoint-url",
+        )
+    try:
+        number = await account.number()
+    except SilentError as error:
+        raise BadInputError("the account does not return its number", str(error)) from error
+    if number != consent.account:
+        raise BadInputError(
+            f"the credentials belong to account {number}, not to {consent.account}",
+            "nothing was created; pass the right account",
+        )
+    return account
+
+
+async def clean_up(account: Account, tell: Tell) -> Left:
+    """Delete what earlier runs left, found by name and tag."""
+    return Left(await leftovers.clean(account, None, tell))
+
+
+def _wall_clock() -> Time:
+    return Time(lambda: datetime.now(UTC), anyio.sleep)

@@ -1,0 +1,79 @@
+"""Run the simulated AWS account until it is interrupted."""
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from slipway.errors import BadInputError
+from slipway.postgres.datadir import cache
+from slipway.records.form import text_of
+from slipway.records.refusal import Listening
+from slipway.simulator.clock import Clock
+from slipway.simulator.cloud import LOGIN, Cloud, simulated
+from slipway.simulator.contract import load, operations
+from slipway.simulator.faults import Script
+from slipway.simulator.state import State
+from slipway.structure import MismatchError, kebab, read
+from slipway.workload.host import HostBackend
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The state and the faults that a simulated account starts with."""
+
+    state: State = field(default_factory=State)
+    faults: Script = field(default_factory=Script)
+
+    @classmethod
+    def of(cls, state: Path | None, faults: Path | None, variables: Mapping[str, str]) -> "Beginning":
+        """Read the files, TOML or with the suffix .json JSON; raises BadInputError."""
+        beginning = cls(_read(State, state) if state else State(), _read(Script, faults) if faults else Script())
+        if unset := beginning.state.unset(variables):
+            raise BadInputError(f"{state} needs the variable {unset[0]}, which is not set", "set it and start again")
+        for scripted in beginning.faults.fault:
+            if scripted.operation not in operations():
+                raise BadInputError(
+                    f"{faults} names the operation {scripted.operation!r:.80}, which no service here has",
+                    "name it as AWS does, such as CreateService",
+                )
+        return beginning
+
+    def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
+        self.state.put_into(cloud, variables)
+        cloud.faults.add(*(scripted.fault() for scripted in self.faults.fault))
+
+
+async def simulate(
+    port: int, speed: float, tell: Callable[[Listening], object], beginning: Beginning | None = None
+) -> None:
+    """Serve until cancelled; `tell` receives the address. Raises BadInputError if the port is in use."""
+    if not 0 <= port <= 65535:
+        raise BadInputError(f"{port} is no port", "allowed is 1 to 65535, or 0 for a free one")
+    if not 0 < speed < float("inf"):
+        raise BadInputError(f"a clock cannot run {speed:g} times as fast", "give a number above 0")
+    async with simulated(lambda url: HostBackend(url, LOGIN, cache()), port=port, clock=Clock(speed)) as cloud:
+        (beginning or Beginning()).put_into(cloud, os.environ)
+        tell(Listening(cloud.url))
+        await anyio.to_thread.run_sync(load)
+        await anyio.sleep_forever()
+
+
+def _read(kind: type[T], file: Path) -> T:
+    text = text_of(file, "the file")
+    try:
+        document = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"{file} is not {'JSON' if file.suffix == '.json' else 'TOML'}", str(error)) from error
+    try:
+        return read(kind, document, "", kebab)
+    except MismatchError as error:
+        raise BadInputError(f"{file} cannot be used", str(error)) from error

@@ -1,0 +1,90 @@
+"""Resources of a CloudFormation template, and the policies of roles in it, as plain data; every resource says why it exists."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.release.rights import secrets_of
+
+Resource = dict[str, Any]
+
+# As AWS's managed policies for pulling (AmazonECSTaskExecutionRolePolicy and the like), on one repository instead of all.
+_PULL = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a template: resources and outputs, by their names."""
+
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def resource(kind: str, why: str, properties: Mapping[str, Any], **attributes: Any) -> Resource:
+    return {"Type": kind, "Metadata": {"Why": why}, **attributes, "Properties": dict(properties)}
+
+
+def retained(kind: str, why: str, properties: Mapping[str, Any]) -> Resource:
+    """Return a resource that outlives its stack."""
+    return resource(kind, why, properties, DeletionPolicy="Retain", UpdateReplacePolicy="Retain")
+
+
+def role(name: str, why: str, trust: Mapping[str, Any], policy: Mapping[str, Any] | None) -> Resource:
+    policies = {"Policies": [{"PolicyName": "slipway", "PolicyDocument": policy}]} if policy else {}
+    return resource("AWS::IAM::Role", why, {"RoleName": name, "AssumeRolePolicyDocument": trust, **policies})
+
+
+def output(where: str, value: Any) -> dict[str, Any]:
+    """Return an output; `where` is the place that its value is written to."""
+    return {"Description": where, "Value": value}
+
+
+def trusts_service(principal: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def pull(repository: str) -> dict[str, Any]:
+    """Return a policy to pull images from one repository, by its ARN."""
+    return _document(*_pulling(repository))
+
+
+def read_secrets(secrets: Iterable[str]) -> dict[str, Any] | None:
+    """Return a policy to read exactly these secrets; None when there are none."""
+    statements = _reading(secrets)
+    return _document(*statements) if statements else None
+
+
+def start_task(repository: str, secrets: Iterable[str], log_group: str) -> dict[str, Any]:
+    """Return a policy of what ECS does for a task: pull the image, read the task's secrets, write its log."""
+    write = _allow("Log", ("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group}:*",))
+    return _document(*_pulling(repository), *_reading(secrets), write)
+
+
+def _pulling(repository: str) -> list[dict[str, Any]]:
+    return [
+        _allow("SignIn", ("ecr:GetAuthorizationToken",), ("*",)),
+        _allow("Pull", _PULL, (repository,)),
+    ]
+
+
+def _reading(secrets: Iterable[str]) -> list[dict[str, Any]]:
+    references = tuple(secrets)
+    kinds = [
+        ("Secrets", "secretsmanager:GetSecretValue", secrets_of("secretsmanager", references)),
+        ("Parameters", "ssm:GetParameters", secrets_of("ssm", references)),
+    ]
+    return [_allow(sid, (action,), arns) for sid, action, arns in kinds if arns]
+
+
+def _allow(sid: str, actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+def _document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}

@@ -1,0 +1,111 @@
+"""The change of a service: the database first, then, under the deploy lock, the one request to the platform."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.records.ledger import Accepted
+from slipway.records.migration import Migration
+from slipway.records.outcome import Outcome
+from slipway.records.plan import Action, Observed, Plan, State
+from slipway.records.progress import Phase
+from slipway.release.engine.context import RESUME, Run
+from slipway.release.engine.lock import DeployLock
+from slipway.release.engine.outcome import end, unchanged
+from slipway.release.engine.target import Operation
+from slipway.release.errors import BusyError, LostAnswerError, PlatformRefusedError, or_unknown
+
+T = TypeVar("T")
+_LOOKS = 3
+_LOOK_SECONDS = 5.0
+
+
+async def migrate(run: Run) -> None:
+    """Migrate the database once per run, outside of the lock: it takes longer than a lock is good for, and has a lock of its own."""
+    if run.engine.migrate is None or run.migration:
+        return
+    if (await or_unknown(run.ledger.contents())).newest > run.number:  # the newer deployment decides on the schema
+        raise BusyError("a newer deployment has come", RESUME)
+    run.enter(Phase.MIGRATE)
+    try:
+        run.migration = await run.engine.migrate(run.number, run.engine.tell)
+    except PlatformRefusedError as error:
+        raise RefusedError(f"the database was not migrated: {error.what}", error.next_step) from error
+    try:
+        await run.ledger.migrated(run.number, run.migration)
+    except SlipwayError as error:
+        run.say(f"the ledger lacks this deployment's migration: {error}")
+
+
+async def migrated_before(run: Run) -> Migration | None:
+    """Return what this number's earlier, killed run did to the database."""
+    if run.engine.migrate is None or run.migration:
+        return run.migration
+    try:
+        return await run.ledger.migration(run.number)
+    except SlipwayError:
+        return None
+
+
+async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
+    """Look once more, under the lock, because another run may have come in between; then start the change and record it."""
+    contents = await or_unknown(run.ledger.contents())
+    if contents.newest > run.number or run.number in contents.accepted:
+        raise BusyError("another run has taken over this deployment", RESUME)
+    observed = await run.look()
+    plan = run.goal.plan(observed)
+    if observed.state is State.BUSY or await lock.started():
+        raise BusyError(plan.reason or "the service has just been changed by another client", RESUME)
+    run.check_possible(plan)
+    run.check_approved(plan, observed)
+    if plan.action is Action.NOOP:
+        return await end(run, unchanged(run, observed), observed)
+    await run.engine.permit(observed)
+    operation = await _started(run, lock, plan, observed)
+    if operation is None:
+        return await end(run, unchanged(run, await run.look()))
+    accepted = Accepted(
+        environment=run.goal.environment,
+        number=run.number,
+        arn=operation.arn,
+        operation=operation.id,
+        creating=operation.creating,
+    )
+    try:
+        await run.ledger.accept(accepted)
+    except SlipwayError as error:
+        run.say(f"the ledger lacks this deployment's operation: {error}")
+        lock.keep()
+    return operation
+
+
+async def _started(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -> Operation | None:
+    """Send the change. A lost answer, or one that names no operation, does not mean that none has started."""
+    await lock.check()
+    try:
+        operation = await run.engine.target.apply(plan, observed, run.goal.spec)
+    except LostAnswerError as error:
+        run.say(f"no answer: {error.what}; checking whether the change has started")
+        return await _or_keep(run, lock, _found_or_sent_again(run, lock, plan, observed))
+    except PlatformRefusedError as error:
+        raise RefusedError(error.what, error.next_step) from error
+    return operation or await _or_keep(run, lock, lock.started())
+
+
+async def _found_or_sent_again(run: Run, lock: DeployLock, plan: Plan, observed: Observed) -> Operation | None:
+    for _ in range(_LOOKS):
+        if operation := await lock.started():
+            return operation
+        await run.engine.time.sleep(_LOOK_SECONDS)
+    await lock.check()
+    return await run.engine.target.apply(plan, observed, run.goal.spec) or await lock.started()
+
+
+async def _or_keep(run: Run, lock: DeployLock, look: Awaitable[T]) -> T:
+    """Return what the look returns; one that fails keeps the lock, so that the next run looks."""
+    try:
+        return await look
+    except SlipwayError as error:
+        lock.keep()
+        what = f"could not determine whether the change of {run.goal.service} has started: {error.what}"
+        raise UnknownOutcomeError(what, RESUME) from error

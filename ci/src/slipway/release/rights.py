@@ -1,0 +1,250 @@
+"""Rights that verbs need, and the IAM actions behind those that no target owns: ECR, secrets, roles, the task that migrates.
+
+A target adds the actions of its own platform (targets/*/permissions.py). Which resource an action accepts is in the service authorization
+reference of each service (docs.aws.amazon.com/service-authorization, "list_ecr", "list_logs", "list_ecs", "list_iam", …).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from slipway.settings import Environment, MigrationRunner, Runner, Settings
+
+Policy = Mapping[str, Any]
+
+
+class Right(Enum):
+    """Something a verb must be allowed to do, whatever the target."""
+
+    OBSERVE = "observe the service and its operations"
+    READ_OWNER = "read which environment a service belongs to"
+    FOLLOW = "read the platform's lines about an operation"
+    READ_LOGS = "read what the service itself has written"
+    UPDATE_SERVICE = "update the service"
+    CREATE_SERVICE = "create the service"
+    PAUSE_SERVICE = "pause the service"
+    RESUME_SERVICE = "resume the service"
+    DELETE_SERVICE = "delete the service"
+    READ_RECORD = "read one record of the ledger"
+    READ_LEDGER = "read the ledger"
+    WRITE_LEDGER = "write the ledger"
+    BEGIN_LEDGER = "write the first record of a repository"
+    INSPECT = "check everything that a release needs"
+    PULL = "pull the release's image"
+    PUSH = "push an image"
+    READ_DATABASE_URL = "read the secret with the database's URL"
+    RUN_TASK = "migrate by an ECS task"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One environment, to whose resources permissions are narrowed; `grants` are the actions of its target."""
+
+    settings: Settings
+    environment: str
+    grants: "Grants"
+
+    @property
+    def there(self) -> Environment:
+        return self.settings.environment(self.environment)
+
+    @property
+    def task(self) -> MigrationRunner | None:
+        """The task that migrates the database, where there is one."""
+        migration = self.there.migration
+        return migration if migration and migration.runner is Runner.ECS_TASK else None
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The words that patterns of ARNs are filled with."""
+        service = self.settings.service_name(self.environment)
+        return {
+            "region": self.there.region,
+            "account": self.there.account,
+            "repository": self.settings.name,
+            "service": service,
+            "cluster": self.task.cluster if self.task else "",
+            "log_group": (self.task and self.task.log_group) or f"/slipway/{service}",
+        }
+
+
+Arns = Callable[[Scope], Sequence[str | None]]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """The resource of a policy statement: `sid` names the statement, `what` describes the resource in the reference.
+
+    `condition` is a key and its allowed values. An environment without such a resource has no such statement.
+    """
+
+    sid: str
+    what: str
+    arns: Arns
+    condition: tuple[str, tuple[str, ...]] | None = None
+
+    def within(self, scope: Scope) -> tuple[str, ...]:
+        """The ARNs in an environment, with wildcards where AWS adds to a name."""
+        return tuple(arn for arn in self.arns(scope) if arn)
+
+
+Actions = Mapping[Resource, tuple[str, ...]]
+Grants = Mapping[Right, Actions]
+
+
+def patterns(*texts: str) -> Arns:
+    """ARNs that follow from the environment's names."""
+    return lambda scope: [text.format(**scope.names) for text in texts]
+
+
+def of_task(*texts: str) -> Arns:
+    """The same, only where a task migrates the database."""
+    return lambda scope: patterns(*texts)(scope) if scope.task else ()
+
+
+def of_database(service: str) -> Arns:
+    """The secret with the database's URL, only where slipway itself connects to the database."""
+
+    def arns(scope: Scope) -> tuple[str, ...]:
+        migration = scope.there.migration
+        secret = scope.there.secrets.get(scope.settings.migrations.database_variable)
+        is_direct = migration is not None and migration.runner is Runner.DIRECT
+        return secrets_of(service, [secret]) if is_direct and secret else ()
+
+    return arns
+
+
+def whole(secrets: Iterable[str]) -> tuple[str, ...]:
+    """The ARNs of secrets, each once, without the JSON key, stage and version that a reference may add."""
+    return tuple(sorted({":".join(secret.split(":")[:7]) for secret in secrets}))
+
+
+def secrets_of(service: str, references: Iterable[str]) -> tuple[str, ...]:
+    """The ARNs among these that belong to one AWS service: secretsmanager or ssm."""
+    return tuple(arn for arn in whole(references) if f":{service}:" in arn)
+
+
+ANY = Resource("AnyResource", "`*`: AWS accepts no resource for these actions", patterns("*"))
+REPOSITORY = Resource(
+    "Repository", "the service's ECR repository", patterns("arn:aws:ecr:{region}:{account}:repository/{repository}")
+)
+ROLES = Resource(
+    "Roles",
+    "the service's access and instance role",
+    lambda scope: (scope.there.access_role, scope.there.instance_role),
+)
+SECRETS = Resource(
+    "Secrets",
+    "the secrets that the settings name, by ARN; their descriptions, never their values",
+    lambda scope: secrets_of("secretsmanager", scope.there.secrets.values()),
+)
+DATABASE_SECRET = Resource(
+    "DatabaseSecret",
+    "the secret with the database's URL, where `migration.runner` is direct",
+    of_database("secretsmanager"),
+)
+DATABASE_PARAMETER = Resource(
+    "DatabaseParameter",
+    "the parameter in SSM with the database's URL, where `migration.runner` is direct",
+    of_database("ssm"),
+)
+ANY_TASK = Resource(
+    "AnyTaskResource", "`*`, only where a task migrates: AWS accepts no resource for these actions", of_task("*")
+)
+CLUSTER = Resource(
+    "MigrationCluster",
+    "the cluster of the task that migrates, which AWS expresses as the container instances in it",
+    of_task("arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*"),
+)
+TASK_DEFINITION = Resource(
+    "MigrationTask",
+    "the definition of the task that migrates",
+    of_task(
+        "arn:aws:ecs:{region}:{account}:task-definition/{service}-migration:*",
+        "arn:aws:ecs:{region}:{account}:task-definition/{service}-migration-look:*",
+    ),
+)
+TASKS = Resource(
+    "MigrationTasks",
+    "the tasks in the cluster of the task that migrates",
+    of_task("arn:aws:ecs:{region}:{account}:task/{cluster}/*"),
+)
+TASK_LOGS = Resource(
+    "MigrationLogs",
+    "the log group of the task that migrates",
+    of_task("arn:aws:logs:{region}:{account}:log-group:{log_group}:*"),
+)
+TASK_ROLES = Resource(
+    "MigrationTaskRoles",
+    "the execution and task role of the task that migrates, which may be passed to ECS tasks only",
+    lambda scope: (scope.task.execution_role, scope.task.task_role) if scope.task else (),
+    ("iam:PassedToService", ("ecs-tasks.amazonaws.com",)),
+)
+
+_READ_IMAGE = ("ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer")
+_WRITE_RECORD = ("ecr:BatchDeleteImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:PutImage")
+_UPLOAD = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart")
+SHARED: Grants = {
+    Right.READ_RECORD: {REPOSITORY: ("ecr:BatchGetImage",)},
+    Right.READ_LEDGER: {REPOSITORY: ("ecr:BatchGetImage", "ecr:ListImages")},
+    Right.WRITE_LEDGER: {REPOSITORY: ("ecr:BatchGetImage", "ecr:ListImages", *_WRITE_RECORD)},
+    Right.BEGIN_LEDGER: {REPOSITORY: _UPLOAD},  # the first record of a repository needs a blob to refer to
+    Right.INSPECT: {
+        ANY: ("ssm:DescribeParameters",),
+        REPOSITORY: _READ_IMAGE,
+        ROLES: ("iam:GetRole",),
+        SECRETS: ("secretsmanager:DescribeSecret",),
+    },
+    Right.PULL: {ANY: ("ecr:GetAuthorizationToken",), REPOSITORY: _READ_IMAGE},
+    Right.PUSH: {
+        ANY: ("ecr:GetAuthorizationToken",),
+        REPOSITORY: (
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:PutImage",
+            *_UPLOAD,
+        ),
+    },
+    Right.READ_DATABASE_URL: {
+        DATABASE_SECRET: ("secretsmanager:GetSecretValue",),
+        DATABASE_PARAMETER: ("ssm:GetParameter",),
+    },
+    Right.RUN_TASK: {
+        ANY_TASK: ("ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
+        TASK_DEFINITION: ("ecs:RegisterTaskDefinition", "ecs:RunTask"),
+        TASKS: ("ecs:DescribeTasks",),
+        CLUSTER: ("ecs:ListTasks",),
+        TASK_ROLES: ("iam:PassRole",),
+        TASK_LOGS: ("logs:FilterLogEvents",),
+    },
+}
+
+
+def merged(parts: Iterable[Actions]) -> Actions:
+    """Actions by resource, each once, in the order of their statements' names."""
+    actions: dict[Resource, set[str]] = {}
+    for part in parts:
+        for resource, names in part.items():
+            actions.setdefault(resource, set()).update(names)
+    return {resource: tuple(sorted(actions[resource])) for resource in sorted(actions, key=lambda each: each.sid)}
+
+
+def granted(rights: Iterable[Right], grants: Grants) -> Actions:
+    """The actions behind rights, on the side of AWS that is shared and on that of a target."""
+    return merged(source.get(right, {}) for right in rights for source in (SHARED, grants))
+
+
+def document(actions: Actions, scope: Scope) -> Policy:
+    """A policy of one statement for each kind of resource that the environment has."""
+    statements = [_statement(resource, names, scope) for resource, names in actions.items() if resource.within(scope)]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _statement(resource: Resource, actions: tuple[str, ...], scope: Scope) -> dict[str, Any]:
+    narrowed = {"Action": list(actions), "Resource": list(resource.within(scope))}
+    key, values = resource.condition or ("", ())
+    condition = {"Condition": {"StringEquals": {key: list(values)}}} if key else {}
+    return {"Sid": resource.sid, "Effect": "Allow", **narrowed, **condition}

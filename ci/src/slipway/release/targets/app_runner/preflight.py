@@ -1,0 +1,100 @@
+"""The checks of App Runner's own: the service's owner, roles, VPC connector and auto scaling configuration."""
+
+from collections.abc import Mapping, Sequence
+
+from slipway.records.preflight import Check
+from slipway.release.aws.client import Aws
+from slipway.release.engine.spec import ServiceSpec
+from slipway.release.errors import AwsRefusedError
+from slipway.release.preflight import roles
+from slipway.release.preflight.account import Arn, account_of
+from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
+from slipway.release.preflight.preflight import Look
+from slipway.release.targets.app_runner.spec import own
+from slipway.release.targets.app_runner.target import OWNER_TAG, find
+from slipway.settings.app_runner import default_scaling
+from slipway.untrusted import one_line
+
+BUILD, TASKS = (
+    "build.apprunner.amazonaws.com",
+    "tasks.apprunner.amazonaws.com",
+)  # the services that assume the roles [G]
+_ABSENT = ("ResourceNotFoundException", "InvalidRequestException")
+_CORRECT = "create it, or correct the ARN in the settings"
+
+
+async def look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Check the roles; without an instance role App Runner passes no secrets [F]."""
+    checks = await roles.look(aws, spec, (BUILD, TASKS))
+    if spec.instance_role or not spec.secrets:
+        return checks
+    problem = f"secrets are read with the instance role, and {spec.environment} has none"
+    remedy = f"set instance-role in [tool.slipway.environments.{spec.environment}]"
+    return (*checks, no("instance role", problem, remedy))
+
+
+async def look_at_parts(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Check the VPC connector and the auto scaling configuration that the settings name."""
+    wanted = own(spec)
+    checks: Checks = ()
+    if arn := wanted.vpc_connector:
+        checks += await covered("VPC connector", _part(aws, "VPC connector", arn, "VpcConnector"))
+        checks += (not_covered("network", "security groups and routes behind the VPC connector: nothing was sent"),)
+    if (arn := wanted.auto_scaling) != default_scaling(aws.region, account_of(spec)):  # every account has that one
+        checks += await covered("auto scaling", _part(aws, "auto scaling", arn, "AutoScalingConfiguration"))
+    return checks
+
+
+async def _part(aws: Aws, subject: str, arn: str, noun: str) -> Checks:
+    """Check that a part exists in this region and is ACTIVE: a deleted one is still described as INACTIVE [M]."""
+    name = Arn.parse(arn)
+    if name is None or name.service != "apprunner":
+        return (no(subject, f"{arn!r} is not the ARN of a {subject} of App Runner", "correct it in the settings"),)
+    if name.region != aws.region:
+        problem = f"the {subject} {arn} is in {name.region}, not in {aws.region}"
+        return (no(subject, problem, f"name one in {aws.region}"),)
+    operation = "describe_vpc_connector" if noun == "VpcConnector" else "describe_auto_scaling_configuration"
+    try:
+        described = (await aws.call("apprunner", operation, **{f"{noun}Arn": arn}))[noun]
+    except AwsRefusedError as error:
+        if error.code not in _ABSENT:
+            raise
+        return (no(subject, f"there is no {subject} {arn}", _CORRECT),)
+    status = str(described.get("Status", "")).upper()
+    if status != "ACTIVE":
+        return (no(subject, f"the {subject} {arn} is {one_line(status) or 'without a status'}", _CORRECT),)
+    return (ok(subject, f"{arn} is ACTIVE"),)
+
+
+async def look_at_owner(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Check the owner of the service, when there is a service of that name."""
+    check = await owned(aws, spec.name, spec.environment)
+    return () if check is None else (check,)
+
+
+async def owned(aws: Aws, service: str, environment: str) -> Check | None:
+    """Check whether slipway made a service for an environment; None when there is no service of that name."""
+    arn = await find(aws, service)
+    if arn is None:
+        return None
+    tags = (await aws.call("apprunner", "list_tags_for_resource", ResourceArn=arn))["Tags"]
+    return _judge_owner(service, environment, arn, tags)
+
+
+def _judge_owner(service: str, environment: str, arn: str, tags: Sequence[Mapping[str, str]]) -> Check:
+    """Judge by slipway's tag; a person adopts a service by setting it."""
+    owners = [tag.get("Value", "") for tag in tags if tag.get("Key") == OWNER_TAG]
+    if owners == [environment]:
+        return ok("owner", f"{service} was made for {environment}")
+    adopt = f"aws apprunner tag-resource --resource-arn {arn} --tags Key={OWNER_TAG},Value={environment}"
+    if owners:
+        problem = f"the service {service} belongs to the environment {one_line(owners[0])}, not to {environment}"
+        return no("owner", problem, f"set another service in the settings, or hand it over: {adopt}")
+    return no("owner", f"the service {service} was not made by slipway", f"to adopt it: {adopt}")
+
+
+LOOKS: Mapping[str, Look] = {
+    "roles": look_at_roles,
+    "network and scaling": look_at_parts,
+    "service": look_at_owner,
+}

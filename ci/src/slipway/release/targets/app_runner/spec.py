@@ -1,0 +1,121 @@
+"""A desired service on App Runner, and the request that creates or updates it."""
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from slipway.records.image import Reference
+from slipway.release.engine.spec import ABSENT, ServiceSpec, health_check
+from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
+from slipway.workload.health import HealthCheck
+
+_USUAL = HealthPace()  # App Runner's defaults [M]
+_PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppRunnerSpec(ServiceSpec):
+    """The service with the fields that only App Runner has."""
+
+    auto_scaling: str
+    vpc_connector: str | None = None
+    pace: HealthPace = _USUAL
+
+    def plain(self) -> dict[str, str]:
+        return super().plain() | {
+            "health check": paced(self.health_path, astuple(self.pace)),
+            "automatic deployments": "false",
+            "start command": ABSENT,
+            "auto scaling": self.auto_scaling,
+            "egress": self.vpc_connector or "internet",
+            "ingress": "public, IPV4",
+            "tracing": "false",
+        }
+
+
+def environment_of(settings: Settings, environment: str) -> AppRunnerEnvironment:
+    """Return an environment whose target is App Runner; raises SettingsError when there is none of that name."""
+    there = settings.environment(environment)
+    assert isinstance(there, AppRunnerEnvironment)
+    return there
+
+
+def spec_of(settings: Settings, environment: str, digest: str) -> AppRunnerSpec:
+    """Return the desired service of an environment; raises SettingsError when the settings do not have it."""
+    there = environment_of(settings, environment)
+    return AppRunnerSpec(
+        environment=environment,
+        name=settings.service_name(environment),
+        image=Reference(settings.repository(environment), digest),
+        port=settings.port,
+        health_path=settings.health_path,
+        cpu=there.cpu,
+        memory=there.memory,
+        access_role=there.access_role,
+        instance_role=there.instance_role,
+        auto_scaling=there.scaling_arn,
+        vpc_connector=there.vpc_connector,
+        pace=there.health_check,
+        variables=there.variables,
+        secrets=there.secrets,
+    )
+
+
+def own(spec: ServiceSpec | None) -> AppRunnerSpec:
+    """Return a spec that is known to be App Runner's."""
+    assert isinstance(spec, AppRunnerSpec)
+    return spec
+
+
+def paced(path: str | None, pace: tuple[int, ...]) -> str:
+    """Return a health check as a plan names it, with its pace where that differs from the default."""
+    interval, timeout, healthy, unhealthy = pace
+    usual = pace == astuple(_USUAL)
+    return health_check(path) + (
+        "" if usual else f" every {interval} s, {timeout} s long, {healthy} up, {unhealthy} down"
+    )
+
+
+def described_health(check: Mapping[str, Any]) -> str:
+    """Return a health check that App Runner describes as a plan names it; App Runner may leave out its defaults."""
+    path = check.get("Path") if check.get("Protocol") == "HTTP" else None
+    return paced(path, tuple(check.get(key, usual) for key, usual in zip(_PACE, astuple(_USUAL), strict=True)))
+
+
+def health_of(spec: ServiceSpec) -> HealthCheck:
+    """Return how App Runner will check an instance."""
+    return HealthCheck(path=spec.health_path, **vars(own(spec).pace))
+
+
+def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
+    """Return the part that CreateService and UpdateService share."""
+    protocol = {"Protocol": "HTTP", "Path": spec.health_path} if spec.health_path else {"Protocol": "TCP"}
+    return {
+        "SourceConfiguration": {
+            "ImageRepository": {
+                "ImageIdentifier": str(spec.image),
+                "ImageRepositoryType": "ECR",
+                "ImageConfiguration": {
+                    "Port": str(spec.port),
+                    "RuntimeEnvironmentVariables": dict(spec.variables),
+                    "RuntimeEnvironmentSecrets": dict(spec.secrets),
+                },
+            },
+            "AutoDeploymentsEnabled": False,
+            "AuthenticationConfiguration": {"AccessRoleArn": spec.access_role},
+        },
+        "InstanceConfiguration": {"Cpu": str(spec.cpu), "Memory": str(spec.memory)}
+        | ({"InstanceRoleArn": spec.instance_role} if spec.instance_role else {}),
+        "HealthCheckConfiguration": protocol | dict(zip(_PACE, astuple(spec.pace), strict=True)),
+        "AutoScalingConfigurationArn": spec.auto_scaling,
+        "NetworkConfiguration": {
+            "EgressConfiguration": _egress(spec.vpc_connector),
+            "IngressConfiguration": {"IsPubliclyAccessible": True},
+            "IpAddressType": "IPV4",
+        },
+        "ObservabilityConfiguration": {"ObservabilityEnabled": False},
+    }
+
+
+def _egress(vpc_connector: str | None) -> dict[str, str]:
+    return {"EgressType": "VPC", "VpcConnectorArn": vpc_connector} if vpc_connector else {"EgressType": "DEFAULT"}

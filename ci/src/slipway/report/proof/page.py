@@ -1,0 +1,102 @@
+"""A proof as one self-contained page: the verdict, the findings, and the locks of each new revision."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.records.proof import Finding, Proof, Revision
+from slipway.report.page import rendered
+from slipway.report.proof.findings import grouped, suppressed
+from slipway.report.proof.lock_lanes import LockLanes, Waits, Work, lock_lanes
+from slipway.report.proof.revision_graph import Cell, graph
+from slipway.report.proof.text import place, tally
+
+_UNFOLDED: Final = 20  # timelines shown at once
+_ROW, _LANE = 28, 18  # of the graph, in SVG units
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One revision on the page.
+
+    - anchor: of its timeline, empty without one; numbered, because a revision's id may be any text.
+    - findings: those that are not suppressed.
+    """
+
+    revision: Revision
+    anchor: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def tally(self) -> str:
+        return tally(self.findings) if self.findings else ""
+
+    @property
+    def fails(self) -> bool:
+        return any(finding.fails for finding in self.findings)
+
+    @property
+    def upgraded(self) -> bool:
+        return "up" in self.revision.fingerprints
+
+    @property
+    def file(self) -> str:
+        """The name of its file, without the folder."""
+        return self.revision.file.rpartition("/")[2]
+
+    @property
+    def locks(self) -> LockLanes:
+        return lock_lanes(self.revision)
+
+
+def page(proof: Proof) -> str:
+    """Render the page."""
+    counting = [finding for finding in proof.findings if finding.suppressed is None]
+    chapters = tuple(_chapters(proof.revisions, counting))
+    timelines = [chapter for chapter in chapters if chapter.anchor]
+    shown = _shown(timelines)
+    return rendered(
+        "proof.html",
+        proof=proof,
+        tally=tally(counting),
+        groups=grouped(counting),
+        suppressed=suppressed(proof.findings),
+        graph=graph(proof.revisions, {finding.revision for finding in counting if finding.revision}),
+        row=_ROW,
+        lane=_LANE,
+        path=_path,
+        place=place,
+        chapters={chapter.revision.id: chapter for chapter in chapters},
+        shown=shown,
+        folded=[chapter for chapter in timelines if chapter not in shown],
+        Waits=Waits,
+        Work=Work,
+    )
+
+
+def _chapters(revisions: Sequence[Revision], findings: Sequence[Finding]) -> Iterator[Chapter]:
+    by_revision: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        by_revision.setdefault(finding.revision, []).append(finding)
+    for number, revision in enumerate(revisions, start=1):
+        anchor = f"revision-{number}" if revision.new and revision.statements else ""
+        yield Chapter(revision, anchor, tuple(by_revision.get(revision.id, ())))
+
+
+def _shown(timelines: Sequence[Chapter]) -> list[Chapter]:
+    """Return all timelines, or when there are many the first ones with findings."""
+    if len(timelines) <= _UNFOLDED:
+        return list(timelines)
+    return [chapter for chapter in timelines if chapter.findings][:_UNFOLDED]
+
+
+def _path(points: Sequence[Cell]) -> str:
+    """Return the `d` of an SVG path through rows and lanes."""
+    places = [(_LANE * lane + _LANE // 2, _ROW * row + _ROW // 2) for row, lane in points]
+    return " ".join([f"M{places[0][0]} {places[0][1]}", *map(_bend, places, places[1:])])
+
+
+def _bend(start: Cell, end: Cell) -> str:
+    (x, y), (to_x, to_y) = start, end
+    middle = (y + to_y) // 2
+    return f"V{to_y}" if x == to_x else f"C{x} {middle} {to_x} {middle} {to_x} {to_y}"

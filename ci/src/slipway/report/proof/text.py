@@ -1,0 +1,68 @@
+"""A proof for a terminal: findings, worst first, then gaps and the verdict."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from slipway.records.proof import Finding, Level, Proof, Verdict
+from slipway.report.words import counted
+from slipway.untrusted import one_line, printable
+
+
+def text(proof: Proof) -> str:
+    """Render the whole report; the last line is the verdict."""
+    return "\n".join([*_findings(proof), *_gaps(proof), summary(proof)]) + "\n"
+
+
+def summary(proof: Proof) -> str:
+    """Summarise in one line: the verdict, what was executed, how long it took."""
+    done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
+    if proof.coverage.tables:
+        done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
+    if proof.coverage.phrases:
+        done += f" {proof.coverage.phrases} statements of {one_line(proof.coverage.previous)} replayed,"
+    verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
+    return f"{verdict}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
+
+
+def tally(findings: Iterable[Finding]) -> str:
+    """Count the findings that are not suppressed: `1 error, 2 warnings`."""
+    counts = Counter(finding.level for finding in findings if finding.suppressed is None)
+    return ", ".join(counted(counts[level], level.value) for level in Level if counts[level]) or "no findings"
+
+
+def place(finding: Finding) -> str:
+    """`file:line`, or "the history" for a finding without a file."""
+    if not finding.file:
+        return "the history"
+    return one_line(finding.file) + (f":{finding.line}" if finding.line else "")
+
+
+def explained(finding: Finding) -> str:
+    """Explain one finding on its own: the message, the place, the measured fact, the remedy."""
+    remedy = "\n".join(f"    {line}" for line in printable(finding.remedy).splitlines())
+    lines = [
+        f"{one_line(finding.rule)} {one_line(finding.message)}",
+        f"at {place(finding)}",
+        f"measured: {one_line(finding.measured, 600)}",
+        f"instead:\n{remedy}",
+    ]
+    return "\n".join(lines)
+
+
+def _findings(proof: Proof) -> Iterator[str]:
+    for finding in proof.findings:
+        if finding.suppressed is None:
+            revision = f"  revision {one_line(finding.revision)}" if finding.revision else ""
+            yield f"{finding.level.value.upper():7} {one_line(finding.rule):5} {place(finding)}{revision}"
+            yield f"        {one_line(finding.message)}"
+            yield f"        measured: {one_line(finding.measured, 600)}"
+            yield "        instead:"
+            yield from (f"            {line}" for line in printable(finding.remedy).splitlines())
+            yield ""
+    suppressed = Counter(one_line(finding.suppressed) for finding in proof.findings if finding.suppressed is not None)
+    yield from (f"{counted(count, 'finding')} {reason}" for reason, count in suppressed.items())
+
+
+def _gaps(proof: Proof) -> Iterator[str]:
+    for gap in proof.coverage.gaps:
+        yield f"not covered: {one_line(gap)}"

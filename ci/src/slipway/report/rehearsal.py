@@ -1,0 +1,42 @@
+"""A rehearsal as a table for a terminal, and as a page."""
+
+from slipway.records.rehearsal import Act, Rehearsal
+from slipway.report.page import rendered
+from slipway.report.words import duration
+from slipway.untrusted import one_line
+
+
+def page(rehearsal: Rehearsal) -> str:
+    """Render a self-contained HTML page."""
+    return rendered("rehearsal.html", rehearsal=rehearsal)
+
+
+def text(rehearsal: Rehearsal) -> str:
+    """Render the table; the last line is the verdict."""
+    rows = [("", "act", "what happened", "here", "platform", "how it ran"), *(_row(act) for act in rehearsal.acts)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*table, "", _pace(rehearsal), _verdict(rehearsal)]) + "\n"
+
+
+def _pace(rehearsal: Rehearsal) -> str:
+    faster = f"The platform is simulated; its clock ran {rehearsal.speed:g} times as fast as ours"
+    return f"{faster}. The databases ran on {one_line(rehearsal.postgres)}."
+
+
+def _verdict(rehearsal: Rehearsal) -> str:
+    if rehearsal.passed:
+        return "passed: every act went as expected"
+    return f"failed: not as expected in {', '.join(one_line(act.name) for act in rehearsal.acts if not act.passed)}"
+
+
+def _row(act: Act) -> tuple[str, ...]:
+    platform = duration(act.platform_seconds) if act.platform_seconds else "-"
+    return (
+        "ok" if act.passed else "NO",
+        one_line(act.name),
+        one_line(act.happened),
+        duration(act.seconds),
+        platform,
+        one_line(act.how),
+    )

@@ -1,0 +1,1 @@
+"""Reports of plans, outcomes, diagnoses, situations and histories."""

@@ -1,0 +1,135 @@
+"""`[tool.slipway.environments.NAME]`: the part that is the same for every target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Annotated, ClassVar
+
+from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range
+
+Arn = Annotated[
+    str, Pattern(r"arn:.*", "an ARN: a secret is named by its ARN, its value is never written here", secret=True)
+]
+_TASK_MEMORY_OF_CPU = {  # Fargate refuses any other pair (service model of ECS, RegisterTaskDefinition)
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4097, 1024)),
+    1024: tuple(range(2048, 8193, 1024)),
+    2048: tuple(range(4096, 16385, 1024)),
+    4096: tuple(range(8192, 30721, 1024)),
+}
+
+
+class TargetKind(Enum):
+    """Where an environment runs."""
+
+    APP_RUNNER = "app-runner"
+    ECS_EXPRESS = "ecs-express"
+
+
+class Runner(Enum):
+    """The way in which an environment's database is migrated."""
+
+    DIRECT = "direct"
+    ECS_TASK = "ecs-task"
+
+
+def _id(prefix: str) -> Pattern:
+    return Pattern(rf"{prefix}-[\w-]+", f"an id such as {prefix}-0a1b2c3d")
+
+
+@dataclass(frozen=True)
+class Network(Constrained):
+    """`[tool.slipway.environments.NAME.network]`: the VPC of a database without a public address; bootstrap connects the service to it.
+
+    - vpc: the VPC's id.
+    - subnets: ids of private subnets, in two availability zones or more.
+    - database-security-group: the database's own; bootstrap lets the service in.
+    - database-port: where the database listens.
+    """
+
+    vpc: Annotated[str, _id("vpc")]
+    subnets: Annotated[tuple[Annotated[str, _id("subnet")], ...], Filled("a list of ids such as subnet-0a1b2c3d")]
+    database_security_group: Annotated[str, _id("sg")]
+    database_port: Annotated[int, Range(1, 65535)] = 5432
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrationRunner(Constrained):
+    """`[tool.slipway.environments.NAME.migration]`: how the database is migrated before a release. docs/how-to/migrations.md lists the permissions.
+
+    - runner: "direct", from where slipway runs; "ecs-task", a Fargate task in the VPC, for a database without a public address.
+    - cluster: the ECS cluster of the task.
+    - subnets: of the task, by id; needed for ecs-task.
+    - security-groups: of the task, by id; the database must let them in; needed for ecs-task.
+    - execution-role: the ARN of the role with which ECS pulls the image, reads the secrets and writes the log; needed for ecs-task.
+    - task-role: the ARN of the migration's own role.
+    - public-ip: whether the task gets a public address, which it needs in a public subnet to reach ECR.
+    - cpu: of the task, in units, 1024 is one vCPU.
+    - memory: of the task, in MB; Fargate accepts certain pairs with cpu only.
+    - log-group: the existing log group that the task writes to; /slipway/ and the deployed service's name by default.
+    - patience: seconds after which slipway stops waiting; the task continues.
+    """
+
+    runner: Runner
+    cluster: str = "default"
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    execution_role: str | None = None
+    task_role: str | None = None
+    public_ip: bool = False
+    cpu: int = 256
+    memory: int = 512
+    log_group: str | None = None
+    patience: Annotated[int, Range(1)] = 1800
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.memory not in _TASK_MEMORY_OF_CPU.get(self.cpu, ()):
+            pairs = "; ".join(f"{cpu} with {sizes[0]} to {sizes[-1]}" for cpu, sizes in _TASK_MEMORY_OF_CPU.items())
+            raise MismatchError("memory", f"found cpu {self.cpu} with memory {self.memory}, allowed are {pairs}")
+        needed = {
+            "subnets": self.subnets,
+            "security-groups": self.security_groups,
+            "execution-role": self.execution_role,
+        }
+        if self.runner is Runner.ECS_TASK and (missing := [key for key, value in needed.items() if not value]):
+            raise MismatchError(missing[0], f"missing, the runner ecs-task needs {' and '.join(missing)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment(Constrained):
+    """`[tool.slipway.environments.NAME]`: one place where the service runs.
+
+    - target: the platform: "app-runner"; "ecs-express" is planned.
+    - region: such as eu-west-1.
+    - account: the AWS account.
+    - access-role: the ARN of the role with which the platform pulls from ECR.
+    - service: the service's name on the platform; `name` and the environment's name with a dash by default.
+    - instance-role: the ARN of the running service's role.
+    - cpu: in units, 1024 is one vCPU.
+    - memory: in MB; a platform accepts certain pairs with cpu only.
+    - variables: plain values, by variable.
+    - secrets: ARNs in Secrets Manager or SSM, by variable.
+    - network: a table, see below; without it the service reaches the internet only.
+    - migration: a table, see below; without it only `slipway migrate --database-url-from` migrates the database.
+    """
+
+    service_names: ClassVar[Pattern] = Pattern(r"[A-Za-z0-9_-]+", "letters, digits, - and _")
+
+    target: TargetKind
+    region: str
+    account: Annotated[str, Pattern(r"[0-9]{12}", "an account of 12 digits")]
+    access_role: str
+    service: str | None = None
+    instance_role: str | None = None
+    cpu: int = 1024
+    memory: int = 2048
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Arn] = field(default_factory=dict)
+    network: Network | None = None
+    migration: MigrationRunner | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if both := sorted(set(self.variables) & set(self.secrets)):
+            raise MismatchError(f"variables.{both[0]}", "found among the secrets too, allowed is one of them")

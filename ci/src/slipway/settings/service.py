@@ -1,0 +1,224 @@
+"""`[tool.slipway]`: facts about a service, in its own pyproject.toml. Secrets are not among them: environments name them by ARN.
+
+The docstring line of each field is its documentation, and its annotation its constraint; docs/settings.md is made from both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Annotated, Any
+
+from slipway.database_url import filled, parts_of
+from slipway.errors import BadInputError
+from slipway.settings.app_runner import AppRunnerEnvironment
+from slipway.settings.environment import Environment, TargetKind
+from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
+
+_Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
+_TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
+
+
+class SettingsError(BadInputError):
+    """A settings file that cannot be used."""
+
+
+class Weight(Enum):
+    """The weight of a gate rule: an error fails the gate, a rule that is off is ignored."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+    OFF = "off"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migrations(Constrained):
+    """`[tool.slipway.migrations]`: the service's alembic history, and the Postgres it runs on.
+
+    - config: alembic's own settings file, relative to pyproject.toml.
+    - postgres: the major version in production ("17"), or an image reference with a digest.
+    - extensions: Postgres extensions that must exist before the first revision.
+    - start-after: revisions up to this one are not reported.
+    - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
+    - database-variable: the environment variable in which the service expects its database's URL.
+    - driver: the scheme of that URL, such as "postgresql+asyncpg".
+    - patience: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
+    - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
+      {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
+    """
+
+    config: str = "alembic.ini"
+    postgres: str = "18"
+    extensions: tuple[str, ...] = ()
+    start_after: str | None = None
+    levels: Mapping[str, Weight] = field(default_factory=dict)
+    database_variable: str = "DATABASE_URL"
+    driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
+    patience: Annotated[int, Range(1)] = 120
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def told(self, url: str) -> dict[str, str]:
+        """Return the service's variables for the database at a plain postgresql:// URL."""
+        words = parts_of(f"{self.driver}://{url.partition('://')[2]}")
+        return {self.database_variable: words["url"]} | {
+            name: filled(template, words) for name, template in self.variables.items()
+        }
+
+    @property
+    def major(self) -> int | None:
+        """The Postgres major version, or None when an image is named instead."""
+        return int(self.postgres) if self.postgres.isdecimal() else None
+
+
+class Subjects(Enum):
+    """Which forms of a repository's name a role trusts."""
+
+    BOTH = "both"
+    NUMBERS = "numbers"
+
+
+_REPOSITORY = Pattern(
+    r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+|[A-Za-z0-9-]+@[0-9]+/[A-Za-z0-9._-]+@[0-9]+",
+    "OWNER/NAME or OWNER@OWNER_ID/NAME@NAME_ID",
+)
+
+
+@dataclass(frozen=True)
+class Github(Constrained):
+    """`[tool.slipway.github]`: who deploys from GitHub Actions; bootstrap makes the roles.
+
+    - repository: as OWNER/NAME, or with GitHub's numbers as OWNER@OWNER_ID/NAME@NAME_ID.
+    - subjects: with numbers, "both" trusts the name with and without them, "numbers" only with them.
+    - branch: the branch whose jobs may publish images and plan.
+    - oidc-provider: the ARN of the account's provider for GitHub, if it has one; bootstrap makes it otherwise.
+    """
+
+    repository: Annotated[str, _REPOSITORY]
+    subjects: Subjects = Subjects.BOTH
+    branch: str = "main"
+    oidc_provider: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.subjects is Subjects.NUMBERS and "@" not in self.repository:
+            raise MismatchError("subjects", "found 'numbers', and repository has none: OWNER@OWNER_ID/NAME@NAME_ID")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """`[tool.slipway.rehearsal]`: commits of the second and third act, as `git format-patch` files.
+
+    - refused: a commit whose migration the gate must refuse.
+    - rolled-back: a commit that the platform must roll back.
+    """
+
+    refused: str | None = None
+    rolled_back: str | None = None
+
+
+@dataclass(frozen=True)
+class Checks:
+    """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
+
+    - lint: such as ["ruff", "check"].
+    - types: such as ["mypy"].
+    - tests: such as ["pytest"]; they get an empty Postgres by the variables of [tool.slipway.migrations].
+    - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
+    """
+
+    lint: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(Constrained):
+    """`[tool.slipway.images]`: what images are built from. Each key replaces a pinned image, by digest, such as by that of a private mirror.
+
+    - platform: of the service's image; a target may accept linux/amd64 only.
+    - distroless: whether the service's image contains only what the service loads: no shell, no package manager.
+    - python: for builder and runtime.
+    - uv: holds /uv.
+    - postgres: for the gate.
+    - registry: for the rehearsal.
+    """
+
+    platform: Annotated[str, Pattern(r"linux/[a-z0-9]+(?:/v[0-9]+)?", "one like linux/amd64 or linux/arm64")] = (
+        "linux/amd64"
+    )
+    distroless: bool = False
+    python: str | None = None
+    uv: str | None = None
+    postgres: str | None = None
+    registry: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Constrained):
+    """`[tool.slipway]`.
+
+    - name: the service's name, and its repository's.
+    - command: how it starts, as a list; never passed through a shell.
+    - sources: the files and folders that are shipped, besides pyproject.toml and the lock; everything that git tracks by default.
+    - port: where it listens. The platform also sets PORT.
+    - health-path: answers 200 when the service is ready; without it a TCP connection is enough.
+    - smoke-paths: asked with GET after a deploy to staging; each must answer below 400.
+    """
+
+    name: Annotated[
+        str,
+        Pattern(  # an ECR repository's
+            r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
+            "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
+        ),
+    ]
+    command: Annotated[tuple[str, ...], Filled("a program and its arguments")]
+    sources: tuple[str, ...] = ()
+    port: Annotated[int, Range(1, 65535)] = 8000
+    health_path: _Path | None = None
+    smoke_paths: tuple[_Path, ...] = ()
+    migrations: Migrations = Migrations()
+    environments: Mapping[
+        Annotated[
+            str, Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")
+        ],  # part of the ledger's tags
+        Annotated[Environment, _TARGETS],
+    ] = field(default_factory=dict)
+    rehearsal: Rehearsal = Rehearsal()
+    checks: Checks = Checks()
+    images: Images = Images()
+    github: Github | None = None
+
+    def made_of(self, images: Mapping[str, Any]) -> "Settings":
+        """Return the same settings with flags in the place of [tool.slipway.images]; raises SettingsError."""
+        try:
+            return replace(self, images=replace(self.images, **images))
+        except MismatchError as error:
+            raise SettingsError(f"--{error.at}", error.problem) from error
+
+    def environment(self, name: str) -> Environment:
+        """Return one environment; raises SettingsError with the names of all."""
+        if name not in self.environments:
+            known = ", ".join(sorted(self.environments)) or "none"
+            raise SettingsError(
+                f"there is no environment {name!r}",
+                f"pyproject.toml has {known}; add [tool.slipway.environments.{name}]",
+            )
+        return self.environments[name]
+
+    def service_name(self, environment: str) -> str:
+        """Return the service's name in an environment; raises SettingsError when the target does not accept it."""
+        there = self.environment(environment)
+        name = there.service or f"{self.name}-{environment}"
+        if not there.service_names.fits(name):
+            raise SettingsError(
+                f"a service on {there.target.value} cannot be called {name!r}",
+                f"set service in [tool.slipway.environments.{environment}] to {there.service_names.allowed}",
+            )
+        return name
+
+    def repository(self, environment: str) -> str:
+        """Return the address of the service's ECR repository in an environment; raises SettingsError."""
+        there = self.environment(environment)
+        return f"{there.account}.dkr.ecr.{there.region}.amazonaws.com/{self.name}"

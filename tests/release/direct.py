@@ -1,0 +1,111 @@
+"""A simulated account without HTTP: requests go straight to the simulator's endpoint, serialized and parsed as boto3 does it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+from botocore import xform_name
+from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
+from starlette.requests import Request
+
+from slipway.simulator.app_runner.deployment import Pace
+from slipway.simulator.clock import Clock, VirtualClock
+from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
+from slipway.simulator.contract import service as service_model
+from slipway.simulator.ecr import Ecr
+from slipway.simulator.endpoint import Endpoint
+from slipway.simulator.registry import RegistryProtocol
+from slipway.simulator.serving import CutError
+from slipway.simulator.sts import Sts
+from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, Account
+from tests.simulator.scripted import ScriptedBackend
+
+_POLICY = "AssumeRolePolicyDocument"  # the member that boto3 decodes
+
+
+class DirectEndpoint:
+    """The account's endpoint as a function call. Faults, requests and guard are those of the account."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        services = {
+            "apprunner": cloud.app_runner.operations,
+            "cloudformation": cloud.cloudformation.operations,
+            "ecr": Ecr(cloud.store).operations,
+            "ecs": cloud.ecs.operations,
+            "logs": cloud.logs.operations,
+            "secretsmanager": cloud.references.secrets.operations,
+            "ssm": cloud.references.parameters.operations,
+            "iam": cloud.iam.operations,
+            "sts": Sts().operations,
+        }
+        self._endpoint = Endpoint(services, RegistryProtocol(cloud.store, cloud.clock, ACCOUNT), cloud.clock, ACCOUNT)
+        self._endpoint.faults, self._endpoint.requests = cloud.faults, cloud.requests
+        self._endpoint.guard = cloud.guard
+        self._host = cloud.url.removeprefix("http://")
+
+    async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Return the response to an operation in boto3's spelling; raises boto3's errors."""
+        model = service_model(service)
+        named = model.operation_model(next(name for name in model.operation_names if xform_name(name) == operation))
+        protocol = model.metadata["protocol"]
+        request = create_serializer(protocol, include_validation=False).serialize_to_request(parameters, named)
+        status, headers, body = await self._post(request)
+        response = {"status_code": status, "headers": headers, "body": body}
+        parsed: dict[str, Any] = create_parser(protocol).parse(response, named.output_shape)
+        if status >= 300:
+            raise ClientError(parsed, named.name)
+        for part in (parsed.get("Role"), *parsed.get("Roles", ())) if service == "iam" else ():
+            if part and isinstance(part.get(_POLICY), str):
+                part[_POLICY] = json.loads(unquote(part[_POLICY]))
+        return parsed
+
+    async def _post(self, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        body = request["body"]
+        content = urlencode(body).encode() if isinstance(body, dict) else body
+        headers = {name.lower().encode(): str(value).encode() for name, value in request["headers"].items()}
+        headers |= {b"host": self._host.encode(), b"authorization": f"Credential=simulated/20261101/{REGION}/".encode()}
+        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": list(headers.items())}
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": content, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        answer = await self._endpoint.call(Request(scope, receive))
+        try:
+            await answer(scope, receive, send)
+        except CutError as error:
+            raise ConnectionClosedError(endpoint_url=self._host) from error
+        return answer.status_code, dict(answer.headers), sent[1]["body"]
+
+
+@dataclass
+class DirectAccount(Account):
+    """An account whose users call it directly."""
+
+    endpoint: DirectEndpoint = field(kw_only=True)
+
+    async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        with self.cloud.clock.held():
+            response = await self.endpoint.send(service, operation, parameters)
+        del response["ResponseMetadata"]
+        return response
+
+
+@asynccontextmanager
+async def opened(clock: Clock | None = None, pace: Pace = BRISK, **how: Any) -> AsyncIterator[DirectAccount]:
+    """Open an account with an empty repository `notes` and two roles, in virtual time."""
+    backend = ScriptedBackend()
+    async with simulated(lambda _url: backend, clock=clock or VirtualClock(), pace=pace, **how) as cloud:
+        for role in (ROLE, INSTANCE_ROLE):
+            cloud.iam.put(role)
+        account = DirectAccount(cloud, backend, endpoint=DirectEndpoint(cloud))
+        await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
+        yield account
