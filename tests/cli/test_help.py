@@ -12,6 +12,7 @@ from slipway.commands.flags import EVERYWHERE, EXIT_CODES
 from slipway.commands.grammar import grammar, parse
 from slipway.commands.registry import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
+from slipway.gate.rulebook import all_rules
 from slipway.release.targets.app_runner.permissions import VERBS
 
 

@@ -1,4 +1,4 @@
-"""The releases of the story are commits in a copy; the repository of whoever rehearses is only read."""
+"""The releases of a rehearsal are commits in a copy; the original repository is only read."""
 
 import subprocess
 
@@ -37,29 +37,29 @@ def files(commit):
     return {file.name: file.content.decode() for file in commit.files()}
 
 
-def test_a_clean_checkout_is_rehearsed_as_the_commit_that_it_is(repository, copied):
+def test_a_clean_checkout_is_rehearsed_as_its_own_commit(repository, copied):
     assert copied().head.revision == git(repository, "rev-parse", "HEAD").strip()
 
 
-def test_what_is_not_committed_yet_is_a_commit_of_its_own_in_the_copy_alone(repository, copied):
+def test_uncommitted_changes_become_a_commit_in_the_copy_only(repository, copied):
     (repository / "main.py").write_text("one = 2\n")
     (repository / "new.py").write_text("")
     (repository / "generated").write_text("by a build")
     before = git(repository, "status", "--porcelain")
     head = copied().head
     assert files(head) == {"main.py": "one = 2\n", "new.py": "", ".gitignore": "generated\n"}
-    assert head.subject == "What is not committed yet"
+    assert head.subject == "Uncommitted changes"
     assert git(repository, "status", "--porcelain") == before
     assert git(repository, "log", "--format=%s") == "First\n"
 
 
-def test_what_is_staged_though_git_ignores_it_is_rehearsed(repository, copied):
+def test_an_ignored_file_that_is_staged_is_rehearsed(repository, copied):
     (repository / "generated").write_text("by a build")
     git(repository, "add", "--force", "generated")
     assert files(copied().head)["generated"] == "by a build"
 
 
-def test_what_is_deleted_is_gone(repository, copied):
+def test_a_deleted_file_is_absent_from_the_release(repository, copied):
     (repository / "main.py").unlink()
     assert "main.py" not in files(copied().head)
 
@@ -73,7 +73,7 @@ def test_the_same_files_make_another_release(copied):
     assert files(again) == files(head)
 
 
-def test_a_patch_makes_a_release_of_the_commit_that_it_is_applied_to(repository, copied):
+def test_a_patch_makes_a_release_from_its_base(repository, copied):
     (repository / "main.py").write_text("one = 2\n")
     git(repository, "commit", "--quiet", "--all", "--message", "Two")
     (repository / "two.patch").write_text(git(repository, "format-patch", "--stdout", "-1"))

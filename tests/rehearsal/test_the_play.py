@@ -14,21 +14,21 @@ from slipway.records.rehearsal import Rehearsal
 pytestmark = pytest.mark.slow
 
 
-def slipway(*arguments, timeout=120):
+def slipway(*arguments, timeout=600):
     command = [sys.executable, "-m", "slipway.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
 
 
-def test_every_act_goes_as_told_and_no_request_fails(checkout, tmp_path):
+def test_every_act_goes_as_expected_and_no_request_fails(checkout, tmp_path):
     done = slipway("rehearse", "--source", str(checkout.folder), "--report", str(tmp_path / "report"))
     assert done.returncode == 0, done.stdout + done.stderr
     rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
     acts = {act.name: act for act in rehearsal.acts}
     assert list(acts) == ["before", "I", "II", "III", "clients"]
     assert all(act.passed for act in rehearsal.acts)
-    assert rehearsal.traffic is not None
+    assert [name for name, act in acts.items() if act.expects_failure] == ["II", "III"]
     assert rehearsal.traffic.failed == 0
-    assert rehearsal.traffic.rate >= 50
+    assert rehearsal.traffic.requests >= 3 * 2 * 4  # in each of three acts two of each client
     refused = "\n".join(acts["II"].details)
     assert "index_notes_by_title.py:10 L01" in refused
     assert "holds SHARE on public.notes" in refused
@@ -39,6 +39,16 @@ def test_every_act_goes_as_told_and_no_request_fails(checkout, tmp_path):
     page = Titles()
     page.feed((tmp_path / "report/index.html").read_text())
     assert len(page.seen) == 5
+    check_progress_in_a_pipe(done, tmp_path / "report")
+
+
+def check_progress_in_a_pipe(done, report):
+    """It is plain lines, and no record has a password in it."""
+    assert "\x1b" not in done.stderr + done.stdout
+    assert "\r" not in done.stderr
+    assert "[AppRunner] Service status is set to RUNNING." in done.stderr
+    texts = [done.stdout, done.stderr, *(file.read_text() for file in report.iterdir())]
+    assert not any("postgresql://" in text for text in texts)
 
 
 class Titles(HTMLParser):
@@ -51,7 +61,7 @@ class Titles(HTMLParser):
             self.seen.append(tag)
 
 
-def test_what_is_not_committed_yet_is_rehearsed_too_and_the_checkout_is_left_alone(one_act):
+def test_uncommitted_changes_are_rehearsed_and_the_checkout_stays_as_it_is(one_act):
     (one_act.folder / "app/health.py").write_text("raise RuntimeError('from the work tree')\n")
     before = snapshot(one_act.folder)
     done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
@@ -68,7 +78,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_release_that_does_not_import_is_refused_before_the_platform_is_asked(one_act):
+def test_a_release_that_does_not_import_is_refused_by_the_preflight(one_act):
     one_act.replace("app/main.py", "import os\n", "import os\nimport a_module_that_nobody_installed\n")
     done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
     assert done.returncode == 1
@@ -76,7 +86,7 @@ def test_a_release_that_does_not_import_is_refused_before_the_platform_is_asked(
     assert "Traceback" not in done.stderr
 
 
-def test_a_checkout_whose_own_migrations_are_refused_does_not_get_to_staging(one_act):
+def test_a_checkout_with_refused_migrations_does_not_reach_staging(one_act):
     one_act.replace(
         "migrations/versions/e7318ac4d059_drop_content.py",
         '    op.drop_column("notes", "content")',
@@ -88,7 +98,7 @@ def test_a_checkout_whose_own_migrations_are_refused_does_not_get_to_staging(one
 
 
 @pytest.mark.parametrize("act", ["I:", "II:", "III:"])
-def test_an_interruption_stops_everything_and_leaves_nothing_behind(checkout, tmp_path, act):
+def test_an_interruption_in_any_act_leaves_nothing_behind(checkout, tmp_path, act):
     marked = tmp_path / "tmp"
     marked.mkdir()
     command = [sys.executable, "-m", "slipway.cli", "rehearse", "--source", str(checkout.folder)]
@@ -105,7 +115,7 @@ def test_an_interruption_stops_everything_and_leaves_nothing_behind(checkout, tm
             break
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert said.strip().splitlines()[-1] == "slipway: interrupted; what it had started on this machine is stopped"
     assert "Traceback" not in said
@@ -115,7 +125,7 @@ def test_an_interruption_stops_everything_and_leaves_nothing_behind(checkout, tm
 
 
 def as_on_a_terminal():
-    """A shell's background jobs, this run of the tests perhaps among them, ignore Ctrl-C, and what they start inherits that."""
+    """Receive SIGINT although the tests may run as a background job, which ignores it and passes that on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -128,13 +138,3 @@ def processes_with(variable: str) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def test_progress_in_a_pipe_is_plain_lines_and_no_record_holds_a_password(one_act, tmp_path):
-    done = slipway("rehearse", "--source", str(one_act.folder), "--report", str(tmp_path / "report"))
-    assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stderr + done.stdout
-    assert "\r" not in done.stderr
-    assert "[AppRunner] Service status is set to RUNNING." in done.stderr
-    texts = [done.stdout, done.stderr, *(file.read_text() for file in (tmp_path / "report").iterdir())]
-    assert not any("postgresql://" in text for text in texts)

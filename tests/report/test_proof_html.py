@@ -359,3 +359,13 @@ def test_a_brief_lock_does_not_look_like_one_that_is_held_during_work_on_rows(pr
     page = Page(html(replace(proof, revisions=revisions)))
     cells = [attributes["class"] for attributes in page.all("td") if attributes.get("class", "").startswith("all")]
     assert cells == ["all brief opens", "all"]
+
+
+def test_hidden_words_stay_inside_the_box_that_scrolls_so_that_a_narrow_page_does_not(branched):
+    """A box without a position of its own does not clip what is positioned in it: at 400 pixels the whole page scrolled sideways."""
+    page = html(branched)
+    assert re.search(r"\.unseen \{ position: absolute;", page)
+    assert re.search(r"\.box \{ position: relative; overflow: auto;", page)
+    boxed = re.sub(r'<div class="box.*?</div>', "", page, flags=re.DOTALL)
+    assert 'class="unseen"' in page
+    assert 'class="unseen"' not in boxed

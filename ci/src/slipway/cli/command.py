@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
         return say_no(Flags(json="--json" in arguments), error)
     _handle_signals()
     try:
-        return anyio.run(perform, flags)
+        return anyio.run(in_a_child_task, perform, flags)
     except KeyboardInterrupt:
         print("slipway: interrupted; everything it started on this machine is stopped", file=sys.stderr)
         return 130
@@ -41,6 +41,25 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except BaseException as error:  # noqa: BLE001 -- printed there, or raised again
         return fail(flags, error)
+
+
+async def in_a_child_task(perform: Callable[[Flags], Awaitable[int]], flags: Flags) -> int:
+    """Run a command in a child task, so that Ctrl-C respects anyio's shields.
+
+    Asyncio cancels the main task on Ctrl-C past every shield: a folder was removed while a thread still wrote to it, and was left behind.
+    A child is cancelled by its task group, which waits for threads and shielded blocks.
+    """
+    codes = []
+
+    async def run_command() -> None:
+        codes.append(await perform(flags))
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_command)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return codes[0]
 
 
 async def perform(flags: Flags) -> int:

@@ -30,7 +30,7 @@ from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.play import Story, play
-from slipway.rehearsal.stage import ENVIRONMENTS, Account, opened
+from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
 from slipway.release.preflight.answers import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
@@ -60,7 +60,7 @@ async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Progr
 class EngineStage:
     """The stage of an engine; see `rehearsal.stage.Stage`."""
 
-    account: Account
+    account: SimulatedAccount
     registry: dagger.Service
     backend: Containers
     databases: Mapping[str, str]

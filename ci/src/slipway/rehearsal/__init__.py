@@ -1,1 +1,1 @@
-"""rehearse: the whole way of a release on one machine, without an account, against the simulator, in three acts."""
+"""`slipway rehearse`: a whole release against the simulated account, in three acts, on one machine."""

@@ -1,194 +1,235 @@
-"""The acts. What each must show stands here; what a release is made of, and which one is bad, stands nowhere in slipway.
+"""The acts, and what each of them must show. The releases come from the service's own repository.
 
-Before: production runs the release before this one. I: the checkout goes to staging, is tried, and is promoted.
-II: the gate refuses a release. III: a release is deployed though nobody tried it, and the platform takes it back.
+Before: production runs the release before this one. I: the checkout goes to staging, is tested there, and is promoted.
+II: the gate refuses a release. III: an untested release is deployed, and the platform rolls it back.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Generic, TypeVar
 
 import anyio
 
 from slipway.records.image import Image
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Outcome, Status
-from slipway.records.progress import Event
+from slipway.records.progress import Event, NullProgress, Progress
 from slipway.records.proof import Implication, Proof, Verdict
-from slipway.records.rehearsal import Act
-from slipway.records.migration import Standing
+from slipway.records.rehearsal import Act, Step
+from slipway.rehearsal.stage import Candidate, Stage
 from slipway.release.engine.engine import Tell
 from slipway.release.preflight.preflight import refuse
 from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line
 from slipway.environment.environment import Environment
 from slipway.environment.promote import promote
-from slipway.rehearsal.scene import Scene
-from slipway.rehearsal.stage import Release, Stage
-from slipway.records.progress import NullProgress, Progress
 
-R = TypeVar("R", bound=Release)
+C = TypeVar("C", bound=Candidate)
+
+
+@dataclass
+class RunningStep:
+    """A step in progress; `what` is announced and may be replaced by the result before the step ends."""
+
+    what: str
+    platform_seconds: float | None = None
+
+
+class RunningAct:
+    """An act in progress and its timed steps."""
+
+    def __init__(self, name: str, title: str, progress: Progress) -> None:
+        self.name = name
+        self.title = title
+        self.progress = progress
+        self._started = time.monotonic()
+        self._steps: list[Step] = []
+        progress.section(f"{name}: {title}")
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[RunningStep]:
+        """Time a step; it is recorded unless it raises."""
+        started = time.monotonic()
+        step = RunningStep(what)
+        with self.progress.step(what):
+            yield step
+        seconds = time.monotonic() - started
+        self._steps.append(Step(step.what, round(seconds, 3), step.platform_seconds))
+        self.progress.done(step.what, seconds)
+
+    def tell(self, event: Event) -> None:
+        if event.line:
+            self.progress.line(event.line)
+
+    def ended(
+        self, happened: str, how: str, *, passed: bool, details: tuple[str, ...] = (), expects_failure: bool = False
+    ) -> Act:
+        for line in details:
+            self.progress.note(line)
+        return Act(
+            name=self.name,
+            title=self.title,
+            happened=happened,
+            how=how,
+            passed=passed,
+            seconds=round(time.monotonic() - self._started, 3),
+            steps=tuple(self._steps),
+            details=details,
+            expects_failure=expects_failure,
+        )
 
 
 @dataclass(frozen=True)
-class Players(Generic[R]):
-    """What every act is played with."""
+class Acts(Generic[C]):
+    """All acts on one stage."""
 
-    stage: Stage[R]
-    voice: Progress
+    stage: Stage[C]
+    progress: Progress
 
-    async def prologue(self, release: R) -> Act:
-        """Production runs a release, made from a commit of its own with the same files; it is played behind the first act."""
-        scene = Scene("before", "production runs the release before this one", NullProgress())
-        image = await self._build(scene, release)
-        outcome = await self._deploy(scene, image, "production")
-        self.voice.note(f"meanwhile production: {told(outcome)}, the release before this one; clients begin to ask it")
-        succeeded = outcome.status is Status.SUCCEEDED
-        return scene.ended(told(outcome), self.stage.how, passed=succeeded, details=_diagnosis(outcome))
+    async def prologue(self, release: C) -> Act:
+        """Deploy the release before this one to production, without progress, because it runs beside the first act."""
+        act = RunningAct("before", "production runs the release before this one", NullProgress())
+        image = await self._build(act, release)
+        outcome = await self._deploy(act, image, "production")
+        self.progress.note(f"meanwhile production: {summary(outcome)}, the release before this one; clients start")
+        return self._of_outcome(act, outcome, summary(outcome), passed=outcome.status is Status.SUCCEEDED)
 
-    async def promoted(self, release: R, production_open: anyio.Event) -> tuple[Act, Image]:
-        """Act I: built, proven, deployed to staging, tried there, promoted by digest to a production that is in use."""
-        scene = Scene("I", "the checkout's release goes to production", self.voice)
-        image = await self._build(scene, release)
-        proof = await self._prove(scene, release, image)
+    async def promoted(self, release: C, production_open: anyio.Event) -> tuple[Act, Image]:
+        """Act I: build, prove, deploy to staging, test there, promote the digest to a production with traffic."""
+        act = RunningAct("I", "the checkout's release goes to production", self.progress)
+        image = await self._build(act, release)
+        proof = await self._prove(act, release, image)
         if proof.verdict is Verdict.FAIL:
             happened = f"the gate refuses the checkout's own migrations ({_rules(proof)})"
             details = (*_findings(proof), *self._adoption())
-            return scene.ended(happened, self.stage.gate, passed=False, details=details), image
-        await self._preflight(scene, image, "staging")
-        staged = await self._deploy(scene, image, "staging")
+            return act.ended(happened, self.stage.gate, passed=False, details=details), image
+        await self._preflight(act, image, "staging")
+        staged = await self._deploy(act, image, "staging")
         if staged.status.exit_code:
-            return scene.ended(told(staged), self.stage.how, passed=False, details=_diagnosis(staged)), image
-        await self._smoke(scene, "staging")
+            return self._of_outcome(act, staged, summary(staged), passed=False), image
+        await self._smoke(act, "staging")
         await production_open.wait()
-        outcome = await self._promote(scene, image)
+        outcome = await self._promote(act, image)
         passed = outcome.status.exit_code == 0 and outcome.live == image.digest == staged.live
-        happened = f"{told(outcome)}, the digest that staging had"
-        return scene.ended(happened, self.stage.how, passed=passed, details=_diagnosis(outcome)), image
+        return self._of_outcome(act, outcome, f"{summary(outcome)}, the digest from staging", passed=passed), image
 
-    async def refused(self, release: R) -> Act:
-        """Act II: the gate refuses a migration, and says where, what it measured, and what to write instead."""
-        scene = Scene("II", f"the gate refuses a release, {one_line(release.subject)!r}", self.voice)
-        proof = await self._prove(scene, release, await self._build(scene, release))
+    async def refused(self, release: C) -> Act:
+        """Act II: the gate refuses a migration and reports the place, the measured fact and the remedy."""
+        act = RunningAct("II", f"the gate refuses a release, {one_line(release.subject)!r}", self.progress)
+        proof = await self._prove(act, release, await self._build(act, release))
         if proof.verdict is Verdict.PASS:
-            return scene.ended("the gate let it pass", self.stage.gate, passed=False)
-        return scene.ended(
-            f"REFUSED by {_rules(proof)}", self.stage.gate, passed=_blocks(proof), details=_findings(proof)
-        )
+            return act.ended("the gate passed it", self.stage.gate, passed=False)
+        happened, details = f"REFUSED by {_rules(proof)}", _findings(proof)
+        return act.ended(happened, self.stage.gate, passed=_blocks(proof), details=details, expects_failure=True)
 
-    async def rolled_back(self, release: R, live: Image) -> Act:
-        """Act III: deployed without having been started before, it does not become healthy; the platform goes back, and slipway says so."""
-        scene = Scene("III", f"a release is deployed untried, {one_line(release.subject)!r}", self.voice)
-        image = await self._build(scene, release)
-        proof = await self._prove(scene, release, image)
-        outcome = await self._deploy(scene, image, "production", note=", not started here before")
-        named = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
+    async def rolled_back(self, release: C, live: Image) -> Act:
+        """Act III: a release that was never started fails its health check, is rolled back, and the cause is named."""
+        act = RunningAct("III", f"an untested release is deployed, {one_line(release.subject)!r}", self.progress)
+        image = await self._build(act, release)
+        proof = await self._prove(act, release, image)
+        outcome = await self._deploy(act, image, "production", note=", never started before")
+        cause_known = outcome.diagnosis is not None and outcome.diagnosis.rule != "unknown"
         rolled_back = outcome.status is Status.ROLLED_BACK and outcome.live == live.digest
-        happened = f"{told(outcome)} still serves; would exit {outcome.status.exit_code}"
-        passed = proof.verdict is Verdict.PASS and rolled_back and named
-        return scene.ended(happened, self.stage.how, passed=passed, details=_diagnosis(outcome))
+        happened = f"{summary(outcome)} still serves; would exit {outcome.status.exit_code}"
+        passed = proof.verdict is Verdict.PASS and rolled_back and cause_known
+        return self._of_outcome(act, outcome, happened, passed=passed, expects_failure=True)
 
-    async def _build(self, scene: Scene, release: R) -> Image:
-        with scene.step(f"building {release.revision[:12]}") as doing:
+    def _of_outcome(
+        self, act: RunningAct, outcome: Outcome, happened: str, *, passed: bool, expects_failure: bool = False
+    ) -> Act:
+        details = _diagnosis(outcome)
+        return act.ended(happened, self.stage.how, passed=passed, details=details, expects_failure=expects_failure)
+
+    async def _build(self, act: RunningAct, release: C) -> Image:
+        with act.step(f"building {release.revision[:12]}") as step:
             image = await self.stage.build(release)
             size = f"{image.size / 1000:.0f} kB, kind {image.kind.value}"
-            doing.said = f"built {_short(image.digest)} from the commit {release.revision[:12]} ({size})"
+            step.what = f"built {_short(image.digest)} from commit {release.revision[:12]} ({size})"
         return image
 
-    async def _prove(self, scene: Scene, release: R, image: Image) -> Proof:
-        with scene.step("proving its migrations") as doing:
+    async def _prove(self, act: RunningAct, release: C, image: Image) -> Proof:
+        with act.step("proving its migrations") as step:
             proof = await self.stage.prove(release, image)
             verdict = "proven" if proof.verdict is Verdict.PASS else "refused"
-            done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
-            doing.said = f"migrations {verdict}: {done}{self._other_major(proof)}"
+            executed = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
+            step.what = f"migrations {verdict}: {executed}{self._other_major(proof)}"
         return proof
 
     def _adoption(self) -> tuple[str, ...]:
-        """A service that comes to slipway has a past, which its production has survived."""
+        """Suggest `start-after` to a service whose old revisions have already run in production."""
         if self.stage.account.settings.migrations.start_after:
             return ()
-        return (
-            'what production has had for long can be left out: start-after = "REVISION" in [tool.slipway.migrations]',
-        )
+        return ('skip revisions that production already has: start-after = "REVISION" in [tool.slipway.migrations]',)
 
     def _other_major(self, proof: Proof) -> str:
         wanted = self.stage.account.settings.migrations.major
         return "" if wanted in (None, int(proof.postgres.partition(".")[0])) else f", not on {wanted}"
 
-    async def _preflight(self, scene: Scene, image: Image, environment: str) -> None:
-        with scene.step("preflight") as doing:
-            found = await self.stage.preflight(image, environment)
-            refuse(found)
-            looked = sum(len(branch.checks) for branch in found.branches) - len(found.not_covered)
-            doing.said = f"preflight: {looked} checks are OK, {len(found.not_covered)} things cannot be looked at here"
+    async def _preflight(self, act: RunningAct, image: Image, environment: str) -> None:
+        with act.step("running the preflight checks") as step:
+            preflight = await self.stage.preflight(image, environment)
+            refuse(preflight)
+            checks = sum(len(branch.checks) for branch in preflight.branches) - len(preflight.not_covered)
+            step.what = f"preflight: {checks} checks are OK, {len(preflight.not_covered)} are not possible here"
 
-    async def _deploy(self, scene: Scene, image: Image, environment: str, note: str = "") -> Outcome:
-        with scene.step(f"deploying to {environment}{note}") as doing:
-            outcome = await self._environment(image, environment).deploy(image.digest, partial(_tell, scene))
-            doing.said, doing.platform_seconds = (
-                f"{environment}{note}: {told(outcome)}{_database(outcome)}",
-                outcome.seconds,
-            )
+    async def _deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
+        with act.step(f"deploying to {environment}{note}") as step:
+            outcome = await self._environment(image, environment).deploy(image.digest, act.tell)
+            step.what = f"{environment}{note}: {summary(outcome)}{_database(outcome)}"
+            step.platform_seconds = outcome.seconds
         return outcome
 
-    async def _promote(self, scene: Scene, image: Image) -> Outcome:
-        with scene.step("promoting staging's digest to production") as doing:
+    async def _promote(self, act: RunningAct, image: Image) -> Outcome:
+        with act.step("promoting staging's digest to production") as step:
             staging, production = (self._environment(image, name) for name in ("staging", "production"))
-            outcome = await promote(staging, production, partial(_tell, scene))
-            doing.said, doing.platform_seconds = f"promoted: {told(outcome)}{_database(outcome)}", outcome.seconds
+            outcome = await promote(staging, production, act.tell)
+            step.what, step.platform_seconds = f"promoted: {summary(outcome)}{_database(outcome)}", outcome.seconds
         return outcome
 
-    async def _smoke(self, scene: Scene, environment: str) -> None:
-        with scene.step(f"asking {environment}") as doing:
+    async def _smoke(self, act: RunningAct, environment: str) -> None:
+        with act.step(f"requesting {environment}") as step:
             paths = await self.stage.account.environment(environment).smoke()
-            doing.said = f"{environment} answers {', '.join(paths) or 'connections'}"
+            step.what = f"{environment} answers {', '.join(paths) or 'connections'}"
 
     def _environment(self, image: Image, name: str) -> Environment:
-        """An environment whose database the stage can reach."""
+        """Return an environment whose migrations run on the stage's database."""
 
         async def runner(_digest: str, _deployment: str) -> Runner:
-            return _OnStage(self.stage, image, name)
+            return _StageRunner(self.stage, image, name)
 
         return replace(self.stage.account.environment(name), runner=runner, starts=False)
 
 
 @dataclass(frozen=True)
-class _OnStage(Generic[R]):
-    """Who migrates a database of the stage's; see `Runner`."""
+class _StageRunner(Generic[C]):
+    """Migrates a database of the stage; see `Runner`."""
 
-    stage: Stage[R]
+    stage: Stage[C]
     image: Image
     environment: str
     how: str = "the stage"
 
-    async def migrate(self, tell: Tell) -> Migration:  # noqa: ARG002 -- the stage has nothing to tell
+    async def migrate(self, tell: Tell) -> Migration:  # noqa: ARG002 -- the stage reports no events
         return await self.stage.migrate(self.image, self.environment)
 
     async def look(self) -> Standing:
-        raise NotImplementedError("on a stage nobody only looks")
+        raise NotImplementedError("no act asks for the state of a database")
 
 
-def _tell(scene: Scene, event: Event) -> None:
-    if event.line:
-        scene.voice.line(event.line)
-
-
-def told(outcome: Outcome) -> str:
-    """An outcome in two words: what became of it, and what is live."""
+def summary(outcome: Outcome) -> str:
+    """`SUCCEEDED 0123456789ab`: the status and the live digest."""
     return f"{outcome.status.value} {_short(outcome.live)}"
 
 
 def _database(outcome: Outcome) -> str:
-    """Where the migration before the release left the database."""
-    done = outcome.migration
-    if done is None:
+    migration = outcome.migration
+    if migration is None:
         return ""
-    heads = one_line(", ".join(head[:12] for head in done.after))
-    return (
-        f", database at {heads} ({len(done.applied)} revisions applied)"
-        if done.applied
-        else f", database at {heads} already"
-    )
+    heads = one_line(", ".join(head[:12] for head in migration.after))
+    applied = f"({len(migration.applied)} revisions applied)" if migration.applied else "already"
+    return f", database at {heads} {applied}"
 
 
 def _short(digest: str | None) -> str:
@@ -200,7 +241,7 @@ def _rules(proof: Proof) -> str:
 
 
 def _blocks(proof: Proof) -> bool:
-    """Refused for the lock that was measured, and told in full: where, what, and what to write instead."""
+    """Return whether the proof names a measured lock, and every failure has a place, a fact and a remedy."""
     explained = all(finding.line and finding.measured and finding.remedy for finding in proof.failures)
     return explained and any(Implication.BLOCKING in finding.implies for finding in proof.failures)
 
@@ -219,7 +260,7 @@ def _findings(proof: Proof) -> tuple[str, ...]:
 
 
 def _diagnosis(outcome: Outcome) -> tuple[str, ...]:
-    found = outcome.diagnosis
-    return (
-        (f"cause: {found.cause}", *(f"log: {line}" for line in found.lines), f"remedy: {found.remedy}") if found else ()
-    )
+    diagnosis = outcome.diagnosis
+    if diagnosis is None:
+        return ()
+    return (f"cause: {diagnosis.cause}", *(f"log: {line}" for line in diagnosis.lines), f"remedy: {diagnosis.remedy}")

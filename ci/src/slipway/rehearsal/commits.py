@@ -1,13 +1,14 @@
-"""The releases of the story: commits in a copy of the repository, which differ from each other by what a commit changes and by nothing else."""
+"""The releases of a rehearsal as commits in a copy of the repository."""
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.errors import BadInputError
 from slipway.source.commit import Commit, git, read
 
-_WHO = {
+_IDENTITY = {
     "GIT_AUTHOR_NAME": "slipway rehearse",
     "GIT_AUTHOR_EMAIL": "rehearse@slipway.invalid",
     "GIT_COMMITTER_NAME": "slipway rehearse",
@@ -16,14 +17,14 @@ _WHO = {
 
 
 class Commits:
-    """A copy of a repository in which commits can be made; the original is only read."""
+    """A copy of a repository for new commits; the original is only read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @classmethod
     def copied(cls, source: Path, workspace: Path) -> "Commits":
-        """Copy the repository around `source`, with what is not committed yet as a commit of its own; raises BadInputError."""
+        """Copy the repository around `source` and commit its uncommitted changes there; raises BadInputError."""
         read(source)
         top = Path(git(source, "rev-parse", "--show-toplevel").decode().strip())
         copy = workspace / "repository"
@@ -38,56 +39,41 @@ class Commits:
         return read(self._folder)
 
     def again(self, base: Commit, subject: str) -> Commit:
-        """A commit with the same files as `base`."""
+        """Add a commit with the same files as `base`."""
         git(self._folder, "checkout", "--quiet", "--detach", base.revision)
-        self._git("commit", "--quiet", "--allow-empty", "--message", subject)
+        self._git(["commit", "--quiet", "--allow-empty", "--message", subject])
         return self.head
 
     def patched(self, base: Commit, patch: str) -> Commit:
-        """The commit that a `git format-patch` file of `base` makes of it; raises BadInputError when it does not apply."""
+        """Apply a `git format-patch` file to `base`; raises BadInputError when it does not apply."""
         git(self._folder, "checkout", "--quiet", "--detach", base.revision)
         file = self._folder / patch
         if not file.is_file():
             raise BadInputError(
-                f"there is no {patch}", "correct [tool.slipway.rehearsal]; its paths begin at pyproject.toml"
+                f"there is no {patch}", "correct [tool.slipway.rehearsal]; paths are relative to pyproject.toml"
             )
         try:
-            self._git("am", "--quiet", "--3way", str(file))
+            self._git(["am", "--quiet", "--3way", str(file)])
         except BadInputError as error:
             raise BadInputError(
                 f"{patch} does not apply to {base.revision[:12]}",
-                f"make it anew with git format-patch ({error.next_step})",
+                f"create it again with git format-patch ({error.next_step})",
             ) from error
         return self.head
 
     def _take_over_changes(self, top: Path, copy: Path) -> None:
-        """Files that differ from HEAD in the work tree, ignored ones left out."""
-        changed = [
-            name
-            for name in git(top, "ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard")
-            .decode()
-            .split("\0")
-            if name
-        ]
-        staged = [name for name in git(top, "diff", "-z", "--cached", "--name-only").decode().split("\0") if name]
-        for name in {*changed, *staged}:
+        """Commit the files that differ from HEAD in the work tree, except ignored ones."""
+        differing = ["ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard"]
+        listed = git(top, *differing), git(top, "diff", "-z", "--cached", "--name-only")
+        for name in {name for names in listed for name in names.decode().split("\0") if name}:
             _copy(top / name, copy / name)
-        self._git(
-            "add", "--all", "--force"
-        )  # what somebody staged though it is ignored was copied too, and nothing else was
+        self._git(["add", "--all", "--force"])  # --force: ignored files are here only if they were staged
         if git(copy, "status", "--porcelain"):
-            self._git("commit", "--quiet", "--message", "What is not committed yet")
+            self._git(["commit", "--quiet", "--message", "Uncommitted changes"])
 
-    def _git(self, *arguments: str) -> None:
-        git(
-            self._folder,
-            "-c",
-            "commit.gpgsign=false",
-            "-c",
-            "core.hooksPath=/dev/null",
-            *arguments,
-            variables=dict(os.environ) | _WHO,
-        )
+    def _git(self, arguments: Sequence[str]) -> None:
+        plain = ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
+        git(self._folder, *plain, *arguments, variables=dict(os.environ) | _IDENTITY)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,11 +1,12 @@
-"""The rehearsal on this machine: releases are commits, artifacts source trees, instances processes. No container engine is asked."""
+"""The rehearsal on this machine: releases are commits, artifacts source trees, instances processes."""
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 
 from slipway.postgres import binaries
@@ -26,29 +27,33 @@ from slipway.environment.preflight import preflight
 from slipway.local.prove import prove
 from slipway.rehearsal.commits import Commits
 from slipway.rehearsal.play import Story, play
-from slipway.rehearsal.stage import ENVIRONMENTS, Account, opened
+from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
 from slipway.records.progress import Progress
 from slipway.workload.host import HostBackend
+from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 
-async def rehearse(source: Path, voice: Progress, settings_file: Path | None = None) -> Rehearsal:
-    """Play every act that the service's settings declare; the first is played for any service. Raises SlipwayError for bad input.
+_START_SECONDS = 60.0  # of ours; then the platform's health check decides
 
-    `settings_file` is a TOML file whose [tool.slipway] is used instead of the one in the service's own pyproject.toml.
+
+async def rehearse(source: Path, progress: Progress, settings_file: Path | None = None) -> Rehearsal:
+    """Play the first act, and the others that the settings declare; raises SlipwayError.
+
+    `settings_file` is a TOML file whose [tool.slipway] replaces the one in the service's pyproject.toml.
     """
     with tempfile.TemporaryDirectory(prefix="slipway-rehearsal-", ignore_cleanup_errors=True) as workspace:
         commits = await anyio.to_thread.run_sync(Commits.copied, source, Path(workspace))
-        settings = load_file(settings_file) if settings_file else _settings(commits.head, voice)
+        settings = load_file(settings_file) if settings_file else _settings(commits.head, progress)
         story = await anyio.to_thread.run_sync(_story, commits, settings)
         async with staged(settings) as stage:
-            return await play(story, stage, voice)
+            return await play(story, stage, progress)
 
 
 @dataclass(frozen=True)
 class Here:
-    """The stage of a machine; see `Stage`."""
+    """The stage on this machine; see `Stage`."""
 
-    account: Account
+    account: SimulatedAccount
     backend: HostBackend
     databases: Mapping[str, Server]
 
@@ -68,13 +73,13 @@ class Here:
     async def build(self, release: Commit) -> Image:
         return await build(release, self.account.settings, self.account.place)
 
-    async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact holds the release
+    async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact contains the release
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
             return await prove(unpacked.folder, unpacked.python, self.account.settings.migrations)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        there = self.account.environment(environment)
-        return await preflight(there.aws, there.spec(image.digest), self.account.settings, self.backend)
+        simulated = self.account.environment(environment)
+        return await preflight(simulated.aws, simulated.spec(image.digest), self.account.settings, self.backend)
 
     async def migrate(self, image: Image, environment: str) -> Migration:
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
@@ -83,40 +88,70 @@ class Here:
 
 @asynccontextmanager
 async def staged(settings: Settings) -> AsyncIterator[Here]:
-    """Set the stage, and clear it whatever happens; raises BadInputError when the machine lacks something."""
-    found = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
+    """Set up the stage until the block ends; raises BadInputError when the machine lacks something."""
+    postgres = await anyio.to_thread.run_sync(binaries.find, settings.migrations.major)
     async with AsyncExitStack() as stack:
-        databases = {name: await stack.enter_async_context(running(found)) for name in ENVIRONMENTS}
+        databases = {name: await stack.enter_async_context(running(postgres)) for name in ENVIRONMENTS}
         backends: list[HostBackend] = []
 
-        def backend_at(url: str) -> HostBackend:
+        def backend_at(url: str) -> Backend:
             backends.append(HostBackend(url, LOGIN, cache()))
-            return backends[0]
+            return _Listening(backends[0])
 
         urls = {name: server.url for name, server in databases.items()}
         account = await stack.enter_async_context(opened(settings, urls, backend_at))
         yield Here(account, backends[0], databases)
 
 
+@dataclass(frozen=True)
+class _Listening:
+    """A backend whose instances count as started when they listen.
+
+    The platform's clock runs faster than this machine, so a slow start must not use up the patience of the health check.
+    """
+
+    backend: HostBackend
+
+    @property
+    def how(self) -> str:
+        return self.backend.how
+
+    @asynccontextmanager
+    async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
+        """See `Backend.start`."""
+        async with self.backend.start(order, on_line) as workload:
+            with anyio.move_on_after(_START_SECONDS):
+                while workload.exit_code is None and not await _listens(workload.address):
+                    await anyio.sleep(0.05)
+            yield workload
+
+
+async def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        async with await anyio.connect_tcp(host, int(port)):
+            return True
+    except OSError:
+        return False
+
+
 def _story(commits: Commits, settings: Settings) -> Story[Commit]:
-    release, told = commits.head, settings.rehearsal
+    release, patches = commits.head, settings.rehearsal
     return Story(
         commits.again(release, "The release before"),
         release,
-        commits.patched(release, told.refused) if told.refused else None,
-        commits.patched(release, told.rolled_back) if told.rolled_back else None,
+        commits.patched(release, patches.refused) if patches.refused else None,
+        commits.patched(release, patches.rolled_back) if patches.rolled_back else None,
     )
 
 
-def _settings(release: Commit, voice: Progress) -> Settings:
-    """What the commit says, or what can be guessed of a service that has no table yet."""
+def _settings(release: Commit, progress: Progress) -> Settings:
+    """Read the commit's settings, or guess them for a service without a table."""
     try:
         return settings_of(release)
     except MissingTableError:
         guessed = guess(release.texts())
-        voice.section(
-            "pyproject.toml has no [tool.slipway]; this is assumed, correct it there or in a file for --settings"
-        )
+        progress.section("pyproject.toml has no [tool.slipway]; assuming this, correct it there or in a file for --settings")
         for line in as_toml(guessed).splitlines():
-            voice.note(line)
+            progress.note(line)
         return guessed

@@ -1,6 +1,6 @@
-"""What the play needs, whoever sets it up: a simulated account, a database for each environment, a place for artifacts.
+"""The stage of a rehearsal: a simulated account, a database per environment, and a way to build and run releases.
 
-A stage makes artifacts from releases and runs them: as processes of this machine (`here`), or as containers of an engine (`graph.stage`).
+Releases run as processes of this machine (`here`) or as containers of an engine (`graph.stage`).
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,41 +22,44 @@ from slipway.environment.environment import Environment
 from slipway.workload.workload import Backend
 
 ENVIRONMENTS = ("staging", "production")
-SPEED = 60.0  # the platform's minutes run as seconds
+SPEED = 60.0  # a minute of the platform takes one second
 _REGION = "eu-west-1"
 _STAND_IN = "rehearsal"
 
 
 @dataclass(frozen=True)
-class Account:
-    """A simulated account with a repository for the service; `settings` are the service's, with environments that it can hold."""
+class SimulatedAccount:
+    """A simulated account with a repository for the service; `settings` have both environments in it."""
 
     settings: Settings
     cloud: Cloud
     place: Place
 
     def environment(self, name: str) -> Environment:
-        """One of ENVIRONMENTS."""
+        """Return one of ENVIRONMENTS."""
         return Environment(settings=self.settings, name=name, endpoint_url=self.cloud.url, time=Time(self.cloud.clock.now, self.cloud.clock.sleep))
 
 
 @asynccontextmanager
 async def opened(
     settings: Settings, databases: Mapping[str, str], backend_at: Callable[[str], Backend]
-) -> AsyncIterator[Account]:
-    """An account for as long as the block lasts; `databases` are the URLs by environment, `backend_at` runs instances, given the account's URL."""
-    settings, secrets = for_the_stage(settings, databases)
+) -> AsyncIterator[SimulatedAccount]:
+    """Open an account until the block ends.
+
+    - databases: URLs by environment. backend_at: makes the backend that runs instances, from the account's URL.
+    """
+    settings, secrets = on_stage(settings, databases)
     async with simulated(backend_at, clock=Clock(SPEED), secrets=secrets) as cloud:
-        for there in settings.environments.values():
-            for role in filter(None, (there.access_role, there.instance_role)):
+        for environment in settings.environments.values():
+            for role in filter(None, (environment.access_role, environment.instance_role)):
                 cloud.iam.put(role)
         aws = Aws(_REGION, cloud.url)
         await aws.call("ecr", "create_repository", repositoryName=settings.name, imageTagMutability="IMMUTABLE")
-        yield Account(settings, cloud, await place_of(aws, settings.name))
+        yield SimulatedAccount(settings, cloud, await place_of(aws, settings.name))
 
 
-class Release(Protocol):
-    """A state of the service's source, and how the story calls it. Releases differ from each other by a commit and by nothing else."""
+class Candidate(Protocol):
+    """A commit of the service's source, to be released in an act."""
 
     @property
     def revision(self) -> str: ...
@@ -65,70 +68,70 @@ class Release(Protocol):
     def subject(self) -> str: ...
 
 
-R_contra = TypeVar("R_contra", bound=Release, contravariant=True)
+C_contra = TypeVar("C_contra", bound=Candidate, contravariant=True)
 
 
-class Stage(Protocol[R_contra]):
-    """What makes artifacts of releases and runs them, for an account. Whatever cannot be done raises SlipwayError."""
+class Stage(Protocol[C_contra]):
+    """Builds releases and runs them for an account; every method raises SlipwayError when it fails."""
 
     @property
-    def account(self) -> Account: ...
+    def account(self) -> SimulatedAccount: ...
 
     @property
     def how(self) -> str:
-        """How releases run here, in a person's words."""
+        """Describe how releases run here."""
         ...
 
     @property
     def gate(self) -> str:
-        """Where the gate runs here, likewise."""
+        """Describe where the gate runs."""
         ...
 
     @property
     def postgres(self) -> str:
-        """Which Postgres it is, likewise."""
+        """Describe the databases."""
         ...
 
-    async def build(self, release: R_contra) -> Image:
-        """Make the artifact of a release, and push it to the account's registry."""
+    async def build(self, release: C_contra) -> Image:
+        """Build the artifact of a release and push it to the account's registry."""
         ...
 
-    async def prove(self, release: R_contra, image: Image) -> Proof:
+    async def prove(self, release: C_contra, image: Image) -> Proof:
         """Execute the migrations of a release."""
         ...
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
-        """Try the very artifact under the platform's contract, on a database of its own."""
+        """Run the preflight checks on the artifact, with a database of its own."""
         ...
 
     async def migrate(self, image: Image, environment: str) -> Migration:
-        """Bring an environment's database to the head of the artifact."""
+        """Upgrade an environment's database to the artifact's head."""
         ...
 
 
-def for_the_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
-    """The settings with both environments in the simulated account, and the values of all secrets that they name, by ARN."""
+def on_stage(settings: Settings, databases: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """Return settings with both environments in the simulated account, and the values of their secrets by ARN."""
     environments: dict[str, EnvironmentSettings] = {}
     values: dict[str, str] = {}
     for name, url in databases.items():
-        there = settings.environments.get(name)
-        if not isinstance(there, AppRunnerEnvironment):  # the only target of a simulated account
-            there = _plain(name)
-        told = settings.migrations.told(url)
-        theirs = {variable: _at_home(arn) for variable, arn in there.secrets.items()}
-        arns = {variable: _arn(settings.name, name, variable) for variable in told} | theirs
+        own = settings.environments.get(name)
+        if not isinstance(own, AppRunnerEnvironment):  # the only target of a simulated account
+            own = _plain(name)
+        database = settings.migrations.told(url)
+        secrets = {variable: _simulated(arn) for variable, arn in own.secrets.items()}
+        arns = {variable: _arn(settings.name, name, variable) for variable in database} | secrets
         environments[name] = replace(
-            there,
+            own,
             region=_REGION,
             account=ACCOUNT,
-            access_role=_at_home(there.access_role),
-            instance_role=_at_home(there.instance_role or _role(f"{name}-instance")),
+            access_role=_simulated(own.access_role),
+            instance_role=_simulated(own.instance_role or _role(f"{name}-instance")),
             vpc_connector=None,
             auto_scaling=None,
-            variables={name: value for name, value in there.variables.items() if name not in arns},
+            variables={name: value for name, value in own.variables.items() if name not in arns},
             secrets=arns,
         )
-        values |= {arn: told.get(variable, _STAND_IN) for variable, arn in arns.items()}
+        values |= {arn: database.get(variable, _STAND_IN) for variable, arn in arns.items()}
     return replace(settings, environments=environments), values
 
 
@@ -140,8 +143,8 @@ def _role(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/rehearsal-{name}"
 
 
-def _at_home(arn: str) -> str:
-    """The same resource in the simulated account and region; IAM has no region."""
+def _simulated(arn: str) -> str:
+    """Move a resource to the simulated account and region; IAM has no region."""
     parts = arn.split(":", 5)
     if len(parts) < 6:
         return arn

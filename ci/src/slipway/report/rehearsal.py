@@ -21,7 +21,7 @@ def text(rehearsal: Rehearsal) -> str:
 
 def _pace(rehearsal: Rehearsal) -> str:
     faster = f"The platform is simulated; its clock ran {rehearsal.speed:g} times as fast as ours"
-    return f"{faster}. The databases ran on {one_line(rehearsal.postgres)}."
+    return f"{faster}. Databases: {one_line(rehearsal.postgres)}."
 
 
 def _verdict(rehearsal: Rehearsal) -> str:
