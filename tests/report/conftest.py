@@ -99,6 +99,7 @@ def proof() -> Proof:
                 line=10,
                 measured="SHARE on notes; an INSERT had to wait",
                 remedy='with op.get_context().autocommit_block():\n    op.create_index("ix", "notes", ["title"])',
+                remedy_is_code=True,
             ),
             Finding(
                 rule="D01",

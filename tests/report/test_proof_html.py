@@ -171,10 +171,9 @@ def test_findings_that_say_the_same_say_it_once_where_the_worst_stands(branched)
     ]
     assert ("span", "In 4 places.") in page.said
     assert ("summary", "1 more place") in page.said
-    assert page.texts("pre")[:2] == [
-        "alembic merge heads",
-        "Add a column of the new type, write both, copy in batches.",
-    ]
+    remedies = [text for tag, text in page.said if tag == "p"]
+    assert "alembic merge heads" in remedies
+    assert "Add a column of the new type, write both, copy in batches." in remedies
 
 
 def test_a_remedy_that_is_different_at_each_place_stands_at_each(proof):

@@ -56,9 +56,7 @@ The models differ.
 
 Measured: notes.colour
 
-```python
 Write a revision.
-```
 
 - not covered: the cluster's roles
 """

@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.gate.rulebook import rule_named
 from slipway.local.certificate import certify, why_not
 from slipway.records.certificate import Answer, Certificate
 from slipway.records.form import from_json, to_json
 from slipway.records.history import Listing
-from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Statement, Verdict, Versions
+from slipway.records.proof import Coverage, Level, Proof, Revision, Statement, Verdict, Versions
 
 STATEMENT = Statement(
     sql="ALTER TABLE a ADD b int",
@@ -53,8 +54,8 @@ HISTORY = (revision("a", new=False), revision("b", "a", new=False), revision("c"
 
 
 def finding(rule, suppressed=None):
-    return Finding(
-        rule=rule, level=Level.WARNING, message="So.", revision="c", file="c.py", line=1, suppressed=suppressed
+    return dataclasses.replace(
+        rule_named(rule).finding(None, "measured"), level=Level.WARNING, revision="c", suppressed=suppressed
     )
 
 
@@ -87,6 +88,9 @@ def test_a_revision_without_findings_gets_the_best_verdicts():
         ("R06", "reversible", Answer.NO),
         ("D02", "reversible", Answer.NO),
         ("D03", "destructive", Answer.YES),
+        ("D05", "destructive", Answer.YES),
+        ("D10", "destructive", Answer.YES),
+        ("L25", "destructive", Answer.YES),
     ],
 )
 @pytest.mark.parametrize("suppressed", [None, "allowed: the table has ten rows"])

@@ -27,6 +27,16 @@ class Layer(Enum):
     CONCURRENCY = "concurrency"  # the lock queue, two runners at once, time against the number of rows
 
 
+class Implication(Enum):
+    """What a finding implies for its revision; certificates are derived from it."""
+
+    BLOCKING = "blocking"  # works through rows while other sessions are locked out
+    DESTRUCTIVE = "destructive"  # data is lost
+    INCOMPATIBLE = "incompatible"  # breaks the previous release
+    IRREVERSIBLE = "irreversible"  # the downgrade does not restore schema or rows
+    NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
+
+
 class Verdict(Enum):
     """The gate's verdict."""
 
@@ -152,8 +162,8 @@ class Revision:
 class Finding:
     """One violation of a rule.
 
-    - message: the violation in a sentence. measured: the evidence. remedy: the safe form, as code or a sentence.
-    - suppressed: the reason when it does not count, otherwise None.
+    - message: the violation in a sentence. measured: the evidence. remedy: the safe form, as Python code or in prose.
+    - implies: its meaning for a certificate, also when suppressed. suppressed: the reason when it does not count, otherwise None.
     """
 
     rule: str
@@ -164,6 +174,8 @@ class Finding:
     line: int | None = None
     measured: str = ""
     remedy: str = ""
+    remedy_is_code: bool = False
+    implies: tuple[Implication, ...] = ()
     suppressed: str | None = None
 
     @property
