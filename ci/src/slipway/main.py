@@ -490,10 +490,10 @@ def _migrating_here(verbs: "Verbs") -> "Verbs":
     from functools import partial
 
     from slipway.graph.migration import runner_at
-    from slipway.settings import RunnerKind
+    from slipway.settings import Runner
 
     there = verbs.settings.environment(verbs.name).migration
-    if there is None or there.runner is not RunnerKind.DIRECT:
+    if there is None or there.runner is not Runner.DIRECT:
         return verbs
     return dataclasses.replace(verbs, runner=partial(runner_at, verbs))
 

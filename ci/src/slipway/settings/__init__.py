@@ -2,6 +2,7 @@
 
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
+from slipway.settings.environment import RunnerKind as Runner
 from slipway.settings.file import MissingTableError, load, load_file, parse
 from slipway.settings.service import (
     Checks,
@@ -27,6 +28,7 @@ __all__ = [
     "MissingTableError",
     "Network",
     "RehearsalCommits",
+    "Runner",
     "RunnerKind",
     "Scaling",
     "Settings",
