@@ -101,7 +101,7 @@ Revision = Annotated[str, Doc("The git commit, for the image's labels and its re
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
 
-    platform: Annotated[str | None, Doc("The image's platform; linux/amd64 by default, which every target runs")] = None
+    platform: Annotated[str | None, Doc("the image's platform (default: linux/amd64)")] = None
     distroless: Annotated[bool, Doc("Ship only what the service loads: no shell, no package manager")] = False
     python_image: Annotated[str | None, Doc("A Python image instead of the pinned one")] = None
     uv_image: Annotated[str | None, Doc("A uv image instead of the pinned one")] = None
