@@ -101,7 +101,7 @@ Revision = Annotated[str, Doc("The git commit, for the image's labels and its re
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
 
-    platform: Annotated[str | None, Doc("the image's platform (default: linux/amd64)")] = None
+    platform: Annotated[str | None, Doc("The image's platform; linux/amd64 by default, which every target runs")] = None
     distroless: Annotated[bool, Doc("Ship only what the service loads: no shell, no package manager")] = False
     python_image: Annotated[str | None, Doc("A Python image instead of the pinned one")] = None
     uv_image: Annotated[str | None, Doc("A uv image instead of the pinned one")] = None
@@ -490,10 +490,10 @@ def _migrating_here(verbs: "Verbs") -> "Verbs":
     from functools import partial
 
     from slipway.graph.migration import runner_at
-    from slipway.settings import Runner
+    from slipway.settings import RunnerKind
 
     there = verbs.settings.environment(verbs.name).migration
-    if there is None or there.runner is not Runner.DIRECT:
+    if there is None or there.runner is not RunnerKind.DIRECT:
         return verbs
     return dataclasses.replace(verbs, runner=partial(runner_at, verbs))
 

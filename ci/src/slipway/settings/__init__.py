@@ -2,7 +2,6 @@
 
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
-from slipway.settings.environment import RunnerKind as Runner
 from slipway.settings.file import MissingTableError, load, load_file, parse
 from slipway.settings.service import (
     Checks,
@@ -28,7 +27,6 @@ __all__ = [
     "MissingTableError",
     "Network",
     "RehearsalCommits",
-    "Runner",
     "RunnerKind",
     "Scaling",
     "Settings",
