@@ -190,8 +190,8 @@ ENDS = (
 SILENCES = (
     FailureRule("slow-start", _application("uvicorn's `Waiting for application startup.` without its `complete`",
                 r"Waiting for application startup\.(?![\s\S]*Application startup complete)", _UNHEALTHY),
-        "the release was not ready in the platform's patience: its startup had begun and did not end",
-        "do less before it answers, such as what loads or connects in the lifespan; the platform waits for minutes only"),
+        "the release was not ready in time: its startup began and did not end",
+        "do less before it answers, such as loading or connecting in the lifespan, or raise unhealthy-threshold in health-check of [tool.slipway.environments.{environment}]"),
     FailureRule("loopback", _application("a server's words that it listens on 127.0.0.1, and no other address",
                 r"(?<!all addresses \(0\.0\.0\.0\)\n \* )(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://(?P<host>127\.0\.0\.1|localhost|\[::1\])", _UNHEALTHY),
         "the release listens on {host}, where only it can reach itself",
