@@ -92,7 +92,7 @@ async def test_a_refusal_of_the_migration_is_reported_in_its_own_words(account):
             Script((), exit_code=137),
             "the migration's container was killed with the exit code 137: give it more memory than 512 MB in [tool.slipway",
         ),
-        (Script(starts=False), "the migration's task did not start (CannotStartContainerError: the script does not start: write another): look at"),
+        (Script(starts=False), "the migration's task did not start (CannotStartContainerError: the script does not start: write another): open"),
     ],
     ids=["an exit code", "silence", "killed", "no start"],
 )  # fmt: skip
@@ -120,7 +120,7 @@ async def test_an_image_that_is_not_there_is_named(account):
 
 async def test_a_task_without_capacity_is_reported_with_ecs_own_reason(account):
     account.cloud.ecs.unplaced.append("Capacity is unavailable at this time.")
-    assert "no place for the migration's task (Capacity is unavailable at this time.)" in await refusal(account)
+    assert "no capacity for the migration's task (Capacity is unavailable at this time.)" in await refusal(account)
 
 
 async def test_a_task_that_a_user_stops_is_a_refusal(account):

@@ -221,7 +221,7 @@ async def test_tags_of_other_people_stay(account):
 
 
 @pytest.mark.parametrize("operation", ["DescribeChangeSet", "ExecuteChangeSet"])
-async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
+async def test_a_denied_call_on_the_way_leaves_nothing(account, operation):
     allowed = [
         name for name in ("DescribeStacks", "DescribeStackEvents", "DescribeChangeSet", *CHANGES) if name != operation
     ]
@@ -230,7 +230,7 @@ async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
     hold(account, {"Statement": [statement]})
     said = await refusal(replace(ground(account), aws=PolicedAws(account)).apply(untold))
     assert f"is not authorized to perform: cloudformation:{operation}" in said
-    assert "sign in as somebody who has them" in said
+    assert "sign in with an administrator's" in said
     assert await statuses(account) == {}
 
 

@@ -69,7 +69,8 @@ def test_cfn_lint_finds_nothing_in_any_kind_of_template():
     rules = Runner(ConfigMixIn(include_checks=["I"])).rules  # they take seconds to load
     every = [stack for wanted in KINDS.values() for stack in templates(wanted).values()]
     kinds = {frozenset(stack.template["Resources"]): stack for stack in every}
-    for stack in kinds.values():
+    largest = {names: stack for names, stack in kinds.items() if not any(names < others for others in kinds)}
+    for stack in largest.values():
         found = lint(stack.text, rules, config={"include_checks": ["I"], "regions": [stack.region]})
         assert [f"{stack.name}: {match.rule.id} {match.path}: {match.message}" for match in found] == []
     text = stack.text

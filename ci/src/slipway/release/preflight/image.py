@@ -106,10 +106,10 @@ def judge_index(image: Reference, entries: Sequence[Any]) -> Check:
         for entry in entries
         if isinstance(entry, Mapping) and "digest" in entry and _machine(entry.get("platform")) == _WANTED
     ]
-    found = f"{image.digest} is an image index, not the manifest of one platform"
+    problem = f"{image.digest} is an image index, not the manifest of one platform"
     if not fitting:
-        return no("platform", f"{found}, and has none for linux/amd64", _BUILD)
-    return no("platform", found, f"deploy the one for linux/amd64: {image.repository}@{fitting[0]}")
+        return no("platform", f"{problem}, and has none for linux/amd64", _BUILD)
+    return no("platform", problem, f"deploy the one for linux/amd64: {image.repository}@{fitting[0]}")
 
 
 def judge_tree(*, real: bool) -> Check:
