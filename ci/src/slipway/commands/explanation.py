@@ -50,12 +50,12 @@ def _plain(page: str) -> str:
 def _text(command: Command) -> str:
     from slipway.release.targets.app_runner.permissions import VERBS, merged
 
-    parts = [f"{command.name}: {command.sentence}. It {command.effect.value}."]
+    parts = [f"{command.name}: {command.sentence}. It {command.access.value}."]
     if command.flags:
         parts.append("\n".join(["Flags", *map(_flag, command.flags)]))
-    if command.results:
+    if command.records:
         parts.append(
-            "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.results)])
+            "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
         )
     parts.append(flags.EXIT_CODES)
     if actions := merged(*(VERBS[name] for name in command.rights)):

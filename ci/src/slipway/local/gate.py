@@ -40,7 +40,7 @@ async def gate(  # noqa: PLR0913 -- one for each flag
         previous = await previous_at(folder, known.commit, known.name, server)
     if statements:
         previous = recorded_in(statements, previous)
-    return await prove(folder, interpreter, migrations, server, known, previous if previous.name else None)
+    return await prove(folder, interpreter, migrations, server, known, previous=previous if previous.name else None)
 
 
 async def revisions(

@@ -19,7 +19,7 @@ from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings, TargetKind
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.workload.workload import Backend
 
 ENVIRONMENTS = ("staging", "production")
