@@ -30,7 +30,7 @@ def commands() -> str:
 
 def _command(command: Command) -> Iterator[str]:
     yield f"### {command.name}"
-    yield wrapped(f"{command.sentence}. It {command.effect.value}.")
+    yield wrapped(f"{command.sentence}. It {command.access.value}.")
     if command.flags:
         yield _flags(command.flags)
     if command.run and not command.not_on_dagger:

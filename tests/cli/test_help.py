@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from slipway.cli.command import run
-from slipway.commands.command import Effect, Flag, Group
-from slipway.commands.explanation import explained
+from slipway.commands.command import AwsAccess, Flag, Group
+from slipway.commands.explanation import explained, pages
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
 from slipway.commands.grammar import grammar, parse
 from slipway.commands.registry import COMMANDS, FUNCTIONS
@@ -98,8 +98,8 @@ def test_every_command_is_explained_by_sentence_flags_records_exit_codes_and_rig
     text = explained(command.name).text
     for part in (command.sentence, EXIT_CODES, *(flag.sentence for flag in command.flags)):
         assert part in text
-    for result in command.results:
-        assert f"slipway/{result.record}/1" in text
+    for each in command.records:
+        assert f"slipway/{each.record}/1" in text
     assert ("IAM actions" in text) == bool(command.rights)
 
 
@@ -137,11 +137,11 @@ def test_descriptions_are_complete():
         assert command.sentence[0].isupper()
         assert not command.sentence.endswith(".")
         assert len({flag.name for flag in command.flags}) == len(command.flags)
-        assert bool(command.results) == bool(command.run)
+        assert bool(command.records) == bool(command.run)
         assert not any(flag.sentence.endswith(".") or (flag.not_on_dagger and flag.on_dagger) for flag in command.flags)
     assert {row for command in FUNCTIONS for row in command.rights} == set(VERBS)
     without_rights = {
-        command.name for command in FUNCTIONS if command.effect is not Effect.LOCAL and not command.rights
+        command.name for command in FUNCTIONS if command.access is not AwsAccess.NONE and not command.rights
     }
     assert without_rights == {"bootstrap", "conformance"}  # an administrator's, and those of an account made for it
 

@@ -112,7 +112,7 @@ async def world(account, service, monkeypatch):
 
     monkeypatch.setattr("anyio.sleep_forever", anyio.lowlevel.checkpoint)  # so the simulator ends at once
     monkeypatch.setattr("slipway.local.gate.gate", proves)
-    monkeypatch.setattr("slipway.environment.environment.Environment.migrating", migrating)
+    monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
     monkeypatch.setattr("slipway.rehearsal.here.rehearse", rehearses)
     with (service / "pyproject.toml").open("a") as settings:
         settings.write(PRODUCTION)
@@ -155,7 +155,7 @@ def test_the_error_of_every_verb_is_a_record_too(capsys, tmp_path, verb):
 
 def test_every_record_is_one_that_the_description_of_the_verb_names():
     for command in COMMANDS:
-        assert ASKED[command.name][1] in {result.record for result in command.results}
+        assert ASKED[command.name][1] in {each.record for each in command.records}
 
 
 def test_an_unexpected_exception_is_an_error_too(capsys, monkeypatch):

@@ -64,7 +64,7 @@ async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_platforms_r
         status = await staging("status")
         assert good in status.stdout
         diagnosed = await staging("diagnose")
-        assert "exit" in diagnosed.stdout, diagnosed.stderr
+        assert (diagnosed.returncode, "exit" in diagnosed.stderr) == (1, True), diagnosed.stderr
         await staging("deploy", f"--image=notes@{await account.image()}")
         unproven = await staging("rollback")
         assert "the revisions of the release" in unproven.stderr

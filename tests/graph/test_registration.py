@@ -8,12 +8,12 @@ import pytest
 
 import slipway
 import slipway.main
-from slipway.commands.command import Effect
+from slipway.commands.command import AwsAccess
 from slipway.commands.registry import FUNCTIONS
 from tests.graph.conftest import Engine, speaking
 
 ON_DAGGER = {command.name: command for command in FUNCTIONS if not command.not_on_dagger}
-USES_AWS = {name for name, command in ON_DAGGER.items() if command.effect is not Effect.LOCAL}
+USES_AWS = {name for name, command in ON_DAGGER.items() if command.access is not AwsAccess.NONE}
 NEVER_CACHED = USES_AWS | {"rehearse", "environment", "certificate", "permissions"}
 CHECKS = {"lint", "migrations", "smoke", "tests", "types"}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from slipway import settings
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.evidence import CompatibilityEvidence, known_heads
 from slipway.environment.lifecycle import destroy, pause, resume
 from slipway.environment.preflight import preflight

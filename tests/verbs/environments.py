@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.records.certificate import Answer, Certificate, Verdicts
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
@@ -45,10 +45,10 @@ class Place:
     told: list[str] = field(default_factory=list)
 
     @property
-    def verbs(self) -> Environment:
+    def verbs(self) -> ServiceEnvironment:
         return self._environment()
 
-    def migrating_to(self, head: str) -> Environment:
+    def migrating_to(self, head: str) -> ServiceEnvironment:
         """The environment with a runner that migrates to `head`."""
 
         async def runner(_digest: str, _deployment: str) -> "Migrating":
@@ -68,8 +68,8 @@ class Place:
         if event.line:
             self.told.append(event.line)
 
-    def _environment(self, **parts: Any) -> Environment:
-        made = Environment(
+    def _environment(self, **parts: Any) -> ServiceEnvironment:
+        made = ServiceEnvironment(
             settings=SETTINGS, name=self.name, endpoint_url=self.account.cloud.url, time=time_of(self.account), **parts
         )
         made.__dict__["aws"] = aws_of(self.account)

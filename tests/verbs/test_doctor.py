@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from slipway.doctor import machine, question
-from slipway.doctor.checkup import EXAMINATIONS, check_up
-from slipway.doctor.question import Question
+from slipway.doctor import check, machine
+from slipway.doctor.check import DoctorOptions
+from slipway.doctor.checkup import CHECKS, check_up
 from slipway.errors import RefusedError
 from slipway.postgres import binaries, datadir
 from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
@@ -98,7 +98,7 @@ def programs(tmp_path, monkeypatch):
 
 async def look(subject, folder, **asked):
     """Run one check; return its answer and the rest of its line."""
-    checkup = await check_up(Question(folder, **asked), {subject: EXAMINATIONS[subject]})
+    checkup = await check_up(DoctorOptions(folder, **asked), {subject: CHECKS[subject]})
     line, _ = text(checkup).splitlines()
     answer, found, rest = line.split(maxsplit=2)
     assert found == subject
@@ -139,11 +139,11 @@ async def test_a_machine_that_has_everything_is_ok_in_every_line(service, progra
     async with serving(await answering(401)) as hub, simulated_account() as account:
         mirrored = "".join(f'{name} = "{hub}/{name}:1"\n' for name in ("python", "uv", "postgres", "registry"))
         write(service, pyproject_toml=f"{PYPROJECT}[tool.slipway.images]\n{mirrored}")
-        checkup = await check_up(Question(service, postgres.url, account.url))
+        checkup = await check_up(DoctorOptions(service, postgres.url, account.url))
     assert {line.partition(" ")[0] for line in text(checkup).splitlines()} == {"OK", "14"}
     assert checkup.healthy
-    found = {examination.subject: examination.found for examination in checkup.checks}
-    assert list(found) == list(EXAMINATIONS)
+    found = {examination.subject: examination.found for examination in checkup.examinations}
+    assert list(found) == list(CHECKS)
     assert found["engine"].startswith("v0.21.8 at unix://")
     assert found["database"] == f"PostgreSQL {postgres.version}"
     assert found["registry"] == f"{hub} answers"
@@ -155,7 +155,7 @@ async def test_a_checkup_changes_nothing(service, programs, engine_socket, monke
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     before = sorted(tmp_path.rglob("*"))
-    checkup = await check_up(Question(service, offline=True))
+    checkup = await check_up(DoctorOptions(service, offline=True))
     assert sorted(tmp_path.rglob("*")) == before
     assert checkup.healthy
 
@@ -188,7 +188,7 @@ async def test_a_program_that_fails_silently(service, programs):
 
 
 async def test_a_program_that_hangs(service, programs, monkeypatch):
-    monkeypatch.setattr(question, "PROGRAM_SECONDS", 0.2)
+    monkeypatch.setattr(check, "PROGRAM_SECONDS", 0.2)
     programs.add("uv", f"exec {sys.executable} -c 'import time; time.sleep(60)'")
     answer, line = await look("uv", service)
     assert (answer, "no answer in time" in line) == ("NG", True)
@@ -536,7 +536,7 @@ async def test_no_secret_is_shown_whatever_goes_wrong(service, programs, signed_
     programs.add("docker", DEAD_DOCKER)
     monkeypatch.setenv("PGPASSWORD", CANARY)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://user:{CANARY}@127.0.0.1:{closed_port()}")
-    asked = Question(service, f"postgresql://u:{CANARY}@127.0.0.1:{closed_port()}/x")
+    asked = DoctorOptions(service, f"postgresql://u:{CANARY}@127.0.0.1:{closed_port()}/x")
     mirrored(service, f"127.0.0.1:{closed_port()}")
     checkup = await check_up(asked)
     assert not checkup.healthy
@@ -549,7 +549,9 @@ async def test_checks_run_concurrently_and_one_that_hangs_does_not_delay_the_oth
         return "late"
 
     began = time.monotonic()
-    checkup = await check_up(Question(service), {"slow": hang, "slower": hang, "quick": lambda _: "here"}, seconds=0.2)
+    checkup = await check_up(
+        DoctorOptions(service), {"slow": hang, "slower": hang, "quick": lambda _: "here"}, seconds=0.2
+    )
     assert time.monotonic() - began < 0.5
     assert [examination.result for examination in checkup.checks] == [DoctorResult.NG, DoctorResult.NG, DoctorResult.OK]
     assert checkup.checks[0].found == "no answer in time"
@@ -559,15 +561,15 @@ async def test_a_check_that_breaks_is_ng_and_shows_no_secret(service):
     def broken(_):
         raise RuntimeError(CANARY)
 
-    (examination,) = (await check_up(Question(service), {"it": broken})).checks
-    assert (examination.result, examination.found) == (DoctorResult.NG, "unexpected RuntimeError")
+    (examination,) = (await check_up(DoctorOptions(service), {"it": broken})).examinations
+    assert (examination.answer, examination.found) == (DoctorResult.NG, "unexpected RuntimeError")
 
 
 async def test_output_of_programs_cannot_control_the_terminal_or_add_a_line(service):
     def hostile(_):
         raise RefusedError("\x1b[2Jgone\nOK    fake", "\u202erun\r\nthis")
 
-    checkup = await check_up(Question(service), {"it": hostile})
+    checkup = await check_up(DoctorOptions(service), {"it": hostile})
     assert text(checkup) == "NG    it           gone OK fake; run this\n0 OK, 1 NG, 0 SKIP\n"
 
 

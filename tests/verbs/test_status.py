@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.evidence import CompatibilityEvidence
 from slipway.environment.lifecycle import destroy, pause
 from slipway.environment.rollback import rollback
@@ -72,7 +72,7 @@ async def test_without_access_to_the_ledger_the_rest_is_shown(staging, monkeypat
     async def refused(*_):
         raise AwsRefusedError("ecr", "list_images", {"Code": "AccessDeniedException", "Message": "not yours"})
 
-    monkeypatch.setattr(Environment, "history", refused)
+    monkeypatch.setattr(ServiceEnvironment, "history", refused)
     seen = await status(staging.verbs)
     assert (seen.observed.digest, seen.live, seen.readiness.image) == (digest, None, ("aaa",))
     assert seen.unseen.startswith("AWS refused ecr list_images with AccessDeniedException: not yours")
@@ -82,6 +82,6 @@ async def test_without_access_to_the_platform_there_is_no_status(staging, monkey
     async def refused(*_):
         raise RefusedError("no", "ask")
 
-    monkeypatch.setattr(Environment, "status", refused)
+    monkeypatch.setattr(ServiceEnvironment, "status", refused)
     with pytest.raises(RefusedError):
         await status(staging.verbs)

@@ -21,7 +21,7 @@ from slipway.errors import BadInputError, within
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
-    from slipway.environment.environment import Environment as ServiceEnvironment
+    from slipway.environment.environment import ServiceEnvironment
     from slipway.graph.checks import CheckResult
     from slipway.graph.image import Source
     from slipway.records.progress import Event, Progress
@@ -446,12 +446,12 @@ class _Call:
     async def environment(self, name: str) -> "ServiceEnvironment":
         from functools import partial
 
-        from slipway.environment.environment import Environment, wall_clock
+        from slipway.environment.environment import ServiceEnvironment, wall_clock
 
         assert self.there is not None
         settings = await self.settings()
         settings.environment(name)
-        make = partial(Environment, settings=settings, name=name, time=wall_clock(), starts=self.starts)
+        make = partial(ServiceEnvironment, settings=settings, name=name, time=wall_clock(), starts=self.starts)
         if self.there.endpoint:
             return make(endpoint_url=await (await self.there.endpoint.start()).endpoint(scheme="http"))
         keys = await _keys(self.there.credentials)

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from slipway.environment.bootstrap import AccountSetup, with_repository
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.errors import SlipwayError, UnknownOutcomeError, within
 from slipway.records.bootstrap import Bootstrap, Result
 from slipway.records.form import from_json, to_json

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Effect, Flags, Group, Result, command, file, option, switch
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE
 from slipway.errors import BadInputError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @command(
     Group.ACCOUNT,
     "Show what an environment needs in its AWS account; create it with `--apply`",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
         option(
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         ),
         switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
     ),
-    results=(Result("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),),
+    records=(JsonRecord("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),),
     not_on_dagger="an administrator runs it once, with credentials that no pipeline should have",
     rights=(),
 )
@@ -70,7 +70,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
             repeated=True,
         ),
     ),
-    results=(Result("permissions"),),
+    records=(JsonRecord("permissions"),),
 )
 async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
@@ -100,7 +100,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
         file("state", "what the account holds at the start: repositories, roles, secrets"),
         file("faults", "what will go wrong: throttled calls, lost answers"),
     ),
-    results=(Result("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),),
+    records=(JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),),
     not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
 )
 async def simulator(flags: Flags, caller: Caller) -> None:
@@ -114,7 +114,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
 @command(
     Group.ACCOUNT,
     "Compare what the simulator documents about AWS with the simulator, or with a real account",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(
         option("account", "NUMBER", "a real account, by its twelve digits"),
         option("region", "REGION", "the region (default: the one of the AWS profile)"),
@@ -127,10 +127,10 @@ async def simulator(flags: Flags, caller: Caller) -> None:
         option("access-role", "ARN", "with an --image in a private repository: the role that pulls it"),
         replace(ENDPOINT, sentence="with --account: the URL of a stand-in for AWS; that confirms nothing"),
     ),
-    results=(
-        Result("conformance", "1 when something differs, 3 when something was not reached or not deleted"),
-        Result("estimate", "with `--estimate`"),
-        Result("left", "with `--clean-up`; 3 when something could not be deleted"),
+    records=(
+        JsonRecord("conformance", "1 when something differs, 3 when something was not reached or not deleted"),
+        JsonRecord("estimate", "with `--estimate`"),
+        JsonRecord("left", "with `--clean-up`; 3 when something could not be deleted"),
     ),
     more="""\
 Without --account it checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a
@@ -138,7 +138,7 @@ real account, leads them through every state that can be reached from outside, a
 create and what that costs, and creates nothing until you pass --yes or type the account's number. It deletes everything after
 an interruption too, which takes until no operation is in progress; a second interruption leaves the rest, and --clean-up finds it.
 
-Account numbers and ARNs are removed from all results.""",
+Account numbers and ARNs are removed from all records.""",
     not_on_dagger="a person agrees to what it creates and costs in a real account",
     rights=(),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from slipway.environment.environment import Environment
+    from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
     from slipway.report.answers import CommandResult
     from slipway.settings import Settings
@@ -32,10 +32,10 @@ class Group(Enum):
     ENGINE = "Build and check in containers"
 
 
-class Effect(Enum):
-    """The effect of a command on an AWS account."""
+class AwsAccess(Enum):
+    """How a command uses an AWS account."""
 
-    LOCAL = "does not use AWS"
+    NONE = "does not use AWS"
     READS = "reads AWS, changes nothing"
     CHANGES = "changes AWS"
 
@@ -88,7 +88,7 @@ def switch(name: str, sentence: str, **more: Any) -> Flag:
 
 
 @dataclass(frozen=True)
-class Result:
+class JsonRecord:
     """A record that a command returns with `--json`: `slipway/RECORD/1`; and when, or with which exit code."""
 
     record: str
@@ -113,7 +113,7 @@ class Caller(Protocol):
         """Load the service's settings; raises SettingsError."""
         ...
 
-    async def environment(self, name: str) -> "Environment":
+    async def environment(self, name: str) -> "ServiceEnvironment":
         """Return an environment of the settings; raises SettingsError."""
         ...
 
@@ -143,9 +143,9 @@ class Command:
     name: str
     group: Group
     sentence: str
-    effect: Effect = Effect.LOCAL
+    access: AwsAccess = AwsAccess.NONE
     flags: tuple[Flag, ...] = ()
-    results: tuple[Result, ...] = ()
+    records: tuple[JsonRecord, ...] = ()
     run: Run | None = None
     rights: tuple[str, ...] = ()
     more: str = ""
@@ -155,7 +155,7 @@ class Command:
 
     @property
     def of_environment(self) -> bool:
-        """Whether it is a function of Dagger's object Environment."""
+        """Whether it is a function of Dagger's object ServiceEnvironment."""
         return any(flag.name in {"environment", "from"} for flag in self.flags)
 
     @property
@@ -175,12 +175,12 @@ class Command:
         return {flag.key: False if flag.is_switch else flag.default for flag in self.flags}
 
 
-def command(group: Group, sentence: str, effect: Effect = Effect.LOCAL, **more: Any) -> Callable[[Run], Command]:
+def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **more: Any) -> Callable[[Run], Command]:
     """Describe the command that a function runs and that has its name."""
 
     def describe(run: Run) -> Command:
         name = run.__name__
-        rights = more.pop("rights", (name,) if effect is not Effect.LOCAL else ())
-        return Command(name=name, group=group, sentence=sentence, effect=effect, run=run, rights=rights, **more)
+        rights = more.pop("rights", (name,) if access is not AwsAccess.NONE else ())
+        return Command(name=name, group=group, sentence=sentence, access=access, run=run, rights=rights, **more)
 
     return describe

@@ -44,12 +44,12 @@ def _text(command: Command) -> str:
     from slipway.release.rights import granted
     from slipway.release.targets.registry import TARGETS
 
-    parts = [f"{command.name}: {command.sentence}. It {command.effect.value}."]
+    parts = [f"{command.name}: {command.sentence}. It {command.access.value}."]
     if command.flags:
         parts.append("\n".join(["Flags", *map(_flag, command.flags)]))
-    if command.results:
+    if command.records:
         parts.append(
-            "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.results)])
+            "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
         )
     parts.append(flags.EXIT_CODES)
     rights = [right for name in command.rights for right in RIGHTS[name]]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Flags, Group, Result, command, option, switch
+from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, option, switch
 from slipway.commands.flags import ENDPOINT, SOURCE
 
 if TYPE_CHECKING:
@@ -20,17 +20,17 @@ _HERE = "it is about the command line on your machine"
         switch("offline", "check neither registries nor AWS"),
         ENDPOINT,
     ),
-    results=(Result("checkup", "1 when a check ended in NG"),),
+    records=(JsonRecord("checkup", "1 when a check ended in NG"),),
     not_on_dagger="a function runs in a container of the engine and cannot see your machine",
 )
 async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
+    from slipway.doctor.check import DoctorOptions
     from slipway.doctor.checkup import check_up
-    from slipway.doctor.question import Question
     from slipway.local.gate import folder_of
     from slipway.report import answers
 
-    question = Question(folder_of(flags.source), flags.database_url, flags.endpoint_url, flags.offline)
-    return answers.of_checkup(await check_up(question))
+    options = DoctorOptions(folder_of(flags.source), flags.database_url, flags.endpoint_url, flags.offline)
+    return answers.of_checkup(await check_up(options))
 
 
 @command(
@@ -39,7 +39,7 @@ async def doctor(flags: Flags, _caller: Caller) -> "CommandResult":
     flags=(
         option("id", "ID", "the id of a rule, such as L01, or the name of a command, such as deploy", positional=True),
     ),
-    results=(Result("explanation"),),
+    records=(JsonRecord("explanation"),),
     not_on_dagger=_HERE,
 )
 async def explain(flags: Flags, _caller: Caller) -> "CommandResult":
@@ -54,7 +54,7 @@ async def explain(flags: Flags, _caller: Caller) -> "CommandResult":
     Group.MACHINE,
     "Print a completion script for a shell",
     flags=(option("shell", "SHELL", "the shell: bash, zsh or fish", positional=True, choices=("bash", "zsh", "fish")),),
-    results=(Result("completion"),),
+    records=(JsonRecord("completion"),),
     more="""\
 bash:  slipway completion bash > ~/.local/share/bash-completion/completions/slipway
 

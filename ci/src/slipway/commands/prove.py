@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Flags, Group, Result, command, file, option, switch
+from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import CONFIG, PYTHON, REPORT, SOURCE
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
             sentence="write the proof into this folder: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
         ),
     ),
-    results=(Result("proof", "1 when an error was found"),),
+    records=(JsonRecord("proof", "1 when an error was found"),),
     never_red="it returns the reports whatever they say; the check migrations is red instead",
     cache="session",
 )
@@ -112,9 +112,9 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
         replace(CONFIG, not_on_dagger=_LISTED),
         replace(PYTHON, not_on_dagger=_LISTED),
     ),
-    results=(
-        Result("certificate", "with `--proof`; 1 and a refusal when the gate refused"),
-        Result("validity", "with `--check`; 1 when the certificate does not hold"),
+    records=(
+        JsonRecord("certificate", "with `--proof`; 1 and a refusal when the gate refused"),
+        JsonRecord("validity", "with `--check`; 1 when the certificate does not hold"),
     ),
 )
 async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
@@ -151,7 +151,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
         ),
         replace(REPORT, sentence="write the page index.html, report.txt and rehearsal.json into this folder"),
     ),
-    results=(Result("rehearsal", "1 when an act did not go as planned"),),
+    records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
 )
 async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.rehearsal.here import rehearse

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Effect, Flags, Group, Result, command, file, option, switch
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import (
     CERTIFICATE,
     DRY_RUN,
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from slipway.environment.evidence import CompatibilityEvidence
     from slipway.report.answers import CommandResult
 
-AS_DEPLOY = Result("outcome", "as for `deploy`")
-AS_PLANNED = Result("plan", "with `--dry-run`; 1 when it is blocked")
+AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
+AS_PLANNED = JsonRecord("plan", "with `--dry-run`; 1 when it is blocked")
 
 
 @command(
     Group.RELEASE,
     "Check what can be checked before a deployment, and list what cannot; change nothing",
-    Effect.READS,
+    AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
-    results=(Result("preflight", "1 when a check refuses the release; what is not covered does not count"),),
+    records=(JsonRecord("preflight", "1 when a check refuses the release; what is not covered does not count"),),
 )
 async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.preflight import preflight
@@ -42,9 +42,9 @@ async def preflight(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.RELEASE,
     "Show what a deployment would change; change nothing",
-    Effect.READS,
+    AwsAccess.READS,
     flags=(*ENVIRONMENT, IMAGE),
-    results=(Result("plan", "1 when it is blocked"),),
+    records=(JsonRecord("plan", "1 when it is blocked"),),
     never_red="it returns the folder with plan.json, plan.txt and summary.md, also of a blocked plan",
 )
 async def plan(flags: Flags, caller: Caller) -> "CommandResult":
@@ -57,7 +57,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.RELEASE,
     "Deploy an image or an approved plan; succeeds only when the release is live and healthy",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
         replace(IMAGE, one_of="release"),
@@ -67,7 +67,7 @@ async def plan(flags: Flags, caller: Caller) -> "CommandResult":
         CERTIFICATE,
         WITHOUT_START,
     ),
-    results=(Result("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
+    records=(JsonRecord("outcome", "0 for SUCCEEDED and NOOP, 3 for UNKNOWN, 1 for every other status"),),
 )
 async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.errors import BadInputError
@@ -89,7 +89,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.RELEASE,
     "Deploy the digest that is live and healthy in one environment to another",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(
         SOURCE,
         option(
@@ -106,7 +106,7 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
         DRY_RUN,
         ENDPOINT,
     ),
-    results=(AS_DEPLOY, AS_PLANNED),
+    records=(AS_DEPLOY, AS_PLANNED),
     rights=("promote-from", "promote-to"),
 )
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
@@ -124,7 +124,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.RELEASE,
     "Deploy a recorded release again, by digest; the database is not migrated",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
         option(
@@ -137,7 +137,7 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
         WITHOUT_PROOF,
         DRY_RUN,
     ),
-    results=(AS_DEPLOY, AS_PLANNED),
+    records=(AS_DEPLOY, AS_PLANNED),
 )
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.rollback import plan_rollback, rollback
@@ -153,7 +153,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.RELEASE,
     "Migrate an environment's database to the head of an image, or show its status",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
         IMAGE,
@@ -168,9 +168,9 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
             not_on_dagger="a function does not see the variables of your shell",
         ),
     ),
-    results=(
-        Result("migration"),
-        Result("standing", "with `--status`; 1 when the database is ahead of the image"),
+    records=(
+        JsonRecord("migration"),
+        JsonRecord("standing", "with `--status`; 1 when the database is ahead of the image"),
     ),
     rights=("migrate-direct", "migrate-ecs-task"),
 )

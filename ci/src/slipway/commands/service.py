@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Effect, Flags, Group, Result, command, option
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option
 from slipway.commands.flags import DRY_RUN, ENVIRONMENT
 from slipway.commands.release import AS_DEPLOY, AS_PLANNED
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 @command(
     Group.SERVICE,
     "Show the live release, its deployment, operations in progress and readiness",
-    Effect.READS,
+    AwsAccess.READS,
     flags=ENVIRONMENT,
-    results=(Result("situation", "0 also when there is no service: `observed.status` is null then"),),
+    records=(JsonRecord("situation", "0 also when there is no service: `observed.status` is null then"),),
 )
 async def status(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import status
@@ -27,9 +27,9 @@ async def status(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.SERVICE,
     "List the recorded deployments, newest first",
-    Effect.READS,
+    AwsAccess.READS,
     flags=ENVIRONMENT,
-    results=(Result("history"),),
+    records=(JsonRecord("history"),),
 )
 async def history(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report import answers
@@ -40,7 +40,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.SERVICE,
     "Explain why the newest change of a service failed, with the log lines that show it",
-    Effect.READS,
+    AwsAccess.READS,
     flags=(
         *ENVIRONMENT,
         option(
@@ -50,7 +50,7 @@ async def history(flags: Flags, caller: Caller) -> "CommandResult":
             parse=int,
         ),
     ),
-    results=(Result("examination", "0 when nothing has failed, 1 when something has, 3 while it is in progress"),),
+    records=(JsonRecord("examination", "0 when nothing has failed, 1 when something has, 3 while it is in progress"),),
 )
 async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.status import diagnose
@@ -62,9 +62,9 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.SERVICE,
     "Pause a service; its configuration and its address stay",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
-    results=(AS_DEPLOY, AS_PLANNED),
+    records=(AS_DEPLOY, AS_PLANNED),
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment import lifecycle
@@ -80,9 +80,9 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.SERVICE,
     "Resume a paused service with the release it had",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(*ENVIRONMENT, DRY_RUN),
-    results=(AS_DEPLOY, AS_PLANNED),
+    records=(AS_DEPLOY, AS_PLANNED),
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment import lifecycle
@@ -98,13 +98,13 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
 @command(
     Group.SERVICE,
     "Delete a service and its address permanently; images, secrets and history stay",
-    Effect.CHANGES,
+    AwsAccess.CHANGES,
     flags=(
         *ENVIRONMENT,
         DRY_RUN,
         option("confirm", "SERVICE", "the service's name again, since deletion is permanent", default=""),
     ),
-    results=(AS_DEPLOY, AS_PLANNED),
+    records=(AS_DEPLOY, AS_PLANNED),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment import lifecycle

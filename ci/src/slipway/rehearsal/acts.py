@@ -23,7 +23,7 @@ from slipway.release.engine.engine import Tell
 from slipway.release.preflight.preflight import refuse
 from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.promote import promote
 
 C = TypeVar("C", bound=Candidate)

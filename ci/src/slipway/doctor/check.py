@@ -1,4 +1,4 @@
-"""Question: what every check needs to know, and how checks run programs."""
+"""DoctorOptions: what every check needs to know, and how checks run programs."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ PROGRAM_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Question:
+class DoctorOptions:
     """The service's folder, the database and the stand-in for AWS to check, and whether the network may be used."""
 
     folder: Path
@@ -29,21 +29,21 @@ class Question:
         except SettingsError:
             return None
 
-    def ask_the_network(self) -> None:
-        """Raise NotExaminedError with --offline."""
+    def check_online(self) -> None:
+        """Raise SkippedError with --offline."""
         if self.offline:
-            raise NotExaminedError("skipped", "run doctor again without --offline")
+            raise SkippedError("skipped", "run doctor again without --offline")
 
 
 # Returns what it found, raises a SlipwayError with a remedy. It runs in its own thread and may block.
-Examine = Callable[[Question], str]
+Check = Callable[[DoctorOptions], str]
 
 
-class NotExaminedError(SlipwayError):
+class SkippedError(SlipwayError):
     """A check that was skipped, or whose subject is missing and optional."""
 
 
-def answer_of(command: Sequence[str], remedy: str, variables: Mapping[str, str] | None = None) -> str:
+def output_of(command: Sequence[str], remedy: str, variables: Mapping[str, str] | None = None) -> str:
     """Return what a program prints; raises RefusedError with its error output, and TimeoutExpired."""
     name = Path(command[0]).name
     try:
