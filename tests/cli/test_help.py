@@ -7,7 +7,7 @@ import pytest
 
 from slipway.cli.command import run
 from slipway.commands.command import AwsAccess, Flag, Group
-from slipway.commands.explanation import explained, pages
+from slipway.commands.explanation import explained
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
 from slipway.commands.grammar import grammar, parse
 from slipway.commands.registry import COMMANDS, FUNCTIONS

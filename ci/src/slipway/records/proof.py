@@ -196,7 +196,7 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What the gate executed; `gaps` are sentences about what it could not.
+    """The extent of a proof; `gaps` are sentences about what could not be executed.
 
     - filled: how many of `tables` held rows. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
     """

@@ -99,7 +99,7 @@ async def staged(settings: Settings) -> AsyncIterator[Here]:
 
         def backend_at(url: str) -> Backend:
             backends.append(HostBackend(url, LOGIN, cache()))
-            return _Listening(backends[0])
+            return PatientBackend(backends[0])
 
         urls = {name: server.url for name, server in databases.items()}
         account = await stack.enter_async_context(opened(settings, urls, backend_at))
@@ -107,13 +107,13 @@ async def staged(settings: Settings) -> AsyncIterator[Here]:
 
 
 @dataclass(frozen=True)
-class _Listening:
+class PatientBackend:
     """A backend whose instances count as started when they listen.
 
     The platform's clock runs faster than this machine, so a slow start must not use up the patience of the health check.
     """
 
-    backend: HostBackend
+    backend: Backend
 
     @property
     def how(self) -> str:

@@ -15,7 +15,7 @@ from slipway.records.proof import Finding, Proof
 from slipway.report.markdown import escaped, fenced
 from slipway.untrusted import one_line, printable
 
-RULE_PAGES: Final = "https://slipway.invalid/docs/rules"  # docs/rules has no public address yet; .invalid is nobody's
+RULE_PAGES: Final = "https://slipway.invalid/docs/rules"  # docs/rules has no public address yet
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LONGEST = 1000  # characters; GitHub cuts descriptions at 1024
 _REMEDIES = 10
