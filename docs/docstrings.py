@@ -1,4 +1,7 @@
-"""Docstrings of dataclasses: a paragraph, then lines such as `- live, url: words. seconds: words.` about the fields."""
+"""Descriptions of dataclasses and their fields, read from docstrings.
+
+A docstring is a paragraph, then lines such as `- live, url: words. seconds: words.` about the fields.
+"""
 
 import dataclasses
 import inspect
@@ -14,7 +17,7 @@ def sentences(kind: type) -> str:
 
 
 def of_fields(kind: type, spelling: Callable[[str], str]) -> dict[str, str]:
-    """Return the description of each field by its spelled name; a line may continue on the next."""
+    """Return the description of each field, by its spelled name."""
     names = "|".join(spelling(field.name) for field in dataclasses.fields(kind))
     name = rf"(?:{names})(?: \([^)]*\))?"
     descriptions = {}

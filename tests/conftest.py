@@ -1,4 +1,4 @@
-"""Fixtures of many rooms: a Postgres server for the whole run, and a database for each test that requests one."""
+"""Fixtures of many rooms: a Postgres server, and a database for each test."""
 
 import os
 import secrets

@@ -45,7 +45,7 @@ def archaic_in(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def prose_of(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and text of everything in `file` that people read: docstrings, comments, sentences, test names."""
+    """Yield line and text of docstrings, comments, sentences and test names."""
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".py":
         strings, docstrings = [], set()
@@ -77,7 +77,7 @@ def _sentences(strings: list[ast.expr], only: set[int] | None) -> Iterator[tuple
 
 
 def _comments(text: str, strings: list[ast.expr]) -> Iterator[tuple[int, str]]:
-    """Yield each comment: from the first # of a line that is in no string; faster than to tokenize."""
+    """Yield each comment, from the first # outside of strings; faster than to tokenize."""
     inside = [((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in strings]
     for number, line in enumerate(text.split("\n"), 1):
         if "#" in line:
