@@ -35,7 +35,8 @@ def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> t
     findings = list(graph.check(evidence.history))
     if climb := evidence.climb:
         findings += _of_history(evidence, climb)
-        findings += [found for node in evidence.history.nodes for found in _of_revision(evidence, climb, node, own)]
+        for node in evidence.history.nodes:
+            findings += _of_revision(evidence, climb, node, own)
         findings = [finding for finding in findings if levels.is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, climb, findings, today, own))
     findings = [levels.apply(finding, own) for finding in findings]
