@@ -36,7 +36,8 @@ def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> t
     findings = list(graph.check(evidence.history))
     if stairway := evidence.stairway:
         findings += _of_history(evidence, stairway)
-        findings += [found for node in evidence.history.nodes for found in _of_revision(evidence, stairway, node, own)]
+        for node in evidence.history.nodes:
+            findings += _of_revision(evidence, stairway, node, own)
         findings = [finding for finding in findings if levels.is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [levels.apply(finding, own) for finding in findings]
