@@ -81,7 +81,7 @@ ASKED = {
     "resume": (lambda world: world.staging, "outcome", 0),
     "destroy": (lambda world: [*world.staging, "--confirm", "notes-staging"], "outcome", 0),
     "conformance": (lambda _: ["--estimate"], "estimate", 0),
-    "doctor": (lambda world: ["--source", str(world.folder), "--offline"], "checkup", 1),
+    "doctor": (lambda world: ["--source", str(world.folder), "--offline"], "doctorreport", 1),
     "explain": (lambda _: ["L01"], "explanation", 0),
     "completion": (lambda _: ["bash"], "completion", 0),
 }
