@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 
 
@@ -26,3 +27,9 @@ def of_fields(kind: type, spelling: Callable[[str], str]) -> dict[str, str]:
 
 def _text(kind: type) -> str:
     return inspect.cleandoc(kind.__doc__ or "")
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a paragraph in lines of at most 100 columns, as far as its words allow."""
+    options = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(text, 100, subsequent_indent=indent, **options)  # type: ignore[arg-type]

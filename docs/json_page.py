@@ -45,10 +45,10 @@ def page() -> str:
         "\n".join(["| command | record | exit code, and when |", "| --- | --- | --- |", *rows]),
         "## Exit codes",
         _CODES,
-        f"A refusal is {_link(Refusal)}: {docstrings.sentences(Refusal)}",
+        docstrings.wrapped(f"A refusal is {_link(Refusal)}: {docstrings.sentences(Refusal)}"),
         "## Other records",
         "In files, in the ledger, and between processes of slipway; no command prints them alone.",
-        "\n".join(f"- {_link(kind)}: {docstrings.sentences(kind)}" for kind in others),
+        "\n".join(docstrings.wrapped(f"- {_link(kind)}: {docstrings.sentences(kind)}", "  ") for kind in others),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -38,7 +38,7 @@ TABLES = (
     ("[tool.slipway.environments.NAME.health-check]", settings.HealthPace),
     ("[tool.slipway.environments.NAME.scaling]", settings.Scaling),
     ("[tool.slipway.github]", settings.Github),
-    ("[tool.slipway.rehearsal]", settings.Rehearsal),
+    ("[tool.slipway.rehearsal]", settings.RehearsalCommits),
     ("[tool.slipway.checks]", settings.Checks),
     ("[tool.slipway.images]", settings.Images),
 )
@@ -135,7 +135,7 @@ def _permissions() -> str:
     for kind, target in TARGETS.items():
         verbs = {verb: granted(rights, target.grants) for verb, rights in RIGHTS.items()}
         resources = sorted({each for actions in verbs.values() for each in actions}, key=lambda each: each.sid)
-        where = (f"- **{resource.sid}**: {resource.what}." for resource in resources)
+        where = (docstrings.wrapped(f"- **{resource.sid}**: {resource.what}.", "  ") for resource in resources)
         parts += [f"## On {kind.value}", "\n".join(_verbs(verbs)), f"### Resources of {kind.value}", "\n".join(where)]
     parts += ["## The two kinds of roles", "\n".join(_roles())]
     return "\n\n".join(parts) + "\n"
@@ -149,8 +149,8 @@ def _verbs(verbs: Mapping[str, Actions]) -> Iterator[str]:
 
 
 def _roles() -> Iterator[str]:
-    yield f"- for jobs without a GitHub environment: {', '.join(IMAGE_ROLE)}"
-    yield f"- for jobs of one environment: {', '.join(DEPLOY_ROLE)}"
+    yield docstrings.wrapped(f"- for jobs without a GitHub environment: {', '.join(IMAGE_ROLE)}", "  ")
+    yield docstrings.wrapped(f"- for jobs of one environment: {', '.join(DEPLOY_ROLE)}", "  ")
 
 
 def _failures(rules: tuple[FailureRule, ...]) -> Iterator[str]:

@@ -1,35 +1,38 @@
-"""The tables of the simulator's README: what the suite expects of AWS, with its mark, or with what accounts have answered."""
+"""The tables of the simulator's README: expected behaviours of AWS with their source, or with evidence from accounts."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from slipway.conformance.evidence import shown
 from slipway.conformance.expectations import BEHAVIOURS, NOT_SIMULATED, SAME, STATES, Cell, cells
+from slipway.conformance.findings import evidence as evidence_of
 from slipway.records.conformance import Conformance, ConformanceVerdict
 from slipway.records.form import from_json
 
 HERE = Path(__file__).parent
 README = HERE.parent / "ci/src/slipway/simulator/README.md"
-BEGIN, END = "<!-- From the suite's expectations, by `make pages`. -->\n", "<!-- The end of what is from there. -->\n"
+BEGIN, END = (
+    "<!-- Generated from the suite's expectations by `make pages`. -->\n",
+    "<!-- End of the generated part. -->\n",
+)
 
 Evidence = Mapping[str, ConformanceVerdict]
 
 
 def readme() -> str:
-    """The README with its tables; what is above and below is written by hand."""
+    """Build the README: hand-written text above and below the generated tables."""
     above, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    evidence = shown(reports())
+    evidence = evidence_of(reports())
     return f"{above}{BEGIN}\n{tables(evidence)}\n{END}{rest.partition(END)[2]}"
 
 
 def reports() -> Iterator[Conformance]:
-    """Those that were sent in."""
+    """Read the reports in docs/conformance."""
     for file in sorted((HERE / "conformance").glob("*.json")):
         yield from_json(Conformance, file.read_text(encoding="utf-8"), file.name)
 
 
 def tables(evidence: Evidence) -> str:
-    """Every table, one below the other."""
+    """Build all tables."""
     services = dict.fromkeys(known.service for known in BEHAVIOURS)
     parts = [_states(evidence), *(_behaviours(service, evidence) for service in services)]
     return "\n".join(parts)
@@ -42,7 +45,7 @@ def _states(evidence: Evidence) -> str:
     lines = [f"| call | {' | '.join(STATES)} |", "| --- " * (len(STATES) + 1) + "|"]
     for call, row in rows.items():
         lines.append(f"| {call} | {' | '.join(_cell(cell, evidence) for cell in row)} |")
-    return "## App Runner: what a state lets be done\n" + _joined(lines)
+    return "## App Runner: calls by state\n" + _joined(lines)
 
 
 def _cell(cell: Cell, evidence: Evidence) -> str:
@@ -50,7 +53,7 @@ def _cell(cell: Cell, evidence: Evidence) -> str:
 
 
 def _short(cell: Cell) -> str:
-    """An error by its name, and a beginning without its type where that is the call's own."""
+    """Shorten a cell: errors by name, operations without their type where it is the call's own."""
     if cell.expected == SAME:
         return "200, no OperationId"
     if cell.expected.startswith("begins"):
@@ -60,7 +63,7 @@ def _short(cell: Cell) -> str:
 
 
 def _behaviours(service: str, evidence: Evidence) -> str:
-    lines = [f"| what {service} does | mark |", "| --- | --- |"]
+    lines = [f"| {service} | mark |", "| --- | --- |"]
     for known in BEHAVIOURS:
         if known.service == service:
             mark = known.mark if known.mark == NOT_SIMULATED else _mark(known.subject, known.mark, evidence)
@@ -69,15 +72,15 @@ def _behaviours(service: str, evidence: Evidence) -> str:
 
 
 def _mark(subject: str, mark: str, evidence: Evidence) -> str:
-    """What an account has answered counts more than what anybody says."""
-    said = mark if mark == "†" else f"[{mark}]"
+    """Return the mark of a subject; an account's answer replaces every other source."""
+    source = mark if mark == "†" else f"[{mark}]"
     match evidence.get(subject):
         case ConformanceVerdict.CONFIRMED:
             return "[A]"
         case ConformanceVerdict.DIFFERS:
-            return f"{said}, an account differs"
+            return f"{source}, an account differs"
         case _:
-            return said
+            return source
 
 
 def _joined(lines: Iterable[str]) -> str:

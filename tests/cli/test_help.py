@@ -130,7 +130,7 @@ def test_a_word_that_is_passed_as_a_value_is_no_flag():
 
 
 def test_descriptions_are_complete():
-    """What a person reads of each command, and what other tables take from it."""
+    """The texts that people read, and the rows of other tables."""
     names = [command.name for command in FUNCTIONS]
     assert len(names) == len(set(names))
     for command in FUNCTIONS:

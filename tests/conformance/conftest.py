@@ -1,11 +1,11 @@
-"""A simulated account whose clock is virtual, and what the suite found in it."""
+"""A simulated account with a virtual clock, and the suite's findings in it."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from slipway.conformance.account import Account
-from slipway.conformance.service import Image
+from slipway.conformance.account import AwsAccount
+from slipway.conformance.service import ProbeImage
 from slipway.conformance.suite import conform
 from slipway.local.conformance import in_no_time
 from slipway.records.conformance import Conformance
@@ -14,17 +14,17 @@ from tests.simulator.account import BRISK
 
 
 @pytest.fixture
-async def asked() -> AsyncIterator[tuple[Account, Cloud]]:
-    """The account as the suite sees it, and from within."""
+async def asked() -> AsyncIterator[tuple[AwsAccount, Cloud]]:
+    """The account as the suite sees it, and its internals."""
     async with in_no_time(BRISK) as both:
         yield both
 
 
 @pytest.fixture(scope="module")
 async def run() -> AsyncIterator[tuple[Conformance, Cloud]]:
-    """One whole run against the simulator as it is, and the account afterwards."""
+    """One complete run against the simulator, and the account afterwards."""
     async with in_no_time(BRISK) as (account, cloud):
-        yield await conform(account, Image(), lambda _line: None), cloud
+        yield await conform(account, ProbeImage(), lambda _line: None), cloud
 
 
 @pytest.fixture(scope="module")

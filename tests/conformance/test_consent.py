@@ -25,7 +25,7 @@ ACCOUNT, OTHER = "123456789012", "210987654321"
 
 
 class Terminal(io.StringIO):
-    """Somebody sits there."""
+    """An interactive terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -74,13 +74,13 @@ async def test_the_number_that_is_typed_is_consent(asked_by_name, monkeypatch):
 
 
 async def test_credentials_of_another_account_are_refused(asked_by_name):
-    with pytest.raises(BadInputError, match=f"of account {ACCOUNT}, not of {OTHER}"):
+    with pytest.raises(BadInputError, match=f"belong to account {ACCOUNT}, not to {OTHER}"):
         await asked(*named(asked_by_name, OTHER), "--yes")
     assert asked_by_name.requests == ["GetCallerIdentity"]
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_APPRUNNER"])
-async def test_an_endpoint_override_that_nobody_named_is_refused(asked_by_name, monkeypatch, variable):
+async def test_an_endpoint_override_that_was_not_named_is_refused(asked_by_name, monkeypatch, variable):
     monkeypatch.setenv(variable, asked_by_name.url)
     with pytest.raises(BadInputError, match=r"an endpoint override leads to 127\.0\.0\.1"):
         await asked("--account", ACCOUNT, "--yes")
@@ -96,7 +96,7 @@ async def test_an_endpoint_override_that_nobody_named_is_refused(asked_by_name, 
         (["--image", f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/notes:1"], "--access-role"),
     ],
 )
-async def test_bad_input_is_told(arguments, complaint):
+async def test_bad_input_is_reported(arguments, complaint):
     with pytest.raises(BadInputError, match=complaint):
         await asked(*arguments)
 
@@ -107,7 +107,7 @@ async def test_a_region_is_needed(monkeypatch):
         await permitted(Consent(ACCOUNT))
 
 
-async def test_an_estimate_asks_nobody(capsys):
+async def test_an_estimate_makes_no_call(capsys):
     assert await asked("--estimate") == 0
     assert "App Runner services" in capsys.readouterr().out
 
@@ -133,7 +133,7 @@ async def test_sigterm_in_the_middle_of_a_run_deletes_everything():
         command = [sys.executable, "-m", "slipway.cli", "conformance", *named(account.cloud), "--yes"]
         async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:
             with anyio.fail_after(60):
-                while "StartDeployment" not in account.cloud.requests:  # noqa: ASYNC110 -- the account tells nobody
+                while "StartDeployment" not in account.cloud.requests:  # noqa: ASYNC110 -- the account has no event for it
                     await anyio.sleep(0.02)
                 process.send_signal(signal.SIGTERM)
                 assert await process.wait() == 130

@@ -1,14 +1,13 @@
-"""The column of the state table that nobody brings about from outside: what the suite expects of it is held from within the simulator."""
+"""The DELETE_FAILED column, which no caller can reach: its expectations are checked inside the simulator."""
 
 from collections.abc import AsyncIterator
 
 import boto3
 import pytest
 
-from slipway.conformance.account import Account as Asked
-from slipway.conformance.account import Time
+from slipway.conformance.account import AwsAccount, PlatformTime
 from slipway.conformance.expectations import cells
-from slipway.conformance.service import Image, Service
+from slipway.conformance.service import ProbedService, ProbeImage
 from slipway.simulator.clock import VirtualClock
 from tests.simulator.account import REGION, Account, opened
 
@@ -21,8 +20,8 @@ async def account() -> AsyncIterator[Account]:
         yield account
 
 
-async def undeletable(account: Account) -> Service:
-    """A service whose deletion has failed."""
+async def undeletable(account: Account) -> ProbedService:
+    """Create a service whose deletion has failed."""
     name = f"service-{len(account.cloud.app_runner.services)}"
     arn = await account.create(await account.image(), name=name)
     account.cloud.app_runner.services[arn].failing.add("DELETE_SERVICE")
@@ -30,9 +29,8 @@ async def undeletable(account: Account) -> Service:
     assert (await account.settled(arn))["Status"] == "DELETE_FAILED"
     clock = account.cloud.clock
     session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
-    service = Service(
-        Asked(session, REGION, Time(clock.now, clock.sleep, clock.held), account.cloud.url), Image(), "", ""
-    )
+    time = PlatformTime(clock.now, clock.sleep, clock.held)
+    service = ProbedService(AwsAccount(session, REGION, time, account.cloud.url), ProbeImage(), "", "")
     service.arn = arn
     return service
 
@@ -40,4 +38,4 @@ async def undeletable(account: Account) -> Service:
 @pytest.mark.parametrize("cell", CELLS, ids=[cell.call for cell in CELLS])
 async def test_every_call_on_a_service_whose_deletion_has_failed(account, cell):
     service = await undeletable(account)
-    assert await service.told(cell.call) == cell.expected
+    assert await service.outcome(cell.call) == cell.expected

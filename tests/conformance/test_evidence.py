@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.conformance.evidence import shown
 from slipway.conformance.expectations import every
+from slipway.conformance.findings import evidence
 from slipway.records.conformance import AWS, Conformance, ConformanceVerdict
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,12 +35,12 @@ def report(
 
 @pytest.mark.parametrize("verdict", [ConformanceVerdict.CONFIRMED, ConformanceVerdict.DIFFERS])
 def test_what_an_account_has_answered_is_shown(verdict):
-    assert shown([report(verdict=verdict)]) == {SUBJECT: verdict}
+    assert evidence([report(verdict=verdict)]) == {SUBJECT: verdict}
 
 
 def test_the_newest_report_counts():
     older, newer = report("2027-01-31"), report("2027-02-01", ConformanceVerdict.DIFFERS)
-    assert shown([newer, older]) == {SUBJECT: ConformanceVerdict.DIFFERS}
+    assert evidence([newer, older]) == {SUBJECT: ConformanceVerdict.DIFFERS}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_newest_report_counts():
     ],
 )
 def test_a_stand_in_a_cell_that_was_not_reached_and_another_expectation_show_nothing(worthless):
-    assert shown([worthless]) == {}
+    assert evidence([worthless]) == {}
 
 
 def test_a_cell_loses_its_mark_in_the_documentation_by_evidence_alone(monkeypatch):
@@ -62,10 +62,10 @@ def test_a_cell_loses_its_mark_in_the_documentation_by_evidence_alone(monkeypatc
     written = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(written)
 
-    def row(evidence):
-        return next(line for line in written.tables(evidence).splitlines() if line.startswith("| PauseService"))
+    def row(verdicts):
+        return next(line for line in written.tables(verdicts).splitlines() if line.startswith("| PauseService"))
 
     assert row({}).count("InvalidState †") == 3
-    assert row(shown([report()])).count("InvalidState †") == 2
-    assert "InvalidState [A]" in row(shown([report()]))
-    assert "InvalidState †, an account differs" in row(shown([report(verdict=ConformanceVerdict.DIFFERS)]))
+    assert row(evidence([report()])).count("InvalidState †") == 2
+    assert "InvalidState [A]" in row(evidence([report()]))
+    assert "InvalidState †, an account differs" in row(evidence([report(verdict=ConformanceVerdict.DIFFERS)]))

@@ -1,13 +1,15 @@
-from slipway.conformance import leftovers, registry, scaling
+from slipway.conformance import leftovers
 from slipway.conformance.account import PREFIX, TAG
+from slipway.conformance.behaviours import probe_scaling
 from slipway.conformance.findings import Findings
-from slipway.conformance.service import Image, Service
+from slipway.conformance.registry import probe_repository
+from slipway.conformance.service import ProbedService, ProbeImage
 from slipway.conformance.walks import Request
 
 
-async def created(account, name: str, tag: str = TAG) -> Service:
-    service = Service(account, Image(), "", "")
-    parts = service.image.asked(Request.FIRST)
+async def created(account, name: str, tag: str = TAG) -> ProbedService:
+    service = ProbedService(account, ProbeImage(), "", "")
+    parts = service.image.configuration(Request.FIRST)
     answer = await account.ask(
         "apprunner", "CreateService", ServiceName=name, Tags=[{"Key": tag, "Value": "old"}], **parts
     )
@@ -33,8 +35,8 @@ async def test_a_run_deletes_nothing_of_another_run(asked):
 
 async def test_repositories_and_auto_scaling_are_found_too(asked):
     account, cloud = asked
-    await registry.look(account, f"{PREFIX}old", "old", Findings())
-    await scaling.look(account, f"{PREFIX}old", "old", Findings())
+    await probe_repository(account, f"{PREFIX}old", "old", Findings())
+    await probe_scaling(account, f"{PREFIX}old", "old", Findings())
     await account.ask("ecr", "CreateRepository", repositoryName=f"{PREFIX}without-tag")
     await leftovers.clean(account, None, print)
     assert list(cloud.store.repositories) == [f"{PREFIX}without-tag"]

@@ -3,12 +3,12 @@ import re
 import anyio
 import pytest
 
-from slipway.conformance.service import Image
+from slipway.conformance.service import ProbeImage
 from slipway.conformance.suite import conform
 from slipway.records.conformance import ConformanceVerdict
 from slipway.records.form import from_json, to_json
-from slipway.simulator.app_runner import states
-from slipway.simulator.app_runner.states import Reaction
+from slipway.simulator.app_runner import service as states
+from slipway.simulator.app_runner.service import Reaction
 from slipway.simulator.faults import Effect, Fault
 from tests.conformance.within import everything
 
@@ -20,7 +20,7 @@ def quiet(_line: str) -> None:
 
 
 def seen(found, verdict: ConformanceVerdict) -> dict[str, str]:
-    """What was seen, by subject."""
+    """Return the outcomes with a verdict, by subject."""
     return {finding.subject: finding.seen for finding in found.findings if finding.verdict is verdict}
 
 
@@ -36,7 +36,7 @@ async def test_the_simulator_is_as_its_documentation_says(found):
     assert (found.left, found.exit_code) == ((), 0)
 
 
-async def test_what_cannot_be_brought_about_from_outside_is_told_as_such(found):
+async def test_behaviours_that_no_caller_can_cause_are_reported_as_out_of_reach(found):
     out = seen(found, ConformanceVerdict.OUT_OF_REACH)
     assert {subject for subject in out if subject.endswith(" of DELETE_FAILED")} < set(out)
     assert all(out.values())
@@ -52,11 +52,11 @@ async def test_a_run_leaves_nothing(afterwards):
     assert everything(afterwards) == ([], [], [], [])
 
 
-async def test_cells_and_messages_that_are_planted_are_told_with_what_was_seen(asked, monkeypatch):
+async def test_planted_cells_and_messages_are_reported_with_the_outcome(asked, monkeypatch):
     plant(monkeypatch, "PauseService", "PAUSED", Reaction.INVALID_STATE)
     plant(monkeypatch, "ResumeService", "RUNNING", Reaction.INVALID_REQUEST)
     monkeypatch.setitem(states._DONE, "DeleteService", "removed")
-    found = await conform(asked[0], Image(), quiet)
+    found = await conform(asked[0], ProbeImage(), quiet)
     assert seen(found, ConformanceVerdict.DIFFERS) == {
         "PauseService of PAUSED": "InvalidStateException: Service cannot be paused in the current state: PAUSED.",
         "ResumeService of RUNNING": "InvalidRequestException: Can't start a deployment on the specified service, because it "
@@ -69,17 +69,17 @@ async def test_cells_and_messages_that_are_planted_are_told_with_what_was_seen(a
 
 async def test_what_begins_though_it_should_not_costs_only_the_cells_behind_it(asked, monkeypatch):
     plant(monkeypatch, "UpdateService", "PAUSED", Reaction.BEGINS)
-    found = await conform(asked[0], Image(), quiet)
+    found = await conform(asked[0], ProbeImage(), quiet)
     assert seen(found, ConformanceVerdict.DIFFERS) == {"UpdateService of PAUSED": "begins UPDATE_SERVICE"}
     missed = seen(found, ConformanceVerdict.NOT_REACHED)
     assert missed.pop("ResumeService of PAUSED") == "the service had come to be RUNNING"
-    assert set(missed) == {"the triggers of what is no update"}
+    assert set(missed) == {"the triggers of other operations"}
     assert found.exit_code == 1
 
 
 async def test_a_service_that_is_deleted_too_early_leaves_the_rest_of_its_walk_unseen(asked, monkeypatch):
     plant(monkeypatch, "DeleteService", "OPERATION_IN_PROGRESS", Reaction.BEGINS)
-    found = await conform(asked[0], Image(), quiet)
+    found = await conform(asked[0], ProbeImage(), quiet)
     assert seen(found, ConformanceVerdict.DIFFERS)["DeleteService of OPERATION_IN_PROGRESS"] == "begins DELETE_SERVICE"
     assert (
         seen(found, ConformanceVerdict.NOT_REACHED)["PauseService of RUNNING"]
@@ -93,7 +93,7 @@ async def test_an_account_that_refuses_to_answer_confirms_nothing_and_contradict
     cloud.faults.add(Fault(operation="CreateService", effect=Effect.EXPIRED, times=3))
     cloud.faults.add(Fault(operation="PutImage", effect=Effect.THROTTLED, times=6))
     cloud.faults.add(Fault(operation="DescribeLogGroups", effect=Effect.EXPIRED))
-    found = await conform(account, Image(), quiet)
+    found = await conform(account, ProbeImage(), quiet)
     assert seen(found, ConformanceVerdict.DIFFERS) == {}
     missed = seen(found, ConformanceVerdict.NOT_REACHED)
     assert "ExpiredTokenException" in missed["UpdateService of RUNNING"]
@@ -113,7 +113,7 @@ async def test_an_interruption_in_the_middle_leaves_nothing(asked):
             scope.cancel()
 
     with anyio.CancelScope() as scope:
-        await conform(account, Image(), stop)
+        await conform(account, ProbeImage(), stop)
     assert scope.cancelled_caught
     assert "well: DELETED" not in told
     assert len(cloud.app_runner.services) == 3
@@ -130,7 +130,7 @@ async def test_what_cannot_be_deleted_is_named(asked):
             service = next(found for found in cloud.app_runner.services.values() if found.name.endswith("-failed"))
             service.failing.add("DELETE_SERVICE")
 
-    found = await conform(account, Image(), undeletable, run="abc123")
+    found = await conform(account, ProbeImage(), undeletable, run="abc123")
     assert found.left == (
         "service slipway-conformance-abc123-failed is DELETE_FAILED.",
         "auto scaling slipway-conformance-abc123: InvalidRequestException: ARN is associated with a service.",

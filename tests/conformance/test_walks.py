@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from slipway.conformance import walks
-from slipway.conformance.behaviours import LOOKS
+from slipway.conformance.behaviours import PROBES
 from slipway.conformance.expectations import cells, every
-from slipway.conformance.walks import WALKS, Way, estimate
+from slipway.conformance.walks import WALKS, Transition, estimate
 from slipway.records.conformance import ConformanceVerdict
 from slipway.report import conformance
 
@@ -16,7 +16,7 @@ def test_the_walks_stand_in_every_state_that_can_be_reached_and_ask_every_call_t
     reachable = {cell.subject for cell in cells() if cell.state != "DELETE_FAILED"}
     assert reachable <= set(asked)
     assert len(asked) == len(set(asked))
-    assert {subject for subject in asked if " of " not in subject or subject in LOOKS} == set(LOOKS)
+    assert {subject for subject in asked if " of " not in subject or subject in PROBES} == set(PROBES)
 
 
 def test_no_two_expectations_have_one_name():
@@ -30,8 +30,8 @@ def test_no_two_expectations_have_one_name():
 
 
 def test_the_longest_walk_passes_and_all_are_paid(monkeypatch):
-    way = Way("CreateService", (10, 60))
-    monkeypatch.setattr(walks, "WALKS", tuple(replace(walk, birth=way, legs=()) for walk in WALKS))
+    way = Transition("CreateService", (10, 60))
+    monkeypatch.setattr(walks, "WALKS", tuple(replace(walk, creation=way, legs=()) for walk in WALKS))
     found = estimate()
     assert (found.least_minutes, found.most_minutes) == (10, 60)
     assert found.dollars == pytest.approx(3 * (0.25 * 0.064 + 0.5 * 0.007) * 2, abs=0.005)

@@ -1,4 +1,4 @@
-"""The verbs of an environment by `dagger call`, against a simulated account on the host whose releases do as scripted."""
+"""Commands of an environment by `dagger call`, in a simulated account with scripted releases."""
 
 import subprocess
 from functools import partial
@@ -30,7 +30,7 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 
 @pytest.fixture
 def settings(tmp_path):
-    """Calls from a repository that holds nothing but settings: an environment needs no more."""
+    """Calls from a repository with settings only, which is all that an environment needs."""
     environments = [ENVIRONMENT.format(name=name) for name in ("staging", "production")]
     (tmp_path / "pyproject.toml").write_text("".join([SETTINGS, *environments]))
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)

@@ -1,17 +1,16 @@
 """`# slipway: allow …` in a revision's file."""
 
 from datetime import date
-from unittest.mock import patch
 
 import pytest
 
-from slipway.gate import evidence
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.gate.rulebook import ALLOWABLE
 from slipway.gate.rules.allowances import Allowance, Unreadable, read
-from slipway.records.proof import Level, Verdict
+from slipway.records.proof import Layer, Level, Verdict
+from tests.gate.conftest import question
 
+LAYERS = (Layer.TRACE,)
 TODAY = date(2027, 1, 31)
 ALLOW = "# slipway: allow L01 because it is small"
 TODAY_STILL = "# slipway: allow L01 until=2027-01-31 because it is small"
@@ -19,13 +18,6 @@ YESTERDAY = "# slipway: allow L01 until=2027-01-30 because it is small"
 INDEX = "op.create_index('ix', 'a', ['id'])"
 LONG_INDEX = "op.create_index(\n    'ix',\n    'a',\n    ['id'],\n)"
 BASE = {"one": (None, "op.create_table('a', sa.Column('id', sa.Integer()))", "op.drop_table('a')")}
-
-
-@pytest.fixture(autouse=True)
-def stairway_only():
-    """These rules rest on the stairway's statements and catalog; no other layer is executed."""
-    with patch.object(evidence, "_gather_of_new"):
-        yield
 
 
 def only(text):
@@ -178,7 +170,7 @@ def test_at_the_top_level_a_comment_suppresses_findings_of_the_whole_revision(wr
     config = write_project(BASE | {"two": ("one", INDEX, "")})
     with (config.parent / "migrations/versions/two.py").open("a") as file:
         file.write("\n# slipway: allow L01, R01 because it is small\n")
-    proof = prove(Question(config=config, server=server_url))
+    proof = prove(question(config, layers=LAYERS), server_url)
     assert {finding.rule: finding.suppressed for finding in proof.findings} == {
         "L01": "allowed: it is small",
         "R01": "allowed: it is small",

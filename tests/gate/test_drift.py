@@ -4,7 +4,9 @@ import pytest
 
 from slipway.gate.layers.drift import compare, metadata_of
 from slipway.gate.measure.lines import Line
-from slipway.records.proof import Level, Verdict
+from slipway.records.proof import Layer, Level, Verdict
+
+LAYERS = (Layer.ALWAYS,)
 
 MIGRATION = """
     op.execute("CREATE TYPE mood AS ENUM ('calm', 'wild')")

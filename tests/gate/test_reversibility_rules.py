@@ -1,23 +1,14 @@
 """R and U01: whether a revision can be undone, and done again."""
 
-from unittest.mock import patch
-
 import pytest
 
-from slipway.gate import evidence
-from slipway.records.proof import Level, Verdict
+from slipway.records.proof import Layer, Level, Verdict
 
+LAYERS = (Layer.ALWAYS,)
 TABLE = "op.create_table('a', sa.Column('id', sa.Integer()))"
 DROP = "op.drop_table('a')"
 # upgrade() begins in line 9 of the file, downgrade() two lines after the last of upgrade().
 UPGRADE_LINE, DOWNGRADE_LINE = 9, 13
-
-
-@pytest.fixture(autouse=True)
-def stairway_only():
-    """These rules rest on the stairway's statements and catalog; no other layer is executed."""
-    with patch.object(evidence, "_gather_of_new"):
-        yield
 
 
 @pytest.fixture
@@ -166,7 +157,7 @@ def test_a_failure_outside_the_revision_is_reported_at_the_start_of_upgrade(prov
 
 
 def test_statements_before_the_failing_one_are_kept(prove_history):
-    (revision,) = prove_history({"one": (None, f"{TABLE}\nop.drop_table('b')", DROP)}).revisions
+    (revision,) = prove_history({"one": (None, f"{TABLE}\nop.drop_table('b')", DROP)}, layers=(Layer.TRACE,)).revisions
     assert [statement.line for statement in revision.statements] == [UPGRADE_LINE + 1]
 
 

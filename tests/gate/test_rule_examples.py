@@ -4,25 +4,22 @@ Examples of many rules share one history: each has tables of its own, named afte
 """
 
 import re
-from contextlib import ExitStack
 from dataclasses import dataclass
-from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
 
-from slipway.gate import evidence, history
-from slipway.gate.layers.fire_drill import Drilled
-from slipway.gate.models import told
+from slipway.gate import history
+from slipway.gate.inspection import as_models
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.gate.rulebook import ALLOWABLE, COMMENTS, OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
 from slipway.gate.rules import graph
 from slipway.migration.environment import Environment
 from slipway.records.history import Other, Since
 from slipway.records.previous import Previous, Recorded
-from slipway.records.proof import Implication, Level
+from slipway.records.proof import Implication, Layer, Level
+from tests.gate.conftest import question
 
 EXAMPLES = {rule.id: rule.example for rule in all_rules() if rule.example}
 # Two files with one revision id, and a history that does not run twice: see test_history_and_graph.py and test_stairway.py.
@@ -34,7 +31,8 @@ ALONE = {
     "good": {"Q11", "T11", "drift", "drift-name"},
 }
 # The layers that are executed. No error rests on the one with other sessions, so only T11 needs it; growth takes its time there.
-STAIRWAY, SINGLE, EVERY = "the stairway", "without other sessions", "every layer"
+STAIRWAY, EVERY = (Layer.TRACE,), tuple(Layer)
+SINGLE = tuple(layer for layer in Layer if layer is not Layer.CONCURRENCY)
 # Found on rows, after an interruption or with the previous release; for other rules the stairway is enough.
 BAD_ON_ROWS = {"D01", "D02", "D03", "D05", "D07", "D09", "D10", "T03", "T04"}
 BAD_FOR_PREVIOUS = {identity for identity in EXAMPLES if identity.startswith("C")} - {"C16"}
@@ -67,7 +65,7 @@ class Together:
 
     side: str
     rules: tuple[str, ...]
-    layers: str = SINGLE
+    layers: tuple[Layer, ...]
 
     def __str__(self):
         return (
@@ -101,7 +99,7 @@ class Together:
             start = example.bad_start if self.side == "bad" else start
         if not metadata.tables and not recorded:
             return None
-        models = tuple(told(metadata.tables.values()))
+        models = tuple(as_models(metadata.tables.values()))
         return Previous(name="v1", models=models, recorded=tuple(recorded), revisions=("before",), start=start)
 
     def env(self):
@@ -155,19 +153,16 @@ def findings_of(write_project, server_url, monkeypatch, tmp_path):
     def run(examples):
         files = {"service_models.py": SERVICE_MODELS}
         config = write_project(examples.revisions(), files=files, lock_timeout=None, **examples.env())
-        question = Question(
-            config=config,
-            server=server_url,
-            start_after="before",
-            previous=examples.previous(),
-            levels=dict.fromkeys(OPTIONAL, Level.NOTE),
+        proof = prove(
+            question(
+                config,
+                start_after="before",
+                previous=examples.previous(),
+                levels=dict.fromkeys(OPTIONAL, "note"),
+                layers=examples.layers,
+            ),
+            server_url,
         )
-        with ExitStack() as stack:
-            if examples.layers is STAIRWAY:
-                stack.enter_context(patch.object(evidence, "_gather_of_new"))
-            elif examples.layers is SINGLE:
-                stack.enter_context(patch.object(evidence.FireDrill, "hold", return_value=Drilled()))
-            proof = prove(question)
         return {
             rule: [
                 each for each in proof.findings if f"{each.revision}".rpartition("_")[0] == executed.replace("-", "")

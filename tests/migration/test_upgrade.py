@@ -127,23 +127,23 @@ def test_the_head_is_read_back_and_not_assumed(migrate):
     begun = ONE_TRANSACTION.replace(
         "    context.configure", "    connection.execute(sa.text('SELECT 1'))\n    context.configure", 1
     )
-    said = r"after the upgrade the database stands at nothing, not at two: see that env\.py commits"
+    said = r"after the upgrade the database is at no revision, not at two: make env\.py commit"
     with pytest.raises(RefusedError, match=said):
         migrate(TWO, env=begun)
 
 
-def test_a_database_of_a_newer_release_is_told_so_in_one_sentence(migrate, ask):
+def test_a_database_of_a_newer_release_is_reported_in_one_sentence(migrate, ask):
     migrate(TWO)
     with pytest.raises(RefusedError) as caught:
         migrate({"one": TWO["one"]}, without=["two"])
     assert str(caught.value) == (
-        "the database stands at two, which this release does not know: it is ahead: an older release; "
+        "the database is at two, which this release does not know: it is ahead: an older release; "
         "roll back with `slipway rollback`, or deploy a release that knows it"
     )
     assert ask("SELECT version_num FROM alembic_version") == ["two"]
 
 
-def test_each_revision_is_told_as_it_begins(write_project, url):
+def test_each_revision_is_reported_when_it_begins(write_project, url):
     told = []
     upgrade(Environment(write_project(TWO), url), url, told.append)
     assert told == ["revision one", "revision two"]
@@ -201,7 +201,7 @@ def test_a_locked_table_is_waited_for_in_several_attempts(migrate, database, ask
 
 
 @pytest.mark.slow
-def test_what_was_applied_before_the_locked_table_is_told_once(migrate, database):
+def test_what_was_applied_before_the_locked_table_is_reported_once(migrate, database):
     migrate({"one": TWO["one"]})
     between = {
         "one": TWO["one"],

@@ -8,15 +8,16 @@ from starlette.applications import Starlette
 
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import ACCOUNT
-from slipway.simulator.registry import RegistryError, RegistryProtocol
+from slipway.simulator.registry import ImageStore, RegistryError, RegistryProtocol, Repository
 from slipway.simulator.serving import serving
-from slipway.simulator.store import Repository, Store
 
 
 @pytest.fixture
 async def registry_url() -> AsyncIterator[str]:
     """A registry with an empty repository `notes`."""
-    protocol = RegistryProtocol(Store({"notes": Repository(name="notes", created=datetime.now(UTC))}), Clock(), ACCOUNT)
+    protocol = RegistryProtocol(
+        ImageStore({"notes": Repository(name="notes", created=datetime.now(UTC))}), Clock(), ACCOUNT
+    )
     app = Starlette(routes=protocol.routes, exception_handlers={RegistryError: lambda _request, error: error.answer})
     async with serving(app) as address:
         yield f"http://{address}"

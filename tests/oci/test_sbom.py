@@ -5,7 +5,7 @@ import json
 import pytest
 
 from slipway.errors import RefusedError
-from slipway.oci import sbom
+from slipway.oci.content import normalised_sbom, sbom_artifact
 
 DOCUMENT = {
     "bomFormat": "CycloneDX",
@@ -19,11 +19,11 @@ SUBJECT = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": 
 
 def test_two_writings_of_one_lock_are_equal():
     later = DOCUMENT | {"serialNumber": "urn:uuid:2", "metadata": DOCUMENT["metadata"] | {"timestamp": "2027"}}
-    assert sbom.normalised(json.dumps(DOCUMENT)) == sbom.normalised(json.dumps(later, indent=4))
+    assert normalised_sbom(json.dumps(DOCUMENT)) == normalised_sbom(json.dumps(later, indent=4))
 
 
 def test_what_is_installed_stays():
-    document = json.loads(sbom.normalised(json.dumps(DOCUMENT)))
+    document = json.loads(normalised_sbom(json.dumps(DOCUMENT)))
     assert document["components"] == DOCUMENT["components"]
     assert document["metadata"] == {"component": {"name": "notes"}}
 
@@ -31,10 +31,10 @@ def test_what_is_installed_stays():
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"bomFormat": "SPDX"}', '"CycloneDX"'])
 def test_what_is_no_document_is_refused(text):
     with pytest.raises(RefusedError, match="uv wrote no CycloneDX document"):
-        sbom.normalised(text)
+        normalised_sbom(text)
 
 
 def test_the_artifact_refers_to_the_image():
-    manifest = json.loads(sbom.artifact(b"{}", SUBJECT).manifest().content)
+    manifest = json.loads(sbom_artifact(b"{}", SUBJECT).manifest().content)
     assert manifest["subject"] == SUBJECT
     assert manifest["artifactType"] == manifest["layers"][0]["mediaType"] == "application/vnd.cyclonedx+json"

@@ -91,7 +91,7 @@ def test_a_finding_fails_its_check_of_its_revision_and_no_other():
 
 
 def test_the_text_has_place_fact_and_safe_form():
-    said = judge(proof(revision("a"), findings=(ERROR,)), LOCKS, "a").said
+    said = judge(proof(revision("a"), findings=(ERROR,)), LOCKS, "a").text
     assert said == "L01 Locks.\nat a.py:9\nmeasured: it locks\ninstead:\n    lock less"
 
 
@@ -103,7 +103,7 @@ def test_a_warning_is_a_remark_and_what_is_suppressed_is_nothing():
 
 def test_what_was_not_measured_is_remarked_of_its_revision():
     found = proof(revision("a", UNMEASURED), revision("b"))
-    remark = "not measured, for it refuses to run in a transaction: DROP INDEX CONCURRENTLY i"
+    remark = "not measured, because it refuses to run in a transaction: DROP INDEX CONCURRENTLY i"
     assert [judge(found, LOCKS, name).remarks for name in "ab"] == [(remark,), ()]
 
 
@@ -114,7 +114,7 @@ def test_nothing_of_a_revision_passes_that_was_not_reached():
     assert [judge(found, LOCKS, "a").reason, judge(found, UP_DOWN_UP, "b").reason] == [reason, reason]
 
 
-def test_a_failure_is_told_although_the_revision_was_not_finished():
+def test_a_failure_is_reported_although_the_revision_was_not_finished():
     found = judge(proof(revision("a", reached=False), findings=(FAILS, ERROR)), LOCKS, "a")
     assert (found.failures, found.reason) == ((ERROR,), None)
 

@@ -1,4 +1,4 @@
-"""Deployers that can be killed, before a request is sent or before its answer is read, and what is really live, asked at the front door."""
+"""Deployers that can be killed, before a request is sent or before its answer is read; and the live digest, read at the public address."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +13,7 @@ from slipway.records.outcome import Outcome, Status
 from slipway.records.plan import Plan
 from slipway.release.engine.run import deploy
 from slipway.release.engine.spec import ServiceSpec
+from slipway.workload.health import NO_CERTIFICATES
 from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class KilledError(BaseException):
-    """The process is gone; nothing of it runs any more, no `except Exception` and no call in a `finally`."""
+    """The end of a process: neither `except Exception` nor a request in a `finally` runs after it."""
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Fate:
 
 @contextmanager
 def mortal() -> Iterator[Fate]:
-    """A block in which somebody may be killed, also in the middle of several things at once."""
+    """A block that may be killed, also in the middle of concurrent tasks."""
     fate = Fate()
     try:
         yield fate
@@ -40,7 +41,10 @@ def mortal() -> Iterator[Fate]:
 
 @dataclass(frozen=True)
 class Kill:
-    """At the request number `index`, from 0: before it is sent, or `done` but not read. `of` one operation only, as boto3 spells it, if named."""
+    """The point of death: request number `index`, from 0, before it is sent, or `done` but its answer not read.
+
+    `of` counts only the requests of one operation, in boto3's spelling.
+    """
 
     index: int
     done: bool
@@ -48,34 +52,35 @@ class Kill:
 
 
 class Mortal:
-    """Counts its requests, and dies at one of them."""
+    """A client that dies at one of its requests; `operations` are those it sent."""
 
     def __init__(self, kill: Kill | None) -> None:
         self.kill = kill
-        self.asked = 0
+        self.operations: list[str] = []
+        self._counted = 0
         self.is_dead = False
 
     async def __call__(self, operation: str, request: Callable[[], Awaitable[T]]) -> T:
         if self.is_dead:
             raise KilledError
+        self.operations.append(operation)
         if self.kill and self._dies(operation, self.kill):
             self.is_dead = True
             if self.kill.done:
-                with suppress(SlipwayError):  # an answer, too, that nobody reads
+                with suppress(SlipwayError):  # a refusal is an answer that is not read either
                     await request()
             raise KilledError
         return await request()
 
     def _dies(self, operation: str, kill: Kill) -> bool:
-        """Whether this is the request at which it dies."""
         if kill.of not in (None, operation):
             return False
-        index, self.asked = self.asked, self.asked + 1
+        index, self._counted = self._counted, self._counted + 1
         return index == kill.index
 
 
 class MortalAws(SimulatedAws):
-    """The account's, of somebody mortal."""
+    """The account as a mortal client reaches it."""
 
     def __init__(self, account: Account, kill: Kill | None) -> None:
         super().__init__(account)
@@ -87,25 +92,31 @@ class MortalAws(SimulatedAws):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a deployer ended: `code` is None when it was killed; `live` is what answered at the front door in that moment."""
+    """The end of a deployer.
+
+    - code: its exit code; None when it was killed. live: the digest at the public address in that moment.
+    - operations: the requests it sent. is_written: whether the ledger has the end of its newest deployment.
+    """
 
     code: int | None
     live: str | None
-    asked: int
+    operations: tuple[str, ...]
     outcome: Outcome | None = None
     told: tuple[str, ...] = ()
     is_written: bool = False
 
 
 async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None, approved: Plan | None = None) -> Ended:
-    """Deploy as a process would."""
+    """Deploy as a process does."""
     aws, telling = MortalAws(account, kill), Telling()
     code, outcome = await exit_of(deploy(engine_of(account, telling, aws), wanted, approved), telling)
-    return Ended(code, await live(account), aws.mortal.asked, outcome, tuple(telling.lines), _has_ended(account))
+    return Ended(
+        code, await live(account), tuple(aws.mortal.operations), outcome, tuple(telling.lines), _has_ended(account)
+    )
 
 
 async def exit_of(running: Awaitable[Outcome], telling: Telling) -> tuple[int | None, Outcome | None]:
-    """A process's exit code, None when it was killed, and its outcome, if it came to one."""
+    """Return a process's exit code, None when it was killed, and its outcome if it reached one."""
     try:
         outcome = await running
     except SlipwayError as error:
@@ -117,19 +128,18 @@ async def exit_of(running: Awaitable[Outcome], telling: Telling) -> tuple[int | 
 
 
 def _has_ended(account: Account) -> bool:
-    """Whether the ledger has the end of its newest deployment."""
     tags = account.cloud.store.repositories["notes"].tags
     numbers = [int(tag.split(".")[2]) for tag in tags if tag.endswith(".intent")]
     return bool(numbers) and f"slipway.staging.{max(numbers)}.release" in tags
 
 
 async def live(account: Account, name: str = "notes") -> str | None:
-    """The digest that answers at the public address of the newest service of this name; None when nothing does."""
+    """Return the digest that answers at the newest service's public address; None when none does."""
     urls = [found.front.address for found in account.cloud.app_runner.services.values() if found.name == name]
     if not urls:
         return None
     with account.cloud.clock.held():
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=5, trust_env=False, verify=NO_CERTIFICATES) as client:
             try:
                 answer = await client.get(f"http://{urls[-1]}/")
             except httpx.HTTPError:
@@ -137,15 +147,15 @@ async def live(account: Account, name: str = "notes") -> str | None:
     return answer.text.partition("\n")[0] if answer.is_success else None
 
 
-def begun(account: Account) -> int:
-    """How many changes of services the account has accepted."""
+def changes(account: Account) -> int:
+    """Return how many changes of services the account has accepted."""
     services = account.cloud.app_runner.services.values()
     kinds = ("CREATE_SERVICE", "UPDATE_SERVICE")
     return sum(operation.type in kinds for service in services for operation in service.operations)
 
 
 def lies(ended: Ended, wanted: ServiceSpec) -> str:
-    """Why an end is not the truth; empty when it is."""
+    """Return why an exit code is not the truth; empty when it is."""
     is_live = ended.live == wanted.image.digest
     if ended.code == 0 and not is_live:
         return f"exit 0, and {ended.live} is live instead of {wanted.image.digest}"

@@ -1,4 +1,4 @@
-"""What is desired and observed in these tests, and the engine before a simulated account."""
+"""Desired and observed services of these tests, and the engine in front of a simulated account."""
 
 import threading
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def spec(digest: str = DIGEST, **changes: Any) -> AppRunnerSpec:
 
 
 def observed(there: ServiceSpec, status: str = "RUNNING", **changes: Any) -> Observed:
-    """What is observed when a spec is there."""
+    """Return the observed state of a service that matches a spec."""
     plain = Observed(
         arn=ARN,
         url="notes.example.org",
@@ -68,7 +68,7 @@ _SESSION = session_of(Keys("simulated", "simulated"), REGION)
 
 
 class SimulatedAws(Aws):
-    """Time stands still while a call is under way."""
+    """The account as a run reaches it; virtual time does not pass during a call."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
@@ -101,7 +101,7 @@ def target_of(account: Account, service: str = "notes", aws: Aws | None = None) 
 
 @dataclass
 class Deployed:
-    """An outcome, what was told on the way, and what the account was asked for."""
+    """An outcome, the lines of the run, and the requests that reached the account."""
 
     outcome: Outcome
     told: list[str]
@@ -109,7 +109,7 @@ class Deployed:
 
     @property
     def changes(self) -> list[str]:
-        """What the service was asked to change; the ledger's writing is another matter."""
+        """The requests that change the service, without those of the ledger."""
         return [request for request in self.requests if request.startswith(MUTATING) and request.endswith("Service")]
 
 

@@ -29,12 +29,12 @@ START, HEALTH_PATIENCE, BAKE, DRAIN, ROLL_BACK = (
     30,
     30,
 )  # bake and canary as AWS documents them [G], the rest †
-FORGOTTEN = 3600.0  # seconds after which nobody knows a deleted service any more †
+FORGOTTEN = 3600.0  # seconds after which a deleted service is no longer described †
 ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 
 
 class How(Enum):
-    """What becomes of a release when it is deployed."""
+    """The fate of a release when it is deployed."""
 
     HEALTHY = "healthy"
     UNHEALTHY = "never healthy"
@@ -45,7 +45,7 @@ class How(Enum):
 
 @dataclass(frozen=True)
 class Moment:
-    """What is true from `since` on: the deployment's word, and the share of the traffic that its revision has."""
+    """A deployment from `since` on: its status, and its revision's share of the traffic."""
 
     since: datetime
     word: str
@@ -117,7 +117,7 @@ class Service:
         return next((found for found in reversed(self.deployments) if found.began <= when), None)
 
     def shares(self, when: datetime) -> list[tuple[Revision, float]]:
-        """Who answers at the front, and how often."""
+        """Return the revisions that answer, each with its share of the traffic."""
         newest = self.newest(when)
         if newest is None or self.status(when) != "ACTIVE":
             return []
@@ -126,14 +126,14 @@ class Service:
         return [(revision, part) for revision, part in both if part]
 
     def active(self, when: datetime) -> list[Revision]:
-        """Who has tasks that serve, or may serve again: the old release is there until the new one's deployment has ended †."""
+        """Return the revisions with tasks: the old release keeps its own until the new deployment has ended †."""
         newest, serving = self.newest(when), [revision for revision, _ in self.shares(when)]
         if newest is None or newest.at(when).word in ENDED or newest.source is None or not serving:
             return serving
         return list({revision.arn: revision for revision in (newest.source, *serving)}.values())
 
     def stable(self, when: datetime) -> Revision | None:
-        """What a new deployment would go back to."""
+        """Return the revision to which a new deployment would roll back."""
         good = (found.target for found in reversed(self.deployments) if found.at(when).word == "SUCCESSFUL")
         return next(good, None)
 
@@ -169,7 +169,7 @@ class Express:
         assert not (wrong := problems(model.output_shape, answer)), wrong
         return answer
 
-    # What changes something.
+    # Changes.
 
     def _create_express_gateway_service(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         if self.roles_known and self.clock.now() < self.roles_known:
@@ -185,7 +185,7 @@ class Express:
         return {"service": self._described(made, made.revisions[-1:])}
 
     def _update_express_gateway_service(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Taken also while another deployment goes on, which it stops."""
+        """Accept an update also during another deployment, and stop that one."""
         there = self._active(asked["serviceArn"])
         made = self._deploy(there, asked)
         answer = {"serviceArn": there.arn, "serviceName": there.name, "status": {"statusCode": "ACTIVE"}}
@@ -226,7 +226,7 @@ class Express:
         self._ids += 1
         return f"arn:aws:ecs:eu-west-1:123456789012:{kind}/default/{there.name}/{self._ids:04}"
 
-    # What is shown of it, some seconds later.
+    # Reads, some seconds behind.
 
     def _describe_express_gateway_service(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         when = self._shown(DESCRIPTION_LAG)
@@ -262,7 +262,7 @@ class Express:
         return self.clock.now() - timedelta(seconds=lag)
 
     def _service(self, arn: str, when: datetime) -> Service | None:
-        """The newest of that name, as long as somebody remembers it."""
+        """Return the newest service of that name, until it is forgotten."""
         for found in reversed(self.services):
             if found.arn == arn and found.created <= when:
                 gone = found.deleted and when > found.deleted + timedelta(seconds=FORGOTTEN)
@@ -293,7 +293,7 @@ class Express:
 
 
 def _moments(now: datetime, how: How, source: Revision | None) -> Iterator[Moment]:
-    """What will become of a deployment unless something comes in between."""
+    """Yield the moments of a deployment that is not interrupted."""
 
     def after(seconds: float) -> datetime:
         return now + timedelta(seconds=seconds)

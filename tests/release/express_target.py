@@ -1,7 +1,7 @@
-"""The Target for the platform in express.py: what ECS Express Mode says, put into the engine's words, and the engine's promises kept there.
+"""The Target of the platform in express.py: it translates ECS Express Mode and keeps the engine's promises there.
 
-The platform takes a second change while a first goes on, shows late what it has begun, and has no word for a failure; so this one waits until
-everybody can see what was accepted, and tells a state from the deployments and not from the service's ACTIVE.
+The platform accepts a second change during a first, shows a change late, and has no status for a failure; so this target waits until an
+accepted change is visible to every client, and derives the state from the deployments and not from the service's ACTIVE.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -119,7 +119,7 @@ class ExpressMode:
         return await self._aws.call("ecs", "create_express_gateway_service", **name, **request)
 
     async def _shown(self, plan: Plan, answer: Mapping[str, Any]) -> Operation | None:
-        """The operation that the answer stands for, which it does not name."""
+        """Return the operation that was accepted; the platform's answer does not name it."""
         service = await self._describe()
         if plan.action is Action.DELETE:
             there = service is not None and service["status"]["statusCode"] != "ACTIVE"
@@ -179,7 +179,7 @@ class ExpressMode:
         return OperationStatus.SUCCEEDED if service["status"]["statusCode"] == "INACTIVE" else OperationStatus.IN_FLIGHT
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
-        """What the deployment itself gives as its reason."""
+        """Return the reason that the deployment reports."""
         found = await self._deployment(operation) or {}
         reason = str(found.get("statusReason", "no reason is given"))
         return Diagnosis("platform", f"ECS says: {reason}", (reason,), "look at the log of the tasks")
@@ -224,7 +224,7 @@ def _end(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> Operation
 
 
 def _state(word: str, newest: OperationStatus | None, active: int) -> State:
-    """ACTIVE is said of what lives, of what changes and of what never lived: that is told by the newest deployment, and by how many answer."""
+    """Return the state from the newest deployment and the number of active revisions: every service is ACTIVE, also one that was never live."""
     if word != "ACTIVE":
         return {"INACTIVE": State.ABSENT, "DRAINING": State.BUSY}.get(word, State.UNKNOWN)
     if newest in (OperationStatus.IN_FLIGHT, OperationStatus.UNKNOWN):
@@ -241,7 +241,9 @@ def _not_begun(error: AwsRefusedError) -> SlipwayError:
     if "assume role" in error.said.lower():
         return NotReadyError(f"ECS cannot use a role yet ({error.said})", "wait, or check its trust policy")
     if error.code in ("ServiceNotActiveException", "ServiceNotFoundException") or "Service " in error.said:
-        return BusyError(f"somebody else has changed the service just now ({error.said})", "run the same command again")
+        return BusyError(
+            f"the service has just been changed by another client ({error.said})", "run the same command again"
+        )
     return error
 
 

@@ -1,4 +1,4 @@
-"""A ledger's store that is no registry: a dictionary which takes each name once. Whoever is mortal may die at any of its calls."""
+"""A ledger's store in memory: a dictionary that accepts each name once. A mortal client may die at any of its calls."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -12,14 +12,14 @@ from tests.release.deployers import Mortal
 
 @dataclass
 class Shelf:
-    """What all who use the store share: texts, each with the time since when it is there."""
+    """The content that all clients share: texts, each with the time of its put."""
 
     clock: VirtualClock
     texts: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
 
 class MemoryStore:
-    """A shelf, as one process reaches it."""
+    """A shelf as one process reaches it."""
 
     def __init__(self, shelf: Shelf, mortal: Mortal | None = None) -> None:
         self._shelf = shelf

@@ -1,6 +1,6 @@
-"""What must be true of every story, whatever is there, whatever goes wrong and whoever dies.
+"""The truths of every story, whatever its state, its faults and its kills.
 
-It is held against the account: what answers at the front door, which operations were begun, where the database stands, what the ledger keeps.
+The account is the oracle: the digest at the public address, the operations, the database's head, the records of the ledger.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.release.played import Ended, Played, There, play
 from tests.release.scenarios import BACK, FORWARD, Image, Migrating, Scenario, State, Verb
 from tests.release.stage import HEADS
 
-_LIVE = ("RUNNING", "OPERATION_IN_PROGRESS")  # a maintenance or somebody else's change may have begun just now
+_LIVE = ("RUNNING", "OPERATION_IN_PROGRESS")  # a maintenance or another client's change may have just started
 _BLOCKED = (State.PAUSED, State.DELETE_FAILED, State.BUSY, State.MAINTAINED)
 _KILLED = (Migrating.KILLED_BEFORE, Migrating.KILLED_AFTER)
 _RUNNING = (
@@ -21,7 +21,7 @@ _THROTTLED_SECONDS = 40.0  # so long a run may be kept between its last look at 
 
 
 async def violations(story: Scenario, planted: Planted = NOTHING) -> list[str]:
-    """What was not true in it; empty when all was."""
+    """Return the violated truths of a story; empty when there are none."""
     played = await play(story, planted)
     found = [
         *_lies(played),
@@ -40,7 +40,7 @@ def _short(end: Ended) -> str:
 
 
 def _lies(played: Played) -> Iterator[str]:
-    """Exit 0: it is so. Exit 1: it is not. Where others act it was so, or not, at some moment of the run."""
+    """Exit 0: the goal is true. Exit 1: it is not. Where others act, it was so at some moment of the run."""
     for end in played.ends:
         name, code = end.run.name, end.code
         if end.run.again and code not in (0, 1) and not (code == 2 and played.story.state in (State.ABSENT, *_BLOCKED)):
@@ -55,13 +55,13 @@ def _lies(played: Played) -> Iterator[str]:
         if code in (1, 2):
             if end.is_superseded:
                 if not _is_disturbed(played):
-                    yield f"{name}: superseded by nobody"
+                    yield f"{name}: superseded, although no other client acted"
             elif is_so and not (_is_disturbed(played) and not all(was)) and not _had_ended(played, end):
                 yield f"{name}: exit {code}, and it is so: {end.there}"
 
 
 def _in_vain(played: Played) -> Iterator[str]:
-    """What can be done is done when nothing goes wrong."""
+    """Without faults, a possible goal is reached."""
     story = played.story
     if story.misfortunes or story.second or story.failing or (story.kill and story.image is not Image.HEALTHY):
         return
@@ -71,7 +71,7 @@ def _in_vain(played: Played) -> Iterator[str]:
 
 
 def _expected(story: Scenario) -> int:
-    """The exit code, when nothing goes wrong."""
+    """Return the exit code of a story without faults."""
     state, verb = story.state, story.verb
     if (verb is Verb.APPROVED and state in _BLOCKED) or (state, verb) == (State.ABSENT, Verb.ROLLBACK_TO):
         return 2
@@ -121,7 +121,7 @@ def _is_true(end: Ended, there: There) -> bool:
 
 
 def _is_disturbed(played: Played) -> bool:
-    """Whether somebody else had a hand in it."""
+    """Return whether another client changed the service."""
     return played.story.second is not None or played.hands > 0
 
 
@@ -137,7 +137,7 @@ def _had_ended(played: Played, end: Ended) -> bool:
 
 
 def _changes(played: Played) -> Iterator[str]:
-    """One change for one wish; none where nothing may be changed."""
+    """One change per goal; none where nothing may be changed."""
     story, changes = played.story, played.changes
     told = sum(end.code is None and end.is_written for end in played.ends)
     most = 1 + told if story.second is None else len(played.ends)
@@ -147,13 +147,13 @@ def _changes(played: Played) -> Iterator[str]:
         if story.image is Image.MISSING and story.verb in FORWARD and story.state is not State.LIVE_ALREADY and changes:
             yield "a release was begun that is not in the repository"
         if story.verb is Verb.APPROVED and not story.forgotten and played.after_hands:
-            yield "a plan was carried out in a state that nobody had read"
+            yield "a plan was applied to a state that was not the approved one"
     if played.oldest in played.started:
-        yield "somebody went back further than was asked"
+        yield "a rollback went further back than one release"
 
 
 def _migrations(played: Played) -> Iterator[str]:
-    """The database before the release, for a release that may follow, and for nothing else."""
+    """The database is migrated before its release, only for a release that may follow."""
     story, began = played.story, played.migrations
     if any(found.verb not in FORWARD for found in began):
         yield "the database was touched by what brings no new release"
@@ -182,23 +182,23 @@ def _migrations(played: Played) -> Iterator[str]:
 
 
 def _unproven(played: Played) -> Iterator[str]:
-    """Whoever does not answer for the schema does not move a release across it."""
+    """Without a reason, no release moves across an unproven schema."""
     story = played.story
     if story.second is not None or story.proven or played.before.live is None:
         return
     if story.verb is Verb.PROMOTE and story.migrating and (played.changes or played.migrations):
-        yield "a schema was changed under a release that nobody had proven on it"
+        yield "a schema was changed under a release that was not proven on it"
     if story.verb in BACK and played.changes:
         if story.state is State.MIGRATED:
-            yield "a release was brought back to a schema that nobody had proven it on"
+            yield "a release was rolled back to a schema that it was not proven on"
         moved = min(played.moved_by_hand, default=None)
         sent = [place for place, name in enumerate(played.requests) if name == "UpdateService"]
         if moved is not None and any(place >= moved for place in sent):
-            yield "a release was brought back to a schema that had changed since it was looked at"
+            yield "a release was rolled back to a schema that had changed since it was read"
 
 
 def _left(played: Played) -> Iterator[str]:
-    """Nothing is left behind but by those who were killed, or could not write."""
+    """Only runs that were killed, or could not write, leave records behind."""
     story = played.story
     is_well = not story.misfortunes and story.kill is None and story.migrating not in _KILLED
     if is_well and played.is_locked and (played.changes or story.state is not State.LEFT):

@@ -22,7 +22,7 @@ def _same(part: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
-    """What replaces a run's parts. `history` is the ledger as a verb reads it, `ledger` as the engine does."""
+    """The replacements of a run's parts. `history` is the ledger as a verb reads it, `ledger` as the engine does."""
 
     goal: Callable[[Any], Goal] = _same
     engine: Callable[[Engine], Engine] = _same
@@ -136,7 +136,7 @@ def permitting_once(engine: Engine) -> Engine:
 
 
 def migrating_regardless(engine: Engine) -> Engine:
-    """Go on when the migration has failed."""
+    """Continue after a failed migration."""
 
     async def migrate(number, tell):
         with suppress(SlipwayError):

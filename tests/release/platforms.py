@@ -1,5 +1,5 @@
 """The places where the engine's tests run: App Runner as the simulator has it, with the ledger in ECR, and what ECS Express Mode would be, with
-the ledger in memory. A platform is what a test needs of either: releases, a deployer, what somebody else does, and what is really so.
+the ledger in memory. A platform offers what a test needs of either: releases, a deployer, another client, and the truth.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -59,19 +59,19 @@ class Platform(Protocol):
     def ledger(self) -> Ledger: ...
 
     async def release(self, *, healthy: bool = True, **changes: Any) -> ServiceSpec:
-        """The service with an image that nobody has seen before."""
+        """Return the service with a new image."""
         ...
 
     async def create_by_hand(self, wanted: ServiceSpec) -> None:
-        """Somebody else creates the service, and waits until that has ended."""
+        """Create the service as another client, and wait until that has ended."""
         ...
 
     async def update_by_hand(self, wanted: ServiceSpec) -> None:
-        """Somebody else begins an update."""
+        """Start an update as another client."""
         ...
 
     async def live(self) -> str | None:
-        """The digest that answers at the front door, and it alone."""
+        """Return the digest that alone answers at the public address."""
         ...
 
     def changes(self) -> list[Interval]:
@@ -84,14 +84,14 @@ class Platform(Protocol):
 async def run(
     platform: Platform, wanted: ServiceSpec | Goal, kill: Kill | None = None, approved: Plan | None = None, **parts: Any
 ) -> Ended:
-    """Make a goal true as a process would."""
+    """Make a goal true as a process does."""
     telling = Telling()
     engine, mortal = platform.engine(telling, kill)
     goal = Live(wanted) if isinstance(wanted, ServiceSpec) else wanted
     code, outcome = await exit_of(reach(replace(engine, **parts), goal, approved), telling)
     contents = await platform.ledger.contents()
     is_written = contents.newest in contents.releases
-    return Ended(code, await platform.live(), mortal.asked, outcome, tuple(telling.lines), is_written)
+    return Ended(code, await platform.live(), tuple(mortal.operations), outcome, tuple(telling.lines), is_written)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class ExpressAws(Aws):
             raise AwsRefusedError(service, operation, {"Code": error.code, "Message": error.message}) from error
         if effect is Effect.ANSWER_LOST:
             raise LostAnswerError(f"AWS did not answer {service} {operation}")
-        return _unheard_of(answer) if effect is Effect.UNHEARD_OF else answer
+        return _unheard_of(answer) if effect is Effect.UNKNOWN_STATUS else answer
 
 
 def _unheard_of(answer: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +217,7 @@ class OnExpress:
         return self.released(How.HEALTHY if healthy else How.UNHEALTHY, **changes)
 
     def released(self, how: How, **changes: Any) -> ExpressSpec:
-        """A release that nobody has seen before, and that will behave so."""
+        """Return a new release that behaves as scripted."""
         digest = f"sha256:{len(self.express.how) + 1:064x}"
         self.express.how[digest] = how
         plain = {name: value for name, value in vars(spec()).items() if name != "image"}

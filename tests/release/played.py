@@ -30,7 +30,7 @@ PACE = replace(BRISK, patience=10, roll_back=3)
 
 @dataclass(frozen=True)
 class There:
-    """What is there: the status of the service, None when there is none, and the digest that answers."""
+    """A service: its status, None when there is none, and the digest that answers."""
 
     status: str | None
     live: str | None
@@ -56,9 +56,9 @@ class Ended:
 class Played:
     """A story's facts.
 
-    - changes: how many operations slipway began; after_hands: how many of them after somebody else's.
-    - moved_by_hand, requests: after how many requests somebody else moved the database, and which requests.
-    - head: where the database stands. started: the digests that were started. oldest: the one to which nobody wanted to go back.
+    - changes: the number of operations that slipway started; after_hands: how many of them after another client's.
+    - moved_by_hand: after how many requests another client moved the database. requests: all of them.
+    - head: the database's. started: the digests that were started. oldest: the one that is no run's goal.
     - claimed: when each number was taken, in the platform's seconds; unfinished: those that have no end.
     """
 
@@ -109,7 +109,7 @@ async def play(story: Scenario, planted: Planted = NOTHING) -> Played:
 
 
 async def _acted(stage: Stage) -> list[Ended]:
-    """Whoever acts, and when all goes well again those who were killed, or do not know, once more."""
+    """Run everyone, and once the faults are over repeat the runs that were killed or ended unknown."""
     story, clock, ends = stage.story, stage.account.cloud.clock, list[Ended]()
 
     async def act(run: Run, kill: Kill | None = None, after: float = 0.0) -> None:
@@ -195,7 +195,7 @@ class _Watching(MortalAws):
 
 
 def there(account: Account) -> There:
-    """What is there as the simulator has it."""
+    """Return the service as the simulator has it."""
     living = [found for found in services(account) if found.status != "DELETED"]
     if not living:
         return There(None, None)

@@ -15,7 +15,7 @@ from tests.release.deployers import Kill
 
 
 class State(Enum):
-    """What is there when the story begins."""
+    """The service when the story begins."""
 
     ABSENT = "absent"
     RUNNING = "running"
@@ -33,7 +33,7 @@ class State(Enum):
 
 
 class Verb(Enum):
-    """What is asked for."""
+    """The command that runs."""
 
     DEPLOY = "deploy"
     APPROVED = "deploy --plan"
@@ -59,7 +59,7 @@ class Image(Enum):
 
 
 class Migrating(Enum):
-    """What becomes of the migration before the release."""
+    """The fate of the migration before the release."""
 
     WELL = "migrated"
     FAILS = "migration fails"
@@ -68,7 +68,7 @@ class Migrating(Enum):
 
 
 class Hand(Enum):
-    """What somebody else does in between."""
+    """The act of another client in between."""
 
     IMAGE = "another image"
     MIGRATION = "another migration"
@@ -77,7 +77,7 @@ class Hand(Enum):
 
 @dataclass(frozen=True)
 class Misfortune:
-    """A fault as it can be told twice. `hand` is who overtakes."""
+    """A fault as a value. `hand` is the client that overtakes."""
 
     operation: str
     effect: Effect
@@ -100,11 +100,12 @@ class Second:
 
 @dataclass(frozen=True)
 class Scenario:
-    """
-    - failing: what the platform does not bring to an end, in the simulator's words.
-    - proven: whether somebody answers for the schema; otherwise what is not proven is refused.
-    - rest: the seconds that pass until those that were killed, or did not know, are run again.
-    - forgotten: whether the plan that was approved is gone by then.
+    """One story: a state, a command, and what goes wrong.
+
+    - failing: the operation that the platform does not finish, in the simulator's words.
+    - proven: whether a reason is given in place of a proof; otherwise an unproven release is refused.
+    - rest: the seconds until runs that were killed, or ended unknown, are repeated.
+    - forgotten: whether the approved plan is gone by then.
     """
 
     state: State
@@ -122,7 +123,7 @@ class Scenario:
     forgotten: bool = False
 
     def cells(self) -> Iterator[tuple[str, str, str]]:
-        """What of (state, fault, verb) it covers."""
+        """Yield the cells of (state, fault, verb) that it covers."""
         faults = [found.named for found in self.misfortunes]
         faults += ["killed"] if self.kill else []
         faults += [self.migrating.value] if self.migrating else []
@@ -133,7 +134,7 @@ class Scenario:
             yield self.state.value, fault, self.verb.value
 
 
-# What each verb changes by; all look at the service and write the ledger.
+# The operations by which each verb changes the service; all verbs read the service and write the ledger.
 _CHANGES = {
     Verb.PAUSE: ("PauseService",),
     Verb.RESUME: ("ResumeService",),
@@ -192,7 +193,7 @@ def scenario(seed: int) -> Scenario:
 
 
 def _kill(draw: random.Random, verb: Verb) -> Kill:
-    """Anywhere, or where it hurts."""
+    """Draw a kill anywhere, or at a request that matters."""
     if draw.random() < 0.5:
         return Kill(draw.randrange(70), draw.random() < 0.5)
     changes = [xform_name(name) for name in _CHANGES.get(verb, _RELEASING)]

@@ -1,4 +1,4 @@
-"""What a generated story stands on: production in a simulated account, as it is when the story begins, and all that goes wrong in it."""
+"""The stage of a generated story: production in a simulated account, its initial state, and its faults."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ _SCRIPTS = {
     Image.DEAD: Script(starts=False),
     Image.MISSING: Script(),
 }
-_RESTING = (State.CREATE_FAILED, State.DELETED, State.PAUSED, State.DELETE_FAILED)  # what is live there answers nobody
+_RESTING = (State.CREATE_FAILED, State.DELETED, State.PAUSED, State.DELETE_FAILED)  # its release does not answer
 _LATE_SECONDS, _MAINTENANCE_SECONDS = 60.0, 200.0
 _LIVED = (Status.SUCCEEDED, Recorded.DEPLOY)
 
@@ -54,7 +54,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Run:
-    """Who wants what; `again` is whether it is the same command once more."""
+    """One command; `again` is whether it repeats an earlier one."""
 
     name: str
     verb: Verb
@@ -67,9 +67,9 @@ class Run:
 
 @dataclass
 class Stage:
-    """`head` is where the database stands. Of the releases, `live` is the one that the ledger has last, before `older` and `oldest`.
+    """`head` is the database's. Of the releases, `live` is the one that the ledger has last, before `older` and `oldest`.
 
-    What others do: `hands` times they changed the service, by the operations `by_hand`; they moved the database after so many requests.
+    Other clients: `hands` times they changed the service, by the operations `by_hand`; they moved the database after so many requests.
     """
 
     account: Account
@@ -112,7 +112,7 @@ class Stage:
         return self.environment("production").ledger
 
     def trouble(self) -> None:
-        """What goes wrong from now on."""
+        """Start the story's faults."""
         cloud = self.account.cloud
         cloud.faults.add(*(self._fault(found) for found in self.story.misfortunes))
         cloud.logs.late = _LATE_SECONDS if self.story.late else 0.0
@@ -124,7 +124,7 @@ class Stage:
                 service.failing.add(self.story.failing)
 
     def calm(self) -> None:
-        """From now on all goes well, but for the releases."""
+        """End the story's faults, except those of the releases."""
         self.account.cloud.faults.clear()
         self.account.cloud.logs.late = 0.0
         for service in services(self.account):
@@ -229,7 +229,7 @@ class Stage:
                 await self._leave(service.operations[-1].id)
 
     async def _create(self, digest: str) -> str:
-        """As slipway would have."""
+        """Create the service as slipway does."""
         request = request_of(self.environment("production").spec(digest))
         request["Tags"] = [{"Key": "slipway:environment", "Value": "production"}]
         answer = await self.account.ask("apprunner", "create_service", ServiceName=SERVICE, **request)
@@ -266,7 +266,7 @@ class Stage:
         self.numbers = len(past)
 
     async def _leave(self, newest: str) -> None:
-        """What a run leaves that is killed in its turn."""
+        """Leave the records of a run that was killed while it held the lock."""
         image = str(self.environment("production").spec(self.others).image)
         intent = Intent(
             environment="production",
@@ -312,7 +312,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class _Runner:
-    """Brings the stage's database to the head of the release that is wanted, or does not."""
+    """Brings the stage's database to the head of the wanted release, or fails."""
 
     stage: Stage
     run: Run
@@ -347,7 +347,7 @@ class _Runner:
 
 @dataclass(frozen=True)
 class _Played(Environment):
-    """An environment with planted parts. Time stands still while a release is asked."""
+    """An environment with planted parts; virtual time does not pass while its release is asked."""
 
     clock: Clock = field(default_factory=Clock)
     planted: Planted = NOTHING

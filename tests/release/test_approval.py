@@ -1,4 +1,4 @@
-"""A plan is saved, read by somebody, and exactly that plan is applied; the oracle is again what the account was asked for."""
+"""A plan is saved, approved, and exactly that plan is applied; the oracle is the account's requests."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ async def refused(account, wanted, approved):
     return error.value
 
 
-async def test_what_was_approved_is_applied_on_the_observation_that_it_was_held_against(account):
+async def test_an_approved_plan_is_applied_to_the_state_it_was_checked_against(account):
     first, second = await account.image(), await account.image()
     await deployed(account, spec(first))
     done = await deployed(account, spec(second), await planned(account, spec(second)))
@@ -53,7 +53,7 @@ async def test_a_creation_can_be_approved(account):
     assert (done.outcome.status, done.changes) == (Status.SUCCEEDED, ["CreateService"])
 
 
-async def test_a_plan_is_refused_when_somebody_has_deployed_since(account):
+async def test_a_plan_is_refused_after_another_deployment(account):
     first, second, third = await account.image(), await account.image(), await account.image()
     await deployed(account, spec(first))
     approved = await planned(account, spec(second))
@@ -67,7 +67,7 @@ async def test_a_plan_is_refused_when_somebody_has_deployed_since(account):
 
 
 async def test_a_plan_is_refused_when_something_was_changed_by_hand_that_it_would_not_touch(account):
-    """The deployment would set it right again, but nobody has read that."""
+    """The deployment would correct it, but that change is not in the approved plan."""
     first, second = await account.image(), await account.image()
     await deployed(account, spec(first))
     approved = await planned(account, spec(second))
@@ -86,7 +86,7 @@ async def test_a_plan_is_refused_when_the_settings_were_edited_since(account):
 
 
 async def test_a_plan_that_was_applied_already_is_done_and_changes_nothing(account):
-    """The job is run again: the state is another than that of the plan, for it is the one that was approved."""
+    """The job runs again: the state differs from the plan's because it is the approved one."""
     first, second = await account.image(), await account.image()
     await deployed(account, spec(first))
     approved = await planned(account, spec(second))
@@ -117,7 +117,7 @@ async def test_a_plan_whose_first_try_was_rolled_back_may_be_tried_again(account
         assert (done.outcome.status, done.changes) == (Status.ROLLED_BACK, ["UpdateService"])
 
 
-def test_what_is_live_by_other_settings_than_those_approved_is_not_done():
+def test_a_release_live_with_other_settings_than_the_approved_ones_is_not_done():
     there = observed(spec(OTHER))
     approved = plan(spec(port=9000), there)
     live = observed(spec(port=7000))
@@ -125,21 +125,21 @@ def test_what_is_live_by_other_settings_than_those_approved_is_not_done():
         check_still_true(approved, plan(spec(port=7000), live), live)
 
 
-def test_the_order_in_which_changes_are_told_does_not_matter():
+def test_the_order_of_changes_does_not_matter():
     there = observed(spec(OTHER, port=9000))
     made = plan(spec(), there)
     check_still_true(replace(made, changes=tuple(reversed(made.changes))), made, there)
 
 
 def test_a_plan_that_names_another_image_than_its_changes_is_refused():
-    """Somebody has edited the file."""
+    """The file has been edited."""
     there = observed(spec())
     approved = replace(plan(spec(), there), image=str(spec(OTHER).image))
     with pytest.raises(RefusedError, match=r"no longer change what the plan says \(image\)"):
         check_still_true(approved, plan(spec(OTHER), there), there)
 
 
-def test_what_a_file_says_is_shown_in_one_line():
+def test_text_of_a_plan_file_is_shown_in_one_line():
     there = observed(spec(OTHER))
     made = plan(spec(), there)
     changed = (*made.changes, FieldChange("a\nb\x1b[2J", None, "1"))

@@ -34,7 +34,7 @@ async def test_a_service_is_created_over_http(account):
         (Effect.THROTTLED, AwsRefusedError),
         (Effect.EXPIRED, AwsRefusedError),
         (Effect.DENIED, AwsRefusedError),
-        (Effect.SKEWED, AwsRefusedError),
+        (Effect.CLOCK_SKEW, AwsRefusedError),
     ],
 )
 async def test_each_failure_is_refused_or_lost(account, effect, error):

@@ -1,4 +1,4 @@
-"""What cannot go well is refused with a sentence, and nothing is half done: no call that changes anything is made."""
+"""Input that cannot work is refused with one sentence, before any call that changes something."""
 
 import json
 from dataclasses import replace
@@ -61,7 +61,7 @@ async def put(account, manifest, media_type=INDEX):
     return repository.put_manifest(text.encode(), media_type, account.cloud.clock.now())
 
 
-async def test_what_is_well_is_ok_and_the_rest_is_listed_as_not_covered(account):
+async def test_good_input_is_ok_and_the_rest_is_not_covered(account):
     await account.ask("ssm", "put_parameter", Name="flat", Value="x", Type="String")
     flat = PARAMETER.replace("team/token", "flat")
     named = {"TOKEN": SECRET, "URL": PARAMETER, "FLAT": flat}
@@ -105,7 +105,7 @@ async def test_an_artifact_that_is_no_image(account):
     assert said.endswith("is an artifact of application/sbom, not an image")
 
 
-async def test_a_source_tree_is_said_to_be_one(account):
+async def test_a_source_tree_is_named_as_one(account):
     found = seen(await looked(account, spec(await put(account, {"artifactType": KIND}))))["platform"]
     assert (found.verdict, "it is a source tree" in found.found) == (PreflightResult.NOT_COVERED, True)
 
@@ -224,7 +224,7 @@ async def test_a_secret_that_is_scheduled_for_deletion(account):
     assert remedy == f"aws secretsmanager restore-secret --secret-id {SECRET}"
 
 
-async def test_secrets_that_nobody_could_read(account):
+async def test_secrets_without_a_role_that_could_read_them(account):
     said, remedy = await refusal(account, spec(await account.image(), secrets={"TOKEN": SECRET}))
     assert said == "secrets are read with the instance role, and staging has none"
     assert "instance-role" in remedy
@@ -277,7 +277,7 @@ async def test_automatic_deployments_that_were_switched_on_by_hand_are_drift(acc
     assert service.configuration["SourceConfiguration"]["AutoDeploymentsEnabled"] is False
 
 
-async def test_what_a_failed_creation_has_left_is_rebuilt(account):
+async def test_a_failed_creation_is_rebuilt(account):
     await deployed(account, spec(await account.image(Script(healthy=False))))
     wanted = spec(await account.image())
     refuse(await looked(account, wanted))
@@ -297,7 +297,7 @@ async def test_a_paused_service_is_not_changed(account):
     assert not [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
 
 
-async def test_after_a_deleted_service_another_is_made(account):
+async def test_a_deleted_service_can_be_created_again(account):
     await deployed(account, spec(await account.image()))
     (service,) = account.cloud.app_runner.services.values()
     await account.ask("apprunner", "delete_service", ServiceArn=service.arn)
@@ -307,10 +307,10 @@ async def test_after_a_deleted_service_another_is_made(account):
     assert (await deployed(account, wanted)).outcome.status is Status.SUCCEEDED
 
 
-async def test_a_clock_that_is_wrong_ends_it(account):
+async def test_a_wrong_clock_ends_the_preflight(account):
     wanted = spec(await account.image())
     for operation in ("BatchGetImage", "GetRole", "DescribeRepositories", "ListServices"):
-        account.cloud.faults.add(Fault(operation=operation, effect=Effect.SKEWED))
+        account.cloud.faults.add(Fault(operation=operation, effect=Effect.CLOCK_SKEW))
         await ends_with_the_clock(account, wanted)
 
 
@@ -321,14 +321,14 @@ async def ends_with_the_clock(account, wanted):
 
 async def test_a_clock_that_is_wrong_changes_nothing(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
-    account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.SKEWED))
+    account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.CLOCK_SKEW))
     with pytest.raises(SlipwayError, match="set this machine's clock"):
         await deploy(engine_of(account, Telling()), wanted)
     assert account.cloud.requests[before:] == ["ListServices"]
 
 
 @pytest.mark.parametrize("effect", [Effect.DENIED, Effect.THROTTLED, Effect.CALL_LOST])
-async def test_what_nobody_may_ask_or_gets_no_answer_to_is_not_covered(account, effect):
+async def test_a_check_that_is_denied_or_gets_no_answer_is_not_covered(account, effect):
     named = {"TOKEN": SECRET, "URL": PARAMETER}
     wanted = spec(await account.image(), instance_role=INSTANCE_ROLE, secrets=named)
     await deployed(account, wanted)
@@ -352,7 +352,7 @@ _LOOKS = {
 }
 
 
-async def test_who_is_throttled_for_a_while_asks_again(account):
+async def test_a_throttled_call_is_retried(account):
     wanted = spec(await account.image())
     account.cloud.faults.add(Fault(operation="GetRole", effect=Effect.THROTTLED, times=3))
     assert seen(await looked(account, wanted))["access role"].verdict is PreflightResult.OK

@@ -25,7 +25,7 @@ def test_every_format_of_the_aws_command_line_is_read(text):
     assert parse(text, NOW) == Keys("k", "s", "t")
 
 
-def test_a_secret_may_hold_any_sign():
+def test_a_secret_may_contain_any_character():
     assert parse("AWS_ACCESS_KEY_ID=k\nAWS_SECRET_ACCESS_KEY=a+b/c==\n", NOW) == Keys("k", "a+b/c==", None)
 
 
@@ -36,13 +36,13 @@ def test_expired_credentials_are_refused_before_anything_is_asked():
 
 
 @given(st.text() | st.text().map(lambda text: f'{{"AccessKeyId": "{text}"}}') | st.sampled_from(["[]", "1", "null"]))
-def test_what_holds_no_credentials_is_refused_and_never_repeated(text):
+def test_text_without_credentials_is_refused_and_never_quoted(text):
     with pytest.raises(BadInputError) as refused:
         parse(f"canary{text}", NOW)
     assert "canary" not in str(refused.value)
 
 
-def test_the_region_of_a_registry_stands_in_its_name():
+def test_the_region_of_a_registry_is_part_of_its_name():
     assert region_of("123456789012.dkr.ecr.eu-west-1.amazonaws.com") == "eu-west-1"
     assert region_of("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com") == "us-gov-west-1"
     assert region_of("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn") == "cn-north-1"

@@ -1,4 +1,4 @@
-"""What is App Runner's own; test_every_target.py has the rest. The oracle is the account: what it was asked for, what is live in it."""
+"""Deployments particular to App Runner; test_every_target.py has the rest. The oracle is the account: its requests, and the live digest."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ async def test_from_nothing_a_service_is_created(account):
     assert done.outcome.diagnosis is None
 
 
-async def test_what_is_live_already_costs_no_change_and_at_most_four_reads(account):
+async def test_a_live_release_costs_no_change_and_at_most_four_reads(account):
     digest = await account.image()
     await deployed(account, spec(digest))
     done = await deployed(account, spec(digest))
@@ -55,7 +55,7 @@ async def test_what_a_failed_creation_left_is_rebuilt(account):
     assert done.changes == ["UpdateService"]
 
 
-async def test_a_creation_that_does_not_become_healthy_is_told_with_its_cause(account):
+async def test_a_creation_that_does_not_become_healthy_has_a_cause(account):
     done = await deployed(account, spec(await account.image(UNHEALTHY)))
     assert done.outcome.status is Status.CREATE_FAILED
     assert done.outcome.status.exit_code == 1
@@ -87,7 +87,7 @@ async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_
     ],
     ids=["reads a variable", "ends", "answers nobody", "does not start"],
 )
-async def test_what_kept_a_release_from_living_is_told(account, script, rule):
+async def test_a_release_that_does_not_live_has_a_cause(account, script, rule):
     done = await deployed(account, spec(await account.image(script)))
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.CREATE_FAILED, rule)
 
@@ -99,7 +99,7 @@ async def test_a_first_release_on_an_empty_database_fails_with_the_missing_migra
     assert "slipway migrate" in done.outcome.diagnosis.remedy
 
 
-async def test_what_the_live_release_writes_meanwhile_is_no_cause_of_its_successors_failure(account):
+async def test_lines_of_the_live_release_are_no_cause_of_its_successors_failure(account):
     arn = await account.create(await account.image(Script(lines=("INFO: Started",))))
     live = f"{log_group(arn)}/application", f"instance/{account.cloud.app_runner.services[arn].instance.id}"
 
@@ -111,14 +111,14 @@ async def test_what_the_live_release_writes_meanwhile_is_no_cause_of_its_success
     assert (outcome.status, outcome.diagnosis.rule) == (Status.ROLLED_BACK, "health-path")
 
 
-async def test_an_update_whose_container_never_started_is_told_so_though_the_service_has_a_log(account):
+async def test_an_update_whose_container_never_started_has_that_cause_although_the_service_has_a_log(account):
     arn = await account.create(await account.image(Script(lines=("INFO: Started",))))
     done = await deployed(account, spec(await account.image(Script(starts=False))))
     assert "application" in await account.groups(arn)
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.ROLLED_BACK, "never-started")
 
 
-async def test_who_waits_too_long_has_changed_nothing_and_says_so():
+async def test_a_run_that_waits_too_long_changes_nothing():
     async with opened(pace=replace(BRISK, update=4000)) as account:
         arn = await account.create(await account.image())
         await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
@@ -143,7 +143,7 @@ async def test_automatic_deployments_that_were_switched_on_by_hand_are_drift_and
     assert (await account.described(service["ServiceArn"]))["SourceConfiguration"]["AutoDeploymentsEnabled"] is False
 
 
-async def test_a_variable_that_is_no_longer_wanted_is_taken_away(account):
+async def test_a_variable_that_is_no_longer_wanted_is_removed(account):
     digest = await account.image()
     await deployed(account, spec(digest, variables={"COLOUR": "blue", "SIZE": "large"}))
     done = await deployed(account, spec(digest, variables={"COLOUR": "blue"}))
@@ -165,7 +165,7 @@ async def test_a_variable_that_is_no_longer_wanted_is_taken_away(account):
     ],
     ids=["start command", "instance role"],
 )
-async def test_what_was_added_by_hand_and_would_be_inherited_is_refused(account, by_hand, said):
+async def test_a_change_by_hand_that_an_update_would_inherit_is_refused(account, by_hand, said):
     digest = await account.image()
     await deployed(account, spec(digest))
     (service,) = (await account.ask("apprunner", "list_services"))["ServiceSummaryList"]
@@ -184,7 +184,7 @@ def _whole(service: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return change
 
 
-async def test_the_plan_is_told_before_and_the_platforms_lines_on_the_way(account):
+async def test_a_run_reports_the_plan_and_then_the_platforms_lines(account):
     done = await deployed(account, spec(await account.image(), variables={"TOKEN": "hunter2"}))
     assert done.told[0].startswith("plan: create\n  image: none -> 123456789012.dkr.ecr")
     assert done.told[1] == "[AppRunner] Service status is set to OPERATION_IN_PROGRESS."
@@ -192,7 +192,7 @@ async def test_the_plan_is_told_before_and_the_platforms_lines_on_the_way(accoun
     assert "hunter2" not in repr(done)
 
 
-async def test_the_time_is_the_platforms(account):
+async def test_seconds_are_the_platforms(account):
     began = account.cloud.clock.now()
     done = await deployed(account, spec(await account.image()))
     assert 10 < done.outcome.seconds <= (account.cloud.clock.now() - began).total_seconds()

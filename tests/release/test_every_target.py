@@ -30,7 +30,7 @@ async def test_another_digest_is_replaced_at_the_same_address(platform):
     assert len(platform.changes()) == 2
 
 
-async def test_what_is_live_already_costs_no_change_and_is_said_to_be_there(platform):
+async def test_a_live_release_costs_no_change_and_is_a_noop(platform):
     wanted = await platform.release()
     await run(platform, wanted)
     ended = await run(platform, wanted)
@@ -65,7 +65,7 @@ async def test_a_creation_that_fails_leaves_nothing_and_is_called_so_however_oft
     assert (await platform.target.observe()).state is State.CREATE_FAILED
 
 
-async def test_what_a_failed_creation_left_is_built_over(platform):
+async def test_an_update_replaces_a_failed_creation(platform):
     await run(platform, await platform.release(healthy=False))
     wanted = await platform.release()
     assert plan(wanted, await platform.target.observe()).action is Action.REBUILD
@@ -107,7 +107,7 @@ async def test_a_newer_release_that_went_live_meanwhile_is_superseded(platform):
     assert (ended.code, ended.outcome.status, ended.outcome.live) == (1, Status.SUPERSEDED, newer.image.digest)
 
 
-async def test_while_somebody_else_changes_the_service_one_waits_and_then_plans_anew(place):
+async def test_a_run_waits_while_another_client_changes_the_service_and_then_plans_again(place):
     async with place(update=150) as platform:
         await platform.create_by_hand(await platform.release())
         theirs, ours = await platform.release(), await platform.release()
@@ -133,7 +133,7 @@ async def test_a_plan_that_was_approved_is_applied_and_once_the_state_has_moved_
     assert "has changed since the plan was made" in ended.told[-1]
 
 
-async def test_what_was_deleted_is_gone_and_the_next_of_its_name_is_created(platform):
+async def test_a_deleted_service_is_gone_and_can_be_created_again(platform):
     first = await platform.release()
     await run(platform, first)
     gone = Deleted("staging", "notes")
@@ -145,7 +145,7 @@ async def test_what_was_deleted_is_gone_and_the_next_of_its_name_is_created(plat
     assert (ended.outcome.status, ended.live) == (Status.SUCCEEDED, first.image.digest)
 
 
-async def test_where_a_service_can_rest_it_rests_and_wakes_and_where_it_cannot_nothing_is_touched(platform):
+async def test_a_service_pauses_and_resumes_or_is_not_touched_where_the_platform_has_no_pause(platform):
     wanted = await platform.release()
     await run(platform, wanted)
     before = await platform.ledger.contents()
@@ -153,16 +153,16 @@ async def test_where_a_service_can_rest_it_rests_and_wakes_and_where_it_cannot_n
     for asked in (Paused("staging", "notes"), Resumed("staging", "notes")):
         ended = await run(platform, asked)
         assert ended.code == (2 if asked.verb in impossible else 0)
-        assert ended.asked == 0 or asked.verb not in impossible
+        assert not ended.operations or asked.verb not in impossible
     assert await platform.live() == wanted.image.digest
     assert (await platform.ledger.contents() == before) is (Verb.PAUSE in impossible)
 
 
-# What a target promises, each sentence of `Target`.
+# The promises of a target, each sentence of `Target`.
 
 
 @pytest.mark.parametrize("creating", [True, False])
-async def test_when_a_change_was_accepted_everybody_sees_it_at_once_and_the_service_is_busy(platform, creating):
+async def test_an_accepted_change_is_visible_at_once_and_the_service_is_busy(platform, creating):
     if not creating:
         await platform.create_by_hand(await platform.release())
     wanted, target = await platform.release(), platform.target
@@ -175,7 +175,7 @@ async def test_when_a_change_was_accepted_everybody_sees_it_at_once_and_the_serv
 
 
 @pytest.mark.parametrize("healthy", [True, False])
-async def test_when_an_operation_has_been_followed_what_came_of_it_is_seen(platform, healthy):
+async def test_after_an_operation_was_followed_its_result_is_observed(platform, healthy):
     before, wanted = await platform.release(), await platform.release(healthy=healthy)
     await platform.create_by_hand(before)
     target = platform.target
@@ -188,7 +188,7 @@ async def test_when_an_operation_has_been_followed_what_came_of_it_is_seen(platf
     assert await target.ending(operation) is (OperationStatus.SUCCEEDED if healthy else OperationStatus.ROLLED_BACK)
 
 
-async def test_what_has_begun_is_shown_within_ten_seconds_to_who_has_lost_the_answer(platform):
+async def test_an_operation_is_shown_within_ten_seconds_also_after_a_lost_answer(platform):
     await platform.create_by_hand(await platform.release())
     before = await platform.target.newest()
     await platform.update_by_hand(await platform.release())
@@ -196,7 +196,7 @@ async def test_what_has_begun_is_shown_within_ten_seconds_to_who_has_lost_the_an
     assert (await platform.target.newest()).id != before.id
 
 
-async def test_the_fields_of_what_is_there_have_the_names_of_what_is_wanted(platform):
+async def test_observed_fields_have_the_names_of_the_specs(platform):
     wanted = await platform.release(
         variables={"SIZE": "large"}, secrets={"URL": "arn:aws:secretsmanager:eu-west-1:1:secret:url"}
     )
@@ -206,18 +206,23 @@ async def test_the_fields_of_what_is_there_have_the_names_of_what_is_wanted(plat
     assert (await platform.target.observe()).fields == wanted.fields()
 
 
-async def test_the_same_operation_is_never_named_twice(platform):
+async def test_an_operation_id_is_never_reused(platform):
     wanted, gone = await platform.release(), Deleted("staging", "notes")
     ids = [(await run(platform, one)).outcome.operation for one in (wanted, gone, wanted, gone)]
     assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.parametrize("verb", ["create", "update"])
-async def test_a_word_that_nobody_knows_is_unknown_and_never_a_success(platform, verb):
+async def test_an_unknown_status_is_unknown_and_never_a_success(platform, verb):
     if verb == "update":
         await platform.create_by_hand(await platform.release())
     platform.faults.add(
-        Fault(operation=platform.calls["look"], effect=Effect.UNHEARD_OF, skip=2 if verb == "update" else 0, times=1000)
+        Fault(
+            operation=platform.calls["look"],
+            effect=Effect.UNKNOWN_STATUS,
+            skip=2 if verb == "update" else 0,
+            times=1000,
+        )
     )
     ended = await run(platform, await platform.release())
     assert ended.code == 3

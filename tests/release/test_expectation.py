@@ -21,17 +21,17 @@ def releases(*seconds, first=1):
     return [replace(RELEASE, number=number, seconds=took) for number, took in enumerate(seconds, first)]
 
 
-def test_one_deployment_is_no_rule():
+def test_one_duration_predicts_nothing():
     assert expected_seconds([]) is None
     assert expected_seconds(releases(180)) is None
     assert expected_seconds(releases(180, 200)) == 190
 
 
-def test_a_deployment_that_waited_for_others_once_is_no_rule_either():
+def test_one_deployment_that_waited_for_others_does_not_count():
     assert expected_seconds(releases(180, 1900, 182)) == 182
 
 
-def test_what_did_not_succeed_or_changed_nothing_says_nothing():
+def test_failures_and_noops_do_not_count():
     others = [replace(RELEASE, number=number, status=status, seconds=1) for number, status in enumerate(Status, 10)]
     assert expected_seconds([*releases(180, 200, first=1), *others]) == 180
 

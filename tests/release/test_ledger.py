@@ -1,4 +1,4 @@
-"""The ledger in a simulated ECR, and in memory: each name is taken once, whoever asks, and whatever becomes of the answer."""
+"""The ledger in a simulated ECR and in memory: each name is accepted once, also when its answer is lost."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def lock():
     return Lock(environment="staging", number=1, holder="me", newest=None, nonce=nonce())
 
 
-async def test_numbers_are_given_once(ledger):
+async def test_each_number_is_claimed_once(ledger):
     first, second = await ledger.claim(intent(), 0), await ledger.claim(intent(), 0)
     assert [first.number, second.number] == [1, 2]
     assert await ledger.intent(2) == second
@@ -55,14 +55,14 @@ async def test_numbers_are_given_once(ledger):
 
 
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
-async def test_a_number_is_given_once_also_when_the_answer_is_lost(account, effect):
+async def test_each_number_is_claimed_once_also_when_the_answer_is_lost(account, effect):
     ledger = Ledger(EcrStore(aws_of(account), "notes"), "staging")
     account.cloud.faults.add(Fault(operation="PutImage", effect=effect, skip=1))
     assert (await ledger.claim(intent(), 0)).number == 1
     assert (await ledger.contents()).intents == {1}
 
 
-async def test_a_turn_is_taken_once_and_again_when_it_has_ended(account, ledger):
+async def test_the_lock_is_acquired_once_and_again_after_its_release(account, ledger):
     mine, theirs = lock(), lock()
     assert await ledger.acquire_lock(mine)
     assert not await ledger.acquire_lock(theirs)
@@ -75,7 +75,7 @@ async def test_a_turn_is_taken_once_and_again_when_it_has_ended(account, ledger)
     assert await ledger.acquire_lock(theirs)
 
 
-async def test_two_who_take_away_the_same_old_lock_do_not_take_away_a_new_one(ledger):
+async def test_releasing_an_old_lock_twice_does_not_release_a_new_one(ledger):
     await ledger.acquire_lock(lock())
     _, old = await ledger.lock()
     await ledger.release_lock(old.key)
@@ -91,7 +91,7 @@ async def test_environments_do_not_see_each_others_deployments(store, ledger):
     assert (await other.contents()).newest == 0
 
 
-async def test_ends_are_read_newest_first_and_the_first_word_counts(ledger):
+async def test_releases_are_read_newest_first_and_the_first_record_wins(ledger):
     ends = [
         Release(
             environment="staging",

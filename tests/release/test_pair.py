@@ -1,4 +1,4 @@
-"""Whether release and schema go together is told by a certificate for this very pair."""
+"""A release works on a schema if a certificate for exactly this pair says so."""
 
 import pytest
 from hypothesis import given
@@ -18,19 +18,19 @@ def test_a_schema_that_does_not_move_needs_no_proof():
     assert forward_risk(OLD, OLD, ()) is None
 
 
-def test_going_on_is_proven_when_the_live_release_was_seen_to_work_on_the_new_schema():
+def test_a_deployment_is_proven_when_the_live_release_was_tried_on_the_new_schema():
     assert forward_risk(NEW, OLD, [PROVEN]) is None
     assert forward_risk(NEW, OLD, []) == (
         "no certificate says that the live release works on a schema that goes from aaa to bbb"
     )
 
 
-def test_going_back_is_proven_when_the_wanted_release_was_seen_to_work_on_the_schema_that_is_there():
+def test_a_rollback_is_proven_when_the_wanted_release_was_tried_on_the_current_schema():
     assert rollback_risk(OLD, NEW, [PROVEN]) is None
     assert "the wanted release works on a schema that goes from aaa to bbb" in rollback_risk(OLD, NEW, [])
 
 
-def test_promoting_what_is_older_than_the_schema_is_a_way_back():
+def test_promoting_a_release_older_than_the_schema_is_judged_as_a_rollback():
     assert forward_risk(OLD, NEW, [PROVEN]) is None
     broken = certificate("aaa", "bbb", Answer.NO)
     assert forward_risk(OLD, NEW, [broken]) == "the revision bbb breaks the wanted release"
@@ -43,16 +43,16 @@ def test_promoting_what_is_older_than_the_schema_is_a_way_back():
         (Answer.UNKNOWN, "the live release was never tried after the revision bbb"),
     ],
 )
-def test_what_a_certificate_says_against_it_or_does_not_know_is_a_risk(answer, risk):
+def test_a_certificate_that_denies_or_does_not_know_is_a_risk(answer, risk):
     assert forward_risk(NEW, OLD, [certificate("aaa", "bbb", answer)]) == risk
 
 
-def test_of_two_certificates_the_later_one_counts():
+def test_the_later_of_two_certificates_counts():
     first, later = certificate("aaa", "bbb", Answer.UNKNOWN, made=1), certificate("aaa", "bbb", made=2)
     assert forward_risk(NEW, OLD, [later, first]) is None
 
 
-def test_certificates_do_not_chain():
+def test_certificates_are_not_transitive():
     newest = Readiness(("ccc",), ("ccc",))
     assert rollback_risk(OLD, newest, [PROVEN, certificate("bbb", "ccc")]) is not None
 
@@ -71,7 +71,7 @@ def test_a_certificate_that_names_no_revision_proves_nothing():
 
 
 @pytest.mark.parametrize("unknown", [Readiness(), Readiness(("bbb",), None), Readiness(None, ("aaa",))])
-def test_what_nobody_can_say_is_a_risk(unknown):
+def test_unknown_revisions_are_a_risk(unknown):
     assert rollback_risk(unknown, Readiness(), [PROVEN]) == (
         "the revisions of the release and its database are unknown"
     )
@@ -82,7 +82,7 @@ certificates = st.lists(st.builds(lambda a, b, c: certificate(a[0], b[0], c), he
 
 
 @given(heads, heads, certificates)
-def test_without_a_yes_for_this_very_pair_nothing_that_moves_is_safe(image, database, known):
+def test_no_move_is_safe_without_a_yes_for_this_pair(image, database, known):
     wanted, live = Readiness(image, image), Readiness(database, database)
     pairs = {(found.before, found.after) for found in known if found.revisions[0].compatible is Answer.YES}
     if rollback_risk(wanted, live, known) is None:

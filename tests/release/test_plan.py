@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.form import from_json, to_json
@@ -32,7 +32,7 @@ ACTIONS = {
 }
 
 
-def test_where_nothing_is_everything_is_created():
+def test_without_a_service_everything_is_created():
     made = plan(spec(), Observed())
     assert made.action is Action.CREATE
     assert {change.name: change.after for change in made.changes} == spec().fields()
@@ -46,26 +46,26 @@ def test_the_first_release_on_a_database_that_slipway_does_not_migrate_is_noted(
     assert plan(spec(), there).notes == ()
 
 
-def test_what_a_deleted_service_was_does_not_matter():
+def test_the_fields_of_a_deleted_service_do_not_matter():
     made = plan(spec(), observed(spec(OTHER), "DELETED"))
     assert made.action is Action.CREATE
     assert {change.before for change in made.changes} == {None}
 
 
-def test_what_is_there_already_is_not_touched():
+def test_an_equal_service_is_not_touched():
     made = plan(spec(), observed(spec()))
     assert (made.action, made.changes) == (Action.NOOP, ())
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_each_field_that_differs_is_a_change_from_what_is_to_what_should_be(name):
+def test_each_field_that_differs_is_a_change(name):
     there, before, after = CHANGES[name]
     made = plan(spec(), observed(there))
     assert made.action is Action.UPDATE
     assert made.changes == (FieldChange(name, before, after),)
 
 
-def test_what_somebody_has_switched_by_hand_shows_as_drift():
+def test_a_change_by_hand_shows_as_drift():
     made = plan(spec(), observed(spec(), fields=spec().fields() | {"automatic deployments": "true"}))
     assert (made.action, made.changes) == (
         Action.UPDATE,
@@ -73,14 +73,14 @@ def test_what_somebody_has_switched_by_hand_shows_as_drift():
     )
 
 
-def test_what_an_update_cannot_take_away_blocks_and_is_named():
+def test_a_field_that_an_update_cannot_remove_blocks_and_is_named():
     by_hand = observed(spec(), fields=spec().fields() | {"start command": "serve --by-hand"})
     made = plan(spec(), replace(by_hand, inherited=("start command",)))
     assert (made.action, made.changes) == (Action.BLOCKED, (FieldChange("start command", "serve --by-hand", "none"),))
     assert "cannot remove the start command serve --by-hand" in made.reason
 
 
-def test_what_an_update_cannot_take_away_may_still_be_replaced():
+def test_a_field_that_an_update_cannot_remove_may_be_replaced():
     there = replace(observed(spec(instance_role="arn:aws:iam::1:role/old")), inherited=("instance role",))
     assert plan(spec(instance_role="arn:aws:iam::1:role/new"), there).action is Action.UPDATE
 
@@ -105,7 +105,7 @@ def test_every_state_of_the_service_model_has_its_action():
     assert {state: plan(spec(), observed(spec(OTHER), state)).action for state in states} == ACTIONS
 
 
-def test_a_state_that_nobody_knows_blocks_and_is_named():
+def test_an_unknown_state_blocks_and_is_named():
     made = plan(spec(), observed(spec(), "HIBERNATING"))
     assert made.action is Action.BLOCKED
     assert "HIBERNATING" in made.reason
@@ -120,15 +120,16 @@ def test_a_state_that_nobody_knows_blocks_and_is_named():
         ("DELETE_FAILED", None, "DELETE_FAILED"),
     ],
 )
-def test_what_is_blocked_says_why(status, operation, reason):
+def test_a_blocked_plan_has_a_reason(status, operation, reason):
     assert reason in plan(spec(), observed(spec(OTHER), status, operation=operation)).reason
 
 
-def test_what_a_failed_creation_left_is_rebuilt_also_when_nothing_differs():
-    """What kept it from becoming healthy may have been outside of its configuration."""
+def test_a_failed_creation_is_rebuilt_also_when_nothing_differs():
+    """The reason why it did not become healthy may be outside of its configuration."""
     assert plan(spec(), observed(spec(), "CREATE_FAILED", digest=None)).action is Action.REBUILD
 
 
+@settings(max_examples=25)
 @given(st.text(min_size=4), st.text(min_size=4))
 def test_the_values_of_variables_are_in_no_plan(before, after):
     there, wanted = spec(variables={"TOKEN": before}), spec(variables={"TOKEN": after})

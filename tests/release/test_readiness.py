@@ -1,4 +1,4 @@
-"""What a health path's answer says of a release and its database; whoever wrote it is not trusted."""
+"""A release's statement about itself at its health path; the text is untrusted."""
 
 import json
 
@@ -38,17 +38,17 @@ def test_several_heads_are_a_list():
     "answer",
     ["ok", "", "[]", "{}", '{"status": "ready"}', '{"git_revision": "unknown"}', '{"image_head": 7}', "[" * 100000],
 )
-def test_what_says_nothing_of_the_kind_says_nothing(answer):
+def test_another_body_is_no_statement(answer):
     assert said(answer) is None
 
 
-def test_what_is_no_revision_is_not_repeated():
+def test_text_that_is_no_revision_is_not_shown():
     assert said('{"image_head": "\\u001b[31mred", "git_revision": "<script>"}') is None
 
 
 @given(
     st.text() | st.dictionaries(st.sampled_from(["image_head", "database_head"]), st.text() | st.none()).map(json.dumps)
 )
-def test_whatever_is_answered_nothing_but_revisions_comes_through(answer):
+def test_only_revisions_come_through(answer):
     found = said(answer) or Readiness()
     assert all(head.isidentifier() or head.isalnum() for heads in (found.image, found.database) for head in heads or ())

@@ -39,18 +39,18 @@ def test_when_the_newest_was_rolled_back_by_the_platform_the_one_before_the_live
     assert last_before(past, digest(2)).number == 1
 
 
-def test_what_is_no_release_is_nothing_to_go_back_to():
+def test_a_verb_without_a_release_is_no_destination():
     past = [release(3, 2), release(2, 8, verb=Verb.RESUME), release(1, 1)]
     assert last_before(past, digest(2)).number == 1
 
 
-def test_after_a_rollback_somebody_has_to_say_how_far():
+def test_after_a_rollback_the_destination_must_be_named():
     past = [release(3, 1, verb=Verb.ROLLBACK), release(2, 2), release(1, 1)]
     with pytest.raises(RefusedError, match="the last deployment, 3, was itself a rollback: name one with --to"):
         last_before(past, digest(1))
 
 
-def test_where_nothing_else_was_ever_live_there_is_no_way_back():
+def test_without_another_live_release_there_is_no_rollback():
     with pytest.raises(RefusedError, match="no other release was ever live here"):
         last_before([release(2, 1, Status.NOOP), release(1, 1)], digest(1))
 
@@ -70,7 +70,7 @@ pasts = st.lists(
 
 
 @given(pasts, st.integers(1, 4))
-def test_it_never_goes_to_what_is_live_nor_to_what_never_was(past, live):
+def test_a_rollback_never_goes_to_the_live_release_nor_to_one_that_never_was(past, live):
     try:
         found = last_before(past, digest(live))
     except RefusedError:

@@ -27,13 +27,13 @@ async def test_a_secret_or_one_of_its_keys_is_read(aws, reference, value):
 
 
 @pytest.mark.parametrize("reference", [f"{JSON}:absent::", f"{PLAIN}:url::"])
-async def test_a_key_that_is_not_there_is_named_and_the_secret_is_not(aws, reference):
+async def test_a_missing_key_is_named_and_the_secret_is_not(aws, reference):
     with pytest.raises(BadInputError, match=r"has no key (absent|url): correct its ARN") as caught:
         await value_of(aws, reference)
     assert "canary" not in str(caught.value)
 
 
-async def test_a_secret_that_is_not_there_is_a_refusal_of_aws(aws):
+async def test_a_missing_secret_is_refused_by_aws(aws):
     with pytest.raises(RefusedError, match="ResourceNotFoundException"):
         await value_of(aws, PLAIN.replace("url", "absent"))
 

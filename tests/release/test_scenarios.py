@@ -1,4 +1,4 @@
-"""Whatever is there, whatever goes wrong and whoever dies: exit 0 means that it is as somebody wanted it, and exit 1 that it is not.
+"""Stories: in any state, with any fault or kill, exit 0 means that the goal is true, and exit 1 that it is not.
 
 `SLIPWAY_SCENARIOS=2000 pytest tests/release/test_scenarios.py -k generated -s` plays more, and says what they cover.
 """
@@ -48,25 +48,25 @@ PARTS = 6
 MANY = 2000
 HOUR = 3600
 
-# Each was generated once, and had something in it that was not true.
+# Each was generated once, and violated a truth.
 COUNTEREXAMPLES = {
-    "who cannot look does not say that nothing can be woken": Scenario(
+    "a run that cannot read the live state does not deny that the service can be resumed": Scenario(
         State.RUNNING, Verb.RESUME, misfortunes=(Misfortune("ListServices", Effect.EXPIRED),)
     ),
     "a change whose answer names no operation is looked for": Scenario(
         State.RUNNING,
         image=Image.UNHEALTHY,
-        misfortunes=(Misfortune("UpdateService", Effect.UNNAMED),),
+        misfortunes=(Misfortune("UpdateService", Effect.MISSING_OPERATION_ID),),
         rest=HOUR,
     ),
-    "a release whose service is in a state that nobody knows is not said to be superseded": Scenario(
-        State.RUNNING, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF, 3),)
+    "a release whose service has an unknown state is not superseded": Scenario(
+        State.RUNNING, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS, 3),)
     ),
-    "what is so already is not denied because its state is one that nobody knows": Scenario(
-        State.LIVE_ALREADY, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF),)
+    "a goal that is true is not denied because the state is unknown": Scenario(
+        State.LIVE_ALREADY, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS),)
     ),
-    "a pause whose service is in a state that nobody knows is not said to be superseded": Scenario(
-        State.RUNNING, Verb.PAUSE, misfortunes=(Misfortune("DescribeService", Effect.UNHEARD_OF, 3),)
+    "a pause whose service has an unknown state is not superseded": Scenario(
+        State.RUNNING, Verb.PAUSE, misfortunes=(Misfortune("DescribeService", Effect.UNKNOWN_STATUS, 3),)
     ),
 }
 
@@ -102,10 +102,10 @@ def test_generated_stories_have_every_state_fault_and_verb_together():
 _LOST = (Misfortune("UpdateService", Effect.ANSWER_LOST),)
 _MIGRATED = Misfortune("PutImage", Effect.OVERTAKEN, 1, hand=Hand.MIGRATION)
 _CHANGED = Misfortune("PutImage", Effect.OVERTAKEN)
-_UNHEARD_OF = Misfortune("ListOperations", Effect.UNHEARD_OF, 3, 9)
+_UNKNOWN_STATUS = Misfortune("ListOperations", Effect.UNKNOWN_STATUS, 3, 9)
 _AT_THE_CHANGE = Kill(0, done=True, of="update_service")
 _AT_THE_END = Kill(3, done=False, of="put_image")  # after number, lock and operation comes the end
-# What is planted, and a story that finds it.
+# A planted defect, and a story that finds it.
 MUTATIONS = {
     "a service that runs is taken for a success": (
         Planted(goal=live_as(SettledByState)),
@@ -153,7 +153,7 @@ MUTATIONS = {
     ),
     "a pause is settled by its operation alone": (
         Planted(goal=paused_as(PauseSettledByOperation)),
-        Scenario(State.RUNNING, Verb.PAUSE, misfortunes=(_UNHEARD_OF,)),
+        Scenario(State.RUNNING, Verb.PAUSE, misfortunes=(_UNKNOWN_STATUS,)),
     ),
     "a pause is taken for granted": (
         Planted(goal=paused_as(PauseTakenForGranted)),

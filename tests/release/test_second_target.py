@@ -1,4 +1,4 @@
-"""What only a platform does that lets two releases answer at once, takes a change while another goes on, and keeps its own history."""
+"""A platform that lets two releases answer at once, accepts a change during another, and keeps its own history."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ async def test_a_release_that_answers_alone_may_still_be_taken_back_and_is_no_su
         (How.DELETE_FAILED, Status.ROLLBACK_FAILED),
     ],
 )
-async def test_whatever_goes_wrong_with_a_release_is_called_so(there, how, status):
+async def test_each_failure_of_a_release_has_its_status(there, how, status):
     old, wanted = await there.live(), there.released(how)
     ended = await run(there, wanted)
     assert (ended.code, ended.outcome.status, ended.live) == (1, status, old)
@@ -62,8 +62,8 @@ async def test_whatever_goes_wrong_with_a_release_is_called_so(there, how, statu
 
 
 @pytest.mark.parametrize("after", [30, START + 10, START + BAKE + 10])
-async def test_what_somebody_else_starts_on_top_of_it_is_not_waited_for_and_the_first_is_superseded(there, after):
-    """The platform takes it, whoever has the turn here."""
+async def test_a_change_that_another_client_starts_on_top_supersedes_the_first(there, after):
+    """The platform accepts it, although this run holds the lock."""
     wanted, theirs = there.released(How.HEALTHY), there.released(How.HEALTHY)
     began, done = there.clock.now(), []
 
@@ -92,13 +92,13 @@ async def test_what_a_person_stops_is_rolled_back(there):
     assert (await there.target.observe()).digest == old == await there.live()
 
 
-async def test_every_word_of_its_service_model_has_its_ending_and_a_failure_has_none():
+async def test_every_status_of_its_service_model_is_translated_and_none_is_a_failure():
     words = MODEL.shape_for("ServiceDeploymentStatus").metadata["enum"]
     assert set(_ENDINGS) == set(words)
     assert "FAILED" not in words
 
 
-async def test_a_service_is_called_by_the_platforms_own_word_and_known_by_its_state():
+async def test_a_service_keeps_the_platforms_status_beside_its_state():
     async with on_express() as platform:
         said = []
         for how in (How.UNHEALTHY, How.HEALTHY):
@@ -127,7 +127,7 @@ async def test_a_change_that_was_accepted_and_is_not_shown_is_not_sent_again_by_
     assert there.express.requests.count("UpdateExpressGatewayService") == 1
 
 
-async def test_while_a_deleted_service_drains_one_waits_and_then_creates_it_anew(there):
+async def test_a_run_waits_while_a_deleted_service_drains_and_then_creates_it(there):
     there.express.ask("delete_express_gateway_service", {"serviceArn": there.express.services[-1].arn})
     await there.clock.sleep(DESCRIPTION_LAG)
     wanted = there.released(How.HEALTHY)
@@ -136,7 +136,7 @@ async def test_while_a_deleted_service_drains_one_waits_and_then_creates_it_anew
     assert (ended.code, ended.live) == (0, wanted.image.digest)
 
 
-async def test_with_a_role_that_is_new_one_waits():
+async def test_a_run_waits_for_a_new_role():
     async with on_express() as platform:
         platform.express.roles_known = platform.clock.now() + timedelta(seconds=90)
         wanted = platform.released(How.HEALTHY)
@@ -145,8 +145,9 @@ async def test_with_a_role_that_is_new_one_waits():
     assert "ECS cannot use a role yet" in next(line for line in ended.told if line.startswith("waiting: "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-async def test_a_deletion_that_is_killed_at_any_request_is_gone_on_with(done):
+async def test_a_deletion_that_is_killed_at_any_request_is_resumed(done):
     for index in range(60):
         async with on_express() as platform:
             await platform.create_by_hand(platform.released(How.HEALTHY))
@@ -162,7 +163,7 @@ async def test_a_deletion_that_is_killed_at_any_request_is_gone_on_with(done):
 
 
 @pytest.mark.parametrize("goal", [Paused("staging", "notes"), Resumed("staging", "notes")])
-async def test_what_it_does_not_have_is_one_sentence_and_nobody_is_asked_for_it(there, goal):
+async def test_a_missing_verb_is_one_sentence_without_a_request(there, goal):
     before = len(there.express.requests)
     ended = await run(there, goal)
     done = "paused" if goal.verb is Verb.PAUSE else "resumed"

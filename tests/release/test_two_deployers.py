@@ -1,9 +1,10 @@
-"""Deployments of one service at the same time: they never interleave, and the newest wish is the one that lives."""
+"""Concurrent deployments of one service: they never interleave, and the newest one wins."""
 
 import itertools
 
 import anyio
 import pytest
+from botocore import xform_name
 
 from slipway.records.outcome import Status
 from slipway.release.engine.lock import LIFE_SECONDS
@@ -12,7 +13,7 @@ from tests.release.platforms import Platform, run
 
 
 async def side_by_side(platform: Platform, *wanted, apart: float = 1.0) -> list[Ended]:
-    """Run them, each some seconds after the one before; answers their ends in that order."""
+    """Run them, each some seconds after the one before; return their ends in that order."""
     ends: dict[int, Ended] = {}
 
     async def later(index: int, one) -> None:
@@ -40,7 +41,7 @@ async def test_the_second_waits_for_the_first_and_follows_it(place, apart):
         assert all(ended and ended <= begun_next for (_, ended), (begun_next, _) in itertools.pairwise(changes))
 
 
-async def test_who_still_waits_when_a_newer_one_has_come_is_superseded(place):
+async def test_a_waiting_run_is_superseded_by_a_newer_one(place):
     async with place(update=150) as platform:
         await platform.create_by_hand(await platform.release())
         running, waiting, newest = [await platform.release() for _ in range(3)]
@@ -51,8 +52,8 @@ async def test_who_still_waits_when_a_newer_one_has_come_is_superseded(place):
         assert ends[2].live == newest.image.digest
 
 
-async def test_while_one_is_about_to_send_its_change_nobody_else_sends_another(place):
-    """A platform that takes a second change would do both, and the older wish would live."""
+async def test_while_one_run_is_about_to_send_its_change_no_other_sends_one(place):
+    """A platform that accepts a second change would do both, and the older release would win."""
     async with place(update=150) as platform:
         await platform.create_by_hand(await platform.release())
         first, second = await platform.release(), await platform.release()
@@ -86,10 +87,9 @@ async def test_two_runs_of_the_same_deployment_change_the_service_once(place):
 async def test_the_lock_of_a_dead_run_is_taken_over_with_holder_and_age_named(platform):
     await platform.create_by_hand(await platform.release())
     dead, wanted = await platform.release(), await platform.release()
-    index = 0
-    while not await platform.ledger.lock():  # the first request at which it dies in its turn, with nothing sent
-        assert (await run(platform, dead, Kill(index, done=False))).code is None
-        index += 1
+    at_the_change = Kill(0, done=False, of=xform_name(platform.calls["update"]))
+    assert (await run(platform, dead, at_the_change)).code is None
+    assert await platform.ledger.lock()
     began = platform.clock.now()
     ended = await run(platform, wanted)
     assert (ended.code, ended.live) == (0, wanted.image.digest)

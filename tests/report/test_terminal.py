@@ -172,3 +172,17 @@ def test_what_others_wrote_is_neither_markup_nor_a_command_to_the_terminal(pipe,
     said = pipe.getvalue()
     assert all(char.isprintable() or char == "\n" for char in said)
     assert said.count(text) == (5 if text.isprintable() else 0)
+
+
+def test_the_detail_of_a_step_moves_on_a_terminal_and_is_absent_from_a_pipe(terminal):
+    progress = TerminalProgress(terminal)
+    with progress.step("proving") as line:
+        progress.detail("revision b, 2 of 3\x1b[2J")
+        line.refresh()
+    assert "proving, revision b, 2 of 3" in terminal.getvalue()
+    assert "\x1b[2J" not in terminal.getvalue()
+    pipe = io.StringIO()
+    progress = TerminalProgress(pipe)
+    with progress.step("proving"):
+        progress.detail("revision b, 2 of 3")
+    assert pipe.getvalue() == ""

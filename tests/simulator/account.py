@@ -1,4 +1,4 @@
-"""A simulated account as its user sees it: the real boto3 client, and what tests do with it all the time."""
+"""A simulated account for tests: real boto3 clients, and the steps that many tests share."""
 
 import json
 import re
@@ -27,13 +27,13 @@ URI = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/notes"
 ROLE = "arn:aws:iam::123456789012:role/notes-access"
 INSTANCE_ROLE = "arn:aws:iam::123456789012:role/notes-instance"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-# Half an hour of the platform's, after which nobody waits any longer, in six seconds; a deployment in a tenth of one.
+# Half an hour of the platform's time passes in six seconds, a deployment in a tenth of a second.
 SPEED = 300.0
 BRISK = Pace(pull=2, create=6, update=6, patience=30, route=3, roll_back=6)
-SLOW = replace(BRISK, update=150)  # half a second, for those who want to look at what is under way
-# What App Runner answers to an update that changes nothing, against its own model.
+SLOW = replace(BRISK, update=150)  # half a second, for tests that watch an operation
+# App Runner's answer to an update without a change violates its own model.
 UNCHANGED = 'Missing required parameter in input: "OperationId"'
-# The model wants 32 characters, and a pattern of 36; at least one name, where AWS answers none; a text, which boto3 has read already.
+# The model requires 32 characters and a pattern of 36; at least one name where AWS returns none; a text that boto3 has already parsed.
 UNSATISFIABLE = re.compile(
     r"'(?:Service|ServiceSummaryList\.\d+\.member)\.ServiceId' .* pattern"
     r"|parameter InvalidParameters, value: 0|AssumeRolePolicyDocument, value: \{"
@@ -44,18 +44,15 @@ session = boto3.session.Session("AKIATEST", "secret", region_name=REGION)
 
 @dataclass
 class Account:
-    """`cloud` is the account from within, `backend` what runs its releases; `await account.ask(...)` is boto3.
+    """An account; `await account.ask(...)` is boto3."""
 
-    `deployers` are the clients that all who deploy here share.
-    """
-
-    cloud: Cloud
-    backend: ScriptedBackend
-    deployers: dict[str, Any] = field(default_factory=dict)
+    cloud: Cloud  # the account's internals
+    backend: ScriptedBackend  # runs its releases
+    deployers: dict[str, Any] = field(default_factory=dict)  # clients shared by all deployers
     _clients: dict[str, Any] = field(default_factory=dict)
 
     async def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call an operation as boto3 spells it, and hold its answer against AWS's contract; raises ClientError."""
+        """Call an operation by its boto3 name and validate the answer against AWS's contract; raises ClientError."""
         if service not in self._clients:
             self._clients[service] = session.client(service, endpoint_url=self.cloud.url)
         client = self._clients[service]
@@ -67,16 +64,16 @@ class Account:
         return answer
 
     async def refusal(self, service: str, operation: str, **parameters: Any) -> tuple[str, str]:
-        """The code and the message of the error that an operation must end in."""
+        """Call an operation that must fail; return the error's code and message."""
         with pytest.raises(ClientError) as refused:
             await self.ask(service, operation, **parameters)
         error = refused.value.response["Error"]
         return error["Code"], error["Message"]
 
     async def image(self, script: Script | None = None, **config: str) -> str:
-        """Push an image that nobody has seen before and that behaves as scripted; answers its digest.
+        """Push a new image that behaves as scripted and return its digest.
 
-        Its config has been uploaded, with `os` and `architecture` as App Runner wants them unless they are given.
+        Its config is uploaded too, with the `os` and `architecture` that App Runner requires by default.
         """
         blob = Blob(CONFIG, canonical({"os": "linux", "architecture": "amd64", "nonce": secrets.token_hex(8)} | config))
         self.cloud.store.repositories["notes"].put_blob(blob.content)
@@ -87,24 +84,24 @@ class Account:
         return digest
 
     async def create(self, digest: str, name: str = "notes", **parts: Any) -> str:
-        """Create a service and wait until that has ended, well or not; answers its ARN."""
+        """Create a service, wait for the end of the creation and return the ARN."""
         answer = await self.ask("apprunner", "create_service", ServiceName=name, **asked(digest), **parts)
         arn: str = answer["Service"]["ServiceArn"]
         await self.settled(arn)
         return arn
 
     async def update(self, arn: str, **parts: Any) -> dict[str, Any]:
-        """Update a service and wait until that has ended; answers the update's operation as ListOperations tells it."""
+        """Update a service, wait for the end and return the operation from ListOperations."""
         operation = (await self.ask("apprunner", "update_service", ServiceArn=arn, **parts))["OperationId"]
         await self.settled(arn)
-        return next(found for found in await self.operations(arn) if found["Id"] == operation)
+        return next(each for each in await self.operations(arn) if each["Id"] == operation)
 
     async def described(self, arn: str) -> dict[str, Any]:
         service: dict[str, Any] = (await self.ask("apprunner", "describe_service", ServiceArn=arn))["Service"]
         return service
 
     async def settled(self, arn: str) -> dict[str, Any]:
-        """The service, when nothing is in progress."""
+        """Return the service once no operation is in progress."""
         with anyio.fail_after(20):
             while (service := await self.described(arn))["Status"] == "OPERATION_IN_PROGRESS":
                 await self.cloud.clock.sleep(1)
@@ -117,24 +114,24 @@ class Account:
         return listed
 
     async def groups(self, arn: str) -> list[str]:
-        """The last parts of the names of the service's log groups."""
+        """Return the last parts of the names of the service's log groups."""
         found = await self.ask("logs", "describe_log_groups", logGroupNamePrefix=log_group(arn))
         return [group["logGroupName"].rpartition("/")[2] for group in found["logGroups"]]
 
     async def lines(self, arn: str, group: str, prefix: str = "") -> list[str]:
-        """The lines of `service` or `application`, of the streams that begin with `prefix`."""
+        """Return the lines of `service` or `application`, from streams whose name starts with `prefix`."""
         narrowed = {"logStreamNamePrefix": prefix} if prefix else {}
         found = await self.ask("logs", "filter_log_events", logGroupName=f"{log_group(arn)}/{group}", **narrowed)
         return [event["message"] for event in found["events"]]
 
 
 def amiss(shape: Any, answer: Mapping[str, Any]) -> list[str]:
-    """What in an answer is not as AWS's contract has it, as far as it can be."""
-    return [found for found in problems(shape, answer) if not UNSATISFIABLE.search(found)]
+    """List where an answer violates AWS's contract, except where the contract contradicts itself."""
+    return [problem for problem in problems(shape, answer) if not UNSATISFIABLE.search(problem)]
 
 
 def asked(digest: str, **image_configuration: Any) -> dict[str, Any]:
-    """What a careful user tells CreateService and UpdateService: an image by digest, asked for its health over HTTP."""
+    """Build a careful request to CreateService and UpdateService: an image by digest, an HTTP health check."""
     return {
         "HealthCheckConfiguration": {"Protocol": "HTTP", "Path": "/healthz"},
         "SourceConfiguration": {
@@ -149,7 +146,7 @@ def asked(digest: str, **image_configuration: Any) -> dict[str, Any]:
 
 
 def image_of(service: Mapping[str, Any]) -> str:
-    """The digest that a described service names."""
+    """Return the digest in a described service."""
     identifier: str = service["SourceConfiguration"]["ImageRepository"]["ImageIdentifier"]
     return identifier.rpartition("@")[2]
 
@@ -163,7 +160,7 @@ def log_group(arn: str) -> str:
 async def opened(
     backend_at: Callable[[str], Backend] | None = None, clock: Clock | None = None, pace: Pace = BRISK, **how: Any
 ) -> AsyncIterator[Account]:
-    """An account with an empty repository `notes`, and with two roles."""
+    """Open an account with an empty repository `notes` and two roles."""
     scripted = ScriptedBackend()
     async with simulated(backend_at or (lambda _url: scripted), clock=clock or Clock(SPEED), pace=pace, **how) as cloud:
         for role in (ROLE, INSTANCE_ROLE):

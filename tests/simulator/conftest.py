@@ -1,4 +1,4 @@
-"""Accounts for tests that ask."""
+"""Simulated accounts."""
 
 from collections.abc import AsyncIterator
 
@@ -9,13 +9,13 @@ from tests.simulator.account import Account, opened
 
 @pytest.fixture(scope="module")
 async def shared_account() -> AsyncIterator[Account]:
-    """One for all tests of a file, which keep to names of their own."""
+    """One account for all tests of a file, which use names of their own."""
     async with opened() as account:
         yield account
 
 
 @pytest.fixture
 async def account() -> AsyncIterator[Account]:
-    """Empty but for the repository `notes`; its minutes pass in milliseconds."""
+    """An account with nothing but the repository `notes`; its minutes pass in milliseconds."""
     async with opened() as account:
         yield account

@@ -1,4 +1,4 @@
-"""The wire protocol without boto3, which would not send what is wrong and does not show what it does not know."""
+"""The wire protocol without boto3, which refuses invalid requests and drops unknown members of answers."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ SIGNED = (
 async def ask_raw(
     url: str, target: str, request: Any, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
-    """POST a request to an operation, named as in `X-Amz-Target`; answers the status and the JSON."""
+    """POST a request to an operation, named as in `X-Amz-Target`; return the status and the JSON."""
     content = request if isinstance(request, bytes) else json.dumps(request).encode()
     signed = {"x-amz-target": target, "authorization": SIGNED, "content-type": "application/x-amz-json-1.0"}
     async with httpx.AsyncClient() as client:

@@ -1,4 +1,4 @@
-"""Instances that do what a test says: small real HTTP servers inside the test process, told by the digest that is started."""
+"""Scripted instances: small HTTP servers in the test process, chosen by digest."""
 
 import asyncio
 import socket
@@ -12,13 +12,13 @@ from slipway.workload.workload import LaunchSpec
 
 @dataclass(frozen=True)
 class Script:
-    """How a release behaves: what it prints, whether it is healthy, whether it ends, whether it starts at all, what it says at /healthz."""
+    """The behaviour of a release."""
 
     lines: tuple[str, ...] = ()
     healthy: bool = True
     exit_code: int | None = None
     starts: bool = True
-    says: Callable[[], str] | None = None
+    says: Callable[[], str] | None = None  # the body at /healthz
 
 
 @dataclass
@@ -29,9 +29,9 @@ class ScriptedWorkload:
 
 @dataclass
 class ScriptedBackend:
-    """A workload.Backend. `scripts` by digest, a healthy release where there is none; `started` and `running` are for the test to look at."""
+    """A `workload.Backend` for tests."""
 
-    scripts: dict[str, Script] = field(default_factory=dict)
+    scripts: dict[str, Script] = field(default_factory=dict)  # by digest; a release without one is healthy
     started: list[LaunchSpec] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
     how: str = "a script"
@@ -45,7 +45,7 @@ class ScriptedBackend:
         for line in script.lines:
             on_line(line)
         self.running.append(order.digest)
-        # Not serving yet, so that there is no moment at which a cancellation leaves a socket open.
+        # Serving starts within the block, so that a cancellation never leaves a socket open.
         server = await asyncio.start_server(
             _Instance(order.digest, script).answer, sock=socket.create_server(("127.0.0.1", 0)), start_serving=False
         )
@@ -64,7 +64,7 @@ class _Instance:
     script: Script
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request a connection: which digest answers which request, after as many seconds as /slow/SECONDS says."""
+        """Answer one request per connection with digest and request head, /slow/SECONDS after that delay."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             asked = head.split()[1]
@@ -78,6 +78,6 @@ class _Instance:
             )
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # a TCP health check says nothing
+            pass  # a TCP health check sends nothing
         finally:
             writer.close()

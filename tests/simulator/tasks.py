@@ -1,4 +1,4 @@
-"""Tasks as a careful user runs them on Fargate."""
+"""Fargate tasks as a careful user runs them."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def container(digest: str, **parts: Any) -> dict[str, Any]:
 
 
 def definition(digest: str, family: str = "migration", **parts: Any) -> dict[str, Any]:
-    """What RegisterTaskDefinition is told; `parts` are the container's."""
+    """Build a RegisterTaskDefinition request; `parts` are members of the container."""
     return {
         "family": family,
         "requiresCompatibilities": ["FARGATE"],
@@ -29,12 +29,12 @@ def definition(digest: str, family: str = "migration", **parts: Any) -> dict[str
 
 
 def run(family: str = "migration", **parts: Any) -> dict[str, Any]:
-    """What RunTask is told."""
+    """Build a RunTask request."""
     return {"taskDefinition": family, "launchType": "FARGATE", "networkConfiguration": NETWORK} | parts
 
 
 async def begun(account: Account, digest: str, **parts: Any) -> str:
-    """Register a definition, run it, and answer the task's ARN."""
+    """Register a definition, run it and return the task's ARN."""
     await account.ask("ecs", "register_task_definition", **definition(digest, **parts))
     arn: str = (await account.ask("ecs", "run_task", **run()))["tasks"][0]["taskArn"]
     return arn
@@ -46,7 +46,7 @@ async def described(account: Account, arn: str) -> dict[str, Any]:
 
 
 async def stopped(account: Account, arn: str) -> dict[str, Any]:
-    """The task, when it has stopped."""
+    """Return the task once it has stopped."""
     while (task := await described(account, arn))["lastStatus"] != "STOPPED":
         await account.cloud.clock.sleep(2)
     return task

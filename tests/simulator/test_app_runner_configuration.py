@@ -109,7 +109,7 @@ async def test_a_described_service_has_its_configuration_and_its_defaults(accoun
     assert "DeletedAt" not in service
 
 
-async def test_an_instance_is_told_port_variables_secrets_and_command(account):
+async def test_an_instance_gets_port_variables_secrets_and_command(account):
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/url-aBcDeF"
     account.cloud.secrets.put(arn, "postgresql://secret")
     settings = {
@@ -153,7 +153,7 @@ async def test_an_update_that_leaves_the_start_command_out_starts_the_next_relea
         ({"SourceConfiguration": {}, "ServiceName": None}, "ServiceName"),
     ],
 )
-async def test_a_creation_that_does_not_fit_the_model_is_refused_and_told_why(shared_account, parts, complaint):
+async def test_a_creation_that_does_not_fit_the_model_is_refused_with_the_reason(shared_account, parts, complaint):
     request = {"ServiceName": "notes", **asked(DIGEST)} | parts
     status, answer = await ask_raw(shared_account.cloud.url, "AppRunner.CreateService", request)
     assert (status, answer["__type"]) == (400, "InvalidRequestException")

@@ -28,7 +28,7 @@ FAILED = "[AppRunner] Deployment with ID : {id} failed. Failure reason : "
 
 
 async def create(account, script=None, secrets=None):
-    """Create a service and let it end; answers its ARN and the id of its deployment as the logs have it."""
+    """Create a service; return its ARN and the id of its deployment in the logs."""
     settings = {"Port": "8000"} | ({"RuntimeEnvironmentSecrets": secrets} if secrets else {})
     digest = await account.image(script)
     answer = await account.ask("apprunner", "create_service", ServiceName="notes", **asked(digest, **settings))
@@ -41,7 +41,7 @@ def story(*lines: str, deployment: str, event: str = "SERVICE_CREATE") -> list[s
     return [line.format(id=deployment, event=event) for line in lines]
 
 
-async def test_a_creation_is_told_line_by_line(account):
+async def test_a_creation_is_logged_line_by_line(account):
     arn, deployment = await create(account)
     expected = story(*BEGINNING, *PULLED, *ASKED, *ROUTED, deployment=deployment)
     assert await account.lines(arn, "service", f"deployment/{deployment}") == expected
@@ -70,7 +70,7 @@ async def test_a_release_without_an_answer_ends_in_the_misleading_port_hint(acco
     )
 
 
-async def test_a_release_that_ends_by_itself_is_told_with_its_exit_code(account):
+async def test_a_release_that_ends_by_itself_is_logged_with_its_exit_code(account):
     arn, deployment = await create(account, Script(exit_code=3))
     failed = [
         f"{STOPPED}Container exit code: 3",
@@ -83,7 +83,7 @@ async def test_a_release_that_ends_by_itself_is_told_with_its_exit_code(account)
 
 
 async def test_a_rolled_back_update_ends_in_a_status_that_looks_like_success(account):
-    """Which is why the status alone proves nothing."""
+    """Therefore the status alone proves nothing."""
     arn, _ = await create(account)
     operation = await account.update(arn, **asked(await account.image(Script(healthy=False)), Port="8000"))
     told = await account.lines(arn, "service", f"deployment/{operation['Id'].replace('-', '')}")

@@ -6,7 +6,7 @@ from tests.simulator.account import asked, image_of
 from tests.simulator.scripted import Script
 
 
-async def test_a_paused_service_answers_nobody_and_keeps_its_address_and_configuration(account):
+async def test_a_paused_service_answers_503_and_keeps_its_address_and_configuration(account):
     digest = await account.image()
     arn = await account.create(digest)
     before = await account.described(arn)
@@ -64,7 +64,7 @@ async def test_while_the_platform_maintains_a_service_it_is_in_progress_without_
     assert (await account.settled(arn))["Status"] == "RUNNING"
 
 
-async def test_a_rollback_that_fails_is_called_so(account):
+async def test_a_failed_rollback_is_reported(account):
     arn = await account.create(await account.image())
     account.cloud.app_runner.services[arn].failing.add("ROLLBACK")
     assert (await account.update(arn, **asked(await account.image(Script(healthy=False)))))[
@@ -74,16 +74,16 @@ async def test_a_rollback_that_fails_is_called_so(account):
 
 async def test_an_answer_can_lack_its_operation_though_one_has_begun(account):
     arn = await account.create(await account.image())
-    account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.UNNAMED))
+    account.cloud.faults.add(Fault(operation="UpdateService", effect=Effect.MISSING_OPERATION_ID))
     answer = await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
     assert "OperationId" not in answer
     assert (await account.operations(arn))[0]["Type"] == "UPDATE_SERVICE"
     await account.settled(arn)
 
 
-async def test_a_status_can_be_one_that_nobody_has_heard_of(account):
+async def test_a_status_can_be_unknown(account):
     arn = await account.create(await account.image())
-    account.cloud.faults.add(Fault(operation="ListOperations", effect=Effect.UNHEARD_OF))
+    account.cloud.faults.add(Fault(operation="ListOperations", effect=Effect.UNKNOWN_STATUS))
 
     def raw() -> str:
         client = account._clients["apprunner"]
@@ -94,7 +94,7 @@ async def test_a_status_can_be_one_that_nobody_has_heard_of(account):
     assert (await account.operations(arn))[0]["Status"] == "SUCCEEDED"
 
 
-async def test_somebody_else_can_be_faster(account):
+async def test_another_client_can_be_faster(account):
     arn = await account.create(await account.image())
     first = await account.image()
 

@@ -43,7 +43,7 @@ async def test_what_is_deleted_is_described_as_inactive_and_no_longer_listed(acc
 
 
 @kinds
-async def test_what_nobody_made_is_not_found(account, kind, noun, facts):
+async def test_an_arn_that_was_never_created_is_not_found(account, kind, noun, facts):
     arn = (await made(account, kind, noun, facts))[f"{noun}Arn"].replace("small", "other")
     refused = await account.refusal("apprunner", f"describe_{kind}", **{f"{noun}Arn": arn})
     assert refused[0] == "ResourceNotFoundException"

@@ -84,7 +84,7 @@ async def test_a_failed_creation_is_rebuilt_by_an_update(account):
 
 
 async def test_a_failed_creation_is_rebuilt_also_with_what_it_had(account):
-    """What kept it from becoming healthy may have been outside: a database, a secret."""
+    """The reason why it did not become healthy may have been outside: a database, a secret."""
     digest = await account.image(UNHEALTHY)
     arn = await account.create(digest)
     account.backend.scripts[digest] = Script()
@@ -153,7 +153,7 @@ async def test_what_a_failed_creation_left_can_be_deleted(account):
 
 
 @pytest.mark.parametrize("operation", ["describe_service", "update_service", "delete_service", "list_operations"])
-async def test_an_arn_that_nobody_has_is_not_found(account, operation):
+async def test_an_unknown_arn_is_not_found(account, operation):
     arn = "arn:aws:apprunner:eu-west-1:123456789012:service/notes/" + "0" * 32
     code, message = await account.refusal("apprunner", operation, ServiceArn=arn)
     assert code == "ResourceNotFoundException"

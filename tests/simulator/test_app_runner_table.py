@@ -24,7 +24,7 @@ def not_now(done: str) -> tuple[str, str]:
 
 UPDATE, PAUSE, RESUME, DELETE = (not_now(done) for done in ("updated", "paused", "resumed", "deleted"))
 OK, SAME = "answers", "answers without an operation"
-# What each call does in each of STATES: the type of the operation that begins, an answer, or an error.
+# The outcome of each call in each state: the type of the operation that begins, an answer, or an error.
 TABLE: dict[str, tuple[str | tuple[str, str], ...]] = {
     "update_service": ("UPDATE_SERVICE", UPDATE, UPDATE, "CREATE_SERVICE", UPDATE, GONE),
     "start_deployment": (
@@ -55,7 +55,7 @@ async def account() -> AsyncIterator[Account]:
 
 
 async def service_in(account: Account, status: str) -> str:
-    """The ARN of a service of its own in a state."""
+    """Create a service in a state and return its ARN."""
     name = f"service-{len(account.cloud.app_runner.services)}"
     arn = await account.create(await account.image(Script(healthy=status != "CREATE_FAILED")), name=name)
     match status:

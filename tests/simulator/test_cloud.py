@@ -87,7 +87,7 @@ async def test_everything_is_stopped_when_the_block_is_cancelled():
 
 
 def of_this_test(home: Path) -> set[int]:
-    """The processes of this machine that work in a folder below `home`."""
+    """Return the processes whose working folder is below `home`."""
     found = set()
     for process in Path("/proc").iterdir():
         try:
@@ -104,7 +104,7 @@ def page(text: str) -> bytes:
 
 @pytest.mark.slow
 async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, monkeypatch):
-    """The whole of it once with nothing scripted: push, create, update, roll back, stop."""
+    """Push, create, update, roll back and stop once, with nothing scripted."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     command = ("python", "-m", "http.server", "--bind", "0.0.0.0", "8000")
 
@@ -138,14 +138,14 @@ async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, 
 
 
 async def test_a_release_that_the_backend_cannot_run_fails_its_deployment_and_nothing_else():
-    """Images that are no trees, a lock that is missing: all of it is a failed operation, and the account lives on."""
+    """An image that is not a tree is a failed operation; the account continues."""
     async with opened(lambda url: HostBackend(url, LOGIN, Path("/nowhere"))) as account:
         arn = await account.create(await account.image(Script()))
         assert (await account.described(arn))["Status"] == "CREATE_FAILED"
-        assert any("is no source tree" in line for line in await account.lines(arn, "service"))
+        assert any("is not a source tree" in line for line in await account.lines(arn, "service"))
 
 
-async def test_the_platforms_time_runs_as_fast_as_it_is_told():
+async def test_the_platforms_time_runs_at_its_speed():
     clock = Clock(speed=600)
     began, mark = clock.now(), time.monotonic()
     await clock.sleep(60)
@@ -155,8 +155,8 @@ async def test_the_platforms_time_runs_as_fast_as_it_is_told():
 
 
 @pytest.mark.slow
-async def test_a_connection_outlives_the_pause_between_two_questions_of_the_release_engine(account):
-    """Whoever asks through the tunnel of a Dagger engine is not told when a connection has ended."""
+async def test_a_connection_outlives_the_polling_interval_of_the_release_engine(account):
+    """A client behind the tunnel of a Dagger engine does not notice that a connection has ended."""
     host, _, port = account.cloud.url.removeprefix("http://").partition(":")
     async with await anyio.connect_tcp(host, int(port)) as connection:
         for _ in range(2):
@@ -165,7 +165,7 @@ async def test_a_connection_outlives_the_pause_between_two_questions_of_the_rele
             await anyio.sleep(2 * POLL_SECONDS)  # log and operation are asked in turn, each by a client of its own
 
 
-def test_what_only_a_question_or_a_release_needs_is_not_waited_for_at_the_start():
+def test_heavy_imports_wait_until_a_request_or_a_release_needs_them():
     late = "{'botocore', 'boto3', 'httpx', 'rich'} & set(sys.modules)"
     begun = "from slipway.local.simulator import Beginning; Beginning.of(None, None, {})"
     command = [sys.executable, "-c", f"import sys; {begun}; print(*{late})"]

@@ -37,7 +37,7 @@ def body(outputs=None, **resources):
 
 
 async def proposed(account: Account, template: str, kind: str = "CREATE", **more) -> dict:
-    """A change set whose creation has ended."""
+    """Create a change set and wait for its end."""
     named = {"StackName": "stack", "ChangeSetName": "changes"}
     await account.ask(
         "cloudformation", "create_change_set", TemplateBody=template, ChangeSetType=kind, **named, **CAPABLE, **more
@@ -51,7 +51,7 @@ async def proposed(account: Account, template: str, kind: str = "CREATE", **more
 
 
 async def executed(account: Account, template: str, kind: str = "CREATE", **more) -> dict:
-    """The stack when all has ended."""
+    """Execute a change set and wait for its end."""
     await proposed(account, template, kind, **more)
     await account.ask("cloudformation", "execute_change_set", StackName="stack", ChangeSetName="changes")
     with anyio.fail_after(10):
@@ -75,14 +75,14 @@ def changes(change_set: dict) -> list[tuple[str, str, str | None]]:
     return [(change["Action"], change["LogicalResourceId"], change.get("Replacement")) for change in told]
 
 
-async def test_a_change_set_says_what_would_be_made_and_makes_nothing(account):
+async def test_a_change_set_lists_the_changes_and_makes_none(account):
     found = await proposed(account, body(Repository=REPOSITORY))
     assert (found["Status"], changes(found)) == ("CREATE_COMPLETE", [("Add", "Repository", None)])
     assert (await described(account))["StackStatus"] == "REVIEW_IN_PROGRESS"
     assert "letters" not in account.cloud.store.repositories
 
 
-async def test_what_is_executed_is_really_there_each_after_what_it_refers_to(account):
+async def test_executed_resources_really_exist_each_after_those_it_refers_to(account):
     output = {"Connector": {"Description": "d", "Value": {"Fn::GetAtt": ["Connector", "VpcConnectorArn"]}}}
     stack = await executed(account, body(output, Connector=CONNECTOR, Group=GROUP, Repository=REPOSITORY, Role=ROLE))
     assert stack["StackStatus"] == "CREATE_COMPLETE"
@@ -95,8 +95,8 @@ async def test_what_is_executed_is_really_there_each_after_what_it_refers_to(acc
     assert told[-1] == ("stack", "CREATE_COMPLETE")
 
 
-async def test_what_cannot_be_made_takes_the_rest_back_and_the_stack_cannot_be_updated_then(account):
-    account.cloud.cloudformation.account.failing["Connector"] = "no such subnet"
+async def test_a_failed_creation_is_rolled_back_and_the_stack_cannot_be_updated(account):
+    account.cloud.cloudformation.resources.failing["Connector"] = "no such subnet"
     stack = await executed(account, body(Connector=CONNECTOR, Group=GROUP))
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     assert ("Connector", "CREATE_FAILED") in await events(account)
@@ -123,9 +123,9 @@ async def test_an_update_changes_replaces_and_removes(account):
     assert only["Subnets"] == ["subnet-2"]
 
 
-async def test_an_update_that_fails_is_taken_back(account):
+async def test_a_failed_update_is_rolled_back(account):
     await executed(account, body(Role=ROLE))
-    account.cloud.cloudformation.account.failing["Group"] = "no such vpc"
+    account.cloud.cloudformation.resources.failing["Group"] = "no such vpc"
     assert (await executed(account, body(Role=ROLE, Group=GROUP), "UPDATE"))[
         "StackStatus"
     ] == "UPDATE_ROLLBACK_COMPLETE"
@@ -140,7 +140,7 @@ async def test_a_change_set_without_changes_has_failed_and_cannot_be_executed(ac
     assert code == "InvalidChangeSetStatus"
 
 
-async def test_a_repository_that_is_there_is_adopted_when_that_is_wanted(account):
+async def test_an_existing_repository_is_adopted_on_request(account):
     await account.ask("ecr", "create_repository", repositoryName="letters")
     found = await proposed(account, body(Repository=REPOSITORY), ImportExistingResources=True)
     assert changes(found) == [("Import", "Repository", None)]
@@ -161,23 +161,23 @@ async def test_roles_with_names_must_be_acknowledged(account):
         ("{}", "At least one Resources member"),
         (body(Connector=CONNECTOR), r"Unresolved resource dependencies [Group]"),
         (body(Group={"Properties": {}}), "Every Resources object must contain a Type member"),
-        (json.dumps({"Resources": {"Group": GROUP}, "Parameters": {}}), "does not understand Parameters"),
+        (json.dumps({"Resources": {"Group": GROUP}, "Parameters": {}}), "does not support Parameters"),
     ],
 )
-async def test_what_is_no_template_is_refused(account, template, said):
+async def test_an_invalid_template_is_refused(account, template, said):
     named = {"StackName": "stack", "ChangeSetName": "c", "ChangeSetType": "CREATE", **CAPABLE}
     code, message = await account.refusal("cloudformation", "create_change_set", TemplateBody=template, **named)
     assert (code, said in message) == ("ValidationError", True)
 
 
-async def test_a_stack_that_is_not_there_is_said_so_and_deleting_it_is_no_error(account):
+async def test_a_missing_stack_is_an_error_to_describe_and_none_to_delete(account):
     refused = await account.refusal("cloudformation", "describe_stacks", StackName="absent")
     assert refused == ("ValidationError", "Stack with id absent does not exist")
     await account.ask("cloudformation", "delete_stack", StackName="absent")
     await account.ask("cloudformation", "delete_change_set", StackName="absent", ChangeSetName="c")
 
 
-async def test_a_stack_that_is_deleted_leaves_what_is_retained(account):
+async def test_a_deleted_stack_leaves_its_retained_resources(account):
     await executed(account, body(Repository=REPOSITORY, Group=GROUP, Connector=CONNECTOR))
     await account.ask("cloudformation", "delete_stack", StackName="stack")
     assert (await account.ask("cloudformation", "describe_stacks"))["Stacks"] == []

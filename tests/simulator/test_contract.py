@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from slipway.oci.content import digest_of
-from slipway.simulator.app_runner.api import AppRunner
+from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.contract import SERVICES, by_target, in_python, message_member, problems, service
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.logs import Logs
-from slipway.simulator.secrets import Secrets
-from slipway.simulator.ssm import Parameters
-from slipway.simulator.store import Store
+from slipway.simulator.registry import ImageStore
+from slipway.simulator.secrets import Parameters, Secrets
 from tests.simulator.account import ROLE, UNCHANGED, amiss, asked
 from tests.simulator.raw import ask_raw
 from tests.simulator.tasks import definition, run
@@ -25,8 +24,8 @@ SHARED = (
     ("ObservabilityConfiguration", "ObservabilityConfigurations", {"TraceConfiguration": {"Vendor": "AWSXRAY"}}),
 )
 KNOWN = {
-    "apprunner": AppRunner(None).operations,
-    "ecr": Ecr(Store()).operations,
+    "apprunner": SimulatedAppRunner(None).operations,
+    "ecr": Ecr(ImageStore()).operations,
     "ecs": Ecs(None).operations,
     "logs": Logs().operations,
     "secretsmanager": Secrets().operations,
@@ -84,13 +83,13 @@ def test_a_request_that_fits_has_no_problems():
         ({"InstanceConfiguration": {"InstanceRoleArn": ROLE + "\n"}}, "regular expression pattern"),
     ],
 )
-def test_a_request_that_does_not_fit_is_told_where_and_why(parts, complaint):
+def test_a_request_that_does_not_fit_is_reported_with_place_and_reason(parts, complaint):
     found = complaints(SERVICE | parts)
     assert complaint in found
     assert bool(found) is bool(complaint)
 
 
-def test_what_is_missing_is_told():
+def test_a_missing_parameter_is_reported():
     assert 'Missing required parameter in input: "ServiceName"' in complaints(asked("sha256:" + "0" * 64))
 
 
@@ -163,7 +162,7 @@ async def ask_of_shared(ask: Ask) -> None:
 
 
 async def ask_of_secrets(ask: Ask) -> str:
-    """Answers the ARN of a secret that is there."""
+    """Returns the ARN of an existing secret."""
     arn = (await ask("secretsmanager", "CreateSecret", Name="token", SecretString="hunter2"))["ARN"]
     await ask("secretsmanager", "DescribeSecret", SecretId="token")
     await ask("secretsmanager", "GetSecretValue", SecretId="token")
@@ -218,7 +217,7 @@ async def ask_of_ecs(ask: Ask, digest: str) -> None:
 
 
 async def test_every_answer_of_every_operation_has_the_form_that_aws_promises(account):
-    """Held against the bytes on the wire: boto3 would drop what it does not know."""
+    """Compares the bytes on the wire, because boto3 drops unknown members."""
     answers: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
 
     async def ask(name: str, operation: str, **request: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tasks on the simulated Fargate: what starts them, how they end, and what is said about it."""
+"""Tasks on the simulated Fargate: their start, their end, and the reasons."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ async def test_a_task_goes_through_its_states_and_ends_with_its_container(accoun
     assert account.backend.running == []
 
 
-async def test_what_it_prints_is_in_the_stream_of_its_prefix_its_container_and_its_id(account):
+async def test_its_output_is_in_the_stream_of_its_prefix_its_container_and_its_id(account):
     arn = await begun(account, await account.image(ENDS))
     await stopped(account, arn)
     found = await account.ask("logs", "filter_log_events", logGroupName=GROUP)
@@ -71,7 +71,7 @@ async def test_run_task_may_override_command_and_variables(account):
     assert (account.backend.started[0].command, account.backend.started[0].variables["COLOUR"]) == (("b",), "blue")
 
 
-async def test_a_task_that_somebody_stops_is_killed_with_the_reason_that_was_given(account):
+async def test_a_stopped_task_is_killed_with_the_given_reason(account):
     arn = await begun(account, await account.image(Script()))
     await account.cloud.clock.sleep(60)
     assert (await described(account, arn))["lastStatus"] == "RUNNING"
@@ -110,7 +110,7 @@ async def test_a_task_that_somebody_stops_is_killed_with_the_reason_that_was_giv
     ],
     ids=["image", "secret", "key of a secret", "parameter", "log group"],
 )
-async def test_what_keeps_a_container_from_starting_is_the_reason(account, parts, reason):
+async def test_the_stopped_reason_says_why_a_container_did_not_start(account, parts, reason):
     arn = await begun(account, await account.image(ENDS), **parts)
     task = await stopped(account, arn)
     assert task["stopCode"] == "TaskFailedToStart"
@@ -119,7 +119,7 @@ async def test_what_keeps_a_container_from_starting_is_the_reason(account, parts
     assert account.backend.started == []
 
 
-async def test_a_token_that_was_heard_before_answers_the_same_task(account):
+async def test_a_repeated_client_token_returns_the_same_task(account):
     await account.ask("ecs", "register_task_definition", **definition(await account.image(ENDS)))
     first = await account.ask("ecs", "run_task", **run(clientToken="t"))
     arn = first["tasks"][0]["taskArn"]
@@ -194,7 +194,7 @@ async def test_tasks_that_find_no_place_are_failures_and_no_error(account):
         ),
     ],
 )
-async def test_what_fargate_does_not_take_is_refused_when_it_is_registered(account, changed, said):
+async def test_a_definition_that_fargate_refuses_cannot_be_registered(account, changed, said):
     asked = {key: value for key, value in (definition("sha256:0") | changed).items() if value is not None}
     code, message = await account.refusal("ecs", "register_task_definition", **asked)
     assert code == "ClientException"
@@ -215,7 +215,7 @@ async def test_a_definition_of_more_than_64_kilobytes_is_refused(account):
         ({"count": 11}, "1 to 10"),
     ],
 )
-async def test_what_run_task_does_not_take_is_told(account, changed, said):
+async def test_an_invalid_run_task_is_refused_with_the_reason(account, changed, said):
     await account.ask("ecs", "register_task_definition", **definition(await account.image(ENDS)))
     asked = {key: value for key, value in (run() | changed).items() if value is not None}
     code, message = await account.refusal("ecs", "run_task", **asked)

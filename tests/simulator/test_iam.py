@@ -72,7 +72,7 @@ async def test_app_runner_knows_a_new_role_after_a_while(account):
 @pytest.mark.parametrize(
     "role", ["arn:aws:iam::123456789012:role/absent", "arn:aws:iam::999999999999:role/notes-access"]
 )
-async def test_a_role_that_is_not_there_is_refused_for_ever(account, role):
+async def test_a_missing_role_is_refused_forever(account, role):
     digest = await account.image()
     await account.cloud.clock.sleep(1000)
     code, message = await account.refusal("apprunner", "create_service", **with_role(digest, role))
@@ -80,7 +80,7 @@ async def test_a_role_that_is_not_there_is_refused_for_ever(account, role):
     assert account.cloud.app_runner.services == {}
 
 
-async def test_a_role_that_trusts_somebody_else_is_refused_for_ever(account):
+async def test_a_role_that_trusts_another_service_is_refused_forever(account):
     digest = await account.image()
     await made(account, trusting(TASKS))
     await account.cloud.clock.sleep(1000)
@@ -94,7 +94,7 @@ async def test_a_role_that_trusts_somebody_else_is_refused_for_ever(account):
     await account.update(arn, InstanceConfiguration={"InstanceRoleArn": NEW})
 
 
-async def test_who_is_not_strict_takes_roles_of_the_real_account_as_they_are(account):
+async def test_a_lenient_account_trusts_roles_of_the_real_one(account):
     account.cloud.iam.strict = False
     theirs = "arn:aws:iam::123456789012:role/theirs"
     await account.ask("apprunner", "create_service", **with_role(await account.image(), theirs))

@@ -28,9 +28,12 @@ async def test_events_of_all_streams_come_in_the_order_of_their_time(shared_acco
     assert await filtered(shared_account, group) == ["a0", "b1", "a2", "b3", "a4", "b5"]
 
 
-async def test_a_time_begins_with_its_start_and_ends_before_its_end(shared_account, group):
-    within = {"startTime": MILLISECONDS + MINUTE, "endTime": MILLISECONDS + 3 * MINUTE}
-    assert await filtered(shared_account, group, **within) == ["b1", "a2"]
+async def test_a_time_includes_its_end_for_filters_and_not_for_one_stream(shared_account, group):
+    within = {"startTime": MILLISECONDS + 2 * MINUTE, "endTime": MILLISECONDS + 4 * MINUTE}
+    assert await filtered(shared_account, group, **within) == ["a2", "b3", "a4"]
+    stream = {"logGroupName": group, "logStreamName": "stream/a"}
+    answer = await shared_account.ask("logs", "get_log_events", **stream, **within)
+    assert [event["message"] for event in answer["events"]] == ["a2"]
 
 
 async def test_streams_are_chosen_by_name_or_by_the_beginning_of_it(shared_account, group):
@@ -97,13 +100,13 @@ async def test_groups_are_listed_by_the_beginning_of_their_names(shared_account,
 
 
 @pytest.mark.parametrize("operation", ["filter_log_events", "describe_log_streams", "get_log_events"])
-async def test_a_group_that_nobody_wrote_to_does_not_exist(shared_account, operation):
+async def test_a_group_exists_only_from_its_first_event_on(shared_account, operation):
     stream = {"logStreamName": "events"} if operation == "get_log_events" else {}
     refused = await shared_account.refusal("logs", operation, logGroupName="/aws/absent", **stream)
     assert refused == ("ResourceNotFoundException", "The specified log group does not exist.")
 
 
-async def test_a_stream_that_nobody_wrote_to_does_not_exist(shared_account, group):
+async def test_a_stream_exists_only_from_its_first_event_on(shared_account, group):
     refused = await shared_account.refusal("logs", "get_log_events", logGroupName=group, logStreamName="absent")
     assert refused == ("ResourceNotFoundException", "The specified log stream does not exist.")
 

@@ -8,7 +8,7 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from slipway.simulator.contract import AwsError, by_action, service
-from slipway.simulator.query_protocol import QueryProtocol
+from slipway.simulator.protocols import QueryProtocol
 from tests.simulator.raw import SIGNED
 
 VERSIONS = {"cloudformation": "2010-05-15", "iam": "2010-05-08", "sts": "2011-06-15"}
@@ -43,13 +43,13 @@ def spoken(name, action, parameters):
         ("sts", "GetCallerIdentity", {}),
     ],
 )
-def test_what_botocore_asks_is_understood(name, action, parameters):
+def test_requests_of_botocore_are_decoded(name, action, parameters):
     protocol, operation = spoken(name, action, parameters)
-    assert (protocol.operation.name, protocol.named) == (action, f"{name}.{action}")
+    assert (protocol.operation.name, protocol.requested) == (action, f"{name}.{action}")
     assert protocol.parameters(operation) == parameters
 
 
-def test_what_is_answered_is_understood_by_botocore():
+def test_botocore_decodes_the_answers():
     protocol, operation = spoken("cloudformation", "DescribeStacks", {"StackName": "notes"})
     stack = {
         "StackName": "notes & <co>",
@@ -79,8 +79,8 @@ def test_an_error_has_the_query_protocols_own_name():
     ("form", "named"),
     [
         ("Action=GetRole&Version=2010-05-08&RoleName=a&RoleNam=b", "RoleNam"),
-        ("Action=ListRoles&Version=2010-05-08&MaxItems=many", "MaxItems is no integer"),
-        ("Action=GetRole&Version=2010-05-08&RoleName.member.1=a", "RoleName is no string"),
+        ("Action=ListRoles&Version=2010-05-08&MaxItems=many", "MaxItems is not of type integer"),
+        ("Action=GetRole&Version=2010-05-08&RoleName.member.1=a", "RoleName is not of type string"),
     ],
 )
 def test_what_the_model_does_not_have_is_refused(form, named):
@@ -91,13 +91,13 @@ def test_what_the_model_does_not_have_is_refused(form, named):
 
 
 @pytest.mark.parametrize(("name", "version"), VERSIONS.items())
-def test_services_are_told_apart_by_the_version_of_their_api(name, version):
+def test_services_are_distinguished_by_the_version_of_their_api(name, version):
     assert service(name).api_version == version
     assert by_action("DescribeStacks", version) is None or name == "cloudformation"
 
 
 @pytest.mark.parametrize("form", [b"", b"\xff\xfe", b"Action=GetRole", b"Action=%00&Version=2010-05-08"])
-async def test_what_is_no_operation_is_said_so(shared_account, form):
+async def test_an_unknown_operation_is_refused(shared_account, form):
     async with httpx.AsyncClient() as plain:
         answer = await plain.post(shared_account.cloud.url, content=form, headers={"authorization": SIGNED})
     assert answer.status_code == 501

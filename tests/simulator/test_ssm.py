@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.simulator.references import References
+from slipway.simulator.secrets import References
 from tests.simulator.account import asked
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes-AbCdEf"
@@ -21,7 +21,7 @@ async def test_a_parameter_is_put_read_described_and_deleted(shared_account):
     assert (await shared_account.refusal("ssm", "get_parameter", Name="/notes/url"))[0] == "ParameterNotFound"
 
 
-async def test_a_parameter_is_overwritten_only_by_whoever_says_so(shared_account):
+async def test_a_parameter_is_overwritten_only_on_request(shared_account):
     first = {"Name": "colour", "Value": "red", "Type": "String"}
     await shared_account.ask("ssm", "put_parameter", **first)
     assert (await shared_account.refusal("ssm", "put_parameter", **first))[0] == "ParameterAlreadyExists"

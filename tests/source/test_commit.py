@@ -41,7 +41,7 @@ def git_object(folder: Path, content: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A new repository with a file, a program and a link in its first commit; nobody's git settings."""
+    """A new repository with a file, a program and a link in its first commit, without the user's git settings."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     for who in ("AUTHOR", "COMMITTER"):
@@ -88,7 +88,7 @@ def test_nothing_of_the_work_tree_is_read(repository):
     assert set(found) == {"main.py", "bin/start", "current"}
 
 
-def test_the_settings_of_whoever_runs_it_do_not_matter(repository):
+def test_the_users_git_settings_do_not_matter(repository):
     before = commit.read(repository)
     git(repository, "config", "color.ui", "always")
     git(repository, "config", "tar.umask", "0077")
@@ -96,8 +96,8 @@ def test_the_settings_of_whoever_runs_it_do_not_matter(repository):
     assert files_of(repository)["bin/start"].executable
 
 
-def test_what_git_says_of_a_signature_is_not_taken_for_the_commit(repository, tmp_path):
-    """Whoever signs commits often has git show the signatures, on the same output."""
+def test_gits_output_about_a_signature_is_not_taken_for_the_commit(repository, tmp_path):
+    """Users who sign commits often let git show the signatures, on the same output."""
     verify = tmp_path / "verify"
     verify.write_text('#!/bin/sh\necho "[GNUPG:] GOODSIG 1 Somebody"\necho "gpg: Good signature" >&2\n')
     verify.chmod(0o755)
@@ -207,7 +207,7 @@ def test_a_revision_that_looks_like_an_option_is_none(repository, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["repository"]
 
 
-def test_a_machine_without_git_is_told_to_install_it(repository, monkeypatch):
+def test_a_machine_without_git_gets_the_advice_to_install_it(repository, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(BadInputError, match="there is no git on this machine: install git"):
+    with pytest.raises(BadInputError, match="git is not installed on this machine: install git"):
         commit.read(repository)

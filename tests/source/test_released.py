@@ -1,4 +1,4 @@
-"""What was at a git ref, for `slipway gate --since`; every repository is a real one."""
+"""The migrations at a git ref, for `slipway gate --since`, in real repositories."""
 
 import subprocess
 
@@ -14,7 +14,7 @@ ONE, TWO = "migrations/one.py", "migrations/two.py"
 
 @pytest.fixture
 def git(monkeypatch, tmp_path):
-    """git with nobody's settings, in the repository of the service."""
+    """Return git in the service's repository, without the user's settings."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -112,7 +112,7 @@ def test_the_merge_base_is_that_of_the_default_branch(git, service, branch):
 
 
 def cloned(git, tmp_path, *options):
-    """A clone of the repository; answers the service's folder in it."""
+    """Clone the repository and return the service's folder in it."""
     git("clone", "--quiet", *options, (tmp_path / "repository").as_uri(), str(tmp_path / "clone"))
     return tmp_path / "clone/service"
 
@@ -128,10 +128,8 @@ def test_the_branch_that_the_origin_calls_default_goes_first(git, service, tmp_p
     assert released(clone, "merge-base").files == (ONE,)
 
 
-def test_a_name_that_git_does_not_know_is_told_what_it_may_be(service):
-    with pytest.raises(
-        BadInputError, match=r"^git has no nonsense in .*: name a revision, or a branch, a tag or a commit"
-    ):
+def test_an_unknown_name_is_refused_with_the_possible_kinds(service):
+    with pytest.raises(BadInputError, match=r"^git has no nonsense in .*: name a revision, branch, tag or commit"):
         released(service, "nonsense")
 
 
@@ -143,24 +141,24 @@ def test_a_name_is_never_an_option_or_anything_but_a_commit(service, name):
 
 def test_without_a_repository_it_says_so(git, tmp_path):
     (tmp_path / "alone").mkdir()
-    with pytest.raises(BadInputError, match=r"git knows nothing in .*not a git repository.*: name a revision, or run"):
+    with pytest.raises(BadInputError, match=r"git cannot read .*not a git repository.*: name a revision, or run"):
         released(tmp_path / "alone", "main")
 
 
 def test_without_git_it_says_so(service, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(BadInputError, match=r"git knows nothing in .*install git.*: name a revision, or run"):
+    with pytest.raises(BadInputError, match=r"git cannot read .*install git.*: name a revision, or run"):
         released(service, "main")
 
 
 def test_without_a_default_branch_it_says_so(git, service):
     git("branch", "--move", "main", "trunk")
-    with pytest.raises(BadInputError, match=r"neither origin/HEAD nor origin/main, main or master .*: name the branch"):
+    with pytest.raises(BadInputError, match=r"none of origin/HEAD, origin/main, main and master: name the branch"):
         released(service, "merge-base")
 
 
 @pytest.mark.parametrize("name", ["v1", "merge-base"])
-def test_a_shallow_clone_is_told_how_to_get_the_rest(git, service, tmp_path, name):
+def test_a_shallow_clone_gets_the_command_that_fetches_the_rest(git, service, tmp_path, name):
     git("checkout", "--quiet", "-b", "feature")
     add(git, service, "two")
     git("checkout", "--quiet", "main")
@@ -171,7 +169,7 @@ def test_a_shallow_clone_is_told_how_to_get_the_rest(git, service, tmp_path, nam
     assert released(clone, name).files == (ONE,)
 
 
-def test_histories_that_have_nothing_in_common_are_told_so(git, service):
+def test_unrelated_histories_are_reported(git, service):
     git("checkout", "--quiet", "--orphan", "other")
     add(git, service, "two")
     with pytest.raises(

@@ -56,7 +56,7 @@ def test_a_foreign_lock_beside_one_that_uv_reads_does_not_matter(tree):
     assert lock_of(tree).name == "uv.lock"
 
 
-def test_a_service_without_a_lock_is_told_to_make_one(tmp_path):
+def test_a_service_without_a_lock_is_refused_with_the_command_that_makes_one(tmp_path):
     with pytest.raises(BadInputError, match=r"none of uv.lock, pylock.toml, requirements.txt: run `uv lock`"):
         lock_of(tmp_path)
 
@@ -194,8 +194,8 @@ def test_a_cache_that_cannot_be_written_is_bad_input(tree, tmp_path):
         prepare(tree, tmp_path / "cache")
 
 
-def test_a_machine_without_uv_is_told_to_install_it(monkeypatch):
+def test_a_machine_without_uv_gets_the_advice_to_install_it(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _name: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(BadInputError, match="there is no uv on this machine"):
+    with pytest.raises(BadInputError, match="uv is not installed on this machine"):
         dependencies.uv()

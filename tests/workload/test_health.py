@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.serving import serving
-from slipway.workload.health import Answer, HealthCheck, ask
+from slipway.workload.health import HealthCheck, HealthResult, ask
 from slipway.workload.process import free_port
 
 HTTP = HealthCheck(path="/healthz", timeout=0.2)
@@ -46,37 +46,39 @@ def silent() -> Iterator[str]:
 @pytest.mark.parametrize("status", [200, 204])
 async def test_a_status_in_the_two_hundreds_is_healthy(status):
     async with serving(app) as address:
-        assert await ask(address, HealthCheck(path=f"/{status}")) == Answer(True, str(status))
+        assert await ask(address, HealthCheck(path=f"/{status}")) == HealthResult(True, str(status))
 
 
 @pytest.mark.parametrize(("path", "said"), [("/404", "404"), ("/500", "500"), ("/503", "503"), ("/moved", "307")])
 async def test_any_other_status_is_not_healthy_and_told(path, said):
     async with serving(app) as address:
-        assert await ask(address, HealthCheck(path=path)) == Answer(False, said)
+        assert await ask(address, HealthCheck(path=path)) == HealthResult(False, said)
 
 
 async def test_a_listener_is_healthy_over_tcp_whatever_it_would_answer():
     with silent() as address:
-        assert await ask(address, TCP) == Answer(True, "connected")
+        assert await ask(address, TCP) == HealthResult(True, "connected")
 
 
 @pytest.mark.parametrize("check", [HTTP, TCP], ids=["HTTP", "TCP"])
 async def test_a_refused_connection_is_not_healthy(check):
     answer = await ask(f"127.0.0.1:{free_port()}", check)
     assert not answer.healthy
-    assert answer.said
+    assert answer.detail
 
 
 async def test_no_answer_in_time_is_not_healthy():
     with silent() as address:
-        assert await ask(address, HTTP) == Answer(False, "no answer within 0.2 s")
+        assert await ask(address, HTTP) == HealthResult(False, "no answer within 0.2 s")
 
 
 @pytest.mark.parametrize("path", ["/slow", "/endless"])
 async def test_an_answer_that_does_not_end_in_time_is_not_healthy(path):
     async with serving(app) as address:
         with anyio.fail_after(5):
-            assert await ask(address, HealthCheck(path=path, timeout=0.2)) == Answer(False, "no answer within 0.2 s")
+            assert await ask(address, HealthCheck(path=path, timeout=0.2)) == HealthResult(
+                False, "no answer within 0.2 s"
+            )
 
 
 async def test_something_else_than_http_is_not_healthy():

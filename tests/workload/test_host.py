@@ -89,7 +89,7 @@ async def test_a_digest_that_is_not_there_is_bad_input(backend):
 async def test_an_image_for_containers_is_refused(backend):
     image = Artifact(kind="application/vnd.oci.image", config=Blob("application/x", b"{}"), layers=())
     reference = Reference("notes", await pushed(backend, image))
-    with pytest.raises(RefusedError, match="is no source tree: a machine without a container engine"):
+    with pytest.raises(RefusedError, match="is not a source tree: without a container engine"):
         await said_by(backend, LaunchSpec(repository="notes", digest=reference.digest, port=8000))
 
 

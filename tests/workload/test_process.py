@@ -39,7 +39,7 @@ async def on_line(lines: list[str], line: str) -> None:
 
 
 async def said_by(tree: Path, *command: str, **variables: str) -> list[str]:
-    """All that a command prints until it ends by itself."""
+    """Return the output of a command that ends by itself."""
     lines: list[str] = []
     async with started(tree, *command, lines=lines, **variables) as workload:
         await ended(workload)
@@ -47,7 +47,7 @@ async def said_by(tree: Path, *command: str, **variables: str) -> list[str]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process still runs; one that nobody has waited for does not."""
+    """Return whether a process still runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -116,7 +116,7 @@ async def test_what_the_parent_knows_does_not_leak(tmp_path, monkeypatch):
     assert names <= {"PATH", "PORT", "HOME", "VIRTUAL_ENV", "PYTHONUNBUFFERED", *process._INHERITED, "LC_CTYPE"}
 
 
-async def test_a_service_is_told_its_variables_and_its_own_port(tmp_path):
+async def test_a_service_gets_its_variables_and_its_own_port(tmp_path):
     tell = "import os; print(os.environ['COLOUR'], os.environ['HOME'], os.getcwd(), os.environ['PORT'])"
     async with started(tmp_path, "python", "-c", tell, lines=(lines := []), COLOUR="blue", PORT="80") as workload:
         await ended(workload)
@@ -147,12 +147,12 @@ async def test_a_program_that_cannot_be_started_is_bad_input_that_names_it(tmp_p
     assert "command in [tool.slipway]" in refused.value.next_step
 
 
-async def test_every_line_is_heard_to_the_end(tmp_path):
+async def test_every_line_is_read_to_the_end(tmp_path):
     tell = "import sys; [print(n) for n in range(5000)]; print('to stderr', file=sys.stderr); print('last', end='')"
     assert await said_by(tmp_path, "python", "-c", tell) == [*map(str, range(5000)), "to stderr", "last"]
 
 
-async def test_what_is_said_after_the_order_to_stop_is_heard(tmp_path):
+async def test_output_after_the_signal_to_stop_is_read(tmp_path):
     tell = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (print('closing the pool'), print('bye', end=''), sys.exit()))

@@ -1,4 +1,4 @@
-"""The program that is lent to a container: what a command prints and how it ends is told to whoever asks."""
+"""The supervisor in a container: every connection gets the command's output and exit code."""
 
 import signal
 import socket
@@ -17,7 +17,7 @@ WAITS = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (pri
 
 @pytest.fixture
 def start():
-    """Starts the supervisor as a container would, without anything of slipway on the path; answers the process and its port."""
+    """Return a function that starts the supervisor as a container does, without slipway on the path."""
     started = []
 
     def run(code):
@@ -48,7 +48,7 @@ def on_line(port):
         return list(lines)
 
 
-def test_every_line_is_told_and_last_the_exit_code(start):
+def test_every_line_is_sent_and_last_the_exit_code(start):
     _, port = start(SAYS)
     *lines, end = on_line(port)
     assert sorted(lines)[:1] + sorted(lines)[-1:] == [b"Lb'\\xff'\n", b"Ltwo\n"]
@@ -56,7 +56,7 @@ def test_every_line_is_told_and_last_the_exit_code(start):
     assert end == b"E3\n"
 
 
-def test_a_line_without_end_is_told_in_pieces_that_a_listener_can_take(start):
+def test_a_line_without_an_end_is_sent_in_pieces(start):
     _, port = start("print('x' * 100_000)")
     *lines, end = on_line(port)
     assert max(map(len, lines)) < 64_000
@@ -64,12 +64,12 @@ def test_a_line_without_end_is_told_in_pieces_that_a_listener_can_take(start):
     assert end == b"E0\n"
 
 
-def test_who_comes_late_or_a_second_time_is_told_everything(start):
+def test_a_late_or_second_connection_gets_everything(start):
     _, port = start(SAYS)
     assert on_line(port) == on_line(port)
 
 
-def test_who_only_looks_whether_somebody_is_there_disturbs_nothing(start):
+def test_a_connection_that_closes_at_once_disturbs_nothing(start):
     _, port = start(SAYS)
     connected(port).close()
     assert on_line(port)[-1] == b"E3\n"

@@ -45,7 +45,7 @@ async def account(shared):
         await cloud.clock.sleep(1)
     for _, stack in list(cloud.cloudformation.stacks):
         await shared.ask("cloudformation", "delete_stack", StackName=stack)
-    for left in (cloud.store.repositories, cloud.cloudformation.account.named, cloud.requests):
+    for left in (cloud.store.repositories, cloud.cloudformation.resources.named, cloud.requests):
         left.clear()
     return shared
 
@@ -97,13 +97,13 @@ async def test_what_is_applied_is_there_and_is_followed(account):
 
 
 async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
-    """Right after the call a stack may still be said to be as it was, or somebody else's change has ended meanwhile."""
+    """Right after the call a stack may still be described as before, or another change has ended meanwhile."""
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
-    account.cloud.cloudformation.account.failing["AutoScaling"] = "no"
+    account.cloud.cloudformation.resources.failing["AutoScaling"] = "no"
 
     async def ends() -> None:
-        stack.become(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
+        stack.enter(account.cloud.clock.now(), "UPDATE_COMPLETE", "somebody-else")
 
     account.cloud.faults.add(Fault(operation="ExecuteChangeSet", effect=Effect.OVERTAKEN, other=ends))
     found = await ground(account, settings(staging=replace(STAGING, scaling=Scaling()))).apply(untold)
@@ -161,8 +161,8 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     assert outcome.status is Status.SUCCEEDED
 
 
-async def test_a_role_of_somebody_else_is_a_failure_with_its_reason_and_what_to_do(account):
-    account.cloud.cloudformation.account.named.add(FOREIGN)
+async def test_a_foreign_role_is_a_failure_with_its_reason_and_a_remedy(account):
+    account.cloud.cloudformation.resources.named.add(FOREIGN)
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
     (failure,) = found.stacks[1].failures
@@ -172,18 +172,18 @@ async def test_a_role_of_somebody_else_is_a_failure_with_its_reason_and_what_to_
 
 
 async def test_after_a_stack_that_failed_no_other_is_begun(account):
-    account.cloud.cloudformation.account.failing["Repository"] = "no"
+    account.cloud.cloudformation.resources.failing["Repository"] = "no"
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.FAILED]
 
 
-async def test_an_empty_stack_that_somebody_has_left_is_gone_on_with(account):
+async def test_an_empty_stack_left_by_another_run_is_reused(account):
     _, own = stacks(WANTED, "staging")
     named = {"StackName": own.name, "ChangeSetName": "looked", "ChangeSetType": "CREATE"}
     capable = {"TemplateBody": own.text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     await account.ask("cloudformation", "create_change_set", **named, **capable)
     await ground(account).propose(untold)
-    assert (await statuses(account)) == {own.name: "REVIEW_IN_PROGRESS"}  # it may be somebody's who is looking at it
+    assert (await statuses(account)) == {own.name: "REVIEW_IN_PROGRESS"}  # another run may be looking at it
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.APPLIED]
 
@@ -205,7 +205,7 @@ async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, statu
     account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-shared"].status = "CREATE_COMPLETE"
 
 
-async def test_a_stack_of_somebody_else_is_left_alone(account):
+async def test_a_foreign_stack_is_left_alone(account):
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
     stack.tags = [{"Key": "slipway:service", "Value": "other"}]
@@ -260,7 +260,7 @@ async def test_a_lost_answer_is_unknown_and_the_next_run_finds_out(account):
     assert (await ground(account).apply(untold)).stacks[0].result is Result.UNCHANGED
 
 
-async def test_who_waits_too_long_is_told_that_nobody_knows(account, monkeypatch):
+async def test_after_the_timeout_the_outcome_is_unknown(account, monkeypatch):
     monkeypatch.setattr(room, "_PATIENCE_SECONDS", 1.0)
     assert "is still being" in await refusal(ground(account).apply(untold))
 
@@ -273,7 +273,7 @@ async def test_credentials_of_another_account_are_refused_before_anything(accoun
     assert asked(account, 0) == []
 
 
-async def test_what_is_told_can_be_read_back(account):
+async def test_the_record_can_be_read_back(account):
     found = await ground(account).propose(untold)
     assert from_json(Bootstrap, to_json(found), "bootstrap") == found
     assert json.loads(to_json(found))["stacks"][0]["result"] == "proposed"

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -73,6 +74,19 @@ class Flag:
         return "; ".join(filter(None, [self.sentence, self.on_dagger])).replace("`", "")
 
 
+def option(name: str, metavar: str, sentence: str, **more: Any) -> Flag:
+    """Describe a flag with a value."""
+    return Flag(name=name, metavar=metavar, sentence=sentence, **more)
+
+
+def file(name: str, sentence: str, **more: Any) -> Flag:
+    return option(name, "FILE", sentence, parse=Path, **more)
+
+
+def switch(name: str, sentence: str, **more: Any) -> Flag:
+    return Flag(name=name, sentence=sentence, **more)
+
+
 @dataclass(frozen=True)
 class Result:
     """A record that a command returns with `--json`: `slipway/RECORD/1`; and when, or with which exit code."""
@@ -121,7 +135,7 @@ class Command:
 
     - sentence: one for help, Dagger and pages. more: what its help adds.
     - run: None for a function that only Dagger has. It returns None if it has already said everything.
-    - rights: the rows of the permissions table that its AWS calls need.
+    - rights: the rows of the permissions table that its AWS calls need; by default the one of its name.
     - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
     - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.
     """
@@ -159,3 +173,14 @@ class Command:
     def defaults(self) -> dict[str, Any]:
         """The value of every flag that is not passed."""
         return {flag.key: False if flag.is_switch else flag.default for flag in self.flags}
+
+
+def command(group: Group, sentence: str, effect: Effect = Effect.LOCAL, **more: Any) -> Callable[[Run], Command]:
+    """Describe the command that a function runs and that has its name."""
+
+    def describe(run: Run) -> Command:
+        name = run.__name__
+        rights = more.pop("rights", (name,) if effect is not Effect.LOCAL else ())
+        return Command(name=name, group=group, sentence=sentence, effect=effect, run=run, rights=rights, **more)
+
+    return describe

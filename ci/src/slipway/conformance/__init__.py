@@ -1,4 +1,4 @@
-"""What the simulator's documentation says of AWS, held against an account through nothing but AWS's public API.
+"""The suite that checks the simulator's documentation of AWS against an account, through AWS's public API only.
 
-The account may be the simulator's own or a real one; the suite knows neither the simulator nor the release engine.
+The account may be simulated or real; the suite knows neither the simulator nor the release engine.
 """

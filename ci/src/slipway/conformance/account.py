@@ -1,6 +1,6 @@
-"""An account and a region, asked through AWS's public API; whether it is a real one it says itself.
+"""An account and a region, called through AWS's public API.
 
-Every call is made once: what is asked twice would be told of another state. Only what was refused for being too often is asked again.
+Every call is made once, because a repeated one would meet another state. Only throttled calls are repeated.
 """
 
 import re
@@ -24,8 +24,8 @@ from slipway.untrusted import one_line
 PREFIX = "slipway-conformance-"
 TAG = "slipway:conformance"
 _THROTTLED = {"ThrottlingException", "TooManyRequestsException", "Throttling", "RequestLimitExceeded"}
-# What says something about whoever asks, or about the day, and nothing about the platform's table.
-_SILENT = _THROTTLED | {
+# Errors that concern the caller or the moment and tell nothing about the platform's behaviour.
+_INCONCLUSIVE = _THROTTLED | {
     "AccessDenied",
     "AccessDeniedException",
     "ExpiredToken",
@@ -48,28 +48,28 @@ _ARN, _ACCOUNT = re.compile(r"arn:aws[\w-]*:[\w:/.*-]*[\w/*]"), re.compile(r"(?<
 _ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
 
 
-# What reading an answer of another shape than AWS's model has ends in.
+# Errors of reading an answer that does not have the shape of AWS's model.
 MISSHAPEN = (LookupError, TypeError, ValueError)
 
 
 class SilentError(Exception):
-    """The account did not answer the question: no permission, no quota, no connection."""
+    """An inconclusive answer: no permission, no quota, no connection."""
 
 
 @dataclass(frozen=True)
-class Time:
-    """The platform's time. `held` is around each call: where time is virtual it stands still meanwhile."""
+class PlatformTime:
+    """The platform's time."""
 
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]]
-    held: Callable[[], AbstractContextManager[None]] = nullcontext
+    held: Callable[[], AbstractContextManager[None]] = nullcontext  # stops virtual time during a call
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came of a call: an answer, or an error's code and message (untrusted text)."""
+class Reply:
+    """The result of a call: an answer, or an error's code and message (untrusted text)."""
 
-    given: Mapping[str, Any]
+    answer: Mapping[str, Any]
     code: str = ""
     message: str = ""
 
@@ -78,17 +78,17 @@ class Answer:
         return f"{self.code}: {self.message}" if self.code else ""
 
     def __getitem__(self, key: str) -> Any:
-        """A member of the answer; raises SilentError when there is none."""
-        if self.code or key not in self.given:
+        """Return a member of the answer; raises SilentError when it is missing."""
+        if self.code or key not in self.answer:
             raise SilentError(masked(self.error or f"the answer has no {key}"))
-        return self.given[key]
+        return self.answer[key]
 
 
-class Account:
-    """`region` is where; without `endpoint_url` the endpoint is the one that boto3 finds."""
+class AwsAccount:
+    """An account in a region, at AWS's endpoints or at `endpoint_url`."""
 
     def __init__(
-        self, session: boto3.session.Session, region: str, time: Time, endpoint_url: str | None = None
+        self, session: boto3.session.Session, region: str, time: PlatformTime, endpoint_url: str | None = None
     ) -> None:
         self.region = region
         self.time = time
@@ -101,47 +101,47 @@ class Account:
         return str(botocore.__version__)
 
     @property
-    def astray(self) -> list[str]:
-        """The hosts that would be asked and are not AWS's."""
+    def foreign_hosts(self) -> list[str]:
+        """The hosts of our endpoints that are not AWS's."""
         clients = [self._client(service) for service in ("sts", "apprunner", "ecr", "logs")]
         hosts = [urlsplit(str(client.meta.endpoint_url)).hostname or "" for client in clients]
         return [host for host in hosts if not host.endswith((".amazonaws.com", ".amazonaws.com.cn"))]
 
-    async def ask(self, service: str, operation: str, **parameters: Any) -> Answer:
+    async def ask(self, service: str, operation: str, **parameters: Any) -> Reply:
         """Call an operation by its name in the API. Raises SilentError."""
         for _ in range(_TIMES):
-            answer = await self._asked(service, operation, parameters)
-            if answer.code not in _THROTTLED:
+            reply = await self._call(service, operation, parameters)
+            if reply.code not in _THROTTLED:
                 break
             await self.time.sleep(_PAUSE)
-        if answer.code in _SILENT:
-            raise SilentError(masked(f"{operation}: {answer.error}"))
-        return answer
+        if reply.code in _INCONCLUSIVE:
+            raise SilentError(masked(f"{operation}: {reply.error}"))
+        return reply
 
     async def pages(self, service: str, operation: str, member: str, **parameters: Any) -> AsyncIterator[Any]:
-        """The items of a list, over all its pages. Raises SilentError."""
+        """Yield the items of all pages of a list. Raises SilentError."""
         token = "nextToken" if service in {"ecr", "logs"} else "NextToken"
         more: dict[str, Any] = {}
         while True:
-            answer = await self.ask(service, operation, **parameters, **more)
-            for item in answer[member]:
+            reply = await self.ask(service, operation, **parameters, **more)
+            for item in reply[member]:
                 yield item
-            if not answer.given.get(token):
+            if not reply.answer.get(token):
                 return
-            more = {token: answer[token]}
+            more = {token: reply[token]}
 
     async def number(self) -> str:
-        """The account's number, as it says itself. Raises SilentError."""
+        """Return the account's number as STS reports it. Raises SilentError."""
         return str((await self.ask("sts", "GetCallerIdentity"))["Account"])
 
-    async def _asked(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Answer:
+    async def _call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Reply:
         call = getattr(self._client(service), xform_name(operation))
         try:
             with self.time.held():
-                return Answer(await anyio.to_thread.run_sync(partial(call, **parameters)))
+                return Reply(await anyio.to_thread.run_sync(partial(call, **parameters)))
         except ClientError as error:
-            said = error.response["Error"]
-            return Answer({}, said.get("Code", "no code"), said.get("Message", ""))
+            details = error.response["Error"]
+            return Reply({}, details.get("Code", "no code"), details.get("Message", ""))
         except BotoCoreError as error:
             raise SilentError(masked(f"{operation}: {error}")) from error
 
@@ -154,7 +154,7 @@ class Account:
 
 
 def masked(text: str, names: Mapping[str, str] | None = None) -> str:
-    """One line without accounts and ARNs; `names` are those that are known, with what stands for them."""
+    """Return the text in one line, without account numbers and ARNs; `names` maps known names to placeholders."""
     for name, shown in sorted((names or {}).items(), key=lambda pair: -len(pair[0])):
         text = text.replace(name, shown)
     return one_line(_ACCOUNT.sub("ACCOUNT", _ARN.sub("ARN", text)))

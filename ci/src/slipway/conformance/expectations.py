@@ -1,7 +1,7 @@
-"""What is expected of AWS, as data: the cells of App Runner's state table, and behaviours by name.
+"""The expectations of AWS, as data: the cells of App Runner's state table, and named behaviours.
 
-Marks: M service model of boto3 1.44, G developer guide, F field reports, † unverified. An expectation is the one line that a call is
-told in; NAME, ARN and ACCOUNT stand for those of the service that was asked.
+Marks: M service model of boto3 1.44, G developer guide, F field reports, † unverified. An expectation is the line that describes a
+call's outcome; NAME, ARN and ACCOUNT replace those of the probed service.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ NOT_SIMULATED = "not simulated"
 
 @dataclass(frozen=True)
 class Cell:
-    """What one call does to a service in one state. `subject` names it in every report."""
+    """The expected outcome of a call in a state."""
 
     call: str
     state: str
@@ -25,22 +25,20 @@ class Cell:
 
     @property
     def subject(self) -> str:
+        """Its name in every report."""
         return subject_of(self.call, self.state)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """Anything else: `says` is its line in the documentation, `expected` what the suite sees of it.
-
-    Of what cannot be seen from outside, `unseen` says why.
-    """
+    """A behaviour outside the state table."""
 
     service: str
     subject: str
-    says: str
+    says: str  # its line in the documentation
     mark: str
-    expected: str = ""
-    unseen: str = ""
+    expected: str = ""  # the outcome that the suite expects
+    unseen: str = ""  # why it cannot be seen from outside
 
 
 def subject_of(call: str, state: str) -> str:
@@ -48,7 +46,7 @@ def subject_of(call: str, state: str) -> str:
 
 
 def cells() -> tuple[Cell, ...]:
-    """The state table, row by row."""
+    """List the cells of the state table, row by row."""
     return tuple(
         Cell(call, state, expected.format(state=state), mark)
         for call, row in _TABLE.items()
@@ -57,41 +55,20 @@ def cells() -> tuple[Cell, ...]:
 
 
 def every() -> Iterator[ConformanceFinding]:
-    """All that is expected, as findings of which nothing has been seen yet."""
+    """Yield all expectations, as findings of which nothing has been seen yet."""
     for cell in cells():
-        if cell.state == "DELETE_FAILED":
-            yield ConformanceFinding(
-                subject=cell.subject,
-                expected=cell.expected,
-                mark=cell.mark,
-                verdict=ConformanceVerdict.OUT_OF_REACH,
-                seen="nobody can make a deletion fail",
-            )
-        else:
-            yield ConformanceFinding(
-                subject=cell.subject,
-                expected=cell.expected,
-                mark=cell.mark,
-                verdict=ConformanceVerdict.NOT_REACHED,
-                seen="the run ended before",
-            )
-    for known in BEHAVIOURS:
-        if known.expected:
-            yield ConformanceFinding(
-                subject=known.subject,
-                expected=known.expected,
-                mark=known.mark,
-                verdict=ConformanceVerdict.NOT_REACHED,
-                seen="the run ended before",
-            )
-        elif known.mark != NOT_SIMULATED:
-            yield ConformanceFinding(
-                subject=known.subject,
-                expected=known.says,
-                mark=known.mark,
-                verdict=ConformanceVerdict.OUT_OF_REACH,
-                seen=known.unseen,
-            )
+        reachable = cell.state != "DELETE_FAILED"
+        yield _unseen(cell.subject, cell.expected, cell.mark, "" if reachable else "no caller can make a deletion fail")
+    for behaviour in BEHAVIOURS:
+        if behaviour.mark != NOT_SIMULATED:
+            expected = behaviour.expected or behaviour.says
+            yield _unseen(behaviour.subject, expected, behaviour.mark, "" if behaviour.expected else behaviour.unseen)
+
+
+def _unseen(subject: str, expected: str, mark: str, out_of_reach: str) -> ConformanceFinding:
+    verdict = ConformanceVerdict.OUT_OF_REACH if out_of_reach else ConformanceVerdict.NOT_REACHED
+    seen = out_of_reach or "the run ended before"
+    return ConformanceFinding(subject=subject, expected=expected, mark=mark, verdict=verdict, seen=seen)
 
 
 def _not(done: str) -> str:
@@ -150,328 +127,242 @@ _TABLE = {
     "ListServices": (*((("listed", "M"),) * 5), ("not listed", "†")),
 }
 
+
+class _Unseen(str):
+    """The reason why an outcome cannot be seen from outside."""
+
+    __slots__ = ()
+
+
 _TAKEN = "InvalidRequestException: Service with the provided name already exists: NAME."
-_PLATFORM = "only the platform can bring it about"
-_RUNNER, _ECR = "App Runner", "ECR"
-BEHAVIOURS = (
-    Behaviour(
-        service=_RUNNER,
-        subject="an update without an effective change",
-        says="an update without an effective change: 200 and no OperationId",
-        mark="F",
-        expected=SAME,
+_PLATFORM = _Unseen("only the platform can cause it")
+_NO_ROLE, _NO_SECRET = _Unseen("the suite creates no role"), _Unseen("the suite creates no secret")
+_NOT_PROBED = _Unseen("the suite does not probe it")
+# Subject, documentation, mark, expected outcome; a reason instead of the outcome where nothing can be seen from outside.
+_APP_RUNNER = (
+    (
+        "an update without an effective change",
+        "an update without an effective change: 200 and no OperationId",
+        "F",
+        SAME,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a failed creation",
-        says="a failed creation: operation FAILED, service CREATE_FAILED",
-        mark="F",
-        expected="CREATE_SERVICE FAILED, CREATE_FAILED",
+    (
+        "a failed creation",
+        "a failed creation: operation FAILED, service CREATE_FAILED",
+        "F",
+        "CREATE_SERVICE FAILED, CREATE_FAILED",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a failed update",
-        says="a failed update: ROLLBACK_IN_PROGRESS, then ROLLBACK_SUCCEEDED; the service is RUNNING with what it had before",
-        mark="F",
-        expected="UPDATE_SERVICE ROLLBACK_SUCCEEDED, RUNNING with what it had before",
+    (
+        "a failed update",
+        "a failed update: ROLLBACK_IN_PROGRESS, then ROLLBACK_SUCCEEDED; the service is RUNNING with its previous configuration",
+        "F",
+        "UPDATE_SERVICE ROLLBACK_SUCCEEDED, RUNNING with its previous configuration",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a rollback that fails",
-        says="a rollback that fails: ROLLBACK_FAILED, and the service RUNNING with what it had before",
-        mark="†",
-        unseen=_PLATFORM,
+    (
+        "a rollback that fails",
+        "a failed rollback: ROLLBACK_FAILED, and the service is RUNNING with its previous configuration",
+        "†",
+        _PLATFORM,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a failed resumption",
-        says="a resumption that does not become healthy: operation FAILED, the service stays PAUSED",
-        mark="†",
-        unseen="it needs an image that is healthy once and then no more",
+    (
+        "a failed resumption",
+        "a resumption that does not become healthy: operation FAILED, the service stays PAUSED",
+        "†",
+        _Unseen("the suite would need an image that is healthy once and never again"),
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a name that is taken",
-        says='a name is given once among all that are not deleted: InvalidRequest "Service with the provided name already exists: NAME."',
-        mark="F",
-        expected=_TAKEN,
+    (
+        "a name that is taken",
+        'names are unique among services that are not deleted: InvalidRequest "Service with the provided name already exists: NAME."',
+        "F",
+        _TAKEN,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="the name of a failed creation",
-        says="the name of a failed creation stays taken",
-        mark="F",
-        expected=_TAKEN,
+    ("the name of a failed creation", "the name of a failed creation stays taken", "F", _TAKEN),
+    (
+        "members that an update leaves out",
+        "members that an update leaves out are inherited, also within ImageConfiguration",
+        "F",
+        "port and start command stay",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="what an update leaves out",
-        says="what an update leaves out is inherited, also within ImageConfiguration",
-        mark="F",
-        expected="port and start command stay",
+    ("variables in an update", "maps of variables and secrets are replaced as a whole", "F", "SECOND alone"),
+    (
+        "the defaults of a creation",
+        "default health check: TCP at /, every 5 seconds, timeout 2 seconds, healthy after 1 success, unhealthy after 5 failures",
+        "M",
+        "TCP / 5 2 1 5",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="variables in an update",
-        says="maps of variables and secrets are replaced as a whole",
-        mark="F",
-        expected="SECOND alone",
+    ("automatic deployments", "automatic deployments are on by default, and off for images of ECR Public", "M", "off"),
+    (
+        "a push to a tag",
+        "a push to a tag starts no deployment here, even with automatic deployments",
+        NOT_SIMULATED,
+        "",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="what a creation leaves out",
-        says="a health check is TCP at /, every 5 seconds, for 2, 1 time for healthy and 5 for unhealthy, unless it is said otherwise",
-        mark="M",
-        expected="TCP / 5 2 1 5",
+    (
+        "sizes that are read back",
+        'CPU and memory are returned in units: "0.25 vCPU" is 256, "0.5 GB" is 512',
+        "G",
+        "256 and 512",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="automatic deployments",
-        says="automatic deployments are on unless they are switched off; of images of ECR Public they are off",
-        mark="M",
-        expected="off",
+    (
+        "sizes that do not fit",
+        "only certain pairs of CPU and memory are valid, otherwise InvalidRequest",
+        "G",
+        "InvalidRequestException",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a push to a tag",
-        says="a push to a tag starts no deployment here, though automatic deployments are on",
-        mark=NOT_SIMULATED,
+    (
+        "tags",
+        "CreateService sets tags; only TagResource and UntagResource change them, at once",
+        "M",
+        "set and changed, and no operation begins",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="sizes that are read back",
-        says='CPU and memory are read back in units: "0.25 vCPU" is 256, "0.5 GB" is 512',
-        mark="G",
-        expected="256 and 512",
+    ("the order of operations", "operations are listed newest first", "M", "newest first"),
+    (
+        "the length of a page",
+        "pages have 1 to 20 services or operations",
+        "M",
+        "20 answered, 21 InvalidRequestException",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="sizes that do not fit",
-        says="certain pairs of CPU and memory only: InvalidRequest",
-        mark="G",
-        expected="InvalidRequestException",
+    (
+        "auto scaling by one name",
+        "auto scaling, VPC connectors, observability: creating the same name again makes the next revision",
+        "M",
+        "revisions 1 and 2",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="tags",
-        says="tags are set by CreateService, and changed by TagResource and UntagResource only, at once",
-        mark="M",
-        expected="set and changed, and no operation begins",
+    ("auto scaling without a revision", "an ARN without a revision means the latest one", "M", "revision 2"),
+    ("auto scaling that is deleted", "a deleted revision is described as INACTIVE", "M", "INACTIVE"),
+    (
+        "auto scaling that a service has",
+        "a resource that a service uses cannot be deleted: InvalidRequest; reported for VPC connectors, assumed for the others",
+        "†",
+        "InvalidRequestException",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="the order of operations",
-        says="operations are listed newest first",
-        mark="M",
-        expected="newest first",
+    (
+        "a paused service's address",
+        "the address of a paused service answers 503",
+        "†",
+        _Unseen("the suite calls the API only, never its services"),
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="the length of a page",
-        says="pages of 1 to 20 services or operations",
-        mark="M",
-        expected="20 answered, 21 InvalidRequestException",
+    ("maintenance", "maintenance: OPERATION_IN_PROGRESS for minutes, and no operation is listed", "G", _PLATFORM),
+    (
+        "the log of a deployment",
+        "the log group /aws/apprunner/NAME/ID/service, its stream deployment/ID without dashes, and the lines in it",
+        "F",
+        "started with the trigger SERVICE_UPDATE, ended with RUNNING",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="auto scaling by one name",
-        says="auto scaling, VPC connectors, observability: the same name again is the next revision",
-        mark="M",
-        expected="revisions 1 and 2",
+    (
+        "the triggers of other operations",
+        "the triggers that the log shows for creation, deployment and resumption",
+        "†",
+        "SERVICE_CREATE, MANUAL_DEPLOYMENT, SERVICE_RESUME",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="auto scaling without a revision",
-        says="an ARN without a revision is the last one",
-        mark="M",
-        expected="revision 2",
+    (
+        "durations",
+        "durations: 5 minutes for a creation, 2 to 5 for an update, 6 to 19 for a failed health check",
+        "F",
+        _Unseen("every run differs; the record contains the duration of the whole run"),
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="auto scaling that is deleted",
-        says="what is deleted is described as INACTIVE",
-        mark="M",
-        expected="INACTIVE",
+    (
+        "a role that may not be assumed",
+        'a role that is missing or trusts another service: InvalidRequest "Error in assuming access role ARN", also on updates †',
+        "F",
+        _NO_ROLE,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="auto scaling that a service has",
-        says="what a service has cannot be deleted: InvalidRequest; reported of VPC connectors, and a guess for the others",
-        mark="†",
-        expected="InvalidRequestException",
+    (
+        "a new role",
+        "a new role is refused the same way for 90 seconds (`cloud.iam.propagation`) after its creation",
+        "F",
+        _NO_ROLE,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a paused service's address",
-        says="a paused service's address answers 503",
-        mark="†",
-        unseen="the suite asks the API, and nothing that it creates is called",
+    (
+        "an instance role that may not be assumed",
+        'the same for the instance role: "Error in assuming instance role ARN"',
+        "†",
+        _NO_ROLE,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="maintenance",
-        says="maintenance: OPERATION_IN_PROGRESS for minutes, and no operation is listed",
-        mark="G",
-        unseen=_PLATFORM,
+    (
+        "secrets without an instance role",
+        "AWS refuses secrets without an instance role [F]; the simulator accepts them",
+        NOT_SIMULATED,
+        _NO_SECRET,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="the log of a deployment",
-        says="the log group /aws/apprunner/NAME/ID/service, its stream deployment/ID without dashes, and the lines in it",
-        mark="F",
-        expected="started with the trigger SERVICE_UPDATE, ended with RUNNING",
+    (
+        "references to secrets",
+        "a secret by ARN, or `ARN:KEY::` for a key of its JSON †; a parameter by ARN or by name",
+        "M",
+        _NO_SECRET,
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="the triggers of what is no update",
-        says="in the log, the triggers of what is no update",
-        mark="†",
-        expected="SERVICE_CREATE, MANUAL_DEPLOYMENT, SERVICE_RESUME",
+    ("a secret that is going", "a secret that is scheduled for deletion does not exist for a service", "†", _NO_SECRET),
+    ("the rest", "source connections, custom domains, private ingress", NOT_SIMULATED, ""),
+)
+_ECR = (
+    (
+        "an image's digest",
+        "the digest is the sha256 of the manifest's bytes, also over the registry protocol; both use one store",
+        "M",
+        "sha256 of the manifest's bytes",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="durations",
-        says="durations: create 5 minutes, update 2 to 5, failing health 6 to 19",
-        mark="F",
-        unseen="no run is like another; the record has the whole run's",
+    (
+        "the same image under the same tag",
+        "the same image under the same tag again: ImageAlreadyExists",
+        "M",
+        "ImageAlreadyExistsException",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a role that may not be assumed",
-        says='a role that is missing, or trusts somebody else: InvalidRequest "Error in assuming access role ARN", also on updates †',
-        mark="F",
-        unseen="the suite makes no role",
+    (
+        "another image under an immutable tag",
+        "an immutable tag is put once: ImageTagAlreadyExists, and the tag keeps its image",
+        "M",
+        "ImageTagAlreadyExistsException, and the first stays",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a new role",
-        says="a new role is not known yet: the same answer, for 90 seconds (`cloud.iam.propagation`) after it was made",
-        mark="F",
-        unseen="the suite makes no role",
+    (
+        "two at once under an immutable tag",
+        "of two concurrent puts under an immutable tag one is refused: it is a compare-and-set",
+        "†",
+        "one put, one ImageTagAlreadyExistsException",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="an instance role that may not be assumed",
-        says='the same of the instance role: "Error in assuming instance role ARN"',
-        mark="†",
-        unseen="the suite makes no role",
+    ("layers that are not there", "missing layers: LayersNotFound", "M", "LayersNotFoundException"),
+    (
+        "an image that is not there",
+        "a missing image: ImageNotFound; in a batch it is among the failures",
+        "M",
+        "ImageNotFoundException, failure ImageNotFound",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="secrets without an instance role",
-        says="secrets without an instance role are refused [F]; here they are not",
-        mark=NOT_SIMULATED,
-        unseen="the suite makes no secret",
+    ("tags of images", "DescribeImages and ListImages return the tags", "M", "described and listed by tag and digest"),
+    (
+        "a tag that is deleted",
+        "deleted by tag, an image loses that tag; deleted by digest it loses all",
+        "M",
+        "one tag less, then none",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="references to secrets",
-        says="a secret by ARN, or `ARN:KEY::` for a key of its JSON †; a parameter by ARN, or by its name",
-        mark="M",
-        unseen="the suite makes no secret",
+    (
+        "a repository that is made twice",
+        "repository names are unique: RepositoryAlreadyExists",
+        "M",
+        "RepositoryAlreadyExistsException",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="a secret that is going",
-        says="a secret that is scheduled for deletion is not there for a service",
-        mark="†",
-        unseen="the suite makes no secret",
+    (
+        "a repository with images",
+        "a repository that contains images is deleted by force only: RepositoryNotEmpty",
+        "M",
+        "RepositoryNotEmptyException",
     ),
-    Behaviour(
-        service=_RUNNER,
-        subject="the rest",
-        says="source connections, custom domains, private ingress",
-        mark=NOT_SIMULATED,
+    ("an image index", "an index needs its manifests to exist, as an image needs its layers", "†", _NOT_PROBED),
+    ("the failures of a batch", "the failures of BatchGetImage have the model's codes", "M", _NOT_PROBED),
+    (
+        "the URL of a layer",
+        "GetDownloadUrlForLayer returns a URL that needs no login; here it never expires",
+        "M",
+        _NOT_PROBED,
     ),
+)
+BEHAVIOURS = tuple(
     Behaviour(
-        service=_ECR,
-        subject="an image's digest",
-        says="the digest is the sha256 of the manifest's bytes; over the registry protocol too, and both see one store",
-        mark="M",
-        expected="sha256 of the manifest's bytes",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="the same image under the same tag",
-        says="the same image under the same tag again: ImageAlreadyExists",
-        mark="M",
-        expected="ImageAlreadyExistsException",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="another image under an immutable tag",
-        says="an immutable tag is put once: ImageTagAlreadyExists, and it names what it named",
-        mark="M",
-        expected="ImageTagAlreadyExistsException, and the first stays",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="two at once under an immutable tag",
-        says="of two that put under an immutable tag at once, one is refused: it is a compare-and-set",
-        mark="†",
-        expected="one put, one ImageTagAlreadyExistsException",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="layers that are not there",
-        says="layers that are not there: LayersNotFound",
-        mark="M",
-        expected="LayersNotFoundException",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="an image that is not there",
-        says="an image that is not there: ImageNotFound; in a batch it is among the failures",
-        mark="M",
-        expected="ImageNotFoundException, failure ImageNotFound",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="tags of images",
-        says="DescribeImages and ListImages tell the tags",
-        mark="M",
-        expected="described and listed by tag and digest",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="a tag that is deleted",
-        says="by its tag, an image loses that tag; by digest it goes with all its tags",
-        mark="M",
-        expected="one tag less, then none",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="a repository that is made twice",
-        says="a repository is made once: RepositoryAlreadyExists",
-        mark="M",
-        expected="RepositoryAlreadyExistsException",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="a repository with images",
-        says="one that holds images is deleted by force only: RepositoryNotEmpty",
-        mark="M",
-        expected="RepositoryNotEmptyException",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="an image index",
-        says="an index needs its manifests to be there, as an image its layers",
-        mark="†",
-        unseen="the suite does not look at it",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="the failures of a batch",
-        says="the failures of BatchGetImage have the model's codes",
-        mark="M",
-        unseen="the suite does not look at it",
-    ),
-    Behaviour(
-        service=_ECR,
-        subject="the URL of a layer",
-        says="GetDownloadUrlForLayer gives a URL that needs no login; here it does not expire",
-        mark="M",
-        unseen="the suite does not look at it",
-    ),
+        service=service,
+        subject=subject,
+        says=says,
+        mark=mark,
+        expected="" if isinstance(outcome, _Unseen) else outcome,
+        unseen=outcome if isinstance(outcome, _Unseen) else "",
+    )
+    for service, rows in (("App Runner", _APP_RUNNER), ("ECR", _ECR))
+    for subject, says, mark, outcome in rows
 )

@@ -1,6 +1,6 @@
-"""What runs have created, found again by its name's prefix and its tag together, and deleted.
+"""Cleaning up: resources of the suite's runs, found by name prefix and tag together, and deleted.
 
-Log groups bear no tag: theirs is the name of a service of ours.
+Log groups have no tag; the name of our service identifies them.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 
 import anyio
 
-from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, Account, Answer, SilentError
-from slipway.conformance.service import Image, Service
+from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, AwsAccount, Reply, SilentError
+from slipway.conformance.service import ProbedService, ProbeImage
 from slipway.untrusted import one_line
 
 Tell = Callable[[str], None]
-_TRIES = 2  # a deletion that failed is asked for once more [M]
-_AGAIN, _PAUSE = 6, 20.0
+_DELETIONS = 2  # a failed deletion is repeated once [M]
+_RETRIES, _PAUSE = 6, 20.0
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Thing:
-    """Something to delete, as a person reads it, and the call that does."""
+class _Leftover:
+    """A resource to delete, and the call that deletes it."""
 
     name: str
     service: str
@@ -29,37 +29,37 @@ class _Thing:
     parameters: dict[str, Any]
 
 
-async def clean(account: Account, run: str | None, tell: Tell) -> tuple[str, ...]:
-    """Delete what one run left, or what all of them did; what is still there is answered, and told, with the reason."""
+async def clean(account: AwsAccount, run: str | None, tell: Tell) -> tuple[str, ...]:
+    """Delete the resources of one run, or of all; return what could not be deleted, with the reasons."""
     left: list[str] = []
-    services = await _found(_services(account, run), "services", left)
+    services = await _listed(_services(account, run), "services", left)
     async with anyio.create_task_group() as tasks:
         for service in services:
-            tasks.start_soon(_end, service, left)
-    # Auto scaling after the services that have it.
-    for kind, things in (("log groups", _log_groups), ("auto scaling", _scaling), ("repositories", _repositories)):
-        for thing in await _found(things(account, run), kind, left):
-            await _delete(account, thing, left)
+            tasks.start_soon(_delete_service, service, left)
+    # Auto scaling after the services that use it.
+    for kind, found in (("log groups", _log_groups), ("auto scaling", _scaling), ("repositories", _repositories)):
+        for leftover in await _listed(found(account, run), kind, left):
+            await _delete(account, leftover, left)
     for line in left:
         tell(f"could not be deleted: {line}")
     return tuple(left)
 
 
-async def _found(looked_for: AsyncIterator[T], kind: str, left: list[str]) -> list[T]:
-    """All of a list, before any of it is deleted. What cannot be looked for stays, and the rest goes all the same."""
+async def _listed(resources: AsyncIterator[T], kind: str, left: list[str]) -> list[T]:
+    """Collect the resources of a kind before any is deleted; an error is recorded in `left` and ends the list."""
     found: list[T] = []
     try:
-        async for thing in looked_for:
-            found.append(thing)  # noqa: PERF401 -- what was found before an error counts
+        async for resource in resources:
+            found.append(resource)  # noqa: PERF401 -- keeps those before an error
     except (SilentError, *MISSHAPEN) as error:
-        left.append(one_line(f"{kind} that could not be looked for: {error}"))
+        left.append(one_line(f"{kind} that could not be listed: {error}"))
     return found
 
 
-async def _services(account: Account, run: str | None) -> AsyncIterator[Service]:
+async def _services(account: AwsAccount, run: str | None) -> AsyncIterator[ProbedService]:
     async for found in account.pages("apprunner", "ListServices", "ServiceSummaryList"):
         if found["ServiceName"].startswith(_prefix(run)):
-            service = Service(account, Image(), run or "", "")
+            service = ProbedService(account, ProbeImage(), run or "", "")
             service.name, service.arn = found["ServiceName"], found["ServiceArn"]
             if _is_ours(await service.tags(), run):
                 yield service
@@ -69,72 +69,74 @@ def _is_ours(tags: dict[str, str], run: str | None) -> bool:
     return TAG in tags if run is None else tags.get(TAG) == run
 
 
-async def _end(service: Service, left: list[str]) -> None:
-    """One service, once nothing is in progress with it: it cannot be deleted before."""
+async def _delete_service(service: ProbedService, left: list[str]) -> None:
+    """Delete a service once no operation is in progress, which App Runner requires."""
     try:
-        for _ in range(_TRIES):
+        for _ in range(_DELETIONS):
             status = await service.settled()
             if status == "DELETED":
                 return
-            answer = await service.ask("DeleteService")
-            if answer.code == "ResourceNotFoundException":
+            reply = await service.ask("DeleteService")
+            if reply.code == "ResourceNotFoundException":
                 return
         status = await service.settled()
         if status != "DELETED":
-            left.append(one_line(f"service {service.name} is {status}. {answer.error}"))
+            left.append(one_line(f"service {service.name} is {status}. {reply.error}"))
     except (SilentError, *MISSHAPEN) as error:
         left.append(one_line(f"service {service.name}: {error}"))
 
 
-async def _log_groups(account: Account, run: str | None) -> AsyncIterator[_Thing]:
+async def _log_groups(account: AwsAccount, run: str | None) -> AsyncIterator[_Leftover]:
     prefix = f"/aws/apprunner/{_prefix(run)}"
     async for group in account.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=prefix):
         name = group["logGroupName"]
-        yield _Thing(f"log group {name}", "logs", "DeleteLogGroup", {"logGroupName": name})
+        yield _Leftover(f"log group {name}", "logs", "DeleteLogGroup", {"logGroupName": name})
 
 
-async def _scaling(account: Account, run: str | None) -> AsyncIterator[_Thing]:
+async def _scaling(account: AwsAccount, run: str | None) -> AsyncIterator[_Leftover]:
     noun = "AutoScalingConfiguration"
     async for found in account.pages("apprunner", f"List{noun}s", f"{noun}SummaryList", LatestOnly=False):
         arn, name = found[f"{noun}Arn"], found[f"{noun}Name"]
         if name.startswith(_prefix(run)):
             tags = await account.ask("apprunner", "ListTagsForResource", ResourceArn=arn)
             if _is_ours({tag["Key"]: tag.get("Value", "") for tag in tags["Tags"]}, run):
-                yield _Thing(f"auto scaling {name}", "apprunner", f"Delete{noun}", {f"{noun}Arn": arn})
+                yield _Leftover(f"auto scaling {name}", "apprunner", f"Delete{noun}", {f"{noun}Arn": arn})
 
 
-async def _repositories(account: Account, run: str | None) -> AsyncIterator[_Thing]:
+async def _repositories(account: AwsAccount, run: str | None) -> AsyncIterator[_Leftover]:
     async for found in account.pages("ecr", "DescribeRepositories", "repositories"):
         arn, name = found["repositoryArn"], found["repositoryName"]
         if name.startswith(_prefix(run)):
             tags = await account.ask("ecr", "ListTagsForResource", resourceArn=arn)
             if _is_ours({tag["Key"]: tag.get("Value", "") for tag in tags["tags"]}, run):
-                yield _Thing(f"repository {name}", "ecr", "DeleteRepository", {"repositoryName": name, "force": True})
+                yield _Leftover(
+                    f"repository {name}", "ecr", "DeleteRepository", {"repositoryName": name, "force": True}
+                )
 
 
 def _prefix(run: str | None) -> str:
     return f"{PREFIX}{run or ''}"
 
 
-async def _delete(account: Account, thing: _Thing, left: list[str]) -> None:
+async def _delete(account: AwsAccount, leftover: _Leftover, left: list[str]) -> None:
     try:
-        answer = await _deleted(account, thing)
+        reply = await _deleted(account, leftover)
     except SilentError as error:
-        left.append(one_line(f"{thing.name}: {error}"))
+        left.append(one_line(f"{leftover.name}: {error}"))
         return
-    if not _is_gone(answer):
-        left.append(one_line(f"{thing.name}: {answer.error}"))
+    if not _is_gone(reply):
+        left.append(one_line(f"{leftover.name}: {reply.error}"))
 
 
-async def _deleted(account: Account, thing: _Thing) -> Answer:
-    """Asked again for a while: what a service had counts as used for some time after the service is gone [F]."""
-    for _ in range(_AGAIN):
-        answer = await account.ask(thing.service, thing.call, **thing.parameters)
-        if _is_gone(answer):
-            return answer
+async def _deleted(account: AwsAccount, leftover: _Leftover) -> Reply:
+    """Delete with retries: resources count as used for a while after their service is gone [F]."""
+    for _ in range(_RETRIES):
+        reply = await account.ask(leftover.service, leftover.call, **leftover.parameters)
+        if _is_gone(reply):
+            return reply
         await account.time.sleep(_PAUSE)
-    return await account.ask(thing.service, thing.call, **thing.parameters)
+    return await account.ask(leftover.service, leftover.call, **leftover.parameters)
 
 
-def _is_gone(answer: Answer) -> bool:
-    return not answer.code or "NotFound" in answer.code
+def _is_gone(reply: Reply) -> bool:
+    return not reply.code or "NotFound" in reply.code

@@ -1,23 +1,23 @@
-"""One App Runner service of a run, as its account shows it: asked, waited for, and told in one line without its name and ARN."""
+"""An App Runner service of a run: called, awaited, its answers condensed to one line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.conformance.account import PREFIX, TAG, Account, Answer, SilentError, masked
+from slipway.conformance.account import PREFIX, TAG, AwsAccount, Reply, SilentError, masked
 from slipway.conformance.expectations import SAME
 from slipway.conformance.walks import BUSY, CPU, MEMORY, Request
 from slipway.errors import BadInputError
 
-_FIRST, _MOST, _PATIENCE = 1.0, 10.0, 30 * 60.0
-_LOOKS, _LOOK_AGAIN = 5, 2.0  # an operation that has begun may be listed a moment later
+_FIRST_WAIT, _LONGEST_WAIT, _TIMEOUT = 1.0, 10.0, 30 * 60.0  # seconds
+_LISTINGS, _LISTING_PAUSE = 5, 2.0  # a new operation may be listed a moment later
 _PUBLIC = "public.ecr.aws/"
 _NOWHERE = "/slipway-conformance-is-not-here"
 
 
 @dataclass(frozen=True)
-class Image:
-    """What the services run. By default AWS's sample of ECR Public, which needs no role; one of a private repository needs one."""
+class ProbeImage:
+    """The image that the services run; an image of a private repository needs an access role."""
 
     identifier: str = "public.ecr.aws/aws-containers/hello-app-runner:latest"
     port: int = 8000
@@ -35,8 +35,8 @@ class Image:
     def is_public(self) -> bool:
         return self.identifier.startswith(_PUBLIC)
 
-    def asked(self, request: Request) -> dict[str, Any]:
-        """The parts of a CreateService or an UpdateService."""
+    def configuration(self, request: Request) -> dict[str, Any]:
+        """Build the source and health check of a CreateService or an UpdateService."""
         settings: dict[str, Any] = {"RuntimeEnvironmentVariables": {"SECOND": "2"}}
         if request is not Request.SECOND:
             settings = {"Port": str(self.port), "RuntimeEnvironmentVariables": {"FIRST": "1"}}
@@ -62,106 +62,102 @@ def _health(request: Request) -> dict[str, Any]:
             return {}
 
 
-class Service:
-    """`arn` is empty until it is created."""
+class ProbedService:
+    """A service of the suite; `arn` is empty before its creation."""
 
-    def __init__(self, account: Account, image: Image, run: str, name: str) -> None:
+    def __init__(self, account: AwsAccount, image: ProbeImage, run: str, name: str) -> None:
         self.account = account
         self.image = image
         self.run = run
         self.name = f"{PREFIX}{run}-{name}"
         self.arn = ""
 
-    async def create(self, request: Request, scaling: str | None = None, **parts: Any) -> Answer:
-        """Ask for a service of this name. Every creation bears the run's tag, so that it is found again."""
+    async def create(self, request: Request, scaling: str | None = None, **parts: Any) -> Reply:
+        """Call CreateService with this name and the run's tag, by which `leftovers` finds it."""
         sizes = {"Cpu": f"{CPU} vCPU", "Memory": f"{MEMORY} GB"}
-        wanted = {"InstanceConfiguration": sizes, **self.image.asked(request), **parts}
+        parameters = {"InstanceConfiguration": sizes, **self.image.configuration(request), **parts}
         if scaling:
-            wanted["AutoScalingConfigurationArn"] = scaling
+            parameters["AutoScalingConfigurationArn"] = scaling
         tags = [{"Key": TAG, "Value": self.run}]
-        return await self.account.ask("apprunner", "CreateService", ServiceName=self.name, Tags=tags, **wanted)
+        return await self.account.ask("apprunner", "CreateService", ServiceName=self.name, Tags=tags, **parameters)
 
     async def begin(self, request: Request, scaling: str | None) -> None:
-        """Create it, and know its ARN. Raises SilentError when the account would not."""
-        answer = await self.create(request, scaling)
-        if answer.code:
-            raise SilentError(self.masked(f"CreateService: {answer.error}"))
-        self.arn = answer["Service"]["ServiceArn"]
+        """Create it and keep its ARN. Raises SilentError when the account refuses."""
+        reply = await self.create(request, scaling)
+        if reply.code:
+            raise SilentError(self.masked(f"CreateService: {reply.error}"))
+        self.arn = reply["Service"]["ServiceArn"]
 
-    async def ask(self, call: str, **parameters: Any) -> Answer:
+    async def ask(self, call: str, **parameters: Any) -> Reply:
         return await self.account.ask("apprunner", call, ServiceArn=self.arn, **parameters)
 
     async def described(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = (await self.ask("DescribeService"))["Service"]
-        return found
+        service: Mapping[str, Any] = (await self.ask("DescribeService"))["Service"]
+        return service
 
     async def status(self) -> str:
-        """One that is not even described any more is DELETED."""
-        answer = await self.ask("DescribeService")
-        if answer.code == "ResourceNotFoundException":
-            return "DELETED"
-        found: str = answer["Service"]["Status"]
-        return found
+        """Return the status; a service that is no longer described is DELETED."""
+        reply = await self.ask("DescribeService")
+        return "DELETED" if reply.code == "ResourceNotFoundException" else str(reply["Service"]["Status"])
 
     async def settled(self) -> str:
-        """Its status when nothing is in progress, or when nobody would wait any longer."""
-        began, wait = self.account.time.now(), _FIRST
+        """Return the status once nothing is in progress, or after 30 minutes."""
+        began, wait = self.account.time.now(), _FIRST_WAIT
         while (status := await self.status()) == BUSY:
-            if (self.account.time.now() - began).total_seconds() > _PATIENCE:
+            if (self.account.time.now() - began).total_seconds() > _TIMEOUT:
                 break
             await self.account.time.sleep(wait)
-            wait = min(2 * wait, _MOST)
+            wait = min(2 * wait, _LONGEST_WAIT)
         return status
 
     async def operations(self) -> Sequence[Mapping[str, Any]]:
-        found: Sequence[Mapping[str, Any]] = (await self.ask("ListOperations"))["OperationSummaryList"]
-        return found
+        listed: Sequence[Mapping[str, Any]] = (await self.ask("ListOperations"))["OperationSummaryList"]
+        return listed
 
     async def tags(self) -> dict[str, str]:
-        answer = await self.account.ask("apprunner", "ListTagsForResource", ResourceArn=self.arn)
-        return {tag["Key"]: tag.get("Value", "") for tag in answer["Tags"]}
+        reply = await self.account.ask("apprunner", "ListTagsForResource", ResourceArn=self.arn)
+        return {tag["Key"]: tag.get("Value", "") for tag in reply["Tags"]}
 
     def masked(self, text: str) -> str:
         return masked(text, {self.arn: "ARN", self.name: "NAME"} if self.arn else {self.name: "NAME"})
 
-    async def told(self, call: str, request: Request | None = None) -> str:
-        """Make a call, and say in one line what came of it."""
+    async def outcome(self, call: str, request: Request | None = None) -> str:
+        """Make a call and describe its outcome in one line."""
         match call:
             case "DescribeService":
-                answer = await self.ask(call)
-                return self.masked(answer.error) or f"answers, {answer['Service']['Status']}"
+                reply = await self.ask(call)
+                return self.masked(reply.error) or f"answers, {reply['Service']['Status']}"
             case "ListOperations":
                 return self.masked((await self.ask(call)).error) or "answers"
             case "ListServices":
                 listed = self.account.pages("apprunner", call, "ServiceSummaryList")
-                return "listed" if self.arn in [found["ServiceArn"] async for found in listed] else "not listed"
+                return "listed" if self.arn in [summary["ServiceArn"] async for summary in listed] else "not listed"
             case "UpdateService":
-                return await self._changed(call, self.image.asked(request or Request.SECOND))
+                return await self._changed(call, self.image.configuration(request or Request.SECOND))
             case _:
                 return await self._changed(call, {})
 
     async def _changed(self, call: str, parts: Mapping[str, Any]) -> str:
-        answer = await self.ask("ListOperations")
-        before = {operation["Id"] for operation in answer.given.get("OperationSummaryList", ())}
-        answer = await self.ask(call, **parts)
-        if answer.code:
-            return self.masked(answer.error)
-        begun = await self._begun(before, answer.given.get("OperationId"))
-        if "OperationId" in answer.given:
+        reply = await self.ask("ListOperations")
+        before = {operation["Id"] for operation in reply.answer.get("OperationSummaryList", ())}
+        reply = await self.ask(call, **parts)
+        if reply.code:
+            return self.masked(reply.error)
+        begun = await self._begun(before, reply.answer.get("OperationId"))
+        if "OperationId" in reply.answer:
             return f"begins {begun}" if begun else "answers with an operation that is not listed"
         return f"begins {begun}, and the answer has no OperationId" if begun else SAME
 
     async def _begun(self, before: set[str], named: str | None) -> str | None:
-        """The type of the operation that is new; waited for when the answer names one."""
-        for _ in range(_LOOKS if named else 1):
-            new = [found for found in await self.operations() if found["Id"] not in before]
+        """Return the type of the new operation; wait for it when the answer names one."""
+        for _ in range(_LISTINGS if named else 1):
+            new = [operation for operation in await self.operations() if operation["Id"] not in before]
             if new:
                 return str(new[0]["Type"])
             if named:
-                await self.account.time.sleep(_LOOK_AGAIN)
+                await self.account.time.sleep(_LISTING_PAUSE)
         return None
 
 
-def unfit(error: SilentError) -> str:
-    """Why something was not seen, when the account was silent."""
+def inconclusive(error: SilentError) -> str:
     return f"the account did not answer: {error}"

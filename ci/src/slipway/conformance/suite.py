@@ -1,45 +1,137 @@
-"""The whole suite against one account: three services, a repository, an auto scaling configuration; and nothing of it is left, however it ends."""
+"""The suite: three services, a repository, an auto scaling configuration; all deleted at the end of a run."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 
-from slipway.conformance import leftovers, registry, scaling
-from slipway.conformance.account import PREFIX, Account, masked
+from slipway.conformance import leftovers
+from slipway.conformance.account import MISSHAPEN, PREFIX, AwsAccount, SilentError, masked
+from slipway.conformance.behaviours import PROBES, probe_scaling
+from slipway.conformance.expectations import subject_of
 from slipway.conformance.findings import Findings
-from slipway.conformance.service import Image, Service
-from slipway.conformance.walker import Walker
-from slipway.conformance.walks import WALKS
+from slipway.conformance.registry import probe_repository
+from slipway.conformance.service import ProbedService, ProbeImage, inconclusive
+from slipway.conformance.walks import BUSY, WALKS, Leg, Walk
 from slipway.records.conformance import AWS, Conformance
 
 Tell = Callable[[str], None]
-_SETTLES = 5.0  # what was asked for last, and whose answer nobody heard, is listed by then
+
+
+class Walker:
+    """One service led through its states; every answer is recorded.
+
+    `scaling` is the ARN of its auto scaling configuration, None without one.
+    """
+
+    def __init__(self, service: ProbedService, walk: Walk, findings: Findings, tell: Tell, scaling: str | None) -> None:
+        self._service = service
+        self._walk = walk
+        self._findings = findings
+        self._tell = tell
+        self._scaling = scaling
+
+    async def go(self) -> None:
+        """Walk from the creation to the last leg; unreached subjects get the reason."""
+        assert self._walk.creation.request is not None
+        try:
+            await self._service.begin(self._walk.creation.request, self._scaling)
+        except SilentError as error:
+            self._missed(*self._walk.legs, why=inconclusive(error))
+            return
+        for leg in self._walk.legs:
+            await self._visit(leg)
+
+    async def _visit(self, leg: Leg) -> None:
+        try:
+            status = await self._service.settled()
+            self._tell(f"{self._walk.name}: {status}")
+            if status != leg.state:
+                self._missed(leg, why=f"the service is {status}, expected {leg.state}")
+                return
+        except SilentError as error:
+            self._missed(leg, why=inconclusive(error))
+            return
+        for call in leg.calls:
+            await self._ask(call, leg.state)
+        for behaviour in leg.behaviours:
+            await self._record(behaviour, PROBES[behaviour], self._service, self._scaling)
+        await self._leave(leg)
+
+    async def _leave(self, leg: Leg) -> None:
+        if leg.leave is None:
+            return
+        if leg.recorded:
+            await self._ask(leg.leave.call, leg.state, leg.leave.request)
+        else:
+            await self._leave_unrecorded(leg)
+        for call in leg.leave.meanwhile:
+            await self._ask(call, BUSY)
+
+    async def _leave_unrecorded(self, leg: Leg) -> None:
+        """Leave by a call whose cell another leg records."""
+        assert leg.leave is not None
+        try:
+            outcome = await self._service.outcome(leg.leave.call, leg.leave.request)
+        except SilentError as error:
+            outcome = str(error)
+        if not outcome.startswith("begins"):
+            self._tell(f"{self._walk.name}: {leg.leave.call}: {outcome}")
+
+    async def _ask(self, call: str, state: str, *request: Any) -> None:
+        """Record a cell if the service is still in the state: an earlier call may have begun an operation by mistake."""
+
+        async def outcome() -> str:
+            status = await self._service.status()
+            if status == BUSY != state:
+                status = await self._service.settled()
+            if status != state:
+                raise SilentError(f"the service had become {status}")
+            return await self._service.outcome(call, *request)
+
+        await self._record(subject_of(call, state), outcome)
+
+    async def _record(self, subject: str, probe: Callable[..., Awaitable[str]], *arguments: Any) -> None:
+        try:
+            self._findings.saw(subject, await probe(*arguments))
+        except SilentError as error:
+            self._findings.missed(subject, str(error))
+        except MISSHAPEN as error:
+            self._findings.missed(subject, f"an answer of another shape: {error!r}")
+
+    def _missed(self, *legs: Leg, why: str) -> None:
+        for leg in legs:
+            for subject in leg.subjects():
+                self._findings.missed(subject, why)
+
+
+_SETTLING_SECONDS = 5.0  # until the last creation is listed, even if its answer was lost
 
 
 def new_run() -> str:
-    """What tells a run's things from those of every other."""
+    """Generate the id that marks a run's resources."""
     return secrets.token_hex(3)
 
 
-async def conform(account: Account, image: Image, tell: Tell, run: str | None = None) -> Conformance:
-    """Ask everything, delete everything, and say what came of it. A cancellation waits until what was created is deleted."""
+async def conform(account: AwsAccount, image: ProbeImage, tell: Tell, run: str | None = None) -> Conformance:
+    """Run everything, delete everything, and report. A cancellation still deletes what was created."""
     run, findings = run or new_run(), Findings()
     left: tuple[str, ...] = ()
     began = account.time.now()
-    tell(f"everything that is created is named {PREFIX}{run}…")
+    tell(f"every created resource is named {PREFIX}{run}…")
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(registry.look, account, f"{PREFIX}{run}", run, findings)
-            shared = await scaling.look(account, f"{PREFIX}{run}", run, findings)
+            tasks.start_soon(probe_repository, account, f"{PREFIX}{run}", run, findings)
+            shared = await probe_scaling(account, f"{PREFIX}{run}", run, findings)
             for walk in WALKS:
-                service = Service(account, image, run, walk.name)
+                service = ProbedService(account, image, run, walk.name)
                 tasks.start_soon(Walker(service, walk, findings, tell, shared).go)
     finally:
         with anyio.CancelScope(shield=True):
             left = await _clean(account, run, tell)
     return Conformance(
-        against="a stand-in" if account.astray else AWS,
+        against="a stand-in" if account.foreign_hosts else AWS,
         region=account.region,
         day=began.date().isoformat(),
         botocore=account.botocore,
@@ -50,11 +142,11 @@ async def conform(account: Account, image: Image, tell: Tell, run: str | None = 
     )
 
 
-async def _clean(account: Account, run: str, tell: Tell) -> tuple[str, ...]:
-    tell("deleting what was created; a service can be deleted only when nothing is in progress with it")
+async def _clean(account: AwsAccount, run: str, tell: Tell) -> tuple[str, ...]:
+    tell("deleting the created resources; a service can be deleted only when no operation is in progress")
     try:
-        await account.time.sleep(_SETTLES)
+        await account.time.sleep(_SETTLING_SECONDS)
         return await leftovers.clean(account, run, tell)
     except BaseException:  # interrupted again
-        tell(f"not all of {PREFIX}{run}… is deleted: --clean-up finds what is left")
+        tell(f"{PREFIX}{run}… is not completely deleted: --clean-up finds the rest")
         raise

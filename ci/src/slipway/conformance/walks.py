@@ -1,6 +1,6 @@
-"""The ways through the states, as data: three services that walk side by side, so that every state that can be reached is stood in once.
+"""The walks through the states, as data: three services in parallel visit every reachable state.
 
-What a run creates, how long it takes and what it costs is computed from these.
+The estimate of resources, duration and cost is computed from them.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,18 @@ from slipway.conformance.expectations import subject_of
 from slipway.records.conformance import Estimate
 
 BUSY = "OPERATION_IN_PROGRESS"
-CPU, MEMORY = 0.25, 0.5  # vCPU and GB of an instance; auto scaling keeps it at one
-# Of N. Virginia, Ohio, Oregon and Ireland; other regions cost up to a third more.
+CPU, MEMORY = 0.25, 0.5  # vCPU and GB of the single instance
+# Prices in N. Virginia, Ohio, Oregon and Ireland; other regions cost up to a third more.
 VCPU_HOUR, GB_HOUR = 0.064, 0.007
 PRICES = f"${VCPU_HOUR} a vCPU-hour, ${GB_HOUR} a GB-hour (aws.amazon.com/apprunner/pricing, 2026-11-27)"
-_DURING_A_DEPLOYMENT = 2  # App Runner doubles the instances meanwhile [M]
+_DURING_A_DEPLOYMENT = 2  # App Runner runs two instances during a deployment [M]
 
 
 class Request(Enum):
-    """What a creation or an update asks for. A failing one asks for health at a page that is not there: an image may listen wherever PORT says."""
+    """The configuration of a creation or an update.
+
+    A failing one checks the health of a missing page, because an image may listen on any PORT.
+    """
 
     FIRST = "healthy, with the port, the start command and the variable FIRST"
     SECOND = "the variable SECOND, and neither port nor start command"
@@ -28,130 +31,128 @@ class Request(Enum):
 
 
 @dataclass(frozen=True)
-class Way:
-    """A call that begins an operation. `minutes` are what users see, the least and the most; `meanwhile` is asked while it lasts."""
+class Transition:
+    """A call that begins an operation."""
 
     call: str
-    minutes: tuple[int, int]
+    minutes: tuple[int, int]  # the shortest and longest duration that users report
     request: Request | None = None
-    meanwhile: tuple[str, ...] = ()
+    meanwhile: tuple[str, ...] = ()  # calls made while it lasts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leg:
-    """A stay in a state: the calls and behaviours that are looked at there, and the way out. `told` says whether that is a cell of the table, too."""
+    """A stay in a state: the calls and behaviours probed there, and the transition out."""
 
     state: str
     calls: tuple[str, ...] = ()
     behaviours: tuple[str, ...] = ()
-    leave: Way | None = None
-    told: bool = True
+    leave: Transition | None = None
+    recorded: bool = True  # whether the transition's cell is recorded here
 
     def subjects(self) -> Iterator[str]:
         yield from (subject_of(call, self.state) for call in self.calls)
         yield from self.behaviours
         if self.leave:
-            if self.told:
+            if self.recorded:
                 yield subject_of(self.leave.call, self.state)
             yield from (subject_of(call, BUSY) for call in self.leave.meanwhile)
 
 
 @dataclass(frozen=True)
 class Walk:
-    """One service: its creation, and its stays until it is deleted."""
+    """One service from its creation to its deletion."""
 
     name: str
-    birth: Way
+    creation: Transition
     legs: tuple[Leg, ...]
 
-    def ways(self) -> Iterator[Way]:
-        yield self.birth
+    def transitions(self) -> Iterator[Transition]:
+        yield self.creation
         yield from (leg.leave for leg in self.legs if leg.leave)
 
     @property
     def minutes(self) -> tuple[int, int]:
-        least, most = zip(*(way.minutes for way in self.ways()), strict=True)
+        least, most = zip(*(transition.minutes for transition in self.transitions()), strict=True)
         return sum(least), sum(most)
 
 
-_LOOKS = ("DescribeService", "ListOperations", "ListServices")
-# What must be refused comes first, what may begin something last.
+_READS = ("DescribeService", "ListOperations", "ListServices")
+# Calls that must be refused first, calls that may begin an operation last.
 _CHANGES = ("ResumeService", "StartDeployment", "PauseService", "UpdateService", "DeleteService")
 _CREATED, _FAILED = (3, 6), (6, 19)
 _DEPLOYED, _STOPPED = (2, 5), (1, 3)
 
 
-def _way(call: str, minutes: tuple[int, int]) -> Way:
-    return Way(call, minutes)
-
-
 WALKS = (
     Walk(
         "well",
-        Way("CreateService", _CREATED, Request.FIRST),
+        Transition("CreateService", _CREATED, Request.FIRST),
         (
             Leg(
                 state="RUNNING",
-                calls=(*_LOOKS, "ResumeService"),
+                calls=(*_READS, "ResumeService"),
                 behaviours=(
                     "an update without an effective change",
                     "sizes that are read back",
-                    "what a creation leaves out",
+                    "the defaults of a creation",
                     "automatic deployments",
                     "a name that is taken",
                     "sizes that do not fit",
                     "tags",
                     "auto scaling that a service has",
                 ),
-                leave=_way("StartDeployment", _DEPLOYED),
+                leave=Transition("StartDeployment", _DEPLOYED),
             ),
-            Leg(state="RUNNING", leave=Way("UpdateService", _DEPLOYED, Request.SECOND, (*_LOOKS, *_CHANGES))),
+            Leg(state="RUNNING", leave=Transition("UpdateService", _DEPLOYED, Request.SECOND, (*_READS, *_CHANGES))),
             Leg(
                 state="RUNNING",
                 calls=(),
-                behaviours=("what an update leaves out", "variables in an update", "the log of a deployment"),
-                leave=_way("PauseService", _STOPPED),
+                behaviours=("members that an update leaves out", "variables in an update", "the log of a deployment"),
+                leave=Transition("PauseService", _STOPPED),
             ),
             Leg(
                 state="PAUSED",
-                calls=(*_LOOKS, "PauseService", "StartDeployment", "UpdateService"),
-                leave=_way("ResumeService", _DEPLOYED),
+                calls=(*_READS, "PauseService", "StartDeployment", "UpdateService"),
+                leave=Transition("ResumeService", _DEPLOYED),
             ),
             Leg(
                 state="RUNNING",
                 calls=(),
-                behaviours=("the triggers of what is no update", "the order of operations", "the length of a page"),
-                leave=Way("UpdateService", _FAILED, Request.FAILING),
-                told=False,
+                behaviours=("the triggers of other operations", "the order of operations", "the length of a page"),
+                leave=Transition("UpdateService", _FAILED, Request.FAILING),
+                recorded=False,
             ),
-            Leg(state="RUNNING", calls=(), behaviours=("a failed update",), leave=_way("DeleteService", _STOPPED)),
-            Leg(state="DELETED", calls=(*_LOOKS, *_CHANGES)),
+            Leg(
+                state="RUNNING", calls=(), behaviours=("a failed update",), leave=Transition("DeleteService", _STOPPED)
+            ),
+            Leg(state="DELETED", calls=(*_READS, *_CHANGES)),
         ),
     ),
     Walk(
         "rebuilt",
-        Way("CreateService", _FAILED, Request.FAILING),
+        Transition("CreateService", _FAILED, Request.FAILING),
         (
             Leg(
                 state="CREATE_FAILED",
-                calls=(*_LOOKS, "ResumeService", "PauseService", "StartDeployment"),
+                calls=(*_READS, "ResumeService", "PauseService", "StartDeployment"),
                 behaviours=("a failed creation", "the name of a failed creation"),
-                leave=Way("UpdateService", _CREATED, Request.HEALTHY),
+                leave=Transition("UpdateService", _CREATED, Request.HEALTHY),
             ),
-            Leg(state="RUNNING", leave=_way("PauseService", _STOPPED), told=False),
-            Leg(state="PAUSED", leave=_way("DeleteService", _STOPPED)),
+            Leg(state="RUNNING", leave=Transition("PauseService", _STOPPED), recorded=False),
+            Leg(state="PAUSED", leave=Transition("DeleteService", _STOPPED)),
         ),
     ),
     Walk(
         "failed",
-        Way("CreateService", _FAILED, Request.FAILING),
-        (Leg(state="CREATE_FAILED", leave=_way("DeleteService", _STOPPED)),),
+        Transition("CreateService", _FAILED, Request.FAILING),
+        (Leg(state="CREATE_FAILED", leave=Transition("DeleteService", _STOPPED)),),
     ),
 )
 
 
 def estimate() -> Estimate:
-    """The walks go side by side: the longest one's minutes pass, and all of them are paid."""
+    """Estimate a run: the walks are parallel, so the longest one counts for the duration and all for the cost."""
     names = ", ".join(walk.name for walk in WALKS)
     return Estimate(
         creates=(
@@ -168,6 +169,6 @@ def estimate() -> Estimate:
 
 
 def _dollars(minutes: int) -> float:
-    """As if every instance were busy, and doubled, all the time."""
+    """Compute the upper bound: every instance busy and doubled all the time."""
     hourly = (CPU * VCPU_HOUR + MEMORY * GB_HOUR) * _DURING_A_DEPLOYMENT
     return round(hourly * minutes / 60, 2)

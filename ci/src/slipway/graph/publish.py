@@ -8,7 +8,7 @@ from dagger import dag
 
 from slipway.errors import BadInputError
 from slipway.oci import registry as registries
-from slipway.oci import sbom
+from slipway.oci.content import normalised_sbom, sbom_artifact
 from slipway.records.image import Reference
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws
@@ -62,4 +62,4 @@ async def attach(document: str, image: Reference, login: RegistryLogin | None, r
     async with registries.opened(url, repository, signed) as there:
         content = await there.manifest_content(image.digest)
         subject = {"mediaType": json.loads(content)["mediaType"], "digest": image.digest, "size": len(content)}
-        return await there.push(sbom.artifact(sbom.normalised(document), subject))
+        return await there.push(sbom_artifact(normalised_sbom(document), subject))

@@ -17,6 +17,8 @@ def certify(text: str, made: int) -> Certificate:
         raise RefusedError(
             f"the gate refused this history with {len(proof.failures)} errors", "a certificate is for what has passed"
         )
+    if proof.coverage.partial:
+        raise RefusedError(f"the proof is incomplete ({proof.coverage.partial})", "run `slipway gate` with all layers")
     return Certificate(
         history=proof.history,
         previous=proof.coverage.previous,

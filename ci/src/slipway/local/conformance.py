@@ -11,8 +11,8 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from slipway.conformance import leftovers
-from slipway.conformance.account import Account, SilentError, Time
-from slipway.conformance.service import Image
+from slipway.conformance.account import AwsAccount, PlatformTime, SilentError
+from slipway.conformance.service import ProbeImage
 from slipway.conformance.suite import conform
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
@@ -36,22 +36,22 @@ class Consent:
     endpoint_url: str | None = None
 
 
-async def simulated_conformance(image: Image, tell: Tell) -> Conformance:
+async def simulated_conformance(image: ProbeImage, tell: Tell) -> Conformance:
     """Compare with the simulator, on a virtual clock."""
     async with in_no_time() as (account, _):
         return await conform(account, image, tell)
 
 
 @asynccontextmanager
-async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[Account, Cloud]]:
+async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount, Cloud]]:
     """Open a simulated account on a virtual clock, which advances only when something waits."""
     clock = VirtualClock()
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), pace=pace, clock=clock) as cloud:
         session = boto3.session.Session("AKIASIMULATED", "simulated", region_name=_REGION)
-        yield Account(session, _REGION, Time(clock.now, clock.sleep, clock.held), cloud.url), cloud
+        yield AwsAccount(session, _REGION, PlatformTime(clock.now, clock.sleep, clock.held), cloud.url), cloud
 
 
-async def permitted(consent: Consent) -> Account:
+async def permitted(consent: Consent) -> AwsAccount:
     """Return the account after checking that the credentials belong to it; raises BadInputError."""
     if not _NUMBER.fullmatch(consent.account):
         raise BadInputError(f"{consent.account!r} is no account", "pass its twelve digits")
@@ -60,8 +60,8 @@ async def permitted(consent: Consent) -> Account:
         region = consent.region or session.region_name
         if region is None:
             raise BadInputError("no region is configured", "pass one with --region")
-        account = Account(session, region, _wall_clock(), consent.endpoint_url)
-        astray = [] if consent.endpoint_url else account.astray
+        account = AwsAccount(session, region, _wall_clock(), consent.endpoint_url)
+        astray = [] if consent.endpoint_url else account.foreign_hosts
     except (BotoCoreError, ValueError) as error:
         raise BadInputError("AWS cannot be reached", str(error)) from error
     if astray:
@@ -81,10 +81,10 @@ async def permitted(consent: Consent) -> Account:
     return account
 
 
-async def clean_up(account: Account, tell: Tell) -> Left:
+async def clean_up(account: AwsAccount, tell: Tell) -> Left:
     """Delete what earlier runs left, found by name and tag."""
     return Left(await leftovers.clean(account, None, tell))
 
 
-def _wall_clock() -> Time:
-    return Time(lambda: datetime.now(UTC), anyio.sleep)
+def _wall_clock() -> PlatformTime:
+    return PlatformTime(lambda: datetime.now(UTC), anyio.sleep)

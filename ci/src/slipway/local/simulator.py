@@ -16,10 +16,9 @@ from slipway.postgres.datadir import cache
 from slipway.records.form import text_of
 from slipway.records.refusal import Listening
 from slipway.simulator.clock import Clock
-from slipway.simulator.cloud import LOGIN, Cloud, simulated
-from slipway.simulator.contract import load, operations
+from slipway.simulator.cloud import LOGIN, Cloud, InitialState, simulated
+from slipway.simulator.contract import operations
 from slipway.simulator.faults import Script
-from slipway.simulator.state import State
 from slipway.structure import MismatchError, kebab, read
 from slipway.workload.host import HostBackend
 
@@ -30,13 +29,15 @@ T = TypeVar("T")
 class Beginning:
     """The state and the faults that a simulated account starts with."""
 
-    state: State = field(default_factory=State)
+    state: InitialState = field(default_factory=InitialState)
     faults: Script = field(default_factory=Script)
 
     @classmethod
     def of(cls, state: Path | None, faults: Path | None, variables: Mapping[str, str]) -> "Beginning":
         """Read the files, TOML or with the suffix .json JSON; raises BadInputError."""
-        beginning = cls(_read(State, state) if state else State(), _read(Script, faults) if faults else Script())
+        beginning = cls(
+            _read(InitialState, state) if state else InitialState(), _read(Script, faults) if faults else Script()
+        )
         if unset := beginning.state.unset(variables):
             raise BadInputError(f"{state} needs the variable {unset[0]}, which is not set", "set it and start again")
         for scripted in beginning.faults.fault:
@@ -63,7 +64,7 @@ async def simulate(
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), port=port, clock=Clock(speed)) as cloud:
         (beginning or Beginning()).put_into(cloud, os.environ)
         tell(Listening(cloud.url))
-        await anyio.to_thread.run_sync(load)
+        await anyio.to_thread.run_sync(operations)  # reads the models before the first request
         await anyio.sleep_forever()
 
 

@@ -1,1 +1,1 @@
-"""OCI content: digests, manifests, the artifact that a source tree is shipped as, and a small registry client."""
+"""OCI content: digests, manifests, source trees as artifacts, and a small registry client."""

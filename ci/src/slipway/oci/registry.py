@@ -1,4 +1,4 @@
-"""A small registry client: push and pull by digest over the OCI distribution protocol, with basic authentication."""
+"""A small registry client: push and pull by digest over the OCI distribution protocol."""
 
 import json
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ _ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER}.v2+json, {_DOCKER}.list.v2+json"
 
 @dataclass(frozen=True)
 class Login:
-    """How to sign in to a registry; ECR gives such a pair for twelve hours."""
+    """Credentials of a registry; ECR issues a pair for twelve hours."""
 
     user: str
     password: str
@@ -29,14 +29,14 @@ class Login:
 
 
 class Registry:
-    """One repository of a registry."""
+    """A client for one repository of a registry."""
 
     def __init__(self, client: "httpx.AsyncClient", repository: str) -> None:
         self._client = client
         self._repository = repository
 
     async def push(self, artifact: Artifact) -> str:
-        """Upload what is missing, then the manifest under its digest; answers the digest. Raises RefusedError."""
+        """Upload missing blobs, then the manifest; return its digest. Raises RefusedError."""
         for blob in (artifact.config, *artifact.layers):
             await self._push_blob(blob)
         manifest = artifact.manifest()
@@ -49,36 +49,39 @@ class Registry:
         return manifest.digest
 
     async def manifest(self, digest: str) -> dict[str, Any]:
-        """A manifest by digest; raises BadInputError when it is not there, RefusedError when it is none."""
+        """Fetch and decode a manifest.
+
+        Raises BadInputError when the digest does not exist, RefusedError when its content is not a manifest.
+        """
         content = await self.manifest_content(digest)
         try:
             document = json.loads(content)
         except ValueError as error:
-            raise RefusedError(f"{self._repository}@{digest} is no manifest", str(error)) from error
+            raise RefusedError(f"{self._repository}@{digest} is not a manifest", str(error)) from error
         if not isinstance(document, dict):
-            raise RefusedError(f"{self._repository}@{digest} is no manifest", "it is no JSON object")
+            raise RefusedError(f"{self._repository}@{digest} is not a manifest", "it is not a JSON object")
         return document
 
     async def manifest_content(self, digest: str) -> bytes:
-        """The bytes of a manifest, of which the digest is the name."""
+        """Fetch the bytes of a manifest and verify their digest."""
         answer = await self._send("GET", f"manifests/{digest}", headers={"accept": _ACCEPT})
         return _verified(answer.content, digest)
 
     async def blob(self, digest: str) -> bytes:
-        """The bytes of a blob; raises BadInputError when it is not there."""
+        """Fetch the bytes of a blob; raises BadInputError when it does not exist."""
         answer = await self._send("GET", f"blobs/{digest}")
         return _verified(answer.content, digest)
 
     async def _push_blob(self, blob: Blob) -> None:
-        there = await self._ask("HEAD", f"blobs/{blob.digest}")
-        if there.status_code == HTTPStatus.OK:
+        existing = await self._ask("HEAD", f"blobs/{blob.digest}")
+        if existing.status_code == HTTPStatus.OK:
             return
         started = await self._send("POST", "blobs/uploads/")
         location = self._client.base_url.join(started.headers["location"]).copy_add_param("digest", blob.digest)
         if location.netloc != self._client.base_url.netloc:
             raise RefusedError(
-                f"the registry sends the upload to {location.host}",
-                "a registry that wants its password elsewhere is not trusted",
+                f"the registry redirects the upload to {location.host}",
+                "slipway sends the registry's password to no other host; check the registry",
             )
         await self._send(
             "PUT", str(location), content=blob.content, headers={"content-type": "application/octet-stream"}
@@ -98,7 +101,7 @@ class Registry:
         answer = await self._ask(method, place, **request)
         if answer.status_code == HTTPStatus.NOT_FOUND:
             raise BadInputError(
-                f"the repository {self._repository} has no {_spoken(place)}", "push it first, or check the digest"
+                f"the repository {self._repository} has no {_described(place)}", "push it first, or check the digest"
             )
         if answer.is_error:
             raise RefusedError(f"the registry refused {method} {place} with {answer.status_code}", answer.text[:300])
@@ -110,7 +113,7 @@ class Registry:
 
 @asynccontextmanager
 async def opened(url: str, repository: str, login: Login | None) -> AsyncIterator[Registry]:
-    """A repository at a registry's URL."""
+    """Open a repository of the registry at `url`."""
     import httpx
 
     auth = httpx.BasicAuth(login.user, login.password) if login else None
@@ -118,12 +121,14 @@ async def opened(url: str, repository: str, login: Login | None) -> AsyncIterato
         yield Registry(client, repository)
 
 
-def _spoken(place: str) -> str:
-    """`image sha256:…` of `manifests/sha256:…`."""
+def _described(place: str) -> str:
+    """Turn `manifests/sha256:…` into `image sha256:…`."""
     return place.replace("manifests/", "image ").replace("blobs/", "blob ")
 
 
 def _verified(content: bytes, digest: str) -> bytes:
     if digest_of(content) != digest:
-        raise RefusedError(f"the registry answered other bytes than {digest}", "do not use them; look at the registry")
+        raise RefusedError(
+            f"the registry returned content that does not match {digest}", "do not use it; check the registry"
+        )
     return content

@@ -1,7 +1,7 @@
-"""A release without a container engine: the source tree of a commit as an OCI artifact of the kind `tree`.
+"""A release without a container engine: a commit's source tree as an OCI artifact of the kind `tree`.
 
-One layer holds the files, the config says how they are started. Equal commits give equal bytes: names are sorted, owners and modes
-are plain, the only time is the commit's.
+One layer contains the files, the config the start command. Equal commits give equal bytes: names are sorted, owners and modes are
+normalised, the only time is the commit's.
 """
 
 import gzip
@@ -25,16 +25,16 @@ _LAYER = "application/vnd.slipway.tree.layer.v1.tar+gzip"
 
 @dataclass(frozen=True)
 class TreeConfig:
-    """How a tree is started: command, port, and variables that belong to the release (its git revision)."""
+    """How to start a tree."""
 
     command: tuple[str, ...]
     port: int
-    variables: Mapping[str, str]
+    variables: Mapping[str, str]  # those of the release, such as its git revision
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a tree, relative to its root; a link's content is what it points to."""
+    """A file of a tree, by its path from the root; a link's content is its target."""
 
     name: str
     content: bytes
@@ -43,7 +43,7 @@ class File:
 
 
 def pack(files: Iterable[File], config: TreeConfig, committed: int, annotations: Mapping[str, str]) -> Artifact:
-    """Make the artifact; `committed` is the commit's time in seconds since 1970."""
+    """Build the artifact; `committed` is the commit's time in seconds since 1970."""
     layer = Blob(_LAYER, _tar(sorted(files, key=lambda file: file.name), committed))
     return Artifact(kind=KIND, config=Blob(_CONFIG, canonical(write(config))), layers=(layer,), annotations=annotations)
 
@@ -57,7 +57,10 @@ def read_config(content: bytes, origin: str) -> TreeConfig:
 
 
 def unpack(layer: bytes, folder: Path) -> None:
-    """Write the files of a layer below `folder`; raises RefusedError for a name or a link that leads out of it, and for what is no layer."""
+    """Write the files of a layer below `folder`.
+
+    Raises RefusedError for a name or link that leads out of the folder, and for bytes that are not a layer.
+    """
     root = folder.resolve()
     links = []
     try:
@@ -74,15 +77,15 @@ def unpack(layer: bytes, folder: Path) -> None:
                     path.chmod(member.mode)
     except (tarfile.TarError, EOFError, KeyError, OSError, zlib.error) as error:
         raise RefusedError("the layer cannot be unpacked", str(error) or type(error).__name__) from error
-    for link in links:  # only now, for a later link can turn an earlier one
+    for link in links:  # checked last, because a later link can redirect an earlier one
         _check_inside(link, root)
 
 
 def _check_inside(path: Path, root: Path) -> None:
-    """Links on disk are followed, in the last place too: what is written over a link is written where it leads."""
+    """Raise RefusedError for a path outside of `root`; links are followed, because writes follow them too."""
     if not Path(os.path.realpath(path)).is_relative_to(root):
         raise RefusedError(
-            f"the layer names {os.path.relpath(path, root)!r}, which leads out of its folder",
+            f"the layer contains {os.path.relpath(path, root)!r}, which leads out of its folder",
             "do not use it; it was not made by slipway",
         )
 

@@ -26,6 +26,17 @@ class Implication(Enum):
     NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
 
 
+class Layer(Enum):
+    """A part of the gate that a run can omit."""
+
+    ALWAYS = "always"  # the graph, every revision up, down and up again, migrations against models
+    TRACE = "trace"  # locks, rewrites and scans of each statement in new revisions
+    ROWS = "rows"  # new revisions on tables with rows
+    INTERRUPTION = "interruption"  # new revisions stopped where they commit, and run again
+    PREVIOUS = "previous"  # the previous release's statements on the new schema
+    CONCURRENCY = "concurrency"  # the lock queue, two runners at once, time against the number of rows
+
+
 class Verdict(Enum):
     """The gate's verdict."""
 
@@ -199,6 +210,13 @@ class Coverage:
     previous: str = ""
     phrases: int = 0
     said: str = ""
+    layers: tuple[Layer, ...] = tuple(Layer)
+
+    @property
+    def partial(self) -> str:
+        """`layers: always, trace only` when some were omitted; otherwise empty."""
+        complete = set(self.layers) == set(Layer)
+        return "" if complete else f"layers: {', '.join(layer.value for layer in self.layers)} only"
 
 
 @dataclass(frozen=True, kw_only=True)

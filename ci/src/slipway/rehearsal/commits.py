@@ -26,10 +26,10 @@ class Commits:
     def copied(cls, source: Path, workspace: Path) -> "Commits":
         """Copy the repository around `source` and commit its uncommitted changes there; raises BadInputError."""
         read(source)
-        top = Path(git(source, "rev-parse", "--show-toplevel").decode().strip())
+        top = Path(git(source, ["rev-parse", "--show-toplevel"]).decode().strip())
         copy = workspace / "repository"
-        git(workspace, "clone", "--quiet", "--no-hardlinks", str(top), str(copy))
-        git(copy, "checkout", "--quiet", "--detach", git(source, "rev-parse", "HEAD").decode().strip())
+        git(workspace, ["clone", "--quiet", "--no-hardlinks", str(top), str(copy)])
+        git(copy, ["checkout", "--quiet", "--detach", git(source, ["rev-parse", "HEAD"]).decode().strip()])
         commits = cls(copy / source.resolve().relative_to(top.resolve()))
         commits._take_over_changes(top, copy)
         return commits
@@ -40,13 +40,13 @@ class Commits:
 
     def again(self, base: Commit, subject: str) -> Commit:
         """Add a commit with the same files as `base`."""
-        git(self._folder, "checkout", "--quiet", "--detach", base.revision)
+        git(self._folder, ["checkout", "--quiet", "--detach", base.revision])
         self._git(["commit", "--quiet", "--allow-empty", "--message", subject])
         return self.head
 
     def patched(self, base: Commit, patch: str) -> Commit:
         """Apply a `git format-patch` file to `base`; raises BadInputError when it does not apply."""
-        git(self._folder, "checkout", "--quiet", "--detach", base.revision)
+        git(self._folder, ["checkout", "--quiet", "--detach", base.revision])
         file = self._folder / patch
         if not file.is_file():
             raise BadInputError(
@@ -64,16 +64,16 @@ class Commits:
     def _take_over_changes(self, top: Path, copy: Path) -> None:
         """Commit the files that differ from HEAD in the work tree, except ignored ones."""
         differing = ["ls-files", "-z", "--modified", "--others", "--deleted", "--exclude-standard"]
-        listed = git(top, *differing), git(top, "diff", "-z", "--cached", "--name-only")
+        listed = git(top, differing), git(top, ["diff", "-z", "--cached", "--name-only"])
         for name in {name for names in listed for name in names.decode().split("\0") if name}:
             _copy(top / name, copy / name)
         self._git(["add", "--all", "--force"])  # --force: ignored files are here only if they were staged
-        if git(copy, "status", "--porcelain"):
+        if git(copy, ["status", "--porcelain"]):
             self._git(["commit", "--quiet", "--message", "Uncommitted changes"])
 
     def _git(self, arguments: Sequence[str]) -> None:
         plain = ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
-        git(self._folder, *plain, *arguments, variables=dict(os.environ) | _IDENTITY)
+        git(self._folder, [*plain, *arguments], dict(os.environ) | _IDENTITY)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""AWS for machines without an account: App Runner, ECR, ECS, CloudWatch Logs, Secrets Manager and STS over the real wire protocols.
+"""AWS without an account: App Runner, ECR, ECS, CloudFormation and their neighbours over the real wire protocols.
 
-It uses oci and workload, and nothing of release: what the two must agree on is AWS's contract, not our code.
+Uses `oci` and `workload`, and nothing of `release`: the two agree on AWS's contract, not on our code.
 """

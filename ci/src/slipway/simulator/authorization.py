@@ -1,63 +1,61 @@
-"""What a caller may do, where the account is given a policy: each call is held against it as IAM would, and refused in IAM's words.
+"""Authorization: calls checked against an IAM policy and denied in IAM's words.
 
-From a call to the IAM actions that it takes: mostly the operation's own name on the resource that the request names; the reference of
-service authorization [G] says what else, and is cited in the README.
+A call needs, in most cases, the action of its own name on the resource that the request names. The service authorization
+reference [G] lists the other actions; the README cites it.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.simulator.contract import AwsError
+from slipway.simulator.contract import AwsError, Call
 
-_PREFIX = {"sts": None}  # who one is may be asked by everybody
-_PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; [F] says otherwise for an instance role
+_UNRESTRICTED = {"sts"}  # every caller may ask for its own identity
+_PASSED_TO_APP_RUNNER = "bullet.amazonaws.com"  # [G]; [F] differs for an instance role
 _NEW = "0" * 32
-_WITHOUT_RESOURCE = (
-    ("ecs", "DeregisterTaskDefinition"),
-    ("ecs", "DescribeTaskDefinition"),
-)  # though the request names one [G]
+# No resource-level permissions, though the request names a resource [G].
+_WITHOUT_RESOURCE = (("ecs", "DeregisterTaskDefinition"), ("ecs", "DescribeTaskDefinition"))
 
 
 @dataclass(frozen=True)
 class Needed:
-    """One right: an action on a resource. `passed_to` is whom a role is given to."""
+    """A permission: an action on a resource."""
 
     action: str
     resource: str
-    passed_to: str | None = None
+    passed_to: str | None = None  # the service that a role is passed to
 
 
 @dataclass
 class Guard:
-    """`policies` are IAM policy documents by access key: who has none may do everything. `asked` are the rights that the others needed, in order."""
+    """The policies of callers; a caller without one may do everything."""
 
-    policies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    asked: list[Needed] = field(default_factory=list)
+    policies: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # IAM documents by access key
+    asked: list[Needed] = field(default_factory=list)  # the permissions that restricted callers needed, in order
 
-    def check(self, caller: str | None, account: str, *needed: Needed) -> None:
-        """Raises AwsError unless the caller's policy allows all of it; None is a caller that could be any of those with a policy."""
-        held = [policy for key, policy in self.policies.items() if caller in (None, key)]
-        self.asked += needed if held else ()
+    def check(self, call: Call, needed: Sequence[Needed], *, anonymous: bool = False) -> None:
+        """Raise AwsError unless the caller's policy allows everything; an anonymous caller needs every policy to allow it."""
+        policies = [policy for key, policy in self.policies.items() if anonymous or call.caller == key]
+        self.asked += needed if policies else ()
         for right in needed:
-            if not all(allows(policy, right) for policy in held):
+            if not all(allows(policy, right) for policy in policies):
                 raise AwsError(
                     "AccessDeniedException",
-                    f"User: arn:aws:iam::{account}:user/simulated is not authorized to perform: {right.action} on resource:"
+                    f"User: arn:aws:iam::{call.account}:user/simulated is not authorized to perform: {right.action} on resource:"
                     f" {right.resource} because no identity-based policy allows the {right.action} action",
                     403,
                 )
 
 
 def allows(policy: Mapping[str, Any], right: Needed) -> bool:
-    """Whether a statement allows the action on the resource. Denials and other conditions than iam:PassedToService are not understood."""
+    """Return whether a statement allows the action on the resource; raises ValueError for denials and unknown conditions."""
     return any(_matches(statement, right) for statement in policy["Statement"])
 
 
 def _matches(statement: Mapping[str, Any], right: Needed) -> bool:
     if statement["Effect"] != "Allow":
-        raise ValueError(f"the simulator understands statements that allow only, found {statement['Effect']}")
+        raise ValueError(f"the simulator evaluates Allow statements only, found {statement['Effect']}")
     actions, resources = _listed(statement["Action"]), _listed(statement["Resource"])
     return (
         any(_like(pattern.lower(), right.action.lower()) for pattern in actions)
@@ -72,7 +70,7 @@ def _is_met(condition: Mapping[str, Any], right: Needed) -> bool:
     ((operator, keys),) = condition.items()
     ((key, values),) = keys.items()
     if (operator, key) != ("StringEquals", "iam:PassedToService"):
-        raise ValueError(f"the simulator does not understand the condition {operator} {key}")
+        raise ValueError(f"the simulator does not evaluate the condition {operator} {key}")
     return right.passed_to in _listed(values)
 
 
@@ -85,23 +83,15 @@ def _like(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text) is not None
 
 
-def needed(service: str, operation: str, request: Mapping[str, Any], region: str, account: str) -> list[Needed]:
-    """The rights that a call takes."""
-    if service in _PREFIX:
+def needed(service: str, operation: str, request: Mapping[str, Any], call: Call) -> list[Needed]:
+    """List the permissions that a call needs."""
+    if service in _UNRESTRICTED:
         return []
-    place = f"{region}:{account}"
-    of = _nowhere if (service, operation) in _WITHOUT_RESOURCE else _RESOURCES.get(service, _nowhere)
-    resources = list(of(request, place)) or ["*"]
+    place = f"{call.region}:{call.account}"
+    named = () if (service, operation) in _WITHOUT_RESOURCE else _RESOURCES[service](request, place)
+    resources = list(named) or ["*"]
     own = [Needed(f"{service}:{operation}", resource) for resource in resources]
-    return own + list(_DEPENDENT.get((service, operation), _nothing)(request, place))
-
-
-def _nowhere(_request: Mapping[str, Any], _place: str) -> Iterator[str]:
-    yield from ()
-
-
-def _nothing(_request: Mapping[str, Any], _place: str) -> Iterator[Needed]:
-    yield from ()
+    return own + list(_DEPENDENT[service, operation](request, place) if (service, operation) in _DEPENDENT else ())
 
 
 def _of_ecr(request: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -190,7 +180,7 @@ def _deleted_from_app_runner(request: Mapping[str, Any], _place: str) -> Iterato
 
 def _passed_to_a_task(request: Mapping[str, Any], _place: str) -> Iterator[Needed]:
     overridden = request.get("overrides", {})
-    roles = [found.get(key) for found in (request, overridden) for key in ("executionRoleArn", "taskRoleArn")]
+    roles = [part.get(key) for part in (request, overridden) for key in ("executionRoleArn", "taskRoleArn")]
     yield from (Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com") for role in roles if role)
 
 

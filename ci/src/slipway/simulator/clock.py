@@ -1,4 +1,4 @@
-"""Time as the simulated platform has it: `speed` times as fast as ours, or virtual, in no time at all."""
+"""The platform's time: real time at `speed`, or virtual time that passes without waiting."""
 
 import heapq
 import time
@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import anyio.lowlevel
 
-_PASSES = 30  # of the event loop, in which a task that can go on does
+_PASSES = 30  # of the event loop, so that every task that can continue does
 
 
 class Clock:
-    """Begins at the real time."""
+    """A clock that starts at the real time."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
@@ -24,20 +24,20 @@ class Clock:
         return self._began + timedelta(seconds=(time.monotonic() - self._mark) * self.speed)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for some of the platform's seconds."""
+        """Wait for `seconds` of the platform's time."""
         await anyio.sleep(seconds / self.speed)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Around what really happens, and takes no time of the platform's where time is virtual."""
+        """Stop virtual time during real work, which then takes no platform time."""
         yield
 
     async def run(self) -> None:
-        """What makes time go on, where it does not by itself."""
+        """Advance virtual time; real time needs no task."""
 
 
 class VirtualClock(Clock):
-    """Stands still while anything happens; when all who live by it sleep, it is at once the time at which the first of them awakes."""
+    """Virtual time: stops during work and jumps to the next wake-up when every task sleeps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class VirtualClock(Clock):
                 awake.set()
 
     async def _is_quiet(self) -> bool:
-        """Whether nothing happens, also not after whatever could go on has gone on."""
+        """Return whether no work is under way after every runnable task had its turn."""
         for _ in range(_PASSES):
             if self._held:
                 return False

@@ -1,32 +1,30 @@
-"""The simulated account: all its services on one address, with the instances behind them."""
+"""The simulated account: all services on one address, the workloads behind them, and the initial state."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 
 from slipway.oci.registry import Login
-from slipway.simulator.app_runner.api import AppRunner
+from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.app_runner.deployment import Pace, Platform
 from slipway.simulator.authorization import Guard
-from slipway.simulator.call import Operations
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.api import CloudFormation
+from slipway.simulator.contract import Operations, problems, service
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
-from slipway.simulator.iam import Iam
+from slipway.simulator.iam import Iam, Sts
 from slipway.simulator.logs import Logs
-from slipway.simulator.references import References
-from slipway.simulator.registry import PASSWORD, RegistryProtocol
+from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
 from slipway.simulator.sample import NAME as SAMPLE
 from slipway.simulator.sample import WithSample, sample
-from slipway.simulator.secrets import Secrets
+from slipway.simulator.secrets import References, Secrets
 from slipway.simulator.serving import serving
-from slipway.simulator.store import Store
-from slipway.simulator.sts import Sts
+from slipway.structure import MismatchError
 from slipway.workload.workload import Backend
 
 ACCOUNT = "123456789012"
@@ -35,20 +33,17 @@ LOGIN = Login("AWS", PASSWORD)
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """`url` is the endpoint for every service, `requests` the operations that were asked for, `faults` what becomes of the next ones.
+    """A running account, open to scripts and tests."""
 
-    `references` lead to secrets and parameters by ARN, `iam` has the roles. `guard` holds calls against a policy, when it is given one.
-    """
-
-    url: str
+    url: str  # the endpoint of every service
     clock: Clock
     references: References
     iam: Iam
     logs: Logs
-    store: Store
-    requests: list[str]
+    store: ImageStore
+    requests: list[str]  # the names of all requested operations, in order
     faults: Faults
-    app_runner: AppRunner
+    app_runner: SimulatedAppRunner
     ecs: Ecs
     guard: Guard
     cloudformation: CloudFormation
@@ -67,13 +62,13 @@ async def simulated(
     secrets: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Cloud]:
-    """Run the account for as long as the block lasts; everything it started is stopped then.
+    """Run an account while the block runs, then stop everything that it started.
 
-    `backend_at` makes the backend from the registry's URL; `clock` is the platform's, by default as ours. `secrets` are values by ARN, those
-    of parameters too.
+    `backend_at` makes the backend from the registry's URL. The default clock is real time. `secrets` are values by the ARN of a secret
+    or a parameter.
     """
     clock = clock or Clock()
-    store, logs, references, iam = Store(), Logs(), References(), Iam()
+    store, logs, references, iam = ImageStore(), Logs(), References(), Iam()
     store.public[SAMPLE] = sample(clock.now())
     for arn, value in (secrets or {}).items():
         references.put(arn, value)
@@ -95,7 +90,7 @@ async def simulated(
                 tasks=tasks,
                 pace=pace or Pace(),
             )
-            app_runner = AppRunner(platform)
+            app_runner = SimulatedAppRunner(platform)
             ecs = Ecs(platform)
             cloudformation = CloudFormation(services, clock, tasks)
             services |= {
@@ -126,3 +121,38 @@ async def simulated(
                 )
             finally:
                 tasks.cancel_scope.cancel()
+
+
+@dataclass(frozen=True)
+class InitialState:
+    """The contents of an account at the start, as a file states them."""
+
+    repositories: tuple[str, ...] = ()  # names in ECR, with immutable tags
+    roles: tuple[str, ...] = ()  # ARNs; App Runner may assume them
+    strict_roles: bool = False  # refuse any other role instead of trusting it
+    secrets: Mapping[str, str] = field(default_factory=dict)  # environment variables with the values, by ARN
+
+    def __post_init__(self) -> None:
+        for index, name in enumerate(self.repositories):
+            if problems(service("ecr").operation_model("CreateRepository").input_shape, {"repositoryName": name}):
+                raise MismatchError(f"repositories[{index}]", f"found {name!r:.80}, which ECR refuses as a name")
+        for index, arn in enumerate(self.roles):
+            if not arn.startswith("arn:aws") or ":role/" not in arn:
+                raise MismatchError(f"roles[{index}]", f"found {arn!r:.80}, allowed is the ARN of a role")
+        for arn in self.secrets:
+            if ":secretsmanager:" not in arn and ":ssm:" not in arn:
+                raise MismatchError("secrets", f"found {arn!r:.80}, allowed is the ARN of a secret or a parameter")
+
+    def unset(self, variables: Mapping[str, str]) -> list[str]:
+        """List the required variables that are not set."""
+        return sorted(set(self.secrets.values()) - set(variables))
+
+    def put_into(self, cloud: Cloud, variables: Mapping[str, str]) -> None:
+        """Create all of it in an account."""
+        for name in self.repositories:
+            cloud.store.repositories[name] = Repository(name=name, created=cloud.clock.now(), immutable=True)
+        for role in self.roles:
+            cloud.iam.put(role)
+        cloud.iam.strict = self.strict_roles
+        for arn, variable in self.secrets.items():
+            cloud.references.put(arn, variables[variable])

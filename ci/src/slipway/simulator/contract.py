@@ -1,29 +1,61 @@
-"""AWS's own contract, from botocore's service models: which operations there are, what may be asked, what must be answered.
+"""AWS's contract, read from botocore's service models: operations, allowed requests, promised answers.
 
-botocore's validator checks types, unknown keys and the least lengths; the greatest, patterns and enums stand in the shapes and are
-checked here.
+botocore's validator checks types, unknown keys and minimum lengths. The models also contain maximum lengths, patterns and enums;
+those are checked here.
 """
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
 SERVICES = ("apprunner", "ecr", "ecs", "logs", "secretsmanager", "ssm")
-QUERY_SERVICES = ("cloudformation", "iam", "sts")  # they speak the older query protocol
+QUERY_SERVICES = ("cloudformation", "iam", "sts")  # these use the older query protocol
 
 
 class AwsError(Exception):
-    """An error as AWS answers it: a code of the service's model, and a message."""
+    """An error as AWS returns it: a code from the service's model and a message."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The context of one API call."""
+
+    region: str
+    account: str
+    now: datetime  # the platform's time
+    endpoint: str  # the URL under which the client reached the simulator
+    caller: str = ""  # an access key
+
+
+Operation = Callable[[Mapping[str, Any], Call], Awaitable[Mapping[str, Any]]]
+Operations = Mapping[str, Operation]
+
+
+def paged(  # noqa: PLR0913 -- every service names token and size differently
+    member: str,
+    items: Sequence[Any],
+    request: Mapping[str, Any],
+    *,
+    most: int = 100,
+    token: str = "nextToken",  # noqa: S107 -- the name of a member
+    size: str = "maxResults",
+) -> dict[str, Any]:
+    """Return the page of a list that a request asks for, with the token of the next page."""
+    first = int(request.get(token, 0))
+    end = first + request.get(size, most)
+    return {member: items[first:end]} | ({token: str(end)} if end < len(items) else {})
 
 
 @functools.cache
@@ -34,19 +66,14 @@ def service(name: str) -> "ServiceModel":
     return ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
 
 
-def load() -> None:
-    """Read what the first question needs; a thread does it while nobody has asked yet."""
-    operations()
-
-
 @functools.cache
 def operations() -> frozenset[str]:
-    """The names of all operations of the services here, whether the simulator has them or not."""
-    return frozenset(name for found in (*SERVICES, *QUERY_SERVICES) for name in service(found).operation_names)
+    """Return the names of all operations of the simulated services, including those that are not simulated."""
+    return frozenset(name for model in (*SERVICES, *QUERY_SERVICES) for name in service(model).operation_names)
 
 
 def by_target(target: str) -> "OperationModel | None":
-    """The operation behind an `X-Amz-Target` header; None when no service here has it."""
+    """Find the operation that an `X-Amz-Target` header names; None when no simulated service has it."""
     prefix, _, operation = target.partition(".")
     for name in SERVICES:
         model = service(name)
@@ -56,7 +83,7 @@ def by_target(target: str) -> "OperationModel | None":
 
 
 def by_action(action: str, version: str) -> "OperationModel | None":
-    """The operation that a form of the query protocol names, by its service's API version; None when no service here has it."""
+    """Find the operation of a query-protocol form by its service's API version; None when no simulated service has it."""
     for name in QUERY_SERVICES:
         model = service(name)
         if model.api_version == version and action in model.operation_names:
@@ -65,7 +92,7 @@ def by_action(action: str, version: str) -> "OperationModel | None":
 
 
 def problems(shape: Any, value: Any) -> list[str]:
-    """What in a value does not fit its shape, as sentences; empty when all does."""
+    """List, as sentences, where a value does not fit its shape."""
     if shape is None:
         return []
     from botocore.validate import ParamValidator
@@ -77,7 +104,7 @@ def problems(shape: Any, value: Any) -> list[str]:
 
 
 def message_member(operation: "OperationModel", code: str) -> str:
-    """How an error's message is called in JSON: `Message` in some services, `message` in others."""
+    """Return the JSON name of an error's message: `Message` in some services, `message` in others."""
     shapes: Any = operation.error_shapes
     for shape in shapes:
         if shape.name == code:
@@ -86,14 +113,14 @@ def message_member(operation: "OperationModel", code: str) -> str:
 
 
 def in_python(pattern: str) -> str:
-    """A pattern of the models, which are Java's: where letters of every script may stand, Python says so otherwise."""
+    """Translate a pattern of the models, which is Java's, to Python: they differ in the classes for letters of every script."""
     for java, python in (("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d")):
         pattern = pattern.replace(java, python)
     return pattern
 
 
 def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
-    yield from _greatest(shape, value, at)
+    yield from _maximum(shape, value, at)
     if shape.type_name == "structure":
         for name, member in shape.members.items():
             if value.get(name) is not None:
@@ -109,7 +136,7 @@ def _constraints(shape: Any, value: Any, at: str) -> Iterator[str]:
         yield from _string(shape.metadata, str(value), at)
 
 
-def _greatest(shape: Any, value: Any, at: str) -> Iterator[str]:
+def _maximum(shape: Any, value: Any, at: str) -> Iterator[str]:
     if "max" not in shape.metadata:
         return
     measure, size = ("value", value) if isinstance(value, (int, float)) else ("length", len(value))

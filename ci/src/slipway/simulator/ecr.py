@@ -1,4 +1,4 @@
-"""Amazon ECR, as far as images are pushed, found by digest, and pulled."""
+"""Amazon ECR: images pushed, found by digest, pulled."""
 
 import base64
 import json
@@ -9,25 +9,23 @@ from typing import Any
 
 from slipway.oci.content import digest_of
 from slipway.records.image import is_digest
-from slipway.simulator.call import Call, Operations
-from slipway.simulator.contract import AwsError
-from slipway.simulator.registry import PASSWORD
-from slipway.simulator.store import Manifest, Repository, Store
+from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.registry import PASSWORD, ImageStore, Manifest, Repository
 
 _PART_SIZE = 20 * 1024 * 1024
 _TOKEN_LIFE = timedelta(hours=12)
-_REASONS = {  # the codes are the model's [M]; the sentences †, but for the first [F]
+_REASONS = {  # codes [M]; messages †, the first one [F]
     "ImageNotFound": "Requested image not found",
     "ImageTagDoesNotMatchDigest": "The image tag is not that of the digest",
     "InvalidImageDigest": "Invalid image digest",
-    "MissingDigestAndTag": "Neither digest nor tag is given",
+    "MissingDigestAndTag": "Neither digest nor tag was given",
 }
 
 
 class Ecr:
-    """Operations over a store."""
+    """ECR's operations over an image store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ImageStore) -> None:
         self._store = store
         self._uploads: dict[str, bytearray] = {}
         self.operations: Operations = {
@@ -78,7 +76,7 @@ class Ecr:
         return {"repositories": [_describe(self._repository(name, call), call) for name in names]}
 
     async def delete_repository(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """One that holds images is deleted by force only."""
+        """A repository that contains images is deleted by force only."""
         repository = self._repository(request["repositoryName"], call)
         if repository.manifests and not request.get("force"):
             raise AwsError(
@@ -93,31 +91,34 @@ class Ecr:
 
     async def describe_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request["repositoryName"], call)
-        wanted = [self._digest(repository, image, call) for image in request.get("imageIds", [])] or list(
-            repository.manifests
-        )
-        return {"imageDetails": [_detail(repository, digest, call) for digest in wanted]}
+        digests = [self._digest(repository, image, call) for image in request.get("imageIds", [])]
+        return {"imageDetails": [_detail(repository, each, call) for each in digests or repository.manifests]}
 
     async def batch_get_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request["repositoryName"], call)
         images, failures = [], []
         for wanted in request["imageIds"]:
-            if why := _why_not(repository, wanted):
-                failures.append({"imageId": wanted, "failureCode": why, "failureReason": _REASONS[why]})
+            if code := _failure(repository, wanted):
+                failures.append({"imageId": wanted, "failureCode": code, "failureReason": _REASONS[code]})
                 continue
             digest = repository.resolve(wanted.get("imageDigest") or wanted["imageTag"]) or ""
-            images.append(_image(repository, digest, repository.manifests[digest], wanted.get("imageTag"), call))
+            images.append(_image(repository, digest, wanted.get("imageTag"), call))
         return {"images": images, "failures": failures}
 
     async def put_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         repository = self._repository(request["repositoryName"], call)
         tag, content = request.get("imageTag"), request["imageManifest"].encode()
+        if request.get("imageDigest", digest_of(content)) != digest_of(content):
+            message = (
+                "The specified image digest does not match the digest that Amazon ECR calculated for the image."  # [M]
+            )
+            raise AwsError("ImageDigestDoesNotMatchException", message)
         if tag and repository.tags.get(tag) == digest_of(content):
             raise AwsError(
                 "ImageAlreadyExistsException",
                 f"Image with digest '{digest_of(content)}' and tag '{tag}' already exists in the repository with name '{repository.name}' in registry with id '{call.account}'",
             )
-        if absent := [digest for digest in _named(content) if not repository.has(digest)]:
+        if absent := [digest for digest in _references(content) if not repository.has(digest)]:
             raise AwsError(
                 "LayersNotFoundException",
                 f"Layers with digests '{absent}' required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist",
@@ -130,42 +131,38 @@ class Ecr:
         digest = repository.put_manifest(content, request.get("imageManifestMediaType", ""), call.now)
         if tag:
             repository.tags[tag] = digest
-        return {"image": _image(repository, digest, repository.manifests[digest], tag, call)}
+        return {"image": _image(repository, digest, tag, call)}
 
     async def list_images(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """By tag, and those without one; newest page by page as asked."""
+        """List images by tag, then untagged ones."""
         repository = self._repository(request["repositoryName"], call)
         tagged = [{"imageTag": tag, "imageDigest": digest} for tag, digest in sorted(repository.tags.items())]
-        named = {image["imageDigest"] for image in tagged}
-        untagged = [{"imageDigest": digest} for digest in repository.manifests if digest not in named]
-        chosen = {"TAGGED": tagged, "UNTAGGED": untagged}.get(request.get("filter", {}).get("tagStatus", "ANY"))
-        found = chosen if chosen is not None else tagged + untagged
-        first = int(request.get("nextToken", 0))
-        page = found[first : first + request.get("maxResults", 100)]
-        more = first + len(page)
-        return {"imageIds": page} | ({"nextToken": str(more)} if more < len(found) else {})
+        digests = repository.tags.values()
+        untagged = [{"imageDigest": digest} for digest in repository.manifests if digest not in digests]
+        status = request.get("filter", {}).get("tagStatus", "ANY")
+        images = {"TAGGED": tagged, "UNTAGGED": untagged, "ANY": tagged + untagged}[status]
+        return paged("imageIds", images, request)
 
     async def batch_delete_image(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A tag alone is taken from its image; by digest the image goes with all its tags."""
+        """By tag an image loses that tag; by digest it is deleted with all its tags."""
         repository = self._repository(request["repositoryName"], call)
         deleted, failures = [], []
         for wanted in request["imageIds"]:
             digest = repository.resolve(wanted.get("imageDigest") or wanted.get("imageTag", ""))
             if digest is None:
-                reason = "Requested image not found"
-                failures.append({"imageId": wanted, "failureCode": "ImageNotFound", "failureReason": reason})
+                reason = {"failureCode": "ImageNotFound", "failureReason": _REASONS["ImageNotFound"]}
+                failures.append({"imageId": wanted, **reason})
                 continue
-            tags = [tag for tag, of in repository.tags.items() if of == digest]
-            gone = tags if "imageDigest" in wanted else [wanted["imageTag"]]
-            deleted += [{"imageDigest": digest, "imageTag": tag} for tag in gone] or [{"imageDigest": digest}]
-            for tag in gone:
+            tags = repository.tags_of(digest) if "imageDigest" in wanted else [wanted["imageTag"]]
+            deleted += [{"imageDigest": digest, "imageTag": tag} for tag in tags] or [{"imageDigest": digest}]
+            for tag in tags:
                 del repository.tags[tag]
             if digest not in repository.tags.values():
                 del repository.manifests[digest]
         return {"imageIds": deleted, "failures": failures}
 
     async def get_download_url_for_layer(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A URL that needs no login, as AWS signs one; here it does not expire."""
+        """The URL needs no login, like the ones that AWS signs; here it never expires."""
         repository, digest = self._repository(request["repositoryName"], call), request["layerDigest"]
         if digest not in repository.blobs:
             raise AwsError(
@@ -175,13 +172,13 @@ class Ecr:
         return {"downloadUrl": f"{call.endpoint}/layers/{repository.name}/{digest}", "layerDigest": digest}
 
     async def batch_check_layer_availability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """What is not there is UNAVAILABLE; a failure is only what is no digest."""
+        """A missing layer is UNAVAILABLE; only a malformed digest is a failure."""
         repository = self._repository(request["repositoryName"], call)
         layers, failures = [], []
         for digest in request["layerDigests"]:
             if not is_digest(digest):
-                said = "Invalid layer digest."  # †
-                failures.append({"layerDigest": digest, "failureCode": "InvalidLayerDigest", "failureReason": said})
+                reason = "Invalid layer digest."  # †
+                failures.append({"layerDigest": digest, "failureCode": "InvalidLayerDigest", "failureReason": reason})
             elif digest in repository.blobs:
                 size = {"layerSize": len(repository.blobs[digest])}
                 layers.append({"layerDigest": digest, "layerAvailability": "AVAILABLE", **size})
@@ -200,7 +197,7 @@ class Ecr:
         upload = self._upload(request, call)
         first, last = request["partFirstByte"], request["partLastByte"]
         if first != len(upload) or last - first + 1 != len(content):
-            raise AwsError("InvalidLayerPartException", "The layer part is not the one that is expected next.")
+            raise AwsError("InvalidLayerPartException", "The layer part is not the next one.")
         upload.extend(content)
         names = {"repositoryName": request["repositoryName"], "uploadId": request["uploadId"]}
         return {"registryId": call.account, "lastByteReceived": last, **names}
@@ -239,20 +236,22 @@ class Ecr:
     def _digest(self, repository: Repository, image: Mapping[str, str], call: Call) -> str:
         digest = repository.resolve(image.get("imageDigest") or image.get("imageTag", ""))
         if digest is None:
-            said = f"{{imageDigest:'{image.get('imageDigest', 'null')}', imageTag:'{image.get('imageTag', 'null')}'}}"
+            identity = (
+                f"{{imageDigest:'{image.get('imageDigest', 'null')}', imageTag:'{image.get('imageTag', 'null')}'}}"
+            )
             raise AwsError(
                 "ImageNotFoundException",
-                f"The image with imageId {said} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'",
+                f"The image with imageId {identity} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'",
             )
         return digest
 
 
-def _named(manifest: bytes) -> list[str]:
-    """What a manifest needs to be there."""
+def _references(manifest: bytes) -> list[str]:
+    """List the digests that a manifest refers to; raises AwsError when it is not a manifest."""
     try:
         document = json.loads(manifest)
-        named = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
-        return list(dict.fromkeys(descriptor["digest"] for descriptor in named if descriptor))
+        parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
+        return list(dict.fromkeys(descriptor["digest"] for descriptor in parts if descriptor))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise AwsError(
             "InvalidParameterException",
@@ -260,8 +259,8 @@ def _named(manifest: bytes) -> list[str]:
         ) from error
 
 
-def _why_not(repository: Repository, wanted: Mapping[str, str]) -> str:
-    """The code of the failure to find an image; empty when it is there."""
+def _failure(repository: Repository, wanted: Mapping[str, str]) -> str:
+    """Return the code for an image that cannot be found; empty when it can."""
     digest, tag = wanted.get("imageDigest"), wanted.get("imageTag")
     if digest is None and tag is None:
         return "MissingDigestAndTag"
@@ -284,31 +283,31 @@ def _describe(repository: Repository, call: Call) -> dict[str, Any]:
 
 
 def _detail(repository: Repository, digest: str, call: Call) -> dict[str, Any]:
-    found = repository.manifests[digest]
-    tags = [tag for tag, tagged in repository.tags.items() if tagged == digest]
+    manifest, tags = repository.manifests[digest], repository.tags_of(digest)
     detail = {
         "registryId": call.account,
         "repositoryName": repository.name,
         "imageDigest": digest,
-        "imagePushedAt": found.pushed,
-        "imageSizeInBytes": _size(repository, found),
-        "imageManifestMediaType": found.media_type,
+        "imagePushedAt": manifest.pushed,
+        "imageSizeInBytes": _size(repository, manifest),
+        "imageManifestMediaType": manifest.media_type,
     }
-    kind = found.artifact_type
+    kind = manifest.artifact_type
     return detail | ({"imageTags": tags} if tags else {}) | ({"artifactMediaType": kind} if kind else {})
 
 
 def _size(repository: Repository, manifest: Manifest) -> int:
-    """What it weighs: the blobs it names."""
+    """Sum up the blobs that a manifest refers to."""
     return sum(len(content) for digest, content in repository.blobs.items() if digest.encode() in manifest.content)
 
 
-def _image(repository: Repository, digest: str, found: Manifest, tag: str | None, call: Call) -> dict[str, Any]:
+def _image(repository: Repository, digest: str, tag: str | None, call: Call) -> dict[str, Any]:
+    manifest = repository.manifests[digest]
     identity = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
     return {
         "registryId": call.account,
         "repositoryName": repository.name,
         "imageId": identity,
-        "imageManifest": found.content.decode(),
-        "imageManifestMediaType": found.media_type,
+        "imageManifest": manifest.content.decode(),
+        "imageManifestMediaType": manifest.media_type,
     }

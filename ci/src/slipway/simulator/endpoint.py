@@ -1,4 +1,4 @@
-"""The one address of the simulator: AWS's JSON protocols, its query protocol, and the registry protocol below /v2/."""
+"""The simulator's single address: AWS's JSON and query protocols, and the registry protocol below /v2/."""
 
 import re
 import uuid
@@ -13,19 +13,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.authorization import needed
-from slipway.simulator.call import Call, Operation, Operations
 from slipway.simulator.clock import Clock
-from slipway.simulator.contract import AwsError, problems
-from slipway.simulator.faults import Effect, Faults, unheard_of
-from slipway.simulator.json_protocol import JsonProtocol
-from slipway.simulator.query_protocol import QueryProtocol
+from slipway.simulator.contract import AwsError, Call, Operation, Operations, problems
+from slipway.simulator.faults import Effect, Faults, with_unknown_status
+from slipway.simulator.protocols import JsonProtocol, QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
 from slipway.simulator.serving import CutError
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-# What a service answers to a request that does not fit its model.
+# The error code of each service for a request that does not fit its model.
 _INVALID = {
     "apprunner": "InvalidRequestException",
     "cloudformation": "ValidationError",
@@ -42,13 +40,13 @@ _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.UNAVAILABLE: ("InternalServiceErrorException", "An unexpected service exception occurred.", 500),
     Effect.EXPIRED: ("ExpiredTokenException", "The security token included in the request is expired", 400),
     Effect.DENIED: ("AccessDeniedException", "The user simulated is not authorized to perform this operation", 400),
-    Effect.SKEWED: ("InvalidSignatureException", "Signature expired: it is more than 5 minutes old", 403),
+    Effect.CLOCK_SKEW: ("InvalidSignatureException", "Signature expired: it is more than 5 minutes old", 403),
 }
 _SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
 
 
 class Endpoint:
-    """Takes requests apart, checks them against AWS's contract, and answers in its words."""
+    """The HTTP endpoint: decodes requests, checks them against AWS's contract, encodes answers."""
 
     def __init__(
         self, services: Mapping[str, Operations], registry: RegistryProtocol, clock: Clock, account: str
@@ -58,59 +56,54 @@ class Endpoint:
         self._account = account
         self.faults = Faults()
         self.guard = registry.guard
-        self.requests: list[str] = []  # every operation that was asked for, in order
+        self.requests: list[str] = []  # every requested operation, in order
         self.app = Starlette(
             routes=[Route("/", self.call, methods=["POST"]), *registry.routes],
             exception_handlers={RegistryError: lambda _request, error: error.answer},
         )
 
     async def call(self, request: Request) -> Response:
-        request_id = str(uuid.uuid4())  # what every client shows beside an answer or an error
+        request_id = str(uuid.uuid4())  # clients show it beside an answer or an error
         with self._clock.held():
             answer = await self._answered(request, request_id)
-        answer.headers["date"] = format_datetime(
-            self._clock.now(), usegmt=True
-        )  # the platform's time, as its clients see it
+        answer.headers["date"] = format_datetime(self._clock.now(), usegmt=True)  # clients see the platform's time
         answer.headers["x-amzn-requestid"] = request_id
         return answer
 
     async def _answered(self, request: Request, request_id: str) -> Response:
         content = await request.body()
-        spoken: JsonProtocol | QueryProtocol = (
+        protocol: JsonProtocol | QueryProtocol = (
             JsonProtocol(request, content) if "x-amz-target" in request.headers else QueryProtocol(content, request_id)
         )
         try:
-            return await self._perform(spoken, request)
+            return await self._perform(protocol, request)
         except AwsError as error:
-            return spoken.error(error)
+            return protocol.error(error)
         except CutError:
             return _Cut()
 
-    async def _perform(self, spoken: JsonProtocol | QueryProtocol, request: Request) -> Response:
-        operation = spoken.operation
-        self.requests.append(spoken.named.rpartition(".")[2])
+    async def _perform(self, protocol: JsonProtocol | QueryProtocol, request: Request) -> Response:
+        operation = protocol.operation
+        self.requests.append(protocol.requested.rpartition(".")[2])
         known = self._services.get(operation.service_model.service_name, {}) if operation else {}
         if operation is None or operation.name not in known:
             raise AwsError(
                 "UnknownOperationException",
-                f"The simulator does not know {spoken.named}; of this service it knows {', '.join(sorted(known)) or 'nothing'}.",
+                f"The simulator does not have {protocol.requested}; its operations of this service: {', '.join(sorted(known)) or 'none'}.",
                 501,
             )
         call = self._called(request)
-        asked = spoken.parameters(operation)
-        if found := problems(operation.input_shape, asked):
-            invalid = _INVALID[operation.service_model.service_name]
-            raise AwsError(invalid, f"{len(found)} validation error detected: {'; '.join(found)}")
-        service = operation.service_model.service_name
-        self.guard.check(
-            call.caller, self._account, *needed(service, operation.name, asked, call.region, self._account)
-        )
-        return spoken.answer(operation, await self._met(operation, known[operation.name], asked, call))
+        service, parameters = operation.service_model.service_name, protocol.parameters(operation)
+        if mismatches := problems(operation.input_shape, parameters):
+            message = f"{len(mismatches)} validation error detected: {'; '.join(mismatches)}"
+            raise AwsError(_INVALID[service], message)
+        self.guard.check(call, needed(service, operation.name, parameters, call))
+        return protocol.answer(operation, await self._with_fault(operation, known[operation.name], parameters, call))
 
-    async def _met(
-        self, operation: "OperationModel", perform: Operation, asked: Mapping[str, Any], call: Call
+    async def _with_fault(
+        self, operation: "OperationModel", perform: Operation, parameters: Mapping[str, Any], call: Call
     ) -> Mapping[str, Any]:
-        """Do it, unless something comes between."""
+        """Perform the operation, with the next scripted fault if there is one."""
         fault = self.faults.take(operation.name)
         if fault and (refused := _REFUSALS.get(fault.effect)):
             raise AwsError(*refused)
@@ -118,18 +111,18 @@ class Endpoint:
             case Effect.CALL_LOST:
                 raise CutError
             case Effect.ANSWER_LOST:
-                await perform(asked, call)
+                await perform(parameters, call)
                 raise CutError
-            case Effect.UNNAMED:
-                return {key: value for key, value in (await perform(asked, call)).items() if key != "OperationId"}
-            case Effect.UNHEARD_OF:
-                spoken: Mapping[str, Any] = unheard_of(await perform(asked, call))
-                return spoken
+            case Effect.MISSING_OPERATION_ID:
+                return {key: value for key, value in (await perform(parameters, call)).items() if key != "OperationId"}
+            case Effect.UNKNOWN_STATUS:
+                answer: Mapping[str, Any] = with_unknown_status(await perform(parameters, call))
+                return answer
             case Effect.OVERTAKEN if fault and fault.other:
                 await fault.other()
-                return await perform(asked, call)
+                return await perform(parameters, call)
             case _:
-                return await perform(asked, call)
+                return await perform(parameters, call)
 
     def _called(self, request: Request) -> Call:
         signed = _SIGNED.search(request.headers.get("authorization", ""))
@@ -146,9 +139,9 @@ class Endpoint:
 
 
 class _Cut(Response):
-    """An answer that begins, and then there is no connection any more."""
+    """An answer that starts, then loses its connection."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- as ASGI calls it
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI passes it
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
         raise CutError

@@ -1,4 +1,4 @@
-"""Scripted misfortunes between a client and the account: which call, and what becomes of it."""
+"""Scripted faults: which call fails, and how."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,34 +9,34 @@ from slipway.structure import MismatchError
 
 
 class Effect(Enum):
-    """What becomes of a call."""
+    """The effect of a fault on a call."""
 
-    THROTTLED = "throttled"  # refused, not done
-    UNAVAILABLE = "unavailable"  # an internal error, not done
-    CALL_LOST = "call lost"  # the connection ends before anything is done
-    ANSWER_LOST = "answer lost"  # it is done, and the connection ends
-    EXPIRED = "expired"  # the credentials are no longer good
+    THROTTLED = "throttled"  # refused, not performed
+    UNAVAILABLE = "unavailable"  # an internal error, not performed
+    CALL_LOST = "call lost"  # the connection ends before the call is performed
+    ANSWER_LOST = "answer lost"  # the call is performed, then the connection ends
+    EXPIRED = "expired"  # the credentials have expired
     DENIED = "denied"  # the credentials do not allow it
-    SKEWED = "skewed"  # the client's clock is wrong, so its signature is too old
-    UNNAMED = "unnamed"  # it is done, and the answer lacks its OperationId
-    UNHEARD_OF = "unheard of"  # the answer has a Status that the model does not have
-    OVERTAKEN = "overtaken"  # somebody else acts just before
+    CLOCK_SKEW = "clock skew"  # the client's clock is wrong, so its signature is too old
+    MISSING_OPERATION_ID = "missing operation id"  # the call is performed, and the answer lacks its OperationId
+    UNKNOWN_STATUS = "unknown status"  # the answer has a Status that the model does not have
+    OVERTAKEN = "overtaken"  # another client acts just before
 
 
 @dataclass(kw_only=True)
 class Fault:
-    """`operation` as in X-Amz-Target; the first `skip` calls of it go well, `times` do not. `other` is what somebody else does, if OVERTAKEN."""
+    """An effect on some calls of one operation."""
 
-    operation: str
+    operation: str  # as in X-Amz-Target
     effect: Effect
-    skip: int = 0
-    times: int = 1
-    other: Callable[[], Awaitable[None]] | None = None
+    skip: int = 0  # calls that succeed first
+    times: int = 1  # calls that fail then
+    other: Callable[[], Awaitable[None]] | None = None  # what the other client does, with OVERTAKEN
 
 
 @dataclass(frozen=True)
-class Scripted:
-    """A fault as a file names it."""
+class ScriptedFault:
+    """A fault in a script file."""
 
     operation: str
     effect: Effect
@@ -45,7 +45,7 @@ class Scripted:
 
     def __post_init__(self) -> None:
         if self.effect is Effect.OVERTAKEN:
-            raise MismatchError("effect", "found 'overtaken', which needs somebody else, and a file names nobody")
+            raise MismatchError("effect", "found 'overtaken', which needs a second client; a file cannot script one")
         if min(self.skip, self.times) < 0:
             raise MismatchError("skip" if self.skip < 0 else "times", "found a number below 0")
 
@@ -57,11 +57,11 @@ class Scripted:
 class Script:
     """A file of faults; in TOML each is a `[[fault]]`."""
 
-    fault: tuple[Scripted, ...] = ()
+    fault: tuple[ScriptedFault, ...] = ()
 
 
 class Faults:
-    """Those that are still to come; each call meets one at most."""
+    """The pending faults; a call is affected by at most one."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -73,7 +73,7 @@ class Faults:
         self._faults.clear()
 
     def take(self, operation: str) -> Fault | None:
-        """What becomes of this call; None when all goes well."""
+        """Take the fault of this call; None when the call succeeds."""
         for fault in self._faults:
             if fault.operation != operation or not fault.times:
                 continue
@@ -85,8 +85,8 @@ class Faults:
         return None
 
 
-def unheard_of(answer: Any) -> Any:
-    """The same answer with a Status that nobody knows."""
+def with_unknown_status(answer: Any) -> Any:
+    """Replace every Status of an answer by one that the model does not have."""
     if isinstance(answer, Mapping):
-        return {key: "QUARANTINED" if key == "Status" else unheard_of(value) for key, value in answer.items()}
-    return [unheard_of(item) for item in answer] if isinstance(answer, list) else answer
+        return {key: "QUARANTINED" if key == "Status" else with_unknown_status(value) for key, value in answer.items()}
+    return [with_unknown_status(item) for item in answer] if isinstance(answer, list) else answer

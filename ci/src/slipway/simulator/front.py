@@ -1,6 +1,6 @@
-"""A service's public address: it stays the same while the instance behind it changes, request by request.
+"""A service's public address, which stays the same while the instance behind it changes.
 
-Connections of clients end here, so a kept connection outlives the instance that answered its last request.
+Client connections end here, so a keep-alive connection outlives the instance that answered its last request.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ _DRAIN_SECONDS = 30.0
 
 
 class Front:
-    """An ASGI application that passes requests on to where traffic goes now."""
+    """A reverse proxy to the current instance, as an ASGI application."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -42,13 +42,13 @@ class Front:
         self._client = _client()
 
     def route(self, upstream: str | None) -> None:
-        """From the next request on traffic goes to `host:port`."""
+        """Send traffic to `host:port` from the next request on; None means 503."""
         self._upstream = upstream
 
     async def drained(self, upstream: str) -> None:
-        """Wait until an instance that gets no new traffic has answered what it had."""
+        """Wait until an instance without new traffic has answered its last requests, at most 30 seconds."""
         with anyio.move_on_after(_DRAIN_SECONDS):
-            while self._running[upstream]:  # noqa: ASYNC110 -- the end of every request would have to say it
+            while self._running[upstream]:  # noqa: ASYNC110 -- an event per request would cost more
                 await anyio.sleep(0.005)
 
     async def close(self) -> None:
@@ -72,14 +72,14 @@ class Front:
             return PlainTextResponse("no healthy upstream", 503)
         self._running[upstream] += 1
         headers = [(name, value) for name, value in request.headers.raw if name.decode().lower() not in _HOP_BY_HOP]
-        passed_on = self._client.build_request(
+        forwarded = self._client.build_request(
             request.method,
             httpx.URL(f"http://{upstream}").copy_with(raw_path=_target(request)),
             headers=[*headers, (b"host", request.headers.get("host", upstream).encode())],
             content=request.stream() if _has_body(request) else None,
         )
         try:
-            answer = await self._client.send(passed_on, stream=True)
+            answer = await self._client.send(forwarded, stream=True)
         except (httpx.HTTPError, ClientDisconnect) as error:
             self._running[upstream] -= 1
             return PlainTextResponse(f"upstream connect error: {error}", 503)
@@ -100,17 +100,17 @@ class Front:
 
 
 def _client() -> "httpx.AsyncClient":
-    """A new connection for each request: a kept one may be closed by an instance that stops, and then a request would be lost."""
+    """Open a connection per request: a stopping instance may close a pooled one and lose a request."""
     import httpx
 
     limits = httpx.Limits(max_keepalive_connections=0)
     client = httpx.AsyncClient(limits=limits, timeout=120, trust_env=False, verify=NO_CERTIFICATES)
-    client.headers.clear()  # what the client did not ask for is not asked for in its name
+    client.headers.clear()  # send only headers that the client sent
     return client
 
 
 def _target(request: Request) -> bytes:
-    """Path and query, byte for byte."""
+    """Return path and query byte for byte."""
     path: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
     return path + b"?" + query if query else path

@@ -1,4 +1,4 @@
-"""AWS IAM, as far as services take on roles: who may, and from when on."""
+"""AWS IAM and STS: roles that services assume, when they may, and the caller's identity."""
 
 import json
 import secrets
@@ -9,19 +9,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-from slipway.simulator.call import Call, Operations
-from slipway.simulator.contract import AwsError
+from slipway.simulator.contract import AwsError, Call, Operations, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _ASSUME = "sts:AssumeRole"
-_PRINCIPALS = (
-    "build.apprunner.amazonaws.com",
-    "tasks.apprunner.amazonaws.com",
-)  # that App Runner takes roles on as [G]
+# The principals with which App Runner assumes roles [G].
+_PRINCIPALS = ("build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com")
 
 
 def trusting(*principals: str) -> str:
-    """A trust policy that lets services take on a role."""
+    """Build a trust policy that lets services assume a role."""
     statement = {"Effect": "Allow", "Principal": {"Service": [*principals]}, "Action": _ASSUME}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
@@ -31,12 +28,12 @@ _APP_RUNNER = trusting(*_PRINCIPALS)
 
 @dataclass(kw_only=True)
 class Role:
-    """`policy` is its trust policy as JSON; `known` is when it was made, or trusts whom it trusts."""
+    """A role with its trust policy."""
 
     arn: str
-    policy: str
+    policy: str  # JSON
     created: datetime = _LONG_AGO
-    known: datetime = _LONG_AGO
+    changed: datetime = _LONG_AGO  # the last change of the trust policy
     id: str = field(default_factory=lambda: f"AROA{secrets.token_hex(8).upper()}")
 
     @property
@@ -48,7 +45,7 @@ class Role:
         return f"/{self.arn.partition(':role/')[2].removesuffix(self.name)}"
 
     def described(self) -> dict[str, Any]:
-        """As Role in the API; the policy is URL-encoded [M]."""
+        """Return the API's Role; the policy is URL-encoded [M]."""
         return {
             "Path": self.path,
             "RoleName": self.name,
@@ -56,18 +53,16 @@ class Role:
             "Arn": self.arn,
             "CreateDate": self.created,
             "AssumeRolePolicyDocument": quote(self.policy, safe=""),
+            "MaxSessionDuration": 3600,
         }
 
 
 @dataclass
 class Iam:
-    """Roles by name. A role is in IAM at once, and the services know it `propagation` of the platform's seconds later [F].
+    """Roles by name. IAM knows a new role at once, the services only after `propagation` [F]."""
 
-    Whoever is not `strict` takes every role that was not made here for one of the real account, which lets App Runner take it on.
-    """
-
-    strict: bool = True
-    propagation: float = 90
+    strict: bool = True  # otherwise any role that was not created here is trusted as one of the real account
+    propagation: float = 90  # seconds of the platform
     roles: dict[str, Role] = field(default_factory=dict)
 
     @property
@@ -81,7 +76,7 @@ class Iam:
         }
 
     def put(self, arn: str, policy: str = _APP_RUNNER) -> None:
-        """A role that has been there for long."""
+        """Add a role that is known everywhere."""
         role = Role(arn=arn, policy=policy)
         self.roles[role.name] = role
 
@@ -89,7 +84,7 @@ class Iam:
         role = self.roles.get(arn.rpartition("/")[2])
         if role is None:
             return not self.strict
-        is_known = now - role.known >= timedelta(seconds=self.propagation)
+        is_known = now - role.changed >= timedelta(seconds=self.propagation)
         return role.arn == arn and is_known and _trusts(role.policy, principal)
 
     async def create_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -98,7 +93,7 @@ class Iam:
             raise AwsError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
         _check(request["AssumeRolePolicyDocument"])
         arn = f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{name}"
-        self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, known=call.now)
+        self.roles[name] = Role(arn=arn, policy=request["AssumeRolePolicyDocument"], created=call.now, changed=call.now)
         return {"Role": self.roles[name].described()}
 
     async def get_role(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -109,17 +104,15 @@ class Iam:
 
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         prefix = request.get("PathPrefix", "/")
-        there = [role.described() for role in self.roles.values() if role.path.startswith(prefix)]
-        first = int(request.get("Marker", 0))
-        page = there[first : first + request.get("MaxItems", 100)]
-        more = first + len(page) < len(there)
-        return {"Roles": page, "IsTruncated": more} | ({"Marker": str(first + len(page))} if more else {})
+        roles = [role.described() for role in self.roles.values() if role.path.startswith(prefix)]
+        page = paged("Roles", roles, request, token="Marker", size="MaxItems")  # noqa: S106
+        return page | {"IsTruncated": "Marker" in page}
 
     async def update_assume_role_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Who trusts others waits again until that is known."""
+        """A changed trust policy needs `propagation` again."""
         role = self._existing(request["RoleName"])
         _check(request["PolicyDocument"])
-        role.policy, role.known = request["PolicyDocument"], call.now
+        role.policy, role.changed = request["PolicyDocument"], call.now
         return {}
 
     async def delete_role(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
@@ -135,17 +128,17 @@ class Iam:
 def _check(policy: str) -> None:
     try:
         document = json.loads(policy)
-        well = all(statement["Effect"] in ("Allow", "Deny") for statement in _statements(document))
+        valid = all(statement["Effect"] in ("Allow", "Deny") for statement in _statements(document))
     except (ValueError, TypeError, KeyError, AttributeError):
-        well = False
-    if not well:
+        valid = False
+    if not valid:
         raise AwsError("MalformedPolicyDocument", "The policy is not in the valid JSON format.")
 
 
 def _trusts(policy: str, principal: str) -> bool:
-    """Whether a statement allows it and none denies it; conditions are taken to hold."""
-    fitting = [statement["Effect"] for statement in _statements(json.loads(policy)) if _fits(statement, principal)]
-    return "Allow" in fitting and "Deny" not in fitting
+    """Return whether a statement allows the principal and none denies it; conditions count as met."""
+    effects = [statement["Effect"] for statement in _statements(json.loads(policy)) if _fits(statement, principal)]
+    return "Allow" in effects and "Deny" not in effects
 
 
 def _fits(statement: Mapping[str, Any], principal: str) -> bool:
@@ -163,3 +156,14 @@ def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+class Sts:
+    """STS: every caller is the account's only user."""
+
+    def __init__(self) -> None:
+        self.operations: Operations = {"GetCallerIdentity": self.get_caller_identity}
+
+    async def get_caller_identity(self, _request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        arn = f"arn:aws:iam::{call.account}:user/simulated"
+        return {"UserId": "AIDASIMULATED00000000", "Account": call.account, "Arn": arn}

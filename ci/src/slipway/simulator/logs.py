@@ -1,21 +1,20 @@
-"""Amazon CloudWatch Logs: groups, streams and their events, written by the platform and read by whoever wants to know."""
+"""Amazon CloudWatch Logs: groups, streams and events, written by the platform."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from slipway.simulator.call import Call, Operations
-from slipway.simulator.contract import AwsError
+from slipway.simulator.contract import AwsError, Call, Operations, paged
 
 _MOST_EVENTS = 10_000
 
 
 @dataclass(frozen=True)
-class Event:
-    """One line; `at` is the platform's time."""
+class LogEvent:
+    """A log line."""
 
-    at: datetime
+    at: datetime  # the platform's time
     message: str
 
     @property
@@ -24,11 +23,11 @@ class Event:
 
 
 class Logs:
-    """Groups of streams of events; a group exists from its first event on, or from when it was created. `late` is how many seconds pass until an event is seen."""
+    """Log groups; a group exists from its creation or its first event on."""
 
     def __init__(self) -> None:
-        self.late = 0.0
-        self._groups: dict[str, dict[str, list[Event]]] = {}
+        self.late = 0.0  # seconds until an event becomes visible
+        self._groups: dict[str, dict[str, list[LogEvent]]] = {}
         self.operations: Operations = {
             "CreateLogGroup": self.create_log_group,
             "DescribeLogGroups": self.describe_log_groups,
@@ -39,10 +38,10 @@ class Logs:
         }
 
     def write(self, group: str, stream: str, at: datetime, message: str) -> None:
-        self._groups.setdefault(group, {}).setdefault(stream, []).append(Event(at, message))
+        self._groups.setdefault(group, {}).setdefault(stream, []).append(LogEvent(at, message))
 
     def create(self, group: str) -> None:
-        """An empty one, unless it is there."""
+        """Create an empty group unless it exists."""
         self._groups.setdefault(group, {})
 
     def has(self, group: str) -> bool:
@@ -90,48 +89,46 @@ class Logs:
         name = request["logStreamName"]
         if name not in streams:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
-        found = [event for event in streams[name] if self._is_seen(event, call) and _within(event, request)]
-        first, end = _page(request, len(found))
+        visible = [event for event in streams[name] if self._is_visible(event, call) and _within(event, request)]
+        first, end = _page(request, len(visible))
         events = [
             {"timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds}
-            for event in found[first:end]
+            for event in visible[first:end]
         ]
         return {"events": events, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{first}"}
 
     async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        found = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
-        first = int(request.get("nextToken", 0))
-        page = found[first : first + request.get("limit", _MOST_EVENTS)]
+        matching = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
         events = [
             {
                 "logStreamName": stream,
                 "timestamp": event.milliseconds,
                 "message": event.message,
                 "ingestionTime": event.milliseconds,
-                "eventId": f"{first + index:056d}",
+                "eventId": f"{index:056d}",
             }
-            for index, (stream, event) in enumerate(page)
+            for index, (stream, event) in enumerate(matching)
         ]
-        more = first + len(page)
-        return {"events": events, "searchedLogStreams": []} | ({"nextToken": str(more)} if more < len(found) else {})
+        return paged("events", events, request, most=_MOST_EVENTS, size="limit") | {"searchedLogStreams": []}
 
-    def _is_seen(self, event: Event, call: Call) -> bool:
+    def _is_visible(self, event: LogEvent, call: Call) -> bool:
         return event.at + timedelta(seconds=self.late) <= call.now
 
-    def _filtered(self, request: Mapping[str, Any], call: Call) -> Iterator[tuple[str, Event]]:
+    def _filtered(self, request: Mapping[str, Any], call: Call) -> Iterator[tuple[str, LogEvent]]:
         wanted, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix", "")
         for name, events in self._group(request["logGroupName"]).items():
             if name.startswith(prefix) and (wanted is None or name in wanted):
-                yield from ((name, event) for event in events if self._is_seen(event, call) and _within(event, request))
+                visible = (event for event in events if self._is_visible(event, call))
+                yield from ((name, event) for event in visible if _within(event, request, inclusive=True))
 
-    def _group(self, name: str) -> dict[str, list[Event]]:
+    def _group(self, name: str) -> dict[str, list[LogEvent]]:
         if name not in self._groups:
             raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
         return self._groups[name]
 
 
 def _page(request: Mapping[str, Any], count: int) -> tuple[int, int]:
-    """Where the page begins and ends; at an end of the stream the same token comes back, with no events [M]."""
+    """Return where the page begins and ends; at an end of the stream the same token comes back, without events [M]."""
     limit, token = request.get("limit", _MOST_EVENTS), request.get("nextToken")
     if token is None:
         return (0, min(limit, count)) if request.get("startFromHead") else (max(0, count - limit), count)
@@ -142,7 +139,7 @@ def _page(request: Mapping[str, Any], count: int) -> tuple[int, int]:
     return (at, min(at + limit, count)) if direction == "f" else (max(0, at - limit), at)
 
 
-def _within(event: Event, request: Mapping[str, Any]) -> bool:
-    """StartTime is included, endTime is not."""
-    after = request.get("startTime", 0) <= event.milliseconds
-    return bool(after and event.milliseconds < request.get("endTime", 1 << 62))
+def _within(event: LogEvent, request: Mapping[str, Any], *, inclusive: bool = False) -> bool:
+    """Return whether an event is in the requested time; GetLogEvents excludes endTime, FilterLogEvents includes it [M]."""
+    end = request.get("endTime", 1 << 62) + inclusive
+    return bool(request.get("startTime", 0) <= event.milliseconds < end)

@@ -1,9 +1,14 @@
-"""The registry protocol (OCI distribution 1.1) over the store: what `docker push` and slipway's own client speak."""
+"""The image store, and the registry protocol (OCI distribution 1.1) over it, as docker and slipway use it.
+
+ECR's API works on the same store.
+"""
 
 import base64
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -13,14 +18,82 @@ from starlette.routing import Route
 from slipway.oci.content import INDEX, MANIFEST, digest_of
 from slipway.simulator.authorization import Guard, Needed
 from slipway.simulator.clock import Clock
-from slipway.simulator.contract import AwsError
-from slipway.simulator.store import Repository, Store
+from slipway.simulator.contract import AwsError, Call
 
-PASSWORD = "simulated"  # noqa: S105 -- the simulator keeps nobody out; clients must send what ECR gave them
+PUBLIC = "public.ecr.aws"
+
+
+@dataclass
+class Manifest:
+    """A manifest's bytes and the time of its push."""
+
+    media_type: str
+    content: bytes
+    pushed: datetime
+
+    @property
+    def artifact_type(self) -> str | None:
+        """The manifest's artifactType, or its config's media type; None without either."""
+        document = json.loads(self.content)
+        kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
+        return str(kind) if kind else None
+
+
+@dataclass(kw_only=True)
+class Repository:
+    """A repository with its blobs, manifests and tags, in memory."""
+
+    name: str
+    created: datetime
+    immutable: bool = False  # a tag is put once
+    region: str = "us-east-1"
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)  # AWS's tags of the repository itself
+
+    def put_blob(self, content: bytes) -> str:
+        digest = digest_of(content)
+        self.blobs[digest] = content
+        return digest
+
+    def put_manifest(self, content: bytes, media_type: str, pushed: datetime) -> str:
+        """Store a manifest under the digest of its bytes; an existing one keeps its push time."""
+        digest = digest_of(content)
+        self.manifests.setdefault(digest, Manifest(media_type, content, pushed))
+        return digest
+
+    def has(self, digest: str) -> bool:
+        """Return whether a manifest may refer to the digest."""
+        return digest in self.blobs or digest in self.manifests
+
+    def tags_of(self, digest: str) -> list[str]:
+        return [tag for tag, tagged in self.tags.items() if tagged == digest]
+
+    def resolve(self, reference: str) -> str | None:
+        """Resolve a tag or a digest to a manifest's digest; None when it does not exist."""
+        digest = self.tags.get(reference, reference)
+        return digest if digest in self.manifests else None
+
+
+@dataclass
+class ImageStore:
+    """The repositories of the account, and the simulated ones of ECR Public."""
+
+    repositories: dict[str, Repository] = field(default_factory=dict)
+    public: dict[str, Repository] = field(default_factory=dict)
+
+    def at(self, uri: str) -> Repository | None:
+        """Find a repository by its URI, without tag and digest."""
+        registry, _, name = uri.partition("/")
+        return (self.public if registry == PUBLIC else self.repositories).get(name)
+
+
+PASSWORD = "simulated"  # noqa: S105 -- not a secret; clients must send what ECR gave them
 
 
 class RegistryError(Exception):
-    """An error in the words of the specification."""
+    """An error in the format of the specification."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -30,7 +103,7 @@ class RegistryError(Exception):
 class RegistryProtocol:
     """The routes below /v2/."""
 
-    def __init__(self, store: Store, clock: Clock, account: str) -> None:
+    def __init__(self, store: ImageStore, clock: Clock, account: str) -> None:
         self._store = store
         self._clock = clock
         self._account = account
@@ -49,7 +122,7 @@ class RegistryProtocol:
         ]
 
     async def ping(self, request: Request) -> Response:
-        _signed_in(request)
+        _check_login(request)
         return JSONResponse({})
 
     async def start_upload(self, request: Request) -> Response:
@@ -59,59 +132,41 @@ class RegistryProtocol:
         digest = request.query_params.get("digest")
         if digest:
             return self._keep(repository, upload, digest)
-        return Response(
-            status_code=202, headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": "0-0"}
-        )
+        return _accepted(repository, upload, 0)
 
     async def append(self, request: Request) -> Response:
         repository, upload = self._repository(request, "UploadLayerPart"), request.path_params["upload"]
         self._upload(upload).extend(await request.body())
-        reached = len(self._uploads[upload]) - 1
-        return Response(
-            status_code=202,
-            headers={"location": f"/v2/{repository.name}/blobs/uploads/{upload}", "range": f"0-{reached}"},
-        )
+        return _accepted(repository, upload, len(self._uploads[upload]) - 1)
 
     async def finish_upload(self, request: Request) -> Response:
-        repository, upload = (
-            self._repository(request, "UploadLayerPart", "CompleteLayerUpload"),
-            request.path_params["upload"],
-        )
+        repository = self._repository(request, "UploadLayerPart", "CompleteLayerUpload")
+        upload = request.path_params["upload"]
         self._upload(upload).extend(await request.body())
         return self._keep(repository, upload, request.query_params.get("digest", ""))
 
     async def blob(self, request: Request) -> Response:
-        content = self._repository(
-            request, "BatchCheckLayerAvailability" if request.method == "HEAD" else "GetDownloadUrlForLayer"
-        ).blobs.get(request.path_params["digest"])
-        if content is None:
-            raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
-        return Response(
-            content,
-            media_type="application/octet-stream",
-            headers={"docker-content-digest": request.path_params["digest"]},
-        )
+        action = "BatchCheckLayerAvailability" if request.method == "HEAD" else "GetDownloadUrlForLayer"
+        return _blob(self._repository(request, action), request.path_params["digest"])
 
     async def layer(self, request: Request) -> Response:
-        """What GetDownloadUrlForLayer leads to: whoever has the URL may read it."""
-        repository = self._store.repositories.get(request.path_params["name"])
-        content = repository.blobs.get(request.path_params["digest"]) if repository else None
-        if content is None:
-            raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
-        return Response(content, media_type="application/octet-stream")
+        """The target of GetDownloadUrlForLayer; the URL needs no login."""
+        return _blob(self._store.repositories.get(request.path_params["name"]), request.path_params["digest"])
 
     async def manifest(self, request: Request) -> Response:
         repository = self._repository(request, "BatchGetImage")
         digest = repository.resolve(request.path_params["reference"])
         if digest is None:
             raise RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown to registry")
-        found = repository.manifests[digest]
-        return Response(found.content, headers={"content-type": found.media_type, "docker-content-digest": digest})
+        manifest = repository.manifests[digest]
+        return Response(
+            manifest.content, headers={"content-type": manifest.media_type, "docker-content-digest": digest}
+        )
 
     async def put_manifest(self, request: Request) -> Response:
         repository, reference = self._repository(request, "PutImage"), request.path_params["reference"]
         content = await request.body()
-        document = _read(repository, content)
+        document = _checked(repository, content)
         digest = digest_of(content)
         if ":" in reference and reference != digest:
             raise RegistryError(400, "DIGEST_INVALID", f"the manifest has the digest {digest}")
@@ -132,9 +187,9 @@ class RegistryProtocol:
         )
 
     async def referrers(self, request: Request) -> Response:
-        """The manifests whose subject is the digest; of one that nobody knows, too, the answer is a list."""
+        """List the manifests whose subject is the digest; an unknown digest has an empty list."""
         digest = request.path_params["digest"]
-        found = [
+        manifests = [
             {
                 "mediaType": manifest.media_type,
                 "digest": own,
@@ -145,20 +200,26 @@ class RegistryProtocol:
             for own, manifest in self._repository(request, "ListImageReferrers").manifests.items()
             if (document := json.loads(manifest.content)).get("subject", {}).get("digest") == digest
         ]
-        return JSONResponse({"schemaVersion": 2, "mediaType": INDEX, "manifests": found}, media_type=INDEX)
+        return JSONResponse({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}, media_type=INDEX)
 
     def _repository(self, request: Request, *actions: str) -> Repository:
-        """The repository, for whoever may do that to it: the rights are those of ECR's own operations [G]. A password does not say whose it is."""
-        _signed_in(request)
+        """Find the repository and check the permissions, which are those of ECR's own operations [G].
+
+        A registry password does not identify the caller.
+        """
+        _check_login(request)
         name = request.path_params["name"]
         if name not in self._store.repositories:
             raise RegistryError(
                 404, "NAME_UNKNOWN", f"The repository with name '{name}' does not exist in the registry"
             )
         repository = self._store.repositories[name]
-        arn = f"arn:aws:ecr:{repository.region}:{self._account}:repository/{name}"
+        call = Call(
+            region=repository.region, account=self._account, now=self._clock.now(), endpoint=str(request.base_url)
+        )
+        arn = f"arn:aws:ecr:{call.region}:{call.account}:repository/{name}"
         try:
-            self.guard.check(None, self._account, *(Needed(f"ecr:{action}", arn) for action in actions))
+            self.guard.check(call, [Needed(f"ecr:{action}", arn) for action in actions], anonymous=True)
         except AwsError as error:
             raise RegistryError(403, "DENIED", error.message) from error
         return repository
@@ -179,21 +240,33 @@ class RegistryProtocol:
         )
 
 
-def _signed_in(request: Request) -> None:
+def _accepted(repository: Repository, upload: str, reached: int) -> Response:
+    location = f"/v2/{repository.name}/blobs/uploads/{upload}"
+    return Response(status_code=202, headers={"location": location, "range": f"0-{reached}"})
+
+
+def _blob(repository: Repository | None, digest: str) -> Response:
+    content = repository.blobs.get(digest) if repository else None
+    if content is None:
+        raise RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry")
+    return Response(content, media_type="application/octet-stream", headers={"docker-content-digest": digest})
+
+
+def _check_login(request: Request) -> None:
     expected = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
     if request.headers.get("authorization") != f"Basic {expected}":
         raise RegistryError(401, "UNAUTHORIZED", "Not Authorized", {"www-authenticate": 'Basic realm="simulated ECR"'})
 
 
-def _read(repository: Repository, content: bytes) -> dict[str, Any]:
-    """A manifest, which may only name what is there."""
+def _checked(repository: Repository, content: bytes) -> dict[str, Any]:
+    """Read a manifest; raises RegistryError unless everything it refers to was pushed."""
     try:
         document: dict[str, Any] = json.loads(content)
         parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
-        named = [descriptor["digest"] for descriptor in parts if descriptor]
+        digests = [descriptor["digest"] for descriptor in parts if descriptor]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RegistryError(400, "MANIFEST_INVALID", f"not a manifest: {error}") from error
-    for digest in named:
+    for digest in digests:
         if not repository.has(digest):
-            raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest names {digest}, which was not pushed")
+            raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest refers to {digest}, which was not pushed")
     return document

@@ -1,4 +1,4 @@
-"""AWS's sample image `hello-app-runner` of ECR Public, as far as a platform sees one: a page at /, on the port that it is told."""
+"""AWS's sample image `hello-app-runner` of ECR Public: one page at /."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from slipway.oci.content import MANIFEST, canonical, digest_of
+from slipway.simulator.registry import Repository
 from slipway.simulator.serving import serving
-from slipway.simulator.store import Repository
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 NAME = "aws-containers/hello-app-runner"
@@ -21,7 +21,7 @@ _DIGEST = digest_of(_CONTENT)
 
 
 def sample(pushed: datetime) -> Repository:
-    """Its repository, with the tag `latest`."""
+    """Build the sample's repository, with the tag `latest`."""
     repository = Repository(name=NAME, created=pushed)
     repository.tags["latest"] = repository.put_manifest(_CONTENT, MANIFEST, pushed)
     return repository
@@ -34,7 +34,7 @@ class _Running:
 
 
 class WithSample:
-    """A backend that runs the sample itself, in this process, and gives every other release to the one behind it."""
+    """A backend that runs the sample in this process and passes every other release to another backend."""
 
     def __init__(self, other: Backend) -> None:
         self._other = other

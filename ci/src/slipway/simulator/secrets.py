@@ -1,14 +1,15 @@
-"""AWS Secrets Manager, as far as a service is given its secrets by ARN."""
+"""Secrets Manager and Parameter Store, and the values that services reference by ARN."""
 
+import json
+import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from slipway.simulator.call import Call, Operations
-from slipway.simulator.contract import AwsError
+from slipway.simulator.contract import AwsError, Call, Operations, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _RECOVERY_DAYS = 30  # [M]
@@ -16,25 +17,31 @@ _RECOVERY_DAYS = 30  # [M]
 
 @dataclass(kw_only=True)
 class Secret:
-    """One secret; `deleted` is the day on which it will be gone, while it can still be restored."""
+    """A secret."""
 
     arn: str
     value: str = field(repr=False)
+    created: datetime = _LONG_AGO
     changed: datetime = _LONG_AGO
     version: str = field(default_factory=lambda: str(uuid.uuid4()))
-    deleted: datetime | None = None
+    deleted: datetime | None = None  # when it will be gone; until then it can be restored
 
     @property
     def name(self) -> str:
         return self.arn.rpartition(":")[2].rpartition("-")[0]
 
     def described(self) -> dict[str, Any]:
-        facts = {"ARN": self.arn, "Name": self.name, "LastChangedDate": self.changed}
+        facts = {
+            "ARN": self.arn,
+            "Name": self.name,
+            "CreatedDate": self.created,
+            "LastChangedDate": self.changed,
+        }
         return facts | ({"DeletedDate": self.deleted} if self.deleted else {})
 
 
 class Secrets:
-    """Values by ARN. They are given to workloads and to whoever asks as AWS would be asked; they are in no log."""
+    """Secrets Manager: secrets by ARN. No value is ever logged."""
 
     def __init__(self) -> None:
         self._secrets: dict[str, Secret] = {}
@@ -52,76 +59,254 @@ class Secrets:
         self._secrets[arn] = Secret(arn=arn, value=value)
 
     def value(self, arn: str) -> str | None:
-        """None when there is no such secret, or none any more."""
-        found = self._secrets.get(arn)
-        return found.value if found and not found.deleted else None
+        """Return a secret's value; None when it does not exist or is scheduled for deletion."""
+        secret = self._secrets.get(arn)
+        return secret.value if secret and not secret.deleted else None
 
     async def create_secret(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["Name"]
-        if (there := self._find(name)) is not None:
-            raise _taken(there)
+        if (secret := self._find(name)) is not None:
+            raise _taken(secret)
         suffix = secrets.token_urlsafe(8).replace("-", "x").replace("_", "y")[:6]
         arn = f"arn:aws:secretsmanager:{call.region}:{call.account}:secret:{name}-{suffix}"
-        made = self._secrets[arn] = Secret(arn=arn, value=request.get("SecretString", ""), changed=call.now)
-        return {"ARN": arn, "Name": name, "VersionId": made.version}
+        secret = self._secrets[arn] = Secret(
+            arn=arn, value=request.get("SecretString", ""), created=call.now, changed=call.now
+        )
+        return {"ARN": arn, "Name": name, "VersionId": secret.version}
 
     async def describe_secret(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Also one that is scheduled for deletion [M]."""
-        return self._existing(request["SecretId"]).described()
+        """A secret scheduled for deletion is described too [M]."""
+        secret = self._existing(request["SecretId"])
+        return secret.described() | {"VersionIdsToStages": {secret.version: ["AWSCURRENT"]}}
 
     async def get_secret_value(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        found = self._living(request["SecretId"])
-        return {"ARN": found.arn, "Name": found.name, "SecretString": found.value, "VersionId": found.version}
+        secret = self._living(request["SecretId"])
+        facts = {"SecretString": secret.value, "VersionId": secret.version, "VersionStages": ["AWSCURRENT"]}
+        return {"ARN": secret.arn, "Name": secret.name, "CreatedDate": secret.changed, **facts}
 
     async def put_secret_value(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        found = self._living(request["SecretId"])
-        found.value, found.changed, found.version = request.get("SecretString", ""), call.now, str(uuid.uuid4())
+        secret = self._living(request["SecretId"])
+        secret.value, secret.changed, secret.version = request.get("SecretString", ""), call.now, str(uuid.uuid4())
         stages = request.get("VersionStages", ["AWSCURRENT"])
-        return {"ARN": found.arn, "Name": found.name, "VersionId": found.version, "VersionStages": stages}
+        return {"ARN": secret.arn, "Name": secret.name, "VersionId": secret.version, "VersionStages": stages}
 
     async def delete_secret(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """It can be restored for as many days as were asked for, or is gone at once."""
-        found = self._living(request["SecretId"])
+        """The secret can be restored until its recovery window ends, or is gone at once."""
+        secret = self._living(request["SecretId"])
         if request.get("ForceDeleteWithoutRecovery"):
-            del self._secrets[found.arn]
-            return {"ARN": found.arn, "Name": found.name, "DeletionDate": call.now}
-        found.deleted = call.now + timedelta(days=request.get("RecoveryWindowInDays", _RECOVERY_DAYS))
-        return {"ARN": found.arn, "Name": found.name, "DeletionDate": found.deleted}
+            del self._secrets[secret.arn]
+            return {"ARN": secret.arn, "Name": secret.name, "DeletionDate": call.now}
+        secret.deleted = call.now + timedelta(days=request.get("RecoveryWindowInDays", _RECOVERY_DAYS))
+        return {"ARN": secret.arn, "Name": secret.name, "DeletionDate": secret.deleted}
 
     async def restore_secret(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        found = self._existing(request["SecretId"])
-        found.deleted = None
-        return {"ARN": found.arn, "Name": found.name}
+        secret = self._existing(request["SecretId"])
+        secret.deleted = None
+        return {"ARN": secret.arn, "Name": secret.name}
 
     async def list_secrets(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Without those that are scheduled for deletion, unless they are asked for; by no filter."""
-        all_of_them = request.get("IncludePlannedDeletion", False)
-        there = [found.described() for found in self._secrets.values() if all_of_them or not found.deleted]
-        first = int(request.get("NextToken", 0))
-        page = there[first : first + request.get("MaxResults", 100)]
-        more = first + len(page)
-        return {"SecretList": page} | ({"NextToken": str(more)} if more < len(there) else {})
+        """Secrets scheduled for deletion are listed on request only; filters are not simulated."""
+        planned = request.get("IncludePlannedDeletion", False)
+        secrets = [
+            each.described() | {"SecretVersionsToStages": {each.version: ["AWSCURRENT"]}}
+            for each in self._secrets.values()
+            if planned or not each.deleted
+        ]
+        return paged("SecretList", secrets, request, token="NextToken", size="MaxResults")  # noqa: S106
 
     def _find(self, name_or_arn: str) -> Secret | None:
-        return next((found for found in self._secrets.values() if name_or_arn in (found.arn, found.name)), None)
+        return next((secret for secret in self._secrets.values() if name_or_arn in (secret.arn, secret.name)), None)
 
     def _existing(self, name_or_arn: str) -> Secret:
-        found = self._find(name_or_arn)
-        if found is None:
+        secret = self._find(name_or_arn)
+        if secret is None:
             raise AwsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-        return found
+        return secret
 
     def _living(self, name_or_arn: str) -> Secret:
-        found = self._existing(name_or_arn)
-        if found.deleted:
+        secret = self._existing(name_or_arn)
+        if secret.deleted:
             said = "You can't perform this operation on the secret because it was marked for deletion."
             raise AwsError("InvalidRequestException", said)
-        return found
+        return secret
 
 
-def _taken(there: Secret) -> AwsError:
-    """A name stays taken until the secret is gone."""
-    if there.deleted:
+def _taken(secret: Secret) -> AwsError:
+    """Explain why a name is taken, which it is until the secret is gone."""
+    if secret.deleted:
         said = "You can't create this secret because a secret with this name is already scheduled for deletion."
         return AwsError("InvalidRequestException", said)
-    return AwsError("ResourceExistsException", f"The operation failed because the secret {there.name} already exists.")
+    return AwsError("ResourceExistsException", f"The operation failed because the secret {secret.name} already exists.")
+
+
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_NAME = re.compile(r"/?[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
+_TYPE = "String"
+_HIDDEN = "AQICAHencrypted"  # the value of a SecureString without WithDecryption; its form is †
+
+
+@dataclass(kw_only=True)
+class Parameter:
+    """A parameter in its last version."""
+
+    name: str
+    value: str = field(repr=False)
+    type: str = _TYPE
+    version: int = 1
+    changed: datetime = _LONG_AGO
+
+
+class Parameters:
+    """Parameter Store: parameters by name, the same in every region."""
+
+    def __init__(self) -> None:
+        self._parameters: dict[str, Parameter] = {}
+        self.operations: Operations = {
+            "PutParameter": self.put_parameter,
+            "GetParameter": self.get_parameter,
+            "GetParameters": self.get_parameters,
+            "DescribeParameters": self.describe_parameters,
+            "DeleteParameter": self.delete_parameter,
+        }
+
+    def put(self, name: str, value: str, kind: str = "SecureString") -> None:
+        self._parameters[name] = Parameter(name=name, value=value, type=kind)
+
+    def value(self, name_or_arn: str) -> str | None:
+        parameter = self._find(name_or_arn)
+        return parameter.value if parameter else None
+
+    async def put_parameter(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """A new parameter needs a type; an existing one changes only with Overwrite [M]."""
+        name = request["Name"]
+        previous = self._parameters.get(name)
+        if previous is None and "Type" not in request:
+            raise AwsError("ValidationException", "A parameter type is required when you create a parameter.")
+        if not _NAME.fullmatch(name) or ("/" in name and not name.startswith("/")):
+            raise AwsError("ValidationException", "Parameter name must be a fully qualified name.")
+        if previous and not request.get("Overwrite"):
+            said = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true."
+            raise AwsError("ParameterAlreadyExists", said)
+        kind = request.get("Type") or (previous.type if previous else _TYPE)
+        version = previous.version + 1 if previous else 1
+        self._parameters[name] = Parameter(
+            name=name, value=request["Value"], type=kind, version=version, changed=call.now
+        )
+        return {"Version": version, "Tier": "Standard"}
+
+    async def get_parameter(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        parameter = self._find(request["Name"])
+        if parameter is None:
+            raise AwsError("ParameterNotFound", "")
+        return {"Parameter": _described(parameter, call, decrypted=request.get("WithDecryption", False))}
+
+    async def get_parameters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Missing parameters are listed, not an error [M]."""
+        parameters = {name: self._find(name) for name in request["Names"]}
+        decrypted = request.get("WithDecryption", False)
+        return {
+            "Parameters": [_described(each, call, decrypted=decrypted) for each in parameters.values() if each],
+            "InvalidParameters": [name for name, parameter in parameters.items() if parameter is None],
+        }
+
+    async def describe_parameters(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        """Filters by Name and Type; values are left out."""
+        filters = [_filter(each) for each in request.get("ParameterFilters", [])]
+        parameters = [each for each in self._parameters.values() if all(fits(each) for fits in filters)]
+        described = [_described(each, call) for each in parameters]
+        for each in described:
+            del each["Value"]
+        return paged("Parameters", described, request, most=50, token="NextToken", size="MaxResults")  # noqa: S106
+
+    async def delete_parameter(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        parameter = self._find(request["Name"])
+        if parameter is None:
+            raise AwsError("ParameterNotFound", "")
+        del self._parameters[parameter.name]
+        return {}
+
+    def _find(self, name_or_arn: str) -> Parameter | None:
+        """Find a parameter; an ARN has one slash before the name, whether the name starts with one or not."""
+        name = name_or_arn.partition(":parameter/")[2] or name_or_arn
+        return self._parameters.get(name) or (self._parameters.get(f"/{name}") if name != name_or_arn else None)
+
+
+def _described(parameter: Parameter, call: Call, *, decrypted: bool = False) -> dict[str, Any]:
+    hidden = parameter.type == "SecureString" and not decrypted
+    return {
+        "Name": parameter.name,
+        "ARN": f"arn:aws:ssm:{call.region}:{call.account}:parameter/{parameter.name.removeprefix('/')}",
+        "Type": parameter.type,
+        "Value": _HIDDEN if hidden else parameter.value,
+        "Version": parameter.version,
+        "LastModifiedDate": parameter.changed,
+        "DataType": "text",
+    }
+
+
+def _filter(request: Mapping[str, Any]) -> Callable[[Parameter], bool]:
+    values, option = request.get("Values", []), request.get("Option", "Equals")
+    if request["Key"] not in ("Name", "Type"):
+        raise AwsError("InvalidFilterKey", f"The simulator does not filter by {request['Key']}.")
+    comparisons: Mapping[str, Callable[[str, str], bool]] = {
+        "Equals": str.__eq__,
+        "BeginsWith": str.startswith,
+        "Contains": str.__contains__,
+    }
+    if option not in comparisons:
+        raise AwsError("InvalidFilterOption", f"The simulator does not filter by {option}.")
+    key = request["Key"].lower()
+    return lambda parameter: any(comparisons[option](getattr(parameter, key), value) for value in values)
+
+
+_PARTS_OF_SECRET = 7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
+
+
+@dataclass(frozen=True)
+class References:
+    """Values by the references that services use."""
+
+    secrets: Secrets = field(default_factory=Secrets)
+    parameters: Parameters = field(default_factory=Parameters)
+
+    def value(self, reference: str) -> str | None:
+        """Resolve a reference; None when its target does not exist.
+
+        A name alone is a parameter [G]; a secret's ARN may end in a key of its JSON.
+        """
+        arn, key = _split(reference)
+        if not arn.startswith("arn:") or ":ssm:" in arn:
+            return self.parameters.value(arn)
+        value = self.secrets.value(arn)
+        return value if value is None or not key else _member(value, key)
+
+    def put(self, reference: str, value: str) -> None:
+        """Set the value behind a reference; other keys of a secret's JSON stay."""
+        arn, key = _split(reference)
+        if not arn.startswith("arn:") or ":ssm:" in arn:
+            self.parameters.put(arn.partition(":parameter")[2] or arn, value)
+        elif key:
+            self.secrets.put(arn, json.dumps(_document(self.secrets.value(arn) or "{}") | {key: value}))
+        else:
+            self.secrets.put(arn, value)
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """Split a secret's reference into ARN and JSON key: `ARN:KEY:STAGE:VERSION`, as in ECS task definitions; on App Runner †."""
+    parts = reference.split(":")
+    if ":secretsmanager:" not in reference or len(parts) <= _PARTS_OF_SECRET:
+        return reference, ""
+    return ":".join(parts[:_PARTS_OF_SECRET]), parts[_PARTS_OF_SECRET]
+
+
+def _document(text: str) -> dict[str, object]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    return dict(document) if isinstance(document, Mapping) else {}
+
+
+def _member(text: str, key: str) -> str | None:
+    value = _document(text).get(key)
+    return value if isinstance(value, str) or value is None else json.dumps(value)

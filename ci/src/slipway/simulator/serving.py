@@ -1,4 +1,4 @@
-"""An ASGI application on a port of 127.0.0.1, in this process, for as long as a block lasts."""
+"""ASGI applications served on a port of 127.0.0.1 from within this process."""
 
 import asyncio
 import contextlib
@@ -15,13 +15,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slipway.errors import BadInputError
 
-# Longer than the release engine waits between two questions: the tunnel of a Dagger engine does not tell a client inside of it that a
-# connection has ended, and its next question would get no answer.
+# Longer than the release engine's polling interval: the tunnel of a Dagger engine does not tell a client inside of it that a connection
+# has ended, and the client's next request would get no answer.
 _IDLE_SECONDS = 60
 
 
 class CutError(Exception):
-    """Raised by an application to end a connection in the middle of an answer; no error of the application's."""
+    """Raised by an application to end a connection in the middle of an answer on purpose."""
 
 
 def _is_error(record: logging.LogRecord) -> bool:
@@ -35,12 +35,12 @@ logging.getLogger("uvicorn.error").addFilter(_is_error)
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the program in which this server runs."""
+        """Leave signals to the program that runs this server."""
         yield
 
 
 class _InOnePiece:
-    """A transport that sends what is written in one turn of the event loop together."""
+    """A transport that sends everything written in one pass of the event loop together."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -65,7 +65,10 @@ class _InOnePiece:
 
 
 class _Protocol(H11Protocol):
-    """Head and body of an answer together: when a head comes alone, the AWS SDK for Go (1.48) at times closes its connection before the body."""
+    """HTTP/1.1 with head and body in one piece.
+
+    The AWS SDK for Go (1.48) at times closes its connection between a head and its body.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", _InOnePiece(transport)))
@@ -73,7 +76,10 @@ class _Protocol(H11Protocol):
 
 @asynccontextmanager
 async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
-    """Give the address as `127.0.0.1:port`; port 0 takes a free one. Raises BadInputError when the port is in use."""
+    """Serve while the block runs and yield `127.0.0.1:port`; port 0 takes a free one.
+
+    Raises BadInputError when the port is in use.
+    """
     with _listening(port) as listener:
         config = uvicorn.Config(
             app,
@@ -89,7 +95,7 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_serve, server, listener)
             try:
-                while not server.started:  # noqa: ASYNC110 -- uvicorn tells by this attribute only
+                while not server.started:  # noqa: ASYNC110 -- uvicorn offers this attribute only
                     await anyio.sleep(0.001)
                 yield f"127.0.0.1:{listener.getsockname()[1]}"
             finally:
@@ -97,13 +103,13 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
 
 
 async def _serve(server: _Server, listener: socket.socket) -> None:
-    """A server that is cancelled leaves its clients' connections open; this one ends only when told, which a cancelled block does too."""
+    """Serve until `should_exit`, shielded: a cancelled uvicorn leaves its clients' connections open."""
     with anyio.CancelScope(shield=True):
         await server.serve([listener])
 
 
 def _listening(port: int) -> socket.socket:
-    # asyncio sends at once (TCP_NODELAY) only where the protocol is named; else every answer of two parts waits 40 ms for an acknowledgement.
+    # asyncio sets TCP_NODELAY only for a named protocol. Without it, every answer of two parts waits 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,1 +1,1 @@
-"""Source: a commit of the service's git repository."""
+"""Source: commits of the service's git repository."""

@@ -1,4 +1,4 @@
-"""What was in the service's folder at a git ref, and which revisions have been edited since: the history that `--since` leaves alone."""
+"""The migrations in git at the ref of `--since`, and the revisions edited or added elsewhere since then."""
 
 import ast
 import warnings
@@ -13,7 +13,8 @@ from slipway.source.commit import git
 
 MERGE_BASE: Final = "merge-base"
 _DEFAULT_BRANCHES = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main", "refs/heads/master")
-_MARK = b"down_revision"  # in every revision's file, by alembic's own need
+_MARK = b"down_revision"  # alembic needs it in every revision's file
+_LIST = ("ls-tree", "-r", "-z", "--name-only")
 _DEEPEN = (
     "this clone is shallow, so run `git fetch --unshallow origin '+refs/heads/*:refs/remotes/origin/*'`, "
     "or set fetch-depth: 0 for actions/checkout"
@@ -21,14 +22,17 @@ _DEEPEN = (
 
 
 def released(folder: Path, name: str) -> Since:
-    """What git knows by a name: a branch, a tag, a commit, or `merge-base` of HEAD and the default branch. Raises BadInputError."""
+    """Read the service's migrations at a branch, tag or commit, or at the `merge-base` with the default branch.
+
+    Raises BadInputError.
+    """
     shallow = _is_shallow(folder)
     commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _commit(folder, name)
     if commit is None:
-        remedy = "name a revision, or a branch, a tag or a commit; `git fetch` brings those of others"
+        remedy = "name a revision, branch, tag or commit; `git fetch` brings those of other repositories"
         raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
-    files = _names(git(folder, "ls-tree", "-r", "-z", "--name-only", commit))
-    changed = _names(git(folder, "diff", "--name-only", "--no-renames", "--relative", "-z", commit))
+    files = _names(git(folder, [*_LIST, commit]))
+    changed = _names(git(folder, ["diff", "--name-only", "--no-renames", "--relative", "-z", commit]))
     edited = (file for file in changed if file in files and _is_edited(folder, commit, file))
     tip, ahead = _ahead(folder, name, files)
     return Since(
@@ -37,21 +41,21 @@ def released(folder: Path, name: str) -> Since:
 
 
 def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, ...]]:
-    """The branch that we will be merged with, and the revisions that were added there since it and HEAD parted."""
+    """Return the branch to be merged with, and the revisions added there since it and HEAD diverged."""
     tip = _default_branch(folder) if name == MERGE_BASE else name
     try:
-        parted = git(folder, "merge-base", "HEAD", tip or "").decode().strip()
-        before = files if name == MERGE_BASE else _names(git(folder, "ls-tree", "-r", "-z", "--name-only", parted))
-        after = _names(git(folder, "ls-tree", "-r", "-z", "--name-only", tip or ""))
-    except BadInputError:  # two histories, or a commit that is not here
+        base = git(folder, ["merge-base", "HEAD", tip or ""]).decode().strip()
+        before = files if name == MERGE_BASE else _names(git(folder, [*_LIST, base]))
+        after = _names(git(folder, [*_LIST, tip or ""]))
+    except BadInputError:  # unrelated histories, or a commit that was not fetched
         return "", ()
     added = sorted(file for file in after - before if not (folder / file).exists())
-    revisions = (_revision(git(folder, "cat-file", "blob", f"{tip}:./{file}")) for file in added)
+    revisions = (_revision(git(folder, ["cat-file", "blob", f"{tip}:./{file}"])) for file in added)
     return tip or "", tuple(revision for revision in revisions if revision)
 
 
 def _revision(source: bytes) -> Other | None:
-    """The revision of a file, read and not run; None when it is none, or says what it follows in another way than alembic writes it."""
+    """Parse the revision in a file without running it; None unless it is written as alembic does."""
     try:
         assigned = dict(_assigned(ast.parse(source))) if _MARK in source else {}
     except (SyntaxError, ValueError):
@@ -64,7 +68,7 @@ def _revision(source: bytes) -> Other | None:
 
 
 def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
-    """The names at the top of a module that are given a literal."""
+    """Yield the names at module level that have a literal value."""
     for statement in module.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
@@ -76,19 +80,19 @@ def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
 
 def _is_shallow(folder: Path) -> bool:
     try:
-        return git(folder, "rev-parse", "--is-shallow-repository").strip() == b"true"
+        return git(folder, ["rev-parse", "--is-shallow-repository"]).strip() == b"true"
     except BadInputError as error:
         raise BadInputError(
-            f"git knows nothing in {folder} ({error.next_step})", "name a revision, or run the gate in a git repository"
+            f"git cannot read {folder} ({error.next_step})", "name a revision, or run the gate in a git repository"
         ) from error
 
 
 def _commit(folder: Path, name: str) -> str | None:
     try:
-        found = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"]
+        return git(folder, [*verify, f"{name}^{{commit}}"]).decode().strip()
     except BadInputError:
         return None
-    return found.decode().strip()
 
 
 def _default_branch(folder: Path) -> str | None:
@@ -99,11 +103,11 @@ def _merge_base(folder: Path, *, shallow: bool) -> str:
     branch = _default_branch(folder)
     if branch is None:
         raise BadInputError(
-            f"there is neither origin/HEAD nor origin/main, main or master in {folder}",
-            _DEEPEN if shallow else "name the branch itself with --since, or run `git remote set-head origin --auto`",
+            f"{folder} has none of origin/HEAD, origin/main, main and master",
+            _DEEPEN if shallow else "name the branch with --since, or run `git remote set-head origin --auto`",
         )
     try:
-        return git(folder, "merge-base", "HEAD", branch).decode().strip()
+        return git(folder, ["merge-base", "HEAD", branch]).decode().strip()
     except BadInputError as error:
         raise BadInputError(
             f"the histories of HEAD and {branch} have no commit in common",
@@ -117,17 +121,17 @@ def _names(listed: bytes) -> set[str]:
 
 
 def _is_edited(folder: Path, commit: str, file: str) -> bool:
-    """Whether a revision says something else than it did; one that is gone is missed by the graph's own rules."""
+    """Return whether a revision's code changed; the graph's own rules report a deleted one."""
     path = folder / file
     if not path.is_file() or _MARK not in (now := path.read_bytes()):
         return False
-    return _meaning(git(folder, "cat-file", "blob", f"{commit}:./{file}")) != _meaning(now)
+    return _meaning(git(folder, ["cat-file", "blob", f"{commit}:./{file}"])) != _meaning(now)
 
 
 def _meaning(source: bytes) -> str | bytes:
-    """Code without comments and the way it is laid out."""
+    """Reduce code to its syntax tree, without comments and layout."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of an invalid escape, which is the service's affair
+        with warnings.catch_warnings(action="ignore"):  # about invalid escapes, which concern the service
             return ast.dump(ast.parse(source))
-    except (SyntaxError, ValueError):  # of a newer Python than this one
+    except (SyntaxError, ValueError):  # syntax of a newer Python than this one
         return source

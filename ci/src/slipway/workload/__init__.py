@@ -1,1 +1,1 @@
-"""A running service: started from its artifact with its own folder and environment, asked for its health, listened to, stopped."""
+"""Workloads: running services, as processes or containers, with their environments and health checks."""

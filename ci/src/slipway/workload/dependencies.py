@@ -1,4 +1,4 @@
-"""The virtual environment of a service, made by uv from its own lock and kept under the lock's hash: the next release with this lock finds it."""
+"""A service's virtual environment, created by uv from the service's lock and cached under the lock's hash."""
 
 import fcntl
 import hashlib
@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,45 +21,49 @@ _FOREIGN_LOCKS = {
     "pdm.lock": "pdm export --format requirements --output requirements.txt",
     "Pipfile.lock": "pipenv requirements > requirements.txt",
 }
-_DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # what uv draws before a cause
+_DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
 _READY = "slipway-ready"
+_COMPILED = ["--compile-bytecode"]
 
 
 @dataclass(frozen=True)
 class Python:
-    """A virtual environment in `folder`; `site` holds the service itself when it is a package of its own."""
+    """A virtual environment."""
 
     folder: Path
-    site: Path | None = None
+    site: Path | None = None  # contains the service itself when it is a package
 
     @property
     def interpreter(self) -> Path:
         return self.folder / "bin/python"
 
     def variables(self) -> dict[str, str]:
-        """What a process in this environment is told."""
+        """Return the variables of a process in this environment."""
         programs = [self.folder / "bin", *([self.site / "bin"] if self.site else [])]
         path = {"PATH": os.pathsep.join([*map(str, programs), os.defpath]), "VIRTUAL_ENV": str(self.folder)}
         return path | ({"PYTHONPATH": str(self.site)} if self.site else {})
 
 
 def lock_of(tree: Path) -> Path:
-    """The file that pins the service's dependencies; raises BadInputError when there is none that uv reads."""
+    """Find the file that pins the service's dependencies; raises BadInputError when uv reads none of them."""
     for name in LOCKS:
         if (tree / name).is_file():
             return tree / name
     for name, command in _FOREIGN_LOCKS.items():
         if (tree / name).is_file():
-            raise BadInputError(f"{name} is no lock that uv reads", f"write a requirements.txt from it: {command}")
+            raise BadInputError(f"uv cannot read {name}", f"export it to a requirements.txt: {command}")
     raise BadInputError(f"the service has none of {', '.join(LOCKS)}", "run `uv lock` and commit uv.lock")
 
 
 def prepare(tree: Path, cache: Path) -> Python:
-    """The environment for an unpacked tree, made unless the cache has it; raises BadInputError, and RefusedError with uv's words."""
+    """Return the environment for an unpacked tree, created unless cached.
+
+    Raises BadInputError, and RefusedError with uv's message.
+    """
     lock = lock_of(tree)
     folder = cache / "environments" / _key(tree, lock)
-    with _alone(folder):
+    with _locked(folder):
         if not (folder / _READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _install(tree, lock, folder)
@@ -70,7 +74,7 @@ def prepare(tree: Path, cache: Path) -> Python:
 
 
 def _key(tree: Path, lock: Path) -> str:
-    """The hash of what is installed; a lock with packages of this very tree is good for this tree alone."""
+    """Hash the lock and project files; a lock with packages of the tree itself gets a key for this tree alone."""
     total = hashlib.sha256(lock.name.encode() + lock.read_bytes())
     for name in (".python-version", *(["pyproject.toml"] if lock.name != "requirements.txt" else [])):
         if (tree / name).is_file():
@@ -95,14 +99,14 @@ def _has_local_packages(lock: Path) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Two runs that need the same environment make it once."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock under which concurrent runs create an environment once."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = folder.with_suffix(".lock").open("w")
     except OSError as error:
         raise BadInputError(
-            f"the cache {folder.parent} cannot be written", f"{error.strerror}; set XDG_CACHE_HOME to a folder that can"
+            f"the cache {folder.parent} cannot be written", f"{error.strerror}; set XDG_CACHE_HOME to a writable folder"
         ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -111,60 +115,50 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _install(tree: Path, lock: Path, folder: Path) -> None:
     if lock.name == "uv.lock":
-        _uv(tree, "sync", "--frozen", "--no-dev", "--no-install-project", "--no-editable", folder=folder)
+        _uv(["sync", "--frozen", "--no-dev", "--no-install-project", "--no-editable", *_COMPILED], tree, folder)
         return
-    _uv(tree, "venv", str(folder), folder=folder)
-    _uv(tree, "pip", "install", "--python", str(folder / "bin/python"), "--requirement", str(lock), folder=folder)
+    _uv(["venv", str(folder)], tree, folder)
+    _uv([*_pip_install(folder), "--requirement", str(lock)], tree, folder)
 
 
 def is_package(pyproject: str) -> bool:
-    """Whether a service is itself installed, by uv's own rule: it has a build system, unless tool.uv.package says otherwise."""
+    """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
     document = tomllib.loads(pyproject)
-    said = document.get("tool", {}).get("uv", {}).get("package")
-    return bool("build-system" in document if said is None else said)
+    explicit = document.get("tool", {}).get("uv", {}).get("package")
+    return bool("build-system" in document if explicit is None else explicit)
 
 
 def _install_project(tree: Path, folder: Path) -> Path:
     site = tree.with_name(f"{tree.name}-site")
     if not site.is_dir():
-        _uv(
-            tree,
-            "pip",
-            "install",
-            "--python",
-            str(folder / "bin/python"),
-            "--no-deps",
-            "--target",
-            str(site),
-            str(tree),
-            folder=folder,
-        )
+        _uv([*_pip_install(folder), "--no-deps", "--target", str(site), str(tree)], tree, folder)
     return site
 
 
+def _pip_install(folder: Path) -> list[str]:
+    return ["pip", "install", "--python", str(folder / "bin/python"), *_COMPILED]
+
+
 def uv() -> str:
-    """Where uv is; raises BadInputError."""
-    found = shutil.which("uv")
-    if found is None and importlib.util.find_spec("uv"):
+    """Find uv; raises BadInputError."""
+    program = shutil.which("uv")
+    if program is None and importlib.util.find_spec("uv"):
         from uv import find_uv_bin  # the wheel of slipway[local]
 
-        found = find_uv_bin()
-    if found is None:
-        raise BadInputError("there is no uv on this machine", "install it, or install slipway[local]")
-    return found
+        program = find_uv_bin()
+    if program is None:
+        raise BadInputError("uv is not installed on this machine", "install it, or install slipway[local]")
+    return program
 
 
-def _uv(tree: Path, *arguments: str, folder: Path) -> None:
+def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
     inherited = {
         key: value
         for key, value in os.environ.items()
         if key not in ("UV_PYTHON", "VIRTUAL_ENV", "UV_PROJECT", "PYTHONPATH")
     }
-    command = (
-        [uv(), *arguments, "--quiet", "--compile-bytecode"] if arguments[0] != "venv" else [uv(), *arguments, "--quiet"]
-    )
     done = subprocess.run(
-        command,
+        [uv(), *arguments, "--quiet"],
         cwd=tree,
         env=inherited | {"UV_PROJECT_ENVIRONMENT": str(folder)},
         capture_output=True,
@@ -172,5 +166,5 @@ def _uv(tree: Path, *arguments: str, folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        said = [line.lstrip(_DECORATION) for line in done.stderr.splitlines() if line.strip()]
-        raise RefusedError(f"uv {arguments[0]} failed", "; ".join(said[:3]) or f"exit code {done.returncode}")
+        causes = [line.lstrip(_DECORATION) for line in done.stderr.splitlines() if line.strip()]
+        raise RefusedError(f"uv {arguments[0]} failed", "; ".join(causes[:3]) or f"exit code {done.returncode}")

@@ -1,4 +1,4 @@
-"""The backend of a machine without containers: a release is pulled by digest, unpacked, and started as a process."""
+"""The backend of a machine without containers: pulls a release by digest, unpacks it, starts a process."""
 
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -18,12 +18,12 @@ from slipway.workload.workload import LaunchSpec
 
 
 class NoTreeError(RefusedError):
-    """A digest that only containers can run."""
+    """A digest that is not a source tree; only containers can run it."""
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A release on disk, ready to run: its files, its environment, how it is started."""
+    """A release on disk, ready to run."""
 
     folder: Path
     python: Python
@@ -32,7 +32,7 @@ class Unpacked:
 
 @dataclass(frozen=True)
 class HostBackend:
-    """Starts releases of the kind `tree` from the registry at `url`; `cache` keeps their environments."""
+    """Runs releases of the kind `tree` from the registry at `url`; `cache` keeps their environments."""
 
     url: str
     login: Login | None
@@ -41,13 +41,13 @@ class HostBackend:
 
     @asynccontextmanager
     async def unpacked(self, repository: str, digest: str) -> AsyncIterator[Unpacked]:
-        """The files of a release in a folder of their own, for as long as the block lasts; raises SlipwayError."""
+        """Unpack a release into a temporary folder while the block runs; raises SlipwayError."""
         async with opened(self.url, repository, self.login) as registry:
             manifest = await registry.manifest(digest)
             if manifest.get("artifactType") != tree.KIND or not manifest.get("layers"):
                 raise NoTreeError(
-                    f"{repository}@{digest} is no source tree",
-                    "a machine without a container engine runs what `slipway rehearse` built on it",
+                    f"{repository}@{digest} is not a source tree",
+                    "without a container engine, slipway runs only what `slipway rehearse` built on this machine",
                 )
             config = tree.read_config(await registry.blob(manifest["config"]["digest"]), f"{repository}@{digest}")
             layer = await registry.blob(manifest["layers"][0]["digest"])

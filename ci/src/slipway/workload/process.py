@@ -1,4 +1,4 @@
-"""Instances as processes of this machine: each with a copy of the release's tree, its own environment, its own port, and nothing else."""
+"""Instances as processes of this machine: each with its own copy of the tree, environment and port."""
 
 import os
 import re
@@ -23,11 +23,11 @@ _INHERITED = ("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
 
 
 class ProcessWorkload:
-    """A process that is listened to."""
+    """A process whose output is read."""
 
     def __init__(self, process: anyio.abc.Process, port: int) -> None:
         self._process = process
-        self._silent = anyio.Event()
+        self._read_to_end = anyio.Event()
         self.address = f"127.0.0.1:{port}"
 
     @property
@@ -46,48 +46,45 @@ class ProcessWorkload:
                 rest = rest[-_LONGEST_LINE:]
             if rest:
                 on_line(rest)
-        finally:  # who is cancelled hears no more, and nobody needs to wait for it
-            self._silent.set()
+        finally:  # a cancelled reader reads no more, so stop() need not wait for it
+            self._read_to_end.set()
 
     async def stop(self) -> None:
-        """SIGTERM, some patience, SIGKILL; to all that the process started. What it printed to the end is on_line."""
+        """Stop the process group: SIGTERM, 10 seconds of grace, SIGKILL; read its output to the end."""
         _signal(self._process, signal.SIGTERM)
         with anyio.move_on_after(_GRACE_SECONDS):
             await self._process.wait()
         _signal(self._process, signal.SIGKILL)
         await self._process.wait()
         with anyio.move_on_after(1):
-            await self._silent.wait()
+            await self._read_to_end.wait()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How a process is started: in a folder, with an environment, by a command; `port` is where the service believes to listen."""
+    """How to start a process."""
 
     tree: Path
     python: Python
     command: tuple[str, ...]
-    port: int
+    port: int  # the port in the service's own configuration
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @asynccontextmanager
 async def running(launch: Launch, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
-    """Start it; raises BadInputError when there is no such program.
-
-    The service believes to have its machine for itself; here every instance gets a port of its own.
-    """
+    """Start a process on a port of its own; raises BadInputError when its program cannot be started."""
     port = free_port()
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {"HOME": str(launch.tree), "PYTHONUNBUFFERED": "1"}
-    told = inherited | launch.python.variables() | own | dict(launch.variables) | {"PORT": str(port)}
+    environment = inherited | launch.python.variables() | own | dict(launch.variables) | {"PORT": str(port)}
     program, *arguments = on_this_machine(launch.command, launch.port, port)
-    program = _program(program, told["PATH"], launch.tree)
+    program = _program(program, environment["PATH"], launch.tree)
     try:
         process = await anyio.open_process(
             [program, *arguments],
             cwd=launch.tree,
-            env=told,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -109,7 +106,7 @@ async def running(launch: Launch, on_line: Callable[[str], None]) -> AsyncIterat
 
 
 def on_this_machine(command: tuple[str, ...], port: int, own_port: int) -> tuple[str, ...]:
-    """A command as it stands in a container, with the port and the interfaces of an instance that shares its machine with others.
+    """Adapt a container's command to a shared machine: its own port, and 127.0.0.1 for all interfaces.
 
     >>> on_this_machine(("gunicorn", "--bind", "0.0.0.0:8000"), 8000, 41230)
     ('gunicorn', '--bind', '127.0.0.1:41230')
@@ -119,7 +116,7 @@ def on_this_machine(command: tuple[str, ...], port: int, own_port: int) -> tuple
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
+    """Return a port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

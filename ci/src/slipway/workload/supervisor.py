@@ -1,8 +1,9 @@
-"""`python supervisor.py PORT COMMAND…`: runs a command, and tells whoever connects to the port what it prints and how it ends.
+"""`python supervisor.py PORT COMMAND…`: run a command and serve its output and exit code on a port.
 
-An engine shows neither the output nor the end of a container that runs as a service. This program is lent to the container and needs nothing but
-the standard library. A connection is told everything from the beginning: `L` and a line for each line, at the end `E` and the exit code.
-When the command has ended it stays, for a service must not end; a signal passes through to the command and ends both.
+An engine shows neither the output nor the exit code of a container that runs as a service. This program is mounted into the container and
+needs only the standard library. Every connection receives everything from the start: `L` and the text for each line, at the end `E` and
+the exit code. The supervisor stays after the command has ended, because a service must not end; a signal is forwarded to the command and
+ends both.
 """
 
 import signal
@@ -15,12 +16,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-PORT: Final = 48911  # assigned to nobody
-_LONGEST_LINE = 8000  # bytes; what is longer is told in pieces
+PORT: Final = 48911  # not assigned by IANA
+_LONGEST_LINE = 8000  # bytes; longer lines are split
 
 
-class Said:
-    """What was printed so far."""
+class Output:
+    """The output so far."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
@@ -33,23 +34,23 @@ class Said:
             self._ended = last
             self._changed.notify_all()
 
-    def tell(self, connection: socket.socket) -> None:
-        """Everything, as it comes, until the end; who hangs up is forgotten."""
-        told = 0
+    def send(self, connection: socket.socket) -> None:
+        """Send everything as it is printed, until the end or until the client hangs up."""
+        sent = 0
         with connection, suppress(OSError):
             while True:
                 with self._changed:
-                    while not (news := self._lines[told:]) and not self._ended:
+                    while not (new := self._lines[sent:]) and not self._ended:
                         self._changed.wait()
-                if not news:
+                if not new:
                     return
-                connection.sendall(b"".join(news))
-                told += len(news)
+                connection.sendall(b"".join(new))
+                sent += len(new)
 
 
 def main(port: int, command: Sequence[str]) -> None:
-    """Run until a signal comes."""
-    listener, said = socket.create_server(("", port)), Said()
+    """Run the command, and serve its output until a signal arrives."""
+    listener, output = socket.create_server(("", port)), Output()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def stop(number: int, _frame: Any) -> None:
@@ -60,17 +61,17 @@ def main(port: int, command: Sequence[str]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    threading.Thread(target=_read, args=(child, said), daemon=True).start()
+    threading.Thread(target=_read, args=(child, output), daemon=True).start()
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=said.tell, args=(connection,), daemon=True).start()
+        threading.Thread(target=output.send, args=(connection,), daemon=True).start()
 
 
-def _read(child: "subprocess.Popen[bytes]", said: Said) -> None:
+def _read(child: "subprocess.Popen[bytes]", output: Output) -> None:
     assert child.stdout is not None
     for line in iter(partial(child.stdout.readline, _LONGEST_LINE), b""):
-        said.add(b"L" + line.rstrip(b"\r\n") + b"\n")
-    said.add(b"E%d\n" % child.wait(), last=True)
+        output.add(b"L" + line.rstrip(b"\r\n") + b"\n")
+    output.add(b"E%d\n" % child.wait(), last=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a platform needs of a running instance, whoever runs it: a process on this machine, or a container."""
+"""The interface between a platform and what runs its instances: processes or containers."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -8,20 +8,17 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchSpec:
-    """What to start: a release by digest, with its variables.
-
-    `port` is where the service believes to listen; `command` replaces the release's own. Values of variables may be secret: they are not shown.
-    """
+    """A release to start, by digest."""
 
     repository: str
     digest: str
-    port: int
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    command: tuple[str, ...] | None = None
+    port: int  # the port in the service's own configuration
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # values may be secret
+    command: tuple[str, ...] | None = None  # replaces the release's own
 
 
 class Workload(Protocol):
-    """One running instance. `address` is `host:port`; `exit_code` is None while it runs."""
+    """A running instance. `address` is `host:port`; `exit_code` is None while it runs."""
 
     @property
     def address(self) -> str: ...
@@ -31,15 +28,15 @@ class Workload(Protocol):
 
 
 class Backend(Protocol):
-    """Starts instances of a release."""
+    """A way to run releases."""
 
     @property
     def how(self) -> str:
-        """In a person's words: "a process", "a container"."""
+        """The kind of instance in words: "a process", "a container"."""
         ...
 
     def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
-        """Start one; leaving the block asks it to stop, and stops it. `on_line` is told every line it prints.
+        """Start an instance and stop it when the block ends; `on_line` receives every output line.
 
         Raises SlipwayError when it cannot be started.
         """

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.layers.stairway import Climb, Failure, Steps
+from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.lines import Change
 from slipway.gate.names import few
 from slipway.gate.rulebook.reversibility import (
@@ -42,13 +42,13 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         yield from _check_return(node, steps)
 
 
-def check_reached(nodes: Sequence[Node], climb: Climb) -> Iterator[Finding]:
+def check_reached(nodes: Sequence[Node], stairway: StairwayResult) -> Iterator[Finding]:
     """Yield a finding when new revisions were not reached although no upgrade failed."""
-    failed = any(UP in steps.failures for steps in climb.steps.values())
-    first = next((node for node in nodes if node.new and node.id in climb.skipped), None)
+    failed = any(UP in steps.failures for steps in stairway.steps.values())
+    first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not failed:
-        why = f": {climb.why_skipped}" if climb.why_skipped else ""
-        yield UNREACHED.finding(first, f"{len(climb.skipped)} revisions were not reached{why}")
+        why = f": {stairway.why_skipped}" if stairway.why_skipped else ""
+        yield UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
 
 
 def _of_downgrade(failure: Failure) -> Rule:

@@ -10,7 +10,7 @@ _MOST_HEADS = 32
 
 
 def said(text: str) -> Readiness | None:
-    """Read a health path's body; None when it is something else."""
+    """Read a health path's body; None when it makes no such statement."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the recorded releases of an environment say: where a rollback goes, and how long a deployment takes. Pure."""
+"""Facts from the recorded releases: where a rollback goes, and how long a deployment takes. Pure."""
 
 from collections.abc import Collection, Sequence
 from statistics import median

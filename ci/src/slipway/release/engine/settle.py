@@ -1,4 +1,4 @@
-"""What an operation came to, from its status *and* from what is live. Pure.
+"""The truth about an operation, from its status *and* from the live state. Pure.
 
 A service that runs proves nothing: after an automatic rollback App Runner is RUNNING with the old image, and ECS is ACTIVE with it.
 """

@@ -54,9 +54,9 @@ class Target(Protocol):
         ...
 
     async def newest(self) -> Operation | None:
-        """Return the operation that started last, whoever started it, finished or not; None when there is none.
+        """Return the operation that started last, finished or not, also another client's; None when there is none.
 
-        What has started is shown within ten seconds, also to a client that lost the platform's answer.
+        An operation is shown within ten seconds of its start, also to a client that lost the platform's answer.
         """
         ...
 

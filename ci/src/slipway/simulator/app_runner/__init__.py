@@ -1,1 +1,1 @@
-"""AWS App Runner: services, their configuration, the operations that change them, and the traffic that they answer."""
+"""AWS App Runner: services, their configuration, operations and traffic."""

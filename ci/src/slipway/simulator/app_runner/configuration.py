@@ -1,13 +1,15 @@
-"""A service's configuration in the words of the API: what is read back, what is inherited, what is refused.
+"""A service's configuration in the API's terms: defaults, inheritance, validation, the roles in it.
 
 [G] App Runner developer guide, [M] service model of boto3 1.44, [F] field reports.
 """
 
 import copy
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from slipway.simulator.contract import AwsError
+from slipway.simulator.iam import Iam
 
 Configuration = Mapping[str, Any]
 
@@ -42,7 +44,7 @@ _PARTS = (
 
 
 def of_create(request: Mapping[str, Any]) -> Configuration:
-    """The configuration that a CreateService asks for, with every default filled in."""
+    """Build the configuration of a CreateService, with every default filled in."""
     return merged(
         {
             "SourceConfiguration": {"AutoDeploymentsEnabled": not _is_public(request)},  # [M]
@@ -56,9 +58,12 @@ def of_create(request: Mapping[str, Any]) -> Configuration:
 
 
 def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
-    """What an UpdateService leads to: what the request leaves out is inherited, also inside ImageConfiguration [F]."""
-    asked = {part: request[part] for part in _PARTS if request.get(part) is not None}
-    result: dict[str, Any] = _overlaid(current, asked)
+    """Build the configuration after an UpdateService.
+
+    Members that the request leaves out are inherited, also within ImageConfiguration [F].
+    """
+    requested = {part: request[part] for part in _PARTS if request.get(part) is not None}
+    result: dict[str, Any] = _overlaid(current, requested)
     instance = result["InstanceConfiguration"]
     instance["Cpu"] = _UNITS.get(instance["Cpu"], instance["Cpu"])
     instance["Memory"] = _megabytes(instance["Memory"])
@@ -67,7 +72,7 @@ def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
 
 
 def _overlaid(below: Any, above: Any) -> Any:
-    """Structures are merged; lists, values and maps of variables are replaced."""
+    """Merge structures; replace lists, values and maps of variables."""
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return copy.deepcopy(above)
     replaced = ("RuntimeEnvironmentVariables", "RuntimeEnvironmentSecrets")
@@ -76,7 +81,7 @@ def _overlaid(below: Any, above: Any) -> Any:
 
 
 def _megabytes(memory: str) -> str:
-    """Read back in units: "2 GB" is 2048 [G]."""
+    """Convert to the units of answers: "2 GB" is 2048 [G]."""
     return str(int(float(memory.removesuffix(" GB")) * 1024)) if memory.endswith(" GB") else memory
 
 
@@ -96,3 +101,17 @@ def _check(configuration: Mapping[str, Any]) -> None:
         raise AwsError(
             "InvalidRequestException", f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
         )
+
+
+# App Runner pulls the image with one role and gives the other one to the instances [G].
+BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"
+
+
+def check_roles(iam: Iam, configuration: Configuration, now: datetime) -> None:
+    """Raise AwsError for a role that is missing, still propagating, or trusts another service: the error is the same [F]."""
+    access = configuration["SourceConfiguration"].get("AuthenticationConfiguration", {}).get("AccessRoleArn")
+    instance = configuration["InstanceConfiguration"].get("InstanceRoleArn")
+    if access and not iam.may_assume(access, BUILD, now):
+        raise AwsError("InvalidRequestException", f"Error in assuming access role {access}")  # [F]
+    if instance and not iam.may_assume(instance, TASKS, now):
+        raise AwsError("InvalidRequestException", f"Error in assuming instance role {instance}")  # †

@@ -1,7 +1,7 @@
-"""What App Runner does with a new configuration: pull, provision, ask for health, move the traffic; or go back.
+"""App Runner's operations: a deployment (pull, provision, health check, routing, rollback), a pause, a deletion.
 
-The lines it writes are those that users quote [F]; the durations are what users see (create 5 minutes, update 2 to 5, failing health 6
-to 19), in the platform's seconds.
+The log lines are those that users quote [F]. The durations are those that users see, in seconds of the platform: 5 minutes for a
+creation, 2 to 5 for an update, 6 to 19 for a failed health check.
 """
 
 import shlex
@@ -15,20 +15,19 @@ import anyio.abc
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.simulator.app_runner.configuration import Configuration
-from slipway.simulator.app_runner.instance import Instance
-from slipway.simulator.app_runner.service import Operation, Service
+from slipway.simulator.app_runner.service import Service, ServiceOperation, SimulatedInstance
 from slipway.simulator.clock import Clock
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
-from slipway.simulator.references import References
-from slipway.simulator.store import Store
-from slipway.workload.health import Answer, HealthCheck, ask
+from slipway.simulator.registry import ImageStore
+from slipway.simulator.secrets import References
+from slipway.workload.health import HealthCheck, ask
 from slipway.workload.workload import Backend, LaunchSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How long the platform takes, in its own seconds."""
+    """The platform's durations, in seconds of its own time."""
 
     pull: float = 30
     create: float = 180
@@ -40,10 +39,10 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """What a deployment stands on."""
+    """The parts of the account that operations use."""
 
     clock: Clock
-    store: Store
+    store: ImageStore
     logs: Logs
     references: References
     roles: Iam
@@ -59,35 +58,34 @@ _TRIGGERS = {
     "START_DEPLOYMENT": "MANUAL_DEPLOYMENT",
     "RESUME_SERVICE": "SERVICE_RESUME",
 }
-# What a failed operation without a way back leaves; PAUSED †
-_LEFT = {"CREATE_SERVICE": "CREATE_FAILED", "RESUME_SERVICE": "PAUSED"}
+# The service's status after a failed operation that has no rollback; PAUSED †
+_WITHOUT_ROLLBACK = {"CREATE_SERVICE": "CREATE_FAILED", "RESUME_SERVICE": "PAUSED"}
 
 
 class _FailedError(Exception):
-    """The deployment fails, for the reason that its last line gives."""
+    """A failed deployment, with the reason of its last log line."""
 
 
 class Deployment:
-    """One operation on its way."""
+    """A running operation that deploys a configuration."""
 
     def __init__(
-        self, platform: Platform, service: Service, operation: Operation, configuration: Configuration
+        self, platform: Platform, service: Service, operation: ServiceOperation, configuration: Configuration
     ) -> None:
         self._platform = platform
         self._service = service
         self._operation = operation
         self._configuration = configuration
-        self._instance: Instance | None = None
+        self._instance: SimulatedInstance | None = None
 
     async def run(self) -> None:
-        """Bring the configuration to life, or restore what was."""
-        self._say("Service status is set to OPERATION_IN_PROGRESS.")
-        self._say(
+        """Deploy the configuration, or roll back."""
+        self._log("Service status is set to OPERATION_IN_PROGRESS.")
+        self._log(
             f"Deployment with ID : {self._operation.deployment} started. Triggering event : {_TRIGGERS[self._operation.type]}"
         )
         try:
-            order = await self._pull()
-            await self._provision(order)
+            await self._provision(await self._pull())
             await self._until_healthy()
         except _FailedError as failure:
             await self._give_up(str(failure))
@@ -97,22 +95,22 @@ class Deployment:
     async def _pull(self) -> LaunchSpec:
         image = self._configuration["SourceConfiguration"]["ImageRepository"]
         identifier = image["ImageIdentifier"]
-        self._say(f"Pulling image {identifier.partition('@')[0]} from ECR repository.")
+        self._log(f"Pulling image {identifier.partition('@')[0]} from ECR repository.")
         await self._platform.clock.sleep(self._platform.pace.pull)
         try:
             reference = Reference.parse(identifier)
         except BadInputError:
             reference = self._tagged(identifier)
-        repository = self._platform.store.named(reference.repository)
+        repository = self._platform.store.at(reference.repository)
         if repository is None or repository.resolve(reference.digest) is None:
-            self._say(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
+            self._log(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
-        self._say("Successfully pulled your application image from ECR.")
+        self._log("Successfully pulled your application image from ECR.")
         return self._order(repository.name, reference.digest, image.get("ImageConfiguration", {}))
 
     def _tagged(self, identifier: str) -> Reference:
         uri, _, tag = identifier.rpartition(":")
-        repository = self._platform.store.named(uri)
+        repository = self._platform.store.at(uri)
         return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
 
     def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> LaunchSpec:
@@ -120,7 +118,7 @@ class Deployment:
         for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items():
             value = self._platform.references.value(arn)
             if value is None:
-                self._say(f"Failed to retrieve the secret {arn}.")
+                self._log(f"Failed to retrieve the secret {arn}.")
                 raise _FailedError("Failed to retrieve a secret.")
             variables[name] = value
         command = tuple(shlex.split(settings["StartCommand"])) if settings.get("StartCommand") else None
@@ -133,14 +131,14 @@ class Deployment:
         )
 
     async def _provision(self, order: LaunchSpec) -> None:
-        self._say("Provisioning instances and deploying image for publicly accessible service.")
+        self._log("Provisioning instances and deploying image for publicly accessible service.")
         pace = self._platform.pace
         began = self._platform.clock.now()
-        self._instance = Instance(self._platform.backend, order, self._heard)
+        self._instance = SimulatedInstance(self._platform.backend, order, self._on_line)
         with self._platform.clock.held():
             await self._platform.tasks.start(self._instance.run)
         if self._instance.failure:
-            self._say(
+            self._log(
                 f"Your application stopped or failed to start. See logs for more information. {self._instance.failure}"
             )
             raise _FailedError("Container failed to start.")
@@ -160,47 +158,46 @@ class Deployment:
             .get("Port", "8080")
         )
         place = f"protocol `{protocol}`" + (f" [Path: '{check.path}']" if check.path else "") + f", [Port: '{port}']."
-        self._say(f"Performing health check on {place}")
+        self._log(f"Performing health check on {place}")
         clock = self._platform.clock
         began = clock.now()
         in_a_row = 0
         while in_a_row < check.healthy_threshold:
             if workload.exit_code is not None:
-                self._say(
+                self._log(
                     f"Your application stopped or failed to start. See logs for more information. Container exit code: {workload.exit_code}"
                 )
                 raise _FailedError("Container exited.")
             if (clock.now() - began).total_seconds() > self._platform.pace.patience:
-                self._say(
+                self._log(
                     f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number."
                 )
                 raise _FailedError("Health check failed.")
             with clock.held():
-                answer: Answer = await ask(workload.address, check)
+                answer = await ask(workload.address, check)
             in_a_row = in_a_row + 1 if answer.healthy else 0
             await clock.sleep(check.interval)
-        self._say("Health check is successful. Routing traffic to application.")
+        self._log("Health check is successful. Routing traffic to application.")
 
     def _health_check(self) -> tuple[HealthCheck, str]:
-        asked = self._configuration["HealthCheckConfiguration"]
-        path = asked["Path"] if asked["Protocol"] == "HTTP" else None
+        check = self._configuration["HealthCheckConfiguration"]
         return HealthCheck(
-            path=path,
-            interval=asked["Interval"],
-            timeout=asked["Timeout"],
-            healthy_threshold=asked["HealthyThreshold"],
-            unhealthy_threshold=asked["UnhealthyThreshold"],
-        ), asked["Protocol"]
+            path=check["Path"] if check["Protocol"] == "HTTP" else None,
+            interval=check["Interval"],
+            timeout=check["Timeout"],
+            healthy_threshold=check["HealthyThreshold"],
+            unhealthy_threshold=check["UnhealthyThreshold"],
+        ), check["Protocol"]
 
     async def _take_over(self) -> None:
-        """Traffic moves; the instance that had it answers what it has begun, and stops."""
+        """Move the traffic; the previous instance answers its last requests, then stops."""
         assert self._instance is not None
         assert self._instance.workload is not None
         service, before = self._service, self._service.instance
         await self._platform.clock.sleep(self._platform.pace.route)
         service.front.route(self._instance.workload.address)
         service.instance, service.configuration = self._instance, self._configuration
-        self._say("Successfully routed incoming traffic to application.")
+        self._log("Successfully routed incoming traffic to application.")
         if before and before.workload:
             with self._platform.clock.held():
                 await service.front.drained(before.workload.address)
@@ -211,9 +208,9 @@ class Deployment:
         if self._instance:
             with self._platform.clock.held():
                 await self._instance.stop()
-        self._say(f"Deployment with ID : {self._operation.deployment} failed. Failure reason : {reason}")
-        if self._operation.type in _LEFT:
-            self._end("FAILED", _LEFT[self._operation.type])
+        self._log(f"Deployment with ID : {self._operation.deployment} failed. Failure reason : {reason}")
+        if self._operation.type in _WITHOUT_ROLLBACK:
+            self._end("FAILED", _WITHOUT_ROLLBACK[self._operation.type])
             return
         self._operation.status = "ROLLBACK_IN_PROGRESS"
         await self._platform.clock.sleep(self._platform.pace.roll_back)
@@ -223,17 +220,51 @@ class Deployment:
         now = self._platform.clock.now()
         self._operation.status, self._operation.ended = operation_status, now
         self._service.status, self._service.updated = service_status, now
-        self._say(f"Service status is set to {service_status}.")
+        self._log(f"Service status is set to {service_status}.")
 
-    def _say(self, line: str) -> None:
+    def _log(self, line: str) -> None:
         now = self._platform.clock.now()
         self._platform.logs.write(
             f"{self._service.log_group}/service", f"deployment/{self._operation.deployment}", now, f"[AppRunner] {line}"
         )
         self._platform.logs.write(f"{self._service.log_group}/service", "events", now, f"[AppRunner] {line}")
 
-    def _heard(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         assert self._instance is not None
         self._platform.logs.write(
             f"{self._service.log_group}/application", f"instance/{self._instance.id}", self._platform.clock.now(), line
         )
+
+
+async def pause(platform: Platform, service: Service, operation: ServiceOperation) -> None:
+    """Stop the instance; the address answers 503, configuration and address stay."""
+    await _stop(platform, service)
+    _end(platform, service, operation, success="PAUSED", failure="RUNNING")
+
+
+async def delete(platform: Platform, service: Service, operation: ServiceOperation) -> None:
+    """Stop the instance and free the name; the service is described for a while longer [G]."""
+    await _stop(platform, service)
+    _end(platform, service, operation, success="DELETED", failure="DELETE_FAILED")
+    if service.status == "DELETED":
+        with platform.clock.held():
+            await service.front.close()
+        service.deleted = service.updated
+
+
+async def _stop(platform: Platform, service: Service) -> None:
+    service.front.route(None)
+    with platform.clock.held():
+        if service.instance:
+            await service.instance.stop()
+    service.instance = None
+    await platform.clock.sleep(platform.pace.route)
+
+
+def _end(platform: Platform, service: Service, operation: ServiceOperation, *, success: str, failure: str) -> None:
+    failed = operation.type in service.failing
+    now = platform.clock.now()
+    operation.status, operation.ended = "FAILED" if failed else "SUCCEEDED", now
+    service.status, service.updated = failure if failed else success, now
+    line = f"[AppRunner] Service status is set to {service.status}."
+    platform.logs.write(f"{service.log_group}/service", "events", now, line)

@@ -1,19 +1,110 @@
-"""A service and its operations, as they are between two calls."""
+"""A service with its operations and its instance, and what each state permits.
+
+Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+"""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
+import anyio
+import anyio.abc
+
+from slipway.errors import SlipwayError
 from slipway.simulator.app_runner.configuration import Configuration
-from slipway.simulator.app_runner.instance import Instance
-from slipway.simulator.app_runner.shared import Revision, scaling_summary
+from slipway.simulator.app_runner.shared import SharedRevision, scaling_summary
+from slipway.simulator.contract import AwsError
 from slipway.simulator.front import Front
+from slipway.workload.workload import Backend, LaunchSpec, Workload
+
+
+class Reaction(Enum):
+    """The reaction of a service to a call."""
+
+    BEGINS = "begins"
+    UNCHANGED = "unchanged"  # 200, and no OperationId
+    INVALID_STATE = "InvalidStateException"
+    INVALID_REQUEST = "InvalidRequestException"
+    NOT_FOUND = "ResourceNotFoundException"
+
+
+STATES = ("RUNNING", "OPERATION_IN_PROGRESS", "PAUSED", "CREATE_FAILED", "DELETE_FAILED", "DELETED")
+
+_BEGINS, _UNCHANGED, _STATE, _REQUEST, _GONE = Reaction
+_TABLE = {
+    # PAUSED: "You can't update a paused service" [G]; CREATE_FAILED is rebuilt since 2023-06 [G]; DELETE_FAILED, DELETED †
+    "UpdateService": (_BEGINS, _STATE, _STATE, _BEGINS, _STATE, _GONE),
+    # No InvalidStateException in its model [M]; which error comes instead: [F]
+    "StartDeployment": (_BEGINS, _REQUEST, _REQUEST, _REQUEST, _REQUEST, _GONE),
+    # A repeated call is answered as if it had succeeded [M]; the other states †
+    "PauseService": (_BEGINS, _STATE, _UNCHANGED, _STATE, _STATE, _GONE),
+    "ResumeService": (_UNCHANGED, _STATE, _BEGINS, _STATE, _STATE, _GONE),
+    # OPERATION_IN_PROGRESS [F], DELETE_FAILED [M], PAUSED, DELETED †
+    "DeleteService": (_BEGINS, _STATE, _BEGINS, _BEGINS, _BEGINS, _GONE),
+}
+_DONE = {"UpdateService": "updated", "PauseService": "paused", "ResumeService": "resumed", "DeleteService": "deleted"}
+
+
+def reaction(operation: str, status: str) -> Reaction:
+    """Look up a cell of the table."""
+    return _TABLE[operation][STATES.index(status)]
+
+
+def begins(operation: str, status: str, arn: str) -> bool:
+    """Return whether an operation begins; False means no change. Raises AwsError when the state forbids the call."""
+    match reaction(operation, status):
+        case Reaction.INVALID_STATE:
+            message = f"Service cannot be {_DONE[operation]} in the current state: {status}."  # [F], pause and resume †
+            raise AwsError("InvalidStateException", message)
+        case Reaction.INVALID_REQUEST:
+            message = "Can't start a deployment on the specified service, because it isn't in RUNNING state."  # [F]
+            raise AwsError("InvalidRequestException", message)
+        case Reaction.NOT_FOUND:
+            raise not_found(arn)
+        case permitted:
+            return permitted is Reaction.BEGINS
+
+
+def not_found(arn: str) -> AwsError:
+    return AwsError("ResourceNotFoundException", f"Service with the provided ARN doesn't exist: {arn}.")  # †
+
+
+class SimulatedInstance:
+    """A workload in a task of its own; `on_line` receives its output."""
+
+    def __init__(self, backend: Backend, order: LaunchSpec, on_line: Callable[[str], None]) -> None:
+        self.id = uuid.uuid4().hex
+        self._backend = backend
+        self._order = order
+        self._on_line = on_line
+        self._stop = anyio.Event()
+        self._stopped = anyio.Event()
+        self.workload: Workload | None = None
+        self.failure: SlipwayError | None = None
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Start and run until stopped; `failure` says why a release could not start."""
+        try:
+            async with self._backend.start(self._order, self._on_line) as self.workload:
+                task_status.started()
+                await self._stop.wait()
+        except SlipwayError as error:
+            self.failure = error
+            task_status.started()
+        finally:
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await self._stopped.wait()
 
 
 @dataclass(kw_only=True)
-class Operation:
-    """One change of a service, with the states of the API."""
+class ServiceOperation:
+    """A change of a service, with the states of the API."""
 
     type: str
     target_arn: str
@@ -24,11 +115,11 @@ class Operation:
 
     @property
     def deployment(self) -> str:
-        """Its id as the logs have it, without dashes [F]."""
+        """The id in log streams, without dashes [F]."""
         return self.id.replace("-", "")
 
     def described(self) -> dict[str, Any]:
-        """As OperationSummary; there is no message, image or actor in it."""
+        """Return the API's OperationSummary, which has no message, image or actor."""
         times = {"StartedAt": self.started, "UpdatedAt": self.ended or self.started}
         ended = {"EndedAt": self.ended} if self.ended else {}
         return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times | ended
@@ -36,24 +127,21 @@ class Operation:
 
 @dataclass(kw_only=True)
 class Service:
-    """A service: `configuration` is the one that is live, or being created.
-
-    `failing` are operations that the platform itself will not bring to an end, by their types, and ROLLBACK; for scripts.
-    """
+    """A service between two calls."""
 
     name: str
     arn: str
     created: datetime
-    configuration: Configuration
+    configuration: Configuration  # live, or being created
     front: Front
-    scaling: Revision
+    scaling: SharedRevision
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "OPERATION_IN_PROGRESS"
     updated: datetime | None = None
     deleted: datetime | None = None
-    operations: list[Operation] = field(default_factory=list)
-    instance: Instance | None = None
-    failing: set[str] = field(default_factory=set)
+    operations: list[ServiceOperation] = field(default_factory=list)
+    instance: SimulatedInstance | None = None
+    failing: set[str] = field(default_factory=set)  # operation types, and ROLLBACK, that a script lets fail
 
     @property
     def id(self) -> str:
@@ -61,11 +149,11 @@ class Service:
 
     @property
     def log_group(self) -> str:
-        """Without its last part, which is `service` or `application`."""
+        """The group's name without its last part, `service` or `application`."""
         return f"/aws/apprunner/{self.name}/{self.id}"
 
     def described(self) -> dict[str, Any]:
-        """As Service in the API."""
+        """Return the API's Service."""
         facts = {
             "ServiceName": self.name,
             "ServiceId": self.id,

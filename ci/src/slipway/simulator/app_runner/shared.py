@@ -1,6 +1,6 @@
-"""What several services share: auto scaling configurations, VPC connectors, observability configurations.
+"""Resources that services share (auto scaling, VPC connectors, observability), and tags.
 
-Each has a name and revisions; another one of the same name is its next revision, and a deleted one is described as INACTIVE [M].
+A resource has a name and revisions: creating the name again makes the next revision. A deleted one is described as INACTIVE [M].
 """
 
 import uuid
@@ -9,51 +9,46 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.simulator.call import Call, Operations
-from slipway.simulator.contract import AwsError
+from slipway.simulator.contract import AwsError, Call, Operations, paged
 
 DEFAULT_SCALING = "DefaultConfiguration"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """How the API calls a kind of resource [M].
-
-    `given` are the members that a creation sets, with their defaults; `unlisted` those that a list leaves out; `used` is said of
-    one that cannot be deleted because a service has it.
-    """
+class SharedKind:
+    """A kind of shared resource, with its names in the API [M]."""
 
     noun: str
-    path: str
-    given: Mapping[str, Any]
-    latest: bool
-    unlisted: tuple[str, ...] = ()
+    path: str  # in ARNs
+    members: Mapping[str, Any]  # set by a creation, with their defaults
+    latest: bool  # whether the API marks the latest revision
+    unlisted: tuple[str, ...] = ()  # members that lists leave out
     plural: str = ""
-    used: str = "{arn} is associated with a service."  # †
+    used: str = "{arn} is associated with a service."  # why it cannot be deleted †
 
     @property
     def listed(self) -> str:
         return self.plural or f"{self.noun}SummaryList"
 
 
-SCALING = Kind(
+SCALING = SharedKind(
     noun="AutoScalingConfiguration",
     path="autoscalingconfiguration",
-    given={"MaxConcurrency": 100, "MinSize": 1, "MaxSize": 25},
+    members={"MaxConcurrency": 100, "MinSize": 1, "MaxSize": 25},
     latest=True,
     unlisted=("MaxConcurrency", "MinSize", "MaxSize", "Latest"),
 )
-OBSERVABILITY = Kind(
+OBSERVABILITY = SharedKind(
     noun="ObservabilityConfiguration",
     path="observabilityconfiguration",
-    given={"TraceConfiguration": None},
+    members={"TraceConfiguration": None},
     latest=True,
     unlisted=("TraceConfiguration", "Latest", "Status", "CreatedAt"),
 )
-CONNECTOR = Kind(
+CONNECTOR = SharedKind(
     noun="VpcConnector",
     path="vpcconnector",
-    given={"Subnets": (), "SecurityGroups": ()},
+    members={"Subnets": (), "SecurityGroups": ()},
     latest=False,
     plural="VpcConnectors",
     used="Provided VPC connector arn is being used by other services. ARN:  {arn}",  # [F] aws/apprunner-roadmap#161
@@ -61,8 +56,8 @@ CONNECTOR = Kind(
 
 
 @dataclass(kw_only=True)
-class Revision:
-    """One revision of a resource."""
+class SharedRevision:
+    """A revision of a shared resource."""
 
     name: str
     number: int
@@ -74,12 +69,12 @@ class Revision:
 
 
 class Shared:
-    """The resources of one kind. `used` answers whether a service has the resource with an ARN."""
+    """The resources of one kind; `used` says whether a service uses an ARN."""
 
-    def __init__(self, kind: Kind, used: Callable[[str], bool]) -> None:
+    def __init__(self, kind: SharedKind, used: Callable[[str], bool]) -> None:
         self._kind = kind
         self._used = used
-        self._revisions: dict[str, Revision] = {}
+        self._revisions: dict[str, SharedRevision] = {}
         noun = kind.noun
         plural = kind.plural or f"{noun}s"
         self.operations: Operations = {
@@ -90,24 +85,26 @@ class Shared:
         }
 
     async def create(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A new name, or the next revision of one that is there."""
+        """Creates a name, or the next revision of an existing one."""
         name = request[f"{self._kind.noun}Name"]
-        number = max((found.number for found in self._named(name)), default=0) + 1
-        facts = {member: request.get(member, default) for member, default in self._kind.given.items()}
+        number = max((revision.number for revision in self._named(name)), default=0) + 1
+        facts = {member: request.get(member, default) for member, default in self._kind.members.items()}
         if facts.get("MinSize", 1) > facts.get("MaxSize", 25):
             raise AwsError("InvalidRequestException", "MinSize must not be greater than MaxSize.")  # †
         arn = f"arn:aws:apprunner:{call.region}:{call.account}:{self._kind.path}/{name}/{number}/{uuid.uuid4().hex}"
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-        self._revisions[arn] = Revision(name=name, number=number, arn=arn, created=call.now, facts=facts, tags=tags)
+        self._revisions[arn] = SharedRevision(
+            name=name, number=number, arn=arn, created=call.now, facts=facts, tags=tags
+        )
         return {self._kind.noun: self._described(self._revisions[arn])}
 
     async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Also a deleted one by its ARN; an ARN without a revision is the last one that is not [M]."""
+        """Describes deleted revisions by ARN too; an ARN without a revision means the latest active one [M]."""
         arn = request[f"{self._kind.noun}Arn"]
         return {self._kind.noun: self._described(self._revisions.get(arn) or self._last(arn) or self._existing(arn))}
 
     async def delete(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Refused while a service has it."""
+        """Refused while a service uses the revision."""
         revision = self._existing(request[f"{self._kind.noun}Arn"])
         if self._used(revision.arn):
             raise AwsError("InvalidRequestException", self._kind.used.format(arn=revision.arn))
@@ -115,51 +112,47 @@ class Shared:
         return {self._kind.noun: self._described(revision)}
 
     async def list_active(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        """Active ones; of each name the last revision only, if so asked."""
-        wanted = request.get(f"{self._kind.noun}Name")
-        there = [found for found in self._revisions.values() if not found.deleted and wanted in (None, found.name)]
-        if self._kind.latest and request.get("LatestOnly", wanted is None):
-            there = [found for found in there if found is self._latest(found.name)]
-        first = int(request.get("NextToken", 0))
-        page = there[first : first + request.get("MaxResults", 100)]
-        more = first + len(page) < len(there)
-        return {self._kind.listed: [self._listed(found) for found in page]} | (
-            {"NextToken": str(first + len(page))} if more else {}
-        )
+        """Lists active revisions, or the latest one of each name."""
+        name = request.get(f"{self._kind.noun}Name")
+        revisions = [each for each in self._revisions.values() if not each.deleted and name in (None, each.name)]
+        if self._kind.latest and request.get("LatestOnly", name is None):
+            revisions = [each for each in revisions if each is self._latest(each.name)]
+        listed = [self._listed(each) for each in revisions]
+        return paged(self._kind.listed, listed, request, token="NextToken", size="MaxResults")  # noqa: S106
 
-    def resolve(self, arn: str) -> Revision:
-        """The revision that an ARN names: exactly, or the last one when the ARN ends in the name or in name and number [M]. Raises AwsError."""
+    def resolve(self, arn: str) -> SharedRevision:
+        """Find a revision by its ARN, or the latest one for an ARN that ends in the name or number [M]; raises AwsError."""
         revision = self._last(arn)
         if revision is None:
             raise AwsError("InvalidRequestException", f"{self._kind.noun} doesn't exist: {arn}.")  # †
         return revision
 
-    def _last(self, arn: str) -> Revision | None:
+    def _last(self, arn: str) -> SharedRevision | None:
         prefix, _, named = arn.partition(f":{self._kind.path}/")
         name, _, number = named.partition("/")
         if self._kind is SCALING and name == DEFAULT_SCALING and not self._named(name):
             return default_scaling(prefix)
-        wanted = number.partition("/")[0]
+        short = number.partition("/")[0]
         for revision in reversed(self._named(name)):
-            if revision.arn == arn or (number.count("/") == 0 and wanted in ("", str(revision.number))):
+            if revision.arn == arn or (number.count("/") == 0 and short in ("", str(revision.number))):
                 return revision
         return None
 
-    def find(self, arn: str) -> Revision | None:
+    def find(self, arn: str) -> SharedRevision | None:
         return self._revisions.get(arn)
 
-    def _named(self, name: str) -> list[Revision]:
-        return [found for found in self._revisions.values() if found.name == name and not found.deleted]
+    def _named(self, name: str) -> list[SharedRevision]:
+        return [each for each in self._revisions.values() if each.name == name and not each.deleted]
 
-    def _latest(self, name: str) -> Revision:
+    def _latest(self, name: str) -> SharedRevision:
         return self._named(name)[-1]
 
-    def _existing(self, arn: str) -> Revision:
+    def _existing(self, arn: str) -> SharedRevision:
         if arn not in self._revisions:
             raise AwsError("ResourceNotFoundException", f"{self._kind.noun} doesn't exist: {arn}.")  # †
         return self._revisions[arn]
 
-    def _described(self, revision: Revision) -> dict[str, Any]:
+    def _described(self, revision: SharedRevision) -> dict[str, Any]:
         noun = self._kind.noun
         facts = {
             f"{noun}Name": revision.name,
@@ -175,19 +168,62 @@ class Shared:
             facts |= {"HasAssociatedService": self._used(revision.arn), "IsDefault": False}
         return facts | ({"DeletedAt": revision.deleted} if revision.deleted else {})
 
-    def _listed(self, revision: Revision) -> dict[str, Any]:
+    def _listed(self, revision: SharedRevision) -> dict[str, Any]:
         return {key: value for key, value in self._described(revision).items() if key not in self._kind.unlisted}
 
 
-def default_scaling(prefix: str) -> Revision:
-    """What every account has from the beginning; `prefix` is the beginning of its ARNs, up to the account [G]."""
+def default_scaling(prefix: str) -> SharedRevision:
+    """Build the revision that every account has; `prefix` is its ARN up to the account [G]."""
     arn = f"{prefix}:{SCALING.path}/{DEFAULT_SCALING}/1/{1:032d}"
-    return Revision(
-        name=DEFAULT_SCALING, number=1, arn=arn, created=datetime.fromtimestamp(0, UTC), facts=SCALING.given
+    return SharedRevision(
+        name=DEFAULT_SCALING, number=1, arn=arn, created=datetime.fromtimestamp(0, UTC), facts=SCALING.members
     )
 
 
-def scaling_summary(revision: Revision) -> dict[str, Any]:
-    """As a described service names its auto scaling."""
+def scaling_summary(revision: SharedRevision) -> dict[str, Any]:
+    """Return the auto scaling summary of a described service."""
     prefix = "AutoScalingConfiguration"
     return {f"{prefix}Arn": revision.arn, f"{prefix}Name": revision.name, f"{prefix}Revision": revision.number}
+
+
+_MOST = 50  # [G]
+
+
+class Tags:
+    """Tags of services and shared resources.
+
+    CreateService sets them, only these operations change them [M]. `of` returns the tags of an ARN, None when it does not exist.
+    """
+
+    def __init__(self, of: Callable[[str], dict[str, str] | None]) -> None:
+        self._of = of
+        self.operations: Operations = {
+            "TagResource": self.tag_resource,
+            "UntagResource": self.untag_resource,
+            "ListTagsForResource": self.list_tags_for_resource,
+        }
+
+    async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        tags = self._existing(request)
+        added = {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
+        if any(key.lower().startswith("aws:") for key in added):
+            raise AwsError("InvalidRequestException", "Tag keys that start with aws: are reserved.")  # †
+        if len(tags | added) > _MOST:
+            raise AwsError("InvalidRequestException", f"A resource can have at most {_MOST} tags.")  # †
+        tags |= added
+        return {}
+
+    async def untag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        tags = self._existing(request)
+        for key in request["TagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    async def list_tags_for_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self._existing(request).items()]}
+
+    def _existing(self, request: Mapping[str, Any]) -> dict[str, str]:
+        tags = self._of(request["ResourceArn"])
+        if tags is None:
+            raise AwsError("ResourceNotFoundException", f"Resource doesn't exist: {request['ResourceArn']}.")  # †
+        return tags

@@ -1,1 +1,1 @@
-"""AWS CloudFormation, as far as stacks are made by change sets: what a template names is really made in the simulated account, where that knows it."""
+"""AWS CloudFormation: stacks made with change sets; resources really exist where the simulated account knows their service."""

@@ -1,14 +1,20 @@
-"""A change set being executed: resource by resource, each with its events; what fails is taken back."""
+"""The execution of a change set: resource by resource, with events, and a rollback after a failure."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from slipway.simulator.call import Call
 from slipway.simulator.clock import Clock
-from slipway.simulator.cloudformation.kinds import Account
-from slipway.simulator.cloudformation.stack import Change, ChangeSet, Held, Stack, Told
-from slipway.simulator.cloudformation.template import in_order, resolved
-from slipway.simulator.contract import AwsError
+from slipway.simulator.cloudformation.kinds import SimulatedResources
+from slipway.simulator.cloudformation.stack import (
+    ResourceEvent,
+    SimulatedChangeSet,
+    SimulatedStack,
+    StackChange,
+    StackResource,
+    in_order,
+    resolved,
+)
+from slipway.simulator.contract import AwsError, Call
 
 _SECONDS = 2.0  # for one resource
 _CANCELLED = "Resource creation cancelled"
@@ -16,35 +22,35 @@ _CANCELLED = "Resource creation cancelled"
 
 @dataclass(kw_only=True)
 class Execution:
-    """Of one change set; `creating` tells a first one from those that follow."""
+    """The execution of one change set."""
 
-    account: Account
+    resources: SimulatedResources
     clock: Clock
-    stack: Stack
-    change_set: ChangeSet
+    stack: SimulatedStack
+    change_set: SimulatedChangeSet
     call: Call
     token: str | None
-    creating: bool
+    creating: bool  # whether it creates the stack
 
     def __post_init__(self) -> None:
         self._before = dict(self.stack.resources)
         self._undo: list[Callable[[], Awaitable[None]]] = []
-        self._old: list[Held] = []
+        self._old: list[StackResource] = []
 
     async def run(self) -> None:
         verb = "CREATE" if self.creating else "UPDATE"
         try:
-            await self._make()
+            await self._apply()
         except AwsError as error:
-            await self._take_back(error.message)
+            await self._roll_back(error.message)
             return
-        self._become(f"{verb}_COMPLETE_CLEANUP_IN_PROGRESS" if self._old and not self.creating else "")
+        self._enter(f"{verb}_COMPLETE_CLEANUP_IN_PROGRESS" if self._old and not self.creating else "")
         for held in self._old:
-            await self.account.unmake(held.kind, held.properties, held.made, self._now())
+            await self.resources.unmake(held, self._now())
         self._keep()
-        self._become(f"{verb}_COMPLETE")
+        self._enter(f"{verb}_COMPLETE")
 
-    async def _make(self) -> None:
+    async def _apply(self) -> None:
         changes = {change.logical: change for change in self.change_set.changes}
         order = [name for name in in_order(self.change_set.template) if name in changes]
         for position, logical in enumerate(order):
@@ -53,16 +59,16 @@ class Execution:
             except AwsError:
                 for other in order[position + 1 :]:
                     if changes[other].action == "Add":
-                        self._tell(changes[other], "CREATE_FAILED", _CANCELLED)
+                        self._record(changes[other], "CREATE_FAILED", _CANCELLED)
                 raise
         for change in changes.values():
             if change.action == "Remove":
                 await self._remove(change)
 
-    async def _one(self, change: Change) -> None:
+    async def _one(self, change: StackChange) -> None:
         template = self.change_set.template["Resources"][change.logical]
-        words = {"Add": "CREATE", "Modify": "UPDATE", "Import": "IMPORT"}[change.action]
-        self._tell(change, f"{words}_IN_PROGRESS")
+        verb = {"Add": "CREATE", "Modify": "UPDATE", "Import": "IMPORT"}[change.action]
+        self._record(change, f"{verb}_IN_PROGRESS")
         await self.clock.sleep(_SECONDS)
         call = self._now()
         try:
@@ -70,40 +76,41 @@ class Execution:
             properties = resolved(template.get("Properties", {}), made, call)
             before = self.stack.resources.get(change.logical)
             if change.action == "Import":
-                attributes = await self.account.adopt(change.kind, properties, call)
+                attributes = await self.resources.adopt(change.kind, properties, call)
             elif before and change.replacement != "True":
-                await self.account.change(change.kind, properties, call)
+                await self.resources.change(change.kind, properties, call)
                 attributes = dict(before.made)
             else:
-                attributes = await self.account.make(change.logical, change.kind, properties, call)
-                self._undo.append(lambda: self.account.unmake(change.kind, properties, attributes, self._now()))
+                attributes = await self.resources.make(change.logical, change.kind, properties, call)
+                made_now = StackResource(change.kind, template, properties, attributes)
+                self._undo.append(lambda: self.resources.unmake(made_now, self._now()))
                 self._old += [before] if before and not before.retained else []
         except AwsError as error:
-            self._tell(change, f"{words}_FAILED", error.message)
+            self._record(change, f"{verb}_FAILED", error.message)
             raise
-        self.stack.resources[change.logical] = Held(change.kind, template, properties, attributes)
-        self._tell(replace(change, physical=attributes["Ref"]), f"{words}_COMPLETE")
+        self.stack.resources[change.logical] = StackResource(change.kind, template, properties, attributes)
+        self._record(replace(change, physical=attributes["Ref"]), f"{verb}_COMPLETE")
 
-    async def _remove(self, change: Change) -> None:
+    async def _remove(self, change: StackChange) -> None:
         held = self.stack.resources.pop(change.logical)
         if held.retained:
-            self._tell(change, "DELETE_SKIPPED")
+            self._record(change, "DELETE_SKIPPED")
         else:
             self._old.append(held)
-            self._tell(change, "DELETE_COMPLETE")
+            self._record(change, "DELETE_COMPLETE")
 
-    async def _take_back(self, reason: str) -> None:
+    async def _roll_back(self, reason: str) -> None:
         prefix = "" if self.creating else "UPDATE_"
         failed = [
             event["LogicalResourceId"] for event in self.stack.events if event["ResourceStatus"].endswith("_FAILED")
         ]
-        said = f"The following resource(s) failed to create: [{', '.join(dict.fromkeys(failed))}]. "
-        self._become(f"{prefix}ROLLBACK_IN_PROGRESS", said if failed else reason)
+        summary = f"The following resource(s) failed to create: [{', '.join(dict.fromkeys(failed))}]. "
+        self._enter(f"{prefix}ROLLBACK_IN_PROGRESS", summary if failed else reason)
         for undo in reversed(self._undo):
             await self.clock.sleep(_SECONDS)
             await undo()
         self.stack.resources = self._before
-        self._become(f"{prefix}ROLLBACK_COMPLETE")
+        self._enter(f"{prefix}ROLLBACK_COMPLETE")
 
     def _keep(self) -> None:
         stack, change_set = self.stack, self.change_set
@@ -112,19 +119,18 @@ class Execution:
         stack.tags, stack.capabilities = change_set.tags, change_set.capabilities
         stack.outputs = resolved(dict(change_set.template.get("Outputs", {})), made, self._now())
 
-    def _become(self, status: str, reason: str | None = None) -> None:
+    def _enter(self, status: str, reason: str | None = None) -> None:
         if status:
-            self.stack.become(self.clock.now(), status, self.token, reason)
+            self.stack.enter(self.clock.now(), status, self.token, reason)
 
-    def _tell(self, change: Change, status: str, reason: str | None = None) -> None:
-        physical = change.physical or ""
-        self.stack.tell(
+    def _record(self, change: StackChange, status: str, reason: str | None = None) -> None:
+        self.stack.record(
             self.clock.now(),
-            Told(
+            ResourceEvent(
                 logical=change.logical,
                 kind=change.kind,
                 status=status,
-                physical=physical,
+                physical=change.physical or "",
                 reason=reason,
                 token=self.token,
             ),

@@ -1,6 +1,6 @@
-"""The kinds of resources, and how each is made: by the operations of the simulated account, where it has them, else only written down.
+"""The kinds of resources: created through the account's own operations where it has them, otherwise only recorded.
 
-This is the seam for services that come later: when `services` has "iam", roles are really created there.
+A service added later fits in here: when `services` has "iam", roles are really created there.
 """
 
 import json
@@ -9,33 +9,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.simulator.call import Call, Operations
-from slipway.simulator.contract import AwsError
+from slipway.simulator.cloudformation.stack import StackResource
+from slipway.simulator.contract import AwsError, Call, Operations
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How CloudFormation knows a kind [G].
+class ResourceKind:
+    """A kind of resource in CloudFormation [G]."""
 
-    `name` is the property that names one; `fixed` are those that cannot be changed, so that another is made in its place.
-    """
-
-    name: str | None = None
-    fixed: tuple[str, ...] = ()
+    name: str | None = None  # the property with its name
+    fixed: tuple[str, ...] = ()  # properties whose change replaces the resource
 
 
-KINDS: Mapping[str, Kind] = {
-    "AWS::ECR::Repository": Kind("RepositoryName", ("RepositoryName", "EncryptionConfiguration")),
-    "AWS::IAM::Role": Kind("RoleName", ("RoleName", "Path")),
-    "AWS::IAM::OIDCProvider": Kind("Url", ("Url",)),
-    "AWS::EC2::SecurityGroup": Kind(None, ("GroupName", "GroupDescription", "VpcId")),
-    "AWS::EC2::SecurityGroupIngress": Kind(None, ("GroupId", "IpProtocol", "FromPort", "ToPort")),
-    "AWS::AppRunner::VpcConnector": Kind(None, ("VpcConnectorName", "Subnets", "SecurityGroups")),
-    "AWS::AppRunner::AutoScalingConfiguration": Kind(
+KINDS: Mapping[str, ResourceKind] = {
+    "AWS::ECR::Repository": ResourceKind("RepositoryName", ("RepositoryName", "EncryptionConfiguration")),
+    "AWS::IAM::Role": ResourceKind("RoleName", ("RoleName", "Path")),
+    "AWS::IAM::OIDCProvider": ResourceKind("Url", ("Url",)),
+    "AWS::EC2::SecurityGroup": ResourceKind(None, ("GroupName", "GroupDescription", "VpcId")),
+    "AWS::EC2::SecurityGroupIngress": ResourceKind(None, ("GroupId", "IpProtocol", "FromPort", "ToPort")),
+    "AWS::AppRunner::VpcConnector": ResourceKind(None, ("VpcConnectorName", "Subnets", "SecurityGroups")),
+    "AWS::AppRunner::AutoScalingConfiguration": ResourceKind(
         None, ("AutoScalingConfigurationName", "MaxConcurrency", "MinSize", "MaxSize")
     ),
-    "AWS::ECS::Cluster": Kind("ClusterName", ("ClusterName",)),
-    "AWS::Logs::LogGroup": Kind("LogGroupName", ("LogGroupName",)),
+    "AWS::ECS::Cluster": ResourceKind("ClusterName", ("ClusterName",)),
+    "AWS::Logs::LogGroup": ResourceKind("LogGroupName", ("LogGroupName",)),
 }
 
 _APP_RUNNER = {
@@ -45,19 +42,19 @@ _APP_RUNNER = {
 
 
 @dataclass
-class Account:
-    """The account in which resources are made. `named` are the names that are taken, by kind; `failing` are reasons, by logical id."""
+class SimulatedResources:
+    """The resources in the account, created and deleted for stacks."""
 
     services: Mapping[str, Operations]
-    named: set[tuple[str, str]] = field(default_factory=set)
-    failing: dict[str, str] = field(default_factory=dict)
+    named: set[tuple[str, str]] = field(default_factory=set)  # taken names, with their kinds
+    failing: dict[str, str] = field(default_factory=dict)  # scripted reasons, by logical id
 
     async def make(self, logical: str, kind: str, properties: Mapping[str, Any], call: Call) -> dict[str, str]:
-        """Its attributes, `Ref` among them; raises AwsError with the reason when it cannot be made."""
+        """Create a resource and return its attributes, `Ref` included; raises AwsError."""
         if logical in self.failing:
             raise AwsError("GeneralServiceException", self.failing.pop(logical))
         if kind not in KINDS:
-            raise AwsError("ValidationError", f"The simulator cannot make a resource of the kind {kind}")
+            raise AwsError("ValidationError", f"The simulator cannot create a resource of the kind {kind}")
         name = properties.get(KINDS[kind].name or "")
         if await self.has(kind, name, call):
             raise AwsError(
@@ -70,19 +67,19 @@ class Account:
         return made
 
     async def change(self, kind: str, properties: Mapping[str, Any], call: Call) -> None:
-        """What can be changed without another in its place."""
+        """Update a resource in place."""
         if kind == "AWS::IAM::Role":
             await self._put_policies(properties, call)
 
-    async def unmake(self, kind: str, properties: Mapping[str, Any], made: Mapping[str, str], call: Call) -> None:
-        self.named.discard((kind, properties.get(KINDS[kind].name or "", "")))
-        if noun := _APP_RUNNER.get(kind):
-            await self._asked("apprunner", f"Delete{noun}", {f"{noun}Arn": made["Ref"]}, call)
-        elif kind == "AWS::IAM::Role":
-            await self._asked("iam", "DeleteRole", {"RoleName": made["Ref"]}, call)
+    async def unmake(self, resource: StackResource, call: Call) -> None:
+        self.named.discard((resource.kind, resource.properties.get(KINDS[resource.kind].name or "", "")))
+        if noun := _APP_RUNNER.get(resource.kind):
+            await self._perform("apprunner", f"Delete{noun}", {f"{noun}Arn": resource.made["Ref"]}, call)
+        elif resource.kind == "AWS::IAM::Role":
+            await self._perform("iam", "DeleteRole", {"RoleName": resource.made["Ref"]}, call)
 
     async def has(self, kind: str, name: str | None, call: Call) -> bool:
-        """Whether somebody has made one of this name."""
+        """Return whether a resource of this kind and name exists."""
         if name and kind == "AWS::ECR::Repository":
             try:
                 await self.services["ecr"]["DescribeRepositories"]({"repositoryNames": [name]}, call)
@@ -92,7 +89,7 @@ class Account:
         return name is not None and (kind, name) in self.named
 
     async def adopt(self, kind: str, properties: Mapping[str, Any], call: Call) -> dict[str, str]:
-        """The attributes of one that is there already."""
+        """Return the attributes of an existing resource."""
         return _attributes(kind, properties, call)
 
     async def _made(self, kind: str, properties: Mapping[str, Any], call: Call) -> dict[str, str]:
@@ -110,7 +107,7 @@ class Account:
         if kind == "AWS::IAM::Role":
             trust = json.dumps(properties["AssumeRolePolicyDocument"])
             request = {"RoleName": properties["RoleName"], "AssumeRolePolicyDocument": trust}
-            await self._asked("iam", "CreateRole", request, call)
+            await self._perform("iam", "CreateRole", request, call)
             await self._put_policies(properties, call)
         return _attributes(kind, properties, call)
 
@@ -118,10 +115,10 @@ class Account:
         for policy in properties.get("Policies", []):
             named = {"RoleName": properties["RoleName"], "PolicyName": policy["PolicyName"]}
             document = {"PolicyDocument": json.dumps(policy["PolicyDocument"])}
-            await self._asked("iam", "PutRolePolicy", named | document, call)
+            await self._perform("iam", "PutRolePolicy", named | document, call)
 
-    async def _asked(self, service: str, operation: str, request: Mapping[str, Any], call: Call) -> None:
-        """Of a service that may not be there, or may not know the operation."""
+    async def _perform(self, service: str, operation: str, request: Mapping[str, Any], call: Call) -> None:
+        """Perform an operation if the account has it."""
         if perform := self.services.get(service, {}).get(operation):
             await perform(request, call)
 
@@ -145,13 +142,13 @@ _ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
 
 
 def _attributes(kind: str, properties: Mapping[str, Any], call: Call) -> dict[str, str]:
-    """What CloudFormation tells of a resource; one that has no name is given one."""
+    """Build a resource's attributes; an unnamed one gets a generated name."""
     name = properties.get(KINDS[kind].name or "") or uuid.uuid4().hex[:17]
-    words = {
+    parts = {
         "name": name,
         "host": name.removeprefix("https://"),
         "region": call.region,
         "account": call.account,
         "place": f"{call.region}:{call.account}",
     }
-    return {key: pattern.format(**words) for key, pattern in _ATTRIBUTES[kind].items()}
+    return {key: pattern.format(**parts) for key, pattern in _ATTRIBUTES[kind].items()}

@@ -1,22 +1,109 @@
-"""A stack and its change sets, as they are told."""
+"""Stacks, their change sets, and templates in JSON."""
 
+import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from slipway.simulator.cloudformation.template import Template
+from slipway.simulator.contract import AwsError, Call
+
+Template = Mapping[str, Any]
+_NAMED = "CAPABILITY_NAMED_IAM"
+
+
+def parse_template(body: str) -> Template:
+    """Parse a template; raises AwsError when it is invalid or uses what is not simulated."""
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise _invalid("the simulator reads templates in JSON only") from error
+    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict) or not document["Resources"]:
+        raise AwsError("ValidationError", "Template format error: At least one Resources member must be defined.")
+    if unknown := set(document) - {"AWSTemplateFormatVersion", "Description", "Metadata", "Resources", "Outputs"}:
+        raise _invalid(f"the simulator does not support {', '.join(sorted(unknown))}")
+    for name, resource in document["Resources"].items():
+        for other in _references(resource):
+            if other not in document["Resources"]:
+                raise _invalid(f"Unresolved resource dependencies [{other}] in the Resources block of the template")
+        if "Type" not in resource:
+            raise _invalid(f"Every Resources object must contain a Type member, {name} does not")
+    return document
+
+
+def required_capabilities(template: Template) -> list[str]:
+    """List the capabilities that a change set of the template must acknowledge [G]."""
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
+    return [_NAMED] if "AWS::IAM::Role" in kinds else []
+
+
+def in_order(template: Template) -> list[str]:
+    """Order the resources by their references."""
+    ordered: list[str] = []
+    waiting = dict(template["Resources"])
+    while waiting:
+        ready = [name for name, resource in waiting.items() if set(_references(resource)) <= set(ordered)]
+        if not ready:
+            raise _invalid(f"Circular dependency between resources: [{', '.join(waiting)}]")
+        ordered += ready
+        for name in ready:
+            del waiting[name]
+    return ordered
+
+
+def resolved(value: Any, made: Mapping[str, Mapping[str, str]], call: Call) -> Any:  # noqa: PLR0911 -- one return per form
+    """Resolve the references in a value; `made` has the attributes of each resource, `Ref` included."""
+    match value:
+        case {"Ref": "AWS::Region"}:
+            return call.region
+        case {"Ref": "AWS::AccountId"}:
+            return call.account
+        case {"Ref": str(name)}:
+            return made[name]["Ref"]
+        case {"Fn::GetAtt": [str(name), str(attribute)]}:
+            if attribute not in made[name]:
+                raise AwsError(
+                    "ValidationError", f"Requested attribute {attribute} does not exist in schema for {name}"
+                )
+            return made[name][attribute]
+        case Mapping():
+            if intrinsic := next((key for key in value if str(key).startswith("Fn::")), None):
+                raise _invalid(f"the simulator does not support {intrinsic}")
+            return {key: resolved(item, made, call) for key, item in value.items()}
+        case list():
+            return [resolved(item, made, call) for item in value]
+        case _:
+            return value
+
+
+def _references(value: Any) -> Iterator[str]:
+    match value:
+        case {"Ref": str(name)}:
+            if not name.startswith("AWS::"):
+                yield name
+        case {"Fn::GetAtt": [str(name), *_]}:
+            yield name
+        case Mapping():
+            for item in value.values():
+                yield from _references(item)
+        case list():
+            for item in value:
+                yield from _references(item)
+
+
+def _invalid(what: str) -> AwsError:
+    return AwsError("ValidationError", f"Template format error: {what}")
 
 
 @dataclass
-class Held:
-    """A resource of a stack: its properties as the template has them, with references followed, and its attributes."""
+class StackResource:
+    """A resource of a stack."""
 
     kind: str
     template: Mapping[str, Any]
-    properties: Mapping[str, Any]
-    made: Mapping[str, str]
+    properties: Mapping[str, Any]  # with references resolved
+    made: Mapping[str, str]  # its attributes
 
     @property
     def retained(self) -> bool:
@@ -24,14 +111,14 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """One resource of a change set; `action` and `replacement` in CloudFormation's words."""
+class StackChange:
+    """A resource in a change set."""
 
-    action: str
+    action: str  # Add, Modify, Remove or Import
     logical: str
     kind: str
     physical: str | None = None
-    replacement: str | None = None
+    replacement: str | None = None  # "True" or "False"
 
     def described(self) -> dict[str, Any]:
         facts = {
@@ -47,20 +134,20 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What an event says of one resource; `token` is that of the call that began all this."""
+class ResourceEvent:
+    """A stack event about one resource."""
 
     logical: str
     kind: str
     status: str
     physical: str
     reason: str | None
-    token: str | None
+    token: str | None  # of the call that started the operation
 
 
 @dataclass(kw_only=True)
-class ChangeSet:
-    """`ready` is when its creation has ended; `reason` says why it cannot be executed."""
+class SimulatedChangeSet:
+    """A change set."""
 
     name: str
     arn: str
@@ -68,20 +155,33 @@ class ChangeSet:
     template: Template
     tags: list[Mapping[str, str]]
     capabilities: list[str]
-    changes: list[Change]
+    changes: list[StackChange]
     created: datetime
-    ready: datetime
-    reason: str | None = None
+    ready: datetime  # when its creation ends
+    reason: str | None = None  # why it cannot be executed
 
     def status(self, now: datetime) -> str:
         if now < self.ready:
             return "CREATE_IN_PROGRESS"
         return "FAILED" if self.reason else "CREATE_COMPLETE"
 
+    def summary(self, stack: "SimulatedStack", now: datetime) -> dict[str, Any]:
+        """Return the API's ChangeSetSummary."""
+        status = self.status(now)
+        return {
+            "ChangeSetName": self.name,
+            "ChangeSetId": self.arn,
+            "StackId": stack.arn,
+            "StackName": stack.name,
+            "CreationTime": self.created,
+            "Status": status,
+            "ExecutionStatus": "AVAILABLE" if status == "CREATE_COMPLETE" else "UNAVAILABLE",
+        } | ({"StatusReason": self.reason} if status == "FAILED" else {})
+
 
 @dataclass(kw_only=True)
-class Stack:
-    """`events` in order; they are told newest first."""
+class SimulatedStack:
+    """A stack."""
 
     name: str
     arn: str
@@ -92,31 +192,31 @@ class Stack:
     template: Template = field(default_factory=dict)
     tags: list[Mapping[str, str]] = field(default_factory=list)
     capabilities: list[str] = field(default_factory=list)
-    resources: dict[str, Held] = field(default_factory=dict)
+    resources: dict[str, StackResource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
-    change_sets: dict[str, ChangeSet] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    change_sets: dict[str, SimulatedChangeSet] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)  # oldest first
 
-    def tell(self, now: datetime, told: Told) -> None:
+    def record(self, now: datetime, resource: ResourceEvent) -> None:
         event = {
             "StackId": self.arn,
-            "EventId": f"{told.logical}-{told.status}-{uuid.uuid4()}",
+            "EventId": f"{resource.logical}-{resource.status}-{uuid.uuid4()}",
             "StackName": self.name,
-            "LogicalResourceId": told.logical,
-            "PhysicalResourceId": told.physical,
-            "ResourceType": told.kind,
+            "LogicalResourceId": resource.logical,
+            "PhysicalResourceId": resource.physical,
+            "ResourceType": resource.kind,
             "Timestamp": now,
-            "ResourceStatus": told.status,
-            "ResourceStatusReason": told.reason,
-            "ClientRequestToken": told.token,
+            "ResourceStatus": resource.status,
+            "ResourceStatusReason": resource.reason,
+            "ClientRequestToken": resource.token,
         }
         self.events.append({key: value for key, value in event.items() if value is not None})
 
-    def become(self, now: datetime, status: str, token: str | None, reason: str | None = None) -> None:
+    def enter(self, now: datetime, status: str, token: str | None, reason: str | None = None) -> None:
         self.status, self.reason = status, reason
-        self.tell(
+        self.record(
             now,
-            Told(
+            ResourceEvent(
                 logical=self.name,
                 kind="AWS::CloudFormation::Stack",
                 status=status,
@@ -128,8 +228,9 @@ class Stack:
 
     def described(self) -> dict[str, Any]:
         outputs = [
-            {"OutputKey": key, "OutputValue": str(found["Value"]), "Description": found.get("Description", "")}
-            for key, found in self.outputs.items()
+            {"OutputKey": key, "OutputValue": str(output["Value"])}
+            | ({"Description": output["Description"]} if "Description" in output else {})
+            for key, output in self.outputs.items()
         ]
         facts = {
             "StackId": self.arn,

@@ -1,1 +1,1 @@
-"""Amazon ECS, as far as single tasks are run on Fargate: task definitions, and tasks that really run until they end."""
+"""Amazon ECS on Fargate: task definitions, and single tasks that really run."""

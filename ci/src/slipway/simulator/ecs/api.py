@@ -1,4 +1,4 @@
-"""The operations of Amazon ECS that run a task on Fargate, and look at it.
+"""Amazon ECS's operations that run and describe Fargate tasks.
 
 Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
 """
@@ -11,13 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from slipway.simulator.app_runner.deployment import Platform
-from slipway.simulator.call import Call, Operations
-from slipway.simulator.contract import AwsError
-from slipway.simulator.ecs.definitions import TaskDefinition, TaskDefinitions
-from slipway.simulator.ecs.running import Run
-from slipway.simulator.ecs.task import Task
+from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.ecs.running import TaskRun
+from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions
 
-_SEEN = timedelta(hours=1)  # so long at least a stopped task is described [M]
+_RETENTION = timedelta(hours=1)  # a stopped task is described at least this long [M]
 _TOKEN_LIFE = timedelta(hours=24)  # [G], or an hour after the task has stopped
 _MOST_OVERRIDES = 8192  # characters [M]
 _MOST_TASKS = 10  # in one call [M]
@@ -25,20 +23,20 @@ _MOST_TASKS = 10  # in one call [M]
 
 @dataclass(frozen=True)
 class _Token:
-    """What was asked for with a client token, and what it came to."""
+    """The request made with a client token, and its tasks."""
 
     request: Mapping[str, Any]
     at: datetime
     tasks: tuple[Task, ...]
 
-    def is_good(self, now: datetime) -> bool:
+    def is_valid(self, now: datetime) -> bool:
         stopped = [task.stopped for task in self.tasks]
-        ends = [self.at + _TOKEN_LIFE, *(time + _SEEN for time in stopped if time)]
+        ends = [self.at + _TOKEN_LIFE, *(time + _RETENTION for time in stopped if time)]
         return now < min(ends)
 
 
 class Ecs:
-    """Clusters by name, of which `default` is there; tasks by ARN. `unplaced` are reasons for which the next tasks find no place."""
+    """Clusters by name (`default` exists) and tasks by ARN."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -46,7 +44,7 @@ class Ecs:
         self.definitions = TaskDefinitions()
         self.clusters = {"default"}
         self.tasks: dict[str, Task] = {}
-        self.unplaced: list[str] = []
+        self.unplaced: list[str] = []  # reasons why the next tasks cannot be placed
         self.operations: Operations = {
             **self.definitions.operations,
             "CreateCluster": self.create_cluster,
@@ -57,62 +55,59 @@ class Ecs:
         }
 
     async def create_cluster(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """One that is there already is answered again [F]."""
+        """An existing cluster is returned again [F]."""
         name = request.get("clusterName", "default")
         self.clusters.add(name)
         return {"cluster": {"clusterName": name, "clusterArn": _cluster_arn(name, call), "status": "ACTIVE"}}
 
     async def run_task(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Begin tasks; with a client token that was on_line before, those that were begun with it."""
+        """Starts tasks; a repeated client token returns the tasks that it started."""
         cluster = self._cluster(request)
         token = request.get("clientToken")
-        asked = {key: value for key, value in request.items() if key != "clientToken"}
+        parameters = {key: value for key, value in request.items() if key != "clientToken"}
         known = self._tokens.get((cluster, token)) if token else None
-        if known and known.is_good(call.now):
-            if known.request != asked:
+        if known and known.is_valid(call.now):
+            if known.request != parameters:
                 raise AwsError("ConflictException", "The clientToken is in use with another request.")  # †
             return {"tasks": [task.described(tags=True) for task in known.tasks], "failures": []}
         definition = self._startable(request)
         _check(request)
         if self.unplaced:
             return {"tasks": [], "failures": [{"reason": self.unplaced.pop(0)}]}
-        tasks = tuple(self._begin(cluster, definition, asked, call) for _ in range(request.get("count", 1)))
+        tasks = tuple(self._begin(cluster, definition, parameters, call) for _ in range(request.get("count", 1)))
         if token:
-            self._tokens[cluster, token] = _Token(asked, call.now, tasks)
+            self._tokens[cluster, token] = _Token(parameters, call.now, tasks)
         return {"tasks": [task.described(tags=True) for task in tasks], "failures": []}
 
     async def describe_tasks(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         cluster = self._cluster(request)
         tags = "TAGS" in request.get("include", [])
-        found = {name: self._find(cluster, name, call) for name in request["tasks"]}
+        by_name = {name: self._find(cluster, name, call) for name in request["tasks"]}
         arn = f"arn:aws:ecs:{call.region}:{call.account}:task/{cluster}"
         return {
-            "tasks": [task.described(tags=tags) for task in found.values() if task],
+            "tasks": [task.described(tags=tags) for task in by_name.values() if task],
             "failures": [
                 {"arn": f"{arn}/{name.rpartition('/')[2]}", "reason": "MISSING"}  # [G]
-                for name, task in found.items()
+                for name, task in by_name.items()
                 if task is None
             ],
         }
 
     async def list_tasks(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """Those that shall run, unless asked otherwise; of those that have stopped the latest [M]."""
+        """Lists the tasks that should run by default; stopped ones for an hour [M]."""
         cluster = self._cluster(request)
         started_by, family = request.get("startedBy"), request.get("family")
         if started_by and family:
             raise AwsError("InvalidParameterException", "startedBy must be the only filter.")  # [M], words †
         wanted = request.get("desiredStatus", "RUNNING")
-        found = [
+        arns = [
             task.arn
-            for task in self._seen(cluster, call)
+            for task in self._visible(cluster, call)
             if task.wanted == wanted
             and started_by in (None, task.started_by)
             and family in (None, task.definition.family)
         ]
-        first = int(request.get("nextToken", 0))
-        page = found[first : first + request.get("maxResults", 100)]
-        more = first + len(page)
-        return {"taskArns": page} | ({"nextToken": str(more)} if more < len(found) else {})
+        return paged("taskArns", arns, request)
 
     async def stop_task(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         task = self._find(self._cluster(request), request["task"], call)
@@ -134,7 +129,7 @@ class Ecs:
             id=identity,
         )
         self.tasks[arn] = task
-        self._platform.tasks.start_soon(Run(self._platform, task).run)
+        self._platform.tasks.start_soon(TaskRun(self._platform, task).run)
         return task
 
     def _startable(self, request: Mapping[str, Any]) -> TaskDefinition:
@@ -151,24 +146,24 @@ class Ecs:
             raise AwsError("ClusterNotFoundException", "Cluster not found.")  # [F]
         return name
 
-    def _seen(self, cluster: str, call: Call) -> Iterator[Task]:
+    def _visible(self, cluster: str, call: Call) -> Iterator[Task]:
         for task in self.tasks.values():
-            if task.cluster.endswith(f"/{cluster}") and (task.stopped is None or call.now < task.stopped + _SEEN):
+            if task.cluster.endswith(f"/{cluster}") and (task.stopped is None or call.now < task.stopped + _RETENTION):
                 yield task
 
     def _find(self, cluster: str, name: str, call: Call) -> Task | None:
-        return next((task for task in self._seen(cluster, call) if name in (task.arn, task.id)), None)
+        return next((task for task in self._visible(cluster, call) if name in (task.arn, task.id)), None)
 
 
 def _check(request: Mapping[str, Any]) -> None:
     if request.get("launchType") != "FARGATE":
         raise AwsError("InvalidParameterException", "The simulator runs tasks on Fargate only: launchType=FARGATE.")
     if "awsvpcConfiguration" not in request.get("networkConfiguration", {}):
-        said = "Network Configuration must be provided when networkMode 'awsvpc' is specified."  # [F]
-        raise AwsError("InvalidParameterException", said)
+        message = "Network Configuration must be provided when networkMode 'awsvpc' is specified."  # [F]
+        raise AwsError("InvalidParameterException", message)
     if len(json.dumps(request.get("overrides", {}))) > _MOST_OVERRIDES:
-        said = f"Container Overrides length must be at most {_MOST_OVERRIDES}"  # [F]
-        raise AwsError("InvalidParameterException", said)
+        message = f"Container Overrides length must be at most {_MOST_OVERRIDES}"  # [F]
+        raise AwsError("InvalidParameterException", message)
     if not 1 <= request.get("count", 1) <= _MOST_TASKS:
         raise AwsError("InvalidParameterException", f"Count must be 1 to {_MOST_TASKS}.")  # [M], words †
 

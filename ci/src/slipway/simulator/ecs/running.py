@@ -1,6 +1,6 @@
-"""What ECS does with a task: an address in the subnet, image, secrets and log, the container until it ends, and all of it away again.
+"""The life of a task: provisioning, image, secrets and log, the container until it ends, deprovisioning.
 
-The reasons are those that users quote [F]; the durations are what users see on Fargate, in the platform's seconds.
+The reasons are those that users quote [F]; the durations are those that users see on Fargate, in the platform's seconds.
 """
 
 from collections.abc import Mapping
@@ -11,32 +11,32 @@ import anyio
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.simulator.app_runner.deployment import Platform
-from slipway.simulator.app_runner.instance import Instance
+from slipway.simulator.app_runner.service import SimulatedInstance
 from slipway.simulator.ecs.task import Task
 from slipway.workload.workload import LaunchSpec, Workload
 
 _PROVISION_SECONDS = 15.0
 _PULL_SECONDS = 15.0
-_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 _DEPROVISION_SECONDS = 10.0
-_PORT = 65535  # a task listens to nobody, and nobody names this one
+_PORT = 65535  # a task serves no port; no command contains this one
 _KILLED = 137
-_NEVER = "ResourceInitializationError: "
+_NOT_INITIALIZED = "ResourceInitializationError: "
 
 
 class _NotStartedError(Exception):
-    """The container does not start, for the reason that the task tells afterwards."""
+    """A container that does not start, with the task's stopped reason."""
 
 
-class Run:
-    """One task on its way."""
+class TaskRun:
+    """A running task."""
 
     def __init__(self, platform: Platform, task: Task) -> None:
         self._platform = platform
         self._task = task
 
     async def run(self) -> None:
-        """Until it has stopped."""
+        """Run the task until it has stopped."""
         clock, task = self._platform.clock, self._task
         await clock.sleep(_PROVISION_SECONDS)
         task.status = "PENDING"
@@ -52,9 +52,9 @@ class Run:
         task.status, task.stopped = "STOPPED", clock.now()
 
     async def _execute(self, order: LaunchSpec) -> None:
-        """The container, until it ends or somebody stops it."""
+        """Run the container until it ends or the task is stopped."""
         platform, task = self._platform, self._task
-        instance = Instance(platform.backend, order, self._heard)
+        instance = SimulatedInstance(platform.backend, order, self._on_line)
         with platform.clock.held():
             await platform.tasks.start(instance.run)
         if instance.failure:
@@ -68,17 +68,17 @@ class Run:
         task.stop("EssentialContainerExited", "Essential container in task exited")
 
     async def _ended(self, workload: Workload) -> None:
-        """Until the container has ended, or somebody wants it to; a task is RUNNING for a while, however short it runs."""
+        """Wait until the container ends or the task is stopped; a task is RUNNING for one poll at least."""
         clock, task = self._platform.clock, self._task
         while True:
             with clock.held():
-                await anyio.sleep(0.001)  # a moment in which a process can go on, also where time is virtual
-            await clock.sleep(_LOOK_SECONDS)
+                await anyio.sleep(0.001)  # lets the process continue where time is virtual
+            await clock.sleep(_POLL_SECONDS)
             if workload.exit_code is not None or task.stopping:
                 return
 
     def _order(self) -> LaunchSpec:
-        """What is started; raises _NotStartedError, in the order in which Fargate looks."""
+        """Build the launch order; raises _NotStartedError, in Fargate's order of checks."""
         container, override = self._task.definition.container, self._task.override
         variables = self._secrets(container.get("secrets", []))
         self._check_log(container)
@@ -107,13 +107,15 @@ class Run:
             )
         return image
 
-    def _secrets(self, asked: list[Mapping[str, str]]) -> dict[str, str]:
+    def _secrets(self, references: list[Mapping[str, str]]) -> dict[str, str]:
         values: dict[str, str] = {}
-        for secret in asked:
+        for secret in references:
             arn = secret["valueFrom"]
             value = self._platform.references.value(arn)
             if value is None:
-                raise _NotStartedError(f"{_NEVER}unable to pull secrets or registry auth: {_not_retrieved(arn)}")
+                raise _NotStartedError(
+                    f"{_NOT_INITIALIZED}unable to pull secrets or registry auth: {_not_retrieved(arn)}"
+                )
             values[secret["name"]] = value
         return values
 
@@ -124,11 +126,11 @@ class Run:
             self._platform.logs.create(group)
         if group and not self._platform.logs.has(group):
             raise _NotStartedError(
-                f"{_NEVER}failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch "
+                f"{_NOT_INITIALIZED}failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch "
                 "log stream: ResourceNotFoundException: The specified log group does not exist."
             )
 
-    def _heard(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         container = self._task.definition.container
         options = container.get("logConfiguration", {}).get("options", {})
         if "awslogs-group" not in options:
@@ -148,7 +150,7 @@ def _not_retrieved(arn: str) -> str:
 
 
 def _as_in_a_container(code: int | None) -> int:
-    """A signal's number as a shell and a container runtime tell it; a container that never said is killed in the end."""
+    """Convert a process's exit code to a container's: 128 + N for a signal, 137 for a container that was killed."""
     if code is None:
         return _KILLED
     return code if code >= 0 else 128 - code

@@ -1,17 +1,157 @@
-"""A task: one container of a task definition, with the states of the API."""
+"""Task definitions and tasks: one container each, with the states of the API.
 
+Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+"""
+
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from slipway.simulator.ecs.definitions import TaskDefinition
+from slipway.simulator.contract import AwsError, Call, Operations, paged
+
+_MOST_BYTES = 64 * 1024  # [G]
+_MEMORY_OF_CPU = {  # of Fargate [M]
+    256: (512, 1024, 2048),
+    512: range(1024, 4097, 1024),
+    1024: range(2048, 8193, 1024),
+    2048: range(4096, 16385, 1024),
+    4096: range(8192, 30721, 1024),
+    8192: range(16384, 61441, 4096),
+    16384: range(32768, 122881, 8192),
+}
+# The defaults in a described container definition [M].
+_DEFAULTS: Mapping[str, Any] = {
+    "cpu": 0,
+    "essential": True,
+    "portMappings": [],
+    "environment": [],
+    "mountPoints": [],
+    "volumesFrom": [],
+    "systemControls": [],
+}
+
+
+@dataclass(kw_only=True)
+class TaskDefinition:
+    """A revision of a family; a deregistered one is INACTIVE and starts no task."""
+
+    arn: str
+    family: str
+    revision: int
+    asked: Mapping[str, Any]  # the request that registered it
+    registered: datetime
+    deregistered: datetime | None = None
+
+    @property
+    def container(self) -> Mapping[str, Any]:
+        """The only container: the simulator accepts exactly one."""
+        only: Mapping[str, Any] = self.asked["containerDefinitions"][0]
+        return only
+
+    def described(self) -> dict[str, Any]:
+        """Return the API's TaskDefinition."""
+        facts = {key: value for key, value in self.asked.items() if key != "tags"}
+        containers = [{**_DEFAULTS, **container} for container in self.asked["containerDefinitions"]]
+        gone = {"deregisteredAt": self.deregistered} if self.deregistered else {}
+        return facts | gone | {
+            "containerDefinitions": containers,
+            "taskDefinitionArn": self.arn,
+            "revision": self.revision,
+            "status": "INACTIVE" if self.deregistered else "ACTIVE",
+            "volumes": self.asked.get("volumes", []),
+            "placementConstraints": [],
+            "compatibilities": ["EC2", "FARGATE"],
+            "registeredAt": self.registered,
+        }  # fmt: skip
+
+
+class TaskDefinitions:
+    """The registered families and their revisions."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, list[TaskDefinition]] = {}
+        self.operations: Operations = {
+            "RegisterTaskDefinition": self.register,
+            "DescribeTaskDefinition": self.describe,
+            "ListTaskDefinitions": self.list_definitions,
+            "DeregisterTaskDefinition": self.deregister,
+        }
+
+    async def register(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        _check(request)
+        revisions = self._families.setdefault(request["family"], [])
+        number = len(revisions) + 1
+        arn = f"arn:aws:ecs:{call.region}:{call.account}:task-definition/{request['family']}:{number}"
+        revisions.append(
+            TaskDefinition(arn=arn, family=request["family"], revision=number, asked=request, registered=call.now)
+        )
+        return {"taskDefinition": revisions[-1].described(), "tags": request.get("tags", [])}
+
+    async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        definition = self.find(request["taskDefinition"])
+        if definition is None:
+            raise AwsError("ClientException", "Unable to describe task definition.")  # [F]
+        tags = {"tags": definition.asked.get("tags", [])} if "TAGS" in request.get("include", []) else {}
+        return {"taskDefinition": definition.described(), **tags}
+
+    async def list_definitions(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """Lists active revisions by default, the newest of a family last [M]."""
+        inactive = request.get("status", "ACTIVE") == "INACTIVE"
+        prefix = request.get("familyPrefix")
+        arns = [
+            definition.arn
+            for family, revisions in sorted(self._families.items())
+            for definition in revisions
+            if prefix in (None, family) and bool(definition.deregistered) == inactive
+        ]
+        return paged("taskDefinitionArns", arns[::-1] if request.get("sort") == "DESC" else arns, request)
+
+    async def deregister(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+        name = request["taskDefinition"]
+        definition = self.find(name)
+        if definition is None or ":" not in name.rpartition("/")[2]:
+            raise AwsError("ClientException", "The specified task definition does not exist.")  # †
+        definition.deregistered = definition.deregistered or call.now
+        return {"taskDefinition": definition.described()}
+
+    def find(self, name: str) -> TaskDefinition | None:
+        """Find a revision by ARN or family:revision, or the newest active one of a family."""
+        family, _, number = name.rpartition("/")[2].partition(":")
+        revisions = self._families.get(family, [])
+        if not number:
+            return next((each for each in reversed(revisions) if not each.deregistered), None)
+        return next((each for each in revisions if str(each.revision) == number), None)
+
+
+def _check(request: Mapping[str, Any]) -> None:
+    """Raise AwsError for a definition that Fargate refuses."""
+    size = len(json.dumps(request, separators=(",", ":")).encode())
+    if size > _MOST_BYTES:
+        raise AwsError("ClientException", f"The task definition has {size} bytes, {_MOST_BYTES} are allowed.")  # †
+    containers = request["containerDefinitions"]
+    if len(containers) != 1:
+        raise AwsError("ClientException", "The simulator runs tasks of one container.")
+    if "FARGATE" not in request.get("requiresCompatibilities", []):
+        return
+    if request.get("networkMode") != "awsvpc":
+        raise AwsError("ClientException", "Fargate only supports network mode 'awsvpc'.")  # [F]
+    cpu, memory = request.get("cpu", ""), request.get("memory", "")
+    if not cpu.isdecimal() or not memory.isdecimal() or int(memory) not in _MEMORY_OF_CPU.get(int(cpu), ()):
+        message = f"No Fargate configuration exists for given values: {cpu or 0} CPU, {memory or 0} memory."  # [F]
+        raise AwsError("ClientException", message)
+    if request.get("executionRoleArn") is None:
+        for feature, member in (("log driver awslogs", "logConfiguration"), ("secrets", "secrets")):
+            if containers[0].get(member):
+                message = f"Fargate requires task definition to have execution role ARN to support {feature}."  # [F]
+                raise AwsError("ClientException", message)
 
 
 @dataclass(kw_only=True)
 class Task:
-    """`stopping` is why it shall stop, as code and reason, as soon as anybody or anything wants it to."""
+    """A task."""
 
     arn: str
     cluster: str
@@ -19,7 +159,7 @@ class Task:
     created: datetime
     request: Mapping[str, Any]
     status: str = "PROVISIONING"
-    stopping: tuple[str, str] | None = None
+    stopping: tuple[str, str] | None = None  # code and reason, once it is to stop
     exit_code: int | None = None
     started: datetime | None = None
     stopped: datetime | None = None
@@ -27,27 +167,27 @@ class Task:
 
     @property
     def started_by(self) -> str | None:
-        found: str | None = self.request.get("startedBy")
-        return found
+        value: str | None = self.request.get("startedBy")
+        return value
 
     @property
     def wanted(self) -> str:
-        """What ECS calls desiredStatus."""
+        """The API's desiredStatus."""
         return "STOPPED" if self.stopping or self.stopped else "RUNNING"
 
     @property
     def override(self) -> Mapping[str, Any]:
-        """What RunTask changed about the container."""
-        found = self.request.get("overrides", {}).get("containerOverrides", [])
+        """RunTask's changes to the container."""
+        overrides = self.request.get("overrides", {}).get("containerOverrides", [])
         name = self.definition.container["name"]
-        return next((each for each in found if each.get("name") == name), {})
+        return next((each for each in overrides if each.get("name") == name), {})
 
     def stop(self, code: str, reason: str) -> None:
-        """The first reason is the one that is told."""
+        """Record why the task is to stop; the first reason counts."""
         self.stopping = self.stopping or (code, reason)
 
     def described(self, *, tags: bool = False) -> dict[str, Any]:
-        """As Task in the API."""
+        """Return the API's Task."""
         asked, container = self.definition.asked, self.definition.container
         times = {"createdAt": self.created, "startedAt": self.started, "stoppedAt": self.stopped}
         code, reason = self.stopping or (None, None)

@@ -1,24 +1,58 @@
-"""AWS's older query protocol: parameters in a form, by their dotted places in the model's shapes; answers and errors in XML.
+"""AWS's wire protocols: JSON, and the older query protocol with parameters in a form and answers in XML.
 
-A service that speaks it is an `Operations` like any other: its requests come, and its answers go, as the model's plain data.
+A service is the same `Operations` under both: requests arrive and answers leave as the model's plain data.
 """
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
-from slipway.simulator.contract import AwsError, by_action
+from slipway.simulator.contract import AwsError, by_action, by_target, message_member
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-# What the JSON protocols call otherwise (API references, "Common Error Types").
-_CODES = {
+
+class JsonProtocol:
+    """One JSON request; `requested` is the operation name that the client sent."""
+
+    def __init__(self, request: Request, content: bytes) -> None:
+        self._content = content
+        self.requested = request.headers["x-amz-target"]
+        self.operation = by_target(self.requested)
+
+    def parameters(self, _operation: "OperationModel") -> Any:
+        """Decode the body, whatever its shape; raises AwsError when it is not JSON."""
+        try:
+            return json.loads(self._content or b"{}")
+        except ValueError as error:
+            raise AwsError("SerializationException", str(error)) from error
+
+    def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
+        version = operation.service_model.metadata.get("jsonVersion", "1.1")
+        return Response(json.dumps(answer, default=_seconds), media_type=f"application/x-amz-json-{version}")
+
+    def error(self, error: AwsError) -> Response:
+        member = message_member(self.operation, error.code) if self.operation else "message"
+        body = {"__type": error.code, member: error.message}
+        return JSONResponse(body, error.status, {"x-amzn-errortype": error.code})
+
+
+def _seconds(value: object) -> float:
+    """Encode a time as the JSON protocols do: seconds since 1970."""
+    assert isinstance(value, datetime)
+    return round(value.timestamp(), 3)
+
+
+# The query protocol's names of common errors (API references, "Common Error Types").
+_QUERY_CODES = {
     "AccessDeniedException": "AccessDenied",
     "ExpiredTokenException": "ExpiredToken",
     "InternalServiceErrorException": "InternalFailure",
@@ -27,11 +61,11 @@ _CODES = {
     "ThrottlingException": "Throttling",
     "UnknownOperationException": "InvalidAction",
 }
-_ABOUT_THE_CALL = ("Action", "Version")
+_ENVELOPE = ("Action", "Version")
 
 
 class QueryProtocol:
-    """One request; `named` is the operation as it was asked for."""
+    """One form; `requested` is the operation name that the client sent, with its service."""
 
     def __init__(self, content: bytes, request_id: str) -> None:
         self._form = dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
@@ -39,15 +73,15 @@ class QueryProtocol:
         action = self._form.get("Action", "nothing")
         self.operation = by_action(action, self._form.get("Version", ""))
         service = f"{self.operation.service_model.service_name}." if self.operation else ""
-        self.named = f"{service}{action}"
+        self.requested = f"{service}{action}"
 
     def parameters(self, operation: "OperationModel") -> Any:
-        """What is asked, nested as the model has it; raises AwsError for what the model does not have."""
-        left = {name: value for name, value in self._form.items() if name not in _ABOUT_THE_CALL}
-        asked = _structure(operation.input_shape, "", left) if operation.input_shape else {}
+        """Decode the form into the model's nesting; raises AwsError for parameters that the model does not have."""
+        left = {name: value for name, value in self._form.items() if name not in _ENVELOPE}
+        parameters = _structure(operation.input_shape, "", left) if operation.input_shape else {}
         if left:
-            raise AwsError("ValidationError", f"{operation.name} does not know {', '.join(sorted(left))}.")
-        return asked
+            raise AwsError("ValidationError", f"{operation.name} has no parameter {', '.join(sorted(left))}.")
+        return parameters
 
     def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
         root = ET.Element(f"{operation.name}Response", xmlns=operation.service_model.metadata["xmlNamespace"])
@@ -60,8 +94,8 @@ class QueryProtocol:
     def error(self, error: AwsError) -> Response:
         root = ET.Element("ErrorResponse")
         inner = ET.SubElement(root, "Error")
-        said = {"Type": "Sender", "Code": _CODES.get(error.code, error.code), "Message": error.message}
-        for name, text in said.items():
+        members = {"Type": "Sender", "Code": _QUERY_CODES.get(error.code, error.code), "Message": error.message}
+        for name, text in members.items():
             ET.SubElement(inner, name).text = text
         ET.SubElement(root, "RequestId").text = self._request_id
         return _xml(root, error.status)
@@ -72,10 +106,9 @@ def _xml(root: ET.Element, status: int) -> Response:
 
 
 def _structure(shape: Any, at: str, left: dict[str, str]) -> dict[str, Any]:
-    """The members that a form has below a place; they are taken out of what is left of it."""
+    """Decode the members below a place of the form and remove them from `left`."""
     members = {name: f"{at}{member.serialization.get('name', name)}" for name, member in shape.members.items()}
-    there = {name: place for name, place in members.items() if _has(left, place)}
-    return {name: _value(shape.members[name], place, left) for name, place in there.items()}
+    return {name: _value(shape.members[name], place, left) for name, place in members.items() if _has(left, place)}
 
 
 def _has(left: Mapping[str, str], place: str) -> bool:
@@ -89,7 +122,7 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
         return _list(shape, place, left)
     text = left.pop(place, None)
     if text is None:
-        raise AwsError("ValidationError", f"{place} is no {shape.type_name}.")
+        raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.")
     return _scalar(shape, place, text)
 
 
@@ -109,12 +142,12 @@ def _item_name(shape: Any) -> str:
 
 def _scalar(shape: Any, place: str, text: str) -> Any:
     try:
-        return _READ.get(shape.type_name, str)(text)
+        return _DECODERS.get(shape.type_name, str)(text)
     except (KeyError, ValueError) as error:
-        raise AwsError("ValidationError", f"{place} is no {shape.type_name}.") from error
+        raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.") from error
 
 
-_READ: Mapping[str, Callable[[str], Any]] = {
+_DECODERS: Mapping[str, Callable[[str], Any]] = {
     "boolean": {"true": True, "false": False}.__getitem__,
     "integer": int,
     "long": int,
@@ -142,10 +175,10 @@ def _write(parent: ET.Element, name: str, shape: Any, value: Any) -> None:
             _write(entry, shape.key.serialization.get("name", "key"), shape.key, key)
             _write(entry, shape.value.serialization.get("name", "value"), shape.value, item)
     else:
-        element.text = _spoken(value)
+        element.text = _as_text(value)
 
 
-def _spoken(value: object) -> str:
+def _as_text(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()

@@ -1,7 +1,7 @@
-"""Who waits behind a revision while a transaction that is still open stands in its way.
+"""The lock queue: which sessions wait behind a revision while it waits for an open transaction.
 
-It has written to the table that the revision locks last, so the revision waits with all in hand that it has locked before. Told by what waits for a
-lock, and never by the clock; then the transaction goes on to another of these tables, as an application's may.
+The transaction has written to the table that the revision locks last, so the revision waits while holding its earlier locks. Waiting is read from
+the lock table, never from a clock. Then the transaction writes to another of these tables, as an application's may, to provoke a deadlock.
 """
 
 import threading
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from slipway.gate.base import upgrade
+from slipway.gate.baseline import upgrade
 from slipway.gate.history import Node
 from slipway.gate.layers.compatibility import Phrase
 from slipway.gate.measure.locks import BLOCKING
@@ -21,45 +21,45 @@ from slipway.migration.database import elsewhere, sqlstate, with_connection
 from slipway.migration.environment import Environment
 from slipway.records.proof import Queue, Statement
 
-_GLANCE_SECONDS = 0.002
-_A_WAIT = "SET lock_timeout = '10ms'"  # what waits so long waits for us: nobody else is there
+_POLL_SECONDS = 0.002
+_A_WAIT = "SET lock_timeout = '10ms'"  # a longer wait is for us: no other session exists
 _LOCK_NOT_AVAILABLE, _DEADLOCK = "55P03", "40P01"
-# pg_locks is looked at anew each time, pg_stat_activity once in a transaction.
+# pg_locks is current in every statement; pg_stat_activity is read once per transaction.
 _REVISION_WAITS = text(
     "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
 )
 
 
-def locked(statements: Sequence[Statement]) -> list[str]:
-    """The tables that a revision locks against writers or readers, in the order in which it does."""
-    found = [table for each in statements for table, mode in each.locks.items() if mode in BLOCKING]
-    return list(dict.fromkeys(found))
+def locked_tables(statements: Sequence[Statement]) -> list[str]:
+    """Return the tables that a revision locks against writers or readers, in its order."""
+    tables = [table for each in statements for table, mode in each.locks.items() if mode in BLOCKING]
+    return list(dict.fromkeys(tables))
 
 
 def queue(
-    environment: Environment, node: Node, tables: Sequence[str], said: Sequence[Phrase], database: URL
+    environment: Environment, node: Node, tables: Sequence[str], phrases: Sequence[Phrase], database: URL
 ) -> Queue | None:
-    """Run a revision behind such a transaction; None when it did not have to wait."""
-    transaction = _Transaction(database, tables, said)
+    """Run a revision behind such a transaction; return None when it did not wait."""
+    transaction = _OpenTransaction(database, tables, phrases)
     with transaction.open():
         upgrade(environment, database, [node])
-    return transaction.seen
+    return transaction.queue
 
 
-class _Transaction:
-    """An application's transaction that has written to the last of `tables`, on a connection and in a thread of its own."""
+class _OpenTransaction:
+    """An application's transaction that has written to the last of `tables`, in its own thread and session."""
 
-    def __init__(self, database: URL, tables: Sequence[str], said: Sequence[Phrase]) -> None:
+    def __init__(self, database: URL, tables: Sequence[str], phrases: Sequence[Phrase]) -> None:
         self._database = database
         self._tables = tables
-        self._said = said
+        self._phrases = phrases
         self._ready, self._over = threading.Event(), threading.Event()
-        self.seen: Queue | None = None
+        self.queue: Queue | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Within this block it is open, until somebody has waited for it."""
-        thread = threading.Thread(target=self._run, name="a transaction that is still open", daemon=True)
+        """Keep it open during the block, until a session has waited for it."""
+        thread = threading.Thread(target=self._run, name="an open transaction", daemon=True)
         thread.start()
         self._ready.wait()
         try:
@@ -70,37 +70,37 @@ class _Transaction:
 
     def _run(self) -> None:
         try:
-            with_connection(self._database, self._stand)
-        except DBAPIError:  # a table of which it cannot write, or one that is not there before the revision
-            self.seen = None
+            with_connection(self._database, self._block)
+        except DBAPIError:  # a table that it cannot write, or that does not exist before the revision
+            self.queue = None
         finally:
             self._ready.set()
 
-    def _stand(self, connection: Connection) -> None:
-        with suppress(DBAPIError):  # for superusers only; others wait a second until Postgres looks
+    def _block(self, connection: Connection) -> None:
+        with suppress(DBAPIError):  # superusers only; others wait a second until Postgres checks
             connection.exec_driver_sql("SET deadlock_timeout = '10ms'")
         connection.exec_driver_sql("BEGIN")
         connection.exec_driver_sql(f"LOCK TABLE {self._tables[-1]} IN ROW EXCLUSIVE MODE")
         self._ready.set()
-        while not self._over.wait(_GLANCE_SECONDS):
+        while not self._over.wait(_POLL_SECONDS):
             if connection.scalar(_REVISION_WAITS):
-                seen = elsewhere(self._database, self._look_around)
-                self.seen = replace(seen, deadlock=self._go_on(connection, seen.writers))
+                queue = elsewhere(self._database, self._waiting)
+                self.queue = replace(queue, deadlock=self._deadlock(connection, queue.writers))
                 break
         connection.exec_driver_sql("ROLLBACK")
 
-    def _look_around(self, connection: Connection) -> Queue:
-        """Who waits while the revision does."""
+    def _waiting(self, connection: Connection) -> Queue:
+        """Find the statements that wait while the revision does."""
         connection.exec_driver_sql(_A_WAIT)
         return Queue(
             behind=self._tables[-1],
             readers=tuple(table for table in self._tables if _waits(connection, f"SELECT FROM {table} LIMIT 0")),
             writers=tuple(table for table in self._tables if _waits(connection, f"DELETE FROM {table} WHERE false")),
-            said=tuple(each.origin for each in self._said if _waits(connection, each.sql)),
+            said=tuple(each.origin for each in self._phrases if _waits(connection, each.sql)),
         )
 
-    def _go_on(self, connection: Connection, held: Collection[str]) -> str:
-        """Write to what the revision holds, too; answers the table at which Postgres had to stop one of the two, or nothing."""
+    def _deadlock(self, connection: Connection, held: Collection[str]) -> str:
+        """Write to the tables that the revision holds; return the one at which Postgres detects a deadlock, or ''."""
         for table in self._tables[:-1]:
             if table in held:
                 try:

@@ -1,4 +1,4 @@
-"""Many rows for a table: its first row over and over, with other values only where a unique index wants them."""
+"""Many rows for a table: copies of its first row, with distinct values only where a unique index demands them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from slipway.gate.names import few, is_table
 _UNIQUE = """
 SELECT (SELECT json_agg(a.attname)::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
 FROM pg_index i WHERE i.indisunique AND i.indrelid = {oid}"""
-# A value of its own for row `number`, beyond those of the seeds: by the name of a type, or else by pg_type's category.
+# A distinct value for row `number`, beyond those of the seeds: by the name of a type, then by pg_type's category.
 _BY_TYPE = {"uuid": "md5(number::text)::uuid", "bytea": "decode(md5(number::text), 'hex')", "time": "", "timetz": ""}
 _BY_CATEGORY = {
     "N": "number + 8000",  # fits a smallint
@@ -23,7 +23,7 @@ _BY_CATEGORY = {
 
 
 def fill(connection: Any, names: Sequence[str], rows: int) -> str | None:
-    """Put a few rows into every table and so many into those that are named; answers why that cannot be done."""
+    """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
     tables = seeds.tables(connection, 0)
     for table in seeds.parents_first(tables):
         seeds.fill(connection, table)
@@ -33,12 +33,14 @@ def fill(connection: Any, names: Sequence[str], rows: int) -> str | None:
 
 
 def _multiply(connection: Any, table: seeds.Table, rows: int) -> bool:
-    """Whether a table took so many rows."""
-    own = _values_of_their_own(connection, table)
-    if own is None:
+    """Whether a table accepted the rows."""
+    distinct = _distinct_values(connection, table)
+    if distinct is None:
         return False
     values = {
-        column["name"]: f"({own[column['raw']]})::{column['type']}" if column["raw"] in own else f"one.{column['name']}"
+        column["name"]: f"({distinct[column['raw']]})::{column['type']}"
+        if column["raw"] in distinct
+        else f"one.{column['name']}"
         for column in table.columns
         if not column["made"]
     }
@@ -49,28 +51,28 @@ def _multiply(connection: Any, table: seeds.Table, rows: int) -> bool:
     with (
         closing(connection.cursor()) as cursor,
         suppress(Exception),
-    ):  # of whatever driver: a table that refuses is not filled
+    ):  # any driver's: a table that refuses the rows is not filled
         cursor.execute(insert)
         return bool(cursor.rowcount == rows)
     return False
 
 
-def _values_of_their_own(connection: Any, table: seeds.Table) -> dict[str, str] | None:
-    """An expression for one column of each unique index, by the column's name; None when there is an index for which we have none."""
+def _distinct_values(connection: Any, table: seeds.Table) -> dict[str, str] | None:
+    """Return an expression for one column of each unique index, by column; None when an index has no such column."""
     columns = {column["raw"]: column for column in table.columns}
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for (names,) in query(connection, _UNIQUE.format(oid=table.oid)):
         indexed = [columns[name] for name in json.loads(names or "[]")]
         if any(column["made"] for column in indexed):
             continue
-        able = [(column["raw"], value) for column in indexed if (value := _value_of_its_own(table, column))]
+        able = [(column["raw"], value) for column in indexed if (value := _distinct_value(table, column))]
         if not able:
             return None
-        found.update(able[:1])
-    return found
+        values.update(able[:1])
+    return values
 
 
-def _value_of_its_own(table: seeds.Table, column: Mapping[str, Any]) -> str | None:
+def _distinct_value(table: seeds.Table, column: Mapping[str, Any]) -> str | None:
     if any(column["number"] in parent["columns"] for parent in table.parents):
         return None
     return _BY_TYPE.get(column["base"], _BY_CATEGORY.get(column["category"]))

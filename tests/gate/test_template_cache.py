@@ -1,4 +1,4 @@
-"""What is old is upgraded once, and on a server that comes back only in the first run."""
+"""Old revisions are upgraded once per run, and once in all on a server that persists."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
+from slipway.records.proof import Layer
+from tests.gate.conftest import question
 
 RUNS = "with open('runs', 'a') as runs:\n    runs.write('x')"
 CREATE = f"{RUNS}\nop.create_table('a', sa.Column('id', sa.Integer(), primary_key=True))"
@@ -34,12 +35,12 @@ def kept(server_url):
 
 @pytest.fixture
 def prove_again(write_project, server_url):
-    """Proves the history on a server that is kept; answers what it found, and how often the first revision was run for it."""
+    """Proves the history on a server that persists; returns the result and how often the first revision was run."""
     config = write_project(HISTORY)
 
     def run(start_after="two", **more):
         Path("runs").write_text("")
-        proof = prove(Question(config=config, server=server_url, start_after=start_after, keep=True, **more))
+        proof = prove(question(config, layers=(Layer.TRACE,), start_after=start_after, keep=True, **more), server_url)
         seen = [(revision.id, revision.fingerprints) for revision in proof.revisions]
         found = [(finding.rule, finding.revision, finding.suppressed) for finding in proof.findings]
         return (seen, found, proof.coverage), len(Path("runs").read_text())
@@ -51,14 +52,14 @@ def revision(name):
     return Path(f"migrations/versions/{name}.py")
 
 
-def test_a_second_run_finds_the_same_and_executes_nothing_that_is_old(prove_again, kept):
+def test_a_second_run_has_the_same_result_and_executes_no_old_revision(prove_again, kept):
     first, runs = prove_again()
     assert (runs, len(kept())) == (3, 1)  # up and again, and once for the template
     assert prove_again() == (first, 0)
     assert ("R01", "two", "older than start-after") in first[1]
 
 
-def test_what_is_new_may_change_and_is_executed(prove_again):
+def test_a_changed_new_revision_is_executed(prove_again):
     prove_again()
     revision("three").write_text(
         revision("three").read_text().replace("ix", "iy").replace("op.drop_index('iy')", "pass")
@@ -69,7 +70,7 @@ def test_what_is_new_may_change_and_is_executed(prove_again):
 
 
 @pytest.mark.parametrize("change", ["an old revision", "env.py", "a file beside them", "what is old"])
-def test_when_something_changes_that_made_it_another_takes_its_place(prove_again, kept, change):
+def test_a_change_of_an_input_replaces_the_template(prove_again, kept, change):
     prove_again()
     before = kept()
     if change == "an old revision":
@@ -84,19 +85,17 @@ def test_when_something_changes_that_made_it_another_takes_its_place(prove_again
     assert kept() != before
 
 
-def test_without_being_asked_nothing_stays(prove_history, kept):
+def test_without_keep_no_template_stays(prove_history, kept):
     prove_history(HISTORY, start_after="two")
     assert kept() == []
 
 
 @pytest.mark.parametrize("old", ["CREATE ROLE slipway_told_ruler", "SELECT 1 / 0"])
-def test_a_history_that_makes_roles_or_fails_is_not_kept_and_is_proven_all_the_same(
-    write_project, server_url, kept, old
-):
+def test_a_history_that_makes_roles_or_fails_is_not_cached_but_proven(write_project, server_url, kept, old):
     history = {
         **HISTORY,
         "two": ("one", f"op.execute({old!r})", "op.execute('DROP ROLE IF EXISTS slipway_told_ruler')"),
     }
-    proof = prove(Question(config=write_project(history), server=server_url, start_after="two", keep=True))
+    proof = prove(question(write_project(history), layers=(Layer.TRACE,), start_after="two", keep=True), server_url)
     assert kept() == []
     assert len(proof.revisions) == 3
