@@ -97,7 +97,7 @@ def test_the_findings_say_who_waited_what_stopped_and_how_long_it_would_take(pro
     _, proof = proven("ALTER TABLE a ADD c int", "ALTER TABLE b ALTER n TYPE bigint", lock_timeout=None)
     measured = {finding.rule: finding.measured for finding in proof.findings}
     assert "readers and writers of public.a, public.b waited behind it" in measured["Q01"]
-    assert "a transaction that wrote to public.b and then to public.a ended with it in a deadlock" in measured["Q04"]
+    assert "a transaction that wrote to public.b and then to public.a deadlocked with it" in measured["Q04"]
     assert re.search(r"ms on 1,000 rows, .* ms on 20,000 rows: about .* s per million rows$", measured["L11"])
 
 
@@ -137,7 +137,7 @@ def test_two_runners_that_leave_another_database_than_one_are_reported(proven):
     _, proof = proven(upgrade=block("INSERT INTO a SELECT count(*), 1 FROM a"))
     (measured,) = [finding.measured for finding in proof.findings if finding.rule == "T11"]
     assert measured.startswith(
-        "a second runner ran it while the first stood after the statement on line 11: a has 2 rows and not 1 (the first failed: "
+        "a second runner ran it while the first paused after line 11: a has 2 rows and not 1 (the first failed: "
     )
 
 

@@ -88,7 +88,7 @@ def test_findings_at_a_ref_do_not_count(prove_since):
 def test_an_edited_revision_is_a_finding_and_what_it_does_counts(prove_since):
     proof = prove_since(Since(name="v1", files=(ONE, TWO), edited=(TWO,)))
     assert {(finding.rule, finding.revision) for finding in proof.failures} == {("G05", "two"), ("L01", "two")}
-    assert "two.py said something else at v1" in proof.failures[0].measured
+    assert "two.py differs from v1" in proof.failures[0].measured
 
 
 @pytest.mark.parametrize(

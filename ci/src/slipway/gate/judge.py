@@ -9,7 +9,7 @@ from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
-from slipway.gate.rulebook import ALLOWABLE, FAMILIES, OPTIONAL
+from slipway.gate.rulebook import ALLOWABLE, OPTIONAL
 from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import (
@@ -62,14 +62,14 @@ def _of_revision(
     evidence: Evidence, stairway: StairwayResult, node: Node, own: Mapping[str, Level | None]
 ) -> Iterator[Finding]:
     steps = stairway.steps[node.id]
-    drill = evidence.concurrency.revisions.get(node.id, Contention())
+    contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from reversibility.check(node, steps)
-    yield from blocking.check(node, steps.statements, drill.growth)
-    yield from waiting.check(node, steps.statements, drill.queue)
+    yield from blocking.check(node, steps.statements, contention.growth)
+    yield from waiting.check(node, steps.statements, contention.queue)
     yield from transactions.check(node, steps.statements)
     yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
-    yield from transactions.check_encounters(node, drill.encounters)
-    yield from data.check_statements(node, steps.statements, drill.growth)
+    yield from transactions.check_encounters(node, contention.encounters)
+    yield from data.check_statements(node, steps.statements, contention.growth)
     if node.new:
         yield from data.check_references(node, steps)
         yield from advice.check(node, steps, stairway.lines or ()) if own.keys() & OPTIONAL else ()
@@ -106,16 +106,14 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
     without_reference = () if evidence.history.released else (EDITED, NOT_ON_TOP, APART)
-    unknown = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
-    return ALLOWABLE - rulebook.ids(unknown)
+    unseen = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
+    return ALLOWABLE - rulebook.ids(unseen)
 
 
 def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
-    """Return the rules whose layers were not executed."""
+    """Return the rules of layers that were not executed."""
     if Layer.TRACE not in evidence.layers:
-        traced = (
-            family for family in FAMILIES if family not in (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
-        )
-        return tuple(rule for family in traced for rule in family.rules)
+        seen = (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
+        return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
     complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
     return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)

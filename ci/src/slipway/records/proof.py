@@ -16,6 +16,16 @@ class Level(Enum):
     NOTE = "note"
 
 
+class Implication(Enum):
+    """What a finding implies for its revision; certificates are derived from it."""
+
+    BLOCKING = "blocking"  # works through rows while other sessions are locked out
+    DESTRUCTIVE = "destructive"  # data is lost
+    INCOMPATIBLE = "incompatible"  # breaks the previous release
+    IRREVERSIBLE = "irreversible"  # the downgrade does not restore schema or rows
+    NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
+
+
 class Layer(Enum):
     """A part of the gate that a run can omit."""
 
@@ -25,16 +35,6 @@ class Layer(Enum):
     INTERRUPTION = "interruption"  # new revisions stopped where they commit, and run again
     PREVIOUS = "previous"  # the previous release's statements on the new schema
     CONCURRENCY = "concurrency"  # the lock queue, two runners at once, time against the number of rows
-
-
-class Implication(Enum):
-    """What a finding implies for its revision; certificates are derived from it."""
-
-    BLOCKING = "blocking"  # works through rows while other sessions are locked out
-    DESTRUCTIVE = "destructive"  # data is lost
-    INCOMPATIBLE = "incompatible"  # breaks the previous release
-    IRREVERSIBLE = "irreversible"  # the downgrade does not restore schema or rows
-    NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
 
 
 class Verdict(Enum):
