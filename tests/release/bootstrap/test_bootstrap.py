@@ -150,6 +150,7 @@ async def test_a_repository_with_images_is_taken_over(account):
     assert digest in account.cloud.store.repositories["notes"].manifests
 
 
+@pytest.mark.slow
 async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_deploy_role_has(account):
     await ground(account).apply(untold)
     (_, own) = stacks(WANTED, "staging")

@@ -114,7 +114,7 @@ class StackChangeSet:
         if any(words in reason for words in _UNCHANGED):
             stack = await self._described()
             return replace(proposal, result=Result.UNCHANGED, outputs=_outputs(stack or {}))
-        raise RefusedError(f"CloudFormation refuses the template of {self._stack.name}", reason)
+        raise RefusedError(f"the template of {self._stack.name} was refused by CloudFormation", reason)
 
     async def _created(self) -> Mapping[str, Any]:
         began = self._time.now()
