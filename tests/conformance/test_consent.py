@@ -14,7 +14,7 @@ from slipway.conformance.walks import estimate
 from slipway.errors import BadInputError
 from slipway.records.conformance import Conformance
 from slipway.records.form import from_json
-from slipway.simulator.clock import Clock
+from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import Cloud
 from slipway.verbs import conformance as verb
 from slipway.verbs.conformance import Consent, permitted
@@ -114,7 +114,7 @@ async def test_an_estimate_makes_no_call(capsys):
 
 @pytest.fixture
 async def asked_by_name():
-    async with opened() as account:
+    async with opened(clock=VirtualClock()) as account:
         account.cloud.requests.clear()
         yield account.cloud
 
