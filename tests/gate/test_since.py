@@ -7,7 +7,7 @@ from slipway.gate import history
 from slipway.gate.prove import prove
 from slipway.migration.environment import Environment
 from slipway.records.history import Since
-from slipway.records.proof import Verdict
+from slipway.records.proof import Layer, Verdict
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import question
 
@@ -34,7 +34,9 @@ def old(write_project, server_url):
 
 @pytest.fixture
 def prove_since(write_project, server_url):
-    return lambda since, revisions=HISTORY: prove(question(write_project(revisions), since=since), server_url)
+    return lambda since, revisions=HISTORY: prove(
+        question(write_project(revisions), layers=(Layer.TRACE,), since=since), server_url
+    )
 
 
 def test_what_was_at_a_ref_is_old_whatever_comes_after_it(old):
@@ -107,6 +109,6 @@ def test_an_edit_may_be_allowed_and_that_is_of_no_use_only_where_it_was_looked_f
     config = write_project({"one": HISTORY["one"], "two": ("one", "op.create_table('b')", "op.drop_table('b')")})
     with (config.parent / TWO).open("a") as file:
         file.write("\n# slipway: allow G05 because nothing has run it\n")
-    proof = prove(question(config, since=since), server_url)
+    proof = prove(question(config, layers=(Layer.TRACE,), since=since), server_url)
     assert {finding.rule for finding in proof.findings} == rules
     assert proof.verdict is Verdict.PASS

@@ -74,15 +74,18 @@ def ask(database):
     return run
 
 
-@contextmanager
-def locked(database, table, seconds):
-    """Another session keeps everybody from a table for a while."""
-    with psycopg.connect(database) as connection:
-        connection.execute(f"LOCK TABLE {table}")
-        timer = threading.Timer(seconds, connection.rollback)
-        timer.start()
-        yield
-        timer.join()
+@pytest.fixture
+def locked(database, monkeypatch):
+    """Locks a table in another session until the upgrade waits for its next attempt."""
+
+    @contextmanager
+    def lock(table):
+        with psycopg.connect(database) as connection:
+            connection.execute(f"LOCK TABLE {table}")
+            monkeypatch.setattr(module.time, "sleep", lambda _: connection.rollback())
+            yield
+
+    return lock
 
 
 def test_an_empty_database_is_brought_to_the_head(migrate, ask):
@@ -191,9 +194,9 @@ def test_locks_are_not_waited_for_longer_than_two_seconds(migrate):
 
 
 @pytest.mark.slow
-def test_a_locked_table_is_waited_for_in_several_attempts(migrate, database, ask):
+def test_a_locked_table_is_waited_for_in_several_attempts(migrate, locked, ask):
     migrate({"one": TWO["one"]})
-    with locked(database, "a", seconds=2.7):
+    with locked("a"):
         migration = migrate(TWO)
     assert migration.attempts > 1
     assert (migration.before, migration.applied) == (("one",), ("two",))
@@ -201,24 +204,24 @@ def test_a_locked_table_is_waited_for_in_several_attempts(migrate, database, ask
 
 
 @pytest.mark.slow
-def test_what_was_applied_before_the_locked_table_is_reported_once(migrate, database):
+def test_what_was_applied_before_the_locked_table_is_reported_once(migrate, locked):
     migrate({"one": TWO["one"]})
     between = {
         "one": TWO["one"],
         "middle": ("one", "op.execute('CREATE TABLE c ()')"),
         "two": ("middle", TWO["two"][1]),
     }
-    with locked(database, "a", seconds=2.2):
+    with locked("a"):
         migration = migrate(between, env=ONE_TRANSACTION)
     assert migration.attempts > 1
     assert (migration.before, migration.applied) == (("one",), ("middle", "two"))
 
 
 @pytest.mark.slow
-def test_a_table_that_stays_locked_is_refused_in_the_end(migrate, database, monkeypatch):
+def test_a_table_that_stays_locked_is_refused_in_the_end(migrate, locked, monkeypatch):
     monkeypatch.setattr(module, "_ATTEMPTS", 1)
     migrate({"one": TWO["one"]})
-    with locked(database, "a", seconds=2.5), pytest.raises(RefusedError, match="lock timeout") as caught:
+    with locked("a"), pytest.raises(RefusedError, match="lock timeout") as caught:
         migrate(TWO)
     assert caught.value.what == f"the migration failed at migrations/versions/two.py line {FIRST}"
 

@@ -50,6 +50,7 @@ INDEXED = TABLE + "\nsa.Index('by_title', metadata.tables['notes'].c.title)"
 BROKEN = ("op.drop_table('no_such')", "pass")
 CHANGES_ROWS = ("op.execute(\"UPDATE notes SET title = 'x'\")", "op.execute('SELECT 1')")
 NOTHING = ("pass", "pass")
+LIGHT = ("-p", "no:hypothesispytest")  # whose import takes longer than a run
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def run(pytester, server, answers, monkeypatch):
     once = asking.once
 
     def run(*arguments):
-        options = ("--slipway", f"--slipway-database-url={server}", *arguments)
+        options = (*LIGHT, "--slipway", f"--slipway-database-url={server}", *arguments)
         if any(argument.startswith("-n") for argument in arguments):
             return pytester.runpytest_subprocess(*options)
         question = [argument for argument in arguments if argument.startswith("--slipway")]
@@ -362,7 +363,7 @@ def test_without_the_option_no_module_of_slipway_is_loaded_but_the_option(write,
             [sys.executable, "-c", code.format(arguments)], capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines()[-1] == str(loaded)
-    assert outcomes(pytester.runpytest_inprocess()) == {"passed": 1}
+    assert outcomes(pytester.runpytest_inprocess(*LIGHT)) == {"passed": 1}
 
 
 def test_a_server_that_looks_like_production_is_refused_unless_it_is_allowed(write, run):

@@ -23,28 +23,8 @@ _DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
 # The parameters of all drivers that name a server, a database or a user; others (search_path, timeouts) stay as env.py set them.
 _PLACE = frozenset(
-    [
-        "host",
-        "hostaddr",
-        "port",
-        "user",
-        "password",
-        "dbname",
-        "database",
-        "dsn",
-        "conninfo",
-        "service",
-        "passfile",
-        "unix_sock",
-        "ssl",
-        "sslmode",
-        "sslcert",
-        "sslkey",
-        "sslrootcert",
-        "ssl_context",
-        "channel_binding",
-        "target_session_attrs",
-    ]
+    """host hostaddr port user password dbname database dsn conninfo service passfile unix_sock ssl sslmode
+    sslcert sslkey sslrootcert ssl_context channel_binding target_session_attrs""".split()  # noqa: SIM905 -- a list would be as many lines
 )
 
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])

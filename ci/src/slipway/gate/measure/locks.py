@@ -5,6 +5,7 @@ invisible to others. An index build counts as a scan only without parallel worke
 older file of their predecessor (TryReuseIndex, src/backend/commands/tablecmds.c); a table is rewritten when its `relfilenode` changes.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,22 +25,8 @@ _MODES = (
     "ExclusiveLock",
     "AccessExclusiveLock",
 )
-_SPOKEN = dict(
-    zip(
-        _MODES,
-        (
-            "ACCESS SHARE",
-            "ROW SHARE",
-            "ROW EXCLUSIVE",
-            "SHARE UPDATE EXCLUSIVE",
-            "SHARE",
-            "SHARE ROW EXCLUSIVE",
-            "EXCLUSIVE",
-            "ACCESS EXCLUSIVE",
-        ),
-        strict=True,
-    )
-)
+# As the documentation spells them: ACCESS SHARE.
+_SPOKEN = {mode: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper() for mode in _MODES}
 _BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
 _BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
 BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
