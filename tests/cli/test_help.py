@@ -13,7 +13,7 @@ from slipway.commands.grammar import grammar, parse
 from slipway.commands.registry import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.gate.rulebook import all_rules
-from slipway.release.targets.app_runner.permissions import VERBS
+from slipway.release.permissions import RIGHTS
 
 
 def printed(capsys, *arguments):
@@ -139,7 +139,7 @@ def test_descriptions_are_complete():
         assert len({flag.name for flag in command.flags}) == len(command.flags)
         assert bool(command.records) == bool(command.run)
         assert not any(flag.sentence.endswith(".") or (flag.not_on_dagger and flag.on_dagger) for flag in command.flags)
-    assert {row for command in FUNCTIONS for row in command.rights} == set(VERBS)
+    assert {row for command in FUNCTIONS for row in command.rights} == set(RIGHTS)
     without_rights = {
         command.name for command in FUNCTIONS if command.access is not AwsAccess.NONE and not command.rights
     }

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from slipway.environment.environment import ServiceEnvironment, Permit
+from slipway.environment.environment import Permit, ServiceEnvironment
 from slipway.errors import RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.migration import Readiness
