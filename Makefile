@@ -55,8 +55,9 @@ lint-workflows: $(UV)
 	$(RUN) -- check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github
 
+# Without --quiet, which would hide the warnings that --strict counts.
 site: $(UV)  ## build the documentation into site/, which also checks its links
-	$(RUN) -- mkdocs build --strict --quiet
+	$(RUN) -- mkdocs build --strict
 
 # Isolated, because pytest-alembic loads itself into every pytest of its environment, and ours does not start beside it.
 bench: $(UV)  ## measure the gate and its peers and draw the plot; takes a quarter of an hour

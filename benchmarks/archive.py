@@ -1,4 +1,7 @@
-"""Layers and files that an image adds to its base, read from an archive by `docker save` or `as-tarball`."""
+"""Layers and files that an image adds to its base, read from an archive.
+
+The archive is one of `docker save` or of the engine's `as-tarball`.
+"""
 
 import gzip
 import hashlib
@@ -16,7 +19,7 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer by the digest of its plain tar; `compressed` is its size by gzip, so that no compressor has an advantage."""
+    """A layer by the digest of its plain tar; `compressed` is its size by gzip."""
 
     digest: str
     compressed: int

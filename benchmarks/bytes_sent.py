@@ -1,4 +1,4 @@
-"""Bytes that a call of the module exchanges with an engine on another machine, printed as Markdown.
+"""Bytes that each call exchanges with an engine on another machine, printed as Markdown.
 
     python benchmarks/bytes_sent.py 10.0.0.7:1234
 
@@ -63,7 +63,7 @@ async def _measure(host: str, port: int, folder: Path) -> None:
 
 
 async def _traffic(host: str, port: int, command: tuple[str, ...], folder: Path) -> tuple[Way, Way]:
-    """Run a command with a counting proxy before the engine; return the bytes sent and received."""
+    """Run a command with a counting proxy before the engine; return its traffic."""
     sent, received = Way(), Way()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,8 +72,8 @@ async def _traffic(host: str, port: int, command: tuple[str, ...], folder: Path)
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
         here = server.sockets[0].getsockname()[1]
-        told = os.environ | {"_EXPERIMENTAL_DAGGER_RUNNER_HOST": f"tcp://127.0.0.1:{here}"}
-        await asyncio.to_thread(done, command, folder, told)
+        environment = os.environ | {"_EXPERIMENTAL_DAGGER_RUNNER_HOST": f"tcp://127.0.0.1:{here}"}
+        await asyncio.to_thread(done, command, folder, environment)
     return sent, received
 
 

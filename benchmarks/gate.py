@@ -1,4 +1,4 @@
-"""The gate beside its peers on the same histories: tables of seconds and ratios, the scope of each, and a plot."""
+"""The gate beside its peers on the same histories: seconds, ratios, scope and plot."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ def gate(runs: int, sizes: Sequence[int], plot: Path | None) -> Iterator[str]:
 
 
 def race(revisions: int, runs: int) -> Race:
-    """Run gate and peers in turn on histories of this length, beside a server of their own."""
+    """Run gate and peers in turn on histories of this length."""
     with tempfile.TemporaryDirectory() as home, server() as server_url:
         project = Path(home, "project")
         write_project(project, revisions)

@@ -78,7 +78,7 @@ def write_project(folder: Path, revisions: int) -> None:
 
 
 def _steps(number: int, columns: dict[int, list[str]]) -> tuple[list[str], list[str]]:
-    """Return the revisions of one table: a table with an index, then columns, an index, a foreign key and a check."""
+    """Return the five revisions of one table, from its creation to a check."""
     table, kind = divmod(number, 5)
     name = f"t{table}"
     added = columns.setdefault(table, [])

@@ -1,4 +1,4 @@
-"""Figures of image and checks on a Dagger engine, beside `docker build` of the same image, printed as Markdown.
+"""Figures of image and checks on a Dagger engine beside `docker build`, printed as Markdown.
 
 Needs a dockerd and an engine of your own on one machine: each cold build deletes the whole cache of both. The floor is the
 engine's own time for any call (it starts the module twice), measured in turn with the rest and shown apart.
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Bench:
-    """The input of every part: both sides, the copy of the service that they build, and a folder for archives."""
+    """The input of every part: both sides, the service's copy, a folder for archives."""
 
     docker: Side
     slipway: Side
@@ -91,7 +91,7 @@ def builds(bench: Bench) -> Iterator[str]:
 
 
 def content(bench: Bench) -> Iterator[str]:
-    """Print the content above the base, the changes by an edit, and whether a second build is the same."""
+    """Print the content above the base, after an edit and in a second build."""
     first, edited, again = {}, {}, {}
     both = (bench.docker, bench.slipway)
     for side in both:
@@ -111,7 +111,7 @@ def content(bench: Bench) -> Iterator[str]:
 
 
 def start(bench: Bench) -> Iterator[str]:
-    """Print the time from `docker run` to the first 200 and the memory then, of both images under one dockerd."""
+    """Print time and memory of both images, from `docker run` to the first 200."""
     names = {side.name: _loaded(bench, side) for side in (bench.docker, bench.slipway)}
     seen = [{name: _started(bench, image) for name, image in names.items()} for _ in range(bench.runs)]
     empty = Timing(tuple(seconds(_run(names["docker build"], "true"), bench.folder) for _ in range(bench.runs)))
@@ -124,7 +124,7 @@ def start(bench: Bench) -> Iterator[str]:
 
 
 def checks(bench: Bench) -> Iterator[str]:
-    """Print all checks at once beside each alone, each time after an edit of one migration and one file of app/."""
+    """Print all checks at once beside each alone, each time after an edit."""
     listed = done((*sides.CHECK, "-l"), bench.folder).splitlines()
     names = [line.split()[0] for line in listed if line.startswith("slipway:")]
     assert names

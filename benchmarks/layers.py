@@ -1,4 +1,4 @@
-"""The gate's own time: seconds by layer, from the proof, and the cost of tracing a statement."""
+"""The gate's own time: seconds by layer, and the cost of tracing a statement."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _STAIRWAY = "stairway and drift"
 
 @dataclass(frozen=True)
 class Proven:
-    """One run of the gate: seconds of the process and of each layer, and the number of traced statements."""
+    """Seconds of one run of the gate, of each layer, and the traced statements."""
 
     seconds: float
     layers: dict[str, float]

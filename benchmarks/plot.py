@@ -1,4 +1,4 @@
-"""The gate and its peers as a plot: seconds against revisions, a labelled line for each."""
+"""A plot of the gate and its peers: seconds against revisions."""
 
 from collections.abc import Sequence
 from pathlib import Path

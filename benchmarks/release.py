@@ -59,7 +59,7 @@ def release(runs: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Deployed:
-    """Seconds of the platform, of the whole run and of its operation; calls in all, and while following."""
+    """Virtual seconds of a run and of its operation; calls in all, and while following."""
 
     whole: float
     operation: float
@@ -70,11 +70,11 @@ class _Deployed:
 async def _following() -> list[str]:
     """Deploy at the platform's usual pace, one of four rolled back, in virtual time."""
     async with opened(clock=VirtualClock(), pace=Pace()) as account:
-        seen = [await _one(account, healthy=bool(index % 4)) for index in range(DEPLOYS)]
-    own = sorted(found.whole - found.operation for found in seen)
-    rate = max(found.following / found.operation for found in seen)
-    operation = statistics.median(found.operation for found in seen)
-    calls = statistics.median(found.calls for found in seen)
+        deployments = [await _one(account, healthy=bool(index % 4)) for index in range(DEPLOYS)]
+    own = sorted(deployment.whole - deployment.operation for deployment in deployments)
+    rate = max(deployment.following / deployment.operation for deployment in deployments)
+    operation = statistics.median(deployment.operation for deployment in deployments)
+    calls = statistics.median(deployment.calls for deployment in deployments)
     rows = [f"| {name} | {calls if waits is None else waits(operation):.0f} |" for name, waits in WAITS.items()]
     return [
         f"| {DEPLOYS} deployments in virtual time, operations of {operation:.0f} s | |",
@@ -156,13 +156,13 @@ class _Waited:
 
 
 def _row(what: str, waited: list[_Waited]) -> str:
-    timing = Timing(tuple(found.seconds for found in waited))
-    return f"| {what} | {timing} | {max(found.reads for found in waited)} | {max(found.changes for found in waited)} |"
+    timing = Timing(tuple(run.seconds for run in waited))
+    return f"| {what} | {timing} | {max(run.reads for run in waited)} | {max(run.changes for run in waited)} |"
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A simulated account with three releases: two good ones, and one that does not become healthy."""
+    """A simulated account with two good releases and one that does not become healthy."""
 
     cloud: Cloud
     folder: Path
@@ -171,27 +171,27 @@ class _Stage:
     bad: str
 
     async def slipway(self, *arguments: str, code: int = 0, until: str = "") -> _Waited:
-        """Run a verb for staging to its end; with `until`, the time counts until that request was answered."""
+        """Run a verb for staging and time it, to its end or to the request `until`."""
         command = [sys.executable, "-m", "slipway.cli", *arguments, "--quiet", "--source", str(self.folder)]
         command += ["--environment", "staging", "--endpoint-url", self.cloud.url]
         before, began = len(self.cloud.requests), time.perf_counter()
         async with anyio.create_task_group() as tasks:
-            seen: list[float] = []
+            answered: list[float] = []
             if until:
-                tasks.start_soon(self._watch, until, before, seen)
+                tasks.start_soon(self._watch, until, before, answered)
             ended = await anyio.run_process(command, env=inherited(), check=False)
             tasks.cancel_scope.cancel()
-        seconds = (seen[0] if seen else time.perf_counter()) - began
+        seconds = (answered[0] if answered else time.perf_counter()) - began
         if ended.returncode != code:
             sys.exit(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr.decode()[-2000:]}")
         asked = self.cloud.requests[before:]
         reads = sum(request.startswith(READS) and request != "BatchDeleteImage" for request in asked)
         return _Waited(seconds, reads, sum(request in CHANGES for request in asked))
 
-    async def _watch(self, request: str, before: int, seen: list[float]) -> None:
+    async def _watch(self, request: str, before: int, answered: list[float]) -> None:
         while request not in self.cloud.requests[before:]:  # noqa: ASYNC110 -- the account is only read
             await anyio.sleep(0.005)
-        seen.append(time.perf_counter())
+        answered.append(time.perf_counter())
 
 
 @asynccontextmanager
@@ -203,7 +203,7 @@ async def _account(folder: Path) -> AsyncIterator[_Stage]:
     assert bad is not None
     async with staged(settings) as stage:
         releases = (commits.head, commits.again(commits.head, "Another"), commits.patched(commits.head, bad))
-        images = [await stage.build(found) for found in releases]
+        images = [await stage.build(release) for release in releases]
         await stage.migrate(images[0], "staging")
         yield _Stage(stage.account.cloud, ROOT, *(image.reference for image in images))
 

@@ -62,14 +62,14 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 def postgres(runs: int) -> Iterator[str]:
     """Print the start of a server, beside initdb and pg_ctl of the same binaries."""
-    found = binaries.find(None)
+    server_binaries = binaries.find(None)
     with server():
         pass  # from here on the cached data directory exists
     ready = Timing(tuple(timed(_start_and_stop) for _ in range(runs)))
-    plain = Timing(tuple(timed(lambda: _initdb_and_pg_ctl(found.directory)) for _ in range(runs)))
+    plain = Timing(tuple(timed(lambda: _initdb_and_pg_ctl(server_binaries.directory)) for _ in range(runs)))
     yield "| a Postgres that answers | slipway | initdb + pg_ctl | ratio |"
     yield "| --- | --- | --- | --- |"
-    yield f"| PostgreSQL {found.version} | {ready} | {plain} | {ready.median / plain.median:.3f} |"
+    yield f"| PostgreSQL {server_binaries.version} | {ready} | {plain} | {ready.median / plain.median:.3f} |"
 
 
 def rehearsal(runs: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A running server for peers, with the settings of the gate's own, and empty databases on it."""
+"""A running server for peers, with the gate's own settings, and empty databases."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Both builders: `docker build` of a handwritten Dockerfile, and `dagger call image`, each from a copy of the service."""
+"""Both builders: `docker build` of a handwritten Dockerfile, and `dagger call image`."""
 
 import argparse
 import os
@@ -38,7 +38,7 @@ _SERVICE = (
 
 @dataclass(frozen=True)
 class Side:
-    """A builder; `forget` deletes its whole cache, `prepare` restores the parts that no build of the service makes."""
+    """A builder. `forget` deletes its cache; `prepare` restores the parts that no build makes."""
 
     name: str
     build: tuple[str, ...]
@@ -48,7 +48,7 @@ class Side:
 
 
 def docker(images: Images) -> Side:
-    """Return the side of `docker build`; it uses the host's network, which saves it a bridge for each step."""
+    """Return the side of `docker build`; the host's network saves a bridge for each step."""
     python, uv = bases.python(images), bases.uv(images)
     return Side(
         "docker build",
@@ -63,7 +63,10 @@ def docker(images: Images) -> Side:
 
 
 def slipway(images: Images) -> Side:
-    """Return the side of Dagger; before a cold build it loads the module and the bases, which belong to the floor or to no side."""
+    """Return the side of Dagger.
+
+    Before a cold build it loads the module, which belongs to the floor, and the bases, which belong to no side.
+    """
     core = ("dagger", "--progress=plain", "core")
     return Side(
         "dagger call image",
@@ -88,7 +91,10 @@ def images() -> Images:
 
 @contextmanager
 def service(images: Images) -> Iterator[Path]:
-    """Copy the reference service into a repository of its own; its settings name the images, because `dagger check` takes no arguments."""
+    """Copy the reference service into a repository of its own.
+
+    Its settings name the images, because `dagger check` takes no arguments.
+    """
     with tempfile.TemporaryDirectory(prefix="slipway-benchmark-") as made:
         folder = Path(made)
         for name in _SERVICE:
@@ -103,7 +109,7 @@ def service(images: Images) -> Iterator[Path]:
 
 
 def edit(folder: Path, *names: str) -> None:
-    """Edit one line in each file as no run before, because an engine remembers for weeks."""
+    """Edit one line in each file as no run before; an engine remembers for weeks."""
     for name in names:
         with (folder / name).open("a", encoding="utf-8") as file:
             file.write(f"# {uuid.uuid4().hex}\n")

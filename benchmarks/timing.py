@@ -35,9 +35,10 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def in_turn(runs: int, works: Sequence[Callable[[], float]]) -> list[Timing]:
-    """Run all of them in turn, so that a drifting machine affects all alike; each returns the seconds that count.
+    """Run all of them in turn and return the seconds that each returns.
 
-    A first turn warms up and does not count. A long program has three turns, and the first counts.
+    A drifting machine affects all alike. A first turn warms up and does not count; a long program has three turns, and the
+    first counts.
     """
     first = [work() for work in works]
     counted = [[seconds] if seconds > SLOW_SECONDS else [] for seconds in first]
@@ -57,7 +58,7 @@ def inherited() -> dict[str, str]:
 def done(
     command: tuple[str, ...], folder: Path, variables: Mapping[str, str] = os.environ, answers: tuple[int, ...] = (0,)
 ) -> str:
-    """Run a command and return its output; raises when it fails, because the figure would be wrong."""
+    """Run a command and return its output; raises when it fails."""
     ended = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     if ended.returncode not in answers:
         sys.exit(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout[-1000:]}{ended.stderr[-3000:]}")

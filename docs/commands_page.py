@@ -1,6 +1,8 @@
-"""The pages made from the descriptions of the commands: commands.md and permissions.md."""
+"""The page commands.md, made from the descriptions of the commands."""
 
 from collections.abc import Iterator
+
+from docstrings import wrapped
 
 from slipway.commands.command import Command, Flag, Group
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
@@ -12,7 +14,7 @@ page come from there. `slipway COMMAND --help` and `slipway explain COMMAND` pri
 terminal; [json.md](json.md) lists the records, [permissions.md](permissions.md) the IAM actions,
 [engine.md](engine.md) what each function does on a Dagger engine.
 
-{EXIT_CODES} On Dagger a function fails unless the exit code is 0."""
+{wrapped(EXIT_CODES + " On Dagger a function fails unless the exit code is 0.")}"""
 
 
 def commands() -> str:
@@ -28,16 +30,16 @@ def commands() -> str:
 
 def _command(command: Command) -> Iterator[str]:
     yield f"### {command.name}"
-    yield f"{command.sentence}. It {command.effect.value}."
+    yield wrapped(f"{command.sentence}. It {command.access.value}.")
     if command.flags:
         yield _flags(command.flags)
     if command.run and not command.not_on_dagger:
         never_red = f" It never fails: {command.never_red}." if command.never_red else ""
-        yield f"On Dagger: `{command.dagger_call}`.{never_red}"
+        yield wrapped(f"On Dagger: `{command.dagger_call}`.{never_red}")
     elif command.not_on_dagger:
-        yield f"Not on Dagger: {command.not_on_dagger}."
+        yield wrapped(f"Not on Dagger: {command.not_on_dagger}.")
     else:
-        yield f"Only on Dagger, since it needs a container engine: `{command.dagger_call}`."
+        yield wrapped(f"Only on Dagger, since it needs a container engine: `{command.dagger_call}`.")
 
 
 def _flags(flags: tuple[Flag, ...]) -> str:

@@ -1,8 +1,12 @@
-"""Docstrings of dataclasses: a paragraph, then lines such as `- live, url: words. seconds: words.` about the fields."""
+"""Descriptions of dataclasses and their fields, read from docstrings.
+
+A docstring is a paragraph, then lines such as `- live, url: words. seconds: words.` about the fields.
+"""
 
 import dataclasses
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 
 
@@ -13,7 +17,7 @@ def sentences(kind: type) -> str:
 
 
 def of_fields(kind: type, spelling: Callable[[str], str]) -> dict[str, str]:
-    """Return the description of each field by its spelled name; a line may continue on the next."""
+    """Return the description of each field, by its spelled name."""
     names = "|".join(spelling(field.name) for field in dataclasses.fields(kind))
     name = rf"(?:{names})(?: \([^)]*\))?"
     descriptions = {}
@@ -26,3 +30,9 @@ def of_fields(kind: type, spelling: Callable[[str], str]) -> dict[str, str]:
 
 def _text(kind: type) -> str:
     return inspect.cleandoc(kind.__doc__ or "")
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a paragraph in lines of at most 100 columns, as far as its words allow."""
+    options = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(text, 100, subsequent_indent=indent, **options)  # type: ignore[arg-type]

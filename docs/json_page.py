@@ -31,11 +31,11 @@ _CODES = """\
 def page() -> str:
     """Return the whole page."""
     kinds = {schema_of(kind): kind for kind in record_schemas.kinds()}
-    printed = {f"slipway/{result.record}/1": None for command in COMMANDS for result in command.results}
+    printed = {f"slipway/{each.record}/1": None for command in COMMANDS for each in command.records}
     rows = [
-        f"| `{command.name}` | {_link(kinds[f'slipway/{result.record}/1'])} | {result.when} |"
+        f"| `{command.name}` | {_link(kinds[f'slipway/{each.record}/1'])} | {each.when} |"
         for command in COMMANDS
-        for result in command.results
+        for each in command.records
     ]
     others = [kind for schema, kind in kinds.items() if schema not in printed and kind is not Refusal]
     parts = [
@@ -45,10 +45,10 @@ def page() -> str:
         "\n".join(["| command | record | exit code, and when |", "| --- | --- | --- |", *rows]),
         "## Exit codes",
         _CODES,
-        f"A refusal is {_link(Refusal)}: {docstrings.sentences(Refusal)}",
+        docstrings.wrapped(f"A refusal is {_link(Refusal)}: {docstrings.sentences(Refusal)}"),
         "## Other records",
         "In files, in the ledger, and between processes of slipway; no command prints them alone.",
-        "\n".join(f"- {_link(kind)}: {docstrings.sentences(kind)}" for kind in others),
+        "\n".join(docstrings.wrapped(f"- {_link(kind)}: {docstrings.sentences(kind)}", "  ") for kind in others),
     ]
     return "\n\n".join(parts) + "\n"
 

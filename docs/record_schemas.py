@@ -1,6 +1,6 @@
-"""JSON Schema (2020-12) of every record, from its dataclass: what `records.form.to_data` writes, with the docstrings as descriptions.
+"""JSON Schema (2020-12) of every record, from its dataclass and docstring.
 
-Every field is required, for every field is always written; what is not known here is allowed, for a later version may say more.
+Every field is required, because every field is always written. Unknown fields are allowed, because a later version may add some.
 """
 
 import importlib
@@ -25,45 +25,46 @@ _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def kinds() -> list[type]:
-    """Every record that has a JSON form of its own, by its name."""
-    names = sorted(found.name for found in pkgutil.iter_modules(records.__path__))
+    """Return every record with a JSON form of its own, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(records.__path__))
     modules = [importlib.import_module(f"{records.__name__}.{name}") for name in names]
-    found = {
+    kinds_of_records = {
         kind
         for module in modules
         for kind in vars(module).values()
         if isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "SCHEMA")
     }
-    return sorted(found, key=schema_of)
+    return sorted(kinds_of_records, key=schema_of)
 
 
 def file_of(kind: type) -> str:
-    """`outcome-1.json` of `slipway/outcome/1`."""
+    """Return `outcome-1.json` for `slipway/outcome/1`."""
     return "-".join(schema_of(kind).split("/")[1:]) + ".json"
 
 
 def text(kind: type) -> str:
-    """The schema as the text of its file."""
+    """Return the schema as the text of its file."""
     return json.dumps(schema(kind), indent=2, ensure_ascii=False) + "\n"
 
 
 def schema(kind: type) -> dict[str, Any]:
-    """The schema of one record."""
+    """Return the schema of one record; raises ValueError when two of its parts have one name."""
     parts: dict[type, dict[str, Any]] = {}
-    told = _table(kind, parts)
-    told["properties"] = {"schema": {"const": schema_of(kind)}, **told["properties"]}
-    told["required"] = ["schema", *told["required"]]
-    named = {part.__name__: said for part, said in parts.items()}
+    table = _table(kind, parts)
+    table["properties"] = {"schema": {"const": schema_of(kind)}, **table["properties"]}
+    table["required"] = ["schema", *table["required"]]
+    named = {part.__name__: schema for part, schema in parts.items()}
     if len(named) != len(parts):
         raise ValueError(f"two parts of {kind.__name__} have one name")
     head = {"$schema": _DIALECT, "$id": schema_of(kind), "title": kind.__name__}
-    return head | told | ({"$defs": dict(sorted(named.items()))} if named else {})
+    return head | table | ({"$defs": dict(sorted(named.items()))} if named else {})
 
 
 def _table(kind: type, parts: dict[type, dict[str, Any]]) -> dict[str, Any]:
-    hints, said = typing.get_type_hints(kind), docstrings.of_fields(kind, verbatim)
+    hints, descriptions = typing.get_type_hints(kind), docstrings.of_fields(kind, verbatim)
     properties = {
-        field.name: _value(hints[field.name], parts) | _description(said.get(field.name, "")) for field in fields(kind)
+        field.name: _value(hints[field.name], parts) | _description(descriptions.get(field.name, ""))
+        for field in fields(kind)
     }
     return _description(docstrings.sentences(kind)) | {
         "type": "object",
@@ -73,7 +74,7 @@ def _table(kind: type, parts: dict[type, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _value(hint: Any, parts: dict[type, dict[str, Any]]) -> dict[str, Any]:
-    """Of the types that `structure.read` understands; a class is told once, among the parts."""
+    """Return the schema of a type that `structure.read` understands; a class is described once, among the parts."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return _either([_value(each, parts) for each in typing.get_args(hint)])
@@ -86,7 +87,7 @@ def _value(hint: Any, parts: dict[type, dict[str, Any]]) -> dict[str, Any]:
     if hint in _PLAIN:
         return {"type": _PLAIN[hint]}
     if hint not in parts:
-        parts[hint] = {}  # before it is told, for it may hold itself
+        parts[hint] = {}  # before its fields are read, because it may contain itself
         parts[hint] = _enum(hint) if issubclass(hint, Enum) else _table(hint, parts)
     return {"$ref": f"#/$defs/{hint.__name__}"}
 

@@ -48,7 +48,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Rewrite links between docs/ and the pages from outside; a link to source code becomes its text."""
+    """Rewrite links to pages from outside docs/; a link to source code becomes its text."""
     shown = page.file.src_uri
     folder = posixpath.dirname(_FROM.get(shown, f"docs/{shown}"))
 

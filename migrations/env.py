@@ -1,4 +1,4 @@
-"""Alembic's environment: one transaction for each revision, with limits on waiting for locks and holding them."""
+"""Alembic's environment: a transaction for each revision, with limits on locks."""
 
 import os
 

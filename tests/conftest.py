@@ -1,4 +1,4 @@
-"""What many tests stand on: a Postgres server for the whole run, and a database of its own for each test that asks."""
+"""Fixtures of many rooms: a Postgres server, and a database for each test."""
 
 import os
 import secrets
@@ -12,10 +12,10 @@ from anyio.from_thread import start_blocking_portal
 if TYPE_CHECKING:
     from slipway.postgres.server import Server
 
-pytest.register_assert_rewrite("tests.simulator.account")  # here, before any room's tests import it
+pytest.register_assert_rewrite("tests.simulator.account")  # before the tests of any room import it
 
 
-# Where GitHub runs the tests, the commands that they start must not write into the files of that very job.
+# In a job of GitHub Actions, commands under test must not write into the files of that job.
 for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
 
@@ -27,8 +27,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> "Iterator[Server]":
-    """A server that is thrown away after the run."""
-    from slipway.postgres import binaries  # not there where the service's own tests run as a check
+    """Start a server, and delete it after the run."""
+    from slipway.postgres import binaries  # missing where the service's own tests run as a check
     from slipway.postgres.server import running
 
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(binaries.find(None))) as server:
@@ -37,13 +37,13 @@ def postgres() -> "Iterator[Server]":
 
 @pytest.fixture(scope="session")
 def server(postgres: "Server") -> str:
-    """The URL of a server where databases may be made."""
+    """Return the URL of a server for the tests' databases."""
     return postgres.url
 
 
 @pytest.fixture
 def database(server: str) -> Iterator[str]:
-    """The URL of an empty database."""
+    """Return the URL of an empty database, which is dropped after the test."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

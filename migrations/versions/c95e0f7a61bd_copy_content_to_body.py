@@ -1,4 +1,4 @@
-"""Copy content to body: a data migration, a batch a transaction, that can be interrupted and run again."""
+"""Copy content to body in batches; can be interrupted and run again."""
 
 import sqlalchemy as sa
 from alembic import op

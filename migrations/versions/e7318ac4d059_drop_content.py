@@ -1,4 +1,7 @@
-"""Drop content: the second half of the rename (contract). No release that runs names the column any more."""
+"""Drop content: the second half of the rename (contract).
+
+No running release names the column any more.
+"""
 
 import sqlalchemy as sa
 from alembic import op

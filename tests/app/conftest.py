@@ -21,13 +21,13 @@ Serving = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> str:
-    """Return the URL of the server beside a container of checks, or of the test run's own server."""
+    """Return the server's URL: beside a container of checks, otherwise the test run's."""
     return os.environ.get("DATABASE_URL") or request.getfixturevalue("postgres").url
 
 
 @pytest.fixture(scope="session")
 def template(server: str) -> Iterator[str]:
-    """Return the name of a database at the head of the history; copying it is faster than upgrading again."""
+    """Return the name of a migrated database; copying it is faster than upgrading again."""
     name = f"template_{secrets.token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection, pytest.MonkeyPatch.context() as patch:
         connection.execute(f"CREATE DATABASE {name}")
@@ -39,7 +39,7 @@ def template(server: str) -> Iterator[str]:
 
 @pytest.fixture
 def migrated(server: str, template: str) -> Iterator[str]:
-    """Return the URL of a database of the test's own, at the head of the history."""
+    """Return the URL of a database for one test, at the head."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")

@@ -1,4 +1,4 @@
-"""A service with one environment, and the simulated account of that."""
+"""A service with one environment, and its simulated account."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.release.engine.engine import Time
+from slipway.simulator.clock import VirtualClock
 from tests.simulator.account import ROLE, Account, opened
 
 PYPROJECT = f"""
@@ -29,8 +30,8 @@ def service(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def account(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Account]:
-    """What a command with --endpoint-url finds there; its waiting is the account's."""
-    async with opened() as account:
+    """The account behind --endpoint-url, in virtual time."""
+    async with opened(clock=VirtualClock()) as account:
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         yield account

@@ -1,4 +1,4 @@
-"""One place through which every verb answers: standard output, the exit code, and the files of a job of GitHub's."""
+"""Answers on standard output, exit codes, and the files of a GitHub job."""
 
 import argparse
 import json
@@ -28,14 +28,14 @@ PEOPLE, JSON = argparse.Namespace(json=False), argparse.Namespace(json=True)
 
 @pytest.fixture
 def job(monkeypatch, tmp_path):
-    """The files of a job: what is in them by the variable that names them."""
+    """The files of a job by the variable that names them."""
     for variable in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     return lambda variable: (tmp_path / variable).read_text()
 
 
 def outputs(text):
-    """As the runner reads them: a name and a delimiter, lines until that delimiter."""
+    """Parse outputs as the runner does: a name and a delimiter, then lines until that delimiter."""
     lines, read = iter(text.splitlines()), {}
     for line in lines:
         name, delimiter = line.split("<<")
@@ -56,14 +56,14 @@ def test_later_steps_of_a_job_get_its_outputs_and_the_exit_code(job):
     assert (read["status"], read["live"], read["exit-code"]) == ("ROLLED_BACK", "sha256:old", "1")
 
 
-def test_a_value_with_line_ends_begins_no_other_output(job):
+def test_a_value_with_newlines_starts_no_other_output(job):
     say(PEOPLE, answers.of_outcome(ROLLED_BACK))
     read = outputs(job("GITHUB_OUTPUT"))
     assert read["live"] == "sha256:old"
     assert read["cause"] == "it listens on\nlive=sha256:new\nanother port"
 
 
-def test_the_delimiter_is_another_each_time(job):
+def test_the_delimiter_is_random(job):
     for _ in range(2):
         say(PEOPLE, answers.of_outcome(ROLLED_BACK))
     delimiters = {line.partition("<<")[2] for line in job("GITHUB_OUTPUT").splitlines() if "<<slipway-" in line}
@@ -71,7 +71,7 @@ def test_the_delimiter_is_another_each_time(job):
     assert all(len(delimiter) == len("slipway-") + 32 for delimiter in delimiters)
 
 
-def test_answers_of_a_job_follow_each_other_in_its_summary(job):
+def test_answers_are_appended_to_the_job_summary(job):
     for _ in range(2):
         say(JSON, answers.of_outcome(ROLLED_BACK))
     assert job("GITHUB_STEP_SUMMARY").count("## ❌ ROLLED") == 2
@@ -102,7 +102,8 @@ def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too
     assert "the service is busy" in job("GITHUB_STEP_SUMMARY")
 
 
-def test_the_exit_code_is_true_also_when_nobody_reads_to_the_end():
+@pytest.mark.slow
+def test_the_exit_code_is_right_when_the_reader_closes_the_pipe():
     code = (
         "import argparse, sys; from slipway.cli.answer import say; from slipway.report.answers import CommandResult;"
         "from slipway.records.refusal import Listening;"

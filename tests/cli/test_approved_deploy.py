@@ -1,4 +1,4 @@
-"""`slipway plan --json > plan.json`, somebody reads it, `slipway deploy --plan plan.json`: before a simulated account."""
+"""`slipway plan --json > plan.json`, approval, `slipway deploy --plan plan.json`, in a simulated account."""
 
 import json
 
@@ -23,12 +23,12 @@ PLAN = Plan(
 
 
 async def slipway(account, service, verb, *options):
-    """The exit code of a verb, within the loop in which the account runs."""
+    """Run a command in the account's event loop and return its exit code."""
     place = ["--source", str(service), "--environment", "staging", "--endpoint-url", account.cloud.url]
     return await perform(parse([verb, *place, *options]))
 
 
-async def test_what_was_saved_is_deployed(account, service, capsys):
+async def test_a_saved_plan_is_deployed(account, service, capsys):
     digest = await account.image()
     assert await slipway(account, service, "plan", "--image", f"{URI}@{digest}", "--json") == 0
     (service / "plan.json").write_text(capsys.readouterr().out)
@@ -37,7 +37,7 @@ async def test_what_was_saved_is_deployed(account, service, capsys):
     assert (outcome["status"], outcome["live"]) == ("SUCCEEDED", digest)
 
 
-async def test_what_was_saved_is_not_deployed_when_the_settings_are_edited(account, service, capsys):
+async def test_a_saved_plan_is_not_deployed_after_the_settings_change(account, service, capsys):
     digest = await account.image()
     await slipway(account, service, "plan", "--image", f"{URI}@{digest}", "--json")
     (service / "plan.json").write_text(capsys.readouterr().out)

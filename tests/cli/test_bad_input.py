@@ -24,7 +24,7 @@ REVISION = "from alembic import op\nrevision = {id!r}\ndown_revision = {down!r}\
 
 @pytest.fixture
 def service(tmp_path):
-    """A folder with settings, a history of one revision, and nothing else."""
+    """A folder with settings and a history of one revision."""
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     (tmp_path / "alembic.ini").write_text(INI)
     (tmp_path / "migrations/versions").mkdir(parents=True)
@@ -45,7 +45,7 @@ def revise(
 
 
 def said(capsys, *arguments):
-    """The exit code and the one sentence."""
+    """Return the exit code and the one sentence."""
     code = run(arguments)
     error = capsys.readouterr().err.strip()
     assert "Traceback" not in error
@@ -99,7 +99,7 @@ def test_a_missing_alembic_ini(capsys, service):
 
 
 @pytest.mark.slow
-def test_a_revision_with_a_syntax_error_is_told_by_file_and_line(capsys, service):
+def test_a_syntax_error_in_a_revision_is_reported_by_file_and_line(capsys, service):
     (service / "migrations/versions/b.py").write_text("revision = 'b'\ndown_revision = 'a'\ndef upgrade(:\n")
     code, error = gate(capsys, service)
     assert code == 2
@@ -114,7 +114,7 @@ def test_two_heads_are_an_answer_and_not_bad_input(capsys, service):
     assert "G01" in capsys.readouterr().out
 
 
-def test_a_virtual_environment_that_is_none(capsys, service):
+def test_a_folder_that_is_no_virtual_environment(capsys, service):
     code, error = said(capsys, "gate", "--source", str(service), "--python", str(service))
     assert (code, "is no virtual environment" in error) == (2, True)
 
@@ -131,7 +131,7 @@ def test_a_server_that_does_not_answer(capsys, service):
 
 
 @pytest.mark.slow
-def test_a_server_that_looks_like_production_is_not_asked_until_somebody_says_that_it_may_be(capsys, service):
+def test_a_server_that_looks_like_production_needs_a_flag(capsys, service):
     url = "postgresql://x:canary-password@production.invalid:1/x"
     code, error = gate(capsys, service, "--database-url", url)
     assert (code, "looks like production" in error, "--allow-production-like" in error) == (2, True, True)
@@ -207,7 +207,7 @@ def test_a_port_in_use(capsys):
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--speed", "0"], ["--speed", "nan"], ["--speed", "-1"]])
-def test_a_simulator_that_cannot_be(capsys, arguments):
+def test_simulator_options_out_of_range(capsys, arguments):
     assert said(capsys, "simulator", *arguments)[0] == 2
 
 
@@ -250,6 +250,7 @@ def test_an_argument_that_is_missing_is_one_sentence(capsys):
     assert "--environment: `slipway status --help` lists the flags" in error
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback_before_the_same_answer(service):
     command = [sys.executable, "-m", "slipway.cli", "gate", "--debug", "--source", str(service / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -267,7 +268,7 @@ def test_a_revision_that_kills_the_process_and_leaves_another_behind_is_one_sent
     assert time.monotonic() - started < 30
 
 
-def test_patience_that_is_none(capsys, service):
+def test_patience_of_zero_seconds(capsys, service):
     (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\npatience = 0\n")
     code, error = gate(capsys, service)
     assert (code, "migrations.patience: found 0, allowed is 1 or more" in error) == (2, True)

@@ -1,4 +1,4 @@
-"""`slipway bootstrap` and `slipway permissions`, as somebody types them."""
+"""`slipway bootstrap` and `slipway permissions` on the command line."""
 
 import json
 
@@ -35,12 +35,12 @@ def service(tmp_path):
         (["--template", "shared", "--github", "octo/letters"], ["Repository", "GithubProvider", "ImageRole"]),
     ],
 )
-def test_a_template_is_printed_and_nobody_is_asked(service, capsys, options, resources):
+def test_a_template_is_printed_without_asking_aws(service, capsys, options, resources):
     assert run(["bootstrap", *service, *options]) == 0
     assert list(json.loads(capsys.readouterr().out)["Resources"]) == resources
 
 
-async def test_it_is_shown_and_then_made_and_then_there_is_nothing_to_do(service, capsys, monkeypatch):
+async def test_bootstrap_proposes_then_creates_then_has_nothing_to_do(service, capsys, monkeypatch):
     async with opened() as account:
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
@@ -63,6 +63,6 @@ def test_permissions_are_a_policy_of_all_verbs_or_of_some(service, capsys):
     assert "apprunner:DeleteService" not in json.dumps(everything)
 
 
-def test_a_verb_that_there_is_not_is_bad_input(service, capsys):
+def test_permissions_of_an_unknown_verb_are_bad_input(service, capsys):
     assert run(["permissions", *service, "--verb", "fly"]) == 2
     assert "there is no verb 'fly'" in capsys.readouterr().err

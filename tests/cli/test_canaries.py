@@ -1,6 +1,6 @@
-"""Values that must not get out, wherever a service has values, and text that must not act, wherever others write text; then all that came out is searched.
+"""Secret values and hostile text in every place, then a search for them in all output.
 
-Every verb of an environment is played from the command line, in success and in failure.
+Every command that uses AWS runs on the command line, in success and in failure.
 """
 
 import base64
@@ -54,13 +54,13 @@ access-role = "{ROLE}"
 instance-role = "{INSTANCE_ROLE}"
 variables = {{ API_KEY = "kanarie-variable" }}
 """
-# A terminal's title, its colour, a row of Markdown and a mention, an image that tells who looks, a script, a command to GitHub's runner.
+# A terminal title, a colour, a Markdown row, a mention, a tracking image, a script, a command to GitHub's runner.
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\x9b2J| **a** | @everyone ![x](https://evil.example/p.png) <script>x()</script> ::set-output name=live::evil"
 SICK = (HOSTILE, f"KeyError: 'REDIS_URL' beside kanarie-variable and {SECRETS[DATABASE]} {HOSTILE}")
 
 
 class Talkative(ScriptedBackend):
-    """Releases that print all their variables, as people who look for an error let them."""
+    """Releases that print all their variables, as for debugging."""
 
     @asynccontextmanager
     async def start(self, order, heard):
@@ -71,7 +71,7 @@ class Talkative(ScriptedBackend):
 
 
 class World:
-    """An account, the service's folder and the job in which slipway runs."""
+    """An account, the service's folder and a GitHub job."""
 
     def __init__(self, account, folder, capsys):
         self.account = account
@@ -80,9 +80,9 @@ class World:
         self.said = ""
 
     async def slipway(self, verb, *options):
-        """Answers the exit code, as the command does."""
+        """Run a command and return its exit code."""
         place = ["--source", str(self.folder)]
-        if verb != "permissions":  # which asks nobody
+        if verb != "permissions":  # it asks no account
             place += ["--endpoint-url", self.account.cloud.url]
         flags = parse([verb, "--debug", *place, *options])
         try:
@@ -94,7 +94,7 @@ class World:
         return code
 
     def leaked(self):
-        """Where something is that must be nowhere."""
+        """Return the places that hold a secret or a control character."""
         repository = self.account.cloud.store.repositories["notes"]
         places = {
             "terminal": self.said.encode(),
@@ -129,7 +129,7 @@ async def world(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """All that is sent to whom --endpoint-url names."""
+    """The headers of every request to the endpoint."""
     heard = []
     answer = endpoint.Endpoint.call
 
@@ -146,7 +146,7 @@ STAGING, PRODUCTION = ("--environment", "staging"), ("--environment", "productio
 
 @pytest.mark.slow
 @pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
-async def test_no_value_gets_out_and_no_text_acts_whatever_a_verb_does(world, sent, json, monkeypatch):
+async def test_no_command_leaks_a_value_or_passes_control_characters(world, sent, json, monkeypatch):
     (world.folder / "pyproject.toml").write_text(SETTINGS.replace(RUNNER, ""))
     first, second = [f"{URI}@{await world.account.image()}" for _ in range(2)]
     sick = f"{URI}@{await world.account.image(Script(lines=SICK, exit_code=1))}"
@@ -192,8 +192,8 @@ REFUSED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("effect", [Effect.DENIED, Effect.EXPIRED])
-async def test_what_aws_says_is_one_line_that_does_nothing(world, effect):
-    """The messages of a refusal are text that others wrote, too; credentials may expire in the middle."""
+async def test_messages_of_aws_are_one_harmless_line(world, effect):
+    """Messages of refusals are untrusted text; credentials may expire during a run."""
     live = f"{URI}@{await world.account.image()}"
     assert await world.slipway("deploy", *PRODUCTION, "--image", live) == 0
     for verb, (operation, options) in REFUSED.items():

@@ -13,7 +13,7 @@ PYPROJECT = '[tool.slipway]\nname = "notes"\ncommand = ["serve"]\n'
 
 @pytest.fixture
 def service(tmp_path, monkeypatch):
-    """A folder in which everything but a commit is there, on a machine with git alone."""
+    """A complete service without a commit, on a machine with git alone."""
     for name, content in {"pyproject.toml": PYPROJECT, "uv.lock": "", "alembic.ini": ""}.items():
         (tmp_path / name).write_text(content)
     (tmp_path / "bin").mkdir()
@@ -57,7 +57,8 @@ def test_a_folder_that_is_not_there_is_bad_input(capsys, service):
     assert "there is no folder" in capsys.readouterr().err
 
 
-def test_help_imports_nothing_that_examinations_need():
+@pytest.mark.slow
+def test_help_imports_nothing_heavy():
     heavy = {"boto3", "botocore", "httpx", "slipway.settings", "slipway.doctor", "slipway.postgres"}
     code = f"import sys, slipway.cli.command; slipway.commands.grammar.grammar(); print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""A command that is told to end does, in order, however it was started."""
+"""SIGTERM ends a command in order, however it was started."""
 
 import signal
 import subprocess
@@ -7,10 +7,11 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupts", [signal.SIG_DFL, signal.SIG_IGN], ids=["in front", "in the background"])
 def test_sigterm_ends_a_command_that_a_script_started(interrupts):
     command = [sys.executable, "-m", "slipway.cli", "simulator", "--port", "0"]
-    before = signal.signal(signal.SIGINT, interrupts)  # what is ignored stays so in a child, as in a shell's background
+    before = signal.signal(signal.SIGINT, interrupts)  # a child inherits ignored signals, as in a shell's background
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     finally:

@@ -1,4 +1,4 @@
-"""`slipway gate --since` as a person gives it: a revision, or what git knows."""
+"""`slipway gate --since` with a revision or a git ref."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def git(tmp_path):
 
 @pytest.fixture
 def service(git, tmp_path):
-    """A service in whose history an index was released to main, and a second one stands on the branch `feature`."""
+    """A service with an index released on main, and a second index on the branch `feature`."""
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     (tmp_path / "alembic.ini").write_text(INI)
     (tmp_path / "migrations/versions").mkdir(parents=True)
@@ -54,7 +54,7 @@ def write(folder, revision, down, *statements):
 
 @pytest.fixture
 def gate(capsys, server):
-    """Runs the gate since a name: exit code, which revisions fail by which rule, what was said."""
+    """Run the gate since a name; return the exit code, the rules and revisions that fail, and standard error."""
 
     def ask(folder, name):
         code = run(
@@ -80,7 +80,7 @@ def gate(capsys, server):
 
 
 @pytest.mark.parametrize("name", ["two", "main", "HEAD", "merge-base"])
-def test_what_was_there_does_not_count_whether_a_revision_or_git_tells_it(gate, service, name):
+def test_released_revisions_do_not_count_whether_named_by_revision_or_by_git(gate, service, name):
     assert gate(service, name)[:2] == (1, {("L01", "three")})
 
 
@@ -89,7 +89,7 @@ def test_an_edited_revision_counts(gate, service):
     assert gate(service, "main")[1] == {("L01", "three"), ("L01", "two"), ("G05", "two")}
 
 
-def test_a_name_of_nothing_is_one_sentence_that_says_what_to_do(gate, service):
+def test_an_unknown_name_is_one_sentence_with_a_next_step(gate, service):
     code, _, said = gate(service, "nonsense")
     assert code == 2
     assert "--since 'nonsense' is no revision of this history, and git has no nonsense in" in said
@@ -98,7 +98,7 @@ def test_a_name_of_nothing_is_one_sentence_that_says_what_to_do(gate, service):
 
 @pytest.fixture
 def own_environment(monkeypatch):
-    """What the previous release's lock would make is this environment."""
+    """Use this environment as the one of the previous release."""
     monkeypatch.setattr("slipway.local.previous.prepare", lambda tree, cache: Python(Path(sys.prefix)))
 
 

@@ -1,4 +1,4 @@
-"""`slipway preflight` before a simulated account."""
+"""`slipway preflight` in a simulated account."""
 
 import json
 
@@ -24,7 +24,7 @@ ABSENT = f"{URI}@sha256:{'0' * 64}"
 
 @pytest.fixture
 def preflight(tmp_path):
-    """The exit code for an image, within the loop in which the account runs."""
+    """Run preflight for an image in the account's event loop and return its exit code."""
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
 
     async def run(account, image, *options):
@@ -40,7 +40,7 @@ async def account():
         yield account
 
 
-async def test_what_is_well_and_what_is_not_covered_is_a_tree(account, preflight, capsys):
+async def test_passed_and_uncovered_checks_are_a_tree(account, preflight, capsys):
     assert await preflight(account, f"{URI}@{await account.image()}") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"notes-staging in staging: {URI}@sha256:")
@@ -49,7 +49,7 @@ async def test_what_is_well_and_what_is_not_covered_is_a_tree(account, preflight
     assert " OK, 0 refused, 4 not covered, in " in lines[-1]
 
 
-async def test_what_is_refused_exits_1(account, preflight, capsys):
+async def test_a_refusal_exits_1(account, preflight, capsys):
     assert await preflight(account, ABSENT) == 1
     assert f"    NO digest: the repository notes has no image sha256:{'0' * 64}" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""A disk that cannot be written, as in a locked container: the gate needs no more than a folder for temporary files, and says so."""
+"""A read-only disk, as in a locked container: the gate needs only a folder for temporary files."""
 
 import json
 import os
@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from slipway.records.form import to_json
+from slipway.records.question import GateQuestion
+
 HISTORY = Path(__file__).parents[1] / "gate/histories/merges"
-_POWERS = "-dac_override,-dac_read_search"  # by which root writes where nobody may
+_POWERS = "-dac_override,-dac_read_search"  # they let root write everywhere
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def project(tmp_path):
-    """A history in a folder where nothing can be written, and nothing has been compiled."""
+    """A history in a read-only folder without compiled files."""
     folder = shutil.copytree(HISTORY, tmp_path / "project")
     folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
     for each in folders:
@@ -30,11 +33,18 @@ def project(tmp_path):
         each.chmod(0o755)
 
 
-def run(*command, cwd=None, **variables):
+def run(*command, cwd=None, stdin=None, **variables):
     powerless = ["setpriv", f"--bounding-set={_POWERS}", f"--inh-caps={_POWERS}"] if os.geteuid() == 0 else []
     command = [*powerless, sys.executable, "-m", *map(str, command)]
     return subprocess.run(
-        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=cwd,
+        env=os.environ | variables,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -62,11 +72,12 @@ def test_a_report_that_cannot_be_written_there_is_one_sentence(project, server):
 
 def test_a_proof_that_cannot_be_written_there_is_one_sentence(project, server):
     database = json.dumps({"url": server, "variables": {}})
-    done = run("slipway.gate", "proof.json", cwd=project, SLIPWAY_DATABASE=database)
+    question = to_json(GateQuestion(config="alembic.ini", patience=60), indent=None)
+    done = run("slipway.gate", "proof.json", cwd=project, stdin=question, SLIPWAY_DATABASE=database)
     assert (done.returncode, done.stderr) == (2, "proof.json cannot be written: Permission denied\n")
 
 
-def test_a_machine_without_a_place_for_temporary_files_is_one_sentence(project, server, tmp_path):
+def test_a_machine_without_a_temporary_folder_is_one_sentence(project, server, tmp_path):
     nowhere = "import sys, tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']; from slipway.cli.command import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", nowhere, "gate", "--source", project, "--python", sys.prefix]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

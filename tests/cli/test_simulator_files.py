@@ -55,7 +55,7 @@ async def test_roles_of_the_real_account_are_good_unless_the_file_is_strict(file
         await account.ask("apprunner", "create_service", ServiceName="notes", **request)
 
 
-async def test_what_the_file_says_goes_wrong(files):
+async def test_the_faults_of_the_file_happen(files):
     faults = FAULTS.replace("DescribeService", "ListServices").replace("throttled", "denied")
     async with opened() as account:
         Beginning.of(*files(faults=faults), VARIABLES).put_into(account.cloud, VARIABLES)

@@ -16,7 +16,7 @@ from slipway.local import conformance as verb
 from slipway.local.conformance import Consent, permitted
 from slipway.records.conformance import Conformance
 from slipway.records.form import from_json
-from slipway.simulator.clock import Clock
+from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import Cloud
 from tests.conformance.within import everything
 from tests.simulator.account import BRISK, opened
@@ -74,7 +74,7 @@ async def test_the_number_that_is_typed_is_consent(asked_by_name, monkeypatch):
 
 
 async def test_credentials_of_another_account_are_refused(asked_by_name):
-    with pytest.raises(BadInputError, match=f"of account {ACCOUNT}, not of {OTHER}"):
+    with pytest.raises(BadInputError, match=f"belong to account {ACCOUNT}, not to {OTHER}"):
         await asked(*named(asked_by_name, OTHER), "--yes")
     assert asked_by_name.requests == ["GetCallerIdentity"]
 
@@ -114,7 +114,7 @@ async def test_an_estimate_makes_no_call(capsys):
 
 @pytest.fixture
 async def asked_by_name():
-    async with opened() as account:
+    async with opened(clock=VirtualClock()) as account:
         account.cloud.requests.clear()
         yield account.cloud
 

@@ -39,7 +39,7 @@ EACH = {
     ),
     "deploy`, `promote`, `rollback`, `pause`, `resume`, `destroy": answers.of_outcome(OUTCOME),
     "migrate": answers.of_migration(Migration(before=(), after=(), applied=(), attempts=1, seconds=0.1), "staging"),
-    "migrate --look": answers.of_standing(Standing((), ()), "staging"),
+    "migrate --status": answers.of_standing(Standing((), ()), "staging"),
     "diagnose": answers.of_examination(Examination("staging", None, "succeeded")),
     "status": answers.of_situation(Situation(environment="staging", observed=Observed())),
     "history": answers.of_history(History("staging", ())),

@@ -1,4 +1,4 @@
-"""The schemas in docs/schemas describe what records are written as: held against records of every shape."""
+"""The schemas in docs/schemas, compared with written records of every shape."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def test_a_schema_is_valid_itself_and_has_no_field_that_the_record_has_not(kind)
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", RECORDS, ids=schema_of)
-def test_whatever_is_in_a_record_it_is_written_as_its_schema_says(kind, data):
+def test_every_record_is_written_as_its_schema_describes(kind, data):
     written = to_data(data.draw(values(kind)))
     validator(schema_of(kind)).validate(json.loads(json.dumps(written)))
     assert set(written) == set(validator(schema_of(kind)).schema["properties"])
@@ -65,7 +65,7 @@ def test_whatever_is_in_a_record_it_is_written_as_its_schema_says(kind, data):
     ],
     ids=str,
 )
-def test_what_is_no_such_record_is_told_from_one(wrong):
+def test_a_schema_rejects_wrong_records(wrong):
     assert validator("slipway/outcome/1").is_valid(OUTCOME)
     assert not validator("slipway/outcome/1").is_valid(OUTCOME | wrong)
 
@@ -75,7 +75,7 @@ def test_every_field_is_always_there(missing):
     assert not validator("slipway/outcome/1").is_valid({key: OUTCOME[key] for key in OUTCOME if key != missing})
 
 
-def test_what_a_later_version_says_more_is_no_mistake():
+def test_additional_fields_of_a_later_version_are_valid():
     assert validator("slipway/outcome/1").is_valid(OUTCOME | {"number": 7})
 
 

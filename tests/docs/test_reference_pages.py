@@ -2,7 +2,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from slipway.gate.rules.every import ALLOWABLE
+from slipway.gate.rulebook import ALLOWABLE
 
 ROOT = Path(__file__).parents[2]
 

@@ -33,7 +33,7 @@ OFFERED = [task for task in TABLE.values() if task.kind is not tasks.Kind.DEBUG]
 
 
 def functions(decorator=None):
-    """Return the functions of the Dagger object as `dagger call` spells them: all, or those with a decorator."""
+    """Return the functions of the Dagger object as `dagger call` spells them."""
     module = ast.parse((ROOT / "ci/src/slipway/main.py").read_text())
     (main,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Slipway")
     return {

@@ -1,4 +1,4 @@
-"""The module on a real engine, by the CLI that people use. Without an engine one line says that nothing was run.
+"""The module on a real engine, called by the Dagger CLI. Without an engine one line says that nothing ran.
 
 SLIPWAY_ENGINE_ARGUMENTS may hold constructor arguments for a machine whose images come from elsewhere, as `--python-image python:3.14-slim`.
 """
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Dagger:
-    """Calls of the CLI in a repository; from any but this one the module is named."""
+    """Calls of the CLI in a repository; outside this one they name the module."""
 
     def __init__(self, folder: Path = ROOT) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class Dagger:
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A call that goes on until it is interrupted."""
+        """Start a call that runs until it is interrupted."""
         command = ["dagger", "--silent", "call", *self._module, *self._constructor(), *arguments]
         with subprocess.Popen(command, cwd=self.folder) as process:
             yield process
@@ -76,7 +76,7 @@ def dagger() -> Dagger:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Dagger:
-    """Calls from a repository that holds a service and nothing of slipway."""
+    """Calls from a repository with a service, without slipway."""
     for name in ("app", "migrations", "rehearsal"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("alembic.ini", "pyproject.toml", "uv.lock", "README.md"):

@@ -1,6 +1,6 @@
-"""Values that must not get out, in every place where a caller may put one; then everything that got out is searched for them.
+"""Secret values in every place where a caller may put one, then a search for them in all output.
 
-They say kanarie, for a package of the base image knows the flag of the canary islands.
+They say kanarie because a package of the base image contains the flag of the canary islands.
 """
 
 import tarfile
@@ -17,7 +17,7 @@ DIGEST = "sha256:" + "a" * 64
 
 @pytest.fixture
 def careless(elsewhere):
-    """A repository whose owner left secrets wherever one can."""
+    """A repository with secrets in every place."""
     (elsewhere.folder / ".env").write_text("API_KEY=kanarie-env-file\n")
     (elsewhere.folder / ".gitignore").write_text(".env\n")
     pyproject = elsewhere.folder / "pyproject.toml"
@@ -33,7 +33,7 @@ def careless(elsewhere):
 
 
 def spilled(folder):
-    """Every file that came out, archives opened as far as they go."""
+    """Yield every output file, archives unpacked."""
     for path in folder.rglob("*"):
         if path.is_file():
             yield path.name, path.read_bytes()
@@ -63,4 +63,4 @@ def test_no_secret_gets_into_output_layers_plans_or_reports(careless, ecr, tmp_p
             with tarfile.open(blob) as layer:
                 layer.extractall(blob.with_suffix(".layer"), filter="tar")
     spilt = {name for name, content in spilled(out) if b"kanarie" in content}
-    assert spilt == {"pyproject.toml"}  # plain variables stand there for everybody to read, and it is shipped
+    assert spilt == {"pyproject.toml"}  # plain variables are public there, and it is shipped

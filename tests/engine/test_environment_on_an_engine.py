@@ -1,4 +1,4 @@
-"""The verbs of an environment by `dagger call`, against a simulated account on the host whose releases do as scripted."""
+"""Commands of an environment by `dagger call`, in a simulated account with scripted releases."""
 
 import subprocess
 from functools import partial
@@ -30,7 +30,7 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 
 @pytest.fixture
 def settings(tmp_path):
-    """Calls from a repository that holds nothing but settings: an environment needs no more."""
+    """Calls from a repository with settings only, which is all that an environment needs."""
     environments = [ENVIRONMENT.format(name=name) for name in ("staging", "production")]
     (tmp_path / "pyproject.toml").write_text("".join([SETTINGS, *environments]))
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
@@ -64,7 +64,7 @@ async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_platforms_r
         status = await staging("status")
         assert good in status.stdout
         diagnosed = await staging("diagnose")
-        assert "exit" in diagnosed.stdout, diagnosed.stderr
+        assert (diagnosed.returncode, "exit" in diagnosed.stderr) == (1, True), diagnosed.stderr
         await staging("deploy", f"--image=notes@{await account.image()}")
         unproven = await staging("rollback")
         assert "the revisions of the release" in unproven.stderr

@@ -1,4 +1,4 @@
-"""What an engine makes of it; nothing here is asked of a stand-in."""
+"""The functions on a real engine."""
 
 import re
 import time
@@ -18,7 +18,7 @@ DEPENDENCIES = "uv sync --locked"
 
 
 def executed(done, command):
-    """Whether an exec ran or came from the cache, as plain progress tells it."""
+    """Return whether an exec ran rather than came from the cache, read from plain progress."""
     said = re.search(
         rf"withExec [^\n]*{re.escape(command)}[^\n]*\n(?:[^\n]*\n)*?[^\n]*withExec (DONE|CACHED)", done.stderr
     )
@@ -62,7 +62,7 @@ def test_a_column_that_the_previous_release_still_uses_is_found(dagger, elsewher
     assert [(finding.rule, finding.revision) for finding in proof.failures] == [("C01", "e7318ac4d059")]
 
 
-def test_every_act_of_the_rehearsal_goes_as_told_with_images_and_containers(dagger, tmp_path):
+def test_every_act_of_the_rehearsal_passes_with_images_and_containers(dagger, tmp_path):
     done = dagger.call("rehearse", "-o", str(tmp_path / "report"))
     assert done.returncode == 0, done.stderr
     rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
@@ -110,7 +110,7 @@ def test_a_service_elsewhere_is_proven_and_only_what_concerns_the_gate_runs_it_a
     assert not executed(done, DEPENDENCIES)
 
 
-def test_what_is_published_is_named_by_digest_and_has_a_bill_of_materials(dagger, ecr):
+def test_a_published_image_is_named_by_digest_and_has_a_bill_of_materials(dagger, ecr):
     done = dagger.call(
         "publish", f"--address={ecr}/notes:1", f"--registry=tcp://{ecr}", "--credentials=cmd://env | grep ^AWS_",
         AWS_ACCESS_KEY_ID="canary-key", AWS_SECRET_ACCESS_KEY="canary-secret",
@@ -124,7 +124,7 @@ def test_what_is_published_is_named_by_digest_and_has_a_bill_of_materials(dagger
     assert [manifest["artifactType"] for manifest in listed] == ["application/vnd.cyclonedx+json"]
 
 
-def test_a_folder_without_settings_is_told_so_in_one_sentence(elsewhere):
+def test_a_folder_without_settings_fails_with_one_sentence(elsewhere):
     (elsewhere.folder / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "0"\n')
     done = elsewhere.call("image", "user")
     assert done.returncode == 1
@@ -141,7 +141,7 @@ def test_the_service_runs_on_its_port_beside_a_database_that_was_migrated(dagger
 
 
 def asked(url, process):
-    """The first answer; fails when the process ends before."""
+    """Return the first answer; fail if the process ends before."""
     while process.poll() is None:
         try:
             return httpx.get(url).json()

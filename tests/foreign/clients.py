@@ -1,6 +1,6 @@
-"""The foreign clients: what each needs, how it is installed outside of the checkout, and what starts it.
+"""The foreign clients: their requirements, installation outside of the checkout, and start command.
 
-A copy of the client's folder stands in the user's cache under the hash of its files; whoever comes first installs, others wait.
+A copy of the client's folder is kept in the user's cache under the hash of its files. The first process installs it, others wait.
 """
 
 import os
@@ -17,25 +17,25 @@ from slipway.postgres.datadir import cache
 from slipway.pytest_plugin.asking import once
 from slipway.workload.dependencies import uv
 
-_PATIENCE = 180  # seconds for one command of an installation
+_DOWNLOAD_SECONDS = 600  # then the tests of the client are skipped
 
 
 class MissingError(Exception):
-    """A client cannot be had on this machine."""
+    """A client that is not available on this machine."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """`install` makes a copy of `folder` ready and answers the command of the player; `needs` are programs on PATH."""
+    """A client."""
 
     name: str
     folder: Path
-    needs: tuple[str, ...]
-    install: Callable[[Path], list[str]]
+    needs: tuple[str, ...]  # programs on PATH
+    install: Callable[[Path], list[str]]  # prepares a copy of the folder and returns the player's command
     tells_requests: bool = True
 
     def command(self) -> list[str]:
-        """What starts the player, installed unless it is in the cache; raises MissingError."""
+        """Return the player's command, installing it unless cached; raises MissingError."""
         if absent := [program for program in self.needs if shutil.which(program) is None]:
             raise MissingError(f"there is no {' and no '.join(absent)} on PATH")
         place = cache() / "foreign" / f"{self.folder.name}-{self._key()}"
@@ -69,21 +69,21 @@ def _javascript(copy: Path) -> list[str]:
 
 def _go(copy: Path) -> list[str]:
     _fetch(["go", "mod", "download"], copy)
-    # Without what only a debugger reads the linker has half as much to do.
-    subprocess.run(["go", "build", "-ldflags=-s -w", "-o", "player", "."], cwd=copy, check=True, timeout=_PATIENCE)
+    # Without debug information the linker works half as long. A slow build is no failure, so it has no time limit.
+    subprocess.run(["go", "build", "-ldflags=-s -w", "-o", "player", "."], cwd=copy, check=True)
     return [str(copy / "player")]
 
 
 def _fetch(command: list[str], folder: Path) -> None:
-    """Have the packages brought, as the lock beside them says."""
+    """Download the locked packages; raises MissingError."""
     told = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")}
     what = " ".join([Path(command[0]).name, *command[1:3]])
     try:
         done = subprocess.run(
-            command, cwd=folder, env=told, capture_output=True, text=True, check=False, timeout=_PATIENCE
+            command, cwd=folder, env=told, capture_output=True, text=True, check=False, timeout=_DOWNLOAD_SECONDS
         )
     except subprocess.TimeoutExpired as error:
-        raise MissingError(f"`{what}` has not ended within {_PATIENCE} seconds") from error
+        raise MissingError(f"`{what}` has not ended within {_DOWNLOAD_SECONDS} seconds") from error
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
         raise MissingError(f"`{what}` failed: {said[0]}")

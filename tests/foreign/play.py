@@ -1,4 +1,4 @@
-"""One client plays the story against an account of its own, and what its player said is written down."""
+"""One client plays the story against an account of its own; the player's lines are recorded."""
 
 import json
 import os
@@ -21,16 +21,16 @@ from tests.foreign.story import MANIFESTS, SICK, STORY
 from tests.simulator.account import REGION, opened
 from tests.simulator.scripted import Script
 
-_PATIENCE = 60  # seconds for an answer
+_HANGING_SECONDS = 600  # only a player that hangs takes so long
 _MOST_BYTES = 1 << 20
 
 
 @dataclass
 class Play:
-    """`lines` by step, as the player wrote them; `requests` by step, how many came in; `kept` is what the story kept by the end."""
+    """The record of a play, by step."""
 
-    lines: dict[str, Any] = field(default_factory=dict)
-    requests: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, Any] = field(default_factory=dict)  # as the player wrote them
+    requests: dict[str, int] = field(default_factory=dict)  # how many arrived
     kept: dict[str, str] = field(default_factory=lambda: dict(MANIFESTS))
 
     def to_json(self) -> str:
@@ -38,7 +38,7 @@ class Play:
 
 
 async def play(client: Client) -> Play:
-    """Play it from the beginning to the end, or to a step that needs what was not seen; raises MissingError."""
+    """Play the story to its end, or to a step that needs a value that was not seen; raises MissingError."""
     command = await anyio.to_thread.run_sync(client.command)
     clock, played = VirtualClock(), Play()
     with tempfile.TemporaryDirectory() as home:
@@ -55,7 +55,7 @@ async def play(client: Client) -> Play:
                     if step.meets:
                         account.cloud.faults.add(Fault(operation=step.call.partition(".")[2], effect=step.meets))
                     with nullcontext() if step.waits else clock.held():
-                        line = await player.told(step, asks)
+                        line = await player.ask(step, asks)
                     played.lines[step.name] = line
                     played.requests[step.name] = len(account.cloud.requests) - before
                     played.kept |= _kept(step, line)
@@ -65,7 +65,7 @@ async def play(client: Client) -> Play:
 
 
 def _environment(url: str, home: str) -> dict[str, str]:
-    """All that the client is told: no files of the user's, no metadata service, stand-in credentials."""
+    """Build the client's whole environment: no user files, no metadata service, fake credentials."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": home,
@@ -79,7 +79,7 @@ def _environment(url: str, home: str) -> dict[str, str]:
 
 
 class _Player:
-    """A process that answers each line with one."""
+    """A process that answers each line with a line."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -87,8 +87,8 @@ class _Player:
         assert process.stdout
         self._asked, self._lines = process.stdin, BufferedByteReceiveStream(process.stdout)
 
-    async def told(self, step: Step, asks: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask, and if the step waits for an end, until nothing is in progress any more."""
+    async def ask(self, step: Step, asks: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the call; repeat it until nothing is in progress if the step waits."""
         line = await self._line(step, asks)
         while step.waits and at(line.get("answer", {}), "service.status") == "OPERATION_IN_PROGRESS":
             await anyio.sleep(0.01)
@@ -96,27 +96,27 @@ class _Player:
         return line
 
     async def _line(self, step: Step, asks: Mapping[str, Any]) -> dict[str, Any]:
-        with anyio.fail_after(_PATIENCE):
+        with anyio.fail_after(_HANGING_SECONDS):
             await self._asked.send(json.dumps({"call": step.call, "asked": asks}).encode() + b"\n")
             try:
-                said = await self._lines.receive_until(b"\n", _MOST_BYTES)
+                text = await self._lines.receive_until(b"\n", _MOST_BYTES)
             except anyio.IncompleteRead:
                 assert self._process.stderr
                 complaint = b"".join([part async for part in self._process.stderr]).decode()
                 raise AssertionError(f"the player ended at `{step.name}`: {complaint}") from None
-        line: dict[str, Any] = _with_small_letters(json.loads(said))
+        line: dict[str, Any] = _with_small_letters(json.loads(text))
         return line
 
 
-def _with_small_letters(said: Any) -> Any:
-    """Members as one writes them in all clients; in Go they are exported fields, and begin with a capital."""
-    if isinstance(said, dict):
-        return {key[:1].lower() + key[1:]: _with_small_letters(value) for key, value in said.items()}
-    return [_with_small_letters(item) for item in said] if isinstance(said, list) else said
+def _with_small_letters(answer: Any) -> Any:
+    """Start members with a small letter; Go exports them with a capital."""
+    if isinstance(answer, dict):
+        return {key[:1].lower() + key[1:]: _with_small_letters(value) for key, value in answer.items()}
+    return [_with_small_letters(item) for item in answer] if isinstance(answer, list) else answer
 
 
 def _kept(step: Step, line: Mapping[str, Any]) -> dict[str, str]:
-    """What later steps need; ids also as logs have them, without dashes."""
-    found = {name: at(line.get("answer", {}), path) for name, path in step.keeps.items()}
-    there = {name: value for name, value in found.items() if value is not None}
-    return there | {f"{name}_in_logs": value.replace("-", "") for name, value in there.items()}
+    """Return the values for later steps; ids also without dashes, as in logs."""
+    values = {name: at(line.get("answer", {}), path) for name, path in step.keeps.items()}
+    kept = {name: value for name, value in values.items() if value is not None}
+    return kept | {f"{name}_in_logs": value.replace("-", "") for name, value in kept.items()}

@@ -1,4 +1,4 @@
-"""A step of the story: one call, and what must be seen in its answer."""
+"""A step of the story: one call, and the expected answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,42 +10,41 @@ from slipway.simulator.faults import Effect
 
 @dataclass(frozen=True)
 class Refused:
-    """`code` is AWS's, and the name of the SDK's own type of error; `message` is a part of AWS's."""
+    """An expected refusal."""
 
-    code: str
-    message: str = ""
+    code: str  # AWS's, and the name of the SDK's error type
+    message: str = ""  # a part of AWS's
 
 
 @dataclass(frozen=True)
 class Step:
-    """`sees` by path what is there, or a function that says whether it is right; `keeps` by name the path of what later steps need.
+    """One call.
 
-    A path goes by members, named as in the answer but with a small first letter, and by places in a list, all of them as `*`.
-    The platform's time stands still, unless the step `waits`: then it is asked again until no operation is in progress.
-    `meets` is what becomes of the first request.
+    Paths consist of member names, with a small first letter, and of list indexes, `*` for all. The platform's time stops during a step
+    unless it `waits`: then the call is repeated until no operation is in progress.
     """
 
     name: str
     call: str
     asks: Mapping[str, Any]
-    sees: Mapping[str, Any] | Refused
-    keeps: Mapping[str, str] = field(default_factory=dict)
+    sees: Mapping[str, Any] | Refused  # expected values, or functions that check them, by path
+    keeps: Mapping[str, str] = field(default_factory=dict)  # paths of values for later steps, by name
     waits: bool = False
-    meets: Effect | None = None
+    meets: Effect | None = None  # the fault of the first request
 
 
-def a_time(said: Any) -> bool:
-    """Seconds since 1970, or ISO 8601, of about these days."""
-    at = datetime.fromtimestamp(said, UTC) if isinstance(said, (int, float)) else datetime.fromisoformat(said)
+def a_time(value: Any) -> bool:
+    """Return whether the value is a recent time, in seconds since 1970 or ISO 8601."""
+    at = datetime.fromtimestamp(value, UTC) if isinstance(value, (int, float)) else datetime.fromisoformat(value)
     return abs(datetime.now(UTC) - at) < timedelta(days=2)
 
 
-def nothing(said: Any) -> bool:
-    return said is None
+def nothing(value: Any) -> bool:
+    return value is None
 
 
 def at(answer: Any, path: str) -> Any:
-    """What stands there in an answer; None where there is nothing."""
+    """Return the value at a path of an answer; None when it is missing."""
     member, _, rest = path.partition(".")
     if member == "*":
         return [at(item, rest) for item in answer]
@@ -53,17 +52,17 @@ def at(answer: Any, path: str) -> Any:
     return at(inner, rest) if rest and inner is not None else inner
 
 
-def filled_in(written: Any, kept: Mapping[str, str]) -> Any:
-    """What is written with `{name}` for what the story has kept."""
-    if isinstance(written, str):
-        return written.format_map(kept)
-    if isinstance(written, Mapping):
-        return {key: filled_in(value, kept) for key, value in written.items()}
-    return [filled_in(item, kept) for item in written] if isinstance(written, list) else written
+def filled_in(pattern: Any, kept: Mapping[str, str]) -> Any:
+    """Replace `{name}` by the values that the story has kept."""
+    if isinstance(pattern, str):
+        return pattern.format_map(kept)
+    if isinstance(pattern, Mapping):
+        return {key: filled_in(value, kept) for key, value in pattern.items()}
+    return [filled_in(item, kept) for item in pattern] if isinstance(pattern, list) else pattern
 
 
 def wrong(step: Step, line: Mapping[str, Any], kept: Mapping[str, str]) -> Iterator[str]:
-    """What a player's line does not show as it must."""
+    """Yield where a player's line differs from the expectation."""
     if isinstance(step.sees, Refused):
         error = line.get("error") or {}
         if (error.get("code"), error.get("type")) != (step.sees.code, step.sees.code):

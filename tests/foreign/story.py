@@ -1,4 +1,4 @@
-"""The one story that every foreign client plays: images are put, services created, updated, rolled back, read about and deleted."""
+"""The story that every foreign client plays: images, services, updates, rollbacks, logs, deletions."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def _update(name: str, digest: str, keep: str) -> Step:
 
 
 def _lines(operation: str, event: str, *end: str) -> list[str]:
-    said = (
+    lines = (
         "Service status is set to OPERATION_IN_PROGRESS.",
         f"Deployment with ID : {{{operation}_in_logs}} started. Triggering event : {event}",
         f"Pulling image {URI} from ECR repository.",
@@ -68,7 +68,7 @@ def _lines(operation: str, event: str, *end: str) -> list[str]:
         *end,
         "Service status is set to RUNNING.",
     )
-    return [f"[AppRunner] {line}" for line in said]
+    return [f"[AppRunner] {line}" for line in lines]
 
 
 IMAGES = (

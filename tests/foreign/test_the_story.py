@@ -1,4 +1,4 @@
-"""Clients that others wrote see in the simulator what AWS would show them; they play once in a run, and each step is a test."""
+"""Foreign clients get AWS's answers from the simulator; each plays the story once, each step is a test."""
 
 import json
 import os
@@ -24,14 +24,14 @@ def _played(client):
 
 @pytest.fixture(scope="module")
 def played(request, tmp_path_factory):
-    """What a client has seen; of several processes that test the story one plays and the others read."""
+    """The record of a client's play; of several test processes one plays, the others read."""
     client, own = request.param, tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     text, _ = once(shared / f"foreign-{client.folder.name}.json", lambda: _played(client))
-    said = json.loads(text)
-    if "missing" in said:
-        pytest.skip(said["missing"])
-    return client, Play(**said)
+    record = json.loads(text)
+    if "missing" in record:
+        pytest.skip(record["missing"])
+    return client, Play(**record)
 
 
 @pytest.mark.parametrize("step", STORY, ids=lambda step: step.name)
@@ -39,7 +39,7 @@ def played(request, tmp_path_factory):
 def test_a_foreign_client_sees_that(played, step):
     client, story = played
     assert step.name in story.lines, (
-        f"not played, for what it needs was not seen; the last step was {list(story.lines)[-1]}"
+        f"not played, because a value that it needs was not seen; the last step was {list(story.lines)[-1]}"
     )
     line = story.lines[step.name]
     assert list(wrong(step, line, story.kept)) == []

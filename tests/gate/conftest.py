@@ -17,9 +17,10 @@ from sqlalchemy import URL, make_url
 
 from slipway.cli.command import run as run_command
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.postgres.server import Server
-from slipway.records.proof import Proof
+from slipway.records.form import to_json
+from slipway.records.proof import Layer, Proof
+from slipway.records.question import GateQuestion
 
 _INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 
@@ -62,6 +63,15 @@ WriteProject = Callable[..., Path]
 Prove = Callable[..., Proof]
 
 
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Server:
+    """The server of all tests; in a fork of a run, the one of that run."""
+    if outer := os.environ.get("SLIPWAY_TESTS_SERVER"):
+        return Server(**json.loads(outer))
+    server: Server = request.getfixturevalue("postgres")
+    return server
+
+
 @pytest.fixture
 def server_url(postgres: Server) -> URL:
     """The superuser's URL of the server, as SQLAlchemy wants it."""
@@ -70,10 +80,10 @@ def server_url(postgres: Server) -> URL:
 
 @pytest.fixture
 def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProject:
-    """Writes an alembic project, stands in its folder, and answers its settings file.
+    """Writes an alembic project, changes to its folder, and returns its settings file.
 
     - models: lines of env.py that fill `metadata`; without them env.py names no metadata. options: more arguments of `context.configure`.
-    - files: more files by name. lock_timeout: what env.py asks for when it connects, and with it for the other limits. said: lines of env.py that say something to the connection first.
+    - files: more files by name. lock_timeout: set by env.py when it connects, with the other limits. said: lines of env.py that use the connection first.
     """
 
     def write(
@@ -125,8 +135,9 @@ def _body(code: str) -> str:
 
 
 @pytest.fixture
-def prove_history(write_project: WriteProject, server_url: URL) -> Prove:
-    """Writes an alembic project and proves it in this process."""
+def prove_history(write_project: WriteProject, server_url: URL, request: pytest.FixtureRequest) -> Prove:
+    """Writes an alembic project and proves it in this process, with the layers in the module's LAYERS or all."""
+    of_module = getattr(request.module, "LAYERS", tuple(Layer))
 
     def run(
         revisions: Revisions,
@@ -134,37 +145,38 @@ def prove_history(write_project: WriteProject, server_url: URL) -> Prove:
         start_after: str | None = None,
         extensions: tuple[str, ...] = (),
         today: date = date(2026, 7, 1),
+        layers: tuple[Layer, ...] = of_module,
         **project: Any,
     ) -> Proof:
-        return prove(
-            Question(
-                config=write_project(revisions, **project),
-                server=server_url,
-                extensions=extensions,
-                start_after=start_after,
-                today=today,
-            )
-        )
+        config = write_project(revisions, **project)
+        asked = {"extensions": extensions, "start_after": start_after, "today": str(today), "layers": layers}
+        return prove(question(config, **asked), server_url)
 
     return run
 
 
+def question(config: Path, /, **fields: Any) -> GateQuestion:
+    """The question about a project, with as much patience as the settings have."""
+    return GateQuestion(**{"config": str(config), "patience": 120, **fields})
+
+
 def named(url: URL, **variables: str) -> str:
-    """How the gate is told a server."""
+    """The JSON that names a server for the gate."""
     return json.dumps({"url": url.render_as_string(hide_password=False), "variables": variables})
 
 
 @pytest.fixture
 def gate(tmp_path):
-    """Starts the gate in the project's folder; the answer is a process that has not ended."""
+    """Starts the gate in the project's folder; returns the running process."""
 
-    def start(*arguments, database=None, proof="proof.json", stdin=""):
+    def start(database=None, proof="proof.json", layers=(Layer.ALWAYS,), **fields):
         environment = {key: value for key, value in os.environ.items() if key != "SLIPWAY_DATABASE"}
-        environment |= {"SLIPWAY_DATABASE": database} if database else {}
-        (tmp_path / "stdin").write_text(stdin)
+        environment |= {"SLIPWAY_DATABASE": "-"} if database else {}
+        stdin = to_json(question(Path("alembic.ini"), layers=layers, **fields), indent=None)
+        (tmp_path / "stdin").write_text(stdin + (f"{database}\n" if database else ""))
         with (tmp_path / "stdin").open() as given:
             return subprocess.Popen(
-                [sys.executable, "-m", "slipway.gate", *arguments, proof],
+                [sys.executable, "-m", "slipway.gate", proof],
                 cwd=tmp_path, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
 
@@ -173,10 +185,10 @@ def gate(tmp_path):
 
 @pytest.fixture
 def run_gate(gate, tmp_path):
-    """Runs the gate to its end: exit code, what it wrote, what it printed."""
+    """Runs the gate to its end; returns its output and the content of its file."""
 
-    def run(*arguments, **more):
-        printed = "".join(gate(*arguments, **more).communicate(timeout=60))
+    def run(**more):
+        printed = "".join(gate(**more).communicate(timeout=300))
         return printed, (tmp_path / "proof.json").read_text()
 
     return run
@@ -184,7 +196,7 @@ def run_gate(gate, tmp_path):
 
 @pytest.fixture
 def check_history(tmp_path, capsys, server):
-    """Runs the command on a copy of one of `histories`, in a virtual environment; it must end in what the folder expects."""
+    """Runs the command on a copy of one of `histories` in a virtual environment; its result must match expected.json."""
 
     def check(history, python):
         project = shutil.copytree(history, tmp_path / history.name)

@@ -4,12 +4,13 @@ from datetime import date
 
 import pytest
 
-from slipway.gate.allowances import Allowance, Unreadable, read
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
-from slipway.gate.rules.every import ALLOWABLE
-from slipway.records.proof import Level, Verdict
+from slipway.gate.rulebook import ALLOWABLE
+from slipway.gate.rules.allowances import Allowance, Unreadable, read
+from slipway.records.proof import Layer, Level, Verdict
+from tests.gate.conftest import question
 
+LAYERS = (Layer.TRACE,)
 TODAY = date(2027, 1, 31)
 ALLOW = "# slipway: allow L01 because it is small"
 TODAY_STILL = "# slipway: allow L01 until=2027-01-31 because it is small"
@@ -34,31 +35,31 @@ def only(text):
         ("# slipway: allow L08 because it is small  # noqa: E501", ("L08",), None, "it is small"),
     ],
 )
-def test_a_comment_names_rules_a_day_and_a_reason(comment, rules, until, reason):
+def test_a_comment_names_rules_a_last_day_and_a_reason(comment, rules, until, reason):
     assert only(comment) == Allowance(line=1, lines=None, rules=rules, until=until, reason=reason)
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("comment", "problem"),
     [
-        ("allow L08", "it does not say why L08 may be"),
-        ("allow L08 because", "it does not say why L08 may be"),
-        ("allow L08, L99 because it is small", "there is no rule L99 that could be allowed"),
-        ("allow A01 because it is small", "there is no rule A01 that could be allowed"),
-        ("allow L08 until=2027-02-30 because it is small", "until=2027-02-30 is no day"),
-        ("allow L08 until=20270131 because it is small", "until=20270131 is no day"),
-        ("allow L08 until= because it is small", "until= is no day"),
-        ("allow because it is small", "it says `allow because it is small`"),
-        ("allow L08 it is small", "it says `allow L08 it is small`"),
-        ("permit L08 because it is small", "it says `permit L08 because it is small`"),
+        ("allow L08", "the reason for allowing L08 is missing"),
+        ("allow L08 because", "the reason for allowing L08 is missing"),
+        ("allow L08, L99 because it is small", "there is no rule L99 that can be allowed"),
+        ("allow A01 because it is small", "there is no rule A01 that can be allowed"),
+        ("allow L08 until=2027-02-30 because it is small", "until=2027-02-30 is not a date like 2027-01-31"),
+        ("allow L08 until=20270131 because it is small", "until=20270131 is not a date like 2027-01-31"),
+        ("allow L08 until= because it is small", "until= is not a date like 2027-01-31"),
+        ("allow because it is small", "cannot read `allow because it is small`"),
+        ("allow L08 it is small", "cannot read `allow L08 it is small`"),
+        ("permit L08 because it is small", "cannot read `permit L08 because it is small`"),
     ],
 )
-def test_a_comment_that_cannot_be_read_says_why(said, problem):
-    assert only(f"# slipway: {said}") == Unreadable(1, problem)
+def test_a_comment_that_cannot_be_read_has_a_reason(comment, problem):
+    assert only(f"# slipway: {comment}") == Unreadable(1, problem)
 
 
 @pytest.mark.parametrize("text", [f"x = '{ALLOW}'", f'x = """\n{ALLOW}\n"""', ALLOW.replace("slipway", "of slipway")])
-def test_what_only_looks_like_a_comment_to_slipway_is_none(text):
+def test_text_that_only_looks_like_a_comment_to_slipway_is_ignored(text):
     assert read(text.encode(), ALLOWABLE) == ()
 
 
@@ -87,7 +88,7 @@ def test_what_only_looks_like_a_comment_to_slipway_is_none(text):
         "on the line of a function",
     ],
 )
-def test_a_comment_is_about_the_statement_on_its_line_or_below_it(text, lines):
+def test_a_comment_applies_to_the_statement_on_its_line_or_below_it(text, lines):
     assert only(text).lines == lines
 
 
@@ -102,7 +103,7 @@ def test_a_comment_is_about_the_statement_on_its_line_or_below_it(text, lines):
         f"def upgrade():\n    pass\n\n{ALLOW}",
     ],
 )
-def test_a_comment_at_the_top_level_is_about_the_whole_revision(text):
+def test_a_comment_at_the_top_level_applies_to_the_whole_revision(text):
     assert only(text).lines is None
 
 
@@ -115,17 +116,17 @@ def test_a_comment_at_the_top_level_is_about_the_whole_revision(text):
     ],
     ids=["an empty line below", "nothing below", "another block below"],
 )
-def test_a_comment_with_no_statement_right_below_is_about_its_own_line(text, line):
+def test_a_comment_with_no_statement_right_below_applies_to_its_own_line(text, line):
     assert only(text).lines == (line, line)
 
 
 def with_index(comment, index=INDEX):
-    """A history in which the comment stands on line 10 and an index is built on line 11."""
+    """A history in which the comment is on line 10 and an index is built on line 11."""
     return BASE | {"two": ("one", f"{comment}\n{index}", "op.drop_index('ix', 'a')")}
 
 
 @pytest.mark.parametrize("index", [INDEX, LONG_INDEX], ids=["one line", "many lines"])
-def test_what_is_allowed_stays_in_the_proof_and_does_not_fail_it(prove_history, index):
+def test_an_allowed_finding_stays_in_the_proof_and_does_not_fail_it(prove_history, index):
     proof = prove_history(with_index(TODAY_STILL, index), today=TODAY)
     (finding,) = proof.findings
     assert (finding.rule, finding.level, finding.line) == ("L01", Level.ERROR, 11)
@@ -133,19 +134,19 @@ def test_what_is_allowed_stays_in_the_proof_and_does_not_fail_it(prove_history, 
     assert proof.verdict is Verdict.PASS
 
 
-def test_without_a_day_it_is_allowed_for_good(prove_history):
+def test_without_a_last_day_a_comment_applies_forever(prove_history):
     (finding,) = prove_history(with_index(ALLOW), today=date.max).findings
     assert finding.suppressed == "allowed: it is small"
 
 
-def test_after_its_day_it_is_allowed_no_longer_and_the_finding_says_so(prove_history):
+def test_after_its_last_day_a_comment_does_not_apply_and_the_finding_mentions_it(prove_history):
     proof = prove_history(with_index(YESTERDAY), today=TODAY)
     (finding,) = proof.findings
     assert finding.fails
     assert finding.measured.endswith("; line 10 allowed it until 2027-01-30")
 
 
-def test_one_comment_that_holds_is_enough(prove_history):
+def test_one_valid_comment_is_enough(prove_history):
     (finding,) = prove_history(with_index(f"{YESTERDAY}\n{TODAY_STILL}"), today=TODAY).findings
     assert finding.suppressed == "allowed until 2027-01-31: it is small"
 
@@ -165,18 +166,18 @@ def test_a_batch_of_operations_is_allowed_where_it_begins(prove_history):
     assert finding.suppressed == "allowed: it is small"
 
 
-def test_at_the_top_level_it_holds_for_the_whole_revision(write_project, server_url):
+def test_at_the_top_level_a_comment_suppresses_findings_of_the_whole_revision(write_project, server_url):
     config = write_project(BASE | {"two": ("one", INDEX, "")})
     with (config.parent / "migrations/versions/two.py").open("a") as file:
         file.write("\n# slipway: allow L01, R01 because it is small\n")
-    proof = prove(Question(config=config, server=server_url))
+    proof = prove(question(config, layers=LAYERS), server_url)
     assert {finding.rule: finding.suppressed for finding in proof.findings} == {
         "L01": "allowed: it is small",
         "R01": "allowed: it is small",
     }
 
 
-def test_a_comment_of_no_use_is_a_warning(prove_history):
+def test_an_unused_comment_is_a_warning(prove_history):
     proof = prove_history(with_index(ALLOW.replace("L01", "L01, L08")))
     unused, allowed = proof.findings
     assert (unused.rule, unused.level, unused.line) == ("A01", Level.WARNING, 10)
@@ -185,7 +186,7 @@ def test_a_comment_of_no_use_is_a_warning(prove_history):
     assert proof.verdict is Verdict.PASS
 
 
-def test_a_comment_of_no_use_in_an_old_revision_is_left_alone(prove_history):
+def test_an_unused_comment_in_an_old_revision_is_ignored(prove_history):
     assert prove_history(BASE | {"two": ("one", f"{ALLOW}\npass", "")}, start_after="two").findings == ()
 
 
@@ -198,11 +199,11 @@ def test_a_comment_of_no_use_in_an_old_revision_is_left_alone(prove_history):
     ],
     ids=["it fails", "it is not reached", "its downgrade fails"],
 )
-def test_of_what_did_not_run_nobody_says_that_a_comment_is_of_no_use(prove_history, revisions):
+def test_a_comment_in_a_revision_that_did_not_run_is_not_called_unused(prove_history, revisions):
     assert "A01" not in {finding.rule for finding in prove_history(revisions).findings}
 
 
-def test_a_comment_may_be_of_no_use_where_there_is_no_way_back(prove_history):
+def test_a_comment_may_be_unused_in_a_revision_without_a_downgrade(prove_history):
     proof = prove_history({"one": (None, f"{ALLOW}\nop.create_table('a')", "raise NotImplementedError")})
     assert {finding.rule for finding in proof.findings} == {"A01", "R06"}
 
@@ -210,22 +211,22 @@ def test_a_comment_may_be_of_no_use_where_there_is_no_way_back(prove_history):
 ALLOWS_DRIFT = {"one": (None, "# slipway: allow drift because it is old\nop.create_table('a')", "op.drop_table('a')")}
 
 
-def test_drift_may_be_allowed_where_nobody_looks_for_it(prove_history):
+def test_drift_may_be_allowed_where_models_are_not_compared(prove_history):
     assert prove_history(ALLOWS_DRIFT).findings == ()
 
 
-def test_drift_that_was_looked_for_and_not_found_is_allowed_for_nothing(prove_history):
+def test_a_comment_on_drift_is_unused_when_the_models_agree(prove_history):
     (finding,) = prove_history(ALLOWS_DRIFT, models="sa.Table('a', metadata)").findings
     assert finding.rule == "A01"
 
 
-def test_a_comment_that_cannot_be_read_is_an_error_and_allows_nothing(prove_history):
+def test_an_unreadable_comment_is_an_error_and_suppresses_nothing(prove_history):
     proof = prove_history(with_index("# slipway: allow L01"))
     said = {(finding.rule, finding.line): finding.measured for finding in proof.failures}
     assert said.keys() == {("A02", 10), ("L01", 11)}
-    assert said["A02", 10] == "line 10: it does not say why L01 may be"
+    assert said["A02", 10] == "line 10: the reason for allowing L01 is missing"
 
 
-def test_a_comment_that_cannot_be_read_does_not_count_in_an_old_revision(prove_history):
+def test_an_unreadable_comment_in_an_old_revision_does_not_count(prove_history):
     proof = prove_history(with_index("# slipway: allow L01"), start_after="two")
     assert [(finding.rule, finding.fails) for finding in proof.findings] == [("A02", False)]

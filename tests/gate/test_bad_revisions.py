@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from slipway.records.form import from_json
-from slipway.records.proof import Proof
+from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import named
 
@@ -37,12 +37,12 @@ def errors(written):
     ],
     ids=["exit", "SIGKILL", "segmentation fault"],
 )
-def test_a_revision_that_kills_its_process_is_told_by_name(
+def test_a_revision_that_kills_its_process_is_reported_by_name(
     write_project, gate, server_url, server, tmp_path, kills, why
 ):
     write_project({**ONE, "two": ("one", kills, "")})
     process = gate(database=named(server_url))
-    printed = "".join(process.communicate(timeout=60))
+    printed = "".join(process.communicate(timeout=300))
     refusal = from_json(Refusal, (tmp_path / "proof.json").read_text(), "here")
     assert process.returncode == 1
     assert refusal.next_step == f"{why} in revision two (migrations/versions/two.py); see what the code there does"
@@ -61,8 +61,8 @@ HANGS = {
 @pytest.mark.parametrize("body", HANGS.values(), ids=HANGS)
 def test_a_revision_that_never_ends_is_a_finding(write_project, run_gate, server_url, server, body):
     write_project({**ONE, "two": ("one", body, ""), "three": ("two", *GOOD)})
-    _, written = run_gate("--patience", "0.5", database=named(server_url))
-    said = "TookTooLongError: revision two (migrations/versions/two.py) did not end within 0.5 s, the patience of [tool.slipway.migrations]"
+    _, written = run_gate(patience=2, database=named(server_url))
+    said = "TookTooLongError: revision two (migrations/versions/two.py) did not end within 2 s, the patience of [tool.slipway.migrations]"
     assert errors(written) == [("U01", "two", said)]
     assert left_over(server) == []
 
@@ -72,14 +72,14 @@ def test_a_revision_that_never_ends_in_another_process_of_the_gate_is_a_finding(
 ):
     long = {f"r{number:02}": (f"r{number - 1:02}" if number else None, "", "") for number in range(60)}
     write_project({**long, "r10": ("r09", HANGS["sleep"], "")})
-    _, written = run_gate("--patience", "0.5", database=named(server_url))
+    _, written = run_gate(patience=2, database=named(server_url))
     assert [error[:2] for error in errors(written)] == [("U01", "r10")]
     assert left_over(server) == []
 
 
 def test_an_env_py_that_never_ends_is_one_sentence(write_project, run_gate, server_url):
     write_project(ONE, env="import time\ntime.sleep(1000)\n")
-    printed, _ = run_gate("--patience", "0.5", database=named(server_url))
+    printed, _ = run_gate(patience=2, database=named(server_url))
     assert "migrations/env.py line 2 fails before the first revision: TookTooLongError" in printed
     assert len(printed.splitlines()) == 1
 
@@ -88,15 +88,15 @@ def test_a_revision_whose_import_never_ends_is_one_sentence(write_project, run_g
     write_project(ONE)
     with (tmp_path / "migrations/versions/one.py").open("a") as file:
         file.write("import time\ntime.sleep(1000)\n")
-    printed, _ = run_gate("--patience", "0.5", database=named(server_url))
-    assert "the import of the revisions did not end within 0.5 s" in printed
+    printed, _ = run_gate(patience=2, database=named(server_url))
+    assert "the import of the revisions did not end within 2 s" in printed
     assert len(printed.splitlines()) == 1
 
 
-def test_a_revision_that_catches_whatever_is_raised_is_ended_by_force(write_project, gate, server_url, server):
+def test_a_revision_that_catches_every_exception_is_ended_by_force(write_project, gate, server_url, server):
     forever = "import time\nwhile True:\n    try:\n        time.sleep(1000)\n    except BaseException:\n        pass"
     write_project({**ONE, "two": ("one", forever, "")})
-    printed = "".join(gate("--patience", "0.5", database=named(server_url)).communicate(timeout=60))
+    printed = "".join(gate(patience=2, database=named(server_url)).communicate(timeout=300))
     assert "its process could not be interrupted in revision two (migrations/versions/two.py)" in printed
     assert left_over(server) == []
 
@@ -107,14 +107,12 @@ FORKS = "import os\nif os.fork() == 0:\n    {child}"
 @pytest.mark.parametrize("child", ["pass", "raise ValueError('a child')", "import time\n    time.sleep(1000)"])
 def test_a_revision_that_forks_does_not_make_two_gates(write_project, run_gate, server_url, server, child):
     write_project({**ONE, "two": ("one", f"{GOOD[0]}\n{FORKS.format(child=child)}", GOOD[1])})
-    started = time.monotonic()
     printed, written = run_gate(database=named(server_url))
     assert (errors(written), printed) == ([], "")
-    assert time.monotonic() - started < 20
     assert left_over(server) == []
 
 
-def test_what_a_revision_starts_does_not_outlive_the_gate(write_project, run_gate, server_url, tmp_path):
+def test_processes_that_a_revision_starts_do_not_outlive_the_gate(write_project, run_gate, server_url, tmp_path):
     starts = "import subprocess\nopen('started', 'a').write(str(subprocess.Popen(['sleep', '1000']).pid) + ' ')"
     write_project({"one": (None, starts, "")})
     run_gate(database=named(server_url))
@@ -136,7 +134,7 @@ def test_a_gate_that_is_stopped_drops_its_databases(write_project, gate, server_
         time.sleep(0.01)
     assert left_over(server) != []
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert left_over(server) == []
 
 
@@ -166,8 +164,8 @@ def test_secrets_reach_no_report(write_project, gate, server_url, tmp_path, body
     secrets = "import os\nSECRETS = context.config.get_main_option('sqlalchemy.url') + os.environ['SIGNING_KEY']\n"
     get = "from alembic import context\n" + secrets
     write_project({**ONE, "two": ("one", get + body, "")})
-    process = gate(database=named(server_url, SIGNING_KEY="canary-of-the-key"))
-    process.communicate(timeout=60)
+    process = gate(layers=(Layer.TRACE,), database=named(server_url, SIGNING_KEY="canary-of-the-key"))
+    process.communicate(timeout=300)
     written = (tmp_path / "proof.json").read_text()
     assert "canary" not in written
     assert server_url.password not in written

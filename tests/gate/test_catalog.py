@@ -1,4 +1,4 @@
-"""The catalog that is read in steps must be the catalog that is there."""
+"""The incremental reading of a catalog equals a full one."""
 
 import secrets
 from collections.abc import Iterator
@@ -162,7 +162,7 @@ class Session:
         return self.driver.execute(statement)
 
     def run_alone(self, statement: str) -> None:
-        """As `op.get_context().autocommit_block()` does it: outside of any transaction."""
+        """Outside any transaction, as `op.get_context().autocommit_block()` does."""
         self.driver.commit()
         self.driver.autocommit = True
         try:
@@ -194,7 +194,7 @@ def test_a_change_is_noticed_in_its_own_transaction(furnished: Session, statemen
 
 
 @pytest.mark.parametrize("statement", NO_CHANGES.strip().splitlines())
-def test_what_is_no_part_of_the_schema_changes_nothing(furnished: Session, statement):
+def test_a_statement_that_leaves_the_schema_alone_is_no_change(furnished: Session, statement):
     catalog = Catalog(furnished.pooled)
     catalog.begin()
     furnished.run(statement)
@@ -216,12 +216,12 @@ def furnished_database(postgres) -> Iterator[Session]:
 
 @pytest.fixture
 def furnished(furnished_database: Session) -> Iterator[Session]:
-    """A database with one of everything; what a test does to it is rolled back."""
+    """A database with one object of each kind; the changes of a test are rolled back."""
     yield furnished_database
     furnished_database.driver.rollback()
 
 
-def test_what_a_change_undoes_restores_the_fingerprint(furnished: Session):
+def test_an_undone_change_restores_the_fingerprint(furnished: Session):
     catalog = Catalog(furnished.pooled)
     before = catalog.fingerprint
     catalog.begin()
@@ -243,7 +243,7 @@ def test_the_order_of_columns_is_no_part_of_the_schema(furnished: Session):
     assert catalog.fingerprint == before
 
 
-def test_members_of_an_extension_are_the_extensions_affair(furnished: Session):
+def test_members_of_an_extension_are_ignored(furnished: Session):
     catalog = Catalog(furnished.pooled)
     catalog.begin()
     furnished.run("CREATE EXTENSION pg_trgm")
@@ -314,7 +314,7 @@ def test_an_index_that_is_not_valid_is_another_than_one_that_is(database):
         assert [line.definition.split()[-1] for line in catalog.read().added if line.kind == "index"] == ["INVALID"]
 
 
-# A small world, so that statements often meet what others made.
+# A small world, so that statements often use objects of others.
 WORLD = """
 DROP SCHEMA public CASCADE;
 CREATE SCHEMA public;
@@ -410,9 +410,9 @@ def steps(draw) -> Step:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(transactions=st.lists(st.lists(steps(), min_size=1, max_size=5), min_size=1, max_size=6))
-def test_reading_what_changed_gives_the_same_as_reading_all(database, transactions):
+def test_an_incremental_reading_equals_a_full_one(database, transactions):
     with session_of(database) as session, session_of(database) as other:
         for statement in WORLD.split(";\n"):
             session.run(statement)

@@ -1,9 +1,13 @@
-"""What a revision does to its session is told, and is not there for the next."""
+"""Changes of a session by a revision: reported, and undone before the next."""
 
 import pytest
 
+from slipway.records.proof import Layer
+
+LAYERS = (Layer.TRACE,)
+
 ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')")}
-# What the session of the next revision says of itself; the assertion fails where it has inherited something.
+# The state of the next revision's session; the assertion fails when it has inherited anything.
 AS_BEFORE = """
 def one(sql):
     return op.get_bind().scalar(sa.text(sql))
@@ -29,7 +33,7 @@ TWO = ("two", AS_BEFORE, "op.drop_column('a', 'b')")
         "SET lock_timeout = '9s'",
     ],
 )
-def test_a_session_that_a_revision_leaves_changed_is_told_and_not_inherited(prove_history, change):
+def test_a_session_that_a_revision_leaves_changed_is_reported_and_not_inherited(prove_history, change):
     proof = prove_history({**ONE, "two": ("one", f'op.execute("{change}")', "pass"), "three": TWO})
     assert [(each.rule, each.revision) for each in proof.findings] == [("T09", "two")]
     assert change in proof.findings[0].measured
@@ -71,7 +75,7 @@ with engine.connect() as connection:
     assert [(each.rule, each.revision) for each in proof.findings] == [("T09", "two")]
 
 
-def test_an_advisory_lock_that_is_left_behind_is_told(prove_history):
+def test_an_advisory_lock_that_is_left_behind_is_reported(prove_history):
     takes = "op.execute('SELECT pg_advisory_lock(7)')"
     proof = prove_history({**ONE, "two": ("one", takes, "pass"), "three": ("two", takes, "pass")})
     assert [(each.rule, each.revision) for each in proof.findings] == [("Q10", "two"), ("Q10", "three")]

@@ -1,13 +1,15 @@
-"""The previous release on the new schema: what worked before a revision must work after it."""
+"""The previous release on the new schema: a statement that worked before a revision must work after it."""
 
 import pytest
 import sqlalchemy as sa
 
-from slipway.gate.models import told
+from slipway.gate.inspection import as_models
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.records.previous import Column, Previous, Recorded
+from slipway.records.proof import Layer
+from tests.gate.conftest import question
 
+LAYERS = (Layer.TRACE, Layer.PREVIOUS)
 TABLE = (
     None,
     "op.execute('CREATE TABLE a (id int PRIMARY KEY, b text, c text)')",
@@ -19,33 +21,33 @@ DECLARED = "raise NotImplementedError"
 
 def models(*columns, name="a"):
     table = sa.Table(name, sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True, autoincrement=False), *columns)
-    return tuple(told([table]))
+    return tuple(as_models([table]))
 
 
 @pytest.fixture
 def replayed(write_project, server_url):
-    """Proves revisions after one with a table, while a release is live; answers the findings on it, and the coverage."""
+    """Proves revisions after one with a table while a release is live; returns its findings and the coverage."""
 
     def run(previous, **revisions):
         down, history = "one", {"one": TABLE}
         for name, upgrade in revisions.items():
             history[name] = (down, upgrade, DECLARED)
             down = name
-        proof = prove(Question(config=write_project(history), server=server_url, start_after="one", previous=previous))
+        proof = prove(question(write_project(history), layers=LAYERS, start_after="one", previous=previous), server_url)
         found = [(each.rule, each.revision, each.line) for each in proof.findings if each.rule.startswith("C")]
         return found, proof.coverage
 
     return run
 
 
-def test_what_the_models_no_longer_name_may_go(replayed):
+def test_an_object_that_the_models_do_not_name_can_be_dropped(replayed):
     live = Previous(name="v1", models=models(sa.Column("c", sa.Text)))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == []
     assert (coverage.previous, coverage.phrases) == ("v1", 4)
 
 
-def test_what_fails_is_told_once_at_the_revision_after_which_it_does(replayed):
+def test_a_failure_is_reported_once_at_the_first_revision_that_causes_it(replayed):
     live = Previous(name="v1", models=models(sa.Column("b", sa.Text)))
     found, _ = replayed(live, two="op.execute('ALTER TABLE a ADD d int')", three=DROPS_B, four="op.drop_table('a')")
     assert found == [("C01", "three", 10)]
@@ -57,7 +59,7 @@ def test_the_line_is_that_of_the_statement_which_names_most_of_what_the_error_na
     assert found == [("C05", "two", 11)]
 
 
-def test_recorded_statements_are_said_again(replayed):
+def test_recorded_statements_are_replayed(replayed):
     live = Previous(name="v1", recorded=(Recorded("SELECT b FROM a WHERE id = '1'", "app.py:7"),))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == [("C01", "two", 10)]
@@ -71,12 +73,12 @@ def test_a_recorded_statement_about_rows_that_only_its_tests_had_is_prepared(rep
     assert found == [("C01", "two", 10)]
 
 
-def test_what_did_not_work_before_is_a_gap_and_no_finding(replayed):
+def test_a_statement_that_fails_before_the_first_new_revision_is_a_gap_and_no_finding(replayed):
     live = Previous(name="v1", models=models(name="others"), recorded=(Recorded("SELECT nothing FROM a", "app.py:7"),))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == []
     assert coverage.gaps[-2:] == (
-        "what v1 says to others works on none of its schemas here",
+        "no statement of v1 on others works before the first new revision",
         "1 of 1 recorded statements do not run on filled tables",
     )
 
@@ -85,12 +87,12 @@ def test_a_revision_that_fails_on_rows_is_judged_on_empty_tables(replayed):
     upgrade = "op.execute('ALTER TABLE a ADD d int NOT NULL')"
     found, coverage = replayed(Previous(name="v1", models=models(sa.Column("b", sa.Text))), two=upgrade)
     assert found == [("C05", "two", 10)]
-    assert "v1 was replayed on empty tables only, for the upgrade fails on rows" in coverage.gaps
+    assert "v1 was replayed on empty tables only, because the upgrade fails on rows" in coverage.gaps
 
 
-def test_a_release_whose_models_cannot_be_had_is_a_gap(replayed):
+def test_a_release_whose_models_are_unknown_is_a_gap(replayed):
     _, coverage = replayed(Previous(name="v1", refusal="there is no lock; run uv lock"), two=DROPS_B)
-    assert coverage.gaps[-1] == "the models of v1 could not be had: there is no lock; run uv lock"
+    assert coverage.gaps[-1] == "the models of v1 are not known: there is no lock; run uv lock"
 
 
 def test_a_value_that_the_database_makes_is_not_written_by_insert():
@@ -100,5 +102,5 @@ def test_a_value_that_the_database_makes_is_not_written_by_insert():
         sa.Column("twice", sa.Integer, sa.Computed("n * 2")),
         sa.Column("n", sa.Integer),
     ]
-    (model,) = told([sa.Table("t", sa.MetaData(), *columns)])
+    (model,) = as_models([sa.Table("t", sa.MetaData(), *columns)])
     assert model.columns == (Column("id", False), Column("at", False), Column("twice", False), Column("n", True))

@@ -4,7 +4,9 @@ import pytest
 
 from slipway.gate.layers.drift import compare, metadata_of
 from slipway.gate.measure.lines import Line
-from slipway.records.proof import Level, Verdict
+from slipway.records.proof import Layer, Level, Verdict
+
+LAYERS = (Layer.ALWAYS,)
 
 MIGRATION = """
     op.execute("CREATE TYPE mood AS ENUM ('calm', 'wild')")
@@ -266,8 +268,8 @@ def test_models_that_do_not_build_are_a_gap_that_says_why(prove_history):
     proof = prove_history(
         {"one": (None, "", "")}, models='sa.Table("a", metadata, sa.Column("x", sa.ForeignKey("no.such")))'
     )
-    (gap,) = proof.coverage.gaps
-    assert gap.startswith("models were not compared: they do not build (NoReferencedTableError: ")
+    gaps = proof.coverage.gaps
+    assert any(gap.startswith("models were not compared: they do not build (NoReferencedTableError: ") for gap in gaps)
 
 
 def test_env_py_may_name_one_metadata_or_several_or_none():

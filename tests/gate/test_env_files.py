@@ -3,7 +3,9 @@
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.records.proof import Verdict
+from slipway.records.proof import Layer, Verdict
+
+LAYERS = (Layer.TRACE,)
 
 ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')")}
 
@@ -44,7 +46,7 @@ with connectable.connect() as connection:
         context.run_migrations()
 """
 
-# What `alembic init` writes, without logging.
+# The env.py of `alembic init`, without logging.
 GENERATED = """\
 from alembic import context
 from sqlalchemy import engine_from_config, pool
@@ -165,7 +167,7 @@ def test_revisions_see_the_time_zone_utc_and_no_parallel_workers(prove_history):
     ],
     ids=["a missing variable", "an exit", "a syntax error", "another database"],
 )  # fmt: skip
-def test_an_env_py_that_fails_before_the_first_revision_is_told_by_its_place(prove_history, env, what, next_step):
+def test_an_env_py_that_fails_before_the_first_revision_is_reported_with_its_place(prove_history, env, what, next_step):
     with pytest.raises(BadInputError) as caught:
         prove_history(ONE, env=env)
     assert caught.value.what == what

@@ -5,7 +5,9 @@ import pytest
 from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.migration.environment import Environment
-from slipway.records.proof import Level, Verdict
+from slipway.records.proof import Layer, Level, Verdict
+
+LAYERS = (Layer.ALWAYS,)
 
 TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
 DROP = "op.drop_table('{0}')"
@@ -27,7 +29,7 @@ def test_several_heads_are_a_finding_that_names_them(prove_history):
     assert proof.verdict is Verdict.FAIL
 
 
-def test_a_history_with_several_heads_is_executed_all_the_same(prove_history):
+def test_a_history_with_several_heads_is_executed(prove_history):
     proof = prove_history({"one": a_table(None, "a"), "left": a_table("one", "b"), "right": a_table("one", "c")})
     assert proof.coverage.revisions == 3
     assert all(revision.fingerprints.keys() == {"up", "down", "again"} for revision in proof.revisions)
@@ -79,7 +81,7 @@ def test_no_revisions_at_all_is_bad_input_for_nothing_would_be_proven(prove_hist
         prove_history({})
 
 
-def test_a_revision_with_a_syntax_error_is_told_by_file_and_line(prove_history):
+def test_a_revision_with_a_syntax_error_is_reported_with_file_and_line(prove_history):
     with pytest.raises(BadInputError, match=r"migrations/versions/one\.py line 11 does not load: SyntaxError"):
         prove_history({"one": (None, "x = 1\nif x\n    pass", "")})
 
@@ -92,7 +94,7 @@ def test_a_revision_with_a_syntax_error_is_told_by_file_and_line(prove_history):
         ("raise SystemExit('not here')", "SystemExit: not here"),
     ],
 )
-def test_a_revision_that_does_not_load_is_told_by_file_and_line(prove_history, line, said):
+def test_a_revision_that_does_not_load_is_reported_with_file_and_line(prove_history, line, said):
     broken = f"revision = 'one'\ndown_revision = None\n\n{line}\n"
     with pytest.raises(BadInputError) as caught:
         prove_history({}, files={"migrations/versions/one.py": broken})

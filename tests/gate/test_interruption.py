@@ -2,6 +2,10 @@
 
 import pytest
 
+from slipway.records.proof import Layer
+
+LAYERS = (Layer.INTERRUPTION,)
+
 TABLE = (None, "op.execute('CREATE TABLE a (id int, b int)')", "op.drop_table('a')")
 
 
@@ -39,15 +43,15 @@ def test_what_was_committed_before_the_block_is_there_the_second_time(interrupte
 def test_a_concurrent_index_is_also_stopped_in_the_middle_and_then_is_invalid(interrupted):
     found, times = interrupted(block("op.execute('CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON a (b)')"))
     assert found == [
-        ("T04", "stopped in the middle of the statement on line 11 and run again, it leaves i invalid"),
+        ("T04", "interrupted in the middle of the statement on line 11 and run again, it leaves i invalid"),
     ]
     assert times == 2
 
 
-def test_a_second_run_that_ends_in_another_schema_is_told(interrupted):
+def test_a_second_run_that_ends_in_another_schema_is_reported(interrupted):
     lines = ["op.execute('CREATE TABLE IF NOT EXISTS once (id int)')", "op.execute('CREATE INDEX ON a (b)')"]
     found, _ = interrupted(block(*lines))
-    assert found == [("T03", "stopped after the statement on line 12 and run again: it ends in another schema")]
+    assert found == [("T03", "interrupted after the statement on line 12 and run again: it ends in another schema")]
 
 
 def test_a_revision_cannot_catch_the_interruption(interrupted):
@@ -74,9 +78,9 @@ def test_old_revisions_are_not_interrupted(prove_history):
     assert [revision.interruptions for revision in proof.revisions] == [0, 0]
 
 
-def test_rows_that_are_there_twice_after_a_second_run_are_told(interrupted):
+def test_rows_that_are_there_twice_after_a_second_run_are_reported(interrupted):
     found, _ = interrupted(block("op.execute('INSERT INTO a VALUES (1, 2)')"))
-    assert found == [("T03", "stopped after the statement on line 11 and run again: a has 2 rows and not 1")]
+    assert found == [("T03", "interrupted after the statement on line 11 and run again: a has 2 rows and not 1")]
 
 
 def test_a_transaction_that_the_revision_begins_itself_is_one_place_and_not_one_for_each_statement(prove_history):
@@ -89,5 +93,5 @@ with op.get_context().autocommit_block():
 """
     proof = prove_history({"one": (None, body, "raise NotImplementedError")})
     (stuck,) = (finding for finding in proof.findings if finding.rule == "T03")
-    assert stuck.measured.startswith("stopped after the statement on line 14 and run again: ")
+    assert stuck.measured.startswith("interrupted after the statement on line 14 and run again: ")
     assert 'relation "c" already exists' in stuck.measured

@@ -44,7 +44,7 @@ def test_a_change_never_adds_what_it_removes(before, after):
     assert not set(change.added) & set(change.removed)
 
 
-def test_a_line_that_stands_twice_and_then_once_was_removed_once():
+def test_a_line_that_occurs_twice_and_then_once_was_removed_once():
     line = Line("comment", "table a", "said")
     assert Change.between([line, line], [line]) == Change(removed=(line,))
 

@@ -1,4 +1,4 @@
-"""The lock atlas, run again: what 129 statements did on each Postgres major when they were measured by hand, and what the tracer says they do.
+"""The lock atlas, run again: the effects of 129 statements on each Postgres major, measured by hand and by the tracer.
 
 `lock-atlas.json` is that measurement, at 100 000 rows. The majors are those whose binaries are found where slipway looks for them, and in the
 folders that POSTGRES_BINARIES names, like PATH.
@@ -18,8 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
 from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.dbapi import SESSION
 from slipway.gate.measure.locks import _SPOKEN
-from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.trace import Tracer
 from slipway.migration.database import every_connection_to
 from slipway.postgres import binaries
@@ -131,8 +131,8 @@ def unqualified(names):
     return {name.removeprefix("public.") for name in names}
 
 
-def told(place, name):
-    """What the atlas says of tables: locks, rewrites, and what was read whole.
+def expected(place, name):
+    """The atlas' entry for tables: locks, rewrites, and what was read whole.
 
     An index build reads its table. The atlas was measured with parallel workers, which hide that, the gate has none. So the tables whose
     indexes have new files are added here; those with new indexes the atlas does not tell, see `read_for_new_indexes`.
@@ -156,7 +156,7 @@ def read_for_new_indexes(place, statement):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_the_tracer_sees_what_the_atlas_says(place, clone, name):
+def test_the_tracer_agrees_with_the_atlas(place, clone, name):
     entry = STATEMENTS[name]
     if error := entry["measured"][str(place.major)].get("error"):
         with pytest.raises(DBAPIError) as refused:
@@ -170,7 +170,7 @@ def test_the_tracer_sees_what_the_atlas_says(place, clone, name):
         assert seen == ({}, (), ())
         return
     assert statement.measured
-    locks, rewrites, scans = told(place, name)
+    locks, rewrites, scans = expected(place, name)
     assert {table.removeprefix("public."): mode for table, mode in statement.locks.items()} == locks
     assert unqualified(statement.rewrites) == rewrites
     assert unqualified(statement.scans) == scans | read_for_new_indexes(place, statement)

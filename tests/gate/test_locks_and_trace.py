@@ -1,10 +1,12 @@
-"""Every statement of a revision: where it stands, what it locked, what it did to tables that were there before."""
+"""Every statement of a revision: its line, its locks, its effects on existing tables."""
 
 import psycopg
 import pytest
 
 from slipway.gate.measure.locks import Table, effect
-from slipway.records.proof import Blocked
+from slipway.records.proof import Blocked, Layer
+
+LAYERS = (Layer.TRACE,)
 
 FIRST = 10  # the line of the first statement of upgrade()
 BASE = """
@@ -75,7 +77,7 @@ def test_bookkeeping_of_alembic_is_not_recorded(statements):
     assert statements("") == ()
 
 
-def test_the_table_where_alembic_keeps_its_books_is_nobodys_concern(statements):
+def test_locks_on_alembics_own_table_are_not_recorded(statements):
     (statement,) = statements("op.execute('LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE')")
     assert (statement.locks, statement.blocks) == ({}, {})
 
@@ -124,7 +126,7 @@ def test_a_lock_is_named_at_the_statement_that_took_it_and_blocks_until_the_end(
 
 
 @pytest.mark.parametrize("sql", ["REINDEX INDEX ix", "REINDEX TABLE p"])
-def test_who_locks_an_index_of_a_table_locks_out_its_readers_whatever_they_ask(statements, sql):
+def test_a_lock_on_an_index_blocks_all_readers_of_its_table(statements, sql):
     (statement,) = statements(f"op.execute({sql!r})")
     assert statement.locks == {"public.p": "ACCESS EXCLUSIVE"}
     assert statement.blocks == {"public.p": READERS_AND_WRITERS}
@@ -185,7 +187,7 @@ def test_an_index_that_takes_over_the_file_of_the_one_before_is_not_built(prove_
     assert (statement.builds, statement.rewrites, statement.scans) == ((), (), ())
 
 
-def test_work_on_a_table_of_the_same_revision_is_nobodys_concern(statements):
+def test_work_on_a_table_of_the_same_revision_is_not_recorded(statements):
     body = (
         "op.execute('CREATE TABLE n (id int)')\nop.execute('CREATE INDEX ON n (id)')\nop.execute('UPDATE n SET id = 1')"
     )
@@ -206,7 +208,7 @@ def test_work_of_earlier_revisions_is_not_counted_again(prove_history):
     assert [statement.scans for statement in proof.revisions[2].statements] == [(), ()]
 
 
-def test_a_dropped_sequence_locks_nobody_out(prove_history):
+def test_a_dropped_sequence_locks_no_session_out(prove_history):
     drop = "op.execute('DROP SEQUENCE s')\nop.execute('CREATE INDEX ON p (t)')"
     proof = prove_history(
         {"zero": (None, f"{BASE}\n    op.execute('CREATE SEQUENCE s')", UNDO), "one": ("zero", drop, "")}
@@ -214,7 +216,7 @@ def test_a_dropped_sequence_locks_nobody_out(prove_history):
     assert [list(statement.blocks) for statement in proof.revisions[1].statements] == [[], ["public.p"]]
 
 
-def test_a_statement_that_is_its_own_transaction_is_measured_all_the_same(statements):
+def test_a_statement_that_is_its_own_transaction_is_measured(statements):
     (statement,) = statements(alone("CREATE INDEX ON p (t)"))
     assert not statement.transaction
     assert statement.measured
@@ -278,7 +280,7 @@ with op.get_context().autocommit_block():
     assert alter.locks == {"public.p": "ACCESS EXCLUSIVE"}
 
 
-def test_what_is_measured_beforehand_is_not_done_twice(statements):
+def test_a_rehearsed_statement_is_executed_once(statements):
     both = statements(f"{alone('CREATE TABLE n (id int)')}\n{alone('DROP TABLE n')}")
     assert [statement.sql for statement in both] == ["CREATE TABLE n (id int)", "DROP TABLE n"]
 
@@ -329,6 +331,6 @@ def test_an_effect_is_what_changed_between_two_looks(before, after, name):
     ],
     ids=["an old file", "an old index", "the same file", "no more scans", "the same index"],
 )
-def test_what_was_there_before_is_no_effect(before, after):
+def test_an_unchanged_table_has_no_effect(before, after):
     done = effect({"1": before}, {"1": after}, OLD)
     assert (done.rewrites, done.scans, done.builds) == ((), (), ())

@@ -1,84 +1,123 @@
-"""Would our tests notice, if the tracer or the fingerprint went blind? Each of these lines is broken in a copy, and the tests that guard it must fail."""
+"""Would our tests notice if the tracer or the fingerprint were wrong? Each of these lines is broken, and the test that guards it must fail."""
 
+import importlib
+import importlib.util
+import json
+import multiprocessing
 import os
-import shutil
-import subprocess
 import sys
+from dataclasses import asdict
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
+import hypothesis  # noqa: F401 -- once, and not in each fork
 import pytest
 
 import slipway
 
 HERE = Path(__file__).parent
-TRACER = ("test_locks_and_trace.py", "test_lock_atlas.py")
-FINGERPRINT = ("test_catalog.py",)
+SLIPWAY = Path(slipway.__file__).parent
+MEASURE = "slipway.gate.measure"
+TRACE = "test_locks_and_trace.py::test_"
+EFFECT = f"{TRACE}an_effect_is_what_changed_between_two_looks"
+BLOCKS_TO_THE_END = f"{TRACE}a_lock_is_named_at_the_statement_that_took_it_and_blocks_until_the_end"
+CHANGE = "test_catalog.py::test_a_change_is_noticed_in_its_own_transaction"
+COMMITTED = "test_catalog.py::test_a_change_is_noticed_when_it_was_committed_too"
 
-# Guards, file, what it says, what it says instead.
+# The killing test, the file, the code, the broken code.
 MUTATIONS = {
-    "SHARE stops nobody": (TRACER, "locks.py", "_BLOCKS_WRITERS = _MODES[4:]", "_BLOCKS_WRITERS = _MODES[5:]"),
-    "readers pass ACCESS EXCLUSIVE": (TRACER, "locks.py", "_BLOCKS_READERS = _MODES[7:]", "_BLOCKS_READERS = _MODES[8:]"),
-    "the weakest lock is named": (TRACER, "locks.py", "return max(modes.inter", "return min(modes.inter"),
-    "an earlier lock is named again": (TRACER, "locks.py", "_strongest(now.modes - was.modes)", "_strongest(now.modes)"),
-    "no rewrite is seen": (TRACER, "locks.py", "if now.filenode > max(", "if now.filenode < min("),
-    "a file of the same revision counts as rewritten": (TRACER, "locks.py", "now.filenode > max(was.filenode, newest_oid)", "now.filenode != was.filenode"),
-    "no scan is seen": (TRACER, "locks.py", "if now.scans > was.scans", "if now.scans > was.scans + 9"),
-    "no index is seen": (TRACER, "locks.py", "any(index > newest_oid", "all(index < newest_oid"),
-    "an index that took over a file counts as built": (TRACER, "locks.py", "AND x.relfilenode >= x.oid), c.relkind", "), c.relkind"),
-    "a lock on an index is none on its table": (TRACER, "locks.py", "coalesce(indrelid, relation) AS relation", "relation"),
-    "scans of earlier transactions count": (TRACER, "locks.py", "Table(scans=self._scans.get(oid, 0))", "Table()"),
-    "a new table counts": (TRACER, "locks.py", "AND relation::int8 <= $1", "AND relation::int8 <= $1 + 99999"),
-    "what commits by itself is not measured": (TRACER, "trace.py", "self._rehearsed = self._rehearse(", "self._rehearse("),
-    "what was tried beforehand stays done": (TRACER, "trace.py", 'cursor.execute("ROLLBACK")', 'cursor.execute("COMMIT")'),
-    "alembic's own table counts": (TRACER, "trace.py", "if name is None or is_table(name, self._version_table) else", "if name is None else"),
-    "the outermost line is told": (TRACER, "trace.py", "            return frame.f_lineno\n", "            found = frame.f_lineno\n"),
-    "definitions are no part": (FINGERPRINT, "lines.py", r"\0{self.name}\0{self.definition}", r"\0{self.name}"),
-    "what goes stays in the sum": (FINGERPRINT, "lines.py", "- sum(line.number() for line in self.removed)", ""),
-    "NOT NULL is overlooked": (FINGERPRINT, "system_catalogs.py", "CASE WHEN r.attnotnull THEN 'not null' END,", ""),
-    "a default is overlooked": (FINGERPRINT, "system_catalogs.py", "|| pg_get_expr(f.adbin, f.adrelid),", ","),
-    "a new enum value is overlooked": (FINGERPRINT, "system_catalogs.py", 'versions=("r", "l"),', ""),
-    "an invalid index is valid": (FINGERPRINT, "system_catalogs.py", "CASE WHEN NOT r.indisvalid THEN 'INVALID' END,", ""),
-    "a disabled trigger is enabled": (FINGERPRINT, "system_catalogs.py", "CASE r.tgenabled WHEN 'O' THEN '' ELSE format(' enabled %s', r.tgenabled) END", "''"),
-    "what is dropped stays": (FINGERPRINT, "catalog.py", "for key in gone if (line", "for key in () if (line"),
-    "a new name is not followed": (FINGERPRINT, "catalog.py", "        if renamed:\n", "        if False:\n"),
-    "a commit is not noticed": (FINGERPRINT, "catalog.py", "if self._state.transaction != self._transaction or", "if"),
-    "comments on constraints are overlooked": (FINGERPRINT, "catalog.py", "or self._state.untold != before.untold", ""),
-    "a grant on a column is overlooked": (FINGERPRINT, "catalog.py", " UNION {_REWRITTEN_COLUMNS}),", "),"),
+    "SHARE blocks no session": (f"{TRACE}a_new_index_is_not_yet_in_a_readers_way", "locks.py", "_BLOCKS_WRITERS = _MODES[4:]", "_BLOCKS_WRITERS = _MODES[5:]"),
+    "readers pass ACCESS EXCLUSIVE": (BLOCKS_TO_THE_END, "locks.py", "_BLOCKS_READERS = _MODES[7:]", "_BLOCKS_READERS = _MODES[8:]"),
+    "the weakest lock is named": (f"{TRACE}the_strongest_new_lock_on_each_table_is_named", "locks.py", "return max(modes.inter", "return min(modes.inter"),
+    "an earlier lock is named again": (BLOCKS_TO_THE_END, "locks.py", "_strongest(now.modes - was.modes)", "_strongest(now.modes)"),
+    "no rewrite is seen": (EFFECT, "locks.py", "if now.filenode > max(", "if now.filenode < min("),
+    "a file of the same revision counts as rewritten": (f"{TRACE}an_unchanged_table_has_no_effect", "locks.py", "now.filenode > max(was.filenode, newest_oid)", "now.filenode != was.filenode"),
+    "no scan is seen": (EFFECT, "locks.py", "if now.scans > was.scans", "if now.scans > was.scans + 9"),
+    "no index is seen": (EFFECT, "locks.py", "any(index > newest_oid", "all(index < newest_oid"),
+    "an index that took over a file counts as built": (f"{TRACE}an_index_that_takes_over_the_file_of_the_one_before_is_not_built", "locks.py", "AND x.relfilenode >= x.oid), c.relkind", "), c.relkind"),
+    "a lock on an index is none on its table": (f"{TRACE}a_lock_on_an_index_blocks_all_readers_of_its_table", "locks.py", "coalesce(indrelid, relation) AS relation", "relation"),
+    "scans of earlier transactions count": (f"{TRACE}work_of_earlier_revisions_is_not_counted_again", "locks.py", "Table(scans=self._scans.get(oid, 0))", "Table()"),
+    "a new table counts": (f"{TRACE}a_new_index_is_not_yet_in_a_readers_way", "locks.py", "AND relation::int8 <= $1", "AND relation::int8 <= $1 + 99999"),
+    "autocommit statements are not measured": (f"{TRACE}a_statement_that_is_its_own_transaction_is_measured", "trace.py", "self._rehearsed = self._rehearse(", "self._rehearse("),
+    "a rehearsal is committed": (f"{TRACE}a_rehearsed_statement_is_executed_once", "trace.py", 'cursor.execute("ROLLBACK")', 'cursor.execute("COMMIT")'),
+    "alembic's own table counts": (f"{TRACE}locks_on_alembics_own_table_are_not_recorded", "trace.py", "if name is None or is_table(name, self._version_table) else", "if name is None else"),
+    "the outermost line is reported": (f"{TRACE}a_statement_in_a_function_of_the_revision_has_the_line_in_that_function", "trace.py", "            return frame.f_lineno\n", "            found = frame.f_lineno\n"),
+    "definitions are not part of the fingerprint": (f"{CHANGE}[ALTER TABLE plain ALTER COLUMN id TYPE bigint]", "lines.py", r"\0{self.name}\0{self.definition}", r"\0{self.name}"),
+    "removed lines stay in the sum": ("test_catalog.py::test_an_undone_change_restores_the_fingerprint", "lines.py", "- sum(line.number() for line in self.removed)", ""),
+    "NOT NULL is overlooked": (f"{CHANGE}[ALTER TABLE parent ALTER COLUMN a SET NOT NULL]", "system_catalogs.py", "CASE WHEN r.attnotnull THEN 'not null' END,", ""),
+    "a default is overlooked": (f"{CHANGE}[ALTER TABLE parent ALTER COLUMN b SET DEFAULT 'y']", "system_catalogs.py", "|| pg_get_expr(f.adbin, f.adrelid),", ","),
+    "a new enum value is overlooked": (f"{COMMITTED}[ALTER TYPE kind ADD VALUE 'two']", "system_catalogs.py", 'versions=("r", "l"),', ""),
+    "an invalid index is valid": ("test_catalog.py::test_an_index_that_is_not_valid_is_another_than_one_that_is", "system_catalogs.py", "CASE WHEN NOT r.indisvalid THEN 'INVALID' END,", ""),
+    "a disabled trigger is enabled": (f"{CHANGE}[ALTER TABLE parent DISABLE TRIGGER touched]", "system_catalogs.py", "CASE r.tgenabled WHEN 'O' THEN '' ELSE format(' enabled %s', r.tgenabled) END", "''"),
+    "dropped objects stay": (f"{CHANGE}[DROP STATISTICS stats]", "catalog.py", "for key in gone if (line", "for key in () if (line"),
+    "a rename is not followed": (f"{CHANGE}[ALTER TABLE parent RENAME TO elder]", "catalog.py", "        if renamed:\n", "        if False:\n"),
+    "a commit is not noticed": (COMMITTED, "catalog.py", "if self._state.transaction != self._transaction or", "if"),
+    "changes without a lock are overlooked": (f"{CHANGE}[ALTER DOMAIN positive DROP CONSTRAINT above]", "catalog.py", "or self._state.untold != before.untold", ""),
+    "a grant on a column is overlooked": (f"{CHANGE}[GRANT SELECT (a) ON parent TO pg_monitor]", "catalog.py", " UNION {_REWRITTEN_COLUMNS}),", "),"),
 }  # fmt: skip
+
+pytestmark = pytest.mark.slow
+
+
+class _Replaced(MetaPathFinder):
+    """Imports one module of gate.measure from another file."""
+
+    def __init__(self, file: Path) -> None:
+        self._name = f"{MEASURE}.{file.stem}"
+        self._file = file
+
+    def find_spec(self, fullname, path, target=None):
+        return importlib.util.spec_from_file_location(fullname, self._file) if fullname == self._name else None
+
+
+def run_tests(tests, output, replacement=None):
+    """Runs tests in this process, a fork, with all modules of slipway and of the tests imported again."""
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and (SLIPWAY in Path(file).parents or HERE.parent in Path(file).parents):
+            del sys.modules[name]
+    if replacement:
+        sys.meta_path.insert(0, _Replaced(replacement))
+        importlib.import_module(f"{MEASURE}.{replacement.stem}")  # before pytest's own importer of plugins
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+        del os.environ[name]
+    os.chdir(HERE.parents[1])
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    os._exit(pytest.main([*options, *(f"{HERE}/{test}" for test in tests)]))
 
 
 @pytest.fixture
-def judged(tmp_path):
-    """Whether the guards are well with a copy of slipway in which something says something else."""
+def passes(tmp_path, postgres, monkeypatch):
+    """Whether tests pass on the server of this run, where a file of gate.measure contains other code."""
 
-    def run(guards, file=None, before="", after=""):
-        copy = tmp_path / "slipway"
-        shutil.copytree(Path(slipway.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    def run(tests, file=None, before="", after=""):
+        replacement = None
         if file:
-            path = copy / "gate/measure" / file
-            text = path.read_text(encoding="utf-8")
-            assert text.count(before) == 1, f"{file} does not say {before!r} once: plant it anew"
-            path.write_text(text.replace(before, after), encoding="utf-8")
-        tests = [HERE / guard for guard in guards]
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-        environment = {key: value for key, value in environment.items() if not key.startswith("PYTEST_XDIST")}
-        done = subprocess.run(
-            command, env=environment, cwd=HERE.parents[1], capture_output=True, text=True, check=False
-        )
-        assert done.returncode in (0, 1), done.stdout + done.stderr
-        return done.returncode == 0
+            text = (SLIPWAY / "gate/measure" / file).read_text(encoding="utf-8")
+            assert text.count(before) == 1, f"{file} does not contain {before!r} once: adapt the mutation"
+            replacement = tmp_path / file
+            replacement.write_text(text.replace(before, after), encoding="utf-8")
+        monkeypatch.setenv("SLIPWAY_TESTS_SERVER", json.dumps(asdict(postgres)))
+        with (tmp_path / "output").open("w+") as output:
+            process = multiprocessing.get_context("fork").Process(
+                target=run_tests, args=(tests, output.fileno(), replacement)
+            )
+            process.start()
+            process.join()
+            output.seek(0)
+            assert process.exitcode in (0, 1), output.read()
+        return process.exitcode == 0
 
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_planted_mutation_turns_the_tests_red(judged, name):
-    assert not judged(*MUTATIONS[name])
+def test_a_planted_mutation_is_killed_by_its_test(passes, name):
+    test, *mutation = MUTATIONS[name]
+    assert not passes([test], *mutation)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("guards", [TRACER, FINGERPRINT], ids=["tracer", "fingerprint"])
-def test_without_one_they_are_green(judged, guards):
-    assert judged(guards)
+def test_without_a_mutation_the_killing_tests_pass(passes):
+    assert passes(dict.fromkeys(test for test, *_ in MUTATIONS.values()))

@@ -1,4 +1,4 @@
-"""A server that somebody may miss is refused before anything is done there."""
+"""A server that looks like production is refused before anything is done there."""
 
 import psycopg
 import pytest
@@ -20,9 +20,9 @@ from slipway.gate.production_guard import refuse_production
         ("postgresql://me@/notes?host=db.abc.supabase.co", "belongs to a managed service"),
         ("postgresql://me@/notes?host=localhost:5432&host=db.abc.supabase.co:5432", "belongs to a managed service"),
         ("postgresql://me@/notes?host=/cloudsql/project:region:notes", "belongs to a managed service"),
-        ("postgresql://me@db.prod.example.com/notes", "its host db.prod.example.com says prod"),
-        ("postgresql://me@localhost/notes_production", "its database notes_production says production"),
-        ("postgresql://live@localhost/notes", "its user live says live"),
+        ("postgresql://me@db.prod.example.com/notes", "its host db.prod.example.com contains prod"),
+        ("postgresql://me@localhost/notes_production", "its database notes_production contains production"),
+        ("postgresql://live@localhost/notes", "its user live contains live"),
     ],
 )  # fmt: skip
 def test_a_url_that_looks_like_production_is_refused_and_says_why(url, why):

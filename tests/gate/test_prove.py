@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from slipway.errors import BadInputError
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.records.form import from_json, to_json
 from slipway.records.proof import Level, Proof, Verdict
+from tests.gate.conftest import question
 
 TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
 DROP = "op.drop_table('{0}')"
@@ -42,7 +42,7 @@ def test_a_proof_says_what_it_was_made_with(prove_history, postgres):
     assert (proof.gate.sqlalchemy, proof.gate.alembic) == (sa.__version__, alembic.__version__)
     assert proof.gate.driver == "psycopg"
     assert proof.postgres.split(".")[0] == str(postgres.major)
-    assert set(proof.seconds) == {"load", "stairway and drift", "rows, interruptions, previous release, fire drill"}
+    assert set(proof.seconds) == {"load", "stairway and drift", "rows, interruptions, previous release, concurrency"}
 
 
 def test_a_proof_counts_what_was_looked_at(prove_history):
@@ -50,14 +50,14 @@ def test_a_proof_counts_what_was_looked_at(prove_history):
     assert (coverage.revisions, coverage.new, coverage.statements) == (2, 2, 3)
 
 
-def test_what_fails_stands_before_what_warns_before_notes(prove_history):
+def test_errors_come_before_warnings_before_notes(prove_history):
     proof = prove_history(OF_ALL_SORTS)
     weights = [finding.level for finding in proof.findings]
     assert weights == sorted(weights, key=[Level.ERROR, Level.WARNING, Level.NOTE].index)
     assert set(weights) == set(Level)
 
 
-def test_what_is_suppressed_stands_last(prove_history):
+def test_suppressed_findings_come_last(prove_history):
     proof = prove_history({**OF_ALL_SORTS, "five": ("four", TABLE.format("d"), "")}, start_after="four")
     suppressed = [finding.suppressed is not None for finding in proof.findings]
     assert suppressed == sorted(suppressed)
@@ -132,12 +132,12 @@ def test_an_extension_that_the_server_lacks_is_bad_input(prove_history, postgres
 PACKAGE = re.compile(r"with the package postgresql-(\d+|NN)-rum$")
 
 
-def test_an_extension_that_the_settings_name_is_told_with_its_package(prove_history):
+def test_an_extension_that_the_settings_name_is_reported_with_its_package(prove_history):
     with pytest.raises(BadInputError, match=PACKAGE):
         prove_history(ONE, extensions=("rum",))
 
 
-def test_an_extension_that_a_revision_wants_is_told_with_its_package(prove_history):
+def test_an_extension_that_a_revision_wants_is_reported_with_its_package(prove_history):
     (finding,) = prove_history({"one": (None, "op.execute('CREATE EXTENSION rum')", "")}).findings
     assert finding.rule == "U01"
     assert PACKAGE.search(finding.measured)
@@ -145,7 +145,7 @@ def test_an_extension_that_a_revision_wants_is_told_with_its_package(prove_histo
 
 def test_a_server_that_does_not_answer_is_bad_input(write_project, server_url):
     with pytest.raises(BadInputError, match="the Postgres server does not answer"):
-        prove(Question(config=write_project(ONE), server=server_url.set(port=1)))
+        prove(question(write_project(ONE)), server_url.set(port=1))
 
 
 def test_a_user_who_may_not_create_databases_is_bad_input(write_project, server_url, postgres):
@@ -154,6 +154,6 @@ def test_a_user_who_may_not_create_databases_is_bad_input(write_project, server_
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'hunter2'")
         try:
             with pytest.raises(BadInputError, match="permission denied to create database"):
-                prove(Question(config=write_project(ONE), server=server_url.set(username=name, password="hunter2")))
+                prove(question(write_project(ONE)), server_url.set(username=name, password="hunter2"))
         finally:
             connection.execute(f"DROP ROLE {name}")

@@ -1,9 +1,10 @@
-"""R and U01: can a revision be undone, and done again?"""
+"""R and U01: whether a revision can be undone, and done again."""
 
 import pytest
 
-from slipway.records.proof import Level, Verdict
+from slipway.records.proof import Layer, Level, Verdict
 
+LAYERS = (Layer.ALWAYS,)
 TABLE = "op.create_table('a', sa.Column('id', sa.Integer()))"
 DROP = "op.drop_table('a')"
 # upgrade() begins in line 9 of the file, downgrade() two lines after the last of upgrade().
@@ -30,7 +31,7 @@ def test_an_empty_downgrade_of_rows_alone_is_fine(prove_history):
     assert proof.findings == ()
 
 
-def test_a_revision_without_a_downgrade_function_is_as_one_that_does_nothing(prove_history):
+def test_a_missing_downgrade_function_counts_as_an_empty_one(prove_history):
     one = "revision = 'one'\ndown_revision = None\nfrom alembic import op\ndef upgrade(): op.execute('CREATE TABLE a ()')\n"
     (finding,) = prove_history({}, files={"migrations/versions/one.py": one}).findings
     assert finding.rule == "R01"
@@ -43,13 +44,13 @@ def test_a_downgrade_that_fails_is_an_error_at_its_line(only_finding):
     assert finding.file == "migrations/versions/one.py"
 
 
-def test_a_downgrade_that_says_there_is_none_is_a_note(only_finding):
+def test_a_downgrade_that_declares_that_there_is_none_is_a_note(only_finding):
     finding = only_finding(TABLE, "raise NotImplementedError('the rows are gone')")
     assert (finding.rule, finding.level) == ("R06", Level.NOTE)
     assert finding.measured == "NotImplementedError: the rows are gone"
 
 
-def test_a_declared_way_forward_passes(prove_history):
+def test_a_revision_that_declares_no_downgrade_passes(prove_history):
     assert prove_history({"one": (None, TABLE, "raise NotImplementedError")}).verdict is Verdict.PASS
 
 
@@ -89,7 +90,7 @@ def test_a_long_trace_is_cut_short(only_finding):
     assert "and 2 more" in finding.measured
 
 
-def test_the_trace_of_an_enum_comes_with_the_line_to_write(prove_history):
+def test_the_trace_of_an_enum_comes_with_the_code_to_write(prove_history):
     column = "op.add_column('a', sa.Column('m', sa.Enum('calm', 'wild', name='mood')))"
     create = f"sa.Enum('calm', 'wild', name='mood').create(op.get_bind())\n{column}"
     proof = prove_history({"zero": (None, TABLE, DROP), "one": ("zero", create, "op.drop_column('a', 'm')")})
@@ -97,6 +98,7 @@ def test_the_trace_of_an_enum_comes_with_the_line_to_write(prove_history):
     assert (trace.rule, again.rule) == ("R03", "R04")
     assert "left behind: enum public.mood 'calm', 'wild'" in trace.measured
     assert 'sa.Enum(name="mood").drop(op.get_bind(), checkfirst=True)' in trace.remedy
+    assert trace.remedy_is_code
 
 
 def test_the_remedy_for_an_enum_in_capitals_is_code_that_runs(prove_history):
@@ -105,7 +107,7 @@ def test_the_remedy_for_an_enum_in_capitals_is_code_that_runs(prove_history):
     assert 'sa.Enum(name="Mood").drop(' in finding.remedy
 
 
-def test_what_the_remedy_says_removes_the_finding(prove_history):
+def test_the_remedy_removes_the_finding(prove_history):
     column = "op.add_column('a', sa.Column('m', sa.Enum('calm', name='mood')))"
     create = f"sa.Enum('calm', name='mood').create(op.get_bind())\n{column}"
     undo = "op.drop_column('a', 'm')\nsa.Enum(name='mood').drop(op.get_bind(), checkfirst=True)"
@@ -133,20 +135,20 @@ def test_an_upgrade_that_fails_the_second_time_is_an_error_at_its_line(prove_his
     assert "UniqueViolation" in finding.measured
 
 
-def test_an_upgrade_that_fails_is_told_by_file_and_line_of_the_statement(only_finding):
+def test_a_failing_upgrade_is_reported_at_file_and_line_of_the_statement(only_finding):
     finding = only_finding("op.execute('SELECT 1')\nop.add_column('no_such', sa.Column('x', sa.Integer()))", DROP)
     assert (finding.rule, finding.level) == ("U01", Level.ERROR)
     assert (finding.file, finding.line) == ("migrations/versions/one.py", UPGRADE_LINE + 2)
     assert 'relation "no_such" does not exist' in finding.measured
 
 
-def test_an_upgrade_that_fails_in_a_function_of_the_revision_is_told_by_the_line_in_it(prove_history):
+def test_a_failure_in_a_function_of_the_revision_is_reported_at_its_line(prove_history):
     one = "from alembic import op\nrevision = 'one'\ndown_revision = None\ndef fill():\n    op.execute('SELECT no_such')\n\ndef upgrade():\n    fill()\n"
     (finding,) = prove_history({}, files={"migrations/versions/one.py": one}).findings
     assert finding.line == 5
 
 
-def test_an_upgrade_that_fails_elsewhere_is_told_by_where_it_begins(prove_history, tmp_path, monkeypatch):
+def test_a_failure_outside_the_revision_is_reported_at_the_start_of_upgrade(prove_history, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     helper = "def fill(op):\n    op.execute('SELECT no_such')\n"
     use = "import helper_of_a_revision\nhelper_of_a_revision.fill(op)"
@@ -155,7 +157,7 @@ def test_an_upgrade_that_fails_elsewhere_is_told_by_where_it_begins(prove_histor
 
 
 def test_statements_before_the_failing_one_are_kept(prove_history):
-    (revision,) = prove_history({"one": (None, f"{TABLE}\nop.drop_table('b')", DROP)}).revisions
+    (revision,) = prove_history({"one": (None, f"{TABLE}\nop.drop_table('b')", DROP)}, layers=(Layer.TRACE,)).revisions
     assert [statement.line for statement in revision.statements] == [UPGRADE_LINE + 1]
 
 

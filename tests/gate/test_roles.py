@@ -1,10 +1,10 @@
-"""Roles belong to the server: what a revision creates there is gone with its database."""
+"""Roles belong to the server: those that a revision creates are dropped with its database."""
 
 import psycopg
 import pytest
 
 from slipway.records.form import from_json
-from slipway.records.proof import Proof
+from slipway.records.proof import Layer, Proof
 from tests.gate.conftest import named
 
 CREATES = {
@@ -60,8 +60,8 @@ def test_processes_and_gates_side_by_side_take_turns(write_project, gate, server
     long = {f"r{number:02}": (f"r{number - 1:02}" if number else "two", "", "") for number in range(60)}
     write_project({"one": CREATES["one"], "two": CREATES["two"], **long})
     before = roles(server)
-    gates = [gate(database=named(server_url), proof=f"proof-{number}.json") for number in range(2)]
-    assert [process.communicate(timeout=60) for process in gates] == [("", "")] * 2
+    gates = [gate(layers=tuple(Layer), database=named(server_url), proof=f"proof-{number}.json") for number in range(2)]
+    assert [process.communicate(timeout=300) for process in gates] == [("", "")] * 2
     for number in range(2):
         proof = from_json(Proof, (tmp_path / f"proof-{number}.json").read_text(), "here")
         assert (proof.coverage.revisions, [each for each in proof.findings if each.fails]) == (62, [])

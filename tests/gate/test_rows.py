@@ -1,14 +1,16 @@
-"""What happens to rows. Every history here passes on empty tables."""
+"""The effects of revisions on rows. Every history here passes on empty tables."""
 
 import pytest
 
-from slipway.records.proof import Level
+from slipway.records.proof import Layer, Level
+
+LAYERS = (Layer.ROWS,)
 
 NOTES = ("op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('title', sa.Text))", "op.drop_table('notes')")  # fmt: skip
 
 
 def of_rows(proof):
-    """What became of rows; how many are written at once is another matter."""
+    """The findings on rows, without those on their number."""
     return [
         (finding.rule, finding.revision, finding.measured)
         for finding in proof.findings
@@ -62,7 +64,7 @@ def test_values_that_the_downgrade_does_not_write_back_are_counted(prove_history
         "b": ("a", 'op.execute("UPDATE notes SET title = upper(title)")', "op.execute('SELECT 1')"),
     })  # fmt: skip
     assert of_rows(proof) == [
-        ("D02", "b", "after the downgrade 2 of 2 values of public.notes.title are gone or others")
+        ("D02", "b", "after the downgrade 2 of 2 values of public.notes.title are lost or changed")
     ]
 
 
@@ -92,7 +94,7 @@ def test_rows_that_only_the_downgrade_deletes_are_lost_by_it(prove_history):
     assert of_rows(proof) == [("D02", "b", "after the downgrade 2 of 3 rows of public.notes are gone")]
 
 
-def test_a_column_that_is_dropped_with_values_in_it_is_told_and_fails_nothing(prove_history):
+def test_a_column_that_is_dropped_with_values_in_it_is_reported_and_fails_nothing(prove_history):
     add = "op.add_column('notes', sa.Column('title', sa.Text))"
     proof = prove_history({"a": (None, *NOTES), "b": ("a", "op.drop_column('notes', 'title')", add)})
     assert of_rows(proof) == [("D03", "b", "the column public.notes.title, which held values in 2 of 3 rows")]
@@ -123,12 +125,12 @@ def test_a_new_name_for_a_column_loses_nothing(prove_history):
     assert of_rows(proof) == []
 
 
-def test_a_table_that_is_dropped_with_rows_is_told(prove_history):
+def test_a_table_that_is_dropped_with_rows_is_reported(prove_history):
     proof = prove_history({"a": (None, *NOTES), "b": ("a", NOTES[1], NOTES[0])})
     assert of_rows(proof) == [("D03", "b", "the table public.notes, which held 3 rows")]
 
 
-def test_a_downgrade_that_cannot_be_run_on_rows_is_told(prove_history):
+def test_a_downgrade_that_cannot_be_run_on_rows_is_reported(prove_history):
     proof = prove_history({
         "a": (None, "op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer, nullable=False))", NOTES[1]),
         "b": ("a", "op.drop_column('notes', 'n')", "op.add_column('notes', sa.Column('n', sa.Integer, nullable=False))"),
@@ -207,7 +209,10 @@ READS = "import json\nfor (title,) in op.get_bind().execute(sa.text('SELECT titl
 def test_what_python_makes_of_a_value_of_ours_is_a_gap_and_no_finding(prove_history):
     proof = prove_history({"a": (None, *NOTES), "b": ("a", READS.format(work="title and json.loads(title)"), "pass")})
     assert of_rows(proof) == []
-    assert any("not fit, the first is b (JSONDecodeError" in gap for gap in proof.coverage.gaps)
+    assert any(
+        "because they reject the generated values, the first is b (JSONDecodeError" in gap
+        for gap in proof.coverage.gaps
+    )
 
 
 def test_what_python_makes_of_null_is_a_finding(prove_history):
@@ -234,7 +239,7 @@ def test_old_revisions_make_rows_and_no_news(prove_history):
     assert dict(proof.revisions[-1].rows) == {"public.notes": 3}
 
 
-def test_a_loss_is_told_at_the_statement_that_loses(prove_history):
+def test_a_loss_is_reported_at_the_statement_that_loses(prove_history):
     upgrade = "op.add_column('notes', sa.Column('read', sa.Boolean()))\nop.drop_column('notes', 'title')"
     proof = prove_history({"a": (None, *NOTES), "b": ("a", upgrade, "raise NotImplementedError")})
     assert [finding.line for finding in proof.findings if finding.rule == "D03"] == [11]

@@ -1,15 +1,15 @@
-"""What is no news: the revisions up to one, or those that were at a git ref."""
+"""Old revisions: the revisions up to one, or those that were at a git ref."""
 
 import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.prove import prove
-from slipway.gate.question import Question
 from slipway.migration.environment import Environment
 from slipway.records.history import Since
-from slipway.records.proof import Verdict
+from slipway.records.proof import Layer, Verdict
 from slipway.records.refusal import Refusal
+from tests.gate.conftest import question
 
 ONE, TWO = "migrations/versions/one.py", "migrations/versions/two.py"
 INDEX = "op.create_index('ix', 'a', ['id'])"
@@ -35,7 +35,7 @@ def old(write_project, server_url):
 @pytest.fixture
 def prove_since(write_project, server_url):
     return lambda since, revisions=HISTORY: prove(
-        Question(config=write_project(revisions), server=server_url, since=since)
+        question(write_project(revisions), layers=(Layer.TRACE,), since=since), server_url
     )
 
 
@@ -43,7 +43,7 @@ def test_what_was_at_a_ref_is_old_whatever_comes_after_it(old):
     assert old(Since(name="v1", files=(ONE, TWO))) == {"one": "not newer than v1", "two": "not newer than v1"}
 
 
-def test_a_revision_below_what_was_there_is_new_all_the_same(old):
+def test_a_revision_below_what_was_there_is_new(old):
     assert old(Since(name="v1", files=(TWO,))) == {"two": "not newer than v1"}
 
 
@@ -75,7 +75,7 @@ def test_a_name_that_could_be_several_revisions_is_the_ref(old):
         ("t", "--since 't' could be several revisions, and git has no such thing: name another"),
     ],
 )
-def test_a_name_of_nothing_is_told_why(old, name, said):
+def test_an_unknown_name_is_refused_with_the_reason(old, name, said):
     with pytest.raises(BadInputError) as caught:
         old(Since(name=name, refusal=UNKNOWN))
     assert str(caught.value) == said
@@ -90,7 +90,7 @@ def test_findings_at_a_ref_do_not_count(prove_since):
 def test_an_edited_revision_is_a_finding_and_what_it_does_counts(prove_since):
     proof = prove_since(Since(name="v1", files=(ONE, TWO), edited=(TWO,)))
     assert {(finding.rule, finding.revision) for finding in proof.failures} == {("G05", "two"), ("L01", "two")}
-    assert "two.py said something else at v1" in proof.failures[0].measured
+    assert "two.py differs from v1" in proof.failures[0].measured
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,6 @@ def test_an_edit_may_be_allowed_and_that_is_of_no_use_only_where_it_was_looked_f
     config = write_project({"one": HISTORY["one"], "two": ("one", "op.create_table('b')", "op.drop_table('b')")})
     with (config.parent / TWO).open("a") as file:
         file.write("\n# slipway: allow G05 because nothing has run it\n")
-    proof = prove(Question(config=config, server=server_url, since=since))
+    proof = prove(question(config, layers=(Layer.TRACE,), since=since), server_url)
     assert {finding.rule for finding in proof.findings} == rules
     assert proof.verdict is Verdict.PASS

@@ -2,7 +2,9 @@
 
 import builtins
 
-from slipway.records.proof import Verdict
+from slipway.records.proof import Layer, Verdict
+
+LAYERS = (Layer.TRACE,)
 
 TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
 DROP = "op.drop_table('{0}')"
@@ -82,7 +84,7 @@ def test_a_revision_may_depend_on_one_of_another_branch(prove_history):
         }
     )
     assert [revision.id for revision in proof.revisions] == ["needed", "needs", "merge"]
-    assert [(finding.rule, finding.measured) for finding in proof.findings] == [("G08", "it depends on needed")]
+    assert [(finding.rule, finding.measured) for finding in proof.findings] == [("G08", "depends on needed")]
 
 
 def test_a_revision_may_leave_the_transaction(prove_history):

@@ -1,4 +1,4 @@
-"""T: what ends a transaction, and what only looks so; models in a revision."""
+"""T: statements that end a transaction, and statements that only look like it; models in a revision."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_only_a_statement_ends_the_transaction(sql, ends):
     assert bool([each for each in transactions.check(NODE, [statement]) if each.rule == "T05"]) is ends
 
 
-def test_a_transaction_that_the_revision_began_is_its_own_to_end():
+def test_a_revision_may_end_a_transaction_that_it_began():
     said = [("BEGIN", False), ("UPDATE a SET b = 1", True), ("COMMIT", True), ("BEGIN", False), ("ROLLBACK", True)]
     statements = [
         Statement(
@@ -95,7 +95,7 @@ def test_foreign_keys_are_not_checked_together():
     assert [each.rule for each in transactions.check(NODE, keys + nulls)] == ["T10"]
 
 
-def test_a_proxy_that_answers_only_within_a_request_is_no_model():
+def test_a_proxy_that_works_only_within_a_request_is_not_a_model():
     class Proxy:
         @property
         def __class__(self):

@@ -1,6 +1,6 @@
-"""An engine that runs nothing: it speaks Dagger's GraphQL over HTTP, remembers every query, and answers from a table.
+"""A fake engine: it speaks Dagger's GraphQL over HTTP, records every query, and answers from a table.
 
-The real dagger-io client and our real functions stand on the other side. Whether an engine would do what it is asked, tests/engine shows.
+The dagger-io client and our functions are real. tests/engine tests a real engine.
 """
 
 import itertools
@@ -96,11 +96,11 @@ class Engine:
         return f"any {name}"
 
     def chain_of(self, identity: str) -> list[Step]:
-        """The steps behind an argument that names an object by its id."""
+        """Return the steps behind the id of an object."""
         return self.ids[identity]
 
     def steps(self, name: str) -> list[Step]:
-        """Every step of this name, in whatever query."""
+        """Return every step of this name in all queries."""
         return [step for chain in self.chains for step in chain if step.name == name]
 
 
@@ -124,7 +124,7 @@ access-role = "arn:aws:iam::123456789012:role/notes-access"
 
 @asynccontextmanager
 async def speaking(engine: Engine) -> AsyncIterator[tuple[Engine, dict[str, str]]]:
-    """Serve an engine; the variables are those by which a client finds it."""
+    """Serve an engine; yield it and the variables by which a client finds it."""
     async with serving(Starlette(routes=[Route("/query", engine.query, methods=["POST"])])) as address:
         yield engine, {"DAGGER_SESSION_PORT": address.rpartition(":")[2], "DAGGER_SESSION_TOKEN": "token"}
 

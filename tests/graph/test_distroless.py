@@ -15,7 +15,7 @@ VENV = Path(sys.prefix)
 
 @pytest.fixture(scope="module")
 def laid_out(tmp_path_factory):
-    """What this run's own interpreter and environment load, as the script lays it out in a builder."""
+    """The interpreter and environment of this run, laid out by the script as in a builder."""
     if shutil.which("ldd") is None:
         pytest.skip("there is no ldd, as in the images that the script is for")
     root = tmp_path_factory.mktemp("bare") / "root"
@@ -24,10 +24,11 @@ def laid_out(tmp_path_factory):
 
 
 def inside(root, path):
-    """A path of the system as a process would see it whose root is `root`."""
+    """Return a system path under another root."""
     return root / Path(os.path.realpath(path)).relative_to("/")
 
 
+@pytest.mark.slow
 def test_the_interpreter_and_every_library_that_it_loads_are_there(laid_out):
     interpreter = Path(sys.executable).resolve()
     loaded = subprocess.run(["ldd", interpreter], capture_output=True, text=True, check=True).stdout
@@ -38,23 +39,26 @@ def test_the_interpreter_and_every_library_that_it_loads_are_there(laid_out):
         assert there.is_file()
 
 
+@pytest.mark.slow
 def test_the_standard_library_is_there_without_what_tests_and_installs(laid_out):
     stdlib = inside(laid_out, os.__file__).parent
     assert (stdlib / "json/__init__.py").is_file()
     assert not [name for name in ("test", "ensurepip", "idlelib") if (stdlib / name).exists()]
 
 
+@pytest.mark.slow
 def test_there_is_no_shell_and_no_package_manager(laid_out):
     programs = {path.name for folder in ("bin", "usr/bin") for path in laid_out.glob(f"{folder}/*")}
     assert {name for name in programs if not name.startswith("python")} == set()
 
 
-def test_whoever_runs_it_has_a_name_and_a_folder_to_write_to(laid_out):
+@pytest.mark.slow
+def test_the_user_has_a_name_and_a_folder_to_write_to(laid_out):
     assert "nonroot:x:65532:65532" in (laid_out / "etc/passwd").read_text()
     assert (laid_out / "tmp").stat().st_mode & 0o7777 == 0o1777
 
 
-async def test_a_distroless_image_stands_on_no_image_and_runs_nothing_while_it_is_built(engine, workspace):
+async def test_a_distroless_image_has_no_base_image_and_runs_nothing_while_it_is_built(engine, workspace):
     await (await Slipway(distroless=True, platform="linux/arm64").image(workspace)).sync()
     shipped = next(chain for chain in engine.chains if any(step.name == "withUser" for step in chain))
     names = [step.name for step in shipped]
@@ -65,6 +69,6 @@ async def test_a_distroless_image_stands_on_no_image_and_runs_nothing_while_it_i
     assert ["python", "-I", "/opt/distroless.py", "/opt/bare", "/app/.venv"] in commands
 
 
-async def test_a_platform_that_is_none_is_refused_in_one_sentence(workspace):
+async def test_a_malformed_platform_is_refused_in_one_sentence(workspace):
     with pytest.raises(FailedError, match=r"^--platform: found 'arm64', allowed is one like linux/amd64"):
         await Slipway(platform="arm64").image(workspace)

@@ -1,4 +1,4 @@
-"""A migration from a container of an engine, as the engine is asked for it."""
+"""A migration in a container of an engine: the queries sent to the engine."""
 
 import dagger
 import pytest
@@ -71,7 +71,7 @@ async def test_no_two_calls_are_equal_and_the_url_is_a_secret(engine, runner):
     assert "canary" not in repr(runner)
 
 
-async def test_a_refusal_is_told_in_the_migrations_own_words(engine, runner):
+async def test_the_refusal_of_a_migration_is_shown_unchanged(engine, runner):
     engine.answers |= {"exitCode": 1}
     engine.files[RECORD] = to_json(Refusal("the database stands at five", "roll back", 1))
     with pytest.raises(RefusedError, match="the database stands at five: roll back"):

@@ -9,7 +9,7 @@ import pytest
 from slipway.commands.command import Command
 from slipway.commands.registry import FUNCTIONS
 from slipway.main import Environment, FailedError, Slipway, _Call
-from slipway.report.answers import Answer
+from slipway.report.answers import CommandResult
 
 # Arguments of Dagger functions for which the command line has no flag.
 ONLY_ON_DAGGER = {"gate": {"postgres", "previous"}}
@@ -78,7 +78,7 @@ def passed(command):
 )
 async def test_a_function_is_red_unless_the_exit_code_is_0(monkeypatch, command, code):
     async def run(_flags, _caller):
-        return Answer(record=None, text="the answer", code=code)
+        return CommandResult(record=None, text="the answer", code=code)
 
     monkeypatch.setitem(command.__dict__, "run", run)
     there = Environment(name="staging", pyproject="") if command.of_environment else Slipway()
@@ -95,7 +95,7 @@ async def test_a_function_runs_its_command_with_every_argument(monkeypatch):
 
     async def run(flags, caller):
         seen.update(vars(flags), starts=caller.starts)
-        return Answer(record=None, text="")
+        return CommandResult(record=None, text="")
 
     for command in SHARED:
         monkeypatch.setitem(command.__dict__, "run", run)

@@ -39,7 +39,7 @@ FINDING = Finding(
 )
 
 
-async def test_every_image_stands_on_bases_pinned_by_digest(engine, workspace):
+async def test_every_base_image_is_pinned_by_digest(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     addresses = [step.arguments["address"] for step in engine.steps("from")]
     assert len(addresses) >= 3
@@ -69,7 +69,7 @@ async def test_the_shipped_container_has_a_numeric_user_and_runs_nothing_while_i
     assert shipped[0].arguments == {"platform": "linux/amd64"}
 
 
-async def test_what_changes_with_every_commit_comes_last(engine, workspace):
+async def test_labels_that_change_with_every_commit_come_last(engine, workspace):
     await (await Slipway().image(workspace, revision="abc")).sync()
     shipped = next(chain for chain in engine.chains if any(step.name == "withUser" for step in chain))
     last = [step for step in shipped if "abc" in step.arguments.values()]
@@ -104,14 +104,14 @@ async def test_only_what_the_settings_name_is_read_of_the_repository(engine, wor
     ] in includes
 
 
-async def test_no_file_is_asked_for_in_the_way_that_would_send_its_whole_folder(engine, workspace):
+async def test_no_file_is_requested_in_a_way_that_sends_its_whole_folder(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     assert engine.steps("file")
     asked = [earlier.name for chain in engine.chains for earlier, step in pairwise(chain) if step.name == "file"]
     assert "currentWorkspace" not in asked
 
 
-async def test_a_repository_without_a_lock_is_told_what_to_do(engine, workspace):
+async def test_a_repository_without_a_lock_is_refused_with_a_next_step(engine, workspace):
     engine.answers["entries"] = ["README.md"]
     with pytest.raises(Exception, match="run `uv lock` and commit"):
         await Slipway().image(workspace)
@@ -124,7 +124,8 @@ async def test_the_gate_is_one_exec_beside_a_pinned_postgres_with_only_its_own_r
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     commands = [step.arguments["args"] for step in chain if step.name == "withExec"]
     assert commands[-1][:3] == ["/app/.venv/bin/python", "-m", "slipway.gate"]
-    assert any(re.fullmatch(r"--today=\d{4}-\d\d-\d\d", option) for option in commands[-1])
+    asked = [step.arguments.get("stdin", "") for step in chain if step.name == "withExec"][-1]
+    assert re.search(r'"today": "\d{4}-\d\d-\d\d"', asked)
     lent = next(step.arguments["include"] for step in chain if step.arguments.get("path") == "/opt/slipway/slipway")
     assert lent == [
         "__init__.py",
@@ -141,7 +142,7 @@ async def test_the_gate_is_one_exec_beside_a_pinned_postgres_with_only_its_own_r
     assert any(step.name == "withDockerHealthcheck" for step in server)
 
 
-async def test_a_major_that_nothing_is_pinned_for_is_told_so(engine, workspace):
+async def test_a_postgres_major_without_a_pinned_image_is_refused(engine, workspace):
     with pytest.raises(Exception, match="no image pinned for postgres-9"):
         await Slipway().gate(workspace, postgres="9")
 
@@ -164,7 +165,7 @@ async def test_the_check_fails_with_the_findings_and_the_report_does_not(engine,
         await Slipway().migrations(workspace)
 
 
-async def test_a_gate_that_cannot_run_says_in_the_gates_own_words_why(engine, workspace):
+async def test_the_refusal_of_a_gate_that_cannot_run_is_shown_unchanged(engine, workspace):
     engine.answers |= {"exitCode": 2}
     engine.files["/tmp/proof.json"] = to_json(Refusal("there is no alembic.ini", "name it", 2))
     with pytest.raises(Exception, match=r"there is no alembic\.ini: name it"):
@@ -188,7 +189,7 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
     assert any(step.name == "withServiceBinding" for step in chain)
 
 
-async def test_a_check_that_is_red_shows_the_end_of_what_it_said_without_terminal_escapes(engine, workspace):
+async def test_a_failed_check_shows_the_end_of_its_output_without_terminal_escapes(engine, workspace):
     declares(engine, 'lint = ["ruff", "check"]')
     engine.answers |= {"exitCode": 1, "combinedOutput": "first\n" * 99 + "\x1b[31mF401\x1b[0m unused\n"}
     with pytest.raises(FailedError) as red:
@@ -198,7 +199,7 @@ async def test_a_check_that_is_red_shows_the_end_of_what_it_said_without_termina
     assert len(str(red.value).splitlines()) == 41
 
 
-async def test_a_check_whose_program_is_not_installed_is_told_what_to_add(engine, workspace):
+async def test_a_check_whose_program_is_missing_names_the_package_to_add(engine, workspace):
     declares(engine, 'types = ["mypy"]')
     engine.answers |= {"exitCode": 1, "combinedOutput": 'exec: "mypy": executable file not found in $PATH'}
     with pytest.raises(FailedError, match=r"there is no mypy where the types of .* run: add it to the group dev"):
@@ -259,7 +260,7 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
     assert not any("canary" in query for query in engine.queries)
 
 
-async def test_whoever_asks_an_environment_without_credentials_is_told_the_flag(engine, workspace):
+async def test_an_environment_without_credentials_names_the_flag(engine, workspace):
     environment = await Slipway().environment(workspace, "staging")
     with pytest.raises(FailedError, match='there are no AWS credentials: add --credentials "cmd://aws configure'):
         await environment.status()
@@ -290,12 +291,12 @@ async def account():
 
 @pytest.fixture
 async def staging(engine, workspace, account):
-    """An environment in an empty account, whose address the engine knows."""
+    """An environment in an empty account at an address that the engine knows."""
     engine.answers["endpoint"] = account.cloud.url
     return await Slipway().environment(workspace, "staging", endpoint=dagger.dag.container().as_service())
 
 
-async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_told_at_once(engine, staging, capsys):
+async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engine, staging, capsys):
     await (await staging.plan(IMAGE)).sync()
     files = {step.arguments["path"]: step.arguments["contents"] for step in engine.steps("withNewFile")}
     assert set(files) == {"plan.json", "plan.txt", "summary.md"}
@@ -304,7 +305,7 @@ async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_told_at_once(
     assert capsys.readouterr().out == files["plan.txt"]
 
 
-async def test_a_plan_that_is_no_longer_true_is_not_deployed(engine, staging, account):
+async def test_an_outdated_plan_is_not_deployed(engine, staging, account):
     image = f"{URI}@{await account.image()}"
     engine.files["plan.json"] = to_json(
         Plan(
@@ -354,7 +355,7 @@ async def test_every_query_is_graphql(engine, workspace):
     assert all(parse(query) for query in engine.queries)
 
 
-async def test_a_person_reads_the_sentence_and_not_the_group_that_wraps_it():
+async def test_an_error_is_shown_without_the_exception_groups_that_wrap_it():
     @one_sentence
     async def verb():
         async with anyio.create_task_group(), anyio.create_task_group():
@@ -364,7 +365,7 @@ async def test_a_person_reads_the_sentence_and_not_the_group_that_wraps_it():
         await verb()
 
 
-async def test_an_error_that_nobody_foresaw_stays_what_it_is():
+async def test_an_unexpected_error_is_raised_unchanged():
     @one_sentence
     async def verb():
         raise ZeroDivisionError

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import anyio
 import dagger
 import pytest
-from dagger._exceptions import QueryErrorValue  # the package hands it out by no other name
+from dagger._exceptions import QueryErrorValue  # the package exports it under no other name
 
 from slipway.graph.refusal import meaning
 
@@ -41,11 +41,11 @@ def engine_says(message, **extensions):
         ),
     ],
 )
-def test_what_an_engine_refuses_becomes_one_sentence_with_a_next_step(message, sentence):
+def test_an_engine_error_becomes_one_sentence_with_a_next_step(message, sentence):
     assert str(meaning(engine_says(message))) == sentence
 
 
-def test_a_program_that_fails_in_a_builder_is_told_from_its_own_word_error_on():
+def test_the_error_of_a_failed_program_starts_at_its_word_error():
     error = engine_says(
         "exit code: 1", _type="EXEC_ERROR", cmd=["uv", "sync", "--locked"], exitCode=1, stdout="",
         stderr="Using CPython 3.14\nResolved 32 packages\nerror: The lockfile needs to be updated.\nhint: run `uv lock`.\n",
@@ -55,7 +55,7 @@ def test_a_program_that_fails_in_a_builder_is_told_from_its_own_word_error_on():
     )
 
 
-def test_a_build_that_fails_is_told_without_the_frames_of_its_traceback():
+def test_the_error_of_a_failed_build_omits_the_frames_of_its_traceback():
     said = (
         "error: Failed to build `notes`\n  [stderr]\n  Traceback (most recent call last):\n"
         '    File "<string>", line 11, in <module>\n      raise ValueError(message)\n      ^^^\n  ValueError: which files?\n\nhint: look\n'
@@ -66,7 +66,7 @@ def test_a_build_that_fails_is_told_without_the_frames_of_its_traceback():
     )
 
 
-def test_what_no_rule_knows_stays_what_it_is():
+def test_an_unknown_engine_error_stays_unchanged():
     assert meaning(engine_says("something else")) is None
     assert meaning(ZeroDivisionError()) is None
 

@@ -8,12 +8,12 @@ import pytest
 
 import slipway
 import slipway.main
-from slipway.commands.command import Effect
+from slipway.commands.command import AwsAccess
 from slipway.commands.registry import FUNCTIONS
 from tests.graph.conftest import Engine, speaking
 
 ON_DAGGER = {command.name: command for command in FUNCTIONS if not command.not_on_dagger}
-USES_AWS = {name for name, command in ON_DAGGER.items() if command.effect is not Effect.LOCAL}
+USES_AWS = {name for name, command in ON_DAGGER.items() if command.access is not AwsAccess.NONE}
 NEVER_CACHED = USES_AWS | {"rehearse", "environment", "certificate", "permissions"}
 CHECKS = {"lint", "migrations", "smoke", "tests", "types"}
 
@@ -30,6 +30,7 @@ async def registered(tmp_path_factory):
     return engine
 
 
+@pytest.mark.slow
 async def test_the_module_registers_every_function_with_its_sentence(registered):
     functions = [step.arguments for step in registered.steps("function") if "name" in step.arguments]
     described = [step.arguments["description"] for step in registered.steps("withDescription")]
@@ -47,14 +48,17 @@ def cached(registered, policy):
     }
 
 
+@pytest.mark.slow
 async def test_a_function_that_uses_aws_or_reads_a_clock_is_never_cached(registered):
     assert cached(registered, "Never") == NEVER_CACHED
 
 
+@pytest.mark.slow
 async def test_proofs_depend_on_the_date_and_are_cached_for_a_session(registered):
     assert cached(registered, "PerSession") == {"gate", "migrations"}
 
 
+@pytest.mark.slow
 async def test_the_checks_are_just_these_and_need_no_argument_but_the_workspace(registered):
     checks = [chain for chain in registered.chains if any(step.name == "withCheck" for step in chain)]
     assert {chain_name(chain) for chain in checks} == CHECKS
@@ -74,6 +78,7 @@ def test_the_version_of_the_package_is_the_version_of_its_distribution():
     assert importlib.metadata.version("slipway") == slipway.__version__
 
 
+@pytest.mark.slow
 def test_registration_imports_nothing_heavy():
     heavy = {
         "boto3",

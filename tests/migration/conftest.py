@@ -43,7 +43,7 @@ def url(database: str) -> URL:
 
 @pytest.fixture
 def write_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteProject:
-    """Writes an alembic project with revisions {id: (what it follows, body of upgrade)}, takes others away, stands in its folder, and answers its settings file."""
+    """Writes an alembic project with revisions {id: (what it follows, body of upgrade)}, takes others away, changes to its folder, and returns its settings file."""
 
     def write(revisions: Mapping[str, tuple], env: str = _ENV, without: Iterable[str] = ()) -> Path:
         versions = tmp_path / "migrations/versions"

@@ -1,4 +1,4 @@
-"""Every connection goes to the database that we name, and nowhere else."""
+"""Every connection goes to the database that we name, and to no other."""
 
 import io
 import json
@@ -13,8 +13,8 @@ from slipway.errors import BadInputError
 from slipway.migration.database import (
     VARIABLE,
     every_connection_to,
+    for_driver,
     named_in_environment,
-    spoken,
     sqlstate,
     with_connection,
     with_driver,
@@ -116,8 +116,8 @@ def test_a_driver_that_the_service_lacks_is_replaced_by_one_that_it_has(asked, g
         ),
     ],
 )
-def test_how_a_connection_is_encrypted_is_said_in_the_words_of_the_driver(url, driver, query):
-    assert dict(spoken(sa.make_url(url), f"postgresql+{driver}").query) == query
+def test_how_a_connection_is_encrypted_has_the_parameter_of_the_driver(url, driver, query):
+    assert dict(for_driver(sa.make_url(url), f"postgresql+{driver}").query) == query
 
 
 @pytest.mark.parametrize("drivername", ["sqlite", "mysql", "mysql+pymysql"])

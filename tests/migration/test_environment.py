@@ -10,7 +10,7 @@ ONE = {"one": (None, "op.execute('CREATE TABLE a ()')")}
 
 
 class PydanticsError(ValueError):
-    """What settings of pydantic raise, by the parts of it that we read."""
+    """The error of pydantic settings, by the parts of it that we read."""
 
     __module__ = "pydantic_core._pydantic_core"
 
@@ -85,7 +85,7 @@ def test_env_py_can_be_run_again_and_again(environment, url):
     assert heads == [(), (), ()]
 
 
-def test_a_revision_that_does_not_load_is_told_by_place(environment):
+def test_a_revision_that_does_not_load_is_reported_with_its_place(environment):
     with pytest.raises(BadInputError, match=r"migrations/versions/one\.py line 8 does not load: SyntaxError"):
         environment({"one": (None, "x =")})
 
@@ -153,5 +153,5 @@ def test_slipways_own_code_is_never_the_services(write_project, url, monkeypatch
         ),
     ],
 )
-def test_an_error_is_told_in_one_line(error, said):
+def test_an_error_is_formatted_in_one_line(error, said):
     assert sentence(error) == said

@@ -1,4 +1,4 @@
-"""Where a database stands, seen without changing it."""
+"""The revision of a database, read without changing it."""
 
 import psycopg
 import pytest
@@ -67,6 +67,6 @@ def test_heads_of_several_branches_are_all_told(environment, url):
 def test_a_database_that_cannot_be_asked_is_one_sentence(environment, url):
     away = url.set(port=1)
     with pytest.raises(
-        RefusedError, match=r"the database cannot be looked at, env\.py fails at migrations/env\.py line 5: "
+        RefusedError, match=r"the database cannot be read, env\.py fails at migrations/env\.py line 5: "
     ):
         look(environment(ONE), away)

@@ -51,7 +51,7 @@ def test_variables_that_the_service_lacks_are_filled_from_templates_and_its_own_
     assert (os.environ["DB_HOST"], os.environ["COLOUR"]) == ("here:5433", "red")
 
 
-def test_a_container_without_the_variable_is_told_where_it_is_named(told):
+def test_a_container_without_the_variable_is_reported_where_it_is_named(told):
     with pytest.raises(
         BadInputError, match=r"the container has no variable DATABASE_URL .* name it in database-variable"
     ):
@@ -72,7 +72,7 @@ def test_what_is_printed_last_without_the_end_of_a_line_is_printed(capsys):
     assert capsys.readouterr().out == "and"
 
 
-def test_an_error_that_nobody_foresaw_is_printed_without_secrets(told, capsys):
+def test_an_error_that_was_not_foreseen_is_printed_without_secrets(told, capsys):
     told(PIN="canary-2")
     with pytest.raises(SystemExit), discreet(["PIN"]):
         raise ValueError("my pin is canary-2")
@@ -95,7 +95,7 @@ def run(tmp_path, database):
 
 
 @pytest.mark.slow
-def test_the_answer_is_a_marked_line_and_no_secret_is_printed_by_anybody(write_project, run, database):
+def test_the_answer_is_a_marked_line_and_no_secret_is_printed(write_project, run, database):
     write_project({"one": (None, PRINTING)})
     code, answer, printed = run(PIN="canary-2")
     assert code == 0

@@ -74,15 +74,18 @@ def ask(database):
     return run
 
 
-@contextmanager
-def locked(database, table, seconds):
-    """Another session keeps everybody from a table for a while."""
-    with psycopg.connect(database) as connection:
-        connection.execute(f"LOCK TABLE {table}")
-        timer = threading.Timer(seconds, connection.rollback)
-        timer.start()
-        yield
-        timer.join()
+@pytest.fixture
+def locked(database, monkeypatch):
+    """Locks a table in another session until the upgrade waits for its next attempt."""
+
+    @contextmanager
+    def lock(table):
+        with psycopg.connect(database) as connection:
+            connection.execute(f"LOCK TABLE {table}")
+            monkeypatch.setattr(module.time, "sleep", lambda _: connection.rollback())
+            yield
+
+    return lock
 
 
 def test_an_empty_database_is_brought_to_the_head(migrate, ask):
@@ -127,23 +130,23 @@ def test_the_head_is_read_back_and_not_assumed(migrate):
     begun = ONE_TRANSACTION.replace(
         "    context.configure", "    connection.execute(sa.text('SELECT 1'))\n    context.configure", 1
     )
-    said = r"after the upgrade the database stands at nothing, not at two: see that env\.py commits"
+    said = r"after the upgrade the database is at no revision, not at two: make env\.py commit"
     with pytest.raises(RefusedError, match=said):
         migrate(TWO, env=begun)
 
 
-def test_a_database_of_a_newer_release_is_told_so_in_one_sentence(migrate, ask):
+def test_a_database_of_a_newer_release_is_reported_in_one_sentence(migrate, ask):
     migrate(TWO)
     with pytest.raises(RefusedError) as caught:
         migrate({"one": TWO["one"]}, without=["two"])
     assert str(caught.value) == (
-        "the database stands at two, which this release does not know: it is ahead: an older release; "
+        "the database is at two, which this release does not know: it is ahead: an older release; "
         "roll back with `slipway rollback`, or deploy a release that knows it"
     )
     assert ask("SELECT version_num FROM alembic_version") == ["two"]
 
 
-def test_each_revision_is_told_as_it_begins(write_project, url):
+def test_each_revision_is_reported_when_it_begins(write_project, url):
     told = []
     upgrade(Environment(write_project(TWO), url), url, told.append)
     assert told == ["revision one", "revision two"]
@@ -191,9 +194,9 @@ def test_locks_are_not_waited_for_longer_than_two_seconds(migrate):
 
 
 @pytest.mark.slow
-def test_a_locked_table_is_waited_for_in_several_attempts(migrate, database, ask):
+def test_a_locked_table_is_waited_for_in_several_attempts(migrate, locked, ask):
     migrate({"one": TWO["one"]})
-    with locked(database, "a", seconds=2.7):
+    with locked("a"):
         migration = migrate(TWO)
     assert migration.attempts > 1
     assert (migration.before, migration.applied) == (("one",), ("two",))
@@ -201,24 +204,24 @@ def test_a_locked_table_is_waited_for_in_several_attempts(migrate, database, ask
 
 
 @pytest.mark.slow
-def test_what_was_applied_before_the_locked_table_is_told_once(migrate, database):
+def test_what_was_applied_before_the_locked_table_is_reported_once(migrate, locked):
     migrate({"one": TWO["one"]})
     between = {
         "one": TWO["one"],
         "middle": ("one", "op.execute('CREATE TABLE c ()')"),
         "two": ("middle", TWO["two"][1]),
     }
-    with locked(database, "a", seconds=2.2):
+    with locked("a"):
         migration = migrate(between, env=ONE_TRANSACTION)
     assert migration.attempts > 1
     assert (migration.before, migration.applied) == (("one",), ("middle", "two"))
 
 
 @pytest.mark.slow
-def test_a_table_that_stays_locked_is_refused_in_the_end(migrate, database, monkeypatch):
+def test_a_table_that_stays_locked_is_refused_in_the_end(migrate, locked, monkeypatch):
     monkeypatch.setattr(module, "_ATTEMPTS", 1)
     migrate({"one": TWO["one"]})
-    with locked(database, "a", seconds=2.5), pytest.raises(RefusedError, match="lock timeout") as caught:
+    with locked("a"), pytest.raises(RefusedError, match="lock timeout") as caught:
         migrate(TWO)
     assert caught.value.what == f"the migration failed at migrations/versions/two.py line {FIRST}"
 

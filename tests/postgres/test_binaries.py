@@ -1,4 +1,4 @@
-"""Which Postgres is run: this machine's, else the wheel's."""
+"""Which Postgres is run: this machine's, or the wheel's."""
 
 import importlib.util
 import shutil

@@ -206,7 +206,7 @@ async def test_a_machine_without_room_is_bad_input(found, monkeypatch):
             pass
 
 
-async def test_without_memory_the_data_lies_among_temporary_files(found, monkeypatch, tmp_path):
+async def test_without_memory_the_data_is_among_temporary_files(found, monkeypatch, tmp_path):
     monkeypatch.setattr(datadir, "_MEMORY", Path("/no/such/folder"))
     async with running(found) as server:
         assert Path(ask(server.url, "SHOW data_directory")).is_relative_to(tempfile.gettempdir())
@@ -217,7 +217,7 @@ def owner(path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
-async def test_root_runs_the_server_as_somebody_else(found):
+async def test_root_runs_the_server_as_another_user(found):
     async with running(found):
         (home,) = homes()
         pid = (home / "cluster/data/postmaster.pid").read_text().split()[0]

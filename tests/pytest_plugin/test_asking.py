@@ -4,13 +4,13 @@ import pytest
 
 from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.pytest_plugin import asking
-from slipway.pytest_plugin.asking import Gate, Question, ToldAlreadyError, once
+from slipway.pytest_plugin.asking import AlreadyReportedError, Gate, Options, once
 
 
 @pytest.fixture
 def gate(tmp_path):
     return lambda: Gate(
-        Question(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x"),
+        Options(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x"),
         tmp_path,
     )
 
@@ -30,7 +30,7 @@ def test_the_first_makes_and_the_others_wait_and_read(tmp_path):
     assert sorted(map(str, made)) == ["('text', False)"] * 4 + ["('text', True)", "once"]
 
 
-def test_why_there_is_no_proof_is_told_to_the_first_who_asks_and_the_others_learn_that_it_was(monkeypatch, gate):
+def test_the_first_caller_gets_the_reason_for_a_missing_proof_and_the_others_that_it_was_reported(monkeypatch, gate):
     async def refuse(*_, **__):
         raise RefusedError("no", "because")
 
@@ -39,7 +39,7 @@ def test_why_there_is_no_proof_is_told_to_the_first_who_asks_and_the_others_lear
     with pytest.raises(RefusedError, match=r"^no: because$"):
         first.proof()
     for each in (first, other):
-        with pytest.raises(ToldAlreadyError, match=r"^there is no proof: no$"):
+        with pytest.raises(AlreadyReportedError, match=r"^there is no proof: no$"):
             each.proof()
 
 
@@ -48,13 +48,13 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
         raise ValueError("oops")
 
     monkeypatch.setattr("slipway.local.gate.revisions", fail)
-    with pytest.raises(UnknownOutcomeError, match=r"^unexpected ValueError: oops: see what"):
+    with pytest.raises(UnknownOutcomeError, match=r"^unexpected ValueError: oops: run `slipway"):
         gate().listing()
 
 
-def test_a_question_does_not_show_its_password(tmp_path):
+def test_options_do_not_show_their_password(tmp_path):
     assert "hunter2" not in repr(
-        Question(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x")
+        Options(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x")
     )
 
 
@@ -62,7 +62,7 @@ def test_pytests_own_environment_is_a_services_when_it_has_alembic(monkeypatch, 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").touch()
     monkeypatch.setattr(asking.sys, "prefix", str(tmp_path))
-    question = Question(source=tmp_path, config=None, since=None, python=None, database_url=None)
-    assert question.options()["python"] == tmp_path
+    options = Options(source=tmp_path, config=None, since=None, python=None, database_url=None)
+    assert options.arguments()["python"] == tmp_path
     monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
-    assert question.options()["python"] is None
+    assert options.arguments()["python"] is None

@@ -1,9 +1,14 @@
-"""`pytest --slipway`, as somebody sees it who runs the tests of a small service."""
+"""`pytest --slipway` in the test run of a small service."""
 
+import hashlib
 import subprocess
 import sys
 
 import pytest
+
+import slipway.pytest_plugin.run
+import slipway.verbs.gate  # noqa: F401 -- likewise
+from slipway.pytest_plugin import asking
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow
@@ -45,6 +50,7 @@ INDEXED = TABLE + "\nsa.Index('by_title', metadata.tables['notes'].c.title)"
 BROKEN = ("op.drop_table('no_such')", "pass")
 CHANGES_ROWS = ("op.execute(\"UPDATE notes SET title = 'x'\")", "op.execute('SELECT 1')")
 NOTHING = ("pass", "pass")
+LIGHT = ("-p", "no:hypothesispytest")  # whose import takes longer than a run
 
 
 @pytest.fixture
@@ -66,10 +72,35 @@ def write(pytester):
     return write
 
 
+@pytest.fixture(scope="module")
+def answers():
+    """The gate's answers by project and question: each is executed once for all tests of this file."""
+    return {}
+
+
 @pytest.fixture
-def run(pytester, server):
-    """Runs `pytest --slipway` on the server of the tests."""
-    return lambda *arguments: pytester.runpytest_subprocess("--slipway", f"--slipway-database-url={server}", *arguments)
+def run(pytester, server, answers, monkeypatch):
+    """Runs `pytest --slipway` on the server of the tests, in this process unless there are workers."""
+    once = asking.once
+
+    def run(*arguments):
+        options = (*LIGHT, "--slipway", f"--slipway-database-url={server}", *arguments)
+        if any(argument.startswith("-n") for argument in arguments):
+            return pytester.runpytest_subprocess(*options)
+        question = [argument for argument in arguments if argument.startswith("--slipway")]
+        project = hashlib.sha256(repr(question).encode())
+        for file in sorted(path for path in pytester.path.rglob("*") if path.suffix in {".py", ".ini", ".toml"}):
+            if not file.name.startswith("test_"):
+                project.update(str(file.relative_to(pytester.path)).encode() + file.read_bytes())
+
+        def remembered(file, make):
+            key = (project.digest(), file.name)
+            return once(file, lambda: answers[key] if key in answers else answers.setdefault(key, make()))
+
+        monkeypatch.setattr(asking, "once", remembered)
+        return pytester.runpytest_inprocess(*options)
+
+    return run
 
 
 def outcomes(result):
@@ -94,7 +125,7 @@ def test_a_history_without_findings_is_a_test_for_each_revision_and_check_and_tw
     )
 
 
-def test_they_stand_beside_the_tests_of_the_service(write, run, pytester):
+def test_they_run_beside_the_tests_of_the_service(write, run, pytester):
     write(aaa=CREATE)
     pytester.makepyfile("def test_of_the_service(): pass")
     assert outcomes(run()) == {"passed": 6}
@@ -108,19 +139,19 @@ def test_a_finding_is_the_text_of_a_failure_and_there_is_no_traceback(write, run
     result.stdout.fnmatch_lines(
         [
             "*slipway::bbb_some_words::locks*",
-            "L01 Building an index stops every write to the table until the last row is indexed.",
+            "L01 *",
             "at migrations/versions/bbb_some_words.py:9",
-            "measured: holds SHARE on public.notes, which stops writers, while it indexes public.notes *",
+            "measured: holds SHARE on public.notes, *",
             "instead:",
             "*postgresql_concurrently=True*",
-            "FAILED slipway::bbb_some_words::locks - *L01 Building an index*",
+            "FAILED slipway::bbb_some_words::locks - *L01 *",
         ]
     )
     assert "Traceback" not in result.stdout.str()
     assert "judge(" not in result.stdout.str()
 
 
-def test_tests_and_failures_lie_in_the_revision_where_editors_jump_to(write, run, pytester):
+def test_tests_and_failures_have_the_place_of_the_revision_for_editors(write, run, pytester):
     write(INDEXED, aaa=CREATE, bbb=INDEX)
     pytester.makeconftest("def pytest_itemcollected(item): print(item.location)")
     run("--tb=line", "-s").stdout.fnmatch_lines(
@@ -131,21 +162,18 @@ def test_tests_and_failures_lie_in_the_revision_where_editors_jump_to(write, run
     )
 
 
-@pytest.mark.parametrize(
-    ("models", "revisions", "failed"),
-    [
-        (TABLE, {"aaa": (CREATE[0], "op.execute('SELECT 1')")}, "slipway::aaa_some_words::up-down-up"),
-        (TABLE, {"aaa": CREATE, "bbb": CHANGES_ROWS}, "slipway::bbb_some_words::rows"),
-        (TABLE, {"aaa": CREATE, "bbb": ("pass  # slipway: allow", "pass")}, "slipway::graph"),
-        ("sa.Table('others', metadata, sa.Column('id', sa.Integer))", {"aaa": CREATE}, "slipway::drift"),
-    ],
-    ids=["the downgrade leaves a trace", "rows are changed", "a comment cannot be read", "the models differ"],
-)
-def test_each_family_of_rules_has_its_test(write, run, models, revisions, failed):
-    write(models, **revisions)
+def test_each_family_of_rules_has_its_test(write, run):
+    leaves_a_trace = (CREATE[0], "op.execute('SELECT 1')")
+    others = "sa.Table('others', metadata, sa.Column('id', sa.Integer))"
+    write(others, aaa=leaves_a_trace, bbb=CHANGES_ROWS, ccc=("pass  # slipway: allow", "pass"))
     result = run("-rf")
-    assert f"FAILED {failed} " in result.stdout.str()
-    assert outcomes(result)["failed"] == 1
+    failed = sorted(line.split()[1] for line in result.outlines if line.startswith("FAILED"))
+    assert failed == [
+        "slipway::aaa_some_words::up-down-up",
+        "slipway::bbb_some_words::rows",
+        "slipway::drift",
+        "slipway::graph",
+    ]
 
 
 def test_several_heads_are_a_failure_of_the_graph(write, run, pytester):
@@ -155,7 +183,7 @@ def test_several_heads_are_a_failure_of_the_graph(write, run, pytester):
     assert "FAILED slipway::graph - Failed: G01" in run().stdout.str()
 
 
-def test_a_history_that_cannot_be_walked_fails_in_the_graph_and_nothing_else_passes(write, run, pytester):
+def test_a_history_that_cannot_be_walked_fails_in_the_graph_and_no_other_test_passes(write, run, pytester):
     write(aaa=CREATE)
     other = REVISION.format(id="ccc", down="gone", upgrade="pass", downgrade="pass")
     (pytester.path / "migrations/versions/ccc.py").write_text(other)
@@ -176,14 +204,14 @@ def test_a_revision_that_was_not_reached_is_skipped_with_the_reason(write, run):
     )
 
 
-def test_warnings_fail_nothing_and_are_remarked_at_the_end(write, run):
+def test_warnings_fail_no_test_and_are_listed_at_the_end(write, run):
     write(aaa=(CREATE[0], "pass"))
     result = run("-W", "error")
     assert outcomes(result) == {"passed": 5}
     result.stdout.fnmatch_lines(["*slipway remarks*", "slipway::aaa_some_words::up-down-up", "warning: R01*"])
 
 
-def test_what_is_older_than_start_after_does_not_fail_and_neither_its_locks_nor_its_rows_are_watched(write, run):
+def test_old_revisions_do_not_fail_and_have_no_tests_of_locks_and_rows(write, run):
     write(INDEXED, aaa=CREATE, bbb=INDEX)
     result = run("--slipway-since=bbb", "-v")
     assert outcomes(result) == {"passed": 4}
@@ -191,7 +219,7 @@ def test_what_is_older_than_start_after_does_not_fail_and_neither_its_locks_nor_
     assert "::rows" not in result.stdout.str()
 
 
-def test_what_git_knew_at_a_ref_is_no_news(write, run, pytester):
+def test_revisions_that_git_has_at_a_ref_are_old(write, run, pytester):
     write(INDEXED, aaa=CREATE)
     git = ("git", "-c", "user.name=me", "-c", "user.email=me@example.org")
     for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "one"), ("tag", "released")):
@@ -203,7 +231,7 @@ def test_what_git_knew_at_a_ref_is_no_news(write, run, pytester):
     assert "FAILED slipway::bbb::locks " in result.stdout.str()
 
 
-def test_what_a_comment_allows_fails_nothing(write, run):
+def test_an_allowed_finding_fails_no_test(write, run):
     write(INDEXED, aaa=CREATE, bbb=(f"{INDEX[0]}  # slipway: allow L01 because nobody writes", INDEX[1]))
     assert outcomes(run()) == {"passed": 8}
 
@@ -216,11 +244,10 @@ def test_settings_are_those_of_the_service(write, run, pytester):
     assert outcomes(run()) == {"passed": 4}
 
 
-def test_the_service_may_stand_in_another_folder(write, server, pytester):
+def test_the_service_may_be_in_another_folder(write, run, pytester):
     write(aaa=CREATE)
     elsewhere = pytester.mkdir("elsewhere")
-    arguments = ("--slipway", f"--slipway-database-url={server}", f"--rootdir={elsewhere}", "--slipway-source=.")
-    assert outcomes(pytester.runpytest_subprocess(*arguments)) == {"passed": 5}
+    assert outcomes(run(f"--rootdir={elsewhere}", "--slipway-source=.")) == {"passed": 5}
 
 
 def test_tests_are_chosen_by_words(write, run):
@@ -245,7 +272,7 @@ def test_tests_are_chosen_by_the_names_that_pytest_prints(write, run, pytester, 
     assert outcomes(run(*names)) == {"passed": number}
 
 
-def test_a_name_that_is_none_is_a_sentence(write, run):
+def test_an_unknown_name_is_a_sentence(write, run):
     write(aaa=CREATE)
     result = run("slipway::bbb")
     assert outcomes(result) == {"errors": 1}
@@ -253,7 +280,7 @@ def test_a_name_that_is_none_is_a_sentence(write, run):
 
 
 def test_x_stops_at_the_first_failure(write, run):
-    write(INDEXED, aaa=CREATE, bbb=INDEX, ccc=NOTHING)
+    write(INDEXED, aaa=CREATE, bbb=INDEX)
     assert outcomes(run("-x")) == {"passed": 4, "failed": 1}
 
 
@@ -275,7 +302,7 @@ def test_workers_collect_the_same_and_the_history_is_executed_once(write, run, p
     assert (pytester.path / "count").read_text() == once * 2
 
 
-def test_collection_executes_nothing(write, run, pytester):
+def test_collection_executes_no_revision(write, run, pytester):
     write(aaa=("open('count', 'a')", "pass"))
     result = run("--collect-only", "-q")
     result.stdout.fnmatch_lines(["slipway::aaa_some_words::up-down-up", "5 tests collected*"])
@@ -291,7 +318,7 @@ def test_a_folder_without_alembic_is_one_sentence(pytester, run):
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("option", "sentence"),
     [
         ("--slipway-database-url=postgresql://me:hunter2@127.0.0.1:1/x", "the Postgres server does not answer: *"),
         ("--slipway-database-url=mysql://me:hunter2@127.0.0.1:1/x", "the database's URL names mysql: *"),
@@ -301,9 +328,9 @@ def test_a_folder_without_alembic_is_one_sentence(pytester, run):
         ("--slipway-config=other.ini", "there is no other.ini in *"),
     ],
 )
-def test_a_gate_that_cannot_run_is_one_sentence_at_collection(write, run, given, sentence):
+def test_a_gate_that_cannot_run_is_one_sentence_at_collection(write, run, option, sentence):
     write(aaa=CREATE)
-    result = run(given)
+    result = run(option)
     assert outcomes(result) == {"errors": 1}
     result.stdout.fnmatch_lines([sentence])
     assert "hunter2" not in result.stdout.str() + result.stderr.str()
@@ -315,7 +342,7 @@ def test_a_revision_that_does_not_load_is_named_at_collection(write, run):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
-def test_an_environment_that_fails_is_told_by_one_test_and_the_others_are_skipped(write, run, workers):
+def test_an_environment_that_fails_is_reported_by_one_test_and_the_others_are_skipped(write, run, workers):
     write(env="raise RuntimeError('no')", aaa=CREATE, bbb=NOTHING)
     result = run("-rs", *workers)
     assert outcomes(result) == {"errors": 1, "skipped": 7}
@@ -327,7 +354,7 @@ def test_an_environment_that_fails_is_told_by_one_test_and_the_others_are_skippe
     )
 
 
-def test_without_the_option_nothing_of_slipway_is_loaded_but_the_option(write, pytester):
+def test_without_the_option_no_module_of_slipway_is_loaded_but_the_option(write, pytester):
     write(aaa=CREATE)
     pytester.makepyfile("def test_of_the_service(): pass")
     code = "import pytest, sys; pytest.main({}); print(sorted(m for m in sys.modules if m.startswith('slipway')))"
@@ -336,12 +363,12 @@ def test_without_the_option_nothing_of_slipway_is_loaded_but_the_option(write, p
             [sys.executable, "-c", code.format(arguments)], capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines()[-1] == str(loaded)
-    assert outcomes(pytester.runpytest_subprocess()) == {"passed": 1}
+    assert outcomes(pytester.runpytest_inprocess(*LIGHT)) == {"passed": 1}
 
 
-def test_a_server_that_looks_like_production_is_refused_unless_it_is_expendable(write, pytester):
+def test_a_server_that_looks_like_production_is_refused_unless_it_is_allowed(write, run):
     write(one=CREATE)
-    production = ["--slipway", "--slipway-database-url=postgresql://me@production.invalid:1/x"]
-    assert "looks like production" in pytester.runpytest_subprocess(*production).stdout.str()
-    said = pytester.runpytest_subprocess(*production, "--slipway-allow_production_like").stdout.str()
-    assert ("looks like production" in said, "does not answer" in said) == (False, True)
+    production = "--slipway-database-url=postgresql://me@production.invalid:1/x"
+    assert "looks like production" in run(production).stdout.str()
+    printed = run(production, "--slipway-allow-production-like").stdout.str()
+    assert ("looks like production" in printed, "does not answer" in printed) == (False, True)

@@ -12,7 +12,7 @@ RAISED_BY_NAME = {kind.__name__ for kind in (RefusedError, BadInputError, Unknow
 
 
 def raised():
-    """Every place that makes an error, with the words that stand in the code for what happened and what to do next."""
+    """Every place that makes an error, with the source text of what happened and of the next step."""
     for file in sorted(SOURCE.rglob("*.py")):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in RAISED_BY_NAME:
@@ -20,7 +20,7 @@ def raised():
 
 
 def words(argument):
-    """The text of an argument; what is known only when it is raised is an ellipsis."""
+    """The text of an argument; a part known only at run time is an ellipsis."""
     if isinstance(argument, ast.Constant):
         return argument.value
     if isinstance(argument, ast.JoinedStr):
@@ -38,7 +38,7 @@ def test_every_error_in_the_source_is_one_sentence_with_a_next_step(what, next_s
     assert said.startswith(("AWS ", "App Runner ", "ECS ")) or not said[0].isupper()
 
 
-def test_an_error_keeps_what_happened_and_what_to_do_next_apart():
+def test_an_error_separates_what_happened_from_the_next_step():
     error = RefusedError("the gate refuses", "see the report")
     assert (error.what, error.next_step, str(error)) == (
         "the gate refuses",

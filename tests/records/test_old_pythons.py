@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "ci/src"
 OLDEST = (3, 10)
 
-# What runs in the service's own environment, on whatever Python the service has.
+# Code that runs in the service's own environment, on the service's Python.
 IN_THE_SERVICE = sorted(
     file
     for place in (
@@ -19,7 +19,7 @@ IN_THE_SERVICE = sorted(
     for file in (SOURCE / "slipway").glob(place)
 )
 
-# What the standard library has had only since 3.11 or later, by module (docs.python.org, "What's New").
+# Additions to the standard library since 3.11, by module (docs.python.org, "What's New").
 NEWER = {
     "asyncio": {"Barrier", "Runner", "TaskGroup", "timeout", "timeout_at"},
     "builtins": {"BaseExceptionGroup", "ExceptionGroup", "PythonFinalizationError"},
@@ -44,7 +44,7 @@ NEWER_MODULES = {"annotationlib", "compression", "tomllib"}
 
 
 def too_new(text):
-    """What a file needs that the oldest Python does not have."""
+    """The features of a file that the oldest Python lacks."""
     try:
         tree = ast.parse(text, feature_version=OLDEST)
     except SyntaxError as error:
@@ -69,7 +69,7 @@ def is_newer(name):
 
 
 def python(code):
-    """What a bare interpreter prints, that has slipway's source and no installed library."""
+    """The output of a bare interpreter with slipway's source and no installed library."""
     return subprocess.run(
         [sys.executable, "-S", "-c", code],
         env={"PYTHONPATH": str(SOURCE)},

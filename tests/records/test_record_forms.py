@@ -81,7 +81,7 @@ def planted(data, path, value):
 @some
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
-def test_what_is_written_is_read_back_as_it_was(kind, data):
+def test_a_written_value_is_read_back_unchanged(kind, data):
     value = data.draw(values(kind))
     assert read(kind, write(value)) == value
 
@@ -107,7 +107,7 @@ def test_truncated_json_is_refused(kind, data):
 @some
 @pytest.mark.parametrize("kind", RECORDS)
 @given(data=st.data())
-def test_whatever_stands_in_a_field_is_read_or_refused(kind, data):
+def test_any_value_of_a_field_is_read_or_refused(kind, data):
     plain = to_data(data.draw(values(kind)))
     path = data.draw(st.sampled_from(list(leaves(plain))))
     changed = json.dumps(planted(plain, path, data.draw(JSON)))
@@ -148,7 +148,7 @@ def test_every_record_has_a_schema_that_names_it(kind):
 @pytest.mark.parametrize(
     "schema", ["slipway/image/2", "slipway/image", "slipway/proof/1", None, 1, ["slipway/image/1"]]
 )
-def test_another_schema_is_refused_and_told_what_to_do(schema):
+def test_another_schema_is_refused_with_a_next_step(schema):
     with pytest.raises(BadInputError) as caught:
         from_data(Image, to_data(IMAGE) | {"schema": schema}, "image.json")
     assert str(caught.value) == (
@@ -191,7 +191,7 @@ def test_a_key_with_a_default_may_be_left_out():
     assert from_data(Outcome, data, "a file").diagnosis is None
 
 
-def test_a_wrong_type_deep_inside_is_told_by_its_place():
+def test_a_nested_wrong_type_is_reported_with_its_place():
     data = to_data(Migration(before=(), after=("e731",), applied=("5b0a", "e731"), attempts=1, seconds=0.5))
     data["applied"][1] = 7
     with pytest.raises(BadInputError) as caught:
@@ -247,9 +247,9 @@ def test_the_platform_seconds_of_an_act_are_those_of_its_steps():
     assert Act(name="I", title="", happened="", how="", passed=True, seconds=5.0, steps=steps).platform_seconds == 90.5
 
 
-@pytest.mark.parametrize(("told", "whole"), [((), True), ((True, True), True), ((True, False), False)])
-def test_a_rehearsal_went_as_told_when_every_act_did(told, whole):
-    acts = tuple(Act(name="", title="", happened="", how="", passed=passed, seconds=1.0) for passed in told)
+@pytest.mark.parametrize(("acts_passed", "whole"), [((), True), ((True, True), True), ((True, False), False)])
+def test_a_rehearsal_passes_when_every_act_does(acts_passed, whole):
+    acts = tuple(Act(name="", title="", happened="", how="", passed=passed, seconds=1.0) for passed in acts_passed)
     assert Rehearsal(service="notes", revision="0123", postgres="", speed=60.0, acts=acts, traffic=None).passed is whole
 
 
@@ -267,7 +267,7 @@ def test_an_error_arrives_in_another_process_as_it_was_raised(kind):
     assert (type(arrived), str(arrived)) == (kind, "it failed: mend it")
 
 
-def test_an_error_of_a_room_arrives_as_what_it_stands_for():
+def test_a_more_specific_error_arrives_as_its_kind():
     assert type(Refusal.of(SettingsError("a", "b")).error()) is BadInputError
 
 

@@ -1,10 +1,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Annotated
 
 import pytest
 
-from slipway.structure import MismatchError, describe, kebab, read, write
+from slipway.structure import (
+    Constrained,
+    Filled,
+    MismatchError,
+    Pattern,
+    Range,
+    Variants,
+    constraints,
+    describe,
+    kebab,
+    read,
+    write,
+)
 
 
 class Colour(Enum):
@@ -50,7 +63,7 @@ def test_plain_data_becomes_dataclasses_and_plain_data_again():
     assert write(FULL) == PLAIN
 
 
-def test_settings_are_spelt_with_dashes_and_what_stands_in_a_table_keeps_its_keys():
+def test_settings_are_spelt_with_dashes_and_mappings_keep_their_keys():
     spares = {"left_one": {"spokes": 6}}
     cart = read(Cart, {"owner-name": "Ann", "spares": spares}, "", kebab)
     assert cart == Cart("Ann", spares={"left_one": Wheel(6)})
@@ -113,7 +126,7 @@ def test_a_value_that_fits_is_read(kind, value, result):
         (Cart, {}, "owner-name: missing, it must be a text"),
     ],
 )
-def test_a_value_that_does_not_fit_is_told_with_what_is_allowed(kind, value, message):
+def test_an_unfit_value_is_refused_with_the_allowed_kind(kind, value, message):
     assert refusal(kind, value) == message
 
 
@@ -129,7 +142,7 @@ def test_a_value_that_does_not_fit_is_told_with_what_is_allowed(kind, value, mes
         ({"spares": {"left_one": {}}}, "spares.left_one.spokes: missing, it must be a whole number"),
     ],
 )
-def test_what_is_wrong_deep_inside_is_told_with_its_place(change, message):
+def test_an_unfit_value_deep_inside_is_refused_with_its_place(change, message):
     assert refusal(Cart, {"owner-name": "Ann"} | change) == message
 
 
@@ -142,7 +155,7 @@ class Keyed:
             raise MismatchError(f"by-name.{name}", "nothing is allowed")
 
 
-def test_a_place_that_a_dataclass_names_itself_keeps_the_keys_as_they_were_written():
+def test_a_place_from_a_dataclass_keeps_the_keys_as_written():
     assert refusal(Keyed, {"by-name": {"MY_KEY": ""}}) == "by-name.MY_KEY: nothing is allowed"
 
 
@@ -162,5 +175,64 @@ def test_a_place_that_a_dataclass_names_itself_keeps_the_keys_as_they_were_writt
         ({1}, "set"),
     ],
 )
-def test_a_found_value_is_described_in_a_few_harmless_words(value, said):
+def test_a_value_is_described_in_a_few_safe_words(value, said):
     assert describe(value) == said
+
+
+Name = Annotated[str, Pattern(r"[a-z]+", "small letters")]
+
+
+@dataclass(frozen=True)
+class Limited(Constrained):
+    top_speed: Annotated[int, Range(1, 9)] = 5
+    names: Annotated[tuple[Name, ...], Filled("a list of names")] = ("ann",)
+    nick_name: Name | None = None
+    keys: Mapping[Name, Annotated[str, Pattern("arn:.*", "an ARN", secret=True)]] = field(default_factory=dict)
+
+
+BROKEN = [
+    ({"top_speed": 0}, "top-speed: found 0, allowed is 1 to 9"),
+    ({"top_speed": 10}, "top-speed: found 10, allowed is 1 to 9"),
+    ({"names": ()}, "names: found an empty list, allowed is a list of names"),
+    ({"names": ("ann", "Bob")}, "names[1]: found 'Bob', allowed is small letters"),
+    ({"nick_name": "a\n"}, "nick-name: found 'a\\n', allowed is small letters"),
+    ({"keys": {"A": "arn:x"}}, "keys.A: found 'A', allowed is small letters"),
+    ({"keys": {"a": "hunter2"}}, "keys.a: found something else, allowed is an ARN"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN)
+def test_a_constraint_holds_whether_a_value_is_read_or_made_in_code(change, message):
+    assert refusal(Limited, {kebab(key): value for key, value in change.items()}) == message
+    with pytest.raises(MismatchError) as caught:
+        Limited(**change)
+    assert str(caught.value) == message
+
+
+def test_constraints_of_a_type_can_be_listed_for_its_documentation():
+    hints = Limited.__annotations__
+    assert [each.allowed for each in constraints(hints["names"])] == ["a list of names", "small letters"]
+    assert [each.allowed for each in constraints(hints["nick_name"])] == ["small letters"]
+    assert Range(1).allowed == "1 or more"
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Boat(Vehicle):
+    sails: int = 2
+
+
+Any_ = Annotated[Vehicle, Variants("colour", {Colour.RED: Boat})]
+
+
+def test_a_key_of_a_table_chooses_its_class():
+    assert read(Any_, {"colour": "red", "sails": 3}) == Boat(Colour.RED, 3)
+    assert type(read(Any_, {"colour": "green"})) is Vehicle
+    assert refusal(Any_, {"colour": "green", "sails": 3}) == "sails: unknown key, allowed are colour"
+    assert refusal(Any_, {"sails": 3}) == "colour: missing, it must be one of 'red', 'green'"
+    assert refusal(Any_, {"colour": ["red"]}) == "colour: found a list, allowed is one of 'red', 'green'"
+    assert refusal(Any_, 3) == "found 3 (a whole number), allowed is a table"

@@ -1,9 +1,7 @@
 """A copy of the reference service in a repository of its own, where a test may break what it likes."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,24 +16,31 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def commit(self, **files: str) -> None:
-        """Write files, named with / and . as `app__main_py`, and commit them."""
-        for name, text in files.items():
-            (self.folder / name.replace("__", "/").replace("_py", ".py").replace("_toml", ".toml")).write_text(text)
+    def commit(self) -> None:
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "--message", "a change")
 
-    def replace(self, name: str, before: str, after: str) -> None:
-        """Change a file and commit it."""
-        file = self.folder / name
-        text = file.read_text()
-        assert before in text
-        file.write_text(text.replace(before, after))
+    def replace(self, name: str, text: str) -> None:
+        """Write a file and commit it."""
+        (self.folder / name).write_text(text)
         self.commit()
 
-    def _git(self, *arguments: str) -> None:
+    def patch(self, patch: str, name: str, text: str) -> None:
+        """Make a patch file of a change, without the change."""
+        self.replace(name, text)
+        (self.folder / f"{patch}.patch").write_text(self._git("format-patch", "--stdout", "-1"))
+        self._git("reset", "--quiet", "--hard", "HEAD~1")
+        self.commit()
+
+    def declare(self, *acts: str) -> None:
+        """Name the patches of these acts in the settings."""
+        patches = "".join(f'{act} = "{act}.patch"\n' for act in acts)
+        self.replace("settings.toml", f"{SMALL['settings.toml']}\n[tool.slipway.rehearsal]\n{patches}")
+
+    def _git(self, *arguments: str) -> str:
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", "-C", self.folder, *who, *arguments], check=True)
+        command = ["git", "-C", self.folder, *who, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -54,19 +59,102 @@ def checkout(tmp_path: Path) -> Checkout:
     return made
 
 
+SMALL = {
+    "settings.toml": """\
+[tool.slipway]
+name = "small"
+command = ["python", "serve.py", "8000"]
+port = 8000
+health-path = "/"
+
+[tool.slipway.migrations]
+config = "alembic.ini"
+database-variable = "DATABASE_URL"
+""",
+    "serve.py": """\
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+""",
+    "alembic.ini": "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n",
+    "migrations/env.py": """\
+import os
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+limits = "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"
+engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool, connect_args={"options": limits})
+with engine.connect() as connection:
+    context.configure(connection=connection, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+""",
+    "migrations/versions/aaa.py": """\
+from alembic import op
+
+revision = "aaa"
+down_revision = None
+
+
+def upgrade():
+    op.execute("CREATE TABLE notes (id bigint PRIMARY KEY, title text)")
+
+
+def downgrade():
+    op.execute("DROP TABLE notes")
+""",
+}
+INDEX = """\
+from alembic import op
+
+revision = "bbb"
+down_revision = "aaa"
+
+
+def upgrade():
+    op.create_index("ix", "notes", ["title"])
+
+
+def downgrade():
+    op.drop_index("ix", "notes")
+"""
+
+
 @pytest.fixture
-def one_act(checkout: Checkout) -> Checkout:
-    """The same without the acts that need patches."""
-    text = (checkout.folder / "pyproject.toml").read_text()
-    table = text.index("[tool.slipway.rehearsal]")
-    (checkout.folder / "pyproject.toml").write_text(text[:table] + text[text.index("[", table + 1) :])
-    checkout.commit()
-    return checkout
+def small(tmp_path: Path) -> Checkout:
+    """A service of one file and one revision, cheap to run and to prove, in the environment of the reference service."""
+    folder = tmp_path / "small"
+    for name, text in SMALL.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    for name in ("pyproject.toml", "uv.lock"):
+        shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    made = Checkout(folder)
+    made.commit()
+    return made
 
 
-def slipway(*arguments: str, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The command line, as a person would call it."""
-    command = [sys.executable, "-m", "slipway.cli", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=timeout, env=os.environ | variables
-    )
+@pytest.fixture
+def with_bad_releases(small: Checkout) -> Checkout:
+    """The same with a release for each act."""
+    small.patch("refused", "migrations/versions/bbb.py", INDEX)
+    small.patch("rolled-back", "serve.py", "import os\nos.environ['CACHE_URL']\n")
+    small.declare("refused", "rolled-back")
+    return small

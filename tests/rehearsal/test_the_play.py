@@ -10,6 +10,7 @@ import pytest
 
 from slipway.records.form import from_json
 from slipway.records.rehearsal import Rehearsal
+from tests.rehearsal.conftest import INDEX
 
 pytestmark = pytest.mark.slow
 
@@ -61,13 +62,22 @@ class Titles(HTMLParser):
             self.seen.append(tag)
 
 
-def test_uncommitted_changes_are_rehearsed_and_the_checkout_stays_as_it_is(one_act):
-    (one_act.folder / "app/health.py").write_text("raise RuntimeError('from the work tree')\n")
-    before = snapshot(one_act.folder)
-    done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
+def rehearse(service, *options):
+    return slipway("rehearse", "--quiet", "--source", str(service.folder), *settings_of(service), *options)
+
+
+def settings_of(service):
+    return "--settings", str(service.folder / "settings.toml")
+
+
+def test_uncommitted_changes_are_rehearsed_and_a_release_that_does_not_import_is_refused_by_the_preflight(small):
+    (small.folder / "serve.py").write_text("import a_module_that_nobody_installed\n")
+    before = snapshot(small.folder)
+    done = rehearse(small)
     assert done.returncode == 1
-    assert "from the work tree" in done.stderr or "does not become healthy" in done.stderr
-    assert snapshot(one_act.folder) == before
+    assert "imports a_module_that_nobody_installed, which is not installed" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert snapshot(small.folder) == before, "the checkout is only read"
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -78,30 +88,21 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_release_that_does_not_import_is_refused_by_the_preflight(one_act):
-    one_act.replace("app/main.py", "import os\n", "import os\nimport a_module_that_nobody_installed\n")
-    done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
-    assert done.returncode == 1
-    assert "imports a_module_that_nobody_installed, which is not installed" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
-
-
-def test_a_checkout_with_refused_migrations_does_not_reach_staging(one_act):
-    one_act.replace(
-        "migrations/versions/e7318ac4d059_drop_content.py",
-        '    op.drop_column("notes", "content")',
-        '    op.create_index("ix", "notes", ["title"])',
-    )
-    done = slipway("rehearse", "--quiet", "--source", str(one_act.folder))
+def test_a_checkout_with_refused_migrations_does_not_reach_staging(small):
+    small.replace("migrations/versions/bbb.py", INDEX)
+    done = rehearse(small)
     assert done.returncode == 1
     assert "NO  I " in done.stdout
 
 
 @pytest.mark.parametrize("act", ["I:", "II:", "III:"])
-def test_an_interruption_in_any_act_leaves_nothing_behind(checkout, tmp_path, act):
+def test_an_interruption_in_any_act_leaves_nothing_behind(with_bad_releases, tmp_path, act):
+    if act == "III:":
+        with_bad_releases.declare("rolled-back")  # it comes sooner without act II
     marked = tmp_path / "tmp"
     marked.mkdir()
-    command = [sys.executable, "-m", "slipway.cli", "rehearse", "--source", str(checkout.folder)]
+    source = ["--source", str(with_bad_releases.folder), *settings_of(with_bad_releases)]
+    command = [sys.executable, "-m", "slipway.cli", "rehearse", *source]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ from slipway.records.refusal import Refusal
 from slipway.release.aws.client import Aws
 from slipway.release.runners.definition import TaskOrder, order_of
 from slipway.release.runners.ecs_task import EcsTask
-from slipway.settings import AppRunnerEnvironment, MigrationRunner, Runner, Settings, TargetKind
+from slipway.settings import AppRunnerEnvironment, MigrationRunner, RunnerKind, Settings, TargetKind
 from tests.release.desired import Telling, aws_of, time_of
 from tests.simulator.account import REGION, ROLE, Account
 from tests.simulator.scripted import Script
@@ -19,7 +19,7 @@ GROUP = "/slipway/notes-staging"
 URL = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:notes/staging/url-Xk3bQz"
 DONE = Migration(before=(), after=("two",), applied=("one", "two"), attempts=1, seconds=0.5)
 TASK = MigrationRunner(
-    runner=Runner.ECS_TASK, subnets=("subnet-1",), security_groups=("sg-1",), execution_role=EXECUTION_ROLE
+    runner=RunnerKind.ECS_TASK, subnets=("subnet-1",), security_groups=("sg-1",), execution_role=EXECUTION_ROLE
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.evidence import CompatibilityEvidence
 from slipway.environment.lifecycle import destroy, paused, resume
 from slipway.environment.promote import promote

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.migration import Migration

@@ -8,20 +8,23 @@ from typing import Any
 import pytest
 
 from slipway.errors import UnknownOutcomeError
-from slipway.records.plan import Action, Observed
+from slipway.records.plan import Action, FieldChange, Observed
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import plan
 from slipway.release.engine.settle import OperationStatus
 from slipway.release.engine.target import Operation
-from slipway.release.targets.app_runner.spec import request_of
+from slipway.release.targets.app_runner.spec import health_of, request_of
 from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget, observed_from
+from slipway.settings import HealthPace
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import problems, service
-from tests.release.desired import ARN, DIGEST, OTHER, spec, target_of, time_of
+from slipway.workload.health import HealthCheck
+from tests.release.desired import ARN, DIGEST, OTHER, observed, spec, target_of, time_of
 from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked, opened
 from tests.simulator.scripted import Script
 
+SLOW_START = HealthPace(interval=10, timeout=5, healthy_threshold=2, unhealthy_threshold=12)
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:notes/url-aBcDeF"
 READS = ("describe", "list", "filter", "get")
 
@@ -85,12 +88,12 @@ def with_image(identifier: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "changes", [{}, {"health_path": None, "instance_role": "arn:aws:iam::123456789012:role/notes"}]
 )
-def test_what_is_sent_fits_the_service_model(changes):
+def test_a_request_fits_the_service_model(changes):
     request = {"ServiceName": "notes", **request_of(spec(**changes))}
     assert problems(service("apprunner").operation_model("CreateService").input_shape, request) == []
 
 
-def test_everything_is_sent_explicitly_because_what_is_left_out_is_inherited():
+def test_every_field_is_sent_because_an_update_inherits_the_others():
     request = request_of(spec())
     source = request["SourceConfiguration"]
     assert source["AutoDeploymentsEnabled"] is False
@@ -110,6 +113,27 @@ def test_everything_is_sent_explicitly_because_what_is_left_out_is_inherited():
     }
 
 
+def test_the_pace_of_the_health_check_is_sent_observed_and_part_of_the_plan():
+    wanted = spec(pace=SLOW_START)
+    check = request_of(wanted)["HealthCheckConfiguration"]
+    paced = "HTTP /healthz every 10 s, 5 s long, 2 up, 12 down"
+    assert check == {
+        "Protocol": "HTTP",
+        "Path": "/healthz",
+        "Interval": 10,
+        "Timeout": 5,
+        "HealthyThreshold": 2,
+        "UnhealthyThreshold": 12,
+    }
+    assert wanted.fields()["health check"] == paced
+    assert observed_from(described(HealthCheckConfiguration=check), None).fields["health check"] == paced
+    assert plan(wanted, observed(spec())).changes == (FieldChange("health check", "HTTP /healthz", paced),)
+    assert plan(spec(), observed(wanted)).changes == (FieldChange("health check", paced, "HTTP /healthz"),)
+    assert health_of(wanted) == HealthCheck(
+        path="/healthz", interval=10, timeout=5, healthy_threshold=2, unhealthy_threshold=12
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "identifier", "digest"),
     [
@@ -120,12 +144,12 @@ def test_everything_is_sent_explicitly_because_what_is_left_out_is_inherited():
         ("DELETED", f"{URI}@{DIGEST}", None),
     ],
 )
-def test_live_is_what_a_running_service_names_by_digest(status, identifier, digest):
+def test_the_live_digest_is_that_of_a_running_service(status, identifier, digest):
     seen = observed_from(described(Status=status, SourceConfiguration=with_image(identifier)), None)
     assert (seen.status, seen.digest) == (status, digest)
 
 
-def test_what_a_service_of_another_kind_does_not_have_is_observed_as_different():
+def test_a_service_from_source_code_differs_in_every_field_it_lacks():
     source = {"CodeRepository": {"RepositoryUrl": "https://example.org"}, "AutoDeploymentsEnabled": True}
     seen = observed_from(described(SourceConfiguration=source, HealthCheckConfiguration={}), None)
     assert seen.digest is None
@@ -188,7 +212,7 @@ async def test_an_update_that_changes_nothing_is_no_operation(account):
         assert await target.apply(plan(wanted, there), there, wanted) is None
 
 
-async def test_the_platforms_lines_are_told_once_and_in_order(account):
+async def test_the_platforms_lines_are_reported_once_and_in_order(account):
     async with applied(account, spec(await account.image())) as (target, operation):
         told = [event.line async for event in target.follow(operation)]
     assert told == await account.lines(operation.arn, "service", "deployment")
@@ -245,7 +269,7 @@ async def test_an_operation_is_gone_with_its_service(account):
 
 
 async def test_the_evidence_is_of_this_deployment(account):
-    """What the application said before it began is no evidence."""
+    """The lines of the application before it began is no evidence."""
     broken = Script(lines=("KeyError: 'BEFORE'",), healthy=False)
     arn = await account.create(await account.image(broken))
     async with applied(account, spec(await account.image(Script(lines=("KeyError: 'NOW'",), exit_code=1)))) as (

@@ -40,7 +40,7 @@ WORDS = [
 
 @dataclass(frozen=True)
 class Recorded:
-    """A log as it came: the file's head says from where, and what should be told of it."""
+    """A recorded log: the head of the file has its source and and the expected diagnosis."""
 
     folder: str
     name: str
@@ -91,7 +91,7 @@ def test_each_recorded_log_is_explained_by_exactly_its_rule(recorded):
 
 
 @each
-def test_what_a_healthy_start_writes_first_changes_no_cause(recorded):
+def test_the_lines_of_a_healthy_start_before_a_failure_change_no_cause(recorded):
     """Servers say that they start, and answer for a while; a failure of theirs comes below."""
     before = tuple(line for healthy in QUIET for line in healthy.evidence.application)
     evidence = recorded.evidence
@@ -113,7 +113,7 @@ def test_a_healthy_log_before_an_end_is_no_cause_of_it(healthy):
 
 
 @pytest.mark.parametrize(("rule", "platform", "line", "cause"), WORDS, ids=[case[2] for case in WORDS])
-def test_other_words_for_the_same_are_known_too(rule, platform, line, cause):
+def test_variants_of_a_failures_words_are_known(rule, platform, line, cause):
     found = diagnosed(platform, (*STARTED, line))
     assert found.rule == rule
     assert cause in found.cause
@@ -132,12 +132,12 @@ def test_other_words_for_the_same_are_known_too(rule, platform, line, cause):
         "ERROR:    Exception in ASGI application",
     ],
 )
-def test_ordinary_words_are_no_cause(line):
+def test_ordinary_lines_are_not_a_cause(line):
     assert diagnosed(EXITED, (line,)).rule == "exit"
     assert diagnosed(NO_ANSWER, (line,)).rule == "not-listening"
 
 
-def test_of_two_causes_the_one_that_comes_first_wins_whatever_the_order_of_the_rules():
+def test_the_first_of_two_causes_wins_in_any_order_of_the_rules():
     refused, missing = 'connection to server at "db", port 5432 failed: Connection refused', "KeyError: 'SIGNING_KEY'"
     assert diagnosed(EXITED, (refused, missing)).rule == "unreachable"
     assert diagnosed(EXITED, (missing, refused)).rule == "missing-variable"
@@ -181,7 +181,7 @@ def test_without_an_application_log_no_container_ever_started():
     assert "never the port" in found.remedy
 
 
-def test_what_no_rule_knows_is_told_with_the_last_lines():
+def test_an_unknown_failure_is_reported_with_the_last_lines():
     found = diagnosed("[AppRunner] Deployment failed.", ("one", "two", "three", "four"))
     assert (found.rule, found.lines) == ("unknown", ("two", "three", "four"))
 
@@ -195,7 +195,7 @@ def test_control_characters_in_lines_are_removed():
     assert diagnosed("failed", ("\x1b[1mbold\x1b[0m\nnext\u2028",)).lines == ("bold", "next")
 
 
-def test_of_a_long_line_the_part_around_the_cause_is_shown():
+def test_a_long_line_is_cut_to_the_part_around_the_cause():
     found = diagnosed(EXITED, ("a" * 5000 + " KeyError: 'DATABASE_URL' " + "z" * 5000,))
     (line,) = found.lines
     assert "KeyError: 'DATABASE_URL'" in line
@@ -204,13 +204,13 @@ def test_of_a_long_line_the_part_around_the_cause_is_shown():
     assert len(line) < 500
 
 
-def test_what_stands_in_a_log_is_no_format():
+def test_a_log_line_is_not_a_format_string():
     found = diagnosed(EXITED, ("ModuleNotFoundError: No module named '{environment.__class__} {0} {nothing}'",))
     assert "{environment.__class__} {0} {nothing}" in found.cause
 
 
 def test_a_healthy_answer_is_no_cause():
-    """The release that is live goes on answering while its successor fails."""
+    """The live release still answers while its successor fails."""
     healthy = 'INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 200 OK'
     assert diagnosed(NO_ANSWER, (healthy,)).rule == "not-listening"
     counted = '"GET /healthz HTTP/1.1" 200 512 "-" "App Runner"'
@@ -226,14 +226,14 @@ def test_another_path_is_not_the_health_path(line):
 
 
 @pytest.mark.parametrize("path", ["/health.z", "/health(z", "/[", "/a+b", "/{x}"])
-def test_a_health_path_is_no_pattern(path):
+def test_a_health_path_is_not_a_pattern(path):
     line = f'"GET {path} HTTP/1.1" 503'
     assert diagnosed(NO_ANSWER, (line,), health_path=path).rule == "health-path"
     assert f"health check {path} answers 503" in diagnosed(NO_ANSWER, (line,), health_path=path).cause
     assert diagnosed(NO_ANSWER, ('"GET /healthAz HTTP/1.1" 503',), health_path=path).rule == "not-listening"
 
 
-def test_who_is_asked_over_tcp_has_no_health_path():
+def test_a_service_checked_over_tcp_has_no_health_path():
     lines = ('"GET / HTTP/1.1" 404', '"GET /favicon.ico HTTP/1.1" 404')
     assert diagnosed(NO_ANSWER.replace("HTTP", "TCP"), lines, health_path=None).rule == "not-listening"
 
@@ -245,7 +245,7 @@ lines = st.lists(st.lists(st.one_of(words, st.text()), max_size=5).map("".join),
 
 
 @given(lines, st.one_of(st.none(), lines))
-def test_whatever_is_in_the_logs_there_is_an_answer_that_can_be_shown(platform, application):
+def test_any_logs_yield_a_diagnosis_that_is_safe_to_print(platform, application):
     found = diagnose(DeploymentLogs(platform, application), spec(), PLATFORM)
     shown = "".join((found.cause, found.remedy, *found.lines))
     assert found.cause

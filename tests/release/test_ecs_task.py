@@ -37,7 +37,7 @@ async def refusal(account, script=None, kind=RefusedError, **changes):
     return str(caught.value)
 
 
-async def test_the_record_comes_back_and_the_lines_are_told_as_they_come(account):
+async def test_the_record_comes_back_and_lines_are_reported_meanwhile(account):
     migration, told = await migrated(account, done("revision one", "revision two"))
     assert migration == DONE
     assert [line for line in told if line.startswith("revision")] == ["revision one", "revision two"]
@@ -45,7 +45,7 @@ async def test_the_record_comes_back_and_the_lines_are_told_as_they_come(account
     assert account.cloud.requests.count("RunTask") == 1
 
 
-async def test_the_container_is_told_its_secrets_by_the_platform_and_slipway_never_sees_them(account):
+async def test_the_platform_passes_secrets_to_the_container_and_slipway_never_sees_them(account):
     _, told = await migrated(account, done(), variables={"COLOUR": "a-canary-colour"})
     (started,) = account.backend.started
     assert started.variables["DATABASE_URL"] == VALUE
@@ -65,7 +65,7 @@ async def test_an_unchanged_definition_is_used_again_and_old_ones_go(account):
     assert [arn.rpartition("/")[2] for arn in listed["taskDefinitionArns"]] == ["notes-staging-migration:2"]
 
 
-async def test_to_look_is_another_task_that_changes_nothing(account):
+async def test_a_look_is_a_task_of_its_own_that_changes_nothing(account):
     seen = Standing(("one",), ("two",), (), ("two",))
     ordered = order(await account.image(done(record=seen)))
     assert await runner_of(account, ordered).look() == seen
@@ -73,7 +73,7 @@ async def test_to_look_is_another_task_that_changes_nothing(account):
     assert account.cloud.ecs.definitions.find("notes-staging-migration") is None
 
 
-async def test_what_the_migration_refused_is_told_in_its_own_words(account):
+async def test_a_refusal_of_the_migration_is_reported_in_its_own_words(account):
     said = await refusal(account, failed("the database stands at five", "roll back"))
     assert said == "the database stands at five: roll back"
     said = await refusal(account, failed("there is no alembic.ini", "name it", 2), BadInputError)
@@ -92,7 +92,7 @@ async def test_what_the_migration_refused_is_told_in_its_own_words(account):
             Script((), exit_code=137),
             "the migration's container was killed with the exit code 137: give it more memory than 512 MB in [tool.slipway",
         ),
-        (Script(starts=False), "the migration's task did not start (CannotStartContainerError: the script does not start: write another): look at"),
+        (Script(starts=False), "the migration's task did not start (CannotStartContainerError: the script does not start: write another): open"),
     ],
     ids=["an exit code", "silence", "killed", "no start"],
 )  # fmt: skip
@@ -118,12 +118,12 @@ async def test_an_image_that_is_not_there_is_named(account):
         await runner_of(account, order(DIGEST)).migrate(Telling())
 
 
-async def test_a_task_that_finds_no_place_is_told_with_ecs_own_reason(account):
+async def test_a_task_without_capacity_is_reported_with_ecs_own_reason(account):
     account.cloud.ecs.unplaced.append("Capacity is unavailable at this time.")
-    assert "no place for the migration's task (Capacity is unavailable at this time.)" in await refusal(account)
+    assert "no capacity for the migration's task (Capacity is unavailable at this time.)" in await refusal(account)
 
 
-async def test_a_task_that_somebody_stops_is_told_so(account):
+async def test_a_task_that_a_user_stops_is_a_refusal(account):
     ordered, telling = order(await account.image(Script())), Telling()
 
     async def stop():
@@ -137,7 +137,7 @@ async def test_a_task_that_somebody_stops_is_told_so(account):
         await runner_of(account, ordered).migrate(telling)
 
 
-async def test_out_of_patience_nobody_knows_and_the_same_command_finds_the_task(account):
+async def test_after_the_timeout_the_outcome_is_unknown_and_the_same_command_finds_the_task(account):
     ordered = order(await account.image(Script()), replace(TASK, patience=120))
     with pytest.raises(UnknownOutcomeError) as caught:
         await runner_of(account, ordered).migrate(Telling())
@@ -204,7 +204,7 @@ async def test_a_task_that_ecs_forgets_is_not_known_to_have_failed(account):
     assert "any more: run `slipway migrate --environment staging --image" in said
 
 
-def test_a_role_that_may_not_be_passed_is_told_apart_from_other_actions():
+def test_a_role_that_may_not_be_passed_is_distinguished_from_other_actions():
     def explained(said):
         refused = AwsRefusedError("ecs", "run_task", {"Code": "AccessDeniedException", "Message": said})
         return _explained(refused, order(DIGEST)).next_step

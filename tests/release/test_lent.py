@@ -5,6 +5,8 @@ import subprocess
 import sys
 import zipfile
 
+import pytest
+
 from slipway.release.runners.definition import definition
 from slipway.release.runners.lent import archive, command
 from tests.release.desired import DIGEST
@@ -26,6 +28,7 @@ def names():
     return [name for name in modules if not name.endswith("__main__")]
 
 
+@pytest.mark.slow
 def test_all_that_is_lent_can_be_imported_from_what_is_lent():
     flag, bootstrap, content = command([])
     looked_at = bootstrap.replace("sys.exit(main(sys.argv[1:]))", "exec(sys.argv[1])")

@@ -1,4 +1,4 @@
-"""Each verb is played against an account that lets it do what its policy says, and nothing else."""
+"""Each verb is played against an account that allows exactly what its policy allows."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from slipway import settings
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.evidence import CompatibilityEvidence, known_heads
 from slipway.environment.lifecycle import destroy, pause, resume
 from slipway.environment.preflight import preflight
@@ -72,7 +72,7 @@ class Scene:
         self.lines.append(event.line)
 
     async def released(self) -> None:
-        """Let a release come to life that is in the ledger; who does that is not who is looked at."""
+        """Deploy a release that is in the ledger, without a policy."""
         self.live = await self.account.image()
         await freely(self.account.cloud.guard, self.staging.deploy(self.live, self.tell))
         self.lines.clear()
@@ -82,7 +82,7 @@ class Scene:
         await self.account.settled(service["ServiceArn"])
 
     async def under_way(self) -> None:
-        """Let somebody else change the service."""
+        """Change the service from outside slipway."""
         self.live = await self.account.image()
         (service,) = (await self.account.ask("apprunner", "list_services"))["ServiceSummaryList"]
         await self.account.ask("apprunner", "update_service", ServiceArn=service["ServiceArn"], **asked(self.live))
@@ -95,7 +95,7 @@ def environment(account: Account, there: settings.Settings, name: str, aws: Aws)
 
 
 async def with_parts(account: Account) -> settings.Settings:
-    """The settings, with what bootstrap makes for staging."""
+    """Return the settings with the parts that bootstrap makes for staging."""
     connector = {"VpcConnectorName": "notes-staging", "Subnets": ["subnet-1"]}
     scaling = {"AutoScalingConfigurationName": "notes-staging", "MaxSize": 3}
     reach = (await account.ask("apprunner", "create_vpc_connector", **connector))["VpcConnector"]
@@ -115,7 +115,7 @@ async def scene() -> AsyncIterator[Scene]:
 
 
 async def ended(act: Awaitable[Outcome], there: Scene, status: Status = Status.SUCCEEDED) -> Outcome:
-    """An end that must have been seen; what was told on the way is what a failure says."""
+    """Return an outcome that must have the status; a failure shows the events on the way."""
     outcome = await act
     if outcome.status is not status or any("not authorized" in line for line in there.lines):
         raise AssertionError("\n".join([f"{outcome.status} instead of {status}", *there.lines, str(outcome.diagnosis)]))
@@ -146,7 +146,7 @@ async def history(there: Scene) -> None:
 
 
 async def deploy(there: Scene) -> None:
-    """From nothing, into a repository that has never had a record; another; and one that does not live, whose log says why."""
+    """Create a service in an empty repository, update it, and deploy a release that fails with a diagnosis."""
     first, second, sick = [await there.account.image(script) for script in (None, None, SICK)]
     await ended(there.staging.deploy(first, there.tell), there)
     await ended(there.staging.deploy(second, there.tell), there)
@@ -156,7 +156,7 @@ async def deploy(there: Scene) -> None:
 
 
 async def back(there: Scene) -> None:
-    """To what was live before, and to what does not live any more, whose log says why."""
+    """Go back to the previous release, and to one that does not start any more and is diagnosed."""
     await there.released()
     gone = there.live
     await there.released()
@@ -170,7 +170,7 @@ async def back(there: Scene) -> None:
 
 
 async def rest(there: Scene) -> None:
-    """Of a service that slipway has never changed; the platform fails at first."""
+    """Pause a service that slipway has never changed; the platform fails at first."""
     there.live = await there.account.image()
     service = there.account.cloud.app_runner.services[
         await there.account.create(there.live, "notes-staging", Tags=OURS)
@@ -182,7 +182,7 @@ async def rest(there: Scene) -> None:
 
 
 async def wake(there: Scene) -> None:
-    """A release that does not live any more at first, whose log says why."""
+    """Resume a release that does not start at first and is diagnosed."""
     there.live = await there.account.image()
     arn = await there.account.create(there.live, "notes-staging", Tags=OURS)
     await there.account.ask("apprunner", "pause_service", ServiceArn=arn)
@@ -213,7 +213,7 @@ async def examine(there: Scene) -> None:
 
 
 async def inspect(there: Scene) -> None:
-    """All that is looked at before a release is brought to life; it is found to be in order, and so slipway tries to start it here."""
+    """Run every check of a preflight; all pass, so slipway tries to start the release."""
     await there.released()
     found = await preflight(there.staging.aws, there.staging.spec(there.live), SETTINGS)
     said = [check.found for branch in found.branches for check in branch.checks]
@@ -222,7 +222,7 @@ async def inspect(there: Scene) -> None:
 
 
 async def promote_from(there: Scene) -> None:
-    """What a promotion asks of where the release comes from."""
+    """The reads of a promotion in the environment that it promotes from."""
     await there.released()
     await there.under_way()
     await there.staging.status()
@@ -231,7 +231,7 @@ async def promote_from(there: Scene) -> None:
 
 
 async def publish(there: Scene) -> None:
-    """As an engine pushes, and as whoever wants to know what it has pushed looks."""
+    """Push as an engine does, and read the result back."""
     url, login = await ecr.sign_in(there.staging.aws)
     async with opened_registry(url, "notes", login) as registry:
         digest = await registry.push(
@@ -242,7 +242,7 @@ async def publish(there: Scene) -> None:
 
 
 Story = Callable[[Scene], Awaitable[None]]
-# One line a verb. Those that are not here are not built yet; their rows are what their design says.
+# One story per verb.
 STORIES: dict[str, Story] = {
     "plan": look,
     "status": situation,
@@ -257,9 +257,9 @@ STORIES: dict[str, Story] = {
     "destroy": end,
     "publish": publish,
 }
-# What no call here asks for, and who does.
+# Actions that no call here needs, and which caller does.
 UNSEEN = {"iam:CreateServiceLinkedRole": "by App Runner itself, at an account's first service"}
-# What a verb does without when it may not, and why it says nothing.
+# Actions whose denial a verb tolerates, and how.
 DONE_WITHOUT = {
     "ecr:BatchCheckLayerAvailability": "what may be there is uploaded again",
     "ecr:BatchDeleteImage": "the lock is left, and taken over by the next deployment",
@@ -282,7 +282,7 @@ def without(verb: str, action: str):
 
 
 async def refusal(verb: str, action: str) -> str:
-    """What is said when a verb may not do one thing."""
+    """Return the error of a verb when one action is denied."""
     async with scene() as there:
         hold(there.account, without(verb, action))
         try:
@@ -304,7 +304,7 @@ async def test_a_verb_works_under_exactly_its_policy_and_uses_all_of_it(verb):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["plan", "deploy", "publish"])
-async def test_without_any_one_action_the_verb_names_it(verb):
+async def test_the_error_names_the_action_that_is_denied(verb):
     for action in sorted(actions_of(verb) - DONE_WITHOUT.keys() - UNSEEN.keys()):
         assert f"is not authorized to perform: {action} on resource" in await refusal(verb, action), action
 
@@ -321,7 +321,7 @@ async def test_a_promotion_reads_one_environment_and_changes_another():
         await ended(promote(there.staging, there.production, there.tell), there)
 
 
-async def test_what_is_refused_is_one_sentence_with_the_action_and_what_to_do():
+async def test_a_denied_action_is_one_sentence_with_the_action_and_a_remedy():
     async with scene() as there:
         hold(there.account, without("plan", "apprunner:ListServices"))
         with pytest.raises(SlipwayError) as refused:
@@ -353,7 +353,7 @@ def test_the_services_roles_can_be_passed_to_app_runner_only(service):
         assert allows(policy(SCOPE, DEPLOY_ROLE), Needed("iam:PassRole", role, "tasks.apprunner.amazonaws.com"))
 
 
-def test_what_may_be_done_to_everything_is_only_what_knows_no_resource():
+def test_only_actions_without_a_resource_are_allowed_on_everything():
     anything = {action for verb in RIGHTS for action in granted_to(verb).get(ANY, ())}
     of_tasks = {action for verb in RIGHTS for action in granted_to(verb).get(ANY_TASK, ())}
     assert of_tasks == {"ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"}
@@ -361,11 +361,11 @@ def test_what_may_be_done_to_everything_is_only_what_knows_no_resource():
     assert all("*" not in action for verb in RIGHTS for action in actions_of(verb))
 
 
-def test_a_migration_by_a_task_has_rights_only_where_a_task_migrates():
+def test_a_migration_by_a_task_needs_permissions_only_where_a_task_migrates():
     assert policy(SCOPE, ["migrate-ecs-task"])["Statement"] == []
     role = "arn:aws:iam::123456789012:role/task"
     task = settings.MigrationRunner(
-        runner=settings.Runner.ECS_TASK, subnets=("a",), security_groups=("b",), execution_role=role
+        runner=settings.RunnerKind.ECS_TASK, subnets=("a",), security_groups=("b",), execution_role=role
     )
     tasks = scope_of(replace(SETTINGS, environments={"staging": replace(STAGING, migration=task)}), "staging")
     allowed = policy(tasks, ["migrate-ecs-task"])
@@ -374,10 +374,10 @@ def test_a_migration_by_a_task_has_rights_only_where_a_task_migrates():
     assert allows(allowed, Needed("iam:PassRole", role, "ecs-tasks.amazonaws.com"))
 
 
-def test_a_secrets_value_can_be_read_only_where_slipway_migrates_from_where_it_runs():
+def test_a_secrets_value_can_be_read_only_where_slipway_connects_to_the_database():
     there = SETTINGS.environment("staging")
     direct = replace(
-        there, migration=settings.MigrationRunner(runner=settings.Runner.DIRECT), secrets={"DATABASE_URL": URL}
+        there, migration=settings.MigrationRunner(runner=settings.RunnerKind.DIRECT), secrets={"DATABASE_URL": URL}
     )
     scope = scope_of(replace(SETTINGS, environments={"staging": direct}), "staging")
     read = Needed("secretsmanager:GetSecretValue", URL.removesuffix(":url::"))
@@ -389,7 +389,7 @@ def test_a_policy_fits_into_a_role():
     assert len(str(policy(SCOPE, DEPLOY_ROLE))) < 10_240  # all inline policies of a role together (IAM's quotas)
 
 
-def test_actions_are_merged_by_resource_and_each_is_named_once():
+def test_actions_are_merged_by_resource_without_duplicates():
     both = merged([{REPOSITORY: ("b", "a")}, {REPOSITORY: ("a",), ANY: ("c",)}])
     assert list(both.items()) == [(ANY, ("c",)), (REPOSITORY, ("a", "b"))]
 
@@ -399,6 +399,6 @@ def test_every_right_is_granted_by_the_target_or_beside_it_and_every_right_is_us
     assert SHARED.keys() | SCOPE.grants.keys() == set(Right)
 
 
-def test_a_verb_that_there_is_not_is_refused_with_those_there_are():
+def test_an_unknown_verb_is_refused_with_the_known_ones():
     with pytest.raises(BadInputError, match=r"there is no verb 'deplyo'.*deploy, rollback"):
         policy(SCOPE, ["deplyo"])

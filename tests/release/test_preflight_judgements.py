@@ -47,16 +47,16 @@ def role(*statements, age=1000):
         ([{"Effect": "Allow", "Principal": "*", "NotAction": "s3:*"}], NOT_COVERED),
     ],
 )
-def test_whom_a_trust_policy_trusts(statements, verdict):
+def test_a_trust_policy_is_judged_by_its_statements(statements, verdict):
     assert judge("access role", "arn", BUILD, role(*statements), NOW).verdict is verdict
 
 
-def test_a_policy_with_one_statement_outside_of_a_list_is_read():
+def test_a_single_statement_without_a_list_is_read():
     policy = {"AssumeRolePolicyDocument": {"Statement": ALLOW}, "CreateDate": NOW - timedelta(days=1)}
     assert judge("access role", "arn", BUILD, policy, NOW).verdict is OK
 
 
-def test_a_young_role_is_no_fault_and_is_told():
+def test_a_new_role_passes_with_its_age():
     found = judge("access role", "arn", BUILD, role(ALLOW, age=12), NOW)
     assert (found.verdict, "it is 12 s old" in found.found) == (OK, True)
     assert "old" not in judge("access role", "arn", BUILD, role(ALLOW, age=91), NOW).found
@@ -72,11 +72,11 @@ def test_a_young_role_is_no_fault_and_is_told():
         ({"os": "linux"}, REFUSED),
     ],
 )
-def test_for_which_machine_a_config_is(config, verdict):
+def test_the_platform_of_a_config_is_judged(config, verdict):
     assert judge_config(config).verdict is verdict
 
 
-def test_of_an_index_the_manifest_that_fits_is_named():
+def test_an_index_is_refused_with_the_manifest_that_fits():
     image, fitting = Reference("notes", "sha256:" + "1" * 64), "sha256:" + "2" * 64
     entries = [
         {"digest": "sha256:" + "3" * 64, "platform": ARM64},
@@ -104,7 +104,7 @@ def test_credentials_of_another_account_are_refused():
 @pytest.mark.parametrize(
     ("resource", "names"), [("/url", ("url", "/url")), ("/team/url", ("/team/url",))], ids=["flat", "hierarchical"]
 )
-def test_which_names_a_parameters_arn_stands_for(resource, names):
+def test_the_names_that_a_parameters_arn_can_mean(resource, names):
     assert names_of(f"arn:aws:ssm:eu-west-1:123456789012:parameter{resource}") == names
 
 
@@ -114,7 +114,7 @@ def preflight(*checks):
     )
 
 
-def test_what_is_refused_is_the_first_and_how_many_more():
+def test_the_first_refusal_is_reported_with_the_number_of_others():
     refuse(preflight(ok("a", "fine"), not_covered("b", "unseen")))
     with pytest.raises(RefusedError) as refused:
         refuse(
@@ -123,6 +123,6 @@ def test_what_is_refused_is_the_first_and_how_many_more():
     assert str(refused.value) == "there is no role x (and 2 more: `slipway preflight` lists them): make it"
 
 
-def test_what_is_not_covered_is_told_as_events():
+def test_uncovered_checks_become_events():
     told = events(preflight(ok("a", "fine"), not_covered("quotas", "nobody\nknows"), no("b", "", "")))
     assert [event.line for event in told] == ["not covered: quotas: nobody knows"]

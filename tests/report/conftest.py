@@ -19,7 +19,7 @@ from slipway.records.rehearsal import Act, Rehearsal, Step, Traffic
 
 
 def statement(sql: str, **known: object) -> Statement:
-    """One that does nothing, but for what is said."""
+    """A statement without effect, except for the given fields."""
     plain = Statement(
         sql=sql, line=12, transaction=True, locks={}, rewrites=(), builds=(), scans=(), blocks={}, measured=True, ms=0.4
     )
@@ -99,6 +99,7 @@ def proof() -> Proof:
                 line=10,
                 measured="SHARE on notes; an INSERT had to wait",
                 remedy='with op.get_context().autocommit_block():\n    op.create_index("ix", "notes", ["title"])',
+                remedy_is_code=True,
             ),
             Finding(
                 rule="D01",
@@ -219,7 +220,7 @@ def branched() -> Proof:
 
 @pytest.fixture
 def rehearsal() -> Rehearsal:
-    """A play of two acts, of which the second did not go as told."""
+    """A play of two acts, of which the second failed."""
     return Rehearsal(
         service="notes",
         revision="0123456789abcdef",

@@ -37,7 +37,7 @@ IN_PROPERTY = [("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25",
 
 
 def commands(log):
-    """What the runner makes of a log: the second form of its commands, and the first, which stands anywhere in a line."""
+    """The commands that the runner reads from a log: `::name::` at the start of a line, and `##[name]` anywhere in one."""
     for line in log.splitlines():  # more kinds of ends than the runner knows
         info, separator, text = line.lstrip().removeprefix("::").partition("::")
         name, _, properties = info.partition(" ")

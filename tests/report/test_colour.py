@@ -1,4 +1,4 @@
-"""Verdicts and severities have a colour on a terminal, and nowhere else."""
+"""Verdicts and severities have a colour on a terminal, and no colour in a pipe."""
 
 import io
 import re

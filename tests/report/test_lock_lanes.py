@@ -42,8 +42,8 @@ def test_a_lock_is_held_from_its_statement_to_the_end_of_the_transaction():
     assert lane(before, during, after, after) == [(1, Waits.UNLOCKED), (3, Waits.WRITERS)]
 
 
-def test_a_lock_that_nobody_waits_for_is_held_too():
-    assert lane(statement(locks={"t": "SHARE UPDATE EXCLUSIVE"}), statement(), statement()) == [(3, Waits.NOBODY)]
+def test_a_lock_without_waiting_sessions_has_a_span():
+    assert lane(statement(locks={"t": "SHARE UPDATE EXCLUSIVE"}), statement(), statement()) == [(3, Waits.NO_SESSION)]
 
 
 def test_a_stronger_lock_is_a_span_of_its_own():
@@ -87,9 +87,9 @@ def test_a_statement_alone_ends_the_transaction_before_it_and_its_own():
     ]
     (only,) = found.lanes
     assert [(span.waits, span.opens) for span in only.spans] == [
-        (Waits.NOBODY, True),
+        (Waits.NO_SESSION, True),
         (Waits.UNLOCKED, True),
-        (Waits.NOBODY, True),
+        (Waits.NO_SESSION, True),
         (Waits.UNLOCKED, True),
     ]
 

@@ -6,7 +6,7 @@ from slipway.report.migration import of_migration, of_standing
 MIGRATION = Migration(before=("one",), after=("three",), applied=("two", "three"), attempts=1, seconds=2.04)
 
 
-def test_a_migration_is_told_from_where_to_where_and_by_what():
+def test_a_migration_shows_its_heads_and_revisions():
     assert of_migration(MIGRATION, "staging") == (
         "staging: from one to three in 2.0 s\n  applied: two\n  applied: three\n"
     )
@@ -18,19 +18,19 @@ def test_a_migration_that_met_locks_says_how_often():
     )
 
 
-def test_a_database_that_lacked_nothing_is_told_where_it_is():
+def test_an_up_to_date_database_shows_its_head():
     told = of_migration(Migration(before=("three",), after=("three",), applied=(), attempts=1, seconds=0.1), "staging")
     assert told == "staging: already at three\n"
 
 
-def test_what_is_not_known_of_a_migration_is_said_and_not_made_up():
+def test_an_unknown_migration_shows_no_invented_facts():
     unseen = Migration(before=(), after=(), applied=(), attempts=0, seconds=0.0, unseen="its log cannot be read")
     assert of_migration(unseen, "staging") == (
         "staging: migrated, but the applied revisions are unknown: its log cannot be read\n"
     )
 
 
-def test_where_a_database_stands_is_told_beside_the_release():
+def test_the_heads_of_a_database_are_shown_beside_those_of_the_release():
     assert of_standing(Standing((), ("two",), (), ("one", "two")), "staging") == (
         "staging: the database is at no revision\n  release: two\n  missing: one, two\n"
     )

@@ -15,7 +15,7 @@ from slipway.report.words import clock
         (0, 0, "working · 0:00 of about 0:00"),
     ],
 )
-def test_what_is_going_on_is_told_with_what_it_takes_as_a_rule(elapsed, expected, said):
+def test_the_current_step_shows_its_usual_duration(elapsed, expected, said):
     assert moving("working", elapsed, expected) == said
 
 
@@ -37,5 +37,5 @@ def test_a_clock_has_hours_only_when_there_are_any(seconds, said):
         (Event(), []),
     ],
 )
-def test_what_stays_of_an_event_is_the_phase_that_begins_and_each_line(event, said):
+def test_an_event_leaves_its_phase_and_each_of_its_lines(event, said):
     assert lines(event) == said

@@ -131,7 +131,7 @@ def long_history(branched, count):
     return replace(branched, revisions=(*line, *branched.revisions), findings=branched.findings + silent)
 
 
-def test_the_verdict_stands_on_top_with_what_it_rests_on(branched):
+def test_the_verdict_is_on_top_with_its_basis(branched):
     page = Page(html(branched))
     assert page.texts("title") == ["Migrations refused: 2 errors, 4 warnings"]
     assert page.texts("h1") == ["Migrations refused: 2 errors, 4 warnings"]
@@ -162,7 +162,7 @@ def test_a_finding_is_a_sentence_a_place_a_fact_and_the_safe_code(proof):
     assert page.texts("pre")[0] == 'with op.get_context().autocommit_block(): op.create_index("ix", "notes", ["title"])'
 
 
-def test_findings_that_say_the_same_say_it_once_where_the_worst_stands(branched):
+def test_equal_messages_are_grouped_at_the_place_of_the_worst(branched):
     page = Page(html(branched))
     assert [text for text in page.texts("h3") if text.endswith(".")] == [
         "There are several heads.",
@@ -171,13 +171,12 @@ def test_findings_that_say_the_same_say_it_once_where_the_worst_stands(branched)
     ]
     assert ("span", "In 4 places.") in page.said
     assert ("summary", "1 more place") in page.said
-    assert page.texts("pre")[:2] == [
-        "alembic merge heads",
-        "Add a column of the new type, write both, copy in batches.",
-    ]
+    remedies = [text for tag, text in page.said if tag == "p"]
+    assert "alembic merge heads" in remedies
+    assert "Add a column of the new type, write both, copy in batches." in remedies
 
 
-def test_a_remedy_that_is_different_at_each_place_stands_at_each(proof):
+def test_a_remedy_that_differs_by_place_is_shown_at_each_place(proof):
     finding = proof.findings[0]
     both = tuple(replace(finding, line=line, remedy=f"remedy {line}") for line in (1, 2))
     assert Page(html(replace(proof, findings=both))).texts("pre") == ["remedy 1", "remedy 2"]
@@ -249,7 +248,7 @@ def test_a_timeline_shows_who_waits_for_which_table_from_where_to_where(branched
     ]
     assert ("td", "ACCESS EXCLUSIVE") in page.said
     assert ("span", "readers and writers wait, rewritten, scanned") in page.said
-    assert ("span", "nobody waits, scanned") in page.said
+    assert ("span", "no session waits, scanned") in page.said
     assert ("span", "not measured") in page.said
 
 
@@ -272,7 +271,7 @@ def test_a_revision_without_locks_does_not_claim_more_than_was_measured(branched
     assert f"{nothing}; some statements could not be measured." in said
 
 
-def test_rows_are_told_by_table_for_each_revision(branched):
+def test_rows_are_shown_by_table_for_each_revision(branched):
     page = html(branched)
     assert "<code>orders</code> 3, <code>users</code> 0" in page
     assert "4 revisions ran on tables with rows." in page
@@ -302,7 +301,7 @@ def test_of_many_new_revisions_those_with_findings_are_shown(branched):
     assert len(page.all("ol")) == 1 + 89
 
 
-def test_the_page_asks_nobody_for_anything(branched):
+def test_the_page_loads_nothing(branched):
     page = Page(html(branched))
     assert page.open == []
     assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in page.tags}
@@ -340,7 +339,7 @@ def brightness(colour):
     "theme",
     [re.compile(r"^  :root \{(.*)\}$", re.MULTILINE), re.compile(r"dark\) \{ :root \{(.*)\} \}$", re.MULTILINE)],
 )
-def test_text_can_be_told_from_what_is_behind_it(proof, theme):
+def test_text_has_enough_contrast(proof, theme):
     known = colours(html(proof), theme)
     pairs = [
         *((name, "paper") for name in ("ink", "soft", "good", "bad", "warn", "bar")),

@@ -56,9 +56,7 @@ The models differ.
 
 Measured: notes.colour
 
-```python
 Write a revision.
-```
 
 - not covered: the cluster's roles
 """
@@ -136,7 +134,7 @@ def test_a_pull_request_shows_ten_findings_and_counts_the_others(clean):
         ("one\ntwo\x1b[31m", "one two"),
     ],
 )
-def test_text_means_nothing_to_markdown_and_github(given, said):
+def test_escaped_text_has_no_effect_in_markdown_and_github(given, said):
     assert escaped(given) == said
 
 
@@ -144,7 +142,7 @@ def test_text_means_nothing_to_markdown_and_github(given, said):
     ("code", "fence"),
     [("x = 1", "```"), ("`x`", "```"), ("```\nx\n```", "````"), ("a ````` b", "``````"), ("", "```")],
 )
-def test_code_stands_in_a_fence_longer_than_any_it_holds(code, fence):
+def test_code_is_inside_a_fence_longer_than_any_it_contains(code, fence):
     assert fenced(code, "python") == f"{fence}python\n{code}\n{fence}"
 
 
@@ -205,7 +203,7 @@ def test_a_folder_of_reports_holds_every_form(proof, tmp_path):
     assert written["annotations.txt"] == annotations(proof)
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_report_for_an_unwritable_folder_is_bad_input(tmp_path):
     (tmp_path / "report").write_text("a file")
     with pytest.raises(BadInputError) as caught:
         write(tmp_path / "report", {"report.txt": ""})

@@ -125,7 +125,7 @@ def test_a_history_without_revisions_has_its_findings_where_the_settings_stand(p
     assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "pyproject.toml"}
 
 
-def test_a_rule_stands_once_with_its_effect_and_the_safe_code_of_each_place(proof):
+def test_a_rule_is_listed_once_with_its_effect_and_the_remedy_for_each_place(proof):
     first = proof.findings[0]
     twice = replace(proof, findings=(first, first, replace(first, remedy="op.execute('other')")))
     (rule,) = run_of(twice)["tool"]["driver"]["rules"]

@@ -102,7 +102,7 @@ def test_a_plan_that_changes_nothing_and_one_that_is_blocked_say_so():
     assert blocked.startswith("## ⛔ Plan: blocked notes-staging in staging\n\nan operation goes on\n")
 
 
-def test_a_state_is_told_by_what_is_live():
+def test_a_situation_shows_what_is_live():
     observed = Observed(
         arn="arn", url="a.awsapprunner.com", status="RUNNING", state=State.LIVE, digest=NEW, operation="0123"
     )

@@ -9,7 +9,7 @@ from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.report.release.text import of_history, of_outcome, of_plan, of_situation
 
 
-def test_a_plan_is_told_field_by_field():
+def test_a_plan_lists_its_fields():
     changes = (
         FieldChange("image", "sha256:01", "sha256:02"),
         FieldChange("PORT", None, "80"),
@@ -67,11 +67,11 @@ def test_a_plan_that_is_blocked_says_why():
         ),
     ],
 )
-def test_what_is_live_is_told(observed, lines):
+def test_a_situation_shows_what_is_live(observed, lines):
     assert of_situation(Situation(environment="staging", observed=observed)).splitlines() == lines
 
 
-def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
+def test_a_situation_shows_the_live_deployment_later_ones_and_unfinished_ones():
     live = Release(
         environment="staging",
         number=4,
@@ -102,7 +102,7 @@ def test_how_it_came_there_is_told_with_what_came_after_and_what_goes_on():
     assert "newest" not in of_situation(replace(situation, newest=live))
 
 
-def test_a_ledger_that_cannot_be_read_is_told():
+def test_an_unreadable_ledger_is_reported():
     situation = Situation(
         environment="staging",
         observed=Observed(status="RUNNING", state=State.LIVE, digest="sha256:01"),
@@ -111,7 +111,7 @@ def test_a_ledger_that_cannot_be_read_is_told():
     assert of_situation(situation).splitlines()[3:] == ["  ledger:     cannot be read: AWS refused it: ask"]
 
 
-def test_an_outcome_is_told_with_what_is_live():
+def test_an_outcome_shows_what_is_live():
     outcome = Outcome(
         environment="staging",
         service="notes",
@@ -176,7 +176,7 @@ def test_a_plan_shows_its_notes():
     assert of_plan(plan).splitlines()[-1] == "  note: the database is not migrated"
 
 
-def test_an_outcome_that_failed_is_told_with_its_cause_its_evidence_and_a_remedy():
+def test_a_failed_outcome_shows_its_cause_evidence_and_remedy():
     diagnosis = Diagnosis("port", "it listens on another port", ("listening on 80", "no answer"), "set port = 80")
     outcome = Outcome(
         environment="staging",

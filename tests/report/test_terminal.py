@@ -61,7 +61,7 @@ def told(stream, story=STORY):
 
 
 def seen(sent):
-    """What a terminal shows in the end: its lines, of which some were taken back."""
+    """The lines that a terminal shows at the end, after its erasures."""
     screen, row = [""], 0
     for part in re.findall(r"\x1b\[[0-?]*[@-~]|[\r\n]|[^\x1b\r\n]+", sent):
         if part == "\n":
@@ -87,12 +87,12 @@ def test_a_run_on_a_terminal_leaves_the_same_lines(terminal):
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h") == 2
 
 
-def test_what_is_going_on_is_brought_up_to_date_with_every_line(terminal):
+def test_the_moving_line_is_updated_with_every_event(terminal):
     sent = told(terminal, [(0, Event(phase=Phase.WAIT, expected=None)), (84, Event("still their turn"))])
     assert "waiting for another deployment · 1:24" in sent
 
 
-def test_what_is_going_on_is_brought_up_to_date_each_second_when_nothing_is_said(terminal):
+def test_the_moving_line_is_updated_every_second_without_events(terminal):
     clock = Clock()
     with TerminalProgress(terminal, clock).run() as tell:
         tell(Event(phase=Phase.WAIT))
@@ -121,7 +121,7 @@ def test_a_terminal_that_cannot_move_is_as_a_pipe(terminal, monkeypatch, name, v
     assert re.sub(r"\x1b\[[0-9;]*m", "", told(terminal)) == TOLD
 
 
-def test_colours_are_left_out_where_nobody_wants_them(terminal, monkeypatch):
+def test_no_color_removes_the_colours(terminal, monkeypatch):
     assert re.search(r"\x1b\[[0-9;]*m", told(terminal))
     terminal.seek(0)
     terminal.truncate()
@@ -153,7 +153,7 @@ def test_a_long_line_is_not_broken(pipe):
     assert len(pipe.getvalue().splitlines()) == 1
 
 
-def test_on_a_terminal_what_is_going_on_moves_and_is_gone_when_it_is_done(pipe):
+def test_a_step_on_a_terminal_moves_and_disappears_at_its_end(pipe):
     pipe.isatty = lambda: True
     voice = TerminalProgress(pipe)
     with voice.step("building \x1b[2Jit"):
@@ -172,3 +172,17 @@ def test_what_others_wrote_is_neither_markup_nor_a_command_to_the_terminal(pipe,
     said = pipe.getvalue()
     assert all(char.isprintable() or char == "\n" for char in said)
     assert said.count(text) == (5 if text.isprintable() else 0)
+
+
+def test_the_detail_of_a_step_moves_on_a_terminal_and_is_absent_from_a_pipe(terminal):
+    progress = TerminalProgress(terminal)
+    with progress.step("proving") as line:
+        progress.detail("revision b, 2 of 3\x1b[2J")
+        line.refresh()
+    assert "proving, revision b, 2 of 3" in terminal.getvalue()
+    assert "\x1b[2J" not in terminal.getvalue()
+    pipe = io.StringIO()
+    progress = TerminalProgress(pipe)
+    with progress.step("proving"):
+        progress.detail("revision b, 2 of 3")
+    assert pipe.getvalue() == ""

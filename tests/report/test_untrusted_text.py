@@ -95,7 +95,7 @@ def is_harmless(text, also="\n\t"):
 
 
 class Tags(HTMLParser):
-    """The tags of a page with their attributes, and what is said outside of code."""
+    """The tags of a page with their attributes, and the words outside of code."""
 
     def __init__(self, page):
         super().__init__()

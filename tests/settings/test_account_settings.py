@@ -1,10 +1,21 @@
-"""What bootstrap is told: GitHub's repository, a private network, scaling."""
+"""Settings of an account: GitHub's repository, a private network, scaling, health checks."""
 
 import pytest
 
-from slipway.settings import Github, Network, Scaling, Subjects, parse
+from slipway.release.targets.registry import spec_of
+from slipway.settings import Github, HealthPace, Network, Scaling, SettingsError, Subjects, TargetKind, parse
 from slipway.structure import MismatchError
 
+STAGING = """
+[tool.slipway]
+name = "notes"
+command = ["notes"]
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "arn:aws:iam::123456789012:role/a"
+"""
 NETWORK = {"vpc": "vpc-1", "subnets": ("subnet-1",), "database_security_group": "sg-1"}
 
 
@@ -32,12 +43,12 @@ def test_tables_of_an_environment_and_of_github_are_read():
 @pytest.mark.parametrize(
     "repository", ["notes", "octo/", "octo/no tes", "octo@7/notes", "octo/notes@8", "o/n/m", "o@x/n@8"]
 )
-def test_a_repository_is_an_owner_and_a_name_both_with_numbers_or_both_without(repository):
+def test_a_repository_has_numbers_for_owner_and_name_or_for_neither(repository):
     with pytest.raises(MismatchError, match="OWNER@OWNER_ID/NAME@NAME_ID"):
         Github(repository)
 
 
-def test_numbers_alone_can_be_trusted_only_where_there_are_some():
+def test_trusting_numbers_only_needs_a_repository_with_numbers():
     with pytest.raises(MismatchError, match="repository has none"):
         Github("octo/notes", Subjects.NUMBERS)
 
@@ -52,13 +63,42 @@ def test_numbers_alone_can_be_trusted_only_where_there_are_some():
         ({"database_port": 0}, "database-port"),
     ],
 )
-def test_a_network_is_named_by_ids(changed, at):
+def test_a_network_is_identified_by_ids(changed, at):
     with pytest.raises(MismatchError) as refused:
         Network(**{**NETWORK, **changed})
     assert refused.value.at == at
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 1), (201, 1, 1), (1, 0, 1), (1, 2, 1), (1, 1, 26)])
-def test_scaling_stays_within_what_app_runner_takes(numbers):
+def test_scaling_is_within_app_runners_limits(numbers):
     with pytest.raises(MismatchError):
         Scaling(*numbers)
+
+
+def test_the_pace_of_the_health_check_belongs_to_an_environment_and_reaches_the_desired_service():
+    table = "health-check = { interval = 10, timeout = 5, healthy-threshold = 2, unhealthy-threshold = 12 }\n"
+    wanted = parse(STAGING + table)
+    pace = HealthPace(interval=10, timeout=5, healthy_threshold=2, unhealthy_threshold=12)
+    assert wanted.environment("staging").health_check == pace
+    assert spec_of(wanted, "staging", "sha256:1").pace == pace
+    usual = HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
+    assert spec_of(parse(STAGING), "staging", "sha256:1").pace == usual
+
+
+@pytest.mark.parametrize("key", ["interval", "timeout", "healthy-threshold", "unhealthy-threshold"])
+@pytest.mark.parametrize("value", [0, 21])
+def test_a_health_check_that_app_runner_does_not_accept_is_refused_by_its_key(key, value):
+    with pytest.raises(SettingsError) as refused:
+        parse(f"{STAGING}health-check = {{ {key} = {value} }}\n")
+    assert str(refused.value) == (
+        f"pyproject.toml: [tool.slipway] environments.staging.health-check.{key}: found {value}, allowed is 1 to 20"
+    )
+
+
+def test_options_of_a_target_are_unknown_to_another():
+    planned = STAGING.replace("app-runner", "ecs-express")
+    assert parse(planned).environment("staging").target is TargetKind.ECS_EXPRESS
+    with pytest.raises(SettingsError, match=r"staging\.vpc-connector: unknown key"):
+        parse(f'{planned}vpc-connector = "arn:x"\n')
+    with pytest.raises(SettingsError, match=r"ecs-express of staging is not supported yet: choose one of app-runner"):
+        spec_of(parse(planned), "staging", "sha256:1")

@@ -8,7 +8,7 @@ from slipway.settings import (
     AppRunnerEnvironment,
     MigrationRunner,
     Migrations,
-    Runner,
+    RunnerKind,
     SettingsError,
     TargetKind,
     load,
@@ -70,14 +70,14 @@ def is_one_sentence(text):
     return text.isprintable() and not re.search(r"[.!?] [A-Z]", text) and not text.endswith((".", " ", ":"))
 
 
-def test_the_least_that_is_needed_is_a_name_and_a_command():
+def test_only_name_and_command_are_required():
     settings = parse(service())
     assert (settings.name, settings.command, settings.port) == ("notes", ("run",), 8000)
     assert (settings.health_path, settings.smoke_paths, settings.environments) == (None, (), {})
     assert settings.migrations == Migrations()
 
 
-def test_all_that_can_be_said_is_read():
+def test_every_kind_of_key_is_read():
     settings = parse(
         service(port="80", health_path='"/ready"', smoke_paths='["/", "/notes"]')
         + migrations(postgres='"17"', extensions='["citext"]', start_after='"3f2a"').removeprefix(service())
@@ -219,17 +219,17 @@ def test_all_that_can_be_said_is_read():
         ),
     ],
 )
-def test_what_cannot_be_used_is_one_sentence_that_names_file_key_what_was_found_and_what_is_allowed(text, message):
+def test_an_unusable_file_is_one_sentence_with_file_key_value_and_allowed_values(text, message):
     said = refusal(text)
     assert said.startswith("pyproject.toml")
     assert message in said
     assert is_one_sentence(said)
 
 
-def test_who_migrates_is_said_for_each_environment():
+def test_each_environment_chooses_its_migration_runner():
     asked = parse(migrated(public_ip="true", patience="60")).environment("staging").migration
     assert asked == MigrationRunner(
-        runner=Runner.ECS_TASK,
+        runner=RunnerKind.ECS_TASK,
         subnets=("subnet-1",),
         security_groups=("sg-1",),
         execution_role="arn:role",
@@ -237,11 +237,11 @@ def test_who_migrates_is_said_for_each_environment():
         patience=60,
     )
     direct = migrated(runner='"direct"', subnets=None, security_groups=None, execution_role=None)
-    assert parse(direct).environment("staging").migration == MigrationRunner(runner=Runner.DIRECT)
+    assert parse(direct).environment("staging").migration == MigrationRunner(runner=RunnerKind.DIRECT)
     assert parse(staging()).environment("staging").migration is None
 
 
-def test_a_secret_that_was_written_down_is_not_repeated():
+def test_a_secret_in_the_file_is_not_repeated_in_the_error():
     assert "hunter2" not in refusal(staging(secrets='{ DATABASE_URL = "postgresql://notes:hunter2@db/notes" }'))
 
 
@@ -261,31 +261,31 @@ def test_a_secret_that_was_written_down_is_not_repeated():
         (4096, 12288),
     ],
 )
-def test_the_sizes_of_app_runner_are_allowed(cpu, memory):
+def test_app_runners_sizes_are_allowed(cpu, memory):
     environment = parse(staging(cpu=cpu, memory=memory)).environment("staging")
     assert (environment.cpu, environment.memory) == (cpu, memory)
 
 
 @pytest.mark.parametrize("port", [1, 65535])
-def test_every_port_there_is_is_allowed(port):
+def test_the_lowest_and_the_highest_port_are_allowed(port):
     assert parse(service(port=port)).port == port
 
 
 @pytest.mark.parametrize("name", ["notes", "nn", "my-notes", "team_a.notes-2", "00", "n" * 256])
-def test_a_name_is_what_a_repository_may_be_called(name):
+def test_a_valid_repository_name_is_a_valid_name(name):
     assert parse(service(name=f'"{name}"')).name == name
 
 
 @pytest.mark.parametrize("name", ["", "Notes", "-notes", "notes-", "a--b", "team/notes", "notes\\n"])
-def test_no_name_is_what_a_repository_may_not_be_called(name):
+def test_an_invalid_repository_name_is_refused(name):
     assert "[tool.slipway] name: found" in refusal(service(name=f'"{name}"'))
 
 
-def test_a_service_is_told_of_its_database_by_a_url():
+def test_a_service_gets_its_database_as_a_url():
     assert Migrations().told(URL) == {"DATABASE_URL": URL}
 
 
-def test_a_service_can_ask_for_another_variable_and_another_driver():
+def test_variable_and_driver_of_the_database_url_are_settings():
     wish = Migrations(database_variable="SQLALCHEMY_URL", driver="postgresql+asyncpg")
     assert wish.told(URL) == {"SQLALCHEMY_URL": "postgresql+asyncpg://notes:s%40cret@db.example:6543/orders"}
 
@@ -322,16 +322,16 @@ def test_postgres_is_a_major_or_an_image(postgres, major):
     assert Migrations(postgres=postgres).major == major
 
 
-def test_a_service_is_named_for_its_environment():
+def test_a_service_is_named_after_its_environment():
     assert parse(staging()).service_name("staging") == "notes-staging"
 
 
-def test_a_service_that_has_a_name_of_its_own_keeps_it():
+def test_an_environment_can_set_the_services_name():
     assert parse(staging(service='"shop"')).service_name("staging") == "shop"
 
 
 @pytest.mark.parametrize("name", ["abc", "-shop", "my.shop", "s" * 41])
-def test_a_service_name_that_app_runner_would_not_take_is_refused(name):
+def test_a_service_name_that_app_runner_does_not_accept_is_refused(name):
     with pytest.raises(SettingsError) as caught:
         parse(staging(service=f'"{name}"')).service_name("staging")
     assert str(caught.value) == (
@@ -344,7 +344,7 @@ def test_a_service_name_that_app_runner_would_not_take_is_refused(name):
     ("settings", "known"),
     [(service(), "none"), (staging(), "staging"), (staging() + environment("edge"), "edge, staging")],
 )
-def test_an_environment_that_is_not_there_is_answered_with_those_that_are(settings, known):
+def test_an_unknown_environment_is_refused_with_the_known_ones(settings, known):
     with pytest.raises(SettingsError) as caught:
         parse(settings).environment("live")
     assert str(caught.value) == (
@@ -352,13 +352,13 @@ def test_an_environment_that_is_not_there_is_answered_with_those_that_are(settin
     )
 
 
-def test_a_folder_without_a_pyproject_is_told_how_to_name_another(tmp_path):
+def test_a_folder_without_a_pyproject_is_refused_with_the_flag_for_another(tmp_path):
     with pytest.raises(SettingsError) as caught:
         load(tmp_path)
     assert str(caught.value) == f"there is no pyproject.toml in {tmp_path}: name the service's folder with --source"
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path):
+def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match=r"pyproject\.toml is not UTF-8: ") as caught:
         load(tmp_path)
@@ -371,12 +371,12 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     assert str(caught.value) == f"{tmp_path} cannot be read: Is a directory"
 
 
-def test_settings_that_cannot_be_used_are_bad_input():
+def test_unusable_settings_are_bad_input():
     assert issubclass(SettingsError, BadInputError)
     assert SettingsError.exit_code == 2
 
 
-def test_this_repository_has_settings_that_can_be_used():
+def test_this_repositorys_own_settings_are_valid():
     settings = load(ROOT)
     assert settings.name == "notes"
     assert sorted(settings.environments) == ["production", "staging"]

@@ -89,7 +89,7 @@ def test_what_is_read_back_and_sent_again_changes_nothing():
     assert merged(before, json.loads(json.dumps(before))) == before
 
 
-@given(st.dictionaries(st.sampled_from("ABC"), st.text()), st.sampled_from(["8000", "9000"]))
+@given(st.dictionaries(st.sampled_from("ABC"), st.text("ab é")), st.sampled_from(["8000", "9000"]))
 def test_an_update_changes_neither_the_request_nor_what_was(variables, port):
     before = of_create(LEAST)
     request = image_configuration(RuntimeEnvironmentVariables=variables, Port=port)

@@ -1,12 +1,12 @@
 """App Runner's state table: every call in every state, its error and message included."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.simulator.account import BRISK, Account, asked, opened
+from slipway.simulator.clock import VirtualClock
+from tests.simulator.account import Account, asked, opened
 from tests.simulator.scripted import Script
 
 STATES = ("RUNNING", "OPERATION_IN_PROGRESS", "PAUSED", "CREATE_FAILED", "DELETE_FAILED", "DELETED")
@@ -50,7 +50,7 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 async def account() -> AsyncIterator[Account]:
-    async with opened(pace=replace(BRISK, route=60)) as account:  # so that what has begun is seen before it has ended
+    async with opened(clock=VirtualClock()) as account:
         yield account
 
 

@@ -12,9 +12,10 @@ from slipway.oci.registry import opened as registry_opened
 from slipway.oci.tree import File, TreeConfig, pack
 from slipway.release.targets.app_runner.target import POLL_SECONDS
 from slipway.simulator.app_runner.deployment import Pace
-from slipway.simulator.clock import Clock
+from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.simulator.serving import serving
+from slipway.workload.health import NO_CERTIFICATES
 from slipway.workload.host import HostBackend
 from tests.simulator.account import SLOW, Account, asked, opened
 from tests.simulator.scripted import Script, ScriptedBackend
@@ -57,7 +58,7 @@ async def test_an_account_listens_on_the_port_that_it_is_given():
 
 
 async def test_secrets_are_there_from_the_beginning():
-    async with opened(secrets={SECRET: "hunter2"}) as account:
+    async with opened(clock=VirtualClock(), secrets={SECRET: "hunter2"}) as account:
         read = await account.ask("secretsmanager", "get_secret_value", SecretId=SECRET)
     assert read["SecretString"] == "hunter2"
 
@@ -79,7 +80,7 @@ async def test_everything_is_stopped_at_the_end(pace):
 
 async def test_everything_is_stopped_when_the_block_is_cancelled():
     with anyio.move_on_after(5) as scope:
-        async with opened() as account:
+        async with opened(clock=VirtualClock()) as account:
             await account.create(await account.image())
             scope.cancel()
             await anyio.sleep(1)
@@ -118,7 +119,10 @@ async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, 
         return HostBackend(url, LOGIN, tmp_path / "cache")
 
     pace = Pace(pull=1, create=1, update=1, patience=2000, route=1, roll_back=1)
-    async with opened(backend_at, clock=Clock(100), pace=pace) as account, httpx.AsyncClient() as client:
+    async with (
+        opened(backend_at, clock=Clock(100), pace=pace) as account,
+        httpx.AsyncClient(verify=NO_CERTIFICATES) as client,
+    ):
         one = asked(await pushed(account, "one"), Port="8000")
         begun = await account.ask("apprunner", "create_service", ServiceName="notes", **one)
         arn = begun["Service"]["ServiceArn"]
@@ -139,7 +143,7 @@ async def test_releases_run_as_processes_behind_an_address_that_stays(tmp_path, 
 
 async def test_a_release_that_the_backend_cannot_run_fails_its_deployment_and_nothing_else():
     """An image that is not a tree is a failed operation; the account continues."""
-    async with opened(lambda url: HostBackend(url, LOGIN, Path("/nowhere"))) as account:
+    async with opened(lambda url: HostBackend(url, LOGIN, Path("/nowhere")), clock=VirtualClock()) as account:
         arn = await account.create(await account.image(Script()))
         assert (await account.described(arn))["Status"] == "CREATE_FAILED"
         assert any("is not a source tree" in line for line in await account.lines(arn, "service"))

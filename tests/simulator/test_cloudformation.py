@@ -42,11 +42,10 @@ async def proposed(account: Account, template: str, kind: str = "CREATE", **more
     await account.ask(
         "cloudformation", "create_change_set", TemplateBody=template, ChangeSetType=kind, **named, **CAPABLE, **more
     )
-    with anyio.fail_after(10):
-        while (found := await account.ask("cloudformation", "describe_change_set", **named))[
-            "Status"
-        ] == "CREATE_IN_PROGRESS":
-            await account.cloud.clock.sleep(1)
+    while (found := await account.ask("cloudformation", "describe_change_set", **named))[
+        "Status"
+    ] == "CREATE_IN_PROGRESS":
+        await account.cloud.clock.sleep(1)
     return found
 
 
@@ -54,9 +53,8 @@ async def executed(account: Account, template: str, kind: str = "CREATE", **more
     """Execute a change set and wait for its end."""
     await proposed(account, template, kind, **more)
     await account.ask("cloudformation", "execute_change_set", StackName="stack", ChangeSetName="changes")
-    with anyio.fail_after(10):
-        while (stack := await described(account))["StackStatus"].endswith("_IN_PROGRESS"):
-            await account.cloud.clock.sleep(1)
+    while (stack := await described(account))["StackStatus"].endswith("_IN_PROGRESS"):
+        await account.cloud.clock.sleep(1)
     return stack
 
 

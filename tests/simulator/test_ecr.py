@@ -8,6 +8,7 @@ import pytest
 from slipway.oci.content import INDEX, Artifact, Blob, digest_of
 from slipway.oci.registry import opened
 from slipway.simulator.cloud import LOGIN
+from slipway.workload.health import NO_CERTIFICATES
 
 LAYER = Blob("application/x-layer", b"a layer")
 ABSENT = "sha256:" + "0" * 64
@@ -168,7 +169,7 @@ async def test_a_layer_is_downloaded_from_a_url_that_needs_no_login(shared_accou
         await registry.push(artifact)
     asked = {"repositoryName": repository, "layerDigest": LAYER.digest}
     url = (await shared_account.ask("ecr", "get_download_url_for_layer", **asked))["downloadUrl"]
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as anybody:
         assert (await anybody.get(url)).content == LAYER.content
         assert (await anybody.get(url[:-1])).status_code == 404
     code, message = await shared_account.refusal("ecr", "get_download_url_for_layer", **asked | {"layerDigest": ABSENT})
@@ -188,7 +189,9 @@ async def test_an_image_index_is_put_when_its_images_are_there(shared_account, r
     inner = manifest(1).encode()
     index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": digest_of(inner)}]}).encode()
     put, headers = f"/v2/{repository}/manifests/{digest_of(index)}", {"content-type": INDEX}
-    async with httpx.AsyncClient(base_url=shared_account.cloud.url, auth=(LOGIN.user, LOGIN.password)) as registry:
+    async with httpx.AsyncClient(
+        verify=NO_CERTIFICATES, base_url=shared_account.cloud.url, auth=(LOGIN.user, LOGIN.password)
+    ) as registry:
         assert (await registry.put(put, content=index, headers=headers)).json()["errors"][0]["code"] == "BLOB_UNKNOWN"
         await registry.put(f"/v2/{repository}/manifests/{digest_of(inner)}", content=inner)
         assert (await registry.put(put, content=index, headers=headers)).status_code == 201

@@ -8,6 +8,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from slipway.simulator.clock import VirtualClock
+from slipway.workload.health import NO_CERTIFICATES
 from tests.simulator.account import asked, opened
 from tests.simulator.raw import SIGNED, ask_raw
 
@@ -91,7 +93,7 @@ async def test_an_operation_without_parameters_may_have_no_body(shared_account):
 async def test_times_are_seconds_and_the_json_is_of_the_services_version(shared_account):
     target = "AmazonEC2ContainerRegistry_V20150921.CreateRepository"
     headers = {"x-amz-target": target, "authorization": SIGNED}
-    async with httpx.AsyncClient() as plain:
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as plain:
         answer = await plain.post(shared_account.cloud.url, json={"repositoryName": "timed"}, headers=headers)
         listed = await plain.post(
             shared_account.cloud.url, json={}, headers=headers | {"x-amz-target": "AppRunner.ListServices"}
@@ -127,13 +129,13 @@ async def test_head_and_body_of_an_answer_are_sent_in_one_piece(shared_account, 
 
 
 async def test_the_root_is_for_posting(shared_account):
-    async with httpx.AsyncClient() as plain:
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as plain:
         assert (await plain.get(shared_account.cloud.url)).status_code == 405
         assert (await plain.get(f"{shared_account.cloud.url}/other")).status_code == 404
 
 
 async def test_what_was_asked_is_remembered_in_order_also_when_it_was_refused():
-    async with opened() as account:
+    async with opened(clock=VirtualClock()) as account:
         before = len(account.cloud.requests)
         await account.ask("apprunner", "list_services")
         await account.refusal("ecr", "describe_images", repositoryName="absent")

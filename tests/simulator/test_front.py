@@ -17,6 +17,7 @@ from starlette.routing import Route
 from slipway.simulator import front as front_module
 from slipway.simulator.front import Front
 from slipway.simulator.serving import serving
+from slipway.workload.health import NO_CERTIFICATES
 from slipway.workload.process import free_port
 from tests.simulator.account import BRISK, asked, opened
 
@@ -88,7 +89,10 @@ async def fronted(upstream: str | None) -> AsyncIterator[tuple[Front, httpx.Asyn
     """A front before an instance, and a client with kept connections."""
     front = Front()
     front.route(upstream)
-    async with serving(front) as address, httpx.AsyncClient(base_url=f"http://{address}") as client:
+    async with (
+        serving(front) as address,
+        httpx.AsyncClient(verify=NO_CERTIFICATES, base_url=f"http://{address}") as client,
+    ):
         yield front, client
     await front.close()
 
@@ -254,7 +258,7 @@ async def test_an_instance_is_reached_directly_whatever_proxy_the_machine_has(on
     monkeypatch.setenv("NO_PROXY", "")
     front = Front()
     front.route(one)
-    async with serving(front) as address, httpx.AsyncClient(trust_env=False) as client:
+    async with serving(front) as address, httpx.AsyncClient(verify=NO_CERTIFICATES, trust_env=False) as client:
         assert (await client.get(f"http://{address}/")).status_code == 200
     await front.close()
 
@@ -271,7 +275,7 @@ async def test_no_request_fails_while_traffic_moves():
         done = anyio.Event()
 
         async def visit(*, kept: bool, path: str) -> None:
-            client = httpx.AsyncClient()
+            client = httpx.AsyncClient(verify=NO_CERTIFICATES)
             while not done.is_set():
                 try:
                     answer = await client.get(f"{url}{path}", headers={} if kept else {"connection": "close"})

@@ -9,6 +9,7 @@ from botocore.serialize import create_serializer
 
 from slipway.simulator.contract import AwsError, by_action, service
 from slipway.simulator.protocols import QueryProtocol
+from slipway.workload.health import NO_CERTIFICATES
 from tests.simulator.raw import SIGNED
 
 VERSIONS = {"cloudformation": "2010-05-15", "iam": "2010-05-08", "sts": "2011-06-15"}
@@ -98,7 +99,7 @@ def test_services_are_distinguished_by_the_version_of_their_api(name, version):
 
 @pytest.mark.parametrize("form", [b"", b"\xff\xfe", b"Action=GetRole", b"Action=%00&Version=2010-05-08"])
 async def test_an_unknown_operation_is_refused(shared_account, form):
-    async with httpx.AsyncClient() as plain:
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as plain:
         answer = await plain.post(shared_account.cloud.url, content=form, headers={"authorization": SIGNED})
     assert answer.status_code == 501
     assert "<Code>InvalidAction</Code>" in answer.text

@@ -1,10 +1,10 @@
-"""A service in a simulated account as its verbs see it: two environments, each with a database that only has a head."""
+"""A service with two environments in a simulated account; each database is only a head."""
 
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.records.certificate import Answer, Certificate, Verdicts
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
@@ -37,7 +37,7 @@ access-role = "{ROLE}"
 
 @dataclass
 class Place:
-    """One environment and its database's head; `told` is what its runs have told."""
+    """One environment, its database's head, and the events of its runs in `told`."""
 
     account: Account
     name: str
@@ -45,11 +45,11 @@ class Place:
     told: list[str] = field(default_factory=list)
 
     @property
-    def verbs(self) -> Environment:
+    def verbs(self) -> ServiceEnvironment:
         return self._environment()
 
-    def migrating_to(self, head: str) -> Environment:
-        """The same, when slipway migrates before a release whose head this is."""
+    def migrating_to(self, head: str) -> ServiceEnvironment:
+        """The environment with a runner that migrates to `head`."""
 
         async def runner(_digest: str, _deployment: str) -> "Migrating":
             return Migrating(self, head)
@@ -57,7 +57,7 @@ class Place:
         return self._environment(runner=runner)
 
     async def image(self, head: str | None = None, *, healthy: bool = True, commit: str = "unknown") -> str:
-        """A release that knows `head` and tells at its health path where it and its database stand; without one it tells nothing."""
+        """Push a release whose readiness answer reports `head` and the database's head; without `head` it reports nothing."""
 
         def says() -> str:
             return json.dumps({"image_head": head, "database_head": self.head, "git_revision": commit})
@@ -68,8 +68,8 @@ class Place:
         if event.line:
             self.told.append(event.line)
 
-    def _environment(self, **parts: Any) -> Environment:
-        made = Environment(
+    def _environment(self, **parts: Any) -> ServiceEnvironment:
+        made = ServiceEnvironment(
             settings=SETTINGS, name=self.name, endpoint_url=self.account.cloud.url, time=time_of(self.account), **parts
         )
         made.__dict__["aws"] = aws_of(self.account)
@@ -78,7 +78,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Migrating:
-    """A Runner that brings a place's database to a head."""
+    """A runner that migrates a place's database to a head."""
 
     place: Place
     head: str
@@ -99,7 +99,7 @@ class Migrating:
 
 
 def certificate(before: str, after: str, compatible: Answer = Answer.YES, **parts: Any) -> Certificate:
-    """That the release before works on the schema after a step."""
+    """Return a certificate that the release before works on the schema after a step."""
     step = Verdicts(
         id=after,
         rerunnable=Answer.YES,

@@ -1,4 +1,4 @@
-"""A commit becomes an artifact, of what belongs to the release and of nothing else."""
+"""A commit becomes an artifact with the files of the release only."""
 
 import subprocess
 
@@ -35,7 +35,7 @@ def test_named_sources_are_shipped_with_the_lock_and_nothing_else(name, shipped)
 
 @pytest.fixture
 def workspace_member(tmp_path):
-    """A commit of a folder whose lock lies beside it."""
+    """A commit of a folder without a lock, in a repository with one at its top."""
     service = tmp_path / "backend"
     service.mkdir()
     (service / "main.py").write_text("")
@@ -46,7 +46,7 @@ def workspace_member(tmp_path):
     return commit.read(service)
 
 
-async def test_a_folder_of_a_workspace_is_told_how_to_get_a_lock_of_its_own(workspace_member):
-    with pytest.raises(BadInputError, match=r"stand in \.\./uv\.lock, the lock of a workspace") as caught:
+async def test_a_workspace_member_is_refused_with_the_command_for_its_own_lock(workspace_member):
+    with pytest.raises(BadInputError, match=r"are in \.\./uv\.lock, the lock of a workspace") as caught:
         await build(workspace_member, settings(), NOWHERE)
     assert "uv export" in caught.value.next_step

@@ -1,15 +1,16 @@
-"""A certificate says what a proof proves of one step of the schema, and of no other."""
+"""A certificate covers one step of the schema, proven by one proof."""
 
 import dataclasses
 
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.gate.rulebook import rule_named
 from slipway.local.certificate import certify, why_not
 from slipway.records.certificate import Answer, Certificate
 from slipway.records.form import from_json, to_json
 from slipway.records.history import Listing
-from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Statement, Verdict, Versions
+from slipway.records.proof import Coverage, Level, Proof, Revision, Statement, Verdict, Versions
 
 STATEMENT = Statement(
     sql="ALTER TABLE a ADD b int",
@@ -53,8 +54,8 @@ HISTORY = (revision("a", new=False), revision("b", "a", new=False), revision("c"
 
 
 def finding(rule, suppressed=None):
-    return Finding(
-        rule=rule, level=Level.WARNING, message="So.", revision="c", file="c.py", line=1, suppressed=suppressed
+    return dataclasses.replace(
+        rule_named(rule).finding(None, "measured"), level=Level.WARNING, revision="c", suppressed=suppressed
     )
 
 
@@ -63,7 +64,7 @@ def verdicts(found):
     return only
 
 
-def test_it_names_the_pair_of_heads_and_what_it_rests_on():
+def test_a_certificate_names_the_pair_of_heads_and_its_proof():
     text = to_json(proof(*HISTORY))
     made = certify(text, 1764000000)
     assert (made.before, made.after) == (("b",), ("c",))
@@ -71,7 +72,7 @@ def test_it_names_the_pair_of_heads_and_what_it_rests_on():
     assert from_json(Certificate, to_json(made), "it") == made
 
 
-def test_of_what_nothing_was_found_the_best_is_said():
+def test_a_revision_without_findings_gets_the_best_verdicts():
     answers = dataclasses.astuple(verdicts(proof(*HISTORY)))
     assert answers == ("c", Answer.YES, Answer.YES, Answer.NO, Answer.YES, Answer.NO)
 
@@ -87,6 +88,9 @@ def test_of_what_nothing_was_found_the_best_is_said():
         ("R06", "reversible", Answer.NO),
         ("D02", "reversible", Answer.NO),
         ("D03", "destructive", Answer.YES),
+        ("D05", "destructive", Answer.YES),
+        ("D10", "destructive", Answer.YES),
+        ("L25", "destructive", Answer.YES),
     ],
 )
 @pytest.mark.parametrize("suppressed", [None, "allowed: the table has ten rows"])
@@ -101,7 +105,7 @@ def test_a_finding_decides_its_verdict_whether_it_is_allowed_or_not(rule, field,
         ({"statements": (ALONE,)}, "rerunnable"),
     ],
 )
-def test_what_was_not_tried_is_unknown(change, field):
+def test_verdicts_without_measurements_are_unknown(change, field):
     assert getattr(verdicts(proof(*HISTORY[:2], revision("c", "b", **change))), field) is Answer.UNKNOWN
 
 
@@ -109,7 +113,7 @@ def test_without_statements_of_the_previous_release_nothing_is_known_of_it():
     assert verdicts(proof(*HISTORY, phrases=0)).compatible is Answer.UNKNOWN
 
 
-def test_what_the_gate_refused_gets_none():
+def test_a_refused_proof_gets_no_certificate():
     failed = proof(*HISTORY, findings=(dataclasses.replace(finding("L01"), level=Level.ERROR),), verdict=Verdict.FAIL)
     with pytest.raises(RefusedError, match="refused this history with 1 errors"):
         certify(to_json(failed), 1)
@@ -131,6 +135,6 @@ SAME = Listing((), "files")
         (SAME, ["b"], TEXT + " ", "the proof is not the one"),
     ],
 )
-def test_it_holds_for_its_own_revisions_pair_and_proof_only(listing, live, text, why):
+def test_a_certificate_holds_for_its_own_revisions_pair_and_proof_only(listing, live, text, why):
     said = why_not(MADE, listing, live, text)
     assert said is None if why is None else why in said

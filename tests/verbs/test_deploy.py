@@ -1,4 +1,4 @@
-"""A deployment as its verb does it: looked at first, migrated before, written down with what is known of the schema."""
+"""A deployment: preflight, migration, release, and the record with its schema."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from tests.verbs.test_rollback import deployed, live
 
 @dataclass(frozen=True)
 class Failing:
-    """A Runner that says why not."""
+    """A runner that raises."""
 
     error: Exception
     how: str = "a test"
@@ -62,7 +62,7 @@ async def test_the_database_is_migrated_after_the_number_is_taken_and_before_the
     assert (outcome.status, outcome.migration.after) == (Status.SUCCEEDED, ("bbb",))
 
 
-async def test_a_migration_that_fails_is_a_refusal_and_the_old_release_serves_on(account, staging):
+async def test_a_failed_migration_is_a_refusal_and_the_old_release_keeps_serving(account, staging):
     old = await deployed(staging)
     before = account.cloud.requests.count("UpdateService")
     refuses = Failing(RefusedError("the migration failed at 0007_x.py:12", "duplicate key"))
@@ -74,7 +74,7 @@ async def test_a_migration_that_fails_is_a_refusal_and_the_old_release_serves_on
     assert (newest.number, newest.status) == (2, Status.REFUSED)
 
 
-async def test_a_migration_that_nobody_can_follow_is_unknown_and_the_next_run_goes_on_with_its_number(staging):
+async def test_a_lost_migration_is_unknown_and_the_next_run_resumes_its_number(staging):
     await deployed(staging)
     digest = await staging.image("bbb")
     lost = Failing(UnknownOutcomeError("the task goes on, but cannot be followed", "run the same command again"))
@@ -84,7 +84,7 @@ async def test_a_migration_that_nobody_can_follow_is_unknown_and_the_next_run_go
     assert (outcome.status, outcome.number) == (Status.SUCCEEDED, 2)
 
 
-async def test_when_the_platform_takes_a_release_back_the_ledger_knows_where_the_database_stands(staging):
+async def test_the_ledger_knows_the_schema_after_the_platform_rolled_back(staging):
     old = await deployed(staging)
     outcome = await staging.migrating_to("bbb").deploy(await staging.image("bbb", healthy=False), staging.tell)
     assert (outcome.status, outcome.live, outcome.migration.applied) == (Status.ROLLED_BACK, old, ("bbb",))
@@ -92,7 +92,7 @@ async def test_when_the_platform_takes_a_release_back_the_ledger_knows_where_the
     assert (newest.database, first.database, first.heads) == (("bbb",), ("aaa",), ("aaa",))
 
 
-async def test_what_the_preflight_refuses_leaves_nothing_behind(account, staging):
+async def test_a_preflight_refusal_leaves_nothing_behind(account, staging):
     digest = await account.image(architecture="arm64")
     before = len(account.cloud.requests)
     with pytest.raises(RefusedError, match="arm64"):
@@ -101,12 +101,12 @@ async def test_what_the_preflight_refuses_leaves_nothing_behind(account, staging
     assert (await staging.verbs.history()).unfinished == ()
 
 
-async def test_what_could_not_be_looked_at_is_told_and_never_called_fine(staging):
+async def test_unchecked_parts_are_reported_as_not_covered(staging):
     await deployed(staging)
     assert any(line.startswith("not covered: quotas") for line in staging.told)
 
 
-async def test_a_service_that_something_else_made_is_neither_changed_nor_paused_nor_deleted(account, staging):
+async def test_a_service_created_by_something_else_is_never_changed(account, staging):
     await account.create(await account.image(), name="notes-staging")
     before = len(account.cloud.requests)
     digest = await account.image()
@@ -134,7 +134,7 @@ async def test_an_image_of_another_repository_is_not_deployed(staging):
         staging.verbs.digest_of("somewhere/else@sha256:" + "1" * 64)
 
 
-async def test_a_run_that_dies_after_its_migration_leaves_word_of_it_and_the_next_one_tells_it(account, staging):
+async def test_a_run_killed_after_its_migration_has_recorded_it_for_the_next_run(account, staging):
     old = await deployed(staging)
     digest = await staging.image("bbb", healthy=False)
     verbs = staging.migrating_to("bbb")
@@ -148,8 +148,8 @@ async def test_a_run_that_dies_after_its_migration_leaves_word_of_it_and_the_nex
     assert (await staging.verbs.history()).releases[0].database == ("bbb",)
 
 
-async def test_of_a_service_that_says_nothing_a_migration_counts_though_its_deployment_never_ended(account, staging):
-    """Else a rollback would believe that the schema is the one that it was."""
+async def test_a_migration_counts_even_if_its_deployment_never_ended(account, staging):
+    """Otherwise a rollback would assume the old schema."""
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
     verbs = staging.migrating_to("bbb")
@@ -161,7 +161,7 @@ async def test_of_a_service_that_says_nothing_a_migration_counts_though_its_depl
     assert "goes from aaa to bbb" in outcome.diagnosis.cause
 
 
-async def test_who_is_superseded_before_the_migration_leaves_the_schema_to_the_newer_one(staging):
+async def test_a_run_superseded_before_its_migration_does_not_migrate(staging):
     await deployed(staging)
 
     async def overtaken(_observed):

@@ -1,4 +1,4 @@
-"""Why the newest change failed can be asked afterwards, by whoever comes."""
+"""Diagnoses of changes that ended before."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.simulator.scripted import Script
 from tests.verbs.test_rollback import deployed
 
 
-async def test_the_cause_of_the_newest_failure_is_told_again(account, staging):
+async def test_the_cause_of_the_newest_failure_is_diagnosed_afterwards(account, staging):
     await deployed(staging)
     broken = await account.image(Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1))
     outcome = await staging.verbs.deploy(broken, staging.tell)
@@ -29,7 +29,7 @@ async def test_an_older_deployment_is_named_by_its_number(account, staging):
     assert (found.ending, found.diagnosis.rule) == ("failed", "killed")
 
 
-async def test_where_nothing_was_changed_there_is_nothing_to_explain(staging):
+async def test_a_service_without_changes_has_nothing_to_diagnose(staging):
     found = await diagnose(staging.verbs, None)
     assert (found.ending, found.operation, found.exit_code) == (NOTHING, None, 0)
 
@@ -41,7 +41,7 @@ async def test_a_number_without_an_operation_is_bad_input(staging):
             await diagnose(staging.verbs, number)
 
 
-async def test_a_deployment_that_was_refused_has_nothing_to_look_at(staging):
+async def test_a_refused_deployment_has_no_operation_to_examine(staging):
     await deployed(staging)
     await deployed(staging, "bbb")
     await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())

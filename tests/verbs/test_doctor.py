@@ -1,4 +1,4 @@
-"""What slipway needs on a machine is looked at, and each look ends in one line with a remedy."""
+"""Doctor checks a machine; each check is one line with a remedy."""
 
 import os
 import shutil
@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from slipway.doctor import machine, question
-from slipway.doctor.checkup import EXAMINATIONS, check_up
-from slipway.doctor.question import Question
+from slipway.doctor import check, machine
+from slipway.doctor.check import DoctorOptions
+from slipway.doctor.checkup import CHECKS, check_up
 from slipway.errors import RefusedError
 from slipway.postgres import binaries, datadir
 from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
@@ -44,13 +44,13 @@ esac
 
 
 def simulated_account():
-    """An account in which nothing will run."""
+    """A simulated account without a backend."""
     return simulated(lambda _url: None)
 
 
 @pytest.fixture
 def service(tmp_path):
-    """A committed service for which Dagger v0.21.8 is wanted, with nothing missing."""
+    """A complete, committed service that requires Dagger v0.21.8."""
     folder = tmp_path / "service"
     folder.mkdir()
     for name, content in {
@@ -67,7 +67,7 @@ def service(tmp_path):
 
 
 class Programs:
-    """What stands on PATH: git, and what a test adds."""
+    """The programs on PATH: git, and those that a test adds."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -84,7 +84,7 @@ class Programs:
 
 @pytest.fixture(autouse=True)
 def programs(tmp_path, monkeypatch):
-    """A machine with git, without anything else, and without credentials."""
+    """A machine with git only, without credentials."""
     made = Programs(tmp_path / "bin")
     monkeypatch.setenv("PATH", str(made.folder))
     for name in list(os.environ):
@@ -97,8 +97,8 @@ def programs(tmp_path, monkeypatch):
 
 
 async def look(subject, folder, **asked):
-    """One look, as the line that a person sees: its answer, and the rest of the line."""
-    checkup = await check_up(Question(folder, **asked), {subject: EXAMINATIONS[subject]})
+    """Run one check; return its answer and the rest of its line."""
+    checkup = await check_up(DoctorOptions(folder, **asked), {subject: CHECKS[subject]})
     line, _ = text(checkup).splitlines()
     answer, found, rest = line.split(maxsplit=2)
     assert found == subject
@@ -124,7 +124,7 @@ def closed_port():
 
 @pytest.fixture
 def engine_socket(monkeypatch):
-    """Something that listens where the runner host says."""
+    """A listener at the runner host."""
     with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
         path = f"{short}/engine.sock"  # it may have 107 characters, 103 on macOS
         listener.bind(path)
@@ -139,11 +139,11 @@ async def test_a_machine_that_has_everything_is_ok_in_every_line(service, progra
     async with serving(await answering(401)) as hub, simulated_account() as account:
         mirrored = "".join(f'{name} = "{hub}/{name}:1"\n' for name in ("python", "uv", "postgres", "registry"))
         write(service, pyproject_toml=f"{PYPROJECT}[tool.slipway.images]\n{mirrored}")
-        checkup = await check_up(Question(service, postgres.url, account.url))
+        checkup = await check_up(DoctorOptions(service, postgres.url, account.url))
     assert {line.partition(" ")[0] for line in text(checkup).splitlines()} == {"OK", "14"}
     assert checkup.healthy
-    found = {examination.subject: examination.found for examination in checkup.checks}
-    assert list(found) == list(EXAMINATIONS)
+    found = {examination.subject: examination.found for examination in checkup.examinations}
+    assert list(found) == list(CHECKS)
     assert found["engine"].startswith("v0.21.8 at unix://")
     assert found["database"] == f"PostgreSQL {postgres.version}"
     assert found["registry"] == f"{hub} answers"
@@ -155,12 +155,9 @@ async def test_a_checkup_changes_nothing(service, programs, engine_socket, monke
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     before = sorted(tmp_path.rglob("*"))
-    checkup = await check_up(Question(service, offline=True))
+    checkup = await check_up(DoctorOptions(service, offline=True))
     assert sorted(tmp_path.rglob("*")) == before
     assert checkup.healthy
-
-
-# --- the machine
 
 
 async def test_no_git(service, programs):
@@ -191,7 +188,7 @@ async def test_a_program_that_fails_silently(service, programs):
 
 
 async def test_a_program_that_hangs(service, programs, monkeypatch):
-    monkeypatch.setattr(question, "PROGRAM_SECONDS", 0.2)
+    monkeypatch.setattr(check, "PROGRAM_SECONDS", 0.2)
     programs.add("uv", f"exec {sys.executable} -c 'import time; time.sleep(60)'")
     answer, line = await look("uv", service)
     assert (answer, "no answer in time" in line) == ("NG", True)
@@ -226,16 +223,13 @@ async def test_a_postgres_of_another_major_than_the_settings_want(service):
     assert (answer, "the settings want 9" in line) == ("OK", True)
 
 
-# --- the service
-
-
-async def test_settings_that_do_not_fit_are_told_in_their_own_words(service):
+async def test_settings_that_do_not_fit_are_reported_in_their_own_words(service):
     write(service, pyproject_toml=f"{PYPROJECT}helth-path = '/x'\n")
     answer, line = await look("settings", service)
     assert (answer, "did you mean health-path?" in line) == ("NG", True)
 
 
-async def test_the_gate_can_be_had_without_a_table(service):
+async def test_the_gate_needs_no_table(service):
     write(service, pyproject_toml="[project]\nname = 'x'\n")
     answer, line = await look("settings", service)
     assert (answer, "has no [tool.slipway]" in line, "`slipway gate` works without" in line) == ("SKIP", True, True)
@@ -251,9 +245,6 @@ async def test_alembics_settings_are_looked_for_where_ours_say(service):
     write(service, pyproject_toml=f'{PYPROJECT}[tool.slipway.migrations]\nconfig = "other.ini"\n')
     answer, line = await look("alembic", service)
     assert (answer, "there is no other.ini" in line, "[tool.slipway.migrations] config" in line) == ("NG", True, True)
-
-
-# --- containers
 
 
 async def test_a_machine_without_containers_lacks_nothing_for_the_gate(service):
@@ -356,9 +347,6 @@ async def test_docker_need_not_run_when_the_engine_is_elsewhere(service, program
     assert (answer, "names an engine elsewhere" in line) == ("SKIP", True)
 
 
-# --- registries
-
-
 def mirrored(service, host):
     images = "".join(f'{name} = "{host}/{name}:1"\n' for name in ("python", "uv", "postgres", "registry"))
     write(service, pyproject_toml=f"{PYPROJECT}[tool.slipway.images]\n{images}")
@@ -384,14 +372,11 @@ async def test_a_registry_that_is_no_host(service):
     assert (answer, "does not answer (InvalidURL)" in line) == ("NG", True)
 
 
-async def test_without_a_network_registries_and_aws_are_left_out(service, monkeypatch):
+async def test_offline_registries_and_aws_are_skipped(service, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     for subject in ("registry", "credentials"):
         assert await look(subject, service, offline=True) == ("SKIP", "skipped; run doctor again without --offline")
-
-
-# --- AWS
 
 
 @pytest.fixture
@@ -432,7 +417,7 @@ async def test_credentials_of_an_environments_account(service, signed_in, monkey
 
 
 class Sts:
-    """An STS that answers in a test's words and remembers what it was sent."""
+    """An STS with scripted answers that records its requests."""
 
     def __init__(self, status, body):
         self.status, self.body, self.heard = status, body, ""
@@ -446,14 +431,14 @@ class Sts:
 REFUSAL = "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>You signed {}</Message></Error></ErrorResponse>"
 
 
-async def test_what_aws_refuses_is_told_by_its_code_alone(service, signed_in):
+async def test_a_refusal_of_aws_is_reported_by_its_code_alone(service, signed_in):
     sts = Sts(403, REFUSAL.format(CANARY))
     async with serving(sts.app) as address:
         answer, line = await look("credentials", service, endpoint_url=f"http://{address}")
     assert (answer, "ExpiredToken" in line, "sign in again" in line, CANARY in line) == ("NG", True, True, False)
 
 
-async def test_what_stands_in_for_aws_never_sees_real_keys(service, signed_in):
+async def test_a_stand_in_for_aws_never_sees_real_keys(service, signed_in):
     sts = Sts(403, REFUSAL)
     async with serving(sts.app) as address:
         await look("credentials", service, endpoint_url=f"http://{address}")
@@ -463,7 +448,7 @@ async def test_what_stands_in_for_aws_never_sees_real_keys(service, signed_in):
 
 
 @pytest.mark.parametrize("body", ["<html>a proxy's page</html>", "<<<", ""])
-async def test_what_is_not_aws_at_all(service, body):
+async def test_an_answer_that_is_not_from_aws(service, body):
     async with serving(Sts(200, body).app) as address:
         answer, line = await look("credentials", service, endpoint_url=f"http://{address}")
     assert (answer, "AWS cannot be reached" in line) == ("NG", True)
@@ -481,23 +466,20 @@ async def test_a_profile_that_is_not_there(service, monkeypatch):
     assert (answer, "ProfileNotFound" in line) == ("NG", True)
 
 
-# --- a database
-
-
 async def test_a_wrong_password(service, postgres):
     at = postgres.url.rpartition("@")[2]
     answer, line = await look("database", service, database_url=f"postgresql+asyncpg://postgres:{CANARY}@{at}")
     assert (answer, "password authentication failed" in line, CANARY in line) == ("NG", True, False)
 
 
-async def test_a_password_may_stand_among_the_parameters(service, postgres):
+async def test_a_password_may_be_a_query_parameter(service, postgres):
     user, _, at = postgres.url.rpartition("@")
     password = user.rpartition(":")[2]
     answer, line = await look("database", service, database_url=f"postgresql://postgres@{at}?password={password}")
     assert (answer, line) == ("OK", f"PostgreSQL {postgres.version}")
 
 
-async def test_a_socket_may_stand_among_the_parameters(service, tmp_path):
+async def test_a_socket_may_be_a_query_parameter(service, tmp_path):
     answer, line = await look("database", service, database_url=f"postgresql:///x?host={tmp_path}")
     assert (answer, f"{tmp_path}/.s.PGSQL" in line) == ("NG", True)
 
@@ -549,46 +531,45 @@ async def test_a_server_without_a_psql_beside_it(service, programs, monkeypatch)
     assert (answer, "install postgresql-client" in line) == ("SKIP", True)
 
 
-# --- all of it
-
-
 async def test_no_secret_is_shown_whatever_goes_wrong(service, programs, signed_in, engine_socket, monkeypatch):
     programs.add_dagger(cli="v0.1.0", engine="v0.1.0")
     programs.add("docker", DEAD_DOCKER)
     monkeypatch.setenv("PGPASSWORD", CANARY)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://user:{CANARY}@127.0.0.1:{closed_port()}")
-    asked = Question(service, f"postgresql://u:{CANARY}@127.0.0.1:{closed_port()}/x")
+    asked = DoctorOptions(service, f"postgresql://u:{CANARY}@127.0.0.1:{closed_port()}/x")
     mirrored(service, f"127.0.0.1:{closed_port()}")
     checkup = await check_up(asked)
     assert not checkup.healthy
     assert CANARY not in text(checkup) + to_json(checkup) + repr(checkup) + repr(asked)
 
 
-async def test_looks_run_beside_each_other_and_one_that_hangs_does_not_keep_the_others(service):
+async def test_checks_run_concurrently_and_one_that_hangs_does_not_delay_the_others(service):
     def hang(_):
         time.sleep(0.6)
         return "late"
 
     began = time.monotonic()
-    checkup = await check_up(Question(service), {"slow": hang, "slower": hang, "quick": lambda _: "here"}, seconds=0.2)
+    checkup = await check_up(
+        DoctorOptions(service), {"slow": hang, "slower": hang, "quick": lambda _: "here"}, seconds=0.2
+    )
     assert time.monotonic() - began < 0.5
     assert [examination.result for examination in checkup.checks] == [DoctorResult.NG, DoctorResult.NG, DoctorResult.OK]
     assert checkup.checks[0].found == "no answer in time"
 
 
-async def test_a_look_that_breaks_is_an_answer_and_tells_no_secret(service):
+async def test_a_check_that_breaks_is_ng_and_shows_no_secret(service):
     def broken(_):
         raise RuntimeError(CANARY)
 
-    (examination,) = (await check_up(Question(service), {"it": broken})).checks
-    assert (examination.result, examination.found) == (DoctorResult.NG, "unexpected RuntimeError")
+    (examination,) = (await check_up(DoctorOptions(service), {"it": broken})).examinations
+    assert (examination.answer, examination.found) == (DoctorResult.NG, "unexpected RuntimeError")
 
 
-async def test_what_programs_say_cannot_move_the_terminal_or_add_a_line(service):
+async def test_output_of_programs_cannot_control_the_terminal_or_add_a_line(service):
     def hostile(_):
         raise RefusedError("\x1b[2Jgone\nOK    fake", "\u202erun\r\nthis")
 
-    checkup = await check_up(Question(service), {"it": hostile})
+    checkup = await check_up(DoctorOptions(service), {"it": hostile})
     assert text(checkup) == "NG    it           gone OK fake; run this\n0 OK, 1 NG, 0 SKIP\n"
 
 

@@ -1,4 +1,4 @@
-"""What a service that has never heard of slipway shows of itself."""
+"""Settings guessed for services without [tool.slipway]."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_factory_is_called():
     assert started({"shop": FACTORY})[:3] == ("uvicorn", "--factory", "shop:create_app")
 
 
-def test_an_application_that_stands_ready_is_preferred_to_a_factory_and_one_near_the_top_to_a_deep_one():
+def test_a_ready_application_takes_precedence_over_a_factory_and_a_shallow_one_over_a_deep_one():
     assert started({"shop": FACTORY, "deep/down/main": APPLICATION, "less/deep": APPLICATION})[1] == "less.deep:app"
 
 
@@ -130,7 +130,7 @@ def test_the_alembic_ini_nearest_to_the_top_is_taken():
 
 @pytest.mark.parametrize(
     ("missing", "what"),
-    [("alembic.ini", "has no alembic.ini"), ("app/main.py", "no ASGI or WSGI application can be found")],
+    [("alembic.ini", "has no alembic.ini"), ("app/main.py", "found no ASGI or WSGI application")],
 )
 def test_what_cannot_be_guessed_is_bad_input_that_names_the_key(missing, what):
     files = {name: text for name, text in SERVICE.items() if name != missing}

@@ -62,7 +62,7 @@ def wanted(runner: str = TASK, digest: str = DIGEST) -> MigrationRequest:
 
 @pytest.fixture
 async def account(database, monkeypatch):
-    """An account that runs trees on this machine, in this environment instead of one made from a lock."""
+    """An account that runs file trees on this machine, in this virtual environment."""
     monkeypatch.setattr("slipway.workload.host.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
     secrets = {URL: database.replace("postgresql://", "postgresql+psycopg://"), TOKEN: CANARY}
     async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(150), secrets=secrets) as account:
@@ -72,7 +72,7 @@ async def account(database, monkeypatch):
 
 
 async def release(account, **more: bytes) -> str:
-    """Push the reference service; answers the digest."""
+    """Push the reference service and return its digest."""
     files = [
         File(str(path.relative_to(ROOT)), path.read_bytes())
         for name in ("app", "migrations")
@@ -86,7 +86,7 @@ async def release(account, **more: bytes) -> str:
 
 
 async def slipway(account, folder, digest, *options, runner: str = TASK) -> int:
-    """`slipway migrate`, within the loop in which the account runs."""
+    """Run `slipway migrate` in the account's event loop."""
     (folder / "pyproject.toml").write_text(pyproject(runner))
     place = ["--source", str(folder), "--environment", "staging", "--endpoint-url", account.cloud.url]
     try:
@@ -124,7 +124,9 @@ async def test_the_reference_service_is_migrated_and_looked_at(account, tmp_path
 
 
 @pytest.mark.slow
-async def test_a_database_that_is_ahead_is_refused_by_a_task_and_seen_by_a_look(account, tmp_path, database, capsys):
+async def test_a_database_ahead_of_the_image_is_refused_by_a_task_and_shown_by_status(
+    account, tmp_path, database, capsys
+):
     digest = await release(account)
     assert await slipway(account, tmp_path, digest) == 0
     with psycopg.connect(database) as connection:
@@ -132,7 +134,7 @@ async def test_a_database_that_is_ahead_is_refused_by_a_task_and_seen_by_a_look(
     assert await slipway(account, tmp_path, digest, "--look") == 1
     assert "unknown: ffff, so the database is ahead of this release" in capsys.readouterr().out
     assert await slipway(account, tmp_path, digest) == 1
-    assert "the database stands at ffff, which this release does not know: it is ahead" in capsys.readouterr().err
+    assert "the database is at ffff, which this release does not know: it is ahead" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -156,14 +158,14 @@ async def test_an_image_for_containers_is_no_task_for_this_machine(account):
         await direct.look()
 
 
-def test_who_migrates_is_as_the_settings_say_or_this_machine_when_the_url_is_given():
+def test_the_settings_choose_the_runner_unless_a_url_is_passed():
     time = Time(None, None)
     assert runner_of(wanted(), None, time).how == "a Fargate task"
     assert runner_of(wanted('runner = "direct"'), None, time).how == "this machine"
     assert runner_of(wanted(), None, time, database_url_from="MY_DATABASE").how == "this machine"
 
 
-def test_env_py_is_told_the_url_as_it_stands_plain_values_and_stand_ins():
+def test_env_py_sees_the_url_plain_values_and_stand_ins():
     url = "postgresql+asyncpg://me:word@here/mine?ssl=require"
     assert service_variables(wanted(), url) == {"DATABASE_URL": url, "TOKEN": "stand-in", "COLOUR": "red"}
 
@@ -178,14 +180,14 @@ def test_env_py_is_told_the_url_as_it_stands_plain_values_and_stand_ins():
         ("mysql://me:a-canary-word@here/mine", "the variable MY_DATABASE holds no Postgres URL"),
     ],
 )
-async def test_what_is_no_url_is_told_and_not_repeated(value, said):
+async def test_a_malformed_url_is_refused_and_not_repeated(value, said):
     with pytest.raises(BadInputError) as caught:
         await database_url(None, wanted(), "MY_DATABASE", {"MY_DATABASE": value})
     assert str(caught.value).startswith(said)
     assert CANARY not in str(caught.value)
 
 
-async def test_an_environment_without_its_database_is_told_how_to_name_it():
+async def test_an_environment_without_a_database_url_is_refused_with_a_next_step():
     bare = settings.parse(pyproject(TASK).replace("DATABASE_URL", "OTHER"))
     with pytest.raises(SettingsError, match="staging has no DATABASE_URL, by which its database is found"):
         await database_url(None, MigrationRequest(bare, "staging", DIGEST), None, {})

@@ -1,4 +1,4 @@
-"""Paused, awake, gone: each is told by what is there afterwards, and asked twice it changes nothing."""
+"""Pause, resume and destroy: each outcome is read from the platform, and each is idempotent."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.release.deployers import Kill, MortalAws, mortal
 from tests.verbs.test_rollback import deployed, live
 
 
-async def test_a_paused_service_rests_and_wakes_with_the_release_that_it_had(staging):
+async def test_a_paused_service_resumes_with_its_release(staging):
     digest = await deployed(staging)
     outcome = await pause(staging.verbs, staging.tell)
     assert (outcome.status, outcome.verb, outcome.live, outcome.requested) == (Status.SUCCEEDED, Verb.PAUSE, None, "")
@@ -20,7 +20,7 @@ async def test_a_paused_service_rests_and_wakes_with_the_release_that_it_had(sta
     assert await live(staging) == digest
 
 
-async def test_what_is_so_already_is_left_alone(account, staging):
+async def test_a_goal_already_reached_changes_nothing(account, staging):
     await deployed(staging)
     assert (await resume(staging.verbs, staging.tell)).status is Status.NOOP
     await pause(staging.verbs, staging.tell)
@@ -29,7 +29,7 @@ async def test_what_is_so_already_is_left_alone(account, staging):
     assert not {"PauseService", "PutImage"} & set(account.cloud.requests[before:])
 
 
-async def test_a_paused_service_is_not_deployed_to_and_says_what_to_do(staging):
+async def test_a_deployment_to_a_paused_service_is_refused_with_a_next_step(staging):
     await deployed(staging)
     await pause(staging.verbs, staging.tell)
     with pytest.raises(
@@ -38,14 +38,14 @@ async def test_a_paused_service_is_not_deployed_to_and_says_what_to_do(staging):
         await staging.verbs.deploy(await staging.image(), staging.tell)
 
 
-async def test_what_is_not_there_can_neither_rest_nor_wake(staging):
+async def test_a_missing_service_can_neither_be_paused_nor_resumed(staging):
     with pytest.raises(RefusedError, match=r"notes-staging cannot be paused now: .* and there is none"):
         await pause(staging.verbs, staging.tell)
     with pytest.raises(RefusedError, match=r"notes-staging cannot be resumed now: .* and there is none"):
         await resume(staging.verbs, staging.tell)
 
 
-async def test_a_resumption_that_fails_says_why(account, staging):
+async def test_a_failed_resumption_reports_its_cause(account, staging):
     digest = await deployed(staging)
     await pause(staging.verbs, staging.tell)
     account.backend.scripts[digest] = type(account.backend.scripts[digest])(lines=("KeyError: 'TOKEN'",), exit_code=1)
@@ -55,8 +55,8 @@ async def test_a_resumption_that_fails_says_why(account, staging):
     assert (await staging.verbs.status()).status == "PAUSED"
 
 
-async def test_who_cannot_look_does_not_say_that_it_cannot_be_woken(account, staging):
-    """A generated story: it was awake, and exit 1 denied it."""
+async def test_without_read_access_a_resumption_is_unknown(account, staging):
+    """A generated story: the service had resumed, but the exit code was 1."""
     await deployed(staging)
     account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.EXPIRED))
     with pytest.raises(UnknownOutcomeError, match="cannot read the live state"):
@@ -96,7 +96,7 @@ async def test_history_has_them_between_the_releases(staging):
 
 @pytest.mark.parametrize("operation", ["PauseService", "ResumeService", "DeleteService"])
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST])
-async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(account, staging, operation, effect):
+async def test_a_change_without_an_answer_is_searched_for_before_it_is_sent_again(account, staging, operation, effect):
     await deployed(staging)
     if operation == "ResumeService":
         await pause(staging.verbs, staging.tell)
@@ -112,7 +112,7 @@ async def test_a_change_without_an_answer_is_looked_for_before_it_is_sent_again(
 
 
 @pytest.mark.parametrize("index", range(4, 32, 3))
-async def test_killed_on_the_way_the_next_run_finishes_it(account, staging, index):
+async def test_a_killed_run_is_finished_by_the_next(account, staging, index):
     await deployed(staging)
     verbs = staging.verbs
     verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 2 == 0))
@@ -126,7 +126,7 @@ async def test_killed_on_the_way_the_next_run_finishes_it(account, staging, inde
     assert service.status == "PAUSED"
 
 
-async def test_who_may_not_look_whose_a_service_is_does_not_delete_it(account, staging):
+async def test_without_access_to_the_tags_a_service_is_not_deleted(account, staging):
     await deployed(staging)
     account.cloud.faults.add(Fault(operation="ListTagsForResource", effect=Effect.DENIED, times=9))
     with pytest.raises(RefusedError, match="list_tags_for_resource"):

@@ -1,4 +1,4 @@
-"""A promotion is a deployment of what is live elsewhere, and asks whether the release there bears the schema that comes."""
+"""A promotion deploys the live release of another environment, if the release there works on the new schema."""
 
 import pytest
 
@@ -12,14 +12,14 @@ from tests.verbs.environments import certificate
 from tests.verbs.test_rollback import deployed, live
 
 
-async def test_the_digest_that_is_live_in_staging_goes_to_production(account, staging, production):
+async def test_the_live_digest_of_staging_is_deployed_to_production(account, staging, production):
     digest = await deployed(staging)
     outcome = await promote(staging.verbs, production.verbs, production.tell)
     assert (outcome.status, outcome.verb, outcome.live) == (Status.SUCCEEDED, Verb.PROMOTE, digest)
     assert await live(production) == digest
 
 
-async def test_what_is_not_live_and_healthy_is_not_promoted(staging, production):
+async def test_only_a_live_and_healthy_release_is_promoted(staging, production):
     with pytest.raises(RefusedError, match="nothing that could be promoted is live in staging"):
         await promote(staging.verbs, production.verbs, production.tell)
     await staging.verbs.deploy(await staging.image(healthy=False), staging.tell)
@@ -39,7 +39,7 @@ async def test_with_the_proof_of_the_pair_the_database_is_migrated_and_the_relea
 
 
 @pytest.mark.parametrize("proof", [None, certificate("aaa", "bbb", Answer.UNKNOWN), certificate("bbb", "ccc")])
-async def test_without_it_neither_the_database_nor_the_service_is_touched(account, staging, production, proof):
+async def test_without_that_proof_neither_database_nor_service_is_changed(account, staging, production, proof):
     old = await deployed(production)
     await deployed(staging, "bbb", proof)
     before = account.cloud.requests.count("UpdateService")
@@ -50,7 +50,7 @@ async def test_without_it_neither_the_database_nor_the_service_is_touched(accoun
     assert await live(production) == old
 
 
-async def test_what_would_be_refused_is_shown_as_that(staging, production):
+async def test_a_dry_run_shows_a_refusal(staging, production):
     await deployed(production)
     await deployed(staging, "bbb")
     plan = await plan_promotion(staging.verbs, production.verbs)
@@ -59,13 +59,13 @@ async def test_what_would_be_refused_is_shown_as_that(staging, production):
     assert proven.action is Action.UPDATE
 
 
-async def test_nothing_is_promoted_to_where_it_is(staging):
+async def test_an_environment_is_not_promoted_to_itself(staging):
     await deployed(staging)
     with pytest.raises(BadInputError, match="staging cannot be promoted to itself"):
         await promote(staging.verbs, staging.verbs, staging.tell)
 
 
-async def test_a_production_without_a_release_has_nothing_that_a_schema_could_break(staging, production):
+async def test_a_promotion_to_an_empty_environment_needs_no_proof(staging, production):
     digest = await deployed(staging, "bbb")
     outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell)
     assert (outcome.status, outcome.live) == (Status.SUCCEEDED, digest)

@@ -1,4 +1,4 @@
-"""A rollback is one update to a recorded digest, and asks whether that release works on the schema that is there."""
+"""A rollback is one update to a recorded digest, if that release works on the live schema."""
 
 import pytest
 
@@ -17,7 +17,7 @@ async def live(place):
 
 
 async def deployed(place, head="aaa", known=None, **image):
-    """A release that brings the database to `head`."""
+    """Deploy a release that migrates the database to `head`."""
     digest = await place.image(head, **image)
     outcome = await place.migrating_to(head).deploy(digest, place.tell, known)
     assert outcome.status is Status.SUCCEEDED, outcome
@@ -28,7 +28,7 @@ def updates(account):
     return account.cloud.requests.count("UpdateService")
 
 
-async def test_it_brings_back_the_release_before_in_one_update(account, staging):
+async def test_a_rollback_deploys_the_release_before_in_one_update(account, staging):
     first, _second = await deployed(staging), await deployed(staging)
     before = updates(account)
     outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
@@ -38,14 +38,14 @@ async def test_it_brings_back_the_release_before_in_one_update(account, staging)
     assert "back to release 1" in staging.told
 
 
-async def test_it_goes_to_the_number_that_is_named(staging):
+async def test_a_rollback_goes_to_the_number_that_is_named(staging):
     first = await deployed(staging)
     for _ in range(2):
         await deployed(staging)
     assert (await rollback(staging.verbs, staging.tell, 1, CompatibilityEvidence())).live == first
 
 
-async def test_asked_again_it_does_not_go_back_further(staging):
+async def test_a_second_rollback_does_not_go_further_back(staging):
     for _ in range(3):
         await deployed(staging)
     await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
@@ -53,7 +53,7 @@ async def test_asked_again_it_does_not_go_back_further(staging):
         await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
 
 
-async def test_what_it_would_change_is_shown_and_nothing_is_touched(account, staging):
+async def test_a_dry_run_shows_the_change_and_changes_nothing(account, staging):
     first, _second = await deployed(staging), await deployed(staging)
     before = len(account.cloud.requests)
     plan = await plan_rollback(staging.verbs, None)
@@ -62,7 +62,7 @@ async def test_what_it_would_change_is_shown_and_nothing_is_touched(account, sta
     assert not {"UpdateService", "PutImage"} & set(account.cloud.requests[before:])
 
 
-async def test_what_would_be_refused_is_shown_as_that(account, staging):
+async def test_a_dry_run_shows_a_refusal(account, staging):
     await deployed(staging)
     await deployed(staging, "bbb")
     plan = await plan_rollback(staging.verbs, None)
@@ -76,7 +76,7 @@ async def test_what_would_be_refused_is_shown_as_that(account, staging):
 
 
 @pytest.mark.parametrize("how", ["in the ledger", "handed over"])
-async def test_across_a_migration_it_needs_the_proof_of_the_pair(staging, how):
+async def test_a_rollback_across_a_migration_needs_the_proof_of_the_pair(staging, how):
     first = await deployed(staging)
     proof = certificate("aaa", "bbb")
     await deployed(staging, "bbb", proof if how == "in the ledger" else None)
@@ -97,7 +97,7 @@ async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account,
     assert (updates(account) - before, await live(staging)) == (0, second)
 
 
-async def test_who_goes_without_says_why_and_that_is_recorded(staging):
+async def test_the_reason_to_go_without_proof_is_recorded(staging):
     first = await deployed(staging)
     await deployed(staging, "bbb")
     outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence(reason="the shop is down"))
@@ -107,8 +107,8 @@ async def test_who_goes_without_says_why_and_that_is_recorded(staging):
     assert sum("proceeding because: the shop is down" in line for line in staging.told) == 1
 
 
-async def test_where_the_database_really_stands_counts_and_not_what_the_ledger_thinks(staging):
-    """Somebody has migrated by hand since."""
+async def test_the_live_database_decides_and_not_the_ledger(staging):
+    """The database was migrated by hand since."""
     await deployed(staging)
     await deployed(staging)
     staging.head = "zzz"
@@ -117,14 +117,14 @@ async def test_where_the_database_really_stands_counts_and_not_what_the_ledger_t
     assert "a schema that goes from aaa to zzz" in outcome.diagnosis.cause
 
 
-async def test_of_a_release_that_tells_nothing_the_ledger_knows_what_the_migration_left(staging):
+async def test_the_ledger_knows_the_schema_of_a_release_without_a_readiness_answer(staging):
     silent = await staging.image()
     await staging.migrating_to("aaa").deploy(silent, staging.tell)
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
     assert (await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())).live == silent
 
 
-async def test_where_nobody_knows_anything_of_the_schema_somebody_has_to_answer_for_it(staging):
+async def test_an_unknown_schema_needs_a_reason_to_go_without_proof(staging):
     for _ in range(2):
         await staging.verbs.deploy(await staging.image(), staging.tell)
     outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
@@ -141,7 +141,8 @@ async def test_a_number_that_was_never_live_is_bad_input(staging, to, said):
         await rollback(staging.verbs, staging.tell, to, CompatibilityEvidence())
 
 
-async def test_killed_anywhere_it_goes_where_it_was_going_and_no_further(staging, account):
+@pytest.mark.slow
+async def test_a_rollback_killed_anywhere_is_resumed_to_the_same_release(staging, account):
     releases = [await deployed(staging) for _ in range(3)]
     for index in range(8, 80, 7):
         verbs = staging.verbs
@@ -160,7 +161,7 @@ async def test_killed_anywhere_it_goes_where_it_was_going_and_no_further(staging
 
 
 async def _again(place):
-    """None when it had ended before, which only the ledger knows: then somebody is asked how far."""
+    """Roll back again; None if the killed run had ended, so that a number must be named."""
     try:
         return await rollback(place.verbs, place.tell, None, CompatibilityEvidence())
     except RefusedError as error:

@@ -1,8 +1,8 @@
-"""One answer: what is live, which deployment brought it, what came after, and what the release says of itself."""
+"""Status: the live release, its deployment, later failures and readiness."""
 
 import pytest
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.evidence import CompatibilityEvidence
 from slipway.environment.lifecycle import destroy, pause
 from slipway.environment.rollback import rollback
@@ -15,7 +15,7 @@ from slipway.release.errors import AwsRefusedError
 from tests.verbs.test_rollback import deployed
 
 
-async def test_where_nothing_was_ever_deployed_nothing_is_said(staging):
+async def test_an_empty_environment_has_an_empty_status(staging):
     seen = await status(staging.verbs)
     assert (seen.observed.status, seen.live, seen.newest, seen.unfinished, seen.readiness) == (
         None,
@@ -43,7 +43,7 @@ async def test_the_release_says_which_schema_it_knows_and_which_it_has(staging):
     assert (await status(staging.verbs)).readiness == Readiness(("aaa",), ("zzz",), "c0ffee")
 
 
-async def test_what_has_not_ended_is_named(staging):
+async def test_unfinished_deployments_are_named(staging):
     await deployed(staging)
     await staging.verbs.ledger.claim(
         Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="somebody", nonce="n"), 1
@@ -51,14 +51,14 @@ async def test_what_has_not_ended_is_named(staging):
     assert (await status(staging.verbs)).unfinished == (2,)
 
 
-async def test_what_slipway_did_not_bring_has_no_deployment(account, staging):
+async def test_a_release_that_slipway_did_not_deploy_has_no_deployment(account, staging):
     await account.create(await account.image(), "notes-staging")
     seen = await status(staging.verbs)
     assert (seen.observed.status, seen.live, seen.newest) == ("RUNNING", None, None)
 
 
 @pytest.mark.parametrize("verb", ["pause", "destroy"])
-async def test_of_what_is_not_live_any_more_the_newest_deployment_tells(staging, verb):
+async def test_the_newest_deployment_is_shown_when_nothing_is_live(staging, verb):
     await deployed(staging)
     verbs = staging.verbs
     await (pause(verbs, staging.tell) if verb == "pause" else destroy(verbs, staging.tell, "notes-staging"))
@@ -66,22 +66,22 @@ async def test_of_what_is_not_live_any_more_the_newest_deployment_tells(staging,
     assert (seen.live, seen.newest.verb.value, seen.readiness) == (None, verb, None)
 
 
-async def test_who_may_not_read_the_ledger_learns_the_rest(staging, monkeypatch):
+async def test_without_access_to_the_ledger_the_rest_is_shown(staging, monkeypatch):
     digest = await deployed(staging)
 
     async def refused(*_):
         raise AwsRefusedError("ecr", "list_images", {"Code": "AccessDeniedException", "Message": "not yours"})
 
-    monkeypatch.setattr(Environment, "history", refused)
+    monkeypatch.setattr(ServiceEnvironment, "history", refused)
     seen = await status(staging.verbs)
     assert (seen.observed.digest, seen.live, seen.readiness.image) == (digest, None, ("aaa",))
     assert seen.unseen.startswith("AWS refused ecr list_images with AccessDeniedException: not yours")
 
 
-async def test_whom_the_platform_does_not_let_in_gets_no_answer(staging, monkeypatch):
+async def test_without_access_to_the_platform_there_is_no_status(staging, monkeypatch):
     async def refused(*_):
         raise RefusedError("no", "ask")
 
-    monkeypatch.setattr(Environment, "status", refused)
+    monkeypatch.setattr(ServiceEnvironment, "status", refused)
     with pytest.raises(RefusedError):
         await status(staging.verbs)

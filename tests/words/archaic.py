@@ -4,10 +4,9 @@ Run it on files or folders to list them: `python tests/words/archaic.py ci/src/s
 """
 
 import ast
-import io
+import functools
 import re
 import sys
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +32,7 @@ ARCHAIC = {
 }
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`|^ {4,}\S.*$", re.MULTILINE)
+_SHELL = re.compile(r"^(?!.*\bdescription:)[^#\n]*", re.MULTILINE)  # all but comments and descriptions
 _WORDS = 3  # a string of fewer words is a key, not a sentence
 
 
@@ -40,38 +40,53 @@ def archaic_in(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield offset, rule and the words found."""
     for rule, pattern in ARCHAIC.items():
         for match in pattern.finditer(text):
-            yield match.start(), rule, " ".join(text[max(match.start() - 20, 0) : match.end() + 30].split())
+            start = match.end() - len(match[0].lstrip())
+            yield start, rule, " ".join(text[max(match.start() - 20, 0) : match.end() + 30].split())
 
 
 def prose_of(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the first line and the text of everything in `file` that people read: docstrings, comments, sentences, pages."""
+    """Yield line and text of docstrings, comments, sentences and test names."""
     text = file.read_text(encoding="utf-8")
-    if file.suffix != ".py":
-        yield 1, _CODE.sub(_blank, _FENCE.sub(_blank, text)) if file.suffix == ".md" else text
-        return
-    is_test = file.name.startswith("test_") or "tests" in file.parts
-    yield from _strings(ast.parse(text), names_only=is_test)
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
+    if file.suffix == ".py":
+        strings, docstrings = [], set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                if not isinstance(node, ast.Module) and node.name.startswith("test"):
+                    yield node.lineno, node.name.replace("_", " ")
+                if ast.get_docstring(node, clean=False):
+                    docstrings.add(id(node.body[0].value))  # type: ignore[attr-defined] -- a docstring is an expression
+            elif isinstance(node, ast.Constant | ast.JoinedStr):
+                strings.append(node)
+        is_test = file.name.startswith("test_") or "tests" in file.parts
+        yield from _sentences(strings, docstrings if is_test else None)
+        yield from _comments(text, strings)
+    else:
+        code = {".md": (_FENCE, _CODE), ".yml": (_SHELL,)}.get(file.suffix, ())
+        yield 1, functools.reduce(lambda rest, pattern: pattern.sub(_blank, rest), code, text)
 
 
-def _strings(tree: ast.AST, *, names_only: bool) -> Iterator[tuple[int, str]]:
-    docstrings = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if not isinstance(node, ast.Module) and node.name.startswith("test"):
-                yield node.lineno, node.name.replace("_", " ")
-            if ast.get_docstring(node, clean=False):
-                docstrings.add(id(node.body[0].value))  # type: ignore[attr-defined] -- a docstring is an expression
-    for node in ast.walk(tree):
+def _sentences(strings: list[ast.expr], only: set[int] | None) -> Iterator[tuple[int, str]]:
+    for node in strings:
         if (
             isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and len(node.value.split()) >= _WORDS
-            and (not names_only or id(node) in docstrings)
+            and (only is None or id(node) in only)
         ):
             yield node.lineno, node.value
+
+
+def _comments(text: str, strings: list[ast.expr]) -> Iterator[tuple[int, str]]:
+    """Yield each comment, from the first # outside of strings; faster than to tokenize."""
+    inside = [((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in strings]
+    for number, line in enumerate(text.split("\n"), 1):
+        if "#" in line:
+            here = [(start, end) for start, end in inside if start[0] <= number <= (end[0] or 0)]
+            for match in re.finditer("#", line):
+                place = (number, len(line[: match.start()].encode()))
+                if not any(start <= place < end for start, end in here):  # type: ignore[operator] -- parsed: it has an end
+                    yield number, line[match.start() :]
+                    break
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -82,7 +97,10 @@ def files_in(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     return sorted(
-        file for kind in ("py", "md", "html", "toml") for file in place.rglob(f"*.{kind}") if ".venv" not in file.parts
+        file
+        for kind in ("py", "md", "html", "toml", "yml")
+        for file in place.rglob(f"*.{kind}")
+        if ".venv" not in file.parts
     )
 
 

@@ -51,7 +51,7 @@ def calls(job):
 
 
 def every_call():
-    """Yield every `dagger call` of every workflow; the called workflow once for each caller, with its inputs."""
+    """Yield every `dagger call`; those of the called workflow once for each caller."""
     for file in FILES:
         for name, job in jobs(file.stem).items():
             if job.get("uses") == CALLED:
@@ -68,7 +68,7 @@ def each_environment():
 
 
 def dagger_objects():
-    """Return the functions of each Dagger object: for each its parameters, and the type that it returns."""
+    """Return parameters and return type of each function of each Dagger object."""
     module = ast.parse((ROOT / "ci/src/slipway/main.py").read_text())
     return {
         kind.name: {
@@ -157,7 +157,7 @@ def test_the_plan_for_production_names_the_image_of_staging():
 
 
 def test_production_applies_exactly_the_approved_plan():
-    """The artifact is passed by its id, because a name could be reused by another job or attempt."""
+    """The artifact is passed by id, because another job could reuse a name."""
     given = jobs("deploy")["production"]["with"]
     assert given["plan"] == "${{ needs.plan.outputs.answer }}"
     assert "--plan plan/plan.json" in given["flags"]
@@ -185,7 +185,7 @@ def test_the_result_of_a_call_is_an_artifact_and_a_summary():
 
 
 def printed_and_summarized(script, answer):
-    """Run a step on the files of an answer; return its output and the summary that it writes."""
+    """Run a step on the files of an answer; return its output and summary."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "answer").mkdir()
         for name, text in answer.items():

@@ -7,6 +7,7 @@ from slipway.oci.content import Artifact, Blob
 from slipway.oci.registry import opened as registry_opened
 from slipway.oci.tree import File, TreeConfig, pack
 from slipway.records.image import Reference
+from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN
 from slipway.workload.host import HostBackend
 from slipway.workload.workload import LaunchSpec
@@ -26,7 +27,7 @@ SERVING = TreeConfig(("python", "-m", "http.server", "--bind", "0.0.0.0", "8000"
 @pytest.fixture
 async def backend(tmp_path):
     """A backend on the registry of an account, with a cache of its own."""
-    async with opened() as account:
+    async with opened(clock=VirtualClock()) as account:
         yield HostBackend(account.cloud.url, LOGIN, tmp_path / "cache")
 
 

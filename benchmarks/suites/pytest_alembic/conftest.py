@@ -1,4 +1,4 @@
-"""The two fixtures of pytest-alembic: alembic's settings, and an engine on an empty database for each test."""
+"""The fixtures of pytest-alembic: alembic's settings and an engine on an empty database."""
 
 import os
 import uuid

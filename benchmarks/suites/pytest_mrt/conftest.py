@@ -1,4 +1,4 @@
-"""The fixtures of pytest-mrt's quick start, and the models, without which it skips one of its six tests."""
+"""The fixtures of pytest-mrt's quick start, with the models for its sixth test."""
 
 import os
 

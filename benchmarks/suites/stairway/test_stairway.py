@@ -1,7 +1,7 @@
-"""The stairway test as published: a test for each revision, a database for each test, alembic's own commands.
+"""The stairway test as published: a test and a database for each revision.
 
-Written anew after the description in alvassin/alembic-quickstart, which gives each test an empty database too: so every test
-first climbs to its revision, and the whole takes a time that grows with the square of the history.
+Rewritten from the description in alvassin/alembic-quickstart, which also gives each test an empty database. Every test first
+upgrades to its revision, so the total time grows with the square of the history.
 """
 
 import os

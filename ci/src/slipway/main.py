@@ -21,7 +21,7 @@ from slipway.errors import BadInputError, within
 from slipway.records.image import LONG_AGO
 
 if TYPE_CHECKING:
-    from slipway.environment.environment import Environment as ServiceEnvironment
+    from slipway.environment.environment import ServiceEnvironment
     from slipway.graph.checks import CheckResult
     from slipway.graph.image import Source
     from slipway.records.progress import Event, Progress
@@ -120,9 +120,9 @@ class Slipway:
         self,
         workspace: dagger.Workspace,
         postgres: Majors = None,
-        since: Annotated[str | None, Doc(prove.GATE.flag("since").doc)] = None,
+        since: Annotated[str | None, Doc(prove.gate.flag("since").doc)] = None,
         previous: PreviousRelease = None,
-        statements: Annotated[dagger.File | None, Doc(prove.GATE.flag("statements").doc)] = None,
+        statements: Annotated[dagger.File | None, Doc(prove.gate.flag("statements").doc)] = None,
     ) -> dagger.Directory:
         """The function returns the reports whatever they say, for several majors in a folder each: proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html."""
         from slipway.graph.gate import prove
@@ -266,7 +266,7 @@ class Slipway:
         return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
 
     @described
-    async def certificate(self, proof: Annotated[dagger.File, Doc(prove.CERTIFICATE.flag("proof").doc)]) -> str:
+    async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:
         return (await _Call().answer("certificate", proof=proof, red=True)).text
 
     async def _settings(self, workspace: dagger.Workspace) -> "Settings":
@@ -316,7 +316,7 @@ class Environment:
     async def deploy(
         self,
         image: Annotated[str | None, Doc(flags.IMAGE.doc)] = None,
-        plan: Annotated[dagger.File | None, Doc(release.DEPLOY.flag("plan").doc)] = None,
+        plan: Annotated[dagger.File | None, Doc(release.deploy.flag("plan").doc)] = None,
         certificate: Certificate = None,
         without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
     ) -> str:
@@ -326,7 +326,7 @@ class Environment:
     async def migrate(
         self,
         image: Image,
-        status: Annotated[bool, Doc(release.MIGRATE.flag("status").doc)] = False,  # noqa: FBT002 -- a flag
+        status: Annotated[bool, Doc(release.migrate.flag("status").doc)] = False,  # noqa: FBT002 -- a flag
     ) -> str:
         """A deployment migrates by itself where the settings name a runner."""
         return await self._text("migrate", image=image, status=status)
@@ -334,7 +334,7 @@ class Environment:
     @described
     async def promote(
         self,
-        to: Annotated[str, Doc(release.PROMOTE.flag("to").doc)],
+        to: Annotated[str, Doc(release.promote.flag("to").doc)],
         certificate: Certificate = None,
         without_proof: Reason = "",
         without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
@@ -353,7 +353,7 @@ class Environment:
     @described
     async def rollback(
         self,
-        to: Annotated[int | None, Doc(release.ROLLBACK.flag("to").doc)] = None,
+        to: Annotated[int | None, Doc(release.rollback.flag("to").doc)] = None,
         certificate: Certificate = None,
         without_proof: Reason = "",
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
@@ -371,7 +371,7 @@ class Environment:
         return await self._text("history")
 
     @described
-    async def diagnose(self, number: Annotated[int | None, Doc(service.DIAGNOSE.flag("number").doc)] = None) -> str:
+    async def diagnose(self, number: Annotated[int | None, Doc(service.diagnose.flag("number").doc)] = None) -> str:
         return await self._text("diagnose", number=number)
 
     @described
@@ -385,14 +385,14 @@ class Environment:
     @described
     async def destroy(
         self,
-        confirm: Annotated[str, Doc(service.DESTROY.flag("confirm").doc)] = "",
+        confirm: Annotated[str, Doc(service.destroy.flag("confirm").doc)] = "",
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
         return await self._text("destroy", confirm=confirm, dry_run=dry_run)
 
     @described
     async def permissions(
-        self, verb: Annotated[list[str] | None, Doc(account.PERMISSIONS.flag("verb").doc)] = None
+        self, verb: Annotated[list[str] | None, Doc(account.permissions.flag("verb").doc)] = None
     ) -> str:
         return await self._text("permissions", verb=verb)
 
@@ -446,12 +446,12 @@ class _Call:
     async def environment(self, name: str) -> "ServiceEnvironment":
         from functools import partial
 
-        from slipway.environment.environment import Environment, wall_clock
+        from slipway.environment.environment import ServiceEnvironment, wall_clock
 
         assert self.there is not None
         settings = await self.settings()
         settings.environment(name)
-        make = partial(Environment, settings=settings, name=name, time=wall_clock(), starts=self.starts)
+        make = partial(ServiceEnvironment, settings=settings, name=name, time=wall_clock(), starts=self.starts)
         if self.there.endpoint:
             return make(endpoint_url=await (await self.there.endpoint.start()).endpoint(scheme="http"))
         keys = await _keys(self.there.credentials)
@@ -483,10 +483,10 @@ def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvi
     from functools import partial
 
     from slipway.graph.migration import runner_at
-    from slipway.settings import Runner
+    from slipway.settings import RunnerKind
 
     migration = environment.settings.environment(environment.name).migration
-    if migration is None or migration.runner is not Runner.DIRECT:
+    if migration is None or migration.runner is not RunnerKind.DIRECT:
         return environment
     return dataclasses.replace(environment, runner=partial(runner_at, environment))
 

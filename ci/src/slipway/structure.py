@@ -191,10 +191,10 @@ def _read_annotated(kind: Any, value: object, at: str, spelling: Spelling) -> ob
     plain = typing.get_args(kind)[0]
     for variants in (each for each in kind.__metadata__ if isinstance(each, Variants)):
         plain = _variant(plain, variants, _table(value, at), at)
-    found = _read(plain, value, at, spelling)
+    value_read = _read(plain, value, at, spelling)
     for constraint in _own(kind):
-        constraint.check(found, at)
-    return found
+        constraint.check(value_read, at)
+    return value_read
 
 
 def _variant(plain: type, variants: Variants, table: Mapping[str, object], at: str) -> type:

@@ -1,28 +1,34 @@
-"""Plays calls of the AWS CLI, each a process: a line of JSON in, a line of JSON out."""
+"""A player of the AWS CLI: a line of JSON in, a call, a line of JSON out.
 
+The CLI runs in this process, because its imports take a second.
+"""
+
+import contextlib
+import io
 import json
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 from awscli.botocore import xform_name
+from awscli.clidriver import create_clidriver
 
-AWS = Path(sys.executable).with_name("aws")
 REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the \w+ operation[^:]*: (?P<message>.*)")
 
 
-def told(call, asked):
+def outcome(call, asked):
     service, operation = call.split(".")
-    command = [AWS, service, xform_name(operation, "-"), "--output", "json", "--cli-input-json", json.dumps(asked)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return {"answer": json.loads(done.stdout)}
-    refused = REFUSED.search(done.stderr)
+    arguments = [service, xform_name(operation, "-"), "--output", "json", "--cli-input-json", json.dumps(asked)]
+    printed, complained = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
+        code = create_clidriver().main(arguments)
+        printed.flush()
+    if code == 0:
+        return {"answer": json.loads(printed.buffer.getvalue())}
+    refused = REFUSED.search(complained.getvalue())
     if refused is None:
-        raise SystemExit(f"aws exited with {done.returncode}: {done.stderr}")
+        raise SystemExit(f"aws exited with {code}: {complained.getvalue()}")
     return {"error": refused.groupdict() | {"type": refused["code"]}}
 
 
 for line in sys.stdin:
-    print(json.dumps(told(**json.loads(line))), flush=True)  # noqa: T201 -- what it is there for
+    print(json.dumps(outcome(**json.loads(line))), flush=True)  # noqa: T201 -- the protocol

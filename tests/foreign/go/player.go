@@ -1,4 +1,4 @@
-// Plays calls of the AWS SDK for Go: a line of JSON in, a line of JSON out.
+// A player of the AWS SDK for Go: a line of JSON in, a call, a line of JSON out.
 package main
 
 import (
@@ -61,13 +61,13 @@ func play(ctx context.Context) error {
 		}
 		perform, found := known[asked.Call]
 		if !found {
-			return fmt.Errorf("this player does not know %s", asked.Call)
+			return fmt.Errorf("this player does not have %s", asked.Call)
 		}
-		said, err := told(perform(ctx, asked.Asked))
+		described, err := outcome(perform(ctx, asked.Asked))
 		if err != nil {
 			return err
 		}
-		if err := lines.Encode(said); err != nil {
+		if err := lines.Encode(described); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func calls(ctx context.Context) (map[string]call, error) {
 	}, nil
 }
 
-// typed makes a call with JSON of one with the SDK's own types.
+// typed turns a call with the SDK's types into one with JSON.
 func typed[Input, Output, Options any](perform func(context.Context, *Input, ...func(*Options)) (*Output, error)) call {
 	return func(ctx context.Context, asked json.RawMessage) (any, error) {
 		var input Input
@@ -116,8 +116,8 @@ func typed[Input, Output, Options any](perform func(context.Context, *Input, ...
 	}
 }
 
-// told is what the player says about an answer or about a service's refusal; any other error is handed on.
-func told(answer any, err error) (line, error) {
+// outcome describes an answer or a refusal of the service; any other error is returned.
+func outcome(answer any, err error) (line, error) {
 	if err == nil {
 		known := reflect.ValueOf(answer).Elem().FieldByName("ResultMetadata").Interface().(metadata.Metadata)
 		request, _ := middleware.GetRequestIDMetadata(known)

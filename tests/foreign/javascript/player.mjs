@@ -1,4 +1,4 @@
-// Plays calls of the AWS SDK for JavaScript: a line of JSON in, a line of JSON out.
+// A player of the AWS SDK for JavaScript: a line of JSON in, a call, a line of JSON out.
 import { createInterface } from "node:readline";
 import * as apprunner from "@aws-sdk/client-apprunner";
 import * as logs from "@aws-sdk/client-cloudwatch-logs";
@@ -11,19 +11,19 @@ const clients = {
   logs: new logs.CloudWatchLogsClient(),
 };
 
-async function told({ call, asked }) {
+async function outcome({ call, asked }) {
   const [service, operation] = call.split(".");
   try {
     const command = new sdks[service][`${operation}Command`](asked);
     const { $metadata, ...answer } = await clients[service].send(command);
     return { answer, request: $metadata.requestId };
   } catch (error) {
-    if (error.$metadata === undefined) throw error; // not a service's refusal
+    if (error.$metadata === undefined) throw error; // not a refusal of the service
     const { constructor, name, message, $metadata } = error;
     return { error: { type: constructor.name, code: name, message }, request: $metadata.requestId };
   }
 }
 
 for await (const question of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify(await told(JSON.parse(question))));
+  console.log(JSON.stringify(await outcome(JSON.parse(question))));
 }

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from slipway.environment.bootstrap import AccountSetup, with_repository
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.errors import SlipwayError, UnknownOutcomeError, within
 from slipway.records.bootstrap import Bootstrap, Result
 from slipway.records.form import from_json, to_json
@@ -97,7 +97,7 @@ async def test_what_is_applied_is_there_and_is_followed(account):
 
 
 async def test_an_end_is_believed_only_when_it_is_that_of_this_very_change(account):
-    """Right after the call a stack may still be said to be as it was, or somebody else's change has ended meanwhile."""
+    """Right after the call a stack may still be described as before, or another change has ended meanwhile."""
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
     account.cloud.cloudformation.resources.failing["AutoScaling"] = "no"
@@ -150,6 +150,7 @@ async def test_a_repository_with_images_is_taken_over(account):
     assert digest in account.cloud.store.repositories["notes"].manifests
 
 
+@pytest.mark.slow
 async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_deploy_role_has(account):
     await ground(account).apply(untold)
     (_, own) = stacks(WANTED, "staging")
@@ -161,7 +162,7 @@ async def test_after_bootstrap_a_deployment_works_under_the_policy_that_the_depl
     assert outcome.status is Status.SUCCEEDED
 
 
-async def test_a_role_of_somebody_else_is_a_failure_with_its_reason_and_what_to_do(account):
+async def test_a_foreign_role_is_a_failure_with_its_reason_and_a_remedy(account):
     account.cloud.cloudformation.resources.named.add(FOREIGN)
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
@@ -177,13 +178,13 @@ async def test_after_a_stack_that_failed_no_other_is_begun(account):
     assert [stack.result for stack in found.stacks] == [Result.FAILED]
 
 
-async def test_an_empty_stack_that_somebody_has_left_is_gone_on_with(account):
+async def test_an_empty_stack_left_by_another_run_is_reused(account):
     _, own = stacks(WANTED, "staging")
     named = {"StackName": own.name, "ChangeSetName": "looked", "ChangeSetType": "CREATE"}
     capable = {"TemplateBody": own.text, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
     await account.ask("cloudformation", "create_change_set", **named, **capable)
     await ground(account).propose(untold)
-    assert (await statuses(account)) == {own.name: "REVIEW_IN_PROGRESS"}  # it may be somebody's who is looking at it
+    assert (await statuses(account)) == {own.name: "REVIEW_IN_PROGRESS"}  # another run may be looking at it
     found = await ground(account).apply(untold)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.APPLIED]
 
@@ -205,7 +206,7 @@ async def test_a_stack_that_cannot_be_changed_now_is_one_sentence(account, statu
     account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-shared"].status = "CREATE_COMPLETE"
 
 
-async def test_a_stack_of_somebody_else_is_left_alone(account):
+async def test_a_foreign_stack_is_left_alone(account):
     await ground(account).apply(untold)
     stack = account.cloud.cloudformation.stacks["eu-west-1", "slipway-notes-staging"]
     stack.tags = [{"Key": "slipway:service", "Value": "other"}]
@@ -221,7 +222,7 @@ async def test_tags_of_other_people_stay(account):
 
 
 @pytest.mark.parametrize("operation", ["DescribeChangeSet", "ExecuteChangeSet"])
-async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
+async def test_a_denied_call_on_the_way_leaves_nothing(account, operation):
     allowed = [
         name for name in ("DescribeStacks", "DescribeStackEvents", "DescribeChangeSet", *CHANGES) if name != operation
     ]
@@ -230,7 +231,7 @@ async def test_who_is_refused_on_the_way_leaves_nothing(account, operation):
     hold(account, {"Statement": [statement]})
     said = await refusal(replace(ground(account), aws=PolicedAws(account)).apply(untold))
     assert f"is not authorized to perform: cloudformation:{operation}" in said
-    assert "sign in as somebody who has them" in said
+    assert "sign in with an administrator's" in said
     assert await statuses(account) == {}
 
 
@@ -260,7 +261,7 @@ async def test_a_lost_answer_is_unknown_and_the_next_run_finds_out(account):
     assert (await ground(account).apply(untold)).stacks[0].result is Result.UNCHANGED
 
 
-async def test_who_waits_too_long_is_told_that_nobody_knows(account, monkeypatch):
+async def test_after_the_timeout_the_outcome_is_unknown(account, monkeypatch):
     monkeypatch.setattr(room, "_PATIENCE_SECONDS", 1.0)
     assert "is still being" in await refusal(ground(account).apply(untold))
 
@@ -273,7 +274,7 @@ async def test_credentials_of_another_account_are_refused_before_anything(accoun
     assert asked(account, 0) == []
 
 
-async def test_what_is_told_can_be_read_back(account):
+async def test_the_record_can_be_read_back(account):
     found = await ground(account).propose(untold)
     assert from_json(Bootstrap, to_json(found), "bootstrap") == found
     assert json.loads(to_json(found))["stacks"][0]["result"] == "proposed"

@@ -69,14 +69,15 @@ def test_cfn_lint_finds_nothing_in_any_kind_of_template():
     rules = Runner(ConfigMixIn(include_checks=["I"])).rules  # they take seconds to load
     every = [stack for wanted in KINDS.values() for stack in templates(wanted).values()]
     kinds = {frozenset(stack.template["Resources"]): stack for stack in every}
-    for stack in kinds.values():
+    largest = {names: stack for names, stack in kinds.items() if not any(names < others for others in kinds)}
+    for stack in largest.values():
         found = lint(stack.text, rules, config={"include_checks": ["I"], "regions": [stack.region]})
         assert [f"{stack.name}: {match.rule.id} {match.path}: {match.message}" for match in found] == []
     text = stack.text
     assert lint(text.replace('"IMMUTABLE"', '"FROZEN"').replace("AWS::IAM::Role", "AWS::IAM::Rolle"), rules)
 
 
-def test_a_template_fits_into_a_call_and_says_of_everything_why_it_is_there():
+def test_a_template_fits_into_a_call_and_gives_a_reason_for_every_resource():
     for stack in templates(KINDS["all of it"]).values():
         assert json.loads(stack.text) == stack.template
         assert len(stack.text) < 51_200  # CloudFormation's quota
@@ -84,7 +85,7 @@ def test_a_template_fits_into_a_call_and_says_of_everything_why_it_is_there():
         assert all(output["Description"] for output in stack.template["Outputs"].values())
 
 
-def test_what_is_shared_is_in_a_stack_of_its_own_and_the_same_from_both_environments():
+def test_shared_resources_are_in_one_stack_that_is_the_same_from_both_environments():
     wanted = KINDS["staging and production"]
     (common, ours), (again, theirs) = stacks(wanted, "staging"), stacks(wanted, "production")
     assert common == again
@@ -101,7 +102,7 @@ def test_what_is_shared_is_in_a_stack_of_its_own_and_the_same_from_both_environm
     assert names[0] & names[1] == set()
 
 
-def test_two_accounts_have_each_their_own():
+def test_each_account_has_its_own_shared_stack():
     (ours, _), (theirs, _) = (stacks(KINDS["two accounts"], name) for name in ("staging", "production"))
     assert set(ours.template["Resources"]) == set(theirs.template["Resources"])
     assert ACCOUNT not in theirs.text
@@ -115,7 +116,7 @@ def test_in_a_second_region_there_is_a_second_repository_and_nothing_that_the_ac
     assert [arn.split(":")[3] for arn in allowed] == ["eu-west-1", "us-east-1"]
 
 
-def test_roles_are_called_what_the_settings_call_them():
+def test_roles_have_their_names_from_the_settings():
     made = resources(KINDS["all of it"])
     assert {key: found["RoleName"] for key, found in made.items() if "RoleName" in found} == {
         "ImageRole": "notes-image",
@@ -171,7 +172,7 @@ def test_the_forms_of_the_repositorys_name_are_trusted_whole(github, wanted):
     assert subjects(made["ImageRole"]) == [f"repo:{form}:ref:refs/heads/trunk" for form in wanted]
 
 
-def test_a_provider_that_the_account_has_is_used_and_none_is_made():
+def test_an_existing_provider_is_used():
     there = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
     made = resources(settings(github=Github("octo/notes", oidc_provider=there), staging=STAGING))
     assert "GithubProvider" not in made
@@ -186,7 +187,7 @@ def test_the_repository_outlives_its_stack_and_takes_a_tag_once():
     assert found["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
 
-def test_nothing_expires_but_what_is_called_expendable():
+def test_only_expendable_images_expire():
     found = resources(KINDS["one environment"])["Repository"]["LifecyclePolicy"]["LifecyclePolicyText"]
     first, *others = sorted(json.loads(found)["rules"], key=lambda rule: rule["rulePriority"])
     assert first["selection"]["tagPrefixList"] == [PREFIX]
@@ -205,7 +206,7 @@ def test_a_private_database_lets_in_the_security_group_of_the_service_and_of_its
     assert made["VpcConnector"]["VpcConnectorName"] == "notes-staging"
 
 
-def test_the_cluster_that_every_account_has_is_not_made():
+def test_the_default_cluster_is_not_made():
     task = by_a_task("staging", cluster="default")
     assert "Cluster" not in resources(settings(staging=replace(WITH_SECRETS, migration=task)))
     assert "Cluster" in resources(KINDS["a task that migrates"])
@@ -231,5 +232,5 @@ def test_a_role_of_two_environments_is_refused_for_each_belongs_to_one_stack():
     assert "give each environment" in refused(settings(staging=STAGING, production=production))
 
 
-def test_an_environment_cannot_be_called_as_what_is_shared():
+def test_an_environment_cannot_have_the_name_of_the_shared_stack():
     assert "give it another name" in refused(settings(shared=environment("shared")), "shared")

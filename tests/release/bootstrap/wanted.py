@@ -9,7 +9,7 @@ from slipway.settings import (
     Github,
     MigrationRunner,
     Network,
-    Runner,
+    RunnerKind,
     Scaling,
     Settings,
     TargetKind,
@@ -40,7 +40,7 @@ def settings(*, github: Github | None = GITHUB, **environments: Environment) -> 
 
 def by_a_task(name: str, **parts: Any) -> MigrationRunner:
     plain = MigrationRunner(
-        runner=Runner.ECS_TASK,
+        runner=RunnerKind.ECS_TASK,
         cluster="notes",
         subnets=NETWORK.subnets,
         security_groups=("sg-2a3b4c5d",),

@@ -11,7 +11,7 @@ from slipway.cli.answer import say
 from slipway.commands.command import Flags
 
 if TYPE_CHECKING:
-    from slipway.environment.environment import Environment
+    from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
     from slipway.report.answers import CommandResult
     from slipway.settings import Settings
@@ -57,12 +57,12 @@ class CommandLine:
 
         return settings.load(self.flags.source)
 
-    async def environment(self, name: str) -> "Environment":
+    async def environment(self, name: str) -> "ServiceEnvironment":
         from slipway.environment import environment
 
         settings = await self.settings()
         settings.environment(name)
-        return environment.Environment(
+        return environment.ServiceEnvironment(
             settings=settings,
             name=name,
             endpoint_url=self.flags.endpoint_url,

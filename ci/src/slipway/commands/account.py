@@ -5,10 +5,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Command, Effect, Flag, Flags, Group, Result
+from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import ENDPOINT, ENVIRONMENT, NAME, SOURCE
 from slipway.errors import BadInputError
 
@@ -16,6 +15,31 @@ if TYPE_CHECKING:
     from slipway.report.answers import CommandResult
 
 
+@command(
+    Group.ACCOUNT,
+    "Show what an environment needs in its AWS account; create it with `--apply`",
+    AwsAccess.CHANGES,
+    flags=(
+        *ENVIRONMENT,
+        option(
+            "github",
+            "OWNER/NAME",
+            "the repository whose jobs may deploy, also as OWNER@OWNER_ID/NAME@NAME_ID (default: [tool.slipway.github])",
+        ),
+        option(
+            "template",
+            "KIND",
+            "print the template of the environment, or of what environments share, without asking AWS",
+            choices=("environment", "shared"),
+            bare="environment",
+            one_of="act",
+        ),
+        switch("apply", "create what is missing; without this flag it is only shown", one_of="act"),
+    ),
+    records=(JsonRecord("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),),
+    not_on_dagger="an administrator runs it once, with credentials that no pipeline should have",
+    rights=(),
+)
 async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.environment.bootstrap import AccountSetup, with_repository
     from slipway.environment.environment import wall_clock
@@ -33,6 +57,21 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_bootstrap(await (setup.apply if flags.apply else setup.propose)(tell))
 
 
+@command(
+    Group.ACCOUNT,
+    "Print the IAM policy that commands need in an environment, without asking AWS",
+    flags=(
+        SOURCE,
+        NAME,
+        option(
+            "verb",
+            "COMMAND",
+            "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
+            repeated=True,
+        ),
+    ),
+    records=(JsonRecord("permissions"),),
+)
 async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
@@ -46,6 +85,24 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     return answers.of_permissions(Permissions(flags.environment, verbs, document))
 
 
+@command(
+    Group.ACCOUNT,
+    "Run the simulated AWS account alone until it is interrupted",
+    flags=(
+        option("port", "N", "the port on 127.0.0.1 (default: a free one)", parse=int, default=0),
+        option(
+            "speed",
+            "FACTOR",
+            "how many platform seconds pass in a real one: 60 makes minutes seconds (default: 1); releases start no faster, so above 60 health checks may fail",
+            parse=float,
+            default=1.0,
+        ),
+        file("state", "what the account holds at the start: repositories, roles, secrets"),
+        file("faults", "what will go wrong: throttled calls, lost answers"),
+    ),
+    records=(JsonRecord("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),),
+    not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
+)
 async def simulator(flags: Flags, caller: Caller) -> None:
     from slipway.local.simulator import Beginning, simulate
     from slipway.report import answers
@@ -54,6 +111,37 @@ async def simulator(flags: Flags, caller: Caller) -> None:
     await simulate(flags.port, flags.speed, lambda address: caller.say(answers.of_listening(address)), beginning)
 
 
+@command(
+    Group.ACCOUNT,
+    "Compare what the simulator documents about AWS with the simulator, or with a real account",
+    AwsAccess.CHANGES,
+    flags=(
+        option("account", "NUMBER", "a real account, by its twelve digits"),
+        option("region", "REGION", "the region (default: the one of the AWS profile)"),
+        switch("yes", "agree to what will be created and what it costs"),
+        switch("estimate", "only print what would be created and what it costs"),
+        switch("clean-up", "only delete what earlier runs left, found by name and tag"),
+        option("image", "IMAGE", "the image of the services (default: AWS's sample in ECR Public)"),
+        option("port", "N", "with --image: the port it listens on (default: 8000)", parse=int, default=8000),
+        option("start-command", "COMMAND", "with --image: the command that starts it", default=""),
+        option("access-role", "ARN", "with an --image in a private repository: the role that pulls it"),
+        replace(ENDPOINT, sentence="with --account: the URL of a stand-in for AWS; that confirms nothing"),
+    ),
+    records=(
+        JsonRecord("conformance", "1 when something differs, 3 when something was not reached or not deleted"),
+        JsonRecord("estimate", "with `--estimate`"),
+        JsonRecord("left", "with `--clean-up`; 3 when something could not be deleted"),
+    ),
+    more="""\
+Without --account it checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a
+real account, leads them through every state that can be reached from outside, and deletes them. It first prints what it will
+create and what that costs, and creates nothing until you pass --yes or type the account's number. It deletes everything after
+an interruption too, which takes until no operation is in progress; a second interruption leaves the rest, and --clean-up finds it.
+
+Account numbers and ARNs are removed from all records.""",
+    not_on_dagger="a person agrees to what it creates and costs in a real account",
+    rights=(),
+)
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.service import ProbeImage
     from slipway.conformance.suite import conform
@@ -93,120 +181,3 @@ def _check_agreed(flags: Flags, what: str) -> None:
 
 def _tell(flags: Flags) -> Callable[[str], None]:
     return (lambda _line: None) if flags.quiet else partial(print, file=sys.stderr, flush=True)
-
-
-BOOTSTRAP = Command(
-    name="bootstrap",
-    group=Group.ACCOUNT,
-    sentence="Show what an environment needs in its AWS account; create it with `--apply`",
-    effect=Effect.CHANGES,
-    flags=(
-        *ENVIRONMENT,
-        Flag(
-            name="github",
-            metavar="OWNER/NAME",
-            sentence="the repository whose jobs may deploy, also as OWNER@OWNER_ID/NAME@NAME_ID (default: [tool.slipway.github])",
-        ),
-        Flag(
-            name="template",
-            metavar="KIND",
-            choices=("environment", "shared"),
-            bare="environment",
-            one_of="act",
-            sentence="print the template of the environment, or of what environments share, without asking AWS",
-        ),
-        Flag(name="apply", one_of="act", sentence="create what is missing; without this flag it is only shown"),
-    ),
-    results=(Result("bootstrap", "1 when a stack could not be created; without `--apply` nothing is created"),),
-    run=bootstrap,
-    not_on_dagger="an administrator runs it once, with credentials that no pipeline should have",
-)
-PERMISSIONS = Command(
-    name="permissions",
-    group=Group.ACCOUNT,
-    sentence="Print the IAM policy that commands need in an environment, without asking AWS",
-    flags=(
-        SOURCE,
-        NAME,
-        Flag(
-            name="verb",
-            metavar="COMMAND",
-            repeated=True,
-            sentence="only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
-        ),
-    ),
-    results=(Result("permissions"),),
-    run=permissions,
-)
-SIMULATOR = Command(
-    name="simulator",
-    group=Group.ACCOUNT,
-    sentence="Run the simulated AWS account alone until it is interrupted",
-    flags=(
-        Flag(name="port", metavar="N", parse=int, default=0, sentence="the port on 127.0.0.1 (default: a free one)"),
-        Flag(
-            name="speed",
-            metavar="FACTOR",
-            parse=float,
-            default=1.0,
-            sentence="how many platform seconds pass in a real one: 60 makes minutes seconds (default: 1); releases start no faster, so above 60 health checks may fail",
-        ),
-        Flag(
-            name="state",
-            metavar="FILE",
-            parse=Path,
-            sentence="what the account holds at the start: repositories, roles, secrets",
-        ),
-        Flag(name="faults", metavar="FILE", parse=Path, sentence="what will go wrong: throttled calls, lost answers"),
-    ),
-    results=(Result("listening", "in one line, as soon as it accepts calls; it runs until it is ended"),),
-    run=simulator,
-    not_on_dagger="it serves programs on this machine; Dagger takes its address as an endpoint",
-)
-CONFORMANCE = Command(
-    name="conformance",
-    group=Group.ACCOUNT,
-    sentence="Compare what the simulator documents about AWS with the simulator, or with a real account",
-    effect=Effect.CHANGES,
-    flags=(
-        Flag(name="account", metavar="NUMBER", sentence="a real account, by its twelve digits"),
-        Flag(name="region", metavar="REGION", sentence="the region (default: the one of the AWS profile)"),
-        Flag(name="yes", sentence="agree to what will be created and what it costs"),
-        Flag(name="estimate", sentence="only print what would be created and what it costs"),
-        Flag(name="clean-up", sentence="only delete what earlier runs left, found by name and tag"),
-        Flag(name="image", metavar="IMAGE", sentence="the image of the services (default: AWS's sample in ECR Public)"),
-        Flag(
-            name="port",
-            metavar="N",
-            parse=int,
-            default=8000,
-            sentence="with --image: the port it listens on (default: 8000)",
-        ),
-        Flag(
-            name="start-command",
-            metavar="COMMAND",
-            default="",
-            sentence="with --image: the command that starts it",
-        ),
-        Flag(
-            name="access-role",
-            metavar="ARN",
-            sentence="with an --image in a private repository: the role that pulls it",
-        ),
-        replace(ENDPOINT, sentence="with --account: the URL of a stand-in for AWS; that confirms nothing"),
-    ),
-    results=(
-        Result("conformance", "1 when something differs, 3 when something was not reached or not deleted"),
-        Result("estimate", "with `--estimate`"),
-        Result("left", "with `--clean-up`; 3 when something could not be deleted"),
-    ),
-    run=conformance,
-    more="""\
-Without --account it checks the simulator itself: that takes seconds and touches nothing. With --account it creates services in a
-real account, leads them through every state that can be reached from outside, and deletes them. It first prints what it will
-create and what that costs, and creates nothing until you pass --yes or type the account's number. It deletes everything after
-an interruption too, which takes until no operation is in progress; a second interruption leaves the rest, and --clean-up finds it.
-
-Account numbers and ARNs are removed from all results.""",
-    not_on_dagger="a person agrees to what it creates and costs in a real account",
-)

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from slipway.environment.environment import Environment
+    from slipway.environment.environment import ServiceEnvironment
     from slipway.records.progress import Event, Progress
     from slipway.report.answers import CommandResult
     from slipway.settings import Settings
@@ -31,10 +32,10 @@ class Group(Enum):
     ENGINE = "Build and check in containers"
 
 
-class Effect(Enum):
-    """The effect of a command on an AWS account."""
+class AwsAccess(Enum):
+    """How a command uses an AWS account."""
 
-    LOCAL = "does not use AWS"
+    NONE = "does not use AWS"
     READS = "reads AWS, changes nothing"
     CHANGES = "changes AWS"
 
@@ -73,8 +74,21 @@ class Flag:
         return "; ".join(filter(None, [self.sentence, self.on_dagger])).replace("`", "")
 
 
+def option(name: str, metavar: str, sentence: str, **more: Any) -> Flag:
+    """Describe a flag with a value."""
+    return Flag(name=name, metavar=metavar, sentence=sentence, **more)
+
+
+def file(name: str, sentence: str, **more: Any) -> Flag:
+    return option(name, "FILE", sentence, parse=Path, **more)
+
+
+def switch(name: str, sentence: str, **more: Any) -> Flag:
+    return Flag(name=name, sentence=sentence, **more)
+
+
 @dataclass(frozen=True)
-class Result:
+class JsonRecord:
     """A record that a command returns with `--json`: `slipway/RECORD/1`; and when, or with which exit code."""
 
     record: str
@@ -99,7 +113,7 @@ class Caller(Protocol):
         """Load the service's settings; raises SettingsError."""
         ...
 
-    async def environment(self, name: str) -> "Environment":
+    async def environment(self, name: str) -> "ServiceEnvironment":
         """Return an environment of the settings; raises SettingsError."""
         ...
 
@@ -121,7 +135,7 @@ class Command:
 
     - sentence: one for help, Dagger and pages. more: what its help adds.
     - run: None for a function that only Dagger has. It returns None if it has already said everything.
-    - rights: the rows of the permissions table that its AWS calls need.
+    - rights: the rows of the permissions table that its AWS calls need; by default the one of its name.
     - not_on_dagger: why Dagger has no such function. never_red: why its function succeeds whatever the exit code would be.
     - cache: how long an engine may keep its result: "never", "session", or "" for Dagger's default.
     """
@@ -129,9 +143,9 @@ class Command:
     name: str
     group: Group
     sentence: str
-    effect: Effect = Effect.LOCAL
+    access: AwsAccess = AwsAccess.NONE
     flags: tuple[Flag, ...] = ()
-    results: tuple[Result, ...] = ()
+    records: tuple[JsonRecord, ...] = ()
     run: Run | None = None
     rights: tuple[str, ...] = ()
     more: str = ""
@@ -141,7 +155,7 @@ class Command:
 
     @property
     def of_environment(self) -> bool:
-        """Whether it is a function of Dagger's object Environment."""
+        """Whether it is a function of Dagger's object ServiceEnvironment."""
         return any(flag.name in {"environment", "from"} for flag in self.flags)
 
     @property
@@ -159,3 +173,14 @@ class Command:
     def defaults(self) -> dict[str, Any]:
         """The value of every flag that is not passed."""
         return {flag.key: False if flag.is_switch else flag.default for flag in self.flags}
+
+
+def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **more: Any) -> Callable[[Run], Command]:
+    """Describe the command that a function runs and that has its name."""
+
+    def describe(run: Run) -> Command:
+        name = run.__name__
+        rights = more.pop("rights", (name,) if access is not AwsAccess.NONE else ())
+        return Command(name=name, group=group, sentence=sentence, access=access, run=run, rights=rights, **more)
+
+    return describe

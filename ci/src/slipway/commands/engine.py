@@ -1,6 +1,6 @@
 """Functions of the Dagger module that need a container engine, so the command line does not have them."""
 
-from slipway.commands.command import Command, Effect, Group
+from slipway.commands.command import AwsAccess, Command, Group
 
 
 def _function(name: str, sentence: str, cache: str = "") -> Command:
@@ -14,7 +14,7 @@ FUNCTIONS = (
         name="publish",
         group=Group.ENGINE,
         sentence="Build the image, check its health, push it with its bill of materials, and return repository@sha256:…",
-        effect=Effect.CHANGES,
+        access=AwsAccess.CHANGES,
         rights=("publish",),
     ),
     _function("migrations", "Fail if the gate refuses the migrations; the function gate shares its run", "session"),

@@ -1,50 +1,42 @@
 """Explanations of the gate's rules and of commands."""
 
-import json
-import re
-from importlib.resources import files
+from collections.abc import Iterator
+from textwrap import fill, indent
+from typing import TYPE_CHECKING
 
 from slipway.commands import flags
 from slipway.commands.command import Command, Flag
 from slipway.commands.registry import COMMANDS, FUNCTIONS, unknown
 from slipway.records.explanation import Explanation
 
+if TYPE_CHECKING:
+    from slipway.gate.rulebook.rule import Rule
+
 
 def explained(subject: str) -> Explanation:
     """Return the explanation of a rule or a command; raises BadInputError."""
-    rules = pages()
-    name = subject if subject in rules else subject.upper()
-    if name in rules:
-        return Explanation(name, f"{_plain(rules[name])}\nPage: docs/rules/{name}.md\n")
+    from slipway.gate.rulebook import all_rules, rule_named
+
+    if rule := rule_named(subject):
+        return Explanation(rule.id, "\n\n".join(_of_rule(rule)) + "\n")
     for command in FUNCTIONS:
         if command.name == subject:
             return Explanation(subject, _text(command))
-    names = [*rules, *(command.name for command in COMMANDS)]
+    names = [*(rule.id for rule in all_rules()), *(command.name for command in COMMANDS)]
     raise unknown("rule or command", subject, names, "docs/gate.md lists the rules, `slipway --help` the commands")
 
 
-def pages() -> dict[str, str]:
-    """Return the page of every rule by id.
-
-    `docs/make.py` writes them into this file, since the rules themselves import SQLAlchemy, which slipway's own environment lacks.
-    """
-    text = (files("slipway.commands") / "rules.json").read_text(encoding="utf-8")
-    return json.loads(text)  # type: ignore[no-any-return]
-
-
-def _plain(page: str) -> str:
-    """Return Markdown for a terminal: code indented, headings and links as text."""
-    lines, in_code = [], False
-    for line in page.splitlines():
-        if line.startswith("[All rules]"):  # the footer
-            continue
-        if line.startswith("```"):
-            in_code = not in_code
-        elif in_code:
-            lines.append(f"    {line}".rstrip())
-        else:
-            lines.append(re.sub(r"^#+ ", "", re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", line)))
-    return "\n".join(lines).rstrip() + "\n"
+def _of_rule(rule: "Rule") -> Iterator[str]:
+    yield f"{rule.id}: {rule.name}"
+    yield fill(rule.message, 100)
+    level = "off by default" if rule.optional else rule.level.value
+    implies = ", ".join(each.value for each in rule.implies) or "no effect"
+    yield f"Level: {level}\nCertificate: {implies}"
+    yield f"Instead:\n{indent(rule.code, '    ') if rule.code else fill(rule.advice, 100)}"
+    for title, code in (("Bad", rule.example.bad), ("Good", rule.example.good)) if rule.example else ():
+        yield f"{title}:\n{indent(code, '    ')}"
+    related = f"Related rules: {', '.join(rule.related)}\n" if rule.related else ""
+    yield f"{related}Page: docs/rules/{rule.id}.md"
 
 
 def _text(command: Command) -> str:
@@ -52,12 +44,12 @@ def _text(command: Command) -> str:
     from slipway.release.rights import granted
     from slipway.release.targets.registry import TARGETS
 
-    parts = [f"{command.name}: {command.sentence}. It {command.effect.value}."]
+    parts = [f"{command.name}: {command.sentence}. It {command.access.value}."]
     if command.flags:
         parts.append("\n".join(["Flags", *map(_flag, command.flags)]))
-    if command.results:
+    if command.records:
         parts.append(
-            "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.results)])
+            "\n".join(["Records, with --json", *(_result(each.record, each.when) for each in command.records)])
         )
     parts.append(flags.EXIT_CODES)
     rights = [right for name in command.rights for right in RIGHTS[name]]

@@ -1,21 +1,68 @@
 """Prove migrations: gate, certificate, rehearse."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.commands.command import Caller, Command, Flag, Flags, Group, Result
+from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
 from slipway.commands.flags import CONFIG, PYTHON, REPORT, SOURCE
 
 if TYPE_CHECKING:
+    from slipway.records.proof import Layer
     from slipway.report.answers import CommandResult
 
+_WHOLE = "the engine caches the whole proof"
 _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger proves them"
 
 
+@command(
+    Group.PROVE,
+    "Execute a service's migrations on an ephemeral Postgres and report what is wrong with them",
+    flags=(
+        SOURCE,
+        CONFIG,
+        option(
+            "database-url",
+            "URL",
+            "a Postgres server on which the gate may create databases (default: it starts one)",
+            not_on_dagger="the engine starts a Postgres of each version asked for",
+        ),
+        switch(
+            "allow-production-like",
+            "accept a --database-url that looks like production",
+            not_on_dagger="there is no --database-url",
+        ),
+        option(
+            "since",
+            "REVISION|REF",
+            "report only revisions newer than this revision, branch, tag or commit; `merge-base` is where HEAD left the default branch (default: start-after in the settings)",
+            on_dagger="a revision only, since the workspace has no git history",
+        ),
+        file(
+            "statements",
+            "the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from its models at the ref of --since)",
+        ),
+        option(
+            "layers",
+            "LAYER,…",
+            "execute only these of always, trace, rows, interruption, previous, concurrency (default: all)",
+            one_of="layers",
+            not_on_dagger=_WHOLE,
+        ),
+        switch("quick", "short for --layers always", one_of="layers", not_on_dagger=_WHOLE),
+        PYTHON,
+        replace(
+            REPORT,
+            sentence="write the proof into this folder: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
+        ),
+    ),
+    records=(JsonRecord("proof", "1 when an error was found"),),
+    never_red="it returns the reports whatever they say; the check migrations is red instead",
+    cache="session",
+)
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.local.gate import gate as prove_folder
-    from slipway.local.server import NamedServer
+    from slipway.local.prove import NamedServer
+    from slipway.records.proof import Layer
     from slipway.report import answers, files
 
     with caller.progress.step("proving the migrations"):
@@ -26,12 +73,50 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
             python=flags.python,
             server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
             statements=flags.statements,
+            layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
+            progress=caller.progress.detail,
         )
     if flags.report:
         files.write(flags.report, files.of_proof(proof))
     return answers.of_proof(proof)
 
 
+def layers_of(names: str | None) -> "tuple[Layer, ...]":
+    """Read the names of layers; raises BadInputError for an unknown one."""
+    from slipway.errors import BadInputError
+    from slipway.records.proof import Layer
+
+    if names is None:
+        return tuple(Layer)
+    try:
+        return tuple(Layer(name.strip()) for name in names.split(","))
+    except ValueError:
+        known = ", ".join(layer.value for layer in Layer)
+        raise BadInputError(f"there is no such layer in --layers {names}", f"layers are {known}") from None
+
+
+@command(
+    Group.PROVE,
+    "Certify a proof in a small record that travels with the image, or check a certificate",
+    flags=(
+        replace(SOURCE, not_on_dagger=_LISTED),
+        file("proof", "certify this proof.json, written by `slipway gate --report`"),
+        file("check", "check that this certificate matches the revisions in the folder", not_on_dagger=_LISTED),
+        option(
+            "live",
+            "REVISION",
+            "with --check: the revision of the live database; repeat it for each head",
+            repeated=True,
+            not_on_dagger=_LISTED,
+        ),
+        replace(CONFIG, not_on_dagger=_LISTED),
+        replace(PYTHON, not_on_dagger=_LISTED),
+    ),
+    records=(
+        JsonRecord("certificate", "with `--proof`; 1 and a refusal when the gate refused"),
+        JsonRecord("validity", "with `--check`; 1 when the certificate does not hold"),
+    ),
+)
 async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     import time
 
@@ -54,6 +139,20 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
     return answers.of_validity(Validity(problem, certified.before, certified.after))
 
 
+@command(
+    Group.PROVE,
+    "Play a release, a refused migration and a rollback on this machine, in a simulated account",
+    flags=(
+        SOURCE,
+        file(
+            "settings",
+            "a TOML file with [tool.slipway], for a service without one",
+            not_on_dagger="the workspace holds the settings",
+        ),
+        replace(REPORT, sentence="write the page index.html, report.txt and rehearsal.json into this folder"),
+    ),
+    records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
+)
 async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.rehearsal.here import rehearse
     from slipway.report import answers, files
@@ -63,99 +162,3 @@ async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
         files.write(flags.report, files.of_rehearsal(rehearsal))
         caller.progress.section(f"the page: {flags.report / 'index.html'}")
     return answers.of_rehearsal(rehearsal)
-
-
-GATE = Command(
-    name="gate",
-    group=Group.PROVE,
-    sentence="Execute a service's migrations on an ephemeral Postgres and report what is wrong with them",
-    flags=(
-        SOURCE,
-        CONFIG,
-        Flag(
-            name="database-url",
-            metavar="URL",
-            sentence="a Postgres server on which the gate may create databases (default: it starts one)",
-            not_on_dagger="the engine starts a Postgres of each version asked for",
-        ),
-        Flag(
-            name="allow-production-like",
-            sentence="accept a --database-url that looks like production",
-            not_on_dagger="there is no --database-url",
-        ),
-        Flag(
-            name="since",
-            metavar="REVISION|REF",
-            sentence="report only revisions newer than this revision, branch, tag or commit; `merge-base` is where HEAD left the default branch (default: start-after in the settings)",
-            on_dagger="a revision only, since the workspace has no git history",
-        ),
-        Flag(
-            name="statements",
-            metavar="FILE",
-            parse=Path,
-            sentence="the statements of the previous release, recorded by `pytest --slipway-record=FILE` (default: derived from its models at the ref of --since)",
-        ),
-        PYTHON,
-        replace(
-            REPORT,
-            sentence="write the proof into this folder: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
-        ),
-    ),
-    results=(Result("proof", "1 when an error was found"),),
-    run=gate,
-    never_red="it returns the reports whatever they say; the check migrations is red instead",
-    cache="session",
-)
-CERTIFICATE = Command(
-    name="certificate",
-    group=Group.PROVE,
-    sentence="Certify a proof in a small record that travels with the image, or check a certificate",
-    flags=(
-        replace(SOURCE, not_on_dagger=_LISTED),
-        Flag(
-            name="proof",
-            metavar="FILE",
-            parse=Path,
-            sentence="certify this proof.json, written by `slipway gate --report`",
-        ),
-        Flag(
-            name="check",
-            metavar="FILE",
-            parse=Path,
-            sentence="check that this certificate matches the revisions in the folder",
-            not_on_dagger=_LISTED,
-        ),
-        Flag(
-            name="live",
-            metavar="REVISION",
-            repeated=True,
-            sentence="with --check: the revision of the live database; repeat it for each head",
-            not_on_dagger=_LISTED,
-        ),
-        replace(CONFIG, not_on_dagger=_LISTED),
-        replace(PYTHON, not_on_dagger=_LISTED),
-    ),
-    results=(
-        Result("certificate", "with `--proof`; 1 and a refusal when the gate refused"),
-        Result("validity", "with `--check`; 1 when the certificate does not hold"),
-    ),
-    run=certificate,
-)
-REHEARSE = Command(
-    name="rehearse",
-    group=Group.PROVE,
-    sentence="Play a release, a refused migration and a rollback on this machine, in a simulated account",
-    flags=(
-        SOURCE,
-        Flag(
-            name="settings",
-            metavar="FILE",
-            parse=Path,
-            sentence="a TOML file with [tool.slipway], for a service without one",
-            not_on_dagger="the workspace holds the settings",
-        ),
-        replace(REPORT, sentence="write the page index.html, report.txt and rehearsal.json into this folder"),
-    ),
-    results=(Result("rehearsal", "1 when an act did not go as planned"),),
-    run=rehearse,
-)

@@ -6,30 +6,8 @@ from slipway.commands import account, engine, machine, prove, release, service
 from slipway.commands.command import Command
 from slipway.errors import BadInputError
 
-COMMANDS: tuple[Command, ...] = (
-    prove.GATE,
-    prove.CERTIFICATE,
-    prove.REHEARSE,
-    release.PREFLIGHT,
-    release.PLAN,
-    release.DEPLOY,
-    release.PROMOTE,
-    release.ROLLBACK,
-    release.MIGRATE,
-    service.STATUS,
-    service.HISTORY,
-    service.DIAGNOSE,
-    service.PAUSE,
-    service.RESUME,
-    service.DESTROY,
-    account.BOOTSTRAP,
-    account.PERMISSIONS,
-    account.SIMULATOR,
-    account.CONFORMANCE,
-    machine.DOCTOR,
-    machine.EXPLAIN,
-    machine.COMPLETION,
-)
+_GROUPS = (prove, release, service, account, machine)
+COMMANDS = tuple(each for module in _GROUPS for each in vars(module).values() if isinstance(each, Command))
 FUNCTIONS = (*COMMANDS, *engine.FUNCTIONS)
 
 

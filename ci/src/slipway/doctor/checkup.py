@@ -8,16 +8,16 @@ import anyio
 import anyio.to_thread
 
 from slipway.doctor import containers, machine, service
+from slipway.doctor.check import Check, DoctorOptions, SkippedError
 from slipway.doctor.credentials import credentials
 from slipway.doctor.database import database
-from slipway.doctor.question import Examine, NotExaminedError, Question
 from slipway.doctor.registries import registry
 from slipway.errors import SlipwayError
 from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
 
 _SECONDS = 10.0
 
-EXAMINATIONS: Mapping[str, Examine] = MappingProxyType(
+CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         "python": machine.python,
         "uv": machine.uv,
@@ -38,25 +38,25 @@ EXAMINATIONS: Mapping[str, Examine] = MappingProxyType(
 
 
 async def check_up(
-    question: Question, examinations: Mapping[str, Examine] = EXAMINATIONS, seconds: float = _SECONDS
+    options: DoctorOptions, checks: Mapping[str, Check] = CHECKS, seconds: float = _SECONDS
 ) -> DoctorReport:
     """Run every check; an error or a timeout of one is its result and does not delay the others."""
     done: dict[str, DoctorCheck] = {}
 
-    async def run(subject: str, examine: Examine) -> None:
-        done[subject] = DoctorCheck(subject, *await _answer(examine, question, seconds))
+    async def run(subject: str, check: Check) -> None:
+        done[subject] = DoctorCheck(subject, *await _answer(check, options, seconds))
 
     async with anyio.create_task_group() as tasks:
-        for subject, examine in examinations.items():
-            tasks.start_soon(run, subject, examine)
-    return DoctorReport(tuple(done[subject] for subject in examinations))
+        for subject, check in checks.items():
+            tasks.start_soon(run, subject, check)
+    return DoctorReport(tuple(done[subject] for subject in checks))
 
 
-async def _answer(examine: Examine, question: Question, seconds: float) -> tuple[DoctorResult, str, str]:
+async def _answer(check: Check, options: DoctorOptions, seconds: float) -> tuple[DoctorResult, str, str]:
     try:
         with anyio.fail_after(seconds):
-            return DoctorResult.OK, await anyio.to_thread.run_sync(examine, question, abandon_on_cancel=True), ""
-    except NotExaminedError as error:
+            return DoctorResult.OK, await anyio.to_thread.run_sync(check, options, abandon_on_cancel=True), ""
+    except SkippedError as error:
         return DoctorResult.SKIP, error.what, error.next_step
     except SlipwayError as error:
         return DoctorResult.NG, error.what, error.next_step

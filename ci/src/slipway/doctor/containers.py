@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from slipway.doctor.question import NotExaminedError, Question, answer_of
+from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 
 _RUNNER_HOST = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"  # docs.dagger.io/configuration/custom-runner
@@ -19,42 +19,40 @@ _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _WITHOUT = "`slipway gate` and `slipway rehearse` work without"
 
 
-def dagger(question: Question) -> str:
+def dagger(options: DoctorOptions) -> str:
     """Check the CLI against the version that dagger.json requires; raises BadInputError."""
-    wanted = _wanted(question.folder)
+    wanted = _wanted(options.folder)
     if shutil.which("dagger") is None:
-        raise NotExaminedError(
+        raise SkippedError(
             "dagger is not on PATH",
             f"install {wanted or 'it'} (docs.dagger.io/getting-started/installation) to build images; {_WITHOUT}",
         )
-    output = answer_of(["dagger", "version"], remedy="install dagger again")
+    output = output_of(["dagger", "version"], remedy="install dagger again")
     return _new_enough(output.removeprefix("dagger ").partition(" ")[0], wanted, "install that version of the CLI")
 
 
-def docker(question: Question) -> str:  # noqa: ARG001 -- one for all services
+def docker(options: DoctorOptions) -> str:  # noqa: ARG001 -- one for all services
     """Check Docker's daemon; raises RefusedError if only the command is installed."""
     if shutil.which("docker") is None:
-        raise NotExaminedError("docker is not on PATH", f"an engine runs in it; {_WITHOUT}")
+        raise SkippedError("docker is not on PATH", f"an engine runs in it; {_WITHOUT}")
     try:
-        return answer_of(["docker", "info", "--format", "{{.ServerVersion}}"], remedy="start Docker")
+        return output_of(["docker", "info", "--format", "{{.ServerVersion}}"], remedy="start Docker")
     except RefusedError as error:
         if os.environ.get(_RUNNER_HOST):
-            raise NotExaminedError(error.what, f"{_RUNNER_HOST} names an engine elsewhere") from error
+            raise SkippedError(error.what, f"{_RUNNER_HOST} names an engine elsewhere") from error
         raise
 
 
-def engine(question: Question) -> str:
+def engine(options: DoctorOptions) -> str:
     """Check the engine that a call would use, without starting one."""
     host = os.environ.get(_RUNNER_HOST)
-    return _at(host, question.folder) if host else _in_a_runtime()
+    return _at(host, options.folder) if host else _in_a_runtime()
 
 
 def _at(host: str, folder: Path) -> str:
     scheme = urlsplit(host).scheme
     if scheme not in {"unix", "tcp"}:
-        raise NotExaminedError(
-            f"{host} cannot be reached without Dagger", "try `dagger core version`, which may start it"
-        )
+        raise SkippedError(f"{host} cannot be reached without Dagger", "try `dagger core version`, which may start it")
     try:
         _connect(host)
     except (OSError, ValueError) as error:
@@ -70,7 +68,7 @@ def _version() -> str:
     """Return the engine's version; a temporary state folder discards the machine id that the CLI creates."""
     with tempfile.TemporaryDirectory(prefix="slipway-doctor-") as state:
         variables = os.environ | {"XDG_STATE_HOME": state}
-        return answer_of(
+        return output_of(
             ["dagger", "--silent", "core", "version"],
             remedy="use an engine of the CLI's version",
             variables=variables,
@@ -93,13 +91,13 @@ def _in_a_runtime() -> str:
             return f"{name} is installed: dagger starts an engine in it at the first call"
     remedy = f"start Docker, or name an engine in {_RUNNER_HOST}; {_WITHOUT}"
     if shutil.which("dagger") is None:
-        raise NotExaminedError("there is no engine, and no Docker to run one", remedy)
+        raise SkippedError("there is no engine, and no Docker to run one", remedy)
     raise RefusedError("there is no engine, and no Docker to run one", remedy)
 
 
 def _answers(runtime: str) -> bool:
     try:
-        answer_of([runtime, "version"], remedy="")
+        output_of([runtime, "version"], remedy="")
     except SlipwayError:
         return False
     return True

@@ -6,23 +6,23 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from slipway.doctor.question import NotExaminedError, Question, answer_of
+from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError
 from slipway.postgres import binaries
 
 _CONNECT_SECONDS = 3
 
 
-def database(question: Question) -> str:
+def database(options: DoctorOptions) -> str:
     """Return the server's version; raises BadInputError, RefusedError."""
-    if question.database_url is None:
-        raise NotExaminedError("no server to check", "pass one with --database-url if the gate should use it")
-    url, password = _apart(question.database_url)
+    if options.database_url is None:
+        raise SkippedError("no server to check", "pass one with --database-url if the gate should use it")
+    url, password = _apart(options.database_url)
     psql = _psql()
     variables = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
     # Every process can read arguments, only this user's processes can read variables.
     secret = {"PGPASSWORD": password} if password else {}
-    version = answer_of(
+    version = output_of(
         [psql, "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--command", "SHOW server_version", url],
         remedy="check host, port and user, and whether it runs",
         variables=variables | secret | {"PGCONNECT_TIMEOUT": str(_CONNECT_SECONDS)},
@@ -36,7 +36,7 @@ def _psql() -> str:
     with suppress(BadInputError):
         found = found or str(binaries.find(None).directory / "psql")
     if found is None or not Path(found).is_file():
-        raise NotExaminedError("there is no psql to ask with", "install postgresql-client, or slipway[local]")
+        raise SkippedError("there is no psql to ask with", "install postgresql-client, or slipway[local]")
     return found
 
 

@@ -5,7 +5,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from slipway.doctor.question import Question, answer_of
+from slipway.doctor.check import DoctorOptions, output_of
 from slipway.errors import BadInputError
 from slipway.postgres import binaries, datadir
 from slipway.workload import dependencies
@@ -13,27 +13,27 @@ from slipway.workload import dependencies
 _ENVIRONMENT_BYTES = 2**30  # a service's virtual environment is some hundred MB, and each lock has one
 
 
-def python(question: Question) -> str:  # noqa: ARG001 -- slipway's own, whatever the service is
+def python(options: DoctorOptions) -> str:  # noqa: ARG001 -- slipway's own, whatever the service is
     return platform.python_version()
 
 
-def uv(question: Question) -> str:  # noqa: ARG001 -- one for all services
-    return answer_of([dependencies.uv(), "--version"], remedy="install uv again").removeprefix("uv ")
+def uv(options: DoctorOptions) -> str:  # noqa: ARG001 -- one for all services
+    return output_of([dependencies.uv(), "--version"], remedy="install uv again").removeprefix("uv ")
 
 
-def git(question: Question) -> str:
+def git(options: DoctorOptions) -> str:
     """Check git, and that the service is in a commit; raises BadInputError, RefusedError."""
     if shutil.which("git") is None:
         raise BadInputError("there is no git on this machine", "install git")
-    version = answer_of(["git", "--version"], remedy="install git again").removeprefix("git version ")
-    commit = answer_of(
-        ["git", "-C", str(question.folder), "rev-parse", "--verify", "--short", "HEAD"],
+    version = output_of(["git", "--version"], remedy="install git again").removeprefix("git version ")
+    commit = output_of(
+        ["git", "-C", str(options.folder), "rev-parse", "--verify", "--short", "HEAD"],
         remedy="slipway builds commits only: run git init, and commit",
     )
     return f"{version}, the service is at {commit}"
 
 
-def disk(question: Question) -> str:  # noqa: ARG001 -- the cache is one for all services
+def disk(options: DoctorOptions) -> str:  # noqa: ARG001 -- the cache is one for all services
     """Check the space for virtual environments and Postgres data; raises BadInputError if a run needs more."""
     kept, thrown_away = _existing(datadir.cache()), datadir.place()
     if not kept.is_dir() or not os.access(kept, os.W_OK):
@@ -50,9 +50,9 @@ def disk(question: Question) -> str:  # noqa: ARG001 -- the cache is one for all
     return f"{_free(kept) / 2**30:.0f} GB free for environments in {kept}, {_free(thrown_away) / 2**30:.0f} GB for Postgres in {thrown_away}"
 
 
-def postgres(question: Question) -> str:
+def postgres(options: DoctorOptions) -> str:
     """Check the Postgres binaries for the gate; raises BadInputError if there are none."""
-    settings = question.settings()
+    settings = options.settings()
     wanted = settings.migrations.major if settings else None
     found = binaries.find(wanted)
     odd = f", and the settings want {wanted}: a proof records its version" if wanted not in (None, found.major) else ""

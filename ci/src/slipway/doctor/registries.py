@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
 import slipway
-from slipway.doctor.question import Question
+from slipway.doctor.check import DoctorOptions
 from slipway.errors import RefusedError
 from slipway.settings import Images
 from slipway.structure import write
@@ -13,10 +13,10 @@ _SECONDS = 2  # of silence
 _DOCKER_HUB = "registry-1.docker.io"
 
 
-def registry(question: Question) -> str:
+def registry(options: DoctorOptions) -> str:
     """Check that every registry answers; raises RefusedError."""
-    question.ask_the_network()
-    hosts = sorted(_registries(question))
+    options.check_online()
+    hosts = sorted(_registries(options))
     silent = [f"{host} {problem}" for host in hosts if (problem := _problem(host))]
     if silent:
         raise RefusedError(
@@ -25,8 +25,8 @@ def registry(question: Question) -> str:
     return f"{' and '.join(hosts)} answer{'s' if len(hosts) == 1 else ''}"
 
 
-def _registries(question: Question) -> set[str]:
-    settings = question.settings()
+def _registries(options: DoctorOptions) -> set[str]:
+    settings = options.settings()
     images = settings.images if settings else Images()
     return {_registry(image) for image in _images(write(images))}
 

@@ -1,4 +1,4 @@
-"""Environment: one place where a service runs, how to read it, and the engine that changes it."""
+"""ServiceEnvironment: one place where a service runs, how to read it, and the engine that changes it."""
 
 import os
 import socket
@@ -54,7 +54,7 @@ def wall_clock() -> Time:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Environment:
+class ServiceEnvironment:
     """One environment of a service.
 
     - endpoint_url: a stand-in for AWS. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.

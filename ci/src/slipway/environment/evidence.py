@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from slipway.environment.environment import Environment, Permit
+from slipway.environment.environment import Permit, ServiceEnvironment
 from slipway.errors import RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.migration import Readiness
@@ -26,7 +26,7 @@ class CompatibilityEvidence:
     certificate: Certificate | None = None
     reason: str = ""
 
-    async def certificates(self, *environments: Environment) -> tuple[Certificate, ...]:
+    async def certificates(self, *environments: ServiceEnvironment) -> tuple[Certificate, ...]:
         passed = (self.certificate,) if self.certificate else ()
         recorded = [each for environment in environments for each in await environment.ledger.certificates()]
         return (*recorded, *passed)
@@ -58,7 +58,7 @@ def _unproven(what: str, risk: str) -> RefusedError:
     return RefusedError(f"{what}: {risk}", _PROVE)
 
 
-async def known_heads(environment: Environment, observed: Observed) -> Readiness:
+async def known_heads(environment: ServiceEnvironment, observed: Observed) -> Readiness:
     """Return the revisions of the live release and of its database: from its readiness answer, or from the ledger."""
     if (readiness := await environment.readiness(observed)) and readiness.database is not None:
         return readiness

@@ -20,8 +20,7 @@ from slipway.release.engine.engine import Time
 from slipway.release.runners.definition import order_of
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.release.runners.runner import Runner, Tell
-from slipway.settings import Environment, Migrations, Settings, SettingsError
-from slipway.settings import Runner as RunnerKind
+from slipway.settings import Environment, Migrations, RunnerKind, Settings, SettingsError
 from slipway.workload.host import HostBackend, NoTreeError, Unpacked
 
 T = TypeVar("T")

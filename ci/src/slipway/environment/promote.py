@@ -5,7 +5,7 @@ A promotion needs proof that the release live in the target works on the schema 
 
 from collections.abc import Awaitable
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.evidence import CompatibilityEvidence, known_heads
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.migration import Readiness
@@ -17,7 +17,7 @@ from slipway.release.engine.goal import Live
 from slipway.release.errors import or_unknown
 
 
-async def live_in(environment: Environment) -> Observed:
+async def live_in(environment: ServiceEnvironment) -> Observed:
     """Return the live and healthy release; raises RefusedError if there is none to promote."""
     observed = await environment.status()
     if observed.state is not State.LIVE or observed.digest is None:
@@ -31,7 +31,7 @@ async def live_in(environment: Environment) -> Observed:
 
 
 async def plan_promotion(
-    source: Environment, target: Environment, evidence: CompatibilityEvidence | None = None
+    source: ServiceEnvironment, target: ServiceEnvironment, evidence: CompatibilityEvidence | None = None
 ) -> Plan:
     """Return what the promotion would change, or why it would be refused; changes nothing."""
     _check_two(source, target)
@@ -42,7 +42,7 @@ async def plan_promotion(
 
 
 async def promote(
-    source: Environment, target: Environment, tell: Tell, evidence: CompatibilityEvidence | None = None
+    source: ServiceEnvironment, target: ServiceEnvironment, tell: Tell, evidence: CompatibilityEvidence | None = None
 ) -> Outcome:
     """Promote and return the outcome; raises SlipwayError if the run cannot start."""
     _check_two(source, target)
@@ -58,13 +58,17 @@ async def promote(
     return await target.release(Live(target.spec(_digest(promoted)), Verb.PROMOTE), engine)
 
 
-def _check_two(source: Environment, target: Environment) -> None:
+def _check_two(source: ServiceEnvironment, target: ServiceEnvironment) -> None:
     if source.name == target.name:
         raise BadInputError(f"{source.name} cannot be promoted to itself", "name another environment with --to")
 
 
 async def _risk(
-    source: Environment, target: Environment, heads: Readiness, observed: Observed, evidence: CompatibilityEvidence
+    source: ServiceEnvironment,
+    target: ServiceEnvironment,
+    heads: Readiness,
+    observed: Observed,
+    evidence: CompatibilityEvidence,
 ) -> str | None:
     if observed.digest is None:  # no live release that a new schema could break
         return None
@@ -72,7 +76,7 @@ async def _risk(
     return compatibility.forward_risk(heads, live, await evidence.certificates(source, target))
 
 
-def _unproven(source: Environment, target: Environment) -> str:
+def _unproven(source: ServiceEnvironment, target: ServiceEnvironment) -> str:
     return f"the promotion from {source.name} to {target.name} is not proven"
 
 

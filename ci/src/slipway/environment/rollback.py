@@ -5,7 +5,7 @@ A rollback needs proof that the release works on the schema of the live database
 
 from dataclasses import dataclass
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.evidence import CompatibilityEvidence, known_heads
 from slipway.records.ledger import Release
 from slipway.records.migration import Readiness
@@ -35,7 +35,7 @@ class RollbackPlan:
         return f"going back to {self.release} is not proven"
 
 
-async def destination(environment: Environment, to: int | None) -> RollbackPlan:
+async def destination(environment: ServiceEnvironment, to: int | None) -> RollbackPlan:
     """Return release `to`, or the one that was live before; raises SlipwayError if there is none."""
     ledger = environment.ledger
     contents = await ledger.contents()
@@ -52,7 +52,7 @@ async def destination(environment: Environment, to: int | None) -> RollbackPlan:
 
 
 async def plan_rollback(
-    environment: Environment, to: int | None, evidence: CompatibilityEvidence | None = None
+    environment: ServiceEnvironment, to: int | None, evidence: CompatibilityEvidence | None = None
 ) -> Plan:
     """Return what the rollback would change, or why it would be refused; changes nothing."""
     evidence = evidence or CompatibilityEvidence()
@@ -61,7 +61,9 @@ async def plan_rollback(
     return evidence.planned(await environment.plan(back.digest), risk, back.unproven)
 
 
-async def rollback(environment: Environment, tell: Tell, to: int | None, evidence: CompatibilityEvidence) -> Outcome:
+async def rollback(
+    environment: ServiceEnvironment, tell: Tell, to: int | None, evidence: CompatibilityEvidence
+) -> Outcome:
     """Roll back and return the outcome; raises SlipwayError if the run cannot start."""
     back = await or_unknown(destination(environment, to))
     tell(Event(f"back to {back.release}"))
@@ -72,7 +74,7 @@ async def rollback(environment: Environment, tell: Tell, to: int | None, evidenc
 
 
 async def _risk(
-    environment: Environment, back: RollbackPlan, observed: Observed, evidence: CompatibilityEvidence
+    environment: ServiceEnvironment, back: RollbackPlan, observed: Observed, evidence: CompatibilityEvidence
 ) -> str | None:
     live = await known_heads(environment, observed)
     return compatibility.rollback_risk(back.heads, live, await evidence.certificates(environment))

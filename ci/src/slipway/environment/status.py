@@ -1,6 +1,6 @@
 """The state of an environment: what is live, and why the newest change failed."""
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.lifecycle import spec_of_live
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import History, Situation
@@ -14,7 +14,7 @@ _HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
 
 
-async def status(environment: Environment) -> Situation:
+async def status(environment: ServiceEnvironment) -> Situation:
     """Read the platform, the ledger and the release; raises SlipwayError if the platform cannot be read.
 
     Without access to the ledger everything else is returned, and `unseen` says why the ledger is missing.
@@ -37,14 +37,14 @@ async def status(environment: Environment) -> Situation:
     )
 
 
-async def _history(environment: Environment) -> tuple[History, str]:
+async def _history(environment: ServiceEnvironment) -> tuple[History, str]:
     try:
         return await environment.history(_HISTORY), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)
 
 
-async def diagnose(environment: Environment, number: int | None) -> Examination:
+async def diagnose(environment: ServiceEnvironment, number: int | None) -> Examination:
     """Examine deployment `number`, or the newest change of the service; raises SlipwayError if the platform cannot be read."""
     target = environment.target
     operation = await target.newest() if number is None else await _operation_of(environment, number)
@@ -56,7 +56,7 @@ async def diagnose(environment: Environment, number: int | None) -> Examination:
     return Examination(environment.name, operation.id, ending.value, diagnosis)
 
 
-async def _operation_of(environment: Environment, number: int) -> Operation:
+async def _operation_of(environment: ServiceEnvironment, number: int) -> Operation:
     accepted = await environment.ledger.accepted(number)
     if accepted is None:
         if await environment.ledger.intent(number) is None:
@@ -67,7 +67,7 @@ async def _operation_of(environment: Environment, number: int) -> Operation:
     return Operation(accepted.arn, accepted.operation, accepted.creating)
 
 
-async def _spec(environment: Environment, number: int | None) -> ServiceSpec | None:
+async def _spec(environment: ServiceEnvironment, number: int | None) -> ServiceSpec | None:
     """Return the release meant: the diagnosis needs its port and the values it must not show."""
     intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:

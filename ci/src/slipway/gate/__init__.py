@@ -1,5 +1,5 @@
 """Migrations proven by execution: History -> Proof.
 
-Runs in the service's own environment (`python -m slipway.gate`): standard library, sqlalchemy, alembic and the service's driver, nothing
-else. Its input is the service's alembic configuration and a Postgres it may create databases in; its output is a Proof.
+`python -m slipway.gate` runs in the service's own environment, with nothing but the standard library, sqlalchemy, alembic and the service's
+driver. It needs the service's alembic configuration and a Postgres server on which it may create databases.
 """

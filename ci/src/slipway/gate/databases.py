@@ -1,16 +1,24 @@
-"""Databases of the gate's own on the server it was given: made, used, dropped; nothing else there is touched."""
+"""The gate's own databases on a server: created, used and dropped, with the roles that revisions created in them.
 
+Roles belong to the server, not to a database, and several gates may share one server. So only one database at a time has roles of its own: a
+statement that creates a role first waits for the lock of the server's roles.
+"""
+
+import re
 import secrets
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Final
 
-from sqlalchemy import text
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
-from slipway.gate import roles
-from slipway.migration.database import with_connection
+from slipway.gate.deadline import unlimited
+from slipway.gate.measure.dbapi import query
+from slipway.migration.database import held, with_connection
 from slipway.migration.environment import sentence
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
@@ -18,15 +26,17 @@ _RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 
-_OURS = (
-    f"slipway_gate_{secrets.token_hex(4)}_"  # how the names of this run's databases begin; forks are of the same run
-)
+_PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; forks belong to the same run
+
+_CREATES_ROLE: Final = re.compile(r"\bCREATE\s+(ROLE|USER|GROUP)\s+(?!MAPPING\b)", re.IGNORECASE)
+_ROLES_LOCK: Final = zlib.crc32(b"slipway: one database with roles at a time")
+_ROLES: Final = "SELECT quote_ident(rolname) FROM pg_roles"
 
 
 def server_version(server: URL) -> str:
-    """The server's version as `18.6`; raises BadInputError when it does not answer, is none of those that are supported, or holds what is somebody's."""
+    """Return the server's version as `18.6`; raises BadInputError when it is unreachable, unsupported or not empty."""
     try:
-        number, relations, first = with_connection(server, _look)
+        number, relations, first = with_connection(server, _version_and_relations)
     except (DBAPIError, OSError) as error:
         raise BadInputError("the Postgres server does not answer", sentence(error)) from error
     major, minor = divmod(number, 10000)
@@ -35,19 +45,19 @@ def server_version(server: URL) -> str:
     if relations:
         raise BadInputError(
             f"the database {server.database} is not empty, it holds {relations} tables, views or sequences such as {first}",
-            "name an empty database of a server that can be thrown away",
+            "name an empty database of a disposable server",
         )
     return f"{major}.{minor}"
 
 
-def _look(connection: Connection) -> tuple[int, int, str]:
+def _version_and_relations(connection: Connection) -> tuple[int, int, str]:
     return int(connection.scalar(text("SHOW server_version_num"))), *connection.execute(text(_RELATIONS)).one()
 
 
 @contextmanager
 def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
-    """An empty database with these extensions, dropped at the end; raises BadInputError when it cannot be made."""
-    with _made(server) as url:
+    """Create an empty database with these extensions for the block; raises BadInputError."""
+    with _created(server) as url:
         if extensions:
             with_connection(url, lambda connection: _create_extensions(connection, extensions))
         yield url
@@ -55,43 +65,38 @@ def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
 
 @contextmanager
 def copy(server: URL, of: URL) -> Iterator[URL]:
-    """A database that is the same as one of ours, dropped at the end. Whoever is still connected to that one is thrown out."""
-    throw_out = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-    with_connection(server, lambda connection: connection.execute(throw_out, {"name": of.database}))
-    with _made(server, f" TEMPLATE {of.database}") as url:
+    """Copy one of our databases for the block; sessions that are still connected to it are terminated."""
+    terminate = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+    with_connection(server, lambda connection: connection.execute(terminate, {"name": of.database}))
+    with _created(server, f" TEMPLATE {of.database}") as url:
         yield url
 
 
 @contextmanager
-def _made(server: URL, how: str = "") -> Iterator[URL]:
-    name = f"{_OURS}{secrets.token_hex(4)}"
-    with roles.dropped_at_the_end(server, name), _created(server, name, how):
-        yield server.set(database=name)
-
-
-@contextmanager
-def _created(server: URL, name: str, how: str) -> Iterator[None]:
-    try:
-        with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}{how}")))
-    except DBAPIError as error:
-        raise BadInputError("the server gives the gate no database of its own", sentence(error)) from error
-    try:
-        yield
-    finally:
-        with_connection(
-            server, lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        )
+def _created(server: URL, template: str = "") -> Iterator[URL]:
+    name = f"{_PREFIX}{secrets.token_hex(4)}"
+    with _with_own_roles(server, name):
+        try:
+            with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}{template}")))
+        except DBAPIError as error:
+            raise BadInputError("the gate could not create a database on the server", sentence(error)) from error
+        try:
+            yield server.set(database=name)
+        finally:
+            with_connection(server, lambda connection: _drop(connection, [name]))
 
 
 def drop_left_over(server: URL) -> None:
-    """Drop what processes of this run have made and could not drop themselves."""
+    """Drop the databases that killed processes of this run have left."""
+    ours = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
     with suppress(DBAPIError, OSError):
-        with_connection(server, _drop_ours)
+        with_connection(
+            server, lambda connection: _drop(connection, connection.scalars(ours, {"prefix": _PREFIX}).all())
+        )
 
 
-def _drop_ours(connection: Connection) -> None:
-    ours = text("SELECT datname FROM pg_database WHERE starts_with(datname, :beginning)")
-    for name in connection.scalars(ours, {"beginning": _OURS}).all():
+def _drop(connection: Connection, names: Sequence[str]) -> None:
+    for name in names:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
@@ -104,3 +109,77 @@ def _create_extensions(connection: Connection, extensions: Sequence[str]) -> Non
             raise BadInputError(
                 f"the extension {extension} cannot be created on this server", sentence(error)
             ) from error
+
+
+class _Process:
+    """The lock of roles is taken once per process: its databases may be copies of each other."""
+
+    has_roles_lock = False
+
+
+@contextmanager
+def _with_own_roles(server: URL, database: str) -> Iterator[None]:
+    """Drop the roles that statements in `database` create, at the end of the block when the database is gone."""
+    existing: set[str] = set()
+    created: set[str] = set()
+    lock = ExitStack()
+
+    def creates_role(connection: Connection, sql: str) -> bool:
+        return (
+            bool(_CREATES_ROLE.search(sql))
+            and query(connection.connection, "SELECT current_database()")[0][0] == database
+        )
+
+    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
+        if creates_role(connection, sql):
+            if not _Process.has_roles_lock:
+                lock.enter_context(_roles_lock(server))
+            existing.update(_roles(connection))
+
+    def after(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
+        if creates_role(connection, sql):
+            created.update(_roles(connection) - existing)
+
+    event.listen(Engine, "before_cursor_execute", before)
+    event.listen(Engine, "after_cursor_execute", after)
+    try:
+        with lock, _dropping(server, created):
+            yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", before)
+        event.remove(Engine, "after_cursor_execute", after)
+
+
+@contextmanager
+def _dropping(server: URL, roles: set[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if roles:
+            with_connection(server, lambda connection: _drop_roles(connection, roles))
+
+
+@contextmanager
+def _roles_lock(server: URL) -> Iterator[None]:
+    with ExitStack() as lock:
+        with unlimited():
+            lock.enter_context(held(server, _acquire_roles_lock, "the lock of roles", directly=True))
+        _Process.has_roles_lock = True
+        try:
+            yield
+        finally:
+            _Process.has_roles_lock = False
+
+
+def _acquire_roles_lock(connection: Connection) -> None:
+    connection.execute(text(f"SELECT pg_advisory_lock({_ROLES_LOCK})"))
+
+
+def _roles(connection: Connection) -> set[str]:
+    return {name for (name,) in query(connection.connection, _ROLES)}
+
+
+def _drop_roles(connection: Connection, roles: set[str]) -> None:
+    for role in sorted(roles):
+        with suppress(DBAPIError):  # another session has granted it something meanwhile
+            connection.exec_driver_sql(f"DROP ROLE IF EXISTS {role}")

@@ -1,4 +1,4 @@
-"""Where a process of the gate stands: noted on a page of memory that the process which waits for it reads, also after its death."""
+"""Time limits for steps of revisions, readable by the parent process even after the child has died."""
 
 import mmap
 import signal
@@ -9,88 +9,88 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 _PAGE = 4096
-_AGAIN: Final = 5.0  # for a revision that catches whatever is raised
-_GRACE: Final = 10.0  # then nothing that is raised will end it
+_REPEAT_SECONDS: Final = 5.0  # for a revision that catches every exception
+_GRACE_SECONDS: Final = 10.0  # after which no exception will stop the process
 
 
 class TookTooLongError(Exception):
-    """A step, or env.py, that did not end in time."""
+    """A step, or env.py, that exceeded its time limit."""
 
 
 class _Expired(BaseException):
-    """Raised in the midst of what takes too long; retry loops that catch every Exception do not catch it."""
+    """Raised inside code that exceeds its limit; retry loops that catch Exception do not catch it."""
 
 
-class Whereabouts:
-    """What a process does, and until when it must have done it; a fork shares the page with the process that it came from."""
+class Deadline:
+    """The step that a process executes and its deadline, on a page of memory shared with its parent."""
 
     def __init__(self) -> None:
         self._page = mmap.mmap(-1, _PAGE)
 
-    def note(self, what: str, until: float) -> None:
-        text = f"{until} {what}".encode()[: _PAGE - 1]
+    def set(self, step: str, until: float) -> None:
+        text = f"{until} {step}".encode()[: _PAGE - 1]
         self._page[: len(text) + 1] = text + b"\0"
 
     def read(self) -> tuple[str, float]:
-        """What was noted last, nothing when nothing was; and until when."""
+        """Return the current step, empty before the first, and its deadline in seconds of the monotonic clock."""
         text = self._page[:].partition(b"\0")[0].decode(errors="replace")
-        until, _, what = text.partition(" ")
-        return what, float(until or "inf")
+        until, _, step = text.partition(" ")
+        return step, float(until or "inf")
 
     @property
     def overdue(self) -> bool:
-        """Whether the process has not even been stopped by what is raised in it."""
-        return time.monotonic() > self.read()[1] + _GRACE
+        """Whether even the exception raised in the process has not stopped it."""
+        return time.monotonic() > self.read()[1] + _GRACE_SECONDS
 
 
 class _Process:
-    """What every process has one of: the page on which it notes where it stands."""
+    """The deadline of this process."""
 
-    page = Whereabouts()
+    deadline = Deadline()
 
 
-def stand_on(page: Whereabouts) -> None:
-    """Note on this page from now on; said by a fork."""
-    _Process.page = page
+def share(deadline: Deadline) -> None:
+    """Publish this process's steps on a page that its parent reads; called in a fork."""
+    _Process.deadline = deadline
 
 
 @contextmanager
-def within(seconds: float, what: str) -> Iterator[None]:
-    """End the block after some seconds, with TookTooLongError; within another block of this kind that one's time begins anew afterwards."""
-    before = _Process.page.read()
-    outer = signal.getitimer(signal.ITIMER_REAL)[0] if _can_be_alarmed() else 0.0
-    _begin(seconds, what)
+def within(seconds: float, step: str) -> Iterator[None]:
+    """Stop the block after some seconds with TookTooLongError; an enclosing block's time restarts afterwards."""
+    outer_step, _ = _Process.deadline.read()
+    nested = signal.getitimer(signal.ITIMER_REAL)[0] if _can_be_alarmed() else 0.0
+    _begin(seconds, step)
     try:
         yield
     except _Expired as expired:
         raise TookTooLongError(
-            f"{what} did not end within {seconds:g} s, the patience of [tool.slipway.migrations]"
+            f"{step} did not end within {seconds:g} s, the patience of [tool.slipway.migrations]"
         ).with_traceback(expired.__traceback__) from None
     finally:
-        # Within another block both have the same patience, that of the settings.
-        if outer:
-            _begin(seconds, before[0])
+        # Nested blocks share one limit, the one of the settings.
+        if nested:
+            _begin(seconds, outer_step)
         else:
             _alarm(0)
-            _Process.page.note(before[0], float("inf"))
+            _Process.deadline.set(outer_step, float("inf"))
 
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Within this block time does not count; afterwards it begins anew."""
-    what, until = _Process.page.read()
+    """Suspend the time limit within the block; the remaining time counts again afterwards."""
+    step, until = _Process.deadline.read()
     left = signal.getitimer(signal.ITIMER_REAL)[0] if _can_be_alarmed() else 0.0
     _alarm(0)
-    _Process.page.note(what, float("inf"))
+    _Process.deadline.set(step, float("inf"))
     try:
         yield
     finally:
         _alarm(left)
-        _Process.page.note(what, time.monotonic() + left if left else until)
+        _Process.deadline.set(step, time.monotonic() + left if left else until)
 
 
-def _begin(seconds: float, what: str) -> None:
-    _Process.page.note(what, time.monotonic() + seconds)
+def _begin(seconds: float, step: str) -> None:
+    _Process.deadline.set(step, time.monotonic() + seconds)
     if _can_be_alarmed():
         signal.signal(signal.SIGALRM, _expire)
     _alarm(seconds)
@@ -98,7 +98,7 @@ def _begin(seconds: float, what: str) -> None:
 
 def _alarm(seconds: float) -> None:
     if _can_be_alarmed():
-        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN if seconds else 0)
+        signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_SECONDS if seconds else 0)
 
 
 def _can_be_alarmed() -> bool:

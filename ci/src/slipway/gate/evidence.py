@@ -1,126 +1,156 @@
-"""Question -> Evidence: the layers executed, cheapest first. What it means is `judge`'s to say."""
+"""Question -> Evidence: the layers executed, cheapest first; `judge` derives the findings."""
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.baseline import Baseline
 from slipway.gate.databases import server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
-from slipway.gate.ground import Ground
 from slipway.gate.history import History
-from slipway.gate.layers import drift
-from slipway.gate.layers.climbers import climb_all
+from slipway.gate.layers import concurrency, drift
 from slipway.gate.layers.compatibility import Replay, replay
+from slipway.gate.layers.concurrency import ConcurrencyResult
 from slipway.gate.layers.drift import Difference
-from slipway.gate.layers.fire_drill import Drilled, FireDrill
-from slipway.gate.layers.interruption import Interrupted, interrupt
-from slipway.gate.layers.rows import Life, Lived
-from slipway.gate.layers.stairway import Climb
-from slipway.gate.question import Question
-from slipway.gate.templates import Shelf, ground, old_of
+from slipway.gate.layers.interruption import InterruptionResult, interrupt
+from slipway.gate.layers.parallel_stairway import climb_all
+from slipway.gate.layers.rows import RowsResult, run_on_rows
+from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.template_cache import TemplateCache, after_old, old_of
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Previous
-from slipway.records.proof import UNCOMPARED
+from slipway.records.proof import UNCOMPARED, Layer
+from slipway.records.question import GateQuestion
+
+T = TypeVar("T")
+
+_NEED_TRACE = frozenset({Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY})  # they start from traced statements
 
 
 @dataclass(kw_only=True)
 class Evidence:
-    """What the layers showed; a layer that was not run showed nothing.
+    """The results of the layers; those of a layer that was not run are empty."""
 
-    - postgres: the server's version. compared: why the models were not compared, or where they differ.
-    - seconds: wall time by layer.
-    """
-
-    postgres: str
+    postgres: str  # the server's version
     environment: Environment
     history: History
-    climb: Climb | None = None
-    compared: str | tuple[Difference, ...] = ()
-    lived: Lived = field(default_factory=Lived)
-    interrupted: Interrupted = field(default_factory=Interrupted)
-    replayed: Replay = field(default_factory=Replay)
+    layers: tuple[Layer, ...] = tuple(Layer)
+    stairway: StairwayResult | None = None
+    compared: str | tuple[Difference, ...] = ()  # differences to the models, or the reason why they are unknown
+    rows: RowsResult = field(default_factory=RowsResult)
+    interruptions: InterruptionResult = field(default_factory=InterruptionResult)
+    replay: Replay = field(default_factory=Replay)
     previous: Previous | None = None
-    drilled: Drilled = field(default_factory=Drilled)
-    seconds: dict[str, float] = field(default_factory=dict)
+    concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
+    seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
 
     @contextmanager
-    def layer(self, name: str) -> Iterator[None]:
+    def timed(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)
 
 
-def gather(question: Question) -> Evidence:
-    """Execute the history; raises BadInputError when there is nothing that can be executed."""
+def gather(question: GateQuestion, server: URL) -> Evidence:
+    """Execute the history; raises BadInputError when it cannot be executed."""
     started = time.perf_counter()
-    version = server_version(question.server)
+    version = server_version(server)
     with within(question.patience, "the import of the revisions"):
-        environment = Environment(question.config, question.server, question.patience)
+        environment = Environment(Path(question.config), server, question.patience)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(
             f"there is no revision in {environment.relative(environment.script.dir)}",
             "name the folders of revisions in alembic's settings file (script_location, version_locations)",
         )
-    found = Evidence(postgres=version, environment=environment, history=past, previous=question.previous)
-    found.seconds["load"] = round(time.perf_counter() - started, 3)
+    evidence = Evidence(
+        postgres=version,
+        environment=environment,
+        history=past,
+        layers=_with_required(question.layers),
+        previous=question.previous,
+    )
+    evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        _execute(question, found)
-    return found
+        _execute(question, Baseline(server, question.extensions), evidence)
+    return evidence
 
 
-def _execute(question: Question, found: Evidence) -> None:
-    """Climb the history, or what is new in it when the rest is on the shelf; then what is done for new revisions only."""
-    past, environment, empty = found.history, found.environment, Ground(question.server, question.extensions)
-    shelf = Shelf(environment, past, empty, found.postgres) if question.keep and old_of(past) else None
-    kept = shelf.look() if shelf else None
-    begin, seen = kept or (empty, {})
-    with found.layer("stairway and drift"):
-        climb, found.compared = climb_all(past, environment, begin, partial(_compare, question))
-        found.climb = climb = replace(climb, steps={**seen, **climb.steps})
-    any_new = any(node.new for node in past.nodes)
+def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    required = {Layer.ALWAYS, *layers, *([Layer.TRACE] if _NEED_TRACE.intersection(layers) else [])}
+    return tuple(layer for layer in Layer if layer in required)
+
+
+def _execute(question: GateQuestion, empty: Baseline, evidence: Evidence) -> None:
+    """Run the stairway over all revisions, or over the new ones when the old ones are cached; then the other layers."""
+    past, environment = evidence.history, evidence.environment
+    cache = TemplateCache(environment, past, empty, evidence.postgres) if question.keep and old_of(past) else None
+    cached = cache.find() if cache else None
+    baseline, earlier = cached or (empty, {})
+    trace = Layer.TRACE in evidence.layers
+    with evidence.timed("stairway and drift"):
+        result, evidence.compared = climb_all(past, environment, baseline, partial(_compare, empty), trace=trace)
+        evidence.stairway = result = replace(result, steps={**earlier, **result.steps})
+    examine_new = any(node.new for node in past.nodes) and not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
     with ExitStack() as stack:
-        if not kept and (any_new or shelf):
-            begin = stack.enter_context(ground(environment, past, empty))
-            if shelf and begin.template and not any(node.id in climb.skipped for node in old_of(past)):
-                shelf.put(begin.template, climb.steps)
-        if any_new:
-            _gather_of_new(question, found, climb, begin)
+        if not cached and (examine_new or cache):
+            baseline = stack.enter_context(after_old(environment, past, empty))
+            if cache and baseline.template and not any(node.id in result.skipped for node in old_of(past)):
+                cache.store(baseline.template, result.steps)
+        if examine_new:
+            _examine_new(evidence, result, baseline)
 
 
-def _gather_of_new(question: Question, found: Evidence, climb: Climb, begin: Ground) -> None:
-    """What is done for new revisions only: the other layers beside the one of rows, which takes longest."""
-    past, environment = found.history, found.environment
+def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
+    """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
+    past, environment, layers, previous = evidence.history, evidence.environment, evidence.layers, evidence.previous
 
-    def meet() -> tuple[Replay, Drilled]:
-        told = replay(past, environment, question.previous, begin) if question.previous else Replay()
-        return told, FireDrill(past, environment, climb, told.phrases).hold(begin)
+    def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
+        in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
+        return beside(work, what) if in_fork else nullcontext(work)
+
+    def interruptions() -> InterruptionResult:
+        if Layer.INTERRUPTION not in layers:
+            return InterruptionResult()
+        return interrupt(past, environment, stairway, baseline)
+
+    def contention() -> tuple[Replay, ConcurrencyResult]:
+        replayed, result = Replay(), ConcurrencyResult()
+        if previous and Layer.PREVIOUS in layers:
+            replayed = replay(past, environment, previous, baseline)
+        if Layer.CONCURRENCY in layers:
+            result = concurrency.examine(past, environment, stairway, replayed.phrases, baseline)
+        return replayed, result
 
     with (
-        found.layer("rows, interruptions, previous release, fire drill"),
-        beside(lambda: interrupt(past, environment, climb, begin), "interruptions") as interrupted,
-        beside(meet, "the previous release and the fire drill") as met,
+        evidence.timed("rows, interruptions, previous release, concurrency"),
+        beside_rows(interruptions, "interruptions", Layer.INTERRUPTION) as interrupted,
+        beside_rows(contention, "the previous release and concurrency", Layer.PREVIOUS, Layer.CONCURRENCY) as contended,
     ):
-        found.lived = Life(past, environment, climb.steps).live(begin)
-        found.interrupted, (found.replayed, found.drilled) = interrupted(), met()
+        if Layer.ROWS in layers:
+            evidence.rows = run_on_rows(past, environment, stairway.steps, baseline)
+        evidence.interruptions, (evidence.replay, evidence.concurrency) = interrupted(), contended()
 
 
-def _compare(question: Question, end: Climb) -> str | tuple[Difference, ...]:
-    """Where the end of the history and the models differ, or why that cannot be told."""
+def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
+    """Compare the end of the history with the models; return the reason when that is not possible."""
     models = drift.metadata_of(end.options)
     if end.lines is None:
         return f"{UNCOMPARED}: the history does not reach its head"
     if not models:
         return f"{UNCOMPARED}: env.py gives no target_metadata"
     try:
-        modelled = drift.build_models(question.server, models, end.lines, question.extensions)
+        modelled = drift.build_models(baseline.server, models, end.lines, baseline.extensions)
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"
     return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))

@@ -1,4 +1,7 @@
-"""Work beside other work, in a fork of this process: what was imported is there already, and so is everything in memory."""
+"""Work in forks of this process: imports and everything in memory are inherited.
+
+The gate itself runs in one, supervised by a process that executes none of the service's code: a revision may kill its process or never end.
+"""
 
 import multiprocessing
 import os
@@ -7,70 +10,76 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from sqlalchemy.engine import URL
+
 from slipway.errors import RefusedError
-from slipway.gate.deadline import Whereabouts, stand_on
+from slipway.gate.databases import drop_left_over
+from slipway.gate.deadline import Deadline, share
+from slipway.migration.answer import answer, refuse
 from slipway.migration.environment import sentence
 
 T = TypeVar("T")
 
-_LOOK_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.2
 _STOP_SECONDS: Final = 10
 
 
 def can_fork() -> bool:
-    """Whether a fork is safe once system libraries are loaded."""
+    """Whether a fork is safe after system libraries were loaded."""
     return sys.platform == "linux"
 
 
 def processors() -> int:
-    """How many processes can work at once."""
+    """Return how many processes can run at once."""
     return len(os.sched_getaffinity(0)) if can_fork() else 1
 
 
 class Fork(Generic[T]):
-    """A process that does some work and answers it; what it answers must be such that it can be pickled.
+    """A child process that returns the result of some work by pickle.
 
-    One that `leads` takes along at its end whatever was started beneath it.
+    With `leads` it is a process group of its own, and stopping it kills every process that it started.
     """
 
     def __init__(self, work: Callable[[], T], what: str, *, leads: bool = False) -> None:
         context = multiprocessing.get_context("fork")
         self._what = what
         self._leads = leads
-        self._whereabouts = Whereabouts()
-        self._answer, answer = context.Pipe(duplex=False)
-        self._process = context.Process(target=_answer, args=(work, answer, self._whereabouts), kwargs={"leads": leads})
+        self._deadline = Deadline()
+        self._results, result = context.Pipe(duplex=False)
+        self._process = context.Process(target=_run, args=(work, result, self._deadline), kwargs={"leads": leads})
         self._process.start()
-        answer.close()
+        result.close()
 
     def result(self) -> T:
-        """Wait for the answer; raises RefusedError when there is none."""
-        while not self._answer.poll(_LOOK_SECONDS):
-            # What a revision has started may keep the pipe open for longer than the process lives.
-            if self._process.exitcode is not None and not self._answer.poll():
+        """Wait for the result; raises RefusedError when there is none."""
+        while not self._results.poll(_POLL_SECONDS):
+            # A process that a revision started may keep the pipe open after the child has ended.
+            if self._process.exitcode is not None and not self._results.poll():
                 raise self._lost(self._ended())
-            if self._whereabouts.overdue:
+            if self._deadline.overdue:
                 raise self._lost("its process could not be interrupted")
         try:
-            done, answer = self._answer.recv()
+            succeeded, value = self._results.recv()
         except EOFError:
             self._wait()
             raise self._lost(self._ended()) from None
-        if not done:
-            raise RefusedError(f"{self._what} could not be proven", answer)
-        result: T = answer
+        if not succeeded:
+            raise RefusedError(f"{self._what} could not be proven", value)
+        result: T = value
         return result
 
     def is_done(self, within: float) -> bool:
-        """Whether there is an answer, or will be within some seconds."""
-        return self._answer.poll(within)
+        """Whether the result arrives within some seconds."""
+        return self._results.poll(within)
 
     def stop(self) -> None:
-        """End it, if need be by force."""
-        if self._process.exitcode is None and not self._whereabouts.overdue:
+        """End the process, by force if necessary."""
+        if self._process.exitcode is None and not self._deadline.overdue:
             self._process.terminate()
             self._wait()
         with suppress(ProcessLookupError, PermissionError):
@@ -83,26 +92,26 @@ class Fork(Generic[T]):
     def _wait(self) -> None:
         deadline = time.monotonic() + _STOP_SECONDS
         while self._process.exitcode is None and time.monotonic() < deadline:
-            self._process.join(_LOOK_SECONDS / 10)
+            self._process.join(_POLL_SECONDS / 10)
 
     def _ended(self) -> str:
         code = self._process.exitcode
         if code is None:
-            return "its process gave no answer"
+            return "its process returned nothing"
         return (
             f"its process was killed by signal {-code}" if code < 0 else f"its process ended with the exit code {code}"
         )
 
     def _lost(self, why: str) -> RefusedError:
-        where = self._whereabouts.read()[0]
+        step = self._deadline.read()[0]
         return RefusedError(
-            f"{self._what} could not be proven", f"{why}{f' in {where}' if where else ''}; see what the code there does"
+            f"{self._what} could not be proven", f"{why}{f' in {step}' if step else ''}; see what the code there does"
         )
 
 
 @contextmanager
 def beside(work: Callable[[], T], what: str) -> Iterator[Callable[[], T]]:
-    """Do some work while the block runs; what is given asks for the answer. With one processor it is done when it is asked for."""
+    """Work in parallel to the block, which receives a function for the result; on one processor the work runs when that is called."""
     if processors() == 1:
         yield work
         return
@@ -113,17 +122,38 @@ def beside(work: Callable[[], T], what: str) -> Iterator[Callable[[], T]]:
         fork.stop()
 
 
-def _answer(work: Callable[[], object], answer: Connection, whereabouts: Whereabouts, *, leads: bool) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # one that is stopped still drops its database
-    stand_on(whereabouts)
+def supervised(file: Path, server: URL, work: Callable[[], object]) -> int:
+    """Write the record that `work` returns, or the reason for its absence, to a file; return the exit code.
+
+    No database of this run is left on the server, even when the process that runs it is killed.
+    """
+    if not can_fork():
+        return answer(file, work, server)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    fork = Fork(partial(answer, file, work, server), "the history", leads=True)
+    code = RefusedError.exit_code
+    try:
+        code = fork.result()
+    except RefusedError as error:
+        refuse(file, error, server)
+    finally:
+        fork.stop()
+        if code == RefusedError.exit_code:
+            drop_left_over(server)
+    return code
+
+
+def _run(work: Callable[[], object], results: Connection, deadline: Deadline, *, leads: bool) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped process still drops its database
+    share(deadline)
     if leads:
         os.setpgid(0, 0)
     try:
-        said = (True, work())
+        result = (True, work())
     except KeyboardInterrupt:
         return
-    except Exception as error:  # noqa: BLE001 -- told to the process that asked
-        said = (False, sentence(error))
+    except Exception as error:  # noqa: BLE001 -- raised again in the parent
+        result = (False, sentence(error))
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all is cleared away; who is stopped now has nothing to say
-    answer.send(said)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all databases are dropped by now
+    results.send(result)

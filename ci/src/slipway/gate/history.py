@@ -1,4 +1,4 @@
-"""A history of migrations as a graph of revisions, in an order in which each can be run."""
+"""A history of migrations: the graph of its revisions, parents first."""
 
 import dis
 import hashlib
@@ -21,23 +21,18 @@ Parents = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Node:
-    """One revision of the graph.
-
-    - down: what it follows. parents: that, and what it depends on. old: why its findings are no news, or None.
-    - file: relative to the service's folder. upgrade_line, downgrade_line: where the functions begin, or 1.
-    - keeps_on_downgrade: its downgrade does nothing at all. edited: it was released, and said something else.
-    """
+    """One revision of the graph."""
 
     id: str
-    down: tuple[str, ...]
-    parents: tuple[str, ...]
-    file: str
-    old: str | None
-    upgrade_line: int
+    down: tuple[str, ...]  # the revisions that it follows
+    parents: tuple[str, ...]  # those and its dependencies
+    file: str  # relative to the service's folder
+    old: str | None  # the reason why its findings do not count, or None
+    upgrade_line: int  # the first line of the function, or 1
     downgrade_line: int
-    keeps_on_downgrade: bool
+    keeps_on_downgrade: bool  # its downgrade does nothing
     script: Script
-    edited: bool = False
+    edited: bool = False  # its file was released with another content
 
     @property
     def new(self) -> bool:
@@ -45,33 +40,29 @@ class Node:
 
     @property
     def source(self) -> bytes:
-        """The text of its file; nothing when there is only what was compiled of it."""
+        """The content of its file; empty when there is only bytecode."""
         return Path(self.script.path).read_bytes() if self.script.path.endswith(".py") else b""
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """All revisions, parents first.
-
-    - digest: the sha256 of their files. broken: why the graph cannot be walked. released: the git ref that they were compared with, or None.
-    - ahead: revisions that others have added meanwhile, at `tip`.
-    """
+    """All revisions, parents first."""
 
     nodes: tuple[Node, ...]
     heads: tuple[str, ...]
-    digest: str
-    broken: tuple[str, ...] = ()
-    released: str | None = None
-    ahead: tuple[Other, ...] = ()
+    digest: str  # sha256 of the files
+    broken: tuple[str, ...] = ()  # the problems that make the graph unusable
+    released: str | None = None  # the git ref that the files were compared with
+    ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
     tip: str = ""
 
     def upto(self, heads: Collection[str]) -> set[str]:
-        """These revisions and all that lead to them."""
+        """Return these revisions and their ancestors."""
         return _ancestors(((node.id, node.parents) for node in reversed(self.nodes)), heads)
 
 
 def read(environment: Environment, start_after: str | None, since: Since | None = None) -> History:
-    """The history of an environment; raises BadInputError when `start_after`, or what takes its place, is not in it."""
+    """Read the history of an environment; raises BadInputError when `start_after` or `since` is unknown."""
     script = environment.script
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -106,13 +97,13 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:
-    needed = (
-        found.revision
+    dependencies = (
+        dependency.revision
         for name in _several(script.dependencies)
-        for found in environment.script.get_revisions(name)
-        if found
+        for dependency in environment.script.get_revisions(name)
+        if dependency
     )
-    return (*_several(script.down_revision), *needed)
+    return (*_several(script.down_revision), *dependencies)
 
 
 def _several(names: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -120,28 +111,28 @@ def _several(names: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _is_revision(parents: Parents, since: Since) -> bool:
-    """Whether it names a revision, not a git ref; raises BadInputError when it is neither."""
+    """Whether `since` names a revision, not a git ref; raises BadInputError when it is neither."""
     matches = _named(parents, since.name)
     if len(matches) != 1 and since.refusal:
-        found = "could be several revisions" if matches else "is no revision of this history"
-        raise BadInputError(f"--since {since.name!r} {found}, and {since.refusal.what}", since.refusal.next_step)
+        problem = "could be several revisions" if matches else "is no revision of this history"
+        raise BadInputError(f"--since {since.name!r} {problem}, and {since.refusal.what}", since.refusal.next_step)
     return len(matches) == 1
 
 
 def _named(parents: Parents, name: str) -> list[str]:
-    """The revisions of a name, which may be shortened as alembic allows it."""
+    """Return the revisions with this name or, as alembic allows, this prefix."""
     return [name] if name in parents else [revision for revision in parents if revision.startswith(name)]
 
 
 def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, since: Since | None) -> tuple[Node, ...]:
-    """The revisions, of which those up to one are old."""
+    """Mark the revisions up to `since` or `start_after` as old."""
     name, why = (since.name, f"not newer than {since.name}") if since else (start_after, "older than start-after")
     old = _upto(parents, name) if name else set()
     return tuple(replace(node, old=why) if node.id in old else node for node in nodes)
 
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
-    """The revisions, of which those are old whose files were there and say the same."""
+    """Mark the revisions as old whose files are unchanged since the ref."""
     files, edited = set(since.files), set(since.edited)
     return tuple(
         replace(
@@ -156,9 +147,9 @@ def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
 def _upto(parents: Parents, start_after: str) -> set[str]:
     matches = _named(parents, start_after)
     if len(matches) != 1:
-        found = "is no revision of this history" if not matches else "could be several revisions"
+        problem = "is no revision of this history" if not matches else "could be several revisions"
         raise BadInputError(
-            f"start-after = {start_after!r} {found}",
+            f"start-after = {start_after!r} {problem}",
             f"name one of them, such as the newest, {list(parents)[-1] if parents else 'which does not exist'}",
         )
     return _ancestors(reversed(list(parents.items())), matches)
@@ -192,7 +183,7 @@ def _code(module: Any, function: str) -> CodeType | None:
 
 
 def _does_nothing(code: CodeType) -> bool:
-    """Code that names nothing and raises nothing does nothing: pass, a docstring."""
+    """Whether code has no effect, such as pass or a docstring: it uses no name and raises nothing."""
     return not code.co_names and all(step.opname != "RAISE_VARARGS" for step in dis.get_instructions(code))
 
 

@@ -1,15 +1,20 @@
-"""Evidence -> findings: every rule asked about what it knows of, then the comments in the revisions heard."""
+"""Evidence -> findings: each family of rules is checked, then the comments in the revisions and the project's levels apply."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Final
 
-from slipway.gate import allowances
+from slipway.gate import rulebook
 from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
-from slipway.gate.layers.fire_drill import Drill
-from slipway.gate.layers.stairway import Climb
+from slipway.gate.layers.concurrency import Contention
+from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.rulebook import ALLOWABLE, OPTIONAL
+from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
+from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import (
     advice,
+    allowances,
     blocking,
     compatibility,
     data,
@@ -20,80 +25,95 @@ from slipway.gate.rules import (
     transactions,
     waiting,
 )
-from slipway.gate.rules import allowances as allowance_rules
-from slipway.gate.rules.every import ALLOWABLE, OPTIONAL, of
 from slipway.gate.steps import UP
-from slipway.records.proof import Finding, Level
+from slipway.records.proof import Finding, Layer, Level
 
-_WEIGHT = (Level.ERROR, Level.WARNING, Level.NOTE)
+_ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 
 
 def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> tuple[Finding, ...]:
-    """All findings, those that count first, the worst of them at the top; `own` are the project's levels."""
-    found = list(graph.check(evidence.history))
-    if climb := evidence.climb:
-        found += _of_history(evidence, climb)
-        found += [finding for node in evidence.history.nodes for finding in _of_revision(evidence, climb, node, own)]
-        found = [finding for finding in found if levels.is_asked_for(finding.rule, own)]
-        found = list(_as_allowed(evidence, climb, found, today, own))
-    found = [levels.weighed(finding, own) for finding in found]
-    return tuple(sorted(found, key=lambda finding: (finding.suppressed is not None, _WEIGHT.index(finding.level))))
+    """Return all findings, the worst first and suppressed ones last; `own` are the project's levels."""
+    findings = list(graph.check(evidence.history))
+    if stairway := evidence.stairway:
+        findings += _of_history(evidence, stairway)
+        for node in evidence.history.nodes:
+            findings += _of_revision(evidence, stairway, node, own)
+        findings = [finding for finding in findings if levels.is_on(finding.rule, own)]
+        findings = list(_after_comments(evidence, stairway, findings, today, own))
+    findings = [levels.apply(finding, own) for finding in findings]
+    return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
 
 
-def _of_history(evidence: Evidence, climb: Climb) -> Iterator[Finding]:
-    """What concerns several revisions together."""
+def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Finding]:
+    """Yield the findings on several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
-    locking = [node for node in new if any(statement.blocks for statement in climb.steps[node.id].statements)]
-    yield from reversibility.check_reached(evidence.history.nodes, climb)
-    if climb.together:
+    locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
+    yield from reversibility.check_reached(evidence.history.nodes, stairway)
+    if stairway.together:
         yield from transactions.check_together(new, locking)
-    yield from waiting.check_unlimited(new, {node.id: climb.steps[node.id].statements for node in locking})
+    yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if not isinstance(evidence.compared, str):
-        yield from drift.check(evidence.history, climb.steps, evidence.compared)
+        yield from drift.check(evidence.history, stairway.steps, evidence.compared)
 
 
-def _of_revision(evidence: Evidence, climb: Climb, node: Node, own: Mapping[str, Level | None]) -> Iterator[Finding]:
-    steps = climb.steps[node.id]
-    drill = evidence.drilled.revisions.get(node.id, Drill())
+def _of_revision(
+    evidence: Evidence, stairway: StairwayResult, node: Node, own: Mapping[str, Level | None]
+) -> Iterator[Finding]:
+    steps = stairway.steps[node.id]
+    contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from reversibility.check(node, steps)
-    yield from blocking.check(node, steps.statements, drill.growth)
-    yield from waiting.check(node, steps.statements, drill.queue)
+    yield from blocking.check(node, steps.statements, contention.growth)
+    yield from waiting.check(node, steps.statements, contention.queue)
     yield from transactions.check(node, steps.statements)
-    yield from transactions.check_again(node, evidence.interrupted.revisions.get(node.id, ()))
-    yield from transactions.check_encounters(node, drill.encounters)
-    yield from data.check_statements(node, steps.statements, drill.growth)
+    yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
+    yield from transactions.check_encounters(node, contention.encounters)
+    yield from data.check_statements(node, steps.statements, contention.growth)
     if node.new:
         yield from data.check_references(node, steps)
-        yield from advice.check(node, steps, climb.lines or ()) if own.keys() & OPTIONAL else ()
+        yield from advice.check(node, steps, stairway.lines or ()) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, evidence.environment.is_own)
-    if node.id in evidence.lived.rows:
-        yield from data.check(node, evidence.lived.rows[node.id], steps.statements)
-    yield from compatibility.check(node, evidence.replayed.refused.get(node.id, ()), steps.statements)
+    if node.id in evidence.rows.revisions:
+        yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
+    yield from compatibility.check(node, evidence.replay.refused.get(node.id, ()), steps.statements)
 
 
-def _as_allowed(
-    evidence: Evidence, climb: Climb, findings: Sequence[Finding], today: date, own: Mapping[str, Level | None]
+def _after_comments(
+    evidence: Evidence,
+    stairway: StairwayResult,
+    findings: Sequence[Finding],
+    today: date,
+    own: Mapping[str, Level | None],
 ) -> Iterator[Finding]:
-    """The findings as the comments in the revisions leave them."""
+    """Yield the findings, those that a comment allows suppressed, and findings on the comments."""
     by_revision: dict[str | None, list[Finding]] = {}
     for finding in findings:
         by_revision.setdefault(finding.revision, []).append(finding)
     yield from by_revision.get(None, ())
     for node in evidence.history.nodes:
         comments = allowances.read(node.source, ALLOWABLE)
-        looked_for = frozenset(rule for rule in _looked_for(evidence, climb, node) if levels.is_asked_for(rule, own))
-        yield from allowance_rules.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
+        looked_for = frozenset(rule for rule in _looked_for(evidence, stairway, node) if levels.is_on(rule, own))
+        yield from allowances.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
 
 
-def _looked_for(evidence: Evidence, climb: Climb, node: Node) -> frozenset[str]:
-    """The rules that would have been found in a revision: none when it did not run as it should."""
-    steps = climb.steps[node.id]
+def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> frozenset[str]:
+    """Return the rules whose findings would have been seen in a revision: none if it did not run completely."""
+    steps = stairway.steps[node.id]
     if UP not in steps.changes or not all(failure.declared for failure in steps.failures.values()):
         return frozenset()
-    unmodelled = of(drift) if isinstance(evidence.compared, str) else []
-    unlived = of(data) if evidence.lived.gaps else []
-    unspoken = [] if evidence.replayed.phrases else of(compatibility)
-    uncompared = [] if evidence.history.released else [graph.EDITED, graph.NOT_ON_TOP, graph.APART]
-    return ALLOWABLE.difference(rule.id for rule in (*unmodelled, *unlived, *unspoken, *uncompared))
+    without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
+    without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
+    without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
+    without_reference = () if evidence.history.released else (EDITED, NOT_ON_TOP, APART)
+    unseen = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
+    return ALLOWABLE - rulebook.ids(unseen)
+
+
+def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
+    """Return the rules of layers that were not executed."""
+    if Layer.TRACE not in evidence.layers:
+        seen = (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
+        return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
+    complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
+    return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)

@@ -1,4 +1,4 @@
-"""Whether a server looks as if somebody would miss it. Told by its URL, before anything is asked of it."""
+"""The refusal of servers that look like production, by their URL and before any connection."""
 
 import re
 from typing import Final
@@ -24,21 +24,21 @@ _MANAGED: Final = (
     ".rlwy.net",
     ".psdb.cloud",
 )
-_CLOUD_SQL: Final = "/cloudsql/"  # where Google's proxy puts its sockets
+_CLOUD_SQL: Final = "/cloudsql/"  # the folder of the sockets of Google's proxy
 _WORDS: Final = frozenset({"prod", "production", "prd", "live"})
 
 
 def refuse_production(server: URL) -> None:
-    """Raise BadInputError when the URL of a server looks like one of production."""
+    """Raise BadInputError when the URL of a server looks like production."""
     if why := _looks_like_production(server):
         raise BadInputError(
             f"the server looks like production ({why})",
-            "name one that can be thrown away, or say with --allow-production-like (pytest: --slipway-allow_production_like) that this one can",
+            "name a disposable server, or confirm with --allow-production-like (pytest: --slipway-allow-production-like) that this one is",
         )
 
 
 def _looks_like_production(server: URL) -> str | None:
-    """What in a URL looks like production, or None."""
+    """Return the reason why a URL looks like production, or None."""
     hosts = _hosts(server)
     for host in hosts:
         if host.endswith(_MANAGED) or host.startswith(_CLOUD_SQL):
@@ -46,12 +46,12 @@ def _looks_like_production(server: URL) -> str | None:
     named = [*(("host", host) for host in hosts), ("database", server.database or ""), ("user", server.username or "")]
     for what, name in named:
         if found := _WORDS.intersection(re.split(r"[^a-z0-9]+", name.lower())):
-            return f"its {what} {name} says {', '.join(sorted(found))}"
+            return f"its {what} {name} contains {', '.join(sorted(found))}"
     return None
 
 
 def _hosts(server: URL) -> list[str]:
-    """The hosts of a URL, which may also stand behind the question mark, and be several."""
-    asked = server.query.get("host", ())
-    given = [server.host or "", *([asked] if isinstance(asked, str) else asked)]
-    return [host.partition(":")[0].rstrip(".").lower() for several in given for host in several.split(",") if host]
+    """Return the hosts of a URL; there may be several, also in its query."""
+    in_query = server.query.get("host", ())
+    hosts = [server.host or "", *([in_query] if isinstance(in_query, str) else in_query)]
+    return [host.partition(":")[0].rstrip(".").lower() for several in hosts for host in several.split(",") if host]

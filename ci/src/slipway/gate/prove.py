@@ -1,25 +1,30 @@
-"""Question -> Proof: what was executed, and what follows from it, as a record."""
+"""Question -> Proof: the evidence and the findings as a record."""
 
 import platform
 from collections.abc import Iterator
+from datetime import date, datetime, timezone
 
 import alembic
 import sqlalchemy
+from sqlalchemy.engine import URL
 
 import slipway
 from slipway.gate.evidence import Evidence, gather
 from slipway.gate.history import Node
 from slipway.gate.judge import judge
-from slipway.gate.layers.fire_drill import Drill
-from slipway.gate.layers.stairway import Climb
-from slipway.gate.question import Question
-from slipway.records.proof import Coverage, Proof, Revision, Verdict, Versions
+from slipway.gate.layers.concurrency import Contention
+from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.rules import levels
+from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
+from slipway.records.question import GateQuestion
 
 
-def prove(question: Question) -> Proof:
-    """Execute the history; raises BadInputError when there is nothing that can be executed."""
-    evidence = gather(question)
-    findings = judge(evidence, question.today, question.levels)
+def prove(question: GateQuestion, server: URL) -> Proof:
+    """Execute the history on a server; raises BadInputError when it cannot be executed."""
+    own_levels = levels.read(f"{rule}={level}" for rule, level in question.levels.items())
+    today = date.fromisoformat(question.today) if question.today else datetime.now(tz=timezone.utc).date()
+    evidence = gather(question, server)
+    findings = judge(evidence, today, own_levels)
     revisions = tuple(_revisions(evidence))
     return Proof(
         gate=Versions(
@@ -27,7 +32,7 @@ def prove(question: Question) -> Proof:
             python=platform.python_version(),
             sqlalchemy=sqlalchemy.__version__,
             alembic=alembic.__version__,
-            driver=question.server.get_driver_name(),
+            driver=server.get_driver_name(),
         ),
         postgres=evidence.postgres,
         history=evidence.history.digest,
@@ -41,15 +46,15 @@ def prove(question: Question) -> Proof:
 
 
 def _revisions(evidence: Evidence) -> Iterator[Revision]:
-    if evidence.climb:
+    if evidence.stairway:
         for node in evidence.history.nodes:
-            yield _revision(evidence, evidence.climb, node)
+            yield _revision(evidence, evidence.stairway, node)
 
 
-def _revision(evidence: Evidence, climb: Climb, node: Node) -> Revision:
-    steps = climb.steps[node.id]
-    rows = evidence.lived.rows.get(node.id)
-    drill = evidence.drilled.revisions.get(node.id, Drill())
+def _revision(evidence: Evidence, stairway: StairwayResult, node: Node) -> Revision:
+    steps = stairway.steps[node.id]
+    rows = evidence.rows.revisions.get(node.id)
+    contention = evidence.concurrency.revisions.get(node.id, Contention())
     return Revision(
         id=node.id,
         down=node.down,
@@ -58,36 +63,39 @@ def _revision(evidence: Evidence, climb: Climb, node: Node) -> Revision:
         statements=steps.statements,
         fingerprints=steps.fingerprints,
         rows=rows.held if rows else {},
-        interruptions=len(evidence.interrupted.revisions.get(node.id, ())),
-        encounters=len(drill.encounters),
-        queue=drill.queue,
-        growth=drill.growth,
+        interruptions=len(evidence.interruptions.revisions.get(node.id, ())),
+        encounters=len(contention.encounters),
+        queue=contention.queue,
+        growth=contention.growth,
     )
 
 
-def _coverage(question: Question, evidence: Evidence, revisions: tuple[Revision, ...]) -> Coverage:
+def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revision, ...]) -> Coverage:
     return Coverage(
         revisions=sum(not _is_skipped(evidence, revision.id) for revision in revisions),
         new=sum(node.new for node in evidence.history.nodes),
         statements=sum(len(revision.statements) for revision in revisions),
-        tables=evidence.lived.tables,
-        filled=evidence.lived.filled,
+        tables=evidence.rows.tables,
+        filled=evidence.rows.filled,
         previous=question.previous.name if question.previous else "",
-        phrases=len(evidence.replayed.phrases),
-        said=evidence.replayed.digest,
+        phrases=len(evidence.replay.phrases),
+        said=evidence.replay.digest,
+        layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
     )
 
 
 def _is_skipped(evidence: Evidence, revision: str) -> bool:
-    return evidence.climb is None or revision in evidence.climb.skipped
+    return evidence.stairway is None or revision in evidence.stairway.skipped
 
 
 def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
-    """What was not looked at, in sentences."""
+    """Yield one sentence for each part of the history that was not examined."""
+    if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
+        yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
         yield evidence.compared
-    yield from (*evidence.lived.gaps, *evidence.interrupted.gaps, *evidence.replayed.gaps, *evidence.drilled.gaps)
+    yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
     skipped = [node.id for node in evidence.history.nodes if _is_skipped(evidence, node.id)]
     if skipped:
         yield f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"

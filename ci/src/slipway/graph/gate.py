@@ -11,16 +11,15 @@ from dagger import dag
 from slipway.graph import bases, postgres
 from slipway.graph.image import Source, builder
 from slipway.local.inside import why_not
-from slipway.local.prove import options_of
+from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
 from slipway.records.previous import Previous
 from slipway.records.proof import Proof
-from slipway.settings import Migrations, Settings
+from slipway.settings import Settings
 
 # The parts of slipway that run in the service's environment.
 _MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
-_PREVIOUS = "/opt/slipway/previous.json"
 
 
 async def prove(
@@ -29,14 +28,17 @@ async def prove(
     """Prove the workspace's history, with the `previous` release on the new schema; raises SlipwayError when the gate cannot run."""
     image = bases.postgres(settings.images, settings.migrations, major)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
-    options = _options(settings.migrations, since)
-    container = lent(builder(source, settings), database)
-    if previous:
-        container = container.with_new_file(_PREVIOUS, to_json(previous))
-        options.append(f"--previous={_PREVIOUS}")
-    done = container.with_service_binding(postgres.HOST, postgres.service(image, "gate")).with_exec(
-        ["/app/.venv/bin/python", "-m", "slipway.gate", *options, _PROOF],
-        expect=dagger.ReturnType.ANY,
+    migrations = replace(settings.migrations, start_after=since or settings.migrations.start_after)
+    # The engine caches the result, and allowances expire: the day is part of the question.
+    question = question_of(migrations, previous=previous, today=str(datetime.now(UTC).date()))
+    done = (
+        lent(builder(source, settings), database)
+        .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
+        .with_exec(
+            ["/app/.venv/bin/python", "-m", "slipway.gate", _PROOF],
+            stdin=to_json(question, indent=None),
+            expect=dagger.ReturnType.ANY,
+        )
     )
     if code := await done.exit_code():
         await refuse(done, _PROOF, f"the gate ended with the exit code {code}")
@@ -54,12 +56,6 @@ def with_slipway(container: dagger.Container) -> dagger.Container:
     return container.with_directory("/opt/slipway/slipway", package, include=_MOUNTED).with_env_variable(
         "PYTHONPATH", "/opt/slipway"
     )
-
-
-def _options(migrations: Migrations, since: str | None) -> list[str]:
-    """Return the gate's options. The date is one: allowances expire, so a cached proof must not outlive the day."""
-    asked = replace(migrations, start_after=since or migrations.start_after)
-    return [*options_of(asked), f"--today={datetime.now(UTC).date()}"]
 
 
 async def refuse(done: dagger.Container, written: str, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import dagger
 from dagger import dag
 
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment
 from slipway.environment.migrate import MigrationRequest, database_url, service_variables
 from slipway.graph.gate import refuse, with_slipway
 from slipway.graph.publish import RegistryLogin, signed_in
@@ -52,7 +52,7 @@ class ContainerRunner:
         return service_variables(self.wanted, self.url)
 
 
-async def runner_at(environment: Environment, digest: str, _deployment: str) -> ContainerRunner:
+async def runner_at(environment: ServiceEnvironment, digest: str, _deployment: str) -> ContainerRunner:
     """Make the runner for an environment's database; raises SlipwayError when its URL or the image is unavailable."""
     image, wanted = environment.spec(digest).image, MigrationRequest(environment.settings, environment.name, digest)
     login = await signed_in(str(image), environment.keys, None)

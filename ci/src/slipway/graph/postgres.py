@@ -3,7 +3,7 @@
 import dagger
 from dagger import dag
 
-from slipway.postgres.disposable import INITDB, SETTINGS
+from slipway.postgres.datadir import INITDB, SETTINGS
 
 PORT = 5432
 HOST = "database"

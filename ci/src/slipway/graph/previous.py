@@ -11,10 +11,11 @@ from slipway.graph.gate import lent, refuse
 from slipway.graph.image import builder
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import file_of, settings_of, source_of
-from slipway.local.previous import having_said, starting
-from slipway.local.prove import options_of
-from slipway.records.form import from_json
+from slipway.local.previous import starting, with_recorded
+from slipway.local.prove import question_of
+from slipway.records.form import from_json, to_json
 from slipway.records.previous import Previous
+from slipway.records.question import Ask
 
 if TYPE_CHECKING:
     from slipway.settings import Images
@@ -32,7 +33,7 @@ async def previous_in(
     """
     previous = await _models_in(folder, images) if folder else Previous(name="")
     if statements:
-        previous = having_said(previous, await statements.contents(), "the recorded statements")
+        previous = with_recorded(previous, await statements.contents(), "the recorded statements")
     return previous if previous.name else None
 
 
@@ -50,12 +51,15 @@ async def _models_in(folder: dagger.Directory, images: "Images") -> Previous:
 async def _read(folder: dagger.Directory, images: "Images") -> Previous:
     settings = replace(await settings_of(folder), images=images)
     migrations, url = settings.migrations, postgres.url()
-    command = ["/app/.venv/bin/python", "-m", "slipway.gate", *options_of(migrations), f"--models={_NAME}", _RECORD]
+    question = to_json(question_of(migrations, ask=Ask.MODELS, release=_NAME), indent=None)
+    command = ["/app/.venv/bin/python", "-m", "slipway.gate", _RECORD]
     container = lent(
         builder(await source_of(folder, settings), settings), {"url": url, "variables": migrations.told(url)}
     )
     service = postgres.service(bases.postgres(images, migrations, None), "previous")
-    done = container.with_service_binding(postgres.HOST, service).with_exec(command, expect=dagger.ReturnType.ANY)
+    done = container.with_service_binding(postgres.HOST, service).with_exec(
+        command, stdin=question, expect=dagger.ReturnType.ANY
+    )
     if code := await done.exit_code():
         await refuse(done, _RECORD, f"the gate ended with the exit code {code}")
     previous = from_json(Previous, await done.file(_RECORD).contents(), "the previous release's models")

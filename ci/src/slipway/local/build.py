@@ -1,4 +1,4 @@
-"""build: a commit becomes an artifact in a registry, named by digest. Without a container engine: of the kind `tree`."""
+"""Build without a container engine: a commit becomes a source tree in a registry, named by digest."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from slipway.workload.dependencies import LOCKS
 
 
 def settings_of(commit: Commit) -> Settings:
-    """The settings as the commit has them, whatever the work tree says; raises SettingsError."""
+    """Read the settings of the commit, not of the work tree; raises SettingsError."""
     try:
         text = commit.text("pyproject.toml")
     except BadInputError:
@@ -26,7 +26,7 @@ def settings_of(commit: Commit) -> Settings:
 
 
 async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
-    """Make the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError."""
+    """Build the artifact of a commit and push it; the same commit gives the same digest. Raises SlipwayError."""
     config = TreeConfig(wanted.command, wanted.port, {"GIT_REVISION": commit.revision})
     annotations = {
         "org.opencontainers.image.title": wanted.name,
@@ -48,16 +48,16 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
 
 
 def _check_lock(commit: Commit, names: set[str]) -> None:
-    """A workspace of uv has one lock at its top, which a folder of it does not ship."""
+    """Refuse a member of a uv workspace, whose lock is outside of its folder."""
     if not names.intersection(LOCKS) and (lock := commit.above("uv.lock")):
         raise BadInputError(
-            f"the service's dependencies stand in {lock}, the lock of a workspace, which its image will not have",
-            "give it one of its own: uv export --frozen --no-dev --no-emit-workspace --output-file requirements.txt",
+            f"the service's dependencies are in {lock}, the lock of a workspace, which is not part of its image",
+            "create its own lock: uv export --frozen --no-dev --no-emit-workspace --output-file requirements.txt",
         )
 
 
 def ships(wanted: Settings, name: str) -> bool:
-    """Whether a file belongs to the release: pyproject.toml, a lock, or something under the sources that the settings name."""
+    """Return whether a file is part of the release: pyproject.toml, a lock, or a file under the settings' sources."""
     if not wanted.sources or name == "pyproject.toml" or name in LOCKS:
         return True
     return any(name == source or name.startswith(f"{source.rstrip('/')}/") for source in wanted.sources)

@@ -7,13 +7,7 @@ from slipway.errors import RefusedError
 from slipway.records.certificate import Answer, Certificate, Verdicts
 from slipway.records.form import from_json
 from slipway.records.history import Listing
-from slipway.records.proof import Proof, Revision, Verdict
-
-_BLOCKING = ("L", "Q05")
-_NOT_BLOCKING = frozenset({"L02", "L23"})  # locks held for an instant
-_NOT_AGAIN = ("T03", "T04", "T05")
-_NO_WAY_BACK = ("R", "D02")
-_DESTRUCTIVE = ("D03", "D10", "L25")
+from slipway.records.proof import Implication, Proof, Revision, Verdict
 
 
 def certify(text: str, made: int) -> Certificate:
@@ -23,6 +17,8 @@ def certify(text: str, made: int) -> Certificate:
         raise RefusedError(
             f"the gate refused this history with {len(proof.failures)} errors", "a certificate is for what has passed"
         )
+    if proof.coverage.partial:
+        raise RefusedError(f"the proof is incomplete ({proof.coverage.partial})", "run `slipway gate` with all layers")
     return Certificate(
         history=proof.history,
         previous=proof.coverage.previous,
@@ -57,23 +53,19 @@ def why_not(certificate: Certificate, listing: Listing, live: Collection[str] | 
 
 
 def _verdicts(proof: Proof, revision: Revision) -> Verdicts:
-    """Derive the verdicts; findings that a comment allows count too."""
-    found = {finding.rule for finding in proof.findings if finding.revision == revision.id}
+    """Derive the verdicts from what the findings imply; a finding that a comment allows counts too."""
+    implied = {each for finding in proof.findings if finding.revision == revision.id for each in finding.implies}
     seen = "up" in revision.fingerprints
     measured = all(statement.measured for statement in revision.statements)
     tried = all(statement.transaction for statement in revision.statements) or revision.interruptions > 0
     return Verdicts(
         id=revision.id,
-        rerunnable=_answer(not _any(found, _NOT_AGAIN), known=seen and tried),
-        compatible=_answer(not _any(found, ("C",)), known=seen and proof.coverage.phrases > 0),
-        blocking=_answer(_any(found - _NOT_BLOCKING, _BLOCKING), known=seen and measured),
-        reversible=_answer(not _any(found, _NO_WAY_BACK), known=seen),
-        destructive=_answer(_any(found, _DESTRUCTIVE), known=seen and proof.coverage.tables > 0),
+        rerunnable=_answer(Implication.NOT_RERUNNABLE not in implied, known=seen and tried),
+        compatible=_answer(Implication.INCOMPATIBLE not in implied, known=seen and proof.coverage.phrases > 0),
+        blocking=_answer(Implication.BLOCKING in implied, known=seen and measured),
+        reversible=_answer(Implication.IRREVERSIBLE not in implied, known=seen),
+        destructive=_answer(Implication.DESTRUCTIVE in implied, known=seen and proof.coverage.tables > 0),
     )
-
-
-def _any(found: Collection[str], families: tuple[str, ...]) -> bool:
-    return any(rule.startswith(families) for rule in found)
 
 
 def _answer(yes: bool, *, known: bool) -> Answer:  # noqa: FBT001 -- the value converted

@@ -1,22 +1,20 @@
 """Prove the migrations in a folder, with its settings or without any."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import anyio.to_thread
 
 from slipway.errors import BadInputError
-from slipway.local.migrations import migrations_of
 from slipway.local.previous import previous_at, recorded_in
-from slipway.local.prove import enumerate_revisions, prove
-from slipway.local.server import NamedServer
+from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove
 from slipway.postgres.datadir import cache
 from slipway.records.history import Listing, Since
 from slipway.records.previous import Previous
-from slipway.records.proof import Proof
+from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.settings import Migrations
 from slipway.source.released import released
 from slipway.workload.dependencies import Python, prepare
 
@@ -29,38 +27,41 @@ async def gate(  # noqa: PLR0913 -- one for each flag
     python: Path | None,
     server: NamedServer | None,
     statements: Path | None = None,
+    layers: tuple[Layer, ...] = tuple(Layer),
+    progress: Callable[[str], None] | None = None,
 ) -> Proof:
     """Return the proof of a work tree; raises SlipwayError if nothing can be executed.
 
     If `since` is a git ref, the release there is the previous one; `statements` are what its tests recorded.
     """
-    folder, interpreter, migrations, known = await _inputs(source, config, since, python)
+    at, known = await _workplace(source, config, since, python, server)
     previous = Previous(name="")
     if known and known.commit:
-        previous = await previous_at(folder, known.commit, known.name, server)
+        previous = await previous_at(at.folder, known.commit, known.name, server)
     if statements:
         previous = recorded_in(statements, previous)
-    return await prove(folder, interpreter, migrations, server, known, previous if previous.name else None)
+    return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
 
 
 async def revisions(
     source: Path, *, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
 ) -> Listing:
     """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
-    folder, interpreter, migrations, known = await _inputs(source, config, since, python)
-    return await enumerate_revisions(folder, interpreter, migrations, server, known)
+    at, known = await _workplace(source, config, since, python, server)
+    return await enumerate_revisions(at, known)
 
 
-async def _inputs(
-    source: Path, config: str | None, since: str | None, python: Path | None
-) -> tuple[Path, Python, Migrations, Since | None]:
-    """Return the folder, its virtual environment, its settings and the revisions already released."""
+async def _workplace(
+    source: Path, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
+) -> tuple[Workplace, Since | None]:
+    """Return the folder with its environment and settings, and the revisions already released."""
     folder = folder_of(source)
     _check_temporary_folder()
     migrations = migrations_of(folder)
     known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
     interpreter = await anyio.to_thread.run_sync(python_of, folder, python)
-    return folder, interpreter, replace(migrations, config=config or migrations.config), known
+    migrations = replace(migrations, config=config or migrations.config)
+    return Workplace(folder=folder, python=interpreter, migrations=migrations, server=server), known
 
 
 def folder_of(source: Path) -> Path:

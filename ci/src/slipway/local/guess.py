@@ -1,7 +1,6 @@
-"""Settings for a service that has none yet, guessed from what its tree shows, and said aloud so that they can be corrected.
+"""Settings guessed for a service without [tool.slipway]; the user sees and corrects them.
 
-Pure: files in, settings out. What is looked at: pyproject.toml, alembic.ini, the lock, Python files that make an application, and the example
-of an environment file that many repositories have.
+A pure function of the tree's files: pyproject.toml, alembic.ini, the lock, Python files that create an application, and .env examples.
 """
 
 import ast
@@ -34,7 +33,7 @@ _NOT_THE_SERVICE = {
 }
 _PORT = 8000
 
-# How the parts of a database's URL are called in the wild, and the word that `variables` have for each.
+# Endings of variables for the parts of a database URL, by the placeholder in `variables`.
 _PARTS = {
     "url": r"URL|URI|DSN",
     "host": r"HOST|HOSTNAME|SERVER",
@@ -49,7 +48,7 @@ _DATABASE = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """Where the application is made: `module:name`; a factory has to be called."""
+    """An application or its factory, at `module:name`; depth counts from the top of the tree."""
 
     module: str
     name: str
@@ -59,12 +58,12 @@ class Application:
 
 
 def guess(files: Mapping[str, str]) -> Settings:
-    """Settings from the texts of a tree's files by name; raises BadInputError for what cannot be guessed."""
+    """Guess settings from a tree's texts by file name; raises BadInputError without alembic.ini or an application."""
     config = _shallowest(name for name in files if PurePosixPath(name).name == "alembic.ini")
     if config is None:
         raise BadInputError(
             "the service has no alembic.ini",
-            "slipway is for services with alembic migrations; name its file in [tool.slipway.migrations] config",
+            "slipway needs alembic migrations; name the file in [tool.slipway.migrations] config",
         )
     lock = "".join(files.get(name, "") for name in LOCKS)
     example = dict(_example(files))
@@ -77,10 +76,10 @@ def guess(files: Mapping[str, str]) -> Settings:
 
 
 def as_toml(settings: Settings) -> str:
-    """The guess as the table that a person would paste into pyproject.toml."""
-    said = write(settings, kebab)
-    migrations = {key: value for key, value in said["migrations"].items() if value not in (None, [], {})}
-    service = {key: said[key] for key in ("name", "command", "port")}
+    """Write the guess as a table for pyproject.toml."""
+    data = write(settings, kebab)
+    migrations = {key: value for key, value in data["migrations"].items() if value not in (None, [], {})}
+    service = {key: data[key] for key in ("name", "command", "port")}
     return "\n".join(["[tool.slipway]", *_lines(service), "", "[tool.slipway.migrations]", *_lines(migrations)])
 
 
@@ -103,24 +102,24 @@ def _shallowest(names: Iterable[str]) -> str | None:
 
 def _name(files: Mapping[str, str]) -> str:
     project = tomllib.loads(files.get("pyproject.toml", ""))
-    said = project.get("project", {}).get("name") or project.get("tool", {}).get("poetry", {}).get("name") or "service"
-    return re.sub(r"[^a-z0-9]+", "-", str(said).lower()).strip("-") or "service"
+    name = project.get("project", {}).get("name") or project.get("tool", {}).get("poetry", {}).get("name") or "service"
+    return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-") or "service"
 
 
 def _application(files: Mapping[str, str]) -> Application:
-    """The application nearest to the top; one that stands ready is preferred to a factory."""
-    found = [
+    """Return the application nearest to the top; a ready one takes precedence over a factory."""
+    applications = [
         application
         for name, text in files.items()
         if _may_be_the_service(name)
         for application in _applications(_module(name, files), text)
     ]
-    if not found:
+    if not applications:
         raise BadInputError(
-            "no ASGI or WSGI application can be found in the tree",
-            'say how the service starts: command = ["…"] in [tool.slipway]',
+            "found no ASGI or WSGI application in the tree",
+            'declare how the service starts: command = ["…"] in [tool.slipway]',
         )
-    return min(found, key=lambda application: (application.factory, application.depth, application.module))
+    return min(applications, key=lambda application: (application.factory, application.depth, application.module))
 
 
 def _may_be_the_service(name: str) -> bool:
@@ -128,7 +127,7 @@ def _may_be_the_service(name: str) -> bool:
 
 
 def _module(name: str, files: Mapping[str, str]) -> tuple[str, ...]:
-    """A module's name in parts: it begins at the outermost folder with an __init__.py, or where nobody says so at the top or below src."""
+    """Return a module's dotted name in parts, from the outermost folder with an __init__.py, otherwise from the top or src."""
     path = PurePosixPath(name)
     packages = [folder for folder in path.parents if str(folder / "__init__.py") in files]
     top = packages[-1].parent if packages else PurePosixPath("src" if path.parts[0] == "src" else ".")
@@ -177,7 +176,7 @@ def _command(application: Application, lock: str) -> tuple[str, ...]:
 
 
 def _example(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What an example of an environment file sets."""
+    """Yield the variables of the first .env example."""
     text = next((files[name] for name in _EXAMPLES if name in files), "")
     for line in text.splitlines():
         match = re.match(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*$", line)
@@ -186,7 +185,7 @@ def _example(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _word_for(name: str, value: str) -> str | None:
-    """The part of the database's URL that a variable stands for, judged by its value and its name."""
+    """Return the placeholder for a variable with a part of the database URL, by its value and name."""
     if _URL.match(value):
         return "{url}"
     if _DATABASE.search(name):
@@ -195,8 +194,8 @@ def _word_for(name: str, value: str) -> str | None:
 
 
 def _driver(url: str, lock: str) -> str:
-    """What the example's URL begins with, or else what the lock has."""
-    said = url.partition("://")[0]
-    if said.startswith("postgresql+"):
-        return said
+    """Return the driver of the example's URL, otherwise the one in the lock."""
+    scheme = url.partition("://")[0]
+    if scheme.startswith("postgresql+"):
+        return scheme
     return "postgresql+asyncpg" if "asyncpg" in lock and "psycopg" not in lock else "postgresql"

@@ -1,6 +1,6 @@
-"""Run a part of slipway inside the service's own environment, where there is neither boto3 nor dagger: `python -m slipway.gate`, `slipway.migration`.
+"""`python -m slipway.gate` and `slipway.migration` in the service's own environment, which has neither boto3 nor dagger.
 
-Only the package itself is lent to the service's interpreter; what is installed beside it would hide the service's own libraries.
+Only the package itself is lent to the service's interpreter: the libraries installed beside it would hide the service's own.
 """
 
 import json
@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ _STOP_SECONDS = 5
 
 @dataclass(frozen=True)
 class Database:
-    """A database, and the variables by which the service learns of it; both hold its password."""
+    """A database and the service's variables that name it; both contain its password."""
 
     url: str
     variables: Mapping[str, str]
@@ -43,65 +43,76 @@ class Database:
 
 @dataclass
 class Inside:
-    """A part that has been started and waits to be told its database."""
+    """A started process that waits for its database on standard input."""
 
     process: anyio.abc.Process
     module: str
     output: Path
 
-    async def answer(self, database: Database) -> str:
-        """Tell it the database and wait; answers what it wrote. Raises BadInputError or RefusedError with its own words."""
+    async def answer(
+        self, database: Database, question: str = "", is_progress: Callable[[str], bool] | None = None
+    ) -> str:
+        """Send the question, if any, and the database; return the output file. Raises BadInputError or RefusedError with its reason.
+
+        Lines of standard error for which `is_progress` returns true are not part of that reason.
+        """
         assert self.process.stdin is not None
-        told = {"url": database.url, "variables": dict(database.variables)}
-        with suppress(anyio.BrokenResourceError):  # it ended already, and has said why
-            await self.process.stdin.send(json.dumps(told).encode() + b"\n")
-            await self.process.stdin.aclose()  # a breakpoint() in a revision ends at once instead of waiting for nobody
-        code, said = await self._ended()
+        lines = question + json.dumps({"url": database.url, "variables": dict(database.variables)}) + "\n"
+        with suppress(anyio.BrokenResourceError):  # it has ended already, with a reason
+            await self.process.stdin.send(lines.encode())
+            await self.process.stdin.aclose()  # a breakpoint() in a revision ends at once instead of waiting for input
+        code, errors = await self._ended(is_progress or (lambda _: False))
         text = await anyio.to_thread.run_sync(self._written)
         if text is None or code:
             secrets = secrets_in(database.variables, [database.url])
-            raise why_not(f"{self.module} ended with the exit code {code}", text, without(secrets, said))
+            raise why_not(f"{self.module} ended with the exit code {code}", text, without(secrets, errors))
         return text
 
     def _written(self) -> str | None:
         return self.output.read_text(encoding="utf-8") if self.output.exists() else None
 
-    async def _ended(self) -> tuple[int, str]:
-        """Its exit code, and what it said; what a revision has started may hold its standard error for longer than it lives."""
-        chunks: list[bytes] = []
+    async def _ended(self, is_progress: Callable[[str], bool]) -> tuple[int, str]:
+        """Return the exit code and standard error, which a process that a revision started may keep open for longer."""
+        errors: list[str] = []
         async with anyio.create_task_group() as group:
-            group.start_soon(self._listen, chunks)
+            group.start_soon(self._read_errors, errors, is_progress)
             code = await self.process.wait()
             group.cancel_scope.deadline = anyio.current_time() + _LAST_WORDS_SECONDS
-        return code, b"".join(chunks).decode(errors="replace")
+        return code, "\n".join(errors)
 
-    async def _listen(self, chunks: list[bytes]) -> None:
+    async def _read_errors(self, errors: list[str], is_progress: Callable[[str], bool]) -> None:
         assert self.process.stderr is not None
-        async for chunk in self.process.stderr:
-            chunks.append(chunk)  # noqa: PERF401 -- what came before the end is kept
+        rest = b""
+        try:
+            async for chunk in self.process.stderr:
+                *lines, rest = (rest + chunk).split(b"\n")
+                texts = (line.decode(errors="replace") for line in lines)
+                errors.extend(text for text in texts if not is_progress(text))
+        finally:
+            errors.append(rest.decode(errors="replace"))
 
 
-def why_not(what: str, written: str | None, said: str) -> SlipwayError:
-    """Why a part gave no answer: what it wrote instead of one, or else the last line that it said."""
+def why_not(what: str, written: str | None, errors: str) -> SlipwayError:
+    """Return the reason for a missing answer: the refusal in the output file, or the last line of standard error."""
     if written is None:
-        return RefusedError(what, one_line(said.strip().rpartition("\n")[2], 600) or "it said nothing")
+        return RefusedError(what, one_line(errors.strip().rpartition("\n")[2], 600) or "it printed nothing")
     return from_json(Refusal, written, what).error()
 
 
 @asynccontextmanager
 async def started(module: str, arguments: Sequence[str], folder: Path, python: Python) -> AsyncIterator[Inside]:
-    """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; whatever it started is stopped at the end."""
+    """Start `python -m MODULE ARGUMENTS… OUTPUT` in the service's folder; its process group is stopped after the block."""
     with tempfile.TemporaryDirectory(prefix="slipway-inside-") as lent:
         output = _lend(Path(lent))
-        told = python.variables()
-        paths = os.pathsep.join(filter(None, (lent, told.get("PYTHONPATH", ""))))
+        own = python.variables()
+        paths = os.pathsep.join(filter(None, (lent, own.get("PYTHONPATH", ""))))
         variables = {
             key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "AWS_", "DAGGER_", "UV_"))
         }
         process = await anyio.open_process(
             [str(python.interpreter), "-m", module, *arguments, str(output)],
             cwd=folder,
-            env=variables | told | {"PYTHONPATH": paths, _VARIABLE: "-"},
+            env=variables | own | {"PYTHONPATH": paths, _VARIABLE: "-"},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -115,7 +126,7 @@ async def started(module: str, arguments: Sequence[str], folder: Path, python: P
 
 
 async def _stop(process: anyio.abc.Process) -> None:
-    """Ask it to end, for it has databases to drop; then end it, and whatever it started."""
+    """Terminate it, which gives it time to drop its databases; then kill its process group."""
     with suppress(ProcessLookupError):
         process.terminate()
         with anyio.move_on_after(_STOP_SECONDS):
@@ -126,6 +137,6 @@ async def _stop(process: anyio.abc.Process) -> None:
 
 
 def _lend(folder: Path) -> Path:
-    """Put the package into a folder of its own; answers where the output goes."""
+    """Link the package into a folder; return the path of the output file."""
     (folder / "slipway").symlink_to(Path(slipway.__file__).parent)
     return folder / "output.json"

@@ -1,4 +1,4 @@
-"""previous: what the release before this one says to the database, told in its own environment, made from its own lock."""
+"""The previous release: its models, read in an environment from its own lock, and its recorded statements."""
 
 import io
 import tarfile
@@ -10,9 +10,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import SlipwayError
-from slipway.local.migrations import migrations_of
-from slipway.local.prove import tell_models
-from slipway.local.server import NamedServer
+from slipway.local.prove import NamedServer, Workplace, migrations_of, read_models
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
 from slipway.records.previous import Previous
@@ -21,34 +19,34 @@ from slipway.workload.dependencies import prepare
 
 
 async def previous_at(folder: Path, commit: str, name: str, server: NamedServer | None) -> Previous:
-    """The release that stands at a commit: its models. Where they cannot be had, why not."""
+    """Return the models of the release at a commit, or the reason why they cannot be read."""
     with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
-        there = Path(unpacked)
+        tree = Path(unpacked)
         try:
-            await anyio.to_thread.run_sync(_unpack, folder, commit, there)
-            python = await anyio.to_thread.run_sync(prepare, there, cache())
-            told = await tell_models(there, python, migrations_of(there), name, server)
-            return starting(told, (there / "pyproject.toml").read_text(encoding="utf-8"))
+            await anyio.to_thread.run_sync(_unpack, folder, commit, tree)
+            python = await anyio.to_thread.run_sync(prepare, tree, cache())
+            at = Workplace(folder=tree, python=python, migrations=migrations_of(tree), server=server)
+            return starting(await read_models(at, name), (tree / "pyproject.toml").read_text(encoding="utf-8"))
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))
 
 
 def recorded_in(file: Path, previous: Previous) -> Previous:
-    """The same release, with what its tests said; raises BadInputError."""
-    return having_said(previous, text_of(file, "the recorded statements"), str(file))
+    """Add the statements recorded in a file; raises BadInputError."""
+    return with_recorded(previous, text_of(file, "the recorded statements"), str(file))
 
 
-def having_said(previous: Previous, text: str, origin: str) -> Previous:
-    """The same release, with the recorded statements of a text; raises BadInputError."""
-    told = from_json(Previous, text, origin)
-    return replace(previous, name=previous.name or told.name, recorded=told.recorded)
+def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
+    """Add the recorded statements in a text; raises BadInputError."""
+    recording = from_json(Previous, text, origin)
+    return replace(previous, name=previous.name or recording.name, recorded=recording.recorded)
 
 
 def starting(previous: Previous, pyproject: str) -> Previous:
-    """The same release, with its start command when that runs alembic."""
+    """Add the release's start command when it runs alembic."""
     try:
         command = " ".join(settings.parse(pyproject).command)
-    except SlipwayError:  # it was no service of slipway's yet
+    except SlipwayError:  # it did not use slipway yet
         return previous
     return replace(previous, start=command if "alembic" in command else "")
 

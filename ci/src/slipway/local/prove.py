@@ -1,127 +1,153 @@
-"""prove: execute the migrations of a folder against an ephemeral Postgres. The gate on a host; `graph` does the same in containers."""
+"""The gate on this machine: its process in the service's environment, beside an ephemeral Postgres."""
 
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
+from slipway import settings
 from slipway.errors import BadInputError
 from slipway.local.inside import Database, started
-from slipway.local.server import NamedServer
 from slipway.postgres import binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
 from slipway.records.history import Listing, Since
 from slipway.records.previous import Previous
-from slipway.records.proof import Proof
-from slipway.settings import Migrations
+from slipway.records.proof import Layer, Proof
+from slipway.records.question import PROGRESS_MARK, Ask, GateQuestion, RevisionProgress
+from slipway.settings import Migrations, MissingTableError
 from slipway.workload.dependencies import Python
 
 T = TypeVar("T")
 
-# Stands for the server that is not started yet; revisions may read the variables when they are imported.
+# A placeholder until the server runs; revisions may read the variables when they are imported.
 _NOWHERE = "postgresql://slipway@127.0.0.1:1/slipway"
 
 
-async def prove(  # noqa: PLR0913, PLR0917 -- the question in its parts
-    folder: Path,
-    python: Python,
-    migrations: Migrations,
-    server: NamedServer | None = None,
+@dataclass(frozen=True)
+class NamedServer:
+    """A Postgres server on which the gate may create databases."""
+
+    url: str = field(repr=False)  # it holds a password
+    allow_production_like: bool = False  # it is disposable, though its URL looks like production
+
+    @classmethod
+    def of(cls, url: str | None, *, allow_production_like: bool) -> "NamedServer | None":
+        return cls(url, allow_production_like) if url else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """A service's folder, its environment, its settings, and a server; without one, the gate starts its own."""
+
+    folder: Path
+    python: Python
+    migrations: Migrations
+    server: NamedServer | None = None
+
+
+def migrations_of(folder: Path) -> Migrations:
+    """Return the folder's settings of migrations, or the defaults when it has no `[tool.slipway]`."""
+    try:
+        return settings.load(folder).migrations
+    except MissingTableError:
+        return Migrations()
+
+
+def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
+    """Return the question with a service's settings; `since` replaces their `start_after`."""
+    return GateQuestion(
+        config=migrations.config,
+        patience=migrations.patience,
+        extensions=migrations.extensions,
+        levels={rule: level.value for rule, level in migrations.levels.items()},
+        start_after=None if fields.get("since") else migrations.start_after,
+        **fields,
+    )
+
+
+async def prove(
+    at: Workplace,
+    *,
     since: Since | None = None,
     previous: Previous | None = None,
+    layers: tuple[Layer, ...] = tuple(Layer),
+    progress: Callable[[str], None] | None = None,
 ) -> Proof:
-    """Prove the history in `folder`; raises SlipwayError when it cannot be executed, and returns a failed proof when it fails.
+    """Prove the history of a folder; raises SlipwayError when it cannot be executed.
 
-    What was there `since` takes the place of `start_after`; the `previous` release must be able to work with the new schema. The gate starts before Postgres does, for its imports take longer.
+    `since` replaces `start_after`; the `previous` release must work on the new schema; `progress` receives the current revision in words.
     """
-    with _options(folder, migrations, since, previous) as options:
-        told = options if server else [*options, "--keep"]
-        return await _asked(Proof, "the gate's proof", told, folder, python, migrations, server)
+    question = question_of(
+        at.migrations,
+        since=since,
+        previous=previous,
+        layers=layers,
+        keep=at.server is None,
+        progress=progress is not None,
+    )
+    return await _answer(Proof, question, at, _counted(progress) if progress else None)
 
 
-async def enumerate_revisions(
-    folder: Path, python: Python, migrations: Migrations, server: NamedServer | None = None, since: Since | None = None
-) -> Listing:
-    """What `prove` would execute; raises what can be known of its SlipwayErrors when nothing is executed."""
-    with _options(folder, migrations, since, None) as told:
-        options = [*told, "--list", *(["--ask-server", *server.options] if server else [])]
-        async with started("slipway.gate", options, folder, python) as gate:
-            if server is None:
-                await anyio.to_thread.run_sync(binaries.find, migrations.major)
-            url = server.url if server else _NOWHERE
-            return from_json(Listing, await gate.answer(Database(url, migrations.told(url))), "the gate's listing")
+async def enumerate_revisions(at: Workplace, since: Since | None = None) -> Listing:
+    """List the revisions that `prove` would execute; raises the SlipwayErrors that need no execution."""
+    question = question_of(at.migrations, since=since, ask=Ask.LISTING, check_server=at.server is not None)
+    return await _answer(Listing, question, at)
 
 
-async def tell_models(
-    folder: Path, python: Python, migrations: Migrations, name: str, server: NamedServer | None = None
-) -> Previous:
-    """What the models of the release in `folder` name; raises SlipwayError."""
-    with _options(folder, migrations, None, None) as options:
-        told = [*options, f"--models={name}"]
-        return await _asked(Previous, "the previous release's models", told, folder, python, migrations, server)
+async def read_models(at: Workplace, release: str) -> Previous:
+    """Return the models of the release in a folder; raises SlipwayError."""
+    return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release), at)
 
 
-async def _asked(  # noqa: PLR0913, PLR0917 -- the question in its parts
-    kind: type[T],
-    what: str,
-    options: Sequence[str],
-    folder: Path,
-    python: Python,
-    migrations: Migrations,
-    server: NamedServer | None,
+async def _answer(
+    kind: type[T], question: GateQuestion, at: Workplace, progress: Callable[[str], bool] | None = None
 ) -> T:
-    """What the gate answers when it has a server."""
-    async with AsyncExitStack() as stack:
-        told = [*options, *(server.options if server else [])]
-        gate = await stack.enter_async_context(started("slipway.gate", told, folder, python))
-        url = await stack.enter_async_context(_url(folder, migrations, server))
-        return from_json(kind, await gate.answer(Database(url, migrations.told(url))), what)
+    """Start the gate, then its server, because the gate's imports take longer; return its answer."""
+    if not (at.folder / question.config).is_file():
+        raise BadInputError(
+            f"there is no {question.config} in {at.folder}",
+            "name alembic's settings file in [tool.slipway.migrations] config",
+        )
+    allowed = at.server is not None and at.server.allow_production_like
+    line = to_json(replace(question, allow_production_like=allowed), indent=None)
+    async with started("slipway.gate", [], at.folder, at.python) as gate, _url(at, question.ask) as url:
+        database = Database(url, at.migrations.told(url))
+        return from_json(kind, await gate.answer(database, line, progress), "the gate's answer")
 
 
 @asynccontextmanager
-async def _url(folder: Path, migrations: Migrations, named: NamedServer | None) -> AsyncIterator[str]:
-    """The URL of the server that was named, or of one of our own, which keeps what is left over there for the next time."""
-    if named:
-        yield named.url
+async def _url(at: Workplace, ask: Ask) -> AsyncIterator[str]:
+    """Yield the URL of the named server, or of our own, which keeps its template databases for the next run."""
+    if at.server:
+        yield at.server.url
         return
-    found = await anyio.to_thread.run_sync(binaries.find, migrations.major)
-    async with running(found, shelf=f"{folder}\0{sorted(migrations.variables.items())}") as server:
+    installation = await anyio.to_thread.run_sync(binaries.find, at.migrations.major)
+    if ask is Ask.LISTING:
+        yield _NOWHERE
+        return
+    shelf = f"{at.folder}\0{sorted(at.migrations.variables.items())}"
+    async with running(installation, shelf=shelf) as server:
         yield server.url
 
 
-@contextmanager
-def _options(
-    folder: Path, migrations: Migrations, since: Since | None, previous: Previous | None
-) -> Iterator[list[str]]:
-    """What the gate is told, as long as its files are there; raises BadInputError when there is nothing to tell of."""
-    if not (folder / migrations.config).is_file():
-        raise BadInputError(
-            f"there is no {migrations.config} in {folder}",
-            "name alembic's settings file in [tool.slipway.migrations] config",
-        )
-    told = replace(migrations, start_after=None) if since else migrations
-    with tempfile.TemporaryDirectory(prefix="slipway-told-") as files:
-        records = {"since": since, "previous": previous}
-        yield [*options_of(told), *(_written(Path(files, name), record) for name, record in records.items() if record)]
+def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:
+    """Return a reader of standard error that passes on the count of revisions; it returns whether a line was one."""
+    begun: dict[Layer, set[str]] = defaultdict(set)
 
+    def read(line: str) -> bool:
+        if not line.startswith(PROGRESS_MARK):
+            return False
+        try:
+            event = from_json(RevisionProgress, line.removeprefix(PROGRESS_MARK), "the gate's progress")
+        except BadInputError:  # a revision printed it
+            return False
+        begun[event.layer].add(event.revision)
+        progress(f"{event.layer.value}: revision {event.revision}, {len(begun[event.layer])} of {event.of}")
+        return True
 
-def _written(file: Path, record: Since | Previous) -> str:
-    """Put a record into a file; answers the option that names it."""
-    file.write_text(to_json(record), encoding="utf-8")
-    return f"--{file.name}={file}"
-
-
-def options_of(migrations: Migrations) -> list[str]:
-    """The settings in the words of `python -m slipway.gate`."""
-    return [
-        f"--config={migrations.config}",
-        f"--patience={migrations.patience}",
-        *(f"--extension={name}" for name in migrations.extensions),
-        *([f"--start-after={migrations.start_after}"] if migrations.start_after else []),
-        *(f"--level={rule}={level.value}" for rule, level in migrations.levels.items()),
-    ]
+    return read

@@ -1,4 +1,4 @@
-"""A service's alembic history, run in the service's own environment: its env.py stays in charge, the database is the one we name.
+"""A service's alembic history on a database that we name, through the service's own env.py.
 
-Runs in the service's own environment (`python -m slipway.migration`): standard library, sqlalchemy, alembic and the service's driver.
+`python -m slipway.migration` runs in the service's own environment: standard library, sqlalchemy, alembic and the service's driver.
 """

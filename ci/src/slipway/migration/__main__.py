@@ -1,6 +1,6 @@
-"""`python -m slipway.migration`: upgrade a database, or look where it stands, and write the Migration or the Standing as JSON.
+"""`python -m slipway.migration`: upgrade a database, or read its revision, and write the Migration or the Standing as JSON.
 
-The database is named in the variable SLIPWAY_DATABASE, or in the service's own.
+The variable SLIPWAY_DATABASE, or the service's own, names the database.
 """
 
 import argparse
@@ -21,52 +21,58 @@ from slipway.records.migration import Migration, Standing
 
 
 def main(arguments: list[str]) -> int:
-    """Answers the exit code: 0 when the database is at the head, or was looked at; otherwise why it is not stands in the file."""
-    given = _parser().parse_args(arguments)
+    """Return the exit code: 0 when the database is at the head or was read; otherwise the file holds the reason."""
+    options = _parser().parse_args(arguments)
 
     def ask() -> Migration | Standing:
-        url = _database(given)
-        environment = Environment(given.config, url)
-        if given.look:
+        url = _database(options)
+        environment = Environment(options.config, url)
+        if options.look:
             return look(environment, url)
-        return upgrade(environment, url, partial(print, flush=True)) if given.own else upgrade(environment, url)
+        return upgrade(environment, url, partial(print, flush=True)) if options.own else upgrade(environment, url)
 
-    with discreet(given.secret) if given.own else nullcontext():
-        return answer(given.file, ask)
+    with discreet(options.secret) if options.own else nullcontext():
+        return answer(options.file, ask)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m slipway.migration", description=__doc__, epilog=f"Without --own the database is named in {VARIABLE}."
+        "python -m slipway.migration",
+        description=__doc__,
+        epilog=f"Without --own the variable {VARIABLE} names the database.",
     )
     parser.add_argument(
         "--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)"
     )
-    parser.add_argument("--look", action="store_true", help="change nothing, and write where the database stands")
+    parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
     parser.add_argument(
-        "--own", metavar="VARIABLE", help="the database is the service's own, whose URL stands in this variable"
+        "--own", metavar="VARIABLE", help="use the service's own database, whose URL is in this variable"
     )
     parser.add_argument(
         "--variable",
         action="append",
         default=[],
         metavar="NAME=TEMPLATE",
-        help="with --own: a variable for env.py where the service has none of that name",
+        help="with --own: a variable for env.py, unless the service has one of that name",
     )
     parser.add_argument(
-        "--secret", action="append", default=[], metavar="NAME", help="with --own: a variable that nobody may print"
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --own: a variable whose value is removed from all output",
     )
     parser.add_argument(
-        "file", type=Path, nargs="?", help="the file to write (default: a line of standard output, with a mark)"
+        "file", type=Path, nargs="?", help="the file to write (default: one marked line of standard output)"
     )
     return parser
 
 
-def _database(given: argparse.Namespace) -> URL:
-    if given.own is None:
+def _database(options: argparse.Namespace) -> URL:
+    if options.own is None:
         return named_in_environment()
-    templates = (text.partition("=") for text in given.variable)
-    return own_database(given.own, {name: template for name, _, template in templates})
+    templates = (text.partition("=") for text in options.variable)
+    return own_database(options.own, {name: template for name, _, template in templates})
 
 
 if __name__ == "__main__":

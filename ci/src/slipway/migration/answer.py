@@ -1,6 +1,6 @@
-"""How a part of slipway that runs inside the service's environment answers: by a record in a file, or by why there is none.
+"""The answer of a process inside the service's environment: a record in a file, or the reason why there is none.
 
-Where nobody can read its files it answers by a line of its output, which begins with MARK.
+In a container whose files cannot be read, the answer is a line of standard output that begins with MARK.
 """
 
 import json
@@ -20,7 +20,7 @@ from slipway.records.refusal import Refusal
 
 
 def answer(file: Path | None, ask: Callable[[], Any], database: URL | None = None) -> int:
-    """Write what `ask` answers, without the secrets of the database and of this process's variables; answers the exit code."""
+    """Write the record that `ask` returns, without the secrets of the database and of this process; return the exit code."""
     try:
         record = ask()
     except SlipwayError as error:
@@ -33,10 +33,10 @@ def answer(file: Path | None, ask: Callable[[], Any], database: URL | None = Non
 
 
 def refuse(file: Path | None, error: SlipwayError, database: URL | None = None) -> int:
-    """Write why there is no record, as far as the file can be written; answers the exit code."""
+    """Write the reason why there is no record, if the file is writable; return the exit code."""
     with suppress(OSError):
         _write(file, Refusal.of(error), database)
-    print(without(_secrets(database), str(error)), file=sys.stderr)  # noqa: T201 -- for whoever calls it by hand
+    print(without(_secrets(database), str(error)), file=sys.stderr)  # noqa: T201 -- for a call by hand
     return error.exit_code
 
 

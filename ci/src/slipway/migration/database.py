@@ -1,4 +1,4 @@
-"""Which database is meant: every connection that env.py opens goes there, whatever URL it was told, and nowhere else."""
+"""The database of a run: every connection of env.py goes there, whatever URL it uses."""
 
 import asyncio
 import json
@@ -21,49 +21,29 @@ T = TypeVar("T")
 VARIABLE = "SLIPWAY_DATABASE"
 _DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
-# What says where a connection goes and as whom, in the words of any driver; other parameters (search_path, timeouts) stay as env.py set them.
+# The parameters of all drivers that name a server, a database or a user; others (search_path, timeouts) stay as env.py set them.
 _PLACE = frozenset(
-    [
-        "host",
-        "hostaddr",
-        "port",
-        "user",
-        "password",
-        "dbname",
-        "database",
-        "dsn",
-        "conninfo",
-        "service",
-        "passfile",
-        "unix_sock",
-        "ssl",
-        "sslmode",
-        "sslcert",
-        "sslkey",
-        "sslrootcert",
-        "ssl_context",
-        "channel_binding",
-        "target_session_attrs",
-    ]
+    """host hostaddr port user password dbname database dsn conninfo service passfile unix_sock ssl sslmode
+    sslcert sslkey sslrootcert ssl_context channel_binding target_session_attrs""".split()  # noqa: SIM905 -- a list would be as many lines
 )
 
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
 
-# psycopg answers every ALTER and DROP with DEALLOCATE ALL once it has prepared something of its own; what we prepared would be gone too.
-_MANNERS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
+# Once psycopg has prepared a statement itself, it sends DEALLOCATE ALL after every ALTER and DROP, which drops our statements, too.
+_DRIVER_OPTIONS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
 
 
 def named_in_environment() -> URL:
-    """The database of this process, and in passing the variables by which the service learns of it; raises BadInputError.
+    """Return the database in SLIPWAY_DATABASE and set the service's variables that name it; raises BadInputError.
 
-    SLIPWAY_DATABASE holds JSON: {"url": "postgresql://…", "variables": {…}}; `-` says that it is the first line of standard input. A URL holds
-    a password, and arguments can be read by every process of a machine.
+    The value is JSON: {"url": "postgresql://…", "variables": {…}}; with `-` it is the next line of standard input. It is no argument, because a
+    URL holds a password, and every process of a machine can read arguments.
     """
     text = os.environ.pop(VARIABLE, "")
     try:
-        told = json.loads(sys.stdin.readline() if text == "-" else text)
-        os.environ.update(told["variables"])
-        return with_driver(make_url(told["url"]))
+        named = json.loads(sys.stdin.readline() if text == "-" else text)
+        os.environ.update(named["variables"])
+        return with_driver(make_url(named["url"]))
     except (ValueError, KeyError, TypeError) as error:
         raise BadInputError(
             f"{VARIABLE} does not name a database", f"it must be JSON with url and variables ({type(error).__name__})"
@@ -75,23 +55,21 @@ def named_in_environment() -> URL:
 
 
 def with_driver(url: URL) -> URL:
-    """The same database by a driver that this service has; raises BadInputError."""
-    if url.drivername == "postgres":  # as some platforms hand it out; SQLAlchemy no longer takes it
+    """Return the URL with a driver that this service has installed; raises BadInputError."""
+    if url.drivername == "postgres":  # used by some platforms, rejected by SQLAlchemy
         url = url.set(drivername="postgresql")
     if url.get_backend_name() != "postgresql":
         raise BadInputError(f"the database's URL names {url.get_backend_name()}", "allowed is postgresql")
     for name in (url.drivername, *(f"postgresql+{driver}" for driver in _DRIVERS)):
         with suppress(ImportError, NoSuchModuleError):
-            found = spoken(url, name)
-            create_engine(found)  # connects to nothing, but imports the driver
-            return found
-    raise BadInputError(
-        "the service has no driver for Postgres", f"one of {', '.join(_DRIVERS)} must stand in its lock"
-    )
+            translated = for_driver(url, name)
+            create_engine(translated)  # imports the driver, without a connection
+            return translated
+    raise BadInputError("the service has no driver for Postgres", f"add one of {', '.join(_DRIVERS)} to its lock")
 
 
-def spoken(url: URL, name: str) -> URL:
-    """The same URL for another driver: how it says that a connection is encrypted, and what only asyncpg knows."""
+def for_driver(url: URL, name: str) -> URL:
+    """Translate a URL for another driver: the name of the SSL parameter, and parameters that only asyncpg knows."""
     ours, theirs = ("ssl", "sslmode") if "asyncpg" in name else ("sslmode", "ssl")
     query = {ours if key == theirs else key: value for key, value in url.query.items()}
     if "asyncpg" not in name:
@@ -100,7 +78,7 @@ def spoken(url: URL, name: str) -> URL:
 
 
 class _Thread(threading.local):
-    """A thread that connects to what it names itself, whatever every engine does."""
+    """Whether this thread is exempt from the redirection of connections."""
 
     directly = False
 
@@ -110,19 +88,19 @@ _thread = _Thread()
 
 @contextmanager
 def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[None]:
-    """Within this block every engine of this process connects to `url`, and begins its session with these statements."""
+    """Redirect every connection of this process to `url` and begin it with these statements, during the block."""
 
     def redirect(dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> None:
         if _thread.directly:
             return
         if dialect.name != "postgresql":
             raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
-        there, how = dialect.create_connect_args(spoken(url, f"{dialect.name}+{dialect.driver}"))
-        arguments[:] = there
+        positional, options = dialect.create_connect_args(for_driver(url, f"{dialect.name}+{dialect.driver}"))
+        arguments[:] = positional
         for key in _PLACE & parameters.keys():
             del parameters[key]
-        parameters.update(how)
-        parameters.update(_MANNERS.get(dialect.driver, {}))
+        parameters.update(options)
+        parameters.update(_DRIVER_OPTIONS.get(dialect.driver, {}))
 
     def begin(connection: Any, _record: Any) -> None:
         if _thread.directly:
@@ -144,9 +122,9 @@ def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[Non
 
 @contextmanager
 def closed_afterwards() -> Iterator[None]:
-    """At the end of this block every connection is closed that this thread has opened in it, as at the end of a process.
+    """Close every connection that this thread opened during the block, as at the end of a process.
 
-    A pool of env.py's would keep them, and with them the advisory locks of their sessions. An async driver's end with their loop.
+    Pools of env.py would keep them, and with them the advisory locks of their sessions. Those of async drivers end with their loop.
     """
     opened: list[Any] = []
     here = threading.get_ident()
@@ -166,7 +144,7 @@ def closed_afterwards() -> Iterator[None]:
 
 
 def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
-    """Do some work on a connection of its own, each statement its own transaction; for any driver, sync or async."""
+    """Do some work on a new connection in autocommit mode, with a sync or async driver."""
     if url.get_dialect()().is_async:
         return asyncio.run(_with_async_connection(url, work))
     engine = create_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT", future=True)
@@ -185,16 +163,16 @@ async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T
 
 
 def elsewhere(url: URL, work: Callable[[Connection], T]) -> T:
-    """Do some work on a connection of its own, in a thread of its own: env.py may be in the middle of a loop of events."""
+    """Do some work on a new connection in a new thread, because env.py may be inside an event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(with_connection, url, work).result()
 
 
 @contextmanager
 def held(url: URL, take: Callable[[Connection], object], name: str, *, directly: bool = False) -> Iterator[None]:
-    """Within this block a session of its own keeps what `take` took, in a thread called `name`; raises what taking it raises.
+    """Hold the locks that `take` acquires in a new session, in a thread called `name`, during the block; raises its errors.
 
-    `directly` it goes to `url` also where every connection goes to another.
+    With `directly` it connects to `url` even while connections are redirected.
     """
     taken, done, failed = threading.Event(), threading.Event(), []
 
@@ -207,7 +185,7 @@ def held(url: URL, take: Callable[[Connection], object], name: str, *, directly:
         _thread.directly = directly
         try:
             with_connection(url, hold)
-        except Exception as error:  # noqa: BLE001 -- told to the thread that waits
+        except Exception as error:  # noqa: BLE001 -- raised in the waiting thread
             failed.append(error)
         finally:
             taken.set()
@@ -225,7 +203,7 @@ def held(url: URL, take: Callable[[Connection], object], name: str, *, directly:
 
 
 def sqlstate(error: BaseException | None) -> str | None:
-    """Postgres' own code of an error, in the words of any driver; of the nearest that has one, when others were raised from it."""
+    """Return the SQLSTATE of an error, or of the nearest one in its chain, with any driver."""
     while error is not None:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         code: Any = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)

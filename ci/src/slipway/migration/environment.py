@@ -1,5 +1,6 @@
-"""The service's own env.py, run once with steps of our choice: naming, schemas, async engines and options stay as it sets them."""
+"""The service's own env.py, run with our steps: its naming, schemas, async engines and options apply."""
 
+import math
 import os
 import traceback
 import warnings
@@ -29,9 +30,9 @@ _SLIPWAY = Path(__file__).parents[1]
 
 
 class Environment:
-    """An alembic environment: its settings file, its revisions, its env.py; `patience` is how many seconds the gate waits for a step."""
+    """An alembic environment: settings file, revisions, env.py; `patience` is the gate's limit for a step, in seconds."""
 
-    def __init__(self, file: Path, url: URL, patience: float = 120) -> None:
+    def __init__(self, file: Path, url: URL, patience: float = math.inf) -> None:
         if not file.is_file():
             raise BadInputError(
                 f"there is no {file}", "name alembic's settings file in [tool.slipway.migrations] config"
@@ -48,7 +49,7 @@ class Environment:
         self._load()
 
     def _load(self) -> None:
-        """Import every revision now, so that one that does not load is told by file and line."""
+        """Import every revision, so that one that does not load is reported with file and line."""
         with warnings.catch_warnings(record=True) as self.warnings:
             warnings.simplefilter("always")
             try:
@@ -58,30 +59,30 @@ class Environment:
                     raise BadInputError(f"{self.spoken_place_of(error)} does not load", sentence(error)) from error
 
     def _is_broken_graph(self, error: BaseException) -> bool:
-        """What the gate's findings tell better; alembic looks a missing parent up, and a revision may do the same with a variable."""
+        """Whether the gate reports the error as a finding of the graph: alembic's own, or its KeyError for a missing parent."""
         if isinstance(error, KeyError):
             return not any(self.is_own(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
         return isinstance(error, (CommandError, RevisionError))
 
     def run(self, steps: Steps, **overrides: object) -> Options:
-        """Run env.py, in which `steps` takes the place of upgrade or downgrade; answers what it gave to `context.configure`."""
-        given: dict[str, Any] = {}
+        """Run env.py with `steps` instead of an upgrade or downgrade; return the options that it gave to `context.configure`."""
+        configured: dict[str, Any] = {}
         context = EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, destination_rev="heads")
         configure = context.configure
 
         def remember(*arguments: Any, **options: Any) -> None:
-            given.update(options)
+            configured.update(options)
             configure(*arguments, **(options | overrides))
 
-        # env.py calls it through the module alembic.context, which asks the instance.
+        # env.py calls it through the module alembic.context, which delegates to the instance.
         setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
         with closed_afterwards(), ExitStack() as held, context:
             self.config.attributes = _Attributes(self._url, held)
             self.script.run_env()
-        return given
+        return configured
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
-        """The innermost line of the service's own code in an error, as file and line."""
+        """Return file and line of the innermost frame of an error in the service's own code."""
         if isinstance(error, SyntaxError) and error.filename:
             return self.relative(error.filename), error.lineno or 1
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -90,12 +91,12 @@ class Environment:
         return self.relative(str(self.script.env_py_location)), 1
 
     def spoken_place_of(self, error: BaseException) -> str:
-        """The same as `file line N`."""
+        """Return the place of an error as `file line N`."""
         file, line = self.place_of(error)
         return f"{file} line {line}"
 
     def is_own(self, filename: str) -> bool:
-        """Whether a file is the service's: in its folder, installed by nobody, and none of slipway's, which may stand there too."""
+        """Whether a file is the service's: in its folder, not an installed package, and not slipway's."""
         path = Path(filename)
         installed = "site-packages" in path.parts or path.is_relative_to(_SLIPWAY)
         return path.is_relative_to(self.folder) and not installed and path.exists()
@@ -105,7 +106,7 @@ class Environment:
 
 
 class _Attributes(dict[str, Any]):
-    """What a command gives to env.py: a connection to one that insists on it. One that only asks (`get`) makes its own."""
+    """The attributes of a command: a connection for an env.py that requires one; `get` finds none, so env.py makes its own."""
 
     def __init__(self, url: URL, held: ExitStack) -> None:
         super().__init__()
@@ -120,7 +121,7 @@ class _Attributes(dict[str, Any]):
 
 
 def sentence(error: BaseException) -> str:
-    """An error in one line: its kind and what it says first, of pydantic's every field that is wrong and nobody's value."""
+    """Format an error in one line: its type and first line, or for pydantic every wrong field without its value."""
     lines = str(error).strip().splitlines()
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"

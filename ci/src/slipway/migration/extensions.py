@@ -1,9 +1,9 @@
-"""Which package brings an extension that a server lacks, as Debian and apt.postgresql.org name them."""
+"""The package with an extension that a server lacks, by the names of Debian and apt.postgresql.org."""
 
 import re
 from typing import Final
 
-# What PostgreSQL says from 15 on, and before.
+# The message of PostgreSQL from 15 on, and the older one.
 _LACKING: Final = (
     re.compile(r'extension "(?P<name>[^"]+)" is not available'),
     re.compile(r'could not open extension control file "[^"]*/(?P<name>[^/"]+)\.control"'),
@@ -44,12 +44,12 @@ _PACKAGES: Final = {
 }
 
 
-def remedy(said: str) -> str:
-    """What to do when a server says that it lacks an extension; nothing when it says something else."""
-    match = next((found for lacking in _LACKING if (found := lacking.search(said))), None)
+def remedy(message: str) -> str:
+    """Return the next step for the message that an extension is missing; empty for any other message."""
+    match = next((match for lacking in _LACKING if (match := lacking.search(message))), None)
     if match is None:
         return ""
-    major = _MAJOR.search(said)
+    major = _MAJOR.search(message)
     package = _PACKAGES.get(match["name"])
     if package is None:
         return "install it on this Postgres"

@@ -1,4 +1,4 @@
-"""Where a database stands in a history: read through the service's own env.py, without changing anything."""
+"""The revision of a database, read through the service's own env.py without any change."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,48 +17,48 @@ LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 
 
 def look(environment: Environment, url: URL) -> Standing:
-    """Raises RefusedError when the database cannot be asked."""
+    """Read the revision of a database; raises RefusedError."""
     with every_connection_to(url, (LOCK_TIMEOUT,)):
-        return seen(environment)
+        return standing(environment)
 
 
-def seen(environment: Environment) -> Standing:
-    """Where the database stands to which every connection goes now."""
-    found: list[tuple[str, ...]] = []
+def standing(environment: Environment) -> Standing:
+    """Read the revision of the database to which connections are redirected now."""
+    heads_of_schemas: list[tuple[str, ...]] = []
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterable[RevisionStep]:
-        found.append(heads)
+        heads_of_schemas.append(heads)
         return ()
 
     try:
-        environment.run(steps, dont_mutate=True)  # else alembic makes its table of versions when there is none
-        return _standing(environment.script, found)
+        environment.run(steps, dont_mutate=True)  # alembic would create a missing table of versions
+        return _standing(environment.script, heads_of_schemas)
     except (Exception, SystemExit) as error:
         raise RefusedError(
-            f"the database cannot be looked at, env.py fails at {environment.spoken_place_of(error)}", sentence(error)
+            f"the database cannot be read, env.py fails at {environment.spoken_place_of(error)}", sentence(error)
         ) from error
 
 
 def check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
-    """Raises RefusedError for a database whose head this history does not have."""
+    """Raise RefusedError when this history lacks the database's revision."""
     if unknown := [head for head in heads if not _knows(script, head)]:
         raise RefusedError(
-            f"the database stands at {', '.join(unknown)}, which this release does not know",
+            f"the database is at {', '.join(unknown)}, which this release does not know",
             "it is ahead: an older release; roll back with `slipway rollback`, or deploy a release that knows it",
         )
 
 
 def revisions_to(script: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
-    """The steps from there to the history's own heads; empty when nothing is missing."""
+    """Return the steps from these heads to the history's own; empty when none is missing."""
     steps: Any = script._upgrade_revs("heads", heads)  # type: ignore[arg-type] # noqa: SLF001 -- what alembic's own upgrade command calls
     return list(steps)
 
 
-def _standing(script: ScriptDirectory, found: list[tuple[str, ...]]) -> Standing:
-    """Of an env.py that visits several schemas, what is in any of them."""
-    heads = tuple(dict.fromkeys(head for each in found for head in each))
+def _standing(script: ScriptDirectory, heads_of_schemas: list[tuple[str, ...]]) -> Standing:
+    """Combine the revisions of all schemas that env.py visits."""
+    heads = tuple(dict.fromkeys(head for each in heads_of_schemas for head in each))
     unknown = tuple(head for head in heads if not _knows(script, head))
-    missing = [] if unknown else [_revision(step) for each in found for step in revisions_to(script, each)]
+    missing = [] if unknown else [_revision(step) for each in heads_of_schemas for step in revisions_to(script, each)]
     return Standing(heads, tuple(script.get_heads()), unknown, tuple(dict.fromkeys(missing)))
 
 
@@ -70,7 +70,7 @@ def _revision(step: RevisionStep) -> str:
 
 def _knows(script: ScriptDirectory, head: str) -> bool:
     try:
-        found = script.get_revision(head)  # the beginning of an id is enough for alembic
+        revision = script.get_revision(head)  # accepts a prefix of an id
     except CommandError:
         return False
-    return found is not None and found.revision == head
+    return revision is not None and revision.revision == head

@@ -1,6 +1,6 @@
-"""The database of the service itself, by the variable in which it is told its URL; and none of its secrets in what is printed.
+"""The service's own database, by the variable with its URL; secrets are removed from all output.
 
-For a container that the platform has given the service's own variables: nothing is told from outside but their names.
+For a container that has the service's own variables: only their names come from outside.
 """
 
 import os
@@ -18,20 +18,20 @@ from slipway.errors import BadInputError
 from slipway.migration.database import with_driver
 from slipway.migration.secrets import secrets_in, without
 
-_SHORTEST = 4  # of what is told to be a secret; shorter ones would make holes in every word
+_SHORTEST = 4  # declared secret; a shorter one would be part of many words
 
 
 def own_database(variable: str, templates: Mapping[str, str]) -> URL:
-    """The database that this process's `variable` names; `templates` fill variables that it does not have. Raises BadInputError."""
-    told = os.environ.get(variable)
-    if not told:
+    """Return the database in `variable` of this process, and fill missing variables from `templates`; raises BadInputError."""
+    value = os.environ.get(variable)
+    if not value:
         raise BadInputError(
             f"the container has no variable {variable} with the database's URL",
             "name it in database-variable of [tool.slipway.migrations], and its secret in the environment's secrets",
         )
     try:
-        url = with_driver(make_url(told))
-        parts = parts_of(told)
+        url = with_driver(make_url(value))
+        parts = parts_of(value)
     except (ArgumentError, ValueError):
         raise BadInputError(
             f"the variable {variable} holds no URL of a database",
@@ -44,14 +44,14 @@ def own_database(variable: str, templates: Mapping[str, str]) -> URL:
 
 @contextmanager
 def discreet(names: Collection[str]) -> Iterator[None]:
-    """Within this block the values of these variables, and of those that are named as secrets are, are printed by nobody."""
-    told = {os.environ[name] for name in names if len(os.environ.get(name, "")) >= _SHORTEST}
-    secrets = secrets_in(os.environ) | told
+    """Remove the values of these variables, and of those with the name of a secret, from all output of the block."""
+    declared = {os.environ[name] for name in names if len(os.environ.get(name, "")) >= _SHORTEST}
+    secrets = secrets_in(os.environ) | declared
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (_Discreet(stream, secrets) for stream in before)
     try:
         yield
-    except Exception:  # noqa: BLE001 -- the interpreter would print it where nothing is taken out
+    except Exception:  # noqa: BLE001 -- the interpreter would print it unfiltered
         traceback.print_exc()
         raise SystemExit(1) from None
     finally:
@@ -61,7 +61,7 @@ def discreet(names: Collection[str]) -> Iterator[None]:
 
 
 class _Discreet:
-    """A stream whose lines are written whole, for a secret may come in pieces."""
+    """A stream that writes whole lines, because a secret may arrive in pieces."""
 
     def __init__(self, stream: TextIO, secrets: Collection[str]) -> None:
         self._stream = stream
@@ -81,10 +81,10 @@ class _Discreet:
             self.write(line)
 
     def flush(self) -> None:
-        """A line that has not ended is kept until it has, but for the last one."""
+        """Do nothing: an incomplete line waits for its end, the last one for `close`."""
 
     def close(self) -> None:
-        """Write what is left; the stream below stays open."""
+        """Write the rest; the underlying stream stays open."""
         self._stream.write(without(self._secrets, self._rest))
         self._rest = ""
         self._stream.flush()

@@ -1,4 +1,4 @@
-"""Bring a database to the head of its history: one runner at a time, never waiting long for a lock while others queue behind."""
+"""The upgrade of a database to the head of its history: one runner at a time, with a short lock_timeout and retries."""
 
 import random
 import time
@@ -15,26 +15,26 @@ from sqlalchemy.exc import DBAPIError
 from slipway.errors import RefusedError
 from slipway.migration.database import every_connection_to, held, sqlstate
 from slipway.migration.environment import Environment, sentence
-from slipway.migration.look import LOCK_TIMEOUT, check_known, revisions_to, seen
+from slipway.migration.look import LOCK_TIMEOUT, check_known, revisions_to, standing
 from slipway.records.migration import Migration
 
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
-_TRY_AGAIN = {
+_RETRYABLE = {
     "55P03",
     "40P01",
-}  # lock_not_available, deadlock_detected: nothing was done, the lock may be free next time
+}  # lock_not_available, deadlock_detected: rolled back, and a retry may succeed
 _ATTEMPTS = 6
 _PATIENCE_SECONDS = 300.0
 
 
-def upgrade(environment: Environment, url: URL, tell: Callable[[str], object] = lambda _: None) -> Migration:
-    """Run every revision that the database lacks, and read back where it stands then; raises RefusedError when one fails.
+def upgrade(environment: Environment, url: URL, report: Callable[[str], object] = lambda _: None) -> Migration:
+    """Run every missing revision and read back the database's revision; raises RefusedError when one fails.
 
-    `tell` is told each revision as it begins.
+    `report` is called with each revision when it begins.
     """
     started = time.monotonic()
     with alone(url), every_connection_to(url, (LOCK_TIMEOUT,)):
-        before, applied, attempts = _run(environment, tell)
+        before, applied, attempts = _run(environment, report)
         after = _read_back(environment)
     return Migration(
         before=before, after=after, applied=applied, attempts=attempts, seconds=round(time.monotonic() - started, 3)
@@ -42,17 +42,17 @@ def upgrade(environment: Environment, url: URL, tell: Callable[[str], object] = 
 
 
 def _read_back(environment: Environment) -> tuple[str, ...]:
-    """An env.py that does not commit, or leads elsewhere, ends without an error."""
-    found = seen(environment)
-    if found.missing or found.unknown:
+    """Read the revision again: an env.py that does not commit, or uses another database, ends without an error."""
+    result = standing(environment)
+    if result.missing or result.unknown:
         raise RefusedError(
-            f"after the upgrade the database stands at {', '.join(found.database) or 'nothing'}, not at {', '.join(found.image)}",
-            "see that env.py commits what it runs, and that nobody else changes the table of versions",
+            f"after the upgrade the database is at {', '.join(result.database) or 'no revision'}, not at {', '.join(result.image)}",
+            "make env.py commit its changes, and let no other process change the table of versions",
         )
-    return found.database
+    return result.database
 
 
-def _run(environment: Environment, tell: Callable[[str], object]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     before: list[tuple[str, ...]] = []
     applied: list[str] = []
 
@@ -61,7 +61,7 @@ def _run(environment: Environment, tell: Callable[[str], object]) -> tuple[tuple
         check_known(environment.script, heads)
         for step in revisions_to(environment.script, heads):
             revision: Any = step.revision
-            tell(f"revision {revision.revision} {revision.doc or ''}".rstrip())
+            report(f"revision {revision.revision} {revision.doc or ''}".rstrip())
             yield step
             applied.append(revision.revision)
 
@@ -71,11 +71,11 @@ def _run(environment: Environment, tell: Callable[[str], object]) -> tuple[tuple
         except RefusedError:
             raise
         except DBAPIError as error:
-            if sqlstate(error) not in _TRY_AGAIN or attempt == _ATTEMPTS:
+            if sqlstate(error) not in _RETRYABLE or attempt == _ATTEMPTS:
                 raise RefusedError(
                     f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)
                 ) from error
-            time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- so that two runners do not meet again
+            time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter, so that two runners do not collide again
         except (Exception, SystemExit) as error:
             hint = "" if before else "; variables it needs go to [tool.slipway.migrations] variables"
             raise RefusedError(
@@ -88,16 +88,16 @@ def _run(environment: Environment, tell: Callable[[str], object]) -> tuple[tuple
 
 @contextmanager
 def alone(url: URL) -> Iterator[None]:
-    """Hold the advisory lock of migrations in a session of its own for the length of the block; raises RefusedError."""
+    """Hold the advisory lock of migrations in a separate session during the block; raises RefusedError."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(url, _take_turn, "advisory lock"))
+            stack.enter_context(held(url, _acquire, "advisory lock"))
         except Exception as error:
             raise _as_refusal(error) from error
         yield
 
 
-def _take_turn(connection: Connection) -> None:
+def _acquire(connection: Connection) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
         if time.monotonic() > deadline:

@@ -1,1 +1,1 @@
-"""A Postgres server for a few seconds or minutes: found on this machine, started from a cached data directory, thrown away."""
+"""An ephemeral Postgres server: found on this machine, started from a cached data directory, deleted after use."""

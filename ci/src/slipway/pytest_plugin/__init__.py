@@ -1,8 +1,7 @@
-"""`pytest --slipway`: one test for each revision and check, and two for the history; a third shell around the verb `gate`.
+"""`pytest --slipway`: one test for each revision and check, and two for the history.
 
-Which revisions there are is asked of the service's own Python, as the proof is: that is right wherever pytest runs, and it is alembic's
-own reading. That Python is pytest's, when alembic is installed beside it, because there the service's libraries are; else it is the one that
-`slipway gate` would take. The proof is made once a run, by the first of these tests that is set up; workers of xdist share it.
+The service's own Python lists the revisions and makes the proof, so both are right wherever pytest runs. It is pytest's Python when alembic is
+installed there, otherwise the one that `slipway gate` would use. The proof is made once per run, by the first of these tests; xdist's workers share it.
 """
 
 import pytest
@@ -13,7 +12,7 @@ _OPTIONS = {
     "database-url": ("URL", "a server where databases may be created (default: one of its own)"),
     "since": (
         "REVISION|REF",
-        "findings in what was there already do not count: up to a revision, or at a git ref or `merge-base` (default: start-after)",
+        "findings in older revisions do not count: up to a revision, or those at a git ref or `merge-base` (default: start-after)",
     ),
     "python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
 }
@@ -27,15 +26,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--slipway-record",
         metavar="FILE",
-        help="write what the tests say to the database, for `slipway gate --statements` of the next release",
+        help="write the tests' database statements, for `slipway gate --statements` of the next release",
     )
     group.addoption(
-        "--slipway-allow_production_like",
+        "--slipway-allow-production-like",
         action="store_true",
-        help="the server that is named can be thrown away, though it looks like production",
+        help="the server is disposable, though it looks like production",
     )
-    for name, (metavar, said) in _OPTIONS.items():
-        group.addoption(f"--slipway-{name}", metavar=metavar, help=said)
+    for name, (metavar, text) in _OPTIONS.items():
+        group.addoption(f"--slipway-{name}", metavar=metavar, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:

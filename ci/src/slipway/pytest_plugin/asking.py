@@ -1,4 +1,4 @@
-"""What the tests ask of the gate: once a run, by one process of it, and answered to all."""
+"""The gate of a test run: executed once, by one process, for all tests."""
 
 import fcntl
 import importlib.util
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import anyio
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, within
-from slipway.local.server import NamedServer
+from slipway.local.prove import NamedServer
 from slipway.records.form import from_json, schema_of, to_json
 from slipway.records.history import Listing
 from slipway.records.proof import Proof
@@ -23,13 +23,13 @@ from slipway.untrusted import one_line
 T = TypeVar("T")
 
 
-class ToldAlreadyError(RefusedError):
-    """Another test of this run has said why there is no proof."""
+class AlreadyReportedError(RefusedError):
+    """Another test of this run has reported why there is no proof."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What `slipway gate` would be told on its command line."""
+class Options:
+    """The options of `slipway gate`."""
 
     source: Path
     config: str | None
@@ -39,9 +39,9 @@ class Question:
     allow_production_like: bool = False
 
     def __repr__(self) -> str:
-        return f"Question({str(self.source)!r}, …)"  # the URL holds a password
+        return f"Options({str(self.source)!r}, …)"  # the URL holds a password
 
-    def options(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         return {
             "config": self.config,
             "since": self.since,
@@ -51,42 +51,42 @@ class Question:
 
 
 def _here() -> Path | None:
-    """The environment in which pytest runs, when it is a service's: slipway itself needs no alembic."""
+    """Return pytest's own environment when it is a service's, that is, when it has alembic."""
     here = Path(sys.prefix)
     return here if importlib.util.find_spec("alembic") and (here / "bin/python").exists() else None
 
 
 class Gate:
-    """The gate as the tests of a run see it; `shared` is a folder that all processes of the run know."""
+    """The gate of a test run; `shared` is a folder of all its processes."""
 
-    def __init__(self, question: Question, shared: Path) -> None:
-        self.source = question.source
-        self._question = question
+    def __init__(self, options: Options, shared: Path) -> None:
+        self.source = options.source
+        self._options = options
         self._shared = shared
         self._proof: Proof | None = None
 
     def listing(self) -> Listing:
-        """Which revisions there are; raises SlipwayError."""
+        """List the revisions; raises SlipwayError."""
         from slipway.local.gate import revisions
 
-        text, _ = once(self._shared / "listing.json", partial(_answer, revisions, self._question))
+        text, _ = once(self._shared / "listing.json", partial(_answer, revisions, self._options))
         return _read(Listing, text)
 
     def proof(self) -> Proof:
-        """The proof; raises SlipwayError to the first of a run who asks, and ToldAlreadyError to the others."""
+        """Return the proof; raises SlipwayError in the first test of a run, and AlreadyReportedError to the others."""
         from slipway.local.gate import gate
 
         if self._proof is None:
-            text, here = once(self._shared / "proof.json", partial(_answer, gate, self._question))
+            text, here = once(self._shared / "proof.json", partial(_answer, gate, self._options))
             try:
                 self._proof = _read(Proof, text)
             except SlipwayError as error:
-                raise error if here else ToldAlreadyError("there is no proof", error.what) from error
+                raise error if here else AlreadyReportedError("there is no proof", error.what) from error
         return self._proof
 
 
 def once(file: Path, make: Callable[[], str]) -> tuple[str, bool]:
-    """The text of a file, and whether it was made here: whoever comes first makes it while the others wait."""
+    """Return the text of a file and whether this call made it: the first process makes it, the others wait."""
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():
@@ -96,16 +96,16 @@ def once(file: Path, make: Callable[[], str]) -> tuple[str, bool]:
         return text, True
 
 
-def _answer(verb: Callable[..., Coroutine[Any, Any, Any]], question: Question) -> str:
+def _answer(verb: Callable[..., Coroutine[Any, Any, Any]], options: Options) -> str:
     try:
-        return to_json(anyio.run(partial(verb, question.source, **question.options())))
-    except Exception as error:  # noqa: BLE001 -- told to every process of the run
+        return to_json(anyio.run(partial(verb, options.source, **options.arguments())))
+    except Exception as error:  # noqa: BLE001 -- raised again in every process of the run
         return to_json(Refusal.of(within(error) or _unexpected(error)))
 
 
 def _unexpected(error: Exception) -> SlipwayError:
     return UnknownOutcomeError(
-        f"unexpected {type(error).__name__}: {one_line(str(error))}", "see what `slipway gate --debug` prints"
+        f"unexpected {type(error).__name__}: {one_line(str(error))}", "run `slipway gate --debug` for the traceback"
     )
 
 

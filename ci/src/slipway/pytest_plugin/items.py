@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.pytest_plugin.asking import Gate, ToldAlreadyError
+from slipway.pytest_plugin.asking import AlreadyReportedError, Gate
 from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, judge
 from slipway.records.history import Listed
 from slipway.records.proof import Finding
@@ -18,13 +18,13 @@ NAME = "slipway"
 
 
 class Migrations(pytest.Collector):
-    """The whole history. It is no file to pytest, so that `--lf` asks it whichever files failed.
+    """The whole history; no file to pytest, so that `--lf` collects it whichever files failed.
 
-    - chosen: the node ids that were named on the command line; none means all.
+    `chosen` are the node ids on the command line; without any, all tests run.
     """
 
-    def __init__(self, *, gate: Gate, chosen: tuple[str, ...], **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, *, gate: Gate, chosen: tuple[str, ...], **of_node: Any) -> None:
+        super().__init__(**of_node)
         self._gate = gate
         self._chosen = chosen
         self.add_marker(NAME)
@@ -42,11 +42,11 @@ class Migrations(pytest.Collector):
         known = {node.nodeid for node in (self, *children, *(test for each in revisions for test in each.collect()))}
         for name in self._chosen:
             if name not in known:
-                raise self.CollectError(f"there is no test {name}: --collect-only --slipway says which there are")
+                raise self.CollectError(f"there is no test {name}: `pytest --collect-only --slipway` lists them")
         yield from filter(self.wants, children)
 
     def wants(self, node: pytest.Item | pytest.Collector) -> bool:
-        """Whether a node is chosen, or lies above or below one that is."""
+        """Whether a node is chosen, or is above or below a chosen one."""
         mine = f"{node.nodeid}::"
         return not self._chosen or any(
             mine.startswith(f"{name}::") or f"{name}::".startswith(mine) for name in self._chosen
@@ -58,8 +58,8 @@ class Revision(pytest.Collector):
 
     parent: Migrations
 
-    def __init__(self, *, gate: Gate, listed: Listed, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, *, gate: Gate, listed: Listed, **of_node: Any) -> None:
+        super().__init__(**of_node)
         self._gate = gate
         self._listed = listed
 
@@ -71,7 +71,7 @@ class Revision(pytest.Collector):
         return made
 
     def collect(self) -> Iterator["Check"]:
-        """Of a revision that is no news the gate watches neither locks nor rows."""
+        """The gate examines neither locks nor rows of an old revision."""
         for check in (UP_DOWN_UP, LOCKS, ROWS) if self._listed.new else (UP_DOWN_UP,):
             made: Check = Check.from_parent(self, name=check, gate=self._gate, listed=self._listed)
             if self.parent.wants(made):
@@ -81,17 +81,17 @@ class Revision(pytest.Collector):
 class Check(pytest.Item):
     """One check of a revision, or of the history."""
 
-    def __init__(self, *, gate: Gate, listed: Listed | None = None, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, *, gate: Gate, listed: Listed | None = None, **of_node: Any) -> None:
+        super().__init__(**of_node)
         self._gate = gate
         self._listed = listed
         self._failures: tuple[Finding, ...] = ()
 
     def setup(self) -> None:
-        """The first to come waits for the proof; a gate that gives none is an error of this one, and no failure of a revision."""
+        """Wait for the proof; without one the first test is an error, and no revision fails."""
         try:
             self._gate.proof()
-        except ToldAlreadyError as error:
+        except AlreadyReportedError as error:
             pytest.skip(one_line(str(error), 1000))
         except SlipwayError as error:
             pytest.fail(one_line(str(error), 1000), pytrace=False)
@@ -102,17 +102,17 @@ class Check(pytest.Item):
             self.add_report_section("call", NAME, "\n\n".join(judgement.remarks))
         self._failures = judgement.failures
         if judgement.failures:
-            pytest.fail(judgement.said, pytrace=False)
+            pytest.fail(judgement.text, pytrace=False)
         if judgement.reason:
             pytest.skip(judgement.reason)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The findings as text; the place of the failure is the first one's, for editors and for annotations of a pull request."""
+        """Show the findings as text, at the place of the first, for editors and annotations of pull requests."""
         shown = super().repr_failure(excinfo, style)
         place = next((each for each in self._failures if each.file), None)
         if place and place.file and (crash := getattr(shown, "reprcrash", None)):
-            there = dataclasses.replace(crash, path=str(self._gate.source / place.file), lineno=place.line or 1)
-            shown.reprcrash = there  # type: ignore[union-attr]
+            at_finding = dataclasses.replace(crash, path=str(self._gate.source / place.file), lineno=place.line or 1)
+            shown.reprcrash = at_finding  # type: ignore[union-attr]
         return shown
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
@@ -120,6 +120,6 @@ class Check(pytest.Item):
 
 
 def name_of(listed: Listed) -> str:
-    """The stem of the file, which by alembic's habit begins with the id; the id goes before it where it does not stand in it."""
+    """Return the stem of the file, with the id before it unless it contains the id, as alembic's default does."""
     stem = PurePath(listed.file).stem
     return stem if listed.id in stem else f"{listed.id}_{stem}"

@@ -1,4 +1,4 @@
-"""Proof -> the outcome of one test. A finding belongs to a check by the family of its rule; what was not executed is never called passed."""
+"""Proof -> the outcome of one test. A finding belongs to a check by the family of its rule; a check that did not run never passes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -32,37 +32,37 @@ _UPGRADE_FAILS: Final = frozenset({"U01", "T01", "T06", "T08"})
 
 @dataclass(frozen=True)
 class Judgement:
-    """How a test ends: failed when there are failures, else skipped when there is a reason, else passed. Remarks fail nothing."""
+    """The outcome of a test: failed with failures, skipped with a reason, otherwise passed. Remarks fail no test."""
 
     failures: tuple[Finding, ...]
     reason: str | None
     remarks: tuple[str, ...]
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         return "\n\n".join(map(explained, self.failures))
 
 
 def check_of(rule: str) -> str:
-    """The check to which a rule belongs; what is of no known family concerns the history."""
+    """Return the check of a rule; one of an unknown family concerns the history."""
     return next((check for start, check in _FAMILIES.items() if rule.startswith(start)), GRAPH)
 
 
 def judge(proof: Proof, check: str, revision: str | None = None) -> Judgement:
-    """The outcome of a check of one revision, or of the history."""
-    found = [
+    """Return the outcome of a check of one revision, or of the history."""
+    findings = [
         finding
         for finding in proof.findings
         if check_of(finding.rule) == check and (revision is None or finding.revision == revision)
     ]
-    failures = tuple(finding for finding in found if finding.fails)
+    failures = tuple(finding for finding in findings if finding.fails)
     if revision is None:
         reason = _why_not_compared(proof) if check == DRIFT else None
     else:
         reason = _why_not_reached(proof, revision)
     remarks = [
         f"{finding.level.value}: {explained(finding)}"
-        for finding in found
+        for finding in findings
         if not finding.fails and finding.suppressed is None
     ]
     unmeasured = _unmeasured(proof, revision) if check == LOCKS else ()
@@ -85,7 +85,7 @@ def _why_not_reached(proof: Proof, revision: str) -> str | None:
 
 def _unmeasured(proof: Proof, revision: str | None) -> tuple[str, ...]:
     return tuple(
-        f"not measured, for it refuses to run in a transaction: {one_line(statement.sql)}"
+        f"not measured, because it refuses to run in a transaction: {one_line(statement.sql)}"
         for each in proof.revisions
         if each.id == revision
         for statement in each.statements

@@ -1,7 +1,7 @@
-"""`pytest --slipway-record=FILE`: what this release says to the database while its tests run, for the gate of the next one.
+"""`pytest --slipway-record=FILE`: the database statements of this release's tests, for the gate of the next one.
 
-Every engine of the process is listened to. Of each statement the first parameters that it was said with are kept, written into it; what changes
-the schema and what asks about it is no concern of the next release.
+Statements of every engine of the process are recorded, each with its first parameters as literals. Changes of the schema and queries of the
+catalogs are omitted.
 """
 
 import json
@@ -23,52 +23,52 @@ from sqlalchemy.engine import Connection, Engine
 from slipway.records.form import from_json, to_json
 from slipway.records.previous import Previous, Recorded
 
-_SAID = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
-_OWN_AFFAIR = re.compile(r"\b(pg_catalog|information_schema|alembic_version)\b")
+_RECORDED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
+_CATALOGS = re.compile(r"\b(pg_catalog|information_schema|alembic_version)\b")
 _PLACE = re.compile(r"%\((?P<name>[^)]+)\)s|(?P<next>%s)|\$(?P<number>\d+)|(?P<percent>%%)")
 _VALUE = re.compile(r"'(?:[^']|'')*'|\bNULL\b")
-_REVISIONS = "alembic/runtime/migration.py"  # what is said beneath it, a revision says
+_REVISIONS = "alembic/runtime/migration.py"  # statements below it come from a revision
 _WORKER = "slipway_recorded"
 
 
 class Recording:
-    """Hooks of one process; those of xdist's workers hand theirs over to the process that writes the file."""
+    """Hooks of one process; xdist's workers send their statements to the process that writes the file."""
 
     def __init__(self, file: Path, root: Path, workeroutput: dict[str, Any] | None) -> None:
         self._file = file
         self._root = root
         self._workeroutput = workeroutput
-        self._said: dict[str, Recorded] = {}  # by the statement with its places for parameters
-        event.listen(Engine, "before_cursor_execute", self._hear)
+        self._statements: dict[str, Recorded] = {}  # by the statement with its placeholders
+        event.listen(Engine, "before_cursor_execute", self._record)
 
     def pytest_sessionfinish(self) -> None:
-        event.remove(Engine, "before_cursor_execute", self._hear)
-        told = to_json(Previous(name="", recorded=tuple(self._said.values())))
+        event.remove(Engine, "before_cursor_execute", self._record)
+        recording = to_json(Previous(name="", recorded=tuple(self._statements.values())))
         if self._workeroutput is None:
-            self._file.write_text(told, encoding="utf-8")
+            self._file.write_text(recording, encoding="utf-8")
         else:
-            self._workeroutput[_WORKER] = told
+            self._workeroutput[_WORKER] = recording
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A worker of xdist has ended."""
-        told = getattr(node, "workeroutput", {}).get(_WORKER)
-        if told:
-            recorded = from_json(Previous, told, "a worker's recording").recorded
-            self._said = {_VALUE.sub("?", each.sql): each for each in (*self._said.values(), *recorded)}
+        """Merge the statements of an xdist worker that has ended."""
+        recording = getattr(node, "workeroutput", {}).get(_WORKER)
+        if recording:
+            recorded = from_json(Previous, recording, "a worker's recording").recorded
+            self._statements = {_VALUE.sub("?", each.sql): each for each in (*self._statements.values(), *recorded)}
 
-    def _hear(
+    def _record(
         self, _connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, executemany: Any
     ) -> None:
-        if sql in self._said or not _SAID.match(sql) or _OWN_AFFAIR.search(sql):
+        if sql in self._statements or not _RECORDED.match(sql) or _CATALOGS.search(sql):
             return
         frames = list(_frames())
         written = with_parameters(sql, parameters[0] if executemany else parameters)
         if written and not any(file.endswith(_REVISIONS) for file, _ in frames):
-            self._said[sql] = Recorded(" ".join(written.split()), self._place(frames))
+            self._statements[sql] = Recorded(" ".join(written.split()), self._place(frames))
 
     def _place(self, frames: Sequence[tuple[str, int]]) -> str:
-        """The innermost line of the service's own code; an async driver hides it."""
+        """Return the innermost line of the service's own code, which async drivers hide."""
         for file, line in frames:
             path = Path(file)
             if path.is_relative_to(self._root) and not {"site-packages", "tests"}.intersection(path.parts):
@@ -77,10 +77,10 @@ class Recording:
 
 
 def with_parameters(sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
-    """A statement with its parameters written where their places are; None when one is of a kind that cannot be written."""
+    """Replace the placeholders of a statement by literals; return None when a parameter has no literal."""
     if not parameters:
         return sql
-    given: Any = parameters
+    by_key: Any = parameters
     following = iter(() if isinstance(parameters, Mapping) else parameters)
 
     def value(place: re.Match[str]) -> str:
@@ -89,8 +89,8 @@ def with_parameters(sql: str, parameters: Mapping[str, Any] | Sequence[Any] | No
         if place["next"]:
             return literal_of(next(following))
         if place["number"]:
-            return literal_of(given[int(place["number"]) - 1])
-        return literal_of(given[place["name"]])
+            return literal_of(by_key[int(place["number"]) - 1])
+        return literal_of(by_key[place["name"]])
 
     try:
         return _PLACE.sub(value, sql)
@@ -99,7 +99,7 @@ def with_parameters(sql: str, parameters: Mapping[str, Any] | Sequence[Any] | No
 
 
 def literal_of(value: Any) -> str:
-    """A value as SQL; raises TypeError for a kind that is not known."""
+    """Return a value as an SQL literal; raises TypeError for an unknown type."""
     return "NULL" if value is None else "'" + _text_of(value).replace("'", "''") + "'"
 
 

@@ -1,4 +1,4 @@
-"""Certificate: what a proof says of one step of the schema, small enough to travel with an image."""
+"""Certificate: the verdicts of a proof on one step of the schema, small enough to travel with an image."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class Answer(Enum):
-    """What was proven of a revision; unknown is neither."""
+    """A verdict on a revision; unknown is neither yes nor no."""
 
     YES = "yes"
     NO = "no"
@@ -15,10 +15,11 @@ class Answer(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """What was proven of one new revision.
+    """The verdicts on one new revision.
 
-    - rerunnable: after an interruption. compatible: the previous release works on the schema after it.
-    - blocking: work under a lock that keeps others out. reversible: its downgrade leads back, with the rows. destructive: rows are gone by it.
+    - rerunnable: it can be run again after an interruption. compatible: the previous release works on the schema after it.
+    - blocking: it works through rows while other sessions are locked out. destructive: data is lost.
+    - reversible: its downgrade restores the schema and the rows.
     """
 
     id: str
@@ -31,9 +32,9 @@ class Verdicts:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """A pair of heads, and what was proven of the way between them. Pairs do not chain: a → b and b → c say nothing of a release of a on c.
+    """The verdicts on the way between two heads. Certificates are not transitive: a → b and b → c do not cover a → c.
 
-    - history: sha256 of the revision files. statements: sha256 of what the previous release said; empty when it said nothing.
+    - history: sha256 of the revision files. statements: sha256 of the previous release's statements; empty without any.
     - before, after: the database's heads. made: seconds since 1970. evidence: sha256 of the proof's file.
     """
 
@@ -53,7 +54,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Validity:
-    """Whether a certificate holds for a folder and a database: `why_not` says why it does not, None when it does. `before`, `after`: its heads."""
+    """Whether a certificate holds for a folder and a database: `why_not` is the reason why it does not. `before`, `after`: its heads."""
 
     SCHEMA: ClassVar[str] = "slipway/validity/1"
 

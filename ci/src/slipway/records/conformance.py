@@ -29,7 +29,7 @@ class ConformanceFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a run creates, its duration in minutes, and its highest cost in dollars."""
+    """The resources that a run creates, its duration in minutes, and its highest cost in dollars."""
 
     SCHEMA: ClassVar[str] = "slipway/estimate/1"
 

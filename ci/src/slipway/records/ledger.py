@@ -14,7 +14,7 @@ from slipway.records.plan import Observed
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """What a deployment is about to do.
+    """The change that a deployment intends.
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
     """

@@ -41,6 +41,10 @@ class Progress(Protocol):
         """Show a step as running until the block ends."""
         ...
 
+    def detail(self, text: str) -> None:
+        """Replace the detail of the current step, on a terminal only."""
+        ...
+
     def done(self, text: str, seconds: float) -> None:
         """Record a step that has ended."""
         ...
@@ -65,6 +69,8 @@ class NullProgress:
 
     def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- no output
         return nullcontext()
+
+    def detail(self, text: str) -> None: ...
 
     def done(self, text: str, seconds: float) -> None: ...
 

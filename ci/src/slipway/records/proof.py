@@ -16,6 +16,27 @@ class Level(Enum):
     NOTE = "note"
 
 
+class Implication(Enum):
+    """What a finding implies for its revision; certificates are derived from it."""
+
+    BLOCKING = "blocking"  # works through rows while other sessions are locked out
+    DESTRUCTIVE = "destructive"  # data is lost
+    INCOMPATIBLE = "incompatible"  # breaks the previous release
+    IRREVERSIBLE = "irreversible"  # the downgrade does not restore schema or rows
+    NOT_RERUNNABLE = "not rerunnable"  # cannot be resumed after an interruption
+
+
+class Layer(Enum):
+    """A part of the gate that a run can omit."""
+
+    ALWAYS = "always"  # the graph, every revision up, down and up again, migrations against models
+    TRACE = "trace"  # locks, rewrites and scans of each statement in new revisions
+    ROWS = "rows"  # new revisions on tables with rows
+    INTERRUPTION = "interruption"  # new revisions stopped where they commit, and run again
+    PREVIOUS = "previous"  # the previous release's statements on the new schema
+    CONCURRENCY = "concurrency"  # the lock queue, two runners at once, time against the number of rows
+
+
 class Verdict(Enum):
     """The gate's verdict."""
 
@@ -141,8 +162,8 @@ class Revision:
 class Finding:
     """One violation of a rule.
 
-    - message: the violation in a sentence. measured: the evidence. remedy: the safe form, as code or a sentence.
-    - suppressed: the reason when it does not count, otherwise None.
+    - message: the violation in a sentence. measured: the evidence. remedy: the safe form, as Python code or in prose.
+    - implies: its meaning for a certificate, also when suppressed. suppressed: the reason when it does not count, otherwise None.
     """
 
     rule: str
@@ -153,6 +174,8 @@ class Finding:
     line: int | None = None
     measured: str = ""
     remedy: str = ""
+    remedy_is_code: bool = False
+    implies: tuple[Implication, ...] = ()
     suppressed: str | None = None
 
     @property
@@ -173,7 +196,7 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What the gate executed; `gaps` are sentences about what it could not.
+    """The extent of a proof; `gaps` are sentences about what could not be executed.
 
     - filled: how many of `tables` held rows. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
     """
@@ -187,6 +210,13 @@ class Coverage:
     previous: str = ""
     phrases: int = 0
     said: str = ""
+    layers: tuple[Layer, ...] = tuple(Layer)
+
+    @property
+    def partial(self) -> str:
+        """`layers: always, trace only` when some were omitted; otherwise empty."""
+        complete = set(self.layers) == set(Layer)
+        return "" if complete else f"layers: {', '.join(layer.value for layer in self.layers)} only"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,14 +16,14 @@ from slipway.records.image import Image
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event, NullProgress, Progress
-from slipway.records.proof import Proof, Verdict
+from slipway.records.proof import Implication, Proof, Verdict
 from slipway.records.rehearsal import Act, Step
 from slipway.rehearsal.stage import Candidate, Stage
 from slipway.release.engine.engine import Tell
 from slipway.release.preflight.preflight import refuse
 from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.promote import promote
 
 C = TypeVar("C", bound=Candidate)
@@ -243,7 +243,7 @@ def _rules(proof: Proof) -> str:
 def _blocks(proof: Proof) -> bool:
     """Return whether the proof names a measured lock, and every failure has a place, a fact and a remedy."""
     explained = all(finding.line and finding.measured and finding.remedy for finding in proof.failures)
-    return explained and any(finding.rule.startswith(("L", "Q")) for finding in proof.failures)
+    return explained and any(Implication.BLOCKING in finding.implies for finding in proof.failures)
 
 
 def _findings(proof: Proof) -> tuple[str, ...]:

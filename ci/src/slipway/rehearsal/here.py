@@ -24,7 +24,7 @@ from slipway.local.build import build, settings_of
 from slipway.local.guess import as_toml, guess
 from slipway.environment.migrate import migrate
 from slipway.environment.preflight import preflight
-from slipway.local.prove import prove
+from slipway.local.prove import Workplace, prove
 from slipway.rehearsal.commits import Commits
 from slipway.rehearsal.play import Story, play
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
@@ -75,7 +75,10 @@ class Here:
 
     async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact contains the release
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
-            return await prove(unpacked.folder, unpacked.python, self.account.settings.migrations)
+            at = Workplace(
+                folder=unpacked.folder, python=unpacked.python, migrations=self.account.settings.migrations
+            )
+            return await prove(at)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         simulated = self.account.environment(environment)
@@ -96,7 +99,7 @@ async def staged(settings: Settings) -> AsyncIterator[Here]:
 
         def backend_at(url: str) -> Backend:
             backends.append(HostBackend(url, LOGIN, cache()))
-            return _Listening(backends[0])
+            return PatientBackend(backends[0])
 
         urls = {name: server.url for name, server in databases.items()}
         account = await stack.enter_async_context(opened(settings, urls, backend_at))
@@ -104,13 +107,13 @@ async def staged(settings: Settings) -> AsyncIterator[Here]:
 
 
 @dataclass(frozen=True)
-class _Listening:
+class PatientBackend:
     """A backend whose instances count as started when they listen.
 
     The platform's clock runs faster than this machine, so a slow start must not use up the patience of the health check.
     """
 
-    backend: HostBackend
+    backend: Backend
 
     @property
     def how(self) -> str:

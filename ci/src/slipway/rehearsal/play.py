@@ -54,7 +54,7 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         tasks.cancel_scope.cancel()
     traffic = clients.traffic()
     if traffic.requests:
-        played.append(_of_clients(traffic))
+        played.append(act_of_clients(traffic))
     played.sort(key=lambda act: act.name != "before")  # it may end after an act that failed early
     return Rehearsal(
         service=stage.account.settings.name,
@@ -70,7 +70,7 @@ def _paths(settings: Settings) -> tuple[str, ...]:
     return settings.smoke_paths or ((settings.health_path,) if settings.health_path else ())
 
 
-def _of_clients(traffic: Traffic) -> Act:
+def act_of_clients(traffic: Traffic) -> Act:
     """Judge by failures alone: every client was served in every act, and how fast depends on the machine."""
     counted = f"{traffic.requests} requests, {traffic.failed} failed, {traffic.rate:.0f} per second"
     return Act(

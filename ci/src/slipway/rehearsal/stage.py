@@ -18,7 +18,7 @@ from slipway.release.engine.engine import Time
 from slipway.settings import AppRunnerEnvironment, Environment as EnvironmentSettings, Settings, TargetKind
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
-from slipway.environment.environment import Environment
+from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.workload.workload import Backend
 
 ENVIRONMENTS = ("staging", "production")

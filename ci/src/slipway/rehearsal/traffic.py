@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from slipway.records.rehearsal import Traffic
 
 _CLIENTS = 2  # of each kind
-_INTERVAL_SECONDS = 0.05  # between the requests of one client
+_INTERVAL_SECONDS = 0.1  # between the requests of one client
 _TIMEOUT_SECONDS = 60.0  # a lost connection, not a slow machine
 _SHOWN = 5
 

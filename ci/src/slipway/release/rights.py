@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from slipway.settings import Environment, MigrationRunner, Runner, Settings
+from slipway.settings import Environment, MigrationRunner, RunnerKind, Settings
 
 Policy = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ class Scope:
     def task(self) -> MigrationRunner | None:
         """The task that migrates the database, where there is one."""
         migration = self.there.migration
-        return migration if migration and migration.runner is Runner.ECS_TASK else None
+        return migration if migration and migration.runner is RunnerKind.ECS_TASK else None
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -110,7 +110,7 @@ def of_database(service: str) -> Arns:
     def arns(scope: Scope) -> tuple[str, ...]:
         migration = scope.there.migration
         secret = scope.there.secrets.get(scope.settings.migrations.database_variable)
-        is_direct = migration is not None and migration.runner is Runner.DIRECT
+        is_direct = migration is not None and migration.runner is RunnerKind.DIRECT
         return secrets_of(service, [secret]) if is_direct and secret else ()
 
     return arns

@@ -31,12 +31,17 @@ class TerminalProgress:
         self._started: float | None = None
         self._phase: Phase | None = None
         self._current: Live | None = None
+        self._line: _MovingLine | None = None
 
     def section(self, text: str) -> None:
         self._print(f"\n{text}", "bold")
 
     def step(self, text: str) -> AbstractContextManager[object]:
         return self._moving(text, None) if self._moves else nullcontext()
+
+    def detail(self, text: str) -> None:
+        if self._line:
+            self._line.detail = text
 
     def done(self, text: str, seconds: float) -> None:
         self._print(f"  {seconds:5.1f} s  {text}", "")
@@ -77,9 +82,9 @@ class TerminalProgress:
             time_column = ""
 
     def _moving(self, words: str, expected: float | None) -> Live:
-        line = _MovingLine(words, expected, self._now)
+        self._line = _MovingLine(words, expected, self._now)
         return Live(
-            line,
+            self._line,
             console=self._console,
             transient=True,
             refresh_per_second=4,
@@ -101,12 +106,14 @@ class _MovingLine:
 
     def __init__(self, words: str, expected: float | None, now: Callable[[], float]) -> None:
         self._words = words
+        self.detail = ""
         self._expected = expected
         self._now = now
         self._started = now()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        text = Text(one_line(moving(self._words, self._now() - self._started, self._expected)), "cyan")
+        words = f"{self._words}, {self.detail}" if self.detail else self._words
+        text = Text(one_line(moving(words, self._now() - self._started, self._expected)), "cyan")
         text.truncate(options.max_width - 1, overflow="ellipsis")
         yield text
 

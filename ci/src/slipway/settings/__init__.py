@@ -1,14 +1,14 @@
 """`[tool.slipway]` of a service's pyproject.toml, read strictly."""
 
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
-from slipway.settings.environment import Environment, MigrationRunner, Network, Runner, TargetKind
+from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
 from slipway.settings.file import MissingTableError, load, load_file, parse
 from slipway.settings.service import (
     Checks,
     Github,
     Images,
     Migrations,
-    Rehearsal,
+    RehearsalCommits,
     Settings,
     SettingsError,
     Subjects,
@@ -26,8 +26,8 @@ __all__ = [
     "Migrations",
     "MissingTableError",
     "Network",
-    "Rehearsal",
-    "Runner",
+    "RehearsalCommits",
+    "RunnerKind",
     "Scaling",
     "Settings",
     "SettingsError",

@@ -26,7 +26,7 @@ class TargetKind(Enum):
     ECS_EXPRESS = "ecs-express"
 
 
-class Runner(Enum):
+class RunnerKind(Enum):
     """The way in which an environment's database is migrated."""
 
     DIRECT = "direct"
@@ -70,7 +70,7 @@ class MigrationRunner(Constrained):
     - patience: seconds after which slipway stops waiting; the task continues.
     """
 
-    runner: Runner
+    runner: RunnerKind
     cluster: str = "default"
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class MigrationRunner(Constrained):
             "security-groups": self.security_groups,
             "execution-role": self.execution_role,
         }
-        if self.runner is Runner.ECS_TASK and (missing := [key for key, value in needed.items() if not value]):
+        if self.runner is RunnerKind.ECS_TASK and (missing := [key for key, value in needed.items() if not value]):
             raise MismatchError(missing[0], f"missing, the runner ecs-task needs {' and '.join(missing)}")
 
 

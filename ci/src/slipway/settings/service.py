@@ -105,7 +105,7 @@ class Github(Constrained):
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class RehearsalCommits:
     """`[tool.slipway.rehearsal]`: commits of the second and third act, as `git format-patch` files.
 
     - refused: a commit whose migration the gate must refuse.
@@ -185,7 +185,7 @@ class Settings(Constrained):
         ],  # part of the ledger's tags
         Annotated[Environment, _TARGETS],
     ] = field(default_factory=dict)
-    rehearsal: Rehearsal = Rehearsal()
+    rehearsal: RehearsalCommits = RehearsalCommits()
     checks: Checks = Checks()
     images: Images = Images()
     github: Github | None = None

@@ -1,1 +1,1 @@
-"""What is executed, cheapest first: each layer answers one question about every revision, or about every new one."""
+"""The layers of the gate, cheapest first: each executes every revision, or every new one, to answer one question."""

@@ -1,6 +1,6 @@
-"""Rows that a revision writes outside a transaction, batch by batch: run again after an interruption, it should leave alone what is done.
+"""Backfills outside a transaction, batch by batch: a second run after an interruption must skip the finished rows.
 
-So each of its statements is executed once more when all is done, and taken back.
+So each statement is executed once more at the end of the revision, and rolled back.
 """
 
 import re
@@ -21,7 +21,7 @@ _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.
 
 @dataclass(frozen=True)
 class Backfill:
-    """A statement that has written rows outside a transaction, with its parameters as the driver took them."""
+    """A statement that wrote rows outside a transaction, with its parameters in the driver's form."""
 
     sql: str
     parameters: Any
@@ -30,7 +30,7 @@ class Backfill:
 
 @dataclass(frozen=True)
 class Again:
-    """How many rows the statement on a line wrote again."""
+    """The number of rows that the statement on a line wrote a second time."""
 
     line: int
     rows: int
@@ -38,7 +38,7 @@ class Again:
 
 @contextmanager
 def noted(node: Node) -> Iterator[list[Backfill]]:
-    """Within this block the backfills of a revision are noted, each once."""
+    """Record the backfills of a revision during the block, each once."""
     backfills: list[Backfill] = []
 
     def has_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 -- as SQLAlchemy calls it
@@ -56,13 +56,13 @@ def noted(node: Node) -> Iterator[list[Backfill]]:
 
 
 def written_again(connection: Any, backfills: Sequence[Backfill]) -> Iterator[Again]:
-    """The first statement of each line that writes rows again."""
-    told = set()
+    """Yield the first statement of each line that writes rows again."""
+    repeated = set()
     for backfill in backfills:
-        if backfill.line in told:
+        if backfill.line in repeated:
             continue
         with taken_back(connection):
             rows = rows_written(connection, backfill.sql, backfill.parameters)
         if rows > 0:
-            told.add(backfill.line)
+            repeated.add(backfill.line)
             yield Again(backfill.line, rows)

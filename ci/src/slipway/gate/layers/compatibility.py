@@ -1,7 +1,7 @@
-"""The previous release on the new schema (N-1): while a release is rolled out, the old one still talks to the database that the new one has migrated.
+"""The previous release on the new schema (N-1): during a rollout the old release uses the database that the new one has migrated.
 
-What it says is taken from its own tests where they were recorded, or else derived from its models. What works on the schema that it was made for must
-work after each new revision; what fails for the first time after one is that one's doing.
+Its statements were recorded in its own tests, or are derived from its models. A statement that works on its own schema must work after each new
+revision; the first revision after which it fails is reported.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from slipway.gate.base import walk
-from slipway.gate.ground import Ground
+from slipway.gate import progress
+from slipway.gate.baseline import Baseline, walk
 from slipway.gate.history import History, Node
 from slipway.gate.layers import seeds
 from slipway.gate.measure.dbapi import literal
@@ -23,14 +23,15 @@ from slipway.gate.steps import UP, step_of
 from slipway.migration.database import elsewhere, sqlstate
 from slipway.migration.environment import Environment, sentence
 from slipway.records.previous import Model, Previous
+from slipway.records.proof import Layer
 
 _FULL_ROW, _BARE_ROW = seeds.ROWS + 1, seeds.ROWS + 2
-_NAMES_ROWS = re.compile("23...")  # it speaks of rows that only its own tests had
+_NAMES_ROWS = re.compile("23...")  # a violated constraint: it refers to rows that only its own tests had
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """Something that the previous release says: the statement, and where it comes from in words."""
+    """A statement of the previous release, and its origin in words."""
 
     sql: str
     origin: str
@@ -38,7 +39,7 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Refused:
-    """A phrase that worked before a revision and does not after it. `code` is Postgres' name for the error (SQLSTATE)."""
+    """A statement that worked before a revision and fails after it; `code` is the SQLSTATE."""
 
     phrase: Phrase
     said: str
@@ -47,83 +48,85 @@ class Refused:
 
 @dataclass
 class Replay:
-    """The previous release on the new schema: what was refused, by revision; what was said, and the sha256 of it; what was not, as sentences."""
+    """The result of replaying the previous release."""
 
-    refused: dict[str, list[Refused]] = field(default_factory=dict)
-    phrases: tuple[Phrase, ...] = ()
-    digest: str = ""
+    refused: dict[str, list[Refused]] = field(default_factory=dict)  # by revision
+    phrases: tuple[Phrase, ...] = ()  # the statements that worked on its own schema
+    digest: str = ""  # sha256 of them
     gaps: list[str] = field(default_factory=list)
 
 
-def replay(history: History, environment: Environment, previous: Previous, ground: Ground) -> Replay:
-    """Upgrade revision by revision, and let the previous release speak after each that is new."""
-    why_not = [f"the models of {previous.name} could not be had: {previous.refusal}"] if previous.refusal else []
+def replay(history: History, environment: Environment, previous: Previous, baseline: Baseline) -> Replay:
+    """Upgrade revision by revision, and execute the statements of the previous release after each new one."""
+    without_models = [f"the models of {previous.name} are not known: {previous.refusal}"] if previous.refusal else []
     if not (previous.models or previous.recorded):
-        return Replay(gaps=why_not)
-    told, error = _replay(history, environment, previous, ground, on_rows=True)
+        return Replay(gaps=without_models)
+    result, error = _replay(history, environment, previous, baseline, on_rows=True)
     if error:
-        told, error = _replay(history, environment, previous, ground, on_rows=False)
-        told.gaps.append(f"{previous.name} was replayed on empty tables only, for the upgrade fails on rows")
+        result, error = _replay(history, environment, previous, baseline, on_rows=False)
+        result.gaps.append(f"{previous.name} was replayed on empty tables only, because the upgrade fails on rows")
     if error:
-        told.gaps.append(f"{previous.name} was not replayed to the end: {error}")
-    told.gaps += why_not
-    return told
+        result.gaps.append(f"{previous.name} was not replayed to the end: {error}")
+    result.gaps += without_models
+    return result
 
 
 def _replay(
     history: History,
     environment: Environment,
     previous: Previous,
-    ground: Ground,
+    baseline: Baseline,
     *,
     on_rows: bool,
 ) -> tuple[Replay, str | None]:
-    """One way through the history; answers why it ended before its end, too."""
-    told = Replay()
-    with ground.database() as database:
-        speaker = _Speaker(database, previous, told, on_rows=on_rows)
+    """Pass through the history once; also return the error that ended it early."""
+    result = Replay()
+    new = sum(node.new for node in history.nodes)
+    with baseline.database() as database:
+        release = _PreviousRelease(database, previous, result, on_rows=on_rows)
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             begun = False
-            for node in history.nodes[ground.old :]:
+            for node in history.nodes[baseline.old :]:
                 if node.new and not begun:
                     begun = True
-                    speaker.begin(context.version_table)
+                    release.begin(context.version_table)
                 yield step_of(environment, node, UP)
                 if node.new:
-                    speaker.speak(node)
+                    progress.report(Layer.PREVIOUS, node.id, new)
+                    release.execute(node)
 
-        return told, walk(environment, database, steps)
+        return result, walk(environment, database, steps)
 
 
-class _Speaker:
-    """The previous release, on a connection of its own."""
+class _PreviousRelease:
+    """The statements of the previous release, on separate connections."""
 
-    def __init__(self, database: URL, previous: Previous, told: Replay, *, on_rows: bool) -> None:
+    def __init__(self, database: URL, previous: Previous, result: Replay, *, on_rows: bool) -> None:
         self._on_rows = on_rows
         self._database = database
         self._previous = previous
-        self._told = told
+        self._result = result
         self._phrases: list[Phrase] = []
 
     def begin(self, version_table: str) -> None:
-        """Fill the schema that the release was made for, and learn what works there."""
-        self._phrases = elsewhere(self._database, lambda connection: self._that_work(connection, version_table))
-        self._told.phrases = tuple(self._phrases)
-        said = "\n".join(sorted(phrase.sql for phrase in self._phrases))
-        self._told.digest = hashlib.sha256(said.encode()).hexdigest() if said else ""
+        """Fill the schema of the release with rows, and find the statements that work there."""
+        self._phrases = elsewhere(self._database, lambda connection: self._working(connection, version_table))
+        self._result.phrases = tuple(self._phrases)
+        statements = "\n".join(sorted(phrase.sql for phrase in self._phrases))
+        self._result.digest = hashlib.sha256(statements.encode()).hexdigest() if statements else ""
 
-    def speak(self, node: Node) -> None:
-        refused = elsewhere(self._database, self._say)
-        self._told.refused[node.id] = refused
+    def execute(self, node: Node) -> None:
+        refused = elsewhere(self._database, self._refused)
+        self._result.refused[node.id] = refused
         gone = {each.phrase for each in refused}
         self._phrases = [phrase for phrase in self._phrases if phrase not in gone]
 
-    def _say(self, connection: Connection) -> list[Refused]:
-        answers = ((phrase, _refusal(connection, phrase.sql)) for phrase in self._phrases)
-        return [Refused(phrase, sentence(error), sqlstate(error) or "") for phrase, error in answers if error]
+    def _refused(self, connection: Connection) -> list[Refused]:
+        outcomes = ((phrase, _error_of(connection, phrase.sql)) for phrase in self._phrases)
+        return [Refused(phrase, sentence(error), sqlstate(error) or "") for phrase, error in outcomes if error]
 
-    def _that_work(self, connection: Connection, version_table: str) -> list[Phrase]:
+    def _working(self, connection: Connection, version_table: str) -> list[Phrase]:
         there = connection.connection
         tables = [table for table in seeds.tables(there, 0) if not is_table(table.name, version_table)]
         for table in seeds.parents_first(tables) if self._on_rows else ():
@@ -132,39 +135,39 @@ class _Speaker:
         return list(dict.fromkeys(working))
 
     def _from_models(self, connection: Connection, tables: Sequence[seeds.Table]) -> Iterator[Phrase]:
-        silent = []
+        unusable = []
         for model in self._previous.models:
             name = f"{model.schema}.{model.table}" if model.schema else model.table
             table = next((each for each in tables if is_table(each.name, name)), None)
-            found = [*_phrases(connection, model, table)] if table else []
-            if not found:
-                silent.append(name)
-            yield from found
-        if silent:
-            self._told.gaps.append(
-                f"what {self._previous.name} says to {few(silent)} works on none of its schemas here"
+            phrases = [*_phrases(connection, model, table)] if table else []
+            if not phrases:
+                unusable.append(name)
+            yield from phrases
+        if unusable:
+            self._result.gaps.append(
+                f"no statement of {self._previous.name} on {few(unusable)} works before the first new revision"
             )
 
     def _from_tests(self, connection: Connection) -> Iterator[Phrase]:
         lost = 0
         for recorded in self._previous.recorded:
-            said = Phrase(recorded.sql, f"recorded at {recorded.where}")
-            error = _refusal(connection, said.sql)
+            phrase = Phrase(recorded.sql, f"recorded at {recorded.where}")
+            error = _error_of(connection, phrase.sql)
             if error and _NAMES_ROWS.fullmatch(sqlstate(error) or ""):
-                said = Phrase(f"PREPARE slipway_phrase AS {recorded.sql}", said.origin)
-                error = _refusal(connection, said.sql)
+                phrase = Phrase(f"PREPARE slipway_phrase AS {recorded.sql}", phrase.origin)
+                error = _error_of(connection, phrase.sql)
             if error:
                 lost += 1
             else:
-                yield said
+                yield phrase
         if lost:
-            self._told.gaps.append(
+            self._result.gaps.append(
                 f"{lost} of {len(self._previous.recorded)} recorded statements do not run on filled tables"
             )
 
 
 def _phrases(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase]:
-    """What a model comes to say to its table, as far as it works: all columns read, a full row and a bare one written, all columns written back."""
+    """Derive a model's working statements: read all columns, insert a full and a bare row, update all columns."""
     quoted = {column["raw"]: column["name"] for column in table.columns}
     named = [quoted.get(column.name, f'"{column.name}"') for column in model.columns]
     written = {column.name for column in model.columns if column.written}
@@ -182,13 +185,13 @@ def _phrases(connection: Connection, model: Model, table: seeds.Table) -> Iterat
         ),
     ]
     for kind, sqls in ways:
-        works = next((sql for sql in sqls if _refusal(connection, sql) is None), None)
+        works = next((sql for sql in sqls if _error_of(connection, sql) is None), None)
         if works:
             yield Phrase(works, f"{kind}, derived from the model of {table.name}")
 
 
-def _refusal(connection: Connection, sql: str) -> DBAPIError | None:
-    """Why Postgres refuses a statement; what it did is taken back."""
+def _error_of(connection: Connection, sql: str) -> DBAPIError | None:
+    """Execute a statement, roll it back and return Postgres' error, or None."""
     connection.exec_driver_sql("BEGIN")
     try:
         connection.exec_driver_sql(sql)

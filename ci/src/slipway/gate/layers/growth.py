@@ -1,20 +1,21 @@
-"""How a revision's time grows with rows: it is run with two counts of them in the tables that it works through.
+"""The growth of a revision's time with rows: it runs with two row counts in the tables that it reads or writes whole.
 
-A forecast and never a verdict: milliseconds of this machine, each beside the rows that it was measured at.
+It is a forecast, never a verdict: milliseconds on this machine, each with its row count.
 """
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from slipway.gate.base import Base, upgrade
+from slipway.gate.baseline import Replica, upgrade
 from slipway.gate.history import Node
-from slipway.gate.layers import crowds
+from slipway.gate.layers import bulk_rows
 from slipway.gate.measure.trace import line_in
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment
@@ -23,8 +24,8 @@ from slipway.records.proof import Growth, Statement
 ROWS = (1_000, 20_000)
 
 
-def worked_through(statements: Sequence[Statement]) -> dict[int, tuple[str, ...]]:
-    """The tables that a revision reads or writes whole, by line."""
+def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ...]]:
+    """Return the tables that a revision reads or writes whole, by line."""
     by_line: dict[int, dict[str, None]] = {}
     for each in statements:
         if each.line and (tables := (*each.rewrites, *each.builds, *each.scans)):
@@ -33,15 +34,15 @@ def worked_through(statements: Sequence[Statement]) -> dict[int, tuple[str, ...]
 
 
 def grow(
-    environment: Environment, node: Node, statements: Sequence[Statement], below: Base
+    environment: Environment, node: Node, statements: Sequence[Statement], source: Replica
 ) -> tuple[Growth, ...] | str:
-    """The growth by line, or why there is none."""
-    wanted = worked_through(statements)
-    names = list(dict.fromkeys(name for tables in wanted.values() for name in tables))
+    """Measure the growth by line; return the reason when that is not possible."""
+    processed = processed_tables(statements)
+    names = list(dict.fromkeys(name for tables in processed.values() for name in tables))
     measured = []
     for rows in ROWS:
-        with below.before(node) as database:
-            refused = with_connection(database, lambda there, rows=rows: crowds.fill(there.connection, names, rows))  # type: ignore[misc]
+        with source.before(node) as database:
+            refused = with_connection(database, partial(_fill, names, rows))
             if refused:
                 return refused
             with _clock(node) as spent:
@@ -51,13 +52,17 @@ def grow(
             measured.append(spent)
     return tuple(
         Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))
-        for line, tables in wanted.items()
+        for line, tables in processed.items()
     )
+
+
+def _fill(names: Sequence[str], rows: int, connection: Connection) -> str | None:
+    return bulk_rows.fill(connection.connection, names, rows)
 
 
 @contextmanager
 def _clock(node: Node) -> Iterator[Counter[int]]:
-    """The milliseconds that the statements of a revision take, by line."""
+    """Count the milliseconds of a revision's statements by line during the block."""
     spent: Counter[int] = Counter()
     started = 0.0
 

@@ -1,7 +1,7 @@
-"""New revisions on rows: tables are filled as soon as they are there, and the rows live through what follows, as those of production do.
+"""New revisions on rows: tables are filled as soon as they exist, and the rows stay for the following revisions, as in production.
 
-A revision that only passes on empty tables, a downgrade that loses or changes what the upgrade had kept, and what the upgrade drops with
-rows in it come to light. A revision that touches no rows is only upgraded.
+This finds revisions that pass only on empty tables, downgrades that lose or change values that the upgrade had kept, and upgrades that drop
+values. A revision that touches no rows is only upgraded.
 """
 
 import itertools
@@ -16,23 +16,23 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext, RevisionStep
 
 from slipway.errors import RefusedError
-from slipway.gate.base import base
-from slipway.gate.ground import Ground
+from slipway.gate import progress
+from slipway.gate.baseline import Baseline, replica
 from slipway.gate.history import History, Node
 from slipway.gate.layers import seeds
 from slipway.gate.layers.backfills import Again, noted, written_again
 from slipway.gate.layers.sequences import Behind, Sequences
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.dbapi import literal, query, taken_back
-from slipway.gate.measure.session import SESSION
+from slipway.gate.measure.dbapi import SESSION, literal, query, taken_back
 from slipway.gate.names import few
 from slipway.gate.steps import AGAIN, DOWN, UP, run, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, sentence
+from slipway.records.proof import Layer
 
-# A cast that does not know our text, a check or a reference that our row does not meet: what production holds, its application has made fit.
-# NULL where NULL was allowed and two rows alike where that was allowed are no such thing.
-# What an extension refuses (39000), as pgcrypto does what it has not encrypted, and what Python finds in a value, JSON of another shape, is of that kind.
+# Errors that our invented values cause, unlike the application's: a cast that cannot read our text, a check or a reference that our row violates,
+# a refusal of an extension (39000), as pgcrypto's of values that it has not encrypted, an error of Python on JSON of another shape. A violation by
+# NULL or by equal rows, where these were allowed, is the revision's own.
 _NOT_FIT = re.compile("22...|23503|23514|39...")
 _SHAPES = (TypeError, AttributeError, LookupError, ValueError)
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
@@ -46,7 +46,7 @@ WHERE a.attnum > 0 AND NOT a.attisdropped"""
 
 @dataclass(frozen=True)
 class Loss:
-    """What happened to the rows of a table, or to the values of a column, in words."""
+    """The loss of a table's rows or a column's values, in words."""
 
     name: str
     words: str
@@ -57,29 +57,23 @@ class Loss:
 
 @dataclass(kw_only=True)
 class Rows:
-    """What the steps of one revision did to rows.
+    """The effects of one revision's steps on rows."""
 
-    - held: how many rows each table had before. failures: by step, where the same step on empty tables was well.
-    - dropped, deleted, recast, changed: columns and tables that the upgrade took away with values in them, rows that it deleted, values that it made
-      others by a new type, and what it kept and is other after the downgrade.
-    - behind: sequences that it left behind the values of their columns. again: backfills that write rows again when they are run again.
-    """
-
-    held: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
-    dropped: tuple[Loss, ...] = ()
-    deleted: tuple[Loss, ...] = ()
-    recast: tuple[Loss, ...] = ()
-    changed: tuple[Loss, ...] = ()
-    behind: tuple[Behind, ...] = ()
-    again: tuple[Again, ...] = ()
+    held: dict[str, int] = field(default_factory=dict)  # the number of rows of each table before
+    failures: dict[str, Failure] = field(default_factory=dict)  # by step, where it succeeds on empty tables
+    dropped: tuple[Loss, ...] = ()  # columns and tables that the upgrade removed with values
+    deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted
+    recast: tuple[Loss, ...] = ()  # values that the upgrade changed by a new type
+    changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
+    behind: tuple[Behind, ...] = ()  # sequences behind the values of their columns
+    again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
 
 
 @dataclass(frozen=True)
-class Lived:
-    """The history on rows: `tables` there were, `filled` of them took rows; `gaps` are sentences."""
+class RowsResult:
+    """The history on rows: `filled` of `tables` accepted rows; `gaps` are sentences."""
 
-    rows: Mapping[str, Rows] = field(default_factory=dict)
+    revisions: Mapping[str, Rows] = field(default_factory=dict)
     tables: int = 0
     filled: int = 0
     gaps: tuple[str, ...] = ()
@@ -87,7 +81,7 @@ class Lived:
 
 @dataclass(frozen=True, kw_only=True)
 class _Snapshot:
-    """The rows of some tables: values by table and column. `columns` names each by its table and its number, which outlive a new name."""
+    """The rows of some tables. Keys are oids of tables, and numbers of columns, which survive a rename."""
 
     names: Mapping[str, str]
     columns: Mapping[tuple[str, str], str]
@@ -96,55 +90,66 @@ class _Snapshot:
     counts: Mapping[str, int]
 
 
-class Life:
-    """Lives through a history that was climbed before; `steps` is what was seen then."""
+def run_on_rows(
+    history: History, environment: Environment, steps: Mapping[str, Steps], baseline: Baseline
+) -> RowsResult:
+    """Run the new revisions on rows; `steps` are the results of the stairway."""
+    return _Run(history, environment, steps).run(baseline)
+
+
+class _Run:
+    """A run of a history's new revisions on rows.
+
+    - filled: the number of rows by the oid of each table that was to be filled.
+    """
 
     def __init__(self, history: History, environment: Environment, steps: Mapping[str, Steps]) -> None:
         self._environment = environment
         self._steps = steps
         self._nodes = tuple(itertools.takewhile(lambda node: _is_upgraded(steps[node.id]), history.nodes))
         self._pending = deque(itertools.dropwhile(lambda node: not node.new, self._nodes))
+        self._new = len(self._pending)
         self._rows: dict[str, Rows] = {}
-        self._seen: dict[str, int] = {}  # rows by the oid of a table that was to be filled
+        self._filled: dict[str, int] = {}  # the number of rows by the oid of each table
         self._names: dict[str, str] = {}
         self._unfit: list[str] = []
         self._unreached = ""
         self._current: tuple[Node, str] | None = None
 
-    def live(self, ground: Ground) -> Lived:
-        """Run every step; failures are in the answer."""
-        with base(self._environment, self._nodes, ground) as below:
+    def run(self, baseline: Baseline) -> RowsResult:
+        """Run every step and collect the failures."""
+        with replica(self._environment, self._nodes, baseline) as source:
             while self._pending:
-                self._seen, self._names = {}, {}
+                self._filled, self._names = {}, {}
                 try:
-                    with below.before(self._pending[0]) as database, every_connection_to(database, SESSION):
-                        self._run()
+                    with source.before(self._pending[0]) as database, every_connection_to(database, SESSION):
+                        self._run_env()
                 except RefusedError as error:
                     self._unreached = str(error)
                     break
-        filled = sum(count > 0 for count in self._seen.values())
-        return Lived(self._rows, len(self._seen), filled, tuple(self._gaps()))
+        filled = sum(count > 0 for count in self._filled.values())
+        return RowsResult(self._rows, len(self._filled), filled, tuple(self._gaps()))
 
     def _gaps(self) -> Iterator[str]:
         if self._pending:
             yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id} ({self._unreached})"
         if self._unfit:
-            yield f"{len(self._unfit)} revisions were not judged on rows, for which the values of our own making are not fit, the first is {self._unfit[0]}"
-        empty = sorted(self._names[oid] for oid, count in self._seen.items() if not count)
+            yield f"{len(self._unfit)} revisions were not judged on rows, because they reject the generated values, the first is {self._unfit[0]}"
+        empty = sorted(self._names[oid] for oid, count in self._filled.items() if not count)
         if empty:
-            yield f"{len(empty)} of {len(self._seen)} tables could not be filled with rows: {few(empty)}"
+            yield f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(empty)}"
 
-    def _run(self) -> None:
-        """One run of env.py, to the end or to a step that fails."""
+    def _run_env(self) -> None:
+        """Run env.py once, to the end or to a failing step."""
         self._begin()
         try:
             run(self._environment, self._walk, transaction_per_migration=True)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever a revision raises is a finding
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- any error of a revision is a finding
             if self._current is None:
                 self._pending.clear()
                 return
             node, step = self._current
-            if _is_for_our_values(error):
+            if _is_caused_by_our_values(error):
                 self._unfit.append(f"{node.id} ({sentence(error)})")
             else:
                 self._of(node).failures[step] = Failure.of(error, self._environment)
@@ -163,21 +168,22 @@ class Life:
         own = f"{context.version_table_schema or 'public'}.{context.version_table}"
         while self._pending:
             node = self._pending[0]
-            if not self._seen and node is not self._nodes[0]:
+            if not self._filled and node is not self._nodes[0]:
                 self._fill(connection, own)
-            yield from self._lived(node, connection)
+            yield from self._upgraded(node, connection)
             if self._makes_tables(node):
                 self._fill(connection, own)
             self._pending.popleft()
 
-    def _lived(self, node: Node, connection: Any) -> Iterator[RevisionStep]:
+    def _upgraded(self, node: Node, connection: Any) -> Iterator[RevisionStep]:
         touched = self._touched(node)
-        before = _look(connection, touched)
+        before = _snapshot(connection, touched)
         self._current = (node, UP)
         if not node.new:
             yield step_of(self._environment, node, UP)
             return
-        after = max(map(int, self._seen), default=0)
+        progress.report(Layer.ROWS, node.id, self._new)
+        after = max(map(int, self._filled), default=0)
         counted = Sequences(connection, touched, after) if self._may_leave_sequences_behind(node) else None
         with noted(node) as backfills:
             yield step_of(self._environment, node, UP)
@@ -189,15 +195,15 @@ class Life:
             yield from self._judged(node, before, connection)
 
     def _judged(self, node: Node, before: _Snapshot, connection: Any) -> Iterator[RevisionStep]:
-        """What an upgrade has done to rows, and what its downgrade does to them."""
+        """Compare the rows after the upgrade and after the downgrade with those before."""
         rows = self._of(node)
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
-        after, back = _look(connection, list(before.names)), {}
+        after, back = _snapshot(connection, list(before.names)), {}
         rows.recast = tuple(_recast(connection, before, after))
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             self._current = (node, DOWN)
             yield step_of(self._environment, node, DOWN)
-            back = {table: _rows(connection, table) for table in before.names.values() if _is_there(connection, table)}
+            back = {table: _rows(connection, table) for table in before.names.values() if _exists(connection, table)}
             self._current = (node, AGAIN)
             yield step_of(self._environment, node, AGAIN)
         rows.dropped = tuple(_dropped(before, after, back))
@@ -206,12 +212,12 @@ class Life:
         rows.changed = tuple(loss for loss in _changed(before, after, back) if loss.name not in recast)
 
     def _touched(self, node: Node) -> list[str]:
-        """The tables that the upgrade of a revision locked when it was climbed, and that have been filled."""
+        """Return the filled tables that the revision's upgrade locks."""
         locked = {name for statement in self._steps[node.id].statements for name in statement.locks}
-        return [oid for oid, name in self._names.items() if name in locked and self._seen[oid]]
+        return [oid for oid, name in self._names.items() if name in locked and self._filled[oid]]
 
     def _may_leave_sequences_behind(self, node: Node) -> bool:
-        """Whether it writes rows, or brings a sequence to rows that are there; most do neither, and to look takes long."""
+        """Whether it writes rows, or adds a sequence to existing rows; reading all sequences is slow."""
         steps = self._steps[node.id]
         change = steps.changes.get(UP)
         return any(_WRITES.match(statement.sql) for statement in steps.statements) or (
@@ -223,15 +229,15 @@ class Life:
         return change is not None and any("table" in line.kind for line in (*change.added, *change.removed))
 
     def _fill(self, connection: Any, own: str) -> None:
-        """Fill the tables that are new; alembic's own is none of the service's."""
-        new = [table for table in seeds.tables(connection, max(map(int, self._seen), default=0)) if table.name != own]
+        """Fill the new tables, except alembic's own."""
+        new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
         for table in seeds.parents_first(new):
-            self._seen[table.oid] = seeds.fill(connection, table)
-        self._names = {oid: name for oid, name in query(connection, _NAMES) if oid in self._seen}
-        self._seen = {oid: self._seen[oid] for oid in self._names}
+            self._filled[table.oid] = seeds.fill(connection, table)
+        self._names = {oid: name for oid, name in query(connection, _NAMES) if oid in self._filled}
+        self._filled = {oid: self._filled[oid] for oid in self._names}
 
 
-def _is_for_our_values(error: BaseException) -> bool:
+def _is_caused_by_our_values(error: BaseException) -> bool:
     code = sqlstate(error)
     if code is None:
         return isinstance(error, _SHAPES) and "NoneType" not in str(error)
@@ -242,14 +248,14 @@ def _is_upgraded(steps: Steps) -> bool:
     return UP in steps.fingerprints and UP not in steps.failures
 
 
-def _look(connection: Any, oids: Sequence[str]) -> _Snapshot:
-    """What some tables hold now; of those that are gone, nothing."""
+def _snapshot(connection: Any, oids: Sequence[str]) -> _Snapshot:
+    """Read some tables; those that no longer exist are absent."""
     if not oids:
         return _Snapshot(names={}, columns={}, types={}, values={}, counts={})
     among = f"c.oid = ANY ('{{{','.join(oids)}}}'::oid[])"
-    found = query(connection, f"{_COLUMNS} AND {among}")
-    columns = {(oid, number): name for oid, number, name, _ in found}
-    types = {(oid, number): kind for oid, number, _, kind in found}
+    catalog = query(connection, f"{_COLUMNS} AND {among}")
+    columns = {(oid, number): name for oid, number, name, _ in catalog}
+    types = {(oid, number): kind for oid, number, _, kind in catalog}
     names: dict[str, str] = dict(query(connection, f"{_NAMES} WHERE {among}"))  # type: ignore[arg-type]
     rows = {oid: _rows(connection, table) for oid, table in names.items()}
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
@@ -264,13 +270,13 @@ def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _is_there(connection: Any, table: str) -> bool:
+def _exists(connection: Any, table: str) -> bool:
     ((oid,),) = query(connection, f"SELECT to_regclass({literal(table)})::oid::text")
     return oid is not None
 
 
 def _dropped(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[Loss]:
-    """What the upgrade took away with values in it, and what of it is not `back` after the downgrade: rows by the name of their table."""
+    """Yield tables and columns that the upgrade removed with values, unless the downgrade brings them `back`."""
     for oid, table in before.names.items():
         if oid not in upgraded.names and len(back.get(table, [])) < before.counts[oid]:
             yield Loss(table, f"the table {table}, which held {before.counts[oid]} rows")
@@ -283,7 +289,7 @@ def _dropped(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dic
 
 
 def _deleted(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[Loss]:
-    """Rows that the upgrade took out of a table, and that are not `back` after the downgrade."""
+    """Yield the rows that the upgrade deleted, unless the downgrade brings them `back`."""
     for oid, table in before.names.items():
         held, left = before.counts[oid], upgraded.counts.get(oid)
         if left is not None and left < held and len(back.get(table, [])) < held:
@@ -291,7 +297,7 @@ def _deleted(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dic
 
 
 def _recast(connection: Any, before: _Snapshot, upgraded: _Snapshot) -> Iterator[Loss]:
-    """Values that a new type made others, told by casting them back; a type without such a cast tells nothing."""
+    """Yield values that a new type changed, found by casting them back; types without that cast are skipped."""
     for key, name in upgraded.columns.items():
         was, now = before.types.get(key), upgraded.types[key]
         if was is None or was == now or upgraded.counts[key[0]] != before.counts[key[0]]:
@@ -299,12 +305,12 @@ def _recast(connection: Any, before: _Snapshot, upgraded: _Snapshot) -> Iterator
         values = _kept(before.values[key])
         table = before.names[key[0]]
         if lost := values - _kept(_cast(connection, upgraded.names[key[0]], name, was, before.values[key])):
-            words = f"{lost.total()} of {values.total()} values of {table}.{name} are others when they are cast from {now} back to {was}"
+            words = f"{lost.total()} of {values.total()} values of {table}.{name} change when they are cast from {now} back to {was}"
             yield Loss(f"{table}.{name}", words)
 
 
 def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequence[Any]) -> Sequence[Any]:
-    """The values of a column as others of a type, or something else when there is no such cast."""
+    """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
     quoted = column.replace('"', '""')
     try:
         with taken_back(connection):
@@ -316,7 +322,7 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
 
 
 def _changed(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dict[str, Any]]]) -> Iterator[Loss]:
-    """What the upgrade had kept and is other after the downgrade, told by the names that it had before."""
+    """Yield rows and values that the upgrade kept and the downgrade lost or changed, by their earlier names."""
     for oid, table in before.names.items():
         if oid not in upgraded.names or table not in back:
             continue
@@ -324,15 +330,15 @@ def _changed(before: _Snapshot, upgraded: _Snapshot, back: Mapping[str, list[dic
         if len(back[table]) < kept_rows:
             yield Loss(table, f"{kept_rows - len(back[table])} of {kept_rows} rows of {table} are gone")
         if len(back[table]) < before.counts[oid]:
-            continue  # which of their values are gone with the rows is not to be told
+            continue  # the values that are missing with the rows cannot be identified
         kept = [(key, name) for key, name in before.columns.items() if key[0] == oid and key in upgraded.columns]
         for key, name in kept:
             values = _kept(before.values[key])
             if lost := values - _kept([row.get(name) for row in back[table]]):
-                words = f"{lost.total()} of {values.total()} values of {table}.{name} are gone or others"
+                words = f"{lost.total()} of {values.total()} values of {table}.{name} are lost or changed"
                 yield Loss(f"{table}.{name}", words)
 
 
 def _kept(values: Sequence[Any]) -> "Counter[str]":
-    """Values in a form that can be counted, without NULL: that something was filled in is no loss."""
+    """Count the values, without NULL: filling in a NULL is no loss."""
     return Counter(json.dumps(value, sort_keys=True) for value in values if value is not None)

@@ -1,7 +1,7 @@
-"""Rows for the tables that a history makes: three in each, the second of them NULL wherever it may be.
+"""Rows for the tables of a history: three in each, the second with NULL in every nullable column.
 
-A value depends on a column's type and on the row's number, never on the column's name: a foreign key that a later revision adds finds its parents.
-Postgres itself tries one variant of a row after the other, within one statement, until one pleases the table's checks.
+A value depends on the column's type and the row's number, never on the column's name: a foreign key that a later revision adds finds its parents.
+Postgres itself tries the variants of a row, within one statement, until one satisfies the table's checks.
 """
 
 import json
@@ -14,10 +14,10 @@ from typing import Any
 from slipway.gate.measure.dbapi import literal, query
 
 ROWS = 3
-_BARE_ROW = 2  # NULL where that is allowed, the default where there is one
+_BARE_ROW = 2  # NULL or the default wherever possible
 _VARIANTS = 5
 
-# Ordinary and partitioned tables of the service: not partitions, which their table fills, and nothing that an extension brought.
+# Ordinary and partitioned tables of the service; their table fills partitions, and extensions fill theirs.
 _TABLES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object(
@@ -48,9 +48,9 @@ ORDER BY c.oid::oid
 """
 _COUNT_FROM = "SELECT setval(made, 7000) FROM pg_get_serial_sequence({table}, {column}) AS made WHERE made IS NOT NULL"
 _LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(-?\d+(?:\.\d+)?)")
-_SHAPES = ("a", "ab", "A1", "a@example.org", "https://example.org")  # what checks on text often ask for
-_BY_LENGTH = 100  # no value of ours is longer
-# How row number N writes a value: by the name of a type, or else by pg_type's category.
+_SHAPES = ("a", "ab", "A1", "a@example.org", "https://example.org")  # which checks on text often require
+_LONGEST = 100  # of our values
+# The value of row number N: by the name of a type, then by pg_type's category.
 _BY_TYPE = {
     "bytea": "\\x0{row}",
     "float4": "700{row}.5",
@@ -75,7 +75,7 @@ _BY_CATEGORY = {
     "B": "{truth}",
     "D": "2026-01-0{row}",
     "I": "10.0.0.{row}",
-    "N": "700{row}",  # where a revision that brings rows of its own does not begin to count
+    "N": "700{row}",  # above the keys of rows that revisions insert
     "R": "empty",
     "S": "v{row}",
     "T": "{row} days",
@@ -84,7 +84,7 @@ _BY_CATEGORY = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is filled: `columns` and `parents` as the catalog tells them."""
+    """A table to fill; `columns` and `parents` (foreign keys) are in the form of the query above."""
 
     oid: str
     name: str
@@ -93,16 +93,16 @@ class Table:
 
 
 def tables(connection: Any, after: int) -> tuple[Table, ...]:
-    """The service's tables that could hold rows, of those that are younger than the one with the oid `after`."""
+    """Return the service's tables with an oid above `after`."""
     return tuple(
         Table(oid, name, tuple(json.loads(columns)), tuple(json.loads(parents)))
         for oid, name, columns, parents in query(connection, _TABLES.format(after=after))
     )
 
 
-def parents_first(wanted: Sequence[Table]) -> Iterator[Table]:
-    """Tables in an order in which foreign keys find their rows; those of a circle last."""
-    left = list(wanted)
+def parents_first(unordered: Sequence[Table]) -> Iterator[Table]:
+    """Order tables so that foreign keys find their rows; those of a circle come last."""
+    left = list(unordered)
     while left:
         waiting = {table.oid for table in left}
         ready = [table for table in left if not waiting.intersection(_needed(table))] or left[:1]
@@ -115,19 +115,19 @@ def _needed(table: Table) -> set[str]:
 
 
 def fill(connection: Any, table: Table) -> int:
-    """Put rows into a table; answers how many it took."""
+    """Insert rows into a table; return how many it accepted."""
     made = [column["raw"] for column in table.columns if column["made"]]
     with closing(connection.cursor()) as cursor:
         for column in made:
             cursor.execute(_COUNT_FROM.format(table=literal(table.name), column=literal(column)))
         for row in range(1, ROWS + 1):
-            cursor.execute(_until_one_is_taken(list(inserts(table, row, bare=row == _BARE_ROW))))
+            cursor.execute(_first_accepted(list(inserts(table, row, bare=row == _BARE_ROW))))
     ((count,),) = query(connection, f"SELECT count(*) FROM {table.name}")
     return int(count)
 
 
-def _until_one_is_taken(inserts: Sequence[str]) -> str:
-    """Each insert is tried when the one before was refused; when all are, nothing is done."""
+def _first_accepted(inserts: Sequence[str]) -> str:
+    """Return a statement that tries each insert until one succeeds."""
     tried = "NULL;"
     for insert in reversed(inserts):
         tried = f"BEGIN {insert}; EXCEPTION WHEN OTHERS THEN {tried} END;"
@@ -135,7 +135,7 @@ def _until_one_is_taken(inserts: Sequence[str]) -> str:
 
 
 def inserts(table: Table, row: int, *, bare: bool, columns: Collection[str] | None = None) -> Iterator[str]:
-    """Ways to write row number `row`, the likeliest first; a bare one leaves out what may be left out. Other columns than `columns` are left out too."""
+    """Yield inserts of row number `row`, the likeliest first, limited to `columns`; a bare one has only required values."""
     for variant in range(_VARIANTS):
         yield _insert(table, row, variant, columns, bare=bare)
 
@@ -153,7 +153,7 @@ def _insert(table: Table, row: int, variant: int, columns: Collection[str] | Non
 
 
 def _value(table: Table, column: Mapping[str, Any], row: int, variant: int, *, bare: bool) -> str | None:
-    """An expression, or None where Postgres makes the value itself."""
+    """Return an expression, or None when Postgres makes the value."""
     if column["made"]:
         return None
     if bare and column["nullable"]:
@@ -173,10 +173,10 @@ def _value(table: Table, column: Mapping[str, Any], row: int, variant: int, *, b
 
 
 def _text(column: Mapping[str, Any], row: int, variant: int) -> str | None:
-    """A value as Postgres reads it from text; None for a type that nothing is known of."""
+    """Return a value in text form; None for an unknown type."""
     if variant and column["checks"]:
-        asked = _asked_for(column)
-        return asked[(row + variant - 2) % len(asked)] if asked else None
+        values = _values_in_checks(column)
+        return values[(row + variant - 2) % len(values)] if values else None
     if variant and column["category"] == "N":
         return str(row)
     if column["category"] == "E":
@@ -184,12 +184,14 @@ def _text(column: Mapping[str, Any], row: int, variant: int) -> str | None:
     written = _BY_TYPE.get(column["base"]) or _BY_CATEGORY.get(column["category"])
     if written is None:
         return None
-    return written.format(row=row, truth=row % 2 == 1)[-(column["length"] or _BY_LENGTH) :]
+    return written.format(row=row, truth=row % 2 == 1)[-(column["length"] or _LONGEST) :]
 
 
-def _asked_for(column: Mapping[str, Any]) -> list[str]:
-    """What checks name: 'open', or 1 and the number after it; and for text what they often want to see."""
-    found = [match for check in column["checks"] for match in _LITERAL.findall(check)]
+def _values_in_checks(column: Mapping[str, Any]) -> list[str]:
+    """Return the literals of a column's checks: texts and common shapes of text, or numbers and their successors."""
+    literals = [match for check in column["checks"] for match in _LITERAL.findall(check)]
     if column["category"] == "N":
-        return [text for _, number in found if number for text in (number, str(float(number) + 1).removesuffix(".0"))]
-    return [text.replace("''", "'") for text, number in found if not number] + list(_SHAPES)
+        return [
+            text for _, number in literals if number for text in (number, str(float(number) + 1).removesuffix(".0"))
+        ]
+    return [text.replace("''", "'") for text, number in literals if not number] + list(_SHAPES)

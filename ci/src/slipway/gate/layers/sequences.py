@@ -1,4 +1,4 @@
-"""Sequences that stand behind the values of their columns: the next row that the application writes gets a key that is there already."""
+"""Sequences behind the values of their columns: the application's next row gets a key that exists already."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway.gate.measure.dbapi import query
 
-# Of identity columns, and of columns whose default counts; only those that count upwards.
+# Of identity columns and of columns with a nextval() default; only ascending ones.
 _COUNTED = """
 SELECT format('%I.%I', n.nspname, t.relname), quote_ident(a.attname), format('%I.%I', sn.nspname, s.relname)
 FROM (SELECT refobjid AS relation, refobjsubid AS number, objid AS sequence FROM pg_depend
@@ -22,7 +22,7 @@ WHERE t.oid = ANY ('{{{oids}}}'::oid[]) OR t.oid > {after}"""
 
 @dataclass(frozen=True, kw_only=True)
 class Behind:
-    """A column whose largest value is not below the next one that its sequence gives."""
+    """A column whose largest value is not below its sequence's next one."""
 
     table: str
     column: str
@@ -31,11 +31,11 @@ class Behind:
     next: int
 
     def __str__(self) -> str:
-        return f"{self.table}.{self.column} holds {self.largest}, and its sequence goes on with {self.next}"
+        return f"{self.table}.{self.column} holds {self.largest}, and its sequence continues with {self.next}"
 
 
 class Sequences:
-    """The sequences of some tables, and of all that are younger than the oid `after`, before a revision."""
+    """The sequences of some tables, and of all tables with an oid above `after`, before a revision."""
 
     def __init__(self, connection: Any, oids: Sequence[str], after: int) -> None:
         self._connection = connection
@@ -44,15 +44,15 @@ class Sequences:
         self._before = {(each.table, each.column) for each in self._behind()} if oids else set()
 
     def left_behind(self) -> tuple[Behind, ...]:
-        """Those that are behind now, and were not."""
+        """Return those that have fallen behind since."""
         return tuple(each for each in self._behind() if (each.table, each.column) not in self._before)
 
     def _behind(self) -> list[Behind]:
         counted = query(self._connection, _COUNTED.format(oids=",".join(self._oids), after=self._after))
-        found = (self._look(table, column, sequence) for table, column, sequence in counted)
-        return [each for each in found if each]
+        behind = (self._compare(table, column, sequence) for table, column, sequence in counted)
+        return [each for each in behind if each]
 
-    def _look(self, table: str, column: str, sequence: str) -> Behind | None:
+    def _compare(self, table: str, column: str, sequence: str) -> Behind | None:
         ((largest, follows),) = query(
             self._connection,
             f"SELECT (SELECT max({column})::text FROM {table}), (SELECT last_value + is_called::int FROM {sequence})::text",

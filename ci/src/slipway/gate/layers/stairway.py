@@ -1,11 +1,13 @@
-"""Every revision up, down and up again: in one process, one run of env.py, one connection, as long as nothing fails.
+"""Every revision up, down and up again: in one run of env.py, on one connection, as long as no step fails.
 
-alembic asks a function for the steps to run; ours also looks at the catalog before a step is committed. A failing step ends the run; the next run takes up where it left off, on a new database where the old one is no longer sound.
+alembic gets its steps from a function; ours also reads the catalog before a step is committed. A failing step ends the run. The next run resumes
+after it, in a new database when the old one is not clean.
 """
 
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -14,39 +16,35 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.gate.base import base
-from slipway.gate.ground import Ground
+from slipway.gate import progress
+from slipway.gate.baseline import Baseline, replica
 from slipway.gate.history import History, Node
 from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.dbapi import SESSION
 from slipway.gate.measure.lines import Change, Line
-from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.trace import Tracer
 from slipway.gate.steps import AGAIN, DOWN, UP, bare_step_of, by_itself, run, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
-from slipway.records.proof import Statement
+from slipway.records.proof import Layer, Statement
 
 _CATCH_UP = "catch up"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A step that failed: what was said, and where.
+    """A failed step."""
 
-    - declared: the revision says that it has no downgrade. code: Postgres' own name for the error (SQLSTATE), when it is one.
-    - begun_by_env: an autocommit block found a transaction that alembic has not begun.
-    """
-
-    said: str
+    said: str  # the error in one line
     file: str
     line: int
-    declared: bool = False
-    code: str | None = None
-    begun_by_env: bool = False
+    declared: bool = False  # the revision declares that it has no downgrade
+    code: str | None = None  # SQLSTATE, for an error of Postgres
+    begun_by_env: bool = False  # an autocommit block found a transaction that alembic had not begun
 
     @classmethod
     def of(cls, error: BaseException, environment: Environment) -> "Failure":
-        """The failure that an error of a step is."""
+        """Describe an error of a step."""
         file, line = environment.place_of(error)
         return cls(
             said=sentence(error),
@@ -58,19 +56,19 @@ class Failure:
         )
 
     def line_in(self, node: Node, otherwise: int) -> int:
-        """Its line, when that is in the revision's own file."""
+        """Return its line when it is in the revision's file."""
         return self.line if self.file == node.file else otherwise
 
 
 def _is_of_autocommit_block(error: BaseException) -> bool:
-    """Alembic asserts there that it has begun the transaction itself (alembic/runtime/migration.py)."""
+    """Whether alembic's assertion failed that it has begun the transaction itself (alembic/runtime/migration.py)."""
     place = traceback.extract_tb(error.__traceback__)[-1:]
     return isinstance(error, AssertionError) and any(frame.name == "autocommit_block" for frame in place)
 
 
 @dataclass
 class Steps:
-    """What the steps of one revision did."""
+    """The effects of one revision's steps, by step."""
 
     changes: dict[str, Change] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
@@ -79,42 +77,38 @@ class Steps:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Climb:
-    """What a stairway showed.
+class StairwayResult:
+    """The effects of all steps."""
 
-    - steps: by revision. options: what env.py gave to `context.configure`. lines: the catalog at the end, None when it was not reached.
-    - version_table: alembic's own, as env.py names it. skipped: the revisions that were not reached, and why_skipped.
-    - together: env.py runs all revisions in one transaction, whatever it tells alembic, when it has begun one itself.
-    """
-
-    steps: Mapping[str, Steps]
-    options: Options
-    lines: tuple[Line, ...] | None
-    version_table: str
-    skipped: tuple[str, ...]
-    together: bool = False
+    steps: Mapping[str, Steps]  # by revision
+    options: Options  # of env.py's `context.configure`
+    lines: tuple[Line, ...] | None  # the catalog at the end of the history, None when it was not reached
+    version_table: str  # alembic's own, as env.py names it
+    skipped: tuple[str, ...]  # the revisions that were not reached
+    together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
 
 
 class _NotAsLeftError(Exception):
-    """A failed step left something behind that no transaction took back."""
+    """A failed step left changes that no transaction rolled back."""
 
 
 class _After(Enum):
-    """How to go on after a run of env.py."""
+    """The next action after a run of env.py."""
 
-    GO_ON = "in the same database"
+    RESUME = "in the same database"
     START_AFRESH = "in a new database"
-    STOP = "all is done, or nothing beyond can be reached"
+    STOP = "every reachable step was run"
 
 
 class Stairway:
-    """Climbs a part of a history, from the revision number `first` to the one before `last`; what comes before is only upgraded."""
+    """A part of a history, from revision number `first` to before `last`; earlier revisions are only upgraded."""
 
-    def __init__(self, history: History, environment: Environment, first: int, last: int) -> None:
+    def __init__(self, history: History, environment: Environment, first: int, last: int, *, trace: bool) -> None:
         self._history = history
         self._environment = environment
         self._tracer = Tracer()
+        self._trace = trace
         self._nodes = history.nodes[:last]
         self._pending = deque(history.nodes[first:last])
         self._steps = {node.id: Steps() for node in self._pending}
@@ -128,16 +122,16 @@ class Stairway:
         self._begun_by_env = False
         self._why_not_reached = ""
 
-    def climb(self, ground: Ground) -> Climb:
-        """Run every step; failures of revisions are in the answer. Raises BadInputError when env.py itself fails."""
-        with self._tracer.listening():
-            with ground.database() as database:
+    def climb(self, baseline: Baseline) -> StairwayResult:
+        """Run every step and collect the failures of revisions; raises BadInputError when env.py itself fails."""
+        with self._tracer.listening() if self._trace else nullcontext():
+            with baseline.database() as database:
                 after = self._climb_in(database)
             if after is _After.START_AFRESH:
-                self._climb_on(ground)
+                self._climb_rest(baseline)
         skipped = tuple(node.id for node in self._pending)
         together = self._begun_by_env or not self._options.get("transaction_per_migration")
-        return Climb(
+        return StairwayResult(
             steps=self._steps,
             options=self._options,
             lines=self._lines,
@@ -147,14 +141,14 @@ class Stairway:
             why_skipped=self._why_not_reached,
         )
 
-    def _climb_on(self, ground: Ground) -> None:
-        """What is left, in new databases, as many as it takes."""
-        with base(self._environment, self._nodes, ground) as below:
+    def _climb_rest(self, baseline: Baseline) -> None:
+        """Run the pending steps in as many new databases as necessary."""
+        with replica(self._environment, self._nodes, baseline) as source:
             after = _After.START_AFRESH
             while self._pending and after is _After.START_AFRESH:
                 left = len(self._pending)
                 try:
-                    with below.before(self._pending[0]) as database:
+                    with source.before(self._pending[0]) as database:
                         after = self._climb_in(database)
                 except RefusedError as error:
                     self._why_not_reached = str(error)
@@ -166,12 +160,12 @@ class Stairway:
     def _climb_in(self, database: URL) -> _After:
         self._expected = None
         with every_connection_to(database, SESSION):
-            while (after := self._run()) is _After.GO_ON:
+            while (after := self._run()) is _After.RESUME:
                 pass
         return after
 
     def _run(self) -> _After:
-        """One run of env.py."""
+        """Run env.py once."""
         self._begin()
         try:
             self._options = run(self._environment, self._walk, transaction_per_migration=True)
@@ -187,7 +181,7 @@ class Stairway:
         if self._pending:
             raise BadInputError(
                 f"{self._environment.relative(str(self._environment.script.env_py_location))} ended before all revisions were run",
-                "it must call context.run_migrations() and let errors pass",
+                "it must call context.run_migrations() and must not swallow errors",
             )
         return _After.STOP
 
@@ -195,26 +189,24 @@ class Stairway:
         self._current = self._catalog = None
 
     def _failed(self, node: Node, step: str, error: BaseException) -> _After:
-        if (
-            step == _CATCH_UP
-        ):  # what failed before left half of a revision behind, or what comes before this part does not run
+        if step == _CATCH_UP:  # an earlier failure left half of a revision, or a revision before this part fails
             return _After.START_AFRESH
         steps = self._steps[node.id]
         if node.id not in self._one_by_one:
             self._one_by_one.add(node.id)
-            return _After.GO_ON
+            return _After.RESUME
         steps.failures[step] = Failure.of(error, self._environment)
         if step == UP:
             steps.statements = self._tracer.seen()
             return _After.STOP
         self._pending.popleft()
         self._expected = steps.fingerprints[UP]
-        return _After.GO_ON if step == DOWN else _After.START_AFRESH
+        return _After.RESUME if step == DOWN else _After.START_AFRESH
 
     def _walk(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         assert context.connection is not None
         connection = context.connection.connection
-        self._begun_by_env = context._in_external_transaction  # noqa: SLF001 -- on which alembic decides, too
+        self._begun_by_env = context._in_external_transaction  # noqa: SLF001 -- alembic decides by it, too
         schema = context.version_table_schema
         self._version_table = f"{schema}.{context.version_table}" if schema else context.version_table
         applied = self._history.upto(heads)
@@ -232,17 +224,18 @@ class Stairway:
         self._lines = tuple((self._catalog or Catalog(connection)).lines)
 
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
-        """One or more steps of a revision in one transaction, with a look at the catalog after each."""
+        """Run one or more steps of a revision in one transaction, and read the catalog after each."""
         self._current = (node, steps[0])
+        progress.report(Layer.ALWAYS, node.id, len(self._history.nodes))
         taken = bare_step_of(self._environment, node, steps[-1])
         functions = [bare_step_of(self._environment, node, step).migration_fn for step in steps]
 
-        def run_and_look(**arguments: Any) -> None:
-            catalog = self._look_first(connection)
+        def run_and_read(**arguments: Any) -> None:
+            catalog = self._read_first(connection)
             seen = self._steps[node.id]
             for step, function in zip(steps, functions, strict=True):
                 self._current = (node, step)
-                if step == UP and node.new:
+                if step == UP and node.new and self._trace:
                     self._tracer.watch(node.script.path, catalog, self._version_table)
                 function(**arguments)
                 if step == UP:
@@ -250,10 +243,10 @@ class Stairway:
                 seen.changes[step] = catalog.read()
                 seen.fingerprints[step] = catalog.fingerprint
 
-        taken.migration_fn = run_and_look
+        taken.migration_fn = run_and_read
         return by_itself(self._environment, node, taken)
 
-    def _look_first(self, connection: Any) -> Catalog:
+    def _read_first(self, connection: Any) -> Catalog:
         if self._catalog is None:
             self._catalog = Catalog(connection)
             if self._expected not in (None, self._catalog.fingerprint):

@@ -1,7 +1,7 @@
-"""Two runners at once: a second one meets the same revision while the first is on its way.
+"""Two runners at once: the second one starts the same revision while the first is inside it.
 
-What is one transaction, alembic's own table settles: one of them fails and leaves nothing. So the first is held up after each statement outside a
-transaction until the second has run the whole revision, or waits for it, as for a lock that env.py takes.
+Within one transaction alembic's own table decides: one runner fails and leaves nothing. So the first is paused after each statement outside a
+transaction until the second has run the whole revision, or waits for the first, as for a lock that env.py acquires.
 """
 
 import multiprocessing
@@ -12,19 +12,18 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
-from slipway.gate.base import Base, upgrade, walk
+from slipway.gate.baseline import Replica, upgrade, walk
 from slipway.gate.forks import Fork
 from slipway.gate.history import History, Node
-from slipway.gate.layers.looks import look
-from slipway.gate.layers.places import alone, at
-from slipway.gate.layers.stairway import Climb
+from slipway.gate.layers.interruption_points import DatabaseState, at, committing_statements
+from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.steps import UP, step_of
 from slipway.migration.database import elsewhere, with_connection
 from slipway.migration.environment import Environment
 
 _MOST_PER_REVISION = 6
-_PATIENCE_SECONDS = 5.0  # with a second runner that neither ends nor waits for a lock
-_GLANCE_SECONDS = 0.01
+_PATIENCE_SECONDS = 5.0  # for a second runner that neither ends nor waits for a lock
+_POLL_SECONDS = 0.01
 _WAITS = text(
     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
 )
@@ -32,59 +31,56 @@ _WAITS = text(
 
 @dataclass(frozen=True)
 class Encounter:
-    """Two runners who met after the statement on a line.
+    """A second runner that started after a statement of the first."""
 
-    - otherwise: in what the database is other than after one runner, in words. first, second: why each failed, or None.
-    """
-
-    line: int
-    otherwise: str
-    first: str | None
+    line: int  # of that statement
+    otherwise: str  # the difference to the result of one runner, in words
+    first: str | None  # the error of the first runner, or None
     second: str | None
 
 
 def encounters(
-    environment: Environment, history: History, climb: Climb, node: Node, below: Base
+    environment: Environment, history: History, stairway: StairwayResult, node: Node, source: Replica
 ) -> Iterator[Encounter]:
-    """What came of each meeting of two runners."""
-    places = range(len(alone(climb, node)))[:_MOST_PER_REVISION]
-    if not places:
+    """Yield the result of a second runner at each interruption point."""
+    points = range(len(committing_statements(stairway, node)))[:_MOST_PER_REVISION]
+    if not points:
         return
-    with below.before(node) as database:
+    with source.before(node) as database:
         upgrade(environment, database, [node])
-        wanted = with_connection(database, look)
-    for number in places:
-        with below.before(node) as database:
+        expected = with_connection(database, DatabaseState.of)
+    for number in points:
+        with source.before(node) as database:
             met, first, second = _meet(environment, history, node, number, database)
             if not met:
                 continue
-            left = with_connection(database, look)
+            state = with_connection(database, DatabaseState.of)
             unrecorded = "" if _is_recorded(environment, history, node, database) else "the revision is not recorded"
-            yield Encounter(met[0], left.otherwise(wanted) or unrecorded, first, second)
+            yield Encounter(met[0], state.difference(expected) or unrecorded, first, second)
 
 
 def _meet(
     environment: Environment, history: History, node: Node, number: int, database: URL
 ) -> tuple[Sequence[int], str | None, str | None]:
-    """Run a revision, and run it a second time while the first is held up; answers where that was, and why each failed."""
+    """Run a revision twice at once, the first paused at a point; return the line of the point and both errors."""
     met: list[int] = []
     go = multiprocessing.get_context("fork").Event()
 
-    def run_when_told() -> str | None:
+    def run_second() -> str | None:
         go.wait()
         return _run(environment, history, node, database)
 
-    second = Fork(run_when_told, "a second runner")
+    second = Fork(run_second, "a second runner")
 
-    def let_it_pass(_connection: Connection, line: int) -> None:
+    def pause(_connection: Connection, line: int) -> None:
         met.append(line)
         go.set()
-        for _ in range(int(_PATIENCE_SECONDS / _GLANCE_SECONDS)):
-            if second.is_done(_GLANCE_SECONDS) or elsewhere(database, lambda there: there.scalar(_WAITS)):
+        for _ in range(int(_PATIENCE_SECONDS / _POLL_SECONDS)):
+            if second.is_done(_POLL_SECONDS) or elsewhere(database, lambda connection: connection.scalar(_WAITS)):
                 break
 
     try:
-        with at(node, number, after=let_it_pass):
+        with at(node, number, after=pause):
             first = _run(environment, history, node, database)
         return met, first, second.result() if met else None
     finally:
@@ -92,7 +88,7 @@ def _meet(
 
 
 def _run(environment: Environment, history: History, node: Node, database: URL) -> str | None:
-    """Run a revision where it has not been run, as alembic's own upgrade does; answers why that failed."""
+    """Run a revision unless it is recorded, as alembic's own upgrade does; return the error, or None."""
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         if node.id not in history.upto(heads):

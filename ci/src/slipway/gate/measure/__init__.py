@@ -1,1 +1,1 @@
-"""What a database is read by: its catalog as lines, the locks of a statement, and every statement seen on its way."""
+"""Measurements of a database: its catalog as lines, the locks of a statement, the trace of all statements."""

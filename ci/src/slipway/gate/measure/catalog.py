@@ -1,9 +1,9 @@
-"""What a database looks like, read so that a step costs what it changed and not what exists.
+"""The catalog of a database, read incrementally: the cost of a step depends on its changes, not on the size of the schema.
 
-A statement that changes a thing locks it, and the row it writes carries its transaction in `xmin`. So within a transaction only things that
-are locked or young are read again. After a commit the locks are gone: then all young rows are read, and the keys of all others, to
-notice what was dropped. A renamed thing appears in the definitions of others, so a rename is followed by one whole read.
-What an extension brought is its own affair, and column order is no part of it: Postgres cannot restore it.
+A statement locks the object that it changes, and the row that it writes carries its transaction in `xmin`. So within a transaction only locked
+or young objects are read again. A commit releases the locks: then all young rows are read, and the keys of all others, to notice drops. A renamed
+object appears in the definitions of others, so a rename causes one full read.
+Objects of extensions are ignored, and so is the order of columns, which Postgres cannot restore.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ _BEGINNING = "1"  # the bootstrap transaction: everything is younger
 _DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 _MEMBERS = "SELECT objid::text FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass"
 
-# Changes that neither lock nor rewrite a row of their owner: comments on a table's constraints, triggers, policies; constraints of a domain;
+# Changes that neither lock their owner nor rewrite its row: comments on a table's constraints, triggers, policies; constraints of a domain;
 # names of statistics; grants on the schema public, whose oid is no user's.
 _UNTOLD = f"""concat((SELECT sum(hashtext(concat(objoid, description))) FROM pg_description WHERE objoid >= {FIRST_USER_OID}
                AND classoid IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass)), ' ',
@@ -39,12 +39,12 @@ _YOUNG = " UNION ".join(
     f"SELECT oid FROM {name} r WHERE oid >= {FIRST_USER_OID} AND {is_young('r', '$1')}"
     for name in ("pg_class", "pg_type", "pg_proc", "pg_namespace", "pg_extension")
 )
-# A grant on a column rewrites the column's row and locks nothing; there are many columns, so they are looked at only when one was rewritten.
+# A grant on a column rewrites the column's row without a lock; columns are many, so they are read only when one was rewritten.
 _REWRITTEN_COLUMNS = f"""
     SELECT attrelid FROM pg_attribute r WHERE attrelid >= {FIRST_USER_OID} AND {is_young("r", "$1")}
     AND (SELECT pg_stat_get_xact_tuples_updated('pg_attribute'::regclass)) > 0
 """
-# Members of extensions are counted, for Postgres would answer EXISTS by reading all of pg_depend at each step.
+# Members of extensions are counted, because Postgres plans EXISTS as a scan of pg_depend at each step.
 _CLASSES = "ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]"
 _TOUCHED = " UNION ALL ".join(
     [
@@ -68,7 +68,7 @@ Row = Sequence[Any]  # catalog, key, owner, kind, name, definition
 
 @dataclass(frozen=True)
 class _State:
-    """Where the session stood at a read."""
+    """The position of the session at a read."""
 
     transaction: str = ""
     boundary: str = _BEGINNING
@@ -77,7 +77,7 @@ class _State:
 
 
 class Catalog:
-    """The catalog of the database behind one DBAPI connection, as it was at the last read: within a transaction, what it has done so far."""
+    """The catalog of one DBAPI connection's database at the last read, with the changes of the current transaction."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -100,20 +100,20 @@ class Catalog:
 
     @property
     def newest_oid(self) -> int:
-        """The largest oid at the last read; what has a larger one came later."""
+        """The largest oid at the last read; newer objects have larger ones."""
         return self._state.newest_oid
 
     def name_of(self, oid: str) -> str | None:
-        """The qualified name of a table or a view; None for an index or a sequence, and for what belongs to a session or to another table."""
+        """Return the qualified name of a table or view; None for other relations, temporary and TOAST tables."""
         line = self._lines.get(("pg_class", oid))
         return line.name if line and line.kind in _NAMED else None
 
     def begin(self) -> None:
-        """Note that a transaction has begun in which nothing has changed yet."""
+        """Record the start of a transaction without changes."""
         ((self._transaction,),) = query(self._connection, "SELECT now()::text")
 
     def read(self) -> Change:
-        """What has changed since the last read."""
+        """Return the changes since the last read."""
         before = self._state
         change, renamed = self._read_touched(before.boundary)
         if self._state.transaction != self._transaction or self._state.untold != before.untold:
@@ -135,7 +135,7 @@ class Catalog:
         return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - there)
 
     def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
-        """The rows of an answer, and the owners that were looked at."""
+        """Return the rows of a query, and the owners that it covered."""
         (_, transaction, now, newest_oid, untold, touched), *rows = query(
             self._connection, f"EXECUTE {question}('{boundary}')"
         )
@@ -143,7 +143,7 @@ class Catalog:
         return rows, touched.split() if touched else ()
 
     def _learn(self, rows: Iterable[Row], gone: Iterable[Key]) -> tuple[Change, bool]:
-        """Take over what was found; answers what changed by it, and whether a thing has a new name."""
+        """Apply rows that were read; return the change, and whether an object has a new name."""
         removed = [line for key in gone if (line := self._lines.pop(key, None))]
         added: list[Line] = []
         renamed = False

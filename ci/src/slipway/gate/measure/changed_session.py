@@ -1,7 +1,7 @@
-"""A session that a revision has changed (SET ROLE, SET search_path) is as before for the next step, and for our own questions.
+"""Sessions that a revision has changed (SET ROLE, SET search_path), restored for the next step and for our own queries.
 
-In production the next revision may run in another session, so none is proven with what the one before it has left; that is a finding of its own.
-The settings are only looked at around statements that look as if they changed some, for there are hundreds.
+In production the next revision may run in another session, so each is proven without the settings of the one before; leaked settings are a finding.
+There are hundreds of settings, so they are read only around statements that appear to change some.
 """
 
 import re
@@ -22,14 +22,12 @@ _CHANGES: Final = re.compile(
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
-_BEFORE: Final = (
-    "slipway: before the session was changed"  # in SQLAlchemy's notes on a connection, which live as long as it
-)
+_BEFORE: Final = "slipway: before the session was changed"  # in the `info` of a connection, which lives as long as it
 
 
 @contextmanager
 def noting_changes() -> Iterator[None]:
-    """Within this block it is noted what sessions were like before statements that look as if they changed them."""
+    """Record the settings of sessions before statements that appear to change them, during the block."""
 
     def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
         if not _CHANGES.search(sql):
@@ -49,12 +47,12 @@ def noting_changes() -> Iterator[None]:
 
 
 def leaving_the_session(function: Callable[..., None]) -> Callable[..., None]:
-    """The same step, which leaves the session as it was."""
+    """Return the step with the session restored at its end."""
 
     def run(**arguments: Any) -> None:
         connection = op.get_context().connection
         assert connection is not None
-        connection.info.pop(_BEFORE, None)  # what env.py said is none of the step's doing
+        connection.info.pop(_BEFORE, None)  # changed by env.py, not by the step
         function(**arguments)
         if not connection.closed and (before := connection.info.pop(_BEFORE, None)):
             _restore(connection.connection, *before)
@@ -79,6 +77,6 @@ def _values(there: Any, settings: str) -> dict[str, str]:
 
 
 def _custom(names: Iterable[str]) -> str:
-    """The settings of an application's own (`app.tenant`), which Postgres lists nowhere; one that was never set is as an empty one."""
+    """Query custom settings (`app.tenant`), which pg_settings does not list; an unset one counts as empty."""
     listed = ", ".join(literal(name) for name in names if "." in name) or "NULL"
     return f"SELECT name, coalesce(current_setting(name, true), '') FROM unnest(ARRAY[{listed}]::text[]) name WHERE name IS NOT NULL"

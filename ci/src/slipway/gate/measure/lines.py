@@ -1,4 +1,4 @@
-"""A catalog as lines of text, and what a step changed as lines that came and went."""
+"""A catalog as lines of text, and a change as added and removed lines."""
 
 import hashlib
 from collections import Counter
@@ -18,19 +18,19 @@ class Line:
         return " ".join(part for part in (self.kind, self.name, self.definition) if part)
 
     def number(self) -> int:
-        """The line as a number; the sum over all lines is the same whatever their order."""
+        """Hash the line to a number; the sum over all lines is independent of their order."""
         text = f"{self.kind}\0{self.name}\0{self.definition}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
 def fingerprint(total: int) -> str:
-    """The name of a whole catalog, from the sum of its lines' numbers."""
+    """Format the sum of a catalog's line numbers as its fingerprint."""
     return f"{total % 2**128:032x}"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a step did to the catalog."""
+    """The lines that a step added to and removed from a catalog."""
 
     added: tuple[Line, ...] = ()
     removed: tuple[Line, ...] = ()
@@ -40,15 +40,15 @@ class Change:
 
     @classmethod
     def between(cls, before: Iterable[Line], after: Iterable[Line]) -> "Change":
-        """The difference of two sets of lines, in which a line may stand more than once."""
+        """Return the difference of two multisets of lines."""
         had, has = Counter(before), Counter(after)
         return cls(tuple(sorted((has - had).elements())), tuple(sorted((had - has).elements())))
 
     def then(self, later: "Change") -> "Change":
-        """Both, one after the other; what the second undid is gone."""
+        """Combine two successive changes; lines that the second one undid cancel out."""
         return Change.between([*self.removed, *later.removed], [*self.added, *later.added])
 
     @property
     def number(self) -> int:
-        """What it adds to the sum of all lines."""
+        """Its contribution to the sum of all lines."""
         return sum(line.number() for line in self.added) - sum(line.number() for line in self.removed)

@@ -1,17 +1,16 @@
-"""What a statement did to tables that were there before it: locks, rewrites, index builds, scans.
+"""The effects of a statement on tables that existed before it: locks, rewrites, index builds, scans.
 
-Everything is asked on the connection that ran the statement, for uncommitted catalog rows and the counters of a transaction
-(`pg_stat_get_xact_numscans`) are invisible elsewhere. An index build counts as a scan only without parallel workers, so new indexes are
-looked for by oid, unless they took over the file of the one before them (TryReuseIndex, src/backend/commands/tablecmds.c), which is older than
-they are; a table is rewritten when its `relfilenode` changes.
+All queries run on the connection of the statement: uncommitted catalog rows and the counters of a transaction (`pg_stat_get_xact_numscans`) are
+invisible to others. An index build counts as a scan only without parallel workers, so new indexes are found by oid, except those that reuse the
+older file of their predecessor (TryReuseIndex, src/backend/commands/tablecmds.c); a table is rewritten when its `relfilenode` changes.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.gate.measure.dbapi import prepare_once, query
-from slipway.gate.measure.session import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT
+from slipway.gate.measure.dbapi import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT, prepare_once, query
 from slipway.gate.measure.system_catalogs import NEWEST_OID
 from slipway.records.proof import Blocked
 
@@ -26,28 +25,14 @@ _MODES = (
     "ExclusiveLock",
     "AccessExclusiveLock",
 )
-_SPOKEN = dict(
-    zip(
-        _MODES,
-        (
-            "ACCESS SHARE",
-            "ROW SHARE",
-            "ROW EXCLUSIVE",
-            "SHARE UPDATE EXCLUSIVE",
-            "SHARE",
-            "SHARE ROW EXCLUSIVE",
-            "EXCLUSIVE",
-            "ACCESS EXCLUSIVE",
-        ),
-        strict=True,
-    )
-)
+# As the documentation spells them: ACCESS SHARE.
+_SPOKEN = {mode: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper() for mode in _MODES}
 _BLOCKS_WRITERS = _MODES[4:]  # in conflict with ROW EXCLUSIVE
 _BLOCKS_READERS = _MODES[7:]  # in conflict with ACCESS SHARE
 BLOCKING = frozenset(_SPOKEN[mode] for mode in _BLOCKS_WRITERS)
 
-# Whoever plans a query opens all indexes of its tables (get_relation_info, src/backend/optimizer/util/plancat.c), so an index that is locked
-# against readers locks its table against them: that counts as a lock on the table.
+# The planner opens all indexes of a query's tables (get_relation_info, src/backend/optimizer/util/plancat.c), so an index that is locked against
+# readers blocks every query of its table: it counts as a lock on the table.
 _LOCKED = "slipway_locked"
 # A transaction_timeout, from PostgreSQL 17 on, limits both.
 _UNLIMITED = f"""concat_ws(' ',
@@ -77,16 +62,13 @@ _FILES = "SELECT oid::text, relfilenode::text FROM pg_class WHERE relkind IN ('r
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table or view on which we hold the locks `modes`; `filenode` and `indexes` are oids, `scans` counts how often it was read whole.
+    """A table or view that the session has locked."""
 
-    - kind: as pg_class says it; "m", a materialized view, has no writers, and "p", a partitioned table, no rows.
-    """
-
-    modes: frozenset[str] = frozenset()
-    filenode: int = 0
-    scans: int = 0
-    indexes: frozenset[int] = frozenset()
-    kind: str = "r"
+    modes: frozenset[str] = frozenset()  # of the locks
+    filenode: int = 0  # oid
+    scans: int = 0  # the number of sequential scans
+    indexes: frozenset[int] = frozenset()  # oids
+    kind: str = "r"  # pg_class.relkind; "m", a materialized view, has no writers, "p", a partitioned table, no rows
 
 
 Tables = Mapping[str, Table]
@@ -94,7 +76,7 @@ Tables = Mapping[str, Table]
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What one statement did to tables that existed before, by oid; the words of `records.Statement`."""
+    """The effects of one statement on existing tables, by oid; the fields of `records.Statement`."""
 
     locks: Mapping[str, str] = field(default_factory=dict)
     rewrites: tuple[str, ...] = ()
@@ -105,7 +87,7 @@ class Effect:
     unlimited: tuple[str, ...] = ()
 
     def named(self, name_of: Callable[[str], str | None]) -> "Effect":
-        """The same by name; a dropped index is locked too, and what it was can no longer be asked: it has no name."""
+        """Return the effects by name, without relations that have none, such as a dropped index."""
         return replace(
             self,
             locks={name: mode for oid, mode in self.locks.items() if (name := name_of(oid))},
@@ -117,18 +99,18 @@ class Effect:
 
 
 def prepare(connection: Any) -> None:
-    """Make a session ready for the two questions below."""
+    """Prepare the two queries below in a session."""
     prepare_once(connection, _LOCKED, _PREPARE_LOCKED)
     prepare_once(connection, _SCANNED, _PREPARE_SCANNED)
 
 
 def files(connection: Any, newest_oid: int) -> dict[str, int]:
-    """Where each table keeps its rows now, by oid; of those up to `newest_oid`."""
+    """Return the relfilenode of each table up to `newest_oid`, by oid."""
     return {oid: int(file) for oid, file in query(connection, _FILES.format(newest_oid=newest_oid))}
 
 
 def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
-    """The effect of a statement that could not be watched but has moved rows to new files: Postgres does that under ACCESS EXCLUSIVE only."""
+    """Derive the effect of an unmeasured statement from moved files: Postgres moves rows under ACCESS EXCLUSIVE only."""
     moved = tuple(oid for oid, file in after.items() if before.get(oid, file) != file)
     return Effect(
         locks=dict.fromkeys(moved, _SPOKEN[_MODES[-1]]),
@@ -139,18 +121,18 @@ def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
 
 
 class Transaction:
-    """What a transaction has locked and read so far, from its first statement on."""
+    """The locks and scans of a transaction, from its first statement on."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._locked: Tables = {}
-        # They need not begin at zero: counters are kept until they are reported, which may be a second after a commit.
+        # Counters may start above zero: they are reported, and reset, up to a second after a commit.
         self._scans = {oid: int(scans) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
-        # What an earlier transaction of the same revision built or moved is none of this one's doing.
+        # Objects up to here were built or moved by earlier transactions of the revision.
         ((self._newest,),) = query(connection, f"SELECT {NEWEST_OID}")
 
     def look(self, newest_oid: int) -> Effect:
-        """What was done since the last look; what came after `newest_oid` is new."""
+        """Return the effects since the last call; relations above `newest_oid` are new."""
         before, (after, lock_timeout, unlimited) = self._locked, _locked_tables(self._connection, newest_oid)
         known = {oid: before.get(oid) or Table(scans=self._scans.get(oid, 0)) for oid in after}
         self._scans.update((oid, table.scans) for oid, table in after.items())
@@ -160,9 +142,9 @@ class Transaction:
 
 
 def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, tuple[str, ...]]:
-    """The tables and views up to `newest_oid` on which this connection holds a lock now, how long it would have waited for one, what has no limit."""
+    """Return the locked tables and views up to `newest_oid`, the lock_timeout, and the timeouts that are off."""
     rows = query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
-    told, unlimited = rows[0][-2:] if rows else (OUR_LOCK_TIMEOUT, "")
+    lock_timeout, unlimited = rows[0][-2:] if rows else (OUR_LOCK_TIMEOUT, "")
     tables = {
         oid: Table(
             modes=frozenset(modes.split(",")),
@@ -173,11 +155,11 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, tuple
         )
         for oid, modes, filenode, scans, indexes, kind, *_ in rows
     }
-    return tables, "" if told in (OUR_LOCK_TIMEOUT, "0") else told, tuple(unlimited.split())
+    return tables, "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout, tuple(unlimited.split())
 
 
 def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:
-    """What a statement did, where `before` are the tables that were looked at before it, and files and indexes up to `newest_oid` are old."""
+    """Compare the locked tables before and after a statement; files and indexes up to `newest_oid` are old."""
     seen = [(oid, before.get(oid, Table()), now) for oid, now in after.items()]
     taken = {oid: _strongest(now.modes - was.modes) for oid, was, now in seen}
     return Effect(

@@ -1,6 +1,6 @@
-"""Which system catalogs of Postgres are read, which of their rows are the user's, and how a row reads as a line.
+"""The system catalogs that are read, their rows that belong to the user, and the line for each row.
 
-Left out, because a revision seldom touches them: roles and default privileges, publications and subscriptions, foreign servers, casts,
+Not read, because revisions rarely touch them: roles and default privileges, publications and subscriptions, foreign servers, casts,
 operators and their classes, text search, large objects, event triggers.
 """
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 FIRST_USER_OID = 16384  # FirstNormalObjectId, src/include/access/transam.h
 
-# Files of relations are numbered by the counter of oids, so both tell what is younger (GetNewRelFileNumber, src/backend/catalog/catalog.c).
+# Files of relations are numbered from the counter of oids, so both show which relation is younger (GetNewRelFileNumber, src/backend/catalog/catalog.c).
 NEWEST_OID = """(SELECT greatest((SELECT max(oid) FROM pg_class)::int8,
                  (SELECT max(relfilenode) FROM pg_class WHERE reltablespace = 0)::int8)::text)"""
-# Every relation with its name; what a query of lines stands on. Tables that belong to a session or to another table are nobody's schema.
+# Every relation with its name, for the queries of lines; temporary and TOAST tables are not part of a schema.
 RELATIONS = """
     SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -21,45 +21,39 @@ RELATIONS = """
 
 @dataclass(frozen=True, kw_only=True)
 class SystemCatalog:
-    """One catalog, as fragments of SQL; `r` is a row of it, `x` the relation it belongs to.
-
-    - where: which rows are the user's. key: names a row for as long as it lives.
-    - owner: the relation, type, function, schema or extension to which the row belongs.
-    - joins: what else is needed to say kind, name (`called`) and definition; a NULL definition is no line.
-    - versions: the row versions that tell whether the line changed.
-    """
+    """One catalog, as fragments of SQL; `r` is its row, `x` the relation of the row."""
 
     name: str
-    where: str
-    key: str
-    owner: str
+    where: str  # selects the user's rows
+    key: str  # identifies a row for its lifetime
+    owner: str  # the relation, type, function, schema or extension to which the row belongs
     kind: str
-    called: str
-    definition: str
-    joins: str = ""
-    versions: tuple[str, ...] = ("r",)
+    called: str  # the name
+    definition: str  # NULL yields no line
+    joins: str = ""  # the tables that kind, name and definition need
+    versions: tuple[str, ...] = ("r",)  # the rows whose xmin shows a change of the line
 
     def young(self, boundary: str) -> str:
-        """The lines of rows that were written by this transaction or a later one."""
+        """Query the lines of rows written by this transaction or a later one."""
         return f"{self._lines} AND ({' OR '.join(is_young(version, boundary) for version in self.versions)})"
 
     def of(self, owners: str) -> str:
-        """The lines of rows with these owners, an array of oids."""
+        """Query the lines of rows with these owners, an array of oids."""
         return f"{self._lines} AND {self.owner} = ANY ({owners})"
 
     def keys(self) -> str:
-        """The keys of all rows."""
+        """Query the keys of all rows."""
         return f"SELECT '{self.name}', concat_ws('.', {self.key}) FROM {self.name} r WHERE {self.where}"
 
     @property
     def _lines(self) -> str:
-        """Catalog, key, owner, kind, name and definition."""
+        """Query catalog, key, owner, kind, name and definition."""
         columns = f"'{self.name}', concat_ws('.', {self.key}), ({self.owner})::text, ({self.kind})::text, {self.called}, {self.definition}"
         return f"SELECT {columns} FROM {self.name} r {self.joins} WHERE {self.where}"
 
 
 def is_young(row: str, boundary: str) -> str:
-    """Whether a row was written by this transaction or a later one; xids have no order but by age."""
+    """Whether a row was written by this transaction or a later one; xids are ordered by age only."""
     return f"age({row}.xmin) <= age({boundary})"
 
 
@@ -72,7 +66,7 @@ def _belongs_to(relation: str) -> str:
 
 
 def _with_owner(words: str, owner: str, grants: str, kind: str) -> str:
-    """Words of a definition, then a bar, then who may do what; the last REVOKE leaves what goes without saying in words (`acldefault`)."""
+    """Append owner and grants to a definition; after the last REVOKE Postgres spells out the defaults (`acldefault`)."""
     unusual = f"nullif({grants}::text, acldefault({kind}, {owner})::text)"
     return f"concat_ws(' ', {words}, '| owner', pg_get_userbyid({owner}), {unusual})"
 
@@ -137,7 +131,7 @@ SYSTEM_CATALOGS = (
     *(
         SystemCatalog(
             name="pg_constraint",
-            where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",  # NOT NULL is said by the column
+            where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",  # NOT NULL is part of the column's line
             key="r.oid",
             owner=owner,
             joins=joins,

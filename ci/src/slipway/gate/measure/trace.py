@@ -1,9 +1,8 @@
-"""Every statement that a revision runs, seen on whatever engine env.py made, with the line it came from and what it did to tables.
+"""The trace of a revision: every statement on any engine of env.py, with its line and its effects on tables.
 
-A statement in a transaction is looked at after it ran, while its locks are still held. One that is its own transaction (autocommit)
-has dropped its locks by then, so it is run once before, inside a transaction that is rolled back; where Postgres refuses that, as it does
-for CONCURRENTLY, or where a text of several statements ends the transaction itself, it counts as not measured, unless a table lies in another
-file afterwards, as after VACUUM FULL.
+A statement in a transaction is measured after it ran, while its locks are held. One that is its own transaction (autocommit) has released them by
+then, so it is rehearsed in a transaction that is rolled back. When Postgres refuses that, as for CONCURRENTLY, or a text of several statements
+ends the transaction, it counts as not measured, unless a table has another file afterwards, as after VACUUM FULL.
 """
 
 import re
@@ -31,7 +30,7 @@ _LONGEST_SQL = 4000
 
 
 class Tracer:
-    """Watches one revision at a time."""
+    """The trace of one revision at a time."""
 
     def __init__(self) -> None:
         self._path: str | None = None
@@ -47,28 +46,28 @@ class Tracer:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen to every engine of this process."""
-        heard: dict[str, Callable[..., None]] = {
+        """Listen to every engine of this process during the block."""
+        listeners: dict[str, Callable[..., None]] = {
             "before_cursor_execute": self._before,
             "after_cursor_execute": self._after,
             "commit": self._end_of_transaction,
             "rollback": self._end_of_transaction,
         }
-        for name, listener in heard.items():
+        for name, listener in listeners.items():
             event.listen(Engine, name, listener)
         try:
             yield
         finally:
-            for name, listener in heard.items():
+            for name, listener in listeners.items():
                 event.remove(Engine, name, listener)
 
     def watch(self, path: str, catalog: Catalog, version_table: str = "") -> None:
-        """From here on the statements of the revision in the file `path` are recorded; alembic's own table is none of its doing."""
+        """Start to record the statements of the revision in the file `path`, without locks on alembic's own table."""
         self._path, self._catalog, self._version_table = path, catalog, version_table
         self._statements, self._transactions = [], {}
 
     def seen(self) -> tuple[Statement, ...]:
-        """The statements recorded since `watch`, which ends here."""
+        """Stop recording; return the statements since `watch`."""
         seen = tuple(self._statements)
         self._path, self._statements, self._transactions = None, [], {}
         return seen
@@ -145,7 +144,7 @@ class Tracer:
 
 
 def line_in(path: str | None) -> int | None:
-    """The innermost line of a file that is being run now; None when nothing of it is."""
+    """Return the innermost line of a file on the stack; None when it is not there."""
     if path is None:
         return None
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
@@ -161,7 +160,7 @@ def is_autocommit(connection: Connection) -> bool:
 
 
 def is_alone(connection: Connection) -> bool:
-    """Whether what is said next is its own transaction; a revision may say BEGIN itself where the driver begins none."""
+    """Whether the next statement is its own transaction; a revision may execute BEGIN itself in autocommit mode."""
     return is_autocommit(connection) and not _is_begun(connection)
 
 
@@ -174,7 +173,7 @@ def _is_begun(connection: Connection) -> bool:
 
 
 def _refusal(connection: Connection) -> type[Exception]:
-    """What its driver raises when Postgres refuses a statement."""
+    """Return the driver's exception for a statement that Postgres refuses."""
     dbapi: Any = connection.dialect.dbapi
     refusal: type[Exception] = dbapi.Error
     return refusal

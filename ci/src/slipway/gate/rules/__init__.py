@@ -1,1 +1,1 @@
-"""What the gate objects to. A rule is data: an id, a level, its effect in a sentence; it fires from what was executed, never from text alone."""
+"""The checks: each derives findings of a family of rules from what was measured."""

@@ -1,8 +1,7 @@
-"""P and S: matters of taste, off in a project whose settings do not name them. Told by the lines that an upgrade added to the catalog."""
+"""P and S: advice on the lines that an upgrade added to the catalog."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from slipway.gate.history import Node
@@ -10,68 +9,20 @@ from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.lines import Change, Line
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import few, line_of
-from slipway.gate.rules.rule import Rule
+from slipway.gate.rulebook.advice import (
+    CUT_OFF,
+    JSON,
+    MIXED_CONCERNS,
+    NAMELESS,
+    PADDED,
+    SERIAL,
+    SMALL_KEY,
+    WITHOUT_INDEX,
+    WITHOUT_ZONE,
+)
+from slipway.gate.rulebook.rule import Rule
 from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Statement
-
-MIXED_CONCERNS: Final = Rule.advice(
-    "P02",
-    "schema and rows in one revision",
-    "The revision changes the schema of tables that were there before, and rows too.",
-    "Change the schema in one revision and the rows in the next, so that each can be run again by itself.",
-)
-WITHOUT_INDEX: Final = Rule.advice(
-    "S01",
-    "reference without an index",
-    "Whoever deletes a row of the other table, or changes its key, reads all of this one, for no index begins with the columns of the reference.",
-    """\
-with op.get_context().autocommit_block():
-    op.create_index("ix_…", "…", ["…"], postgresql_concurrently=True)""",
-)
-SMALL_KEY: Final = Rule.advice(
-    "S02",
-    "integer as primary key",
-    "The primary key ends at 2,147,483,647; to make it larger later rewrites the table.",
-    'sa.Column("id", sa.BigInteger(), primary_key=True)',
-)
-JSON: Final = Rule.advice(
-    "S03",
-    "json column",
-    "Values of type json have no equality and no index; DISTINCT, GROUP BY and UNION fail on them.",
-    'sa.Column("…", postgresql.JSONB())',
-)
-PADDED: Final = Rule.advice(
-    "S04",
-    "char(n) column",
-    "Values of type char(n) are filled up with spaces, which some comparisons ignore and others do not.",
-    'sa.Column("…", sa.Text())',
-)
-WITHOUT_ZONE: Final = Rule.advice(
-    "S05",
-    "timestamp without time zone",
-    "What instant a value stands for depends on who wrote it.",
-    'sa.Column("…", sa.DateTime(timezone=True))',
-)
-SERIAL: Final = Rule.advice(
-    "S06",
-    "serial column",
-    "A serial column has a sequence with rights and a default of its own, which a dump or a rename leaves behind; an identity column has not.",
-    'sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True)',
-)
-CUT_OFF: Final = Rule.advice(
-    "S07",
-    "name as long as can be",
-    "The name has all of the 63 bytes that Postgres keeps; of a longer one the rest was cut off, and two may become the same.",
-    "Give it a shorter name.",
-)
-NAMELESS: Final = Rule.advice(
-    "S08",
-    "constraint without a name",
-    "Postgres chose the constraint's name, which a later revision must guess.",
-    """\
-# on the models' metadata, so that autogenerate writes the names:
-metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})""",
-)
 
 _LONGEST_NAME: Final = 63  # NAMEDATALEN - 1 bytes
 _NAMED: Final = ("foreign key", "unique", "check", "exclusion")
@@ -80,32 +31,24 @@ _KEY: Final = re.compile(r"(?:FOREIGN|PRIMARY) KEY \((?P<columns>[^)]+)\)")
 _INDEXED: Final = re.compile(r" ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<columns>.*?)\)(?: INCLUDE| WITH| WHERE|$)")
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A rule on the definition of a column."""
-
-    rule: Rule
-    definition: re.Pattern[str]
-
-
-_COLUMNS: Final = (
-    _Column(JSON, re.compile(r"json(\[\])?(?= |\Z)")),
-    _Column(PADDED, re.compile(r"character\(")),
-    _Column(WITHOUT_ZONE, re.compile(r"timestamp(\(\d\))? without time zone")),
-    _Column(SERIAL, re.compile(r".* default nextval\(")),
-)
+_COLUMNS: Final[Mapping[Rule, re.Pattern[str]]] = {  # by the column's definition in the catalog
+    JSON: re.compile(r"json(\[\])?(?= |\Z)"),
+    PADDED: re.compile(r"character\("),
+    WITHOUT_ZONE: re.compile(r"timestamp(\(\d\))? without time zone"),
+    SERIAL: re.compile(r".* default nextval\("),
+}
 
 
-def check(node: Node, steps: Steps, at_the_end: Iterable[Line]) -> Iterator[Finding]:
-    """Findings on what one revision added; `at_the_end` are the lines of the catalog at the head."""
-    added, end = steps.changes.get(UP, Change()).added, tuple(at_the_end)
+def check(node: Node, steps: Steps, at_head: Iterable[Line]) -> Iterator[Finding]:
+    """Yield the findings on what one revision added; `at_head` are the lines of the catalog at the head."""
+    added, end = steps.changes.get(UP, Change()).added, tuple(at_head)
     yield from _mixed_concerns(node, steps.statements)
     for rule, lines in (
         (WITHOUT_INDEX, [line for line in added if line in end and not _is_indexed(line, end)]),
         (SMALL_KEY, [line for line in added if _is_small_key(line, added)]),
-        *((each.rule, [line for line in added if _is_column(line, each)]) for each in _COLUMNS),
+        *((rule, [line for line in added if _is_column(line, form)]) for rule, form in _COLUMNS.items()),
         (CUT_OFF, [line for line in added if len(_last_name(line).encode()) >= _LONGEST_NAME]),
-        (NAMELESS, [line for line in added if line.kind in _NAMED and not _is_said(line, steps.statements)]),
+        (NAMELESS, [line for line in added if line.kind in _NAMED and not _is_in(steps.statements, line)]),
     ):
         if lines:
             yield rule.finding(
@@ -126,7 +69,7 @@ def _tables(statements: Sequence[Statement]) -> list[str]:
 
 
 def _is_indexed(line: Line, end: Iterable[Line]) -> bool:
-    """Whether the line is no reference, or an index of its table begins with its columns in any order."""
+    """Return whether an index of the table starts with the foreign key's columns, in any order; True for other lines."""
     if line.kind != "foreign key" or not (key := _KEY.match(line.definition)):
         return True
     columns, table = _names(key["columns"]), line.name.rpartition(".")[0]
@@ -138,7 +81,7 @@ def _is_indexed(line: Line, end: Iterable[Line]) -> bool:
 
 
 def _is_small_key(line: Line, added: Iterable[Line]) -> bool:
-    """Whether it is a primary key of one column that is a small number, and counted by Postgres."""
+    """Return whether it is a primary key of one integer column with a sequence."""
     key = _KEY.match(line.definition) if line.kind == "primary key" else None
     column = f"{line.name.rpartition('.')[0]}.{key['columns']}" if key else ""
     return any(
@@ -148,11 +91,11 @@ def _is_small_key(line: Line, added: Iterable[Line]) -> bool:
     )
 
 
-def _is_column(line: Line, rule: _Column) -> bool:
-    return line.kind == "column" and rule.definition.match(line.definition) is not None
+def _is_column(line: Line, form: re.Pattern[str]) -> bool:
+    return line.kind == "column" and form.match(line.definition) is not None
 
 
-def _is_said(line: Line, statements: Iterable[Statement]) -> bool:
+def _is_in(statements: Iterable[Statement], line: Line) -> bool:
     return any(_last_name(line) in statement.sql for statement in statements)
 
 

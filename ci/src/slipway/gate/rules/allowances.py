@@ -1,30 +1,70 @@
-"""A: what comments in a revision's file allow, and the comments that allow nothing."""
+"""A: comments that suppress findings, as in `# slipway: allow L08 until=2027-01-31 because the table has ten rows`."""
 
+import io
+import re
+import tokenize
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Final
 
-from slipway.gate.allowances import FORM, Allowance, Unreadable
 from slipway.gate.history import Node
-from slipway.gate.rules.rule import Rule
-from slipway.records.proof import Finding, Level
+from slipway.gate.rulebook.comments import UNREADABLE, UNUSED
+from slipway.records.proof import Finding
 
-UNUSED = Rule(
-    id="A01",
-    name="unused comment",
-    level=Level.WARNING,
-    effect="The comment allows what does not occur; it would hide the next one that does.",
-    remedy="Delete the comment, or the rule that it names for nothing.",
+_FORM: Final = re.compile(
+    r"allow\s+(?P<rules>[^\s,]+(?:\s*,\s*[^\s,]+)*)(?:\s+until=(?P<until>\S*))?(?:\s+because\b:?(?P<reason>.*))?"
 )
-UNREADABLE = Rule(
-    id="A02",
-    name="unreadable comment",
-    level=Level.ERROR,
-    effect="The comment is meant to allow something, but it cannot be read.",
-    remedy=f"""\
-{FORM}
-# On the line of the statement, right above it, or at the top level for the whole file; several rules with commas between; `until=` may be left out.""",
-)
+_NEXT_COMMENT: Final = re.compile(r"\s#+\s*(?=slipway:|noqa\b|type:|pyright:|pylint:|pragma:|nosec\b|fmt:)")
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")  # newer Pythons accept other forms too
+_OPENS_A_BLOCK: Final = frozenset({"@", "async", "class", "def", "for", "if", "try", "while", "with"})
+_BLANK: Final = frozenset({tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """A comment that suppresses findings of some rules."""
+
+    line: int  # of the comment
+    lines: tuple[int, int] | None  # the first and last line it applies to, None for the whole revision
+    rules: tuple[str, ...]
+    until: date | None  # the last day on which it applies
+    reason: str
+
+    def covers(self, rule: str, line: int | None) -> bool:
+        within = self.lines is None or (line is not None and self.lines[0] <= line <= self.lines[1])
+        return rule in self.rules and within
+
+    def expired(self, today: date) -> bool:
+        return self.until is not None and self.until < today
+
+    def __str__(self) -> str:
+        return f"allowed until {self.until}: {self.reason}" if self.until else f"allowed: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A comment addressed to slipway that suppresses nothing, and the reason."""
+
+    line: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class _Comment:
+    """A comment in the code, with the lines of the statement that it belongs to."""
+
+    line: int
+    column: int
+    text: str
+    lines: tuple[int, int] | None
+
+
+def read(source: bytes, rules: Collection[str]) -> tuple[Allowance | Unreadable, ...]:
+    """Return the comments of a file that are addressed to slipway, in order; `rules` are all that can be allowed."""
+    if b"slipway:" not in source:  # tokenizing takes longer
+        return ()
+    return tuple(_parsed(comment, text, rules) for comment in _comments(source) for text in _addressed(comment.text))
 
 
 def check(
@@ -34,28 +74,93 @@ def check(
     looked_for: Collection[str],
     today: date,
 ) -> Iterator[Finding]:
-    """A revision's findings as its comments leave them, and findings on the comments themselves.
+    """Yield a revision's findings, those that its comments allow suppressed, and findings on the comments.
 
-    - looked_for: the rules that would have been found; of others nobody knows whether a comment is of use.
+    - looked_for: the rules whose findings would have been seen; a comment on another rule may be needed.
     """
-    met = list(findings)
+    every = list(findings)
     allowances = [comment for comment in comments if isinstance(comment, Allowance)]
-    yield from (_weighed(finding, allowances, today) for finding in met)
+    yield from (_suppressed(finding, allowances, today) for finding in every)
     for comment in comments:
         if isinstance(comment, Unreadable):
             yield UNREADABLE.finding(node, f"line {comment.line}: {comment.problem}", comment.line)
         elif node.new:
-            yield from _unused(node, comment, met, looked_for)
+            yield from _unused(node, comment, every, looked_for)
 
 
-def _weighed(finding: Finding, allowances: Iterable[Allowance], today: date) -> Finding:
-    """The finding, which does not count when it is allowed today; what was allowed once stands in it as a fact."""
+def _comments(source: bytes) -> Iterator[_Comment]:
+    """Yield every comment with the lines of the statement that follows it or contains it."""
+    above: list[_Comment] = []
+    inside: list[_Comment] = []
+    first: tokenize.TokenInfo | None = None
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            line, column = token.start
+            (above if first is None else inside).append(_Comment(line, column, token.string, (line, line)))
+        elif token.type in (tokenize.NEWLINE, tokenize.ENDMARKER):
+            yield from _of_statement(above, inside, first or token, token.start[0])
+            above, inside, first = [], [], None
+        elif first is None and token.type not in _BLANK:
+            first = token
+
+
+def _of_statement(
+    above: list[_Comment], inside: list[_Comment], first: tokenize.TokenInfo, last: int
+) -> Iterator[_Comment]:
+    """Yield the comments above and in a statement; at the top level they apply to the whole file, unless a block begins there."""
+    begin, column = first.start
+    for number, comment in enumerate(above):
+        if not column and not comment.column:
+            yield replace(comment, lines=None)
+        elif comment.column <= column and comment.line + len(above) - number == begin:  # only comments in between
+            yield replace(comment, lines=(begin, last))
+        else:
+            yield comment
+    for comment in inside:
+        whole = not column and first.string not in _OPENS_A_BLOCK
+        yield replace(comment, lines=None if whole else (begin, last))
+
+
+def _addressed(comment: str) -> Iterator[str]:
+    """Yield the parts addressed to slipway; one line may hold several comments, as in `# noqa: E501  # slipway: …`."""
+    for part in _NEXT_COMMENT.split(comment.lstrip("#")):
+        if part.strip().startswith("slipway:"):
+            yield part.strip().removeprefix("slipway:").strip()
+
+
+def _parsed(comment: _Comment, text: str, rules: Collection[str]) -> Allowance | Unreadable:
+    match = _FORM.fullmatch(text)
+    if match is None:
+        return Unreadable(comment.line, f"cannot read `{text}`")
+    named = tuple(rule.strip() for rule in match["rules"].split(","))
+    reason = (match["reason"] or "").strip()
+    until = _day(match["until"])
+    if unknown := [rule for rule in named if rule not in rules]:
+        return Unreadable(comment.line, f"there is no rule {', '.join(unknown)} that can be allowed")
+    if match["until"] is not None and until is None:
+        return Unreadable(comment.line, f"until={match['until']} is not a date like 2027-01-31")
+    if not reason:
+        return Unreadable(comment.line, f"the reason for allowing {', '.join(named)} is missing")
+    return Allowance(line=comment.line, lines=comment.lines, rules=named, until=until, reason=reason)
+
+
+def _day(text: str | None) -> date | None:
+    if text is None or not _DATE.fullmatch(text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _suppressed(finding: Finding, allowances: Iterable[Allowance], today: date) -> Finding:
+    """Return the finding, suppressed if a comment allows it today; expired comments are added to the measured fact."""
     if finding.suppressed is not None:
         return finding
-    about = [allowance for allowance in allowances if allowance.covers(finding.rule, finding.line)]
-    if holds := next((allowance for allowance in about if not allowance.expired(today)), None):
-        return replace(finding, suppressed=str(holds))
-    expired = "".join(f"; line {allowance.line} allowed it until {allowance.until}" for allowance in about)
+    covering = [allowance for allowance in allowances if allowance.covers(finding.rule, finding.line)]
+    if valid := next((allowance for allowance in covering if not allowance.expired(today)), None):
+        return replace(finding, suppressed=str(valid))
+    expired = "".join(f"; line {allowance.line} allowed it until {allowance.until}" for allowance in covering)
     return replace(finding, measured=finding.measured + expired)
 
 

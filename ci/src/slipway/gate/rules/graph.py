@@ -1,68 +1,14 @@
-"""G: the graph of revisions."""
+"""G: the graph of revisions; nothing is executed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from slipway.gate.history import History, Node
-from slipway.gate.rules.rule import Rule
-from slipway.records.proof import Finding, Level
-
-SEVERAL_HEADS = Rule(
-    id="G01",
-    name="several heads",
-    level=Level.ERROR,
-    effect="The history has several heads; `alembic upgrade head` refuses to choose.",
-    remedy='alembic merge heads -m "merge"',
-)
-DUPLICATE = Rule(
-    id="G04",
-    name="duplicate revision",
-    level=Level.ERROR,
-    effect="Two files claim the same revision; which one runs is chance.",
-    remedy="Give one of the files a revision id of its own.",
-)
-EDITED = Rule(
-    id="G05",
-    name="edited revision",
-    level=Level.ERROR,
-    effect="The revision was edited after it was released; a database that has run it will not run it again.",
-    remedy="Take the edit back (git checkout REF -- FILE), and say what is to change in a new revision.",
-)
-NOT_ON_TOP = Rule(
-    id="G03",
-    name="not on top",
-    level=Level.ERROR,
-    effect="The new revision follows one that is not the newest of what was released; a database that is past it will run it out of order, or not at all.",
-    remedy="""\
-# after a rebase, in the revision's file:
-down_revision = …  # the head of what was released""",
-)
-APART = Rule(
-    id="G02",
-    name="two heads after the merge",
-    level=Level.ERROR,
-    effect="Others have added revisions since; merged with them the history has two heads, and `alembic upgrade head` refuses to choose.",
-    remedy="""\
-# after `git merge` or `git rebase`, in the first new revision's file:
-down_revision = …  # the head of what was added meanwhile""",
-)
-ACROSS = Rule(
-    id="G08",
-    name="dependency across branches",
-    level=Level.NOTE,
-    effect="The revision depends on one of another branch: whoever downgrades that branch takes this revision along.",
-    remedy="Follow both in a merge revision (down_revision = (…, …)), or keep what belongs together in one branch.",
-)
-BROKEN = Rule(
-    id="G06",
-    name="broken graph",
-    level=Level.ERROR,
-    effect="The history is no tree: a cycle, or a parent that is not there.",
-    remedy="Mend down_revision in the file named, or bring back the missing file.",
-)
+from slipway.gate.rulebook.graph import ACROSS, APART, BROKEN, DUPLICATE, EDITED, NOT_ON_TOP, SEVERAL_HEADS
+from slipway.records.proof import Finding
 
 
 def check(history: History) -> Iterator[Finding]:
-    """Findings on the graph alone; nothing is executed."""
+    """Yield the findings on the graph and on edited files."""
     for problem in history.broken:
         yield (DUPLICATE if "more than once" in problem else BROKEN).finding(None, problem)
     if len(history.heads) > 1:
@@ -70,7 +16,7 @@ def check(history: History) -> Iterator[Finding]:
         yield SEVERAL_HEADS.finding(newest, f"heads: {', '.join(history.heads)}")
     for node in history.nodes:
         if node.edited:
-            yield EDITED.finding(node, f"{node.file} said something else at {history.released}")
+            yield EDITED.finding(node, f"{node.file} differs from {history.released}")
     yield from _across(history)
     yield from _apart(history)
     if history.released is not None:
@@ -78,7 +24,7 @@ def check(history: History) -> Iterator[Finding]:
 
 
 def _apart(history: History) -> Iterator[Finding]:
-    """Heads that there would be beside our own, once what others have added is there too."""
+    """Find the heads that the merge with the target branch would leave beside our own."""
     lines = [each.down for each in history.nodes] + [each.down for each in history.ahead]
     followed = {parent for down in lines for parent in down}
     ours = [node for node in history.nodes if node.id not in followed]
@@ -89,31 +35,30 @@ def _apart(history: History) -> Iterator[Finding]:
 
 
 def _across(history: History) -> Iterator[Finding]:
-    """Dependencies on what a revision does not come after anyway."""
+    """Find dependencies on revisions that a revision does not follow already."""
     down = {node.id: node.down for node in history.nodes}
     for node in history.nodes:
-        if others := [parent for parent in node.parents if parent not in node.down and parent not in _line(down, node)]:
-            yield ACROSS.finding(node, f"it depends on {', '.join(others)}")
+        parents = [each for each in node.parents if each not in node.down and each not in _ancestors(down, node)]
+        if parents:
+            yield ACROSS.finding(node, f"depends on {', '.join(parents)}")
 
 
-def _line(down: Mapping[str, Sequence[str]], node: Node) -> set[str]:
-    """All that a revision follows."""
-    found: set[str] = set()
+def _ancestors(down: Mapping[str, Sequence[str]], node: Node) -> set[str]:
+    ancestors: set[str] = set()
     waiting = list(node.down)
     while waiting:
-        if (revision := waiting.pop()) not in found:
-            found.add(revision)
+        if (revision := waiting.pop()) not in ancestors:
+            ancestors.add(revision)
             waiting += down.get(revision, ())
-    return found
+    return ancestors
 
 
 def _not_on_top(history: History) -> Iterator[Finding]:
-    """New revisions beneath which something was released already."""
+    """Find new revisions whose parent has a released child already."""
     released = [node for node in history.nodes if node.edited or not node.new]
     followed = {parent for node in released for parent in node.down}
     heads = ", ".join(node.id for node in released if node.id not in followed)
     for node in history.nodes:
-        if node in released:
-            continue
-        if passed := [parent for parent in node.down if parent in followed]:
-            yield NOT_ON_TOP.finding(node, f"it follows {', '.join(passed)}; the head at {history.released} is {heads}")
+        passed = [] if node in released else [parent for parent in node.down if parent in followed]
+        if passed:
+            yield NOT_ON_TOP.finding(node, f"follows {', '.join(passed)}; the head at {history.released} is {heads}")

@@ -1,86 +1,34 @@
-"""R: can every revision be undone, and done again? Told by what the steps did to the catalog."""
+"""R and U: whether a revision can be undone and done again, from the catalog after each step."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.layers.stairway import Climb, Failure, Steps
+from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.lines import Change
 from slipway.gate.names import few
+from slipway.gate.rulebook.reversibility import (
+    DIFFERS,
+    EMPTY,
+    ENUM_TRACE,
+    FAILS,
+    NAMELESS,
+    RAISES,
+    ROLL_FORWARD,
+    TRACE,
+    UNREACHED,
+)
+from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import transactions
-from slipway.gate.rules.rule import Rule
 from slipway.gate.steps import AGAIN, DOWN, UP
-from slipway.records.proof import Finding, Level
+from slipway.records.proof import Finding
 
-FAILS = Rule(
-    id="U01",
-    name="upgrade fails",
-    level=Level.ERROR,
-    effect="The upgrade fails on an empty database; nothing after it was proven.",
-    remedy="Mend the statement at this line.",
-)
-UNREACHED = Rule(
-    id="U02",
-    name="not reached",
-    level=Level.ERROR,
-    effect="The revision was not executed, for what comes before it does not run again from the beginning; nothing from here on was proven.",
-    remedy="See what an earlier revision commits by itself (COMMIT, connection.commit()), or how it depends on what was there before.",
-)
-EMPTY = Rule(
-    id="R01",
-    name="empty downgrade",
-    level=Level.WARNING,
-    effect="The downgrade does nothing, though the upgrade changes the schema.",
-    remedy="Write the downgrade, or raise NotImplementedError to say that there is none.",
-)
-RAISES = Rule(
-    id="R02",
-    name="downgrade fails",
-    level=Level.ERROR,
-    effect="The downgrade fails; this revision cannot be rolled back.",
-    remedy="Mend the downgrade, or raise NotImplementedError to say that there is none.",
-)
-TRACE = Rule(
-    id="R03",
-    name="downgrade leaves a trace",
-    level=Level.ERROR,
-    effect="The downgrade leaves a trace; the schema is not what it was before.",
-    remedy="Undo in downgrade() what the lines name.",
-)
-NAMELESS = Rule(
-    id="R05",
-    name="constraint without a name",
-    level=Level.ERROR,
-    effect="The downgrade drops a constraint without a name, which Postgres gave one; the statement cannot be written.",
-    remedy="""\
-# on the models' metadata, so that autogenerate writes the name:
-metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
-# in this revision, the name that Postgres gave:
-op.drop_constraint("…_fkey", …)""",
-)
-DIFFERS = Rule(
-    id="R04",
-    name="up after down differs",
-    level=Level.ERROR,
-    effect="The upgrade cannot be run again after the downgrade, or ends in another schema.",
-    remedy="Let downgrade() undo all of upgrade().",
-)
-ROLL_FORWARD = Rule(
-    id="R06",
-    name="roll-forward only",
-    level=Level.NOTE,
-    effect="The revision declares that it can only be rolled forward.",
-    remedy="Nothing to do; a rollback of the image over this revision will be refused.",
-)
-
-_NO_NAME = "it has no name"  # how SQLAlchemy ends the refusal to drop a constraint without one
-_ENUM_REMEDY = """\
-def downgrade() -> None:
-    …  # drop what uses the type
-    sa.Enum(name="{name}").drop(op.get_bind(), checkfirst=True)"""
+_NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
 
 
 def check(node: Node, steps: Steps) -> Iterator[Finding]:
-    """Findings on one revision's steps."""
+    """Yield the findings on one revision's steps."""
     if UP in steps.failures:
         failure = steps.failures[UP]
         yield _failed(transactions.of_failure(failure) or FAILS, node, failure, node.upgrade_line)
@@ -89,9 +37,18 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
     elif node.keeps_on_downgrade:
         if change := steps.changes.get(UP):
-            yield EMPTY.finding(node, f"the upgrade leaves: {few(change.added or change.removed)}", node.downgrade_line)
+            yield EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)
     elif DOWN in steps.changes:
         yield from _check_return(node, steps)
+
+
+def check_reached(nodes: Sequence[Node], stairway: StairwayResult) -> Iterator[Finding]:
+    """Yield a finding when new revisions were not reached although no upgrade failed."""
+    failed = any(UP in steps.failures for steps in stairway.steps.values())
+    first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
+    if first and not failed:
+        why = f": {stairway.why_skipped}" if stairway.why_skipped else ""
+        yield UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
 
 
 def _of_downgrade(failure: Failure) -> Rule:
@@ -100,19 +57,10 @@ def _of_downgrade(failure: Failure) -> Rule:
     return NAMELESS if _NO_NAME in failure.said else RAISES
 
 
-def check_reached(nodes: Sequence[Node], climb: Climb) -> Iterator[Finding]:
-    """A finding when new revisions were not reached and no failing upgrade says why."""
-    failed = any(UP in steps.failures for steps in climb.steps.values())
-    first = next((node for node in nodes if node.new and node.id in climb.skipped), None)
-    if first and not failed:
-        why = f": {climb.why_skipped}" if climb.why_skipped else ""
-        yield UNREACHED.finding(first, f"{len(climb.skipped)} revisions were not reached{why}")
-
-
 def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
     trace = steps.changes[UP].then(steps.changes[DOWN])
     if trace:
-        yield TRACE.finding(node, _difference(trace), node.downgrade_line, _remedy(trace))
+        yield from _trace(node, trace)
     if AGAIN in steps.failures:
         yield _failed(DIFFERS, node, steps.failures[AGAIN], node.upgrade_line)
     elif AGAIN in steps.changes and (other := steps.changes[DOWN].then(steps.changes[AGAIN])) and not trace:
@@ -123,9 +71,13 @@ def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding
     return rule.finding(node, failure.said, failure.line_in(node, otherwise))
 
 
-def _remedy(trace: Change) -> str | None:
+def _trace(node: Node, trace: Change) -> Iterator[Finding]:
+    finding = TRACE.finding(node, _difference(trace), node.downgrade_line)
     enum = next((line.name.rpartition(".")[2] for line in trace.added if line.kind == "enum"), None)
-    return _ENUM_REMEDY.format(name=enum.strip('"')) if enum else None
+    if enum:
+        code = ENUM_TRACE.format(name=enum.strip('"'))
+        finding = replace(finding, remedy=code, remedy_is_code=True)
+    yield finding
 
 
 def _difference(change: Change) -> str:

@@ -106,31 +106,31 @@ class StackChangeSet:
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
             **({"ImportExistingResources": True} if self._stack.imports else {}),
         )
-        found = await self._created()
+        created = await self._created()
         proposal = StackChange(stack=self._stack.name, region=self._stack.region, result=Result.PROPOSED, is_new=is_new)
-        if found["Status"] != "FAILED":
-            return replace(proposal, changes=tuple(await self._changes(found)))
-        reason = one_line(found.get("StatusReason", "no reason was reported"))
+        if created["Status"] != "FAILED":
+            return replace(proposal, changes=tuple(await self._changes(created)))
+        reason = one_line(created.get("StatusReason", "no reason was reported"))
         if any(words in reason for words in _UNCHANGED):
             stack = await self._described()
             return replace(proposal, result=Result.UNCHANGED, outputs=_outputs(stack or {}))
-        raise RefusedError(f"CloudFormation refuses the template of {self._stack.name}", reason)
+        raise RefusedError(f"the template of {self._stack.name} was refused by CloudFormation", reason)
 
     async def _created(self) -> Mapping[str, Any]:
         began = self._time.now()
-        while (found := await self._ask("describe_change_set", ChangeSetName=self._name))["Status"] not in (
+        while (described := await self._ask("describe_change_set", ChangeSetName=self._name))["Status"] not in (
             "CREATE_COMPLETE",
             "FAILED",
         ):
             self._check_patience(began, "the change set is still being made")
             await self._time.sleep(_POLL_SECONDS)
-        return found
+        return described
 
-    async def _changes(self, found: Mapping[str, Any]) -> list[ResourceChange]:
-        changes = list(found["Changes"])
-        while found.get("NextToken"):
-            found = await self._ask("describe_change_set", ChangeSetName=self._name, NextToken=found["NextToken"])
-            changes += found["Changes"]
+    async def _changes(self, page: Mapping[str, Any]) -> list[ResourceChange]:
+        changes = list(page["Changes"])
+        while page.get("NextToken"):
+            page = await self._ask("describe_change_set", ChangeSetName=self._name, NextToken=page["NextToken"])
+            changes += page["Changes"]
         return [_change(change["ResourceChange"]) for change in changes if "ResourceChange" in change]
 
     async def _followed(self, known: set[str]) -> str:
@@ -170,17 +170,17 @@ class StackChangeSet:
     async def _described(self) -> Mapping[str, Any] | None:
         """Return the stack; None when there is none, which CloudFormation reports as a validation error."""
         try:
-            found: list[Mapping[str, Any]] = (await self._ask("describe_stacks"))["Stacks"]
+            stacks: list[Mapping[str, Any]] = (await self._ask("describe_stacks"))["Stacks"]
         except AwsRefusedError as error:
             if error.code == "ValidationError" and "does not exist" in error.said:
                 return None
             raise
-        return found[0]
+        return stacks[0]
 
     async def _events(self) -> list[Mapping[str, Any]]:
         """Return the events, newest first; one page has a hundred, more than these stacks have in one change."""
-        found: list[Mapping[str, Any]] = (await self._ask("describe_stack_events"))["StackEvents"]
-        return found
+        events: list[Mapping[str, Any]] = (await self._ask("describe_stack_events"))["StackEvents"]
+        return events
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
         try:
@@ -228,4 +228,4 @@ def _failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
 
 def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
     """Return the outputs by the place that each value is written to."""
-    return {one_line(found["Description"]): one_line(found["OutputValue"]) for found in stack.get("Outputs", [])}
+    return {one_line(output["Description"]): one_line(output["OutputValue"]) for output in stack.get("Outputs", [])}

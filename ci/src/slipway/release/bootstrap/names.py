@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from slipway.settings import Runner, Settings, SettingsError
+from slipway.settings import RunnerKind, Settings, SettingsError
 
 _ROLE = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
@@ -69,7 +69,7 @@ def _named(settings: Settings, environment: str) -> Iterator[tuple[str, str]]:
     yield "access-role", there.access_role
     if there.instance_role:
         yield "instance-role", there.instance_role
-    if there.migration and there.migration.runner is Runner.ECS_TASK:
+    if there.migration and there.migration.runner is RunnerKind.ECS_TASK:
         yield "migration.execution-role", there.migration.execution_role or ""
         if there.migration.task_role:
             yield "migration.task-role", there.migration.task_role

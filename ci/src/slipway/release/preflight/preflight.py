@@ -37,19 +37,19 @@ async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot
     return replace(seen, seconds=round(time.monotonic() - began, 3), branches=tuple(branches))
 
 
-def refuse(found: Preflight) -> None:
+def refuse(result: Preflight) -> None:
     """Raise RefusedError for the first refusal, with the number of further ones."""
-    if not found.refusals:
+    if not result.refusals:
         return
-    first, *others = found.refusals
+    first, *others = result.refusals
     more = f" (and {len(others)} more: `slipway preflight` lists them)" if others else ""
     raise RefusedError(f"{one_line(first.found)}{more}", one_line(first.remedy) or "see the lines above")
 
 
-def events(found: Preflight) -> tuple[Event, ...]:
+def events(result: Preflight) -> tuple[Event, ...]:
     """Return what a run reports: the log lines behind refusals, and what was not covered."""
-    lines = [Event(f"log: {one_line(line)}") for check in found.refusals for line in check.lines]
-    return (*lines, *(Event(f"not covered: {_line(check)}") for check in found.not_covered))
+    lines = [Event(f"log: {one_line(line)}") for check in result.refusals for line in check.lines]
+    return (*lines, *(Event(f"not covered: {_line(check)}") for check in result.not_covered))
 
 
 def _line(check: Check) -> str:

@@ -29,13 +29,13 @@ async def look(aws: Aws, spec: ServiceSpec, principals: tuple[str, str]) -> Chec
 
 async def _role(aws: Aws, spec: ServiceSpec, subject: str, trust: tuple[str, str]) -> Checks:
     arn, principal = trust
-    found = Arn.parse(arn)
-    if found is None or found.service != "iam" or not found.resource.startswith("role/"):
+    named = Arn.parse(arn)
+    if named is None or named.service != "iam" or not named.resource.startswith("role/"):
         return (no(subject, f"{arn!r} is not the ARN of a role", "correct it in the settings"),)
-    if found.account != account_of(spec):
-        said = f"the {subject} {arn} is of another account than {spec.environment}"
-        return (no(subject, said, "name a role of the environment's own account; the platform assumes no other"),)
-    name = found.resource.rpartition("/")[2]
+    if named.account != account_of(spec):
+        problem = f"the {subject} {arn} is of another account than {spec.environment}"
+        return (no(subject, problem, "name a role of the environment's own account; the platform assumes no other"),)
+    name = named.resource.rpartition("/")[2]
     try:
         answer = await aws.call("iam", "get_role", RoleName=name)
     except AwsRefusedError as error:
@@ -44,11 +44,11 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, trust: tuple[str, str
         return (no(subject, f"there is no role {arn}", "create it, or correct the ARN in the settings"),)
     role = answer["Role"]
     there = Arn.parse(role["Arn"])
-    if there and there.account != found.account:
+    if there and there.account != named.account:
         return (not_covered(subject, f"{arn}: these credentials belong to another account"),)
     if role["Arn"] != arn:
-        said = f"there is no role {arn}; the one of that name is {one_line(role['Arn'])}"
-        return (no(subject, said, "correct the path in the settings"),)
+        problem = f"there is no role {arn}; the one of that name is {one_line(role['Arn'])}"
+        return (no(subject, problem, "correct the path in the settings"),)
     now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     return (judge(subject, arn, principal, role, now),)
 
@@ -78,8 +78,8 @@ def judge(subject: str, arn: str, principal: str, role: Mapping[str, Any], now: 
 
 def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
     """Yield the statements of a policy that boto3 has decoded; anything else has none."""
-    found = policy.get("Statement", []) if isinstance(policy, Mapping) else []
-    yield from (statement for statement in _listed(found) if isinstance(statement, Mapping))
+    statements = policy.get("Statement", []) if isinstance(policy, Mapping) else []
+    yield from (statement for statement in _listed(statements) if isinstance(statement, Mapping))
 
 
 def _fits(statement: Mapping[str, Any], principal: str) -> bool:

@@ -18,17 +18,17 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
     checks: list[Check] = []
     parameters: dict[str, str] = {}
     for variable, reference in spec.secrets.items():
-        found = Arn.parse(reference)
-        if found and found.service == "secretsmanager":
-            checks += _elsewhere(variable, reference, found, aws, spec) or await covered(
+        name = Arn.parse(reference)
+        if name and name.service == "secretsmanager":
+            checks += _elsewhere(variable, reference, name, aws, spec) or await covered(
                 variable, _secret(aws, variable, reference)
             )
-        elif found and found.service == "ssm":
-            away = _elsewhere(variable, reference, found, aws, spec)
+        elif name and name.service == "ssm":
+            away = _elsewhere(variable, reference, name, aws, spec)
             checks += away
             parameters |= {} if away else {variable: reference}
-        elif found:
-            checks.append(no(variable, f"{reference} is of {found.service}, which does not store secrets", _NAME))
+        elif name:
+            checks.append(no(variable, f"{reference} is of {name.service}, which does not store secrets", _NAME))
         else:
             checks.append(no(variable, f"{reference!r} is not an ARN", _NAME))
     return (*checks, *(await _parameters(aws, parameters) if parameters else ()))
@@ -37,16 +37,16 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
 _NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
 
 
-def _elsewhere(variable: str, reference: str, found: Arn, aws: Aws, spec: ServiceSpec) -> Checks:
+def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: ServiceSpec) -> Checks:
     """Return a check for what is in another account or region, which is not asked; parameters of another account are not supported [M]."""
-    is_ours = found.account == account_of(spec)
-    if not is_ours and found.service == "ssm":
+    is_ours = name.account == account_of(spec)
+    if not is_ours and name.service == "ssm":
         problem = f"{reference} is in another account, and the platform reads parameters of its own account only"
         return (no(variable, problem, f"create one in the account of {spec.environment}, and name that"),)
     if not is_ours:
         return (not_covered(variable, f"{reference} is in another account, which was not asked"),)
-    if found.region != aws.region:
-        return (not_covered(variable, f"{reference} is in the region {found.region}, which was not asked"),)
+    if name.region != aws.region:
+        return (not_covered(variable, f"{reference} is in the region {name.region}, which was not asked"),)
     return ()
 
 

@@ -94,8 +94,8 @@ def definition(order: TaskOrder) -> dict[str, Any]:
 def label_of(described: Mapping[str, Any]) -> str | None:
     """Return the hash of a registered definition; None when slipway did not register it."""
     containers = described.get("containerDefinitions") or [{}]
-    found: str | None = containers[0].get("dockerLabels", {}).get(LABEL)
-    return found
+    label: str | None = containers[0].get("dockerLabels", {}).get(LABEL)
+    return label
 
 
 def _definition(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:

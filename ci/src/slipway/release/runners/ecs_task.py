@@ -107,9 +107,9 @@ class _Run:
     async def _registered(self, wanted: Mapping[str, Any]) -> str:
         """Return the newest definition when it is unchanged, and register a new one otherwise."""
         with suppress(_AbsentError):
-            found = await self._newest()
-            if label_of(found) == label_of(wanted):
-                return str(found["taskDefinitionArn"])
+            newest = await self._newest()
+            if label_of(newest) == label_of(wanted):
+                return str(newest["taskDefinitionArn"])
         answer = await self._repeated("register_task_definition", **wanted)
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
@@ -120,8 +120,8 @@ class _Run:
             if error.code == "ClientException":  # the answer when there is none [F]
                 raise _AbsentError from error
             raise
-        found: Mapping[str, Any] = answer["taskDefinition"]
-        return found
+        newest: Mapping[str, Any] = answer["taskDefinition"]
+        return newest
 
     async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
         """Start the task. For a token that it knows ECS returns the task that it started, even when that has stopped since."""
@@ -164,18 +164,18 @@ class _Run:
         """Poll log and task in turn, one call every POLL_SECONDS, until the task has stopped."""
         began = self._time.now()
         while True:
-            found = await self._described([task.arn])
-            if not found:
+            tasks = await self._described([task.arn])
+            if not tasks:
                 raise UnknownOutcomeError(
                     f"ECS does not know the task {task.id} any more",
                     f"run `{self._order.again}`, which looks for it again",
                 )
-            if found[0]["lastStatus"] == "STOPPED":
-                return await self._ended(found[0], task)
+            if tasks[0]["lastStatus"] == "STOPPED":
+                return await self._ended(tasks[0], task)
             if (self._time.now() - began).total_seconds() > self._order.runner.patience:
-                raise self._timeout(task, str(found[0]["lastStatus"]))
+                raise self._timeout(task, str(tasks[0]["lastStatus"]))
             await self._time.sleep(POLL_SECONDS)
-            if found[0]["lastStatus"] == "RUNNING":
+            if tasks[0]["lastStatus"] == "RUNNING":
                 await self._listen(task)
                 await self._time.sleep(POLL_SECONDS)
 
@@ -201,12 +201,12 @@ class _Run:
         if self._lines is None:
             return
         try:
-            found = await logs.read(self._aws, self._order.log_group, since=task.created, prefix=task.stream)
+            read = await logs.read(self._aws, self._order.log_group, since=task.created, prefix=task.stream)
         except AwsRefusedError as error:
             self._lines, self._unreadable = None, error.what
             self._say(f"the log cannot be read: {error.what}")
             return
-        lines = tuple(line.message for line in found or ())
+        lines = tuple(line.message for line in read or ())
         for line in lines[len(self._lines) :]:
             if not line.startswith(MARK):
                 self._say(one_line(line))
@@ -234,8 +234,8 @@ class _Run:
         if not arns:
             return []
         answer = await self._call("describe_tasks", cluster=self._cluster, tasks=arns)
-        found: list[Mapping[str, Any]] = answer["tasks"]
-        return found
+        tasks: list[Mapping[str, Any]] = answer["tasks"]
+        return tasks
 
     async def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         try:
@@ -271,8 +271,8 @@ def _task(described: Mapping[str, Any]) -> _Task:
 
 def _exit_code(described: Mapping[str, Any]) -> int | None:
     container: Mapping[str, Any] = next(iter(described.get("containers", [])), {})
-    found: int | None = container.get("exitCode")
-    return found
+    exit_code: int | None = container.get("exitCode")
+    return exit_code
 
 
 def _token(order: TaskOrder, deployment: str) -> str:

@@ -75,30 +75,30 @@ _RULES = (
 def migration_of(ended: Ended, order: TaskOrder) -> Migration:
     """Return what the task did; raises SlipwayError when it failed. A task that succeeded without a readable record has reached the head."""
     _check(ended, order)
-    found = _read(Migration, ended)
-    if isinstance(found, str):
+    record = _read(Migration, ended)
+    if isinstance(record, str):
         return Migration(
             before=(),
             after=(),
             applied=(),
             attempts=0,
             seconds=0.0,
-            unseen=f"{found}; the task succeeded, so the database is at the release's head",
+            unseen=f"{record}; the task succeeded, so the database is at the release's head",
         )
-    heads = (tuple(map(one_line, each)) for each in (found.before, found.after, found.applied))
+    heads = (tuple(map(one_line, each)) for each in (record.before, record.after, record.applied))
     before, after, applied = heads
-    return replace(found, before=before, after=after, applied=applied, unseen=one_line(found.unseen))
+    return replace(record, before=before, after=after, applied=applied, unseen=one_line(record.unseen))
 
 
 def standing_of(ended: Ended, order: TaskOrder) -> Standing:
     """Return what the task saw; raises SlipwayError."""
     _check(ended, order)
-    found = _read(Standing, ended)
-    if isinstance(found, str):
+    record = _read(Standing, ended)
+    if isinstance(record, str):
         raise RefusedError(
-            f"the task succeeded, but {found}", f"allow the deploy role logs:FilterLogEvents on {order.log_group}"
+            f"the task succeeded, but {record}", f"allow the deploy role logs:FilterLogEvents on {order.log_group}"
         )
-    names = (found.database, found.image, found.unknown, found.missing)
+    names = (record.database, record.image, record.unknown, record.missing)
     return Standing(*(tuple(map(one_line, each)) for each in names))
 
 
@@ -128,9 +128,9 @@ def why(ended: Ended, order: TaskOrder) -> SlipwayError:
     if refusal := _refusal(ended):
         return refusal
     if ended.exit_code == _KILLED or "OutOfMemory" in ended.why:
-        said = f" ({one_line(ended.why)})" if ended.why else ""
+        reason_given = f" ({one_line(ended.why)})" if ended.why else ""
         return RefusedError(
-            f"the migration's container was killed with the exit code {ended.exit_code or _KILLED}{said}",
+            f"the migration's container was killed with the exit code {ended.exit_code or _KILLED}{reason_given}",
             f"give it more memory than {order.runner.memory} MB in [tool.slipway.environments.{order.environment}.migration]",
         )
     if ended.exit_code is None:
@@ -144,10 +144,10 @@ def _refusal(ended: Ended) -> SlipwayError | None:
     if ended.answer is None:
         return None
     try:
-        said = from_json(Refusal, ended.answer, "the task's answer")
+        refusal = from_json(Refusal, ended.answer, "the task's answer")
     except BadInputError:
         return None
-    return replace(said, what=one_line(said.what, 600), next_step=one_line(said.next_step, 600)).error()
+    return replace(refusal, what=one_line(refusal.what, 600), next_step=one_line(refusal.next_step, 600)).error()
 
 
 def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:

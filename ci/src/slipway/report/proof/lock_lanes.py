@@ -13,7 +13,7 @@ class Waits(Enum):
 
     EVERYBODY = "readers and writers wait"
     WRITERS = "writers wait"
-    NOBODY = "nobody waits"
+    NO_SESSION = "no session waits"
     UNKNOWN = "not measured"
     UNLOCKED = "not locked"
 
@@ -127,7 +127,7 @@ def _waits(table: str, statement: Statement, *, held: bool) -> Waits:
         return Waits.WRITERS
     if not statement.measured:
         return Waits.UNKNOWN
-    return Waits.NOBODY if held else Waits.UNLOCKED
+    return Waits.NO_SESSION if held else Waits.UNLOCKED
 
 
 def _work(table: str, statement: Statement) -> tuple[Work, ...]:

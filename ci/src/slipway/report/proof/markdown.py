@@ -29,4 +29,4 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield f"### {_SIGNS[finding.level]} {escaped(finding.rule)} {escaped(place(finding))}"
     yield escaped(finding.message)
     yield f"Measured: {escaped(finding.measured, 600)}"
-    yield fenced(finding.remedy, "python")
+    yield fenced(finding.remedy, "python") if finding.remedy_is_code else escaped(finding.remedy, 600)

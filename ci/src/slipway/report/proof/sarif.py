@@ -12,10 +12,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from slipway.records.proof import Finding, Proof
-from slipway.report.markdown import fenced
+from slipway.report.markdown import escaped, fenced
 from slipway.untrusted import one_line, printable
 
-RULE_PAGES: Final = "https://slipway.invalid/docs/rules"  # docs/rules has no public address yet; .invalid is nobody's
+RULE_PAGES: Final = "https://slipway.invalid/docs/rules"  # docs/rules has no public address yet
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LONGEST = 1000  # characters; GitHub cuts descriptions at 1024
 _REMEDIES = 10
@@ -46,15 +46,15 @@ def _rules(proof: Proof) -> Iterator[dict[str, Any]]:
 
 def _help(identity: str, findings: Sequence[Finding]) -> dict[str, str]:
     """Explain a rule: its effect, the safe form of each finding, where to read more."""
-    remedies = list(filter(None, dict.fromkeys(printable(finding.remedy).strip() for finding in findings)))
+    remedies = {printable(each.remedy).strip(): each.remedy_is_code for each in findings if each.remedy.strip()}
+    shown = list(remedies.items())[:_REMEDIES]
+    marked = [fenced(remedy, "python") if code else escaped(remedy, 600) for remedy, code in shown]
     effect = f"{identity}: {_sentence(findings[0])}"
     more = f"Read more: {_page(identity)}"
     safe = ["Write instead:"] if remedies else []
     return {
-        "text": "\n\n".join([effect, *safe, *remedies[:_REMEDIES], more]),
-        "markdown": "\n\n".join(
-            [fenced(effect, "text"), *safe, *(fenced(remedy, "python") for remedy in remedies[:_REMEDIES]), more]
-        ),
+        "text": "\n\n".join([effect, *safe, *(remedy for remedy, _ in shown), more]),
+        "markdown": "\n\n".join([fenced(effect, "text"), *safe, *marked, more]),
     }
 
 

@@ -10,7 +10,7 @@ from slipway.untrusted import one_line, printable
 
 def text(proof: Proof) -> str:
     """Render the whole report; the last line is the verdict."""
-    return "\n".join([*_findings(proof), *_gaps(proof), summary(proof)]) + "\n"
+    return "\n".join([*_partial(proof), *_findings(proof), *_gaps(proof), summary(proof)]) + "\n"
 
 
 def summary(proof: Proof) -> str:
@@ -21,7 +21,7 @@ def summary(proof: Proof) -> str:
     if proof.coverage.phrases:
         done += f" {proof.coverage.phrases} statements of {one_line(proof.coverage.previous)} replayed,"
     verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
-    return f"{verdict}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
+    return f"{', '.join([verdict, *_partial(proof)])}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
 
 
 def tally(findings: Iterable[Finding]) -> str:
@@ -61,6 +61,10 @@ def _findings(proof: Proof) -> Iterator[str]:
             yield ""
     suppressed = Counter(one_line(finding.suppressed) for finding in proof.findings if finding.suppressed is not None)
     yield from (f"{counted(count, 'finding')} {reason}" for reason, count in suppressed.items())
+
+
+def _partial(proof: Proof) -> list[str]:
+    return [proof.coverage.partial] if proof.coverage.partial else []
 
 
 def _gaps(proof: Proof) -> Iterator[str]:

@@ -1,0 +1,63 @@
+"""DoctorOptions: what every check needs to know, and how checks run programs."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slipway import settings
+from slipway.errors import RefusedError, SlipwayError
+from slipway.settings import Settings, SettingsError
+
+PROGRAM_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """The service's folder, the database and the stand-in for AWS to check, and whether the network may be used."""
+
+    folder: Path
+    database_url: str | None = field(default=None, repr=False)  # it holds a password
+    endpoint_url: str | None = None
+    offline: bool = False
+
+    def settings(self) -> Settings | None:
+        """Return the service's settings; None if they cannot be read, which the check of the settings reports."""
+        try:
+            return settings.load(self.folder)
+        except SettingsError:
+            return None
+
+    def check_online(self) -> None:
+        """Raise SkippedError with --offline."""
+        if self.offline:
+            raise SkippedError("skipped", "run doctor again without --offline")
+
+
+# Returns what it found, raises a SlipwayError with a remedy. It runs in its own thread and may block.
+Check = Callable[[DoctorOptions], str]
+
+
+class SkippedError(SlipwayError):
+    """A check that was skipped, or whose subject is missing and optional."""
+
+
+def output_of(command: Sequence[str], remedy: str, variables: Mapping[str, str] | None = None) -> str:
+    """Return what a program prints; raises RefusedError with its error output, and TimeoutExpired."""
+    name = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=PROGRAM_SECONDS,
+            env=os.environ if variables is None else variables,
+        )
+    except OSError as error:  # such as a binary for another platform
+        raise RefusedError(f"{name} cannot be run: {error.strerror}", remedy) from error
+    if done.returncode:
+        output = done.stderr.decode(errors="replace").strip()
+        raise RefusedError(f"{name} failed: {output or f'exit code {done.returncode}'}", remedy)
+    return done.stdout.decode(errors="replace").strip()

@@ -1,0 +1,106 @@
+"""The gate's rules as data, importable without sqlalchemy and alembic; the checks that find them are in `gate.rules`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Final
+
+from slipway.gate.rulebook import (
+    advice,
+    comments,
+    compatibility,
+    drift,
+    graph,
+    locks,
+    reversibility,
+    rows,
+    transactions,
+    waiting,
+)
+from slipway.gate.rulebook.rule import Rule
+
+
+@dataclass(frozen=True)
+class Family:
+    """Rules that rest on the same evidence."""
+
+    title: str
+    evidence: str
+    rules: tuple[Rule, ...]
+
+
+def _family(title: str, evidence: str, module: ModuleType) -> Family:
+    rules = {value.id: value for value in vars(module).values() if isinstance(value, Rule)}
+    return Family(title, evidence, tuple(sorted(rules.values(), key=lambda rule: rule.id)))
+
+
+LOCKS: Final = _family(
+    "L: work under a lock",
+    "The work of each statement: its locks from `pg_locks`, rewrites from `relfilenode`, scans from its transaction's counters.",
+    locks,
+)
+WAITING: Final = _family(
+    "Q: locks that other sessions wait for",
+    "The locks that a statement takes on existing tables and views, those that its transaction holds already, and the `lock_timeout` in force.",
+    waiting,
+)
+TRANSACTIONS: Final = _family(
+    "T: transactions",
+    "Which statements ran in which transaction, with Postgres' errors, after interruptions and with a second runner too.",
+    transactions,
+)
+REVERSIBILITY: Final = _family(
+    "R and U: upgrade and downgrade", "The database's catalog after each step: up, down, and up again.", reversibility
+)
+COMPATIBILITY: Final = _family(
+    "C: compatibility with the previous release",
+    "The statements of the previous release, recorded by its tests or derived from its models, replayed after each new revision; those count that worked before.",
+    compatibility,
+)
+ROWS: Final = _family("D: rows", "Tables filled with rows, before and after each step.", rows)
+GRAPH: Final = _family(
+    "G: the graph of revisions", "The revisions as alembic reads them, and their files at a git ref.", graph
+)
+ADVICE: Final = _family(
+    "P and S: style",
+    'The statements of a revision, and what they added to the catalog. Each rule is off until `[tool.slipway.migrations]` names it: `levels = ["S01=warning"]`.',
+    advice,
+)
+DRIFT: Final = _family(
+    "Drift: migrations and models",
+    "Two databases, one built by the migrations and one by the models, compared by their catalogs.",
+    drift,
+)
+COMMENTS: Final = _family(
+    "A: comments that suppress findings", "The comments in the revisions' files, and the findings.", comments
+)
+FAMILIES: Final = (
+    LOCKS,
+    WAITING,
+    TRANSACTIONS,
+    REVERSIBILITY,
+    COMPATIBILITY,
+    ROWS,
+    GRAPH,
+    ADVICE,
+    DRIFT,
+    COMMENTS,
+)
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return every rule, family by family."""
+    return tuple(rule for family in FAMILIES for rule in family.rules)
+
+
+def rule_named(identity: str) -> Rule | None:
+    """Return the rule of an id like `L01`, or None."""
+    return next((rule for rule in all_rules() if rule.id.lower() == identity.lower()), None)
+
+
+def ids(rules: Iterable[Rule]) -> frozenset[str]:
+    return frozenset(rule.id for rule in rules)
+
+
+OPTIONAL: Final = ids(rule for rule in all_rules() if rule.optional)
+ALLOWABLE: Final = ids(all_rules()) - ids(COMMENTS.rules)  # a comment can suppress these

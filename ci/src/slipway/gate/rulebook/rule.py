@@ -1,0 +1,120 @@
+"""Rule: a rule as data, with an example that the tests execute."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from slipway.records.proof import Finding, Implication, Level
+
+NOTHING: Final = ()  # the decision that a finding of the rule implies nothing
+BLOCKING: Final = (Implication.BLOCKING,)
+DESTRUCTIVE: Final = (Implication.DESTRUCTIVE,)
+INCOMPATIBLE: Final = (Implication.INCOMPATIBLE,)
+IRREVERSIBLE: Final = (Implication.IRREVERSIBLE,)
+NOT_RERUNNABLE: Final = (Implication.NOT_RERUNNABLE,)
+
+NOTES: Final = """\
+op.create_table(
+    "notes",
+    sa.Column("id", sa.BigInteger(), primary_key=True),
+    sa.Column("title", sa.Text()),
+    sa.Column("stars", sa.Integer()),
+)"""
+INDEXED_NOTES: Final = f'{NOTES}\nop.create_index("notes_title", "notes", ["title"])'
+NOTES_AND_AUTHORS: Final = """\
+op.create_table("authors", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("name", sa.Text()))
+op.create_table(
+    "notes",
+    sa.Column("id", sa.BigInteger(), primary_key=True),
+    sa.Column("title", sa.Text()),
+    sa.Column("author_id", sa.BigInteger()),
+)"""
+
+_NEXT: Final = "\n# in the next revision:\n"
+_DOWN: Final = "\n# in downgrade():\n"
+_ID: Final = re.compile(r"[A-Z]\d\d|drift(-\w+)?")
+
+
+class Located(Protocol):
+    """A revision as a finding refers to it; `old` is the reason why its findings are suppressed, or None."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def old(self) -> str | None: ...
+    @property
+    def upgrade_line(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """The bodies of upgrade() that break a rule and keep it; `# in the next revision:` and `# in downgrade():` divide them.
+
+    With `graph`, `bad` and `good` are no code: each line says which revision follows which.
+    """
+
+    bad: str
+    good: str
+    before: str = NOTES  # the revision before
+    graph: bool = False
+    models: str = ""  # lines of env.py that fill `metadata`
+    previous: str = ""  # the models of the previous release
+    good_previous: str = ""  # the same for the good side, where it differs
+    recorded: tuple[str, ...] = ()  # statements recorded in the previous release's tests
+    bad_start: str = ""  # the previous release's start command
+    bad_env: str = ""  # lines of env.py before context.configure()
+    bad_options: str = ""  # arguments of context.configure()
+    good_options: str = ""
+
+    def revisions(self, side: str) -> Iterator[tuple[str, str | None]]:
+        """Yield the bodies of upgrade() and downgrade(); None for a downgrade that the example leaves open."""
+        for revision in (self.bad if side == "bad" else self.good).split(_NEXT):
+            upgrade, down, downgrade = revision.partition(_DOWN)
+            yield upgrade, downgrade if down else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A rule of the gate; its safe form is `code`, with {gaps} that a check may fill, or `advice` in prose."""
+
+    id: str
+    name: str  # the title, a few words
+    level: Level
+    message: str  # the sentence that users read first
+    implies: tuple[Implication, ...]  # NOTHING is a decision too
+    code: str = ""
+    advice: str = ""
+    optional: bool = False  # off unless the project's settings name it
+    related: tuple[str, ...] = ()
+    example: Example | None = None
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id) or not all(isinstance(each, Implication) for each in self.implies):
+            raise ValueError(f"{self.id}: an id like L01 and a tuple of implications are needed")
+        if bool(self.code) == bool(self.advice):
+            raise ValueError(f"{self.id}: the safe form is either code or advice")
+
+    @property
+    def remedy(self) -> str:
+        return self.code or self.advice
+
+    def finding(
+        self, node: Located | None, measured: str, line: int | None = None, remedy: str | None = None
+    ) -> Finding:
+        """Return the finding on a revision, or on the whole history when `node` is None."""
+        return Finding(
+            rule=self.id,
+            level=self.level,
+            message=self.message,
+            revision=node.id if node else None,
+            file=node.file if node else None,
+            line=line or (node.upgrade_line if node else None),
+            measured=measured,
+            remedy=remedy or self.remedy,
+            remedy_is_code=bool(self.code),
+            implies=self.implies,
+            suppressed=node.old if node else None,
+        )

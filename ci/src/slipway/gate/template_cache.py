@@ -1,0 +1,132 @@
+"""The state after the old revisions, built once per run and copied by every layer that examines the new ones.
+
+On a server that persists, the template stays there under the hash of everything that built it, with the results of the stairway: the next run
+executes the new revisions only.
+"""
+
+import base64
+import hashlib
+import itertools
+import json
+import platform
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import alembic
+import sqlalchemy
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
+
+import slipway
+from slipway.gate.baseline import Baseline, upgrade
+from slipway.gate.databases import fresh
+from slipway.gate.history import History, Node
+from slipway.gate.layers.stairway import Steps
+from slipway.migration.database import with_connection
+from slipway.migration.environment import Environment
+from slipway.structure import MismatchError, read, write
+
+_PREFIX = "slipway_template_"
+_ROLES = text("SELECT count(*) FROM pg_roles")
+
+StepsOfRevisions = Mapping[str, Steps]
+
+
+@contextmanager
+def after_old(environment: Environment, history: History, empty: Baseline) -> Iterator[Baseline]:
+    """Yield the baseline after the old revisions; the empty one when they fail, or create roles, which are the server's."""
+    if not (old := old_of(history)):
+        yield empty
+        return
+    with fresh(empty.server, empty.extensions) as template:
+        before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
+        failed = upgrade(environment, template, old)
+        if not failed and before == with_connection(empty.server, lambda connection: connection.scalar(_ROLES)):
+            yield replace(empty, template=template, old=len(old))
+            return
+    yield empty
+
+
+def old_of(history: History) -> tuple[Node, ...]:
+    """Return the revisions before the first new one."""
+    return tuple(itertools.takewhile(lambda node: not node.new, history.nodes))
+
+
+class TemplateCache:
+    """The template of one history on its server, with the stairway's results of the old revisions in its comment."""
+
+    def __init__(self, environment: Environment, history: History, empty: Baseline, postgres: str) -> None:
+        self._empty = empty
+        self._old = old_of(history)
+        self._name = f"{_PREFIX}{_digest(environment, self._old, empty, postgres)[:24]}"
+
+    def find(self) -> tuple[Baseline, StepsOfRevisions] | None:
+        """Return the cached baseline and results, None on a miss."""
+        comment = with_connection(self._empty.server, self._comment)
+        try:
+            steps = _unpacked(comment) if comment else {}
+        except (ValueError, MismatchError, zlib.error):  # written by another version of slipway
+            return None
+        if not steps:
+            return None
+        template = self._empty.server.set(database=self._name)
+        return replace(self._empty, template=template, old=len(self._old)), steps
+
+    def store(self, template: URL, steps: StepsOfRevisions) -> None:
+        """Store a template and its results, and drop all others."""
+        comment = _packed({node.id: steps[node.id] for node in self._old})
+        with_connection(self._empty.server, lambda connection: self._store(connection, template, comment))
+
+    def _comment(self, connection: Connection) -> str | None:
+        comment: str | None = connection.scalar(
+            text("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :name"),
+            {"name": self._name},
+        )
+        return comment
+
+    def _store(self, connection: Connection, template: URL, comment: str) -> None:
+        others = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
+        for name in connection.scalars(others, {"prefix": _PREFIX}).all():
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {self._name} TEMPLATE {template.database}"))
+        connection.execute(text(f"COMMENT ON DATABASE {self._name} IS '{comment}'"))
+
+
+def _packed(steps: StepsOfRevisions) -> str:
+    """Encode without quotes, colons and per cent signs, which drivers would interpret."""
+    return base64.b64encode(zlib.compress(json.dumps(write(steps)).encode())).decode()
+
+
+def _unpacked(comment: str) -> StepsOfRevisions:
+    plain = json.loads(zlib.decompress(base64.b64decode(comment)))
+    return {revision: read(Steps, steps) for revision, steps in plain.items()}
+
+
+def _digest(environment: Environment, old: Sequence[Node], empty: Baseline, postgres: str) -> str:
+    """Hash the inputs of a template: old revisions, the files beside them, their imports, env.py, settings, versions."""
+    versions = (slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, postgres)
+    total = hashlib.sha256("\0".join((*versions, *empty.extensions, empty.server.get_driver_name())).encode())
+    for path in sorted(_files(environment, old)):
+        total.update(f"\0{path}\0".encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def _files(environment: Environment, old: Sequence[Node]) -> set[Path]:
+    """Return the files that old revisions depend on; imports inside their functions are not known before they run."""
+    script = environment.script
+    revisions = {Path(node.script.path) for node in old}
+    folders = (Path(script.dir), *map(Path, script._version_locations))  # noqa: SLF001 -- one folder or several, as paths
+    beside = (
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    )
+    imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    others = {
+        Path(environment.config.config_file_name or "alembic.ini"),
+        *(Path(file) for file in imported if file and environment.is_own(file)),
+    }
+    every = {Path(each.path) for each in script.walk_revisions()}
+    return {path.absolute() for path in (*beside, *others) if path not in every - revisions} | revisions

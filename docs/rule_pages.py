@@ -1,0 +1,130 @@
+"""The pages of the gate's rules, from the rulebook; the tests execute the examples that they show."""
+
+import re
+import textwrap
+from collections.abc import Iterator
+
+from slipway.gate.rulebook import FAMILIES, Family
+from slipway.gate.rulebook.rule import Example, Rule
+
+_NEEDS = """\
+The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. The gate executes its revisions,
+on tables that it fills with rows. A revision's effects outside the database happen here too, so give the gate no
+credentials for other systems.
+
+A server that you name (`--database-url`) must be disposable. The gate creates databases of its own on it and drops them
+afterwards, together with the roles that revisions created. It refuses a database that is not empty, and a URL that looks
+like production unless you pass `--allow-production-like`. A step that takes longer than `patience` is a finding. Passwords
+and tokens from the service's variables are removed from all output."""
+_SINCE = """\
+`slipway gate --since` overrides `start-after` for one run. It takes a revision, a git ref (`origin/main`, a tag, a commit:
+the files of that tree are old unless they were edited since) or `merge-base`, which is that of HEAD and the default branch.
+A name that is both a revision and a ref means the revision. In CI, git needs the commits: set `fetch-depth: 0` for
+actions/checkout. `dagger call gate --since` takes revisions only, because the git history is not sent to the engine.
+
+Old revisions are upgraded once, and each check of a new one starts from a copy of that database. On a host the copy stays
+in slipway's cache, keyed by a hash of the old revisions, their imports, the files beside them, env.py and the versions: the
+next run executes only the new revisions."""
+_ALLOWING = """\
+A comment in the revision's file suppresses the findings of a rule:
+
+```python
+# slipway: allow L08 until=2027-01-31 because the table has ten rows
+op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"])
+```
+
+Write it on the line of the statement, right above it, or at the top level of the file to cover the whole revision. The
+reason is required. `until=` is optional and names the last day (UTC) on which the comment applies. Separate several rules
+with commas. Suppressed findings stay in the proof with the reason and do not fail the gate."""
+_LEVELS = """\
+An error fails the gate, in revisions after `start-after`; a warning or a note does not. Findings rest on what was executed.
+`levels` in the [settings](settings.md) changes the level of a rule or turns it off. A finding also decides a verdict of the
+certificate, where the page of its rule says so, even when it is suppressed. `slipway explain L01` prints a rule with its
+example."""
+
+
+def pages() -> dict[str, str]:
+    """Return every page by the name of its file."""
+    rules = {rule.id: rule for family in FAMILIES for rule in family.rules}
+    each = {f"rules/{rule.id}.md": _page(rule, family, rules) for family in FAMILIES for rule in family.rules}
+    return {"gate.md": _index(), **each}
+
+
+def _index() -> str:
+    parts = ["# The gate's rules", *map(_wrapped, (_LEVELS, _NEEDS)), "## Old and new revisions", _wrapped(_SINCE)]
+    parts += ["## Suppressing findings", _wrapped(_ALLOWING)]
+    for family in FAMILIES:
+        parts += [f"## {family.title}", _wrapped(family.evidence), "\n".join(_table(family))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(family: Family) -> Iterator[str]:
+    yield "| rule | level | finding |\n| --- | --- | --- |"
+    for rule in family.rules:
+        yield f"| [{rule.id} {rule.name}](rules/{rule.id}.md) | {_level(rule)} | {rule.message} |"
+
+
+def _level(rule: Rule) -> str:
+    return "off" if rule.optional else rule.level.value
+
+
+def _page(rule: Rule, family: Family, rules: dict[str, Rule]) -> str:
+    level = "off by default, a note otherwise" if rule.optional else rule.level.value
+    implies = ", ".join(each.value for each in rule.implies) or "no effect"
+    facts = (f"**Level:** {level}", f"**Certificate:** {implies}", f"**Evidence:** {family.evidence}")
+    parts = [f"# {rule.id}: {rule.name}", _wrapped(rule.message), "\n".join(_item(fact) for fact in facts)]
+    if rule.advice:
+        parts += ["## Remedy", _wrapped(rule.advice)]
+    if rule.code and (rule.example is None or rule.example.graph):
+        parts += ["## Remedy", _code(rule.code)]
+    parts += _example(rule.example) if rule.example else ()
+    related = "\n".join(f"- [{each} {rules[each].name}]({each}.md)" for each in rule.related)
+    parts += ["## Related rules", related] if related else []
+    return "\n\n".join([*parts, "[All rules](../gate.md)"]) + "\n"
+
+
+def _example(example: Example) -> Iterator[str]:
+    """Yield an example's two sides below each other, with the state of the project that they start from."""
+    if example.graph:
+        yield from ("## Bad", _code(example.bad, "text"), "## Good", _code(example.good, "text"))
+        return
+    if example.before != "pass":
+        yield from ("## The revision before", _code(example.before))
+    yield from _given("The models:", example.models)
+    yield from _given("The models of the previous release:", example.previous)
+    yield from _given("Statements recorded by the tests of the previous release:", "\n".join(example.recorded), "sql")
+    yield "## Bad"
+    yield from _given("The previous release starts with:", example.bad_start, "shell")
+    yield from _given("env.py, before `context.configure()`:", example.bad_env)
+    yield from _given("Arguments of `context.configure()`:", example.bad_options)
+    yield _code(example.bad)
+    yield "## Good"
+    yield from _given("The models of the previous release:", example.good_previous)
+    yield from _given("Arguments of `context.configure()`:", example.good_options)
+    yield _code(example.good)
+
+
+def _given(title: str, text: str, language: str = "python") -> Iterator[str]:
+    if text:
+        yield from (title, _code(text, language))
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(text, 98, initial_indent="- ", subsequent_indent="  ", **_WHOLE)
+
+
+def _wrapped(text: str) -> str:
+    """Wrap the paragraphs outside code fences at 100 columns."""
+    parts = re.split(r"(^```.*?^```)", text, flags=re.MULTILINE | re.DOTALL)
+    return "".join(part if part.startswith("```") else _filled(part) for part in parts)
+
+
+def _filled(text: str) -> str:
+    return "\n\n".join(textwrap.fill(part, 100, **_WHOLE) for part in text.split("\n\n"))
+
+
+_WHOLE = {"break_long_words": False, "break_on_hyphens": False}
+
+
+def _code(text: str, language: str = "python") -> str:
+    return f"```{language}\n{text}\n```"

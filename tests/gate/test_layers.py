@@ -1,0 +1,91 @@
+"""The layers of a run: only those that the question names, and the proof says which."""
+
+import json
+import sys
+
+import pytest
+
+from slipway.cli.command import run as run_command
+from slipway.errors import RefusedError
+from slipway.local.prove import _counted
+from slipway.records.form import from_json, to_json
+from slipway.records.proof import Layer, Verdict
+from slipway.records.question import PROGRESS_MARK, RevisionProgress
+from slipway.report.proof_markdown import markdown
+from slipway.report.proof_text import text
+from slipway.verbs.certificate import certify
+from tests.gate.conftest import named
+
+TABLE = (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')")
+INDEX = ("one", "op.execute('CREATE INDEX ix ON a (id)')", "op.execute('DROP INDEX ix')")
+HISTORY = {"one": TABLE, "two": INDEX}
+
+
+def test_the_first_layer_executes_every_revision_and_measures_no_statement(prove_history):
+    proof = prove_history(HISTORY, layers=(Layer.ALWAYS,))
+    assert (proof.verdict, proof.coverage.revisions, proof.coverage.statements) == (Verdict.PASS, 2, 0)
+    assert all(set(revision.fingerprints) == {"up", "down", "again"} for revision in proof.revisions)
+    assert proof.coverage.layers == (Layer.ALWAYS,)
+    assert "these layers were not executed: trace, rows, interruption, previous, concurrency" in proof.coverage.gaps
+
+
+@pytest.mark.parametrize("layer", [Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY])
+def test_a_layer_brings_those_that_it_starts_from(prove_history, layer):
+    proof = prove_history(HISTORY, layers=(layer,))
+    assert proof.coverage.layers == (Layer.ALWAYS, Layer.TRACE, layer)
+    assert [finding.rule for finding in proof.failures] == ["L01"]
+    assert (proof.coverage.tables, proof.revisions[1].queue is None) == (
+        1 if layer is Layer.ROWS else 0,
+        layer is not Layer.CONCURRENCY,
+    )
+
+
+def test_an_allowance_is_not_unused_when_its_layer_was_not_executed(prove_history):
+    allowed = {**HISTORY, "two": (INDEX[0], f"{INDEX[1]}  # slipway: allow L01 because nobody writes", INDEX[2])}
+    assert prove_history(allowed, layers=(Layer.ALWAYS,)).findings == ()
+
+
+def test_reports_begin_with_the_layers_and_a_certificate_is_refused(prove_history):
+    partial = prove_history(HISTORY, layers=(Layer.ALWAYS,))
+    assert text(partial).splitlines()[0] == "layers: always only"
+    assert "passed, layers: always only" in "".join(markdown(partial).splitlines()[:3])
+    with pytest.raises(RefusedError, match=r"the proof is incomplete \(layers: always only\)"):
+        certify(to_json(partial), 1)
+
+
+@pytest.mark.slow
+def test_quick_is_short_for_the_first_layer(write_project, server, tmp_path, capsys):
+    write_project(HISTORY, files={"pyproject.toml": "[project]\nname = 'x'\n"})
+    options = ("--source", str(tmp_path), "--python", sys.prefix, "--database-url", server, "--json")
+    for layers in (["--quick"], ["--layers", "always"]):
+        assert run_command(["gate", *options, *layers]) == 0
+        assert json.loads(capsys.readouterr().out)["coverage"]["layers"] == ["always"]
+    assert run_command(["gate", *options, "--layers", "allways"]) == 2
+    assert "there is no such layer in --layers allways: layers are always, trace, rows" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_progress_names_each_revision_of_a_layer_once_it_begins(write_project, gate, server_url):
+    write_project(HISTORY)
+    process = gate(layers=(Layer.ROWS,), progress=True, database=named(server_url))
+    _, errors = process.communicate(timeout=300)
+    lines = [line.removeprefix(PROGRESS_MARK) for line in errors.splitlines()]
+    events = [from_json(RevisionProgress, line, "a line") for line in lines]
+    assert [(event.layer, event.revision, event.of) for event in events] == [
+        (layer, revision, 2) for layer in (Layer.ALWAYS, Layer.ROWS) for revision in ("one", "two")
+    ]
+
+
+def test_progress_counts_the_revisions_of_each_layer():
+    shown = []
+    read = _counted(shown.append)
+    for layer, revision in ((Layer.ALWAYS, "a"), (Layer.ALWAYS, "b"), (Layer.ROWS, "b"), (Layer.ALWAYS, "b")):
+        assert read(PROGRESS_MARK + to_json(RevisionProgress(layer=layer, revision=revision, of=3), indent=None))
+    assert shown == [
+        "always: revision a, 1 of 3",
+        "always: revision b, 2 of 3",
+        "rows: revision b, 1 of 3",
+        "always: revision b, 2 of 3",
+    ]
+    assert not read(f"{PROGRESS_MARK}of a revision's own")
+    assert not read("an error")

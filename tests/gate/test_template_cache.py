@@ -1,0 +1,101 @@
+"""Old revisions are upgraded once per run, and once in all on a server that persists."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from slipway.gate.prove import prove
+from slipway.records.proof import Layer
+from tests.gate.conftest import question
+
+RUNS = "with open('runs', 'a') as runs:\n    runs.write('x')"
+CREATE = f"{RUNS}\nop.create_table('a', sa.Column('id', sa.Integer(), primary_key=True))"
+HISTORY = {
+    "one": (None, CREATE, "op.drop_table('a')"),
+    "two": ("one", "op.add_column('a', sa.Column('b', sa.Integer()))", ""),
+    "three": ("two", "op.create_index('ix', 'a', ['b'])", "op.drop_index('ix')"),
+}
+
+
+@pytest.fixture
+def kept(server_url):
+    """The templates on the server."""
+    engine = sa.create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    def names():
+        with engine.connect() as connection:
+            return connection.scalars(sa.text("SELECT datname FROM pg_database WHERE datname LIKE 'slipway%'")).all()
+
+    yield names
+    with engine.connect() as connection:
+        for name in names():
+            connection.execute(sa.text(f"DROP DATABASE {name}"))
+
+
+@pytest.fixture
+def prove_again(write_project, server_url):
+    """Proves the history on a server that persists; returns the result and how often the first revision was run."""
+    config = write_project(HISTORY)
+
+    def run(start_after="two", **more):
+        Path("runs").write_text("")
+        proof = prove(question(config, layers=(Layer.TRACE,), start_after=start_after, keep=True, **more), server_url)
+        seen = [(revision.id, revision.fingerprints) for revision in proof.revisions]
+        found = [(finding.rule, finding.revision, finding.suppressed) for finding in proof.findings]
+        return (seen, found, proof.coverage), len(Path("runs").read_text())
+
+    return run
+
+
+def revision(name):
+    return Path(f"migrations/versions/{name}.py")
+
+
+def test_a_second_run_has_the_same_result_and_executes_no_old_revision(prove_again, kept):
+    first, runs = prove_again()
+    assert (runs, len(kept())) == (3, 1)  # up and again, and once for the template
+    assert prove_again() == (first, 0)
+    assert ("R01", "two", "older than start-after") in first[1]
+
+
+def test_a_changed_new_revision_is_executed(prove_again):
+    prove_again()
+    revision("three").write_text(
+        revision("three").read_text().replace("ix", "iy").replace("op.drop_index('iy')", "pass")
+    )
+    (_, found, _), runs = prove_again()
+    assert runs == 0
+    assert ("R01", "three", None) in found
+
+
+@pytest.mark.parametrize("change", ["an old revision", "env.py", "a file beside them", "what is old"])
+def test_a_change_of_an_input_replaces_the_template(prove_again, kept, change):
+    prove_again()
+    before = kept()
+    if change == "an old revision":
+        revision("one").write_text(revision("one").read_text() + "\n")
+    elif change == "env.py":
+        Path("migrations/env.py").write_text(Path("migrations/env.py").read_text() + "\n")
+    elif change == "a file beside them":
+        Path("migrations/rows.sql").write_text("SELECT 1")
+    _, runs = prove_again(start_after="one" if change == "what is old" else "two")
+    assert runs == 3
+    assert len(kept()) == 1
+    assert kept() != before
+
+
+def test_without_keep_no_template_stays(prove_history, kept):
+    prove_history(HISTORY, start_after="two")
+    assert kept() == []
+
+
+@pytest.mark.parametrize("old", ["CREATE ROLE slipway_told_ruler", "SELECT 1 / 0"])
+def test_a_history_that_makes_roles_or_fails_is_not_cached_but_proven(write_project, server_url, kept, old):
+    history = {
+        **HISTORY,
+        "two": ("one", f"op.execute({old!r})", "op.execute('DROP ROLE IF EXISTS slipway_told_ruler')"),
+    }
+    proof = prove(question(write_project(history), layers=(Layer.TRACE,), start_after="two", keep=True), server_url)
+    assert kept() == []
+    assert len(proof.revisions) == 3

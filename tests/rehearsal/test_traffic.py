@@ -1,0 +1,104 @@
+"""The clients' act depends on failed requests, never on the speed of the machine; a slow start is no failed start."""
+
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import anyio.abc
+import pytest
+
+from slipway.records.rehearsal import Traffic
+from slipway.rehearsal.here import PatientBackend
+from slipway.rehearsal.play import act_of_clients
+from slipway.rehearsal.traffic import Clients
+from slipway.workload.workload import LaunchSpec
+
+
+async def answer(status, delay, stream):
+    """Answer every request of a connection after a delay."""
+    async with stream:
+        try:
+            while await stream.receive():
+                await anyio.sleep(delay)
+                await stream.send(f"HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n".encode())
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            pass
+
+
+async def traffic_of(status, delay=0.0):
+    """What clients of a server see until each of them has been served again."""
+    clients = Clients(("/",))
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, partial(answer, status, delay))
+        clients.start(f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}", tasks)
+        await clients.served()
+        tasks.cancel_scope.cancel()
+    return clients.traffic()
+
+
+async def test_every_client_is_served_before_an_act_counts_as_served():
+    traffic = await traffic_of(200)
+    assert traffic.requests >= 2 * 4
+    assert act_of_clients(traffic).passed
+
+
+async def test_a_failed_request_fails_the_act_and_is_shown():
+    act = act_of_clients(await traffic_of(503))
+    assert not act.passed
+    assert act.details[0] == "/: 503"
+
+
+@pytest.mark.parametrize("seconds", [0.1, 3600.0])
+def test_a_slow_machine_does_not_fail_the_act(seconds):
+    slow = Traffic(requests=8, failed=0, seconds=seconds, longest_gap=seconds / 2)
+    assert act_of_clients(slow).passed
+
+
+async def test_waiting_for_clients_that_were_never_started_ends_at_once():
+    with anyio.fail_after(60):
+        await Clients(()).served()
+
+
+class Late:
+    """A workload that listens only when it is told to, or has exited."""
+
+    def __init__(self, port, exit_code=None):
+        self.address, self.exit_code = f"127.0.0.1:{port}", exit_code
+
+
+class LateBackend:
+    how = "a test"
+
+    def __init__(self, workload):
+        self.workload = workload
+
+    @asynccontextmanager
+    async def start(self, _order, _on_line):
+        yield self.workload
+
+
+ORDER = LaunchSpec(repository="notes", digest="sha256:1", port=8000)
+
+
+async def test_an_instance_counts_as_started_when_it_listens(free_tcp_port):
+    events = []
+
+    async def listen_late():
+        await anyio.sleep(0.2)
+        events.append("listens")
+        async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=free_tcp_port) as listener:
+            await listener.serve(partial(answer, 200, 0.0))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listen_late)
+        async with PatientBackend(LateBackend(Late(free_tcp_port))).start(ORDER, print):
+            events.append("started")
+        tasks.cancel_scope.cancel()
+    assert events == ["listens", "started"]
+
+
+async def test_an_instance_that_has_exited_is_not_waited_for(free_tcp_port):
+    with anyio.fail_after(30):  # the wait itself would take 60 s
+        async with PatientBackend(LateBackend(Late(free_tcp_port, exit_code=1))).start(ORDER, print) as workload:
+            assert workload.exit_code == 1

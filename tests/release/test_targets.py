@@ -1,0 +1,53 @@
+"""A target has a room of its own: nothing outside names App Runner, and the registry knows all that differs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from slipway.release.rights import SHARED, Right
+from slipway.release.targets.registry import TARGETS
+
+SOURCE = Path(__file__).parents[2] / "ci/src/slipway"
+NAME = re.compile(r"app.?runner", re.IGNORECASE)
+ALLOWED = {
+    "release/targets/": "the target itself, and the registry",
+    "settings/app_runner.py": "the keys that a user of the target writes",
+    "settings/": "a user's choice of target, and the export of its table",
+    "simulator/": "the simulated account has App Runner",
+    "conformance/": "the suite compares the simulator with App Runner",
+    "rehearsal/": "its environments are in the simulated account",
+    "graph/stage.py": "likewise, as a part of a release on an engine",
+    "workload/health.py": "a sourced fact",
+    "release/aws/": "sourced facts",
+    "release/engine/settle.py": "a sourced fact",
+}
+
+
+def names(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if NAME.search(line.replace("slipway.simulator.app_runner", ""))]
+
+
+def test_nothing_outside_of_its_room_names_app_runner_but_a_few_places_with_a_reason():
+    outside = {
+        str(file.relative_to(SOURCE)): lines
+        for file in sorted(SOURCE.rglob("*.py"))
+        if not str(file.relative_to(SOURCE)).startswith(tuple(ALLOWED))
+        and (lines := names(file.read_text(encoding="utf-8")))
+    }
+    assert outside == {}
+
+
+@pytest.mark.parametrize("place", ALLOWED)
+def test_every_allowed_place_exists(place):
+    assert (SOURCE / place).exists()
+
+
+@pytest.mark.parametrize("written", ["App Runner", "app-runner", "apprunner:ListServices", "AppRunnerTarget"])
+def test_every_spelling_of_the_name_is_found(written):
+    assert names(f"# nothing\n# {written}\n") == [f"# {written}"]
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=[kind.value for kind in TARGETS])
+def test_a_target_grants_every_right_that_is_not_granted_beside_it(target):
+    assert set(Right) - SHARED.keys() <= target.grants.keys()
