@@ -13,7 +13,7 @@ from slipway.records.proof import Layer, Verdict
 from slipway.records.question import PROGRESS_MARK, RevisionProgress
 from slipway.report.proof_markdown import markdown
 from slipway.report.proof_text import text
-from slipway.verbs.certificate import certify
+from slipway.local.certificate import certify
 from tests.gate.conftest import named
 
 TABLE = (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')")

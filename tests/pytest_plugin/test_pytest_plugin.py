@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import slipway.pytest_plugin.run
-import slipway.verbs.gate  # noqa: F401 -- likewise
+import slipway.local.gate  # noqa: F401 -- likewise
 from slipway.pytest_plugin import asking
 
 pytest_plugins = ["pytester"]

@@ -35,7 +35,7 @@ def is_record(kind):
     return dataclasses.is_dataclass(kind) and kind.__module__.startswith("slipway.records.")
 
 
-def filled(hint, text):
+def filled(hint, text):  # noqa: PLR0911 -- one return for each kind of type
     """A value of a type with the text in every place where one may stand, and no place empty."""
     arguments = typing.get_args(hint)
     if hint is str:

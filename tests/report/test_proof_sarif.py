@@ -132,7 +132,7 @@ def test_a_rule_is_listed_once_with_its_effect_and_the_remedy_for_each_place(pro
     effect = {"text": "Building an index blocks every write to notes."}
     assert (rule["id"], rule["shortDescription"], rule["fullDescription"]) == ("M03", effect, effect)
     said, more = f"M03: {effect['text']}", f"Read more: {RULE_PAGES}/M03"
-    assert rule["help"]["text"] == "\n\n".join([said, "Write instead:", first.remedy, "op.execute('other')", more])
+    assert rule["help"]["text"] == f"{said}\n\nWrite instead:\n\n{first.remedy}\n\nop.execute('other')\n\n{more}"
     code = (f"```python\n{remedy}\n```" for remedy in (first.remedy, "op.execute('other')"))
     assert rule["help"]["markdown"] == "\n\n".join([f"```text\n{said}\n```", "Write instead:", *code, more])
     (bare,) = run_of(replace(proof, findings=(replace(first, remedy=""),)))["tool"]["driver"]["rules"]
