@@ -7,13 +7,13 @@ import pytest
 
 from slipway.cli.command import run as run_command
 from slipway.errors import RefusedError
+from slipway.local.certificate import certify
 from slipway.local.prove import _counted
 from slipway.records.form import from_json, to_json
 from slipway.records.proof import Layer, Verdict
 from slipway.records.question import PROGRESS_MARK, RevisionProgress
 from slipway.report.proof_markdown import markdown
 from slipway.report.proof_text import text
-from slipway.local.certificate import certify
 from tests.gate.conftest import named
 
 TABLE = (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')")

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-import slipway.pytest_plugin.run
-import slipway.local.gate  # noqa: F401 -- likewise
 from slipway.pytest_plugin import asking
 
 pytest_plugins = ["pytester"]
