@@ -118,4 +118,4 @@ def test_the_release_at_the_ref_must_be_able_to_work_with_the_new_schema(gate, g
 def test_recorded_statements_that_cannot_be_read_are_one_sentence(gate, service, tmp_path, capsys):
     code = run(["gate", "--source", str(service), "--python", sys.prefix, "--statements", str(tmp_path / "none.json")])
     assert code == 2
-    assert "none.json cannot be read" in capsys.readouterr().err
+    assert "none.json: No such file" in capsys.readouterr().err

@@ -74,7 +74,7 @@ def test_a_file_may_be_json(files):
     ("state", "faults", "said"),
     [
         ("repositories = 1", "", "repositories: found 1 (a whole number), allowed is a list"),
-        ('repositories = ["A"]', "", "repositories[0]: found 'A', which ECR does not take for a name"),
+        ('repositories = ["A"]', "", "repositories[0]: found 'A', which ECR refuses as a name"),
         ('role = ["x"]', "", "role: unknown key, did you mean roles?"),
         ('roles = ["x"]', "", "roles[0]: found 'x', allowed is the ARN of a role"),
         ('[secrets]\nTOKEN = "x"', "", "secrets: found 'TOKEN', allowed is the ARN of a secret or a parameter"),
@@ -95,4 +95,4 @@ def test_a_file_that_cannot_be_used_is_one_sentence(files, state, faults, said):
 
 def test_a_file_that_is_not_there(capsys, tmp_path):
     assert run(["simulator", "--state", str(tmp_path / "absent.toml")]) == 2
-    assert "absent.toml cannot be read" in capsys.readouterr().err
+    assert "absent.toml: No such file" in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""What runs on this machine: the service in its own Python, the host of the gate, the build of a tree, and guesses about a folder."""
+"""Work on this machine: the service in its own Python, the host of the gate, the build of a tree, and guesses about a folder."""

@@ -17,7 +17,7 @@ class Level(Enum):
 
 
 class Implication(Enum):
-    """What a finding implies for its revision; certificates are derived from it."""
+    """A fact about a revision that a finding implies; certificates are derived from these."""
 
     BLOCKING = "blocking"  # works through rows while other sessions are locked out
     DESTRUCTIVE = "destructive"  # data is lost
