@@ -48,7 +48,7 @@ lint-contracts: $(UV)
 lint-dependencies: $(UV)
 	$(RUN) -- deptry --config ci/pyproject.toml ci/src
 	$(RUN) -- deptry --config ci/pyproject.toml --ignore DEP002,DEP004 \
-		--exclude docs/rules --exclude tests/foreign/aws_cli --exclude tests/gate/histories tests docs benchmarks app migrations
+		--exclude tests/foreign/aws_cli --exclude tests/gate/histories tests docs benchmarks app migrations
 
 lint-workflows: $(UV)
 	$(RUN) -- check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -82,8 +82,9 @@ def pages() -> dict[str, str]:
 def _settings() -> str:
     parts = [
         "# Settings",
-        "Facts about a service, in its own `pyproject.toml`. An unknown key or a wrong type is refused.\n"
-        "Secrets are named by ARN, never by value.",
+        """\
+Facts about a service, in its own `pyproject.toml`. An unknown key or a wrong type is refused.
+Secrets are named by ARN, never by value.""",
     ]
     for heading, kind in TABLES:
         parts += [f"## {heading}", "\n".join(_keys(kind))]

@@ -61,7 +61,7 @@ def test_quick_is_short_for_the_first_layer(write_project, server, tmp_path, cap
         assert run_command(["gate", *options, *layers]) == 0
         assert json.loads(capsys.readouterr().out)["coverage"]["layers"] == ["always"]
     assert run_command(["gate", *options, "--layers", "allways"]) == 2
-    assert "there is no such layer in --layers allways: layers are always, trace, rows" in capsys.readouterr().err
+    assert "--layers allways names an unknown layer: use some of always, trace, rows" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ They are in the lowest layer, so that the command line, Dagger functions and tes
 
 
 class SlipwayError(Exception):
-    """An error written for a person: `what` happened and what to do `next`.
+    """An error written for a person: `what` happened and the `next_step`.
 
     >>> print(BadInputError("pyproject.toml has no [tool.slipway]", "add the table"))
     pyproject.toml has no [tool.slipway]: add the table

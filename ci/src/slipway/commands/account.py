@@ -113,7 +113,7 @@ async def simulator(flags: Flags, caller: Caller) -> None:
 
 @command(
     Group.ACCOUNT,
-    "Compare what the simulator documents about AWS with the simulator, or with a real account",
+    "Check the simulator's documented behaviour against the simulator itself or a real AWS account",
     AwsAccess.CHANGES,
     flags=(
         option("account", "NUMBER", "a real account, by its twelve digits"),

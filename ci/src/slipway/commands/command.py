@@ -155,7 +155,7 @@ class Command:
 
     @property
     def of_environment(self) -> bool:
-        """Whether it is a function of Dagger's object ServiceEnvironment."""
+        """Whether it is a function of Dagger's object Environment."""
         return any(flag.name in {"environment", "from"} for flag in self.flags)
 
     @property

@@ -32,7 +32,8 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
     level = "off by default" if rule.optional else rule.level.value
     implies = ", ".join(each.value for each in rule.implies) or "no effect"
     yield f"Level: {level}\nCertificate: {implies}"
-    yield f"Instead:\n{indent(rule.code, '    ') if rule.code else fill(rule.advice, 100)}"
+    if not (rule.code and rule.example):  # the code has placeholders, and the good example has none
+        yield f"Instead:\n{indent(rule.code, '    ') if rule.code else fill(rule.advice, 100)}"
     for title, code in (("Bad", rule.example.bad), ("Good", rule.example.good)) if rule.example else ():
         yield f"{title}:\n{indent(code, '    ')}"
     related = f"Related rules: {', '.join(rule.related)}\n" if rule.related else ""
@@ -56,7 +57,7 @@ def _text(command: Command) -> str:
     for kind, target in TARGETS.items() if rights else ():
         actions = granted(rights, target.grants)
         lines = (f"  {resource.sid}: {', '.join(names)}" for resource, names in actions.items())
-        parts.append("\n".join([f"IAM actions on {kind.value}", *lines]))
+        parts.append("\n".join([f"IAM actions on {kind.value}, by policy statement", *lines]))
     parts.append(_on_dagger(command))
     parts += [command.more] if command.more else []
     return "\n\n".join(parts) + "\n"

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from slipway.commands.command import file, option, switch
 
-EXIT_CODES = "Exit codes: 0 yes, 1 failed or refused, 2 usage error (nothing changed), 3 outcome unknown: run it again."
+EXIT_CODES = (
+    "Exit codes: 0 success, 1 failed or refused, 2 unusable input (nothing changed), 3 outcome unknown: run it again."
+)
 _WORKSPACE = "Dagger passes the repository as the workspace"
 _OBJECT = "an argument of the function environment"
 
@@ -42,7 +44,8 @@ ENDPOINT = option(
 ENVIRONMENT = (SOURCE, NAME, ENDPOINT)
 IMAGE = option("image", "REPOSITORY@DIGEST", "the image, named by digest: repository@sha256:…", required=True)
 CERTIFICATE = file(
-    "certificate", "proof for this step of the schema, printed by `slipway certificate`; it is kept in the ledger"
+    "certificate",
+    "evidence that the live release works on the new schema, printed by `slipway certificate`; it is kept in the ledger",
 )
 WITHOUT_PROOF = option(
     "without-proof",

@@ -34,7 +34,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         option(
             "since",
             "REVISION|REF",
-            "report only revisions newer than this revision, branch, tag or commit; `merge-base` is where HEAD left the default branch (default: start-after in the settings)",
+            "report only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch (default: start-after in the settings)",
             on_dagger="a revision only, since the workspace has no git history",
         ),
         file(
@@ -44,11 +44,11 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         option(
             "layers",
             "LAYER,…",
-            "execute only these of always, trace, rows, interruption, previous, concurrency (default: all)",
+            "execute only these layers: always (the stairway and drift), trace, rows, interruption, previous, concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
-        switch("quick", "short for --layers always", one_of="layers", not_on_dagger=_WHOLE),
+        switch("quick", "execute only the stairway and drift: --layers always", one_of="layers", not_on_dagger=_WHOLE),
         PYTHON,
         replace(
             REPORT,
@@ -92,12 +92,12 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
         return tuple(Layer(name.strip()) for name in names.split(","))
     except ValueError:
         known = ", ".join(layer.value for layer in Layer)
-        raise BadInputError(f"there is no such layer in --layers {names}", f"layers are {known}") from None
+        raise BadInputError(f"--layers {names} names an unknown layer", f"use some of {known}") from None
 
 
 @command(
     Group.PROVE,
-    "Certify a proof in a small record that travels with the image, or check a certificate",
+    "Write a certificate from a proof, to ship with the image, or check one",
     flags=(
         replace(SOURCE, not_on_dagger=_LISTED),
         file("proof", "certify this proof.json, written by `slipway gate --report`"),

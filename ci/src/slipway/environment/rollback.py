@@ -69,7 +69,7 @@ async def rollback(
     tell(Event(f"back to {back.release}"))
 
     permit = evidence.permit(lambda observed: _risk(environment, back, observed, evidence), back.unproven, tell)
-    engine = environment.engine(tell, permit, risk=evidence.reason)
+    engine = environment.engine(tell, permit, evidence.certificate, evidence.reason)
     return await environment.release(Live(environment.spec(back.digest), Verb.ROLLBACK), engine)
 
 

@@ -29,7 +29,7 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 
 
 def models_of(question: GateQuestion, server: URL) -> Previous:
-    """Return the models that env.py names, in an empty database; raises BadInputError when there are none."""
+    """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
     server_version(server)
     environment = _environment(question, server)
     with fresh(server, question.extensions) as database, every_connection_to(database):

@@ -49,11 +49,11 @@ class SourceRelease:
     source: Source
 
 
-async def rehearse(workspace: dagger.Workspace, settings: Settings, voice: Progress) -> Rehearsal:
+async def rehearse(workspace: dagger.Workspace, settings: Settings, progress: Progress) -> Rehearsal:
     """Play every act that the service's settings declare; raises SlipwayError."""
     story = await _story(workspace, settings)
     async with staged(settings) as stage:
-        return await play(story, stage, voice)
+        return await play(story, stage, progress)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -297,7 +297,7 @@ def _detail(repository: Repository, digest: str, call: Call) -> dict[str, Any]:
 
 
 def _size(repository: Repository, manifest: Manifest) -> int:
-    """Sum up the blobs that a manifest refers to."""
+    """Return the bytes of the blobs that a manifest refers to."""
     return sum(len(content) for digest, content in repository.blobs.items() if digest.encode() in manifest.content)
 
 

@@ -177,7 +177,7 @@ class Parameters:
         return parameter.value if parameter else None
 
     async def put_parameter(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
-        """A new parameter needs a type; an existing one changes only with Overwrite [M]."""
+        """Create a parameter, which needs a type; an existing one changes only with Overwrite [M]."""
         name = request["Name"]
         previous = self._parameters.get(name)
         if previous is None and "Type" not in request:

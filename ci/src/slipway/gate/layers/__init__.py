@@ -1,1 +1,1 @@
-"""The layers of the gate, cheapest first: each executes every revision, or every new one, to answer one question."""
+"""The layers of the gate, the stairway first, the others beside one another: each executes every revision, or every new one, to answer one question."""

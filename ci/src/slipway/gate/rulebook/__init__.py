@@ -63,7 +63,7 @@ GRAPH: Final = _family(
 )
 ADVICE: Final = _family(
     "P and S: style",
-    'The statements of a revision, and what they added to the catalog. Each rule is off until `[tool.slipway.migrations]` names it: `levels = ["S01=warning"]`.',
+    'The statements of a revision, and what they added to the catalog. Each rule is off until `[tool.slipway.migrations]` names it: `levels = {S01 = "warning"}`.',
     advice,
 )
 DRIFT: Final = _family(

@@ -168,7 +168,7 @@ class StackChangeSet:
                 await self._ask("delete_stack")
 
     async def _described(self) -> Mapping[str, Any] | None:
-        """Return the stack; None when there is none, which CloudFormation reports as a validation error."""
+        """Return the stack, or None if it does not exist: CloudFormation reports that as a validation error."""
         try:
             stacks: list[Mapping[str, Any]] = (await self._ask("describe_stacks"))["Stacks"]
         except AwsRefusedError as error:

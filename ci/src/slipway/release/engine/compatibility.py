@@ -22,7 +22,7 @@ def rollback_risk(wanted: Readiness, live: Readiness, certificates: Iterable[Cer
 def forward_risk(wanted: Readiness, live: Readiness, certificates: Iterable[Certificate]) -> str | None:
     """Return why the live release may fail on the wanted schema; None when it is proven to work, or nothing will move.
 
-    A schema ahead of the wanted release is not migrated: then the wanted release must work on it.
+    A database that is already ahead of the wanted release is not migrated: as in a rollback, the wanted release must work on it.
     """
     known = tuple(certificates)
     if _certified(wanted.image, live.database, known):

@@ -1,7 +1,7 @@
 """The deploy lock: held in the ledger from the last look at the service until the platform's answer is recorded.
 
 A run that dies leaves its lock behind. The run that finds it expired first looks for an operation that the dead run started, records it for
-that run, and then releases the lock by its digest, so that two waiting runs cannot release each other's. A lock without fencing cannot
+that run, and then releases the lock by its digest, so that two waiting runs cannot release each other's locks. A lock without fencing cannot
 promise everything: a run that is suspended between `check` and its request for longer than LIFE_SECONDS could still send a change.
 """
 
@@ -19,10 +19,11 @@ from slipway.untrusted import one_line
 LIFE_SECONDS = 120.0  # after this another run may take it over
 _GOOD_SECONDS = 75.0  # the holder relies on it this long: a request takes a minute at most
 _WAIT = "wait, or run the same command again"
+_AGAIN = "run the same command again"
 
 
 class DeployLock:
-    """An async context manager. `lock.newest` is the service's newest operation right before, or None.
+    """The deploy lock of one run. `lock.newest` is the newest operation before the lock was made, or None.
 
     The block releases the lock when it ends or raises an Exception. A cancellation or a kill leaves it: what the run had started by then
     is unknown.
@@ -59,7 +60,7 @@ class DeployLock:
         if stored.age < LIFE_SECONDS:
             raise BusyError(f"{holder} holds the lock", _WAIT)
         await self._take_over(lock, stored)
-        raise BusyError(f"the lock of {holder} was {stored.age:.0f} s old and was released: that run is dead", _WAIT)
+        raise BusyError(f"the lock of {holder} had expired ({stored.age:.0f} s old) and has been released", _AGAIN)
 
     async def check(self) -> None:
         """Raise BusyError unless this run still holds the lock, and for long enough to send a request."""

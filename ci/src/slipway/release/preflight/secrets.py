@@ -38,7 +38,7 @@ _NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
 
 
 def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: ServiceSpec) -> Checks:
-    """Return a check for what is in another account or region, which is not asked; parameters of another account are not supported [M]."""
+    """Return the check of a secret in another account or region; parameters of another account are not supported [M]."""
     is_ours = name.account == account_of(spec)
     if not is_ours and name.service == "ssm":
         problem = f"{reference} is in another account, and the platform reads parameters of its own account only"

@@ -9,7 +9,8 @@ from slipway.release.engine.spec import ABSENT, ServiceSpec, health_check
 from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
 from slipway.workload.health import HealthCheck
 
-_USUAL = HealthPace()  # App Runner's defaults [M]
+# App Runner's own defaults [M], which it may leave out of a description.
+_USUAL = HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
 _PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
 
 
