@@ -80,7 +80,7 @@ def test_a_misspelt_word_is_a_usage_error_with_a_suggestion(capsys, arguments, e
 
 @pytest.mark.parametrize("rule", [rule.id for rule in all_rules()])
 def test_every_rule_is_explained_by_its_effect_and_its_page(rule):
-    explanation = explained(rule.lower())
+    explanation = explained(rule.lower(), FUNCTIONS)
     assert explanation.subject == rule
     assert explanation.text.startswith(f"{rule}: ")
     assert explanation.text.endswith(f"\nPage: docs/rules/{rule}.md\n")
@@ -88,14 +88,14 @@ def test_every_rule_is_explained_by_its_effect_and_its_page(rule):
 
 
 def test_a_rule_is_explained_with_the_bad_and_the_good_revision():
-    text = explained("L01").text
+    text = explained("L01", FUNCTIONS).text
     assert '    op.create_index("notes_title", "notes", ["title"])\n' in text
     assert "postgresql_concurrently=True)" in text
 
 
 @pytest.mark.parametrize("command", FUNCTIONS, ids=lambda command: command.name)
 def test_every_command_is_explained_by_sentence_flags_records_exit_codes_and_rights(command):
-    text = explained(command.name).text
+    text = explained(command.name, FUNCTIONS).text
     for part in (command.sentence, EXIT_CODES, *(flag.sentence for flag in command.flags)):
         assert part in text
     for each in command.records:

@@ -15,8 +15,8 @@ import dagger
 from dagger import Doc, check, dag, function, object_type, up
 
 from slipway.commands import account, flags, prove, release, service
-from slipway.commands.command import Flags
-from slipway.commands.registry import named
+from slipway.commands.command import Flags, named
+from slipway.commands.registry import FUNCTIONS
 from slipway.errors import BadInputError, within
 from slipway.records.image import LONG_AGO
 
@@ -52,7 +52,7 @@ def one_sentence(method: F) -> F:
 
 def described(method: F) -> F:
     """Make a Dagger function, with the sentence and the caching of the command of the same name."""
-    command = named(method.__name__)
+    command = named(method.__name__, FUNCTIONS)
     more = f"\n\n{method.__doc__}" if method.__doc__ else ""
     options = {"cache": command.cache} if command.cache else {}
     return function(doc=f"{command.doc}{more}", **options)(one_sentence(method))  # type: ignore[call-overload, return-value, no-any-return, unused-ignore]
@@ -413,7 +413,7 @@ class _Call:
 
     async def answer(self, name: str, *, red: bool = False, **arguments: Any) -> "CommandResult":
         """Run a command; with `red` raise FailedError unless its exit code would be 0."""
-        command = named(name)
+        command = named(name, FUNCTIONS)
         assert command.run is not None
         call = dataclasses.replace(self, starts=not arguments.get("without_start", False))
         answer = await command.run(Flags(**command.defaults() | arguments), call)

@@ -4,12 +4,15 @@ Descriptions are read by `slipway --help` and when an engine registers the modul
 """
 
 import argparse
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from slipway.errors import BadInputError
 
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
@@ -184,3 +187,23 @@ def command(group: Group, sentence: str, access: AwsAccess = AwsAccess.NONE, **m
         return Command(name=name, group=group, sentence=sentence, access=access, run=run, rights=rights, **more)
 
     return describe
+
+
+def named(name: str, commands: Sequence[Command]) -> Command:
+    """Return a command or Dagger function; raises BadInputError that suggests similar names."""
+    for command in commands:
+        if command.name == name:
+            return command
+    raise unknown(
+        "command",
+        name,
+        [command.name for command in commands if command.group is not Group.ENGINE],
+        "`slipway --help` lists the commands",
+    )
+
+
+def unknown(kind: str, name: str, names: list[str], remedy: str) -> BadInputError:
+    """Return the error for a name that does not exist, with the most similar one."""
+    similar = get_close_matches(name, names, 1)
+    hint = f"did you mean {similar[0]}? " if similar else ""
+    return BadInputError(f"there is no {kind} {name!r:.80}", f"{hint}{remedy}")

@@ -1,28 +1,27 @@
 """Explanations of the gate's rules and of commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
 from slipway.commands import flags
-from slipway.commands.command import Command, Flag
-from slipway.commands.registry import COMMANDS, FUNCTIONS, unknown
+from slipway.commands.command import Command, Flag, unknown
 from slipway.records.explanation import Explanation
 
 if TYPE_CHECKING:
     from slipway.gate.rulebook.rule import Rule
 
 
-def explained(subject: str) -> Explanation:
+def explained(subject: str, commands: Sequence[Command]) -> Explanation:
     """Return the explanation of a rule or a command; raises BadInputError."""
     from slipway.gate.rulebook import all_rules, rule_named
 
     if rule := rule_named(subject):
         return Explanation(rule.id, "\n\n".join(_of_rule(rule)) + "\n")
-    for command in FUNCTIONS:
+    for command in commands:
         if command.name == subject:
             return Explanation(subject, _text(command))
-    names = [*(rule.id for rule in all_rules()), *(command.name for command in COMMANDS)]
+    names = [*(rule.id for rule in all_rules()), *(command.name for command in commands)]
     raise unknown("rule or command", subject, names, "docs/gate.md lists the rules, `slipway --help` the commands")
 
 

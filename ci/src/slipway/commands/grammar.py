@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import slipway
-from slipway.commands.command import Command, Flag, Flags, Group
+from slipway.commands.command import Command, Flag, Flags, Group, named, unknown
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
-from slipway.commands.registry import COMMANDS, named, unknown
+from slipway.commands.registry import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
 
 
 def parse(arguments: Sequence[str]) -> Flags:
     """Read a command line; raises BadInputError, with a suggestion for a misspelt command or flag."""
     if arguments and not arguments[0].startswith("-"):
-        command = named(arguments[0])
+        command = named(arguments[0], FUNCTIONS)
         if command.run is None:
             raise BadInputError(f"{command.name} needs a container engine", f"run `dagger call {command.name}`")
         _check_flags(command, arguments[1:])
@@ -102,7 +102,7 @@ def _add(commands: Any, command: Command) -> None:
         formatter_class=_formatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, commands=FUNCTIONS, complete=completion)
     parser._optionals.title = "flags"  # noqa: SLF001 -- argparse says options
     groups: dict[str, Any] = {}
     for flag in command.flags:

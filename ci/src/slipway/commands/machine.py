@@ -46,7 +46,7 @@ async def explain(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.commands.explanation import explained
     from slipway.report.answers import CommandResult
 
-    explanation = explained(flags.id)
+    explanation = explained(flags.id, flags.commands)
     return CommandResult(record=explanation, text=explanation.text)
 
 
@@ -64,9 +64,8 @@ fish:  slipway completion fish > ~/.config/fish/completions/slipway.fish""",
     not_on_dagger=_HERE,
 )
 async def completion(flags: Flags, _caller: Caller) -> "CommandResult":
-    from slipway.commands import grammar
     from slipway.records.explanation import Completion
     from slipway.report.answers import CommandResult
 
-    script = grammar.completion(flags.shell)
+    script = flags.complete(flags.shell)
     return CommandResult(record=Completion(flags.shell, script), text=script)
