@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.simulator.clock import VirtualClock
 from tests.simulator.account import ROLE, Account, opened
 

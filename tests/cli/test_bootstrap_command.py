@@ -6,7 +6,7 @@ import pytest
 
 from slipway.cli.command import perform, run
 from slipway.commands.grammar import parse
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from tests.simulator.account import opened
 
 PYPROJECT = """

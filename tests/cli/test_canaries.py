@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from slipway.cli.command import fail, perform
 from slipway.commands.grammar import parse
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.simulator import endpoint
 from slipway.simulator.faults import Effect, Fault
 from tests.simulator.account import INSTANCE_ROLE, ROLE, URI, opened

@@ -14,10 +14,11 @@ from slipway.records.progress import Event
 from slipway.release.aws.client import Aws, session_of
 from slipway.release.aws.credentials import Keys
 from slipway.release.aws.ecr_store import EcrStore
-from slipway.release.engine.engine import Engine, Time
+from slipway.release.engine.engine import Engine
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.run import deploy
 from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.target import Time
 from slipway.release.targets.app_runner.spec import AppRunnerSpec
 from slipway.release.targets.app_runner.target import AppRunnerTarget, state_of
 from tests.release.direct import DirectAccount

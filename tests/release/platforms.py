@@ -14,13 +14,14 @@ import anyio.lowlevel
 
 from slipway.records.image import Reference
 from slipway.records.plan import Plan
+from slipway.records.progress import Tell
 from slipway.release.aws.client import Aws
-from slipway.release.engine.engine import Engine, Tell, Time
+from slipway.release.engine.engine import Engine
 from slipway.release.engine.goal import Goal, Live
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.run import reach
 from slipway.release.engine.spec import ServiceSpec
-from slipway.release.engine.target import Target
+from slipway.release.engine.target import Target, Time
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.contract import AwsError

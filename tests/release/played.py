@@ -16,7 +16,7 @@ from slipway.environment.promote import promote
 from slipway.environment.rollback import rollback
 from slipway.errors import within
 from slipway.records.outcome import Outcome, Status
-from slipway.release.engine.engine import Tell
+from slipway.records.progress import Tell
 from slipway.release.engine.run import reach
 from tests.release.deployers import Kill, MortalAws, live, mortal
 from tests.release.direct import opened

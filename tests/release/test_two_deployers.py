@@ -94,6 +94,6 @@ async def test_the_lock_of_a_dead_run_is_taken_over_with_holder_and_age_named(pl
     ended = await run(platform, wanted)
     assert (ended.code, ended.live) == (0, wanted.image.digest)
     (said,) = (line for line in ended.told if "has been released" in line)
-    assert said.startswith("waiting: the lock of a test was 1")
+    assert said.startswith("waiting: the lock of a test had expired (1")
     assert (platform.clock.now() - began).total_seconds() > LIFE_SECONDS
     assert await platform.ledger.lock() is None

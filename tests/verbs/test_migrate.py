@@ -15,7 +15,7 @@ from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.oci.content import Artifact, Blob
 from slipway.oci.registry import opened as registry_opened
 from slipway.oci.tree import File, TreeConfig, pack
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.settings import SettingsError
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN

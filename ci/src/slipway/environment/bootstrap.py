@@ -10,7 +10,7 @@ from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.change_set import StackChangeSet
 from slipway.release.bootstrap.template import StackTemplate, stacks
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.settings import Github, Settings, SettingsError
 from slipway.structure import MismatchError
 

@@ -19,19 +19,20 @@ from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.preflight import Check, PreflightResult
+from slipway.records.progress import Tell
 from slipway.release.aws.client import Aws
 from slipway.release.aws.credentials import Keys
 from slipway.release.aws.ecr import check_repository
 from slipway.release.aws.ecr_store import EcrStore
 from slipway.release.engine import readiness
 from slipway.release.engine.approval import check_belongs
-from slipway.release.engine.engine import Engine, Tell, Time, no_op
+from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
 from slipway.release.engine.spec import ServiceSpec
-from slipway.release.engine.target import Target
+from slipway.release.engine.target import Target, Time
 from slipway.release.errors import AwsRefusedError
 from slipway.release.runners.runner import Runner
 from slipway.release.targets.description import TargetDescription
@@ -114,7 +115,7 @@ class ServiceEnvironment:
             time=self.time,
             tell=tell,
             holder=holder(os.environ),
-            prepare=self._is_ours,
+            prepare=self._check_owner,
             permit=permit,
             ask=self.readiness,
             certificate=certificate,
@@ -130,7 +131,7 @@ class ServiceEnvironment:
     async def plan(self, digest: str) -> Plan:
         """Return what a deployment would change, blocked if slipway did not create the service; changes nothing."""
         made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
-        foreign = await self._foreign() if made.changes else None
+        foreign = await self._foreign_if_readable() if made.changes else None
         return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}") if foreign else made
 
     async def deploy(self, digest: str, tell: Tell, certificate: Certificate | None = None) -> Outcome:
@@ -153,20 +154,23 @@ class ServiceEnvironment:
         migrate = partial(self._migrate, goal.spec.image.digest) if migrates else None
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
 
-    async def _is_ours(self) -> None:
-        """Raise RefusedError if slipway did not create the service; without the right to read its tags nothing is changed."""
-        check = await self.described.owned(self.aws, self.service, self.name)
-        if check and check.verdict is PreflightResult.REFUSED:
-            raise RefusedError(check.found, check.remedy)
+    async def _check_owner(self) -> None:
+        """Raise RefusedError unless slipway created the service."""
+        if foreign := await self._foreign():
+            raise RefusedError(foreign.found, foreign.remedy)
         await self.store.check()
 
     async def _foreign(self) -> Check | None:
-        """Return why the service is not ours; None if it is, is absent, or its tags cannot be read."""
+        """Return why slipway did not create the service; None if it did, or if there is no service."""
+        check = await self.described.owned(self.aws, self.service, self.name)
+        return check if check and check.verdict is PreflightResult.REFUSED else None
+
+    async def _foreign_if_readable(self) -> Check | None:
+        """Like `_foreign`; None, too, if the tags of the service cannot be read."""
         try:
-            check = await self.described.owned(self.aws, self.service, self.name)
+            return await self._foreign()
         except AwsRefusedError:
             return None
-        return check if check and check.verdict is PreflightResult.REFUSED else None
 
     async def _prepare(self, goal: Live, tell: Tell) -> None:
         """Run the preflight; a rollback does not start the release again, since it was live here before."""

@@ -8,8 +8,7 @@ from slipway.errors import RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.migration import Readiness
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.progress import Event
-from slipway.release.engine.engine import Tell
+from slipway.records.progress import Event, Tell
 from slipway.release.engine.recorded import digest_of
 from slipway.untrusted import one_line
 

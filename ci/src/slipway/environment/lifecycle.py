@@ -5,7 +5,7 @@ from slipway.errors import BadInputError
 from slipway.records.image import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
-from slipway.release.engine.engine import Tell
+from slipway.records.progress import Tell
 from slipway.release.engine.goal import Deleted, Goal, Paused, Resumed, check_sensible
 from slipway.release.engine.run import reach
 from slipway.release.engine.spec import ServiceSpec

@@ -12,14 +12,14 @@ from slipway.local.inside import Database, started
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json
 from slipway.records.migration import Migration, Standing
-from slipway.records.progress import Event
+from slipway.records.progress import Event, Tell
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
 from slipway.release.aws.references import value_of
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.release.runners.definition import order_of
 from slipway.release.runners.ecs_task import EcsTask
-from slipway.release.runners.runner import Runner, Tell
+from slipway.release.runners.runner import Runner
 from slipway.settings import Environment, Migrations, RunnerKind, Settings, SettingsError
 from slipway.workload.host import HostBackend, NoTreeError, Unpacked
 

@@ -11,8 +11,8 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan, State
+from slipway.records.progress import Tell
 from slipway.release.engine import compatibility
-from slipway.release.engine.engine import Tell
 from slipway.release.engine.goal import Live
 from slipway.release.errors import or_unknown
 

@@ -11,9 +11,8 @@ from slipway.records.ledger import Release
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan
-from slipway.records.progress import Event
+from slipway.records.progress import Event, Tell
 from slipway.release.engine import compatibility, recorded
-from slipway.release.engine.engine import Tell
 from slipway.release.engine.goal import Live
 from slipway.release.errors import or_unknown
 

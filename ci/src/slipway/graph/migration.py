@@ -16,8 +16,7 @@ from slipway.graph.publish import RegistryLogin, signed_in
 from slipway.records.form import from_json
 from slipway.records.image import Reference
 from slipway.records.migration import Migration, Standing
-from slipway.records.progress import Event
-from slipway.release.runners.runner import Tell
+from slipway.records.progress import Event, Tell
 from slipway.settings import Migrations
 
 T = TypeVar("T")

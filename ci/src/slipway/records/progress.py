@@ -1,5 +1,6 @@
 """Progress: events of a running command, and the protocol of their output."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
@@ -28,6 +29,9 @@ class Event:
     line: str = ""
     phase: Phase | None = None
     expected: float | None = None
+
+
+Tell = Callable[[Event], object]
 
 
 class Progress(Protocol):

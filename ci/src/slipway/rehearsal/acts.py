@@ -19,7 +19,7 @@ from slipway.records.progress import Event, NullProgress, Progress
 from slipway.records.proof import Implication, Proof, Verdict
 from slipway.records.rehearsal import Act, Step
 from slipway.rehearsal.stage import Candidate, Stage
-from slipway.release.engine.engine import Tell
+from slipway.records.progress import Tell
 from slipway.release.preflight.preflight import refuse
 from slipway.release.runners.runner import Runner
 from slipway.untrusted import one_line

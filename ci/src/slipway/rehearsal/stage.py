@@ -14,7 +14,7 @@ from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import Place, place_of
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.settings import AppRunnerEnvironment, Environment as EnvironmentSettings, Settings, TargetKind
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated

@@ -16,7 +16,7 @@ from slipway.records.bootstrap import ResourceChange, ResourceFailure, Result, S
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.template import StackTemplate
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError
 from slipway.untrusted import one_line
 

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from slipway.records.certificate import Certificate
 from slipway.records.migration import Migration, Readiness
 from slipway.records.plan import Observed
-from slipway.records.progress import Event
+from slipway.records.progress import Tell
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.lock import DeployLock
 from slipway.release.engine.target import Target, Time
-
-__all__ = ["Engine", "Tell", "Time", "no_op"]
-
-Tell = Callable[[Event], object]
 
 
 async def no_op(*_: object) -> None:

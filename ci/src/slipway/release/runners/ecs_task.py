@@ -15,14 +15,13 @@ from typing import Any
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.form import MARK
 from slipway.records.migration import Migration, Standing
-from slipway.records.progress import Event
+from slipway.records.progress import Event, Tell
 from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
-from slipway.release.engine.engine import Time
+from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.release.runners.definition import CONTAINER, PREFIX, TaskOrder, definition, label_of, request
 from slipway.release.runners.ending import Ended, migration_of, standing_of
-from slipway.release.runners.runner import Tell
 from slipway.untrusted import one_line
 
 POLL_SECONDS = 3.0

@@ -1,12 +1,9 @@
 """The interface of everything that can migrate a database."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from slipway.records.migration import Migration, Standing
-from slipway.records.progress import Event
-
-Tell = Callable[[Event], object]
+from slipway.records.progress import Tell
 
 
 class Runner(Protocol):

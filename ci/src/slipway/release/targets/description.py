@@ -7,9 +7,8 @@ from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.cloudformation import Part
 from slipway.release.diagnosis.rules import PlatformWords
-from slipway.release.engine.engine import Time
 from slipway.release.engine.spec import ServiceSpec
-from slipway.release.engine.target import Target
+from slipway.release.engine.target import Target, Time
 from slipway.release.preflight.preflight import Look
 from slipway.release.rights import Grants
 from slipway.settings import Settings

@@ -17,10 +17,9 @@ from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
 from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
 from slipway.release.diagnosis.rules import PlatformWords
-from slipway.release.engine.engine import Time
 from slipway.release.engine.settle import OperationStatus
 from slipway.release.engine.spec import ABSENT, ServiceSpec, hashed
-from slipway.release.engine.target import Operation
+from slipway.release.engine.target import Operation, Time
 from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError
 from slipway.release.targets.app_runner.spec import described_health, own, request_of
 from slipway.untrusted import one_line
