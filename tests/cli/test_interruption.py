@@ -15,7 +15,7 @@ from slipway.errors import RefusedError
 
 
 def test_an_interruption_waits_for_a_thread_before_its_folder_is_removed(tmp_path):
-    """A thread that unpacks a release goes on after Ctrl-C, and would fill a folder that is being removed."""
+    """A thread that unpacks a release still runs after Ctrl-C, and would fill a folder that is being removed."""
     writing = threading.Event()
 
     def write(folder):
