@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -25,13 +26,15 @@ from slipway.simulator.serving import CutError
 from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, Account
 from tests.simulator.scripted import ScriptedBackend
 
+KEY = "AKIATEST"  # of the tests themselves, which no policy holds
 _POLICY = "AssumeRolePolicyDocument"  # the member that boto3 decodes
 
 
 class DirectEndpoint:
-    """The account's endpoint as a function call. Faults, requests and guard are those of the account."""
+    """The account's endpoint as a function call, signed by `key`. Faults, requests and guard are those of the account."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, key: str = KEY) -> None:
+        self._key = key
         services = {
             "apprunner": cloud.app_runner.operations,
             "cloudformation": cloud.cloudformation.operations,
@@ -50,13 +53,10 @@ class DirectEndpoint:
 
     async def send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Return the response to an operation in boto3's spelling; raises boto3's errors."""
-        model = service_model(service)
-        named = model.operation_model(next(name for name in model.operation_names if xform_name(name) == operation))
-        protocol = model.metadata["protocol"]
-        request = create_serializer(protocol, include_validation=False).serialize_to_request(parameters, named)
-        status, headers, body = await self._post(request)
+        named, serializer, parser = _wire(service, operation)
+        status, headers, body = await self._post(serializer.serialize_to_request(parameters, named))
         response = {"status_code": status, "headers": headers, "body": body}
-        parsed: dict[str, Any] = create_parser(protocol).parse(response, named.output_shape)
+        parsed: dict[str, Any] = parser.parse(response, named.output_shape)
         if status >= 300:
             raise ClientError(parsed, named.name)
         for part in (parsed.get("Role"), *parsed.get("Roles", ())) if service == "iam" else ():
@@ -68,7 +68,10 @@ class DirectEndpoint:
         body = request["body"]
         content = urlencode(body).encode() if isinstance(body, dict) else body
         headers = {name.lower().encode(): str(value).encode() for name, value in request["headers"].items()}
-        headers |= {b"host": self._host.encode(), b"authorization": f"Credential=simulated/20261101/{REGION}/".encode()}
+        headers |= {
+            b"host": self._host.encode(),
+            b"authorization": f"Credential={self._key}/20261101/{REGION}/".encode(),
+        }
         scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": list(headers.items())}
         sent: list[Any] = []
 
@@ -84,6 +87,15 @@ class DirectEndpoint:
         except CutError as error:
             raise ConnectionClosedError(endpoint_url=self._host) from error
         return answer.status_code, dict(answer.headers), sent[1]["body"]
+
+
+@cache
+def _wire(service: str, operation: str) -> tuple[Any, Any, Any]:
+    """Return an operation's model, its serializer and its parser."""
+    model = service_model(service)
+    protocol = model.metadata["protocol"]
+    named = model.operation_model(next(name for name in model.operation_names if xform_name(name) == operation))
+    return named, create_serializer(protocol, include_validation=False), create_parser(protocol)
 
 
 @dataclass

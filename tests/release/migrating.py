@@ -62,7 +62,7 @@ def runner_of(account: Account, ordered: TaskOrder, aws: Aws | None = None, depl
 async def migrated(
     account: Account, script: Script, deployment: str | None = None, **changes: Any
 ) -> tuple[Migration, list[str]]:
-    """Migrate with a digest that behaves as scripted; answers the record and what was told."""
+    """Migrate with a digest that behaves as scripted; return the record and the lines of the run."""
     telling = Telling()
     ordered = order(await account.image(script), **changes)
     return await runner_of(account, ordered, deployment=deployment).migrate(telling), telling.lines

@@ -11,7 +11,7 @@ from slipway.simulator.authorization import Guard
 from tests.release.direct import DirectEndpoint
 from tests.simulator.account import REGION, Account
 
-_KEY = "simulated"  # which signs requests without HTTP; the tests' own have another
+_KEY = "simulated"  # which signs its requests; those of the tests have another
 
 
 class PolicedAws(Aws):
@@ -20,7 +20,7 @@ class PolicedAws(Aws):
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url, sleep=account.cloud.clock.sleep)
         self._clock = account.cloud.clock
-        self._endpoint = DirectEndpoint(account.cloud)
+        self._endpoint = DirectEndpoint(account.cloud, _KEY)
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         try:

@@ -17,11 +17,11 @@ from slipway.release.targets.app_runner.spec import health_of, request_of
 from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget, observed_from
 from slipway.settings import HealthPace
 from slipway.simulator.app_runner.deployment import Pace
-from slipway.simulator.clock import Clock
 from slipway.simulator.contract import problems, service
 from slipway.workload.health import HealthCheck
 from tests.release.desired import ARN, DIGEST, OTHER, observed, spec, target_of, time_of
-from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked, opened
+from tests.release.direct import opened
+from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked
 from tests.simulator.scripted import Script
 
 SLOW_START = HealthPace(interval=10, timeout=5, healthy_threshold=2, unhealthy_threshold=12)
@@ -237,14 +237,15 @@ async def test_while_following_at_most_one_call_is_made_in_three_of_the_platform
             _ = [event async for event in target.follow(operation)]
         followed = aws.calls[before:]
     gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(followed)]
-    assert len(followed) > 2  # on a busy machine the fast clock leaps
+    assert len(followed) > 2
     assert min(gaps) >= timedelta(seconds=POLL_SECONDS)
     assert all(name.startswith(READS) for _, name in followed)
 
 
+@pytest.mark.slow
 async def test_what_takes_too_long_is_unknown_and_names_the_way_to_ask_again():
     async with (
-        opened(clock=Clock(20_000), pace=Pace(create=100_000)) as account,
+        opened(pace=Pace(create=100_000)) as account,
         applied(account, spec(await account.image())) as (target, operation),
     ):
         with pytest.raises(UnknownOutcomeError, match=r"still being changed after 30 minutes: .*slipway status"):

@@ -15,11 +15,11 @@ from slipway.release.engine.plan import plan
 from slipway.release.engine.run import deploy
 from slipway.release.preflight.preflight import preflight, refuse
 from slipway.release.targets.app_runner.description import APP_RUNNER
-from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
 from tests.release.desired import MUTATING, SCALING, Telling, aws_of, deployed, engine_of, spec, target_of
-from tests.simulator.account import INSTANCE_ROLE, REGION, ROLE, opened
+from tests.release.direct import opened
+from tests.simulator.account import INSTANCE_ROLE, REGION, ROLE
 from tests.simulator.scripted import Script
 
 ABSENT = "sha256:" + "0" * 64
@@ -30,7 +30,7 @@ BUILD = "build.apprunner.amazonaws.com"
 
 @pytest.fixture
 async def account():
-    async with opened(clock=VirtualClock(), secrets={SECRET: "hunter2", PARAMETER: "hunter2"}) as account:
+    async with opened(secrets={SECRET: "hunter2", PARAMETER: "hunter2"}) as account:
         yield account
 
 

@@ -118,6 +118,7 @@ async def test_an_update_whose_container_never_started_has_that_cause_although_t
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.ROLLED_BACK, "never-started")
 
 
+@pytest.mark.slow
 async def test_a_run_that_waits_too_long_changes_nothing():
     async with opened(pace=replace(BRISK, update=4000)) as account:
         arn = await account.create(await account.image())

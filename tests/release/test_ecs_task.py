@@ -10,12 +10,11 @@ from slipway.release.errors import AwsRefusedError
 from slipway.release.runners.definition import definition, order_of
 from slipway.release.runners.ecs_task import _explained
 from slipway.settings import SettingsError
-from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import Kill, KilledError, MortalAws
 from tests.release.desired import DIGEST, Telling
+from tests.release.direct import opened
 from tests.release.migrating import DONE, GROUP, TASK, URL, answer, done, failed, migrated, order, runner_of, settings
-from tests.simulator.account import opened
 from tests.simulator.scripted import Script
 
 MOST_REQUESTS = 30
@@ -24,7 +23,7 @@ VALUE = "postgresql://notes:a-canary-word@db/notes"
 
 @pytest.fixture
 async def account():
-    async with opened(clock=VirtualClock(), secrets={URL: VALUE}) as account:
+    async with opened(secrets={URL: VALUE}) as account:
         account.cloud.logs.create(GROUP)
         yield account
 

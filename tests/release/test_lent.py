@@ -47,7 +47,8 @@ def test_half_of_a_task_definition_is_left_for_the_service():
     assert len(definition(order(DIGEST))["containerDefinitions"][0]["command"]) == len(command(["", "", ""]))
 
 
+@pytest.mark.slow
 def test_the_arguments_come_after_what_is_lent():
     assert command(["--look"])[-1] == "--look"
     done = subprocess.run([sys.executable, *command(["--help"])], capture_output=True, text=True, check=False)
-    assert "change nothing, and write where the database stands" in done.stdout
+    assert "change nothing, and write the revision of the database" in done.stdout

@@ -1,7 +1,7 @@
 """A release works on a schema if a certificate for exactly this pair says so."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.certificate import Answer
@@ -81,6 +81,7 @@ heads = st.sampled_from(["aaa", "bbb", "ccc"]).map(lambda head: (head,))
 certificates = st.lists(st.builds(lambda a, b, c: certificate(a[0], b[0], c), heads, heads, st.sampled_from(Answer)))
 
 
+@settings(max_examples=50, deadline=None)
 @given(heads, heads, certificates)
 def test_no_move_is_safe_without_a_yes_for_this_pair(image, database, known):
     wanted, live = Readiness(image, image), Readiness(database, database)

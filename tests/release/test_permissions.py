@@ -24,10 +24,10 @@ from slipway.release.aws.client import Aws
 from slipway.release.permissions import DEPLOY_ROLE, RIGHTS, policy, scope_of
 from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, document, granted, merged
 from slipway.simulator.authorization import Needed, allows
-from slipway.simulator.clock import VirtualClock
 from tests.release.desired import time_of
+from tests.release.direct import opened
 from tests.release.policed import PolicedAws, freely, hold
-from tests.simulator.account import SLOW, Account, asked, opened
+from tests.simulator.account import SLOW, Account, asked
 from tests.simulator.scripted import Script
 
 SETTINGS = settings.parse("""
@@ -108,7 +108,7 @@ async def with_parts(account: Account) -> settings.Settings:
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
     secrets = dict.fromkeys(STAGING.secrets.values(), "a value")
-    async with opened(clock=VirtualClock(), pace=SLOW, secrets=secrets) as account:
+    async with opened(pace=SLOW, secrets=secrets) as account:
         there, aws = await with_parts(account), PolicedAws(account)
         staging, production = (environment(account, there, name, aws) for name in ("staging", "production"))
         yield Scene(account, staging, production)

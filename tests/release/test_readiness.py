@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.migration import Readiness
@@ -46,6 +46,7 @@ def test_text_that_is_no_revision_is_not_shown():
     assert said('{"image_head": "\\u001b[31mred", "git_revision": "<script>"}') is None
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     st.text() | st.dictionaries(st.sampled_from(["image_head", "database_head"]), st.text() | st.none()).map(json.dumps)
 )

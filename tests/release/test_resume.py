@@ -42,12 +42,14 @@ async def killed_and_resumed(place, case, kill: Kill) -> Ended:
         return first
 
 
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-async def test_killed_at_each_kind_of_request_it_resumes_to_the_truth(place, done):
-    whole = await killed_and_resumed(place, "update", Kill(MOST_REQUESTS, done))
+@pytest.mark.parametrize("place", ["ecs-express"], indirect=True)  # the slow test below has every request of both
+async def test_killed_at_each_kind_of_request_it_resumes_to_the_truth(place):
+    """The first request of a kind is not sent, or the answer to the last one not read, in turn."""
+    whole = await killed_and_resumed(place, "update", Kill(MOST_REQUESTS, done=False))
     kinds = dict.fromkeys(whole.operations)
     assert len(kinds) > 3
-    for operation in kinds:
+    for number, operation in enumerate(kinds):
+        done = number % 2 == 0
         index = whole.operations.count(operation) - 1 if done else 0
         assert (await killed_and_resumed(place, "update", Kill(index, done, operation))).code is None
 

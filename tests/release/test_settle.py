@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Status
@@ -49,6 +49,7 @@ def test_an_operation_gone_with_its_service_was_superseded_unless_its_goal_is_tr
     assert settle_state(OperationStatus.GONE, reached=False) is Status.SUPERSEDED
 
 
+@settings(max_examples=50, deadline=None)
 @given(words, st.booleans(), digests)
 def test_success_is_status_and_digest_together(word, creating, live):
     status = settle(ending_of(word), creating=creating, live=live, desired=DIGEST)
@@ -56,6 +57,7 @@ def test_success_is_status_and_digest_together(word, creating, live):
     assert (status.exit_code == 0) == (status in (Status.SUCCEEDED, Status.NOOP))
 
 
+@settings(max_examples=50, deadline=None)
 @given(words, st.booleans(), digests)
 def test_an_operation_in_flight_has_not_ended(word, creating, live):
     if word in IN_FLIGHT:

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.simulator.clock import VirtualClock
-from tests.simulator.account import BRISK, Account, opened
+from tests.release.direct import opened
+from tests.simulator.account import BRISK, Account
 from tests.verbs.environments import Place
 
 
 @pytest.fixture
 async def account() -> AsyncIterator[Account]:
-    async with opened(clock=VirtualClock(), pace=replace(BRISK, patience=10, roll_back=3)) as account:
+    async with opened(pace=replace(BRISK, patience=10, roll_back=3)) as account:
         yield account
 
 

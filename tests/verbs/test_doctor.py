@@ -142,7 +142,7 @@ async def test_a_machine_that_has_everything_is_ok_in_every_line(service, progra
         checkup = await check_up(DoctorOptions(service, postgres.url, account.url))
     assert {line.partition(" ")[0] for line in text(checkup).splitlines()} == {"OK", "14"}
     assert checkup.healthy
-    found = {examination.subject: examination.found for examination in checkup.examinations}
+    found = {check.subject: check.found for check in checkup.checks}
     assert list(found) == list(CHECKS)
     assert found["engine"].startswith("v0.21.8 at unix://")
     assert found["database"] == f"PostgreSQL {postgres.version}"
@@ -561,8 +561,8 @@ async def test_a_check_that_breaks_is_ng_and_shows_no_secret(service):
     def broken(_):
         raise RuntimeError(CANARY)
 
-    (examination,) = (await check_up(DoctorOptions(service), {"it": broken})).examinations
-    assert (examination.answer, examination.found) == (DoctorResult.NG, "unexpected RuntimeError")
+    (check,) = (await check_up(DoctorOptions(service), {"it": broken})).checks
+    assert (check.result, check.found) == (DoctorResult.NG, "unexpected RuntimeError")
 
 
 async def test_output_of_programs_cannot_control_the_terminal_or_add_a_line(service):

@@ -111,6 +111,7 @@ async def test_a_change_without_an_answer_is_searched_for_before_it_is_sent_agai
     assert len(kinds) == len(set(kinds))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(4, 32, 3))
 async def test_a_killed_run_is_finished_by_the_next(account, staging, index):
     await deployed(staging)

@@ -17,12 +17,12 @@ from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
 from slipway.report import bootstrap as bootstrap_report
 from slipway.settings import Scaling, Settings, SettingsError
-from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings
 from tests.release.desired import aws_of, time_of
+from tests.release.direct import opened
 from tests.release.policed import PolicedAws, hold
-from tests.simulator.account import SLOW, Account, opened
+from tests.simulator.account import SLOW, Account
 
 WANTED = settings(staging=STAGING)
 FOREIGN = ("AWS::IAM::Role", "notes-staging-access")
@@ -31,7 +31,7 @@ CHANGES = ("CreateChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "DeleteStac
 
 @pytest.fixture(scope="module")
 async def shared():
-    async with opened(clock=VirtualClock(), pace=SLOW) as account:
+    async with opened(pace=SLOW) as account:
         yield account
 
 
@@ -285,10 +285,10 @@ async def test_the_report_says_what_to_do_next(account):
     assert proposed.startswith(
         "proposed new stack slipway-notes-shared in eu-west-1\n  + Add    AWS::ECR::Repository Rep"
     )
-    assert proposed.endswith("nothing has been changed; run the same command with --apply to make it\n")
+    assert proposed.endswith("nothing was changed; run the same command with --apply to make these changes\n")
     applied = bootstrap_report.text(await ground(account).apply(untold))
     assert "  AWS_REGION of the GitHub repository's variables: eu-west-1\n" in applied
-    assert applied.endswith("everything is there as the settings want it\n")
+    assert applied.endswith("all resources match the settings\n")
 
 
 def test_a_flag_names_another_repository_and_keeps_the_rest():

@@ -1,11 +1,9 @@
 import json
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 
 import pytest
-from cfnlint.api import lint
-from cfnlint.config import ConfigMixIn
-from cfnlint.runner import Runner
 
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.ledger import PREFIX
@@ -64,17 +62,26 @@ def refused(wanted: Settings, name: str = "staging") -> str:
     return str(error.value)
 
 
+@pytest.fixture
+def lint():
+    """Lint a template; cfn-lint and its rules take seconds to load."""
+    from cfnlint.api import lint
+    from cfnlint.config import ConfigMixIn
+    from cfnlint.runner import Runner
+
+    return partial(lint, rules=Runner(ConfigMixIn(include_checks=["I"])).rules)
+
+
 @pytest.mark.slow
-def test_cfn_lint_finds_nothing_in_any_kind_of_template():
-    rules = Runner(ConfigMixIn(include_checks=["I"])).rules  # they take seconds to load
+def test_cfn_lint_finds_nothing_in_any_kind_of_template(lint):
     every = [stack for wanted in KINDS.values() for stack in templates(wanted).values()]
     kinds = {frozenset(stack.template["Resources"]): stack for stack in every}
     largest = {names: stack for names, stack in kinds.items() if not any(names < others for others in kinds)}
     for stack in largest.values():
-        found = lint(stack.text, rules, config={"include_checks": ["I"], "regions": [stack.region]})
+        found = lint(stack.text, config={"include_checks": ["I"], "regions": [stack.region]})
         assert [f"{stack.name}: {match.rule.id} {match.path}: {match.message}" for match in found] == []
     text = stack.text
-    assert lint(text.replace('"IMMUTABLE"', '"FROZEN"').replace("AWS::IAM::Role", "AWS::IAM::Rolle"), rules)
+    assert lint(text.replace('"IMMUTABLE"', '"FROZEN"').replace("AWS::IAM::Role", "AWS::IAM::Rolle"))
 
 
 def test_a_template_fits_into_a_call_and_gives_a_reason_for_every_resource():

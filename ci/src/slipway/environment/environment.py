@@ -2,16 +2,16 @@
 
 import os
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 
 import anyio
 import httpx
 
 from slipway.errors import RefusedError
+from slipway.oci.registry import certificates
 from slipway.records.certificate import Certificate
 from slipway.records.image import Reference
 from slipway.records.ledger import History
@@ -41,12 +41,6 @@ from slipway.settings import Settings
 
 Permit = Callable[[Observed], Awaitable[None]]
 _TIMEOUT_SECONDS = 10
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Return the machine's certificates, which take a while to load."""
-    return httpx.create_ssl_context()
 
 
 def wall_clock() -> Time:
@@ -231,7 +225,7 @@ class ServiceEnvironment:
         """GET one path of the public address and return the body; raises RefusedError on a status of 400 or more."""
         url = self.address(observed)
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=_certificates()) as client:
+            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=certificates()) as client:
                 answer = await client.get(f"{url}{path}")
         except httpx.HTTPError as error:
             raise RefusedError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error

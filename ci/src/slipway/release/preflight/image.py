@@ -1,8 +1,6 @@
 """The image: it exists by digest, is one manifest for linux/amd64, and its repository has immutable tags."""
 
-import functools
 import json
-import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import httpx
 from slipway.errors import RefusedError
 from slipway.oci import tree
 from slipway.oci.content import INDEX, MANIFEST, digest_of
+from slipway.oci.registry import certificates
 from slipway.records.image import Reference
 from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
@@ -143,7 +142,7 @@ async def _downloaded(url: str, digest: str) -> bytes:
     """Download a small blob from the URL that ECR has signed; raises httpx.HTTPError, RefusedError."""
     content = b""
     async with (
-        httpx.AsyncClient(timeout=_PATIENCE_SECONDS, verify=_trusted()) as client,
+        httpx.AsyncClient(timeout=_PATIENCE_SECONDS, verify=certificates()) as client,
         client.stream("GET", url) as download,
     ):
         if download.is_error:
@@ -155,12 +154,6 @@ async def _downloaded(url: str, digest: str) -> bytes:
     if digest_of(content) != digest:
         raise RefusedError("the download has another digest", "check the repository")
     return content
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """Return the machine's certificates, which take 40 ms or more to load."""
-    return httpx.create_ssl_context()
 
 
 async def _tags(aws: Aws, name: str) -> Checks:
