@@ -20,6 +20,8 @@ ONE_AT_A_TIME = """
 import sqlalchemy as sa
 from alembic import context
 
+pytestmark = pytest.mark.slow
+
 engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"))
 with engine.connect() as connection:
     connection.execute(sa.text("SELECT pg_advisory_lock(7)"))
