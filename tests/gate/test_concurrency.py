@@ -9,6 +9,8 @@ from slipway.records.previous import Column, Model, Previous, Recorded
 from slipway.records.proof import Layer, Queue
 from tests.gate.conftest import question
 
+pytestmark = pytest.mark.slow
+
 LAYERS = (Layer.PREVIOUS, Layer.CONCURRENCY)
 TABLES = (
     None,
@@ -19,8 +21,6 @@ TABLES = (
 ONE_AT_A_TIME = """
 import sqlalchemy as sa
 from alembic import context
-
-pytestmark = pytest.mark.slow
 
 engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"))
 with engine.connect() as connection:
