@@ -1,11 +1,16 @@
 """Small alembic projects, written where a test runs and proven on a real server."""
 
+import faulthandler
 import json
+import logging
+import multiprocessing
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -16,6 +21,8 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from slipway.cli.command import run as run_command
+from slipway.gate import __main__ as gate_command
+from slipway.gate import databases, forks
 from slipway.gate.prove import prove
 from slipway.postgres.server import Server
 from slipway.records.form import to_json
@@ -135,7 +142,21 @@ def _body(code: str) -> str:
 
 
 @pytest.fixture
-def prove_history(write_project: WriteProject, server_url: URL, request: pytest.FixtureRequest) -> Prove:
+def prove_in_process(monkeypatch: pytest.MonkeyPatch) -> Prove:
+    """Proves as on one processor, because a fork of this large process costs more than it saves; tests of the command fork."""
+
+    def run(asked: GateQuestion, server: URL) -> Proof:
+        with monkeypatch.context() as patch:
+            patch.setattr(forks, "processors", lambda: 1)
+            return prove(asked, server)
+
+    return run
+
+
+@pytest.fixture
+def prove_history(
+    write_project: WriteProject, server_url: URL, request: pytest.FixtureRequest, prove_in_process: Prove
+) -> Prove:
     """Writes an alembic project and proves it in this process, with the layers in the module's LAYERS or all."""
     of_module = getattr(request.module, "LAYERS", tuple(Layer))
 
@@ -150,7 +171,7 @@ def prove_history(write_project: WriteProject, server_url: URL, request: pytest.
     ) -> Proof:
         config = write_project(revisions, **project)
         asked = {"extensions": extensions, "start_after": start_after, "today": str(today), "layers": layers}
-        return prove(question(config, **asked), server_url)
+        return prove_in_process(question(config, **asked), server_url)
 
     return run
 
@@ -165,19 +186,60 @@ def named(url: URL, **variables: str) -> str:
     return json.dumps({"url": url.render_as_string(hide_password=False), "variables": variables})
 
 
+class ForkedGate:
+    """The gate in a fork of this process, so that its imports are not repeated; used like a Popen."""
+
+    def __init__(self, folder: Path, proof: str, variables: dict[str, str], stdin: Path) -> None:
+        self._printed = [Path(f"{folder}/{proof}.{stream}") for stream in ("stdout", "stderr")]
+        arguments = (folder, proof, variables, stdin, self._printed)
+        self._process = multiprocessing.get_context("fork").Process(target=_answer_in_fork, args=arguments)
+        self._process.start()
+        self.terminate = self._process.terminate
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        self._process.join(timeout)
+        assert self.returncode is not None, f"the gate has not ended after {timeout} s"
+        output, errors = (file.read_text(encoding="utf-8") for file in self._printed)
+        return output, errors
+
+
+def _answer_in_fork(folder: Path, proof: str, variables: dict[str, str], stdin: Path, printed: list[Path]) -> None:
+    """Make this process look like one that a shell has started with `python -m slipway.gate`."""
+    for stream, file in enumerate((stdin, *printed)):
+        os.dup2(os.open(file, os.O_RDWR if file == stdin else os.O_RDWR | os.O_CREAT | os.O_TRUNC), stream)
+    # Lines are written at once: a stopped process has no chance to flush.
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(stream, mode, buffering=1) for stream, mode in enumerate("rww"))
+    faulthandler.disable()
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    os.environ.clear()
+    os.environ.update(variables)
+    warnings.resetwarnings()
+    logging.getLogger().handlers.clear()
+    databases._PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # each process that imports it has another
+    os._exit(gate_command.main([proof]))
+
+
 @pytest.fixture
 def gate(tmp_path):
-    """Starts the gate in the project's folder; returns the running process."""
+    """Starts the gate in the project's folder, in a fork or with `as_command` by its command line; returns the process."""
 
-    def start(database=None, proof="proof.json", layers=(Layer.ALWAYS,), **fields):
+    def start(database=None, proof="proof.json", layers=(Layer.ALWAYS,), *, as_command=False, **fields):
         environment = {key: value for key, value in os.environ.items() if key != "SLIPWAY_DATABASE"}
         environment |= {"SLIPWAY_DATABASE": "-"} if database else {}
-        stdin = to_json(question(Path("alembic.ini"), layers=layers, **fields), indent=None)
-        (tmp_path / "stdin").write_text(stdin + (f"{database}\n" if database else ""))
-        with (tmp_path / "stdin").open() as given:
+        text = to_json(question(Path("alembic.ini"), layers=layers, **fields), indent=None)
+        stdin = tmp_path / f"{proof}.stdin"
+        stdin.write_text(text + (f"{database}\n" if database else ""))
+        if not as_command:
+            return ForkedGate(tmp_path, proof, environment, stdin)
+        with stdin.open() as file:
             return subprocess.Popen(
                 [sys.executable, "-m", "slipway.gate", proof],
-                cwd=tmp_path, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                cwd=tmp_path, env=environment, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
 
     return start

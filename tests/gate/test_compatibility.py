@@ -9,6 +9,8 @@ from slipway.records.previous import Column, Previous, Recorded
 from slipway.records.proof import Layer
 from tests.gate.conftest import question
 
+pytestmark = pytest.mark.slow
+
 LAYERS = (Layer.TRACE, Layer.PREVIOUS)
 TABLE = (
     None,

@@ -9,6 +9,8 @@ from slipway.records.previous import Column, Model, Previous, Recorded
 from slipway.records.proof import Layer, Queue
 from tests.gate.conftest import question
 
+pytestmark = pytest.mark.slow
+
 LAYERS = (Layer.PREVIOUS, Layer.CONCURRENCY)
 TABLES = (
     None,

@@ -6,6 +6,8 @@ from slipway.gate.layers.drift import compare, metadata_of
 from slipway.gate.measure.lines import Line
 from slipway.records.proof import Layer, Level, Verdict
 
+pytestmark = pytest.mark.slow
+
 LAYERS = (Layer.ALWAYS,)
 
 MIGRATION = """

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_proof_is_written_whatever_it_says(write_project, gate, server_url, tmp_path):
     write_project({"one": (None, "op.drop_table('no_such')", "")})
-    process = gate(database=named(server_url))
+    process = gate(database=named(server_url), as_command=True)
     printed = process.communicate(timeout=300)
     assert (process.returncode, printed) == (0, ("", ""))
     assert from_json(Proof, (tmp_path / "proof.json").read_text(), "here").verdict is Verdict.FAIL
@@ -50,13 +50,13 @@ def test_a_rule_weighs_what_the_project_says(write_project, run_gate, server_url
         ({"Q1": "error"}, "[tool.slipway.migrations] levels: there is no rule 'Q1': did you mean 'Q11'"),
         (
             {"Q01": "loud"},
-            "[tool.slipway.migrations] levels: Q01 cannot be 'loud': allowed is one of error, warning, note, off",
+            "[tool.slipway.migrations] levels: Q01 cannot be 'loud': use one of error, warning, note, off",
         ),
     ],
 )
 def test_a_level_that_is_none_is_bad_input(write_project, gate, server_url, level, what):
     write_project(ONE)
-    process = gate(levels=level, database=named(server_url))
+    process = gate(levels=level, database=named(server_url), as_command="Q1" in level)
     _, error = process.communicate(timeout=300)
     assert (process.returncode, error.strip()) == (2, what)
 

@@ -4,6 +4,8 @@ import pytest
 
 from slipway.records.proof import Layer
 
+pytestmark = pytest.mark.slow
+
 LAYERS = (Layer.INTERRUPTION,)
 
 TABLE = (None, "op.execute('CREATE TABLE a (id int, b int)')", "op.drop_table('a')")

@@ -12,8 +12,8 @@ from slipway.local.prove import _counted
 from slipway.records.form import from_json, to_json
 from slipway.records.proof import Layer, Verdict
 from slipway.records.question import PROGRESS_MARK, RevisionProgress
-from slipway.report.proof_markdown import markdown
-from slipway.report.proof_text import text
+from slipway.report.proof.markdown import markdown
+from slipway.report.proof.text import text
 from tests.gate.conftest import named
 
 TABLE = (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')")

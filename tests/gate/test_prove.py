@@ -15,6 +15,8 @@ from slipway.records.form import from_json, to_json
 from slipway.records.proof import Level, Proof, Verdict
 from tests.gate.conftest import question
 
+pytestmark = pytest.mark.slow
+
 TABLE = "op.create_table('{0}', sa.Column('id', sa.Integer()))"
 DROP = "op.drop_table('{0}')"
 ONE = {"one": (None, TABLE.format("a"), DROP.format("a"))}

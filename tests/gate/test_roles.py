@@ -7,6 +7,8 @@ from slipway.records.form import from_json
 from slipway.records.proof import Layer, Proof
 from tests.gate.conftest import named
 
+pytestmark = pytest.mark.slow
+
 CREATES = {
     "one": (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')"),
     "two": (
@@ -55,7 +57,6 @@ def test_a_role_that_was_there_before_stays(prove_history, server):
     assert "already exists" in proof.findings[0].measured
 
 
-@pytest.mark.slow
 def test_processes_and_gates_side_by_side_take_turns(write_project, gate, server_url, server, tmp_path):
     long = {f"r{number:02}": (f"r{number - 1:02}" if number else "two", "", "") for number in range(60)}
     write_project({"one": CREATES["one"], "two": CREATES["two"], **long})

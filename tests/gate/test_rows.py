@@ -4,6 +4,8 @@ import pytest
 
 from slipway.records.proof import Layer, Level
 
+pytestmark = pytest.mark.slow
+
 LAYERS = (Layer.ROWS,)
 
 NOTES = ("op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('title', sa.Text))", "op.drop_table('notes')")  # fmt: skip

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from slipway.gate import history
 from slipway.gate.inspection import as_models
-from slipway.gate.prove import prove
 from slipway.gate.rulebook import ALLOWABLE, COMMENTS, OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
 from slipway.gate.rules import graph
@@ -146,14 +145,14 @@ HISTORIES = [
 
 
 @pytest.fixture
-def findings_of(write_project, server_url, monkeypatch, tmp_path):
+def findings_of(write_project, server_url, monkeypatch, tmp_path, prove_in_process):
     """Proves a history and answers the findings by rule of the example that they are about."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def run(examples):
         files = {"service_models.py": SERVICE_MODELS}
         config = write_project(examples.revisions(), files=files, lock_timeout=None, **examples.env())
-        proof = prove(
+        proof = prove_in_process(
             question(
                 config,
                 start_after="before",

@@ -9,6 +9,8 @@ from slipway.gate.prove import prove
 from slipway.records.proof import Layer
 from tests.gate.conftest import question
 
+pytestmark = pytest.mark.slow
+
 RUNS = "with open('runs', 'a') as runs:\n    runs.write('x')"
 CREATE = f"{RUNS}\nop.create_table('a', sa.Column('id', sa.Integer(), primary_key=True))"
 HISTORY = {

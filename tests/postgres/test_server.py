@@ -17,6 +17,8 @@ from slipway.postgres import datadir
 from slipway.postgres.binaries import Binaries, find, wheel_in
 from slipway.postgres.server import running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def found():
