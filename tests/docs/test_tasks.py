@@ -72,7 +72,7 @@ def test_each_dagger_task_calls_a_function_of_the_module(task):
 
 
 @pytest.mark.parametrize("task", [task for task in TABLE.values() if task.program == "slipway"], ids=str)
-def test_what_is_asked_of_slipway_is_understood_by_its_command_line(task):
+def test_the_command_line_parses_each_slipway_task(task):
     assert parse(shlex.split(task.arguments)).command
 
 
