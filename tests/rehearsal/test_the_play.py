@@ -15,9 +15,9 @@ from tests.rehearsal.conftest import INDEX
 pytestmark = pytest.mark.slow
 
 
-def slipway(*arguments, timeout=600):
+def slipway(*arguments):
     command = [sys.executable, "-m", "slipway.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_every_act_goes_as_expected_and_no_request_fails(checkout, tmp_path):

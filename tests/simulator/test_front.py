@@ -44,7 +44,7 @@ async def instance(name: str = "one") -> AsyncIterator[str]:
 
     async def drip(_request: Request) -> Response:
         async def drops() -> AsyncIterator[bytes]:
-            for _ in range(1000):
+            while True:
                 yield b"." * 1000
                 await anyio.sleep(0.01)
 
@@ -177,7 +177,7 @@ async def test_an_answer_comes_back_as_it_was_given(one, kind, status):
 
 async def test_an_answer_is_passed_on_as_it_comes(one):
     async with fronted(one) as (_, client), client.stream("GET", "/drip") as answer:
-        with anyio.fail_after(2):
+        with anyio.fail_after(60):
             assert (await anext(answer.aiter_raw())).startswith(b".")
 
 
@@ -313,5 +313,5 @@ async def test_the_address_stays_the_same_and_ends_with_the_service(account):
     await account.ask("apprunner", "delete_service", ServiceArn=arn)
     await account.settled(arn)
     host, _, port = before.partition(":")
-    with pytest.raises(OSError, match="All connection attempts failed"), anyio.fail_after(5):
+    with pytest.raises(OSError, match="All connection attempts failed"), anyio.fail_after(60):
         await until_refused(host, int(port))
