@@ -234,7 +234,7 @@ async def raw(client: httpx.AsyncClient, request: bytes, *, until: float = 0.1) 
 async def test_a_client_that_hangs_up_does_not_hold_an_instance(one, request_):
     async with fronted(one) as (front, client):
         await raw(client, request_)
-        assert await idle(front, one) < 2
+        assert await idle(front, one) < 25  # a held instance takes 30 s
 
 
 async def test_an_answer_that_the_instance_breaks_off_is_broken_off():
