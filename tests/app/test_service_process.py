@@ -52,7 +52,7 @@ def answering(address, path="/readyz", seconds=60):
 def stopped(process):
     """Stop the process by SIGTERM and return its output."""
     process.terminate()
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     return output
 
 
@@ -68,7 +68,7 @@ def test_a_started_service_answers_its_first_health_check_with_200(migrated):
 
 def test_a_service_without_a_database_url_exits_with_one_sentence():
     with started(None) as (process, _):
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert output == "notes: the environment variable DATABASE_URL is not set\n"
 

@@ -132,7 +132,7 @@ async def test_sigterm_in_the_middle_of_a_run_deletes_everything():
     async with opened(clock=Clock(100), pace=BRISK) as account:
         command = [sys.executable, "-m", "slipway.cli", "conformance", *named(account.cloud), "--yes"]
         async with await anyio.open_process(command, stderr=subprocess.DEVNULL) as process:
-            with anyio.fail_after(60):
+            with anyio.fail_after(300):
                 while "StartDeployment" not in account.cloud.requests:  # noqa: ASYNC110 -- the account has no event for it
                     await anyio.sleep(0.02)
                 process.send_signal(signal.SIGTERM)

@@ -72,7 +72,7 @@ async def test_what_begins_though_it_should_not_costs_only_the_cells_behind_it(a
     found = await conform(asked[0], ProbeImage(), quiet)
     assert seen(found, ConformanceVerdict.DIFFERS) == {"UpdateService of PAUSED": "begins UPDATE_SERVICE"}
     missed = seen(found, ConformanceVerdict.NOT_REACHED)
-    assert missed.pop("ResumeService of PAUSED") == "the service had come to be RUNNING"
+    assert missed.pop("ResumeService of PAUSED") == "the service had become RUNNING"
     assert set(missed) == {"the triggers of other operations"}
     assert found.exit_code == 1
 
@@ -83,7 +83,7 @@ async def test_a_service_that_is_deleted_too_early_leaves_the_rest_of_its_walk_u
     assert seen(found, ConformanceVerdict.DIFFERS)["DeleteService of OPERATION_IN_PROGRESS"] == "begins DELETE_SERVICE"
     assert (
         seen(found, ConformanceVerdict.NOT_REACHED)["PauseService of RUNNING"]
-        == "the service is DELETED where it should be RUNNING"
+        == "the service is DELETED, expected RUNNING"
     )
     assert "DeleteService of PAUSED" in seen(found, ConformanceVerdict.CONFIRMED)
 
@@ -98,7 +98,7 @@ async def test_an_account_that_refuses_to_answer_confirms_nothing_and_contradict
     missed = seen(found, ConformanceVerdict.NOT_REACHED)
     assert "ExpiredTokenException" in missed["UpdateService of RUNNING"]
     assert "ThrottlingException" in missed["an image's digest"]
-    assert "log groups that could not be looked for" in found.left[0]
+    assert "log groups that could not be listed" in found.left[0]
     assert everything(cloud)[:3] == ([], [], [])
     assert found.exit_code == 3
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ OUTCOME = to_data(
 )
 
 
+@cache
 def validator(name):
     file = FOLDER / f"{name.removeprefix('slipway/').replace('/', '-')}.json"
     return Draft202012Validator(json.loads(file.read_text()))
@@ -44,7 +46,7 @@ def test_a_schema_is_valid_itself_and_has_no_field_that_the_record_has_not(kind)
     assert schema["required"] == list(schema["properties"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", RECORDS, ids=schema_of)
 def test_every_record_is_written_as_its_schema_describes(kind, data):

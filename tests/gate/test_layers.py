@@ -11,7 +11,7 @@ from slipway.local.certificate import certify
 from slipway.local.prove import _counted
 from slipway.records.form import from_json, to_json
 from slipway.records.proof import Layer, Verdict
-from slipway.records.question import PROGRESS_MARK, RevisionProgress
+from slipway.records.question import PROGRESS_MARK, GateProgress
 from slipway.report.proof.markdown import markdown
 from slipway.report.proof.text import text
 from tests.gate.conftest import named
@@ -70,7 +70,7 @@ def test_progress_names_each_revision_of_a_layer_once_it_begins(write_project, g
     process = gate(layers=(Layer.ROWS,), progress=True, database=named(server_url))
     _, errors = process.communicate(timeout=300)
     lines = [line.removeprefix(PROGRESS_MARK) for line in errors.splitlines()]
-    events = [from_json(RevisionProgress, line, "a line") for line in lines]
+    events = [from_json(GateProgress, line, "a line") for line in lines]
     assert [(event.layer, event.revision, event.of) for event in events] == [
         (layer, revision, 2) for layer in (Layer.ALWAYS, Layer.ROWS) for revision in ("one", "two")
     ]
@@ -80,7 +80,7 @@ def test_progress_counts_the_revisions_of_each_layer():
     shown = []
     read = _counted(shown.append)
     for layer, revision in ((Layer.ALWAYS, "a"), (Layer.ALWAYS, "b"), (Layer.ROWS, "b"), (Layer.ALWAYS, "b")):
-        assert read(PROGRESS_MARK + to_json(RevisionProgress(layer=layer, revision=revision, of=3), indent=None))
+        assert read(PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=3), indent=None))
     assert shown == [
         "always: revision a, 1 of 3",
         "always: revision b, 2 of 3",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ from slipway.simulator.serving import serving
 sys.path.append(str(Path(__file__).parent))
 from dagger_schema import sdl
 
-SCHEMA = {"data": introspection_from_schema(build_schema(sdl()))}
+
+@cache
+def schema() -> dict[str, Any]:
+    return {"data": introspection_from_schema(build_schema(sdl()))}
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Engine:
     async def query(self, request: Request) -> JSONResponse:
         text = (await request.json())["query"]
         if "__schema" in text:
-            return JSONResponse(SCHEMA)
+            return JSONResponse(schema())
         self.queries.append(text)
         (operation,) = parse(text).definitions
         assert isinstance(operation, OperationDefinitionNode)

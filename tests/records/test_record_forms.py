@@ -1,7 +1,6 @@
 import importlib
 import json
 import pkgutil
-import re
 import types
 import typing
 from collections.abc import Mapping
@@ -142,12 +141,8 @@ def test_the_json_form_is_the_fields_under_a_line_that_names_noun_and_version():
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_every_record_has_a_schema_with_a_version(kind):
-    assert re.fullmatch(r"slipway/[a-z]+(-[a-z]+)?/1", schema_of(kind))
-
-
-def test_no_two_records_share_a_schema():
-    assert len({schema_of(kind) for kind in RECORDS}) == len(RECORDS)
+def test_every_record_has_a_schema_that_names_it(kind):
+    assert schema_of(kind).replace("-", "") == f"slipway/{kind.__name__.lower()}/1"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ async def answer(status, delay, stream):
 
 
 async def traffic_of(status, delay=0.0):
-    """What clients of a server see until each of them has been served again."""
+    """Return the traffic that clients of a server see until each of them has been served again."""
     clients = Clients(("/",))
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listener, anyio.create_task_group() as tasks:
@@ -61,7 +61,7 @@ async def test_waiting_for_clients_that_were_never_started_ends_at_once():
 
 
 class Late:
-    """A workload that listens only when it is told to, or has exited."""
+    """A workload that may listen later, or may have exited."""
 
     def __init__(self, port, exit_code=None):
         self.address, self.exit_code = f"127.0.0.1:{port}", exit_code

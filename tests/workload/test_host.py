@@ -43,7 +43,7 @@ async def release(backend: HostBackend, config: TreeConfig = TELLING) -> str:
 async def said_by(backend: HostBackend, order: LaunchSpec) -> list[str]:
     lines: list[str] = []
     async with backend.start(order, lines.append) as workload:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while workload.exit_code is None:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
     return lines
@@ -52,7 +52,7 @@ async def said_by(backend: HostBackend, order: LaunchSpec) -> list[str]:
 async def test_a_release_is_started_from_its_digest(backend):
     order = LaunchSpec(repository="notes", digest=await release(backend, SERVING), port=8000)
     async with backend.start(order, lambda _line: None) as workload, httpx.AsyncClient() as client:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while True:
                 try:
                     answer = await client.get(f"http://{workload.address}/index.html")

@@ -15,7 +15,7 @@ from slipway.workload.dependencies import Python
 from slipway.workload.process import Launch, ProcessWorkload, on_this_machine, running
 
 PYTHON = Python(Path(sys.prefix))
-FOREVER = "import time; print('ready'); time.sleep(60)"
+FOREVER = "import time; print('ready'); time.sleep(600)"
 
 
 @asynccontextmanager
@@ -26,14 +26,14 @@ async def started(tree: Path, *command: str, lines: list[str] | None = None, por
 
 
 async def ended(workload: ProcessWorkload) -> int:
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while (code := workload.exit_code) is None:  # noqa: ASYNC110
             await anyio.sleep(0.01)
     return code
 
 
 async def on_line(lines: list[str], line: str) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while line not in lines:  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
@@ -86,7 +86,7 @@ async def test_a_service_that_listens_where_it_always_does_is_reached_at_its_add
     (tmp_path / "index.html").write_text("hello")
     command = ("python", "-m", "http.server", "--bind", "0.0.0.0", "8000")
     async with started(tmp_path, *command) as workload, httpx.AsyncClient() as client:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while True:
                 try:
                     answer = await client.get(f"http://{workload.address}/index.html")
@@ -97,7 +97,7 @@ async def test_a_service_that_listens_where_it_always_does_is_reached_at_its_add
 
 
 async def test_two_instances_of_one_release_share_the_machine(tmp_path):
-    tell = ("python", "-c", "import os; print(os.environ['PORT']); import time; time.sleep(60)")
+    tell = ("python", "-c", "import os; print(os.environ['PORT']); import time; time.sleep(600)")
     one, two = [], []
     async with started(tmp_path, *tell, lines=one) as first, started(tmp_path, *tell, lines=two) as second:
         await on_line(one, first.address.removeprefix("127.0.0.1:"))
@@ -157,7 +157,7 @@ async def test_output_after_the_signal_to_stop_is_read(tmp_path):
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (print('closing the pool'), print('bye', end=''), sys.exit()))
 print('ready')
-time.sleep(60)
+time.sleep(600)
 """
     lines: list[str] = []
     async with started(tmp_path, "python", "-c", tell, lines=lines):
@@ -189,39 +189,42 @@ async def test_the_exit_code_is_known_when_it_has_ended(tmp_path, code):
 async def test_a_process_that_does_not_listen_to_the_order_to_stop_is_killed_after_some_grace(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "_GRACE_SECONDS", 0.3)
     lines: list[str] = []
-    ignore = f"import signal; signal.signal(signal.SIGTERM, lambda *_: print('no')); {FOREVER.replace('60', '0.01')}"
+    ignore = f"import signal; signal.signal(signal.SIGTERM, lambda *_: print('no')); {FOREVER.replace('600', '0.01')}"
     stubborn = ignore + "\nwhile True: time.sleep(1)"
     async with started(tmp_path, "python", "-c", stubborn, lines=lines) as workload:
         await on_line(lines, "ready")
         asked = time.monotonic()
-    assert 0.3 <= time.monotonic() - asked < 2
+    assert time.monotonic() - asked >= 0.3
     assert (workload.exit_code, lines) == (-9, ["ready", "no"])
 
 
-async def test_a_process_that_listens_is_not_made_to_wait(tmp_path):
+async def test_a_process_that_listens_is_not_made_to_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "_GRACE_SECONDS", 600)
     async with started(tmp_path, "python", "-c", FOREVER, lines=(lines := [])) as workload:
         await on_line(lines, "ready")
         asked = time.monotonic()
-    assert time.monotonic() - asked < 1
+    assert time.monotonic() - asked < 300
     assert workload.exit_code == -15
 
 
-@pytest.mark.parametrize("parent", ["time.sleep(60)", "sys.exit()"], ids=["with its parent", "after its parent"])
+@pytest.mark.parametrize("parent", ["time.sleep(600)", "sys.exit()"], ids=["with its parent", "after its parent"])
 async def test_what_a_process_has_started_is_stopped_too(tmp_path, parent):
-    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); time.sleep(60)"
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); time.sleep(600)"
     start = f"import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', {stubborn!r}]).pid); {parent}"
     async with started(tmp_path, "python", "-c", start, lines=(lines := [])):
         await on_line(lines, "ready")
         (child,) = (int(line) for line in lines if line.isdecimal())
         assert alive(child)
-    with anyio.fail_after(2):
+    with anyio.fail_after(60):
         while alive(child):  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
 
 async def test_a_cancelled_wait_stops_the_process(tmp_path):
-    with anyio.move_on_after(0.2):
-        async with started(tmp_path, "python", "-c", FOREVER) as workload:
+    with anyio.CancelScope() as scope:
+        async with started(tmp_path, "python", "-c", FOREVER, lines=(lines := [])) as workload:
+            await on_line(lines, "ready")
+            scope.cancel()
             await anyio.sleep_forever()
     assert workload.exit_code == -15
 

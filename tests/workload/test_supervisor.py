@@ -12,7 +12,7 @@ from slipway.workload import supervisor
 from slipway.workload.process import free_port
 
 SAYS = "import sys; print('one'); print('two', file=sys.stderr, flush=True); print('\\udcff'.encode('utf-8', 'surrogateescape')); sys.exit(3)"
-WAITS = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('stopped', flush=True), sys.exit(0)))\nprint('ready', flush=True)\ntime.sleep(60)"
+WAITS = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('stopped', flush=True), sys.exit(0)))\nprint('ready', flush=True)\ntime.sleep(600)"
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def start():
 
 
 def connected(port):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=10)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from slipway.records.form import to_json
 from slipway.records.proof import Layer
-from slipway.records.question import PROGRESS_MARK, RevisionProgress
+from slipway.records.question import PROGRESS_MARK, GateProgress
 
 
 class _Process:
@@ -22,6 +22,6 @@ def enable() -> None:
 def report(layer: Layer, revision: str, of: int) -> None:
     """Report that a layer begins with a revision, one of so many that it examines."""
     if _Process.enabled:
-        line = PROGRESS_MARK + to_json(RevisionProgress(layer=layer, revision=revision, of=of), indent=None)
+        line = PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=of), indent=None)
         with suppress(OSError):  # a revision may have closed it
             os.write(2, line.encode())  # env.py may have replaced sys.stderr; one write keeps lines of forks apart

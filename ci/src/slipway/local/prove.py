@@ -18,7 +18,7 @@ from slipway.records.form import from_json, to_json
 from slipway.records.history import Listing, Since
 from slipway.records.previous import Previous
 from slipway.records.proof import Layer, Proof
-from slipway.records.question import PROGRESS_MARK, Ask, GateQuestion, RevisionProgress
+from slipway.records.question import PROGRESS_MARK, Ask, GateProgress, GateQuestion
 from slipway.settings import Migrations, MissingTableError
 from slipway.workload.dependencies import Python
 
@@ -143,7 +143,7 @@ def _counted(progress: Callable[[str], None]) -> Callable[[str], bool]:
         if not line.startswith(PROGRESS_MARK):
             return False
         try:
-            event = from_json(RevisionProgress, line.removeprefix(PROGRESS_MARK), "the gate's progress")
+            event = from_json(GateProgress, line.removeprefix(PROGRESS_MARK), "the gate's progress")
         except BadInputError:  # a revision printed it
             return False
         begun[event.layer].add(event.revision)

@@ -38,14 +38,14 @@ class GateQuestion:
     keep: bool = False  # leave the state after the old revisions on the server, as a template for the next run
     check_server: bool = False  # with Ask.LISTING: connect to the server as well
     allow_production_like: bool = False  # the server is disposable, though its URL looks like production
-    progress: bool = False  # write RevisionProgress lines to standard error
+    progress: bool = False  # write GateProgress lines to standard error
 
 
-PROGRESS_MARK: Final = "slipway-progress: "  # before each RevisionProgress, which is one line of standard error
+PROGRESS_MARK: Final = "slipway-progress: "  # before each GateProgress, which is one line of standard error
 
 
 @dataclass(frozen=True, kw_only=True)
-class RevisionProgress:
+class GateProgress:
     """A layer has begun with a revision, one of `of` that it examines."""
 
     SCHEMA: ClassVar[str] = "slipway/gate-progress/1"
