@@ -50,7 +50,7 @@ async def test_a_saved_plan_is_not_deployed_after_the_settings_change(account, s
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (None, "cannot be read: No such file or directory"),
+        (None, "plan.json: No such file or directory"),
         (b"\xff", "is not UTF-8"),
         (b"create notes in staging\n", "is not JSON"),
         (b"{}", "is no slipway/plan/1: its schema is None"),

@@ -45,7 +45,7 @@ async def test_bootstrap_proposes_then_creates_then_has_nothing_to_do(service, c
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         for options, said in (
-            ([], "nothing has been changed"),
+            ([], "nothing was changed"),
             (["--apply"], "applied new stack slipway-letters-staging"),
             ([], "unchanged stack slipway-letters-shared"),
         ):
