@@ -46,7 +46,7 @@ async def test_passed_and_uncovered_checks_are_a_tree(account, preflight, capsys
     assert lines[0].startswith(f"notes-staging in staging: {URI}@sha256:")
     assert "    OK platform: one manifest, for linux/amd64" in lines
     assert any(line.startswith("    ?  release: it was not started: it is a container image") for line in lines)
-    assert " OK, 0 refused, 4 not covered, in " in lines[-1]
+    assert " OK, 0 refused, 5 not covered, in " in lines[-1]
 
 
 async def test_a_refusal_exits_1(account, preflight, capsys):

@@ -110,7 +110,7 @@ async def test_the_reference_service_is_migrated_and_looked_at(account, tmp_path
     migration = json.loads(printed.out)
     assert (migration["before"], migration["after"]) == ([], [head(database)])
     assert await slipway(account, tmp_path, digest, runner=runner) == 0
-    assert await slipway(account, tmp_path, digest, "--look", "--json", runner=runner) == 0
+    assert await slipway(account, tmp_path, digest, "--status", "--json", runner=runner) == 0
     again = capsys.readouterr()
     assert again.out.startswith(f"staging: at {head(database)}, nothing was missing\n")
     assert json.loads(again.out.partition("\n")[2])["missing"] == []
@@ -131,7 +131,7 @@ async def test_a_database_ahead_of_the_image_is_refused_by_a_task_and_shown_by_s
     assert await slipway(account, tmp_path, digest) == 0
     with psycopg.connect(database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffff'")
-    assert await slipway(account, tmp_path, digest, "--look") == 1
+    assert await slipway(account, tmp_path, digest, "--status") == 1
     assert "unknown: ffff, so the database is ahead of this release" in capsys.readouterr().out
     assert await slipway(account, tmp_path, digest) == 1
     assert "the database is at ffff, which this release does not know: it is ahead" in capsys.readouterr().err
