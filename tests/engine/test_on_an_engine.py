@@ -48,7 +48,7 @@ def test_the_checks_are_just_these(dagger):
 def test_the_gate_runs_in_containers_and_passes(dagger):
     done = dagger.call("gate", "file", "--path", "report.txt", "contents")
     assert done.returncode == 0, done.stderr
-    assert "passed: nothing found; 5 revisions" in done.stdout
+    assert "passed: no findings; 5 revisions" in done.stdout
 
 
 def test_a_column_that_the_previous_release_still_uses_is_found(dagger, elsewhere):
