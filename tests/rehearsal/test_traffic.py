@@ -29,11 +29,14 @@ async def traffic_of(status, delay=0.0):
     """Return the traffic that clients of a server see until each of them has been served again."""
     clients = Clients(("/",))
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, partial(answer, status, delay))
-        clients.start(f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}", tasks)
-        await clients.served()
-        tasks.cancel_scope.cancel()
+    async with listener, anyio.create_task_group() as server:
+        server.start_soon(listener.serve, partial(answer, status, delay))
+        async with anyio.create_task_group() as tasks:
+            clients.start(f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}", tasks)
+            await clients.served()
+            tasks.cancel_scope.cancel()
+        await anyio.wait_all_tasks_blocked()  # a server that is cancelled as a connection arrives leaves it open
+        server.cancel_scope.cancel()
     return clients.traffic()
 
 
