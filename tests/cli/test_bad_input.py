@@ -160,7 +160,7 @@ def test_a_report_that_cannot_be_written(capsys, service):
     code, error = said(
         capsys, "gate", "--source", str(service), "--python", sys.prefix, "--report", str(service / "report")
     )
-    assert (code, "cannot be written" in error) == (2, True)
+    assert (code, "cannot write the report" in error) == (2, True)
 
 
 def test_a_rehearsal_of_what_is_no_repository(capsys, service):

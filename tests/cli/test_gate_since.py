@@ -93,7 +93,7 @@ def test_an_unknown_name_is_one_sentence_with_a_next_step(gate, service):
     code, _, said = gate(service, "nonsense")
     assert code == 2
     assert "--since 'nonsense' is no revision of this history, and git has no nonsense in" in said
-    assert "name a revision, or a branch, a tag or a commit" in said
+    assert "name a revision, branch, tag or commit" in said
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ async def test_the_reference_service_is_migrated_and_looked_at(account, tmp_path
     assert await slipway(account, tmp_path, digest, runner=runner) == 0
     assert await slipway(account, tmp_path, digest, "--status", "--json", runner=runner) == 0
     again = capsys.readouterr()
-    assert again.out.startswith(f"staging: at {head(database)}, nothing was missing\n")
+    assert again.out.startswith(f"staging: already at {head(database)}\n")
     assert json.loads(again.out.partition("\n")[2])["missing"] == []
     assert CANARY not in "".join([*printed, *again])
     assert database.rpartition("@")[0].rpartition(":")[2] not in "".join([*printed, *again])
