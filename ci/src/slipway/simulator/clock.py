@@ -41,7 +41,7 @@ class VirtualClock(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self._now = self._began
+        self._now = self._began.replace(microsecond=0)  # answers have milliseconds; rounding must not pass the clock
         self._sleepers: list[tuple[datetime, int, anyio.Event]] = []
         self._asleep = 0
         self._held = 0
