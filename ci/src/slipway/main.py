@@ -198,7 +198,7 @@ class Slipway:
         from slipway.graph import image, running
 
         settings, source = await self._read(workspace)
-        return await running.service(image.image(source, settings, image.Label()), settings)
+        return running.service(image.image(source, settings, image.Label()), settings)
 
     @described
     @up

@@ -10,7 +10,7 @@ import dagger
 from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
 from slipway.graph.image import Source, development, with_variables
-from slipway.graph.workspace import files_of
+from slipway.graph.workspace import check_sources, files_of
 from slipway.settings import Settings
 from slipway.untrusted import printable
 
@@ -33,22 +33,23 @@ class CheckResult:
 
 async def lint(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
     """Run the service's lint; raises RefusedError when the program is missing, as the other checks do."""
-    return await _run(_container(workspace, source, settings), "lint", settings.checks.lint)
+    return await _run(await _container(workspace, source, settings), "lint", settings.checks.lint)
 
 
 async def types(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
-    return await _run(_container(workspace, source, settings), "types", settings.checks.types)
+    return await _run(await _container(workspace, source, settings), "types", settings.checks.types)
 
 
 async def tests(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
     """Run the tests beside an empty Postgres, passed in the service's variables."""
     server = postgres.service(bases.postgres(settings.images, settings.migrations), "tests")
-    bound = _container(workspace, source, settings).with_service_binding(postgres.HOST, server)
+    bound = (await _container(workspace, source, settings)).with_service_binding(postgres.HOST, server)
     variables = settings.migrations.told(postgres.url())
     return await _run(with_variables(bound, variables), "tests", settings.checks.tests)
 
 
-def _container(workspace: dagger.Workspace, source: Source, settings: Settings) -> dagger.Container:
+async def _container(workspace: dagger.Workspace, source: Source, settings: Settings) -> dagger.Container:
+    await check_sources(workspace, settings.checks.sources, "[tool.slipway.checks]")
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
     return development(replace(source, files=files_of(workspace, wanted)), settings)
 

@@ -17,10 +17,9 @@ from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.gate import prove
 from slipway.graph.image import Label, Source, image
-from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service
+from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service, started
 from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
-from slipway.graph.running import started
 from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
 from slipway.records.image import Image, ImageKind

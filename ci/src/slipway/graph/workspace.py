@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import anyio
 import dagger
 
 from slipway import settings
@@ -33,6 +34,7 @@ async def source_of(tree: Tree, service: Settings) -> Source:
     lock = next((name for name in _LOCKS if name in names), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
+    await check_sources(tree, service.sources, "[tool.slipway]")
     pyproject = file_of(tree, "pyproject.toml")
     package = is_package(await pyproject.contents())
     development = file_of(tree, _DEVELOPMENT) if _DEVELOPMENT in names else None
@@ -44,6 +46,18 @@ async def source_of(tree: Tree, service: Settings) -> Source:
         package=package,
         development=development,
     )
+
+
+async def check_sources(tree: Tree, sources: Sequence[str], table: str) -> None:
+    """Raise BadInputError for a source that does not exist: an image without it would fail later, and name something else."""
+
+    async def look(source: str) -> None:
+        if not await _some(tree, include=[source, f"{source}/**"]).exists(source):
+            raise BadInputError(f"sources of {table} names {source!r}, which does not exist", "correct it")
+
+    async with anyio.create_task_group() as tasks:
+        for source in sources:
+            tasks.start_soon(look, source)
 
 
 def whole(source: Source) -> dagger.Directory:
