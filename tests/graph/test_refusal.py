@@ -78,7 +78,7 @@ async def test_the_error_is_found_in_a_group():
     assert "the engine's disk is full" in str(meaning(group.value))
 
 
-def test_a_long_output_keeps_its_end_where_the_exception_stands():
+def test_a_long_output_keeps_its_end_with_the_exception():
     error = engine_says(
         "exit code: 1", _type="EXEC_ERROR", cmd=["alembic"], exitCode=1, stdout="",
         stderr="INFO setting up\n" * 200 + "sqlalchemy.exc.ProgrammingError: there is no such table\n",

@@ -63,7 +63,10 @@ async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, 
 
 async def test_a_source_that_does_not_exist_is_named_before_anything_is_built(engine, workspace):
     engine.answers["exists"] = False
-    with pytest.raises(FailedError, match=r"^sources of \[tool\.slipway\] names '\w+.*', which does not exist"):
+    with pytest.raises(
+        FailedError,
+        match=r"^sources of \[tool\.slipway\] names '\w+.*', which is not in the repository, or ignored by git",
+    ):
         await Slipway().image(workspace)
     assert not engine.steps("withExec")
 
@@ -78,7 +81,7 @@ async def test_up_migrates_then_becomes_the_command_of_the_settings(engine, work
     ("code", "why"),
     [
         (3, "alembic ended with the exit code 3"),
-        (0, "'gunicron' cannot be started, No such file or directory: add its"),
+        (0, "gunicron: executable file not found, No such file or directory: add its"),
     ],
 )
 def test_a_service_that_cannot_start_says_why_in_one_line(monkeypatch, tmp_path, code, why):

@@ -80,6 +80,6 @@ def _failed(error: dagger.ExecError) -> SlipwayError:
 
 
 def _shortened(text: str) -> str:
-    """Return one line with the begin of a long text and its end, where an exception stands."""
+    """Return one line of a long text: its first quarter, and its end, which names an exception."""
     line = one_line(text, _LONGEST * 100)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 4]} … {line[-_LONGEST * 3 // 4 :]}"

@@ -23,7 +23,7 @@ from slipway.untrusted import printable
 from slipway.workload.health import HealthCheck
 from slipway.workload.workload import LaunchSpec
 
-_START = "/tmp/start.py"  # noqa: S108 -- inside a container
+START = "/tmp/start.py"  # noqa: S108 -- inside a container
 _LAST_LINES = 40
 # The words about an instance that fails are App Runner's; a minute is longer than it waits.
 _TARGET = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, unhealthy_threshold=12))
@@ -37,12 +37,14 @@ def database(settings: Settings, purpose: str = "up") -> dagger.Service:
 def service(image: dagger.Container, settings: Settings) -> dagger.Service:
     """Define the service on its port. It migrates its database as it starts: an exec would come from the cache, and leave the database empty."""
     container = image.with_service_binding(postgres.HOST, database(settings))
+    told = migrating(with_variables(container, settings.migrations.told(postgres.url())))
+    return told.as_service(args=["python", START, settings.migrations.config, *settings.command])
+
+
+def migrating(container: dagger.Container) -> dagger.Container:
+    """Mount the program that migrates, then becomes a command."""
     start = (files("slipway.workload") / "start.py").read_text(encoding="utf-8")
-    return (
-        with_variables(container, settings.migrations.told(postgres.url()))
-        .with_new_file(_START, start, permissions=0o444)
-        .as_service(args=["python", _START, settings.migrations.config, *settings.command])
-    )
+    return container.with_new_file(START, start, permissions=0o444)
 
 
 async def smoke(image: dagger.Container, settings: Settings) -> str:

@@ -60,8 +60,8 @@ def _check_lock(commit: Commit, names: set[str]) -> None:
 
 
 def ships(wanted: Settings, name: str) -> bool:
-    """Return whether a file is part of the release: pyproject.toml, a lock, or a file under the settings' sources."""
-    if not wanted.sources or name == "pyproject.toml" or name in LOCKS:
+    """Return whether a file is part of the release: pyproject.toml, .python-version, a lock, or a file under the settings' sources."""
+    if not wanted.sources or name in ("pyproject.toml", ".python-version", *LOCKS):
         return True
     return any(_within(name, source) for source in wanted.sources)
 
