@@ -198,14 +198,14 @@ class Slipway:
         from slipway.graph import image, running
 
         settings, source = await self._read(workspace)
-        return running.service(image.image(source, settings, image.Label()), settings)
+        return await running.service(image.image(source, settings, image.Label()), settings)
 
     @described
     @up
     async def database(self, workspace: dagger.Workspace) -> dagger.Service:
         from slipway.graph import running
 
-        return running.database(await self._settings(workspace))
+        return await running.database(await self._settings(workspace))
 
     @described
     async def rehearse(self, workspace: dagger.Workspace) -> dagger.Directory:
