@@ -54,14 +54,13 @@ class Traffic:
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """A whole rehearsal. `speed` is the factor by which the platform's clock ran faster than ours."""
+    """A whole rehearsal."""
 
     SCHEMA: ClassVar[str] = "slipway/rehearsal/1"
 
     service: str
     revision: str
     postgres: str
-    speed: float
     acts: tuple[Act, ...]
     traffic: Traffic | None
 

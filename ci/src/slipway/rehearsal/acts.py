@@ -21,7 +21,9 @@ from slipway.records.rehearsal import Act, Step
 from slipway.rehearsal.stage import Candidate, Stage
 from slipway.records.progress import Tell
 from slipway.release.preflight.preflight import refuse
+from slipway.release.engine.target import Time
 from slipway.release.runners.runner import Runner
+from slipway.simulator.clock import Clock
 from slipway.untrusted import one_line
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.promote import promote
@@ -176,7 +178,8 @@ class Acts(Generic[C]):
 
     async def _deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
         with act.step(f"deploying to {environment}{note}") as step:
-            outcome = await self._environment(image, environment).deploy(image.digest, act.tell)
+            with self._clock.held():
+                outcome = await self._environment(image, environment).deploy(image.digest, act.tell)
             step.what = f"{environment}{note}: {summary(outcome)}{_database(outcome)}"
             step.platform_seconds = outcome.seconds
         return outcome
@@ -184,7 +187,8 @@ class Acts(Generic[C]):
     async def _promote(self, act: RunningAct, image: Image) -> Outcome:
         with act.step("promoting staging's digest to production") as step:
             staging, production = (self._environment(image, name) for name in ("staging", "production"))
-            outcome = await promote(staging, production, act.tell)
+            with self._clock.held():
+                outcome = await promote(staging, production, act.tell)
             step.what, step.platform_seconds = f"promoted: {summary(outcome)}{_database(outcome)}", outcome.seconds
         return outcome
 
@@ -199,7 +203,13 @@ class Acts(Generic[C]):
         async def runner(_digest: str, _deployment: str) -> Runner:
             return _StageRunner(self.stage, image, name)
 
-        return replace(self.stage.account.environment(name), runner=runner, starts=False)
+        time = Time(self._clock.now, self._clock.rest)
+        return replace(self.stage.account.environment(name), runner=runner, starts=False, time=time)
+
+    @property
+    def _clock(self) -> Clock:
+        """The platform's clock, which only runs while a deployment waits: work of this machine takes none of its time."""
+        return self.stage.account.cloud.clock
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import anyio
 from slipway.records.progress import Progress
 from slipway.records.rehearsal import Act, Rehearsal, Traffic
 from slipway.rehearsal.acts import Acts
-from slipway.rehearsal.stage import SPEED, Candidate, Stage
+from slipway.rehearsal.stage import Candidate, Stage
 from slipway.rehearsal.traffic import Clients
 from slipway.settings import Settings
 
@@ -60,7 +60,6 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         service=stage.account.settings.name,
         revision=story.release.revision,
         postgres=stage.postgres,
-        speed=SPEED,
         acts=tuple(played),
         traffic=traffic,
     )
