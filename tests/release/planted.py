@@ -13,7 +13,7 @@ from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Goal, Live, Paused
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.lock import DeployLock
-from slipway.release.engine.settle import OperationStatus
+from slipway.release.engine.target import OperationStatus
 
 
 def _same(part: Any) -> Any:

@@ -4,7 +4,7 @@ import pytest
 
 from slipway.records.ledger import Accepted, Intent
 from slipway.records.outcome import Status
-from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.goal import Deleted
 from slipway.release.engine.ledger import Ledger, nonce
 from slipway.simulator.faults import Effect, Fault

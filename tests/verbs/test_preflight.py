@@ -13,8 +13,8 @@ from slipway.oci.tree import File, TreeConfig, pack
 from slipway.postgres import binaries
 from slipway.records.preflight import PreflightResult
 from slipway.release.aws.client import Aws
-from slipway.release.targets.app_runner.description import APP_RUNNER
-from slipway.release.targets.registry import spec_of
+from slipway.release.targets.app_runner.spec import spec_of
+from slipway.release.targets.registry import APP_RUNNER
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.workload.dependencies import Python
 from slipway.workload.health import HealthCheck, HealthResult

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from slipway.graph.checks import CheckResult
     from slipway.graph.image import Source
     from slipway.records.progress import Event, Progress
-    from slipway.release.aws.credentials import Keys
+    from slipway.release.aws.client import Keys
     from slipway.report.answers import CommandResult
     from slipway.settings import Settings
 
@@ -473,9 +473,9 @@ class _Call:
 async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
     from datetime import UTC, datetime
 
-    from slipway.release.aws.credentials import parse
+    from slipway.release.aws.client import keys_from
 
-    return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
+    return keys_from(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
 
 
 def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":

@@ -76,7 +76,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
     from slipway.records.bootstrap import Permissions
-    from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
     from slipway.report import answers
 
     verbs = tuple(flags.verb or DEPLOY_ROLE)

@@ -40,7 +40,7 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
 
 
 def _text(command: Command) -> str:
-    from slipway.release.permissions import RIGHTS
+    from slipway.release.bootstrap.roles import RIGHTS
     from slipway.release.rights import granted
     from slipway.release.targets.registry import TARGETS
 

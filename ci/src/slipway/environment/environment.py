@@ -20,23 +20,19 @@ from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.preflight import Check, PreflightResult
 from slipway.records.progress import Tell
-from slipway.release.aws.client import Aws
-from slipway.release.aws.credentials import Keys
-from slipway.release.aws.ecr import check_repository
-from slipway.release.aws.ecr_store import EcrStore
-from slipway.release.engine import readiness
-from slipway.release.engine.approval import check_belongs
+from slipway.release.aws.client import Aws, Keys
+from slipway.release.aws.ecr import EcrStore, check_repository
+from slipway.release.engine.compatibility import readiness_from
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.plan import ServiceSpec, check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
-from slipway.release.engine.spec import ServiceSpec
 from slipway.release.engine.target import Target, Time
 from slipway.release.errors import AwsRefusedError
-from slipway.release.runners.runner import Runner
-from slipway.release.targets.description import TargetDescription
-from slipway.release.targets.registry import target_of
+from slipway.release.runners import Runner
+from slipway.release.targets.registry import TargetDescription, target_of
 from slipway.settings import Settings
 
 Permit = Callable[[Observed], Awaitable[None]]
@@ -217,7 +213,7 @@ class ServiceEnvironment:
         if self.settings.health_path is None or observed.url is None:
             return None
         try:
-            return readiness.said(await self.ask(observed, self.settings.health_path))
+            return readiness_from(await self.ask(observed, self.settings.health_path))
         except RefusedError:
             return None
 

@@ -9,7 +9,7 @@ from slipway.records.certificate import Certificate
 from slipway.records.migration import Readiness
 from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Event, Tell
-from slipway.release.engine.recorded import digest_of
+from slipway.release.engine.ledger import digest_of
 from slipway.untrusted import one_line
 
 _PROVE = (

@@ -7,8 +7,8 @@ from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Tell
 from slipway.release.engine.goal import Deleted, Goal, Paused, Resumed, check_sensible
+from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.run import reach
-from slipway.release.engine.spec import ServiceSpec
 from slipway.release.errors import or_unknown
 
 

@@ -12,7 +12,7 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan, State
 from slipway.records.progress import Tell
-from slipway.release.engine import compatibility
+from slipway.release.engine.compatibility import forward_risk
 from slipway.release.engine.goal import Live
 from slipway.release.errors import or_unknown
 
@@ -73,7 +73,7 @@ async def _risk(
     if observed.digest is None:  # no live release that a new schema could break
         return None
     live = await known_heads(target, observed)
-    return compatibility.forward_risk(heads, live, await evidence.certificates(source, target))
+    return forward_risk(heads, live, await evidence.certificates(source, target))
 
 
 def _unproven(source: ServiceEnvironment, target: ServiceEnvironment) -> str:

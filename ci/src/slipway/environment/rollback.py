@@ -12,8 +12,9 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event, Tell
-from slipway.release.engine import compatibility, recorded
+from slipway.release.engine.compatibility import rollback_risk
 from slipway.release.engine.goal import Live
+from slipway.release.engine.ledger import digest_of, is_rollback, named_release, release_before, was_live
 from slipway.release.errors import or_unknown
 
 
@@ -40,14 +41,14 @@ async def destination(environment: ServiceEnvironment, to: int | None) -> Rollba
     contents = await ledger.contents()
     releases = await ledger.releases(contents.releases)
     if to is not None:
-        return _to(recorded.named(releases, to))
+        return _to(named_release(releases, to))
     newest = await ledger.intent(contents.newest) if contents.newest not in contents.releases else None
-    if newest is not None and recorded.is_rollback(newest):
-        digest = recorded.digest_of(newest)
-        same = (each for each in releases if recorded.was_live(each) and recorded.digest_of(each) == digest)
+    if newest is not None and is_rollback(newest):
+        digest = digest_of(newest)
+        same = (each for each in releases if was_live(each) and digest_of(each) == digest)
         release = next(same, None)
         return _to(release) if release else RollbackPlan(digest, None, Readiness())
-    return _to(recorded.last_before(releases, (await environment.status()).digest))
+    return _to(release_before(releases, (await environment.status()).digest))
 
 
 async def plan_rollback(
@@ -76,8 +77,8 @@ async def _risk(
     environment: ServiceEnvironment, back: RollbackPlan, observed: Observed, evidence: CompatibilityEvidence
 ) -> str | None:
     live = await known_heads(environment, observed)
-    return compatibility.rollback_risk(back.heads, live, await evidence.certificates(environment))
+    return rollback_risk(back.heads, live, await evidence.certificates(environment))
 
 
 def _to(release: Release) -> RollbackPlan:
-    return RollbackPlan(recorded.digest_of(release), release.number, release.readiness)
+    return RollbackPlan(digest_of(release), release.number, release.readiness)

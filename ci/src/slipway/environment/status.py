@@ -5,10 +5,9 @@ from slipway.environment.lifecycle import spec_of_live
 from slipway.errors import BadInputError, SlipwayError
 from slipway.records.ledger import History, Situation
 from slipway.records.outcome import NOTHING, Examination
-from slipway.release.engine.recorded import digest_of, was_live
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.engine.target import Operation
+from slipway.release.engine.ledger import digest_of, was_live
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.target import Operation, OperationStatus
 
 _HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)

@@ -31,7 +31,7 @@ from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.play import Story, play
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
-from slipway.release.preflight.answers import Checks
+from slipway.release.preflight.checks import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
 from slipway.workload.dependencies import is_package

@@ -21,7 +21,7 @@ from slipway.records.rehearsal import Act, Step
 from slipway.rehearsal.stage import Candidate, Stage
 from slipway.records.progress import Tell
 from slipway.release.preflight.preflight import refuse
-from slipway.release.runners.runner import Runner
+from slipway.release.runners import Runner
 from slipway.untrusted import one_line
 from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.environment.promote import promote

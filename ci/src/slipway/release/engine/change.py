@@ -9,7 +9,7 @@ from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
-from slipway.release.engine.context import RESUME, Run
+from slipway.release.engine.engine import RESUME, Run
 from slipway.release.engine.lock import DeployLock
 from slipway.release.engine.outcome import end, unchanged
 from slipway.release.engine.target import Operation

@@ -9,11 +9,9 @@ from typing import Protocol
 from slipway.errors import BadInputError
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.release.engine.plan import fingerprint, in_flight
+from slipway.release.engine.plan import ServiceSpec, fingerprint, hashed, in_flight
 from slipway.release.engine.plan import plan as plan_of
-from slipway.release.engine.settle import OperationStatus, settle, settle_state
-from slipway.release.engine.spec import ServiceSpec, hashed
-from slipway.release.engine.target import Operation, Target
+from slipway.release.engine.target import Operation, OperationStatus, Target
 
 
 class Goal(Protocol):
@@ -191,3 +189,33 @@ class Deleted(_State):
 
 def _contrast(observed: Observed) -> str:
     return "and there is none" if observed.state is State.ABSENT else f"and this one is {observed.status}"
+
+
+def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired: str) -> Status:  # noqa: PLR0911 -- one return a status
+    """Return the truth about a release, from its operation's status and the live digest."""
+    match ending:
+        case OperationStatus.SUCCEEDED:
+            return Status.SUCCEEDED if live == desired else Status.SUPERSEDED
+        case OperationStatus.STOPPED:
+            return Status.SUPERSEDED
+        case OperationStatus.ROLLED_BACK:
+            return Status.ROLLED_BACK
+        case OperationStatus.ROLLBACK_FAILED:
+            return Status.ROLLBACK_FAILED
+        case OperationStatus.FAILED:
+            return Status.CREATE_FAILED if creating else Status.ROLLBACK_FAILED
+        case OperationStatus.GONE:
+            return Status.NOOP if live == desired else Status.SUPERSEDED
+        case OperationStatus.IN_FLIGHT | OperationStatus.UNKNOWN:
+            return Status.UNKNOWN
+
+
+def settle_state(ending: OperationStatus, *, reached: bool) -> Status:
+    """Return the truth about a pause, a resumption or a deletion, from its operation's status and the service's state."""
+    match ending:
+        case OperationStatus.SUCCEEDED | OperationStatus.STOPPED | OperationStatus.GONE:
+            return Status.SUCCEEDED if reached else Status.SUPERSEDED
+        case OperationStatus.FAILED | OperationStatus.ROLLED_BACK | OperationStatus.ROLLBACK_FAILED:
+            return Status.FAILED
+        case OperationStatus.IN_FLIGHT | OperationStatus.UNKNOWN:
+            return Status.SUCCEEDED if reached else Status.UNKNOWN

@@ -10,24 +10,16 @@ from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
 from slipway.release.engine.change import change, migrate, migrated_before
-from slipway.release.engine.context import RESUME, Run
-from slipway.release.engine.engine import Engine
-from slipway.release.engine.follow import follow
-from slipway.release.engine.goal import Goal, Live, check_sensible
+from slipway.release.engine.engine import RESUME, Engine, Run
+from slipway.release.engine.goal import Goal, check_sensible
 from slipway.release.engine.ledger import Contents, nonce
-from slipway.release.engine.outcome import end, outcome_of, unchanged
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
 PATIENCE_SECONDS = 30 * 60.0  # for other runs and operations to end
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
-
-
-async def deploy(engine: Engine, spec: ServiceSpec, approved: Plan | None = None) -> Outcome:
-    """Bring a release to life; see `reach`."""
-    return await reach(engine, Live(spec), approved)
 
 
 async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:

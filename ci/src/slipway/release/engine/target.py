@@ -3,13 +3,26 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 
 from slipway.records.outcome import Diagnosis, Verb
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.plan import ServiceSpec
+
+
+class OperationStatus(Enum):
+    """An operation's status, in the words of every target."""
+
+    IN_FLIGHT = "in flight"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled back"
+    ROLLBACK_FAILED = "rollback failed"
+    STOPPED = "stopped"  # by another client
+    GONE = "gone"  # with its service
+    UNKNOWN = "unknown"  # a status that the platform's model does not have, or none
 
 
 @dataclass(frozen=True)

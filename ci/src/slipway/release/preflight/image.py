@@ -13,10 +13,10 @@ from slipway.oci.registry import certificates
 from slipway.records.image import Reference
 from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ecr_store import EcrStore
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.aws.ecr import EcrStore
+from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import AwsRefusedError
-from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
+from slipway.release.preflight.checks import Checks, covered, no, not_covered, ok
 from slipway.untrusted import one_line
 
 _DOCKER = "application/vnd.docker.distribution.manifest"

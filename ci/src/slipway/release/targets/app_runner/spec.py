@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from slipway.records.image import Reference
-from slipway.release.engine.spec import ABSENT, ServiceSpec, health_check
+from slipway.release.engine.plan import ABSENT, ServiceSpec, health_check
 from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
 from slipway.workload.health import HealthCheck
 

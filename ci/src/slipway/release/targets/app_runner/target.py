@@ -15,12 +15,11 @@ from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event
 from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
-from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
-from slipway.release.diagnosis.rules import PlatformWords
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ABSENT, ServiceSpec, hashed
-from slipway.release.engine.target import Operation, Time
+from slipway.release.diagnosis import DeploymentLogs, diagnose
+from slipway.release.engine.plan import ABSENT, ServiceSpec, hashed
+from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError
+from slipway.release.failures import PlatformWords
 from slipway.release.targets.app_runner.spec import described_health, own, request_of
 from slipway.untrusted import one_line
 

@@ -1,4 +1,4 @@
-"""The rules of a diagnosis, in the order in which they are asked.
+"""Known failures of a release, in the order in which a diagnosis asks for them.
 
 A rule of NEVER_RAN ends the search. Of CAUSES the one whose line comes first wins. Then come ENDS, and SILENCES last: those blame the
 port, so every other cause must be excluded before. Each rule has a recorded log in tests/release/logs.

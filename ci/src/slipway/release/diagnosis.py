@@ -1,7 +1,7 @@
-"""Why a release failed. A rule is data: what it needs to see, the cause it names, what to do.
+"""Why a release failed: the first rule that its logs fit, and the lines behind the cause.
 
 The first failure wins over the last line: the last line of a rollback is often wrong ("check your configured port number"), and of two
-exceptions the first one caused the second. The rules are in rules.py.
+exceptions the first one caused the second. The rules are data: see failures.py.
 """
 
 import json
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.records.outcome import Diagnosis
-from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule, PlatformWords
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule, PlatformWords
 from slipway.untrusted import one_line, printable
 
 _CONTEXT = 120  # characters
