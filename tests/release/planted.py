@@ -129,8 +129,8 @@ def permitting_once(engine: Engine) -> Engine:
 
     async def permit(observed):
         if not permitted:
-            await engine.permit(observed)
-        permitted.append(observed)
+            permitted.append(await engine.permit(observed))
+        return permitted[0]
 
     return replace(engine, permit=permit)
 

@@ -35,7 +35,7 @@ from slipway.release.runners import Runner
 from slipway.release.targets.registry import TargetDescription, target_of
 from slipway.settings import Settings
 
-Permit = Callable[[Observed], Awaitable[None]]
+Permit = Callable[[Observed], Awaitable[str | None]]
 _TIMEOUT_SECONDS = 10
 
 
@@ -191,10 +191,7 @@ class ServiceEnvironment:
 
     async def history(self, most: int = 20) -> History:
         """Return the newest deployments in the ledger, at most `most`."""
-        ledger = self.ledger
-        contents = await ledger.contents()
-        releases = await ledger.releases(sorted(contents.releases)[-most:])
-        return History(self.name, releases, tuple(sorted(contents.intents - contents.releases, reverse=True)))
+        return await self.ledger.history(most)
 
     async def status(self) -> Observed:
         """Observe the service on the platform."""

@@ -31,18 +31,19 @@ class CompatibilityEvidence:
         return (*recorded, *passed)
 
     def permit(self, risk_of: Callable[[Observed], Awaitable[str | None]], what: str, tell: Tell) -> Permit:
-        """Return the engine's permit: it raises RefusedError for a risk without a reason, and reports each risk once per run."""
+        """Return the engine's permit: it raises RefusedError for a risk without a reason, which it returns, and reports each risk once per run."""
         reported = set[str]()
 
-        async def permit(observed: Observed) -> None:
+        async def permit(observed: Observed) -> str | None:
             risk = await risk_of(observed)
             if risk is None:
-                return
+                return None
             if not self.reason:
                 raise _unproven(what, risk)
             if risk not in reported:
                 tell(Event(f"{what}: {risk}; proceeding because: {one_line(self.reason)}"))
             reported.add(risk)
+            return self.reason
 
         return permit
 

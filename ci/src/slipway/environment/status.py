@@ -63,7 +63,7 @@ async def _operation_of(environment: ServiceEnvironment, number: int) -> Operati
         raise BadInputError(
             f"deployment {number} started no operation on the platform", "`slipway history` shows how it ended"
         )
-    return Operation(accepted.arn, accepted.operation, accepted.creating)
+    return accepted
 
 
 async def _spec(environment: ServiceEnvironment, number: int | None) -> ServiceSpec | None:

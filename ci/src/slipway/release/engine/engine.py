@@ -18,6 +18,8 @@ from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.errors import or_unknown
 from slipway.untrusted import one_line
 
+RESUME = "run the same command again; it finds and resumes what this run started"
+
 
 async def no_op(*_: object) -> None:
     """Do nothing: the default of a step that is not needed."""
@@ -29,10 +31,10 @@ class Engine:
 
     - holder: who runs, shown to everyone who waits.
     - prepare: runs once, before a number is claimed and anything is written.
-    - permit: judges the observed state, before the migration and again right before the change.
+    - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - ask: reads the live release's own statement about itself, for the ledger.
-    - certificate, risk: the proof of the pair of releases, and the reason for going without one; both are recorded.
+    - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
     - lock: makes the deploy lock.
     """
 
@@ -42,15 +44,12 @@ class Engine:
     tell: Tell
     holder: str
     prepare: Callable[[], Awaitable[None]] = no_op
-    permit: Callable[[Observed], Awaitable[None]] = no_op
+    permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     ask: Callable[[Observed], Awaitable[Readiness | None]] = no_op
     certificate: Certificate | None = None
     risk: str = ""
     lock: type[DeployLock] = DeployLock
-
-
-RESUME = "run the same command again; it finds and resumes what this run started"
 
 
 @dataclass(kw_only=True)
@@ -59,6 +58,7 @@ class Run:
 
     - number: the deployment's in the ledger, set once it is claimed; 0 before.
     - migration: what this deployment did to the database, set once it did.
+    - risk: why a needed proof was waived, otherwise empty. A resumed run has its caller's reason: whether the killed run needed it is unknown.
     """
 
     engine: Engine
@@ -67,6 +67,7 @@ class Run:
     began: datetime
     number: int = 0
     migration: Migration | None = None
+    risk: str = ""
 
     @property
     def ledger(self) -> Ledger:
@@ -100,6 +101,10 @@ class Run:
         """Raise RefusedError when a plan was approved and this is another one."""
         if self.approved is not None:
             check_still_true(self.approved, plan, observed)
+
+    async def permit(self, observed: Observed) -> None:
+        """Raise RefusedError when the observed state must not be changed. A proof that was waived once is not needed any more after the migration."""
+        self.risk = await self.engine.permit(observed) or self.risk
 
     def lock(self, newest: Operation | None) -> DeployLock:
         """Make the deploy lock; `newest` is the service's newest operation, read just now."""

@@ -13,6 +13,9 @@ from slipway.release.engine.ledger import RELEASES, expected_seconds
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
 from slipway.release.engine.target import Operation
 
+_REMEMBERED = 20  # deployments
+_SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
+
 
 def outcome_of(
     run: Run, status: Status, live: Observed, *, operation: str | None = None, why: Diagnosis | None = None
@@ -60,7 +63,7 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
         heads=readiness.image,
         database=readiness.database,
         commit=readiness.commit,
-        risk=run.engine.risk,
+        risk=run.risk,
     )
     try:
         if run.engine.certificate:
@@ -69,10 +72,6 @@ async def end(run: Run, outcome: Outcome, live: Observed | None = None) -> Outco
     except SlipwayError as error:  # a ledger that cannot be written does not alter the outcome
         run.say(f"the ledger lacks this deployment's end: {error}")
     return outcome
-
-
-_REMEMBERED = 20  # deployments
-_SCHEMA_RULES = ("schema",)  # the rules of a diagnosis that point at a database without the release's schema
 
 
 async def follow(run: Run, operation: Operation) -> Outcome:
@@ -95,8 +94,7 @@ async def follow(run: Run, operation: Operation) -> Outcome:
 async def _expected(run: Run) -> float | None:
     """Return how many seconds earlier deployments of the kind took; None when the ledger does not say."""
     try:
-        newest = sorted((await run.ledger.contents()).releases)[-_REMEMBERED:]
-        past = await run.ledger.releases(newest)
+        past = (await run.ledger.history(_REMEMBERED)).releases
     except SlipwayError:
         return None
     is_release = run.goal.verb in RELEASES

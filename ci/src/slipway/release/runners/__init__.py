@@ -12,12 +12,9 @@ class Runner(Protocol):
     @property
     def how(self) -> str:
         """A description for reports: "a Fargate task", "this machine"."""
-        ...
 
     async def migrate(self, tell: Tell) -> Migration:
         """Apply the missing revisions; `tell` receives lines meanwhile. Raises RefusedError on failure, UnknownOutcomeError on an unknown outcome."""
-        ...
 
     async def look(self) -> Standing:
         """Return the database's revision and the release's, without changing anything."""
-        ...
