@@ -19,8 +19,8 @@ from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
-from slipway.release.targets.app_runner.spec import AppRunnerSpec
-from slipway.release.targets.app_runner.target import AppRunnerTarget, state_of
+from slipway.release.targets.app_runner.spec import AppRunnerSpec, state_of
+from slipway.release.targets.app_runner.target import AppRunnerTarget
 from tests.release.direct import DirectAccount
 from tests.simulator.account import REGION, ROLE, URI, Account, session
 

@@ -7,7 +7,7 @@ An endpoint override receives stand-in credentials only: it is a simulator, and 
 import json
 import re
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,18 @@ _NAMES = {
     "AWS_SESSION_TOKEN": "SessionToken",
     "AWS_CREDENTIAL_EXPIRATION": "Expiration",
 }
+_THROTTLED = frozenset(
+    {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
+)
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
+_SERVER_ERROR = 500
+_READS = (
+    "describe_",
+    "list_",
+    "get_",
+    "filter_",
+    "batch_get_",
+)  # idempotent, as is every call to ECR: a put names its content
 _COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
 
 
@@ -72,14 +84,7 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.astimezone()
 
 
-_THROTTLED = frozenset(
-    {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
-)
-# Seconds before each further attempt.
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-_SERVER_ERROR = 500
-# These calls are idempotent. So is every call to ECR: a put names its content.
-_READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
+_STAND_IN = Keys("simulated", "simulated")
 
 
 class Aws:
@@ -114,6 +119,16 @@ class Aws:
                     raise
             await self._sleep(pause)
         return await self.once(service, operation, **parameters)
+
+    async def pages(self, service: str, operation: str, /, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
+        """Yield every page of a list."""
+        while True:
+            page = await self.call(service, operation, **parameters)
+            yield page
+            following = {key: page[key] for key in ("nextToken", "NextToken") if page.get(key)}
+            if not following:
+                return
+            parameters |= following
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call once, without retries."""
@@ -159,9 +174,6 @@ def session_of(keys: Keys, region: str) -> Any:
 
     credentials = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
     return boto3.session.Session(*credentials, region_name=region)
-
-
-_STAND_IN = Keys("simulated", "simulated")
 
 
 def _is_cut_off(client: Any, operation: str, response: dict[str, Any]) -> bool:

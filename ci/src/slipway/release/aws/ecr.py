@@ -21,9 +21,12 @@ from slipway.oci.registry import Login
 from slipway.records.image import Reference
 from slipway.release.aws.client import Aws
 from slipway.release.engine.ledger import PREFIX, Stored
-from slipway.release.errors import AwsRefusedError
+from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.untrusted import one_line
 
+ARTIFACT = "application/vnd.slipway.record.v1"
+_TEXT = "slipway.record"
+_MOST = 100  # identifiers in one call [M]
 _HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
 
@@ -66,11 +69,6 @@ async def place_of(aws: Aws, repository: str) -> Place:
     return Place(url, login, response["repositories"][0]["repositoryUri"])
 
 
-ARTIFACT = "application/vnd.slipway.record.v1"
-_TEXT = "slipway.record"
-_MOST = 100  # identifiers in one call [M]
-
-
 class EcrStore:
     """A ledger.Store; `repository` is its name."""
 
@@ -80,10 +78,8 @@ class EcrStore:
 
     async def check(self) -> None:
         """Raise RefusedError when tags can be overwritten: the ledger could then not exclude concurrent deployments."""
-        (repository,) = (await self._aws.call("ecr", "describe_repositories", repositoryNames=[self._repository]))[
-            "repositories"
-        ]
-        if not _immutable(repository):
+        answer = await self._aws.call("ecr", "describe_repositories", repositoryNames=[self._repository])
+        if not _immutable(answer["repositories"][0]):
             raise RefusedError(
                 f"tags of the repository {self._repository} can be overwritten, so the ledger cannot exclude concurrent deployments",
                 f"aws ecr put-image-tag-mutability --repository-name {self._repository} --image-tag-mutability IMMUTABLE",
@@ -107,14 +103,10 @@ class EcrStore:
         return True
 
     async def names(self) -> Collection[str]:
-        names: list[str] = []
-        page: dict[str, Any] = {"filter": {"tagStatus": "TAGGED"}, "maxResults": 1000}
-        while True:
-            answer = await self._ask("list_images", **page)
-            names += [image["imageTag"] for image in answer["imageIds"] if image.get("imageTag", "").startswith(PREFIX)]
-            if not answer.get("nextToken"):
-                return names
-            page["nextToken"] = answer["nextToken"]
+        request = {"repositoryName": self._repository, "filter": {"tagStatus": "TAGGED"}, "maxResults": 1000}
+        pages = self._aws.pages("ecr", "list_images", **request)
+        tags = [image.get("imageTag", "") async for page in pages for image in page["imageIds"]]
+        return [tag for tag in tags if tag.startswith(PREFIX)]
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:
         texts: dict[str, str] = {}
@@ -126,12 +118,9 @@ class EcrStore:
         return texts
 
     async def stored(self, name: str) -> Stored | None:
-        try:
-            answer = await self._ask("describe_images", imageIds=[{"imageTag": name}])
-        except AwsRefusedError as error:
-            if error.code == "ImageNotFoundException":
-                return None
-            raise
+        answer = await or_absent(self._ask("describe_images", imageIds=[{"imageTag": name}]), "ImageNotFoundException")
+        if answer is None:
+            return None
         (detail,) = answer["imageDetails"]
         now: datetime = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
         return Stored(detail["imageDigest"], (now - detail["imagePushedAt"]).total_seconds())

@@ -43,9 +43,8 @@ class ServiceSpec:
         }
 
     def fields(self) -> dict[str, str]:
-        """Return every field by its name in a plan. Variables appear as hashes, because a value may be a secret."""
-        variables = {f"variable {name}": hashed(value) for name, value in self.variables.items()}
-        return self.plain() | variables | {f"secret {name}": arn for name, arn in self.secrets.items()}
+        """Return every field by its name in a plan."""
+        return self.plain() | values_of(self.variables, self.secrets)
 
     @property
     def hash(self) -> str:
@@ -56,6 +55,12 @@ class ServiceSpec:
 def health_check(path: str | None) -> str:
     """Return a health check as a plan names it."""
     return f"HTTP {path}" if path else "TCP"
+
+
+def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret."""
+    hashes = {f"variable {name}": hashed(value) for name, value in variables.items()}
+    return hashes | {f"secret {name}": arn for name, arn in secrets.items()}
 
 
 def hashed(value: str) -> str:

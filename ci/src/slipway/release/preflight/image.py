@@ -15,7 +15,7 @@ from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.plan import ServiceSpec
-from slipway.release.errors import AwsRefusedError
+from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.preflight.checks import Checks, covered, no, not_covered, ok
 from slipway.untrusted import one_line
 
@@ -42,13 +42,9 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
 async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] | Check:
     """Return the manifest behind the digest; a check when there is none."""
     wanted = [{"imageDigest": image.digest}]
-    try:
-        answer = await aws.call(
-            "ecr", "batch_get_image", repositoryName=name, imageIds=wanted, acceptedMediaTypes=[*_MEDIA_TYPES]
-        )
-    except AwsRefusedError as error:
-        if error.code != "RepositoryNotFoundException":
-            raise
+    call = aws.call("ecr", "batch_get_image", repositoryName=name, imageIds=wanted, acceptedMediaTypes=[*_MEDIA_TYPES])
+    answer = await or_absent(call, "RepositoryNotFoundException")
+    if answer is None:
         return no(
             "digest", f"there is no repository {name}", "create the repository, or correct name in [tool.slipway]"
         )

@@ -12,7 +12,7 @@ from typing import Any
 from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
-from slipway.release.errors import AwsRefusedError
+from slipway.release.errors import or_absent
 from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
 from slipway.untrusted import one_line
 
@@ -38,11 +38,8 @@ async def _role(aws: Aws, spec: ServiceSpec, subject: str, trust: tuple[str, str
         problem = f"the {subject} {arn} is of another account than {spec.environment}"
         return (no(subject, problem, "name a role of the environment's own account; the platform assumes no other"),)
     name = named.resource.rpartition("/")[2]
-    try:
-        answer = await aws.call("iam", "get_role", RoleName=name)
-    except AwsRefusedError as error:
-        if error.code not in ("NoSuchEntity", "NoSuchEntityException"):
-            raise
+    answer = await or_absent(aws.call("iam", "get_role", RoleName=name), "NoSuchEntity", "NoSuchEntityException")
+    if answer is None:
         return (no(subject, f"there is no role {arn}", "create it, or correct the ARN in the settings"),)
     role = answer["Role"]
     there = Arn.parse(role["Arn"])
@@ -140,11 +137,9 @@ def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: Service
 
 async def _secret(aws: Aws, variable: str, reference: str) -> Checks:
     arn, key = _split(reference)
-    try:
-        described = await aws.call("secretsmanager", "describe_secret", SecretId=arn)
-    except AwsRefusedError as error:
-        if error.code != "ResourceNotFoundException":
-            raise
+    call = aws.call("secretsmanager", "describe_secret", SecretId=arn)
+    described = await or_absent(call, "ResourceNotFoundException")
+    if described is None:
         return (no(variable, f"there is no secret {arn}", "create it, or correct the ARN in the settings"),)
     return judge_secret(variable, arn, key, described)
 
@@ -175,15 +170,9 @@ async def _described(aws: Aws, wanted: Mapping[str, str]) -> Checks:
     names = [name for reference in wanted.values() for name in names_of(reference)]
     there: set[str] = set()
     for first in range(0, len(names), _MOST):
-        page: dict[str, Any] = {
-            "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": names[first : first + _MOST]}]
-        }
-        while True:
-            answer = await aws.call("ssm", "describe_parameters", **page)
-            there |= {str(parameter["Name"]) for parameter in answer["Parameters"]}
-            if not answer.get("NextToken"):
-                break
-            page["NextToken"] = answer["NextToken"]
+        names_filter = {"Key": "Name", "Option": "Equals", "Values": names[first : first + _MOST]}
+        async for page in aws.pages("ssm", "describe_parameters", ParameterFilters=[names_filter]):
+            there |= {str(parameter["Name"]) for parameter in page["Parameters"]}
     return tuple(
         ok(variable, f"{reference} is there")
         if there.intersection(names_of(reference))

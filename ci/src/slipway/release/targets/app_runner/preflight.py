@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
-from slipway.release.errors import AwsRefusedError
+from slipway.release.errors import or_absent
 from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
 from slipway.release.preflight.named import look_at_roles
 from slipway.release.preflight.preflight import Look
@@ -53,13 +53,10 @@ async def _part(aws: Aws, subject: str, arn: str, noun: str) -> Checks:
         problem = f"the {subject} {arn} is in {name.region}, not in {aws.region}"
         return (no(subject, problem, f"name one in {aws.region}"),)
     operation = "describe_vpc_connector" if noun == "VpcConnector" else "describe_auto_scaling_configuration"
-    try:
-        described = (await aws.call("apprunner", operation, **{f"{noun}Arn": arn}))[noun]
-    except AwsRefusedError as error:
-        if error.code not in _ABSENT:
-            raise
+    answer = await or_absent(aws.call("apprunner", operation, **{f"{noun}Arn": arn}), *_ABSENT)
+    if answer is None:
         return (no(subject, f"there is no {subject} {arn}", _CORRECT),)
-    status = str(described.get("Status", "")).upper()
+    status = str(answer[noun].get("Status", "")).upper()
     if status != "ACTIVE":
         return (no(subject, f"the {subject} {arn} is {one_line(status) or 'without a status'}", _CORRECT),)
     return (ok(subject, f"{arn} is ACTIVE"),)
