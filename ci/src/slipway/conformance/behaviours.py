@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from slipway.conformance.account import MISSHAPEN, TAG, AwsAccount, Reply, SilentError, masked
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings
 from slipway.conformance.service import ProbedService
 from slipway.conformance.walks import Request
 

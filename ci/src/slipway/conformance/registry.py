@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 
 from slipway.conformance.account import MISSHAPEN, TAG, AwsAccount, Reply, SilentError, masked
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings
 from slipway.oci.content import EMPTY, Artifact, Blob, digest_of
 
 _LAYER = Blob("application/vnd.slipway.conformance", b"a layer")

@@ -9,8 +9,7 @@ import anyio
 from slipway.conformance import leftovers
 from slipway.conformance.account import MISSHAPEN, PREFIX, AwsAccount, SilentError, masked
 from slipway.conformance.behaviours import PROBES, probe_scaling
-from slipway.conformance.expectations import subject_of
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings, subject_of
 from slipway.conformance.registry import probe_repository
 from slipway.conformance.service import ProbedService, ProbeImage, inconclusive
 from slipway.conformance.walks import BUSY, WALKS, Leg, Walk

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slipway.records.preflight import Check
+from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.spec import ServiceSpec
 from slipway.release.preflight.answers import Checks, no, not_covered, ok

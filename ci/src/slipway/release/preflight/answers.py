@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 import anyio
 
-from slipway.records.preflight import Check, PreflightResult
+from slipway.records.checks import Check, PreflightResult
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 
 Checks = tuple[Check, ...]

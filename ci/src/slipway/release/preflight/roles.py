@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from slipway.records.preflight import Check
+from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.spec import ServiceSpec
 from slipway.release.errors import AwsRefusedError

@@ -14,8 +14,7 @@ import anyio.abc
 
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.simulator.app_runner.configuration import Configuration
-from slipway.simulator.app_runner.service import Service, ServiceOperation, SimulatedInstance
+from slipway.simulator.app_runner.service import Configuration, Service, ServiceOperation, SimulatedInstance
 from slipway.simulator.clock import Clock
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
