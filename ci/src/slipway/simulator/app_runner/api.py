@@ -20,7 +20,7 @@ from slipway.simulator.app_runner.service import (
     not_found,
 )
 from slipway.simulator.app_runner.shared import Shared, Tags
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.serving import Front, serving
 
 Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, None]]
@@ -36,16 +36,7 @@ class SimulatedAppRunner:
         self.connectors = Shared(shared.CONNECTOR, self._is_used)
         self._observability = Shared(shared.OBSERVABILITY, self._is_used)
         self.operations: Operations = {
-            "CreateService": self.create_service,
-            "UpdateService": self.update_service,
-            "StartDeployment": self.start_deployment,
-            "PauseService": self.pause_service,
-            "ResumeService": self.resume_service,
-            "DeleteService": self.delete_service,
-            "DescribeService": self.describe_service,
-            "ListServices": self.list_services,
-            "ListOperations": self.list_operations,
-            "ListServicesForAutoScalingConfiguration": self.list_services_for_auto_scaling_configuration,
+            **operations_of(self),
             **self.scaling.operations,
             **self.connectors.operations,
             **self._observability.operations,
@@ -201,4 +192,4 @@ def _shared_in(configured: Configuration) -> tuple[str | None, str | None]:
 
 
 def _page(member: str, items: Sequence[Any], request: Mapping[str, Any]) -> Mapping[str, Any]:
-    return paged(member, items, request, most=20, token="NextToken", size="MaxResults")  # noqa: S106
+    return paged(member, items, request, most=20)

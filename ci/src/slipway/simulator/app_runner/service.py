@@ -108,9 +108,8 @@ def _check(configuration: Mapping[str, Any]) -> None:
     ):
         raise AwsError("InvalidRequestException", "Authentication configuration is invalid.")
     if instance["Memory"] not in _MEMORY_OF_CPU.get(instance["Cpu"], ()):
-        raise AwsError(
-            "InvalidRequestException", f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
-        )
+        message = f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
+        raise AwsError("InvalidRequestException", message)
 
 
 # App Runner pulls the image with one role and gives the other one to the instances [G].
@@ -226,9 +225,8 @@ class ServiceOperation:
 
     def described(self) -> dict[str, Any]:
         """Return the API's OperationSummary, which has no message, image or actor."""
-        times = {"StartedAt": self.started, "UpdatedAt": self.ended or self.started}
-        ended = {"EndedAt": self.ended} if self.ended else {}
-        return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times | ended
+        times = {"StartedAt": self.started, "UpdatedAt": self.ended or self.started, "EndedAt": self.ended}
+        return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times
 
 
 @dataclass(kw_only=True)
@@ -260,14 +258,15 @@ class Service:
 
     def described(self) -> dict[str, Any]:
         """Return the API's Service."""
-        facts = {
+        return {
             "ServiceName": self.name,
             "ServiceId": self.id,
             "ServiceArn": self.arn,
             "ServiceUrl": self.front.address,
             "CreatedAt": self.created,
             "UpdatedAt": self.updated or self.created,
+            "DeletedAt": self.deleted,
             "Status": self.status,
             "AutoScalingConfigurationSummary": scaling_summary(self.scaling),
+            **self.configuration,
         }
-        return facts | dict(self.configuration) | ({"DeletedAt": self.deleted} if self.deleted else {})
