@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -129,17 +130,11 @@ def _listening(port: int) -> socket.socket:
     return listener
 
 
-_HOP_BY_HOP = {
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-    "host",
-}
+# Headers of one connection (RFC 9110, 7.6.1), and the host, which is set anew.
+_OWN = re.compile(
+    rb"connection|keep-alive|proxy-authenticate|proxy-authorization|te|trailers|transfer-encoding|upgrade|host",
+    re.IGNORECASE,
+)
 _DRAIN_SECONDS = 30.0
 
 
@@ -183,7 +178,7 @@ class Front:
         if upstream is None:
             return PlainTextResponse("no healthy upstream", 503)
         self._running[upstream] += 1
-        headers = [(name, value) for name, value in request.headers.raw if name.decode().lower() not in _HOP_BY_HOP]
+        headers = [(name, value) for name, value in request.headers.raw if not _OWN.fullmatch(name)]
         forwarded = self._client.build_request(
             request.method,
             httpx.URL(f"http://{upstream}").copy_with(raw_path=_target(request)),
@@ -196,9 +191,7 @@ class Front:
             self._running[upstream] -= 1
             return PlainTextResponse(f"upstream connect error: {error}", 503)
         response = StreamingResponse(self._relayed(answer, upstream), answer.status_code)
-        response.raw_headers = [
-            (name, value) for name, value in answer.headers.raw if name.decode().lower() not in _HOP_BY_HOP
-        ]
+        response.raw_headers = [(name, value) for name, value in answer.headers.raw if not _OWN.fullmatch(name)]
         return response
 
     async def _relayed(self, answer: "httpx.Response", upstream: str) -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from slipway.simulator.app_runner.shared import SharedRevision, scaling_summary
 from slipway.simulator.contract import AwsError
 from slipway.simulator.iam import Iam
 from slipway.simulator.serving import Front
+from slipway.workload.health import HealthCheck
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 Configuration = Mapping[str, Any]
@@ -31,40 +32,31 @@ _MEMORY_OF_CPU = {  # [G]
     "2048": ("4096", "6144"),
     "4096": ("8192", "10240", "12288"),
 }
-_HEALTH = {
-    "Protocol": "TCP",
-    "Path": "/",
-    "Interval": 5,
-    "Timeout": 2,
-    "HealthyThreshold": 1,
-    "UnhealthyThreshold": 5,
-}  # [M]
-_NETWORK = {
-    "EgressConfiguration": {"EgressType": "DEFAULT"},
-    "IngressConfiguration": {"IsPubliclyAccessible": True},
-    "IpAddressType": "IPV4",
+_DEFAULTS: dict[str, Any] = {  # [M]
+    "SourceConfiguration": {"AutoDeploymentsEnabled": True},
+    "InstanceConfiguration": {"Cpu": "1024", "Memory": "2048"},
+    "HealthCheckConfiguration": {
+        "Protocol": "TCP",
+        "Path": "/",
+        "Interval": 5,
+        "Timeout": 2,
+        "HealthyThreshold": 1,
+        "UnhealthyThreshold": 5,
+    },
+    "NetworkConfiguration": {
+        "EgressConfiguration": {"EgressType": "DEFAULT"},
+        "IngressConfiguration": {"IsPubliclyAccessible": True},
+        "IpAddressType": "IPV4",
+    },
+    "ObservabilityConfiguration": {"ObservabilityEnabled": False},
 }
-_PARTS = (
-    "SourceConfiguration",
-    "InstanceConfiguration",
-    "HealthCheckConfiguration",
-    "NetworkConfiguration",
-    "ObservabilityConfiguration",
-)
 
 
 def configuration_of(request: Mapping[str, Any]) -> Configuration:
     """Build the configuration of a CreateService, with every default filled in."""
-    return merged(
-        {
-            "SourceConfiguration": {"AutoDeploymentsEnabled": not _is_public(request)},  # [M]
-            "InstanceConfiguration": {"Cpu": "1024", "Memory": "2048"},
-            "HealthCheckConfiguration": _HEALTH,
-            "NetworkConfiguration": _NETWORK,
-            "ObservabilityConfiguration": {"ObservabilityEnabled": False},
-        },
-        request,
-    )
+    repository = request["SourceConfiguration"].get("ImageRepository", {})
+    deploys = repository.get("ImageRepositoryType") != "ECR_PUBLIC"  # [M]
+    return merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request)
 
 
 def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
@@ -72,7 +64,7 @@ def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
 
     Members that the request leaves out are inherited, also within ImageConfiguration [F].
     """
-    requested = {part: request[part] for part in _PARTS if request.get(part) is not None}
+    requested = {part: request[part] for part in _DEFAULTS if request.get(part) is not None}
     result: dict[str, Any] = _overlaid(current, requested)
     instance = result["InstanceConfiguration"]
     instance["Cpu"] = _UNITS.get(instance["Cpu"], instance["Cpu"])
@@ -95,21 +87,27 @@ def _megabytes(memory: str) -> str:
     return str(int(float(memory.removesuffix(" GB")) * 1024)) if memory.endswith(" GB") else memory
 
 
-def _is_public(request: Mapping[str, Any]) -> bool:
-    return bool(request["SourceConfiguration"].get("ImageRepository", {}).get("ImageRepositoryType") == "ECR_PUBLIC")
-
-
 def _check(configuration: Mapping[str, Any]) -> None:
     source, instance = configuration["SourceConfiguration"], configuration["InstanceConfiguration"]
     if "ImageRepository" not in source:
         raise AwsError("InvalidRequestException", "The simulator deploys from an ImageRepository.")
-    if source["ImageRepository"]["ImageRepositoryType"] == "ECR" and "AccessRoleArn" not in source.get(
-        "AuthenticationConfiguration", {}
-    ):
+    role = source.get("AuthenticationConfiguration", {}).get("AccessRoleArn")
+    if source["ImageRepository"]["ImageRepositoryType"] == "ECR" and role is None:
         raise AwsError("InvalidRequestException", "Authentication configuration is invalid.")
     if instance["Memory"] not in _MEMORY_OF_CPU.get(instance["Cpu"], ()):
         message = f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
         raise AwsError("InvalidRequestException", message)
+
+
+def health_check(configuration: Configuration) -> HealthCheck:
+    check = configuration["HealthCheckConfiguration"]
+    return HealthCheck(
+        path=check["Path"] if check["Protocol"] == "HTTP" else None,
+        interval=check["Interval"],
+        timeout=check["Timeout"],
+        healthy_threshold=check["HealthyThreshold"],
+        unhealthy_threshold=check["UnhealthyThreshold"],
+    )
 
 
 # App Runner pulls the image with one role and gives the other one to the instances [G].
