@@ -15,8 +15,7 @@ from slipway.gate.rulebook import ALLOWABLE, COMMENTS, OPTIONAL, all_rules, ids,
 from slipway.gate.rulebook.rule import NOTHING, Rule
 from slipway.gate.rules import graph
 from slipway.migration.environment import Environment
-from slipway.records.history import Other, Since
-from slipway.records.previous import Previous, Recorded
+from slipway.records.gate import Other, Previous, Recorded, Since
 from slipway.records.proof import Implication, Layer, Level
 from tests.gate.conftest import question
 

@@ -8,9 +8,9 @@ import pytest
 from slipway.errors import RefusedError, SlipwayError
 from slipway.oci.content import INDEX
 from slipway.oci.tree import KIND
+from slipway.records.checks import PreflightResult
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange
-from slipway.records.preflight import PreflightResult
 from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import reach

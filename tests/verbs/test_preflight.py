@@ -11,7 +11,7 @@ from slipway.errors import BadInputError
 from slipway.oci.registry import opened
 from slipway.oci.tree import File, TreeConfig, pack
 from slipway.postgres import binaries
-from slipway.records.preflight import PreflightResult
+from slipway.records.checks import PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.targets.app_runner.spec import spec_of
 from slipway.release.targets.registry import APP_RUNNER

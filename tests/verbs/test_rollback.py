@@ -5,7 +5,7 @@ import pytest
 from slipway.environment.evidence import CompatibilityEvidence
 from slipway.environment.rollback import plan_rollback, rollback
 from slipway.errors import BadInputError, RefusedError
-from slipway.records.certificate import Answer
+from slipway.records.certificate import Ternary
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
 from tests.release.deployers import Kill, MortalAws, mortal
@@ -85,7 +85,7 @@ async def test_a_rollback_across_a_migration_needs_the_proof_of_the_pair(staging
     assert (outcome.status, outcome.live, staging.head) == (Status.SUCCEEDED, first, "bbb")
 
 
-@pytest.mark.parametrize("known", [None, certificate("aaa", "bbb", Answer.NO)])
+@pytest.mark.parametrize("known", [None, certificate("aaa", "bbb", Ternary.NO)])
 async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account, staging, known):
     await deployed(staging)
     second = await deployed(staging, "bbb", known)

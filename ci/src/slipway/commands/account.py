@@ -147,7 +147,8 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.suite import conform
     from slipway.conformance.walks import estimate
     from slipway.local.conformance import Consent, clean_up, permitted, simulated_conformance
-    from slipway.report import answers, conformance
+    from slipway.report import answers
+    from slipway.report.text import of_estimate
 
     if flags.estimate:
         return answers.of_estimate(estimate())
@@ -163,7 +164,7 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
             flags, f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
         )
         return answers.of_left(await clean_up(account, _tell(flags)))
-    _check_agreed(flags, conformance.of_estimate(estimate(), where))
+    _check_agreed(flags, of_estimate(estimate(), where))
     return answers.of_conformance(await conform(account, image, _tell(flags)))
 
 

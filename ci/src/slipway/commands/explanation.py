@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from slipway.commands import flags
 from slipway.commands.command import Command, Flag, unknown
-from slipway.records.explanation import Explanation
+from slipway.records.command import Explanation
 
 if TYPE_CHECKING:
     from slipway.gate.rulebook.rule import Rule

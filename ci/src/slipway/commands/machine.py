@@ -64,7 +64,7 @@ fish:  slipway completion fish > ~/.config/fish/completions/slipway.fish""",
     not_on_dagger=_HERE,
 )
 async def completion(flags: Flags, _caller: Caller) -> "CommandResult":
-    from slipway.records.explanation import Completion
+    from slipway.records.command import Completion
     from slipway.report.answers import CommandResult
 
     script = flags.complete(flags.shell)

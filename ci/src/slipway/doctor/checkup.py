@@ -13,7 +13,7 @@ from slipway.doctor.credentials import credentials
 from slipway.doctor.database import database
 from slipway.doctor.registries import registry
 from slipway.errors import SlipwayError
-from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
+from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 
 _SECONDS = 10.0
 

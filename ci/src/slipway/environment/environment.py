@@ -13,12 +13,12 @@ import httpx
 from slipway.errors import RefusedError
 from slipway.oci.registry import certificates
 from slipway.records.certificate import Certificate
+from slipway.records.checks import Check, PreflightResult
 from slipway.records.image import Reference
 from slipway.records.ledger import History
 from slipway.records.migration import Migration, Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.preflight import Check, PreflightResult
 from slipway.records.progress import Tell
 from slipway.release.aws.client import Aws, Keys
 from slipway.release.aws.ecr import EcrStore, check_repository

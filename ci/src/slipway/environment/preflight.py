@@ -13,8 +13,8 @@ from slipway.errors import SlipwayError
 from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
+from slipway.records.checks import Check, Preflight, PreflightResult
 from slipway.records.migration import Migration
-from slipway.records.preflight import Check, Preflight, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
 from slipway.release.diagnosis import DeploymentLogs, diagnose

@@ -19,10 +19,8 @@ from slipway.gate.prove import prove
 from slipway.migration.answer import refuse
 from slipway.migration.database import named_in_environment
 from slipway.records.form import from_json, text_of
-from slipway.records.history import Listing
-from slipway.records.previous import Previous
+from slipway.records.gate import Ask, GateQuestion, Listing, Previous
 from slipway.records.proof import Proof
-from slipway.records.question import Ask, GateQuestion
 
 
 def main(arguments: list[str]) -> int:

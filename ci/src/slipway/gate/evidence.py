@@ -28,9 +28,8 @@ from slipway.gate.layers.rows import RowsResult, run_on_rows
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.template_cache import TemplateCache, after_old, old_of
 from slipway.migration.environment import Environment, sentence
-from slipway.records.previous import Previous
+from slipway.records.gate import GateQuestion, Previous
 from slipway.records.proof import UNCOMPARED, Layer
-from slipway.records.question import GateQuestion
 
 T = TypeVar("T")
 

@@ -14,9 +14,7 @@ from slipway.gate.layers.drift import metadata_of
 from slipway.gate.steps import run
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
-from slipway.records.history import Listed, Listing
-from slipway.records.previous import Column, Model, Previous
-from slipway.records.question import GateQuestion
+from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
 
 
 def listing(question: GateQuestion, server: URL) -> Listing:

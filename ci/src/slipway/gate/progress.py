@@ -4,8 +4,8 @@ import os
 from contextlib import suppress
 
 from slipway.records.form import to_json
+from slipway.records.gate import PROGRESS_MARK, GateProgress
 from slipway.records.proof import Layer
-from slipway.records.question import PROGRESS_MARK, GateProgress
 
 
 class _Process:

@@ -15,8 +15,8 @@ from slipway.gate.judge import judge
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rules import levels
+from slipway.records.gate import GateQuestion
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
-from slipway.records.question import GateQuestion
 
 
 def prove(question: GateQuestion, server: URL) -> Proof:

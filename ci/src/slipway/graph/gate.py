@@ -13,7 +13,7 @@ from slipway.graph.image import Source, builder
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
-from slipway.records.previous import Previous
+from slipway.records.gate import Previous
 from slipway.records.proof import Proof
 from slipway.settings import Settings
 

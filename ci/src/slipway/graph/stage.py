@@ -23,9 +23,9 @@ from slipway.graph.publish import publish
 from slipway.graph.running import started
 from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
+from slipway.records.checks import Preflight
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal

@@ -11,8 +11,7 @@ from slipway.errors import BadInputError
 from slipway.local.previous import previous_at, recorded_in
 from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove
 from slipway.postgres.datadir import cache
-from slipway.records.history import Listing, Since
-from slipway.records.previous import Previous
+from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.source.released import released

@@ -13,7 +13,7 @@ from slipway.errors import SlipwayError
 from slipway.local.prove import NamedServer, Workplace, migrations_of, read_models
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
-from slipway.records.previous import Previous
+from slipway.records.gate import Previous
 from slipway.source.commit import git
 from slipway.workload.dependencies import prepare
 

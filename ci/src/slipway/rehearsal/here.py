@@ -14,7 +14,7 @@ from slipway.postgres.datadir import cache
 from slipway.postgres.server import Server, running
 from slipway.records.image import Image
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
+from slipway.records.checks import Preflight
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.settings import MissingTableError, Settings, load_file

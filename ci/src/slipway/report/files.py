@@ -10,7 +10,7 @@ from slipway.records.plan import Plan
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.report import rehearsal as rehearsal_report
-from slipway.report.proof import annotations, junit, markdown, page, sarif, text
+from slipway.report.proof import page, programs, text
 from slipway.report.release.markdown import of_plan as plan_markdown
 from slipway.report.release.text import of_plan as plan_text
 
@@ -19,10 +19,10 @@ Formats = Mapping[str, Callable[[R], str]]
 
 PROOF: Formats[Proof] = {
     "proof.json": to_json,
-    "junit.xml": junit.junit,
-    "proof.sarif": sarif.sarif,
-    "annotations.txt": annotations.annotations,
-    "summary.md": markdown.markdown,
+    "junit.xml": programs.junit,
+    "proof.sarif": programs.sarif,
+    "annotations.txt": programs.annotations,
+    "summary.md": text.markdown,
     "report.txt": text.text,
     "index.html": page.page,
 }

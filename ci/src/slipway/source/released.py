@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from slipway.errors import BadInputError
-from slipway.records.history import Other, Since
+from slipway.records.gate import Other, Since
 from slipway.source.commit import git
 
 MERGE_BASE: Final = "merge-base"

@@ -10,8 +10,8 @@ from slipway.errors import RefusedError
 from slipway.oci import tree
 from slipway.oci.content import INDEX, MANIFEST, digest_of
 from slipway.oci.registry import certificates
+from slipway.records.checks import Check
 from slipway.records.image import Reference
-from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.plan import ServiceSpec

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from slipway.records.preflight import Check
+from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.cloudformation import Part
 from slipway.release.engine.plan import ServiceSpec

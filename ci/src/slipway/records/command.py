@@ -1,4 +1,4 @@
-"""Explanation and Completion: texts that the command line prints about itself."""
+"""Records of commands about slipway itself: an explanation, a completion script, the simulator's address."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,3 +22,12 @@ class Completion:
 
     shell: str
     script: str
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The simulated account, which listens at `url` on this machine only."""
+
+    SCHEMA: ClassVar[str] = "slipway/listening/1"
+
+    url: str

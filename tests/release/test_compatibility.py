@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipway.records.certificate import Answer
+from slipway.records.certificate import Ternary
 from slipway.records.migration import Readiness
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from tests.verbs.environments import certificate
@@ -32,15 +32,15 @@ def test_a_rollback_is_proven_when_the_wanted_release_was_tried_on_the_current_s
 
 def test_promoting_a_release_older_than_the_schema_is_judged_as_a_rollback():
     assert forward_risk(OLD, NEW, [PROVEN]) is None
-    broken = certificate("aaa", "bbb", Answer.NO)
+    broken = certificate("aaa", "bbb", Ternary.NO)
     assert forward_risk(OLD, NEW, [broken]) == "the revision bbb breaks the wanted release"
 
 
 @pytest.mark.parametrize(
     ("answer", "risk"),
     [
-        (Answer.NO, "the revision bbb breaks the live release"),
-        (Answer.UNKNOWN, "the live release was never tried after the revision bbb"),
+        (Ternary.NO, "the revision bbb breaks the live release"),
+        (Ternary.UNKNOWN, "the live release was never tried after the revision bbb"),
     ],
 )
 def test_a_certificate_that_denies_or_does_not_know_is_a_risk(answer, risk):
@@ -48,7 +48,7 @@ def test_a_certificate_that_denies_or_does_not_know_is_a_risk(answer, risk):
 
 
 def test_the_later_of_two_certificates_counts():
-    first, later = certificate("aaa", "bbb", Answer.UNKNOWN, made=1), certificate("aaa", "bbb", made=2)
+    first, later = certificate("aaa", "bbb", Ternary.UNKNOWN, made=1), certificate("aaa", "bbb", made=2)
     assert forward_risk(NEW, OLD, [later, first]) is None
 
 
@@ -78,14 +78,14 @@ def test_unknown_revisions_are_a_risk(unknown):
 
 
 heads = st.sampled_from(["aaa", "bbb", "ccc"]).map(lambda head: (head,))
-certificates = st.lists(st.builds(lambda a, b, c: certificate(a[0], b[0], c), heads, heads, st.sampled_from(Answer)))
+certificates = st.lists(st.builds(lambda a, b, c: certificate(a[0], b[0], c), heads, heads, st.sampled_from(Ternary)))
 
 
 @settings(max_examples=50, deadline=None)
 @given(heads, heads, certificates)
 def test_no_move_is_safe_without_a_yes_for_this_pair(image, database, known):
     wanted, live = Readiness(image, image), Readiness(database, database)
-    pairs = {(found.before, found.after) for found in known if found.revisions[0].compatible is Answer.YES}
+    pairs = {(found.before, found.after) for found in known if found.revisions[0].compatible is Ternary.YES}
     if rollback_risk(wanted, live, known) is None:
         assert image == database or (image, database) in pairs
     if forward_risk(wanted, live, known) is None:

@@ -1,19 +1,83 @@
-"""A proof as SARIF 2.1.0, for code scanning and for editors.
+"""A proof for other programs: GitHub's annotations, JUnit XML, and SARIF 2.1.0 for code scanning and editors.
 
-GitHub's code scanning rejects the whole file when a result has no location or a text is empty. It matches results between runs by line
-or fingerprint. It ignores `suppressions`, so a suppressed finding also gets the level "note".
+- GitHub's runner parses every printed line that begins with `::` and undoes the escapes below (actions/runner,
+  src/Runner.Common/ActionCommand.cs).
+- Its code scanning rejects a whole SARIF file when a result has no location or a text is empty. It matches results between runs by line
+  or fingerprint. It ignores `suppressions`, so a suppressed finding also gets the level "note".
 """
 
 import hashlib
 import json
+import re
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from slipway.records.proof import Finding, Proof
-from slipway.report.markdown import escaped, fenced
+from slipway.records.proof import Finding, Level, Proof
+from slipway.report.format import escaped, fenced
+from slipway.report.proof.text import place
 from slipway.untrusted import one_line, printable
+
+_COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
+_IN_TEXT = str.maketrans({"%": "%25", "\n": "%0A"})  # printable text has no other line ends
+_IN_PROPERTY = _IN_TEXT | str.maketrans({":": "%3A", ",": "%2C"})
+
+
+def annotations(proof: Proof) -> str:
+    """Render one line per finding that is not suppressed, worst first; GitHub shows ten per level."""
+    return "".join(f"{_command(finding)}\n" for finding in proof.findings if finding.suppressed is None)
+
+
+def _command(finding: Finding) -> str:
+    properties = {
+        "file": one_line(finding.file or ""),
+        "line": str(finding.line or ""),
+        "title": one_line(f"slipway {finding.rule}"),
+    }
+    written = ",".join(f"{name}={value.translate(_IN_PROPERTY)}" for name, value in properties.items() if value)
+    message = f"{finding.message}\nMeasured: {finding.measured}\nInstead:\n{finding.remedy}"
+    return f"::{_COMMANDS[finding.level]} {written}::{printable(message).translate(_IN_TEXT)}"
+
+
+_NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(proof: Proof) -> str:
+    """Render the suite; ElementTree escapes."""
+    known = {revision.id for revision in proof.revisions}  # empty when alembic could not read the history
+    by_revision: dict[str | None, list[Finding]] = {}
+    for finding in proof.findings:
+        by_revision.setdefault(finding.revision if finding.revision in known else None, []).append(finding)
+    cases = [("the history", None, None), *((revision.id, revision.id, revision.file) for revision in proof.revisions)]
+    failures = sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)
+    suite = ET.Element("testsuite", name="slipway gate", tests=str(len(cases)), failures=str(failures))
+    suite.set("time", f"{sum(proof.seconds.values()):.3f}")
+    for name, key, file in cases:
+        case = ET.SubElement(suite, "testcase", classname="migrations", name=_valid(name))
+        if file:
+            case.set("file", _valid(file))
+        for finding in by_revision.get(key, []):
+            _add(case, finding)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _fails(findings: list[Finding]) -> bool:
+    return any(finding.fails for finding in findings)
+
+
+def _add(case: ET.Element, finding: Finding) -> None:
+    text = _valid(f"{place(finding)}\n{finding.message}\nmeasured: {finding.measured}\ninstead:\n{finding.remedy}")
+    if finding.fails:
+        ET.SubElement(case, "failure", type=_valid(finding.rule), message=_valid(finding.message)).text = text
+    elif finding.suppressed is None:
+        ET.SubElement(case, "system-out").text = f"{finding.level.value} {_valid(finding.rule)} {text}"
+
+
+def _valid(text: str) -> str:
+    return _NOT_XML.sub("", printable(text))
+
 
 RULE_PAGES: Final = "https://slipway.invalid/docs/rules"  # docs/rules has no public address yet
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
