@@ -8,7 +8,7 @@ import anyio
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.cli.command import perform, run
+from slipway.cli import perform, run
 from slipway.commands.grammar import parse
 from slipway.commands.registry import COMMANDS
 from slipway.records.form import to_json

@@ -13,7 +13,7 @@ from slipway.records.outcome import Outcome, Status
 from slipway.records.plan import Plan
 from slipway.release.engine.run import deploy
 from slipway.release.engine.spec import ServiceSpec
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
 

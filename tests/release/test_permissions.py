@@ -15,7 +15,7 @@ from slipway.environment.promote import live_in, promote
 from slipway.environment.rollback import rollback
 from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
-from slipway.oci.content import EMPTY, Artifact
+from slipway.oci.artifact import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event

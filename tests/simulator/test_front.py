@@ -17,8 +17,8 @@ from starlette.routing import Route
 from slipway.simulator import front as front_module
 from slipway.simulator.front import Front
 from slipway.simulator.serving import serving
-from slipway.workload.health import NO_CERTIFICATES
 from slipway.workload.process import free_port
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import BRISK, asked, opened
 
 

@@ -108,7 +108,7 @@ class Slipway:
     @described
     async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
         from slipway.graph import image
-        from slipway.oci.content import normalised_sbom
+        from slipway.oci.artifact import normalised_sbom
 
         settings, source = await self._read(workspace)
         written = image.sbom(source, settings)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from slipway.oci.content import MANIFEST, canonical, digest_of
+from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.simulator.registry import Repository
 from slipway.simulator.serving import serving
 from slipway.workload.workload import Backend, LaunchSpec, Workload

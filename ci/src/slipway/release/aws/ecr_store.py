@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from slipway.errors import RefusedError
-from slipway.oci.content import EMPTY, MANIFEST, Artifact
+from slipway.oci.artifact import EMPTY, MANIFEST, Artifact
 from slipway.release.aws.client import Aws
 from slipway.release.engine.ledger import PREFIX, Stored
 from slipway.release.errors import AwsRefusedError

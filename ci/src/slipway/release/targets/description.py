@@ -12,7 +12,7 @@ from slipway.release.engine.target import Target, Time
 from slipway.release.preflight.preflight import Look
 from slipway.release.rights import Grants
 from slipway.settings import Settings
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,7 @@ from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.secrets import References
-from slipway.workload.health import HealthCheck, ask
-from slipway.workload.workload import Backend, LaunchSpec
+from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, ask
 
 
 @dataclass(frozen=True, kw_only=True)

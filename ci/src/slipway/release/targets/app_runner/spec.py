@@ -7,7 +7,7 @@ from typing import Any
 from slipway.records.image import Reference
 from slipway.release.engine.spec import ABSENT, ServiceSpec, health_check
 from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 
 # App Runner's own defaults [M], which it may leave out of a description.
 _USUAL = HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
