@@ -38,6 +38,11 @@ def last_before(releases: Sequence[Release], live: str | None) -> Release:
     return release
 
 
+def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
+    """Return the newest release that was live with this digest; None if there is none. `releases` newest first."""
+    return next((release for release in releases if was_live(release) and digest_of(release) == digest), None)
+
+
 def is_rollback(intent: Intent | None) -> bool:
     """Return whether the newest, unfinished intent is a rollback: the next run resumes it, with its own destination."""
     return intent is not None and intent.verb is Verb.ROLLBACK
