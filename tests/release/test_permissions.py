@@ -8,11 +8,9 @@ import pytest
 
 from slipway import settings
 from slipway.environment.environment import ServiceEnvironment as Environment
-from slipway.environment.evidence import CompatibilityEvidence, known_heads
-from slipway.environment.lifecycle import destroy, pause, resume
+from slipway.environment.environment import destroy, pause, resume
 from slipway.environment.preflight import preflight
-from slipway.environment.promote import live_in, promote
-from slipway.environment.rollback import rollback
+from slipway.environment.redeploy import CompatibilityEvidence, known_heads, live_in, promote, rollback
 from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
 from slipway.oci.artifact import EMPTY, Artifact

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.lifecycle import destroy, pause
-from slipway.environment.rollback import rollback
+from slipway.environment.environment import destroy, pause
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.ledger import Intent
 from slipway.records.outcome import Status

@@ -2,8 +2,7 @@
 
 import pytest
 
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.rollback import rollback
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import diagnose
 from slipway.errors import BadInputError
 from slipway.records.outcome import NOTHING

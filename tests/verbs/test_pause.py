@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.environment.lifecycle import destroy, pause, resume
+from slipway.environment.environment import destroy, pause, resume
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.outcome import Status, Verb
 from slipway.simulator.faults import Effect, Fault

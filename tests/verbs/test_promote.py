@@ -2,8 +2,7 @@
 
 import pytest
 
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.promote import plan_promotion, promote
+from slipway.environment.redeploy import CompatibilityEvidence, plan_promotion, promote
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Answer
 from slipway.records.outcome import Status, Verb
@@ -74,7 +73,7 @@ async def test_a_promotion_to_an_empty_environment_needs_no_proof(staging, produ
 
 
 async def test_the_proof_that_promoted_it_can_take_it_back(staging, production):
-    from slipway.environment.rollback import rollback
+    from slipway.environment.redeploy import rollback
 
     old = await deployed(production)
     await deployed(staging, "bbb")

@@ -2,8 +2,7 @@
 
 import pytest
 
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.rollback import plan_rollback, rollback
+from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Answer
 from slipway.records.outcome import Status, Verb

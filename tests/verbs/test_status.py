@@ -2,10 +2,8 @@
 
 import pytest
 
-from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.lifecycle import destroy, pause
-from slipway.environment.rollback import rollback
+from slipway.environment.environment import ServiceEnvironment, destroy, pause
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.environment.status import status
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -70,8 +71,10 @@ class ServiceEnvironment(ObservedEnvironment):
     async def plan(self, digest: str) -> Plan:
         """Return what a deployment would change, blocked if slipway did not create the service; changes nothing."""
         made = make_plan(self.spec(digest), await self.target.observe(), migrates=self.migrates)
-        foreign = await self._foreign_if_readable() if made.changes else None
-        return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}") if foreign else made
+        with suppress(AwsRefusedError):  # the tags of the service cannot be read
+            if made.changes and (foreign := await self._foreign()):
+                return replace(made, action=Action.BLOCKED, reason=f"{foreign.found}; {foreign.remedy}")
+        return made
 
     async def deploy(self, digest: str, tell: Tell, certificate: Certificate | None = None) -> Outcome:
         """Deploy a digest and return the outcome; raises SlipwayError if the run cannot start."""
@@ -104,13 +107,6 @@ class ServiceEnvironment(ObservedEnvironment):
         check = await self.described.owned(self.aws, self.service, self.name)
         return check if check and check.verdict is PreflightResult.REFUSED else None
 
-    async def _foreign_if_readable(self) -> Check | None:
-        """Like `_foreign`; None, too, if the tags of the service cannot be read."""
-        try:
-            return await self._foreign()
-        except AwsRefusedError:
-            return None
-
     async def _prepare(self, goal: Live, tell: Tell) -> None:
         """Run the preflight; a rollback does not start the release again, since it was live here before."""
         from slipway.environment.preflight import preflight
@@ -139,34 +135,21 @@ class ServiceEnvironment(ObservedEnvironment):
         return runner_of(request, self.aws, self.time, deployment=deployment, database_url_from=url_from)
 
 
-def paused(environment: ServiceEnvironment) -> Goal:
-    return Paused(environment.name, environment.service)
-
-
-def deleted(environment: ServiceEnvironment) -> Goal:
-    """The service and its address deleted; images, secrets, roles and the ledger stay."""
-    return Deleted(environment.name, environment.service)
-
-
-async def resumed(environment: ServiceEnvironment) -> Goal:
-    observed = await or_unknown(environment.status())
-    return Resumed(environment.name, environment.service, environment.spec_of_live(observed))
-
-
-async def plan_of(environment: ServiceEnvironment, goal: Goal) -> Plan:
-    """Return what reaching `goal` would change, without changing it; raises RefusedError if the target cannot do it."""
+async def plan_change(environment: ServiceEnvironment, verb: Verb) -> Plan:
+    """Return what pausing, resuming or deleting would change, without changing it; raises RefusedError if the target cannot do it."""
+    goal = await _goal(environment, verb)
     check_sensible(goal, environment.target)
     return goal.plan(await environment.status())
 
 
 async def pause(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Pause the service; raises SlipwayError if the run cannot start."""
-    return await reach(environment.engine(tell), paused(environment))
+    return await reach(environment.engine(tell), await _goal(environment, Verb.PAUSE))
 
 
 async def resume(environment: ServiceEnvironment, tell: Tell) -> Outcome:
     """Resume the service with the release it had; raises SlipwayError if the run cannot start."""
-    return await reach(environment.engine(tell), await resumed(environment))
+    return await reach(environment.engine(tell), await _goal(environment, Verb.RESUME))
 
 
 async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -> Outcome:
@@ -176,7 +159,19 @@ async def destroy(environment: ServiceEnvironment, tell: Tell, confirmed: str) -
             f"{environment.service} was not deleted",
             f"deletion is permanent; confirm with --confirm {environment.service}",
         )
-    return await reach(environment.engine(tell), deleted(environment))
+    return await reach(environment.engine(tell), await _goal(environment, Verb.DESTROY))
+
+
+async def _goal(environment: ServiceEnvironment, verb: Verb) -> Goal:
+    """Return the goal of a change that brings no new release."""
+    names = environment.name, environment.service
+    match verb:
+        case Verb.PAUSE:
+            return Paused(*names)
+        case Verb.RESUME:
+            return Resumed(*names, environment.spec_of_live(await or_unknown(environment.status())))
+        case _:
+            return Deleted(*names)
 
 
 def holder(environment: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from slipway.environment.environment import ServiceEnvironment as Environment
-from slipway.environment.promote import promote
+from slipway.environment.redeploy import promote
 from slipway.records.image import Image
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Outcome, Status
