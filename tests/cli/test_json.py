@@ -72,7 +72,7 @@ ASKED = {
     "migrate": (lambda world: world.image, "migration", 0),
     "bootstrap": (lambda world: [*world.staging, "--github", "OWNER/NAME"], "bootstrap", 0),
     "permissions": (
-        lambda world: ["--source", str(world.folder), "--environment", "staging", "--verb", "pause"],
+        lambda world: ["--source", str(world.folder), "--environment", "staging", "--command", "pause"],
         "permissions",
         0,
     ),

@@ -398,5 +398,5 @@ def test_every_right_is_granted_by_the_target_or_beside_it_and_every_right_is_us
 
 
 def test_an_unknown_verb_is_refused_with_the_known_ones():
-    with pytest.raises(BadInputError, match=r"there is no verb 'deplyo'.*deploy, rollback"):
+    with pytest.raises(BadInputError, match=r"there is no command 'deplyo'.*deploy, rollback"):
         policy(SCOPE, ["deplyo"])

@@ -78,7 +78,7 @@ async def in_a_child_task(perform: Callable[[Flags], Awaitable[int]], flags: Fla
 
 async def perform(flags: Flags) -> int:
     """Run the command that `flags` name and print its answer; raises what the command raises."""
-    answer = await flags.command.run(flags, CommandLine(flags))
+    answer = await flags.run(flags, CommandLine(flags))
     return say(flags, answer) if answer else 0
 
 
