@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from slipway.simulator.clock import VirtualClock
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import asked, image_of, opened
 from tests.simulator.scripted import Script
 

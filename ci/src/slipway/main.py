@@ -108,7 +108,7 @@ class Slipway:
     @described
     async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
         from slipway.graph import image
-        from slipway.oci.content import normalised_sbom
+        from slipway.oci.artifact import normalised_sbom
 
         settings, source = await self._read(workspace)
         written = image.sbom(source, settings)
@@ -392,9 +392,9 @@ class Environment:
 
     @described
     async def permissions(
-        self, verb: Annotated[list[str] | None, Doc(account.permissions.flag("verb").doc)] = None
+        self, command: Annotated[list[str] | None, Doc(account.permissions.flag("command").doc)] = None
     ) -> str:
-        return await self._text("permissions", verb=verb)
+        return await self._text("permissions", command=command)
 
     async def _text(self, name: str, **arguments: Any) -> str:
         return (await _Call(self).answer(name, environment=self.name, **arguments, red=True)).text

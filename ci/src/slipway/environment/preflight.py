@@ -24,9 +24,8 @@ from slipway.release.preflight import preflight as looks
 from slipway.release.preflight.checks import Checks, no, not_covered, ok
 from slipway.release.targets.registry import TargetDescription, target_of
 from slipway.settings import Settings
-from slipway.workload.health import HealthCheck, ask
-from slipway.workload.host import HostBackend, NoTreeError
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.workload.process import HostBackend, NoTreeError
+from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1

@@ -183,6 +183,6 @@ def joined(policies: Iterable[Policy]) -> Policy:
 def _rights(verb: str) -> tuple[Right, ...]:
     if verb not in RIGHTS:
         raise BadInputError(
-            f"there is no verb {verb!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
+            f"there is no command {verb!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
         )
     return RIGHTS[verb]

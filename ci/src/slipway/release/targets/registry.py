@@ -16,7 +16,7 @@ from slipway.release.targets.app_runner.preflight import LOOKS, owned
 from slipway.release.targets.app_runner.spec import health_of, spec_of
 from slipway.release.targets.app_runner.target import WORDS, AppRunnerTarget
 from slipway.settings import Settings, SettingsError, TargetKind
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,29 +2,28 @@
 
 import pytest
 
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.promote import plan_promotion, promote
+from slipway.environment.redeploy import CompatibilityEvidence, plan_promotion, promote
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Ternary
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
-from tests.verbs.environments import certificate
-from tests.verbs.test_rollback import deployed, live
+from tests.environment.environments import certificate
+from tests.environment.test_rollback import deployed, live
 
 
 async def test_the_live_digest_of_staging_is_deployed_to_production(account, staging, production):
     digest = await deployed(staging)
-    outcome = await promote(staging.verbs, production.verbs, production.tell)
+    outcome = await promote(staging.environment, production.environment, production.tell)
     assert (outcome.status, outcome.verb, outcome.live) == (Status.SUCCEEDED, Verb.PROMOTE, digest)
     assert await live(production) == digest
 
 
 async def test_only_a_live_and_healthy_release_is_promoted(staging, production):
     with pytest.raises(RefusedError, match="nothing that could be promoted is live in staging"):
-        await promote(staging.verbs, production.verbs, production.tell)
-    await staging.verbs.deploy(await staging.image(healthy=False), staging.tell)
+        await promote(staging.environment, production.environment, production.tell)
+    await staging.environment.deploy(await staging.image(healthy=False), staging.tell)
     with pytest.raises(RefusedError, match="its state is CREATE_FAILED"):
-        await plan_promotion(staging.verbs, production.verbs)
+        await plan_promotion(staging.environment, production.environment)
 
 
 @pytest.mark.parametrize("where", ["staging's ledger", "handed over"])
@@ -33,7 +32,7 @@ async def test_with_the_proof_of_the_pair_the_database_is_migrated_and_the_relea
     proof = certificate("aaa", "bbb")
     digest = await deployed(staging, "bbb", proof if where == "staging's ledger" else None)
     evidence = CompatibilityEvidence(proof if where == "handed over" else None)
-    outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell, evidence)
+    outcome = await promote(staging.environment, production.migrating_to("bbb"), production.tell, evidence)
     assert (outcome.status, outcome.live, production.head) == (Status.SUCCEEDED, digest, "bbb")
     assert outcome.migration.applied == ("bbb",)
 
@@ -45,7 +44,7 @@ async def test_without_that_proof_neither_database_nor_service_is_changed(accoun
     before = account.cloud.requests.count("UpdateService")
     for known in (None, certificate("bbb", "ccc")):
         evidence = CompatibilityEvidence(known)
-        outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell, evidence)
+        outcome = await promote(staging.environment, production.migrating_to("bbb"), production.tell, evidence)
         assert outcome.status is Status.REFUSED
         assert outcome.diagnosis.cause.startswith("the promotion from staging to production is not proven: ")
         assert (account.cloud.requests.count("UpdateService"), production.head) == (before, "aaa")
@@ -55,31 +54,36 @@ async def test_without_that_proof_neither_database_nor_service_is_changed(accoun
 async def test_a_dry_run_shows_a_refusal(staging, production):
     await deployed(production)
     await deployed(staging, "bbb")
-    plan = await plan_promotion(staging.verbs, production.verbs)
+    plan = await plan_promotion(staging.environment, production.environment)
     assert (plan.action, "not proven" in plan.reason) == (Action.BLOCKED, True)
-    proven = await plan_promotion(staging.verbs, production.verbs, CompatibilityEvidence(certificate("aaa", "bbb")))
+    proven = await plan_promotion(
+        staging.environment, production.environment, CompatibilityEvidence(certificate("aaa", "bbb"))
+    )
     assert proven.action is Action.UPDATE
 
 
 async def test_an_environment_is_not_promoted_to_itself(staging):
     await deployed(staging)
     with pytest.raises(BadInputError, match="staging cannot be promoted to itself"):
-        await promote(staging.verbs, staging.verbs, staging.tell)
+        await promote(staging.environment, staging.environment, staging.tell)
 
 
 async def test_a_promotion_to_an_empty_environment_needs_no_proof(staging, production):
     digest = await deployed(staging, "bbb")
-    outcome = await promote(staging.verbs, production.migrating_to("bbb"), production.tell)
+    outcome = await promote(staging.environment, production.migrating_to("bbb"), production.tell)
     assert (outcome.status, outcome.live) == (Status.SUCCEEDED, digest)
 
 
 async def test_the_proof_that_promoted_it_can_take_it_back(staging, production):
-    from slipway.environment.rollback import rollback
+    from slipway.environment.redeploy import rollback
 
     old = await deployed(production)
     await deployed(staging, "bbb")
     await promote(
-        staging.verbs, production.migrating_to("bbb"), production.tell, CompatibilityEvidence(certificate("aaa", "bbb"))
+        staging.environment,
+        production.migrating_to("bbb"),
+        production.tell,
+        CompatibilityEvidence(certificate("aaa", "bbb")),
     )
-    outcome = await rollback(production.verbs, production.tell, None, CompatibilityEvidence())
+    outcome = await rollback(production.environment, production.tell, None, CompatibilityEvidence())
     assert (outcome.status, outcome.live, production.head) == (Status.SUCCEEDED, old, "bbb")

@@ -4,19 +4,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.lifecycle import destroy, pause
-from slipway.environment.rollback import rollback
+from slipway.environment.environment import destroy, pause
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.ledger import Intent
 from slipway.records.outcome import Status
 from slipway.records.plan import Action
 from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import nonce
+from tests.environment.environments import Migrating
+from tests.environment.test_rollback import deployed, live
 from tests.release.deployers import Kill, MortalAws, mortal
 from tests.simulator.account import URI
-from tests.verbs.environments import Migrating
-from tests.verbs.test_rollback import deployed, live
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,9 @@ def run_by(place, runner):
     return replace(place.migrating_to(""), runner=made)
 
 
-def bound(place, verbs):
-    verbs.__dict__["aws"] = place.verbs.aws
-    return verbs
+def bound(place, environment):
+    environment.__dict__["aws"] = place.environment.aws
+    return environment
 
 
 async def test_the_database_is_migrated_after_the_number_is_taken_and_before_the_service_is_changed(account, staging):
@@ -70,7 +69,7 @@ async def test_a_failed_migration_is_a_refusal_and_the_old_release_keeps_serving
     assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
     assert outcome.diagnosis.cause == "the migration failed at 0007_x.py:12"
     assert (await live(staging), account.cloud.requests.count("UpdateService")) == (old, before)
-    (newest, *_) = (await staging.verbs.history()).releases
+    (newest, *_) = (await staging.environment.history()).releases
     assert (newest.number, newest.status) == (2, Status.REFUSED)
 
 
@@ -88,7 +87,7 @@ async def test_the_ledger_knows_the_schema_after_the_platform_rolled_back(stagin
     old = await deployed(staging)
     outcome = await staging.migrating_to("bbb").deploy(await staging.image("bbb", healthy=False), staging.tell)
     assert (outcome.status, outcome.live, outcome.migration.applied) == (Status.ROLLED_BACK, old, ("bbb",))
-    (newest, first) = (await staging.verbs.history()).releases
+    (newest, first) = (await staging.environment.history()).releases
     assert (newest.database, first.database, first.heads) == (("bbb",), ("aaa",), ("aaa",))
 
 
@@ -96,9 +95,9 @@ async def test_a_preflight_refusal_leaves_nothing_behind(account, staging):
     digest = await account.image(architecture="arm64")
     before = len(account.cloud.requests)
     with pytest.raises(RefusedError, match="arm64"):
-        await staging.verbs.deploy(digest, staging.tell)
+        await staging.environment.deploy(digest, staging.tell)
     assert not {"PutImage", "CreateService"} & set(account.cloud.requests[before:])
-    assert (await staging.verbs.history()).unfinished == ()
+    assert (await staging.environment.history()).unfinished == ()
 
 
 async def test_unchecked_parts_are_reported_as_not_covered(staging):
@@ -110,12 +109,12 @@ async def test_a_service_created_by_something_else_is_never_changed(account, sta
     await account.create(await account.image(), name="notes-staging")
     before = len(account.cloud.requests)
     digest = await account.image()
-    plan = await staging.verbs.plan(digest)
+    plan = await staging.environment.plan(digest)
     assert (plan.action, "aws apprunner tag-resource" in plan.reason) == (Action.BLOCKED, True)
     for change in (
-        staging.verbs.deploy(digest, staging.tell),
-        pause(staging.verbs, staging.tell),
-        destroy(staging.verbs, staging.tell, "notes-staging"),
+        staging.environment.deploy(digest, staging.tell),
+        pause(staging.environment, staging.tell),
+        destroy(staging.environment, staging.tell, "notes-staging"),
     ):
         with pytest.raises(RefusedError, match="notes-staging was not made by slipway"):
             await change
@@ -126,37 +125,37 @@ async def test_a_service_created_by_something_else_is_never_changed(account, sta
 @pytest.mark.parametrize("image", [f"{URI}:latest", "notes:1"])
 async def test_a_tag_is_no_digest(staging, image):
     with pytest.raises(BadInputError):
-        staging.verbs.digest_of(image)
+        staging.environment.digest_of(image)
 
 
 async def test_an_image_of_another_repository_is_not_deployed(staging):
     with pytest.raises(BadInputError, match="the image is in somewhere/else, and this environment deploys from"):
-        staging.verbs.digest_of("somewhere/else@sha256:" + "1" * 64)
+        staging.environment.digest_of("somewhere/else@sha256:" + "1" * 64)
 
 
 async def test_a_run_killed_after_its_migration_has_recorded_it_for_the_next_run(account, staging):
     old = await deployed(staging)
     digest = await staging.image("bbb", healthy=False)
-    verbs = staging.migrating_to("bbb")
-    verbs.__dict__["aws"] = MortalAws(account, Kill(0, done=True, of="update_service"))
+    environment = staging.migrating_to("bbb")
+    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=True, of="update_service"))
     with mortal() as fate:
-        await verbs.deploy(digest, staging.tell)
+        await environment.deploy(digest, staging.tell)
     assert fate.killed
-    assert (await staging.verbs.ledger.last_migration())[1].after == ("bbb",)
+    assert (await staging.environment.ledger.last_migration())[1].after == ("bbb",)
     outcome = await staging.migrating_to("bbb").deploy(digest, staging.tell)
     assert (outcome.status, outcome.live, outcome.migration.after) == (Status.ROLLED_BACK, old, ("bbb",))
-    assert (await staging.verbs.history()).releases[0].database == ("bbb",)
+    assert (await staging.environment.history()).releases[0].database == ("bbb",)
 
 
 async def test_a_migration_counts_even_if_its_deployment_never_ended(account, staging):
     """Otherwise a rollback would assume the old schema."""
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
-    verbs = staging.migrating_to("bbb")
-    verbs.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of="update_service"))
+    environment = staging.migrating_to("bbb")
+    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of="update_service"))
     with mortal():
-        await verbs.deploy(await staging.image(), staging.tell)
-    outcome = await rollback(staging.verbs, staging.tell, 1, CompatibilityEvidence())
+        await environment.deploy(await staging.image(), staging.tell)
+    outcome = await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence())
     assert outcome.status is Status.REFUSED
     assert "goes from aaa to bbb" in outcome.diagnosis.cause
 
@@ -174,9 +173,9 @@ async def test_a_run_superseded_before_its_migration_does_not_migrate(staging):
             holder="somebody",
             nonce=nonce(),
         )
-        await staging.verbs.ledger.claim(newer, 2)
+        await staging.environment.ledger.claim(newer, 2)
 
-    verbs = staging.migrating_to("bbb")
-    goal = Live(verbs.spec(await staging.image("bbb")))
-    outcome = await verbs.release(goal, verbs.engine(staging.tell, overtaken))
+    environment = staging.migrating_to("bbb")
+    goal = Live(environment.spec(await staging.image("bbb")))
+    outcome = await environment.release(goal, environment.engine(staging.tell, overtaken))
     assert (outcome.status, staging.head) == (Status.SUPERSEDED, "aaa")

@@ -8,19 +8,18 @@ import psycopg
 import pytest
 
 from slipway import settings
-from slipway.cli.command import perform
+from slipway.cli import perform
 from slipway.commands.grammar import parse
 from slipway.environment.migrate import DirectRunner, MigrationRequest, database_url, runner_of, service_variables
 from slipway.errors import BadInputError, RefusedError, SlipwayError
-from slipway.oci.content import Artifact, Blob
+from slipway.oci.artifact import Artifact, Blob, File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened
-from slipway.oci.tree import File, TreeConfig, pack
 from slipway.release.engine.target import Time
 from slipway.settings import SettingsError
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN
 from slipway.workload.dependencies import Python
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
 from tests.release.desired import DIGEST, aws_of, time_of
 from tests.simulator.account import ROLE, URI, opened
 
@@ -63,7 +62,7 @@ def wanted(runner: str = TASK, digest: str = DIGEST) -> MigrationRequest:
 @pytest.fixture
 async def account(database, monkeypatch):
     """An account that runs file trees on this machine, in this virtual environment."""
-    monkeypatch.setattr("slipway.workload.host.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
+    monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
     secrets = {URL: database.replace("postgresql://", "postgresql+psycopg://"), TOKEN: CANARY}
     async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(150), secrets=secrets) as account:
         account.cloud.logs.create("/slipway/notes-staging")

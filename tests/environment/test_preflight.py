@@ -8,8 +8,8 @@ from slipway import settings
 from slipway.environment import preflight as room
 from slipway.environment.preflight import preflight, tried
 from slipway.errors import BadInputError
+from slipway.oci.artifact import File, TreeConfig, pack
 from slipway.oci.registry import opened
-from slipway.oci.tree import File, TreeConfig, pack
 from slipway.postgres import binaries
 from slipway.records.checks import PreflightResult
 from slipway.release.aws.client import Aws
@@ -17,8 +17,8 @@ from slipway.release.targets.app_runner.spec import spec_of
 from slipway.release.targets.registry import APP_RUNNER
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.workload.dependencies import Python
-from slipway.workload.health import HealthCheck, HealthResult
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
+from slipway.workload.workload import HealthCheck, HealthResult
 from tests.release.desired import spec
 from tests.simulator.scripted import Script, ScriptedBackend
 
@@ -63,7 +63,7 @@ def tried_here(monkeypatch):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
     brisk = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
     monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)
-    monkeypatch.setattr("slipway.workload.host.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
+    monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
 
     async def run(code: int = 200, before: str = "", env: bytes = ENV, *, only_start: bool = False):
         wanted = settings.parse(SETTINGS)

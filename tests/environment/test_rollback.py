@@ -2,18 +2,17 @@
 
 import pytest
 
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.rollback import plan_rollback, rollback
+from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Ternary
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
+from tests.environment.environments import certificate
 from tests.release.deployers import Kill, MortalAws, mortal
-from tests.verbs.environments import certificate
 
 
 async def live(place):
-    return (await place.verbs.status()).digest
+    return (await place.environment.status()).digest
 
 
 async def deployed(place, head="aaa", known=None, **image):
@@ -31,7 +30,7 @@ def updates(account):
 async def test_a_rollback_deploys_the_release_before_in_one_update(account, staging):
     first, _second = await deployed(staging), await deployed(staging)
     before = updates(account)
-    outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
+    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
     assert (outcome.status, outcome.verb, outcome.live, outcome.number) == (Status.SUCCEEDED, Verb.ROLLBACK, first, 3)
     assert updates(account) - before == 1
     assert await live(staging) == first
@@ -42,21 +41,21 @@ async def test_a_rollback_goes_to_the_number_that_is_named(staging):
     first = await deployed(staging)
     for _ in range(2):
         await deployed(staging)
-    assert (await rollback(staging.verbs, staging.tell, 1, CompatibilityEvidence())).live == first
+    assert (await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence())).live == first
 
 
 async def test_a_second_rollback_does_not_go_further_back(staging):
     for _ in range(3):
         await deployed(staging)
-    await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
+    await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
     with pytest.raises(RefusedError, match="the last deployment, 4, was itself a rollback: name one with --to"):
-        await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
+        await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
 
 
 async def test_a_dry_run_shows_the_change_and_changes_nothing(account, staging):
     first, _second = await deployed(staging), await deployed(staging)
     before = len(account.cloud.requests)
-    plan = await plan_rollback(staging.verbs, None)
+    plan = await plan_rollback(staging.environment, None)
     assert (plan.action, [change.name for change in plan.changes]) == (Action.UPDATE, ["image"])
     assert plan.image.endswith(first)
     assert not {"UpdateService", "PutImage"} & set(account.cloud.requests[before:])
@@ -65,14 +64,14 @@ async def test_a_dry_run_shows_the_change_and_changes_nothing(account, staging):
 async def test_a_dry_run_shows_a_refusal(account, staging):
     await deployed(staging)
     await deployed(staging, "bbb")
-    plan = await plan_rollback(staging.verbs, None)
+    plan = await plan_rollback(staging.environment, None)
     assert plan.action is Action.BLOCKED
     assert plan.reason.startswith("going back to release 1 is not proven: no certificate says")
     for evidence in (
         CompatibilityEvidence(certificate("aaa", "bbb")),
         CompatibilityEvidence(reason="the shop is down"),
     ):
-        assert (await plan_rollback(staging.verbs, None, evidence)).action is Action.UPDATE
+        assert (await plan_rollback(staging.environment, None, evidence)).action is Action.UPDATE
 
 
 @pytest.mark.parametrize("how", ["in the ledger", "handed over"])
@@ -81,7 +80,7 @@ async def test_a_rollback_across_a_migration_needs_the_proof_of_the_pair(staging
     proof = certificate("aaa", "bbb")
     await deployed(staging, "bbb", proof if how == "in the ledger" else None)
     evidence = CompatibilityEvidence() if how == "in the ledger" else CompatibilityEvidence(proof)
-    outcome = await rollback(staging.verbs, staging.tell, None, evidence)
+    outcome = await rollback(staging.environment, staging.tell, None, evidence)
     assert (outcome.status, outcome.live, staging.head) == (Status.SUCCEEDED, first, "bbb")
 
 
@@ -91,7 +90,7 @@ async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account,
     second = await deployed(staging, "bbb", known)
     before = updates(account)
     for evidence in (None, certificate("aaa", "ccc")):
-        outcome = await rollback(staging.verbs, staging.tell, 1, CompatibilityEvidence(evidence))
+        outcome = await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence(evidence))
         assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
         assert outcome.diagnosis.cause.startswith("going back to release 1 is not proven: ")
         assert "--without-proof" in outcome.diagnosis.remedy
@@ -101,9 +100,9 @@ async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account,
 async def test_the_reason_to_go_without_proof_is_recorded(staging):
     first = await deployed(staging)
     await deployed(staging, "bbb")
-    outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence(reason="the shop is down"))
+    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence(reason="the shop is down"))
     assert (outcome.status, outcome.live) == (Status.SUCCEEDED, first)
-    (newest, *_) = (await staging.verbs.history()).releases
+    (newest, *_) = (await staging.environment.history()).releases
     assert (newest.verb, newest.risk) == (Verb.ROLLBACK, "the shop is down")
     assert sum("proceeding because: the shop is down" in line for line in staging.told) == 1
 
@@ -121,7 +120,7 @@ async def test_the_live_database_decides_and_not_the_ledger(staging):
     await deployed(staging)
     await deployed(staging)
     staging.head = "zzz"
-    outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
+    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
     assert outcome.status is Status.REFUSED
     assert "a schema that goes from aaa to zzz" in outcome.diagnosis.cause
 
@@ -130,34 +129,36 @@ async def test_the_ledger_knows_the_schema_of_a_release_without_a_readiness_answ
     silent = await staging.image()
     await staging.migrating_to("aaa").deploy(silent, staging.tell)
     await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
-    assert (await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())).live == silent
+    assert (await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())).live == silent
 
 
 async def test_an_unknown_schema_needs_a_reason_to_go_without_proof(staging):
     for _ in range(2):
-        await staging.verbs.deploy(await staging.image(), staging.tell)
-    outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence())
+        await staging.environment.deploy(await staging.image(), staging.tell)
+    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
     assert "the revisions of the release and its database are unknown" in outcome.diagnosis.cause
-    outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence(reason="there is no database"))
+    outcome = await rollback(
+        staging.environment, staging.tell, None, CompatibilityEvidence(reason="there is no database")
+    )
     assert outcome.status is Status.SUCCEEDED
 
 
 async def test_a_number_that_was_never_live_is_bad_input(staging):
     await deployed(staging)
-    await staging.verbs.deploy(await staging.image(healthy=False), staging.tell)
+    await staging.environment.deploy(await staging.image(healthy=False), staging.tell)
     for to, message in ((2, "deployment 2 was never live"), (9, "the ledger has no deployment 9")):
         with pytest.raises(BadInputError, match=message):
-            await rollback(staging.verbs, staging.tell, to, CompatibilityEvidence())
+            await rollback(staging.environment, staging.tell, to, CompatibilityEvidence())
 
 
 @pytest.mark.slow
 async def test_a_rollback_killed_anywhere_is_resumed_to_the_same_release(staging, account):
     releases = [await deployed(staging) for _ in range(3)]
     for index in range(8, 80, 7):
-        verbs = staging.verbs
-        verbs.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 2 == 0))
+        environment = staging.environment
+        environment.__dict__["aws"] = MortalAws(account, Kill(index, done=index % 2 == 0))
         with mortal() as fate:
-            await rollback(verbs, staging.tell, None, CompatibilityEvidence())
+            await rollback(environment, staging.tell, None, CompatibilityEvidence())
         if not fate.killed:
             return
         outcome = await _again(staging)
@@ -172,7 +173,7 @@ async def test_a_rollback_killed_anywhere_is_resumed_to_the_same_release(staging
 async def _again(place):
     """Roll back again; None if the killed run had ended, so that a number must be named."""
     try:
-        return await rollback(place.verbs, place.tell, None, CompatibilityEvidence())
+        return await rollback(place.environment, place.tell, None, CompatibilityEvidence())
     except RefusedError as error:
         if "was itself a rollback" not in str(error):
             raise

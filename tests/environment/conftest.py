@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.environment.environments import Place
 from tests.release.direct import opened
 from tests.simulator.account import BRISK, Account
-from tests.verbs.environments import Place
 
 
 @pytest.fixture

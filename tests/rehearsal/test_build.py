@@ -5,11 +5,11 @@ import subprocess
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.local.build import build, ships
 from slipway.oci.registry import Login
+from slipway.rehearsal.commits import build, ships
 from slipway.release.aws.ecr import Place
 from slipway.settings import Migrations, Settings
-from slipway.source import commit
+from slipway.source import commit_at
 
 NOWHERE = Place("http://registry.invalid", Login("AWS", "secret"), "registry.invalid/notes")
 
@@ -43,7 +43,7 @@ def workspace_member(tmp_path):
     who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
     for arguments in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message", "a"]):
         subprocess.run(["git", "-C", tmp_path, *arguments], check=True)
-    return commit.read(service)
+    return commit_at(service)
 
 
 async def test_a_workspace_member_is_refused_with_the_command_for_its_own_lock(workspace_member):

@@ -45,7 +45,7 @@ class Place:
     told: list[str] = field(default_factory=list)
 
     @property
-    def verbs(self) -> ServiceEnvironment:
+    def environment(self) -> ServiceEnvironment:
         return self._environment()
 
     def migrating_to(self, head: str) -> ServiceEnvironment:
