@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate import history
-from slipway.gate.inspection import as_models
+from slipway.gate.prove import as_models
 from slipway.gate.rulebook import ALLOWABLE, COMMENTS, OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
 from slipway.gate.rules import graph

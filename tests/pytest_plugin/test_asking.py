@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from slipway.errors import RefusedError, UnknownOutcomeError
-from slipway.pytest_plugin import asking
-from slipway.pytest_plugin.asking import AlreadyReportedError, Gate, Options, once
+from slipway.pytest_plugin import gate as asking
+from slipway.pytest_plugin.gate import AlreadyReportedError, Gate, Options, once
 
 
 @pytest.fixture

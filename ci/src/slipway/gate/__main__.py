@@ -11,13 +11,12 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError
-from slipway.gate import progress
+from slipway.gate.databases import refuse_production
 from slipway.gate.forks import supervised
-from slipway.gate.inspection import listing, models_of
-from slipway.gate.production_guard import refuse_production
-from slipway.gate.prove import prove
-from slipway.migration.answer import refuse
+from slipway.gate.prove import listing, models_of, prove
+from slipway.gate.steps import report_progress
 from slipway.migration.database import named_in_environment
+from slipway.migration.output import refuse
 from slipway.records.form import from_json, text_of
 from slipway.records.history import Listing
 from slipway.records.previous import Previous
@@ -41,7 +40,7 @@ def main(arguments: list[str]) -> int:
     except BadInputError as error:
         return refuse(file, error)
     if question.progress:
-        progress.enable()
+        report_progress()
     return supervised(file, server, lambda: _answer(question, server))
 
 

@@ -1,14 +1,12 @@
 """P and S: advice on style, off unless the project's settings name a rule."""
 
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from slipway.gate.rulebook.rule import NOTES_AND_AUTHORS, NOTHING, Example, Rule
 from slipway.records.proof import Level
 
-
-def _advice(**fields: Any) -> Rule:
-    return Rule(level=Level.NOTE, implies=NOTHING, optional=True, **fields)
-
+_advice: Final = partial(Rule, level=Level.NOTE, implies=NOTHING, optional=True)
 
 MIXED_CONCERNS: Final = _advice(
     id="P02",

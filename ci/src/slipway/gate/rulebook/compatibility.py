@@ -1,20 +1,20 @@
 """C: changes that break the previous release, which still runs while the new one is deployed."""
 
+from functools import partial
 from typing import Final
 
 from slipway.gate.rulebook.rule import INCOMPATIBLE, NOTES, Example, Rule
 from slipway.records.proof import Level
 
+_error: Final = partial(Rule, level=Level.ERROR, implies=INCOMPATIBLE)
 _MODELS: Final = (
     'sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))'
 )
 
-COLUMN_DROPPED: Final = Rule(
+COLUMN_DROPPED: Final = _error(
     id="C01",
     name="column dropped that the previous release uses",
-    level=Level.ERROR,
     message="The previous release still names a dropped column.",
-    implies=INCOMPATIBLE,
     advice="Release code that no longer names the column; drop it in a revision of the release after.",
     related=("C03", "D03"),
     example=Example(
@@ -24,12 +24,10 @@ COLUMN_DROPPED: Final = Rule(
         good_previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True))""",
     ),
 )
-TABLE_DROPPED: Final = Rule(
+TABLE_DROPPED: Final = _error(
     id="C02",
     name="table dropped that the previous release uses",
-    level=Level.ERROR,
     message="The previous release still names a dropped table.",
-    implies=INCOMPATIBLE,
     advice="Release code that no longer names the table; drop it in a revision of the release after.",
     related=("C04", "D03"),
     example=Example(
@@ -39,12 +37,10 @@ TABLE_DROPPED: Final = Rule(
         good_previous="""sa.Table("others", metadata, sa.Column("id", sa.BigInteger, primary_key=True))""",
     ),
 )
-COLUMN_RENAMED: Final = Rule(
+COLUMN_RENAMED: Final = _error(
     id="C03",
     name="column renamed",
-    level=Level.ERROR,
     message="The previous release still uses the column's old name.",
-    implies=INCOMPATIBLE,
     code="""\
 op.add_column("…", sa.Column("new", …))  # the next release writes both
 # in the next revision: copy in batches; when the old column is no longer read:
@@ -56,12 +52,10 @@ op.drop_column("…", "old")""",
         previous=_MODELS,
     ),
 )
-TABLE_RENAMED: Final = Rule(
+TABLE_RENAMED: Final = _error(
     id="C04",
     name="table renamed",
-    level=Level.ERROR,
     message="The previous release still uses the table's old name.",
-    implies=INCOMPATIBLE,
     code="""\
 op.rename_table("old", "new")
 op.execute("CREATE VIEW old AS SELECT * FROM new")  # simple views accept writes; drop it in the release after""",
@@ -74,12 +68,10 @@ op.execute("CREATE VIEW notes AS SELECT * FROM entries")  # accepts writes; drop
         previous=_MODELS,
     ),
 )
-NEW_NOT_NULL: Final = Rule(
+NEW_NOT_NULL: Final = _error(
     id="C05",
     name="new NOT NULL column without a default",
-    level=Level.ERROR,
     message="The previous release does not write the new column, which is NOT NULL and has no default.",
-    implies=INCOMPATIBLE,
     code='op.add_column("…", sa.Column("…", …, nullable=False, server_default="…"))  # drop the default in the release after',
     related=("C06", "C09", "D01"),
     example=Example(
@@ -90,12 +82,10 @@ op.alter_column("notes", "kind", server_default=None)""",
         previous=_MODELS,
     ),
 )
-NOT_NULL: Final = Rule(
+NOT_NULL: Final = _error(
     id="C06",
     name="column made NOT NULL",
-    level=Level.ERROR,
     message="The previous release still writes NULL into the column, or leaves it out.",
-    implies=INCOMPATIBLE,
     advice="Release code that always writes a value; set NOT NULL in a revision of the release after.",
     related=("C05", "L10"),
     example=Example(
@@ -106,12 +96,10 @@ op.alter_column("notes", "title", nullable=False)""",
         previous=_MODELS,
     ),
 )
-TYPE: Final = Rule(
+TYPE: Final = _error(
     id="C07",
     name="column type changed",
-    level=Level.ERROR,
     message="A value that the previous release writes or compares does not fit the column's new type.",
-    implies=INCOMPATIBLE,
     advice="Add a column of the new type, write both in one release, read the new one in the next, then drop the old one.",
     related=("C15", "D05", "L11"),
     example=Example(
@@ -120,12 +108,10 @@ TYPE: Final = Rule(
         previous=_MODELS,
     ),
 )
-CONSTRAINT: Final = Rule(
+CONSTRAINT: Final = _error(
     id="C08",
     name="new constraint that the previous release violates",
-    level=Level.ERROR,
     message="The previous release writes rows that the new constraint forbids.",
-    implies=INCOMPATIBLE,
     advice="Release code that respects the constraint first; add it in a revision of the release after.",
     related=("C14", "L07", "L08"),
     example=Example(
@@ -134,12 +120,10 @@ CONSTRAINT: Final = Rule(
         previous=_MODELS,
     ),
 )
-DEFAULT_DROPPED: Final = Rule(
+DEFAULT_DROPPED: Final = _error(
     id="C09",
     name="default dropped",
-    level=Level.ERROR,
     message="The previous release relies on the column's default, which is dropped.",
-    implies=INCOMPATIBLE,
     advice="Release code that writes the column; drop the default in a revision of the release after.",
     related=("C05",),
     example=Example(
@@ -154,12 +138,10 @@ op.create_table(
         previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("kind", sa.Text, server_default="plain"))""",
     ),
 )
-ENUM: Final = Rule(
+ENUM: Final = _error(
     id="C10",
     name="enum value removed",
-    level=Level.ERROR,
     message="The previous release still writes a value that the enum no longer has.",
-    implies=INCOMPATIBLE,
     advice="Release code that no longer writes the value; remove it in a revision of the release after.",
     related=("T08",),
     example=Example(
@@ -173,12 +155,10 @@ with op.get_context().autocommit_block():
         previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False), sa.Column("mood", sa.Text))""",
     ),
 )
-VIEW: Final = Rule(
+VIEW: Final = _error(
     id="C11",
     name="view or function changed",
-    level=Level.ERROR,
     message="The previous release still uses the old form of the view or function.",
-    implies=INCOMPATIBLE,
     advice="Create it under a new name; drop the old one in a revision of the release after.",
     related=("Q07",),
     example=Example(
@@ -195,12 +175,10 @@ op.execute(
         recorded=("SELECT title_of(1)",),
     ),
 )
-GENERATED: Final = Rule(
+GENERATED: Final = _error(
     id="C12",
     name="column made GENERATED ALWAYS",
-    level=Level.ERROR,
     message="The previous release writes a column that only Postgres may write now.",
-    implies=INCOMPATIBLE,
     advice="Use GENERATED BY DEFAULT AS IDENTITY, or first release code that does not write the column.",
     related=("L15",),
     example=Example(
@@ -210,12 +188,10 @@ GENERATED: Final = Rule(
         previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False), sa.Column("title", sa.Text))""",
     ),
 )
-NOT_ALLOWED: Final = Rule(
+NOT_ALLOWED: Final = _error(
     id="C13",
     name="permission revoked or policy added",
-    level=Level.ERROR,
     message="The previous release no longer has a permission that it uses.",
-    implies=INCOMPATIBLE,
     advice="Keep the grants that the previous release needs; revoke them in a revision of the release after.",
     related=("C17",),
     example=Example(
@@ -225,12 +201,10 @@ NOT_ALLOWED: Final = Rule(
         recorded=("SET LOCAL ROLE pg_monitor; SELECT * FROM notes",),
     ),
 )
-TRIGGER: Final = Rule(
+TRIGGER: Final = _error(
     id="C14",
     name="trigger that rejects rows",
-    level=Level.ERROR,
     message="A trigger rejects rows that the previous release writes.",
-    implies=INCOMPATIBLE,
     advice="Let the trigger accept the rows of the previous release; make it strict in a revision of the release after.",
     related=("C08", "Q06"),
     example=Example(
@@ -245,12 +219,10 @@ op.execute("CREATE TRIGGER warning BEFORE INSERT ON notes FOR EACH ROW EXECUTE F
         previous=_MODELS,
     ),
 )
-NO_EQUALITY: Final = Rule(
+NO_EQUALITY: Final = _error(
     id="C15",
     name="column changed to json",
-    level=Level.ERROR,
     message="The previous release compares or sorts values of the column, which the type json does not support.",
-    implies=INCOMPATIBLE,
     advice="Use jsonb, which supports comparison.",
     related=("C07", "S03"),
     example=Example(
@@ -275,12 +247,10 @@ UNKNOWN: Final = Rule(
         bad_start="sh -c 'alembic upgrade head && exec uvicorn app.main:app'",
     ),
 )
-OTHERWISE: Final = Rule(
+OTHERWISE: Final = _error(
     id="C17",
     name="statement of the previous release fails",
-    level=Level.ERROR,
     message="A statement of the previous release fails on the new schema.",
-    implies=INCOMPATIBLE,
     advice="Change the schema so that both releases work with it; remove the old form in a revision of the release after.",
     related=("C14",),
     example=Example(

@@ -1,21 +1,27 @@
 """L and Q05: statements that work through rows under a lock, and the safe form of each."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import BLOCKING, INDEXED_NOTES, NOTES, NOTES_AND_AUTHORS, Example, Rule
+from slipway.gate.rulebook.rule import (
+    BLOCKING,
+    CONCURRENT_INDEX,
+    EVENTS,
+    INDEXED_NOTES,
+    NOTES,
+    NOTES_AND_AUTHORS,
+    Example,
+    Rule,
+    in_batches,
+)
 from slipway.records.proof import Implication, Level
 
-_EVENTS: Final = """\
-op.execute("CREATE TABLE events (id bigint NOT NULL, at date NOT NULL) PARTITION BY RANGE (at)")
-op.execute("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
-op.execute("CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")"""
+_error: Final = partial(Rule, level=Level.ERROR, implies=BLOCKING)
 
-INDEX: Final = Rule(
+INDEX: Final = _error(
     id="L01",
     name="index built without CONCURRENTLY",
-    level=Level.ERROR,
     message="Building the index blocks every write to the table until the last row is indexed.",
-    implies=BLOCKING,
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("{index}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
@@ -23,19 +29,13 @@ with op.get_context().autocommit_block():
     related=("L24", "T01", "T04"),
     example=Example(
         bad="""op.create_index("notes_title", "notes", ["title"])""",
-        good="""\
-with op.get_context().autocommit_block():
-    # left by an interrupted attempt:
-    op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
-    op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
+        good=CONCURRENT_INDEX,
     ),
 )
-REINDEX: Final = Rule(
+REINDEX: Final = _error(
     id="L03",
     name="REINDEX without CONCURRENTLY",
-    level=Level.ERROR,
     message="REINDEX blocks every query that would plan with the index until the last row is indexed.",
-    implies=BLOCKING,
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("{name}_ccnew", postgresql_concurrently=True, if_exists=True)  # left by an interrupted attempt
@@ -51,12 +51,10 @@ with op.get_context().autocommit_block():
     op.execute("REINDEX INDEX CONCURRENTLY notes_title")""",
     ),
 )
-UNIQUE: Final = Rule(
+UNIQUE: Final = _error(
     id="L04",
     name="unique constraint added in one step",
-    level=Level.ERROR,
     message="Adding the unique constraint builds its index while reads and writes of the table are blocked.",
-    implies=BLOCKING,
     code="""\
 with op.get_context().autocommit_block():
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
@@ -72,12 +70,10 @@ with op.get_context().autocommit_block():
 op.execute("ALTER TABLE notes ADD CONSTRAINT notes_title UNIQUE USING INDEX notes_title")""",
     ),
 )
-PRIMARY_KEY: Final = Rule(
+PRIMARY_KEY: Final = _error(
     id="L05",
     name="primary key added in one step",
-    level=Level.ERROR,
     message="Adding the primary key scans the table and builds its index while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 # first make the columns NOT NULL as in L10; then, in a revision of its own:
 with op.get_context().autocommit_block():
@@ -95,12 +91,10 @@ with op.get_context().autocommit_block():
 op.execute("ALTER TABLE notes ADD CONSTRAINT notes_pkey PRIMARY KEY USING INDEX notes_pkey")""",
     ),
 )
-EXCLUSION: Final = Rule(
+EXCLUSION: Final = _error(
     id="L06",
     name="exclusion constraint added to a table with rows",
-    level=Level.ERROR,
     message="Adding an exclusion constraint compares all rows with each other while reads and writes are blocked.",
-    implies=BLOCKING,
     advice="Create a new table with the constraint, copy the rows in batches and swap the names, or add it in a maintenance window: Postgres cannot add an exclusion constraint concurrently.",
     related=("L04",),
     example=Example(
@@ -120,12 +114,10 @@ op.create_table(
 )""",
     ),
 )
-CHECK: Final = Rule(
+CHECK: Final = _error(
     id="L07",
     name="check constraint added in one step",
-    level=Level.ERROR,
     message="Adding a valid check constraint scans the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.create_check_constraint("{name}", "{table}", …, postgresql_not_valid=True{schema})
 # in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
@@ -139,12 +131,10 @@ op.create_check_constraint("notes_stars", "notes", "stars >= 0", postgresql_not_
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_stars")""",
     ),
 )
-FOREIGN_KEY: Final = Rule(
+FOREIGN_KEY: Final = _error(
     id="L08",
     name="foreign key added in one step",
-    level=Level.ERROR,
     message="Adding a valid foreign key scans both tables while writes to either are blocked.",
-    implies=BLOCKING,
     code="""\
 op.create_foreign_key("{name}", "{table}", …, postgresql_not_valid=True{source_schema})
 # in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
@@ -159,12 +149,10 @@ op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"],
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
     ),
 )
-VALIDATE: Final = Rule(
+VALIDATE: Final = _error(
     id="L09",
     name="VALIDATE under an earlier lock",
-    level=Level.ERROR,
     message="VALIDATE CONSTRAINT scans the table while an earlier lock of the same transaction still blocks other sessions.",
-    implies=BLOCKING,
     code="""\
 # in a revision of its own, which takes only SHARE UPDATE EXCLUSIVE:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
@@ -180,12 +168,10 @@ op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"],
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
     ),
 )
-NOT_NULL: Final = Rule(
+NOT_NULL: Final = _error(
     id="L10",
     name="SET NOT NULL without a valid check",
-    level=Level.ERROR,
     message="SET NOT NULL scans the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.create_check_constraint("{column}_not_null", "{table}", '{sql_column} IS NOT NULL', postgresql_not_valid=True{schema})
 # in the next revision, so that SET NOT NULL trusts the valid check and scans nothing:
@@ -206,12 +192,10 @@ op.alter_column("notes", "title", nullable=False)  # trusts the check and scans 
 op.drop_constraint("notes_title_not_null", "notes")""",
     ),
 )
-TYPE: Final = Rule(
+TYPE: Final = _error(
     id="L11",
     name="type change that rewrites the table",
-    level=Level.ERROR,
     message="Changing the column's type rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}_new", …){schema})
 # write both columns in the next release; copy in batches in the next revision, each in its own transaction;
@@ -221,24 +205,19 @@ op.alter_column("{table}", "{column}_new", new_column_name="{column}"{schema})""
     related=("C07", "D05", "L13"),
     example=Example(
         bad="""op.alter_column("notes", "stars", type_=sa.BigInteger())""",
-        good="""\
+        good=f"""\
 op.add_column("notes", sa.Column("stars_new", sa.BigInteger()))  # the next release writes both
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET stars_new = stars WHERE id IN (SELECT id FROM notes WHERE stars_new IS DISTINCT FROM stars LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass
+{in_batches("UPDATE notes SET stars_new = stars WHERE id IN (SELECT id FROM notes WHERE stars_new IS DISTINCT FROM stars LIMIT 1000)")}
 # in the next revision:
 op.drop_column("notes", "stars")  # when it is no longer read
 op.alter_column("notes", "stars_new", new_column_name="stars")""",
     ),
 )
-TYPE_INDEXES: Final = Rule(
+TYPE_INDEXES: Final = _error(
     id="L13",
     name="type change that rebuilds indexes",
-    level=Level.ERROR,
     message="Changing the column's type scans the table or rebuilds its indexes while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 # drop the index before the change and build it again afterwards, both concurrently
 with op.get_context().autocommit_block():
@@ -261,12 +240,10 @@ with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
     ),
 )
-VOLATILE: Final = Rule(
+VOLATILE: Final = _error(
     id="L14",
     name="column added with a volatile default",
-    level=Level.ERROR,
     message="A default that differs from row to row rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})  # without the default
 op.alter_column("{table}", "{column}", server_default=…{schema})  # for new rows
@@ -274,22 +251,17 @@ op.alter_column("{table}", "{column}", server_default=…{schema})  # for new ro
     related=("L15", "L16"),
     example=Example(
         bad="""op.add_column("notes", sa.Column("token", sa.Uuid(), server_default=sa.func.gen_random_uuid()))""",
-        good="""\
+        good=f"""\
 op.add_column("notes", sa.Column("token", sa.Uuid()))
 op.alter_column("notes", "token", server_default=sa.func.gen_random_uuid())  # for new rows
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET token = DEFAULT WHERE id IN (SELECT id FROM notes WHERE token IS NULL LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
+{in_batches("UPDATE notes SET token = DEFAULT WHERE id IN (SELECT id FROM notes WHERE token IS NULL LIMIT 1000)")}""",
     ),
 )
-IDENTITY: Final = Rule(
+IDENTITY: Final = _error(
     id="L15",
     name="serial or identity column added",
-    level=Level.ERROR,
     message="Adding a serial or identity column rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", sa.BigInteger()){schema})
 op.execute(sa.schema.CreateSequence(sa.Sequence("{table}_{column}_seq"{schema})))
@@ -298,23 +270,18 @@ op.alter_column("{table}", "{column}", server_default=sa.text("nextval('{table}_
     related=("L14", "S06"),
     example=Example(
         bad="""op.add_column("notes", sa.Column("number", sa.BigInteger(), sa.Identity()))""",
-        good="""\
+        good=f"""\
 op.execute("CREATE SEQUENCE notes_number_seq")
 op.add_column("notes", sa.Column("number", sa.BigInteger()))
 op.alter_column("notes", "number", server_default=sa.text("nextval('notes_number_seq')"))  # for new rows
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET number = DEFAULT WHERE id IN (SELECT id FROM notes WHERE number IS NULL LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
+{in_batches("UPDATE notes SET number = DEFAULT WHERE id IN (SELECT id FROM notes WHERE number IS NULL LIMIT 1000)")}""",
     ),
 )
-GENERATED: Final = Rule(
+GENERATED: Final = _error(
     id="L16",
     name="stored generated column added",
-    level=Level.ERROR,
     message="Adding a stored generated column rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})  # plain; the application or a trigger writes it
 # in the next revision: fill old rows in batches, each in its own transaction
@@ -325,12 +292,10 @@ op.add_column("{table}", sa.Column("{column}", …){schema})  # plain; the appli
         good="""op.add_column("notes", sa.Column("shout", sa.Text()))  # the application, or a trigger, writes it""",
     ),
 )
-INLINE_CHECK: Final = Rule(
+INLINE_CHECK: Final = _error(
     id="L17",
     name="column added with a check constraint",
-    level=Level.ERROR,
     message="A check constraint on a new column scans the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})
 op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_not_valid=True{schema})
@@ -346,12 +311,10 @@ op.create_check_constraint("notes_rank", "notes", "rank >= 0", postgresql_not_va
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_rank")""",
     ),
 )
-DOMAIN: Final = Rule(
+DOMAIN: Final = _error(
     id="L18",
     name="domain with a constraint",
-    level=Level.ERROR,
     message="Postgres checks the domain's constraint on every row of the tables that use it while other sessions are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})  # of the domain's base type
 op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_not_valid=True{schema})
@@ -367,12 +330,10 @@ op.create_check_constraint("notes_rank", "notes", "rank >= 0", postgresql_not_va
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_rank")""",
     ),
 )
-LOGGED: Final = Rule(
+LOGGED: Final = _error(
     id="L19",
     name="SET LOGGED or SET UNLOGGED",
-    level=Level.ERROR,
     message="Changing between LOGGED and UNLOGGED rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     advice="Create a new table with the persistence you want, copy the rows in batches, and swap the names.",
     related=("L11", "L20"),
     example=Example(
@@ -385,12 +346,10 @@ op.create_table(
 )""",
     ),
 )
-COMPACTED: Final = Rule(
+COMPACTED: Final = _error(
     id="L20",
     name="VACUUM FULL or CLUSTER",
-    level=Level.ERROR,
     message="The statement rewrites the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     advice="Leave it out: autovacuum makes room for new rows. To shrink the file, use pg_repack, which does not block queries.",
     related=("L19",),
     example=Example(
@@ -402,12 +361,10 @@ with op.get_context().autocommit_block():
     op.execute("VACUUM notes")""",
     ),
 )
-REFRESHED: Final = Rule(
+REFRESHED: Final = _error(
     id="L21",
     name="REFRESH without CONCURRENTLY",
-    level=Level.ERROR,
     message="REFRESH MATERIALIZED VIEW recomputes the view while reads of it are blocked.",
-    implies=BLOCKING,
     code="""\
 # needs a unique index on the view
 with op.get_context().autocommit_block():
@@ -424,12 +381,10 @@ with op.get_context().autocommit_block():
     op.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY top")""",
     ),
 )
-ATTACHED: Final = Rule(
+ATTACHED: Final = _error(
     id="L22",
     name="partition attached without a valid check",
-    level=Level.ERROR,
     message="ATTACH PARTITION scans all rows of the partition, and of the default partition, while they are locked.",
-    implies=BLOCKING,
     code="""\
 op.create_check_constraint("{partition}_bounds", "{partition}", …, postgresql_not_valid=True)  # the partition's bounds
 # in the next revision:
@@ -438,7 +393,7 @@ op.execute('ALTER TABLE {sql_partition} VALIDATE CONSTRAINT "{partition}_bounds"
 op.execute('ALTER TABLE {sql_table} ATTACH PARTITION {sql_partition} …')""",
     related=("L07", "L23"),
     example=Example(
-        before=f'{_EVENTS}\nop.execute("CREATE TABLE events_2027 (id bigint NOT NULL, at date NOT NULL)")',
+        before=f'{EVENTS}\nop.execute("CREATE TABLE events_2027 (id bigint NOT NULL, at date NOT NULL)")',
         bad="""op.execute("ALTER TABLE events ATTACH PARTITION events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")""",
         good="""\
 op.create_check_constraint(
@@ -450,12 +405,10 @@ op.execute("ALTER TABLE events_2027 VALIDATE CONSTRAINT events_2027_bounds")
 op.execute("ALTER TABLE events ATTACH PARTITION events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")""",
     ),
 )
-PARTITIONED_INDEX: Final = Rule(
+PARTITIONED_INDEX: Final = _error(
     id="L24",
     name="index built on a partitioned table",
-    level=Level.ERROR,
     message="Building the index blocks writes to every partition until the last row is indexed.",
-    implies=BLOCKING,
     code="""\
 op.execute('CREATE {sql_unique}INDEX {sql_index} ON ONLY {sql_table} ({sql_columns})')  # instant, not valid yet
 # for each partition, in a revision of its own:
@@ -464,7 +417,7 @@ with op.get_context().autocommit_block():
 op.execute('ALTER INDEX {sql_index} ATTACH PARTITION "{index}_1"')  # the last one makes it valid""",
     related=("L01",),
     example=Example(
-        before=_EVENTS,
+        before=EVENTS,
         bad="""op.create_index("events_id", "events", ["id"])""",
         good="""\
 op.execute("CREATE INDEX events_id ON ONLY events (id)")  # instant, not valid yet
@@ -488,19 +441,13 @@ TRUNCATED: Final = Rule(
     related=("D10",),
     example=Example(
         bad="""op.execute("TRUNCATE notes")""",
-        good="""\
-with op.get_context().autocommit_block():
-    batch = "DELETE FROM notes WHERE id IN (SELECT id FROM notes WHERE title IS NULL LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
+        good=in_batches("DELETE FROM notes WHERE id IN (SELECT id FROM notes WHERE title IS NULL LIMIT 1000)"),
     ),
 )
-UNEXPLAINED: Final = Rule(
+UNEXPLAINED: Final = _error(
     id="L26",
     name="other work under a lock",
-    level=Level.ERROR,
     message="The statement works through rows while other sessions are locked out of a table.",
-    implies=BLOCKING,
     advice="Split the statement so that no work on rows runs under this lock.",
     related=("Q05",),
     example=Example(
@@ -508,24 +455,19 @@ UNEXPLAINED: Final = Rule(
         good="""op.add_column("notes", sa.Column("stars_new", sa.BigInteger()))  # the next release writes both""",
     ),
 )
-EARLIER_LOCK: Final = Rule(
+EARLIER_LOCK: Final = _error(
     id="Q05",
     name="work under an earlier lock",
-    level=Level.ERROR,
     message="The statement works through rows while an earlier lock of the same transaction still blocks other sessions.",
-    implies=BLOCKING,
     advice="Put the two statements into separate revisions.",
     related=("L09", "L26", "T02"),
     example=Example(
         bad="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 op.execute("UPDATE notes SET shout = upper(title)")""",
-        good="""\
+        good=f"""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET shout = upper(title) WHERE id IN (SELECT id FROM notes WHERE shout IS DISTINCT FROM upper(title) LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
+{in_batches("UPDATE notes SET shout = upper(title) WHERE id IN (SELECT id FROM notes WHERE shout IS DISTINCT FROM upper(title) LIMIT 1000)")}""",
     ),
 )

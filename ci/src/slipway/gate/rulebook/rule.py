@@ -31,9 +31,28 @@ op.create_table(
     sa.Column("author_id", sa.BigInteger()),
 )"""
 
+EVENTS: Final = """\
+op.execute("CREATE TABLE events (id bigint NOT NULL, at date NOT NULL) PARTITION BY RANGE (at)")
+op.execute("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
+op.execute("CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")"""
+CONCURRENT_INDEX: Final = """\
+with op.get_context().autocommit_block():
+    # left by an interrupted attempt:
+    op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
+    op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)"""
+
 _NEXT: Final = "\n# in the next revision:\n"
 _DOWN: Final = "\n# in downgrade():\n"
 _ID: Final = re.compile(r"[A-Z]\d\d|drift(-\w+)?")
+
+
+def in_batches(sql: str) -> str:
+    """Return the code that repeats a statement, each time in a transaction of its own, until it changes no row."""
+    return f"""\
+with op.get_context().autocommit_block():
+    batch = "{sql}"
+    while op.get_bind().execute(sa.text(batch)).rowcount:
+        pass"""
 
 
 class Located(Protocol):

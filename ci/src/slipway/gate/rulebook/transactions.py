@@ -1,37 +1,40 @@
 """T: revisions that are not one transaction, or that cannot be run again after an interruption."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import INDEXED_NOTES, NOT_RERUNNABLE, NOTES_AND_AUTHORS, NOTHING, Example, Rule
+from slipway.gate.rulebook.rule import (
+    CONCURRENT_INDEX,
+    INDEXED_NOTES,
+    NOT_RERUNNABLE,
+    NOTES_AND_AUTHORS,
+    NOTHING,
+    Example,
+    Rule,
+)
 from slipway.records.proof import Level
 
-_CONCURRENT_INDEX: Final = """\
-with op.get_context().autocommit_block():
-    # left by an interrupted attempt:
-    op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
-    op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)"""
+_error: Final = partial(Rule, level=Level.ERROR, implies=NOTHING)
+_warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
+_not_rerunnable: Final = partial(Rule, level=Level.ERROR, implies=NOT_RERUNNABLE)
 
-CONCURRENTLY_INSIDE: Final = Rule(
+CONCURRENTLY_INSIDE: Final = _error(
     id="T01",
     name="CONCURRENTLY in a transaction",
-    level=Level.ERROR,
     message="Postgres refuses the statement in a transaction, and alembic runs every revision in one.",
-    implies=NOTHING,
     code="""\
 with op.get_context().autocommit_block():
     …  # the statement, alone in its revision""",
     related=("L01", "T02", "T06"),
     example=Example(
         bad="""op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
-        good=_CONCURRENT_INDEX,
+        good=CONCURRENT_INDEX,
     ),
 )
-MIXED: Final = Rule(
+MIXED: Final = _warning(
     id="T02",
     name="autocommit block beside other changes",
-    level=Level.WARNING,
     message="Part of the revision is committed before the rest runs; an interruption in between leaves half of it.",
-    implies=NOTHING,
     advice="Move the autocommit block into a revision of its own.",
     related=("T03", "T05"),
     example=Example(
@@ -47,12 +50,10 @@ with op.get_context().autocommit_block():
     op.create_index("notes_read", "notes", ["read"], postgresql_concurrently=True)""",
     ),
 )
-NOT_AGAIN: Final = Rule(
+NOT_AGAIN: Final = _not_rerunnable(
     id="T03",
     name="cannot be resumed after an interruption",
-    level=Level.ERROR,
     message="The revision commits midway; after an interruption it cannot be run again, and the database is stuck between two revisions.",
-    implies=NOT_RERUNNABLE,
     code="""\
 with op.get_context().autocommit_block():  # alone in its revision; first remove what an interrupted attempt may have left
     op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)
@@ -62,15 +63,13 @@ with op.get_context().autocommit_block():  # alone in its revision; first remove
         bad="""\
 with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
-        good=_CONCURRENT_INDEX,
+        good=CONCURRENT_INDEX,
     ),
 )
-INVALID: Final = Rule(
+INVALID: Final = _not_rerunnable(
     id="T04",
     name="invalid index kept after an interruption",
-    level=Level.ERROR,
     message="Run again after an interrupted index build, the revision keeps the invalid index: no query uses it, every write maintains it.",
-    implies=NOT_RERUNNABLE,
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)  # IF NOT EXISTS would keep an invalid one
@@ -80,15 +79,13 @@ with op.get_context().autocommit_block():
         bad="""\
 with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True, if_not_exists=True)""",
-        good=_CONCURRENT_INDEX,
+        good=CONCURRENT_INDEX,
     ),
 )
-ENDED: Final = Rule(
+ENDED: Final = _not_rerunnable(
     id="T05",
     name="transaction ended by the revision",
-    level=Level.ERROR,
     message="The revision ends alembic's transaction; later statements, and the version number, are not rolled back when one fails.",
-    implies=NOT_RERUNNABLE,
     code="""\
 with op.get_context().autocommit_block():
     …  # the statement that must run outside the transaction, alone in its revision""",
@@ -100,12 +97,10 @@ op.add_column("notes", sa.Column("read", sa.Boolean()))""",
         good="""op.add_column("notes", sa.Column("read", sa.Boolean()))""",
     ),
 )
-BEGUN_BY_ENV: Final = Rule(
+BEGUN_BY_ENV: Final = _error(
     id="T06",
     name="autocommit block in env.py's transaction",
-    level=Level.ERROR,
     message="env.py has begun a transaction itself, and alembic cannot leave it for an autocommit block.",
-    implies=NOTHING,
     code="""\
 # in env.py: a statement before context.configure() begins a transaction; end it
 connection.commit()
@@ -116,18 +111,16 @@ context.configure(connection=connection, …, transaction_per_migration=True)"""
 with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
         good=f"""\
-{_CONCURRENT_INDEX}
+{CONCURRENT_INDEX}
 # in downgrade():
 op.drop_index("notes_title", "notes")""",
         bad_env="""connection.execute(sa.text("SELECT 1"))""",
     ),
 )
-TOGETHER: Final = Rule(
+TOGETHER: Final = _warning(
     id="T07",
     name="all revisions in one transaction",
-    level=Level.WARNING,
     message="env.py runs all revisions in one transaction, so the locks of the first are held until the last is done.",
-    implies=NOTHING,
     code="""\
 context.configure(…, transaction_per_migration=True)
 # an earlier statement of env.py has begun a transaction, which alembic leaves open: end it first
@@ -147,12 +140,10 @@ op.add_column("authors", sa.Column("seen", sa.Boolean()))""",
         good_options="transaction_per_migration=True",
     ),
 )
-NEW_ENUM_VALUE: Final = Rule(
+NEW_ENUM_VALUE: Final = _error(
     id="T08",
     name="enum value used too early",
-    level=Level.ERROR,
     message="A new enum value can be used only after the transaction that added it has been committed.",
-    implies=NOTHING,
     code="""\
 with op.get_context().autocommit_block():
     op.execute("ALTER TYPE … ADD VALUE IF NOT EXISTS …")
@@ -176,12 +167,10 @@ with op.get_context().autocommit_block():
 op.alter_column("notes", "mood", server_default="ugly")""",
     ),
 )
-LEAKING: Final = Rule(
+LEAKING: Final = _warning(
     id="T09",
     name="setting that outlives its revision",
-    level=Level.WARNING,
     message="The setting stays in force for the session, and so for every later revision.",
-    implies=NOTHING,
     code='op.execute("SET LOCAL …")  # ends with the transaction',
     related=("Q11",),
     example=Example(
@@ -215,12 +204,10 @@ op.create_check_constraint("notes_stars_there", "notes", "stars IS NOT NULL", po
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_title_there, VALIDATE CONSTRAINT notes_stars_there")""",
     ),
 )
-TWO_RUNNERS: Final = Rule(
+TWO_RUNNERS: Final = _warning(
     id="T11",
     name="two runners at once",
-    level=Level.WARNING,
     message="The revision commits midway, and two runners that execute it at once leave a different schema than one.",
-    implies=NOTHING,
     code="""\
 # the statement that cannot run in a transaction, alone in its revision:
 with op.get_context().autocommit_block():
