@@ -6,9 +6,8 @@ of standard input does.
 
 import gc
 import sys
+from functools import partial
 from pathlib import Path
-
-from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError
 from slipway.gate.databases import refuse_production
@@ -18,9 +17,6 @@ from slipway.gate.steps import report_progress
 from slipway.migration.database import named_in_environment
 from slipway.migration.output import refuse
 from slipway.records.form import from_json, text_of
-from slipway.records.history import Listing
-from slipway.records.previous import Previous
-from slipway.records.proof import Proof
 from slipway.records.question import Ask, GateQuestion
 
 
@@ -41,15 +37,8 @@ def main(arguments: list[str]) -> int:
         return refuse(file, error)
     if question.progress:
         report_progress()
-    return supervised(file, server, lambda: _answer(question, server))
-
-
-def _answer(question: GateQuestion, server: URL) -> Proof | Listing | Previous:
-    if question.ask is Ask.LISTING:
-        return listing(question, server)
-    if question.ask is Ask.MODELS:
-        return models_of(question, server)
-    return prove(question, server)
+    answers = {Ask.LISTING: listing, Ask.MODELS: models_of, Ask.PROOF: prove}
+    return supervised(file, server, partial(answers[question.ask], question, server))
 
 
 if __name__ == "__main__":

@@ -34,20 +34,9 @@ _CREATES_ROLE: Final = re.compile(r"\bCREATE\s+(ROLE|USER|GROUP)\s+(?!MAPPING\b)
 _ROLES_LOCK: Final = zlib.crc32(b"slipway: one database with roles at a time")
 _ROLES: Final = "SELECT quote_ident(rolname) FROM pg_roles"
 _MANAGED: Final = (
-    ".rds.amazonaws.com",
-    ".rds.amazonaws.com.cn",
-    ".postgres.database.azure.com",
-    ".postgres.cosmos.azure.com",
-    ".neon.tech",
-    ".supabase.co",
-    ".supabase.com",
-    ".db.ondigitalocean.com",
-    ".aivencloud.com",
-    ".tsdb.cloud.timescale.com",
-    ".postgresbridge.com",
-    ".databases.appdomain.cloud",
-    ".postgres.render.com",
-    ".rlwy.net",
+    *(".rds.amazonaws.com", ".rds.amazonaws.com.cn", ".postgres.database.azure.com", ".postgres.cosmos.azure.com"),
+    *(".neon.tech", ".supabase.co", ".supabase.com", ".db.ondigitalocean.com", ".aivencloud.com", ".rlwy.net"),
+    *(".tsdb.cloud.timescale.com", ".postgresbridge.com", ".databases.appdomain.cloud", ".postgres.render.com"),
     ".psdb.cloud",
 )
 _CLOUD_SQL: Final = "/cloudsql/"  # the folder of the sockets of Google's proxy
@@ -154,40 +143,29 @@ def _with_own_roles(server: URL, database: str) -> Iterator[None]:
     def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
         if creates_role(connection, sql):
             if not _Process.has_roles_lock:
-                lock.enter_context(_roles_lock(server))
+                _lock_roles(server, lock)
             existing.update(_roles(connection))
 
     def after(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
         if creates_role(connection, sql):
             created.update(_roles(connection) - existing)
 
-    with listening(before_cursor_execute=before, after_cursor_execute=after), lock, _dropping(server, created):
-        yield
-
-
-@contextmanager
-def _dropping(server: URL, roles: set[str]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if roles:
-            with_connection(server, lambda connection: _drop_roles(connection, roles))
-
-
-@contextmanager
-def _roles_lock(server: URL) -> Iterator[None]:
-    with ExitStack() as lock:
-        with unlimited():
-            lock.enter_context(held(server, _acquire_roles_lock, "the lock of roles", directly=True))
-        _Process.has_roles_lock = True
+    with listening(before_cursor_execute=before, after_cursor_execute=after), lock:
         try:
             yield
         finally:
-            _Process.has_roles_lock = False
+            if created:
+                with_connection(server, lambda connection: _drop_roles(connection, created))
 
 
-def _acquire_roles_lock(connection: Connection) -> None:
-    connection.execute(text(f"SELECT pg_advisory_lock({_ROLES_LOCK})"))
+def _lock_roles(server: URL, lock: ExitStack) -> None:
+    def acquire(connection: Connection) -> None:
+        connection.execute(text(f"SELECT pg_advisory_lock({_ROLES_LOCK})"))
+
+    with unlimited():
+        lock.enter_context(held(server, acquire, "the lock of roles", directly=True))
+    _Process.has_roles_lock = True
+    lock.callback(setattr, _Process, "has_roles_lock", False)
 
 
 def _roles(connection: Connection) -> set[str]:

@@ -15,17 +15,7 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import (
-    advice,
-    allowances,
-    blocking,
-    compatibility,
-    data,
-    graph,
-    schema,
-    transactions,
-    waiting,
-)
+from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
 from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Layer, Level
 

@@ -5,7 +5,7 @@ more pass, not one for each failure.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -62,38 +62,26 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
     return step
 
 
-def _in_this_process(function: Callable[..., None]) -> Callable[..., None]:
-    """End a fork that a revision makes and returns from: it shares its parent's connection, and no process waits for it."""
-
-    def run(**arguments: Any) -> None:
-        process = os.getpid()
-        try:
-            function(**arguments)
-        finally:
-            if os.getpid() != process:
-                os._exit(0)
-
-    return run
-
-
 def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
     """Return a step that runs in the current transaction; the second upgrade starts as in a run of its own."""
     make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
     made = make(environment.script.revision_map, node.script)
-    made.migration_fn = leaving_the_session(_in_this_process(made.migration_fn))
-    if step == AGAIN:
-        made.migration_fn = _forgetting(made.migration_fn)
-    return made
-
-
-def _forgetting(function: Callable[..., None]) -> Callable[..., None]:
-    """Reset alembic's notes on the enum types that a run has created (`memo` in alembic/ddl/impl.py)."""
+    function = made.migration_fn
 
     def run(**arguments: Any) -> None:
-        op.get_context().impl.memo.clear()
-        function(**arguments)
+        if step == AGAIN:  # reset alembic's notes on the enum types that a run has created (alembic/ddl/impl.py)
+            op.get_context().impl.memo.clear()
+        process = os.getpid()
+        with leaving_the_session():
+            try:
+                function(**arguments)
+            finally:
+                # A fork of the revision shares its parent's connection, and no process waits for it.
+                if os.getpid() != process:
+                    os._exit(0)
 
-    return run
+    made.migration_fn = run
+    return made
 
 
 class Interrupted(BaseException):

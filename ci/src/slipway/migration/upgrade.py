@@ -59,24 +59,18 @@ def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
         )
 
 
-def _revisions_to(script: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
-    """Return the steps from these heads to the history's own; empty when none is missing."""
-    steps: Any = script._upgrade_revs("heads", heads)  # type: ignore[arg-type] # noqa: SLF001 -- what alembic's own upgrade command calls
-    return list(steps)
+def _steps_to_head(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
+    """Return alembic's steps from these heads to the history's own; empty when none is missing."""
+    return list(script._upgrade_revs("heads", heads))  # type: ignore[arg-type] # noqa: SLF001 -- what alembic's own upgrade command calls
 
 
 def _standing(script: ScriptDirectory, heads_of_schemas: list[tuple[str, ...]]) -> Standing:
     """Combine the revisions of all schemas that env.py visits."""
     heads = tuple(dict.fromkeys(head for each in heads_of_schemas for head in each))
     unknown = tuple(head for head in heads if not _knows(script, head))
-    missing = [] if unknown else [_revision(step) for each in heads_of_schemas for step in _revisions_to(script, each)]
-    return Standing(heads, tuple(script.get_heads()), unknown, tuple(dict.fromkeys(missing)))
-
-
-def _revision(step: RevisionStep) -> str:
-    moved: Any = step
-    name: str = moved.revision.revision
-    return name
+    steps = [] if unknown else [step for each in heads_of_schemas for step in _steps_to_head(script, each)]
+    missing = tuple(dict.fromkeys(step.revision.revision for step in steps))
+    return Standing(heads, tuple(script.get_heads()), unknown, missing)
 
 
 def _knows(script: ScriptDirectory, head: str) -> bool:
@@ -119,8 +113,8 @@ def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tup
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
         _check_known(environment.script, heads)
-        for step in _revisions_to(environment.script, heads):
-            revision: Any = step.revision
+        for step in _steps_to_head(environment.script, heads):
+            revision = step.revision
             report(f"revision {revision.revision} {revision.doc or ''}".rstrip())
             yield step
             applied.append(revision.revision)
@@ -152,8 +146,10 @@ def alone(url: URL) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(held(url, _acquire, "advisory lock"))
+        except RefusedError:
+            raise
         except Exception as error:
-            raise _as_refusal(error) from error
+            raise RefusedError("the database cannot be reached", sentence(error)) from error
         yield
 
 
@@ -166,7 +162,3 @@ def _acquire(connection: Connection) -> None:
                 f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks",
             )
         time.sleep(0.2)
-
-
-def _as_refusal(error: Any) -> RefusedError:
-    return error if isinstance(error, RefusedError) else RefusedError("the database cannot be reached", sentence(error))

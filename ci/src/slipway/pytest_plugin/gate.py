@@ -31,19 +31,10 @@ UP_DOWN_UP: Final = "up-down-up"
 LOCKS: Final = "locks"
 ROWS: Final = "rows"
 
-_FAMILIES: Final = {
-    "A": GRAPH,
-    "C": ROWS,
-    "D": ROWS,
-    "G": GRAPH,
-    "L": LOCKS,
-    "P": UP_DOWN_UP,
-    "Q": LOCKS,
-    "R": UP_DOWN_UP,
-    "S": UP_DOWN_UP,
-    "T": UP_DOWN_UP,
-    "U": UP_DOWN_UP,
-    "drift": DRIFT,
+_FAMILIES: Final = {"drift": DRIFT} | {
+    start: check
+    for check, starts in ((GRAPH, "AG"), (ROWS, "CD"), (LOCKS, "LQ"), (UP_DOWN_UP, "PRSTU"))
+    for start in starts
 }
 _UPGRADE_FAILS: Final = frozenset({"U01", "T01", "T06", "T08"})
 
@@ -60,18 +51,14 @@ class Options:
     config: str | None
     since: str | None
     python: Path | None
-    database_url: str | None
-    allow_production_like: bool = False
-
-    def __repr__(self) -> str:
-        return f"Options({str(self.source)!r}, …)"  # the URL holds a password
+    server: NamedServer | None
 
     def arguments(self) -> dict[str, Any]:
         return {
             "config": self.config,
             "since": self.since,
             "python": self.python or _here(),
-            "server": NamedServer.of(self.database_url, allow_production_like=self.allow_production_like),
+            "server": self.server,
         }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.errors import SlipwayError
+from slipway.local.prove import NamedServer
 from slipway.pytest_plugin.gate import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, AlreadyReportedError, Gate, Options, judge
 from slipway.records.history import Listed
 from slipway.records.proof import Finding
@@ -179,8 +180,10 @@ def _options(config: pytest.Config, here: Path) -> Options:
         config=config.getoption("slipway_config"),
         since=config.getoption("slipway_since"),
         python=here / python if python else None,
-        database_url=config.getoption("slipway_database_url"),
-        allow_production_like=config.getoption("slipway_allow_production_like"),
+        server=NamedServer.of(
+            config.getoption("slipway_database_url"),
+            allow_production_like=config.getoption("slipway_allow_production_like"),
+        ),
     )
 
 

@@ -16,24 +16,8 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 
 from slipway.errors import RefusedError
 from slipway.gate.history import Node
-from slipway.gate.layers import seeds
-from slipway.gate.layers.row_effects import (
-    NAMES,
-    Again,
-    Back,
-    Behind,
-    Loss,
-    Snapshot,
-    changed,
-    deleted,
-    dropped,
-    noted,
-    recast,
-    rows_of,
-    sequences_behind,
-    snapshot,
-    written_again,
-)
+from slipway.gate.layers import row_effects, seeds
+from slipway.gate.layers.row_effects import Again, Back, Behind, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.session import SESSION, query
 from slipway.gate.names import few
@@ -157,7 +141,7 @@ class _Run:
 
     def _upgraded(self, node: Node, connection: Any) -> Iterator[RevisionStep]:
         touched = self._touched(node)
-        before = snapshot(connection, touched)
+        before = row_effects.snapshot(connection, touched)
         self._current = (node, UP)
         if not node.new:
             yield step_of(self._environment, node, UP)
@@ -165,14 +149,14 @@ class _Run:
         report(Layer.ROWS, node.id, self._new)
         newest = max(map(int, self._filled), default=0)
         watched = self._may_leave_sequences_behind(node)
-        behind = sequences_behind(connection, touched, newest) if watched and touched else {}
-        with noted(node) as backfills:
+        behind = row_effects.sequences_behind(connection, touched, newest) if watched and touched else {}
+        with row_effects.noted(node) as backfills:
             yield step_of(self._environment, node, UP)
         if watched:
-            now = sequences_behind(connection, touched, newest)
+            now = row_effects.sequences_behind(connection, touched, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
         if backfills:  # the tables that they lock are not known when they run outside a transaction
-            self._of(node).again = tuple(written_again(connection, backfills))
+            self._of(node).again = tuple(row_effects.written_again(connection, backfills))
         if any(before.counts.values()):
             yield from self._judged(node, before, connection)
 
@@ -180,19 +164,19 @@ class _Run:
         """Compare the rows after the upgrade and after the downgrade with those before."""
         rows = self._of(node)
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
-        after = snapshot(connection, list(before.names))
+        after = row_effects.snapshot(connection, list(before.names))
         back: Back = {}
-        rows.recast = tuple(recast(connection, before, after))
+        rows.recast = tuple(row_effects.recast(connection, before, after))
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             self._current = (node, DOWN)
             yield step_of(self._environment, node, DOWN)
-            back = rows_of(connection, before.names.values())
+            back = row_effects.rows_of(connection, before.names.values())
             self._current = (node, AGAIN)
             yield step_of(self._environment, node, AGAIN)
-        rows.dropped = tuple(dropped(before, after, back))
-        rows.deleted = tuple(deleted(before, after, back))
+        rows.dropped = tuple(row_effects.dropped(before, after, back))
+        rows.deleted = tuple(row_effects.deleted(before, after, back))
         also_recast = {loss.name for loss in rows.recast}
-        rows.changed = tuple(loss for loss in changed(before, after, back) if loss.name not in also_recast)
+        rows.changed = tuple(loss for loss in row_effects.changed(before, after, back) if loss.name not in also_recast)
 
     def _touched(self, node: Node) -> list[str]:
         """Return the filled tables that the revision's upgrade locks."""
@@ -202,21 +186,19 @@ class _Run:
     def _may_leave_sequences_behind(self, node: Node) -> bool:
         """Whether it writes rows, or adds a sequence to existing rows; reading all sequences is slow."""
         steps = self._steps[node.id]
-        change = steps.changes.get(UP)
-        return any(_WRITES.match(statement.sql) for statement in steps.statements) or (
-            change is not None and any(line.kind == "sequence" for line in change.added)
-        )
+        writes = any(_WRITES.match(statement.sql) for statement in steps.statements)
+        return writes or any(line.kind == "sequence" for line in steps.upgraded.added)
 
     def _makes_tables(self, node: Node) -> bool:
-        change = self._steps[node.id].changes.get(UP)
-        return change is not None and any("table" in line.kind for line in (*change.added, *change.removed))
+        change = self._steps[node.id].upgraded
+        return any("table" in line.kind for line in (*change.added, *change.removed))
 
     def _fill(self, connection: Any, own: str) -> None:
         """Fill the new tables, except alembic's own."""
         new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
         for table in seeds.parents_first(new):
             self._filled[table.oid] = seeds.fill(connection, table)
-        self._names = {oid: name for oid, name in query(connection, NAMES) if oid in self._filled}
+        self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 

@@ -73,6 +73,11 @@ class Steps:
     statements: tuple[Statement, ...] = ()
 
     @property
+    def upgraded(self) -> Change:
+        """The change by the upgrade, empty when it did not run."""
+        return self.changes.get(UP, Change())
+
+    @property
     def committing(self) -> list[Statement]:
         """The statements outside a transaction."""
         return [statement for statement in self.statements if not statement.transaction]

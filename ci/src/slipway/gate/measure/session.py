@@ -6,7 +6,7 @@ only around statements that appear to change some.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
@@ -97,18 +97,15 @@ def noting_changes() -> Iterator[None]:
         yield
 
 
-def leaving_the_session(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the step with the session restored at its end."""
-
-    def run(**arguments: Any) -> None:
-        connection = op.get_context().connection
-        assert connection is not None
-        connection.info.pop(_BEFORE, None)  # changed by env.py, not by the step
-        function(**arguments)
-        if not connection.closed and (before := connection.info.pop(_BEFORE, None)):
-            _restore(connection.connection, *before)
-
-    return run
+@contextmanager
+def leaving_the_session() -> Iterator[None]:
+    """Restore the session at the end of the block, a step of a revision; not after an error."""
+    connection = op.get_context().connection
+    assert connection is not None
+    connection.info.pop(_BEFORE, None)  # changed by env.py, not by the step
+    yield
+    if not connection.closed and (before := connection.info.pop(_BEFORE, None)):
+        _restore(connection.connection, *before)
 
 
 def _restore(there: Any, who: tuple[str, str], settings: dict[str, str]) -> None:

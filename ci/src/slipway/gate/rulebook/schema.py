@@ -3,13 +3,12 @@
 from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Example, Rule
+from slipway.gate.rulebook.rule import ADD_COLUMN, IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Given, Rule
 from slipway.records.proof import Level
 
 _irreversible: Final = partial(Rule, level=Level.ERROR, implies=IRREVERSIBLE)
 _error: Final = partial(Rule, level=Level.ERROR, implies=NOTHING)
-_ADD: Final = 'op.add_column("notes", sa.Column("read", sa.Boolean()))'
-_ADD_AND_DROP: Final = f'{_ADD}\n# in downgrade():\nop.drop_column("notes", "read")'
+_ADD_AND_DROP: Final = f'{ADD_COLUMN}\n# in downgrade():\nop.drop_column("notes", "read")'
 _MOOD: Final = """\
 op.create_table(
     "notes",
@@ -25,7 +24,8 @@ FAILS: Final = _error(
     message="The upgrade fails on an empty database; later revisions are not proven.",
     advice="Correct the statement at this line.",
     related=("D01", "T01"),
-    example=Example(bad="""op.add_column("note", sa.Column("read", sa.Boolean()))""", good=_ADD),
+    bad="""op.add_column("note", sa.Column("read", sa.Boolean()))""",
+    good=ADD_COLUMN,
 )
 UNREACHED: Final = _error(
     id="U02",
@@ -42,7 +42,8 @@ EMPTY: Final = Rule(
     implies=IRREVERSIBLE,
     advice="Write the downgrade, or raise NotImplementedError to declare that there is none.",
     related=("R03", "R06"),
-    example=Example(bad=f"{_ADD}\n# in downgrade():\npass", good=_ADD_AND_DROP),
+    bad=f"{ADD_COLUMN}\n# in downgrade():\npass",
+    good=_ADD_AND_DROP,
 )
 RAISES: Final = _irreversible(
     id="R02",
@@ -50,7 +51,8 @@ RAISES: Final = _irreversible(
     message="The downgrade fails; this revision cannot be rolled back.",
     advice="Correct the downgrade, or raise NotImplementedError to declare that there is none.",
     related=("R05", "R06"),
-    example=Example(bad=f'{_ADD}\n# in downgrade():\nop.drop_column("notes", "red")', good=_ADD_AND_DROP),
+    bad=f'{ADD_COLUMN}\n# in downgrade():\nop.drop_column("notes", "red")',
+    good=_ADD_AND_DROP,
 )
 TRACE: Final = _irreversible(
     id="R03",
@@ -58,7 +60,9 @@ TRACE: Final = _irreversible(
     message="The downgrade is incomplete: the schema differs from the one before the upgrade.",
     advice="Undo the listed differences in downgrade().",
     related=("R01", "R04"),
-    example=Example(before="pass", bad=_MOOD, good=f'{_MOOD}\nsa.Enum(name="mood").drop(op.get_bind())'),
+    before="pass",
+    bad=_MOOD,
+    good=f'{_MOOD}\nsa.Enum(name="mood").drop(op.get_bind())',
 )
 ENUM_TRACE: Final = """\
 def downgrade() -> None:
@@ -74,17 +78,15 @@ metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_na
 # in this revision, the name that Postgres chose:
 op.drop_constraint("…_fkey", …)""",
     related=("R02", "S08"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""\
+    before=NOTES_AND_AUTHORS,
+    bad="""\
 op.create_foreign_key(None, "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in downgrade():
 op.drop_constraint(None, "notes", type_="foreignkey")""",
-        good="""\
+    good="""\
 op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in downgrade():
 op.drop_constraint("notes_author", "notes", type_="foreignkey")""",
-    ),
 )
 DIFFERS: Final = _irreversible(
     id="R04",
@@ -92,15 +94,13 @@ DIFFERS: Final = _irreversible(
     message="After the downgrade, the upgrade fails or ends in a different schema.",
     advice="Undo all of upgrade() in downgrade().",
     related=("R03",),
-    example=Example(
-        bad=f"""\
+    bad=f"""\
 op.create_table("tags", sa.Column("name", sa.Text(), primary_key=True))
 {_ADD_AND_DROP}""",
-        good=f"""\
+    good=f"""\
 op.create_table("tags", sa.Column("name", sa.Text(), primary_key=True))
 {_ADD_AND_DROP}
 op.drop_table("tags")""",
-    ),
 )
 ROLL_FORWARD: Final = Rule(
     id="R06",
@@ -110,13 +110,11 @@ ROLL_FORWARD: Final = Rule(
     implies=IRREVERSIBLE,
     advice="Nothing to do; a rollback of the image across this revision is refused.",
     related=("R01", "R02"),
-    example=Example(
-        bad=f"""\
-{_ADD}
+    bad=f"""\
+{ADD_COLUMN}
 # in downgrade():
 raise NotImplementedError("restore a backup instead")""",
-        good=_ADD_AND_DROP,
-    ),
+    good=_ADD_AND_DROP,
 )
 DRIFT: Final = _error(
     id="drift",
@@ -124,18 +122,18 @@ DRIFT: Final = _error(
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
     related=("drift-name",),
-    example=Example(
-        before="pass",
-        bad="""\
+    before="pass",
+    given=Given(
+        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
+    ),
+    bad="""\
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))
 # in downgrade():
 op.drop_table("notes")""",
-        good="""\
+    good="""\
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
 # in downgrade():
 op.drop_table("notes")""",
-        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))""",
-    ),
 )
 NAMED_APART: Final = Rule(
     id="drift-name",
@@ -145,18 +143,18 @@ NAMED_APART: Final = Rule(
     implies=NOTHING,
     advice="Give the object the same name in both, preferably by a naming_convention on the metadata.",
     related=("drift", "S08"),
-    example=Example(
-        before="pass",
-        bad="""\
+    before="pass",
+    given=Given(
+        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text, index=True))"""
+    ),
+    bad="""\
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
 op.create_index("notes_by_title", "notes", ["title"])
 # in downgrade():
 op.drop_table("notes")""",
-        good="""\
+    good="""\
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
 op.create_index("ix_notes_title", "notes", ["title"])
 # in downgrade():
 op.drop_table("notes")""",
-        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text, index=True))""",
-    ),
 )

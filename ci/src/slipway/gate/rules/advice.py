@@ -6,12 +6,11 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.catalog import Change, Line
+from slipway.gate.measure.catalog import Line
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import few, line_of
 from slipway.gate.rulebook import advice as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Statement
 
 _LONGEST_NAME: Final = 63  # NAMEDATALEN - 1 bytes
@@ -31,7 +30,7 @@ _COLUMNS: Final[Mapping[Rule, re.Pattern[str]]] = {  # by the column's definitio
 
 def check(node: Node, steps: Steps, at_head: Iterable[Line]) -> Iterator[Finding]:
     """Yield the findings on what one revision added; `at_head` are the lines of the catalog at the head."""
-    added, end = steps.changes.get(UP, Change()).added, tuple(at_head)
+    added, end = steps.upgraded.added, tuple(at_head)
     yield from _mixed_concerns(node, steps.statements)
     for rule, lines in (
         (rules.WITHOUT_INDEX, [line for line in added if line in end and not _is_indexed(line, end)]),

@@ -98,24 +98,20 @@ def _excluded(blocked: Blocked) -> str:
     return "which blocks reads and writes" if blocked.read else "which blocks writes"
 
 
+Condition = Callable[[Statement, re.Match[str]], bool]
+
+
 @dataclass(frozen=True)
 class Cause:
     """A rule and the statements that it explains; groups of the pattern fill the gaps of its code."""
 
     rule: Rule
     pattern: re.Pattern[str]
-    when: "Condition"  # must hold besides the pattern
+    when: Condition | None  # must hold besides the pattern
 
     def match(self, statement: Statement) -> re.Match[str] | None:
         match = self.pattern.search(statement.sql)
-        return match if match and self.when(statement, match) else None
-
-
-Condition = Callable[[Statement, re.Match[str]], bool]
-
-
-def _always(_statement: Statement, _match: re.Match[str]) -> bool:
-    return True
+        return match if match and (self.when is None or self.when(statement, match)) else None
 
 
 def _rewrites(statement: Statement, _match: re.Match[str]) -> bool:
@@ -132,7 +128,7 @@ def _indexes_partitions(statement: Statement, match: re.Match[str]) -> bool:
     return bool(statement.builds) and not named
 
 
-def _cause(rule: Rule, pattern: str, when: Condition = _always) -> Cause:
+def _cause(rule: Rule, pattern: str, when: Condition | None = None) -> Cause:
     return Cause(rule, re.compile(pattern, re.IGNORECASE), when)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.catalog import Change
 from slipway.gate.names import line_of
 from slipway.gate.rulebook import rows as rules
 from slipway.gate.rules.blocking import with_growth
@@ -31,7 +30,7 @@ def check_statements(node: Node, statements: Iterable[Statement], growth: Sequen
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
     """Yield new foreign keys with ON DELETE CASCADE; a new table has no rows to lose."""
-    change = steps.changes.get(UP, Change())
+    change = steps.upgraded
     new_tables = tuple(f"{line.name}." for line in change.added if line.kind in ("table", "partitioned table"))
     before = {line.definition for line in change.removed}  # the same under another name is not new
     for line in change.added:

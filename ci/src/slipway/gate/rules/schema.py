@@ -27,7 +27,7 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
     elif node.keeps_on_downgrade:
-        if change := steps.changes.get(UP):
+        if change := steps.upgraded:
             yield rules.EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)
     elif DOWN in steps.changes:
         yield from _check_return(node, steps)
@@ -88,8 +88,7 @@ def check_drift(history: History, steps: Mapping[str, Steps], differences: Itera
 
 def _last_changed(table: str, history: History, steps: Mapping[str, Steps]) -> Node:
     for node in reversed(history.nodes):
-        change = steps[node.id].changes.get(UP)
-        lines = (*change.added, *change.removed) if change else ()
-        if any(line.name == table or line.name.startswith(f"{table}.") for line in lines):
+        change = steps[node.id].upgraded
+        if any(f"{line.name}.".startswith(f"{table}.") for line in (*change.added, *change.removed)):
             return node
     return history.nodes[-1]
