@@ -92,9 +92,9 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
     level = "off by default" if rule.optional else rule.level.value
     implies = ", ".join(each.value for each in rule.implies) or "no effect"
     yield f"Level: {level}\nCertificate: {implies}"
-    if not (rule.code and rule.example):  # the code has placeholders, and the good example has none
+    if not (rule.code and rule.bad):  # the code has placeholders, and the good example has none
         yield f"Instead:\n{indent(rule.code, '    ') if rule.code else fill(rule.advice, 100)}"
-    for title, code in (("Bad", rule.example.bad), ("Good", rule.example.good)) if rule.example else ():
+    for title, code in (("Bad", rule.bad), ("Good", rule.good)) if rule.bad else ():
         yield f"{title}:\n{indent(code, '    ')}"
     related = f"Related rules: {', '.join(rule.related)}\n" if rule.related else ""
     yield f"{related}Page: docs/rules/{rule.id}.md"

@@ -179,13 +179,7 @@ _MODULES = (
     "errors.py",
     "structure.py",
     *(f"records/{name}.py" for name in ("__init__", "form", "migration", "refusal")),
-    *(
-        f"migration/{name}.py"
-        for name in (
-            *("__init__", "__main__", "answer", "database", "environment", "extensions", "look", "own", "secrets"),
-            "upgrade",
-        )
-    ),
+    *(f"migration/{name}.py" for name in ("__init__", "__main__", "database", "environment", "output", "upgrade")),
 )
 _BOOTSTRAP = """\
 import base64, pathlib, sys, tempfile

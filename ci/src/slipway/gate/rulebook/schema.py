@@ -1,12 +1,14 @@
-"""R and U: revisions that cannot be undone, or done again."""
+"""R, U and drift: revisions that cannot be undone or done again, and models that build another schema."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Example, Rule
+from slipway.gate.rulebook.rule import ADD_COLUMN, IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Given, Rule
 from slipway.records.proof import Level
 
-_ADD: Final = 'op.add_column("notes", sa.Column("read", sa.Boolean()))'
-_ADD_AND_DROP: Final = f'{_ADD}\n# in downgrade():\nop.drop_column("notes", "read")'
+_irreversible: Final = partial(Rule, level=Level.ERROR, implies=IRREVERSIBLE)
+_error: Final = partial(Rule, level=Level.ERROR, implies=NOTHING)
+_ADD_AND_DROP: Final = f'{ADD_COLUMN}\n# in downgrade():\nop.drop_column("notes", "read")'
 _MOOD: Final = """\
 op.create_table(
     "notes",
@@ -16,22 +18,19 @@ op.create_table(
 # in downgrade():
 op.drop_table("notes")"""
 
-FAILS: Final = Rule(
+FAILS: Final = _error(
     id="U01",
     name="upgrade fails",
-    level=Level.ERROR,
     message="The upgrade fails on an empty database; later revisions are not proven.",
-    implies=NOTHING,
     advice="Correct the statement at this line.",
     related=("D01", "T01"),
-    example=Example(bad="""op.add_column("note", sa.Column("read", sa.Boolean()))""", good=_ADD),
+    bad="""op.add_column("note", sa.Column("read", sa.Boolean()))""",
+    good=ADD_COLUMN,
 )
-UNREACHED: Final = Rule(
+UNREACHED: Final = _error(
     id="U02",
     name="revision not reached",
-    level=Level.ERROR,
     message="The revision was not executed: an earlier one does not run again from an empty database. This and later revisions are not proven.",
-    implies=NOTHING,
     advice="Look for an earlier revision that commits by itself (COMMIT, connection.commit()) or depends on the database's earlier contents.",
     related=("T05", "U01"),
 )
@@ -43,73 +42,65 @@ EMPTY: Final = Rule(
     implies=IRREVERSIBLE,
     advice="Write the downgrade, or raise NotImplementedError to declare that there is none.",
     related=("R03", "R06"),
-    example=Example(bad=f"{_ADD}\n# in downgrade():\npass", good=_ADD_AND_DROP),
+    bad=f"{ADD_COLUMN}\n# in downgrade():\npass",
+    good=_ADD_AND_DROP,
 )
-RAISES: Final = Rule(
+RAISES: Final = _irreversible(
     id="R02",
     name="downgrade fails",
-    level=Level.ERROR,
     message="The downgrade fails; this revision cannot be rolled back.",
-    implies=IRREVERSIBLE,
     advice="Correct the downgrade, or raise NotImplementedError to declare that there is none.",
     related=("R05", "R06"),
-    example=Example(bad=f'{_ADD}\n# in downgrade():\nop.drop_column("notes", "red")', good=_ADD_AND_DROP),
+    bad=f'{ADD_COLUMN}\n# in downgrade():\nop.drop_column("notes", "red")',
+    good=_ADD_AND_DROP,
 )
-TRACE: Final = Rule(
+TRACE: Final = _irreversible(
     id="R03",
     name="downgrade leaves a trace",
-    level=Level.ERROR,
     message="The downgrade is incomplete: the schema differs from the one before the upgrade.",
-    implies=IRREVERSIBLE,
     advice="Undo the listed differences in downgrade().",
     related=("R01", "R04"),
-    example=Example(before="pass", bad=_MOOD, good=f'{_MOOD}\nsa.Enum(name="mood").drop(op.get_bind())'),
+    before="pass",
+    bad=_MOOD,
+    good=f'{_MOOD}\nsa.Enum(name="mood").drop(op.get_bind())',
 )
 ENUM_TRACE: Final = """\
 def downgrade() -> None:
     …  # drop the columns that use the type
     sa.Enum(name="{name}").drop(op.get_bind(), checkfirst=True)"""
-NAMELESS: Final = Rule(
+NAMELESS: Final = _irreversible(
     id="R05",
     name="downgrade drops an unnamed constraint",
-    level=Level.ERROR,
     message="The downgrade drops a constraint without a name; Postgres chose one, so the statement cannot be written.",
-    implies=IRREVERSIBLE,
     code="""\
 # on the models' metadata, so that autogenerate writes the name:
 metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
 # in this revision, the name that Postgres chose:
 op.drop_constraint("…_fkey", …)""",
     related=("R02", "S08"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""\
+    before=NOTES_AND_AUTHORS,
+    bad="""\
 op.create_foreign_key(None, "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in downgrade():
 op.drop_constraint(None, "notes", type_="foreignkey")""",
-        good="""\
+    good="""\
 op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in downgrade():
 op.drop_constraint("notes_author", "notes", type_="foreignkey")""",
-    ),
 )
-DIFFERS: Final = Rule(
+DIFFERS: Final = _irreversible(
     id="R04",
     name="second upgrade fails or differs",
-    level=Level.ERROR,
     message="After the downgrade, the upgrade fails or ends in a different schema.",
-    implies=IRREVERSIBLE,
     advice="Undo all of upgrade() in downgrade().",
     related=("R03",),
-    example=Example(
-        bad=f"""\
+    bad=f"""\
 op.create_table("tags", sa.Column("name", sa.Text(), primary_key=True))
 {_ADD_AND_DROP}""",
-        good=f"""\
+    good=f"""\
 op.create_table("tags", sa.Column("name", sa.Text(), primary_key=True))
 {_ADD_AND_DROP}
 op.drop_table("tags")""",
-    ),
 )
 ROLL_FORWARD: Final = Rule(
     id="R06",
@@ -119,11 +110,51 @@ ROLL_FORWARD: Final = Rule(
     implies=IRREVERSIBLE,
     advice="Nothing to do; a rollback of the image across this revision is refused.",
     related=("R01", "R02"),
-    example=Example(
-        bad=f"""\
-{_ADD}
+    bad=f"""\
+{ADD_COLUMN}
 # in downgrade():
 raise NotImplementedError("restore a backup instead")""",
-        good=_ADD_AND_DROP,
+    good=_ADD_AND_DROP,
+)
+DRIFT: Final = _error(
+    id="drift",
+    name="models and migrations differ",
+    message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
+    advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
+    related=("drift-name",),
+    before="pass",
+    given=Given(
+        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
     ),
+    bad="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))
+# in downgrade():
+op.drop_table("notes")""",
+    good="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
+# in downgrade():
+op.drop_table("notes")""",
+)
+NAMED_APART: Final = Rule(
+    id="drift-name",
+    name="models and migrations use different names",
+    level=Level.WARNING,
+    message="The models and the migrations give one object different names; a later drop by name will fail.",
+    implies=NOTHING,
+    advice="Give the object the same name in both, preferably by a naming_convention on the metadata.",
+    related=("drift", "S08"),
+    before="pass",
+    given=Given(
+        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text, index=True))"""
+    ),
+    bad="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
+op.create_index("notes_by_title", "notes", ["title"])
+# in downgrade():
+op.drop_table("notes")""",
+    good="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
+op.create_index("ix_notes_title", "notes", ["title"])
+# in downgrade():
+op.drop_table("notes")""",
 )

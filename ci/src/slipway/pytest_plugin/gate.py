@@ -1,4 +1,7 @@
-"""The gate of a test run: executed once, by one process, for all tests."""
+"""The gate of a test run, executed once by one process, and the outcome of each test.
+
+A finding belongs to a check by the family of its rule; a check that did not run never passes.
+"""
 
 import fcntl
 import importlib.util
@@ -8,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -16,11 +19,24 @@ from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, with
 from slipway.local.prove import NamedServer
 from slipway.records.form import from_json, schema_of, to_json
 from slipway.records.gate import Listing
-from slipway.records.proof import Proof
+from slipway.records.proof import UNCOMPARED, Finding, Proof
 from slipway.records.refusal import Refusal
+from slipway.report.proof.text import explained
 from slipway.untrusted import one_line
 
 T = TypeVar("T")
+GRAPH: Final = "graph"
+DRIFT: Final = "drift"
+UP_DOWN_UP: Final = "up-down-up"
+LOCKS: Final = "locks"
+ROWS: Final = "rows"
+
+_FAMILIES: Final = {"drift": DRIFT} | {
+    start: check
+    for check, starts in ((GRAPH, "AG"), (ROWS, "CD"), (LOCKS, "LQ"), (UP_DOWN_UP, "PRSTU"))
+    for start in starts
+}
+_UPGRADE_FAILS: Final = frozenset({"U01", "T01", "T06", "T08"})
 
 
 class AlreadyReportedError(RefusedError):
@@ -35,18 +51,14 @@ class Options:
     config: str | None
     since: str | None
     python: Path | None
-    database_url: str | None
-    allow_production_like: bool = False
-
-    def __repr__(self) -> str:
-        return f"Options({str(self.source)!r}, …)"  # the URL holds a password
+    server: NamedServer | None
 
     def arguments(self) -> dict[str, Any]:
         return {
             "config": self.config,
             "since": self.since,
             "python": self.python or _here(),
-            "server": NamedServer.of(self.database_url, allow_production_like=self.allow_production_like),
+            "server": self.server,
         }
 
 
@@ -113,3 +125,66 @@ def _read(kind: type[T], text: str) -> T:
     if json.loads(text)["schema"] == schema_of(Refusal):
         raise from_json(Refusal, text, "the refusal").error()
     return from_json(kind, text, "the gate's answer")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome of a test: failed with failures, skipped with a reason, otherwise passed. Remarks fail no test."""
+
+    failures: tuple[Finding, ...]
+    reason: str | None
+    remarks: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(map(explained, self.failures))
+
+
+def check_of(rule: str) -> str:
+    """Return the check of a rule; one of an unknown family concerns the history."""
+    return next((check for start, check in _FAMILIES.items() if rule.startswith(start)), GRAPH)
+
+
+def judge(proof: Proof, check: str, revision: str | None = None) -> Judgement:
+    """Return the outcome of a check of one revision, or of the history."""
+    findings = [
+        finding
+        for finding in proof.findings
+        if check_of(finding.rule) == check and (revision is None or finding.revision == revision)
+    ]
+    failures = tuple(finding for finding in findings if finding.fails)
+    if revision is None:
+        reason = _why_not_compared(proof) if check == DRIFT else None
+    else:
+        reason = _why_not_reached(proof, revision)
+    remarks = [
+        f"{finding.level.value}: {explained(finding)}"
+        for finding in findings
+        if not finding.fails and finding.suppressed is None
+    ]
+    unmeasured = _unmeasured(proof, revision) if check == LOCKS else ()
+    return Judgement(failures, None if failures else reason, (*remarks, *unmeasured))
+
+
+def _why_not_compared(proof: Proof) -> str | None:
+    if not proof.revisions:
+        return f"{UNCOMPARED}: no revision was executed"
+    return next((gap for gap in proof.coverage.gaps if gap.startswith(UNCOMPARED)), None)
+
+
+def _why_not_reached(proof: Proof, revision: str) -> str | None:
+    if any(each.id == revision and "up" in each.fingerprints for each in proof.revisions):
+        return None
+    failed = {finding.revision for finding in proof.findings if finding.rule in _UPGRADE_FAILS}
+    first = next((each.id for each in proof.revisions if each.id in failed), None)
+    return f"not reached: the upgrade of {first} fails" if first else "not reached: the history cannot be walked"
+
+
+def _unmeasured(proof: Proof, revision: str | None) -> tuple[str, ...]:
+    return tuple(
+        f"not measured, because it refuses to run in a transaction: {one_line(statement.sql)}"
+        for each in proof.revisions
+        if each.id == revision
+        for statement in each.statements
+        if not statement.measured
+    )

@@ -1,24 +1,15 @@
-"""R and U: whether a revision can be undone and done again, from the catalog after each step."""
+"""R, U and drift: schemas compared by their catalogs, after each step and with the models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from slipway.gate.history import Node
+from slipway.gate.history import History, Node
+from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
-from slipway.gate.measure.lines import Change
+from slipway.gate.measure.catalog import Change
 from slipway.gate.names import few
-from slipway.gate.rulebook.reversibility import (
-    DIFFERS,
-    EMPTY,
-    ENUM_TRACE,
-    FAILS,
-    NAMELESS,
-    RAISES,
-    ROLL_FORWARD,
-    TRACE,
-    UNREACHED,
-)
+from slipway.gate.rulebook import schema as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import transactions
 from slipway.gate.steps import AGAIN, DOWN, UP
@@ -31,13 +22,13 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
     """Yield the findings on one revision's steps."""
     if UP in steps.failures:
         failure = steps.failures[UP]
-        yield _failed(transactions.of_failure(failure) or FAILS, node, failure, node.upgrade_line)
+        yield _failed(transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line)
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
     elif node.keeps_on_downgrade:
-        if change := steps.changes.get(UP):
-            yield EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)
+        if change := steps.upgraded:
+            yield rules.EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)
     elif DOWN in steps.changes:
         yield from _check_return(node, steps)
 
@@ -48,13 +39,13 @@ def check_reached(nodes: Sequence[Node], stairway: StairwayResult) -> Iterator[F
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not failed:
         why = f": {stairway.why_skipped}" if stairway.why_skipped else ""
-        yield UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
+        yield rules.UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
 
 
 def _of_downgrade(failure: Failure) -> Rule:
     if failure.declared:
-        return ROLL_FORWARD
-    return NAMELESS if _NO_NAME in failure.said else RAISES
+        return rules.ROLL_FORWARD
+    return rules.NAMELESS if _NO_NAME in failure.said else rules.RAISES
 
 
 def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
@@ -62,9 +53,9 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
     if trace:
         yield from _trace(node, trace)
     if AGAIN in steps.failures:
-        yield _failed(DIFFERS, node, steps.failures[AGAIN], node.upgrade_line)
+        yield _failed(rules.DIFFERS, node, steps.failures[AGAIN], node.upgrade_line)
     elif AGAIN in steps.changes and (other := steps.changes[DOWN].then(steps.changes[AGAIN])) and not trace:
-        yield DIFFERS.finding(node, _difference(other), node.downgrade_line)
+        yield rules.DIFFERS.finding(node, _difference(other), node.downgrade_line)
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
@@ -72,10 +63,10 @@ def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding
 
 
 def _trace(node: Node, trace: Change) -> Iterator[Finding]:
-    finding = TRACE.finding(node, _difference(trace), node.downgrade_line)
+    finding = rules.TRACE.finding(node, _difference(trace), node.downgrade_line)
     enum = next((line.name.rpartition(".")[2] for line in trace.added if line.kind == "enum"), None)
     if enum:
-        code = ENUM_TRACE.format(name=enum.strip('"'))
+        code = rules.ENUM_TRACE.format(name=enum.strip('"'))
         finding = replace(finding, remedy=code, remedy_is_code=True)
     yield finding
 
@@ -86,3 +77,18 @@ def _difference(change: Change) -> str:
         f"missing: {few(change.removed)}" if change.removed else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def check_drift(history: History, steps: Mapping[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
+    """Yield one finding per difference, at the revision that last changed the table."""
+    for difference in differences:
+        rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
+        yield rule.finding(_last_changed(difference.table, history, steps), str(difference))
+
+
+def _last_changed(table: str, history: History, steps: Mapping[str, Steps]) -> Node:
+    for node in reversed(history.nodes):
+        change = steps[node.id].upgraded
+        if any(f"{line.name}.".startswith(f"{table}.") for line in (*change.added, *change.removed)):
+            return node
+    return history.nodes[-1]
