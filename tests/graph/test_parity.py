@@ -27,7 +27,7 @@ def function_of(command: Command):
 
 def arguments_of(function):
     hints = typing.get_type_hints(function, include_extras=True)
-    return {name: hints[name] for name in inspect.signature(function).parameters if name not in {"self", "workspace"}}
+    return {name: hints[name] for name in inspect.signature(function).parameters if name not in {"self", "ws"}}
 
 
 def test_dagger_has_a_function_for_each_command_but_those_that_say_why_not():

@@ -96,21 +96,21 @@ class Slipway:
 
     @described
     async def image(
-        self, workspace: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
+        self, ws: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
     ) -> dagger.Container:
         from slipway.graph import image
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         built = image.image(source, settings, image.Label(revision, committed))
         await built.sync()  # so that an error gets its sentence here
         return built
 
     @described
-    async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
+    async def sbom(self, ws: dagger.Workspace) -> dagger.File:
         from slipway.graph import image
         from slipway.oci.content import normalised_sbom
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         written = image.sbom(source, settings)
         document = normalised_sbom(await written.contents()).decode()
         return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
@@ -118,7 +118,7 @@ class Slipway:
     @described
     async def gate(
         self,
-        workspace: dagger.Workspace,
+        ws: dagger.Workspace,
         postgres: Majors = None,
         since: Annotated[str | None, Doc(prove.gate.flag("since").doc)] = None,
         previous: PreviousRelease = None,
@@ -129,7 +129,7 @@ class Slipway:
         from slipway.graph.previous import previous_in
         from slipway.report.files import of_proof
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         release = await previous_in(previous, statements, settings.images)
         if not postgres or len(postgres) == 1:
             return _directory(
@@ -150,65 +150,65 @@ class Slipway:
 
     @described
     @check
-    async def migrations(self, workspace: dagger.Workspace) -> None:
+    async def migrations(self, ws: dagger.Workspace) -> None:
         from slipway.graph.gate import prove
         from slipway.report.proof.text import text
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         proof = await prove(source, settings, None, None)
         if proof.failures:
             raise FailedError(text(proof))
 
     @described
     @check
-    async def smoke(self, workspace: dagger.Workspace) -> None:
+    async def smoke(self, ws: dagger.Workspace) -> None:
         from slipway.graph import image
         from slipway.graph.running import smoke
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         await smoke(image.image(source, settings, image.Label()), settings)
 
     @described
     @check
-    async def lint(self, workspace: dagger.Workspace) -> str:
+    async def lint(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(workspace)
-        return _green(await checks.lint(workspace, source, settings))
+        settings, source = await self._read(ws)
+        return _green(await checks.lint(ws, source, settings))
 
     @described
     @check
-    async def types(self, workspace: dagger.Workspace) -> str:
+    async def types(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(workspace)
-        return _green(await checks.types(workspace, source, settings))
+        settings, source = await self._read(ws)
+        return _green(await checks.types(ws, source, settings))
 
     @described
     @check
-    async def tests(self, workspace: dagger.Workspace) -> str:
+    async def tests(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(workspace)
-        return _green(await checks.tests(workspace, source, settings))
+        settings, source = await self._read(ws)
+        return _green(await checks.tests(ws, source, settings))
 
     @described
     @up
-    async def service(self, workspace: dagger.Workspace) -> dagger.Service:
+    async def service(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import image, running
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         return await running.service(image.image(source, settings, image.Label()), settings)
 
     @described
     @up
-    async def database(self, workspace: dagger.Workspace) -> dagger.Service:
+    async def database(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import running
 
-        return running.database(await self._settings(workspace))
+        return running.database(await self._settings(ws))
 
     @described
-    async def rehearse(self, workspace: dagger.Workspace) -> dagger.Directory:
+    async def rehearse(self, ws: dagger.Workspace) -> dagger.Directory:
         import sys
 
         from slipway.graph.stage import rehearse
@@ -216,7 +216,7 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalProgress
 
-        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalProgress(sys.stdout))
+        rehearsal = await rehearse(ws, await self._settings(ws), TerminalProgress(sys.stdout))
         if not rehearsal.passed:
             raise FailedError(rehearsal_report.text(rehearsal))
         return _directory(of_rehearsal(rehearsal))
@@ -224,7 +224,7 @@ class Slipway:
     @described
     async def publish(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
-        workspace: dagger.Workspace,
+        ws: dagger.Workspace,
         address: Annotated[str, Doc("where to push, as registry/repository:tag")],
         revision: Revision = "unknown",
         committed: Committed = LONG_AGO,
@@ -240,7 +240,7 @@ class Slipway:
         from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
         from slipway.graph.running import smoke
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
         built = image.image(source, settings, image.Label(revision, committed))
@@ -253,7 +253,7 @@ class Slipway:
     @described
     async def environment(
         self,
-        workspace: dagger.Workspace,
+        ws: dagger.Workspace,
         name: Annotated[str, Doc(flags.NAME.doc)],
         credentials: Credentials = None,
         endpoint: Annotated[
@@ -262,14 +262,14 @@ class Slipway:
     ) -> "Environment":
         from slipway.graph.workspace import file_of
 
-        pyproject = await file_of(workspace, "pyproject.toml").contents()
+        pyproject = await file_of(ws, "pyproject.toml").contents()
         return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
 
     @described
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:
         return (await _Call().answer("certificate", proof=proof, red=True)).text
 
-    async def _settings(self, workspace: dagger.Workspace) -> "Settings":
+    async def _settings(self, ws: dagger.Workspace) -> "Settings":
         from slipway.graph.workspace import settings_of
 
         given = {
@@ -280,14 +280,14 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        return (await settings_of(workspace)).made_of({name: value for name, value in given.items() if value})
+        return (await settings_of(ws)).made_of({name: value for name, value in given.items() if value})
 
-    async def _read(self, workspace: dagger.Workspace) -> "tuple[Settings, Source]":
+    async def _read(self, ws: dagger.Workspace) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
-        settings = await self._settings(workspace)
-        return settings, await source_of(workspace, settings)
+        settings = await self._settings(ws)
+        return settings, await source_of(ws, settings)
 
 
 @object_type
