@@ -23,6 +23,7 @@ from slipway.graph.publish import publish
 from slipway.graph.running import started
 from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
+from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
 from slipway.records.preflight import Preflight
@@ -94,7 +95,8 @@ class EngineStage:
         )
 
     async def prove(self, release: SourceRelease, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
-        return await prove(release.source, self.account.settings, None, None)
+        proof = await prove(release.source, self.account.settings, None, None)
+        return from_json(Proof, await proof.contents(), "the gate's proof")
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         there = self.account.environment(environment)
