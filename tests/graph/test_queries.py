@@ -10,6 +10,7 @@ import pytest
 from graphql import parse
 
 from slipway.errors import BadInputError
+from slipway.graph import bases
 from slipway.main import Environment, FunctionError, Slipway, _Call, one_sentence
 from slipway.records.form import from_json, to_json
 from slipway.records.plan import Action, Plan
@@ -96,7 +97,7 @@ async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else
 async def test_only_what_the_settings_name_is_read_of_the_repository(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     includes = [step.arguments["include"] for step in engine.steps("directory") if "include" in step.arguments]
-    assert ["uv.lock", "requirements.txt", "requirements-dev.txt"] in includes
+    assert ["uv.lock", "requirements.txt", "requirements-dev.txt", ".python-version"] in includes
     assert [
         "app",
         "app/**",
@@ -127,7 +128,7 @@ async def test_the_gate_is_one_exec_beside_a_pinned_postgres_with_only_its_own_r
     await Slipway().gate(workspace)
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     commands = [step.arguments["args"] for step in chain if step.name == "withExec"]
-    assert commands[-1][:3] == ["/app/.venv/bin/python", "-m", "slipway.gate"]
+    assert commands[-1][:3] == ["/opt/venv/bin/python", "-m", "slipway.gate"]
     asked = [step.arguments.get("stdin", "") for step in chain if step.name == "withExec"][-1]
     assert re.search(r'"today": "\d{4}-\d\d-\d\d"', asked)
     lent = next(step.arguments["include"] for step in chain if step.arguments.get("path") == "/opt/slipway/slipway")
@@ -254,10 +255,81 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     install, run = (step.arguments["args"] for step in chain if step.name == "withExec")
     assert "--no-dev" not in install
-    assert run == ["pytest", "-q"]
+    assert run == ["python", "/tmp/start.py", "alembic.ini", "pytest", "-q"]
     told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
     assert told["DATABASE_URL"] == "postgresql://postgres@database:5432/postgres"
     assert any(step.name == "withServiceBinding" for step in chain)
+
+
+async def test_tests_can_ask_for_an_empty_database(engine, workspace):
+    declares(engine, 'tests = ["pytest"]\ndatabase = "empty"')
+    engine.answers |= {"exitCode": 0, "combinedOutput": ""}
+    await Slipway().tests(workspace)
+    *_, run = (step.arguments["args"] for step in engine.steps("withExec"))
+    assert run == ["pytest"]
+
+
+async def test_tools_of_the_checks_find_a_repository_without_an_environment_in_it(engine, workspace):
+    declares(engine, 'lint = ["ruff", "check", "."]')
+    engine.answers |= {"exitCode": 0, "combinedOutput": ""}
+    await Slipway().lint(workspace)
+    chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
+    told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
+    assert told["UV_PROJECT_ENVIRONMENT"] == told["VIRTUAL_ENV"] == "/opt/venv"
+    assert [step.arguments["path"] for step in chain if step.name == "withDirectory"] == ["/app", "/app/.git"]
+    assert all(
+        step.arguments.get("gitignore")
+        for step in engine.steps("directory")
+        if "app/**" in step.arguments.get("include", ())
+    )
+
+
+async def test_the_image_has_the_python_of_the_service(engine, workspace):
+    engine.answers["entries"] = ["uv.lock", ".python-version"]
+    engine.files[".python-version"] = "3.12\n"
+    await Slipway().image(workspace)
+    pythons = {step.arguments["address"].partition("@")[0] for step in engine.steps("from")}
+    assert pythons == {"python:3.12-slim", "ghcr.io/astral-sh/uv:0.10.3"}
+
+
+@pytest.mark.parametrize(
+    ("requires", "file", "version"),
+    [
+        ("", "", "3.14"),
+        (">=3.11", "", "3.14"),
+        (">=3.11,<3.13", "", "3.12"),
+        ("~=3.11.4", "", "3.11"),
+        ("~=3.10", "", "3.14"),
+        ("==3.13.*", "", "3.13"),
+        (">=3.10, !=3.14.*", "", "3.13"),
+        ("<=3.12", "", "3.11"),
+        (">=3.10", "# ours\n3.11.9\n", "3.11"),
+        (">=3.10", "cpython-3.13", "3.13"),
+    ],
+)
+def test_a_services_python_is_the_one_that_it_names_or_the_newest_that_it_allows(requires, file, version):
+    assert bases.python_version(f'[project]\nrequires-python = "{requires}"\n', file) == version
+
+
+@pytest.mark.parametrize(
+    ("requires", "file", "said"),
+    [
+        (
+            ">=3.15",
+            "",
+            r"^requires-python = '>=3\.15' allows none of 3\.14, .*: name an image .* \[tool\.slipway\.images\]",
+        ),
+        (
+            "",
+            "pypy3.11",
+            r"^\.python-version names pypy3\.11, and slipway has images of 3\.14, .* as python in \[tool\.slipway\.images\]",
+        ),
+        (">=3.13", "3.12", r"^\.python-version names 3\.12, which requires-python = '>=3\.13' excludes: correct one"),
+    ],
+)
+def test_a_python_without_an_image_is_refused_and_the_key_named(requires, file, said):
+    with pytest.raises(BadInputError, match=said):
+        bases.python_version(f'[project]\nrequires-python = "{requires}"\n', file)
 
 
 async def test_a_failed_check_shows_the_end_of_its_output_without_terminal_escapes(engine, workspace):

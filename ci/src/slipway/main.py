@@ -199,7 +199,7 @@ class Slipway:
         from slipway.graph import image, running
 
         settings, source = await self._read(ws)
-        return await running.service(image.image(source, settings, image.Label()), settings)
+        return running.service(image.image(source, settings, image.Label()), settings)
 
     @described
     @up

@@ -9,7 +9,7 @@ import dagger
 from dagger import dag
 
 from slipway.graph import bases, postgres
-from slipway.graph.image import Source, builder
+from slipway.graph.image import PYTHON, Source, builder
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
 from slipway.records.form import to_json
@@ -37,7 +37,7 @@ async def prove(
         lent(builder(source, settings), database)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
-            ["/app/.venv/bin/python", "-m", "slipway.gate", _PROOF],
+            [PYTHON, "-m", "slipway.gate", _PROOF],
             stdin=to_json(question, indent=None),
             expect=dagger.ReturnType.ANY,
         )
@@ -56,7 +56,7 @@ def with_slipway(container: dagger.Container) -> dagger.Container:
     """Mount slipway so that `python -m slipway.gate` and `slipway.migration` can run in a container of the service."""
     package = dag.current_module().source().directory("src/slipway")
     return container.with_directory("/opt/slipway/slipway", package, include=_MOUNTED).with_env_variable(
-        "PYTHONPATH", "/opt/slipway"
+        "PYTHONPATH", "/opt/slipway:$PYTHONPATH", expand=True
     )
 
 

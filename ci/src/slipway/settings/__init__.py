@@ -12,6 +12,7 @@ from slipway.settings.service import (
     Settings,
     SettingsError,
     Subjects,
+    TestDatabase,
     Weight,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "SettingsError",
     "Subjects",
     "TargetKind",
+    "TestDatabase",
     "Weight",
     "load",
     "load_file",
