@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("tests.simulator.account")  # before the tests of any room import it
 
 
-# In a job of GitHub Actions, commands under test must not write into the files of that job.
-for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+# In a job of GitHub Actions, commands under test must not write into the files of that job. Compiled modules are kept
+# although the machine may ask otherwise: else every worker and every process under test compiles what it imports again.
+for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(name, None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
