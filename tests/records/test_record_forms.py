@@ -6,6 +6,7 @@ import typing
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,6 +45,7 @@ JSON = st.recursive(
 some = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@cache
 def values(hint):
     """All values that a field of this type may have."""
     arguments = typing.get_args(hint)
