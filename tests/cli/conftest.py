@@ -1,12 +1,10 @@
 """A service with one environment, and its simulated account."""
 
 from collections.abc import AsyncIterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from slipway.release.aws.client import session_of
 from slipway.release.engine.target import Time
 from slipway.simulator.clock import VirtualClock
 from tests.simulator.account import ROLE, Account, opened
@@ -22,15 +20,6 @@ region = "eu-west-1"
 account = "123456789012"
 access-role = "{ROLE}"
 """
-
-
-_shared = cache(session_of)
-
-
-@pytest.fixture(autouse=True)
-def _one_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load boto3's service models once, not in each command."""
-    monkeypatch.setattr("slipway.release.aws.client.session_of", _shared)
 
 
 @pytest.fixture
