@@ -26,7 +26,6 @@ sys.dont_write_bytecode = False
 # In a job of GitHub Actions, commands under test must not write into the files of that job.
 for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
-sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
