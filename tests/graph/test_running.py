@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from slipway.graph import running
-from slipway.main import FailedError, Slipway
+from slipway.main import FunctionError, Slipway
 from slipway.records.migration import Migration
 from slipway.workload import start
 
@@ -55,7 +55,7 @@ def smoke(engine, workspace, monkeypatch):
     ],
 )
 async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, lines, sentence):
-    with pytest.raises(FailedError) as red:
+    with pytest.raises(FunctionError) as red:
         await smoke(*lines)
     assert str(red.value) == f"the release does not become healthy: {sentence}"
     assert lines[-1] in capsys.readouterr().out
@@ -64,7 +64,7 @@ async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, 
 async def test_a_source_that_does_not_exist_is_named_before_anything_is_built(engine, workspace):
     engine.answers["exists"] = False
     with pytest.raises(
-        FailedError,
+        FunctionError,
         match=r"^sources of \[tool\.slipway\] names '\w+.*', which is not in the repository, or ignored by git",
     ):
         await Slipway().image(workspace)

@@ -15,14 +15,13 @@ from slipway.graph import bases, postgres
 from slipway.graph.image import with_variables
 from slipway.graph.instances import ContainerInstance, launched, started
 from slipway.graph.migration import migrate
+from slipway.records.checks import PreflightResult
 from slipway.records.image import Reference
-from slipway.records.preflight import PreflightResult
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.targets.app_runner.description import APP_RUNNER
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.targets.registry import APP_RUNNER
 from slipway.settings import Settings
 from slipway.untrusted import printable
-from slipway.workload.health import HealthCheck
-from slipway.workload.workload import LaunchSpec
+from slipway.workload.workload import HealthCheck, LaunchSpec
 
 START = "/tmp/start.py"  # noqa: S108 -- inside a container
 _LAST_LINES = 40

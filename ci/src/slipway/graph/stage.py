@@ -22,15 +22,16 @@ from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
 from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
+from slipway.records.checks import Preflight
+from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.play import Story, play
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
-from slipway.release.preflight.answers import Checks
+from slipway.release.preflight.checks import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
 from slipway.workload.dependencies import is_package
@@ -93,7 +94,8 @@ class EngineStage:
         )
 
     async def prove(self, release: SourceRelease, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
-        return await prove(release.source, self.account.settings, None, None)
+        proof = await prove(release.source, self.account.settings, None, None)
+        return from_json(Proof, await proof.contents(), "the gate's proof")
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         there = self.account.environment(environment)

@@ -10,17 +10,18 @@ from typing import Protocol, TypeVar
 
 import anyio
 
+from slipway.environment.environment import ServiceEnvironment as Environment
+from slipway.records.checks import Preflight
 from slipway.records.image import Image
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import Place, place_of
 from slipway.release.engine.target import Time
-from slipway.settings import AppRunnerEnvironment, Environment as EnvironmentSettings, Settings, TargetKind
+from slipway.settings import AppRunnerEnvironment, Settings, TargetKind
+from slipway.settings import Environment as EnvironmentSettings
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
-from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.workload.workload import Backend, LaunchSpec, Workload
 
 ENVIRONMENTS = ("staging", "production")
@@ -39,7 +40,12 @@ class SimulatedAccount:
 
     def environment(self, name: str) -> Environment:
         """Return one of ENVIRONMENTS."""
-        return Environment(settings=self.settings, name=name, endpoint_url=self.cloud.url, time=Time(self.cloud.clock.now, self.cloud.clock.sleep))
+        return Environment(
+            settings=self.settings,
+            name=name,
+            endpoint_url=self.cloud.url,
+            time=Time(self.cloud.clock.now, self.cloud.clock.sleep),
+        )
 
 
 @asynccontextmanager
@@ -51,6 +57,7 @@ async def opened(
     - databases: URLs by environment. backend_at: makes the backend that runs instances, from the account's URL.
     """
     settings, secrets = on_stage(settings, databases)
+
     def patient_at(url: str) -> Backend:
         return PatientBackend(backend_at(url))
 
@@ -81,7 +88,7 @@ class PatientBackend:
         """See `Backend.start`."""
         async with self.backend.start(order, on_line) as workload:
             with anyio.move_on_after(_START_SECONDS):
-                while workload.exit_code is None and not await _listens(workload.address):
+                while workload.exit_code is None and not await _listens(workload.address):  # noqa: ASYNC110 -- of another process
                     await anyio.sleep(0.05)
             yield workload
 
