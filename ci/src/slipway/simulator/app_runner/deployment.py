@@ -6,7 +6,7 @@ creation, 2 to 5 for an update, 6 to 19 for a failed health check.
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -48,12 +48,12 @@ class Platform:
 
     clock: Clock
     store: ImageStore
-    logs: Logs
-    references: References
-    roles: Iam
     backend: Backend
     tasks: anyio.abc.TaskGroup
-    pace: Pace = Pace()
+    pace: Pace
+    logs: Logs = field(default_factory=Logs)
+    references: References = field(default_factory=References)
+    iam: Iam = field(default_factory=Iam)
 
 
 # SERVICE_UPDATE [F], the others †

@@ -151,14 +151,9 @@ _TABLE = {
 _DONE = {"UpdateService": "updated", "PauseService": "paused", "ResumeService": "resumed", "DeleteService": "deleted"}
 
 
-def reaction(operation: str, status: str) -> Reaction:
-    """Look up a cell of the table."""
-    return _TABLE[operation][STATES.index(status)]
-
-
 def begins(operation: str, status: str, arn: str) -> bool:
     """Return whether an operation begins; False means no change. Raises AwsError when the state forbids the call."""
-    match reaction(operation, status):
+    match _TABLE[operation][STATES.index(status)]:
         case Reaction.INVALID_STATE:
             message = f"Service cannot be {_DONE[operation]} in the current state: {status}."  # [F], pause and resume †
             raise AwsError("InvalidStateException", message)
