@@ -7,7 +7,7 @@ import pytest
 
 from slipway.oci.content import digest_of
 from slipway.simulator.app_runner.api import SimulatedAppRunner
-from slipway.simulator.contract import SERVICES, by_target, in_python, message_member, problems, service
+from slipway.simulator.contract import SERVICES, find_operation, in_python, message_member, problems, service
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.logs import Logs
@@ -110,6 +110,11 @@ def test_every_pattern_that_a_known_operation_could_meet_can_be_checked(name):
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_known_operation_is_one_of_aws(name):
     assert set(KNOWN[name]) <= set(service(name).operation_names)
+
+
+def by_target(target):
+    prefix, _, operation = target.partition(".")
+    return find_operation(SERVICES, operation, "targetPrefix", prefix)
 
 
 def test_an_operation_is_found_by_its_target():

@@ -104,6 +104,10 @@ class StackResource:
     def retained(self) -> bool:
         return bool(self.template.get("DeletionPolicy", "Delete") != "Delete")
 
+    def change(self, action: str, logical: str, replacement: str | None = None) -> "StackChange":
+        physical = self.made["Ref"]
+        return StackChange(action=action, logical=logical, kind=self.kind, physical=physical, replacement=replacement)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StackChange:
