@@ -49,8 +49,8 @@ EACH = {
 }
 
 
-@pytest.mark.parametrize("verb", EACH)
-def test_the_page_names_every_output_of_a_verb_and_no_other(verb):
-    name = verb if verb == "all" else f"`{verb}`"
+@pytest.mark.parametrize("command", EACH)
+def test_the_page_names_every_output_of_a_command_and_no_other(command):
+    name = command if command == "all" else f"`{command}`"
     (row,) = re.findall(rf"^\| {re.escape(name)} \| (.*) \|$", PAGE, re.MULTILINE)
-    assert set(re.findall(r"`([a-z-]+)`", row)) - {"exit-code"} == set(EACH[verb].outputs)
+    assert set(re.findall(r"`([a-z-]+)`", row)) - {"exit-code"} == set(EACH[command].outputs)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, make_url
 
-from slipway.cli.command import run as run_command
+from slipway.cli import run as run_command
 from slipway.gate import __main__ as gate_command
 from slipway.gate import databases, forks
 from slipway.gate.prove import prove

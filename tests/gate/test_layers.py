@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from slipway.cli.command import run as run_command
+from slipway.cli import run as run_command
 from slipway.errors import RefusedError
 from slipway.local.certificate import certify
 from slipway.local.prove import _counted

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from slipway.records.certificate import Ternary
 from slipway.records.migration import Readiness
 from slipway.release.engine.compatibility import forward_risk, rollback_risk
-from tests.verbs.environments import certificate
+from tests.environment.environments import certificate
 
 OLD, NEW = Readiness(("aaa",), ("aaa",)), Readiness(("bbb",), ("bbb",))
 PROVEN = certificate("aaa", "bbb")

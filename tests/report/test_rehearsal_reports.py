@@ -109,5 +109,5 @@ def test_a_rehearsal_without_steps_is_a_page_too(rehearsal):
 
 def test_the_files_of_a_rehearsal_are_a_record_a_page_and_a_text(rehearsal):
     files = of_rehearsal(rehearsal)
-    assert set(files) == {"rehearsal.json", "index.html", "report.txt"}
+    assert set(files) == {"rehearsal.json", "rehearsal.html", "rehearsal.txt"}
     assert from_json(Rehearsal, files["rehearsal.json"], "rehearsal.json") == rehearsal

@@ -16,8 +16,8 @@ from starlette.routing import Route
 
 from slipway.simulator import serving as serving_module
 from slipway.simulator.serving import Front, serving
-from slipway.workload.health import NO_CERTIFICATES
 from slipway.workload.process import free_port
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import BRISK, asked, opened
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.records.gate import Other
-from slipway.source.released import released
+from slipway.source import released
 
 REVISION = "revision = '{0}'\ndown_revision = None\n\n\ndef upgrade():\n    op.execute('SELECT {1}')\n"
 ONE, TWO = "migrations/one.py", "migrations/two.py"

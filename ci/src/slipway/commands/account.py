@@ -64,7 +64,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
         SOURCE,
         NAME,
         option(
-            "verb",
+            "command",
             "COMMAND",
             "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
             repeated=True,
@@ -76,13 +76,13 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
     from slipway.records.bootstrap import Permissions
-    from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
     from slipway.report import answers
 
-    verbs = tuple(flags.verb or DEPLOY_ROLE)
+    commands = tuple(flags.command or DEPLOY_ROLE)
     scope = scope_of(await caller.settings(), flags.environment)
-    document = json.dumps(policy(scope, verbs), indent=2)
-    return answers.of_permissions(Permissions(flags.environment, verbs, document))
+    document = json.dumps(policy(scope, commands), indent=2)
+    return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 
 @command(

@@ -9,7 +9,7 @@ import anyio
 
 from slipway.conformance.account import TAG, AwsAccount, Reply, SilentError, masked
 from slipway.conformance.expectations import Findings
-from slipway.oci.content import EMPTY, Artifact, Blob, digest_of
+from slipway.oci.artifact import EMPTY, Artifact, Blob, digest_of
 
 _LAYER = Blob("application/vnd.slipway.conformance", b"a layer")
 _ABSENT = Blob(_LAYER.media_type, b"a layer that is never uploaded")

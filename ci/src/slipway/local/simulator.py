@@ -20,7 +20,7 @@ from slipway.simulator.cloud import LOGIN, Cloud, InitialState, simulated
 from slipway.simulator.contract import operations
 from slipway.simulator.faults import Script
 from slipway.structure import MismatchError, kebab, read
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
 
 T = TypeVar("T")
 

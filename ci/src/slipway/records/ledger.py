@@ -95,7 +95,7 @@ class History(Record, schema="slipway/history/1"):
 class Situation(Record, schema="slipway/situation/1"):
     """An environment as the platform, the ledger and the live release report it.
 
-    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any verb.
+    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end. unseen: why the ledger could not be read, otherwise empty.
     - readiness: the live release's answer at its health path, or None.
     """

@@ -29,8 +29,8 @@ PROOF: Formats[Proof] = {
 }
 REHEARSAL: Formats[Rehearsal] = {
     "rehearsal.json": to_json,
-    "index.html": rehearsal_report.page,
-    "report.txt": rehearsal_report.text,
+    "rehearsal.html": rehearsal_report.page,
+    "rehearsal.txt": rehearsal_report.text,
 }
 PLAN: Formats[Plan] = {"plan.json": to_json, "plan.txt": plan_text, "summary.md": plan_markdown}
 
@@ -49,6 +49,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise BadInputError(f"cannot write the report to {folder}", error.strerror or str(error)) from error

@@ -81,7 +81,9 @@ def of_history(history: History) -> str:
     rows = [*unfinished, *map(_release, history.releases)]
     return _page(
         f"## Deployments of {escaped(history.environment)}",
-        _table(("", "ended", "verb", "status", "image", "cause"), rows) if rows else "Nothing has been deployed yet.",
+        _table(("", "ended", "command", "status", "image", "cause"), rows)
+        if rows
+        else "Nothing has been deployed yet.",
     )
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from slipway.oci.content import MANIFEST, canonical, digest_of
+from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.app_runner.deployment import Pace, Platform

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from slipway.oci.content import digest_of
+from slipway.oci.artifact import digest_of
 from slipway.records.image import is_digest
 from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.registry import PASSWORD, ImageStore, Manifest, Repository

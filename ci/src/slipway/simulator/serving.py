@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slipway.errors import BadInputError
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 
 if TYPE_CHECKING:
     import httpx

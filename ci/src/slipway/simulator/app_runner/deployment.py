@@ -26,8 +26,7 @@ from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.secrets import References
-from slipway.workload.health import ask
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.workload.workload import Backend, LaunchSpec, Workload, ask
 
 
 @dataclass(frozen=True, kw_only=True)

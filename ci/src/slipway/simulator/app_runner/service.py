@@ -19,8 +19,7 @@ from slipway.simulator.app_runner.shared import SharedRevision, scaling_summary
 from slipway.simulator.contract import AwsError
 from slipway.simulator.iam import Iam
 from slipway.simulator.serving import Front
-from slipway.workload.health import HealthCheck
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload
 
 Configuration = Mapping[str, Any]
 
