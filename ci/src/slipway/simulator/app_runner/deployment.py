@@ -161,9 +161,8 @@ class Deployment:
                 self._log(f"{_STOPPED} Container exit code: {workload.exit_code}")
                 raise _FailedError("Container exited.")
             if (clock.now() - began).total_seconds() > patience:
-                self._log(
-                    f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number."
-                )
+                place = place.replace(" [Path", "[Path")
+                self._log(f"Health check failed on {place} Check your configured port number.")
                 raise _FailedError("Health check failed.")
             with clock.held():
                 answer = await ask(workload.address, check)
@@ -179,9 +178,8 @@ class Deployment:
 
     @property
     def _settings(self) -> Mapping[str, Any]:
-        settings: Mapping[str, Any] = self.configuration["SourceConfiguration"]["ImageRepository"].get(
-            "ImageConfiguration", {}
-        )
+        repository = self.configuration["SourceConfiguration"]["ImageRepository"]
+        settings: Mapping[str, Any] = repository.get("ImageConfiguration", {})
         return settings
 
     async def _take_over(self) -> None:
@@ -232,18 +230,17 @@ async def watch(platform: Platform, service: Service, instance: SimulatedInstanc
     while service.instance is instance:
         check = health_check(service.configuration)
         await platform.clock.idle(check.interval)
-        if service.instance is not instance or service.status != "RUNNING":
+        if not service.serves_from(instance):
             continue
         with platform.clock.held():
             answer = await ask(workload.address, check)
         in_a_row = in_a_row + 1 if answer.healthy is not healthy else 0
-        if in_a_row < (check.unhealthy_threshold if healthy else check.healthy_threshold):
-            continue
-        healthy, in_a_row = answer.healthy, 0
-        service.front.route(workload.address if healthy else None)
-        _log(
-            platform, service, "events", f"Health check {'is successful' if healthy else 'failed'}: {answer.detail}."
-        )  # †
+        threshold = check.unhealthy_threshold if healthy else check.healthy_threshold
+        if in_a_row >= threshold and service.serves_from(instance):  # no operation has begun during the check
+            healthy, in_a_row = answer.healthy, 0
+            service.front.route(workload.address if healthy else None)
+            words = "is successful" if healthy else "failed"
+            _log(platform, service, "events", f"Health check {words}: {answer.detail}.")  # †
 
 
 async def pause(platform: Platform, service: Service, operation: ServiceOperation) -> None:

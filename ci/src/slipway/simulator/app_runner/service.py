@@ -248,6 +248,9 @@ class Service:
         """The group's name without its last part, `service` or `application`."""
         return f"/aws/apprunner/{self.name}/{self.id}"
 
+    def serves_from(self, instance: SimulatedInstance) -> bool:
+        return self.instance is instance and self.status == "RUNNING"
+
     def described(self) -> dict[str, Any]:
         """Return the API's Service."""
         return {
