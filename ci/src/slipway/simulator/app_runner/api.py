@@ -13,7 +13,6 @@ from slipway.simulator.app_runner.service import (
     Configuration,
     Service,
     ServiceOperation,
-    begins,
     check_roles,
     configuration_of,
     merged,
@@ -45,11 +44,9 @@ class SimulatedAppRunner:
 
     async def create_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["ServiceName"]
+        # Services in CREATE_FAILED keep their names too.
         if any(service.name == name and service.status != "DELETED" for service in self.services.values()):
-            message = (
-                f"Service with the provided name already exists: {name}."  # CREATE_FAILED services keep theirs too
-            )
-            raise AwsError("InvalidRequestException", message)
+            raise AwsError("InvalidRequestException", f"Service with the provided name already exists: {name}.")
         wanted = configuration_of(request)
         check_roles(self._platform.iam, wanted, call.now)
         account = f"arn:aws:apprunner:{call.region}:{call.account}"
@@ -65,7 +62,7 @@ class SimulatedAppRunner:
 
     async def update_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        begins("UpdateService", service.status, service.arn)
+        service.begins("UpdateService")
         wanted, scaling = merged(service.configuration, request), self._shared_of(request)
         check_roles(self._platform.iam, wanted, call.now)
         unchanged = wanted == service.configuration and (scaling is None or scaling.arn == service.scaling.arn)
@@ -77,25 +74,25 @@ class SimulatedAppRunner:
     async def start_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Deploys the same configuration again, with the image that its tag names now."""
         service = self._service(request)
-        begins("StartDeployment", service.status, service.arn)
+        service.begins("StartDeployment")
         answer = self._deploy(service, "START_DEPLOYMENT", service.configuration, call)
         return {"OperationId": answer["OperationId"]}
 
     async def resume_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        if not begins("ResumeService", service.status, service.arn):
+        if not service.begins("ResumeService"):
             return {"Service": service.described()}
         return self._deploy(service, "RESUME_SERVICE", service.configuration, call)
 
     async def pause_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        if not begins("PauseService", service.status, service.arn):
+        if not service.begins("PauseService"):
             return {"Service": service.described()}
         return self._begin(service, "PAUSE_SERVICE", pause, call)
 
     async def delete_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        begins("DeleteService", service.status, service.arn)
+        service.begins("DeleteService")
         return self._begin(service, "DELETE_SERVICE", delete, call)
 
     def maintain(self, service: Service, seconds: float) -> None:
