@@ -15,6 +15,13 @@ from slipway.settings.environment import Environment, TargetKind
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
 _Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
+_EnvironmentName = Annotated[
+    str, Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")
+]  # in the ledger's tags
+_REPOSITORY_NAME = Pattern(  # ECR's
+    r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
+    "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
+)
 _TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
 
 
@@ -166,25 +173,14 @@ class Settings(Constrained):
     - smoke-paths: asked with GET after a deploy to staging; each must answer below 400.
     """
 
-    name: Annotated[
-        str,
-        Pattern(  # an ECR repository's
-            r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
-            "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
-        ),
-    ]
+    name: Annotated[str, _REPOSITORY_NAME]
     command: Annotated[tuple[str, ...], Filled("a program and its arguments")]
     sources: tuple[str, ...] = ()
     port: Annotated[int, Range(1, 65535)] = 8000
     health_path: _Path | None = None
     smoke_paths: tuple[_Path, ...] = ()
     migrations: Migrations = Migrations()
-    environments: Mapping[
-        Annotated[
-            str, Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")
-        ],  # part of the ledger's tags
-        Annotated[Environment, _TARGETS],
-    ] = field(default_factory=dict)
+    environments: Mapping[_EnvironmentName, Annotated[Environment, _TARGETS]] = field(default_factory=dict)
     rehearsal: RehearsalCommits = RehearsalCommits()
     checks: Checks = Checks()
     images: Images = Images()
@@ -217,6 +213,11 @@ class Settings(Constrained):
                 f"set service in [tool.slipway.environments.{environment}] to {there.service_names.allowed}",
             )
         return name
+
+    def migration_log(self, environment: str) -> str:
+        """Return the log group of the tasks that migrate an environment's database; raises SettingsError."""
+        migration = self.environment(environment).migration
+        return (migration and migration.log_group) or f"/slipway/{self.service_name(environment)}"
 
     def repository(self, environment: str) -> str:
         """Return the address of the service's ECR repository in an environment; raises SettingsError."""
