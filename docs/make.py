@@ -44,7 +44,7 @@ TABLES = (
 )
 _PERMISSIONS = """\
 `slipway permissions --environment NAME` prints the policy of an environment's deploy role with the
-ARNs of your settings; with `--verb` it prints the least that single commands need.
+ARNs of your settings; with `--command` it prints the least that single commands need.
 `slipway bootstrap` creates the roles: [how-to/bootstrap.md](how-to/bootstrap.md). A test runs each
 command under exactly this policy; a missing action is named in the error."""
 _DIAGNOSIS = f"""

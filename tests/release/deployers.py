@@ -14,7 +14,7 @@ from slipway.records.plan import Plan
 from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.run import reach
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
 

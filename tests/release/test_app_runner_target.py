@@ -17,7 +17,7 @@ from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTar
 from slipway.settings import HealthPace
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.contract import problems, service
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 from tests.release.desired import ARN, DIGEST, OTHER, observed, spec, target_of, time_of
 from tests.release.direct import opened
 from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from slipway.errors import RefusedError, SlipwayError
-from slipway.oci.content import INDEX
-from slipway.oci.tree import KIND
+from slipway.oci.artifact import INDEX, TREE
+from slipway.records.checks import PreflightResult
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange
-from slipway.records.preflight import PreflightResult
 from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import plan
 from slipway.release.engine.run import reach
@@ -107,7 +106,7 @@ async def test_an_artifact_that_is_no_image(account):
 
 
 async def test_a_source_tree_is_named_as_one(account):
-    found = seen(await looked(account, spec(await put(account, {"artifactType": KIND}))))["platform"]
+    found = seen(await looked(account, spec(await put(account, {"artifactType": TREE}))))["platform"]
     assert (found.verdict, "it is a source tree" in found.found) == (PreflightResult.NOT_COVERED, True)
 
 

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.records.checks import Branch, Preflight, PreflightResult
 from slipway.records.image import Reference
-from slipway.records.preflight import Branch, Preflight, PreflightResult
 from slipway.release.preflight.checks import judge_account, no, not_covered, ok
 from slipway.release.preflight.image import judge_config, judge_index, judge_tree
 from slipway.release.preflight.named import judge_role, names_of

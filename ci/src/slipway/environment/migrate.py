@@ -21,7 +21,7 @@ from slipway.release.runners import Runner
 from slipway.release.runners.definition import TaskOrder
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.settings import Environment, Migrations, RunnerKind, Settings, SettingsError
-from slipway.workload.host import HostBackend, NoTreeError, Unpacked
+from slipway.workload.process import HostBackend, NoTreeError, Unpacked
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from dagger import dag
 
 from slipway.errors import BadInputError
 from slipway.oci import registry as registries
-from slipway.oci.content import normalised_sbom, sbom_artifact
+from slipway.oci.artifact import normalised_sbom, sbom_artifact
 from slipway.records.image import Reference
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws, Keys

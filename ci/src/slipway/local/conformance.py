@@ -20,7 +20,7 @@ from slipway.records.conformance import Conformance, Left
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
 
 Tell = Callable[[str], None]
 _NUMBER = re.compile(r"[0-9]{12}")

@@ -151,9 +151,14 @@ def _around(line: str, start: int, end: int) -> str:
 
 def _gaps(spec: ServiceSpec, application: str) -> dict[str, str]:
     """Return the facts that cause and remedy may name."""
+    table = f"[tool.slipway.environments.{spec.environment or 'NAME'}]"
     last = next((line for line in reversed(application.split("\n")) if line.strip()), "nothing")
     return {
-        "environment": spec.environment,
+        "environment": spec.environment or "the smoke test",
+        "variables": f"variables or secrets of {table}"
+        if spec.environment
+        else "variables of [tool.slipway.migrations]",
+        "table": table,
         "port": str(spec.port),
         "health_path": spec.health_path or "",
         "memory": str(spec.memory),

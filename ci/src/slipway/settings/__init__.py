@@ -17,6 +17,7 @@ from slipway.settings.service import (
     Settings,
     SettingsError,
     Subjects,
+    TestDatabase,
     Weight,
 )
 from slipway.structure import MismatchError, kebab, read
@@ -83,6 +84,7 @@ __all__ = [
     "SettingsError",
     "Subjects",
     "TargetKind",
+    "TestDatabase",
     "Weight",
     "load",
     "load_file",

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.oci.content import EMPTY, MANIFEST, Artifact
+from slipway.oci.artifact import EMPTY, MANIFEST, Artifact
 from slipway.oci.registry import Login
 from slipway.records.image import Reference
 from slipway.release.aws.client import Aws

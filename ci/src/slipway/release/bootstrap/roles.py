@@ -158,7 +158,7 @@ def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
     wanted = tuple(verbs)
     if unknown := [verb for verb in wanted if verb not in RIGHTS]:
         raise BadInputError(
-            f"there is no verb {unknown[0]!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
+            f"there is no command {unknown[0]!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
         )
     return narrowed(granted((right for verb in wanted for right in RIGHTS[verb]), scope.grants), scope)
 

@@ -7,7 +7,7 @@ the wanted release must work on the current one. Certificates are not transitive
 import re
 from collections.abc import Iterable, Mapping
 
-from slipway.records.certificate import Answer, Certificate
+from slipway.records.certificate import Certificate, Ternary
 from slipway.records.migration import Heads, Readiness
 from slipway.untrusted import json_object, one_line
 
@@ -87,9 +87,9 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
     if not certificate.revisions:
         return f"the certificate of this pair names no revision that {whose} was tried with"
     for revision in certificate.revisions:
-        if revision.compatible is Answer.NO:
+        if revision.compatible is Ternary.NO:
             return f"the revision {one_line(revision.id)} breaks {whose}"
-        if revision.compatible is Answer.UNKNOWN:
+        if revision.compatible is Ternary.UNKNOWN:
             return f"{whose} was never tried after the revision {one_line(revision.id)}"
     return None
 

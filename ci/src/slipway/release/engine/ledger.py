@@ -223,6 +223,11 @@ def was_live(release: Release) -> bool:
     return release.verb in RELEASES and release.status in (Status.SUCCEEDED, Status.NOOP)
 
 
+def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
+    """Return the newest release that was live with this digest; None if there is none. `releases` newest first."""
+    return next((release for release in releases if was_live(release) and digest_of(release) == digest), None)
+
+
 def digest_of(record: Release | Intent) -> str:
     """Return the digest that a record names; raises BadInputError for the record of a verb without a release."""
     return Reference.parse(record.image).digest

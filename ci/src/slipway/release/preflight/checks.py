@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from slipway.records.preflight import Check, PreflightResult
+from slipway.records.checks import Check, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import AwsRefusedError, LostAnswerError

@@ -6,11 +6,10 @@ from typing import Any
 import httpx
 
 from slipway.errors import RefusedError
-from slipway.oci import tree
-from slipway.oci.content import INDEX, MANIFEST, digest_of
+from slipway.oci.artifact import INDEX, MANIFEST, TREE, digest_of
 from slipway.oci.registry import certificates
+from slipway.records.checks import Check
 from slipway.records.image import Reference
-from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.plan import ServiceSpec
@@ -62,7 +61,7 @@ async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str
     """Check for which operating system and architecture the image was built."""
     if isinstance(entries := manifest.get("manifests"), list):
         return (judge_index(image, entries),)
-    if manifest.get("artifactType") == tree.KIND:
+    if manifest.get("artifactType") == TREE:
         return (judge_tree(real=aws.endpoint_url is None),)
     described = manifest.get("config")
     config: Mapping[str, Any] = described if isinstance(described, Mapping) else {}

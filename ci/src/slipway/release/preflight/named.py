@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from slipway.records.preflight import Check
+from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.aws.references import parts_of_secret
 from slipway.release.engine.plan import ServiceSpec

@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 
 from slipway.errors import RefusedError, within
-from slipway.records.preflight import Branch, Preflight
+from slipway.records.checks import Branch, Preflight
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec

@@ -174,10 +174,7 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
 _MODULES = {
     "": ("__init__", "database_url", "errors", "structure"),
     "records/": ("__init__", "form", "migration", "refusal"),
-    "migration/": (
-        *("__init__", "__main__", "answer", "database", "environment", "extensions", "look", "own", "secrets"),
-        "upgrade",
-    ),
+    "migration/": ("__init__", "__main__", "database", "environment", "output", "upgrade"),
 }
 _BOOTSTRAP = """\
 import base64, pathlib, sys, tempfile

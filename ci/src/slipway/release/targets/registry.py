@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from slipway.records.preflight import Check
+from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.cloudformation import Part
 from slipway.release.engine.plan import ServiceSpec
@@ -16,7 +16,7 @@ from slipway.release.targets.app_runner.preflight import LOOKS, owned
 from slipway.release.targets.app_runner.spec import health_of, spec_of
 from slipway.release.targets.app_runner.target import WORDS, AppRunnerTarget
 from slipway.settings import Settings, SettingsError, TargetKind
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from slipway.records.preflight import Check
+from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent

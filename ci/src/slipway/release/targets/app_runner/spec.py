@@ -9,7 +9,7 @@ from slipway.records.image import Reference
 from slipway.records.plan import Observed, State
 from slipway.release.engine.plan import ABSENT, ServiceSpec, health_check, values_of
 from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 
 # App Runner's own defaults [M], which it may leave out of a description.
 _USUAL = HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
