@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, Final
 
+OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
+from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
 from slipway.settings.environment import Environment, TargetKind
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
@@ -22,20 +23,13 @@ _REPOSITORY_NAME = Pattern(  # ECR's
     r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
 )
+_LEVELS = (*(level.value for level in Level), OFF)
+_Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
 _TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
 
 
 class SettingsError(BadInputError):
     """A settings file that cannot be used."""
-
-
-class Weight(Enum):
-    """The weight of a gate rule: an error fails the gate, a rule that is off is ignored."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-    OFF = "off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +52,7 @@ class Migrations(Constrained):
     postgres: str = "18"
     extensions: tuple[str, ...] = ()
     start_after: str | None = None
-    levels: Mapping[str, Weight] = field(default_factory=dict)
+    levels: Mapping[str, _Level] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
     patience: Annotated[int, Range(1)] = 120

@@ -114,17 +114,9 @@ def oidc_provider() -> Resource:
     return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_AUDIENCE]})
 
 
-def trusts_branch(github: Github, account: str) -> dict[str, Any]:
-    """Return the trust policy for jobs without a GitHub environment."""
-    return _trust(github, account, f"ref:refs/heads/{github.branch}")
-
-
-def trusts_environment(github: Github, account: str, environment: str) -> dict[str, Any]:
-    """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules."""
-    return _trust(github, account, f"environment:{environment}")
-
-
-def _trust(github: Github, account: str, where: str) -> dict[str, Any]:
+def trusts_jobs(github: Github, account: str, environment: str | None) -> dict[str, Any]:
+    """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules; None for jobs of the branch without one."""
+    where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
     made = f"arn:aws:iam::{account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
     provider = github.oidc_provider or made
     subjects = [f"repo:{repository}:{where}" for repository in _repositories(github)]

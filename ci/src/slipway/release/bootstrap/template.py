@@ -22,8 +22,7 @@ from slipway.release.bootstrap.roles import (
     policy,
     roles_of,
     scope_of,
-    trusts_branch,
-    trusts_environment,
+    trusts_jobs,
 )
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.engine.ledger import PREFIX
@@ -146,7 +145,7 @@ def _publishing(settings: Settings, account: str) -> list[Part]:
     if settings.github is None:
         return []
     name, why = image_role(settings), "the jobs without an environment publish the image and plan deployments"
-    made = role(name, why, trusts_branch(settings.github, account), _image_policy(settings, account))
+    made = role(name, why, trusts_jobs(settings.github, account, None), _image_policy(settings, account))
     where = "AWS_ROLE of the GitHub repository's variables"
     part = Part({"ImageRole": made}, {"AwsRole": output(where, f"arn:aws:iam::{account}:role/{name}")})
     return [part] if settings.github.oidc_provider else [Part({"GithubProvider": oidc_provider()}), part]
@@ -169,7 +168,7 @@ def _deploying(scope: Scope) -> list[Part]:
     if github is None:
         return []
     name, why = deploy_role(scope.settings, environment), f"the jobs of GitHub's environment {environment} deploy"
-    made = role(name, why, trusts_environment(github, account, environment), policy(scope, DEPLOY_ROLE))
+    made = role(name, why, trusts_jobs(github, account, environment), policy(scope, DEPLOY_ROLE))
     where = f"AWS_ROLE of the variables of GitHub's environment {environment}"
     return [Part({"DeployRole": made}, {"AwsRole": output(where, f"arn:aws:iam::{account}:role/{name}")})]
 

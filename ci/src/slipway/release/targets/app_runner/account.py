@@ -16,6 +16,7 @@ from slipway.settings import Network, Scaling, Settings, SettingsError
 # apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
 # one and trust App Runner only, so all of them are allowed.
 _APP_RUNNER = ("apprunner.amazonaws.com", BUILD, "bullet.amazonaws.com", TASKS)
+_SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
 _SERVICES = patterns("arn:aws:apprunner:{region}:{account}:service/{service}/*")
 
 
@@ -85,9 +86,6 @@ GRANTS: Grants = {
     # DeleteService also asks for the right to remove the service's custom domains.
     Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
 }
-
-
-_SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
 
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
