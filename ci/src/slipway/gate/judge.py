@@ -17,10 +17,9 @@ from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
 from slipway.gate.steps import UP
-from slipway.records.proof import Finding, Layer, Level
+from slipway.records.proof import OFF, Finding, Layer, Level
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
-OFF: Final = "off"
 SETTING: Final = "[tool.slipway.migrations] levels"
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
