@@ -46,6 +46,10 @@ class MigrationRequest:
     environment: str
     digest: str
 
+    @property
+    def there(self) -> Environment:
+        return self.settings.environment(self.environment)
+
 
 def runner_of(
     request: MigrationRequest,
@@ -60,7 +64,7 @@ def runner_of(
     `deployment` identifies the deployment. `database_url_from` names a variable of this process that holds the database's URL; with it
     this machine migrates, whatever the settings say.
     """
-    migration = request.settings.environment(request.environment).migration
+    migration = request.there.migration
     if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):
         return EcsTask(aws, time, order_of(request.settings, request.environment, request.digest), deployment)
     return DirectRunner(aws, request, database_url_from)
@@ -115,7 +119,7 @@ async def database_url(
         if not process.get(url_variable):
             raise BadInputError(f"the variable {url_variable} is not set here", "set it to the database's URL")
         return _checked(process[url_variable], f"the variable {url_variable}")
-    there, variable = _environment(request), request.settings.migrations.database_variable
+    there, variable = request.there, request.settings.migrations.database_variable
     if variable in there.secrets:
         return _checked(await value_of(aws, there.secrets[variable]), f"the secret behind {variable}")
     if variable in there.variables:
@@ -129,11 +133,7 @@ async def database_url(
 def service_variables(request: MigrationRequest, url: str) -> dict[str, str]:
     """Return the variables that the service's env.py sees: the URL, plain values, and stand-ins for other secrets."""
     migrations = request.settings.migrations
-    return migrations.told(url) | dict(_environment(request).variables) | {migrations.database_variable: url}
-
-
-def _environment(request: MigrationRequest) -> Environment:
-    return request.settings.environment(request.environment)
+    return migrations.told(url) | dict(request.there.variables) | {migrations.database_variable: url}
 
 
 def _checked(url: str, where: str) -> str:

@@ -42,7 +42,7 @@ async def gate(  # noqa: PLR0913 -- one for each flag
     if known and known.commit:
         previous = await previous_at(at.folder, known.commit, known.name, server)
     if statements:
-        previous = recorded_in(statements, previous)
+        previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
 
 
@@ -114,11 +114,6 @@ async def previous_at(folder: Path, commit: str, name: str, server: NamedServer 
             return starting(await read_models(at, name), (tree / "pyproject.toml").read_text(encoding="utf-8"))
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))
-
-
-def recorded_in(file: Path, previous: Previous) -> Previous:
-    """Add the statements recorded in a file; raises BadInputError."""
-    return with_recorded(previous, text_of(file, "the recorded statements"), str(file))
 
 
 def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
