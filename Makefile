@@ -77,8 +77,8 @@ clean:
 # Generated from docs/tasks.toml by `make tasks`.
 .PHONY: gate image prove rehearse-in-containers up simulator doctor pages tasks checks migrations smoke
 
-gate:  ## execute the migrations in containers; the reports go to report/
-	dagger call gate export --path report
+gate:  ## execute the migrations in containers; fail when the gate refuses them
+	dagger call gate
 
 image:  ## build the service's image
 	dagger call image
@@ -86,8 +86,8 @@ image:  ## build the service's image
 prove: $(UV)  ## execute the migrations on this machine, without an engine
 	$(RUN) -- slipway gate
 
-rehearse-in-containers:  ## play the way to production with images and containers; writes report/index.html
-	dagger call rehearse export --path report
+rehearse-in-containers:  ## play the way to production with images and containers; fail when an act does not go as planned
+	dagger call rehearse
 
 up:  ## start the service on its port, beside a migrated Postgres
 	dagger up

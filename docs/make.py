@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway import settings
-from slipway.release.diagnosis.cause import NEVER_STARTED
-from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
-from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
+from slipway.release.diagnosis import NEVER_STARTED
+from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
 from slipway.release.rights import Actions, granted
 from slipway.release.targets.registry import TARGETS
 from slipway.structure import constraints, kebab

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from slipway.cli import run
-from slipway.records.doctor import DoctorReport
+from slipway.records.checks import DoctorReport
 from slipway.records.form import from_json
 
 PYPROJECT = '[tool.slipway]\nname = "notes"\ncommand = ["serve"]\n'

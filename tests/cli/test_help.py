@@ -13,7 +13,7 @@ from slipway.commands.machine import explained
 from slipway.commands.registry import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.gate.rulebook import all_rules
-from slipway.release.permissions import RIGHTS
+from slipway.release.bootstrap.roles import RIGHTS
 
 
 def printed(capsys, *arguments):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipway.records.form import to_json
-from slipway.records.question import GateQuestion
+from slipway.records.gate import GateQuestion
 
 HISTORY = Path(__file__).parents[1] / "gate/histories/merges"
 _POWERS = "-dac_override,-dac_read_search"  # they let root write everywhere

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 
 from slipway.records.certificate import Validity
+from slipway.records.checks import Preflight
+from slipway.records.command import Listening
 from slipway.records.ledger import History, Situation
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.preflight import Preflight
-from slipway.records.refusal import Listening, Refusal
+from slipway.records.refusal import Refusal
 from slipway.report import answers
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/ci-outputs.md").read_text()

@@ -18,9 +18,9 @@ from slipway.doctor.check import DoctorOptions
 from slipway.doctor.checkup import CHECKS, check_up
 from slipway.errors import RefusedError
 from slipway.postgres import binaries, datadir
-from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
+from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 from slipway.records.form import to_json
-from slipway.report.doctor import text
+from slipway.report.text import of_checkup
 from slipway.simulator.cloud import simulated
 from slipway.simulator.serving import serving
 
@@ -99,7 +99,7 @@ def programs(tmp_path, monkeypatch):
 async def look(subject, folder, **asked):
     """Run one check; return its answer and the rest of its line."""
     checkup = await check_up(DoctorOptions(folder, **asked), {subject: CHECKS[subject]})
-    line, _ = text(checkup).splitlines()
+    line, _ = of_checkup(checkup).splitlines()
     answer, found, rest = line.split(maxsplit=2)
     assert found == subject
     if answer != "OK":
@@ -140,7 +140,7 @@ async def test_a_machine_that_has_everything_is_ok_in_every_line(service, progra
         mirrored = "".join(f'{name} = "{hub}/{name}:1"\n' for name in ("python", "uv", "postgres", "registry"))
         write(service, pyproject_toml=f"{PYPROJECT}[tool.slipway.images]\n{mirrored}")
         checkup = await check_up(DoctorOptions(service, postgres.url, account.url))
-    assert {line.partition(" ")[0] for line in text(checkup).splitlines()} == {"OK", "14"}
+    assert {line.partition(" ")[0] for line in of_checkup(checkup).splitlines()} == {"OK", "14"}
     assert checkup.healthy
     found = {check.subject: check.found for check in checkup.checks}
     assert list(found) == list(CHECKS)
@@ -540,7 +540,7 @@ async def test_no_secret_is_shown_whatever_goes_wrong(service, programs, signed_
     mirrored(service, f"127.0.0.1:{closed_port()}")
     checkup = await check_up(asked)
     assert not checkup.healthy
-    assert CANARY not in text(checkup) + to_json(checkup) + repr(checkup) + repr(asked)
+    assert CANARY not in of_checkup(checkup) + to_json(checkup) + repr(checkup) + repr(asked)
 
 
 async def test_checks_run_concurrently_and_one_that_hangs_does_not_delay_the_others(service):
@@ -570,7 +570,7 @@ async def test_output_of_programs_cannot_control_the_terminal_or_add_a_line(serv
         raise RefusedError("\x1b[2Jgone\nOK    fake", "\u202erun\r\nthis")
 
     checkup = await check_up(DoctorOptions(service), {"it": hostile})
-    assert text(checkup) == "NG    it           gone OK fake; run this\n0 OK, 1 NG, 0 SKIP\n"
+    assert of_checkup(checkup) == "NG    it           gone OK fake; run this\n0 OK, 1 NG, 0 SKIP\n"
 
 
 @pytest.mark.parametrize(

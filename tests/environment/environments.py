@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.environment.environment import ServiceEnvironment
-from slipway.records.certificate import Answer, Certificate, Verdicts
+from slipway.records.certificate import Certificate, Ternary, Verdicts
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event
 from slipway.settings import parse
@@ -98,15 +98,15 @@ class Migrating:
         return Standing((self.place.head,) if self.place.head else (), (self.head,))
 
 
-def certificate(before: str, after: str, compatible: Answer = Answer.YES, **parts: Any) -> Certificate:
+def certificate(before: str, after: str, compatible: Ternary = Ternary.YES, **parts: Any) -> Certificate:
     """Return a certificate that the release before works on the schema after a step."""
     step = Verdicts(
         id=after,
-        rerunnable=Answer.YES,
+        rerunnable=Ternary.YES,
         compatible=compatible,
-        blocking=Answer.NO,
-        reversible=Answer.YES,
-        destructive=Answer.NO,
+        blocking=Ternary.NO,
+        reversible=Ternary.YES,
+        destructive=Ternary.NO,
     )
     plain = Certificate(
         history="h",

@@ -11,10 +11,10 @@ from slipway.errors import BadInputError
 from slipway.oci.artifact import File, TreeConfig, pack
 from slipway.oci.registry import opened
 from slipway.postgres import binaries
-from slipway.records.preflight import PreflightResult
+from slipway.records.checks import PreflightResult
 from slipway.release.aws.client import Aws
-from slipway.release.targets.app_runner.description import APP_RUNNER
-from slipway.release.targets.registry import spec_of
+from slipway.release.targets.app_runner.spec import spec_of
+from slipway.release.targets.registry import APP_RUNNER
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.workload.dependencies import Python
 from slipway.workload.process import HostBackend
@@ -169,3 +169,18 @@ async def test_a_start_slower_than_the_local_limit_is_not_covered(monkeypatch):
     found = await tried(backend, spec(), {}, APP_RUNNER)
     assert (found.verdict, "the platform waits longer" in found.found) == (PreflightResult.NOT_COVERED, True)
     assert backend.started[0].variables["PORT"] == "8000"
+
+
+async def test_a_health_path_that_is_not_there_is_known_after_some_answers_and_named_with_its_key(monkeypatch):
+    asked = []
+
+    async def ask(address, _check):
+        asked.append(address)
+        return HealthResult(False, "503" if len(asked) == 1 else "404")
+
+    monkeypatch.setattr(room, "ask", ask)
+    monkeypatch.setattr(room, "_POLL_SECONDS", 0)
+    found = await tried(ScriptedBackend(), spec(), {}, APP_RUNNER)
+    assert len(asked) == 1 + room._FINAL_ANSWERS
+    assert found.found == "the release does not become healthy: the health check /healthz answers 404"
+    assert "correct health-path in [tool.slipway]" in found.remedy

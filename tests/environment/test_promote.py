@@ -4,7 +4,7 @@ import pytest
 
 from slipway.environment.redeploy import CompatibilityEvidence, plan_promotion, promote
 from slipway.errors import BadInputError, RefusedError
-from slipway.records.certificate import Answer
+from slipway.records.certificate import Ternary
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
 from tests.environment.environments import certificate
@@ -37,7 +37,7 @@ async def test_with_the_proof_of_the_pair_the_database_is_migrated_and_the_relea
     assert outcome.migration.applied == ("bbb",)
 
 
-@pytest.mark.parametrize("proof", [None, certificate("aaa", "bbb", Answer.UNKNOWN)])
+@pytest.mark.parametrize("proof", [None, certificate("aaa", "bbb", Ternary.UNKNOWN)])
 async def test_without_that_proof_neither_database_nor_service_is_changed(account, staging, production, proof):
     old = await deployed(production)
     await deployed(staging, "bbb", proof)

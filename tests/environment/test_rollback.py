@@ -4,7 +4,7 @@ import pytest
 
 from slipway.environment.redeploy import CompatibilityEvidence, plan_rollback, rollback
 from slipway.errors import BadInputError, RefusedError
-from slipway.records.certificate import Answer
+from slipway.records.certificate import Ternary
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action
 from tests.environment.environments import certificate
@@ -84,7 +84,7 @@ async def test_a_rollback_across_a_migration_needs_the_proof_of_the_pair(staging
     assert (outcome.status, outcome.live, staging.head) == (Status.SUCCEEDED, first, "bbb")
 
 
-@pytest.mark.parametrize("known", [None, certificate("aaa", "bbb", Answer.NO)])
+@pytest.mark.parametrize("known", [None, certificate("aaa", "bbb", Ternary.NO)])
 async def test_without_that_proof_it_is_refused_and_nothing_has_changed(account, staging, known):
     await deployed(staging)
     second = await deployed(staging, "bbb", known)
@@ -105,6 +105,14 @@ async def test_the_reason_to_go_without_proof_is_recorded(staging):
     (newest, *_) = (await staging.environment.history()).releases
     assert (newest.verb, newest.risk) == (Verb.ROLLBACK, "the shop is down")
     assert sum("proceeding because: the shop is down" in line for line in staging.told) == 1
+
+
+async def test_a_reason_is_not_recorded_when_no_proof_is_needed(staging):
+    first = await deployed(staging)
+    await deployed(staging)
+    outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence(reason="to be sure"))
+    assert (outcome.status, outcome.live) == (Status.SUCCEEDED, first)
+    assert (await staging.verbs.history()).releases[0].risk == ""
 
 
 async def test_the_live_database_decides_and_not_the_ledger(staging):

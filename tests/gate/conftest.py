@@ -26,8 +26,8 @@ from slipway.gate import databases, forks
 from slipway.gate.prove import prove
 from slipway.postgres.server import Server
 from slipway.records.form import to_json
+from slipway.records.gate import GateQuestion
 from slipway.records.proof import Layer, Proof
-from slipway.records.question import GateQuestion
 
 _INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 

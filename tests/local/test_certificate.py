@@ -7,9 +7,9 @@ import pytest
 from slipway.errors import RefusedError
 from slipway.gate.rulebook import rule_named
 from slipway.local.certificate import certify, why_not
-from slipway.records.certificate import Answer, Certificate
+from slipway.records.certificate import Certificate, Ternary
 from slipway.records.form import from_json, to_json
-from slipway.records.history import Listing
+from slipway.records.gate import Listing
 from slipway.records.proof import Coverage, Level, Proof, Revision, Statement, Verdict, Versions
 
 STATEMENT = Statement(
@@ -74,23 +74,23 @@ def test_a_certificate_names_the_pair_of_heads_and_its_proof():
 
 def test_a_revision_without_findings_gets_the_best_verdicts():
     answers = dataclasses.astuple(verdicts(proof(*HISTORY)))
-    assert answers == ("c", Answer.YES, Answer.YES, Answer.NO, Answer.YES, Answer.NO)
+    assert answers == ("c", Ternary.YES, Ternary.YES, Ternary.NO, Ternary.YES, Ternary.NO)
 
 
 @pytest.mark.parametrize(
     ("rule", "field", "answer"),
     [
-        ("T03", "rerunnable", Answer.NO),
-        ("C01", "compatible", Answer.NO),
-        ("L01", "blocking", Answer.YES),
-        ("Q05", "blocking", Answer.YES),
-        ("L02", "blocking", Answer.NO),
-        ("R06", "reversible", Answer.NO),
-        ("D02", "reversible", Answer.NO),
-        ("D03", "destructive", Answer.YES),
-        ("D05", "destructive", Answer.YES),
-        ("D10", "destructive", Answer.YES),
-        ("L25", "destructive", Answer.YES),
+        ("T03", "rerunnable", Ternary.NO),
+        ("C01", "compatible", Ternary.NO),
+        ("L01", "blocking", Ternary.YES),
+        ("Q05", "blocking", Ternary.YES),
+        ("L02", "blocking", Ternary.NO),
+        ("R06", "reversible", Ternary.NO),
+        ("D02", "reversible", Ternary.NO),
+        ("D03", "destructive", Ternary.YES),
+        ("D05", "destructive", Ternary.YES),
+        ("D10", "destructive", Ternary.YES),
+        ("L25", "destructive", Ternary.YES),
     ],
 )
 @pytest.mark.parametrize("suppressed", [None, "allowed: the table has ten rows"])
@@ -106,11 +106,11 @@ def test_a_finding_decides_its_verdict_whether_it_is_allowed_or_not(rule, field,
     ],
 )
 def test_verdicts_without_measurements_are_unknown(change, field):
-    assert getattr(verdicts(proof(*HISTORY[:2], revision("c", "b", **change))), field) is Answer.UNKNOWN
+    assert getattr(verdicts(proof(*HISTORY[:2], revision("c", "b", **change))), field) is Ternary.UNKNOWN
 
 
 def test_without_statements_of_the_previous_release_nothing_is_known_of_it():
-    assert verdicts(proof(*HISTORY, phrases=0)).compatible is Answer.UNKNOWN
+    assert verdicts(proof(*HISTORY, phrases=0)).compatible is Ternary.UNKNOWN
 
 
 def test_a_refused_proof_gets_no_certificate():

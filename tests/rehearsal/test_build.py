@@ -50,3 +50,10 @@ async def test_a_workspace_member_is_refused_with_the_command_for_its_own_lock(w
     with pytest.raises(BadInputError, match=r"are in \.\./uv\.lock, the lock of a workspace") as caught:
         await build(workspace_member, settings(), NOWHERE)
     assert "uv export" in caught.value.next_step
+
+
+async def test_a_source_that_the_commit_does_not_have_is_named(workspace_member):
+    with pytest.raises(
+        BadInputError, match=r"^sources of \[tool\.slipway\] names 'migration', which is not in the commit"
+    ):
+        await build(workspace_member, settings("main.py", "migration"), NOWHERE)

@@ -11,10 +11,9 @@ from slipway.errors import UnknownOutcomeError
 from slipway.records.plan import Action, FieldChange, Observed
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import plan
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.target import Operation
-from slipway.release.targets.app_runner.spec import health_of, request_of
-from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget, observed_from
+from slipway.release.engine.target import Operation, OperationStatus
+from slipway.release.targets.app_runner.spec import health_of, observed_from, request_of
+from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget
 from slipway.settings import HealthPace
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.contract import problems, service

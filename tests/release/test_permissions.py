@@ -19,7 +19,7 @@ from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws
-from slipway.release.permissions import DEPLOY_ROLE, RIGHTS, policy, scope_of
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, RIGHTS, policy, scope_of
 from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, document, granted, merged
 from slipway.simulator.authorization import Needed, allows
 from tests.release.desired import time_of

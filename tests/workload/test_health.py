@@ -55,6 +55,13 @@ async def test_any_other_status_is_not_healthy_and_told(path, said):
         assert await ask(address, HealthCheck(path=path)) == HealthResult(False, said)
 
 
+@pytest.mark.parametrize(
+    ("detail", "final"), [("404", True), ("307", True), ("503", False), ("connection refused", False)]
+)
+def test_what_the_routes_answer_stays_and_what_a_server_fails_at_may_pass(detail, final):
+    assert HealthResult(False, detail).final is final
+
+
 async def test_a_listener_is_healthy_over_tcp_whatever_it_would_answer():
     with silent() as address:
         assert await ask(address, TCP) == HealthResult(True, "connected")

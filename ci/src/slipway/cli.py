@@ -167,7 +167,7 @@ class CommandLine:
 def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
     """Print an answer and return its exit code; without `indent` JSON is one line."""
     from slipway.records.form import to_json
-    from slipway.report.colour import coloured
+    from slipway.report.text import coloured
 
     _write_job_files(answer)
     _print(

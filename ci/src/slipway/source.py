@@ -13,7 +13,7 @@ from typing import Final
 
 from slipway.errors import BadInputError
 from slipway.oci.artifact import File
-from slipway.records.history import Other, Since
+from slipway.records.gate import Other, Since
 
 MERGE_BASE: Final = "merge-base"
 _DEFAULT_BRANCHES = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main", "refs/heads/master")

@@ -76,7 +76,7 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
     from slipway.records.bootstrap import Permissions
-    from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
     from slipway.report import answers
 
     commands = tuple(flags.command or DEPLOY_ROLE)
@@ -149,7 +149,8 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.walks import estimate
     from slipway.local.conformance import Consent, in_no_time, permitted
     from slipway.records.conformance import Left
-    from slipway.report import answers, conformance
+    from slipway.report import answers
+    from slipway.report.text import of_estimate
 
     if flags.estimate:
         return answers.of_estimate(estimate())
@@ -166,7 +167,7 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
             flags, f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
         )
         return answers.of_left(Left(await leftovers.clean(account, None, _tell(flags))))
-    _check_agreed(flags, conformance.of_estimate(estimate(), where))
+    _check_agreed(flags, of_estimate(estimate(), where))
     return answers.of_conformance(await conform(account, image, _tell(flags)))
 
 

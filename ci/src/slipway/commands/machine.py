@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Command, Flag, Flags, Group, JsonRecord, command, option, switch, unknown
 from slipway.commands.flags import ENDPOINT, EXIT_CODES, SOURCE
-from slipway.records.explanation import Completion, Explanation
+from slipway.records.command import Completion, Explanation
 
 if TYPE_CHECKING:
     from slipway.gate.rulebook.rule import Rule
@@ -92,16 +92,16 @@ def _of_rule(rule: "Rule") -> Iterator[str]:
     level = "off by default" if rule.optional else rule.level.value
     implies = ", ".join(each.value for each in rule.implies) or "no effect"
     yield f"Level: {level}\nCertificate: {implies}"
-    if not (rule.code and rule.example):  # the code has placeholders, and the good example has none
+    if not (rule.code and rule.bad):  # the code has placeholders, and the good example has none
         yield f"Instead:\n{indent(rule.code, '    ') if rule.code else fill(rule.advice, 100)}"
-    for title, code in (("Bad", rule.example.bad), ("Good", rule.example.good)) if rule.example else ():
+    for title, code in (("Bad", rule.bad), ("Good", rule.good)) if rule.bad else ():
         yield f"{title}:\n{indent(code, '    ')}"
     related = f"Related rules: {', '.join(rule.related)}\n" if rule.related else ""
     yield f"{related}Page: docs/rules/{rule.id}.md"
 
 
 def _text(command: Command) -> str:
-    from slipway.release.permissions import RIGHTS
+    from slipway.release.bootstrap.roles import RIGHTS
     from slipway.release.rights import granted
     from slipway.release.targets.registry import TARGETS
 

@@ -11,7 +11,7 @@ from slipway.doctor import containers, machine
 from slipway.doctor.check import Check, DoctorOptions, SkippedError
 from slipway.doctor.network import credentials, database, registry
 from slipway.errors import SlipwayError
-from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
+from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 
 _SECONDS = 10.0
 

@@ -13,21 +13,21 @@ import anyio
 from slipway.environment.status import ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
+from slipway.records.checks import Check, PreflightResult
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.preflight import Check, PreflightResult
 from slipway.records.progress import Tell
-from slipway.release.engine.approval import check_belongs
 from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Deleted, Goal, Live, Paused, Resumed, check_sensible
+from slipway.release.engine.plan import check_belongs
 from slipway.release.engine.plan import plan as make_plan
 from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
 from slipway.release.errors import AwsRefusedError, or_unknown
-from slipway.release.runners.runner import Runner
+from slipway.release.runners import Runner
 
-Permit = Callable[[Observed], Awaitable[None]]
+Permit = Callable[[Observed], Awaitable[str | None]]
 
 
 def wall_clock() -> Time:

@@ -16,8 +16,9 @@ from slipway.records.migration import Readiness
 from slipway.records.outcome import Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event, Tell
-from slipway.release.engine import compatibility, recorded
+from slipway.release.engine.compatibility import forward_risk, rollback_risk
 from slipway.release.engine.goal import Live
+from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
 from slipway.release.errors import or_unknown
 from slipway.untrusted import one_line
 
@@ -66,15 +67,16 @@ class Redeployment:
         """Deploy; a risk without a reason is refused, and each risk is reported once per run."""
         reported = set[str]()
 
-        async def permit(observed: Observed) -> None:
+        async def permit(observed: Observed) -> str | None:
             risk = await self.risk_of(observed)
             if risk is None:
-                return
+                return None
             if not self.evidence.reason:
                 raise self._unproven(risk)
             if risk not in reported:
                 tell(Event(f"{self.what}: {risk}; proceeding because: {one_line(self.evidence.reason)}"))
             reported.add(risk)
+            return self.evidence.reason
 
         engine = self.environment.engine(tell, permit, self.evidence.certificate, self.evidence.reason)
         return await self.environment.release(Live(self.environment.spec(self.digest), self.verb), engine)
@@ -94,7 +96,7 @@ async def known_heads(environment: ObservedEnvironment, observed: Observed) -> R
     # A run that was killed, or could not read its own outcome, has migrated nevertheless.
     if (last := await ledger.last_migration()) and (newest is None or last[0] > newest.number):
         database = None if last[1].unseen else last[1].after
-    live = recorded.live_with(releases, observed.digest)
+    live = live_with(releases, observed.digest)
     return Readiness(live.heads if live else None, database, live.commit if live else None)
 
 
@@ -126,7 +128,7 @@ async def _promotion(
         if observed.digest is None:  # no live release that a new schema could break
             return None
         live = await known_heads(target, observed)
-        return compatibility.forward_risk(heads, live, await evidence.certificates(source, target))
+        return forward_risk(heads, live, await evidence.certificates(source, target))
 
     what = f"the promotion from {source.name} to {target.name} is not proven"
     return Redeployment(
@@ -182,17 +184,17 @@ async def destination(environment: ServiceEnvironment, to: int | None) -> Rollba
     contents = await ledger.contents()
     releases = await ledger.releases(contents.releases)
     if to is not None:
-        return _to(recorded.named(releases, to))
+        return _to(named_release(releases, to))
     newest = await ledger.intent(contents.newest) if contents.newest not in contents.releases else None
-    if newest is not None and recorded.is_rollback(newest):
-        digest = recorded.digest_of(newest)
-        release = recorded.live_with(releases, digest)
+    if newest is not None and is_rollback(newest):
+        digest = digest_of(newest)
+        release = live_with(releases, digest)
         return _to(release) if release else RollbackDestination(digest, None, Readiness())
-    return _to(recorded.last_before(releases, (await environment.status()).digest))
+    return _to(release_before(releases, (await environment.status()).digest))
 
 
 def _to(release: Release) -> RollbackDestination:
-    return RollbackDestination(recorded.digest_of(release), release.number, release.readiness)
+    return RollbackDestination(digest_of(release), release.number, release.readiness)
 
 
 def _rollback(
@@ -202,7 +204,7 @@ def _rollback(
 
     async def risk_of(observed: Observed) -> str | None:
         live = await known_heads(environment, observed)
-        return compatibility.rollback_risk(back.heads, live, await evidence.certificates(environment))
+        return rollback_risk(back.heads, live, await evidence.certificates(environment))
 
     what = f"going back to {back.release} is not proven"
     return Redeployment(

@@ -12,18 +12,13 @@ from slipway.records.ledger import History, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
 from slipway.records.plan import Observed
-from slipway.release.aws.client import Aws
-from slipway.release.aws.credentials import Keys
-from slipway.release.aws.ecr import check_repository
-from slipway.release.aws.ecr_store import EcrStore
-from slipway.release.engine import readiness
-from slipway.release.engine.ledger import Ledger
-from slipway.release.engine.recorded import digest_of, live_with
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.engine.target import Operation, Target, Time
-from slipway.release.targets.description import TargetDescription
-from slipway.release.targets.registry import target_of
+from slipway.release.aws.client import Aws, Keys
+from slipway.release.aws.ecr import EcrStore, check_repository
+from slipway.release.engine.compatibility import readiness_from
+from slipway.release.engine.ledger import Ledger, digest_of, live_with
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.target import Operation, OperationStatus, Target, Time
+from slipway.release.targets.registry import TargetDescription, target_of
 from slipway.settings import Settings
 
 _HISTORY = 100  # deployments, which ECR returns in one call
@@ -88,10 +83,7 @@ class ObservedEnvironment:
 
     async def history(self, most: int = 20) -> History:
         """Return the newest deployments in the ledger, at most `most`."""
-        ledger = self.ledger
-        contents = await ledger.contents()
-        releases = await ledger.releases(sorted(contents.releases)[-most:])
-        return History(self.name, releases, tuple(sorted(contents.intents - contents.releases, reverse=True)))
+        return await self.ledger.history(most)
 
     async def status(self) -> Observed:
         """Observe the service on the platform."""
@@ -110,7 +102,7 @@ class ObservedEnvironment:
         if self.settings.health_path is None or observed.url is None:
             return None
         try:
-            return readiness.said(await self.ask(observed, self.settings.health_path))
+            return readiness_from(await self.ask(observed, self.settings.health_path))
         except RefusedError:
             return None
 
@@ -178,7 +170,7 @@ async def _operation_of(environment: ObservedEnvironment, number: int) -> Operat
         raise BadInputError(
             f"deployment {number} started no operation on the platform", "`slipway history` shows how it ended"
         )
-    return Operation(accepted.arn, accepted.operation, accepted.creating)
+    return accepted
 
 
 async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec | None:

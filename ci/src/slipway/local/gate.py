@@ -14,8 +14,7 @@ from slipway.errors import BadInputError, SlipwayError
 from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove, read_models
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
-from slipway.records.history import Listing, Since
-from slipway.records.previous import Previous
+from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.source import git, released

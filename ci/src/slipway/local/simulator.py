@@ -13,8 +13,8 @@ import anyio.to_thread
 
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
+from slipway.records.command import Listening
 from slipway.records.form import text_of
-from slipway.records.refusal import Listening
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN, Cloud, InitialState, simulated
 from slipway.simulator.contract import operations

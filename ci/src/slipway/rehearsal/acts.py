@@ -22,7 +22,7 @@ from slipway.records.proof import Implication, Proof, Verdict
 from slipway.records.rehearsal import Act, Step
 from slipway.rehearsal.stage import Candidate, Stage
 from slipway.release.preflight.preflight import refuse
-from slipway.release.runners.runner import Runner
+from slipway.release.runners import Runner
 from slipway.untrusted import one_line
 
 C = TypeVar("C", bound=Candidate)

@@ -114,6 +114,9 @@ async def build(commit: Commit, wanted: Settings, place: Place) -> Image:
         "org.opencontainers.image.created": datetime.fromtimestamp(commit.committed, UTC).isoformat(),
     }
     shipped = [file for file in commit.files() if ships(wanted, file.name)]
+    for source in wanted.sources:
+        if not any(_within(file.name, source) for file in shipped):
+            raise BadInputError(f"sources of [tool.slipway] names {source!r}, which is not in the commit", "correct it")
     _check_lock(commit, {file.name.removeprefix("./") for file in shipped})
     artifact = pack(shipped, config, commit.committed, annotations)
     async with opened(place.url, wanted.name, place.login) as registry:
@@ -137,7 +140,11 @@ def _check_lock(commit: Commit, names: set[str]) -> None:
 
 
 def ships(wanted: Settings, name: str) -> bool:
-    """Return whether a file is part of the release: pyproject.toml, a lock, or a file under the settings' sources."""
-    if not wanted.sources or name == "pyproject.toml" or name in LOCKS:
+    """Return whether a file is part of the release: pyproject.toml, .python-version, a lock, or a file under the settings' sources."""
+    if not wanted.sources or name in ("pyproject.toml", ".python-version", *LOCKS):
         return True
-    return any(name == source or name.startswith(f"{source.rstrip('/')}/") for source in wanted.sources)
+    return any(_within(name, source) for source in wanted.sources)
+
+
+def _within(name: str, source: str) -> bool:
+    return name == source or name.startswith(f"{source.rstrip('/')}/")

@@ -16,9 +16,9 @@ from slipway.local.prove import Workplace, prove
 from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import Server, running
+from slipway.records.checks import Preflight
 from slipway.records.image import Image
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from slipway.environment.environment import ServiceEnvironment as Environment
+from slipway.records.checks import Preflight
 from slipway.records.image import Image
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import Place, place_of

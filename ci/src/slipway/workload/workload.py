@@ -68,6 +68,11 @@ class HealthResult:
     healthy: bool
     detail: str
 
+    @property
+    def final(self) -> bool:
+        """Whether waiting helps no more: a redirection or a client's error comes from the routes, a server's error may pass."""
+        return not self.healthy and self.detail.isdecimal() and int(self.detail) < 500
+
 
 async def ask(address: str, check: HealthCheck) -> HealthResult:
     """Check the instance at `address` (`host:port`) once; the timeout is in real seconds."""

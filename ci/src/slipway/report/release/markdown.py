@@ -6,9 +6,8 @@ from slipway.records.ledger import History, Release, Situation
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
-from slipway.report.markdown import escaped, fenced
+from slipway.report.format import duration, escaped, fenced, moment
 from slipway.report.release.text import action, facts, migrated, state
-from slipway.report.words import duration, moment
 from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
