@@ -17,7 +17,7 @@ from slipway.records.form import from_json, text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.source import git, released
+from slipway.source import folder_of, git, released
 from slipway.workload.dependencies import Python, prepare
 
 
@@ -64,13 +64,6 @@ async def _workplace(
     interpreter = await anyio.to_thread.run_sync(python_of, folder, python)
     migrations = replace(migrations, config=config or migrations.config)
     return Workplace(folder=folder, python=interpreter, migrations=migrations, server=server), known
-
-
-def folder_of(source: Path) -> Path:
-    """Return the service's folder; raises BadInputError if it does not exist."""
-    if not source.is_dir():
-        raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
-    return source.resolve()
 
 
 def _check_temporary_folder() -> None:
