@@ -57,15 +57,28 @@ async def test_killed_at_each_kind_of_request_it_resumes_to_the_truth(place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-async def test_killed_at_each_request_it_resumes_to_the_truth(place, case, done):
+async def test_killed_after_each_request_it_resumes_to_the_truth(place, case):
     _, healthy = CASES[case]
+    whole = await killed_and_resumed(place, case, Kill(MOST_REQUESTS, done=True))
+    changed = next(number for number, name in enumerate(whole.operations) if name.startswith(("create_", "update_")))
     # A run that fails differs only in its end: every second request is enough.
-    for index in range(MOST_REQUESTS) if healthy else range(done, MOST_REQUESTS, 2):
-        if (await killed_and_resumed(place, case, Kill(index, done))).code is not None:
-            assert index > 15
-            return
-    raise AssertionError("it never ends")
+    for index in points(whole.operations) if healthy else points(whole.operations)[changed - 1 :: 2]:
+        assert (await killed_and_resumed(place, case, Kill(index, done=True))).code is None
+
+
+@pytest.mark.slow
+async def test_killed_before_a_request_it_resumes_to_the_truth(place):
+    """That is after the one before it, but later: every third request is enough."""
+    whole = await killed_and_resumed(place, "update", Kill(MOST_REQUESTS, done=False))
+    for index in points(whole.operations)[::3]:
+        assert (await killed_and_resumed(place, "update", Kill(index, done=False))).code is None
+
+
+def points(operations):
+    """Return the requests to die at: all of a run, but of a list read until it changes only the first and the last two."""
+    assert 15 < len(operations) < MOST_REQUESTS
+    around = zip(("", *operations), operations, (*operations[1:], ""), (*operations[2:], "", ""), strict=False)
+    return [index for index, (before, *same) in enumerate(around) if len({before, *same}) > 1 or same[0] == "ledger"]
 
 
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])

@@ -199,14 +199,14 @@ class Slipway:
         from slipway.graph import image, running
 
         settings, source = await self._read(ws)
-        return running.service(image.image(source, settings, image.Label()), settings)
+        return await running.service(image.image(source, settings, image.Label()), settings)
 
     @described
     @up
     async def database(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import running
 
-        return running.database(await self._settings(ws))
+        return await running.database(await self._settings(ws))
 
     @described
     async def rehearse(self, ws: dagger.Workspace) -> "Rehearsal":

@@ -27,8 +27,14 @@ FUNCTIONS = (
     _function("smoke", "Fail if the image does not become healthy beside a migrated database"),
     _function("lint", "Run the service's own lint, as [tool.slipway.checks] configures it"),
     _function("types", "Check the service's types, as [tool.slipway.checks] configures it"),
-    _function("tests", "Run the service's tests beside an empty Postgres, as [tool.slipway.checks] configures them"),
-    _function("service", "Run the service on its port beside a migrated Postgres"),
-    _function("database", "Run the service's Postgres on port 5432"),
+    _function(
+        "tests", "Run the service's tests beside a Postgres of their own, as [tool.slipway.checks] configures them"
+    ),
+    _function("service", "Run the service on its port beside a migrated Postgres", "never"),
+    _function(
+        "database",
+        "Run the Postgres of the function service on port 15432 and print its URL, with a generated password",
+        "never",
+    ),
     _function("environment", "Open one environment, to deploy to it and to read it", "never"),
 )

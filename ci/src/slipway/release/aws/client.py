@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import anyio
@@ -102,7 +103,7 @@ class Aws:
         self._keys = _STAND_IN if endpoint_url else keys or Keys("", "")
         self._sleep = sleep
         self._clients: dict[str, Any] = {}
-        self._session: Any = None  # boto3's; its clients share the service models, which are slow to load
+        self._session: Any = None  # boto3's
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -169,11 +170,22 @@ class Aws:
             return self._clients[service]
 
 
-def session_of(keys: Keys, region: str) -> Any:
+def session_of(keys: Keys, region: str | None) -> Any:
+    """Return a boto3 session; those of one process load each service model once."""
     import boto3
+    from botocore.session import Session
 
+    core = Session()
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     credentials = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
-    return boto3.session.Session(*credentials, region_name=region)
+    return boto3.session.Session(*credentials, region_name=region, botocore_session=core)
+
+
+@cache
+def _loader(data_path: str | None) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _is_cut_off(client: Any, operation: str, response: dict[str, Any]) -> bool:
