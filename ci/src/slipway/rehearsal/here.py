@@ -29,7 +29,7 @@ from slipway.settings import MissingTableError, Settings, load_file
 from slipway.simulator.cloud import LOGIN
 from slipway.source import Commit
 from slipway.workload.process import HostBackend
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 _START_SECONDS = 60.0  # of ours; then the platform's health check decides
 
@@ -120,18 +120,9 @@ class PatientBackend:
         """See `Backend.start`."""
         async with self.backend.start(order, on_line) as workload:
             with anyio.move_on_after(_START_SECONDS):
-                while workload.exit_code is None and not await _listens(workload.address):  # noqa: ASYNC110 -- of another process
+                while workload.exit_code is None and not (await ask(workload.address, HealthCheck())).healthy:  # noqa: ASYNC110 -- of another process
                     await anyio.sleep(0.05)
             yield workload
-
-
-async def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        async with await anyio.connect_tcp(host, int(port)):
-            return True
-    except OSError:
-        return False
 
 
 def _story(commits: Commits, settings: Settings) -> Story[Commit]:
