@@ -32,6 +32,7 @@ _PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; fo
 
 _CREATES_ROLE: Final = re.compile(r"\bCREATE\s+(ROLE|USER|GROUP)\s+(?!MAPPING\b)", re.IGNORECASE)
 _ROLES_LOCK: Final = zlib.crc32(b"slipway: one database with roles at a time")
+_HERE: Final = "SELECT current_database()"
 _ROLES: Final = "SELECT quote_ident(rolname) FROM pg_roles"
 _MANAGED: Final = (
     *(".rds.amazonaws.com", ".rds.amazonaws.com.cn", ".postgres.database.azure.com", ".postgres.cosmos.azure.com"),
@@ -135,10 +136,7 @@ def _with_own_roles(server: URL, database: str) -> Iterator[None]:
     lock = ExitStack()
 
     def creates_role(connection: Connection, sql: str) -> bool:
-        return (
-            bool(_CREATES_ROLE.search(sql))
-            and query(connection.connection, "SELECT current_database()")[0][0] == database
-        )
+        return bool(_CREATES_ROLE.search(sql)) and query(connection.connection, _HERE)[0][0] == database
 
     def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
         if creates_role(connection, sql):
