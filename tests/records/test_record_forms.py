@@ -6,6 +6,7 @@ import typing
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,6 +45,7 @@ JSON = st.recursive(
 some = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@cache
 def values(hint):
     """All values that a field of this type may have."""
     arguments = typing.get_args(hint)
@@ -79,7 +81,7 @@ def planted(data, path, value):
 
 
 @some
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in RECORDS])
 @given(data=st.data())
 def test_a_written_value_is_read_back_unchanged(kind, data):
     value = data.draw(values(kind))
@@ -94,14 +96,13 @@ def test_a_record_survives_its_json_form(kind, data):
     assert from_json(kind, to_json(record), "a file") == record
 
 
-@some
-@pytest.mark.parametrize("kind", RECORDS)
-@given(data=st.data())
-def test_truncated_json_is_refused(kind, data):
-    text = to_json(data.draw(values(kind))).rstrip()
+@settings(some, max_examples=30)
+@given(record=st.sampled_from(RECORDS).flatmap(values), data=st.data())
+def test_truncated_json_is_refused(record, data):
+    text = to_json(record).rstrip()
     cut = data.draw(st.integers(0, len(text) - 1))
     with pytest.raises(BadInputError, match=r"^proof\.json is not JSON: "):
-        from_json(kind, text[:cut], "proof.json")
+        from_json(type(record), text[:cut], "proof.json")
 
 
 @some

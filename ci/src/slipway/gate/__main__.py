@@ -17,7 +17,7 @@ from slipway.gate.steps import report_progress
 from slipway.migration.database import named_in_environment
 from slipway.migration.output import refuse
 from slipway.records.form import from_json, text_of
-from slipway.records.question import Ask, GateQuestion
+from slipway.records.gate import Ask, GateQuestion
 
 
 def main(arguments: list[str]) -> int:

@@ -27,6 +27,9 @@ OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
 _RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+# Copying files takes a third of the time of the default, which logs each page, unless the files must reach a disk.
+_STRATEGY = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
+THEN ' STRATEGY FILE_COPY' ELSE '' END"""
 
 _PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; forks belong to the same run
 
@@ -88,13 +91,18 @@ def _created(server: URL, template: str = "") -> Iterator[URL]:
     name = f"{_PREFIX}{secrets.token_hex(4)}"
     with _with_own_roles(server, name):
         try:
-            with_connection(server, lambda connection: connection.execute(text(f"CREATE DATABASE {name}{template}")))
+            with_connection(server, lambda connection: _create(connection, f"{name}{template}"))
         except DBAPIError as error:
             raise BadInputError("the gate could not create a database on the server", sentence(error)) from error
         try:
             yield server.set(database=name)
         finally:
             with_connection(server, lambda connection: _drop(connection, [name]))
+
+
+def _create(connection: Connection, database: str) -> None:
+    strategy = connection.scalar(text(_STRATEGY))
+    connection.execute(text(f"CREATE DATABASE {database}{strategy}"))
 
 
 def drop_left_over(server: URL) -> None:

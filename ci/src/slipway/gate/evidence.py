@@ -28,9 +28,8 @@ from slipway.gate.layers.stairway import StairwayResult, Steps
 from slipway.gate.steps import Baseline
 from slipway.gate.template_cache import TemplateCache, after_old
 from slipway.migration.environment import Environment, sentence
-from slipway.records.previous import Previous
+from slipway.records.gate import GateQuestion, Previous
 from slipway.records.proof import UNCOMPARED, Layer
-from slipway.records.question import GateQuestion
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from alembic.util import CommandError
 
 from slipway.errors import BadInputError
 from slipway.migration.environment import Environment
-from slipway.records.history import Other, Since
+from slipway.records.gate import Other, Since
 
 Parents = dict[str, tuple[str, ...]]
 

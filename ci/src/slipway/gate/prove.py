@@ -22,10 +22,8 @@ from slipway.gate.layers.drift import metadata_of
 from slipway.gate.steps import run
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
-from slipway.records.history import Listed, Listing
-from slipway.records.previous import Column, Model, Previous
+from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
-from slipway.records.question import GateQuestion
 
 
 def prove(question: GateQuestion, server: URL) -> Proof:

@@ -22,8 +22,8 @@ from slipway.gate.measure.session import SESSION, leaving_the_session, noting_ch
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, Options, Steps, sentence
 from slipway.records.form import to_json
+from slipway.records.gate import PROGRESS_MARK, GateProgress
 from slipway.records.proof import Layer
-from slipway.records.question import PROGRESS_MARK, GateProgress
 
 UP: Final = "up"
 DOWN: Final = "down"

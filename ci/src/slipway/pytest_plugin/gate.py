@@ -19,7 +19,7 @@ import pytest
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, within
 from slipway.local.prove import NamedServer
 from slipway.records.form import from_json, schema_of, to_json
-from slipway.records.history import Listing
+from slipway.records.gate import Listing
 from slipway.records.proof import UNCOMPARED, Finding, Proof
 from slipway.records.refusal import Refusal
 from slipway.report.proof.text import explained

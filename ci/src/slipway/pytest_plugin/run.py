@@ -10,7 +10,7 @@ import pytest
 
 from slipway.errors import SlipwayError
 from slipway.pytest_plugin.gate import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, AlreadyReportedError, Gate, Options, judge
-from slipway.records.history import Listed
+from slipway.records.gate import Listed
 from slipway.records.proof import Finding
 from slipway.untrusted import one_line
 

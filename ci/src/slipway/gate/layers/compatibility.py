@@ -20,7 +20,7 @@ from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
 from slipway.migration.database import elsewhere, sqlstate
 from slipway.migration.environment import sentence
-from slipway.records.previous import Model, Previous
+from slipway.records.gate import Model, Previous
 from slipway.records.proof import Layer
 
 _FULL_ROW, _BARE_ROW = seeds.ROWS + 1, seeds.ROWS + 2
