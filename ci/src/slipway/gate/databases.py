@@ -208,6 +208,5 @@ def _looks_like_production(server: URL) -> str | None:
 
 def _hosts(server: URL) -> list[str]:
     """Return the hosts of a URL; there may be several, also in its query."""
-    in_query = server.query.get("host", ())
-    hosts = [server.host or "", *([in_query] if isinstance(in_query, str) else in_query)]
+    hosts = [server.host or "", *server.normalized_query.get("host", ())]
     return [host.partition(":")[0].rstrip(".").lower() for several in hosts for host in several.split(",") if host]
