@@ -500,18 +500,18 @@ async def test_every_query_is_graphql(engine, workspace):
 
 async def test_an_error_is_shown_without_the_exception_groups_that_wrap_it():
     @one_sentence
-    async def verb():
+    async def command():
         async with anyio.create_task_group(), anyio.create_task_group():
             raise BadInputError("the lock is not there", "run `uv lock`")
 
     with pytest.raises(FunctionError, match=r"^the lock is not there: run `uv lock`$"):
-        await verb()
+        await command()
 
 
 async def test_an_unexpected_error_is_raised_unchanged():
     @one_sentence
-    async def verb():
+    async def command():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await verb()
+        await command()

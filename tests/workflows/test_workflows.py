@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from slipway.release.bootstrap.roles import trusts_branch, trusts_environment
+from slipway.release.bootstrap.roles import trusts_jobs
 from slipway.settings import Github
 
 ROOT = Path(__file__).parents[2]
@@ -235,7 +235,7 @@ def test_the_oidc_guide_explains_every_variable_and_subject():
     assert explained == {name for file in FILES for name in re.findall(r"vars\.([A-Z_]+)", file.read_text())}
     for name, job in jobs("deploy").items():
         environment = job.get("with", {}).get("environment")
-        trust = trusts_environment(GITHUB, "ACCOUNT", environment) if environment else trusts_branch(GITHUB, "ACCOUNT")
+        trust = trusts_jobs(GITHUB, "ACCOUNT", environment)
         forms = trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
         assert forms[0].startswith("repo:OWNER@1/NAME@2:")
         assert f"| {name} | {environment or 'none'} | `{forms[1]}` |" in guide

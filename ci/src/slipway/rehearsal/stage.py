@@ -22,7 +22,7 @@ from slipway.settings import AppRunnerEnvironment, Settings, TargetKind
 from slipway.settings import Environment as EnvironmentSettings
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload, ask
 
 ENVIRONMENTS = ("staging", "production")
 _START_SECONDS = 60.0  # of this machine; then the platform's health check decides
@@ -88,18 +88,9 @@ class PatientBackend:
         """See `Backend.start`."""
         async with self.backend.start(order, on_line) as workload:
             with anyio.move_on_after(_START_SECONDS):
-                while workload.exit_code is None and not await _listens(workload.address):  # noqa: ASYNC110 -- of another process
+                while workload.exit_code is None and not (await ask(workload.address, HealthCheck())).healthy:  # noqa: ASYNC110 -- of another process
                     await anyio.sleep(0.05)
             yield workload
-
-
-async def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        async with await anyio.connect_tcp(host, int(port)):
-            return True
-    except OSError:
-        return False
 
 
 class Candidate(Protocol):
