@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.requests import Request
 
-from slipway.cli.command import fail, perform
+from slipway.cli import fail, perform
 from slipway.commands.grammar import parse
 from slipway.release.aws.client import Aws
 from slipway.release.engine.target import Time

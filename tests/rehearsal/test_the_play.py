@@ -38,7 +38,7 @@ def test_every_act_goes_as_expected_and_no_request_fails(checkout, tmp_path):
     assert "CACHE_URL" in "\n".join(acts["III"].details)
     assert "would exit 1" in acts["III"].happened
     page = Titles()
-    page.feed((tmp_path / "report/index.html").read_text())
+    page.feed((tmp_path / "report/rehearsal.html").read_text())
     assert len(page.seen) == 5
     check_progress_in_a_pipe(done, tmp_path / "report")
 
@@ -107,7 +107,7 @@ def test_an_interruption_leaves_nothing_behind(with_a_bad_release, tmp_path, lin
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"TMPDIR": str(marked)},
-        preexec_fn=as_on_a_terminal,
+        preexec_fn=as_on_a_terminal,  # noqa: PLW1509 -- this process has no other threads
     )
     for awaited in lines:
         assert any(awaited in line for line in process.stderr)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from slipway.records.ledger import Accepted, Intent
+from slipway.records.ledger import Intent
 from slipway.records.outcome import Status
-from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.goal import Deleted
 from slipway.release.engine.ledger import Ledger, nonce
+from slipway.release.engine.target import Operation
 from slipway.simulator.faults import Effect, Fault
 from tests.release import deployers
 from tests.release.deployers import Ended, Kill, changes, lies
@@ -155,7 +156,7 @@ async def test_a_deployment_whose_service_is_gone_ends_and_is_tried_again():
             ),
             0,
         )
-        await ledger.accept(Accepted(environment="staging", number=1, arn=ARN, operation="gone", creating=True))
+        await ledger.accept(1, Operation(ARN, "gone", creating=True))
         told = await deployers.run(account, wanted)
         assert (told.code, told.outcome.status, changes(account)) == (1, Status.SUPERSEDED, 0)
         again = await deployers.run(account, wanted)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.records.proof import Finding, Level, Verdict
-from slipway.report.proof.sarif import RULE_PAGES, sarif
+from slipway.report.proof.programs import RULE_PAGES, sarif
 
 HOSTILE = [
     "\x1b[31m\x00\x9b",

@@ -1,7 +1,7 @@
 import httpx
 
 from slipway.simulator.faults import Effect, Fault
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import asked, image_of
 from tests.simulator.scripted import Script
 

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import asked, image_of
 from tests.simulator.scripted import Script
 
@@ -233,6 +233,32 @@ async def test_the_sample_image_of_ecr_public_needs_no_role_and_is_not_deployed_
     async with httpx.AsyncClient(verify=NO_CERTIFICATES) as client:
         assert (await client.get(f"http://{service['ServiceUrl']}/")).status_code == 200
         assert (await client.get(f"http://{service['ServiceUrl']}/absent")).status_code == 404
+
+
+async def test_a_service_is_unhealthy_after_its_threshold_of_failures_in_a_row_and_has_no_traffic_until_it_recovers(
+    account,
+):
+    script, clock = Script(), account.cloud.clock
+    arn = await account.create(await account.image(script))
+    check = {"Protocol": "HTTP", "Path": "/healthz", "Interval": 5, "UnhealthyThreshold": 3, "HealthyThreshold": 2}
+    await account.update(arn, HealthCheckConfiguration=check)
+    service, routed = await account.described(arn), ""
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as client:
+        for answer in "+--+---+-++":
+            script.healthy = answer == "+"
+            await clock.sleep(check["Interval"])
+            await clock.sleep(0.1)  # the check has ended: no time passes during it
+            with clock.held():
+                shown = await client.get(f"http://{service['ServiceUrl']}/")
+            routed += "-" if shown.text == "no healthy upstream" else "+"
+    assert routed == "++++++----+"
+    assert (await account.described(arn))["Status"] == "RUNNING"
+    assert [line.partition(":")[0] for line in await account.lines(arn, "service", "events") if "Health check" in line][
+        -2:
+    ] == [
+        "[AppRunner] Health check failed",
+        "[AppRunner] Health check is successful",
+    ]
 
 
 async def test_a_public_image_that_is_not_known_here_fails_the_deployment(account):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from slipway.oci.content import digest_of
+from slipway.oci.artifact import digest_of
 from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.contract import SERVICES, by_target, in_python, message_member, problems, service
 from slipway.simulator.ecr import Ecr

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from slipway.simulator.clock import VirtualClock
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import asked, opened
 from tests.simulator.raw import SIGNED, ask_raw
 

@@ -9,7 +9,7 @@ from botocore.serialize import create_serializer
 
 from slipway.simulator.contract import AwsError, by_action, service
 from slipway.simulator.protocols import QueryProtocol
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.raw import SIGNED
 
 VERSIONS = {"cloudformation": "2010-05-15", "iam": "2010-05-08", "sts": "2011-06-15"}

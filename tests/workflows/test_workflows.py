@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from slipway.release.bootstrap.github import trusts_branch, trusts_environment
+from slipway.release.bootstrap.roles import trusts_branch, trusts_environment
 from slipway.settings import Github
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,8 @@ import anyio.to_thread
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from slipway.oci.content import MANIFEST
-from slipway.release.aws.client import session_of
-from slipway.release.aws.credentials import Keys
+from slipway.oci.artifact import MANIFEST
+from slipway.release.aws.client import Keys, session_of
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.registry import Repository

@@ -6,9 +6,9 @@ from typing import Any
 
 import anyio
 
-from slipway.conformance.account import MISSHAPEN, TAG, AwsAccount, Reply, SilentError, masked
-from slipway.conformance.findings import Findings
-from slipway.oci.content import EMPTY, Artifact, Blob, digest_of
+from slipway.conformance.account import TAG, AwsAccount, Reply, SilentError, masked
+from slipway.conformance.expectations import Findings
+from slipway.oci.artifact import EMPTY, Artifact, Blob, digest_of
 
 _LAYER = Blob("application/vnd.slipway.conformance", b"a layer")
 _ABSENT = Blob(_LAYER.media_type, b"a layer that is never uploaded")
@@ -73,12 +73,7 @@ async def probe_repository(account: AwsAccount, name: str, run: str, findings: F
             findings.missed(subject, str(error))
         return
     for subject, probe in _PROBES.items():
-        try:
-            findings.saw(subject, masked(await probe(repository)))
-        except SilentError as error:
-            findings.missed(subject, str(error))
-        except MISSHAPEN as error:
-            findings.missed(subject, f"an answer of another shape: {error!r}")
+        await findings.probe(subject, probe(repository))
 
 
 async def _digest(repository: ProbedRepository) -> str:
@@ -134,11 +129,8 @@ async def _tags(repository: ProbedRepository) -> str:
     ids = {(found["imageDigest"], found["imageTag"]) for found in listed["imageIds"]}
     wanted = {(image(1).digest, "first"), (image(1).digest, "second")}
     correct = described_tags == [(image(1).digest, {"first", "second"})] and wanted <= ids
-    return (
-        "described and listed by tag and digest"
-        if correct
-        else json.dumps([sorted(tags) for _, tags in described_tags])
-    )
+    shown = [sorted(tags) for _, tags in described_tags]
+    return "described and listed by tag and digest" if correct else json.dumps(shown)
 
 
 async def _deleted(repository: ProbedRepository) -> str:

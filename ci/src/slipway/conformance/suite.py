@@ -1,16 +1,15 @@
 """The suite: three services, a repository, an auto scaling configuration; all deleted at the end of a run."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 
 from slipway.conformance import leftovers
-from slipway.conformance.account import MISSHAPEN, PREFIX, AwsAccount, SilentError, masked
+from slipway.conformance.account import PREFIX, AwsAccount, SilentError, masked
 from slipway.conformance.behaviours import PROBES, probe_scaling
-from slipway.conformance.expectations import subject_of
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings, subject_of
 from slipway.conformance.registry import probe_repository
 from slipway.conformance.service import ProbedService, ProbeImage, inconclusive
 from slipway.conformance.walks import BUSY, WALKS, Leg, Walk
@@ -20,23 +19,19 @@ Tell = Callable[[str], None]
 
 
 class Walker:
-    """One service led through its states; every answer is recorded.
+    """One service led through its states; every answer is recorded."""
 
-    `scaling` is the ARN of its auto scaling configuration, None without one.
-    """
-
-    def __init__(self, service: ProbedService, walk: Walk, findings: Findings, tell: Tell, scaling: str | None) -> None:
+    def __init__(self, service: ProbedService, walk: Walk, findings: Findings, tell: Tell) -> None:
         self._service = service
         self._walk = walk
         self._findings = findings
         self._tell = tell
-        self._scaling = scaling
 
     async def go(self) -> None:
         """Walk from the creation to the last leg; unreached subjects get the reason."""
         assert self._walk.creation.request is not None
         try:
-            await self._service.begin(self._walk.creation.request, self._scaling)
+            await self._service.begin(self._walk.creation.request)
         except SilentError as error:
             self._missed(*self._walk.legs, why=inconclusive(error))
             return
@@ -56,7 +51,7 @@ class Walker:
         for call in leg.calls:
             await self._ask(call, leg.state)
         for behaviour in leg.behaviours:
-            await self._record(behaviour, PROBES[behaviour], self._service, self._scaling)
+            await self._findings.probe(behaviour, PROBES[behaviour](self._service))
         await self._leave(leg)
 
     async def _leave(self, leg: Leg) -> None:
@@ -90,15 +85,7 @@ class Walker:
                 raise SilentError(f"the service had become {status}")
             return await self._service.outcome(call, *request)
 
-        await self._record(subject_of(call, state), outcome)
-
-    async def _record(self, subject: str, probe: Callable[..., Awaitable[str]], *arguments: Any) -> None:
-        try:
-            self._findings.saw(subject, await probe(*arguments))
-        except SilentError as error:
-            self._findings.missed(subject, str(error))
-        except MISSHAPEN as error:
-            self._findings.missed(subject, f"an answer of another shape: {error!r}")
+        await self._findings.probe(subject_of(call, state), outcome())
 
     def _missed(self, *legs: Leg, why: str) -> None:
         for leg in legs:
@@ -123,10 +110,10 @@ async def conform(account: AwsAccount, image: ProbeImage, tell: Tell, run: str |
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(probe_repository, account, f"{PREFIX}{run}", run, findings)
-            shared = await probe_scaling(account, f"{PREFIX}{run}", run, findings)
+            scaling = await probe_scaling(account, f"{PREFIX}{run}", run, findings)
             for walk in WALKS:
-                service = ProbedService(account, image, run, walk.name)
-                tasks.start_soon(Walker(service, walk, findings, tell, shared).go)
+                service = ProbedService(account, image, run, walk.name, scaling)
+                tasks.start_soon(Walker(service, walk, findings, tell).go)
     finally:
         with anyio.CancelScope(shield=True):
             left = await _clean(account, run, tell)

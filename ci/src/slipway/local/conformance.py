@@ -16,12 +16,11 @@ from slipway.conformance.suite import conform
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.records.conformance import Conformance, Left
-from slipway.release.aws.client import session_of
-from slipway.release.aws.credentials import Keys
+from slipway.release.aws.client import Keys, session_of
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
 
 Tell = Callable[[str], None]
 _NUMBER = re.compile(r"[0-9]{12}")

@@ -5,8 +5,8 @@ from enum import Enum
 from typing import ClassVar
 
 
-class Answer(Enum):
-    """A verdict on a revision; unknown is neither yes nor no."""
+class Ternary(Enum):
+    """A yes or no that can also be unknown, which is neither."""
 
     YES = "yes"
     NO = "no"
@@ -23,11 +23,11 @@ class Verdicts:
     """
 
     id: str
-    rerunnable: Answer
-    compatible: Answer
-    blocking: Answer
-    reversible: Answer
-    destructive: Answer
+    rerunnable: Ternary
+    compatible: Ternary
+    blocking: Ternary
+    reversible: Ternary
+    destructive: Ternary
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,7 +105,7 @@ class History:
 class Situation:
     """An environment as the platform, the ledger and the live release report it.
 
-    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any verb.
+    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end. unseen: why the ledger could not be read, otherwise empty.
     - readiness: the live release's answer at its health path, or None.
     """

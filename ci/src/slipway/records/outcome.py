@@ -8,7 +8,7 @@ from slipway.records.migration import Migration
 
 
 class Verb(Enum):
-    """The verbs that change a service."""
+    """The commands that change a service."""
 
     DEPLOY = "deploy"
     PROMOTE = "promote"
@@ -52,7 +52,7 @@ class Diagnosis:
 class Outcome:
     """The requested and the live state after a run.
 
-    - requested: a digest, or empty for verbs without one. live: the serving digest, or None.
+    - requested: a digest, or empty for commands without one. live: the serving digest, or None.
     - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
     - migration: of the database, even when the release failed afterwards.
     """

@@ -67,7 +67,7 @@ class FieldChange:
 class Plan:
     """The changes to a service.
 
-    - image: empty for verbs without one, such as pause. fingerprint: of the observed state that the plan was made from.
+    - image: empty for commands without one, such as pause. fingerprint: of the observed state that the plan was made from.
     - reason: why the plan is blocked, otherwise empty. notes: facts that a reader should weigh.
     """
 

@@ -29,12 +29,3 @@ class Refusal:
     def error(self) -> SlipwayError:
         kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # a process of another version may send any number
         return kind(self.what, self.next_step)
-
-
-@dataclass(frozen=True)
-class Listening:
-    """The simulated account, which listens at `url` on this machine only."""
-
-    SCHEMA: ClassVar[str] = "slipway/listening/1"
-
-    url: str

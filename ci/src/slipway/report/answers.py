@@ -6,24 +6,24 @@ from typing import Any
 
 from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.certificate import Certificate, Validity
+from slipway.records.checks import DoctorReport, Preflight
+from slipway.records.command import Listening
 from slipway.records.conformance import Conformance, Estimate, Left
-from slipway.records.doctor import DoctorReport
 from slipway.records.form import to_json
 from slipway.records.ledger import History, Situation
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome
 from slipway.records.plan import Action, Plan
-from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
-from slipway.records.refusal import Listening, Refusal
+from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
-from slipway.report import bootstrap, conformance, doctor, migration, preflight, rehearsal
-from slipway.report.markdown import fenced
-from slipway.report.proof.markdown import markdown as proof_markdown
+from slipway.report import rehearsal
+from slipway.report import text as plain
+from slipway.report.format import fenced, heads
+from slipway.report.proof.text import markdown as proof_markdown
 from slipway.report.proof.text import text as proof_text
 from slipway.report.release import markdown as release_markdown
 from slipway.report.release import text as release_text
-from slipway.report.words import heads
 from slipway.untrusted import one_line, printable
 
 
@@ -117,7 +117,7 @@ def of_permissions(permissions: Permissions) -> CommandResult:
 
 
 def of_bootstrap(record: Bootstrap) -> CommandResult:
-    text = bootstrap.text(record)
+    text = plain.of_bootstrap(record)
     code = 0 if all(stack.result.is_well for stack in record.stacks) else 1
     return CommandResult(record=record, text=text, code=code, markdown=fenced(text))
 
@@ -133,7 +133,7 @@ def of_proof(proof: Proof) -> CommandResult:
 
 
 def of_preflight(record: Preflight) -> CommandResult:
-    text = preflight.text(record)
+    text = plain.of_preflight(record)
     refusal = record.refusals[0].found if record.refusals else ""
     outputs = {"image": record.image, "refusal": refusal}
     return CommandResult(record=record, text=text, code=1 if refusal else 0, markdown=fenced(text), outputs=outputs)
@@ -145,7 +145,7 @@ def of_rehearsal(record: Rehearsal) -> CommandResult:
 
 
 def of_checkup(report: DoctorReport) -> CommandResult:
-    text = doctor.text(report)
+    text = plain.of_checkup(report)
     return CommandResult(record=report, text=text, code=0 if report.healthy else 1, markdown=fenced(text))
 
 
@@ -162,14 +162,14 @@ def of_validity(validity: Validity) -> CommandResult:
 
 
 def of_migration(record: Migration, environment: str) -> CommandResult:
-    text = migration.of_migration(record, environment)
+    text = plain.of_migration(record, environment)
     outputs = {"applied": str(len(record.applied)), "head": ",".join(record.after)}
     return CommandResult(record=record, text=text, markdown=fenced(text), outputs=outputs)
 
 
 def of_standing(standing: Standing, environment: str) -> CommandResult:
     """A database ahead of the release fails: no upgrade leads from there to the release's head."""
-    text = migration.of_standing(standing, environment)
+    text = plain.of_standing(standing, environment)
     outputs = {"head": ",".join(standing.database), "missing": str(len(standing.missing))}
     code = 1 if standing.unknown else 0
     return CommandResult(record=standing, text=text, code=code, markdown=fenced(text), outputs=outputs)
@@ -183,13 +183,13 @@ def of_listening(listening: Listening) -> CommandResult:
 
 
 def of_conformance(record: Conformance) -> CommandResult:
-    text = conformance.text(record)
+    text = plain.of_conformance(record)
     outputs = {"differing": str(len(record.differing))}
     return CommandResult(record=record, text=text, code=record.exit_code, markdown=fenced(text), outputs=outputs)
 
 
 def of_estimate(estimate: Estimate) -> CommandResult:
-    return CommandResult(record=estimate, text=conformance.of_estimate(estimate, "a real account"))
+    return CommandResult(record=estimate, text=plain.of_estimate(estimate, "a real account"))
 
 
 def of_left(left: Left) -> CommandResult:

@@ -10,7 +10,7 @@ from slipway.records.plan import Plan
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.report import rehearsal as rehearsal_report
-from slipway.report.proof import annotations, junit, markdown, page, sarif, text
+from slipway.report.proof import page, programs, text
 from slipway.report.release.markdown import of_plan as plan_markdown
 from slipway.report.release.text import of_plan as plan_text
 
@@ -19,17 +19,17 @@ Formats = Mapping[str, Callable[[R], str]]
 
 PROOF: Formats[Proof] = {
     "proof.json": to_json,
-    "junit.xml": junit.junit,
-    "proof.sarif": sarif.sarif,
-    "annotations.txt": annotations.annotations,
-    "summary.md": markdown.markdown,
+    "junit.xml": programs.junit,
+    "proof.sarif": programs.sarif,
+    "annotations.txt": programs.annotations,
+    "summary.md": text.markdown,
     "report.txt": text.text,
     "index.html": page.page,
 }
 REHEARSAL: Formats[Rehearsal] = {
     "rehearsal.json": to_json,
-    "index.html": rehearsal_report.page,
-    "report.txt": rehearsal_report.text,
+    "rehearsal.html": rehearsal_report.page,
+    "rehearsal.txt": rehearsal_report.text,
 }
 PLAN: Formats[Plan] = {"plan.json": to_json, "plan.txt": plan_text, "summary.md": plan_markdown}
 
@@ -56,6 +56,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise BadInputError(f"cannot write the report to {folder}", error.strerror or str(error)) from error

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from slipway.records.progress import Event, Phase
-from slipway.report.words import clock
+from slipway.report.format import clock
 from slipway.untrusted import one_line, printable
 
 

@@ -116,19 +116,29 @@ class RehearsalCommits:
     rolled_back: str | None = None
 
 
+class TestDatabase(Enum):
+    """The content of the database of the tests."""
+
+    __test__ = False  # for pytest
+    MIGRATED = "migrated"
+    EMPTY = "empty"
+
+
 @dataclass(frozen=True)
 class Checks:
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
     - lint: such as ["ruff", "check"].
     - types: such as ["mypy"].
-    - tests: such as ["pytest"]; they get an empty Postgres by the variables of [tool.slipway.migrations].
+    - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
+    - database: whether the tests' Postgres is "migrated" to the head, or "empty".
     - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
     """
 
     lint: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    database: TestDatabase = TestDatabase.MIGRATED
     sources: tuple[str, ...] = ()
 
 
@@ -138,7 +148,7 @@ class Images(Constrained):
 
     - platform: of the service's image; a target may accept linux/amd64 only.
     - distroless: whether the service's image contains only what the service loads: no shell, no package manager.
-    - python: for builder and runtime.
+    - python: for builder and runtime; by default that of .python-version, or the newest that requires-python allows, from 3.10 to 3.14.
     - uv: holds /uv.
     - postgres: for the gate.
     - registry: for the rehearsal.

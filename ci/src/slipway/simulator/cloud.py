@@ -1,11 +1,17 @@
 """The simulated account: all services on one address, the workloads behind them, and the initial state."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
+from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.app_runner.deployment import Pace, Platform
@@ -20,12 +26,53 @@ from slipway.simulator.faults import Faults
 from slipway.simulator.iam import Iam, Sts
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
-from slipway.simulator.sample import NAME as SAMPLE
-from slipway.simulator.sample import WithSample, sample
 from slipway.simulator.secrets import References, Secrets
 from slipway.simulator.serving import serving
 from slipway.structure import MismatchError
-from slipway.workload.workload import Backend
+from slipway.workload.workload import Backend, LaunchSpec, Workload
+
+SAMPLE = "aws-containers/hello-app-runner"
+_SAMPLE_MANIFEST = canonical({"schemaVersion": 2, "mediaType": MANIFEST, "annotations": {"stands for": SAMPLE}})
+_SAMPLE_DIGEST = digest_of(_SAMPLE_MANIFEST)
+
+
+def sample(pushed: datetime) -> Repository:
+    """Build the sample's repository, with the tag `latest`."""
+    repository = Repository(name=SAMPLE, created=pushed)
+    repository.tags["latest"] = repository.put_manifest(_SAMPLE_MANIFEST, MANIFEST, pushed)
+    return repository
+
+
+@dataclass
+class _RunningSample:
+    address: str
+    exit_code: int | None = None
+
+
+class WithSample:
+    """A backend that runs the sample in this process and passes every other release to another backend."""
+
+    def __init__(self, other: Backend) -> None:
+        self._other = other
+
+    @property
+    def how(self) -> str:
+        return self._other.how
+
+    def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
+        return _sample_started(on_line) if order.digest == _SAMPLE_DIGEST else self._other.start(order, on_line)
+
+
+@asynccontextmanager
+async def _sample_started(on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
+    async with serving(Starlette(routes=[Route("/", _sample_page)])) as address:
+        on_line("INFO:     Uvicorn running on http://0.0.0.0:8000")
+        yield _RunningSample(address)
+
+
+async def _sample_page(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("Hello from App Runner\n")
+
 
 ACCOUNT = "123456789012"
 LOGIN = Login("AWS", PASSWORD)

@@ -5,6 +5,7 @@ those are checked here.
 """
 
 import functools
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,23 +40,34 @@ class Call:
     caller: str = ""  # an access key
 
 
+# Members of an answer that are None are left out.
 Operation = Callable[[Mapping[str, Any], Call], Awaitable[Mapping[str, Any]]]
 Operations = Mapping[str, Operation]
 
 
-def paged(  # noqa: PLR0913 -- every service names token and size differently
+def operations_of(service: object) -> Operations:
+    """Return the operations of a simulated service: its public coroutine methods, named as in the API but in snake case."""
+    methods = inspect.getmembers(type(service), inspect.iscoroutinefunction)
+    return {
+        "".join(word.capitalize() for word in name.split("_")): getattr(service, name)
+        for name, _ in methods
+        if not name.startswith("_")
+    }
+
+
+def paged(
     member: str,
     items: Sequence[Any],
     request: Mapping[str, Any],
     *,
     most: int = 100,
-    token: str = "nextToken",  # noqa: S107 -- the name of a member
-    size: str = "maxResults",
+    names: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the page of a list that a request asks for, with the token of the next page."""
+    """Return the page of a list that a request asks for; `names` are those of the members with the next page's token and the size."""
+    token, size = names or (("NextToken", "MaxResults") if member[0].isupper() else ("nextToken", "maxResults"))
     first = int(request.get(token, 0))
     end = first + request.get(size, most)
-    return {member: items[first:end]} | ({token: str(end)} if end < len(items) else {})
+    return {member: items[first:end], token: str(end) if end < len(items) else None}
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _MOST_EVENTS = 10_000
 
@@ -28,14 +28,7 @@ class Logs:
     def __init__(self) -> None:
         self.late = 0.0  # seconds until an event becomes visible
         self._groups: dict[str, dict[str, list[LogEvent]]] = {}
-        self.operations: Operations = {
-            "CreateLogGroup": self.create_log_group,
-            "DescribeLogGroups": self.describe_log_groups,
-            "DeleteLogGroup": self.delete_log_group,
-            "DescribeLogStreams": self.describe_log_streams,
-            "GetLogEvents": self.get_log_events,
-            "FilterLogEvents": self.filter_log_events,
-        }
+        self.operations: Operations = operations_of(self)
 
     def write(self, group: str, stream: str, at: datetime, message: str) -> None:
         self._groups.setdefault(group, {}).setdefault(stream, []).append(LogEvent(at, message))
@@ -109,7 +102,9 @@ class Logs:
             }
             for index, (stream, event) in enumerate(matching)
         ]
-        return paged("events", events, request, most=_MOST_EVENTS, size="limit") | {"searchedLogStreams": []}
+        return paged("events", events, request, most=_MOST_EVENTS, names=("nextToken", "limit")) | {
+            "searchedLogStreams": []
+        }
 
     def _is_visible(self, event: LogEvent, call: Call) -> bool:
         return event.at + timedelta(seconds=self.late) <= call.now

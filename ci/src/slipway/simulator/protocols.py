@@ -37,7 +37,7 @@ class JsonProtocol:
 
     def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
         version = operation.service_model.metadata.get("jsonVersion", "1.1")
-        return Response(json.dumps(answer, default=_seconds), media_type=f"application/x-amz-json-{version}")
+        return Response(json.dumps(_plain(answer)), media_type=f"application/x-amz-json-{version}")
 
     def error(self, error: AwsError) -> Response:
         member = message_member(self.operation, error.code) if self.operation else "message"
@@ -45,10 +45,17 @@ class JsonProtocol:
         return JSONResponse(body, error.status, {"x-amzn-errortype": error.code})
 
 
-def _seconds(value: object) -> float:
-    """Encode a time as the JSON protocols do: seconds since 1970."""
-    assert isinstance(value, datetime)
-    return round(value.timestamp(), 3)
+def _plain(value: Any) -> Any:
+    """Encode for JSON, without members that are None; times are seconds since 1970."""
+    match value:
+        case Mapping():
+            return {key: _plain(item) for key, item in value.items() if item is not None}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case datetime():
+            return round(value.timestamp(), 3)
+        case _:
+            return value
 
 
 # The query protocol's names of common errors (API references, "Common Error Types").

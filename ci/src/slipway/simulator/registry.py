@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from slipway.oci.content import INDEX, MANIFEST, digest_of
+from slipway.oci.artifact import INDEX, MANIFEST, digest_of
 from slipway.simulator.authorization import Guard, Needed
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, Call

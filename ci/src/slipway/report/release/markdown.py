@@ -6,9 +6,8 @@ from slipway.records.ledger import History, Release, Situation
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
-from slipway.report.markdown import escaped, fenced
+from slipway.report.format import duration, escaped, fenced, moment
 from slipway.report.release.text import action, facts, migrated, state
-from slipway.report.words import duration, moment
 from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
@@ -82,7 +81,9 @@ def of_history(history: History) -> str:
     rows = [*unfinished, *map(_release, history.releases)]
     return _page(
         f"## Deployments of {escaped(history.environment)}",
-        _table(("", "ended", "verb", "status", "image", "cause"), rows) if rows else "Nothing has been deployed yet.",
+        _table(("", "ended", "command", "status", "image", "cause"), rows)
+        if rows
+        else "Nothing has been deployed yet.",
     )
 
 

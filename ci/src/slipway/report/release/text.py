@@ -6,7 +6,7 @@ from slipway.records.ledger import History, Release, Situation
 from slipway.records.migration import Heads, Migration, Readiness
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
 from slipway.records.plan import Action, Observed, Plan, State
-from slipway.report.words import duration, heads, moment
+from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line
 
 

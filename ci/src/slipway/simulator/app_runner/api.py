@@ -7,13 +7,21 @@ import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from slipway.simulator.app_runner import configuration, shared
+from slipway.simulator.app_runner import shared
 from slipway.simulator.app_runner.deployment import Deployment, Platform, delete, pause
-from slipway.simulator.app_runner.service import Service, ServiceOperation, begins, not_found
+from slipway.simulator.app_runner.service import (
+    Configuration,
+    Service,
+    ServiceOperation,
+    begins,
+    check_roles,
+    configuration_of,
+    merged,
+    not_found,
+)
 from slipway.simulator.app_runner.shared import Shared, Tags
-from slipway.simulator.contract import AwsError, Call, Operations, paged
-from slipway.simulator.front import Front
-from slipway.simulator.serving import serving
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.serving import Front, serving
 
 Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, None]]
 
@@ -28,16 +36,7 @@ class SimulatedAppRunner:
         self.connectors = Shared(shared.CONNECTOR, self._is_used)
         self._observability = Shared(shared.OBSERVABILITY, self._is_used)
         self.operations: Operations = {
-            "CreateService": self.create_service,
-            "UpdateService": self.update_service,
-            "StartDeployment": self.start_deployment,
-            "PauseService": self.pause_service,
-            "ResumeService": self.resume_service,
-            "DeleteService": self.delete_service,
-            "DescribeService": self.describe_service,
-            "ListServices": self.list_services,
-            "ListOperations": self.list_operations,
-            "ListServicesForAutoScalingConfiguration": self.list_services_for_auto_scaling_configuration,
+            **operations_of(self),
             **self.scaling.operations,
             **self.connectors.operations,
             **self._observability.operations,
@@ -51,8 +50,8 @@ class SimulatedAppRunner:
                 f"Service with the provided name already exists: {name}."  # CREATE_FAILED services keep theirs too
             )
             raise AwsError("InvalidRequestException", message)
-        wanted = configuration.of_create(request)
-        configuration.check_roles(self._platform.roles, wanted, call.now)
+        wanted = configuration_of(request)
+        check_roles(self._platform.roles, wanted, call.now)
         account = f"arn:aws:apprunner:{call.region}:{call.account}"
         scaling = self._shared_of(request) or shared.default_scaling(account)
         arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
@@ -67,8 +66,8 @@ class SimulatedAppRunner:
     async def update_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
         begins("UpdateService", service.status, service.arn)
-        wanted, scaling = configuration.merged(service.configuration, request), self._shared_of(request)
-        configuration.check_roles(self._platform.roles, wanted, call.now)
+        wanted, scaling = merged(service.configuration, request), self._shared_of(request)
+        check_roles(self._platform.roles, wanted, call.now)
         unchanged = wanted == service.configuration and (scaling is None or scaling.arn == service.scaling.arn)
         if service.status == "RUNNING" and unchanged:
             return {"Service": service.described()}  # without an effective change there is no OperationId
@@ -128,7 +127,7 @@ class SimulatedAppRunner:
         self,
         service: Service,
         kind: str,
-        wanted: configuration.Configuration,
+        wanted: Configuration,
         call: Call,
         scaling: shared.SharedRevision | None = None,
     ) -> Mapping[str, Any]:
@@ -186,11 +185,11 @@ class SimulatedAppRunner:
         return self.services[request["ServiceArn"]]
 
 
-def _shared_in(configured: configuration.Configuration) -> tuple[str | None, str | None]:
+def _shared_in(configured: Configuration) -> tuple[str | None, str | None]:
     """Return the ARNs of the VPC connector and the observability configuration."""
     egress = configured["NetworkConfiguration"]["EgressConfiguration"]
     return egress.get("VpcConnectorArn"), configured["ObservabilityConfiguration"].get("ObservabilityConfigurationArn")
 
 
 def _page(member: str, items: Sequence[Any], request: Mapping[str, Any]) -> Mapping[str, Any]:
-    return paged(member, items, request, most=20, token="NextToken", size="MaxResults")  # noqa: S106
+    return paged(member, items, request, most=20)

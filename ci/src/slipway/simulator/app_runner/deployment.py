@@ -14,15 +14,19 @@ import anyio.abc
 
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.simulator.app_runner.configuration import Configuration
-from slipway.simulator.app_runner.service import Service, ServiceOperation, SimulatedInstance
+from slipway.simulator.app_runner.service import (
+    Configuration,
+    Service,
+    ServiceOperation,
+    SimulatedInstance,
+    health_check,
+)
 from slipway.simulator.clock import Clock
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.secrets import References
-from slipway.workload.health import HealthCheck, ask
-from slipway.workload.workload import Backend, LaunchSpec
+from slipway.workload.workload import Backend, LaunchSpec, Workload, ask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,9 @@ _TRIGGERS = {
 _WITHOUT_ROLLBACK = {"CREATE_SERVICE": "CREATE_FAILED", "RESUME_SERVICE": "PAUSED"}
 
 
+_STOPPED = "Your application stopped or failed to start. See logs for more information."
+
+
 class _FailedError(Exception):
     """A failed deployment, with the reason of its last log line."""
 
@@ -80,10 +87,9 @@ class Deployment:
 
     async def run(self) -> None:
         """Deploy the configuration, or roll back."""
+        trigger = _TRIGGERS[self._operation.type]
         self._log("Service status is set to OPERATION_IN_PROGRESS.")
-        self._log(
-            f"Deployment with ID : {self._operation.deployment} started. Triggering event : {_TRIGGERS[self._operation.type]}"
-        )
+        self._log(f"Deployment with ID : {self._operation.deployment} started. Triggering event : {trigger}")
         try:
             await self._provision(await self._pull())
             await self._until_healthy()
@@ -106,14 +112,15 @@ class Deployment:
             self._log(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
         self._log("Successfully pulled your application image from ECR.")
-        return self._order(repository.name, reference.digest, image.get("ImageConfiguration", {}))
+        return self._order(repository.name, reference.digest)
 
     def _tagged(self, identifier: str) -> Reference:
         uri, _, tag = identifier.rpartition(":")
         repository = self._platform.store.at(uri)
         return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
 
-    def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> LaunchSpec:
+    def _order(self, repository: str, digest: str) -> LaunchSpec:
+        settings = self._settings
         variables = dict(settings.get("RuntimeEnvironmentVariables", {}))
         for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items():
             value = self._platform.references.value(arn)
@@ -138,37 +145,26 @@ class Deployment:
         with self._platform.clock.held():
             await self._platform.tasks.start(self._instance.run)
         if self._instance.failure:
-            self._log(
-                f"Your application stopped or failed to start. See logs for more information. {self._instance.failure}"
-            )
+            self._log(f"{_STOPPED} {self._instance.failure}")
             raise _FailedError("Container failed to start.")
         took = (self._platform.clock.now() - began).total_seconds()
-        await self._platform.clock.sleep(
-            max(0, (pace.create if self._operation.type == "CREATE_SERVICE" else pace.update) - took)
-        )
+        whole = pace.create if self._operation.type == "CREATE_SERVICE" else pace.update
+        await self._platform.clock.sleep(max(0, whole - took))
 
     async def _until_healthy(self) -> None:
-        assert self._instance is not None
-        workload = self._instance.workload
-        assert workload is not None
-        check, protocol = self._health_check()
-        port = (
-            self._configuration["SourceConfiguration"]["ImageRepository"]
-            .get("ImageConfiguration", {})
-            .get("Port", "8080")
-        )
-        place = f"protocol `{protocol}`" + (f" [Path: '{check.path}']" if check.path else "") + f", [Port: '{port}']."
+        workload, clock = self._workload, self._platform.clock
+        check = health_check(self._configuration)
+        path = f" [Path: '{check.path}']" if check.path else ""
+        place = f"protocol `{'HTTP' if check.path else 'TCP'}`{path}, [Port: '{self._settings.get('Port', '8080')}']."
         self._log(f"Performing health check on {place}")
-        clock = self._platform.clock
-        began = clock.now()
-        in_a_row = 0
+        # A service with a high threshold may take longer to start.
+        patience = max(self._platform.pace.patience, check.interval * check.unhealthy_threshold)
+        began, in_a_row = clock.now(), 0
         while in_a_row < check.healthy_threshold:
             if workload.exit_code is not None:
-                self._log(
-                    f"Your application stopped or failed to start. See logs for more information. Container exit code: {workload.exit_code}"
-                )
+                self._log(f"{_STOPPED} Container exit code: {workload.exit_code}")
                 raise _FailedError("Container exited.")
-            if (clock.now() - began).total_seconds() > self._platform.pace.patience:
+            if (clock.now() - began).total_seconds() > patience:
                 self._log(
                     f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number."
                 )
@@ -179,24 +175,27 @@ class Deployment:
             await clock.sleep(check.interval)
         self._log("Health check is successful. Routing traffic to application.")
 
-    def _health_check(self) -> tuple[HealthCheck, str]:
-        check = self._configuration["HealthCheckConfiguration"]
-        return HealthCheck(
-            path=check["Path"] if check["Protocol"] == "HTTP" else None,
-            interval=check["Interval"],
-            timeout=check["Timeout"],
-            healthy_threshold=check["HealthyThreshold"],
-            unhealthy_threshold=check["UnhealthyThreshold"],
-        ), check["Protocol"]
+    @property
+    def _workload(self) -> Workload:
+        assert self._instance is not None
+        assert self._instance.workload is not None
+        return self._instance.workload
+
+    @property
+    def _settings(self) -> Mapping[str, Any]:
+        settings: Mapping[str, Any] = self._configuration["SourceConfiguration"]["ImageRepository"].get(
+            "ImageConfiguration", {}
+        )
+        return settings
 
     async def _take_over(self) -> None:
         """Move the traffic; the previous instance answers its last requests, then stops."""
         assert self._instance is not None
-        assert self._instance.workload is not None
         service, before = self._service, self._service.instance
         await self._platform.clock.sleep(self._platform.pace.route)
-        service.front.route(self._instance.workload.address)
+        service.front.route(self._workload.address)
         service.instance, service.configuration = self._instance, self._configuration
+        self._platform.tasks.start_soon(watch, self._platform, service, self._instance)
         self._log("Successfully routed incoming traffic to application.")
         if before and before.workload:
             with self._platform.clock.held():
@@ -217,54 +216,72 @@ class Deployment:
         self._end("ROLLBACK_FAILED" if "ROLLBACK" in self._service.failing else "ROLLBACK_SUCCEEDED", "RUNNING")  # †
 
     def _end(self, operation_status: str, service_status: str) -> None:
-        now = self._platform.clock.now()
-        self._operation.status, self._operation.ended = operation_status, now
-        self._service.status, self._service.updated = service_status, now
+        _end(self._platform, self._service, self._operation, operation_status, service_status)
         self._log(f"Service status is set to {service_status}.")
 
     def _log(self, line: str) -> None:
-        now = self._platform.clock.now()
-        self._platform.logs.write(
-            f"{self._service.log_group}/service", f"deployment/{self._operation.deployment}", now, f"[AppRunner] {line}"
-        )
-        self._platform.logs.write(f"{self._service.log_group}/service", "events", now, f"[AppRunner] {line}")
+        for stream in (f"deployment/{self._operation.deployment}", "events"):
+            _log(self._platform, self._service, stream, line)
 
     def _on_line(self, line: str) -> None:
         assert self._instance is not None
-        self._platform.logs.write(
-            f"{self._service.log_group}/application", f"instance/{self._instance.id}", self._platform.clock.now(), line
-        )
+        group, stream = f"{self._service.log_group}/application", f"instance/{self._instance.id}"
+        self._platform.logs.write(group, stream, self._platform.clock.now(), line)
+
+
+async def watch(platform: Platform, service: Service, instance: SimulatedInstance) -> None:
+    """Check the instance of a RUNNING service; one that is unhealthy gets no traffic until it is healthy again."""
+    workload, healthy, in_a_row = instance.workload, True, 0
+    assert workload is not None
+    while service.instance is instance:
+        check = health_check(service.configuration)
+        await platform.clock.idle(check.interval)
+        if service.instance is not instance or service.status != "RUNNING":
+            continue
+        with platform.clock.held():
+            answer = await ask(workload.address, check)
+        in_a_row = in_a_row + 1 if answer.healthy is not healthy else 0
+        if in_a_row < (check.unhealthy_threshold if healthy else check.healthy_threshold):
+            continue
+        healthy, in_a_row = answer.healthy, 0
+        service.front.route(workload.address if healthy else None)
+        _log(
+            platform, service, "events", f"Health check {'is successful' if healthy else 'failed'}: {answer.detail}."
+        )  # †
 
 
 async def pause(platform: Platform, service: Service, operation: ServiceOperation) -> None:
     """Stop the instance; the address answers 503, configuration and address stay."""
-    await _stop(platform, service)
-    _end(platform, service, operation, success="PAUSED", failure="RUNNING")
+    await _stop(platform, service, operation, success="PAUSED", failure="RUNNING")
 
 
 async def delete(platform: Platform, service: Service, operation: ServiceOperation) -> None:
     """Stop the instance and free the name; the service is described for a while longer [G]."""
-    await _stop(platform, service)
-    _end(platform, service, operation, success="DELETED", failure="DELETE_FAILED")
+    await _stop(platform, service, operation, success="DELETED", failure="DELETE_FAILED")
     if service.status == "DELETED":
         with platform.clock.held():
             await service.front.close()
         service.deleted = service.updated
 
 
-async def _stop(platform: Platform, service: Service) -> None:
+async def _stop(
+    platform: Platform, service: Service, operation: ServiceOperation, *, success: str, failure: str
+) -> None:
     service.front.route(None)
     with platform.clock.held():
         if service.instance:
             await service.instance.stop()
     service.instance = None
     await platform.clock.sleep(platform.pace.route)
+    ended = ("FAILED", failure) if operation.type in service.failing else ("SUCCEEDED", success)
+    _end(platform, service, operation, *ended)
+    _log(platform, service, "events", f"Service status is set to {service.status}.")
 
 
-def _end(platform: Platform, service: Service, operation: ServiceOperation, *, success: str, failure: str) -> None:
-    failed = operation.type in service.failing
-    now = platform.clock.now()
-    operation.status, operation.ended = "FAILED" if failed else "SUCCEEDED", now
-    service.status, service.updated = failure if failed else success, now
-    line = f"[AppRunner] Service status is set to {service.status}."
-    platform.logs.write(f"{service.log_group}/service", "events", now, line)
+def _end(platform: Platform, service: Service, operation: ServiceOperation, ended: str, status: str) -> None:
+    operation.status, operation.ended = ended, platform.clock.now()
+    service.status, service.updated = status, operation.ended
+
+
+def _log(platform: Platform, service: Service, stream: str, line: str) -> None:
+    platform.logs.write(f"{service.log_group}/service", stream, platform.clock.now(), f"[AppRunner] {line}")

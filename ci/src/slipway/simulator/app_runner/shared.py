@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 DEFAULT_SCALING = "DefaultConfiguration"
 
@@ -118,7 +118,7 @@ class Shared:
         if self._kind.latest and request.get("LatestOnly", name is None):
             revisions = [each for each in revisions if each is self._latest(each.name)]
         listed = [self._listed(each) for each in revisions]
-        return paged(self._kind.listed, listed, request, token="NextToken", size="MaxResults")  # noqa: S106
+        return paged(self._kind.listed, listed, request)
 
     def resolve(self, arn: str) -> SharedRevision:
         """Find a revision by its ARN, or the latest one for an ARN that ends in the name or number [M]; raises AwsError."""
@@ -160,13 +160,14 @@ class Shared:
             f"{noun}Revision": revision.number,
             "Status": "INACTIVE" if revision.deleted else "ACTIVE",
             "CreatedAt": revision.created,
+            "DeletedAt": revision.deleted,
+            **revision.facts,
         }
-        facts |= {member: value for member, value in revision.facts.items() if value is not None}
         if self._kind.latest:
             facts["Latest"] = not revision.deleted and revision is self._latest(revision.name)
         if self._kind is SCALING:
             facts |= {"HasAssociatedService": self._used(revision.arn), "IsDefault": False}
-        return facts | ({"DeletedAt": revision.deleted} if revision.deleted else {})
+        return facts
 
     def _listed(self, revision: SharedRevision) -> dict[str, Any]:
         return {key: value for key, value in self._described(revision).items() if key not in self._kind.unlisted}
@@ -197,11 +198,7 @@ class Tags:
 
     def __init__(self, of: Callable[[str], dict[str, str] | None]) -> None:
         self._of = of
-        self.operations: Operations = {
-            "TagResource": self.tag_resource,
-            "UntagResource": self.untag_resource,
-            "ListTagsForResource": self.list_tags_for_resource,
-        }
+        self.operations: Operations = operations_of(self)
 
     async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         tags = self._existing(request)

@@ -21,7 +21,7 @@ from slipway.simulator.cloudformation.stack import (
     parse_template,
     required_capabilities,
 )
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _UNCHANGED = (
     "The submitted information didn't contain changes. Submit different information to create a change set."  # [F]
@@ -38,17 +38,7 @@ class CloudFormation:
         self._clock = clock
         self._tasks = tasks
         self.stacks: dict[tuple[str, str], SimulatedStack] = {}
-        self.operations: Operations = {
-            "CreateChangeSet": self.create_change_set,
-            "DescribeChangeSet": self.describe_change_set,
-            "ExecuteChangeSet": self.execute_change_set,
-            "DeleteChangeSet": self.delete_change_set,
-            "ListChangeSets": self.list_change_sets,
-            "DescribeStacks": self.describe_stacks,
-            "DescribeStackEvents": self.describe_stack_events,
-            "GetTemplate": self.get_template,
-            "DeleteStack": self.delete_stack,
-        }
+        self.operations: Operations = operations_of(self)
 
     async def create_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """The type CREATE creates an empty stack in REVIEW_IN_PROGRESS [G]."""
@@ -81,27 +71,24 @@ class CloudFormation:
         facts = change_set.summary(stack, call.now) | {"Capabilities": change_set.capabilities, "Tags": change_set.tags}
         status = facts["Status"]
         changes = [change.described() for change in change_set.changes] if status == "CREATE_COMPLETE" else []
-        page = paged("Changes", changes, request, token="NextToken")  # noqa: S106
+        page = paged("Changes", changes, request)
         return facts | page
 
     async def execute_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         stack, change_set = self._change_set(request, call)
         if change_set.status(call.now) != "CREATE_COMPLETE":
-            raise AwsError(
-                "InvalidChangeSetStatus",
-                f"ChangeSet [{change_set.arn}] cannot be executed in its current status of [{change_set.status(call.now)}]",
-            )
+            message = f"ChangeSet [{change_set.arn}] cannot be executed in its current status of [{change_set.status(call.now)}]"
+            raise AwsError("InvalidChangeSetStatus", message)
         creating = stack.status == "REVIEW_IN_PROGRESS"
         stack.change_sets.clear()  # the others describe an outdated state [G]
-        token = request.get("ClientRequestToken")
-        stack.enter(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", token, "User Initiated")
+        stack.token = request.get("ClientRequestToken")
+        stack.enter(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", "User Initiated")
         execution = Execution(
             resources=self.resources,
             clock=self._clock,
             stack=stack,
             change_set=change_set,
             call=call,
-            token=token,
             creating=creating,
         )
         self._tasks.start_soon(execution.run)
@@ -125,7 +112,7 @@ class CloudFormation:
 
     async def describe_stack_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         newest_first = self._stack(request, call).events[::-1]
-        return paged("StackEvents", newest_first, request, token="NextToken")  # noqa: S106
+        return paged("StackEvents", newest_first, request)
 
     async def get_template(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         stack = self._stack(request, call)
