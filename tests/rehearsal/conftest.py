@@ -34,7 +34,7 @@ class Checkout:
 
     def declare(self, act: str) -> None:
         """Name the patch of this act in the settings."""
-        self.replace("settings.toml", f"{SMALL['settings.toml']}\n[tool.slipway.rehearsal]\n{act} = \"{act}.patch\"\n")
+        self.replace("settings.toml", f'{SMALL["settings.toml"]}\n[tool.slipway.rehearsal]\n{act} = "{act}.patch"\n')
 
     def _git(self, *arguments: str) -> str:
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
