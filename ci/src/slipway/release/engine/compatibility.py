@@ -1,4 +1,4 @@
-"""What a release says about itself and its database, and whether a certificate proves that it works on a schema. Pure.
+"""The readiness answer of a release, and whether a certificate proves that the release works on a schema. Pure.
 
 Two pairs can be wrong. When the database will be migrated, the live release must work on the new schema; when it stays, as in a rollback,
 the wanted release must work on the current one. Certificates are not transitive: a → b and b → c prove nothing about a on c.
