@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from slipway import records
 from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
-from slipway.records.form import from_data, from_json, schema_of, to_data, to_json
+from slipway.records.form import from_data, from_json, to_data, to_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome, Status
@@ -143,7 +143,7 @@ def test_the_json_form_is_the_fields_under_a_line_that_names_noun_and_version():
 
 @pytest.mark.parametrize("kind", RECORDS)
 def test_every_record_has_a_schema_that_names_it(kind):
-    assert schema_of(kind).replace("-", "") == f"slipway/{kind.__name__.lower()}/1"
+    assert kind.SCHEMA.replace("-", "") == f"slipway/{kind.__name__.lower()}/1"
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def test_any_text_is_harmless_in_every_report(name, text):
 
 
 def test_every_module_of_reports_has_a_renderer_that_is_checked():
-    shared = {"answers", "files", "format", "proof", "release"}
+    shared = {"answers", "files", "format", "proof"}
     views = {"proof.lock_lanes", "proof.revision_graph"}
     modules = {
         info.name.removeprefix("slipway.report.") for info in pkgutil.walk_packages(report.__path__, "slipway.report.")

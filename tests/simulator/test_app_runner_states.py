@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from slipway.workload.workload import NO_CERTIFICATES
-from tests.simulator.account import asked, image_of
+from tests.simulator.account import BRISK, asked, image_of
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=("starting",), healthy=False)
@@ -233,6 +233,19 @@ async def test_the_sample_image_of_ecr_public_needs_no_role_and_is_not_deployed_
     async with httpx.AsyncClient(verify=NO_CERTIFICATES) as client:
         assert (await client.get(f"http://{service['ServiceUrl']}/")).status_code == 200
         assert (await client.get(f"http://{service['ServiceUrl']}/absent")).status_code == 404
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(5, "CREATE_FAILED"), (20, "RUNNING")])
+async def test_a_release_has_interval_times_unhealthy_threshold_to_start_if_that_is_longer_than_usual(
+    account, threshold, status
+):
+    script = Script(healthy=False)
+    wanted = asked(await account.image(script))
+    wanted["HealthCheckConfiguration"] |= {"Interval": 5, "UnhealthyThreshold": threshold}
+    created = await account.ask("apprunner", "create_service", ServiceName="slow", **wanted)
+    await account.cloud.clock.sleep(BRISK.pull + BRISK.create + 2 * BRISK.patience)
+    script.healthy = True
+    assert (await account.settled(created["Service"]["ServiceArn"]))["Status"] == status
 
 
 async def test_a_service_is_unhealthy_after_its_threshold_of_failures_in_a_row_and_has_no_traffic_until_it_recovers(

@@ -112,10 +112,10 @@ class CommandLine:
 
     @property
     def progress(self) -> "Progress":
-        from slipway.records.progress import NullProgress
+        from slipway.records.progress import Progress
         from slipway.report.terminal import TerminalProgress
 
-        return NullProgress() if self.flags.quiet else TerminalProgress(sys.stderr)
+        return Progress() if self.flags.quiet else TerminalProgress(sys.stderr)
 
     @contextmanager
     def run(self) -> "Iterator[Callable[[Event], None]]":

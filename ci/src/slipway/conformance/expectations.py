@@ -106,6 +106,7 @@ class _Unseen(str):
 _TAKEN = "InvalidRequestException: Service with the provided name already exists: NAME."
 _PLATFORM = _Unseen("only the platform can cause it")
 _NO_ROLE, _NO_SECRET = _Unseen("the suite creates no role"), _Unseen("the suite creates no secret")
+_API_ONLY = _Unseen("the suite calls the API only, never its services")
 _NOT_PROBED = _Unseen("the suite does not probe it")
 # fmt: off
 # Mark, subject, expected outcome, documentation; a reason instead of the outcome where nothing can be seen from outside.
@@ -132,6 +133,10 @@ _APP_RUNNER = (
      "default health check: TCP at /, every 5 seconds, timeout 2 seconds, healthy after 1 success, unhealthy after 5 failures"),
     ("M", "automatic deployments", "off",
      "automatic deployments are on by default, and off for images of ECR Public"),
+    ("†", "a service that becomes unhealthy", _API_ONLY,
+     "a running service that fails UnhealthyThreshold checks in a row gets no traffic (503) until HealthyThreshold succeed; its status stays RUNNING"),
+    (NOT_SIMULATED, "the instance of an unhealthy service", "",
+     "the instance of an unhealthy service is not replaced"),
     (NOT_SIMULATED, "a push to a tag", "",
      "a push to a tag starts no deployment here, even with automatic deployments"),
     ("G", "sizes that are read back", "256 and 512",
@@ -152,7 +157,7 @@ _APP_RUNNER = (
      "a deleted revision is described as INACTIVE"),
     ("†", "auto scaling that a service has", "InvalidRequestException",
      "a resource that a service uses cannot be deleted: InvalidRequest; reported for VPC connectors, assumed for the others"),
-    ("†", "a paused service's address", _Unseen("the suite calls the API only, never its services"),
+    ("†", "a paused service's address", _API_ONLY,
      "the address of a paused service answers 503"),
     ("G", "maintenance", _PLATFORM,
      "maintenance: OPERATION_IN_PROGRESS for minutes, and no operation is listed"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -15,24 +16,24 @@ _ABSENT = Blob(_LAYER.media_type, b"a layer that is never uploaded")
 _KIND = "application/vnd.slipway.conformance"
 
 
+@dataclass(frozen=True)
 class ProbedRepository:
     """A repository of the run, with immutable tags."""
 
-    def __init__(self, account: AwsAccount, name: str) -> None:
-        self._account = account
-        self._name = name
+    account: AwsAccount
+    name: str
 
     async def create(self, run: str) -> None:
         """Create it. Raises SilentError when the account refuses."""
         tags = [{"Key": TAG, "Value": run}]
-        created = await self._account.ask(
-            "ecr", "CreateRepository", repositoryName=self._name, imageTagMutability="IMMUTABLE", tags=tags
+        created = await self.account.ask(
+            "ecr", "CreateRepository", repositoryName=self.name, imageTagMutability="IMMUTABLE", tags=tags
         )
         if created.code:
             raise SilentError(masked(f"CreateRepository: {created.error}"))
 
     async def ask(self, call: str, **parameters: Any) -> Reply:
-        return await self._account.ask("ecr", call, repositoryName=self._name, **parameters)
+        return await self.account.ask("ecr", call, repositoryName=self.name, **parameters)
 
     async def upload(self, blob: Blob) -> None:
         """Upload a layer or an image's configuration. Raises SilentError."""

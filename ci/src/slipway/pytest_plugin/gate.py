@@ -17,7 +17,7 @@ import anyio
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, within
 from slipway.local.prove import NamedServer
-from slipway.records.form import from_json, schema_of, to_json
+from slipway.records.form import from_json, to_json
 from slipway.records.gate import Listing
 from slipway.records.proof import UNCOMPARED, Finding, Proof
 from slipway.records.refusal import Refusal
@@ -122,7 +122,7 @@ def _unexpected(error: Exception) -> SlipwayError:
 
 
 def _read(kind: type[T], text: str) -> T:
-    if json.loads(text)["schema"] == schema_of(Refusal):
+    if json.loads(text)["schema"] == Refusal.SCHEMA:
         raise from_json(Refusal, text, "the refusal").error()
     return from_json(kind, text, "the gate's answer")
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 
 class PreflightResult(Enum):
@@ -37,10 +38,8 @@ class Branch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preflight:
+class Preflight(Record, schema="slipway/preflight/1"):
     """All checks of an image in an environment."""
-
-    SCHEMA: ClassVar[str] = "slipway/preflight/1"
 
     environment: str
     service: str
@@ -79,10 +78,8 @@ class DoctorCheck:
 
 
 @dataclass(frozen=True)
-class DoctorReport:
+class DoctorReport(Record, schema="slipway/doctorreport/1"):
     """All checks in the order in which to fix problems."""
-
-    SCHEMA: ClassVar[str] = "slipway/doctorreport/1"
 
     checks: tuple[DoctorCheck, ...]
 

@@ -1,33 +1,28 @@
 """Records of commands about slipway itself: an explanation, a completion script, the simulator's address."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Record, schema="slipway/explanation/1"):
     """The text about a rule or a command. `subject` is its id or name."""
-
-    SCHEMA: ClassVar[str] = "slipway/explanation/1"
 
     subject: str
     text: str
 
 
 @dataclass(frozen=True)
-class Completion:
+class Completion(Record, schema="slipway/completion/1"):
     """The completion script of a shell."""
-
-    SCHEMA: ClassVar[str] = "slipway/completion/1"
 
     shell: str
     script: str
 
 
 @dataclass(frozen=True)
-class Listening:
+class Listening(Record, schema="slipway/listening/1"):
     """The simulated account, which listens at `url` on this machine only."""
-
-    SCHEMA: ClassVar[str] = "slipway/listening/1"
 
     url: str

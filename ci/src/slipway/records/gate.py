@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar, Final
+from typing import Final
 
+from slipway.records.form import Record
 from slipway.records.proof import Layer
 from slipway.records.refusal import Refusal
 
@@ -23,10 +24,8 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Listing(Record, schema="slipway/listing/1"):
     """All revisions, parents first; empty when alembic cannot read the history. `digest`: sha256 of their files, as in a proof."""
-
-    SCHEMA: ClassVar[str] = "slipway/listing/1"
 
     revisions: tuple[Listed, ...]
     digest: str = ""
@@ -41,7 +40,7 @@ class Other:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Since:
+class Since(Record, schema="slipway/since/1"):
     """The state that `--since` compares with.
 
     - name: of a revision or a git ref; for a revision the other fields stay empty.
@@ -49,8 +48,6 @@ class Since:
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/since/1"
 
     name: str
     files: tuple[str, ...] = ()
@@ -87,14 +84,12 @@ class Recorded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Previous:
+class Previous(Record, schema="slipway/previous/1"):
     """A previous release.
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/previous/1"
 
     name: str
     models: tuple[Model, ...] = ()
@@ -113,10 +108,8 @@ class Ask(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateQuestion:
+class GateQuestion(Record, schema="slipway/gate-question/1"):
     """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
-
-    SCHEMA: ClassVar[str] = "slipway/gate-question/1"
 
     config: str  # alembic's settings file, relative to the working directory
     patience: float  # seconds for one step of a revision, and for env.py
@@ -139,10 +132,8 @@ PROGRESS_MARK: Final = "slipway-progress: "  # before each GateProgress, which i
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateProgress:
+class GateProgress(Record, schema="slipway/gate-progress/1"):
     """A layer has begun with a revision, one of `of` that it examines."""
-
-    SCHEMA: ClassVar[str] = "slipway/gate-progress/1"
 
     layer: Layer
     revision: str

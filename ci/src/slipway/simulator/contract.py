@@ -84,22 +84,11 @@ def operations() -> frozenset[str]:
     return frozenset(name for model in (*SERVICES, *QUERY_SERVICES) for name in service(model).operation_names)
 
 
-def by_target(target: str) -> "OperationModel | None":
-    """Find the operation that an `X-Amz-Target` header names; None when no simulated service has it."""
-    prefix, _, operation = target.partition(".")
-    for name in SERVICES:
-        model = service(name)
-        if model.metadata.get("targetPrefix") == prefix and operation in model.operation_names:
+def find_operation(services: Sequence[str], operation: str, key: str, value: str) -> "OperationModel | None":
+    """Find an operation of the services whose models have a value in their metadata; None when there is none."""
+    for model in map(service, services):
+        if model.metadata.get(key) == value and operation in model.operation_names:
             return model.operation_model(operation)
-    return None
-
-
-def by_action(action: str, version: str) -> "OperationModel | None":
-    """Find the operation of a query-protocol form by its service's API version; None when no simulated service has it."""
-    for name in QUERY_SERVICES:
-        model = service(name)
-        if model.api_version == version and action in model.operation_names:
-            return model.operation_model(action)
     return None
 
 
@@ -118,10 +107,8 @@ def problems(shape: Any, value: Any) -> list[str]:
 def message_member(operation: "OperationModel", code: str) -> str:
     """Return the JSON name of an error's message: `Message` in some services, `message` in others."""
     shapes: Any = operation.error_shapes
-    for shape in shapes:
-        if shape.name == code:
-            return next((member for member in shape.members if member.lower() == "message"), "message")
-    return "message"
+    members = (member for shape in shapes if shape.name == code for member in shape.members)
+    return next((member for member in members if member.lower() == "message"), "message")
 
 
 def in_python(pattern: str) -> str:

@@ -1,7 +1,6 @@
 """Amazon ECR: images pushed, found by digest, pulled."""
 
 import base64
-import json
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -96,7 +95,12 @@ class Ecr:
         if tag and repository.tags.get(tag) == digest_of(content):
             message = f"Image with digest '{digest_of(content)}' and tag '{tag}' already exists in the repository with name '{repository.name}' in registry with id '{call.account}'"
             raise AwsError("ImageAlreadyExistsException", message)
-        if absent := [digest for digest in _references(content) if not repository.has(digest)]:
+        try:
+            absent = repository.absent(content)
+        except ValueError as error:
+            message = "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"
+            raise AwsError("InvalidParameterException", message) from error
+        if absent:
             message = f"Layers with digests '{absent}' required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist"
             raise AwsError("LayersNotFoundException", message)
         if tag and repository.immutable and tag in repository.tags:
@@ -211,17 +215,6 @@ class Ecr:
             message = f"The image with imageId {identity} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'"
             raise AwsError("ImageNotFoundException", message)
         return digest
-
-
-def _references(manifest: bytes) -> list[str]:
-    """List the digests that a manifest refers to; raises AwsError when it is not a manifest."""
-    try:
-        document = json.loads(manifest)
-        parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
-        return list(dict.fromkeys(descriptor["digest"] for descriptor in parts if descriptor))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        message = "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"
-        raise AwsError("InvalidParameterException", message) from error
 
 
 def _failure(repository: Repository, wanted: Mapping[str, str]) -> str:

@@ -21,6 +21,9 @@ class LogEvent:
     def milliseconds(self) -> int:
         return int(self.at.timestamp() * 1000)
 
+    def described(self) -> dict[str, Any]:
+        return {"timestamp": self.milliseconds, "message": self.message, "ingestionTime": self.milliseconds}
+
 
 class Logs:
     """Log groups; a group exists from its creation or its first event on."""
@@ -48,13 +51,9 @@ class Logs:
 
     async def describe_log_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         prefix = request.get("logGroupNamePrefix", "")
+        arn = f"arn:aws:logs:{call.region}:{call.account}:log-group"
         groups = sorted(name for name in self._groups if name.startswith(prefix))
-        return {
-            "logGroups": [
-                {"logGroupName": name, "arn": f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}:*"}
-                for name in groups
-            ]
-        }
+        return {"logGroups": [{"logGroupName": name, "arn": f"{arn}:{name}:*"} for name in groups]}
 
     async def delete_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         self._group(request["logGroupName"])
@@ -84,22 +83,13 @@ class Logs:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
         visible = [event for event in streams[name] if self._is_visible(event, call) and _within(event, request)]
         first, end = _page(request, len(visible))
-        events = [
-            {"timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds}
-            for event in visible[first:end]
-        ]
+        events = [event.described() for event in visible[first:end]]
         return {"events": events, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{first}"}
 
     async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         matching = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
         events = [
-            {
-                "logStreamName": stream,
-                "timestamp": event.milliseconds,
-                "message": event.message,
-                "ingestionTime": event.milliseconds,
-                "eventId": f"{index:056d}",
-            }
+            event.described() | {"logStreamName": stream, "eventId": f"{index:056d}"}
             for index, (stream, event) in enumerate(matching)
         ]
         return paged("events", events, request, most=_MOST_EVENTS, names=("nextToken", "limit")) | {

@@ -223,19 +223,22 @@ def _described(parameter: Parameter, call: Call, *, decrypted: bool = False) -> 
     }
 
 
+_COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
+    "Equals": str.__eq__,
+    "BeginsWith": str.startswith,
+    "Contains": str.__contains__,
+}
+
+
 def _filter(request: Mapping[str, Any]) -> Callable[[Parameter], bool]:
     values, option = request.get("Values", []), request.get("Option", "Equals")
     if request["Key"] not in ("Name", "Type"):
         raise AwsError("InvalidFilterKey", f"The simulator does not filter by {request['Key']}.")
-    comparisons: Mapping[str, Callable[[str, str], bool]] = {
-        "Equals": str.__eq__,
-        "BeginsWith": str.startswith,
-        "Contains": str.__contains__,
-    }
-    if option not in comparisons:
+    fits = _COMPARISONS.get(option)
+    if fits is None:
         raise AwsError("InvalidFilterOption", f"The simulator does not filter by {option}.")
     key = request["Key"].lower()
-    return lambda parameter: any(comparisons[option](getattr(parameter, key), value) for value in values)
+    return lambda parameter: any(fits(getattr(parameter, key), value) for value in values)
 
 
 _PARTS_OF_SECRET = 7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME

@@ -18,16 +18,8 @@ class FindingGroup:
     findings: tuple[Finding, ...]
 
     @property
-    def rule(self) -> str:
-        return self.findings[0].rule
-
-    @property
-    def level(self) -> Level:
-        return self.findings[0].level
-
-    @property
-    def message(self) -> str:
-        return self.findings[0].message
+    def first(self) -> Finding:
+        return self.findings[0]
 
     @property
     def remedy(self) -> str:

@@ -12,7 +12,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from slipway.records.proof import Finding, Level, Proof
@@ -79,7 +79,6 @@ def _valid(text: str) -> str:
     return _NOT_XML.sub("", printable(text))
 
 
-RULE_PAGES: Final = "https://slipway.invalid/docs/rules"  # docs/rules has no public address yet
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LONGEST = 1000  # characters; GitHub cuts descriptions at 1024
 _REMEDIES = 10
@@ -102,28 +101,23 @@ def _rules(proof: Proof) -> Iterator[dict[str, Any]]:
             "id": identity,
             "shortDescription": description,
             "fullDescription": description,
-            "helpUri": _page(identity),
             "help": _help(identity, findings),
             "defaultConfiguration": {"level": findings[0].level.value},
         }
 
 
 def _help(identity: str, findings: Sequence[Finding]) -> dict[str, str]:
-    """Explain a rule: its effect, the safe form of each finding, where to read more."""
+    """Explain a rule: its effect, the safe form of each finding, where to read more. A helpUri needs a public address of docs/rules."""
     remedies = {printable(each.remedy).strip(): each.remedy_is_code for each in findings if each.remedy.strip()}
     shown = list(remedies.items())[:_REMEDIES]
     marked = [fenced(remedy, "python") if code else escaped(remedy, 600) for remedy, code in shown]
     effect = f"{identity}: {_sentence(findings[0])}"
-    more = f"Read more: {_page(identity)}"
+    more = f"Read more: slipway explain {identity}"
     safe = ["Write instead:"] if remedies else []
     return {
         "text": "\n\n".join([effect, *safe, *(remedy for remedy, _ in shown), more]),
-        "markdown": "\n\n".join([fenced(effect, "text"), *safe, *marked, more]),
+        "markdown": "\n\n".join([fenced(effect, "text"), *safe, *marked, escaped(more)]),
     }
-
-
-def _page(identity: str) -> str:
-    return f"{RULE_PAGES}/{quote(identity, safe='')}"
 
 
 def _results(proof: Proof) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ creation, 2 to 5 for an update, 6 to 19 for a failed health check.
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -47,12 +47,12 @@ class Platform:
 
     clock: Clock
     store: ImageStore
-    logs: Logs
-    references: References
-    roles: Iam
     backend: Backend
     tasks: anyio.abc.TaskGroup
-    pace: Pace = Pace()
+    pace: Pace
+    logs: Logs = field(default_factory=Logs)
+    references: References = field(default_factory=References)
+    iam: Iam = field(default_factory=Iam)
 
 
 # SERVICE_UPDATE [F], the others †
@@ -64,8 +64,6 @@ _TRIGGERS = {
 }
 # The service's status after a failed operation that has no rollback; PAUSED †
 _WITHOUT_ROLLBACK = {"CREATE_SERVICE": "CREATE_FAILED", "RESUME_SERVICE": "PAUSED"}
-
-
 _STOPPED = "Your application stopped or failed to start. See logs for more information."
 
 
@@ -73,23 +71,21 @@ class _FailedError(Exception):
     """A failed deployment, with the reason of its last log line."""
 
 
+@dataclass
 class Deployment:
     """A running operation that deploys a configuration."""
 
-    def __init__(
-        self, platform: Platform, service: Service, operation: ServiceOperation, configuration: Configuration
-    ) -> None:
-        self._platform = platform
-        self._service = service
-        self._operation = operation
-        self._configuration = configuration
-        self._instance: SimulatedInstance | None = None
+    platform: Platform
+    service: Service
+    operation: ServiceOperation
+    configuration: Configuration
+    _instance: SimulatedInstance | None = None
 
     async def run(self) -> None:
         """Deploy the configuration, or roll back."""
-        trigger = _TRIGGERS[self._operation.type]
+        trigger = _TRIGGERS[self.operation.type]
         self._log("Service status is set to OPERATION_IN_PROGRESS.")
-        self._log(f"Deployment with ID : {self._operation.deployment} started. Triggering event : {trigger}")
+        self._log(f"Deployment with ID : {self.operation.deployment} started. Triggering event : {trigger}")
         try:
             await self._provision(await self._pull())
             await self._until_healthy()
@@ -99,15 +95,15 @@ class Deployment:
             await self._take_over()
 
     async def _pull(self) -> LaunchSpec:
-        image = self._configuration["SourceConfiguration"]["ImageRepository"]
+        image = self.configuration["SourceConfiguration"]["ImageRepository"]
         identifier = image["ImageIdentifier"]
         self._log(f"Pulling image {identifier.partition('@')[0]} from ECR repository.")
-        await self._platform.clock.sleep(self._platform.pace.pull)
+        await self.platform.clock.sleep(self.platform.pace.pull)
         try:
             reference = Reference.parse(identifier)
         except BadInputError:
             reference = self._tagged(identifier)
-        repository = self._platform.store.at(reference.repository)
+        repository = self.platform.store.at(reference.repository)
         if repository is None or repository.resolve(reference.digest) is None:
             self._log(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
@@ -116,14 +112,14 @@ class Deployment:
 
     def _tagged(self, identifier: str) -> Reference:
         uri, _, tag = identifier.rpartition(":")
-        repository = self._platform.store.at(uri)
+        repository = self.platform.store.at(uri)
         return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
 
     def _order(self, repository: str, digest: str) -> LaunchSpec:
         settings = self._settings
         variables = dict(settings.get("RuntimeEnvironmentVariables", {}))
         for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items():
-            value = self._platform.references.value(arn)
+            value = self.platform.references.value(arn)
             if value is None:
                 self._log(f"Failed to retrieve the secret {arn}.")
                 raise _FailedError("Failed to retrieve a secret.")
@@ -139,35 +135,34 @@ class Deployment:
 
     async def _provision(self, order: LaunchSpec) -> None:
         self._log("Provisioning instances and deploying image for publicly accessible service.")
-        pace = self._platform.pace
-        began = self._platform.clock.now()
-        self._instance = SimulatedInstance(self._platform.backend, order, self._on_line)
-        with self._platform.clock.held():
-            await self._platform.tasks.start(self._instance.run)
+        pace = self.platform.pace
+        began = self.platform.clock.now()
+        self._instance = SimulatedInstance(self.platform.backend, order, self._on_line)
+        with self.platform.clock.held():
+            await self.platform.tasks.start(self._instance.run)
         if self._instance.failure:
             self._log(f"{_STOPPED} {self._instance.failure}")
             raise _FailedError("Container failed to start.")
-        took = (self._platform.clock.now() - began).total_seconds()
-        whole = pace.create if self._operation.type == "CREATE_SERVICE" else pace.update
-        await self._platform.clock.sleep(max(0, whole - took))
+        took = (self.platform.clock.now() - began).total_seconds()
+        whole = pace.create if self.operation.type == "CREATE_SERVICE" else pace.update
+        await self.platform.clock.sleep(max(0, whole - took))
 
     async def _until_healthy(self) -> None:
-        workload, clock = self._workload, self._platform.clock
-        check = health_check(self._configuration)
+        workload, clock = self._workload, self.platform.clock
+        check = health_check(self.configuration)
         path = f" [Path: '{check.path}']" if check.path else ""
         place = f"protocol `{'HTTP' if check.path else 'TCP'}`{path}, [Port: '{self._settings.get('Port', '8080')}']."
         self._log(f"Performing health check on {place}")
         # A service with a high threshold may take longer to start.
-        patience = max(self._platform.pace.patience, check.interval * check.unhealthy_threshold)
+        patience = max(self.platform.pace.patience, check.interval * check.unhealthy_threshold)
         began, in_a_row = clock.now(), 0
         while in_a_row < check.healthy_threshold:
             if workload.exit_code is not None:
                 self._log(f"{_STOPPED} Container exit code: {workload.exit_code}")
                 raise _FailedError("Container exited.")
             if (clock.now() - began).total_seconds() > patience:
-                self._log(
-                    f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number."
-                )
+                place = place.replace(" [Path", "[Path")
+                self._log(f"Health check failed on {place} Check your configured port number.")
                 raise _FailedError("Health check failed.")
             with clock.held():
                 answer = await ask(workload.address, check)
@@ -183,50 +178,49 @@ class Deployment:
 
     @property
     def _settings(self) -> Mapping[str, Any]:
-        settings: Mapping[str, Any] = self._configuration["SourceConfiguration"]["ImageRepository"].get(
-            "ImageConfiguration", {}
-        )
+        repository = self.configuration["SourceConfiguration"]["ImageRepository"]
+        settings: Mapping[str, Any] = repository.get("ImageConfiguration", {})
         return settings
 
     async def _take_over(self) -> None:
         """Move the traffic; the previous instance answers its last requests, then stops."""
         assert self._instance is not None
-        service, before = self._service, self._service.instance
-        await self._platform.clock.sleep(self._platform.pace.route)
+        service, before = self.service, self.service.instance
+        await self.platform.clock.sleep(self.platform.pace.route)
         service.front.route(self._workload.address)
-        service.instance, service.configuration = self._instance, self._configuration
-        self._platform.tasks.start_soon(watch, self._platform, service, self._instance)
+        service.instance, service.configuration = self._instance, self.configuration
+        self.platform.tasks.start_soon(watch, self.platform, service, self._instance)
         self._log("Successfully routed incoming traffic to application.")
         if before and before.workload:
-            with self._platform.clock.held():
+            with self.platform.clock.held():
                 await service.front.drained(before.workload.address)
                 await before.stop()
         self._end("SUCCEEDED", "RUNNING")
 
     async def _give_up(self, reason: str) -> None:
         if self._instance:
-            with self._platform.clock.held():
+            with self.platform.clock.held():
                 await self._instance.stop()
-        self._log(f"Deployment with ID : {self._operation.deployment} failed. Failure reason : {reason}")
-        if self._operation.type in _WITHOUT_ROLLBACK:
-            self._end("FAILED", _WITHOUT_ROLLBACK[self._operation.type])
+        self._log(f"Deployment with ID : {self.operation.deployment} failed. Failure reason : {reason}")
+        if self.operation.type in _WITHOUT_ROLLBACK:
+            self._end("FAILED", _WITHOUT_ROLLBACK[self.operation.type])
             return
-        self._operation.status = "ROLLBACK_IN_PROGRESS"
-        await self._platform.clock.sleep(self._platform.pace.roll_back)
-        self._end("ROLLBACK_FAILED" if "ROLLBACK" in self._service.failing else "ROLLBACK_SUCCEEDED", "RUNNING")  # †
+        self.operation.status = "ROLLBACK_IN_PROGRESS"
+        await self.platform.clock.sleep(self.platform.pace.roll_back)
+        self._end("ROLLBACK_FAILED" if "ROLLBACK" in self.service.failing else "ROLLBACK_SUCCEEDED", "RUNNING")  # †
 
     def _end(self, operation_status: str, service_status: str) -> None:
-        _end(self._platform, self._service, self._operation, operation_status, service_status)
+        _end(self.platform, self.service, self.operation, operation_status, service_status)
         self._log(f"Service status is set to {service_status}.")
 
     def _log(self, line: str) -> None:
-        for stream in (f"deployment/{self._operation.deployment}", "events"):
-            _log(self._platform, self._service, stream, line)
+        for stream in (f"deployment/{self.operation.deployment}", "events"):
+            _log(self.platform, self.service, stream, line)
 
     def _on_line(self, line: str) -> None:
         assert self._instance is not None
-        group, stream = f"{self._service.log_group}/application", f"instance/{self._instance.id}"
-        self._platform.logs.write(group, stream, self._platform.clock.now(), line)
+        group, stream = f"{self.service.log_group}/application", f"instance/{self._instance.id}"
+        self.platform.logs.write(group, stream, self.platform.clock.now(), line)
 
 
 async def watch(platform: Platform, service: Service, instance: SimulatedInstance) -> None:
@@ -236,18 +230,17 @@ async def watch(platform: Platform, service: Service, instance: SimulatedInstanc
     while service.instance is instance:
         check = health_check(service.configuration)
         await platform.clock.idle(check.interval)
-        if service.instance is not instance or service.status != "RUNNING":
+        if not service.serves_from(instance):
             continue
         with platform.clock.held():
             answer = await ask(workload.address, check)
         in_a_row = in_a_row + 1 if answer.healthy is not healthy else 0
-        if in_a_row < (check.unhealthy_threshold if healthy else check.healthy_threshold):
-            continue
-        healthy, in_a_row = answer.healthy, 0
-        service.front.route(workload.address if healthy else None)
-        _log(
-            platform, service, "events", f"Health check {'is successful' if healthy else 'failed'}: {answer.detail}."
-        )  # †
+        threshold = check.unhealthy_threshold if healthy else check.healthy_threshold
+        if in_a_row >= threshold and service.serves_from(instance):  # no operation has begun during the check
+            healthy, in_a_row = answer.healthy, 0
+            service.front.route(workload.address if healthy else None)
+            words = "is successful" if healthy else "failed"
+            _log(platform, service, "events", f"Health check {words}: {answer.detail}.")  # †
 
 
 async def pause(platform: Platform, service: Service, operation: ServiceOperation) -> None:

@@ -150,26 +150,6 @@ _TABLE = {
 _DONE = {"UpdateService": "updated", "PauseService": "paused", "ResumeService": "resumed", "DeleteService": "deleted"}
 
 
-def reaction(operation: str, status: str) -> Reaction:
-    """Look up a cell of the table."""
-    return _TABLE[operation][STATES.index(status)]
-
-
-def begins(operation: str, status: str, arn: str) -> bool:
-    """Return whether an operation begins; False means no change. Raises AwsError when the state forbids the call."""
-    match reaction(operation, status):
-        case Reaction.INVALID_STATE:
-            message = f"Service cannot be {_DONE[operation]} in the current state: {status}."  # [F], pause and resume †
-            raise AwsError("InvalidStateException", message)
-        case Reaction.INVALID_REQUEST:
-            message = "Can't start a deployment on the specified service, because it isn't in RUNNING state."  # [F]
-            raise AwsError("InvalidRequestException", message)
-        case Reaction.NOT_FOUND:
-            raise not_found(arn)
-        case permitted:
-            return permitted is Reaction.BEGINS
-
-
 def not_found(arn: str) -> AwsError:
     return AwsError("ResourceNotFoundException", f"Service with the provided ARN doesn't exist: {arn}.")  # †
 
@@ -252,6 +232,25 @@ class Service:
     def log_group(self) -> str:
         """The group's name without its last part, `service` or `application`."""
         return f"/aws/apprunner/{self.name}/{self.id}"
+
+    def begins(self, call: str) -> bool:
+        """Return whether a call begins an operation; False means no change. Raises AwsError when the state forbids the call."""
+        match _TABLE[call][STATES.index(self.status)]:
+            case Reaction.INVALID_STATE:
+                message = (
+                    f"Service cannot be {_DONE[call]} in the current state: {self.status}."  # [F], pause and resume †
+                )
+                raise AwsError("InvalidStateException", message)
+            case Reaction.INVALID_REQUEST:
+                message = "Can't start a deployment on the specified service, because it isn't in RUNNING state."  # [F]
+                raise AwsError("InvalidRequestException", message)
+            case Reaction.NOT_FOUND:
+                raise not_found(self.arn)
+            case permitted:
+                return permitted is Reaction.BEGINS
+
+    def serves_from(self, instance: SimulatedInstance) -> bool:
+        return self.instance is instance and self.status == "RUNNING"
 
     def described(self) -> dict[str, Any]:
         """Return the API's Service."""

@@ -1,4 +1,4 @@
-"""Resources that services share (auto scaling, VPC connectors, observability), and tags.
+"""Resources that services share: auto scaling, VPC connectors, observability.
 
 A resource has a name and revisions: creating the name again makes the next revision. A deleted one is described as INACTIVE [M].
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.contract import AwsError, Call, Operations, paged
 
 DEFAULT_SCALING = "DefaultConfiguration"
 
@@ -185,42 +185,3 @@ def scaling_summary(revision: SharedRevision) -> dict[str, Any]:
     """Return the auto scaling summary of a described service."""
     prefix = "AutoScalingConfiguration"
     return {f"{prefix}Arn": revision.arn, f"{prefix}Name": revision.name, f"{prefix}Revision": revision.number}
-
-
-_MOST = 50  # [G]
-
-
-class Tags:
-    """Tags of services and shared resources.
-
-    CreateService sets them, only these operations change them [M]. `of` returns the tags of an ARN, None when it does not exist.
-    """
-
-    def __init__(self, of: Callable[[str], dict[str, str] | None]) -> None:
-        self._of = of
-        self.operations: Operations = operations_of(self)
-
-    async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        tags = self._existing(request)
-        added = {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
-        if any(key.lower().startswith("aws:") for key in added):
-            raise AwsError("InvalidRequestException", "Tag keys that start with aws: are reserved.")  # †
-        if len(tags | added) > _MOST:
-            raise AwsError("InvalidRequestException", f"A resource can have at most {_MOST} tags.")  # †
-        tags |= added
-        return {}
-
-    async def untag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        tags = self._existing(request)
-        for key in request["TagKeys"]:
-            tags.pop(key, None)
-        return {}
-
-    async def list_tags_for_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        return {"Tags": [{"Key": key, "Value": value} for key, value in self._existing(request).items()]}
-
-    def _existing(self, request: Mapping[str, Any]) -> dict[str, str]:
-        tags = self._of(request["ResourceArn"])
-        if tags is None:
-            raise AwsError("ResourceNotFoundException", f"Resource doesn't exist: {request['ResourceArn']}.")  # †
-        return tags

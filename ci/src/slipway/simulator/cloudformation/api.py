@@ -148,21 +148,9 @@ class CloudFormation:
         self, stack: SimulatedStack, template: Template, call: Call, *, adopts: bool
     ) -> list[StackChange]:
         wanted = template["Resources"]
-        changes = [
-            change
-            for name, resource in wanted.items()
-            if (change := await self._change(stack, name, resource, call, adopts=adopts))
-        ]
-        gone = [name for name in stack.resources if name not in wanted]
-        return changes + [
-            StackChange(
-                action="Remove",
-                logical=name,
-                kind=stack.resources[name].kind,
-                physical=stack.resources[name].made["Ref"],
-            )
-            for name in gone
-        ]
+        changes = [await self._change(stack, name, resource, call, adopts=adopts) for name, resource in wanted.items()]
+        gone = ((name, held) for name, held in stack.resources.items() if name not in wanted)
+        return [*filter(None, changes), *(held.change("Remove", name) for name, held in gone)]
 
     async def _change(
         self, stack: SimulatedStack, name: str, resource: Mapping[str, Any], call: Call, *, adopts: bool
@@ -172,17 +160,13 @@ class CloudFormation:
         if held is None:
             named = properties.get(KINDS[kind].name or "") if kind in KINDS else None
             exists = adopts and "DeletionPolicy" in resource and await self.resources.has(kind, named, call)
-            return StackChange(
-                action="Import" if exists else "Add", logical=name, kind=kind, physical=named if exists else None
-            )
+            action, physical = ("Import", named) if exists else ("Add", None)
+            return StackChange(action=action, logical=name, kind=kind, physical=physical)
         before = held.template.get("Properties", {})
         if before == properties:
             return None
         changed = {key for key in {*before, *properties} if before.get(key) != properties.get(key)}
-        replaced = bool(changed & set(KINDS[kind].fixed))
-        return StackChange(
-            action="Modify", logical=name, kind=kind, physical=held.made["Ref"], replacement=str(replaced)
-        )
+        return held.change("Modify", name, replacement=str(bool(changed & set(KINDS[kind].fixed))))
 
     def _change_set(self, request: Mapping[str, Any], call: Call) -> tuple[SimulatedStack, SimulatedChangeSet]:
         stack = self._stack(request, call)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from slipway.simulator.contract import AwsError, Call
@@ -40,16 +41,11 @@ def required_capabilities(template: Template) -> list[str]:
 
 def in_order(template: Template) -> list[str]:
     """Order the resources by their references."""
-    ordered: list[str] = []
-    waiting = dict(template["Resources"])
-    while waiting:
-        ready = [name for name, resource in waiting.items() if set(_references(resource)) <= set(ordered)]
-        if not ready:
-            raise _invalid(f"Circular dependency between resources: [{', '.join(waiting)}]")
-        ordered += ready
-        for name in ready:
-            del waiting[name]
-    return ordered
+    references = {name: tuple(_references(resource)) for name, resource in template["Resources"].items()}
+    try:
+        return list(TopologicalSorter(references).static_order())
+    except CycleError as error:
+        raise _invalid(f"Circular dependency between resources: [{', '.join(error.args[1][1:])}]") from error
 
 
 def resolved(value: Any, made: Mapping[str, Mapping[str, str]], call: Call) -> Any:  # noqa: PLR0911 -- one return per form
@@ -107,6 +103,10 @@ class StackResource:
     @property
     def retained(self) -> bool:
         return bool(self.template.get("DeletionPolicy", "Delete") != "Delete")
+
+    def change(self, action: str, logical: str, replacement: str | None = None) -> "StackChange":
+        physical = self.made["Ref"]
+        return StackChange(action=action, logical=logical, kind=self.kind, physical=physical, replacement=replacement)
 
 
 @dataclass(frozen=True, kw_only=True)

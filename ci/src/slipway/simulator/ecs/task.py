@@ -23,15 +23,8 @@ _MEMORY_OF_CPU = {  # of Fargate [M]
     16384: range(32768, 122881, 8192),
 }
 # The defaults in a described container definition [M].
-_DEFAULTS: Mapping[str, Any] = {
-    "cpu": 0,
-    "essential": True,
-    "portMappings": [],
-    "environment": [],
-    "mountPoints": [],
-    "volumesFrom": [],
-    "systemControls": [],
-}
+_LISTS = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
+_DEFAULTS: Mapping[str, Any] = {"cpu": 0, "essential": True, **{name: [] for name in _LISTS}}
 
 
 @dataclass(kw_only=True)

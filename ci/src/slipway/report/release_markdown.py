@@ -7,7 +7,7 @@ from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
 from slipway.records.plan import Action, Plan
 from slipway.records.refusal import Refusal
 from slipway.report.format import duration, escaped, fenced, moment
-from slipway.report.release.text import action, facts, migrated, state
+from slipway.report.release import action, facts, migrated, state
 from slipway.untrusted import one_line
 
 _SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
