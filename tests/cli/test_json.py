@@ -24,7 +24,6 @@ REHEARSAL = Rehearsal(
     service="notes",
     revision="0123",
     postgres="PostgreSQL 18",
-    speed=60.0,
     acts=(Act(name="I", title="goes", happened="it went", how="here", passed=True, seconds=1.0),),
     traffic=None,
 )

@@ -229,7 +229,7 @@ async def test_a_call_that_ends_at_the_rehearsal_fails_when_an_act_does_and_its_
     engine, workspace, monkeypatch
 ):
     act = Act(name="I", title="", happened="nothing", passed=False, seconds=1, how="here")
-    record = Rehearsal(service="notes", revision="a", acts=(act,), traffic=None, speed=1, postgres="18")
+    record = Rehearsal(service="notes", revision="a", acts=(act,), traffic=None, postgres="18")
     monkeypatch.setattr("slipway.graph.stage.rehearse", AsyncMock(return_value=record))
     rehearsal = await Slipway().rehearse(workspace)
     assert uploaded(engine).keys() == REHEARSAL_FILES.keys()

@@ -53,9 +53,9 @@ async def tests(workspace: dagger.Workspace, source: Source, settings: Settings)
 
 
 async def _container(workspace: dagger.Workspace, source: Source, settings: Settings) -> dagger.Container:
-    await check_sources(workspace, settings.checks.sources, "[tool.slipway.checks]")
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
-    return development(replace(source, files=files_of(workspace, wanted)), settings)
+    files = await check_sources(files_of(workspace, wanted), settings.checks.sources, "[tool.slipway.checks]")
+    return development(replace(source, files=files), settings)
 
 
 async def _run(

@@ -36,7 +36,7 @@ async def source_of(tree: Tree, service: Settings) -> Source:
     lock = next((name for name in _LOCKS if name in names), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
-    await check_sources(tree, service.sources, "[tool.slipway]")
+    files = await check_sources(files_of(tree, service.sources), service.sources, "[tool.slipway]")
     pyproject = file_of(tree, "pyproject.toml")
     text = await pyproject.contents()
     version = await file_of(tree, _VERSION).contents() if _VERSION in names and not service.images.python else ""
@@ -45,18 +45,18 @@ async def source_of(tree: Tree, service: Settings) -> Source:
         pyproject=pyproject,
         lock=file_of(tree, lock),
         lock_name=lock,
-        files=files_of(tree, service.sources),
+        files=files,
         package=is_package(text),
         python="" if service.images.python else bases.python_version(text, version),
         development=development,
     )
 
 
-async def check_sources(tree: Tree, sources: Sequence[str], table: str) -> None:
-    """Raise BadInputError for a source that does not exist: an image without it fails later, with an error about its absence."""
+async def check_sources(files: dagger.Directory, sources: Sequence[str], table: str) -> dagger.Directory:
+    """Return `files`; raises BadInputError for a source that is not in them: without it, the image would fail with another error."""
 
     async def look(source: str) -> None:
-        if not await _some(tree, include=[source, f"{source}/**"], gitignore=True).exists(source):
+        if not await files.exists(source):
             raise BadInputError(
                 f"sources of {table} names {source!r}, which is not in the repository, or ignored by git", "correct it"
             )
@@ -64,6 +64,7 @@ async def check_sources(tree: Tree, sources: Sequence[str], table: str) -> None:
     async with anyio.create_task_group() as tasks:
         for source in sources:
             tasks.start_soon(look, source)
+    return files
 
 
 def whole(source: Source) -> dagger.Directory:

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from slipway.records.progress import Progress
 from slipway.records.rehearsal import Act, Rehearsal, Traffic
 from slipway.rehearsal.acts import Acts
-from slipway.rehearsal.stage import SPEED, Candidate, Stage
+from slipway.rehearsal.stage import Candidate, Stage
 
 C = TypeVar("C", bound=Candidate)
 _CLIENTS = 2  # of each kind
@@ -68,7 +68,6 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         service=stage.account.settings.name,
         revision=story.release.revision,
         postgres=stage.postgres,
-        speed=SPEED,
         acts=tuple(played),
         traffic=traffic,
     )
