@@ -117,8 +117,14 @@ async def test_no_file_is_requested_in_a_way_that_sends_its_whole_folder(engine,
 
 
 async def test_a_repository_without_a_lock_is_refused_with_a_next_step(engine, workspace):
-    engine.answers["entries"] = ["README.md"]
-    with pytest.raises(Exception, match="run `uv lock` and commit"):
+    engine.answers |= {
+        "entries": ["README.md"],
+        "findUp": lambda chain: None if chain[-1].arguments["name"] == "uv.lock" else "/pyproject.toml",
+    }
+    with pytest.raises(
+        Exception,
+        match=r"the repository's root has none of uv\.lock, requirements\.txt: run `uv lock` there and commit",
+    ):
         await Slipway().image(workspace)
 
 

@@ -24,6 +24,7 @@ from slipway.records.image import LONG_AGO
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.graph.checks import CheckResult
+    from slipway.graph.folder import Folder
     from slipway.graph.image import Source
     from slipway.records.progress import Event, Progress
     from slipway.release.aws.credentials import Keys
@@ -72,7 +73,7 @@ Majors = Annotated[
 PreviousRelease = Annotated[
     dagger.Directory | None,
     Doc(
-        "the service's folder in the live release, which must work with the new schema: "
+        "the service's folder in the live release (of a uv workspace its root), which must work with the new schema: "
         "a folder, or a git address such as https://github.com/OWNER/NAME#v1.4.0"
     ),
 ]
@@ -93,6 +94,10 @@ Revision = Annotated[str, Doc("the git commit, for the image's labels and its re
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
 
+    path: Annotated[
+        str,
+        Doc("the service's folder, from the current one, or with a leading slash from the repository's root"),
+    ] = "."
     platform: Annotated[str | None, Doc("the image's platform (default: linux/amd64)")] = None
     distroless: Annotated[bool, Doc("ship only what the service loads: no shell, no package manager")] = False
     python_image: Annotated[str | None, Doc("a Python image instead of the pinned one")] = None
@@ -137,7 +142,8 @@ class Slipway:
         from slipway.report.proof.text import text
 
         settings, source = await self._read(ws)
-        release = await previous_in(previous, statements, settings.images)
+        inside = f"/{source.member.path}" if source.member else "/"
+        release = await previous_in(previous, statements, settings.images, inside)
         majors = postgres or [""]
         files: dict[str, dagger.File] = {}
 
@@ -175,7 +181,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(ws)
-        return _green(await checks.lint(ws, source, settings))
+        return _green(await checks.lint(await self._folder(ws), source, settings))
 
     @described
     @check
@@ -183,7 +189,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(ws)
-        return _green(await checks.types(ws, source, settings))
+        return _green(await checks.types(await self._folder(ws), source, settings))
 
     @described
     @check
@@ -191,7 +197,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(ws)
-        return _green(await checks.tests(ws, source, settings))
+        return _green(await checks.tests(await self._folder(ws), source, settings))
 
     @described
     @up
@@ -217,7 +223,7 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalProgress
 
-        rehearsal = await rehearse(ws, await self._settings(ws), TerminalProgress(sys.stdout))
+        rehearsal = await rehearse(await self._folder(ws), await self._settings(ws), TerminalProgress(sys.stdout))
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),
@@ -263,14 +269,17 @@ class Slipway:
             dagger.Service | None, Doc("a stand-in for AWS, as tcp://host:port, such as slipway simulator")
         ] = None,
     ) -> "Environment":
-        from slipway.graph.workspace import file_of
-
-        pyproject = await file_of(ws, "pyproject.toml").contents()
+        pyproject = await (await self._folder(ws)).file("pyproject.toml").contents()
         return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
 
     @described
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:
         return (await _Call().answer("certificate", proof=proof, red=True)).text
+
+    async def _folder(self, ws: dagger.Workspace) -> "Folder":
+        from slipway.graph.folder import folder_of
+
+        return await folder_of(ws, self.path)
 
     async def _settings(self, ws: dagger.Workspace) -> "Settings":
         from slipway.graph.workspace import settings_of
@@ -283,14 +292,16 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        return (await settings_of(ws)).made_of({name: value for name, value in given.items() if value})
+        return (await settings_of(await self._folder(ws))).made_of(
+            {name: value for name, value in given.items() if value}
+        )
 
     async def _read(self, ws: dagger.Workspace) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
         settings = await self._settings(ws)
-        return settings, await source_of(ws, settings)
+        return settings, await source_of(await self._folder(ws), settings)
 
 
 @dataclasses.dataclass

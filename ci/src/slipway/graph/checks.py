@@ -9,6 +9,7 @@ import dagger
 
 from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
+from slipway.graph.folder import Folder
 from slipway.graph.image import Source, development, with_variables
 from slipway.graph.running import START, migrating
 from slipway.graph.workspace import check_sources, files_of
@@ -32,19 +33,19 @@ class CheckResult:
         return f"{self.command} ended with the exit code {self.exit_code}; its last lines:\n{last}"
 
 
-async def lint(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
+async def lint(folder: Folder, source: Source, settings: Settings) -> CheckResult:
     """Run the service's lint; raises RefusedError when the program is missing, as the other checks do."""
-    return await _run(await _container(workspace, source, settings), "lint", settings.checks.lint)
+    return await _run(await _container(folder, source, settings), "lint", settings.checks.lint)
 
 
-async def types(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
-    return await _run(await _container(workspace, source, settings), "types", settings.checks.types)
+async def types(folder: Folder, source: Source, settings: Settings) -> CheckResult:
+    return await _run(await _container(folder, source, settings), "types", settings.checks.types)
 
 
-async def tests(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
+async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResult:
     """Run the tests beside a Postgres, migrated unless the settings say otherwise, passed in the service's variables."""
     server = postgres.service(bases.postgres(settings.images, settings.migrations), "tests")
-    bound = (await _container(workspace, source, settings)).with_service_binding(postgres.HOST, server)
+    bound = (await _container(folder, source, settings)).with_service_binding(postgres.HOST, server)
     told = with_variables(bound, settings.migrations.told(postgres.url()))
     if settings.checks.database is TestDatabase.EMPTY or not settings.checks.tests:
         return await _run(told, "tests", settings.checks.tests)
@@ -52,10 +53,10 @@ async def tests(workspace: dagger.Workspace, source: Source, settings: Settings)
     return await _run(migrating(told), "tests", settings.checks.tests, ("python", START, settings.migrations.config))
 
 
-async def _container(workspace: dagger.Workspace, source: Source, settings: Settings) -> dagger.Container:
-    await check_sources(workspace, settings.checks.sources, "[tool.slipway.checks]")
+async def _container(folder: Folder, source: Source, settings: Settings) -> dagger.Container:
+    await check_sources(folder, settings.checks.sources, "[tool.slipway.checks]")
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
-    return development(replace(source, files=files_of(workspace, wanted)), settings)
+    return development(replace(source, files=files_of(folder, wanted)), settings)
 
 
 async def _run(
