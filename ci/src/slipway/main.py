@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import anyio
 import dagger
-from dagger import Doc, check, dag, function, object_type, up
+from dagger import Doc, check, dag, function, generate, object_type, up
 from dagger.mod._exceptions import FunctionError  # the one error of which the SDK logs no traceback
 
 from slipway.commands import account, flags, prove, release, service
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from slipway.graph.checks import CheckResult
     from slipway.graph.folder import Folder
     from slipway.graph.image import Source
+    from slipway.records.previous import Previous
     from slipway.records.progress import Event, Progress
     from slipway.release.aws.credentials import Keys
     from slipway.report.answers import CommandResult
@@ -135,31 +136,12 @@ class Slipway:
         previous: PreviousRelease = None,
         statements: Annotated[dagger.File | None, Doc(prove.gate.flag("statements").doc)] = None,
     ) -> "Gate":
-        from slipway.graph.gate import prove
         from slipway.graph.previous import previous_in
-        from slipway.records.form import from_json
-        from slipway.records.proof import Proof
-        from slipway.report.proof.text import text
 
         settings, source = await self._read(ws)
         inside = f"/{source.member.path}" if source.member else "/"
         release = await previous_in(previous, statements, settings.images, inside)
-        majors = postgres or [""]
-        files: dict[str, dagger.File] = {}
-
-        async def prove_on(major: str) -> None:
-            files[major] = await prove(source, settings, major or None, since, release)
-
-        async with anyio.create_task_group() as tasks:
-            for major in majors:
-                tasks.start_soon(prove_on, major)
-        proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
-        return Gate(
-            verdict="refused" if any(proof.failures for proof in proofs) else "passed",
-            summary="\n".join(map(text, proofs)),
-            proofs=[files[major] for major in majors],
-            folders=[re.sub(r"\W+", "-", major) for major in majors],
-        ).shown("gate")
+        return (await _proven(source, settings, postgres or [""], since, release)).shown("gate")
 
     @described
     @check
@@ -198,6 +180,48 @@ class Slipway:
 
         settings, source = await self._read(ws)
         return _green(await checks.tests(await self._folder(ws), source, settings))
+
+    @described
+    @generate
+    async def format(self, ws: dagger.Workspace) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        return await changes.rewritten(source, settings, place, "format", settings.checks.format)
+
+    @described
+    async def fix(self, ws: dagger.Workspace) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        return await changes.rewritten(source, settings, place, "fix", settings.checks.fix)
+
+    @described
+    @generate
+    async def lock(
+        self,
+        ws: dagger.Workspace,
+        upgrade: Annotated[bool, Doc("take the newest versions that pyproject.toml allows")] = False,  # noqa: FBT002 -- a flag
+    ) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        return await changes.locked(source, settings, place, upgrade=upgrade)
+
+    @described
+    async def revision(
+        self, ws: dagger.Workspace, message: Annotated[str, Doc("what the revision does, as for alembic revision")]
+    ) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        changeset, revised = await changes.revision(source, settings, place, message)
+        if revised is None:
+            print("nothing was written: the migrations build what the models describe")  # noqa: T201
+        else:
+            gate = (await _proven(revised, settings, [""], None, None)).shown("revision")
+            print(gate.summary if gate.verdict != "passed" else "", end="")  # noqa: T201
+        return changeset
 
     @described
     @up
@@ -295,6 +319,14 @@ class Slipway:
         return (await settings_of(await self._folder(ws))).made_of(
             {name: value for name, value in given.items() if value}
         )
+
+    async def _rewritable(self, ws: dagger.Workspace) -> "tuple[Settings, Source, str]":
+        """Read the settings, the files of the checks too, and where the changes are from the caller's folder."""
+        from slipway.graph import changes, checks
+
+        settings, source = await self._read(ws)
+        folder = await self._folder(ws)
+        return settings, await checks.checked(folder, source, settings), await changes.place_of(folder, self.path)
 
     async def _read(self, ws: dagger.Workspace) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
@@ -556,6 +588,31 @@ class _Call:
         from slipway.records.form import from_json
 
         return from_json(kind, await file.contents(), what)
+
+
+async def _proven(
+    source: "Source", settings: "Settings", majors: list[str], since: str | None, release: "Previous | None"
+) -> Gate:
+    from slipway.graph.gate import prove
+    from slipway.records.form import from_json
+    from slipway.records.proof import Proof
+    from slipway.report.proof.text import text
+
+    files: dict[str, dagger.File] = {}
+
+    async def prove_on(major: str) -> None:
+        files[major] = await prove(source, settings, major or None, since, release)
+
+    async with anyio.create_task_group() as tasks:
+        for major in majors:
+            tasks.start_soon(prove_on, major)
+    proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
+    return Gate(
+        verdict="refused" if any(proof.failures for proof in proofs) else "passed",
+        summary="\n".join(map(text, proofs)),
+        proofs=[files[major] for major in majors],
+        folders=[re.sub(r"\W+", "-", major) for major in majors],
+    )
 
 
 async def _keys(credentials: dagger.Secret | None) -> "Keys | None":

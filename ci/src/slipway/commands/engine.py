@@ -22,6 +22,16 @@ FUNCTIONS = (
     _function("lint", "Run the service's own lint, as [tool.slipway.checks] configures it"),
     _function("types", "Check the service's types, as [tool.slipway.checks] configures it"),
     _function("tests", "Run the service's tests beside an empty Postgres, as [tool.slipway.checks] configures them"),
+    _function("format", "Format the service's files, as [tool.slipway.checks] configures it, and return the changes"),
+    _function(
+        "fix", "Mend what lint can mend by itself, as [tool.slipway.checks] configures it, and return the changes"
+    ),
+    _function("lock", "Update uv.lock for pyproject.toml and return the change", "never"),
+    _function(
+        "revision",
+        "Generate a revision from the models on a Postgres at the head, prove it, and return the change",
+        "never",
+    ),
     _function("service", "Run the service on its port beside a migrated Postgres"),
     _function("database", "Run the service's Postgres on port 5432"),
     _function("environment", "Open one environment, to deploy to it and to read it", "never"),

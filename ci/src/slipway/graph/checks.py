@@ -3,7 +3,7 @@
 The engine caches output and exit code: a check runs again only when a file it sees has changed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import dagger
 
@@ -54,17 +54,31 @@ async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResu
 
 
 async def _container(folder: Folder, source: Source, settings: Settings) -> dagger.Container:
+    return development(await checked(folder, source, settings), settings)
+
+
+async def checked(folder: Folder, source: Source, settings: Settings) -> Source:
+    """Return the source with the files of the checks, too."""
     await check_sources(folder, settings.checks.sources, "[tool.slipway.checks]")
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
-    return development(replace(source, files=files_of(folder, wanted)), settings)
+    return source.with_files(files_of(folder, wanted))
 
 
 async def _run(
     container: dagger.Container, name: str, command: tuple[str, ...], before: tuple[str, ...] = ()
 ) -> CheckResult:
     if not command:
-        return CheckResult("", 0, f"nothing was done: pyproject.toml names no {name} in [tool.slipway.checks]\n")
+        return CheckResult("", 0, nothing_done(name))
     done = container.with_exec([*before, *command], expect=dagger.ReturnType.ANY)
+    return await result_of(done, name, command)
+
+
+def nothing_done(name: str) -> str:
+    return f"nothing was done: pyproject.toml names no {name} in [tool.slipway.checks]\n"
+
+
+async def result_of(done: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:
+    """Return what a command printed; raises RefusedError when its program is missing."""
     output = printable(await done.combined_output())
     if "executable file not found" in output:  # the words of the engine, and of start.py
         raise RefusedError(
