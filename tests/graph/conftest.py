@@ -138,7 +138,10 @@ async def speaking(engine: Engine) -> AsyncIterator[tuple[Engine, dict[str, str]
 async def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Engine]:
     monkeypatch.chdir(tmp_path)  # functions leave there the files that an engine uploads
     async with speaking(
-        Engine({"pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"], "findUp": "/pyproject.toml"})
+        Engine(
+            {"pyproject.toml": PYPROJECT, ".git/HEAD": f"{'c' * 40}\n"},
+            {"entries": ["uv.lock"], "findUp": "/pyproject.toml"},
+        )
     ) as (engine, variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

@@ -2,10 +2,14 @@
 
 import posixpath
 import re
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
+import dagger
 import pytest
+from dagger._exceptions import QueryErrorValue  # the package exports it under no other name
 
-from slipway.graph.folder import Folder
+from slipway.graph.folder import Folder, commit_of
 from slipway.graph.stage import _patched
 from slipway.graph.workspace import source_of
 from slipway.main import FunctionError, Slipway
@@ -40,6 +44,8 @@ def repository(engine):
     """Answer from a repository of these files; the caller is in its root."""
 
     def of(files, caller="/"):
+        files = {"/.git/HEAD": "c0ffee"} | files
+
         def folder_in(chain):
             return next((step.arguments["path"] for step in chain if step.name == "directory"), "/")
 
@@ -64,11 +70,11 @@ def repository(engine):
 
 
 def folders_asked_for(engine):
-    return {
-        chain[1].arguments["path"]
-        for chain in engine.chains
-        if chain[0].name == "currentWorkspace" and chain[1].name == "directory"
-    }
+    """Return the folders of which files were read, but for git's own."""
+    asked = [
+        chain[1] for chain in engine.chains if [step.name for step in chain[:2]] == ["currentWorkspace", "directory"]
+    ]
+    return {step.arguments["path"] for step in asked if ".git/HEAD" not in step.arguments.get("include", ())}
 
 
 @pytest.mark.parametrize(
@@ -167,3 +173,25 @@ async def test_a_patch_of_the_rehearsal_may_be_relative_to_gits_root_or_to_the_s
     (chain,) = (chain for chain in engine.chains if chain[-1].name == "sync")
     around = [step.arguments.get("path") for step in chain if step.name in {"withDirectory", "directory"}]
     assert ("services/notes" in around) is inside
+
+
+@pytest.mark.parametrize(
+    ("files", "commit"),
+    [
+        ({"HEAD": "c0ffee\n"}, "c0ffee"),
+        ({"HEAD": "ref: refs/heads/a/b\n", "refs/heads/a/b": "c0ffee\n"}, "c0ffee"),
+        ({"HEAD": "ref: refs/heads/main", "packed-refs": "# pack-refs\nbad refs/heads/x\nc0ffee refs/heads/main\n"}, "c0ffee"),
+        ({"HEAD": "ref: refs/heads/unborn", "packed-refs": ""}, "unknown"),
+    ],
+)  # fmt: skip
+async def test_an_image_is_labelled_with_the_commit_at_head(engine, workspace, files, commit):
+    engine.files |= {f".git/{name}": text for name, text in files.items()}
+    engine.answers["exists"] = lambda chain: chain[-1].arguments["path"] in engine.files or ".git" not in str(chain)
+    await (await Slipway().image(workspace)).sync()
+    labels = {step.arguments["name"]: step.arguments["value"] for step in engine.steps("withLabel")}
+    assert labels["org.opencontainers.image.revision"] == commit
+
+
+async def test_an_image_outside_of_a_repository_has_an_unknown_commit(workspace, monkeypatch):
+    monkeypatch.setattr("dagger.File.contents", AsyncMock(side_effect=dagger.QueryError([QueryErrorValue("no such file")], SimpleNamespace(document=""))))  # fmt: skip
+    assert await commit_of(workspace) == "unknown"

@@ -87,7 +87,10 @@ Reason = Annotated[str, Doc(flags.WITHOUT_PROOF.doc)]
 WithoutStart = Annotated[bool, Doc(flags.WITHOUT_START.doc)]
 DryRun = Annotated[bool, Doc(flags.DRY_RUN.doc)]
 Committed = Annotated[int, Doc("when the commit was made, in seconds since 1970: git log -1 --format=%ct")]
-Revision = Annotated[str, Doc("the git commit, for the image's labels and its readiness answer")]
+Revision = Annotated[
+    str,
+    Doc("the git commit, for the image's labels and its readiness answer (default: HEAD, whatever has changed since)"),
+]
 
 
 @object_type
@@ -108,12 +111,13 @@ class Slipway:
 
     @described
     async def image(
-        self, ws: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
+        self, ws: dagger.Workspace, revision: Revision = "", committed: Committed = LONG_AGO
     ) -> dagger.Container:
         from slipway.graph import image
+        from slipway.graph.folder import commit_of
 
         settings, source = await self._read(ws)
-        built = image.image(source, settings, image.Label(revision, committed))
+        built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await built.sync()  # so that an error gets its sentence here
         return built
 
@@ -259,7 +263,7 @@ class Slipway:
         self,
         ws: dagger.Workspace,
         address: Annotated[str, Doc("where to push, as registry/repository:tag")],
-        revision: Revision = "unknown",
+        revision: Revision = "",
         committed: Committed = LONG_AGO,
         credentials: Credentials = None,
         username: Annotated[str, Doc("the user of --password, for a registry other than ECR")] = "AWS",
@@ -270,13 +274,14 @@ class Slipway:
         ] = None,
     ) -> str:
         from slipway.graph import image
+        from slipway.graph.folder import commit_of
         from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
         from slipway.graph.running import smoke
 
         settings, source = await self._read(ws)
         given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
-        built = image.image(source, settings, image.Label(revision, committed))
+        built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await smoke(built, settings)
         pushed = await publish(built, address, login, registry)
         if source.lock_name == "uv.lock":

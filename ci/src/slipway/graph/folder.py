@@ -64,3 +64,19 @@ async def folder_of(workspace: dagger.Workspace, path: str) -> Folder:
     if below not in {".", "..", ""} and not f"{found.path}/".endswith(f"/{below}/"):
         raise BadInputError(f"{path} has no pyproject.toml, unlike {found} above it", "correct --path")
     return found
+
+
+async def commit_of(workspace: dagger.Workspace) -> str:
+    """Return the commit at HEAD, read from files, as histories are large; "unknown" if there is no plain repository."""
+    git = Folder(workspace).some(include=[".git/HEAD", ".git/packed-refs", ".git/refs/heads/**"])
+    try:
+        head = (await git.file(".git/HEAD").contents()).strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if await git.exists(f".git/{name}"):
+            return (await git.file(f".git/{name}").contents()).strip()
+        packed = (line.partition(" ") for line in (await git.file(".git/packed-refs").contents()).splitlines())
+        return next((commit for commit, _, ref in packed if ref == name), "unknown")
+    except dagger.QueryError:
+        return "unknown"
