@@ -9,6 +9,7 @@ PYTEST := $(RUN) -- pytest --numprocesses auto --dist worksteal
 # ci/.python-version names the interpreter of the Dagger module; here any supported interpreter will do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
 export NO_MKDOCS_2_WARNING := 1
+unexport PYTHONDONTWRITEBYTECODE  # otherwise each of hundreds of processes compiles its imports again
 
 .PHONY: rehearse conformance test fast full bench bench-image clean
 
@@ -77,8 +78,8 @@ clean:
 # Generated from docs/tasks.toml by `make tasks`.
 .PHONY: gate image prove rehearse-in-containers up simulator doctor pages tasks checks migrations smoke
 
-gate:  ## execute the migrations in containers; the reports go to report/
-	dagger call gate export --path report
+gate:  ## execute the migrations in containers; fail when the gate refuses them
+	dagger call gate
 
 image:  ## build the service's image
 	dagger call image
@@ -86,8 +87,8 @@ image:  ## build the service's image
 prove: $(UV)  ## execute the migrations on this machine, without an engine
 	$(RUN) -- slipway gate
 
-rehearse-in-containers:  ## play the way to production with images and containers; writes report/index.html
-	dagger call rehearse export --path report
+rehearse-in-containers:  ## play the way to production with images and containers; fail when an act does not go as planned
+	dagger call rehearse
 
 up:  ## start the service on its port, beside a migrated Postgres
 	dagger up

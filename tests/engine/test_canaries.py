@@ -44,8 +44,8 @@ def test_no_secret_gets_into_output_layers_plans_or_reports(careless, ecr, tmp_p
     credentials = ["--credentials", "cmd://env | grep ^AWS_"]
     calls = [
         careless.call("image", "as-tarball", "-o", str(out / "image.tar"), **CREDENTIALS),
-        careless.call("gate", "-o", str(out / "gate"), **CREDENTIALS),
-        careless.call("rehearse", "-o", str(out / "rehearsal"), **CREDENTIALS),
+        careless.call("gate", "report", "-o", str(out / "gate"), **CREDENTIALS),
+        careless.call("rehearse", "report", "-o", str(out / "rehearsal"), **CREDENTIALS),
         careless.call("publish", f"--address={ecr}/notes:1", f"--registry=tcp://{ecr}", *credentials, **CREDENTIALS),
         careless.call(
             "environment", "--name=staging", f"--endpoint=tcp://{ecr}", *credentials,

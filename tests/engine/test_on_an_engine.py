@@ -46,16 +46,44 @@ def test_the_checks_are_just_these(dagger):
 
 
 def test_the_gate_runs_in_containers_and_passes(dagger):
-    done = dagger.call("gate", "file", "--path", "report.txt", "contents")
+    done = dagger.call("gate", "summary")
     assert done.returncode == 0, done.stderr
     assert "passed: no findings; 5 revisions" in done.stdout
+
+
+REFUSED = """
+from alembic import op
+
+revision = "1f0c9a7be2d4"
+down_revision = "e7318ac4d059"
+
+
+def upgrade():
+    op.create_index("ix_notes_title", "notes", ["title"])
+
+
+def downgrade():
+    op.drop_index("ix_notes_title", "notes")
+"""
+
+
+def test_a_refused_history_fails_with_its_report_once_and_a_test_fails_in_the_trace_of_its_export(elsewhere):
+    (elsewhere.folder / "migrations/versions/1f0c9a7be2d4_index_notes_by_title.py").write_text(REFUSED)
+    done = elsewhere.call("gate")
+    assert done.returncode == 1
+    assert done.stderr.count("Building the index blocks every write") == 1
+    assert "Traceback" not in done.stderr
+    exported = elsewhere.call("gate", "report", "-o", str(elsewhere.folder / "report"))
+    assert exported.returncode == 0, exported.stderr
+    assert re.search(r"✘ refused: 2 errors.*FAIL", exported.stderr)
+    assert (elsewhere.folder / "report/index.html").exists()
 
 
 def test_a_column_that_the_previous_release_still_uses_is_found(dagger, elsewhere):
     models = elsewhere.folder / "app/models.py"
     models.write_text(f"{models.read_text()}    content: Mapped[str | None] = mapped_column(Text)\n")
     asked = ("gate", "--since=c95e0f7a61bd", f"--previous={elsewhere.folder}")
-    done = dagger.call(*asked, "file", "--path=proof.json", "contents")
+    done = dagger.call(*asked, "proof", "contents")
     assert done.returncode == 0, done.stderr
     proof = from_json(Proof, done.stdout, "the gate")
     assert proof.coverage.previous == "the previous release"
@@ -63,7 +91,7 @@ def test_a_column_that_the_previous_release_still_uses_is_found(dagger, elsewher
 
 
 def test_every_act_of_the_rehearsal_passes_with_images_and_containers(dagger, tmp_path):
-    done = dagger.call("rehearse", "-o", str(tmp_path / "report"))
+    done = dagger.call("rehearse", "report", "-o", str(tmp_path / "report"))
     assert done.returncode == 0, done.stderr
     rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
     assert [act.name for act in rehearsal.acts] == ["before", "I", "II", "III", "clients"]
@@ -93,7 +121,7 @@ def test_the_image_runs_as_a_number(dagger):
 
 def test_a_service_elsewhere_is_proven_and_only_what_concerns_the_gate_runs_it_again(elsewhere):
     def gate():
-        done = elsewhere.call("gate", "file", "--path", "proof.json", "contents")
+        done = elsewhere.call("gate", "proof", "contents")
         assert done.returncode == 0, done.stderr
         return done, from_json(Proof, done.stdout, "the gate")
 

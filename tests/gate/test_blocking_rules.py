@@ -15,7 +15,7 @@ import pytest
 
 from slipway.gate.history import Node
 from slipway.gate.rules import blocking
-from slipway.gate.rules.causes import CAUSES
+from slipway.gate.rules.blocking import CAUSES
 from slipway.records.proof import Blocked, Layer, Level, Statement
 
 LAYERS = (Layer.TRACE,)

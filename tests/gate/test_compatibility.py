@@ -3,9 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from slipway.gate.inspection import as_models
-from slipway.gate.prove import prove
-from slipway.records.previous import Column, Previous, Recorded
+from slipway.gate.prove import as_models, prove
+from slipway.records.gate import Column, Previous, Recorded
 from slipway.records.proof import Layer
 from tests.gate.conftest import question
 

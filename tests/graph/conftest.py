@@ -134,7 +134,8 @@ async def speaking(engine: Engine) -> AsyncIterator[tuple[Engine, dict[str, str]
 
 
 @pytest.fixture
-async def engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
+async def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Engine]:
+    monkeypatch.chdir(tmp_path)  # functions leave there the files that an engine uploads
     async with speaking(Engine({"pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"]})) as (engine, variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

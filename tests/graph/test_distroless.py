@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.graph import distroless
-from slipway.main import FailedError, Slipway
+from slipway.main import FunctionError, Slipway
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ async def test_a_distroless_image_has_no_base_image_and_runs_nothing_while_it_is
     assert not {"from", "withExec"} & set(names)
     bare = engine.chain_of(next(step.arguments["source"] for step in shipped if step.name == "withDirectory"))
     commands = [step.arguments["args"] for step in bare if step.name == "withExec"]
-    assert ["python", "-I", "/opt/distroless.py", "/opt/bare", "/app/.venv"] in commands
+    assert ["python", "-I", "/opt/distroless.py", "/opt/bare", "/opt/venv"] in commands
 
 
 async def test_a_malformed_platform_is_refused_in_one_sentence(workspace):
-    with pytest.raises(FailedError, match=r"^--platform: found 'arm64', allowed is one like linux/amd64"):
+    with pytest.raises(FunctionError, match=r"^--platform: found 'arm64', allowed is one like linux/amd64"):
         await Slipway(platform="arm64").image(workspace)

@@ -1,7 +1,8 @@
 import re
 from dataclasses import replace
 from itertools import pairwise
-from unittest.mock import AsyncMock
+from pathlib import Path
+from unittest.mock import AsyncMock, MagicMock
 
 import anyio
 import dagger
@@ -9,11 +10,15 @@ import pytest
 from graphql import parse
 
 from slipway.errors import BadInputError
-from slipway.main import Environment, FailedError, Slipway, _Call, one_sentence
+from slipway.graph import bases
+from slipway.main import Environment, FunctionError, Slipway, _Call, one_sentence
 from slipway.records.form import from_json, to_json
 from slipway.records.plan import Action, Plan
 from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
 from slipway.records.refusal import Refusal
+from slipway.records.rehearsal import Act, Rehearsal
+from slipway.report.files import PROOF as PROOF_FILES
+from slipway.report.files import REHEARSAL as REHEARSAL_FILES
 from tests.simulator.account import URI, opened
 
 PROOF = Proof(
@@ -92,7 +97,7 @@ async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else
 async def test_only_what_the_settings_name_is_read_of_the_repository(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     includes = [step.arguments["include"] for step in engine.steps("directory") if "include" in step.arguments]
-    assert ["uv.lock", "requirements.txt", "requirements-dev.txt"] in includes
+    assert ["uv.lock", "requirements.txt", "requirements-dev.txt", ".python-version"] in includes
     assert [
         "app",
         "app/**",
@@ -120,10 +125,10 @@ async def test_a_repository_without_a_lock_is_refused_with_a_next_step(engine, w
 async def test_the_gate_is_one_exec_beside_a_pinned_postgres_with_only_its_own_rooms_mounted(engine, workspace):
     engine.answers |= {"exitCode": 0}
     engine.files["/tmp/proof.json"] = to_json(PROOF)
-    await (await Slipway().gate(workspace)).sync()
+    await Slipway().gate(workspace)
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     commands = [step.arguments["args"] for step in chain if step.name == "withExec"]
-    assert commands[-1][:3] == ["/app/.venv/bin/python", "-m", "slipway.gate"]
+    assert commands[-1][:3] == ["/opt/venv/bin/python", "-m", "slipway.gate"]
     asked = [step.arguments.get("stdin", "") for step in chain if step.name == "withExec"][-1]
     assert re.search(r'"today": "\d{4}-\d\d-\d\d"', asked)
     lent = next(step.arguments["include"] for step in chain if step.arguments.get("path") == "/opt/slipway/slipway")
@@ -147,22 +152,89 @@ async def test_a_postgres_major_without_a_pinned_image_is_refused(engine, worksp
         await Slipway().gate(workspace, postgres="9")
 
 
-async def test_the_check_fails_with_the_findings_and_the_report_does_not(engine, workspace):
+REPORTS = {"proof.json", "junit.xml", "proof.sarif", "annotations.txt", "summary.md", "report.txt", "index.html"}
+
+
+@pytest.fixture
+def refused(engine):
+    """The proof of a refused history."""
     engine.answers |= {"exitCode": 0}
     engine.files["/tmp/proof.json"] = to_json(replace(PROOF, findings=(FINDING,), verdict=Verdict.FAIL))
-    reports = await Slipway().gate(workspace)
-    await reports.sync()
-    assert {step.arguments["path"] for step in engine.steps("withNewFile")} == {
-        "proof.json",
-        "junit.xml",
-        "proof.sarif",
-        "annotations.txt",
-        "summary.md",
-        "report.txt",
-        "index.html",
-    }
-    with pytest.raises(FailedError, match=r"migrations/versions/a\.py:9"):
-        await Slipway().migrations(workspace)
+
+
+def uploaded(engine):
+    """Return the files of the last directory that a function uploaded."""
+    folder = Path(engine.steps("workdir")[-1].arguments["path"])
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("refused")
+async def test_a_call_that_ends_at_the_gate_or_its_check_fails_with_the_findings(workspace):
+    gate = await Slipway().gate(workspace)
+    for ending in (gate.sync(), Slipway().migrations(workspace)):
+        with pytest.raises(FunctionError, match=r"migrations/versions/a\.py:9"):
+            await ending
+
+
+async def test_a_call_that_ends_at_the_gate_prints_an_id_after_the_report_of_a_history_that_passes(
+    engine, workspace, capsys
+):
+    engine.answers |= {"exitCode": 0}
+    engine.files["/tmp/proof.json"] = to_json(PROOF)
+    gate = await Slipway().gate(workspace)
+    assert capsys.readouterr().out == gate.summary == await Slipway().migrations(workspace)
+    assert await gate.sync() in engine.ids
+    assert (gate.verdict, gate.summary.splitlines()[-1].partition(":")[0]) == ("passed", "passed")
+
+
+@pytest.mark.usefixtures("refused")
+async def test_the_reports_of_a_refused_history_are_exported_while_a_test_in_the_trace_fails(
+    engine, workspace, monkeypatch
+):
+    tracer = MagicMock()
+    monkeypatch.setattr("dagger.telemetry.get_tracer", lambda: tracer)
+    gate = await Slipway().gate(workspace)
+    await gate.report()
+    assert uploaded(engine).keys() == REPORTS
+    (shown,) = tracer.start_as_current_span.call_args_list
+    assert shown.args[0].startswith("refused: 1 error;")
+    assert shown.kwargs["attributes"]["test.case.result.status"] == "fail"
+    assert await (await gate.proof()).contents() == engine.files["/tmp/proof.json"]
+    with pytest.raises(FunctionError, match="the gate refused this history with 1 errors"):
+        await gate.certificate()
+
+
+async def test_several_majors_have_a_folder_of_reports_each(engine, workspace):
+    engine.answers |= {"exitCode": 0}
+    engine.files["/tmp/proof.json"] = to_json(PROOF)
+    gate = await Slipway().gate(workspace, postgres=["17", "postgres:18"])
+    await gate.report()
+    assert uploaded(engine).keys() == {f"{folder}/{name}" for folder in ("17", "postgres-18") for name in REPORTS}
+    with pytest.raises(FunctionError, match="there is a proof for each major"):
+        await gate.proof()
+
+
+def test_reports_of_gate_and_rehearsal_have_names_of_their_own():
+    assert not PROOF_FILES.keys() & REHEARSAL_FILES.keys()
+
+
+async def test_a_text_that_a_function_returns_is_in_no_query_as_the_engine_logs_those(engine, workspace):
+    engine.files["/tmp/sbom.json"] = '{"bomFormat": "CycloneDX", "components": [{"name": "canary"}]}'
+    await Slipway().sbom(workspace)
+    assert "canary" in uploaded(engine)["sbom.json"]
+    assert not any("canary" in query for query in engine.queries)
+
+
+async def test_a_call_that_ends_at_the_rehearsal_fails_when_an_act_does_and_its_report_is_exported(
+    engine, workspace, monkeypatch
+):
+    act = Act(name="I", title="", happened="nothing", passed=False, seconds=1, how="here")
+    record = Rehearsal(service="notes", revision="a", acts=(act,), traffic=None, speed=1, postgres="18")
+    monkeypatch.setattr("slipway.graph.stage.rehearse", AsyncMock(return_value=record))
+    rehearsal = await Slipway().rehearse(workspace)
+    assert uploaded(engine).keys() == REHEARSAL_FILES.keys()
+    with pytest.raises(FunctionError, match="failed: not as expected in I"):
+        await rehearsal.sync()
 
 
 async def test_the_refusal_of_a_gate_that_cannot_run_is_shown_unchanged(engine, workspace):
@@ -183,16 +255,87 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     install, run = (step.arguments["args"] for step in chain if step.name == "withExec")
     assert "--no-dev" not in install
-    assert run == ["pytest", "-q"]
+    assert run == ["python", "/tmp/start.py", "alembic.ini", "pytest", "-q"]
     told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
     assert told["DATABASE_URL"] == "postgresql://postgres@database:5432/postgres"
     assert any(step.name == "withServiceBinding" for step in chain)
 
 
+async def test_tests_can_ask_for_an_empty_database(engine, workspace):
+    declares(engine, 'tests = ["pytest"]\ndatabase = "empty"')
+    engine.answers |= {"exitCode": 0, "combinedOutput": ""}
+    await Slipway().tests(workspace)
+    *_, run = (step.arguments["args"] for step in engine.steps("withExec"))
+    assert run == ["pytest"]
+
+
+async def test_tools_of_the_checks_find_a_repository_without_an_environment_in_it(engine, workspace):
+    declares(engine, 'lint = ["ruff", "check", "."]')
+    engine.answers |= {"exitCode": 0, "combinedOutput": ""}
+    await Slipway().lint(workspace)
+    chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
+    told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
+    assert told["UV_PROJECT_ENVIRONMENT"] == told["VIRTUAL_ENV"] == "/opt/venv"
+    assert [step.arguments["path"] for step in chain if step.name == "withDirectory"] == ["/app", "/app/.git"]
+    assert all(
+        step.arguments.get("gitignore")
+        for step in engine.steps("directory")
+        if "app/**" in step.arguments.get("include", ())
+    )
+
+
+async def test_the_image_has_the_python_of_the_service(engine, workspace):
+    engine.answers["entries"] = ["uv.lock", ".python-version"]
+    engine.files[".python-version"] = "3.12\n"
+    await Slipway().image(workspace)
+    pythons = {step.arguments["address"].partition("@")[0] for step in engine.steps("from")}
+    assert pythons == {"python:3.12-slim", "ghcr.io/astral-sh/uv:0.10.3"}
+
+
+@pytest.mark.parametrize(
+    ("requires", "file", "version"),
+    [
+        ("", "", "3.14"),
+        (">=3.11", "", "3.14"),
+        (">=3.11,<3.13", "", "3.12"),
+        ("~=3.11.4", "", "3.11"),
+        ("~=3.10", "", "3.14"),
+        ("==3.13.*", "", "3.13"),
+        (">=3.10, !=3.14.*", "", "3.13"),
+        ("<=3.12", "", "3.11"),
+        (">=3.10", "# ours\n3.11.9\n", "3.11"),
+        (">=3.10", "cpython-3.13", "3.13"),
+    ],
+)
+def test_a_services_python_is_the_one_that_it_names_or_the_newest_that_it_allows(requires, file, version):
+    assert bases.python_version(f'[project]\nrequires-python = "{requires}"\n', file) == version
+
+
+@pytest.mark.parametrize(
+    ("requires", "file", "said"),
+    [
+        (
+            ">=3.15",
+            "",
+            r"^requires-python = '>=3\.15' allows none of 3\.14, .*: name an image .* \[tool\.slipway\.images\]",
+        ),
+        (
+            "",
+            "pypy3.11",
+            r"^\.python-version names pypy3\.11, and slipway has images of 3\.14, .* as python in \[tool\.slipway\.images\]",
+        ),
+        (">=3.13", "3.12", r"^\.python-version names 3\.12, which requires-python = '>=3\.13' excludes: correct one"),
+    ],
+)
+def test_a_python_without_an_image_is_refused_and_the_key_named(requires, file, said):
+    with pytest.raises(BadInputError, match=said):
+        bases.python_version(f'[project]\nrequires-python = "{requires}"\n', file)
+
+
 async def test_a_failed_check_shows_the_end_of_its_output_without_terminal_escapes(engine, workspace):
     declares(engine, 'lint = ["ruff", "check"]')
     engine.answers |= {"exitCode": 1, "combinedOutput": "first\n" * 99 + "\x1b[31mF401\x1b[0m unused\n"}
-    with pytest.raises(FailedError) as red:
+    with pytest.raises(FunctionError) as red:
         await Slipway().lint(workspace)
     assert str(red.value).startswith("ruff ended with the exit code 1; its last lines:\nfirst")
     assert str(red.value).endswith("\nF401 unused")
@@ -202,7 +345,7 @@ async def test_a_failed_check_shows_the_end_of_its_output_without_terminal_escap
 async def test_a_check_whose_program_is_missing_names_the_package_to_add(engine, workspace):
     declares(engine, 'types = ["mypy"]')
     engine.answers |= {"exitCode": 1, "combinedOutput": 'exec: "mypy": executable file not found in $PATH'}
-    with pytest.raises(FailedError, match=r"there is no mypy where the types of .* run: add it to the group dev"):
+    with pytest.raises(FunctionError, match=r"there is no mypy where the types of .* run: add it to the group dev"):
         await Slipway().types(workspace)
 
 
@@ -262,7 +405,7 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
 
 async def test_an_environment_without_credentials_names_the_flag(engine, workspace):
     environment = await Slipway().environment(workspace, "staging")
-    with pytest.raises(FailedError, match='there are no AWS credentials: add --credentials "cmd://aws configure'):
+    with pytest.raises(FunctionError, match='there are no AWS credentials: add --credentials "cmd://aws configure'):
         await environment.status()
 
 
@@ -278,7 +421,7 @@ async def test_a_login_that_does_not_fit_the_registry_is_refused_before_anything
 ):
     engine.answers |= {"plaintext": CREDENTIALS}
     credentials = dagger.dag.set_secret("key", "unused") if "ghcr" in address else None
-    with pytest.raises(FailedError, match=said):
+    with pytest.raises(FunctionError, match=said):
         await Slipway().publish(workspace, address, credentials=credentials)
     assert not engine.steps("publish")
 
@@ -298,7 +441,7 @@ async def staging(engine, workspace, account):
 
 async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engine, staging, capsys):
     await (await staging.plan(IMAGE)).sync()
-    files = {step.arguments["path"]: step.arguments["contents"] for step in engine.steps("withNewFile")}
+    files = uploaded(engine)
     assert set(files) == {"plan.json", "plan.txt", "summary.md"}
     assert from_json(Plan, files["plan.json"], "plan.json").image == IMAGE
     assert files["plan.txt"].startswith("create notes-staging in staging\n  image: none -> ")
@@ -317,7 +460,7 @@ async def test_an_outdated_plan_is_not_deployed(engine, staging, account):
             fingerprint="f00d",
         )
     )
-    with pytest.raises(FailedError, match="the live state of notes-staging has changed since the plan was made"):
+    with pytest.raises(FunctionError, match="the live state of notes-staging has changed since the plan was made"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
     assert "CreateService" not in account.cloud.requests
 
@@ -333,20 +476,20 @@ async def test_a_plan_of_another_environment_is_not_deployed(engine, staging):
             fingerprint="f00d",
         )
     )
-    with pytest.raises(FailedError, match="the plan is for notes-staging in production"):
+    with pytest.raises(FunctionError, match="the plan is for notes-staging in production"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
 
 
 async def test_a_file_that_is_no_plan_is_not_deployed(engine, staging):
     engine.files["plan.txt"] = "create notes-staging in staging\n"
-    with pytest.raises(FailedError, match="the plan is not JSON"):
+    with pytest.raises(FunctionError, match="the plan is not JSON"):
         await staging.deploy(plan=dagger.dag.directory().file("plan.txt"))
 
 
 @pytest.mark.parametrize("both", [False, True])
 async def test_a_deployment_is_of_an_image_or_of_a_plan(staging, both):
     given = {"image": IMAGE, "plan": dagger.dag.directory().file("plan.json")} if both else {}
-    with pytest.raises(FailedError, match=r"^deploy needs one thing to deploy: pass either --image or --plan$"):
+    with pytest.raises(FunctionError, match=r"^deploy needs one thing to deploy: pass either --image or --plan$"):
         await staging.deploy(**given)
 
 
@@ -361,7 +504,7 @@ async def test_an_error_is_shown_without_the_exception_groups_that_wrap_it():
         async with anyio.create_task_group(), anyio.create_task_group():
             raise BadInputError("the lock is not there", "run `uv lock`")
 
-    with pytest.raises(FailedError, match=r"^the lock is not there: run `uv lock`$"):
+    with pytest.raises(FunctionError, match=r"^the lock is not there: run `uv lock`$"):
         await verb()
 
 

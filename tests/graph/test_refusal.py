@@ -76,3 +76,12 @@ async def test_the_error_is_found_in_a_group():
         async with anyio.create_task_group():
             raise engine_says("write: no space left on device")
     assert "the engine's disk is full" in str(meaning(group.value))
+
+
+def test_a_long_output_keeps_its_end_with_the_exception():
+    error = engine_says(
+        "exit code: 1", _type="EXEC_ERROR", cmd=["alembic"], exitCode=1, stdout="",
+        stderr="INFO setting up\n" * 200 + "sqlalchemy.exc.ProgrammingError: there is no such table\n",
+    )  # fmt: skip
+    assert str(meaning(error)).endswith("INFO setting up sqlalchemy.exc.ProgrammingError: there is no such table")
+    assert len(str(meaning(error))) < 1100

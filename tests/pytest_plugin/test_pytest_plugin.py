@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from slipway.pytest_plugin import asking
+from slipway.pytest_plugin import gate as asking
 from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytest_plugins = ["pytester"]

@@ -38,7 +38,7 @@ def test_every_act_goes_as_expected_and_no_request_fails(checkout, tmp_path):
     assert "CACHE_URL" in "\n".join(acts["III"].details)
     assert "would exit 1" in acts["III"].happened
     page = Titles()
-    page.feed((tmp_path / "report/index.html").read_text())
+    page.feed((tmp_path / "report/rehearsal.html").read_text())
     assert len(page.seen) == 5
     check_progress_in_a_pipe(done, tmp_path / "report")
 
@@ -109,7 +109,7 @@ def test_an_interruption_in_any_act_leaves_nothing_behind(with_bad_releases, tmp
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"TMPDIR": str(marked)},
-        preexec_fn=as_on_a_terminal,
+        preexec_fn=as_on_a_terminal,  # noqa: PLW1509 -- this process has no other threads
     )
     for line in process.stderr:
         if line.startswith(act):

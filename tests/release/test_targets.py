@@ -18,9 +18,8 @@ ALLOWED = {
     "conformance/": "the suite compares the simulator with App Runner",
     "rehearsal/": "its environments are in the simulated account",
     "graph/stage.py": "likewise, as a part of a release on an engine",
-    "workload/health.py": "a sourced fact",
+    "graph/running.py": "likewise",
     "release/aws/": "sourced facts",
-    "release/engine/settle.py": "a sourced fact",
 }
 
 

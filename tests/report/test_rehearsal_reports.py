@@ -6,9 +6,9 @@ import pytest
 from slipway.records.form import from_json
 from slipway.records.rehearsal import Rehearsal
 from slipway.report.files import of_rehearsal
+from slipway.report.format import duration
 from slipway.report.rehearsal import page as html
 from slipway.report.rehearsal import text
-from slipway.report.words import duration
 
 TEXT = """\
     act  what happened         here   platform  how it ran
@@ -109,5 +109,5 @@ def test_a_rehearsal_without_steps_is_a_page_too(rehearsal):
 
 def test_the_files_of_a_rehearsal_are_a_record_a_page_and_a_text(rehearsal):
     files = of_rehearsal(rehearsal)
-    assert set(files) == {"rehearsal.json", "index.html", "report.txt"}
+    assert set(files) == {"rehearsal.json", "rehearsal.html", "rehearsal.txt"}
     assert from_json(Rehearsal, files["rehearsal.json"], "rehearsal.json") == rehearsal

@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.serving import serving
-from slipway.workload.health import HealthCheck, HealthResult, ask
 from slipway.workload.process import free_port
+from slipway.workload.workload import HealthCheck, HealthResult, ask
 
 HTTP = HealthCheck(path="/healthz", timeout=0.2)
 TCP = HealthCheck(timeout=0.2)
@@ -53,6 +53,13 @@ async def test_a_status_in_the_two_hundreds_is_healthy(status):
 async def test_any_other_status_is_not_healthy_and_told(path, said):
     async with serving(app) as address:
         assert await ask(address, HealthCheck(path=path)) == HealthResult(False, said)
+
+
+@pytest.mark.parametrize(
+    ("detail", "final"), [("404", True), ("307", True), ("503", False), ("connection refused", False)]
+)
+def test_what_the_routes_answer_stays_and_what_a_server_fails_at_may_pass(detail, final):
+    assert HealthResult(False, detail).final is final
 
 
 async def test_a_listener_is_healthy_over_tcp_whatever_it_would_answer():

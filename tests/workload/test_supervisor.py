@@ -81,6 +81,13 @@ def test_a_service_does_not_end_with_its_command(start):
     assert process.poll() is None
 
 
+def test_a_program_that_is_not_installed_is_named_as_a_shell_does():
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-I", supervisor.__file__, str(port), "gunicron", "app:app"]) as process:
+        assert on_line(port) == [b"Lexec gunicron: no such file or directory\n", b"E127\n"]
+        process.terminate()
+
+
 def test_a_signal_passes_through_to_the_command_and_ends_both(start):
     process, port = start(WAITS)
     with connected(port) as connection, connection.makefile("rb") as lines:

@@ -8,11 +8,12 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import anyio
 import dagger
 from dagger import Doc, check, dag, function, object_type, up
+from dagger.mod._exceptions import FunctionError  # the one error of which the SDK logs no traceback
 
 from slipway.commands import account, flags, prove, release, service
 from slipway.commands.command import Flags, named
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from slipway.graph.checks import CheckResult
     from slipway.graph.image import Source
     from slipway.records.progress import Event, Progress
-    from slipway.release.aws.credentials import Keys
+    from slipway.release.aws.client import Keys
     from slipway.report.answers import CommandResult
     from slipway.settings import Settings
 
@@ -43,19 +44,24 @@ def one_sentence(method: F) -> F:
         except Exception as error:
             from slipway.graph.refusal import meaning
 
-            if (known := within(error) or meaning(error)) is None:
+            if isinstance(error, FunctionError) or (known := within(error) or meaning(error)) is None:
                 raise
-            raise FailedError(str(known)) from None
+            raise FunctionError(str(known)) from None
 
     return adapter  # type: ignore[return-value]
+
+
+def documented(doc: str, cache: str = "") -> Callable[[F], F]:
+    """Make a Dagger function."""
+    options = {"cache": cache} if cache else {}
+    return lambda method: function(doc=doc, **options)(one_sentence(method))  # type: ignore[call-overload, return-value, no-any-return, unused-ignore]
 
 
 def described(method: F) -> F:
     """Make a Dagger function, with the sentence and the caching of the command of the same name."""
     command = named(method.__name__, FUNCTIONS)
     more = f"\n\n{method.__doc__}" if method.__doc__ else ""
-    options = {"cache": command.cache} if command.cache else {}
-    return function(doc=f"{command.doc}{more}", **options)(one_sentence(method))  # type: ignore[call-overload, return-value, no-any-return, unused-ignore]
+    return documented(f"{command.doc}{more}", command.cache)(method)
 
 
 Image = Annotated[str, Doc(flags.IMAGE.doc)]
@@ -96,119 +102,114 @@ class Slipway:
 
     @described
     async def image(
-        self, workspace: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
+        self, ws: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
     ) -> dagger.Container:
         from slipway.graph import image
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         built = image.image(source, settings, image.Label(revision, committed))
         await built.sync()  # so that an error gets its sentence here
         return built
 
     @described
-    async def sbom(self, workspace: dagger.Workspace) -> dagger.File:
+    async def sbom(self, ws: dagger.Workspace) -> dagger.File:
         from slipway.graph import image
-        from slipway.oci.content import normalised_sbom
+        from slipway.oci.artifact import normalised_sbom
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         written = image.sbom(source, settings)
         document = normalised_sbom(await written.contents()).decode()
-        return dag.directory().with_new_file("sbom.json", document).file("sbom.json")
+        return (await _directory({"sbom.json": document})).file("sbom.json")
 
     @described
     async def gate(
         self,
-        workspace: dagger.Workspace,
+        ws: dagger.Workspace,
         postgres: Majors = None,
         since: Annotated[str | None, Doc(prove.gate.flag("since").doc)] = None,
         previous: PreviousRelease = None,
         statements: Annotated[dagger.File | None, Doc(prove.gate.flag("statements").doc)] = None,
-    ) -> dagger.Directory:
-        """The function returns the reports whatever they say, for several majors in a folder each: proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html."""
+    ) -> "Gate":
         from slipway.graph.gate import prove
         from slipway.graph.previous import previous_in
-        from slipway.report.files import of_proof
-
-        settings, source = await self._read(workspace)
-        release = await previous_in(previous, statements, settings.images)
-        if not postgres or len(postgres) == 1:
-            return _directory(
-                of_proof(await prove(source, settings, postgres[0] if postgres else None, since, release))
-            )
-        reports: dict[str, dagger.Directory] = {}
-
-        async def prove_on(major: str) -> None:
-            reports[major] = _directory(of_proof(await prove(source, settings, major, since, release)))
-
-        async with anyio.create_task_group() as tasks:
-            for major in postgres:
-                tasks.start_soon(prove_on, major)
-        side_by_side = dag.directory()
-        for major in postgres:
-            side_by_side = side_by_side.with_directory(re.sub(r"\W+", "-", major), reports[major])
-        return side_by_side
-
-    @described
-    @check
-    async def migrations(self, workspace: dagger.Workspace) -> None:
-        from slipway.graph.gate import prove
+        from slipway.records.form import from_json
+        from slipway.records.proof import Proof
         from slipway.report.proof.text import text
 
-        settings, source = await self._read(workspace)
-        proof = await prove(source, settings, None, None)
-        if proof.failures:
-            raise FailedError(text(proof))
+        settings, source = await self._read(ws)
+        release = await previous_in(previous, statements, settings.images)
+        majors = postgres or [""]
+        files: dict[str, dagger.File] = {}
+
+        async def prove_on(major: str) -> None:
+            files[major] = await prove(source, settings, major or None, since, release)
+
+        async with anyio.create_task_group() as tasks:
+            for major in majors:
+                tasks.start_soon(prove_on, major)
+        proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
+        return Gate(
+            verdict="refused" if any(proof.failures for proof in proofs) else "passed",
+            summary="\n".join(map(text, proofs)),
+            proofs=[files[major] for major in majors],
+            folders=[re.sub(r"\W+", "-", major) for major in majors],
+        ).shown("gate")
 
     @described
     @check
-    async def smoke(self, workspace: dagger.Workspace) -> None:
+    async def migrations(self, ws: dagger.Workspace) -> str:
+        return (await self.gate(ws)).answer()
+
+    @described
+    @check
+    async def smoke(self, ws: dagger.Workspace) -> None:
         from slipway.graph import image
         from slipway.graph.running import smoke
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         await smoke(image.image(source, settings, image.Label()), settings)
 
     @described
     @check
-    async def lint(self, workspace: dagger.Workspace) -> str:
+    async def lint(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(workspace)
-        return _green(await checks.lint(workspace, source, settings))
+        settings, source = await self._read(ws)
+        return _green(await checks.lint(ws, source, settings))
 
     @described
     @check
-    async def types(self, workspace: dagger.Workspace) -> str:
+    async def types(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(workspace)
-        return _green(await checks.types(workspace, source, settings))
+        settings, source = await self._read(ws)
+        return _green(await checks.types(ws, source, settings))
 
     @described
     @check
-    async def tests(self, workspace: dagger.Workspace) -> str:
+    async def tests(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(workspace)
-        return _green(await checks.tests(workspace, source, settings))
+        settings, source = await self._read(ws)
+        return _green(await checks.tests(ws, source, settings))
 
     @described
     @up
-    async def service(self, workspace: dagger.Workspace) -> dagger.Service:
+    async def service(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import image, running
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         return await running.service(image.image(source, settings, image.Label()), settings)
 
     @described
     @up
-    async def database(self, workspace: dagger.Workspace) -> dagger.Service:
+    async def database(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import running
 
-        return running.database(await self._settings(workspace))
+        return await running.database(await self._settings(ws))
 
     @described
-    async def rehearse(self, workspace: dagger.Workspace) -> dagger.Directory:
+    async def rehearse(self, ws: dagger.Workspace) -> "Rehearsal":
         import sys
 
         from slipway.graph.stage import rehearse
@@ -216,15 +217,17 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalProgress
 
-        rehearsal = await rehearse(workspace, await self._settings(workspace), TerminalProgress(sys.stdout))
-        if not rehearsal.passed:
-            raise FailedError(rehearsal_report.text(rehearsal))
-        return _directory(of_rehearsal(rehearsal))
+        rehearsal = await rehearse(ws, await self._settings(ws), TerminalProgress(sys.stdout))
+        return Rehearsal(
+            verdict="passed" if rehearsal.passed else "failed",
+            summary=rehearsal_report.text(rehearsal),
+            report=await _directory(of_rehearsal(rehearsal)),
+        ).shown("rehearse")
 
     @described
     async def publish(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
-        workspace: dagger.Workspace,
+        ws: dagger.Workspace,
         address: Annotated[str, Doc("where to push, as registry/repository:tag")],
         revision: Revision = "unknown",
         committed: Committed = LONG_AGO,
@@ -240,7 +243,7 @@ class Slipway:
         from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
         from slipway.graph.running import smoke
 
-        settings, source = await self._read(workspace)
+        settings, source = await self._read(ws)
         given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
         built = image.image(source, settings, image.Label(revision, committed))
@@ -253,7 +256,7 @@ class Slipway:
     @described
     async def environment(
         self,
-        workspace: dagger.Workspace,
+        ws: dagger.Workspace,
         name: Annotated[str, Doc(flags.NAME.doc)],
         credentials: Credentials = None,
         endpoint: Annotated[
@@ -262,14 +265,14 @@ class Slipway:
     ) -> "Environment":
         from slipway.graph.workspace import file_of
 
-        pyproject = await file_of(workspace, "pyproject.toml").contents()
+        pyproject = await file_of(ws, "pyproject.toml").contents()
         return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
 
     @described
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:
         return (await _Call().answer("certificate", proof=proof, red=True)).text
 
-    async def _settings(self, workspace: dagger.Workspace) -> "Settings":
+    async def _settings(self, ws: dagger.Workspace) -> "Settings":
         from slipway.graph.workspace import settings_of
 
         given = {
@@ -280,14 +283,92 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        return (await settings_of(workspace)).made_of({name: value for name, value in given.items() if value})
+        return (await settings_of(ws)).made_of({name: value for name, value in given.items() if value})
 
-    async def _read(self, workspace: dagger.Workspace) -> "tuple[Settings, Source]":
+    async def _read(self, ws: dagger.Workspace) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
-        settings = await self._settings(workspace)
-        return settings, await source_of(workspace, settings)
+        settings = await self._settings(ws)
+        return settings, await source_of(ws, settings)
+
+
+@dataclasses.dataclass
+class _Verdict:
+    """A verdict that is red by itself: a call that ends at the object selects `sync`, and any other field or function is green."""
+
+    verdict: Annotated[str, Doc("passed, or why not in one word")] = dagger.field()
+    summary: Annotated[str, Doc("the report as text; the last line is the verdict")] = dagger.field()
+
+    @documented("Fail unless the verdict is passed; the CLI calls it where a call ends at the object.")
+    async def sync(self) -> str:
+        self.answer()
+        return await dag.directory().with_new_file("verdict", self.verdict).id()  # of an object the CLI prints the id
+
+    def shown(self, name: str) -> Self:
+        """Report the last line as a test, which the CLI shows at the end of every call; print the rest unless `sync` fails with it."""
+        from dagger.telemetry import get_tracer
+
+        passed = self.verdict == "passed"
+        if passed:
+            print(self.summary, end="")  # noqa: T201
+        result = "pass" if passed else "fail"
+        about: dict[str, str | bool] = {
+            "test.case.name": name,
+            "test.case.result.status": result,
+            "dagger.io/ui.reveal": True,
+        }
+        with get_tracer().start_as_current_span(self.summary.splitlines()[-1], attributes=about):
+            return self
+
+    def answer(self) -> str:
+        """Return the summary; raises FunctionError unless the verdict is passed."""
+        if self.verdict != "passed":
+            raise FunctionError(self.summary)
+        return self.summary
+
+
+@object_type
+@dataclasses.dataclass
+class Gate(_Verdict):
+    """The gate's verdict with its proofs and reports."""
+
+    proofs: list[dagger.File] = dataclasses.field(repr=False, kw_only=True)
+    folders: list[str] = dataclasses.field(repr=False, kw_only=True)
+
+    @documented(
+        "Return the reports: proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html; for several majors a folder of them each."
+    )
+    async def report(self) -> dagger.Directory:
+        from slipway.records.form import from_json
+        from slipway.records.proof import Proof
+        from slipway.report.files import of_proof
+
+        files: dict[str, str] = {}
+        for folder, file in zip(self.folders, self.proofs, strict=True):
+            proof = from_json(Proof, await file.contents(), "the gate's proof")
+            files |= {
+                f"{folder}/{name}" if len(self.folders) > 1 else name: text for name, text in of_proof(proof).items()
+            }
+        return await _directory(files)
+
+    @documented("Return proof.json, for the function certificate, for a pull request or for an archive.")
+    async def proof(self) -> dagger.File:
+        if len(self.proofs) > 1:
+            raise FunctionError("there is a proof for each major: take them from the folders of report")
+        return self.proofs[0]
+
+    @documented("Certify the proof, to ship with the image; fails if the gate refused.", "never")
+    async def certificate(self) -> str:
+        return (await _Call().answer("certificate", proof=await self.proof(), red=True)).text
+
+
+@object_type
+@dataclasses.dataclass
+class Rehearsal(_Verdict):
+    """The rehearsal's verdict with its report."""
+
+    report: Annotated[dagger.Directory, Doc("rehearsal.json, .txt and .html")] = dagger.field()  # noqa: RUF009
 
 
 @object_type
@@ -310,7 +391,7 @@ class Environment:
 
         answer = await _Call(self).answer("plan", environment=self.name, image=image)
         print(answer.text, end="")  # noqa: T201
-        return _directory(of_plan(answer.record))
+        return await _directory(of_plan(answer.record))
 
     @described
     async def deploy(
@@ -392,16 +473,12 @@ class Environment:
 
     @described
     async def permissions(
-        self, verb: Annotated[list[str] | None, Doc(account.permissions.flag("verb").doc)] = None
+        self, command: Annotated[list[str] | None, Doc(account.permissions.flag("command").doc)] = None
     ) -> str:
-        return await self._text("permissions", verb=verb)
+        return await self._text("permissions", command=command)
 
     async def _text(self, name: str, **arguments: Any) -> str:
         return (await _Call(self).answer(name, environment=self.name, **arguments, red=True)).text
-
-
-class FailedError(Exception):
-    """A failed function; Dagger shows only its message."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -412,14 +489,14 @@ class _Call:
     starts: bool = True
 
     async def answer(self, name: str, *, red: bool = False, **arguments: Any) -> "CommandResult":
-        """Run a command; with `red` raise FailedError unless its exit code would be 0."""
+        """Run a command; with `red` raise FunctionError unless its exit code would be 0."""
         command = named(name, FUNCTIONS)
         assert command.run is not None
         call = dataclasses.replace(self, starts=not arguments.get("without_start", False))
         answer = await command.run(Flags(**command.defaults() | arguments), call)
         assert answer is not None
         if red and answer.code:
-            raise FailedError(answer.text)
+            raise FunctionError(answer.text)
         return answer
 
     @property
@@ -473,9 +550,9 @@ class _Call:
 async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
     from datetime import UTC, datetime
 
-    from slipway.release.aws.credentials import parse
+    from slipway.release.aws.client import keys_from
 
-    return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
+    return keys_from(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
 
 
 def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":
@@ -491,16 +568,21 @@ def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvi
     return dataclasses.replace(environment, runner=partial(runner_at, environment))
 
 
-def _directory(files: Mapping[str, str]) -> dagger.Directory:
-    directory = dag.directory()
-    for name, text in files.items():
-        directory = directory.with_new_file(name, text)
-    return directory
+async def _directory(files: Mapping[str, str]) -> dagger.Directory:
+    """Return the files, uploaded from here: of `withNewFile` the engine would log each whole text."""
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    from slipway.report.files import write
+
+    folder = mkdtemp(dir=".")
+    write(Path(folder), files)
+    return await dag.current_module().workdir(folder).sync()
 
 
 def _green(verdict: "CheckResult") -> str:
     if verdict.exit_code:
-        raise FailedError(verdict.why_not)
+        raise FunctionError(verdict.why_not)
     return verdict.output
 
 

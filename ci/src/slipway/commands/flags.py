@@ -69,5 +69,5 @@ PYTHON = option(
     not_on_dagger="the gate runs in the service's image",
 )
 REPORT = option(
-    "report", "DIR", "write the reports into this folder", parse=Path, not_on_dagger="the function returns the folder"
+    "report", "DIR", "write the reports into this folder", parse=Path, not_on_dagger="the function returns the reports"
 )

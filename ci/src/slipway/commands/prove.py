@@ -56,7 +56,6 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         ),
     ),
     records=(JsonRecord("proof", "1 when an error was found"),),
-    never_red="it returns the reports whatever they say; the check migrations is red instead",
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
@@ -149,7 +148,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
             "a TOML file with [tool.slipway], for a service without one",
             not_on_dagger="the workspace holds the settings",
         ),
-        replace(REPORT, sentence="write the page index.html, report.txt and rehearsal.json into this folder"),
+        replace(REPORT, sentence="write the page rehearsal.html, rehearsal.txt and rehearsal.json into this folder"),
     ),
     records=(JsonRecord("rehearsal", "1 when an act did not go as planned"),),
 )
@@ -160,5 +159,5 @@ async def rehearse(flags: Flags, caller: Caller) -> "CommandResult":
     rehearsal = await rehearse(flags.source, caller.progress, flags.settings)
     if flags.report:
         files.write(flags.report, files.of_rehearsal(rehearsal))
-        caller.progress.section(f"the page: {flags.report / 'index.html'}")
+        caller.progress.section(f"the page: {flags.report / 'rehearsal.html'}")
     return answers.of_rehearsal(rehearsal)

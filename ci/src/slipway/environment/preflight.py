@@ -13,24 +13,23 @@ from slipway.errors import SlipwayError
 from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
+from slipway.records.checks import Check, Preflight, PreflightResult
 from slipway.records.migration import Migration
-from slipway.records.preflight import Check, Preflight, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
-from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
-from slipway.release.diagnosis.rules import PlatformWords
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.diagnosis import DeploymentLogs, diagnose
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.failures import PlatformWords
 from slipway.release.preflight import preflight as looks
-from slipway.release.preflight.answers import Checks, no, not_covered, ok
-from slipway.release.targets.description import TargetDescription
-from slipway.release.targets.registry import target_of
+from slipway.release.preflight.checks import Checks, no, not_covered, ok
+from slipway.release.targets.registry import TargetDescription, target_of
 from slipway.settings import Settings
-from slipway.workload.health import HealthCheck, ask
-from slipway.workload.host import HostBackend, NoTreeError
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.workload.process import HostBackend, NoTreeError
+from slipway.workload.workload import Backend, HealthCheck, HealthResult, LaunchSpec, Workload, ask
 
 _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_FINAL_ANSWERS = 20  # in a row
 _STAND_IN = "stand-in"
 
 
@@ -103,13 +102,15 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
     try:
         async with backend.start(launch, on_line.append) as workload:
             began = time.monotonic()
-            ended = await _until_healthy(workload, check, target.words)
+            ended, answer = await _until_healthy(workload, check, target.words)
     except SlipwayError as error:
         return no("release", f"the release does not start: {error.what}", error.next_step)
     if ended is None:
         return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
-    if ended == target.words.unhealthy and _patience(check) > _MOST_SECONDS:
+    if ended == target.words.unhealthy and not answer.final and _patience(check) > _MOST_SECONDS:
         return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
+    if answer.detail.isdecimal():
+        on_line.append(f"GET {check.path} -> {answer.detail}")
     why = diagnose(DeploymentLogs((ended,), tuple(on_line)), spec, target.words)
     return Check(
         subject="release",
@@ -124,18 +125,21 @@ def _patience(check: HealthCheck) -> float:
     return check.interval * check.unhealthy_threshold
 
 
-async def _until_healthy(workload: Workload, check: HealthCheck, words: PlatformWords) -> str | None:
-    """Return None once healthy, or the line that the platform would log.
+async def _until_healthy(
+    workload: Workload, check: HealthCheck, words: PlatformWords
+) -> tuple[str | None, HealthResult]:
+    """Return the last answer, with None once healthy, or the line that the platform would log.
 
     Until the first healthy answer it polls more often than the platform does.
     """
     deadline = time.monotonic() + min(_patience(check), _MOST_SECONDS)
-    in_a_row = 0
-    while in_a_row or time.monotonic() < deadline:
+    answer, in_a_row, final = HealthResult(False, ""), 0, 0
+    while in_a_row or (time.monotonic() < deadline and final < _FINAL_ANSWERS):
         if workload.exit_code is not None:
-            return f"{words.exited}{workload.exit_code}"
-        in_a_row = in_a_row + 1 if (await ask(workload.address, check)).healthy else 0
+            return f"{words.exited}{workload.exit_code}", answer
+        answer = await ask(workload.address, check)
+        in_a_row, final = in_a_row + 1 if answer.healthy else 0, final + 1 if answer.final else 0
         if in_a_row >= check.healthy_threshold:
-            return None
+            return None, answer
         await anyio.sleep(check.interval if in_a_row else _POLL_SECONDS)
-    return words.unhealthy
+    return words.unhealthy, answer

@@ -10,8 +10,9 @@ import dagger
 from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
 from slipway.graph.image import Source, development, with_variables
-from slipway.graph.workspace import files_of
-from slipway.settings import Settings
+from slipway.graph.running import START, migrating
+from slipway.graph.workspace import check_sources, files_of
+from slipway.settings import Settings, TestDatabase
 from slipway.untrusted import printable
 
 _LAST_LINES = 40
@@ -33,32 +34,38 @@ class CheckResult:
 
 async def lint(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
     """Run the service's lint; raises RefusedError when the program is missing, as the other checks do."""
-    return await _run(_container(workspace, source, settings), "lint", settings.checks.lint)
+    return await _run(await _container(workspace, source, settings), "lint", settings.checks.lint)
 
 
 async def types(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
-    return await _run(_container(workspace, source, settings), "types", settings.checks.types)
+    return await _run(await _container(workspace, source, settings), "types", settings.checks.types)
 
 
 async def tests(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
-    """Run the tests beside an empty Postgres, passed in the service's variables."""
+    """Run the tests beside a Postgres, migrated unless the settings say otherwise, passed in the service's variables."""
     server = postgres.service(bases.postgres(settings.images, settings.migrations), "tests")
-    bound = _container(workspace, source, settings).with_service_binding(postgres.HOST, server)
-    variables = settings.migrations.told(postgres.url())
-    return await _run(with_variables(bound, variables), "tests", settings.checks.tests)
+    bound = (await _container(workspace, source, settings)).with_service_binding(postgres.HOST, server)
+    told = with_variables(bound, settings.migrations.told(postgres.url()))
+    if settings.checks.database is TestDatabase.EMPTY or not settings.checks.tests:
+        return await _run(told, "tests", settings.checks.tests)
+    # One exec: as two, the first would come from the cache, and leave the database empty.
+    return await _run(migrating(told), "tests", settings.checks.tests, ("python", START, settings.migrations.config))
 
 
-def _container(workspace: dagger.Workspace, source: Source, settings: Settings) -> dagger.Container:
+async def _container(workspace: dagger.Workspace, source: Source, settings: Settings) -> dagger.Container:
+    await check_sources(workspace, settings.checks.sources, "[tool.slipway.checks]")
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
     return development(replace(source, files=files_of(workspace, wanted)), settings)
 
 
-async def _run(container: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:
+async def _run(
+    container: dagger.Container, name: str, command: tuple[str, ...], before: tuple[str, ...] = ()
+) -> CheckResult:
     if not command:
         return CheckResult("", 0, f"nothing was done: pyproject.toml names no {name} in [tool.slipway.checks]\n")
-    done = container.with_exec([*command], expect=dagger.ReturnType.ANY)
+    done = container.with_exec([*before, *command], expect=dagger.ReturnType.ANY)
     output = printable(await done.combined_output())
-    if "executable file not found" in output:  # the engine's own words
+    if "executable file not found" in output:  # the words of the engine, and of start.py
         raise RefusedError(
             f"there is no {command[0]} where the {name} of [tool.slipway.checks] run",
             "add it to the group dev and run `uv lock`, or to requirements-dev.txt",

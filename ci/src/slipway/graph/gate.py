@@ -9,12 +9,11 @@ import dagger
 from dagger import dag
 
 from slipway.graph import bases, postgres
-from slipway.graph.image import Source, builder
+from slipway.graph.image import PYTHON, Source, builder
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
-from slipway.records.form import from_json, to_json
-from slipway.records.previous import Previous
-from slipway.records.proof import Proof
+from slipway.records.form import to_json
+from slipway.records.gate import Previous
 from slipway.settings import Settings
 
 # The parts of slipway that run in the service's environment.
@@ -24,8 +23,11 @@ _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 
 async def prove(
     source: Source, settings: Settings, major: str | None, since: str | None, previous: Previous | None = None
-) -> Proof:
-    """Prove the workspace's history, with the `previous` release on the new schema; raises SlipwayError when the gate cannot run."""
+) -> dagger.File:
+    """Prove the workspace's history, with the `previous` release on the new schema; raises SlipwayError when the gate cannot run.
+
+    Returns the Proof as JSON.
+    """
     image = bases.postgres(settings.images, settings.migrations, major)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
     migrations = replace(settings.migrations, start_after=since or settings.migrations.start_after)
@@ -35,14 +37,14 @@ async def prove(
         lent(builder(source, settings), database)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
-            ["/app/.venv/bin/python", "-m", "slipway.gate", _PROOF],
+            [PYTHON, "-m", "slipway.gate", _PROOF],
             stdin=to_json(question, indent=None),
             expect=dagger.ReturnType.ANY,
         )
     )
     if code := await done.exit_code():
         await refuse(done, _PROOF, f"the gate ended with the exit code {code}")
-    return from_json(Proof, await done.file(_PROOF).contents(), "the gate's proof")
+    return done.file(_PROOF)
 
 
 def lent(container: dagger.Container, database: Mapping[str, object]) -> dagger.Container:
@@ -54,7 +56,7 @@ def with_slipway(container: dagger.Container) -> dagger.Container:
     """Mount slipway so that `python -m slipway.gate` and `slipway.migration` can run in a container of the service."""
     package = dag.current_module().source().directory("src/slipway")
     return container.with_directory("/opt/slipway/slipway", package, include=_MOUNTED).with_env_variable(
-        "PYTHONPATH", "/opt/slipway"
+        "PYTHONPATH", "/opt/slipway:$PYTHONPATH", expand=True
     )
 
 

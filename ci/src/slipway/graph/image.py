@@ -19,7 +19,8 @@ from slipway.settings import Settings
 
 USER = "65532:65532"  # no base image has an account with this number
 _HOME = "/app"
-_VENV = "/app/.venv"
+_VENV = "/opt/venv"  # not below the sources, which tools of the checks read whole
+PYTHON = f"{_VENV}/bin/python"
 _SITE = "/opt/site"
 # Directory.withTimestamps fails at links that lead out of the directory, such as those to the interpreter.
 _SAME_TIMES = ("-exec", "touch", "--no-dereference", f"--date=@{LONG_AGO}", "{}", "+")
@@ -27,6 +28,7 @@ _BARE = "/opt/bare"
 _SBOM = "/tmp/sbom.json"  # noqa: S108 -- inside a container
 _UV = {
     "UV_PROJECT_ENVIRONMENT": _VENV,
+    "VIRTUAL_ENV": _VENV,
     "UV_LINK_MODE": "copy",
     "UV_COMPILE_BYTECODE": "1",
     "UV_PYTHON_DOWNLOADS": "never",
@@ -61,7 +63,7 @@ class Label:
 class Source:
     """The input of an image: the lock and the sources. A `package` is installed itself, too.
 
-    Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
+    `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
     """
 
     pyproject: dagger.File
@@ -69,6 +71,7 @@ class Source:
     lock_name: str
     files: dagger.Directory
     package: bool
+    python: str
     development: dagger.File | None = None
 
 
@@ -79,8 +82,19 @@ def builder(source: Source, settings: Settings) -> dagger.Container:
 
 def development(source: Source, settings: Settings) -> dagger.Container:
     """Return the builder with development dependencies on the path, for lint, types and tests."""
-    installed = _dependencies(_with_uv(settings), source, development=True)
-    return with_variables(_filled(installed, source), {"PATH": _RUNTIME["PATH"]})
+    installed = _dependencies(_with_uv(source, settings), source, development=True)
+    paths = {name: _RUNTIME[name] for name in ("PATH", "VIRTUAL_ENV")}
+    return with_variables(_filled(installed, source), paths).with_directory(f"{_HOME}/.git", _repository())
+
+
+def _repository() -> dagger.Directory:
+    """Return an empty repository's .git: without one, tools ignore .gitignore and look for a project's root elsewhere."""
+    empty = dag.directory()
+    return (
+        empty.with_new_file("HEAD", "ref: refs/heads/main\n")
+        .with_directory("objects", empty)
+        .with_directory("refs", empty)
+    )
 
 
 def _filled(installed: dagger.Container, source: Source) -> dagger.Container:
@@ -120,7 +134,7 @@ def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
 def _base(source: Source, settings: Settings) -> dagger.Container:
     """Return the base of the runtime: the Python image, or for distroless only the files that are loaded."""
     if not settings.images.distroless:
-        return _empty(settings).from_(bases.python(settings.images))
+        return _empty(settings).from_(bases.python(settings.images, source.python))
     script = (files("slipway.graph") / "distroless.py").read_text(encoding="utf-8")
     laid_out = (
         _installed(source, settings)
@@ -142,7 +156,7 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
         raise BadInputError(f"{source.lock_name} says too little for a bill of materials", "run `uv lock`")
     export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
     return (
-        _with_uv(settings)
+        _with_uv(source, settings)
         .with_file(f"{_HOME}/pyproject.toml", source.pyproject)
         .with_file(f"{_HOME}/uv.lock", source.lock)
         .with_exec(export)
@@ -151,14 +165,16 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
 
 
 def _installed(source: Source, settings: Settings) -> dagger.Container:
-    """Install the dependencies only. All files get one time, the home folder included: it is part of the layer."""
-    return _dependencies(_with_uv(settings), source, development=False).with_exec(["find", _HOME, *_SAME_TIMES])
+    """Install the dependencies only. All files get one time, /opt included: it is part of the layer."""
+    return _dependencies(_with_uv(source, settings), source, development=False).with_exec(
+        ["find", "/opt", *_SAME_TIMES]
+    )
 
 
-def _with_uv(settings: Settings) -> dagger.Container:
+def _with_uv(source: Source, settings: Settings) -> dagger.Container:
     return with_variables(
         _empty(settings)
-        .from_(bases.python(settings.images))
+        .from_(bases.python(settings.images, source.python))
         .with_file("/usr/local/bin/uv", _empty(settings).from_(bases.uv(settings.images)).file("/uv"))
         .with_workdir(_HOME)
         .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),

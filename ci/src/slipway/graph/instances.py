@@ -12,7 +12,9 @@ import dagger
 from anyio.streams.buffered import BufferedByteReceiveStream
 from dagger import dag
 
-from slipway.graph.running import started
+from slipway.errors import RefusedError
+from slipway.graph.refusal import meaning
+from slipway.untrusted import one_line
 from slipway.workload.supervisor import PORT as SUPERVISOR_PORT
 from slipway.workload.workload import LaunchSpec
 
@@ -69,14 +71,37 @@ class Containers:
     async def start(self, launch: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ContainerInstance]:
         """See `Backend.start`."""
         container = self.container(launch.repository, launch.digest, launch.variables)
-        service = await _service(container, launch)
-        async with started(service, "the container does not start", kill=False):
-            instance = ContainerInstance(await service.endpoint(port=launch.port))
-            host, _, port = (await service.endpoint(port=SUPERVISOR_PORT)).rpartition(":")
-            async with await anyio.connect_tcp(host, int(port)) as supervisor, anyio.create_task_group() as tasks:
-                tasks.start_soon(instance.listen, supervisor, on_line)
-                yield instance
-                tasks.cancel_scope.cancel()
+        async with launched(container, launch, on_line) as instance:
+            yield instance
+
+
+@asynccontextmanager
+async def launched(
+    container: dagger.Container, launch: LaunchSpec, on_line: Callable[[str], None]
+) -> AsyncIterator[ContainerInstance]:
+    """Run a container that has its variables and databases for the duration of the block."""
+    service = await _service(container, launch)
+    async with started(service, "the container does not start", kill=False):
+        instance = ContainerInstance(await service.endpoint(port=launch.port))
+        host, _, port = (await service.endpoint(port=SUPERVISOR_PORT)).rpartition(":")
+        async with await anyio.connect_tcp(host, int(port)) as supervisor, anyio.create_task_group() as tasks:
+            tasks.start_soon(instance.listen, supervisor, on_line)
+            yield instance
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def started(service: dagger.Service, otherwise: str, *, kill: bool) -> AsyncIterator[dagger.Service]:
+    """Run a service for the duration of the block; raises RefusedError, prefixed with `otherwise`, when it does not start."""
+    try:
+        try:
+            running = await service.start()
+        except dagger.QueryError as error:
+            raise meaning(error) or RefusedError(otherwise, one_line(str(error).partition("\n")[0])) from error
+        yield running
+    finally:
+        with anyio.CancelScope(shield=True):
+            await service.stop(kill=kill)
 
 
 async def _service(container: dagger.Container, launch: LaunchSpec) -> dagger.Service:

@@ -8,14 +8,13 @@ import dagger
 from slipway.errors import SlipwayError
 from slipway.graph import bases, postgres
 from slipway.graph.gate import lent, refuse
-from slipway.graph.image import builder
+from slipway.graph.image import PYTHON, builder
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import file_of, settings_of, source_of
-from slipway.local.previous import starting, with_recorded
+from slipway.local.gate import starting, with_recorded
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
-from slipway.records.previous import Previous
-from slipway.records.question import Ask
+from slipway.records.gate import Ask, Previous
 
 if TYPE_CHECKING:
     from slipway.settings import Images
@@ -52,7 +51,7 @@ async def _read(folder: dagger.Directory, images: "Images") -> Previous:
     settings = replace(await settings_of(folder), images=images)
     migrations, url = settings.migrations, postgres.url()
     question = to_json(question_of(migrations, ask=Ask.MODELS, release=_NAME), indent=None)
-    command = ["/app/.venv/bin/python", "-m", "slipway.gate", _RECORD]
+    command = [PYTHON, "-m", "slipway.gate", _RECORD]
     container = lent(
         builder(await source_of(folder, settings), settings), {"url": url, "variables": migrations.told(url)}
     )

@@ -13,6 +13,7 @@ from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.untrusted import one_line
 
 _ERROR_LINE = re.compile(r"^\s*(?:error|fatal)\b", re.IGNORECASE | re.MULTILINE)
+_LONGEST = 1000
 _FRAMES = re.compile(r"Traceback \(most recent call last\):\n(?:.*\n)*?\s*(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
@@ -71,8 +72,14 @@ def _within(error: BaseException) -> Iterator[dagger.QueryError]:
 
 
 def _failed(error: dagger.ExecError) -> SlipwayError:
-    """Explain a failed program by its output from its first line with `error` on, without Python frames."""
+    """Explain a failed program by its output from its first line with `error` on, without Python frames, or by its end."""
     output = _FRAMES.sub("", f"{error.stderr or error.stdout}\n")
     begin = match.start() if (match := _ERROR_LINE.search(output)) else 0
     command = one_line(" ".join(error.command), 80)
-    return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", one_line(output[begin:], 1000))
+    return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", _shortened(output[begin:]))
+
+
+def _shortened(text: str) -> str:
+    """Return one line of a long text: its first quarter, and its end, which names an exception."""
+    line = one_line(text, _LONGEST * 100)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 4]} … {line[-_LONGEST * 3 // 4 :]}"

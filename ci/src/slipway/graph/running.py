@@ -1,86 +1,103 @@
-"""The image as a running service beside a migrated Postgres, and the smoke test on it.
+"""The image as a running service beside a migrated Postgres, and the smoke test on it."""
 
-The service migrates when it starts: a separate exec would be taken from the cache and leave the database empty.
-"""
-
-import time
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
 
-import anyio
 import dagger
-import httpx
+from dagger import dag
 
+from slipway.environment.preflight import booted
 from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
 from slipway.graph.image import with_variables
-from slipway.graph.refusal import meaning
+from slipway.graph.instances import ContainerInstance, launched, started
+from slipway.graph.migration import migrate
+from slipway.records.checks import PreflightResult
+from slipway.records.image import Reference
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.targets.registry import APP_RUNNER
 from slipway.settings import Settings
-from slipway.untrusted import one_line
+from slipway.untrusted import printable
+from slipway.workload.workload import HealthCheck, LaunchSpec
 
-_PATIENCE_SECONDS = 60.0
-# In Python: a distroless image has no shell.
-_MIGRATED = """
-import os, subprocess, sys
-code = subprocess.run(["alembic", f"--config={sys.argv[1]}", "upgrade", "heads"]).returncode
-code or os.execvp(sys.argv[2], sys.argv[2:])
-sys.exit(code)
-"""
+START = "/tmp/start.py"  # noqa: S108 -- inside a container
+_LAST_LINES = 40
+# The words about an instance that fails are App Runner's; a minute is longer than it waits.
+_TARGET = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, unhealthy_threshold=12))
 
 
-@asynccontextmanager
-async def started(service: dagger.Service, otherwise: str, *, kill: bool) -> AsyncIterator[dagger.Service]:
-    """Run a service for the duration of the block; raises RefusedError, prefixed with `otherwise`, when it does not start."""
-    try:
-        try:
-            running = await service.start()
-        except dagger.QueryError as error:
-            raise meaning(error) or RefusedError(otherwise, one_line(str(error).partition("\n")[0])) from error
-        yield running
-    finally:
-        with anyio.CancelScope(shield=True):
-            await service.stop(kill=kill)
+async def database(settings: Settings) -> dagger.Service:
+    """Define the Postgres that `dagger up` publishes, and print its URL."""
+    published = await postgres.published(bases.postgres(settings.images, settings.migrations))
+    print(f"the database: {published.url('localhost')}")  # noqa: T201 -- the log of the function
+    return published.server
 
 
-def database(settings: Settings, purpose: str = "up") -> dagger.Service:
-    """Return the Postgres for a purpose; the same purpose means the same instance within a session."""
-    return postgres.service(bases.postgres(settings.images, settings.migrations), purpose)
+async def service(image: dagger.Container, settings: Settings) -> dagger.Service:
+    """Define the service on its port, beside the published Postgres.
+
+    It migrates its database as it starts: an exec would come from the cache, and leave the database empty.
+    """
+    published = await postgres.published(bases.postgres(settings.images, settings.migrations))
+    told = migrating(image.with_service_binding(postgres.HOST, published.server))
+    for name, value in settings.migrations.told(published.url(postgres.HOST)).items():
+        told = told.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
+    return told.as_service(args=["python", START, settings.migrations.config, *settings.command])
 
 
-async def service(image: dagger.Container, settings: Settings, purpose: str = "up") -> dagger.Service:
-    """Define the service on its port; it migrates its database before it starts."""
-    container = image.with_service_binding(postgres.HOST, database(settings, purpose))
-    container = with_variables(container, settings.migrations.told(postgres.url()))
-    command = ["python", "-c", _MIGRATED, settings.migrations.config, *await image.default_args()]
-    return container.as_service(args=command)
+def migrating(container: dagger.Container) -> dagger.Container:
+    """Mount the program that migrates, then becomes a command."""
+    start = (files("slipway.workload") / "start.py").read_text(encoding="utf-8")
+    return container.with_new_file(START, start, permissions=0o444)
 
 
 async def smoke(image: dagger.Container, settings: Settings) -> str:
-    """Start the image beside its database and request the health path; raises RefusedError when it does not become healthy.
+    """Start the image beside a migrated database, as a preflight does; return what was seen, or raise RefusedError with the cause."""
+    server = postgres.service(bases.postgres(settings.images, settings.migrations), f"smoke-{uuid.uuid4().hex}")
+    backend = _Built(image.with_service_binding(postgres.HOST, server))
+    variables = settings.migrations.told(postgres.url())
+    async with started(server, "the database does not start", kill=True):
+        migrated = migrate(backend.container, settings.migrations, postgres.url(), variables)
+        *_, last = await booted(migrated, backend, _spec(settings), variables, _TARGET)
+    if last.verdict is PreflightResult.REFUSED:
+        print(printable("\n".join(backend.lines[-_LAST_LINES:])))  # noqa: T201 -- the log of the function
+        raise RefusedError(last.found, last.remedy)
+    return last.found
 
-    Returns the request and its answer as one line.
-    """
-    checked = await service(image, settings, "smoke")
-    async with started(checked, "the image does not start beside an empty database", kill=True) as running:
-        url = await running.endpoint(port=settings.port, scheme="http")
-        return await _healthy(f"{url}{settings.health_path or '/'}", any_answer=settings.health_path is None)
+
+@dataclass(frozen=True)
+class _Built:
+    """Starts one image that was not published; see `Backend`."""
+
+    container: dagger.Container
+    lines: list[str] = field(default_factory=list)
+    how: str = "a container"
+
+    @asynccontextmanager
+    async def start(self, launch: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ContainerInstance]:
+        """See `Backend.start`."""
+
+        def both(line: str) -> None:
+            self.lines.append(line)
+            on_line(line)
+
+        async with launched(with_variables(self.container, launch.variables), launch, both) as instance:
+            yield instance
 
 
-async def _healthy(url: str, *, any_answer: bool) -> str:
-    """Request `url` until it answers 200; without a health path any answer counts."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    answered = "nothing"
-    async with httpx.AsyncClient(timeout=5) as client:
-        while time.monotonic() < deadline:
-            try:
-                answer = await client.get(url)
-            except httpx.HTTPError as error:
-                answered = str(error) or type(error).__name__
-            else:
-                answered = str(answer.status_code)
-                if answer.is_success or any_answer:
-                    return f"GET {httpx.URL(url).path} -> {answered}"
-            await anyio.sleep(0.1)
-    raise RefusedError(
-        f"the image does not become healthy, its health check answers {answered}", "see the service's log above"
+def _spec(settings: Settings) -> ServiceSpec:
+    """Describe the service outside of any environment."""
+    return ServiceSpec(
+        environment="",
+        name=settings.name,
+        image=Reference(f"/{settings.name}", ""),
+        port=settings.port,
+        health_path=settings.health_path,
+        cpu=0,
+        memory=0,
+        access_role="",
+        instance_role=None,
     )

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagger
 
@@ -17,21 +17,21 @@ from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.gate import prove
 from slipway.graph.image import Label, Source, image
-from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service
+from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service, started
 from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
-from slipway.graph.running import started
 from slipway.graph.workspace import file_of, source_of, whole
 from slipway.oci import registry as registries
+from slipway.records.checks import Preflight
+from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.play import Story, play
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
-from slipway.release.preflight.answers import Checks
+from slipway.release.preflight.checks import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
 from slipway.workload.dependencies import is_package
@@ -94,7 +94,8 @@ class EngineStage:
         )
 
     async def prove(self, release: SourceRelease, image: Image) -> Proof:  # noqa: ARG002 -- the gate runs in the builder, not in the image
-        return await prove(release.source, self.account.settings, None, None)
+        proof = await prove(release.source, self.account.settings, None, None)
+        return from_json(Proof, await proof.contents(), "the gate's proof")
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
         there = self.account.environment(environment)
@@ -143,28 +144,23 @@ async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[Sourc
     source = await source_of(workspace, settings)
     tree = whole(source)
     acts = settings.rehearsal
-    release = await _release(tree, source.lock_name, "The workspace")
+    release = await _release(tree, source, "The workspace")
     return Story(
         SourceRelease(_named(release.revision, "before"), "The release before", release.source),
         release,
-        await _patched(workspace, tree, source.lock_name, acts.refused) if acts.refused else None,
-        await _patched(workspace, tree, source.lock_name, acts.rolled_back) if acts.rolled_back else None,
+        await _patched(workspace, tree, source, acts.refused) if acts.refused else None,
+        await _patched(workspace, tree, source, acts.rolled_back) if acts.rolled_back else None,
     )
 
 
-async def _release(tree: dagger.Directory, lock_name: str, subject: str) -> SourceRelease:
+async def _release(tree: dagger.Directory, like: Source, subject: str) -> SourceRelease:
     pyproject = tree.file("pyproject.toml")
-    source = Source(
-        pyproject=pyproject,
-        lock=tree.file(lock_name),
-        lock_name=lock_name,
-        files=tree,
-        package=is_package(await pyproject.contents()),
-    )
+    package = is_package(await pyproject.contents())
+    source = replace(like, pyproject=pyproject, lock=tree.file(like.lock_name), files=tree, package=package)
     return SourceRelease(_named(await tree.digest(), subject), subject, source)
 
 
-async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, lock_name: str, name: str) -> SourceRelease:
+async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, like: Source, name: str) -> SourceRelease:
     """Apply a `git format-patch` file to the tree; raises BadInputError when it does not apply."""
     try:
         patch = await file_of(workspace, name).contents()
@@ -172,7 +168,7 @@ async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, lock_nam
         raise BadInputError(f"there is no {name}", "correct [tool.slipway.rehearsal]") from error
     subject = match[1] if (match := _SUBJECT.search(patch)) else name
     try:
-        return await _release(await tree.with_patch(patch).sync(), lock_name, subject)
+        return await _release(await tree.with_patch(patch).sync(), like, subject)
     except dagger.QueryError as error:
         raise BadInputError(f"{name} does not apply to the workspace", "make it anew with git format-patch") from error
 

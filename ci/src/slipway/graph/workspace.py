@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 
+import anyio
 import dagger
 
 from slipway import settings
 from slipway.errors import BadInputError
+from slipway.graph import bases
 from slipway.graph.image import Source
 from slipway.settings import Settings
 from slipway.workload.dependencies import is_package
 
 _LOCKS = ("uv.lock", "requirements.txt")
 _DEVELOPMENT = "requirements-dev.txt"
+_VERSION = ".python-version"
 
 Tree = dagger.Workspace | dagger.Directory
 
@@ -29,21 +32,38 @@ async def settings_of(tree: Tree) -> Settings:
 
 async def source_of(tree: Tree, service: Settings) -> Source:
     """Collect the files of the image; raises BadInputError when there is no lock."""
-    names = set(await _some(tree, include=[*_LOCKS, _DEVELOPMENT]).entries())
+    names = set(await _some(tree, include=[*_LOCKS, _DEVELOPMENT, _VERSION]).entries())
     lock = next((name for name in _LOCKS if name in names), None)
     if lock is None:
         raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
+    await check_sources(tree, service.sources, "[tool.slipway]")
     pyproject = file_of(tree, "pyproject.toml")
-    package = is_package(await pyproject.contents())
+    text = await pyproject.contents()
+    version = await file_of(tree, _VERSION).contents() if _VERSION in names and not service.images.python else ""
     development = file_of(tree, _DEVELOPMENT) if _DEVELOPMENT in names else None
     return Source(
         pyproject=pyproject,
         lock=file_of(tree, lock),
         lock_name=lock,
         files=files_of(tree, service.sources),
-        package=package,
+        package=is_package(text),
+        python="" if service.images.python else bases.python_version(text, version),
         development=development,
     )
+
+
+async def check_sources(tree: Tree, sources: Sequence[str], table: str) -> None:
+    """Raise BadInputError for a source that does not exist: an image without it fails later, with an error about its absence."""
+
+    async def look(source: str) -> None:
+        if not await _some(tree, include=[source, f"{source}/**"], gitignore=True).exists(source):
+            raise BadInputError(
+                f"sources of {table} names {source!r}, which is not in the repository, or ignored by git", "correct it"
+            )
+
+    async with anyio.create_task_group() as tasks:
+        for source in sources:
+            tasks.start_soon(look, source)
 
 
 def whole(source: Source) -> dagger.Directory:
@@ -61,7 +81,7 @@ def files_of(tree: Tree, sources: Sequence[str]) -> dagger.Directory:
     if not sources:
         return _some(tree, exclude=[".git", ".venv"], gitignore=True)
     wanted = [pattern for source in sources for pattern in (source, f"{source}/**")]
-    return _some(tree, include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"])
+    return _some(tree, include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"], gitignore=True)
 
 
 def _some(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import BadInputError, RefusedError
+from slipway.untrusted import one_line
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _FOREIGN_LOCKS = {
@@ -166,5 +167,10 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
         check=False,
     )
     if done.returncode:
+        if "No interpreter found" in done.stderr:
+            raise RefusedError(
+                one_line(done.stderr),
+                "install one with `uv python install`, or correct .python-version or requires-python",
+            )
         causes = [line.lstrip(_DECORATION) for line in done.stderr.splitlines() if line.strip()]
         raise RefusedError(f"uv {arguments[0]} failed", "; ".join(causes[:3]) or f"exit code {done.returncode}")

@@ -51,7 +51,13 @@ class Output:
 def main(port: int, command: Sequence[str]) -> None:
     """Run the command, and serve its output until a signal arrives."""
     listener, output = socket.create_server(("", port)), Output()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except OSError as error:
+        told = f"exec {command[0]}: {error.strerror}".lower()  # as container runtimes word it
+        child = subprocess.Popen(
+            [sys.executable, "-c", f"print({told!r}); raise SystemExit(127)"], stdout=subprocess.PIPE
+        )
 
     def stop(number: int, _frame: Any) -> None:
         with suppress(ProcessLookupError):

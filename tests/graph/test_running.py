@@ -1,0 +1,111 @@
+"""The smoke test and `dagger up`: how a service that does not start is explained."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from slipway.graph import running
+from slipway.main import FunctionError, Slipway
+from slipway.records.migration import Migration
+from slipway.workload import start
+
+
+class Instance:
+    """An instance that has ended."""
+
+    address, exit_code = "127.0.0.1:1", 1
+
+
+@pytest.fixture
+def smoke(engine, workspace, monkeypatch):
+    """Return a function that runs the smoke test on an image whose service prints these lines and ends."""
+
+    async def migrate(*_):
+        return Migration(before=(), after=("one",), applied=("one",), attempts=1, seconds=0.5)
+
+    async def run(*lines):
+        @asynccontextmanager
+        async def launched(_container, _launch, on_line):
+            for line in lines:
+                on_line(line)
+            yield Instance()
+
+        monkeypatch.setattr(running, "launched", launched)
+        monkeypatch.setattr(running, "migrate", migrate)
+        await Slipway().smoke(workspace)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (
+            ["exec gunicron: no such file or directory"],
+            "the command does not start: exec gunicron: no such file or directory: correct command in [tool.slipway]; what it names must be in the image, and be executable",
+        ),
+        (
+            ["Traceback (most recent call last):", *["  File x"] * 99, "ValueError: 42 is no colour"],
+            "the release ends with an error: ValueError: 42 is no colour: start it once on your machine with the command in [tool.slipway]",
+        ),
+        (
+            ["KeyError: 'SIGNING_KEY'"],
+            "the release reads the variable SIGNING_KEY, which the smoke test does not set: add SIGNING_KEY to variables of [tool.slipway.migrations]",
+        ),
+    ],
+)
+async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, lines, sentence):
+    with pytest.raises(FunctionError) as red:
+        await smoke(*lines)
+    assert str(red.value) == f"the release does not become healthy: {sentence}"
+    assert lines[-1] in capsys.readouterr().out
+
+
+async def test_a_source_that_does_not_exist_is_named_before_anything_is_built(engine, workspace):
+    engine.answers["exists"] = False
+    with pytest.raises(
+        FunctionError,
+        match=r"^sources of \[tool\.slipway\] names '\w+.*', which is not in the repository, or ignored by git",
+    ):
+        await Slipway().image(workspace)
+    assert not engine.steps("withExec")
+
+
+async def test_up_migrates_then_becomes_the_command_of_the_settings(engine, workspace):
+    engine.files["/var/lib/slipway/password"] = "canary-word\n"
+    await (await Slipway().service(workspace)).id()
+    (defined,) = [step for step in engine.steps("asService") if "app.main:app" in step.arguments["args"]]
+    assert defined.arguments["args"] == ["python", "/tmp/start.py", "alembic.ini", "uvicorn", "app.main:app"]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (3, "alembic ended with the exit code 3"),
+        (0, "gunicron: executable file not found, No such file or directory: add its"),
+    ],
+)
+def test_a_service_that_cannot_start_says_why_in_one_line(monkeypatch, tmp_path, code, why):
+    alembic = tmp_path / "alembic"
+    alembic.write_text(f"#!/bin/sh\nexit {code}\n")
+    alembic.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert start.main("alembic.ini", ["gunicron", "app:app"]).startswith(why)
+
+
+async def test_the_published_postgres_asks_for_its_password_on_a_port_of_its_own(engine, workspace, capsys):
+    engine.files["/var/lib/slipway/password"] = "canary-word\n"
+    server = await (await Slipway().database(workspace)).id()
+    assert capsys.readouterr().out == "the database: postgresql://postgres:canary-word@localhost:15432/postgres\n"
+    chain = engine.chain_of(server)
+    assert [step.arguments["port"] for step in chain if step.name == "withExposedPort"] == [15432]
+    (script,) = (step.arguments["args"][-1] for step in chain if step.name == "withExec")
+    assert ("trust" not in script, "--auth=scram-sha-256 --pwfile=" in script) == (True, True)
+    assert not any("canary" in query for query in engine.queries)
+
+
+async def test_the_service_gets_the_password_as_a_secret(engine, workspace):
+    engine.files["/var/lib/slipway/password"] = "canary-word\n"
+    await (await Slipway().service(workspace)).id()
+    assert {step.arguments["name"] for step in engine.steps("withSecretVariable")} == {"DATABASE_URL"}
+    assert not any("canary" in query for query in engine.queries if "setSecret" not in query)
