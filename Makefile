@@ -81,8 +81,8 @@ clean:
 gate:  ## execute the migrations in containers; fail when the gate refuses them
 	dagger call gate
 
-image:  ## build the service's image
-	dagger call image
+image:  ## build the service's image into image.tar, for docker load
+	dagger call image export --path image.tar
 
 prove: $(UV)  ## execute the migrations on this machine, without an engine
 	$(RUN) -- slipway gate

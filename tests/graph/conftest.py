@@ -50,7 +50,7 @@ class Step:
 
 @dataclass
 class Engine:
-    """`files` answers `contents` by path, `answers` any other leaf by name."""
+    """`files` answers `contents` by path, `answers` any other leaf by name, or by a function of the steps to it."""
 
     files: dict[str, str]
     answers: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +90,8 @@ class Engine:
     def _leaf(self, chain: list[Step]) -> Any:
         name = chain[-1].name
         if name in self.answers:
-            return self.answers[name]
+            answer = self.answers[name]
+            return answer(chain) if callable(answer) else answer
         if name == "contents":
             return self.files[chain[-2].arguments["path"]]
         if name in {"id", "sync"}:
@@ -136,7 +137,12 @@ async def speaking(engine: Engine) -> AsyncIterator[tuple[Engine, dict[str, str]
 @pytest.fixture
 async def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Engine]:
     monkeypatch.chdir(tmp_path)  # functions leave there the files that an engine uploads
-    async with speaking(Engine({"pyproject.toml": PYPROJECT}, {"entries": ["uv.lock"]})) as (engine, variables):
+    async with speaking(
+        Engine(
+            {"pyproject.toml": PYPROJECT, ".git/HEAD": f"{'c' * 40}\n"},
+            {"entries": ["uv.lock"], "findUp": "/pyproject.toml"},
+        )
+    ) as (engine, variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         try:

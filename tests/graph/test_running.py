@@ -65,7 +65,7 @@ async def test_a_source_that_does_not_exist_is_named_before_anything_is_built(en
     engine.answers["exists"] = False
     with pytest.raises(
         FunctionError,
-        match=r"^sources of \[tool\.slipway\] names '\w+.*', which is not in the repository, or ignored by git",
+        match=r"^sources of \[tool\.slipway\] names '\w+.*', which is not in the repository's root, or ignored by git",
     ):
         await Slipway().image(workspace)
     assert not engine.steps("withExec")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import anyio
 import dagger
-from dagger import Doc, check, dag, function, object_type, up
+from dagger import Doc, check, dag, function, generate, object_type, up
 from dagger.mod._exceptions import FunctionError  # the one error of which the SDK logs no traceback
 
 from slipway.commands import account, flags, prove, release, service
@@ -24,7 +24,9 @@ from slipway.records.image import LONG_AGO
 if TYPE_CHECKING:
     from slipway.environment.environment import ServiceEnvironment
     from slipway.graph.checks import CheckResult
+    from slipway.graph.folder import Folder
     from slipway.graph.image import Source
+    from slipway.records.gate import Previous
     from slipway.records.progress import Event, Progress
     from slipway.release.aws.client import Keys
     from slipway.report.answers import CommandResult
@@ -72,7 +74,7 @@ Majors = Annotated[
 PreviousRelease = Annotated[
     dagger.Directory | None,
     Doc(
-        "the service's folder in the live release, which must work with the new schema: "
+        "the service's folder in the live release (of a uv workspace its root), which must work with the new schema: "
         "a folder, or a git address such as https://github.com/OWNER/NAME#v1.4.0"
     ),
 ]
@@ -85,7 +87,10 @@ Reason = Annotated[str, Doc(flags.WITHOUT_PROOF.doc)]
 WithoutStart = Annotated[bool, Doc(flags.WITHOUT_START.doc)]
 DryRun = Annotated[bool, Doc(flags.DRY_RUN.doc)]
 Committed = Annotated[int, Doc("when the commit was made, in seconds since 1970: git log -1 --format=%ct")]
-Revision = Annotated[str, Doc("the git commit, for the image's labels and its readiness answer")]
+Revision = Annotated[
+    str,
+    Doc("the git commit, for the image's labels and its readiness answer (default: HEAD, whatever has changed since)"),
+]
 
 
 @object_type
@@ -93,6 +98,10 @@ Revision = Annotated[str, Doc("the git commit, for the image's labels and its re
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
 
+    path: Annotated[
+        str,
+        Doc("the service's folder, from the current one, or with a leading slash from the repository's root"),
+    ] = "."
     platform: Annotated[str | None, Doc("the image's platform (default: linux/amd64)")] = None
     distroless: Annotated[bool, Doc("ship only what the service loads: no shell, no package manager")] = False
     python_image: Annotated[str | None, Doc("a Python image instead of the pinned one")] = None
@@ -102,12 +111,13 @@ class Slipway:
 
     @described
     async def image(
-        self, ws: dagger.Workspace, revision: Revision = "unknown", committed: Committed = LONG_AGO
+        self, ws: dagger.Workspace, revision: Revision = "", committed: Committed = LONG_AGO
     ) -> dagger.Container:
         from slipway.graph import image
+        from slipway.graph.folder import commit_of
 
         settings, source = await self._read(ws)
-        built = image.image(source, settings, image.Label(revision, committed))
+        built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await built.sync()  # so that an error gets its sentence here
         return built
 
@@ -130,30 +140,12 @@ class Slipway:
         previous: PreviousRelease = None,
         statements: Annotated[dagger.File | None, Doc(prove.gate.flag("statements").doc)] = None,
     ) -> "Gate":
-        from slipway.graph.gate import prove
         from slipway.graph.previous import previous_in
-        from slipway.records.form import from_json
-        from slipway.records.proof import Proof
-        from slipway.report.proof.text import text
 
         settings, source = await self._read(ws)
-        release = await previous_in(previous, statements, settings.images)
-        majors = postgres or [""]
-        files: dict[str, dagger.File] = {}
-
-        async def prove_on(major: str) -> None:
-            files[major] = await prove(source, settings, major or None, since, release)
-
-        async with anyio.create_task_group() as tasks:
-            for major in majors:
-                tasks.start_soon(prove_on, major)
-        proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
-        return Gate(
-            verdict="refused" if any(proof.failures for proof in proofs) else "passed",
-            summary="\n".join(map(text, proofs)),
-            proofs=[files[major] for major in majors],
-            folders=[re.sub(r"\W+", "-", major) for major in majors],
-        ).shown("gate")
+        inside = f"/{source.member.path}" if source.member else "/"
+        release = await previous_in(previous, statements, settings.images, inside)
+        return (await _proven(source, settings, postgres or [""], since, release)).shown("gate")
 
     @described
     @check
@@ -175,7 +167,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(ws)
-        return _green(await checks.lint(ws, source, settings))
+        return _green(await checks.lint(await self._folder(ws), source, settings))
 
     @described
     @check
@@ -183,7 +175,7 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(ws)
-        return _green(await checks.types(ws, source, settings))
+        return _green(await checks.types(await self._folder(ws), source, settings))
 
     @described
     @check
@@ -191,7 +183,49 @@ class Slipway:
         from slipway.graph import checks
 
         settings, source = await self._read(ws)
-        return _green(await checks.tests(ws, source, settings))
+        return _green(await checks.tests(await self._folder(ws), source, settings))
+
+    @described
+    @generate
+    async def format(self, ws: dagger.Workspace) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        return await changes.rewritten(source, settings, place, "format", settings.checks.format)
+
+    @described
+    async def fix(self, ws: dagger.Workspace) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        return await changes.rewritten(source, settings, place, "fix", settings.checks.fix)
+
+    @described
+    @generate
+    async def lock(
+        self,
+        ws: dagger.Workspace,
+        upgrade: Annotated[bool, Doc("take the newest versions that pyproject.toml allows")] = False,  # noqa: FBT002 -- a flag
+    ) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        return await changes.locked(source, settings, place, upgrade=upgrade)
+
+    @described
+    async def revision(
+        self, ws: dagger.Workspace, message: Annotated[str, Doc("what the revision does, as for alembic revision")]
+    ) -> dagger.Changeset:
+        from slipway.graph import changes
+
+        settings, source, place = await self._rewritable(ws)
+        changeset, revised = await changes.revision(source, settings, place, message)
+        if revised is None:
+            print("nothing was written: the migrations build what the models describe")  # noqa: T201
+        else:
+            gate = (await _proven(revised, settings, [""], None, None)).shown("revision")
+            print(gate.summary if gate.verdict != "passed" else "", end="")  # noqa: T201
+        return changeset
 
     @described
     @up
@@ -217,7 +251,7 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalProgress
 
-        rehearsal = await rehearse(ws, await self._settings(ws), TerminalProgress(sys.stdout))
+        rehearsal = await rehearse(await self._folder(ws), await self._settings(ws), TerminalProgress(sys.stdout))
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),
@@ -229,7 +263,7 @@ class Slipway:
         self,
         ws: dagger.Workspace,
         address: Annotated[str, Doc("where to push, as registry/repository:tag")],
-        revision: Revision = "unknown",
+        revision: Revision = "",
         committed: Committed = LONG_AGO,
         credentials: Credentials = None,
         username: Annotated[str, Doc("the user of --password, for a registry other than ECR")] = "AWS",
@@ -240,13 +274,14 @@ class Slipway:
         ] = None,
     ) -> str:
         from slipway.graph import image
+        from slipway.graph.folder import commit_of
         from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
         from slipway.graph.running import smoke
 
         settings, source = await self._read(ws)
         given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
-        built = image.image(source, settings, image.Label(revision, committed))
+        built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await smoke(built, settings)
         pushed = await publish(built, address, login, registry)
         if source.lock_name == "uv.lock":
@@ -263,14 +298,17 @@ class Slipway:
             dagger.Service | None, Doc("a stand-in for AWS, as tcp://host:port, such as slipway simulator")
         ] = None,
     ) -> "Environment":
-        from slipway.graph.workspace import file_of
-
-        pyproject = await file_of(ws, "pyproject.toml").contents()
+        pyproject = await (await self._folder(ws)).file("pyproject.toml").contents()
         return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
 
     @described
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:
         return (await _Call().answer("certificate", proof=proof, red=True)).text
+
+    async def _folder(self, ws: dagger.Workspace) -> "Folder":
+        from slipway.graph.folder import folder_of
+
+        return await folder_of(ws, self.path)
 
     async def _settings(self, ws: dagger.Workspace) -> "Settings":
         from slipway.graph.workspace import settings_of
@@ -283,14 +321,24 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        return (await settings_of(ws)).made_of({name: value for name, value in given.items() if value})
+        return (await settings_of(await self._folder(ws))).made_of(
+            {name: value for name, value in given.items() if value}
+        )
+
+    async def _rewritable(self, ws: dagger.Workspace) -> "tuple[Settings, Source, str]":
+        """Read the settings, the files of the checks too, and where the changes are from the caller's folder."""
+        from slipway.graph import changes, checks
+
+        settings, source = await self._read(ws)
+        folder = await self._folder(ws)
+        return settings, await checks.checked(folder, source, settings), await changes.place_of(folder, self.path)
 
     async def _read(self, ws: dagger.Workspace) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
         settings = await self._settings(ws)
-        return settings, await source_of(ws, settings)
+        return settings, await source_of(await self._folder(ws), settings)
 
 
 @dataclasses.dataclass
@@ -545,6 +593,31 @@ class _Call:
         from slipway.records.form import from_json
 
         return from_json(kind, await file.contents(), what)
+
+
+async def _proven(
+    source: "Source", settings: "Settings", majors: list[str], since: str | None, release: "Previous | None"
+) -> Gate:
+    from slipway.graph.gate import prove
+    from slipway.records.form import from_json
+    from slipway.records.proof import Proof
+    from slipway.report.proof.text import text
+
+    files: dict[str, dagger.File] = {}
+
+    async def prove_on(major: str) -> None:
+        files[major] = await prove(source, settings, major or None, since, release)
+
+    async with anyio.create_task_group() as tasks:
+        for major in majors:
+            tasks.start_soon(prove_on, major)
+    proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
+    return Gate(
+        verdict="refused" if any(proof.failures for proof in proofs) else "passed",
+        summary="\n".join(map(text, proofs)),
+        proofs=[files[major] for major in majors],
+        folders=[re.sub(r"\W+", "-", major) for major in majors],
+    )
 
 
 async def _keys(credentials: dagger.Secret | None) -> "Keys | None":

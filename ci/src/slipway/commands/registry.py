@@ -30,6 +30,16 @@ FUNCTIONS = (
     _function(
         "tests", "Run the service's tests beside a Postgres of their own, as [tool.slipway.checks] configures them"
     ),
+    _function("format", "Format the service's files, as [tool.slipway.checks] configures it, and return the changes"),
+    _function(
+        "fix", "Mend what lint can mend by itself, as [tool.slipway.checks] configures it, and return the changes"
+    ),
+    _function("lock", "Update uv.lock for pyproject.toml and return the change", "never"),
+    _function(
+        "revision",
+        "Generate a revision from the models on a Postgres at the head, prove it, and return the change",
+        "never",
+    ),
     _function("service", "Run the service on its port beside a migrated Postgres", "never"),
     _function(
         "database",

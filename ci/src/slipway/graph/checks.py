@@ -3,12 +3,13 @@
 The engine caches output and exit code: a check runs again only when a file it sees has changed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import dagger
 
 from slipway.errors import RefusedError
 from slipway.graph import bases, postgres
+from slipway.graph.folder import Folder
 from slipway.graph.image import Source, development, with_variables
 from slipway.graph.running import START, migrating
 from slipway.graph.workspace import check_sources, files_of
@@ -32,19 +33,19 @@ class CheckResult:
         return f"{self.command} ended with the exit code {self.exit_code}; its last lines:\n{last}"
 
 
-async def lint(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
+async def lint(folder: Folder, source: Source, settings: Settings) -> CheckResult:
     """Run the service's lint; raises RefusedError when the program is missing, as the other checks do."""
-    return await _run(await _container(workspace, source, settings), "lint", settings.checks.lint)
+    return await _run(await _container(folder, source, settings), "lint", settings.checks.lint)
 
 
-async def types(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
-    return await _run(await _container(workspace, source, settings), "types", settings.checks.types)
+async def types(folder: Folder, source: Source, settings: Settings) -> CheckResult:
+    return await _run(await _container(folder, source, settings), "types", settings.checks.types)
 
 
-async def tests(workspace: dagger.Workspace, source: Source, settings: Settings) -> CheckResult:
+async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResult:
     """Run the tests beside a Postgres, migrated unless the settings say otherwise, passed in the service's variables."""
     server = postgres.service(bases.postgres(settings.images, settings.migrations), "tests")
-    bound = (await _container(workspace, source, settings)).with_service_binding(postgres.HOST, server)
+    bound = (await _container(folder, source, settings)).with_service_binding(postgres.HOST, server)
     told = with_variables(bound, settings.migrations.told(postgres.url()))
     if settings.checks.database is TestDatabase.EMPTY or not settings.checks.tests:
         return await _run(told, "tests", settings.checks.tests)
@@ -52,18 +53,33 @@ async def tests(workspace: dagger.Workspace, source: Source, settings: Settings)
     return await _run(migrating(told), "tests", settings.checks.tests, ("python", START, settings.migrations.config))
 
 
-async def _container(workspace: dagger.Workspace, source: Source, settings: Settings) -> dagger.Container:
+async def _container(folder: Folder, source: Source, settings: Settings) -> dagger.Container:
+    return development(await checked(folder, source, settings), settings)
+
+
+async def checked(folder: Folder, source: Source, settings: Settings) -> Source:
+    """Return the source with the files of the checks, too."""
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
-    files = await check_sources(files_of(workspace, wanted), settings.checks.sources, "[tool.slipway.checks]")
-    return development(replace(source, files=files), settings)
+    return source.with_files(
+        await check_sources(folder, files_of(folder, wanted), settings.checks.sources, "[tool.slipway.checks]")
+    )
 
 
 async def _run(
     container: dagger.Container, name: str, command: tuple[str, ...], before: tuple[str, ...] = ()
 ) -> CheckResult:
     if not command:
-        return CheckResult("", 0, f"nothing was done: pyproject.toml names no {name} in [tool.slipway.checks]\n")
+        return CheckResult("", 0, nothing_done(name))
     done = container.with_exec([*before, *command], expect=dagger.ReturnType.ANY)
+    return await result_of(done, name, command)
+
+
+def nothing_done(name: str) -> str:
+    return f"nothing was done: pyproject.toml names no {name} in [tool.slipway.checks]\n"
+
+
+async def result_of(done: dagger.Container, name: str, command: tuple[str, ...]) -> CheckResult:
+    """Return what a command printed; raises RefusedError when its program is missing."""
     output = printable(await done.combined_output())
     if "executable file not found" in output:  # the words of the engine, and of start.py
         raise RefusedError(

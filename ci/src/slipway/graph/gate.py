@@ -1,9 +1,9 @@
 """The gate in the service's builder beside a Postgres: one exec, so the engine caches the whole result."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import dagger
 from dagger import dag
@@ -18,6 +18,12 @@ from slipway.settings import Settings
 
 # The parts of slipway that run in the service's environment.
 _MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
+# Prints the dates of all comments that allow something for a time.
+_DATES = r"""
+import pathlib, re
+for file in pathlib.Path("/app").rglob("*.py"):
+    print(*re.findall(r"slipway:.*?until=(\d{4}-\d\d-\d\d)", file.read_text("utf-8", "replace")))
+"""
 _PROOF = "/tmp/proof.json"  # noqa: S108 -- inside a container
 
 
@@ -31,10 +37,12 @@ async def prove(
     image = bases.postgres(settings.images, settings.migrations, major)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
     migrations = replace(settings.migrations, start_after=since or settings.migrations.start_after)
-    # The engine caches the result, and allowances expire: the day is part of the question.
-    question = question_of(migrations, previous=previous, today=str(datetime.now(UTC).date()))
+    built = builder(source, settings)
+    # The question is a part of the cache's key, so it has a day of its own for each set of expired allowances.
+    today = day_of((await built.with_exec([PYTHON, "-I", "-c", _DATES]).stdout()).split(), datetime.now(UTC).date())
+    question = question_of(migrations, previous=previous, today=str(today))
     done = (
-        lent(builder(source, settings), database)
+        lent(built, database)
         .with_service_binding(postgres.HOST, postgres.service(image, "gate"))
         .with_exec(
             [PYTHON, "-m", "slipway.gate", _PROOF],
@@ -45,6 +53,19 @@ async def prove(
     if code := await done.exit_code():
         await refuse(done, _PROOF, f"the gate ended with the exit code {code}")
     return done.file(_PROOF)
+
+
+def day_of(dates: Iterable[str], today: date) -> date:
+    """Return the first day on which the allowances until these dates have expired that have today."""
+    ordinals = [ordinal for text in dates if (ordinal := _ordinal(text)) < today.toordinal()]
+    return date.fromordinal(max(ordinals, default=0) + 1)
+
+
+def _ordinal(text: str) -> int:
+    try:
+        return date.fromisoformat(text).toordinal()
+    except ValueError:  # the gate has a finding about it
+        return 0
 
 
 def lent(container: dagger.Container, database: Mapping[str, object]) -> dagger.Container:

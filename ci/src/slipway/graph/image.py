@@ -4,8 +4,9 @@ The dependency layer depends on pyproject.toml and the lock only. No command run
 its files are owned by root. Labels change with every commit and come last.
 """
 
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -18,10 +19,11 @@ from slipway.records.image import LONG_AGO
 from slipway.settings import Settings
 
 USER = "65532:65532"  # no base image has an account with this number
-_HOME = "/app"
+HOME = "/app"
 _VENV = "/opt/venv"  # not below the sources, which tools of the checks read whole
 PYTHON = f"{_VENV}/bin/python"
 _SITE = "/opt/site"
+_WORKSPACE = "/opt/workspace"  # of uv
 # Directory.withTimestamps fails at links that lead out of the directory, such as those to the interpreter.
 _SAME_TIMES = ("-exec", "touch", "--no-dereference", f"--date=@{LONG_AGO}", "{}", "+")
 _BARE = "/opt/bare"
@@ -60,6 +62,19 @@ class Label:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Member:
+    """A service in a uv workspace. Paths are relative to the workspace's root.
+
+    - projects: the lock and every pyproject.toml. libraries: the files of each member that the service needs.
+    """
+
+    name: str
+    path: str
+    projects: dagger.Directory
+    libraries: Mapping[str, dagger.Directory]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """The input of an image: the lock and the sources. A `package` is installed itself, too.
 
@@ -73,6 +88,16 @@ class Source:
     package: bool
     python: str
     development: dagger.File | None = None
+    member: Member | None = None
+
+    def with_files(self, files: dagger.Directory) -> "Source":
+        return replace(self, files=files)
+
+    @property
+    def packages(self) -> list[str]:
+        """The folders of the builder that are installed as packages."""
+        libraries = [f"{_WORKSPACE}/{path}" for path in self.member.libraries] if self.member else []
+        return [*libraries, *(["."] if self.package else [])]
 
 
 def builder(source: Source, settings: Settings) -> dagger.Container:
@@ -84,7 +109,7 @@ def development(source: Source, settings: Settings) -> dagger.Container:
     """Return the builder with development dependencies on the path, for lint, types and tests."""
     installed = _dependencies(_with_uv(source, settings), source, development=True)
     paths = {name: _RUNTIME[name] for name in ("PATH", "VIRTUAL_ENV")}
-    return with_variables(_filled(installed, source), paths).with_directory(f"{_HOME}/.git", _repository())
+    return with_variables(_filled(installed, source), paths).with_directory(f"{HOME}/.git", _repository())
 
 
 def _repository() -> dagger.Directory:
@@ -98,24 +123,28 @@ def _repository() -> dagger.Directory:
 
 
 def _filled(installed: dagger.Container, source: Source) -> dagger.Container:
-    filled = installed.with_directory(_HOME, source.files)
-    if not source.package:
+    filled = installed.with_directory(HOME, source.files)
+    if not source.packages:
         return filled
-    install = ["uv", "pip", "install", "--no-deps", "--target", _SITE, "."]
+    for path, library in source.member.libraries.items() if source.member else ():
+        filled = filled.with_directory(f"{_WORKSPACE}/{path}", library)
+    # Sources of a member name the workspace, which is not here; the lock has been installed from.
+    unlinked = ["--no-sources"] if source.member else []
+    install = ["uv", "pip", "install", "--no-deps", *unlinked, "--target", _SITE, *source.packages]
     return filled.with_exec(install).with_env_variable("PYTHONPATH", _SITE)
 
 
 def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
     """Build the shipped image: dependencies with a constant time, the application with the commit's time."""
     application = source.files
-    if source.package:
+    if source.packages:
         application = application.with_directory(".site", builder(source, settings).directory(_SITE))
     runtime = with_variables(
         _base(source, settings)
         .with_directory("/", _installed(source, settings).rootfs().filter(include=[_VENV.removeprefix("/")]))
-        .with_directory("/", dag.directory().with_directory(_HOME, application).with_timestamps(label.committed))
-        .with_workdir(_HOME),
-        _RUNTIME | ({"PYTHONPATH": f"{_HOME}/.site"} if source.package else {}),
+        .with_directory("/", dag.directory().with_directory(HOME, application).with_timestamps(label.committed))
+        .with_workdir(HOME),
+        _RUNTIME | ({"PYTHONPATH": f"{HOME}/.site"} if source.packages else {}),
     )
     return (
         runtime.with_user(USER)
@@ -155,12 +184,34 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
     if source.lock_name != "uv.lock":
         raise BadInputError(f"{source.lock_name} says too little for a bill of materials", "run `uv lock`")
     export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
+    which = ["--package", source.member.name] if source.member else []
+    return _locked(_with_uv(source, settings), source).with_exec([*export, *which]).file(_SBOM)
+
+
+def relocked(source: Source, settings: Settings, *, upgrade: bool) -> dagger.File:
+    """Update the lock for pyproject.toml; with `upgrade` to the newest versions that it allows, read anew."""
+    at, container = (_WORKSPACE, HOME)[source.member is None], _with_uv(source, settings)
+    if source.member:
+        container = container.with_directory(at, source.member.projects)
+    else:
+        container = container.with_file(f"{at}/pyproject.toml", source.pyproject).with_file(
+            f"{at}/uv.lock", source.lock
+        )
+    anew = {"SLIPWAY_CALL": uuid.uuid4().hex} if upgrade else {}
     return (
-        _with_uv(source, settings)
-        .with_file(f"{_HOME}/pyproject.toml", source.pyproject)
-        .with_file(f"{_HOME}/uv.lock", source.lock)
-        .with_exec(export)
-        .file(_SBOM)
+        with_variables(container, anew)
+        .with_workdir(at)
+        .with_exec(["uv", "lock", *(["--upgrade"] if upgrade else [])])
+        .file(f"{at}/uv.lock")
+    )
+
+
+def _locked(container: dagger.Container, source: Source) -> dagger.Container:
+    """Mount the lock and what it locks, and go there."""
+    if source.member:
+        return container.with_mounted_directory(_WORKSPACE, source.member.projects).with_workdir(_WORKSPACE)
+    return container.with_mounted_file(f"{HOME}/pyproject.toml", source.pyproject).with_mounted_file(
+        f"{HOME}/uv.lock", source.lock
     )
 
 
@@ -176,7 +227,7 @@ def _with_uv(source: Source, settings: Settings) -> dagger.Container:
         _empty(settings)
         .from_(bases.python(settings.images, source.python))
         .with_file("/usr/local/bin/uv", _empty(settings).from_(bases.uv(settings.images)).file("/uv"))
-        .with_workdir(_HOME)
+        .with_workdir(HOME)
         .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),
         _UV,
     )
@@ -185,24 +236,27 @@ def _with_uv(source: Source, settings: Settings) -> dagger.Container:
 def _dependencies(container: dagger.Container, source: Source, *, development: bool) -> dagger.Container:
     """Install the locked dependencies; only the lock and pyproject.toml are mounted."""
     if source.lock_name == "uv.lock":
+        which = ["--no-install-project"]
+        if source.member:  # developers' tools may be in any group of the workspace
+            which = [
+                "--no-install-workspace",
+                *(["--all-packages"] if development else ["--package", source.member.name]),
+            ]
         without = [] if development else ["--no-dev"]
-        return (
-            container.with_mounted_file(f"{_HOME}/pyproject.toml", source.pyproject)
-            .with_mounted_file(f"{_HOME}/uv.lock", source.lock)
-            .with_exec(["uv", "sync", "--locked", "--no-install-project", "--no-editable", *without])
-            .without_mount(f"{_HOME}/uv.lock")
-            .without_mount(f"{_HOME}/pyproject.toml")
-        )
+        installed = _locked(container, source).with_exec(["uv", "sync", "--locked", *which, "--no-editable", *without])
+        for path in [_WORKSPACE] if source.member else [f"{HOME}/uv.lock", f"{HOME}/pyproject.toml"]:
+            installed = installed.without_mount(path)
+        return installed.with_workdir(HOME)
     if source.lock_name == "requirements.txt":
         files = {"requirements.txt": source.lock}
         if development and source.development:
             files["requirements-dev.txt"] = source.development
         for name, file in files.items():
-            container = container.with_mounted_file(f"{_HOME}/{name}", file)
+            container = container.with_mounted_file(f"{HOME}/{name}", file)
         wanted = [f"--requirement={name}" for name in files]
         installed = container.with_exec(["uv", "venv", _VENV]).with_exec(["uv", "pip", "install", *wanted])
         for name in files:
-            installed = installed.without_mount(f"{_HOME}/{name}")
+            installed = installed.without_mount(f"{HOME}/{name}")
         return installed
     raise BadInputError(f"an image cannot be built from {source.lock_name}", "run `uv lock` and commit uv.lock")
 

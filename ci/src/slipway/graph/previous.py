@@ -7,10 +7,11 @@ import dagger
 
 from slipway.errors import SlipwayError
 from slipway.graph import bases, postgres
+from slipway.graph.folder import Folder
 from slipway.graph.gate import lent, refuse
 from slipway.graph.image import PYTHON, builder
 from slipway.graph.refusal import meaning
-from slipway.graph.workspace import file_of, settings_of, source_of
+from slipway.graph.workspace import settings_of, source_of
 from slipway.local.gate import starting, with_recorded
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
@@ -24,19 +25,19 @@ _RECORD = "/tmp/previous.json"  # noqa: S108 -- inside a container
 
 
 async def previous_in(
-    folder: dagger.Directory | None, statements: dagger.File | None, images: "Images"
+    directory: dagger.Directory | None, statements: dagger.File | None, images: "Images", path: str = "/"
 ) -> Previous | None:
-    """Read the previous release from a folder, on the base images of the current one.
+    """Read the previous release from a directory, on the base images of the current one; `path` leads to the service.
 
     The record carries the reason when its models cannot be read; raises BadInputError for malformed statements.
     """
-    previous = await _models_in(folder, images) if folder else Previous(name="")
+    previous = await _models_in(Folder(directory, path), images) if directory else Previous(name="")
     if statements:
         previous = with_recorded(previous, await statements.contents(), "the recorded statements")
     return previous if previous.name else None
 
 
-async def _models_in(folder: dagger.Directory, images: "Images") -> Previous:
+async def _models_in(folder: Folder, images: "Images") -> Previous:
     try:
         return await _read(folder, images)
     except SlipwayError as error:
@@ -47,7 +48,7 @@ async def _models_in(folder: dagger.Directory, images: "Images") -> Previous:
         return Previous(name=_NAME, refusal=str(refusal))
 
 
-async def _read(folder: dagger.Directory, images: "Images") -> Previous:
+async def _read(folder: Folder, images: "Images") -> Previous:
     settings = replace(await settings_of(folder), images=images)
     migrations, url = settings.migrations, postgres.url()
     question = to_json(question_of(migrations, ask=Ask.MODELS, release=_NAME), indent=None)
@@ -62,4 +63,4 @@ async def _read(folder: dagger.Directory, images: "Images") -> Previous:
     if code := await done.exit_code():
         await refuse(done, _RECORD, f"the gate ended with the exit code {code}")
     previous = from_json(Previous, await done.file(_RECORD).contents(), "the previous release's models")
-    return starting(previous, await file_of(folder, "pyproject.toml").contents())
+    return starting(previous, await folder.file("pyproject.toml").contents())

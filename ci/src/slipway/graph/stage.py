@@ -11,16 +11,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import dagger
+from dagger import dag
 
 from slipway.environment.preflight import booted
 from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
+from slipway.graph.folder import Folder
 from slipway.graph.gate import prove
 from slipway.graph.image import Label, Source, image
 from slipway.graph.instances import REGISTRY_HOST, Containers, registry_service, started
 from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
-from slipway.graph.workspace import file_of, source_of, whole
+from slipway.graph.workspace import source_of, whole
 from slipway.oci import registry as registries
 from slipway.records.checks import Preflight
 from slipway.records.form import from_json
@@ -49,9 +51,9 @@ class SourceRelease:
     source: Source
 
 
-async def rehearse(workspace: dagger.Workspace, settings: Settings, progress: Progress) -> Rehearsal:
+async def rehearse(folder: Folder, settings: Settings, progress: Progress) -> Rehearsal:
     """Play every act that the service's settings declare; raises SlipwayError."""
-    story = await _story(workspace, settings)
+    story = await _story(folder, settings)
     async with staged(settings) as stage:
         return await play(story, stage, progress)
 
@@ -140,35 +142,45 @@ async def staged(settings: Settings) -> AsyncIterator[EngineStage]:
         )
 
 
-async def _story(workspace: dagger.Workspace, settings: Settings) -> Story[SourceRelease]:
-    source = await source_of(workspace, settings)
+async def _story(folder: Folder, settings: Settings) -> Story[SourceRelease]:
+    source = await source_of(folder, settings)
     tree = whole(source)
     acts = settings.rehearsal
     release = await _release(tree, source, "The workspace")
     return Story(
         SourceRelease(_named(release.revision, "before"), "The release before", release.source),
         release,
-        await _patched(workspace, tree, source, acts.refused) if acts.refused else None,
-        await _patched(workspace, tree, source, acts.rolled_back) if acts.rolled_back else None,
+        await _patched(folder, tree, source, acts.refused) if acts.refused else None,
+        await _patched(folder, tree, source, acts.rolled_back) if acts.rolled_back else None,
     )
 
 
 async def _release(tree: dagger.Directory, like: Source, subject: str) -> SourceRelease:
     pyproject = tree.file("pyproject.toml")
     package = is_package(await pyproject.contents())
-    source = replace(like, pyproject=pyproject, lock=tree.file(like.lock_name), files=tree, package=package)
+    source = replace(
+        like,
+        pyproject=pyproject,
+        lock=like.lock if like.member else tree.file(like.lock_name),
+        files=tree,
+        package=package,
+    )
     return SourceRelease(_named(await tree.digest(), subject), subject, source)
 
 
-async def _patched(workspace: dagger.Workspace, tree: dagger.Directory, like: Source, name: str) -> SourceRelease:
+async def _patched(folder: Folder, tree: dagger.Directory, like: Source, name: str) -> SourceRelease:
     """Apply a `git format-patch` file to the tree; raises BadInputError when it does not apply."""
     try:
-        patch = await file_of(workspace, name).contents()
+        patch = await folder.file(name).contents()
     except dagger.QueryError as error:
-        raise BadInputError(f"there is no {name}", "correct [tool.slipway.rehearsal]") from error
+        raise BadInputError(f"there is no {name}", f"correct [tool.slipway.rehearsal] of {folder}") from error
     subject = match[1] if (match := _SUBJECT.search(patch)) else name
     try:
-        return await _release(await tree.with_patch(patch).sync(), like, subject)
+        if (inside := folder.path.removeprefix("/")) and f" a/{inside}/" in patch:  # of git's root, not --relative
+            patched = dag.directory().with_directory(inside, tree).with_patch(patch).directory(inside)
+        else:
+            patched = tree.with_patch(patch)
+        return await _release(await patched.sync(), like, subject)
     except dagger.QueryError as error:
         raise BadInputError(f"{name} does not apply to the workspace", "make it anew with git format-patch") from error
 

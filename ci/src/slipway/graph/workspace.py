@@ -1,5 +1,7 @@
 """Reading the caller's repository: the settings first, then exactly the files that they name."""
 
+import posixpath
+import tomllib
 from collections.abc import Sequence
 
 import anyio
@@ -8,57 +10,106 @@ import dagger
 from slipway import settings
 from slipway.errors import BadInputError
 from slipway.graph import bases
-from slipway.graph.image import Source
+from slipway.graph.folder import Folder
+from slipway.graph.image import Member, Source
 from slipway.settings import Settings
 from slipway.workload.dependencies import is_package
 
 _LOCKS = ("uv.lock", "requirements.txt")
 _DEVELOPMENT = "requirements-dev.txt"
 _VERSION = ".python-version"
+_LOCAL = ("editable", "directory", "virtual")  # kinds of packages that uv takes from the repository
 
-Tree = dagger.Workspace | dagger.Directory
 
-
-async def settings_of(tree: Tree) -> Settings:
+async def settings_of(folder: Folder) -> Settings:
     """Read the service's settings; raises SettingsError."""
+    name = posixpath.join(folder.path, "pyproject.toml").removeprefix("/")
     try:
-        text = await file_of(tree, "pyproject.toml").contents()
+        return settings.parse(await folder.file("pyproject.toml").contents(), name)
     except dagger.QueryError as error:
-        raise BadInputError(
-            "the repository has no pyproject.toml", "call slipway from the service's repository"
-        ) from error
-    return settings.parse(text)
+        raise BadInputError(f"there is no {name}", "name the service's folder") from error
 
 
-async def source_of(tree: Tree, service: Settings) -> Source:
+async def source_of(folder: Folder, service: Settings) -> Source:
     """Collect the files of the image; raises BadInputError when there is no lock."""
-    names = set(await _some(tree, include=[*_LOCKS, _DEVELOPMENT, _VERSION]).entries())
+    names = set(await folder.some(include=[*_LOCKS, _DEVELOPMENT, _VERSION]).entries())
     lock = next((name for name in _LOCKS if name in names), None)
-    if lock is None:
-        raise BadInputError(f"the repository has none of {', '.join(_LOCKS)}", "run `uv lock` and commit uv.lock")
-    files = await check_sources(files_of(tree, service.sources), service.sources, "[tool.slipway]")
-    pyproject = file_of(tree, "pyproject.toml")
+    root = folder if lock else await _root_of(folder)
+    files = await check_sources(folder, files_of(folder, service.sources), service.sources, "[tool.slipway]")
+    pyproject = folder.file("pyproject.toml")
     text = await pyproject.contents()
-    version = await file_of(tree, _VERSION).contents() if _VERSION in names and not service.images.python else ""
-    development = file_of(tree, _DEVELOPMENT) if _DEVELOPMENT in names else None
+    version = ""
+    if not service.images.python:
+        places = [folder] if _VERSION in names else [root] if root is not folder else []
+        version = "".join([await _optional(place, _VERSION) for place in places])
     return Source(
         pyproject=pyproject,
-        lock=file_of(tree, lock),
-        lock_name=lock,
+        lock=root.file(lock or "uv.lock"),
+        lock_name=lock or "uv.lock",
         files=files,
         package=is_package(text),
         python="" if service.images.python else bases.python_version(text, version),
-        development=development,
+        development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
+        member=None if root is folder else await _member(folder, root),
     )
 
 
-async def check_sources(files: dagger.Directory, sources: Sequence[str], table: str) -> dagger.Directory:
+async def _root_of(folder: Folder) -> Folder:
+    """Return the root of the uv workspace around a folder without a lock; raises BadInputError when there is none."""
+    root = await folder.at("..").above("uv.lock")
+    if root is None:
+        raise BadInputError(f"{folder} has none of {', '.join(_LOCKS)}", "run `uv lock` there and commit uv.lock")
+    return root
+
+
+async def _optional(folder: Folder, name: str) -> str:
+    found = folder.some(include=[name])
+    return await found.file(name).contents() if await found.entries() else ""
+
+
+async def _member(folder: Folder, root: Folder) -> Member:
+    """Read from the workspace's lock what a member needs; raises BadInputError when the lock does not list it."""
+    packages = {package["name"]: package for package in tomllib.loads(await root.file("uv.lock").contents())["package"]}
+    places = {
+        name: package["source"][kind]
+        for name, package in packages.items()
+        for kind in _LOCAL
+        if kind in package["source"]
+    }
+    path = posixpath.relpath(folder.path, root.path)
+    own = next((name for name, place in places.items() if place == path), None)
+    if own is None:
+        raise BadInputError(
+            f"{folder} has none of {', '.join(_LOCKS)}, and the uv.lock of {root} does not list it",
+            "add it to [tool.uv.workspace] members there and run `uv lock`, or run `uv lock` in it, and commit the lock",
+        )
+    needed, found = [own], {own}
+    for name in needed:
+        wanted = {each["name"] for each in packages[name].get("dependencies", ())} & places.keys()
+        needed += sorted(wanted - found)
+        found |= wanted
+    projects = ["uv.lock", "pyproject.toml", *(posixpath.join(place, "pyproject.toml") for place in places.values())]
+    return Member(
+        name=own,
+        path=path,
+        projects=root.some(include=projects),
+        libraries={
+            places[name]: files_of(root.at(places[name]), ())
+            for name in needed[1:]
+            if "virtual" not in packages[name]["source"]
+        },
+    )
+
+
+async def check_sources(
+    folder: Folder, files: dagger.Directory, sources: Sequence[str], table: str
+) -> dagger.Directory:
     """Return `files`; raises BadInputError for a source that is not in them: without it, the image would fail with another error."""
 
     async def look(source: str) -> None:
         if not await files.exists(source):
             raise BadInputError(
-                f"sources of {table} names {source!r}, which is not in the repository, or ignored by git", "correct it"
+                f"sources of {table} names {source!r}, which is not in {folder}, or ignored by git", "correct it"
             )
 
     async with anyio.create_task_group() as tasks:
@@ -68,28 +119,14 @@ async def check_sources(files: dagger.Directory, sources: Sequence[str], table: 
 
 
 def whole(source: Source) -> dagger.Directory:
-    """Return all files of a source with their paths in the repository."""
-    return source.files.with_file("pyproject.toml", source.pyproject).with_file(source.lock_name, source.lock)
+    """Return all files of a source with their paths in the service's folder."""
+    files = source.files.with_file("pyproject.toml", source.pyproject)
+    return files if source.member else files.with_file(source.lock_name, source.lock)
 
 
-def file_of(tree: Tree, name: str) -> dagger.File:
-    """Return one file. `workspace.file` uploads the whole folder, ignored files included (seen on v0.21.8)."""
-    return _some(tree, include=[name]).file(name)
-
-
-def files_of(tree: Tree, sources: Sequence[str]) -> dagger.Directory:
+def files_of(folder: Folder, sources: Sequence[str]) -> dagger.Directory:
     """Return the sources named in the settings, or every file that git does not ignore."""
     if not sources:
-        return _some(tree, exclude=[".git", ".venv"], gitignore=True)
+        return folder.some(exclude=[".git", ".venv"], gitignore=True)
     wanted = [pattern for source in sources for pattern in (source, f"{source}/**")]
-    return _some(tree, include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"], gitignore=True)
-
-
-def _some(
-    tree: Tree, *, include: Sequence[str] = (), exclude: Sequence[str] = (), gitignore: bool = False
-) -> dagger.Directory:
-    which = {"include": list(include), "exclude": list(exclude)}
-    named = {name: patterns for name, patterns in which.items() if patterns}
-    if isinstance(tree, dagger.Workspace):
-        return tree.directory("/", gitignore=gitignore, **named)
-    return tree.filter(gitignore=gitignore, **named)
+    return folder.some(include=[*wanted, "pyproject.toml"], exclude=["**/__pycache__"], gitignore=True)

@@ -130,6 +130,7 @@ class Checks:
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
     - lint: such as ["ruff", "check"].
+    - format, fix: what the functions of these names run to rewrite files, such as ["ruff", "format"] and ["ruff", "check", "--fix"].
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
@@ -137,6 +138,8 @@ class Checks:
     """
 
     lint: tuple[str, ...] = ()
+    format: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     database: TestDatabase = TestDatabase.MIGRATED

@@ -45,9 +45,14 @@ def region_of(host: str) -> str | None:
     return match[1] if match else None
 
 
-def check_repository(image: Reference, wanted: Reference) -> None:
-    """Raise BadInputError for an image outside of the repository from which the environment deploys."""
-    if image.repository not in (wanted.repository, wanted.repository.partition("/")[2]):
+def check_repository(image: Reference, wanted: Reference, *, simulated: bool = False) -> None:
+    """Raise BadInputError for an image outside of the repository from which the environment deploys.
+
+    The registry of a `simulated` account has an address of this machine, from which an image was pushed to the same name.
+    """
+    name = wanted.repository.partition("/")[2]
+    allowed = (wanted.repository, name, *((f"{image.repository.partition('/')[0]}/{name}",) if simulated else ()))
+    if image.repository not in allowed:
         raise BadInputError(
             f"the image is in {one_line(image.repository)}, and this environment deploys from {wanted.repository}",
             "push it there, or correct name, account and region in the settings",
