@@ -648,7 +648,7 @@ async def _directory(files: Mapping[str, str]) -> dagger.Directory:
 
     from slipway.report.files import write
 
-    folder = mkdtemp(dir=".")
+    folder = Path(mkdtemp(dir=".")).name  # it is absolute since Python 3.12, which the engine refuses
     write(Path(folder), files)
     return await dag.current_module().workdir(folder).sync()
 
