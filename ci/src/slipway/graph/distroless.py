@@ -58,7 +58,7 @@ def main(root: Path, venv: Path) -> None:
     for name, text in _ACCOUNTS.items():
         _inside(root, Path(name)).write_text(text, encoding="utf-8")
     _list_packages(files, root)
-    (root / "tmp").mkdir()
+    (root / "tmp").mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
 
 
