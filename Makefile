@@ -9,6 +9,7 @@ PYTEST := $(RUN) -- pytest --numprocesses auto --dist worksteal
 # ci/.python-version names the interpreter of the Dagger module; here any supported interpreter will do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
 export NO_MKDOCS_2_WARNING := 1
+unexport PYTHONDONTWRITEBYTECODE  # otherwise each of hundreds of processes compiles its imports again
 
 .PHONY: rehearse conformance test fast full bench bench-image clean
 

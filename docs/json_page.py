@@ -4,7 +4,7 @@ import docstrings
 import record_schemas
 
 from slipway.commands.registry import COMMANDS
-from slipway.records.form import schema_of
+from slipway.records.form import Record
 from slipway.records.refusal import Refusal
 
 _INTRODUCTION = """\
@@ -30,7 +30,7 @@ _CODES = """\
 
 def page() -> str:
     """Return the whole page."""
-    kinds = {schema_of(kind): kind for kind in record_schemas.kinds()}
+    kinds = {kind.SCHEMA: kind for kind in record_schemas.kinds()}
     printed = {f"slipway/{each.record}/1": None for command in COMMANDS for each in command.records}
     rows = [
         f"| `{command.name}` | {_link(kinds[f'slipway/{each.record}/1'])} | {each.when} |"
@@ -53,5 +53,5 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _link(kind: type) -> str:
-    return f"[{schema_of(kind)}](schemas/{record_schemas.file_of(kind)})"
+def _link(kind: type[Record]) -> str:
+    return f"[{kind.SCHEMA}](schemas/{record_schemas.file_of(kind)})"

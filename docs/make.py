@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway import settings
-from slipway.release.diagnosis.cause import NEVER_STARTED
-from slipway.release.diagnosis.rules import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
-from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
+from slipway.release.diagnosis import NEVER_STARTED
+from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
 from slipway.release.rights import Actions, granted
 from slipway.release.targets.registry import TARGETS
 from slipway.structure import constraints, kebab
@@ -44,7 +44,7 @@ TABLES = (
 )
 _PERMISSIONS = """\
 `slipway permissions --environment NAME` prints the policy of an environment's deploy role with the
-ARNs of your settings; with `--verb` it prints the least that single commands need.
+ARNs of your settings; with `--command` it prints the least that single commands need.
 `slipway bootstrap` creates the roles: [how-to/bootstrap.md](how-to/bootstrap.md). A test runs each
 command under exactly this policy; a missing action is named in the error."""
 _DIAGNOSIS = f"""

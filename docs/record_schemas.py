@@ -17,14 +17,14 @@ from typing import Any
 import docstrings
 
 from slipway import records
-from slipway.records.form import schema_of
+from slipway.records.form import Record
 from slipway.structure import verbatim
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-def kinds() -> list[type]:
+def kinds() -> list[type[Record]]:
     """Return every record with a JSON form of its own, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(records.__path__))
     modules = [importlib.import_module(f"{records.__name__}.{name}") for name in names]
@@ -32,31 +32,31 @@ def kinds() -> list[type]:
         kind
         for module in modules
         for kind in vars(module).values()
-        if isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "SCHEMA")
+        if isinstance(kind, type) and is_dataclass(kind) and issubclass(kind, Record)
     }
-    return sorted(kinds_of_records, key=schema_of)
+    return sorted(kinds_of_records, key=lambda kind: kind.SCHEMA)
 
 
-def file_of(kind: type) -> str:
+def file_of(kind: type[Record]) -> str:
     """Return `outcome-1.json` for `slipway/outcome/1`."""
-    return "-".join(schema_of(kind).split("/")[1:]) + ".json"
+    return "-".join(kind.SCHEMA.split("/")[1:]) + ".json"
 
 
-def text(kind: type) -> str:
+def text(kind: type[Record]) -> str:
     """Return the schema as the text of its file."""
     return json.dumps(schema(kind), indent=2, ensure_ascii=False) + "\n"
 
 
-def schema(kind: type) -> dict[str, Any]:
+def schema(kind: type[Record]) -> dict[str, Any]:
     """Return the schema of one record; raises ValueError when two of its parts have one name."""
     parts: dict[type, dict[str, Any]] = {}
     table = _table(kind, parts)
-    table["properties"] = {"schema": {"const": schema_of(kind)}, **table["properties"]}
+    table["properties"] = {"schema": {"const": kind.SCHEMA}, **table["properties"]}
     table["required"] = ["schema", *table["required"]]
     named = {part.__name__: schema for part, schema in parts.items()}
     if len(named) != len(parts):
         raise ValueError(f"two parts of {kind.__name__} have one name")
-    head = {"$schema": _DIALECT, "$id": schema_of(kind), "title": kind.__name__}
+    head = {"$schema": _DIALECT, "$id": kind.SCHEMA, "title": kind.__name__}
     return head | table | ({"$defs": dict(sorted(named.items()))} if named else {})
 
 

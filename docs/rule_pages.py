@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 
 from slipway.gate.rulebook import FAMILIES, Family
-from slipway.gate.rulebook.rule import Example, Rule
+from slipway.gate.rulebook.rule import Rule
 
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. The gate executes its revisions,
@@ -75,33 +75,35 @@ def _page(rule: Rule, family: Family, rules: dict[str, Rule]) -> str:
     parts = [f"# {rule.id}: {rule.name}", _wrapped(rule.message), "\n".join(_item(fact) for fact in facts)]
     if rule.advice:
         parts += ["## Remedy", _wrapped(rule.advice)]
-    if rule.code and (rule.example is None or rule.example.graph):
+    if rule.code and (rule.graph or not rule.bad):
         parts += ["## Remedy", _code(rule.code)]
-    parts += _example(rule.example) if rule.example else ()
+    parts += _example(rule) if rule.bad else ()
     related = "\n".join(f"- [{each} {rules[each].name}]({each}.md)" for each in rule.related)
     parts += ["## Related rules", related] if related else []
     return "\n\n".join([*parts, "[All rules](../gate.md)"]) + "\n"
 
 
-def _example(example: Example) -> Iterator[str]:
-    """Yield an example's two sides below each other, with the state of the project that they start from."""
-    if example.graph:
-        yield from ("## Bad", _code(example.bad, "text"), "## Good", _code(example.good, "text"))
+def _example(rule: Rule) -> Iterator[str]:
+    """Yield the two sides of an example below each other, with the state of the project that they start from."""
+    if rule.graph:
+        yield from ("## Bad", _code(rule.bad, "text"), "## Good", _code(rule.good, "text"))
         return
-    if example.before != "pass":
-        yield from ("## The revision before", _code(example.before))
-    yield from _given("The models:", example.models)
-    yield from _given("The models of the previous release:", example.previous)
-    yield from _given("Statements recorded by the tests of the previous release:", "\n".join(example.recorded), "sql")
+    if rule.before != "pass":
+        yield from ("## The revision before", _code(rule.before))
+    yield from _given("The models:", rule.given.models)
+    yield from _given("The models of the previous release:", rule.given.previous)
+    yield from _given(
+        "Statements recorded by the tests of the previous release:", "\n".join(rule.given.recorded), "sql"
+    )
     yield "## Bad"
-    yield from _given("The previous release starts with:", example.bad_start, "shell")
-    yield from _given("env.py, before `context.configure()`:", example.bad_env)
-    yield from _given("Arguments of `context.configure()`:", example.bad_options)
-    yield _code(example.bad)
+    yield from _given("The previous release starts with:", rule.given.bad_start, "shell")
+    yield from _given("env.py, before `context.configure()`:", rule.given.bad_env)
+    yield from _given("Arguments of `context.configure()`:", rule.given.bad_options)
+    yield _code(rule.bad)
     yield "## Good"
-    yield from _given("The models of the previous release:", example.good_previous)
-    yield from _given("Arguments of `context.configure()`:", example.good_options)
-    yield _code(example.good)
+    yield from _given("The models of the previous release:", rule.given.good_previous)
+    yield from _given("Arguments of `context.configure()`:", rule.given.good_options)
+    yield _code(rule.good)
 
 
 def _given(title: str, text: str, language: str = "python") -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from slipway.conformance.expectations import BEHAVIOURS, NOT_SIMULATED, SAME, STATES, Cell, cells
-from slipway.conformance.findings import evidence as evidence_of
+from slipway.conformance.expectations import evidence as evidence_of
 from slipway.records.conformance import Conformance, ConformanceVerdict
 from slipway.records.form import from_json
 

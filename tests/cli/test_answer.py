@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from slipway.cli.answer import say, say_no
+from slipway.cli import say, say_no
 from slipway.errors import RefusedError
 from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.report import answers
@@ -105,8 +105,8 @@ def test_an_error_is_a_sentence_on_standard_error_and_for_a_program_a_record_too
 @pytest.mark.slow
 def test_the_exit_code_is_right_when_the_reader_closes_the_pipe():
     code = (
-        "import argparse, sys; from slipway.cli.answer import say; from slipway.report.answers import CommandResult;"
-        "from slipway.records.refusal import Listening;"
+        "import argparse, sys; from slipway.cli import say; from slipway.report.answers import CommandResult;"
+        "from slipway.records.command import Listening;"
         "sys.exit(say(argparse.Namespace(json=False), CommandResult(record=Listening(''), text='x' * 1_000_000, code=1)))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slipway.cli.command import perform, run
+from slipway.cli import perform, run
 from slipway.commands.grammar import parse
 from slipway.errors import RefusedError
 from slipway.records.form import to_json

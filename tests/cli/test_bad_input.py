@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from slipway.cli.command import run
+from slipway.cli import run
 
 PYPROJECT = '[project]\nname = "x"\n[tool.slipway]\nname = "notes"\ncommand = ["uvicorn", "app:app"]\n'
 INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slipway.cli.command import perform, run
+from slipway.cli import perform, run
 from slipway.commands.grammar import parse
 from slipway.release.engine.target import Time
 from tests.simulator.account import opened
@@ -56,7 +56,7 @@ async def test_bootstrap_proposes_then_creates_then_has_nothing_to_do(service, c
 def test_permissions_are_a_policy_of_all_verbs_or_of_some(service, capsys):
     assert run(["permissions", *service]) == 0
     everything = json.loads(capsys.readouterr().out)
-    assert run(["permissions", *service, "--verb", "destroy", "--verb", "plan"]) == 0
+    assert run(["permissions", *service, "--command", "destroy", "--command", "plan"]) == 0
     some = json.loads(capsys.readouterr().out)
     deleted = [statement for statement in some["Statement"] if "apprunner:DeleteService" in statement["Action"]]
     assert deleted[0]["Resource"] == ["arn:aws:apprunner:eu-west-1:123456789012:service/letters-staging/*"]
@@ -64,5 +64,5 @@ def test_permissions_are_a_policy_of_all_verbs_or_of_some(service, capsys):
 
 
 def test_permissions_of_an_unknown_verb_are_bad_input(service, capsys):
-    assert run(["permissions", *service, "--verb", "fly"]) == 2
-    assert "there is no verb 'fly'" in capsys.readouterr().err
+    assert run(["permissions", *service, "--command", "fly"]) == 2
+    assert "there is no command 'fly'" in capsys.readouterr().err

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.requests import Request
 
-from slipway.cli.command import fail, perform
+from slipway.cli import fail, perform
 from slipway.commands.grammar import parse
+from slipway.release.aws.client import Aws
 from slipway.release.engine.target import Time
 from slipway.simulator import endpoint
+from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
 from tests.simulator.account import INSTANCE_ROLE, ROLE, URI, opened
 from tests.simulator.scripted import Script, ScriptedBackend
@@ -120,9 +122,16 @@ async def world(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(endpoint._REFUSALS, Effect.DENIED, ("AccessDeniedException", HOSTILE, 400))
     (tmp_path / "pyproject.toml").write_text(SETTINGS)
     backend = Talkative()
-    async with opened(lambda _url: backend, secrets=SECRETS) as account:
+    async with opened(lambda _url: backend, clock=VirtualClock(), secrets=SECRETS) as account:
         account.backend = backend
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)
+        send = Aws.send
+
+        async def send_in_no_time(*request):
+            with account.cloud.clock.held():
+                return await send(*request)
+
+        monkeypatch.setattr(Aws, "send", send_in_no_time)
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         yield World(account, tmp_path, capsys)
 

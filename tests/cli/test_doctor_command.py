@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from slipway.cli.command import run
-from slipway.records.doctor import DoctorReport
+from slipway.cli import run
+from slipway.records.checks import DoctorReport
 from slipway.records.form import from_json
 
 PYPROJECT = '[tool.slipway]\nname = "notes"\ncommand = ["serve"]\n'
@@ -60,6 +60,6 @@ def test_a_folder_that_is_not_there_is_bad_input(capsys, service):
 @pytest.mark.slow
 def test_help_imports_nothing_heavy():
     heavy = {"boto3", "botocore", "httpx", "slipway.settings", "slipway.doctor", "slipway.postgres"}
-    code = f"import sys, slipway.cli.command; slipway.commands.grammar.grammar(); print(sorted({heavy!r} & set(sys.modules)))"
+    code = f"import sys, slipway.cli; slipway.commands.grammar.grammar(); print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

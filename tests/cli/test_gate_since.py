@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.cli.command import run
+from slipway.cli import run
 from slipway.workload.dependencies import Python
 
 pytestmark = pytest.mark.slow
@@ -99,7 +99,7 @@ def test_an_unknown_name_is_one_sentence_with_a_next_step(gate, service):
 @pytest.fixture
 def own_environment(monkeypatch):
     """Use this environment as the one of the previous release."""
-    monkeypatch.setattr("slipway.local.previous.prepare", lambda tree, cache: Python(Path(sys.prefix)))
+    monkeypatch.setattr("slipway.local.gate.prepare", lambda tree, cache: Python(Path(sys.prefix)))
 
 
 MODELS = "import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table('a', metadata, sa.Column('id', sa.Integer))\n"

@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from slipway.cli.command import run
+from slipway.cli import run
 from slipway.commands.command import AwsAccess, Flag, Group
-from slipway.commands.explanation import explained
 from slipway.commands.flags import EVERYWHERE, EXIT_CODES
 from slipway.commands.grammar import grammar, parse
+from slipway.commands.machine import explained
 from slipway.commands.registry import COMMANDS, FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.gate.rulebook import all_rules
-from slipway.release.permissions import RIGHTS
+from slipway.release.bootstrap.roles import RIGHTS
 
 
 def printed(capsys, *arguments):

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from slipway.cli.command import in_a_child_task
+from slipway.cli import in_a_child_task
 from slipway.errors import RefusedError
 
 

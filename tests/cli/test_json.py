@@ -8,7 +8,7 @@ import anyio
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.cli.command import perform, run
+from slipway.cli import perform, run
 from slipway.commands.grammar import parse
 from slipway.commands.registry import COMMANDS
 from slipway.records.form import to_json
@@ -72,7 +72,7 @@ ASKED = {
     "migrate": (lambda world: world.image, "migration", 0),
     "bootstrap": (lambda world: [*world.staging, "--github", "OWNER/NAME"], "bootstrap", 0),
     "permissions": (
-        lambda world: ["--source", str(world.folder), "--environment", "staging", "--verb", "pause"],
+        lambda world: ["--source", str(world.folder), "--environment", "staging", "--command", "pause"],
         "permissions",
         0,
     ),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slipway.cli.command import perform
+from slipway.cli import perform
 from slipway.commands.grammar import parse
 from slipway.errors import BadInputError
 from tests.simulator.account import ROLE, URI, opened

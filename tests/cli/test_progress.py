@@ -3,7 +3,7 @@ import asyncio
 
 import pytest
 
-from slipway.cli.caller import CommandLine
+from slipway.cli import CommandLine
 from slipway.records.progress import Event, Phase
 
 LOUD, QUIET = (CommandLine(argparse.Namespace(quiet=quiet)) for quiet in (False, True))

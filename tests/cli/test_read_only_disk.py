@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipway.records.form import to_json
-from slipway.records.question import GateQuestion
+from slipway.records.gate import GateQuestion
 
 HISTORY = Path(__file__).parents[1] / "gate/histories/merges"
 _POWERS = "-dac_override,-dac_read_search"  # they let root write everywhere
@@ -78,7 +78,7 @@ def test_a_proof_that_cannot_be_written_there_is_one_sentence(project, server):
 
 
 def test_a_machine_without_a_temporary_folder_is_one_sentence(project, server, tmp_path):
-    nowhere = "import sys, tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']; from slipway.cli.command import run; sys.exit(run(sys.argv[1:]))"
+    nowhere = "import sys, tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']; from slipway.cli import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", nowhere, "gate", "--source", project, "--python", sys.prefix]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, "TMPDIR" in done.stderr, len(done.stderr.strip().splitlines())) == (2, True, 1)

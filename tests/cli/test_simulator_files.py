@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.cli.command import run
+from slipway.cli import run
 from slipway.errors import BadInputError
 from slipway.local.simulator import Beginning
 from tests.simulator.account import asked, opened

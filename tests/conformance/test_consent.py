@@ -8,11 +8,11 @@ from functools import partial
 import anyio
 import pytest
 
-from slipway.cli.command import perform
+from slipway.cli import perform
 from slipway.commands.grammar import parse
 from slipway.conformance.walks import estimate
 from slipway.errors import BadInputError
-from slipway.local import conformance as verb
+from slipway.local import conformance
 from slipway.local.conformance import Consent, permitted
 from slipway.records.conformance import Conformance
 from slipway.records.form import from_json
@@ -121,7 +121,7 @@ async def asked_by_name():
 
 @pytest.mark.slow
 async def test_without_an_account_the_simulator_is_asked(capsys, monkeypatch):
-    monkeypatch.setattr(verb, "in_no_time", partial(verb.in_no_time, BRISK))
+    monkeypatch.setattr(conformance, "in_no_time", partial(conformance.in_no_time, BRISK))
     assert await asked("--json") == 0
     found = from_json(Conformance, capsys.readouterr().out, "what was printed")
     assert (found.against, found.exit_code) == ("a stand-in", 0)

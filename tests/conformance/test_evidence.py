@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.conformance.expectations import every
-from slipway.conformance.findings import evidence
+from slipway.conformance.expectations import every, evidence
 from slipway.records.conformance import AWS, Conformance, ConformanceVerdict
 
 DOCS = Path(__file__).parents[2] / "docs"

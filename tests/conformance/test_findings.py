@@ -1,4 +1,4 @@
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings
 from slipway.records.conformance import ConformanceVerdict
 
 SUBJECT = "ListOperations of RUNNING"

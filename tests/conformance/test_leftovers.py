@@ -1,7 +1,7 @@
 from slipway.conformance import leftovers
 from slipway.conformance.account import PREFIX, TAG
 from slipway.conformance.behaviours import probe_scaling
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings
 from slipway.conformance.registry import probe_repository
 from slipway.conformance.service import ProbedService, ProbeImage
 from slipway.conformance.walks import Request

@@ -8,7 +8,7 @@ from slipway.conformance.behaviours import PROBES
 from slipway.conformance.expectations import cells, every
 from slipway.conformance.walks import WALKS, Transition, estimate
 from slipway.records.conformance import ConformanceVerdict
-from slipway.report import conformance
+from slipway.report.text import of_estimate
 
 
 def test_the_walks_stand_in_every_state_that_can_be_reached_and_ask_every_call_there():
@@ -39,7 +39,7 @@ def test_the_longest_walk_passes_and_all_are_paid(monkeypatch):
 
 def test_a_run_of_today_costs_cents():
     assert 0 < estimate().dollars < 0.10
-    told = conformance.of_estimate(estimate(), "account 123456789012")
+    told = of_estimate(estimate(), "account 123456789012")
     assert "3 App Runner services" in told
     takes = f"takes {estimate().least_minutes} to {estimate().most_minutes} minutes"
     assert takes in told

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 
 from slipway.records.certificate import Validity
+from slipway.records.checks import Preflight
+from slipway.records.command import Listening
 from slipway.records.ledger import History, Situation
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan
-from slipway.records.preflight import Preflight
-from slipway.records.refusal import Listening, Refusal
+from slipway.records.refusal import Refusal
 from slipway.report import answers
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/ci-outputs.md").read_text()
@@ -48,8 +49,8 @@ EACH = {
 }
 
 
-@pytest.mark.parametrize("verb", EACH)
-def test_the_page_names_every_output_of_a_verb_and_no_other(verb):
-    name = verb if verb == "all" else f"`{verb}`"
+@pytest.mark.parametrize("command", EACH)
+def test_the_page_names_every_output_of_a_command_and_no_other(command):
+    name = command if command == "all" else f"`{command}`"
     (row,) = re.findall(rf"^\| {re.escape(name)} \| (.*) \|$", PAGE, re.MULTILINE)
-    assert set(re.findall(r"`([a-z-]+)`", row)) - {"exit-code"} == set(EACH[verb].outputs)
+    assert set(re.findall(r"`([a-z-]+)`", row)) - {"exit-code"} == set(EACH[command].outputs)

@@ -73,7 +73,7 @@ def test_each_dagger_task_calls_a_function_of_the_module(task):
 
 @pytest.mark.parametrize("task", [task for task in TABLE.values() if task.program == "slipway"], ids=str)
 def test_the_command_line_parses_each_slipway_task(task):
-    assert parse(shlex.split(task.arguments)).command
+    assert parse(shlex.split(task.arguments)).run
 
 
 def planned(tasks):

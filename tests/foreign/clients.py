@@ -14,7 +14,7 @@ from pathlib import Path
 
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
-from slipway.pytest_plugin.asking import once
+from slipway.pytest_plugin.gate import once
 from slipway.workload.dependencies import uv
 
 _DOWNLOAD_SECONDS = 600  # then the tests of the client are skipped

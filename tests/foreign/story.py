@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from slipway.oci.content import digest_of
+from slipway.oci.artifact import digest_of
 from slipway.simulator.faults import Effect
 from tests.foreign.step import Refused, Step, a_time, nothing
 from tests.simulator.account import URI

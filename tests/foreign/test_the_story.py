@@ -6,7 +6,7 @@ import os
 import anyio
 import pytest
 
-from slipway.pytest_plugin.asking import once
+from slipway.pytest_plugin.gate import once
 from tests.foreign.clients import CLIENTS, MissingError
 from tests.foreign.play import Play, play
 from tests.foreign.step import wrong

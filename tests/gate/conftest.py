@@ -20,14 +20,14 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, make_url
 
-from slipway.cli.command import run as run_command
+from slipway.cli import run as run_command
 from slipway.gate import __main__ as gate_command
 from slipway.gate import databases, forks
 from slipway.gate.prove import prove
 from slipway.postgres.server import Server
 from slipway.records.form import to_json
+from slipway.records.gate import GateQuestion
 from slipway.records.proof import Layer, Proof
-from slipway.records.question import GateQuestion
 
 _INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 

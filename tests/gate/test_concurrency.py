@@ -5,7 +5,7 @@ import re
 import pytest
 
 from slipway.gate.prove import prove
-from slipway.records.previous import Column, Model, Previous, Recorded
+from slipway.records.gate import Column, Model, Previous, Recorded
 from slipway.records.proof import Layer, Queue
 from tests.gate.conftest import question
 

@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.gate.layers.drift import compare, metadata_of
-from slipway.gate.measure.lines import Line
+from slipway.gate.measure.catalog import Line
 from slipway.records.proof import Layer, Level, Verdict
 
 pytestmark = pytest.mark.slow

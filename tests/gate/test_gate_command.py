@@ -6,9 +6,8 @@ import pytest
 from sqlalchemy import make_url
 
 from slipway.records.form import from_json
-from slipway.records.history import Listed, Listing
+from slipway.records.gate import Ask, Listed, Listing
 from slipway.records.proof import Layer, Proof, Verdict
-from slipway.records.question import Ask
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import named
 

@@ -5,15 +5,14 @@ import sys
 
 import pytest
 
-from slipway.cli.command import run as run_command
+from slipway.cli import run as run_command
 from slipway.errors import RefusedError
 from slipway.local.certificate import certify
 from slipway.local.prove import _counted
 from slipway.records.form import from_json, to_json
+from slipway.records.gate import PROGRESS_MARK, GateProgress
 from slipway.records.proof import Layer, Verdict
-from slipway.records.question import PROGRESS_MARK, GateProgress
-from slipway.report.proof.markdown import markdown
-from slipway.report.proof.text import text
+from slipway.report.proof.text import markdown, text
 from tests.gate.conftest import named
 
 TABLE = (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a')")

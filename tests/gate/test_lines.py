@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipway.gate.measure.lines import Change, Line, fingerprint
+from slipway.gate.measure.catalog import Change, Line, fingerprint
 
 LINES = st.lists(
     st.builds(Line, st.sampled_from(["table", "index"]), st.sampled_from("ab"), st.sampled_from(["", "x"]))

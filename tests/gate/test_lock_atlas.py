@@ -18,8 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
 from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.dbapi import SESSION
 from slipway.gate.measure.locks import _SPOKEN
+from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.trace import Tracer
 from slipway.migration.database import every_connection_to
 from slipway.postgres import binaries

@@ -6,8 +6,7 @@ from sqlalchemy import make_url
 
 from slipway.errors import BadInputError
 from slipway.gate import databases
-from slipway.gate.databases import server_version
-from slipway.gate.production_guard import refuse_production
+from slipway.gate.databases import refuse_production, server_version
 
 
 @pytest.mark.parametrize(

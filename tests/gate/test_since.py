@@ -6,7 +6,7 @@ from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.prove import prove
 from slipway.migration.environment import Environment
-from slipway.records.history import Since
+from slipway.records.gate import Since
 from slipway.records.proof import Layer, Verdict
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import question

@@ -12,7 +12,7 @@ from slipway.records.form import to_json
 from slipway.records.image import Reference
 from slipway.records.migration import Migration, Standing
 from slipway.records.refusal import Refusal
-from slipway.release.runners.runner import Runner
+from slipway.release.runners import Runner
 
 DIGEST = "sha256:" + "a" * 64
 IMAGE = Reference("123456789012.dkr.ecr.eu-west-1.amazonaws.com/notes", DIGEST)

@@ -72,6 +72,7 @@ async def test_a_source_that_does_not_exist_is_named_before_anything_is_built(en
 
 
 async def test_up_migrates_then_becomes_the_command_of_the_settings(engine, workspace):
+    engine.files["/var/lib/slipway/password"] = "canary-word\n"
     await (await Slipway().service(workspace)).id()
     (defined,) = [step for step in engine.steps("asService") if "app.main:app" in step.arguments["args"]]
     assert defined.arguments["args"] == ["python", "/tmp/start.py", "alembic.ini", "uvicorn", "app.main:app"]
@@ -90,3 +91,21 @@ def test_a_service_that_cannot_start_says_why_in_one_line(monkeypatch, tmp_path,
     alembic.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert start.main("alembic.ini", ["gunicron", "app:app"]).startswith(why)
+
+
+async def test_the_published_postgres_asks_for_its_password_on_a_port_of_its_own(engine, workspace, capsys):
+    engine.files["/var/lib/slipway/password"] = "canary-word\n"
+    server = await (await Slipway().database(workspace)).id()
+    assert capsys.readouterr().out == "the database: postgresql://postgres:canary-word@localhost:15432/postgres\n"
+    chain = engine.chain_of(server)
+    assert [step.arguments["port"] for step in chain if step.name == "withExposedPort"] == [15432]
+    (script,) = (step.arguments["args"][-1] for step in chain if step.name == "withExec")
+    assert ("trust" not in script, "--auth=scram-sha-256 --pwfile=" in script) == (True, True)
+    assert not any("canary" in query for query in engine.queries)
+
+
+async def test_the_service_gets_the_password_as_a_secret(engine, workspace):
+    engine.files["/var/lib/slipway/password"] = "canary-word\n"
+    await (await Slipway().service(workspace)).id()
+    assert {step.arguments["name"] for step in engine.steps("withSecretVariable")} == {"DATABASE_URL"}
+    assert not any("canary" in query for query in engine.queries if "setSecret" not in query)

@@ -5,8 +5,7 @@ import pytest
 
 from slipway.errors import RefusedError
 from slipway.migration.environment import Environment
-from slipway.migration.look import look
-from slipway.migration.upgrade import upgrade
+from slipway.migration.upgrade import look, upgrade
 from slipway.records.migration import Standing
 
 ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')")}

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import make_url
 
 from slipway.errors import BadInputError
-from slipway.migration.own import discreet, own_database
+from slipway.migration.database import own_database
+from slipway.migration.output import discreet
 from slipway.records.form import MARK, from_json
 from slipway.records.migration import Migration, Standing
 from slipway.records.refusal import Refusal

@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.migration.secrets import secrets_in, without
+from slipway.migration.output import secrets_in, without
 
 VARIABLES = {
     "DATABASE_URL": "postgresql+psycopg://notes:p%40ssword-of-ours@db:5432/notes",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.errors import BadInputError
-from slipway.oci.content import MANIFEST, Artifact, Blob, canonical, digest_of
+from slipway.oci.artifact import MANIFEST, Artifact, Blob, canonical, digest_of
 from slipway.records.image import Reference, is_digest
 
 DIGEST = "sha256:" + "0a" * 32

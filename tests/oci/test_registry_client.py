@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.oci.content import Artifact, Blob, canonical, digest_of
+from slipway.oci.artifact import Artifact, Blob, canonical, digest_of
 from slipway.oci.registry import Login, opened
 from slipway.simulator.cloud import LOGIN
 from slipway.simulator.serving import serving

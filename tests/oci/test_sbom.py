@@ -5,7 +5,7 @@ import json
 import pytest
 
 from slipway.errors import RefusedError
-from slipway.oci.content import normalised_sbom, sbom_artifact
+from slipway.oci.artifact import normalised_sbom, sbom_artifact
 
 DOCUMENT = {
     "bomFormat": "CycloneDX",

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.oci.content import canonical
-from slipway.oci.tree import File, TreeConfig, pack, read_config, unpack
+from slipway.oci.artifact import File, TreeConfig, canonical, pack, read_config, unpack
 from slipway.structure import write
 
 CONFIG = TreeConfig(("python", "main.py"), 8000, {"GIT_REVISION": "0123abc"})

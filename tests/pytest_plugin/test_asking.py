@@ -3,14 +3,17 @@ import threading
 import pytest
 
 from slipway.errors import RefusedError, UnknownOutcomeError
-from slipway.pytest_plugin import asking
-from slipway.pytest_plugin.asking import AlreadyReportedError, Gate, Options, once
+from slipway.local.prove import NamedServer
+from slipway.pytest_plugin import gate as asking
+from slipway.pytest_plugin.gate import AlreadyReportedError, Gate, Options, once
 
 
 @pytest.fixture
 def gate(tmp_path):
     return lambda: Gate(
-        Options(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x"),
+        Options(
+            source=tmp_path, config=None, since=None, python=None, server=NamedServer("postgresql://me:hunter2@here/x")
+        ),
         tmp_path,
     )
 
@@ -54,7 +57,9 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
 
 def test_options_do_not_show_their_password(tmp_path):
     assert "hunter2" not in repr(
-        Options(source=tmp_path, config=None, since=None, python=None, database_url="postgresql://me:hunter2@here/x")
+        Options(
+            source=tmp_path, config=None, since=None, python=None, server=NamedServer("postgresql://me:hunter2@here/x")
+        )
     )
 
 
@@ -62,7 +67,7 @@ def test_pytests_own_environment_is_a_services_when_it_has_alembic(monkeypatch, 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").touch()
     monkeypatch.setattr(asking.sys, "prefix", str(tmp_path))
-    options = Options(source=tmp_path, config=None, since=None, python=None, database_url=None)
+    options = Options(source=tmp_path, config=None, since=None, python=None, server=None)
     assert options.arguments()["python"] == tmp_path
     monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
     assert options.arguments()["python"] is None

@@ -4,9 +4,9 @@ import pytest
 
 from slipway.gate import rulebook
 from slipway.gate.steps import UP
-from slipway.pytest_plugin.items import name_of
-from slipway.pytest_plugin.judging import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, check_of, judge
-from slipway.records.history import Listed
+from slipway.pytest_plugin.gate import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, check_of, judge
+from slipway.pytest_plugin.run import name_of
+from slipway.records.gate import Listed
 from slipway.records.proof import Coverage, Finding, Level, Proof, Revision, Statement, Verdict, Versions
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from slipway.pytest_plugin import asking
+from slipway.pytest_plugin import gate as asking
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow

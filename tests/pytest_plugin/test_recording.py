@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from slipway.pytest_plugin.recording import literal_of, with_parameters
 from slipway.records.form import from_json
-from slipway.records.previous import Previous
+from slipway.records.gate import Previous
 
 TESTS = """
 import pytest

@@ -109,7 +109,7 @@ def test_an_interruption_in_any_act_leaves_nothing_behind(with_bad_releases, tmp
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"TMPDIR": str(marked)},
-        preexec_fn=as_on_a_terminal,
+        preexec_fn=as_on_a_terminal,  # noqa: PLW1509 -- this process has no other threads
     )
     for line in process.stderr:
         if line.startswith(act):

@@ -9,8 +9,7 @@ import pytest
 
 from slipway.records.rehearsal import Traffic
 from slipway.rehearsal.here import PatientBackend
-from slipway.rehearsal.play import act_of_clients
-from slipway.rehearsal.traffic import Clients
+from slipway.rehearsal.play import Clients, act_of_clients
 from slipway.workload.workload import LaunchSpec
 
 

@@ -11,9 +11,10 @@ import httpx
 from slipway.errors import SlipwayError
 from slipway.records.outcome import Outcome, Status
 from slipway.records.plan import Plan
-from slipway.release.engine.run import deploy
-from slipway.release.engine.spec import ServiceSpec
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.release.engine.goal import Live
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.run import reach
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.release.desired import SimulatedAws, Telling, engine_of
 from tests.simulator.account import Account
 
@@ -109,7 +110,7 @@ class Ended:
 async def run(account: Account, wanted: ServiceSpec, kill: Kill | None = None, approved: Plan | None = None) -> Ended:
     """Deploy as a process does."""
     aws, telling = MortalAws(account, kill), Telling()
-    code, outcome = await exit_of(deploy(engine_of(account, telling, aws), wanted, approved), telling)
+    code, outcome = await exit_of(reach(engine_of(account, telling, aws), Live(wanted), approved), telling)
     return Ended(
         code, await live(account), tuple(aws.mortal.operations), outcome, tuple(telling.lines), _has_ended(account)
     )

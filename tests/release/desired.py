@@ -11,16 +11,16 @@ from slipway.records.image import Reference
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.aws.client import Aws, session_of
-from slipway.release.aws.credentials import Keys
-from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.aws.client import Aws, Keys, session_of
+from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.engine import Engine
+from slipway.release.engine.goal import Live
 from slipway.release.engine.ledger import Ledger
-from slipway.release.engine.run import deploy
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.run import reach
 from slipway.release.engine.target import Time
-from slipway.release.targets.app_runner.spec import AppRunnerSpec
-from slipway.release.targets.app_runner.target import AppRunnerTarget, state_of
+from slipway.release.targets.app_runner.spec import AppRunnerSpec, state_of
+from slipway.release.targets.app_runner.target import AppRunnerTarget
 from tests.release.direct import DirectAccount
 from tests.simulator.account import REGION, ROLE, URI, Account, session
 
@@ -125,7 +125,7 @@ class Telling:
 
 async def deployed(account: Account, wanted: ServiceSpec, approved: Plan | None = None) -> Deployed:
     before, telling = len(account.cloud.requests), Telling()
-    outcome = await deploy(engine_of(account, telling), wanted, approved)
+    outcome = await reach(engine_of(account, telling), Live(wanted), approved)
     return Deployed(outcome, telling.lines, account.cloud.requests[before:])
 
 

@@ -23,7 +23,7 @@ from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.iam import Sts
 from slipway.simulator.registry import RegistryProtocol
 from slipway.simulator.serving import CutError
-from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, Account
+from tests.simulator.account import BRISK, INSTANCE_ROLE, REGION, ROLE, UNCHANGED, Account, amiss
 from tests.simulator.scripted import ScriptedBackend
 
 KEY = "AKIATEST"  # of the tests themselves, which no policy holds
@@ -108,6 +108,7 @@ class DirectAccount(Account):
         with self.cloud.clock.held():
             response = await self.endpoint.send(service, operation, parameters)
         del response["ResponseMetadata"]
+        assert amiss(_wire(service, operation)[0].output_shape, response) in ([], [UNCHANGED])
         return response
 
 

@@ -13,9 +13,8 @@ from slipway.records.outcome import Diagnosis, Verb
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ABSENT, ServiceSpec, hashed, health_check
-from slipway.release.engine.target import Operation, Time
+from slipway.release.engine.plan import ABSENT, ServiceSpec, hashed, health_check
+from slipway.release.engine.target import Operation, OperationStatus, Time
 from slipway.release.errors import AwsRefusedError, BusyError, LostAnswerError, NotReadyError
 
 SERVICES = "arn:aws:ecs:eu-west-1:123456789012:service/default"

@@ -13,7 +13,7 @@ from slipway.release.engine.engine import Engine, no_op
 from slipway.release.engine.goal import Goal, Live, Paused
 from slipway.release.engine.ledger import Ledger
 from slipway.release.engine.lock import DeployLock
-from slipway.release.engine.settle import OperationStatus
+from slipway.release.engine.target import OperationStatus
 
 
 def _same(part: Any) -> Any:
@@ -129,8 +129,8 @@ def permitting_once(engine: Engine) -> Engine:
 
     async def permit(observed):
         if not permitted:
-            await engine.permit(observed)
-        permitted.append(observed)
+            permitted.append(await engine.permit(observed))
+        return permitted[0]
 
     return replace(engine, permit=permit)
 

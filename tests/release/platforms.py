@@ -19,8 +19,8 @@ from slipway.release.aws.client import Aws
 from slipway.release.engine.engine import Engine
 from slipway.release.engine.goal import Goal, Live
 from slipway.release.engine.ledger import Ledger
+from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.run import reach
-from slipway.release.engine.spec import ServiceSpec
 from slipway.release.engine.target import Target, Time
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.simulator.clock import VirtualClock

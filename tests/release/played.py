@@ -10,13 +10,12 @@ from typing import Any
 import anyio
 
 from slipway.environment.environment import ServiceEnvironment as Environment
-from slipway.environment.evidence import CompatibilityEvidence
-from slipway.environment.lifecycle import destroy, paused, resume
-from slipway.environment.promote import promote
-from slipway.environment.rollback import rollback
+from slipway.environment.environment import destroy, resume
+from slipway.environment.redeploy import CompatibilityEvidence, promote, rollback
 from slipway.errors import within
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Tell
+from slipway.release.engine.goal import Paused
 from slipway.release.engine.run import reach
 from tests.release.deployers import Kill, MortalAws, live, mortal
 from tests.release.direct import opened
@@ -169,7 +168,7 @@ async def _done(stage: Stage, environment: Environment, run: Run, tell: Tell) ->
         case Verb.ROLLBACK | Verb.ROLLBACK_TO:
             going = rollback(environment, tell, 2 if run.verb is Verb.ROLLBACK_TO else None, evidence)
         case Verb.PAUSE:
-            goal = stage.planted.goal(paused(environment))
+            goal = stage.planted.goal(Paused(environment.name, environment.service))
             going = reach(environment.engine(tell), goal)
         case Verb.RESUME:
             going = resume(environment, tell)

@@ -20,13 +20,13 @@ from slipway.release.targets.app_runner.spec import request_of
 from slipway.simulator.app_runner.service import Service
 from slipway.simulator.clock import Clock
 from slipway.simulator.faults import Fault
+from tests.environment.environments import SETTINGS, Place
 from tests.release.deployers import KilledError
 from tests.release.desired import aws_of, time_of
 from tests.release.planted import NOTHING, Planted
 from tests.release.scenarios import FORWARD, Hand, Image, Migrating, Misfortune, Scenario, State, Verb
 from tests.simulator.account import ROLE, Account, asked
 from tests.simulator.scripted import Script
-from tests.verbs.environments import SETTINGS, Place
 
 SERVICE, SOURCE = "notes-production", "notes-staging"
 HEADS = {"before": "aaa", "migrated": "bbb", "wanted": "ccc", "by hand": "zzz"}

@@ -11,14 +11,13 @@ from slipway.errors import UnknownOutcomeError
 from slipway.records.plan import Action, FieldChange, Observed
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import plan
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.target import Operation
-from slipway.release.targets.app_runner.spec import health_of, request_of
-from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget, observed_from
+from slipway.release.engine.target import Operation, OperationStatus
+from slipway.release.targets.app_runner.spec import health_of, observed_from, request_of
+from slipway.release.targets.app_runner.target import POLL_SECONDS, AppRunnerTarget
 from slipway.settings import HealthPace
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.contract import problems, service
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 from tests.release.desired import ARN, DIGEST, OTHER, observed, spec, target_of, time_of
 from tests.release.direct import opened
 from tests.simulator.account import BRISK, REGION, SLOW, URI, Account, asked

@@ -8,8 +8,7 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange, Observed, Plan
-from slipway.release.engine.approval import check_belongs, check_still_true
-from slipway.release.engine.plan import plan
+from slipway.release.engine.plan import check_belongs, check_still_true, plan
 from tests.release.desired import MUTATING, OTHER, deployed, observed, spec, target_of
 from tests.simulator.account import asked
 from tests.simulator.scripted import Script

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 
 from slipway.errors import RefusedError, SlipwayError
-from slipway.oci.content import INDEX
-from slipway.oci.tree import KIND
+from slipway.oci.artifact import INDEX, TREE
+from slipway.records.checks import PreflightResult
 from slipway.records.outcome import Status
 from slipway.records.plan import Action, FieldChange
-from slipway.records.preflight import PreflightResult
+from slipway.release.engine.goal import Live
 from slipway.release.engine.plan import plan
-from slipway.release.engine.run import deploy
+from slipway.release.engine.run import reach
 from slipway.release.preflight.preflight import preflight, refuse
-from slipway.release.targets.app_runner.description import APP_RUNNER
+from slipway.release.targets.registry import APP_RUNNER
 from slipway.simulator.faults import Effect, Fault
 from slipway.simulator.iam import trusting
 from tests.release.desired import MUTATING, SCALING, Telling, aws_of, deployed, engine_of, spec, target_of
@@ -106,7 +106,7 @@ async def test_an_artifact_that_is_no_image(account):
 
 
 async def test_a_source_tree_is_named_as_one(account):
-    found = seen(await looked(account, spec(await put(account, {"artifactType": KIND}))))["platform"]
+    found = seen(await looked(account, spec(await put(account, {"artifactType": TREE}))))["platform"]
     assert (found.verdict, "it is a source tree" in found.found) == (PreflightResult.NOT_COVERED, True)
 
 
@@ -293,7 +293,7 @@ async def test_a_paused_service_is_not_changed(account):
     await account.settled(service.arn)
     wanted, before = spec(await account.image()), len(account.cloud.requests)
     with pytest.raises(RefusedError, match="notes cannot be deployed now: the service is paused"):
-        await deploy(engine_of(account, Telling()), wanted)
+        await reach(engine_of(account, Telling()), Live(wanted))
     assert not [request for request in account.cloud.requests[before:] if request.startswith(MUTATING)]
 
 
@@ -323,7 +323,7 @@ async def test_a_clock_that_is_wrong_changes_nothing(account):
     wanted, before = spec(await account.image()), len(account.cloud.requests)
     account.cloud.faults.add(Fault(operation="ListServices", effect=Effect.CLOCK_SKEW))
     with pytest.raises(SlipwayError, match="set this machine's clock"):
-        await deploy(engine_of(account, Telling()), wanted)
+        await reach(engine_of(account, Telling()), Live(wanted))
     assert account.cloud.requests[before:] == ["ListServices"]
 
 

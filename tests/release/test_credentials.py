@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.errors import BadInputError
-from slipway.release.aws.credentials import Keys, parse
+from slipway.release.aws.client import Keys, keys_from
 from slipway.release.aws.ecr import region_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -22,24 +22,24 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
     ids=["process", "env", "env-no-export", "an environment"],
 )
 def test_every_format_of_the_aws_command_line_is_read(text):
-    assert parse(text, NOW) == Keys("k", "s", "t")
+    assert keys_from(text, NOW) == Keys("k", "s", "t")
 
 
 def test_a_secret_may_contain_any_character():
-    assert parse("AWS_ACCESS_KEY_ID=k\nAWS_SECRET_ACCESS_KEY=a+b/c==\n", NOW) == Keys("k", "a+b/c==", None)
+    assert keys_from("AWS_ACCESS_KEY_ID=k\nAWS_SECRET_ACCESS_KEY=a+b/c==\n", NOW) == Keys("k", "a+b/c==", None)
 
 
 def test_expired_credentials_are_refused_before_anything_is_asked():
     expired = '{"AccessKeyId": "k", "SecretAccessKey": "s", "Expiration": "2026-11-23T11:59:00+00:00"}'
     with pytest.raises(BadInputError, match="expired at 11:59:00 UTC: sign in again"):
-        parse(expired, NOW)
+        keys_from(expired, NOW)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.text() | st.text().map(lambda text: f'{{"AccessKeyId": "{text}"}}') | st.sampled_from(["[]", "1", "null"]))
 def test_text_without_credentials_is_refused_and_never_quoted(text):
     with pytest.raises(BadInputError) as refused:
-        parse(f"canary{text}", NOW)
+        keys_from(f"canary{text}", NOW)
     assert "canary" not in str(refused.value)
 
 

@@ -10,7 +10,8 @@ from slipway.errors import RefusedError
 from slipway.records.form import from_json, to_json
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
-from slipway.release.engine.run import deploy
+from slipway.release.engine.goal import Live
+from slipway.release.engine.run import reach
 from tests.release.desired import deployed, engine_of, spec
 from tests.release.direct import opened
 from tests.simulator.account import BRISK, INSTANCE_ROLE, Account, asked, log_group
@@ -107,7 +108,7 @@ async def test_lines_of_the_live_release_are_no_cause_of_its_successors_failure(
         line = "ModuleNotFoundError: No module named 'asked_for_by_a_request'"
         account.cloud.logs.write(*live, account.cloud.clock.now(), line)
 
-    outcome = await deploy(engine_of(account, tell), spec(await account.image(UNHEALTHY)))
+    outcome = await reach(engine_of(account, tell), Live(spec(await account.image(UNHEALTHY))))
     assert (outcome.status, outcome.diagnosis.rule) == (Status.ROLLED_BACK, "health-path")
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Diagnosis
-from slipway.release.diagnosis.cause import NEVER_STARTED, DeploymentLogs, diagnose
-from slipway.release.diagnosis.rules import RULES
+from slipway.release.diagnosis import NEVER_STARTED, DeploymentLogs, diagnose
+from slipway.release.failures import RULES
 from slipway.release.targets.app_runner.target import WORDS as PLATFORM
 from tests.release.desired import spec
 

@@ -6,7 +6,7 @@ from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action, State
 from slipway.release.engine.goal import Deleted, Paused, Resumed
 from slipway.release.engine.plan import plan
-from slipway.release.engine.settle import OperationStatus
+from slipway.release.engine.target import OperationStatus
 from slipway.simulator.faults import Effect, Fault
 from tests.release.deployers import lies
 from tests.release.planted import SettledByOperation, SettledByState

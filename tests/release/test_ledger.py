@@ -5,7 +5,7 @@ import pytest
 from slipway.errors import RefusedError
 from slipway.records.ledger import Intent, Lock, Release
 from slipway.records.outcome import Status
-from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.ledger import Contents, Ledger, nonce
 from slipway.simulator.faults import Effect, Fault
 from tests.release.desired import aws_of

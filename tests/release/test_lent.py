@@ -7,8 +7,7 @@ import zipfile
 
 import pytest
 
-from slipway.release.runners.definition import definition
-from slipway.release.runners.lent import archive, command
+from slipway.release.runners.definition import archive, definition, lent_command
 from tests.release.desired import DIGEST
 from tests.release.migrating import order
 
@@ -30,7 +29,7 @@ def names():
 
 @pytest.mark.slow
 def test_all_that_is_lent_can_be_imported_from_what_is_lent():
-    flag, bootstrap, content = command([])
+    flag, bootstrap, content = lent_command([])
     looked_at = bootstrap.replace("sys.exit(main(sys.argv[1:]))", "exec(sys.argv[1])")
     done = subprocess.run(
         [sys.executable, flag, looked_at, content, EVERY % names()], capture_output=True, text=True, check=False
@@ -43,12 +42,12 @@ def test_the_same_slipway_makes_the_same_bytes():
 
 
 def test_half_of_a_task_definition_is_left_for_the_service():
-    assert sum(map(len, command([]))) < 32 * 1024
-    assert len(definition(order(DIGEST))["containerDefinitions"][0]["command"]) == len(command(["", "", ""]))
+    assert sum(map(len, lent_command([]))) < 32 * 1024
+    assert len(definition(order(DIGEST))["containerDefinitions"][0]["command"]) == len(lent_command(["", "", ""]))
 
 
 @pytest.mark.slow
 def test_the_arguments_come_after_what_is_lent():
-    assert command(["--look"])[-1] == "--look"
-    done = subprocess.run([sys.executable, *command(["--help"])], capture_output=True, text=True, check=False)
+    assert lent_command(["--look"])[-1] == "--look"
+    done = subprocess.run([sys.executable, *lent_command(["--help"])], capture_output=True, text=True, check=False)
     assert "change nothing, and write the revision of the database" in done.stdout

@@ -8,20 +8,18 @@ import pytest
 
 from slipway import settings
 from slipway.environment.environment import ServiceEnvironment as Environment
-from slipway.environment.evidence import CompatibilityEvidence, known_heads
-from slipway.environment.lifecycle import destroy, pause, resume
+from slipway.environment.environment import destroy, pause, resume
 from slipway.environment.preflight import preflight
-from slipway.environment.promote import live_in, promote
-from slipway.environment.rollback import rollback
+from slipway.environment.redeploy import CompatibilityEvidence, known_heads, live_in, promote, rollback
 from slipway.environment.status import diagnose, status
 from slipway.errors import BadInputError, SlipwayError, within
-from slipway.oci.content import EMPTY, Artifact
+from slipway.oci.artifact import EMPTY, Artifact
 from slipway.oci.registry import opened as opened_registry
 from slipway.records.outcome import Outcome, Status
 from slipway.records.progress import Event
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws
-from slipway.release.permissions import DEPLOY_ROLE, RIGHTS, policy, scope_of
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, RIGHTS, policy, scope_of
 from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, document, granted, merged
 from slipway.simulator.authorization import Needed, allows
 from tests.release.desired import time_of
@@ -400,5 +398,5 @@ def test_every_right_is_granted_by_the_target_or_beside_it_and_every_right_is_us
 
 
 def test_an_unknown_verb_is_refused_with_the_known_ones():
-    with pytest.raises(BadInputError, match=r"there is no verb 'deplyo'.*deploy, rollback"):
+    with pytest.raises(BadInputError, match=r"there is no command 'deplyo'.*deploy, rollback"):
         policy(SCOPE, ["deplyo"])

@@ -3,14 +3,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.records.checks import Branch, Preflight, PreflightResult
 from slipway.records.image import Reference
-from slipway.records.preflight import Branch, Preflight, PreflightResult
-from slipway.release.preflight.account import judge as judge_account
-from slipway.release.preflight.answers import no, not_covered, ok
+from slipway.release.preflight.checks import judge_account, no, not_covered, ok
 from slipway.release.preflight.image import judge_config, judge_index, judge_tree
+from slipway.release.preflight.named import judge_role, names_of
 from slipway.release.preflight.preflight import events, refuse
-from slipway.release.preflight.roles import judge
-from slipway.release.preflight.secrets import names_of
 from slipway.release.targets.app_runner.preflight import BUILD, TASKS
 from tests.release.desired import spec
 
@@ -48,18 +46,18 @@ def role(*statements, age=1000):
     ],
 )
 def test_a_trust_policy_is_judged_by_its_statements(statements, verdict):
-    assert judge("access role", "arn", BUILD, role(*statements), NOW).verdict is verdict
+    assert judge_role("access role", "arn", BUILD, role(*statements), NOW).verdict is verdict
 
 
 def test_a_single_statement_without_a_list_is_read():
     policy = {"AssumeRolePolicyDocument": {"Statement": ALLOW}, "CreateDate": NOW - timedelta(days=1)}
-    assert judge("access role", "arn", BUILD, policy, NOW).verdict is OK
+    assert judge_role("access role", "arn", BUILD, policy, NOW).verdict is OK
 
 
 def test_a_new_role_passes_with_its_age():
-    found = judge("access role", "arn", BUILD, role(ALLOW, age=12), NOW)
+    found = judge_role("access role", "arn", BUILD, role(ALLOW, age=12), NOW)
     assert (found.verdict, "it is 12 s old" in found.found) == (OK, True)
-    assert "old" not in judge("access role", "arn", BUILD, role(ALLOW, age=91), NOW).found
+    assert "old" not in judge_role("access role", "arn", BUILD, role(ALLOW, age=91), NOW).found
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.migration import Readiness
-from slipway.release.engine.readiness import said
+from slipway.release.engine.compatibility import readiness_from
 
 
 def test_the_reference_services_answer_is_understood():
@@ -18,20 +18,20 @@ def test_the_reference_services_answer_is_understood():
         "image_head": "e73",
         "git_revision": "abc",
     }
-    assert said(json.dumps(answer)) == Readiness(("e73",), ("e73",), "abc")
+    assert readiness_from(json.dumps(answer)) == Readiness(("e73",), ("e73",), "abc")
 
 
 def test_a_database_before_its_first_revision_has_no_head():
-    assert said('{"image_head": "e73", "database_head": null}') == Readiness(("e73",), ())
+    assert readiness_from('{"image_head": "e73", "database_head": null}') == Readiness(("e73",), ())
 
 
 def test_a_database_that_is_not_reached_is_not_one_without_a_head():
     answer = '{"image_head": "e73", "database_head": null, "database": "unreachable"}'
-    assert said(answer) == Readiness(("e73",), None)
+    assert readiness_from(answer) == Readiness(("e73",), None)
 
 
 def test_several_heads_are_a_list():
-    assert said('{"image_head": ["b", "a"]}') == Readiness(("a", "b"))
+    assert readiness_from('{"image_head": ["b", "a"]}') == Readiness(("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_several_heads_are_a_list():
     ["ok", "", "[]", "{}", '{"status": "ready"}', '{"git_revision": "unknown"}', '{"image_head": 7}', "[" * 100000],
 )
 def test_another_body_is_no_statement(answer):
-    assert said(answer) is None
+    assert readiness_from(answer) is None
 
 
 def test_text_that_is_no_revision_is_not_shown():
-    assert said('{"image_head": "\\u001b[31mred", "git_revision": "<script>"}') is None
+    assert readiness_from('{"image_head": "\\u001b[31mred", "git_revision": "<script>"}') is None
 
 
 @settings(max_examples=25, deadline=None)
@@ -51,5 +51,5 @@ def test_text_that_is_no_revision_is_not_shown():
     st.text() | st.dictionaries(st.sampled_from(["image_head", "database_head"]), st.text() | st.none()).map(json.dumps)
 )
 def test_only_revisions_come_through(answer):
-    found = said(answer) or Readiness()
+    found = readiness_from(answer) or Readiness()
     assert all(head.isidentifier() or head.isalnum() for heads in (found.image, found.database) for head in heads or ())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from slipway.errors import BadInputError, RefusedError
 from slipway.records.ledger import Release
 from slipway.records.outcome import Status, Verb
-from slipway.release.engine.recorded import digest_of, last_before, named, was_live
+from slipway.release.engine.ledger import digest_of, named_release, release_before, was_live
 
 
 def release(number, image, status=Status.SUCCEEDED, verb=Verb.DEPLOY):
@@ -31,37 +31,37 @@ def digest(image):
 
 def test_it_goes_to_the_newest_release_that_was_live_before_the_one_that_is():
     past = [release(4, 3), release(3, 9, Status.ROLLED_BACK), release(2, 2), release(1, 1)]
-    assert last_before(past, digest(3)).number == 2
+    assert release_before(past, digest(3)).number == 2
 
 
 def test_when_the_newest_was_rolled_back_by_the_platform_the_one_before_the_live_one_is_meant():
     past = [release(3, 9, Status.ROLLED_BACK), release(2, 2), release(1, 1)]
-    assert last_before(past, digest(2)).number == 1
+    assert release_before(past, digest(2)).number == 1
 
 
 def test_a_verb_without_a_release_is_no_destination():
     past = [release(3, 2), release(2, 8, verb=Verb.RESUME), release(1, 1)]
-    assert last_before(past, digest(2)).number == 1
+    assert release_before(past, digest(2)).number == 1
 
 
 def test_after_a_rollback_the_destination_must_be_named():
     past = [release(3, 1, verb=Verb.ROLLBACK), release(2, 2), release(1, 1)]
     with pytest.raises(RefusedError, match="the last deployment, 3, was itself a rollback: name one with --to"):
-        last_before(past, digest(1))
+        release_before(past, digest(1))
 
 
 def test_without_another_live_release_there_is_no_rollback():
     with pytest.raises(RefusedError, match="no other release was ever live here"):
-        last_before([release(2, 1, Status.NOOP), release(1, 1)], digest(1))
+        release_before([release(2, 1, Status.NOOP), release(1, 1)], digest(1))
 
 
 def test_a_number_must_be_of_a_release_that_was_live():
     past = [release(2, 2, Status.ROLLED_BACK), release(1, 1)]
-    assert named(past, 1).number == 1
+    assert named_release(past, 1).number == 1
     with pytest.raises(BadInputError, match="deployment 2 was never live, it ended as ROLLED_BACK"):
-        named(past, 2)
+        named_release(past, 2)
     with pytest.raises(BadInputError, match="the ledger has no deployment 7 that has ended"):
-        named(past, 7)
+        named_release(past, 7)
 
 
 pasts = st.lists(
@@ -73,7 +73,7 @@ pasts = st.lists(
 @given(pasts, st.integers(1, 4))
 def test_a_rollback_never_goes_to_the_live_release_nor_to_one_that_never_was(past, live):
     try:
-        found = last_before(past, digest(live))
+        found = release_before(past, digest(live))
     except RefusedError:
         return
     assert was_live(found)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from slipway.records.ledger import Accepted, Intent
+from slipway.records.ledger import Intent
 from slipway.records.outcome import Status
-from slipway.release.aws.ecr_store import EcrStore
+from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.goal import Deleted
 from slipway.release.engine.ledger import Ledger, nonce
+from slipway.release.engine.target import Operation
 from slipway.simulator.faults import Effect, Fault
 from tests.release import deployers
 from tests.release.deployers import Ended, Kill, changes, lies
@@ -56,15 +57,28 @@ async def test_killed_at_each_kind_of_request_it_resumes_to_the_truth(place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-async def test_killed_at_each_request_it_resumes_to_the_truth(place, case, done):
+async def test_killed_after_each_request_it_resumes_to_the_truth(place, case):
     _, healthy = CASES[case]
+    whole = await killed_and_resumed(place, case, Kill(MOST_REQUESTS, done=True))
+    changed = next(number for number, name in enumerate(whole.operations) if name.startswith(("create_", "update_")))
     # A run that fails differs only in its end: every second request is enough.
-    for index in range(MOST_REQUESTS) if healthy else range(done, MOST_REQUESTS, 2):
-        if (await killed_and_resumed(place, case, Kill(index, done))).code is not None:
-            assert index > 15
-            return
-    raise AssertionError("it never ends")
+    for index in points(whole.operations) if healthy else points(whole.operations)[changed - 1 :: 2]:
+        assert (await killed_and_resumed(place, case, Kill(index, done=True))).code is None
+
+
+@pytest.mark.slow
+async def test_killed_before_a_request_it_resumes_to_the_truth(place):
+    """That is after the one before it, but later: every third request is enough."""
+    whole = await killed_and_resumed(place, "update", Kill(MOST_REQUESTS, done=False))
+    for index in points(whole.operations)[::3]:
+        assert (await killed_and_resumed(place, "update", Kill(index, done=False))).code is None
+
+
+def points(operations):
+    """Return the requests to die at: all of a run, but of a list read until it changes only the first and the last two."""
+    assert 15 < len(operations) < MOST_REQUESTS
+    around = zip(("", *operations), operations, (*operations[1:], ""), (*operations[2:], "", ""), strict=False)
+    return [index for index, (before, *same) in enumerate(around) if len({before, *same}) > 1 or same[0] == "ledger"]
 
 
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])
@@ -142,7 +156,7 @@ async def test_a_deployment_whose_service_is_gone_ends_and_is_tried_again():
             ),
             0,
         )
-        await ledger.accept(Accepted(environment="staging", number=1, arn=ARN, operation="gone", creating=True))
+        await ledger.accept(1, Operation(ARN, "gone", creating=True))
         told = await deployers.run(account, wanted)
         assert (told.code, told.outcome.status, changes(account)) == (1, Status.SUPERSEDED, 0)
         again = await deployers.run(account, wanted)

@@ -3,7 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.records.outcome import Status
-from slipway.release.engine.settle import OperationStatus, settle, settle_state
+from slipway.release.engine.goal import settle, settle_state
+from slipway.release.engine.target import OperationStatus
 from slipway.release.targets.app_runner.target import IN_FLIGHT, ending_of
 from slipway.simulator.contract import service
 from tests.release.desired import DIGEST, OTHER

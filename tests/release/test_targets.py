@@ -20,7 +20,6 @@ ALLOWED = {
     "graph/stage.py": "likewise, as a part of a release on an engine",
     "workload/health.py": "a sourced fact",
     "release/aws/": "sourced facts",
-    "release/engine/settle.py": "a sourced fact",
 }
 
 

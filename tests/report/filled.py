@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import cache
 
 from slipway import report
 from slipway.records.outcome import Status
@@ -48,11 +49,17 @@ def filled(hint, text):  # noqa: PLR0911 -- one return for each kind of type
     if typing.get_origin(hint) is Mapping:
         return {filled(arguments[0], text): filled(arguments[1], text)}
     if dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint)
-        return hint(**{field.name: filled(hints[field.name], text) for field in dataclasses.fields(hint)})
+        return hint(**{name: filled(kind, text) for name, kind in _hints(hint).items()})
     if issubclass(hint, Enum):
         return {State: State.LIVE, Action: Action.UPDATE, Status: Status.ROLLED_BACK}.get(hint, next(iter(hint)))
     return {bool: True, int: 3, float: 1.5}[hint]
+
+
+@cache
+def _hints(kind) -> dict[str, object]:
+    """Return the types of a dataclass's fields."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def records_of(kind, text) -> Iterator[object]:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipway.records.proof import Finding, Level
-from slipway.report.proof.annotations import annotations
+from slipway.report.proof.programs import annotations
 
 COMMANDS = {"error", "warning", "notice", "debug", "group", "add-mask", "stop-commands", "set-output", "echo"}
 HOSTILE = [

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from slipway.records.migration import Migration, Standing
-from slipway.report.migration import of_migration, of_standing
+from slipway.report.text import of_migration, of_standing
 
 MIGRATION = Migration(before=("one",), after=("three",), applied=("two", "three"), attempts=1, seconds=2.04)
 

@@ -1,5 +1,5 @@
-from slipway.records.preflight import Branch, Check, Preflight, PreflightResult
-from slipway.report.preflight import text
+from slipway.records.checks import Branch, Check, Preflight, PreflightResult
+from slipway.report.text import of_preflight
 
 FOUND = Preflight(
     environment="staging",
@@ -26,7 +26,7 @@ FOUND = Preflight(
 
 
 def test_a_preflight_is_a_tree_with_a_count_below_it():
-    assert text(FOUND) == (
+    assert of_preflight(FOUND) == (
         "notes in staging: notes@sha256:1\n"
         "  image\n"
         "    OK digest: notes has sha256:1\n"

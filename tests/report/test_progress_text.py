@@ -1,8 +1,8 @@
 import pytest
 
 from slipway.records.progress import Event, Phase
+from slipway.report.format import clock
 from slipway.report.terminal import lines, moving
-from slipway.report.words import clock
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,10 @@ from slipway.errors import BadInputError
 from slipway.records.form import from_json
 from slipway.records.proof import Finding, Level, Proof, Verdict
 from slipway.report.files import of_proof, write
-from slipway.report.markdown import escaped, fenced
-from slipway.report.proof.annotations import annotations
-from slipway.report.proof.junit import junit
-from slipway.report.proof.markdown import markdown
+from slipway.report.format import escaped, fenced
 from slipway.report.proof.page import page as html
-from slipway.report.proof.sarif import sarif
-from slipway.report.proof.text import place, text
+from slipway.report.proof.programs import annotations, junit, sarif
+from slipway.report.proof.text import markdown, place, text
 
 TEXT = """\
 ERROR   M03   migrations/f10c_index.py:10  revision f10c

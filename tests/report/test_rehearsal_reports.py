@@ -6,9 +6,9 @@ import pytest
 from slipway.records.form import from_json
 from slipway.records.rehearsal import Rehearsal
 from slipway.report.files import of_rehearsal
+from slipway.report.format import duration
 from slipway.report.rehearsal import page as html
 from slipway.report.rehearsal import text
-from slipway.report.words import duration
 
 TEXT = """\
     act  what happened         here   platform  how it ran

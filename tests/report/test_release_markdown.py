@@ -7,7 +7,7 @@ from slipway.records.migration import Migration
 from slipway.records.outcome import Diagnosis, Examination, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
 from slipway.records.refusal import Refusal
-from slipway.report.release.markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
+from slipway.report.release_markdown import of_examination, of_history, of_outcome, of_plan, of_refusal, of_situation
 
 OLD, NEW = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 WHY = Diagnosis("port", "it listens on 127.0.0.1", ("listening on 127.0.0.1:8000", "```", "# fine"), "bind 0.0.0.0")

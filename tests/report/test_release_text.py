@@ -6,7 +6,7 @@ from slipway.records.ledger import History, Release, Situation
 from slipway.records.migration import Readiness
 from slipway.records.outcome import Diagnosis, Outcome, Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.report.release.text import of_history, of_outcome, of_plan, of_situation
+from slipway.report.release import of_history, of_outcome, of_plan, of_situation
 
 
 def test_a_plan_lists_its_fields():

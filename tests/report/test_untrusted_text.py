@@ -18,7 +18,7 @@ from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.report.answers import CommandResult, step_outputs
 from slipway.report.files import of_plan, of_proof, of_rehearsal, write
-from slipway.report.markdown import fenced
+from slipway.report.format import fenced
 from slipway.untrusted import one_line, printable
 from tests.report.filled import filled, is_record, records_of, renderers
 
@@ -191,8 +191,8 @@ def test_any_text_is_harmless_in_every_report(name, text):
 
 
 def test_every_module_of_reports_has_a_renderer_that_is_checked():
-    shared = {"answers", "colour", "files", "markdown", "page", "words", "proof", "release"}
-    views = {"proof.findings", "proof.lock_lanes", "proof.revision_graph"}
+    shared = {"answers", "files", "format", "proof"}
+    views = {"proof.lock_lanes", "proof.revision_graph"}
     modules = {
         info.name.removeprefix("slipway.report.") for info in pkgutil.walk_packages(report.__path__, "slipway.report.")
     }

@@ -2,7 +2,8 @@
 
 import pytest
 
-from slipway.release.targets.registry import spec_of
+from slipway.release.targets.app_runner.spec import spec_of
+from slipway.release.targets.registry import target_of
 from slipway.settings import Github, HealthPace, Network, Scaling, SettingsError, Subjects, TargetKind, parse
 from slipway.structure import MismatchError
 
@@ -101,4 +102,4 @@ def test_options_of_a_target_are_unknown_to_another():
     with pytest.raises(SettingsError, match=r"staging\.vpc-connector: unknown key"):
         parse(f'{planned}vpc-connector = "arn:x"\n')
     with pytest.raises(SettingsError, match=r"ecs-express of staging is not supported yet: choose one of app-runner"):
-        spec_of(parse(planned), "staging", "sha256:1")
+        target_of(parse(planned), "staging")

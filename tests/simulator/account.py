@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from slipway.oci.content import MANIFEST, Blob, canonical
+from slipway.oci.artifact import MANIFEST, Blob, canonical
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import Cloud, simulated

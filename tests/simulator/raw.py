@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/eu-west-1/apprunner/aws4_request, SignedHeaders=host, Signature=00"

@@ -10,9 +10,9 @@ from slipway.errors import RefusedError
 from slipway.workload.workload import LaunchSpec
 
 
-@dataclass(frozen=True)
+@dataclass
 class Script:
-    """The behaviour of a release."""
+    """The behaviour of a release; a test may change it while the release runs."""
 
     lines: tuple[str, ...] = ()
     healthy: bool = True

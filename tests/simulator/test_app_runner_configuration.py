@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.simulator.app_runner.configuration import merged, of_create
+from slipway.simulator.app_runner.service import configuration_of, merged
 from slipway.simulator.contract import AwsError
 from tests.simulator.account import ROLE, URI, asked
 from tests.simulator.raw import ask_raw
@@ -28,7 +28,7 @@ def settings_of(configuration):
 
 
 def test_what_a_creation_leaves_out_has_app_runners_defaults():
-    configuration = of_create(LEAST)
+    configuration = configuration_of(LEAST)
     assert configuration["SourceConfiguration"]["AutoDeploymentsEnabled"] is True
     assert configuration["InstanceConfiguration"] == {"Cpu": "1024", "Memory": "2048"}
     assert configuration["HealthCheckConfiguration"] == {
@@ -54,30 +54,32 @@ def test_what_a_creation_leaves_out_has_app_runners_defaults():
     ],
 )
 def test_sizes_are_read_back_in_units(cpu, memory, read_back):
-    instance = of_create(LEAST | {"InstanceConfiguration": {"Cpu": cpu, "Memory": memory}})["InstanceConfiguration"]
+    instance = configuration_of(LEAST | {"InstanceConfiguration": {"Cpu": cpu, "Memory": memory}})[
+        "InstanceConfiguration"
+    ]
     assert (instance["Cpu"], instance["Memory"]) == read_back
 
 
 @pytest.mark.parametrize(("cpu", "memory"), [("256", "2048"), ("512", "512"), ("1 vCPU", "8 GB"), ("4096", "4096")])
 def test_a_pair_of_sizes_that_app_runner_does_not_have_is_refused(cpu, memory):
     with pytest.raises(AwsError, match="InvalidRequestException: Invalid CPU/memory configuration"):
-        of_create(LEAST | {"InstanceConfiguration": {"Cpu": cpu, "Memory": memory}})
+        configuration_of(LEAST | {"InstanceConfiguration": {"Cpu": cpu, "Memory": memory}})
 
 
 def test_an_image_of_ecr_needs_a_role_to_pull_it_with():
     source = {"ImageRepository": LEAST["SourceConfiguration"]["ImageRepository"]}
     with pytest.raises(AwsError, match="InvalidRequestException: Authentication configuration is invalid"):
-        of_create({"SourceConfiguration": source})
+        configuration_of({"SourceConfiguration": source})
 
 
 def test_an_update_inherits_the_start_command_that_it_leaves_out():
-    before = merged(of_create(LEAST), image_configuration(StartCommand="serve --old", Port="9000"))
+    before = merged(configuration_of(LEAST), image_configuration(StartCommand="serve --old", Port="9000"))
     after = settings_of(merged(before, image_configuration(Port="8000")))
     assert after == {"StartCommand": "serve --old", "Port": "8000"}
 
 
 def test_an_update_replaces_the_variables_as_a_whole():
-    before = merged(of_create(LEAST), image_configuration(RuntimeEnvironmentVariables={"A": "1", "B": "2"}))
+    before = merged(configuration_of(LEAST), image_configuration(RuntimeEnvironmentVariables={"A": "1", "B": "2"}))
     after = settings_of(merged(before, image_configuration(RuntimeEnvironmentVariables={"B": "3"})))
     assert after["RuntimeEnvironmentVariables"] == {"B": "3"}
     emptied = settings_of(merged(before, image_configuration(RuntimeEnvironmentVariables={})))
@@ -85,13 +87,13 @@ def test_an_update_replaces_the_variables_as_a_whole():
 
 
 def test_what_is_read_back_and_sent_again_changes_nothing():
-    before = of_create(LEAST | {"InstanceConfiguration": {"Cpu": "2 vCPU", "Memory": "4 GB"}})
+    before = configuration_of(LEAST | {"InstanceConfiguration": {"Cpu": "2 vCPU", "Memory": "4 GB"}})
     assert merged(before, json.loads(json.dumps(before))) == before
 
 
 @given(st.dictionaries(st.sampled_from("ABC"), st.text("ab é")), st.sampled_from(["8000", "9000"]))
 def test_an_update_changes_neither_the_request_nor_what_was(variables, port):
-    before = of_create(LEAST)
+    before = configuration_of(LEAST)
     request = image_configuration(RuntimeEnvironmentVariables=variables, Port=port)
     copies = json.dumps(before), json.dumps(request)
     settings_of(merged(before, request))["RuntimeEnvironmentVariables"]["NEW"] = "changed later"

@@ -1,9 +1,8 @@
 import httpx
 import pytest
 
-from slipway.simulator.clock import VirtualClock
-from slipway.workload.health import NO_CERTIFICATES
-from tests.simulator.account import asked, image_of, opened
+from slipway.workload.workload import NO_CERTIFICATES
+from tests.simulator.account import BRISK, asked, image_of
 from tests.simulator.scripted import Script
 
 UNHEALTHY = Script(lines=("starting",), healthy=False)
@@ -20,10 +19,9 @@ async def test_a_service_is_created_and_runs(account):
     assert operation["StartedAt"] < operation["EndedAt"]
 
 
-async def test_a_creation_is_in_progress_until_it_has_ended():
-    async with opened(clock=VirtualClock()) as account:
-        answer = await account.ask("apprunner", "create_service", ServiceName="notes", **asked(await account.image()))
-        (operation,) = await account.operations(answer["Service"]["ServiceArn"])
+async def test_a_creation_is_in_progress_until_it_has_ended(account):
+    answer = await account.ask("apprunner", "create_service", ServiceName="notes", **asked(await account.image()))
+    (operation,) = await account.operations(answer["Service"]["ServiceArn"])
     assert answer["Service"]["Status"] == "OPERATION_IN_PROGRESS"
     assert (operation["Id"], operation["Status"]) == (answer["OperationId"], "IN_PROGRESS")
     assert "EndedAt" not in operation
@@ -61,16 +59,15 @@ async def test_an_update_that_does_not_become_healthy_is_rolled_back_and_called_
     assert account.backend.running == [before]
 
 
-async def test_a_rollback_is_seen_while_it_lasts():
-    async with opened(clock=VirtualClock()) as account:
-        before = await account.image()
-        arn = await account.create(before)
-        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image(UNHEALTHY)))
-        seen = []
-        while (service := await account.described(arn))["Status"] == "OPERATION_IN_PROGRESS":
-            assert image_of(service) == before
-            seen.append((await account.operations(arn))[0]["Status"])
-            await account.cloud.clock.sleep(1)
+async def test_a_rollback_is_seen_while_it_lasts(account):
+    before = await account.image()
+    arn = await account.create(before)
+    await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image(UNHEALTHY)))
+    seen = []
+    while (service := await account.described(arn))["Status"] == "OPERATION_IN_PROGRESS":
+        assert image_of(service) == before
+        seen.append((await account.operations(arn))[0]["Status"])
+        await account.cloud.clock.sleep(1)
     assert list(dict.fromkeys(seen))[:2] == ["IN_PROGRESS", "ROLLBACK_IN_PROGRESS"]
 
 
@@ -106,12 +103,11 @@ async def test_an_update_without_an_effective_change_has_no_operation(account):
     assert len(await account.operations(arn)) == 1
 
 
-async def test_while_an_operation_is_in_progress_nothing_can_be_changed():
-    async with opened(clock=VirtualClock()) as account:
-        arn = await account.create(await account.image())
-        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
-        update = await account.refusal("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
-        delete = await account.refusal("apprunner", "delete_service", ServiceArn=arn)
+async def test_while_an_operation_is_in_progress_nothing_can_be_changed(account):
+    arn = await account.create(await account.image())
+    await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
+    update = await account.refusal("apprunner", "update_service", ServiceArn=arn, **asked(await account.image()))
+    delete = await account.refusal("apprunner", "delete_service", ServiceArn=arn)
     assert update == (
         "InvalidStateException",
         "Service cannot be updated in the current state: OPERATION_IN_PROGRESS.",
@@ -207,15 +203,14 @@ async def test_an_image_is_deployed_by_its_tag_too(account):
     assert account.backend.running == [put["image"]["imageId"]["imageDigest"]]
 
 
-async def test_old_and_new_run_side_by_side_until_traffic_has_moved():
-    async with opened(clock=VirtualClock()) as account:
-        old, new = await account.image(), await account.image()
-        arn = await account.create(old)
-        await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(new))
-        seen = set()
-        while (await account.described(arn))["Status"] == "OPERATION_IN_PROGRESS":
-            seen.add(tuple(account.backend.running))
-            await account.cloud.clock.sleep(1)
+async def test_old_and_new_run_side_by_side_until_traffic_has_moved(account):
+    old, new = await account.image(), await account.image()
+    arn = await account.create(old)
+    await account.ask("apprunner", "update_service", ServiceArn=arn, **asked(new))
+    seen = set()
+    while (await account.described(arn))["Status"] == "OPERATION_IN_PROGRESS":
+        seen.add(tuple(account.backend.running))
+        await account.cloud.clock.sleep(1)
     assert (old, new) in seen
     assert () not in seen
 
@@ -238,6 +233,45 @@ async def test_the_sample_image_of_ecr_public_needs_no_role_and_is_not_deployed_
     async with httpx.AsyncClient(verify=NO_CERTIFICATES) as client:
         assert (await client.get(f"http://{service['ServiceUrl']}/")).status_code == 200
         assert (await client.get(f"http://{service['ServiceUrl']}/absent")).status_code == 404
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(5, "CREATE_FAILED"), (20, "RUNNING")])
+async def test_a_release_has_interval_times_unhealthy_threshold_to_start_if_that_is_longer_than_usual(
+    account, threshold, status
+):
+    script = Script(healthy=False)
+    wanted = asked(await account.image(script))
+    wanted["HealthCheckConfiguration"] |= {"Interval": 5, "UnhealthyThreshold": threshold}
+    created = await account.ask("apprunner", "create_service", ServiceName="slow", **wanted)
+    await account.cloud.clock.sleep(BRISK.pull + BRISK.create + 2 * BRISK.patience)
+    script.healthy = True
+    assert (await account.settled(created["Service"]["ServiceArn"]))["Status"] == status
+
+
+async def test_a_service_is_unhealthy_after_its_threshold_of_failures_in_a_row_and_has_no_traffic_until_it_recovers(
+    account,
+):
+    script, clock = Script(), account.cloud.clock
+    arn = await account.create(await account.image(script))
+    check = {"Protocol": "HTTP", "Path": "/healthz", "Interval": 5, "UnhealthyThreshold": 3, "HealthyThreshold": 2}
+    await account.update(arn, HealthCheckConfiguration=check)
+    service, routed = await account.described(arn), ""
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as client:
+        for answer in "+--+---+-++":
+            script.healthy = answer == "+"
+            await clock.sleep(check["Interval"])
+            await clock.sleep(0.1)  # the check has ended: no time passes during it
+            with clock.held():
+                shown = await client.get(f"http://{service['ServiceUrl']}/")
+            routed += "-" if shown.text == "no healthy upstream" else "+"
+    assert routed == "++++++----+"
+    assert (await account.described(arn))["Status"] == "RUNNING"
+    assert [line.partition(":")[0] for line in await account.lines(arn, "service", "events") if "Health check" in line][
+        -2:
+    ] == [
+        "[AppRunner] Health check failed",
+        "[AppRunner] Health check is successful",
+    ]
 
 
 async def test_a_public_image_that_is_not_known_here_fails_the_deployment(account):

@@ -8,15 +8,15 @@ import httpx
 import pytest
 
 from slipway.errors import BadInputError, within
+from slipway.oci.artifact import File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened
-from slipway.oci.tree import File, TreeConfig, pack
 from slipway.release.targets.app_runner.target import POLL_SECONDS
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import LOGIN, simulated
 from slipway.simulator.serving import serving
-from slipway.workload.health import NO_CERTIFICATES
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import SLOW, Account, asked, opened
 from tests.simulator.scripted import Script, ScriptedBackend
 

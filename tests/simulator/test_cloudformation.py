@@ -4,8 +4,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from slipway.simulator.clock import VirtualClock
-from tests.simulator.account import Account, opened
+from tests.simulator.account import Account, session
 
 CAPABLE = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
 TRUST = {"Version": "2012-10-17", "Statement": []}
@@ -24,12 +23,6 @@ CONNECTOR = {
         "SecurityGroups": [{"Fn::GetAtt": ["Group", "GroupId"]}],
     },
 }
-
-
-@pytest.fixture
-async def account():
-    async with opened(clock=VirtualClock()) as account:
-        yield account
 
 
 def body(outputs=None, **resources):
@@ -185,6 +178,8 @@ async def test_a_deleted_stack_leaves_its_retained_resources(account):
 
 async def test_the_template_of_a_stack_is_kept_as_it_was_sent(account):
     await executed(account, body(Role=ROLE))
-    ask = account._clients["cloudformation"].get_template  # boto3 reads the JSON in it, against its own model
+    ask = session.client(
+        "cloudformation", endpoint_url=account.cloud.url
+    ).get_template  # boto3 reads the JSON in it, against its own model
     found = await anyio.to_thread.run_sync(lambda: ask(StackName="stack"))
     assert found["TemplateBody"] == json.loads(body(Role=ROLE))

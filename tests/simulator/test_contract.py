@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from slipway.oci.content import digest_of
+from slipway.oci.artifact import digest_of
 from slipway.simulator.app_runner.api import SimulatedAppRunner
-from slipway.simulator.contract import SERVICES, by_target, in_python, message_member, problems, service
+from slipway.simulator.cloudformation.api import CloudFormation
+from slipway.simulator.contract import SERVICES, find_operation, in_python, message_member, problems, service
 from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
+from slipway.simulator.iam import Iam, Sts
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.secrets import Parameters, Secrets
@@ -110,6 +112,19 @@ def test_every_pattern_that_a_known_operation_could_meet_can_be_checked(name):
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_known_operation_is_one_of_aws(name):
     assert set(KNOWN[name]) <= set(service(name).operation_names)
+
+
+@pytest.mark.parametrize(
+    ("name", "simulated"), [("cloudformation", CloudFormation({}, None, None)), ("iam", Iam()), ("sts", Sts())]
+)
+def test_every_operation_of_the_query_protocol_is_one_of_aws(name, simulated):
+    assert simulated.operations
+    assert set(simulated.operations) <= set(service(name).operation_names)
+
+
+def by_target(target):
+    prefix, _, operation = target.partition(".")
+    return find_operation(SERVICES, operation, "targetPrefix", prefix)
 
 
 def test_an_operation_is_found_by_its_target():

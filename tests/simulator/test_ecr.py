@@ -5,10 +5,10 @@ import secrets
 import httpx
 import pytest
 
-from slipway.oci.content import INDEX, Artifact, Blob, digest_of
+from slipway.oci.artifact import INDEX, Artifact, Blob, digest_of
 from slipway.oci.registry import opened
 from slipway.simulator.cloud import LOGIN
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 
 LAYER = Blob("application/x-layer", b"a layer")
 ABSENT = "sha256:" + "0" * 64

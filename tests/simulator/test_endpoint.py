@@ -1,4 +1,5 @@
 from asyncio.selector_events import _SelectorSocketTransport
+from functools import cache
 
 import anyio.to_thread
 import boto3
@@ -9,14 +10,18 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from slipway.simulator.clock import VirtualClock
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import asked, opened
 from tests.simulator.raw import SIGNED, ask_raw
 
 
-def client(account, service, **how):
-    session = boto3.session.Session("AKIATEST", "secret", region_name=how.pop("region", "eu-west-1"))
-    return session.client(service, endpoint_url=account.cloud.url, config=Config(**how))
+@cache
+def session_in(region):
+    return boto3.session.Session("AKIATEST", "secret", region_name=region)
+
+
+def client(account, service, region="eu-west-1", **how):
+    return session_in(region).client(service, endpoint_url=account.cloud.url, config=Config(**how))
 
 
 async def refused(call, **parameters):

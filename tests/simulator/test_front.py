@@ -14,11 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from slipway.simulator import front as front_module
-from slipway.simulator.front import Front
-from slipway.simulator.serving import serving
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.simulator import serving as serving_module
+from slipway.simulator.serving import Front, serving
 from slipway.workload.process import free_port
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.account import BRISK, asked, opened
 
 
@@ -210,7 +209,7 @@ async def test_an_instance_is_drained_when_it_has_answered_what_it_had(one, two)
 
 
 async def test_an_answer_that_never_ends_does_not_hold_an_instance_for_ever(one, monkeypatch):
-    monkeypatch.setattr(front_module, "_DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(serving_module, "_DRAIN_SECONDS", 0.2)
     async with fronted(one) as (front, client), client.stream("GET", "/drip"):
         assert await idle(front, one) >= 0.2
 

@@ -7,9 +7,9 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from slipway.simulator.contract import AwsError, by_action, service
+from slipway.simulator.contract import QUERY_SERVICES, AwsError, find_operation, service
 from slipway.simulator.protocols import QueryProtocol
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 from tests.simulator.raw import SIGNED
 
 VERSIONS = {"cloudformation": "2010-05-15", "iam": "2010-05-08", "sts": "2011-06-15"}
@@ -94,7 +94,7 @@ def test_what_the_model_does_not_have_is_refused(form, named):
 @pytest.mark.parametrize(("name", "version"), VERSIONS.items())
 def test_services_are_distinguished_by_the_version_of_their_api(name, version):
     assert service(name).api_version == version
-    assert by_action("DescribeStacks", version) is None or name == "cloudformation"
+    assert find_operation(QUERY_SERVICES, "DescribeStacks", "apiVersion", version) is None or name == "cloudformation"
 
 
 @pytest.mark.parametrize("form", [b"", b"\xff\xfe", b"Action=GetRole", b"Action=%00&Version=2010-05-08"])

@@ -4,9 +4,9 @@ import secrets
 import httpx
 import pytest
 
-from slipway.oci.content import MANIFEST, canonical, digest_of
+from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.simulator.cloud import LOGIN
-from slipway.workload.health import NO_CERTIFICATES
+from slipway.workload.workload import NO_CERTIFICATES
 
 BLOB = b"some bytes"
 CONFIG = {"mediaType": "application/x", "digest": digest_of(BLOB), "size": len(BLOB)}

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.oci.tree import File, TreeConfig, pack, unpack
-from slipway.source import commit
+from slipway.oci.artifact import File, TreeConfig, pack, unpack
+from slipway.source import commit_at
 
 COMMITTED = 1_700_000_000
 
@@ -61,11 +61,11 @@ def repository(tmp_path, monkeypatch):
 
 
 def files_of(folder: Path, name: str = "HEAD") -> dict[str, File]:
-    return {file.name: file for file in commit.read(folder, name).files()}
+    return {file.name: file for file in commit_at(folder, name).files()}
 
 
 def test_a_commit_is_read_with_its_revision_time_and_subject(repository):
-    found = commit.read(repository)
+    found = commit_at(repository)
     assert found.revision == git(repository, "rev-parse", "HEAD")
     assert (found.committed, found.subject) == (COMMITTED, "The first commit")
 
@@ -89,10 +89,10 @@ def test_nothing_of_the_work_tree_is_read(repository):
 
 
 def test_the_users_git_settings_do_not_matter(repository):
-    before = commit.read(repository)
+    before = commit_at(repository)
     git(repository, "config", "color.ui", "always")
     git(repository, "config", "tar.umask", "0077")
-    assert commit.read(repository) == before
+    assert commit_at(repository) == before
     assert files_of(repository)["bin/start"].executable
 
 
@@ -104,7 +104,7 @@ def test_gits_output_about_a_signature_is_not_taken_for_the_commit(repository, t
     git(repository, "config", "log.showSignature", "true")
     git(repository, "config", "gpg.program", str(verify))
     signed = git_object(repository, SIGNED.format(tree=git(repository, "rev-parse", "HEAD^{tree}"), at=COMMITTED))
-    assert commit.read(repository, signed).revision == signed
+    assert commit_at(repository, signed).revision == signed
 
 
 def test_an_earlier_commit_is_read_by_any_name_that_git_knows(repository):
@@ -112,8 +112,8 @@ def test_an_earlier_commit_is_read_by_any_name_that_git_knows(repository):
     git(repository, "tag", "--annotate", "--message", "one", "v1")
     (repository / "later.py").write_text("")
     second = committed(repository, "The second commit")
-    assert commit.read(repository).revision == second
-    assert {commit.read(repository, name).revision for name in ("v1", "HEAD~1", first, first[:10])} == {first}
+    assert commit_at(repository).revision == second
+    assert {commit_at(repository, name).revision for name in ("v1", "HEAD~1", first, first[:10])} == {first}
     assert "later.py" not in files_of(repository, "v1")
 
 
@@ -123,7 +123,7 @@ def test_a_folder_in_a_monorepo_is_the_root_of_its_files(repository):
     (service / "app/main.py").write_text("notes\n")
     committed(repository)
     assert set(files_of(service)) == {"app/main.py"}
-    assert commit.read(service).text("app/main.py") == "notes\n"
+    assert commit_at(service).text("app/main.py") == "notes\n"
 
 
 def test_a_file_around_the_services_folder_is_found_by_the_way_to_it(repository):
@@ -133,9 +133,9 @@ def test_a_file_around_the_services_folder_is_found_by_the_way_to_it(repository)
     (repository / "uv.lock").write_text("")
     committed(repository)
     (repository / "services/other.lock").write_text("of the work tree\n")
-    assert commit.read(service).above("uv.lock") == "../../uv.lock"
-    assert commit.read(service).above("other.lock") is None
-    assert commit.read(repository).above("uv.lock") is None
+    assert commit_at(service).above("uv.lock") == "../../uv.lock"
+    assert commit_at(service).above("other.lock") is None
+    assert commit_at(repository).above("uv.lock") is None
 
 
 def test_what_is_marked_export_ignore_is_not_shipped(repository):
@@ -152,9 +152,9 @@ def test_names_with_spaces_and_umlauts_are_kept(repository):
 
 def test_one_file_of_a_commit_is_read_as_text(repository):
     (repository / "main.py").write_text("changed\n")
-    assert commit.read(repository).text("main.py") == "print('hello')\n"
+    assert commit_at(repository).text("main.py") == "print('hello')\n"
     with pytest.raises(BadInputError, match=r"git show failed.*absent.py"):
-        commit.read(repository).text("absent.py")
+        commit_at(repository).text("absent.py")
 
 
 def test_equal_commits_of_two_clones_make_equal_artifacts(repository, tmp_path):
@@ -162,14 +162,14 @@ def test_equal_commits_of_two_clones_make_equal_artifacts(repository, tmp_path):
     (tmp_path / "clone/untracked.py").write_text("")
     digests = set()
     for folder in (repository, tmp_path / "clone"):
-        found = commit.read(folder)
+        found = commit_at(folder)
         artifact = pack(found.files(), TreeConfig(("python", "main.py"), 8000, {}), found.committed, {})
         digests.add(artifact.manifest().digest)
     assert len(digests) == 1
 
 
 def test_what_was_packed_from_a_commit_unpacks_to_its_checkout(repository, tmp_path):
-    found = commit.read(repository)
+    found = commit_at(repository)
     layer = pack(found.files(), TreeConfig(("python", "main.py"), 8000, {}), found.committed, {}).layers[0]
     unpack(layer.content, tmp_path / "unpacked")
     assert (tmp_path / "unpacked/current").read_text() == "#!/bin/sh\n"
@@ -179,18 +179,18 @@ def test_what_was_packed_from_a_commit_unpacks_to_its_checkout(repository, tmp_p
 def test_a_folder_without_git_is_bad_input(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(BadInputError, match="not a git repository"):
-        commit.read(tmp_path)
+        commit_at(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_bad_input(tmp_path):
     with pytest.raises(BadInputError, match=r"there is no folder .*absent"):
-        commit.read(tmp_path / "absent")
+        commit_at(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("name", ["no-such-branch", "0" * 40, "v9", ""])
 def test_a_revision_that_git_does_not_know_is_bad_input_that_names_it(repository, name):
     with pytest.raises(BadInputError) as refused:
-        commit.read(repository, name)
+        commit_at(repository, name)
     assert str(repository) in refused.value.what
     assert f"{name}^{{commit}}" in refused.value.next_step
 
@@ -198,16 +198,16 @@ def test_a_revision_that_git_does_not_know_is_bad_input_that_names_it(repository
 def test_a_repository_without_commits_is_bad_input(repository, tmp_path):
     git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(BadInputError, match="git show failed"):
-        commit.read(tmp_path / "empty")
+        commit_at(tmp_path / "empty")
 
 
 def test_a_revision_that_looks_like_an_option_is_none(repository, tmp_path):
     with pytest.raises(BadInputError):
-        commit.read(repository, f"--output={tmp_path}/written")
+        commit_at(repository, f"--output={tmp_path}/written")
     assert [path.name for path in tmp_path.iterdir()] == ["repository"]
 
 
 def test_a_machine_without_git_gets_the_advice_to_install_it(repository, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(BadInputError, match="git is not installed on this machine: install git"):
-        commit.read(repository)
+        commit_at(repository)

@@ -5,8 +5,8 @@ import subprocess
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.records.history import Other
-from slipway.source.released import released
+from slipway.records.gate import Other
+from slipway.source import released
 
 REVISION = "revision = '{0}'\ndown_revision = None\n\n\ndef upgrade():\n    op.execute('SELECT {1}')\n"
 ONE, TWO = "migrations/one.py", "migrations/two.py"

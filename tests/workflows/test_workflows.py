@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from slipway.release.bootstrap.github import trusts_branch, trusts_environment
+from slipway.release.bootstrap.roles import trusts_branch, trusts_environment
 from slipway.settings import Github
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CALLED = "$/.github/workflows/environment.yml"
 GITHUB = Github("OWNER@1/NAME@2")
-REPORT_AND_VERDICT = ["gate export", "migrations"]
+REPORT_AND_VERDICT = ["gate report export", "gate"]
 
 each_workflow = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
@@ -220,8 +220,8 @@ def test_every_function_that_a_workflow_calls_exists_with_its_flags():
             assert ours <= parameters, place
         seen.append((place, " ".join(name for name, _ in steps)))
     assert seen == [
-        ("ci gate", "gate export"),
-        ("ci gate", "migrations"),
+        ("ci gate", "gate report export"),
+        ("ci gate", "gate"),
         ("deploy image", "publish"),
         ("deploy staging", "environment deploy"),
         ("deploy plan", "environment plan"),

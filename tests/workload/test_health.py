@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.serving import serving
-from slipway.workload.health import HealthCheck, HealthResult, ask
 from slipway.workload.process import free_port
+from slipway.workload.workload import HealthCheck, HealthResult, ask
 
 HTTP = HealthCheck(path="/healthz", timeout=0.2)
 TCP = HealthCheck(timeout=0.2)

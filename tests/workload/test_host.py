@@ -3,13 +3,12 @@ import httpx
 import pytest
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.oci.content import Artifact, Blob
+from slipway.oci.artifact import Artifact, Blob, File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened
-from slipway.oci.tree import File, TreeConfig, pack
 from slipway.records.image import Reference
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
 from slipway.workload.workload import LaunchSpec
 from tests.simulator.account import opened
 

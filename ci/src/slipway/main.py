@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from slipway.graph.checks import CheckResult
     from slipway.graph.folder import Folder
     from slipway.graph.image import Source
-    from slipway.records.previous import Previous
+    from slipway.records.gate import Previous
     from slipway.records.progress import Event, Progress
-    from slipway.release.aws.credentials import Keys
+    from slipway.release.aws.client import Keys
     from slipway.report.answers import CommandResult
     from slipway.settings import Settings
 
@@ -124,7 +124,7 @@ class Slipway:
     @described
     async def sbom(self, ws: dagger.Workspace) -> dagger.File:
         from slipway.graph import image
-        from slipway.oci.content import normalised_sbom
+        from slipway.oci.artifact import normalised_sbom
 
         settings, source = await self._read(ws)
         written = image.sbom(source, settings)
@@ -233,14 +233,14 @@ class Slipway:
         from slipway.graph import image, running
 
         settings, source = await self._read(ws)
-        return running.service(image.image(source, settings, image.Label()), settings)
+        return await running.service(image.image(source, settings, image.Label()), settings)
 
     @described
     @up
     async def database(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import running
 
-        return running.database(await self._settings(ws))
+        return await running.database(await self._settings(ws))
 
     @described
     async def rehearse(self, ws: dagger.Workspace) -> "Rehearsal":
@@ -521,9 +521,9 @@ class Environment:
 
     @described
     async def permissions(
-        self, verb: Annotated[list[str] | None, Doc(account.permissions.flag("verb").doc)] = None
+        self, command: Annotated[list[str] | None, Doc(account.permissions.flag("command").doc)] = None
     ) -> str:
-        return await self._text("permissions", verb=verb)
+        return await self._text("permissions", command=command)
 
     async def _text(self, name: str, **arguments: Any) -> str:
         return (await _Call(self).answer(name, environment=self.name, **arguments, red=True)).text
@@ -623,9 +623,9 @@ async def _proven(
 async def _keys(credentials: dagger.Secret | None) -> "Keys | None":
     from datetime import UTC, datetime
 
-    from slipway.release.aws.credentials import parse
+    from slipway.release.aws.client import keys_from
 
-    return parse(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
+    return keys_from(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
 
 
 def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":

@@ -15,7 +15,7 @@ from slipway.records.outcome import Status
 from slipway.records.progress import Event
 from slipway.release.bootstrap import change_set as room
 from slipway.release.bootstrap.template import stacks
-from slipway.report import bootstrap as bootstrap_report
+from slipway.report.text import of_bootstrap
 from slipway.settings import Scaling, Settings, SettingsError
 from slipway.simulator.faults import Effect, Fault
 from tests.release.bootstrap.wanted import FULL, GITHUB, NETWORK, OTHER_ACCOUNT, STAGING, environment, settings
@@ -131,8 +131,8 @@ async def test_another_setting_is_shown_as_what_it_changes(account):
         ("Modify", "DeployRole", "False"),
         ("Remove", "VpcConnector", ""),
     }
-    assert "  ~ Modify AWS::AppRunner::AutoScalingConfiguration AutoScaling" in bootstrap_report.text(found)
-    assert "(is replaced)" in bootstrap_report.text(found)
+    assert "  ~ Modify AWS::AppRunner::AutoScalingConfiguration AutoScaling" in of_bootstrap(found)
+    assert "(is replaced)" in of_bootstrap(found)
 
 
 async def test_production_beside_staging_finds_what_they_share(account):
@@ -168,7 +168,7 @@ async def test_a_foreign_role_is_a_failure_with_its_reason_and_a_remedy(account)
     assert [stack.result for stack in found.stacks] == [Result.APPLIED, Result.FAILED]
     (failure,) = found.stacks[1].failures
     assert (failure.name, "notes-staging-access already exists" in failure.reason) == ("AccessRole", True)
-    assert "delete it, or choose another name in the settings" in bootstrap_report.text(found)
+    assert "delete it, or choose another name in the settings" in of_bootstrap(found)
     assert "slipway-notes-staging --region eu-west-1" in await refusal(ground(account).apply(untold))
 
 
@@ -281,12 +281,12 @@ async def test_the_record_can_be_read_back(account):
 
 
 async def test_the_report_says_what_to_do_next(account):
-    proposed = bootstrap_report.text(await ground(account).propose(untold))
+    proposed = of_bootstrap(await ground(account).propose(untold))
     assert proposed.startswith(
         "proposed new stack slipway-notes-shared in eu-west-1\n  + Add    AWS::ECR::Repository Rep"
     )
     assert proposed.endswith("nothing was changed; run the same command with --apply to make these changes\n")
-    applied = bootstrap_report.text(await ground(account).apply(untold))
+    applied = of_bootstrap(await ground(account).apply(untold))
     assert "  AWS_REGION of the GitHub repository's variables: eu-west-1\n" in applied
     assert applied.endswith("all resources match the settings\n")
 

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
+from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
 from slipway.release.bootstrap.template import StackTemplate, stacks
 from slipway.release.engine.ledger import PREFIX
-from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
 from slipway.settings import Github, Scaling, Settings, SettingsError, Subjects
 from tests.release.bootstrap.wanted import (
     ACCOUNT,

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from slipway.oci.content import MANIFEST
+from slipway.oci.artifact import MANIFEST
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.registry import Repository

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.oci.content import MANIFEST, canonical, digest_of
+from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.simulator.iam import trusting
 from tests.simulator.oracle.stage import GROUP, IMAGE, STREAM, Player, Story
 

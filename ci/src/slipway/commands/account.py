@@ -64,7 +64,7 @@ async def bootstrap(flags: Flags, caller: Caller) -> "CommandResult":
         SOURCE,
         NAME,
         option(
-            "verb",
+            "command",
             "COMMAND",
             "only what this command needs, such as destroy; may be repeated (default: all that the deploy role runs)",
             repeated=True,
@@ -76,13 +76,13 @@ async def permissions(flags: Flags, caller: Caller) -> "CommandResult":
     import json
 
     from slipway.records.bootstrap import Permissions
-    from slipway.release.permissions import DEPLOY_ROLE, policy, scope_of
+    from slipway.release.bootstrap.roles import DEPLOY_ROLE, policy, scope_of
     from slipway.report import answers
 
-    verbs = tuple(flags.verb or DEPLOY_ROLE)
+    commands = tuple(flags.command or DEPLOY_ROLE)
     scope = scope_of(await caller.settings(), flags.environment)
-    document = json.dumps(policy(scope, verbs), indent=2)
-    return answers.of_permissions(Permissions(flags.environment, verbs, document))
+    document = json.dumps(policy(scope, commands), indent=2)
+    return answers.of_permissions(Permissions(flags.environment, commands, document))
 
 
 @command(
@@ -147,7 +147,8 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     from slipway.conformance.suite import conform
     from slipway.conformance.walks import estimate
     from slipway.local.conformance import Consent, clean_up, permitted, simulated_conformance
-    from slipway.report import answers, conformance
+    from slipway.report import answers
+    from slipway.report.text import of_estimate
 
     if flags.estimate:
         return answers.of_estimate(estimate())
@@ -163,7 +164,7 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
             flags, f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
         )
         return answers.of_left(await clean_up(account, _tell(flags)))
-    _check_agreed(flags, conformance.of_estimate(estimate(), where))
+    _check_agreed(flags, of_estimate(estimate(), where))
     return answers.of_conformance(await conform(account, image, _tell(flags)))
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,6 +77,7 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
     return Coloured(prog, max_help_position=18)
 
 
+@cache
 def grammar() -> _Top:
     """Return the parser of the whole command line."""
     top = _Top(
@@ -102,7 +104,7 @@ def _add(commands: Any, command: Command) -> None:
         formatter_class=_formatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(command=command, commands=FUNCTIONS, complete=completion)
+    parser.set_defaults(run=command.run, commands=FUNCTIONS, complete=completion)
     parser._optionals.title = "flags"  # noqa: SLF001 -- argparse says options
     groups: dict[str, Any] = {}
     for flag in command.flags:

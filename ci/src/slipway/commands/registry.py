@@ -1,8 +1,50 @@
-"""Every command, in the order of help and of the reference pages."""
+"""Every command, in the order of help and of the reference pages, and the functions that only Dagger has."""
 
-from slipway.commands import account, engine, machine, prove, release, service
-from slipway.commands.command import Command
+from slipway.commands import account, machine, prove, release, service
+from slipway.commands.command import AwsAccess, Command, Group
 
 _GROUPS = (prove, release, service, account, machine)
 COMMANDS = tuple(each for module in _GROUPS for each in vars(module).values() if isinstance(each, Command))
-FUNCTIONS = (*COMMANDS, *engine.FUNCTIONS)
+
+
+def _function(name: str, sentence: str, cache: str = "") -> Command:
+    """Describe a function that needs a container engine, so the command line does not have it."""
+    return Command(name=name, group=Group.ENGINE, sentence=sentence, cache=cache)
+
+
+FUNCTIONS = (
+    *COMMANDS,
+    _function("image", "Build the service's image: small, non-root, reproducible, on pinned bases"),
+    _function("sbom", "Write what the lock pins as a reproducible CycloneDX 1.5 document"),
+    Command(
+        name="publish",
+        group=Group.ENGINE,
+        sentence="Build the image, check its health, push it with its bill of materials, and return repository@sha256:…",
+        access=AwsAccess.CHANGES,
+        rights=("publish",),
+    ),
+    _function("migrations", "Fail if the gate refuses the migrations; the function gate shares its run", "session"),
+    _function("smoke", "Fail if the image does not become healthy beside a migrated database"),
+    _function("lint", "Run the service's own lint, as [tool.slipway.checks] configures it"),
+    _function("types", "Check the service's types, as [tool.slipway.checks] configures it"),
+    _function(
+        "tests", "Run the service's tests beside a Postgres of their own, as [tool.slipway.checks] configures them"
+    ),
+    _function("format", "Format the service's files, as [tool.slipway.checks] configures it, and return the changes"),
+    _function(
+        "fix", "Mend what lint can mend by itself, as [tool.slipway.checks] configures it, and return the changes"
+    ),
+    _function("lock", "Update uv.lock for pyproject.toml and return the change", "never"),
+    _function(
+        "revision",
+        "Generate a revision from the models on a Postgres at the head, prove it, and return the change",
+        "never",
+    ),
+    _function("service", "Run the service on its port beside a migrated Postgres", "never"),
+    _function(
+        "database",
+        "Run the Postgres of the function service on port 15432 and print its URL, with a generated password",
+        "never",
+    ),
+    _function("environment", "Open one environment, to deploy to it and to read it", "never"),
+)

@@ -16,7 +16,12 @@ from slipway.commands.flags import (
 )
 
 if TYPE_CHECKING:
-    from slipway.environment.evidence import CompatibilityEvidence
+    from collections.abc import Awaitable, Callable
+
+    from slipway.environment.redeploy import CompatibilityEvidence
+    from slipway.records.outcome import Outcome
+    from slipway.records.plan import Plan
+    from slipway.records.progress import Tell
     from slipway.report.answers import CommandResult
 
 AS_DEPLOY = JsonRecord("outcome", "as for `deploy`")
@@ -110,15 +115,13 @@ async def deploy(flags: Flags, caller: Caller) -> "CommandResult":
     rights=("promote-from", "promote-to"),
 )
 async def promote(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.promote import plan_promotion, promote
-    from slipway.report import answers
+    from slipway.environment.redeploy import plan_promotion, promote
 
-    origin, target = await caller.environment(flags.from_), await caller.environment(flags.to)
+    places = await caller.environment(flags.from_), await caller.environment(flags.to)
     evidence = await _evidence(flags, caller)
-    if flags.dry_run:
-        return answers.of_plan(await plan_promotion(origin, target, evidence))
-    with caller.run() as tell:
-        return answers.of_outcome(await promote(origin, target, tell, evidence))
+    return await changed(
+        flags, caller, lambda: plan_promotion(*places, evidence), lambda tell: promote(*places, tell, evidence)
+    )
 
 
 @command(
@@ -140,14 +143,12 @@ async def promote(flags: Flags, caller: Caller) -> "CommandResult":
     records=(AS_DEPLOY, AS_PLANNED),
 )
 async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment.rollback import plan_rollback, rollback
-    from slipway.report import answers
+    from slipway.environment.redeploy import plan_rollback, rollback
 
-    environment, evidence = await caller.environment(flags.environment), await _evidence(flags, caller)
-    if flags.dry_run:
-        return answers.of_plan(await plan_rollback(environment, flags.to, evidence))
-    with caller.run() as tell:
-        return answers.of_outcome(await rollback(environment, tell, flags.to, evidence))
+    there, evidence, to = await caller.environment(flags.environment), await _evidence(flags, caller), flags.to
+    return await changed(
+        flags, caller, lambda: plan_rollback(there, to, evidence), lambda tell: rollback(there, tell, to, evidence)
+    )
 
 
 @command(
@@ -185,9 +186,24 @@ async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
         return answers.of_migration(await runner.migrate(tell), environment.name)
 
 
+async def changed(
+    flags: Flags,
+    caller: Caller,
+    plan: "Callable[[], Awaitable[Plan]]",
+    run: "Callable[[Tell], Awaitable[Outcome]]",
+) -> "CommandResult":
+    """Answer with the outcome of a run, or with --dry-run with its plan."""
+    from slipway.report import answers
+
+    if flags.dry_run:
+        return answers.of_plan(await plan())
+    with caller.run() as tell:
+        return answers.of_outcome(await run(tell))
+
+
 async def _evidence(flags: Flags, caller: Caller) -> "CompatibilityEvidence":
     """Read the certificate and the reason passed; raises BadInputError."""
-    from slipway.environment.evidence import CompatibilityEvidence
+    from slipway.environment.redeploy import CompatibilityEvidence
     from slipway.records.certificate import Certificate
 
     file = flags.certificate

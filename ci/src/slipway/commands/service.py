@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from slipway.commands.command import AwsAccess, Caller, Flags, Group, JsonRecord, command, option
 from slipway.commands.flags import DRY_RUN, ENVIRONMENT
-from slipway.commands.release import AS_DEPLOY, AS_PLANNED
+from slipway.commands.release import AS_DEPLOY, AS_PLANNED, changed
+from slipway.records.outcome import Verb
 
 if TYPE_CHECKING:
     from slipway.report.answers import CommandResult
@@ -67,14 +68,10 @@ async def diagnose(flags: Flags, caller: Caller) -> "CommandResult":
     records=(AS_DEPLOY, AS_PLANNED),
 )
 async def pause(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment import lifecycle
-    from slipway.report import answers
+    from slipway.environment.environment import pause, plan_change
 
-    environment = await caller.environment(flags.environment)
-    if flags.dry_run:
-        return answers.of_plan(await lifecycle.plan_of(environment, lifecycle.paused(environment)))
-    with caller.run() as tell:
-        return answers.of_outcome(await lifecycle.pause(environment, tell))
+    there = await caller.environment(flags.environment)
+    return await changed(flags, caller, lambda: plan_change(there, Verb.PAUSE), lambda tell: pause(there, tell))
 
 
 @command(
@@ -85,14 +82,10 @@ async def pause(flags: Flags, caller: Caller) -> "CommandResult":
     records=(AS_DEPLOY, AS_PLANNED),
 )
 async def resume(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment import lifecycle
-    from slipway.report import answers
+    from slipway.environment.environment import plan_change, resume
 
-    environment = await caller.environment(flags.environment)
-    if flags.dry_run:
-        return answers.of_plan(await lifecycle.plan_of(environment, await lifecycle.resumed(environment)))
-    with caller.run() as tell:
-        return answers.of_outcome(await lifecycle.resume(environment, tell))
+    there = await caller.environment(flags.environment)
+    return await changed(flags, caller, lambda: plan_change(there, Verb.RESUME), lambda tell: resume(there, tell))
 
 
 @command(
@@ -107,11 +100,9 @@ async def resume(flags: Flags, caller: Caller) -> "CommandResult":
     records=(AS_DEPLOY, AS_PLANNED),
 )
 async def destroy(flags: Flags, caller: Caller) -> "CommandResult":
-    from slipway.environment import lifecycle
-    from slipway.report import answers
+    from slipway.environment.environment import destroy, plan_change
 
-    environment = await caller.environment(flags.environment)
-    if flags.dry_run:
-        return answers.of_plan(await lifecycle.plan_of(environment, lifecycle.deleted(environment)))
-    with caller.run() as tell:
-        return answers.of_outcome(await lifecycle.destroy(environment, tell, flags.confirm))
+    there, confirm = await caller.environment(flags.environment), flags.confirm
+    return await changed(
+        flags, caller, lambda: plan_change(there, Verb.DESTROY), lambda tell: destroy(there, tell, confirm)
+    )

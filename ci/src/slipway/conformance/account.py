@@ -23,31 +23,27 @@ from slipway.untrusted import one_line
 
 PREFIX = "slipway-conformance-"
 TAG = "slipway:conformance"
-_THROTTLED = {"ThrottlingException", "TooManyRequestsException", "Throttling", "RequestLimitExceeded"}
+# Codes without "Exception", which only some protocols append.
+_THROTTLED = {"Throttling", "TooManyRequests", "RequestLimitExceeded"}
 # Errors that concern the caller or the moment and tell nothing about the platform's behaviour.
 _INCONCLUSIVE = _THROTTLED | {
     "AccessDenied",
-    "AccessDeniedException",
     "ExpiredToken",
-    "ExpiredTokenException",
     "InternalFailure",
-    "InternalServiceErrorException",
+    "InternalServiceError",
     "InvalidClientTokenId",
-    "LimitExceededException",
+    "LimitExceeded",
     "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
     "OptInRequired",
-    "ServerException",
-    "ServiceQuotaExceededException",
-    "SubscriptionRequiredException",
-    "UnknownOperationException",
-    "UnrecognizedClientException",
+    "Server",
+    "ServiceQuotaExceeded",
+    "SubscriptionRequired",
+    "UnknownOperation",
+    "UnrecognizedClient",
 }
 _TIMES, _PAUSE = 6, 5.0
 _ARN, _ACCOUNT = re.compile(r"arn:aws[\w-]*:[\w:/.*-]*[\w/*]"), re.compile(r"(?<!\d)\d{12}(?!\d)")
 _ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
-
-
 # Errors of reading an answer that does not have the shape of AWS's model.
 MISSHAPEN = (LookupError, TypeError, ValueError)
 
@@ -111,10 +107,10 @@ class AwsAccount:
         """Call an operation by its name in the API. Raises SilentError."""
         for _ in range(_TIMES):
             reply = await self._call(service, operation, parameters)
-            if reply.code not in _THROTTLED:
+            if reply.code.removesuffix("Exception") not in _THROTTLED:
                 break
             await self.time.sleep(_PAUSE)
-        if reply.code in _INCONCLUSIVE:
+        if reply.code.removesuffix("Exception") in _INCONCLUSIVE:
             raise SilentError(masked(f"{operation}: {reply.error}"))
         return reply
 

@@ -7,47 +7,47 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from slipway.conformance.account import MISSHAPEN, TAG, AwsAccount, Reply, SilentError, masked
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings
 from slipway.conformance.service import ProbedService
 from slipway.conformance.walks import Request
 
-Probe = Callable[[ProbedService, str | None], Awaitable[str]]
+_NOUN, _ARN = "AutoScalingConfiguration", "AutoScalingConfigurationArn"
 _LOG_DELAY, _LOG_READS = 15.0, 8  # logs arrive late
 
 
-async def _unchanged(service: ProbedService, _scaling: str | None) -> str:
+async def _unchanged(service: ProbedService) -> str:
     return await service.outcome("UpdateService", Request.FIRST)
 
 
-async def _sizes(service: ProbedService, _scaling: str | None) -> str:
+async def _sizes(service: ProbedService) -> str:
     sizes = (await service.described())["InstanceConfiguration"]
     return masked(f"{sizes.get('Cpu')} and {sizes.get('Memory')}")
 
 
-async def _defaults(service: ProbedService, _scaling: str | None) -> str:
+async def _defaults(service: ProbedService) -> str:
     check = (await service.described()).get("HealthCheckConfiguration", {})
     keys = ("Protocol", "Path", "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold")
     return masked(" ".join(str(check.get(key)) for key in keys))
 
 
-async def _automatic(service: ProbedService, _scaling: str | None) -> str:
+async def _automatic(service: ProbedService) -> str:
     if not service.image.is_public:
         raise SilentError("the image is not from ECR Public")
     source = (await service.described())["SourceConfiguration"]
     return "on" if source.get("AutoDeploymentsEnabled") else "off"
 
 
-async def _taken(service: ProbedService, _scaling: str | None) -> str:
+async def _taken(service: ProbedService) -> str:
     return service.masked((await service.create(Request.FIRST)).error) or "answers: two services have one name"
 
 
-async def _unfitting(service: ProbedService, _scaling: str | None) -> str:
+async def _unfitting(service: ProbedService) -> str:
     other = ProbedService(service.account, service.image, service.run, "large")
     answer = await other.create(Request.FIRST, InstanceConfiguration={"Cpu": "0.25 vCPU", "Memory": "12 GB"})
     return masked(answer.code) or "answers"
 
 
-async def _tags(service: ProbedService, _scaling: str | None) -> str:
+async def _tags(service: ProbedService) -> str:
     before = len(await service.operations())
     first = await service.tags()
     added = {"Key": "slipway:seen", "Value": "1"}
@@ -62,16 +62,14 @@ async def _tags(service: ProbedService, _scaling: str | None) -> str:
     return f"{'set and changed' if correct else 'not as they were set'}, and {'an' if begun else 'no'} operation begins"
 
 
-async def _kept(service: ProbedService, scaling: str | None) -> str:
-    if scaling is None:
+async def _kept(service: ProbedService) -> str:
+    if service.scaling is None:
         raise SilentError("no auto scaling configuration exists")
-    answer = await service.account.ask(
-        "apprunner", "DeleteAutoScalingConfiguration", AutoScalingConfigurationArn=scaling
-    )
+    answer = await service.account.ask("apprunner", f"Delete{_NOUN}", **{_ARN: service.scaling})
     return masked(answer.code) or "answers: it is deleted"
 
 
-async def _inherited(service: ProbedService, _scaling: str | None) -> str:
+async def _inherited(service: ProbedService) -> str:
     if not service.image.command:
         raise SilentError("no start command of the image is known")
     settings = _settings(await service.described())
@@ -80,35 +78,35 @@ async def _inherited(service: ProbedService, _scaling: str | None) -> str:
     return f"{' and '.join(lost)} lost" if lost else "port and start command stay"
 
 
-async def _replaced(service: ProbedService, _scaling: str | None) -> str:
+async def _replaced(service: ProbedService) -> str:
     variables = _settings(await service.described()).get("RuntimeEnvironmentVariables", {})
     return masked(f"{' and '.join(sorted(variables))}{' alone' if len(variables) == 1 else ''}")
 
 
-async def _order(service: ProbedService, _scaling: str | None) -> str:
+async def _order(service: ProbedService) -> str:
     began = [operation["StartedAt"] for operation in await service.operations()]
     return "newest first" if len(began) > 1 and began == sorted(began, reverse=True) else "in another order"
 
 
-async def _pages(service: ProbedService, _scaling: str | None) -> str:
+async def _pages(service: ProbedService) -> str:
     twenty = await service.ask("ListOperations", MaxResults=20)
     more = await service.ask("ListOperations", MaxResults=21)
     return masked(f"20 {twenty.code or 'answered'}, 21 {more.code or 'answered'}")
 
 
-async def _rolled_back(service: ProbedService, _scaling: str | None) -> str:
+async def _rolled_back(service: ProbedService) -> str:
     newest, current = (await service.operations())[0], await service.described()
     same = current.get("HealthCheckConfiguration", {}).get("Protocol") == "TCP"
     same = same and _settings(current).get("RuntimeEnvironmentVariables") == {"SECOND": "2"}
     return f"{newest['Type']} {newest['Status']}, {current['Status']} with {'its previous' if same else 'another'} configuration"
 
 
-async def _failed(service: ProbedService, _scaling: str | None) -> str:
+async def _failed(service: ProbedService) -> str:
     newest = (await service.operations())[0]
     return f"{newest['Type']} {newest['Status']}, {await service.status()}"
 
 
-async def _log(service: ProbedService, _scaling: str | None) -> str:
+async def _log(service: ProbedService) -> str:
     """Summarise the log of the update, the newest operation."""
     newest = (await service.operations())[0]
     lines = await _lines(service, newest)
@@ -116,7 +114,7 @@ async def _log(service: ProbedService, _scaling: str | None) -> str:
     return masked(f"started with the trigger {_trigger(lines, newest)}, {end}")
 
 
-async def _triggers(service: ProbedService, _scaling: str | None) -> str:
+async def _triggers(service: ProbedService) -> str:
     operations = {operation["Type"]: operation for operation in await service.operations()}
     kinds = ("CREATE_SERVICE", "START_DEPLOYMENT", "RESUME_SERVICE")
     if missing := [kind for kind in kinds if kind not in operations]:
@@ -151,7 +149,7 @@ def _settings(service: Mapping[str, Any]) -> Mapping[str, Any]:
     return settings
 
 
-PROBES: Mapping[str, Probe] = {
+PROBES: Mapping[str, Callable[[ProbedService], Awaitable[str]]] = {
     "an update without an effective change": _unchanged,
     "sizes that are read back": _sizes,
     "the defaults of a creation": _defaults,
@@ -171,7 +169,6 @@ PROBES: Mapping[str, Probe] = {
     "the triggers of other operations": _triggers,
 }
 
-_NOUN, _ARN = "AutoScalingConfiguration", "AutoScalingConfigurationArn"
 _SCALING_SUBJECTS = ("auto scaling by one name", "auto scaling without a revision", "auto scaling that is deleted")
 
 

@@ -1,13 +1,14 @@
-"""The expectations of AWS, as data: the cells of App Runner's state table, and named behaviours.
+"""The expectations of AWS, as data: the cells of App Runner's state table, and named behaviours; and what a run finds of them.
 
 Marks: M service model of boto3 1.44, G developer guide, F field reports, † unverified. An expectation is the line that describes a
 call's outcome; NAME, ARN and ACCOUNT replace those of the probed service.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from slipway.records.conformance import ConformanceFinding, ConformanceVerdict
+from slipway.conformance.account import MISSHAPEN, SilentError, masked
+from slipway.records.conformance import AWS, Conformance, ConformanceFinding, ConformanceVerdict
 
 STATES = ("RUNNING", "OPERATION_IN_PROGRESS", "PAUSED", "CREATE_FAILED", "DELETE_FAILED", "DELETED")
 SAME = "answers, and no operation begins"
@@ -49,8 +50,8 @@ def cells() -> tuple[Cell, ...]:
     """List the cells of the state table, row by row."""
     return tuple(
         Cell(call, state, expected.format(state=state), mark)
-        for call, row in _TABLE.items()
-        for state, (expected, mark) in zip(STATES, row, strict=True)
+        for call, (marks, *row) in _TABLE.items()
+        for state, mark, expected in zip(STATES, marks, row, strict=True)
     )
 
 
@@ -75,56 +76,24 @@ def _not(done: str) -> str:
     return f"InvalidStateException: Service cannot be {done} in the current state: {{state}}."
 
 
-_GONE = ("ResourceNotFoundException: Service with the provided ARN doesn't exist: ARN.", "†")
+_GONE = "ResourceNotFoundException: Service with the provided ARN doesn't exist: ARN."
 _DEPLOY = (
     "InvalidRequestException: Can't start a deployment on the specified service, because it isn't in RUNNING state."
 )
 _UPDATE, _PAUSE, _RESUME, _DELETE = map(_not, ("updated", "paused", "resumed", "deleted"))
+# By call: a mark for each state, and the outcomes in the order of STATES.
 _TABLE = {
-    "UpdateService": (
-        ("begins UPDATE_SERVICE", "M"),
-        (_UPDATE, "F"),
-        (_UPDATE, "G"),  # "You can't update a paused service"; which error, and its words, F of another state
-        ("begins CREATE_SERVICE", "M"),  # a rebuild, since 2023-06
-        (_UPDATE, "†"),
-        _GONE,
-    ),
+    # PAUSED: "You can't update a paused service"; which error, and its words, F of another state. CREATE_FAILED: a rebuild, since 2023-06
+    "UpdateService": ("MFGM††", "begins UPDATE_SERVICE", _UPDATE, _UPDATE, "begins CREATE_SERVICE", _UPDATE, _GONE),
     # No InvalidStateException in its model; which error comes instead: F
-    "StartDeployment": (
-        ("begins START_DEPLOYMENT", "M"),
-        (_DEPLOY, "F"),
-        (_DEPLOY, "F"),
-        (_DEPLOY, "F"),
-        (_DEPLOY, "†"),
-        _GONE,
-    ),
-    "PauseService": (
-        ("begins PAUSE_SERVICE", "M"),
-        (_PAUSE, "†"),
-        (SAME, "M"),
-        (_PAUSE, "†"),
-        (_PAUSE, "†"),
-        _GONE,
-    ),
-    "ResumeService": (
-        (SAME, "M"),
-        (_RESUME, "†"),
-        ("begins RESUME_SERVICE", "M"),
-        (_RESUME, "†"),
-        (_RESUME, "†"),
-        _GONE,
-    ),
-    "DeleteService": (
-        ("begins DELETE_SERVICE", "M"),
-        (_DELETE, "F"),  # hashicorp/terraform-provider-aws#19840
-        ("begins DELETE_SERVICE", "†"),
-        ("begins DELETE_SERVICE", "F"),
-        ("begins DELETE_SERVICE", "M"),  # "Retry the service deletion call"
-        _GONE,
-    ),
-    "DescribeService": (*((("answers, {state}", "M"),) * 5), ("answers, {state}", "M")),
-    "ListOperations": (*((("answers", "M"),) * 5), ("answers", "†")),
-    "ListServices": (*((("listed", "M"),) * 5), ("not listed", "†")),
+    "StartDeployment": ("MFFF††", "begins START_DEPLOYMENT", _DEPLOY, _DEPLOY, _DEPLOY, _DEPLOY, _GONE),
+    "PauseService": ("M†M†††", "begins PAUSE_SERVICE", _PAUSE, SAME, _PAUSE, _PAUSE, _GONE),
+    "ResumeService": ("M†M†††", SAME, _RESUME, "begins RESUME_SERVICE", _RESUME, _RESUME, _GONE),
+    # OPERATION_IN_PROGRESS: hashicorp/terraform-provider-aws#19840. DELETE_FAILED: "Retry the service deletion call"
+    "DeleteService": ("MF†FM†", "begins DELETE_SERVICE", _DELETE, *("begins DELETE_SERVICE",) * 3, _GONE),
+    "DescribeService": ("MMMMMM", *("answers, {state}",) * 6),
+    "ListOperations": ("MMMMM†", *("answers",) * 6),
+    "ListServices": ("MMMMM†", *("listed",) * 5, "not listed"),
 }
 
 
@@ -137,223 +106,111 @@ class _Unseen(str):
 _TAKEN = "InvalidRequestException: Service with the provided name already exists: NAME."
 _PLATFORM = _Unseen("only the platform can cause it")
 _NO_ROLE, _NO_SECRET = _Unseen("the suite creates no role"), _Unseen("the suite creates no secret")
+_API_ONLY = _Unseen("the suite calls the API only, never its services")
 _NOT_PROBED = _Unseen("the suite does not probe it")
-# Subject, documentation, mark, expected outcome; a reason instead of the outcome where nothing can be seen from outside.
+# fmt: off
+# Mark, subject, expected outcome, documentation; a reason instead of the outcome where nothing can be seen from outside.
 _APP_RUNNER = (
-    (
-        "an update without an effective change",
-        "an update without an effective change: 200 and no OperationId",
-        "F",
-        SAME,
-    ),
-    (
-        "a failed creation",
-        "a failed creation: operation FAILED, service CREATE_FAILED",
-        "F",
-        "CREATE_SERVICE FAILED, CREATE_FAILED",
-    ),
-    (
-        "a failed update",
-        "a failed update: ROLLBACK_IN_PROGRESS, then ROLLBACK_SUCCEEDED; the service is RUNNING with its previous configuration",
-        "F",
-        "UPDATE_SERVICE ROLLBACK_SUCCEEDED, RUNNING with its previous configuration",
-    ),
-    (
-        "a rollback that fails",
-        "a failed rollback: ROLLBACK_FAILED, and the service is RUNNING with its previous configuration",
-        "†",
-        _PLATFORM,
-    ),
-    (
-        "a failed resumption",
-        "a resumption that does not become healthy: operation FAILED, the service stays PAUSED",
-        "†",
-        _Unseen("the suite would need an image that is healthy once and never again"),
-    ),
-    (
-        "a name that is taken",
-        'names are unique among services that are not deleted: InvalidRequest "Service with the provided name already exists: NAME."',
-        "F",
-        _TAKEN,
-    ),
-    ("the name of a failed creation", "the name of a failed creation stays taken", "F", _TAKEN),
-    (
-        "members that an update leaves out",
-        "members that an update leaves out are inherited, also within ImageConfiguration",
-        "F",
-        "port and start command stay",
-    ),
-    ("variables in an update", "maps of variables and secrets are replaced as a whole", "F", "SECOND alone"),
-    (
-        "the defaults of a creation",
-        "default health check: TCP at /, every 5 seconds, timeout 2 seconds, healthy after 1 success, unhealthy after 5 failures",
-        "M",
-        "TCP / 5 2 1 5",
-    ),
-    ("automatic deployments", "automatic deployments are on by default, and off for images of ECR Public", "M", "off"),
-    (
-        "a push to a tag",
-        "a push to a tag starts no deployment here, even with automatic deployments",
-        NOT_SIMULATED,
-        "",
-    ),
-    (
-        "sizes that are read back",
-        'CPU and memory are returned in units: "0.25 vCPU" is 256, "0.5 GB" is 512',
-        "G",
-        "256 and 512",
-    ),
-    (
-        "sizes that do not fit",
-        "only certain pairs of CPU and memory are valid, otherwise InvalidRequest",
-        "G",
-        "InvalidRequestException",
-    ),
-    (
-        "tags",
-        "CreateService sets tags; only TagResource and UntagResource change them, at once",
-        "M",
-        "set and changed, and no operation begins",
-    ),
-    ("the order of operations", "operations are listed newest first", "M", "newest first"),
-    (
-        "the length of a page",
-        "pages have 1 to 20 services or operations",
-        "M",
-        "20 answered, 21 InvalidRequestException",
-    ),
-    (
-        "auto scaling by one name",
-        "auto scaling, VPC connectors, observability: creating the same name again makes the next revision",
-        "M",
-        "revisions 1 and 2",
-    ),
-    ("auto scaling without a revision", "an ARN without a revision means the latest one", "M", "revision 2"),
-    ("auto scaling that is deleted", "a deleted revision is described as INACTIVE", "M", "INACTIVE"),
-    (
-        "auto scaling that a service has",
-        "a resource that a service uses cannot be deleted: InvalidRequest; reported for VPC connectors, assumed for the others",
-        "†",
-        "InvalidRequestException",
-    ),
-    (
-        "a paused service's address",
-        "the address of a paused service answers 503",
-        "†",
-        _Unseen("the suite calls the API only, never its services"),
-    ),
-    ("maintenance", "maintenance: OPERATION_IN_PROGRESS for minutes, and no operation is listed", "G", _PLATFORM),
-    (
-        "the log of a deployment",
-        "the log group /aws/apprunner/NAME/ID/service, its stream deployment/ID without dashes, and the lines in it",
-        "F",
-        "started with the trigger SERVICE_UPDATE, ended with RUNNING",
-    ),
-    (
-        "the triggers of other operations",
-        "the triggers that the log shows for creation, deployment and resumption",
-        "†",
-        "SERVICE_CREATE, MANUAL_DEPLOYMENT, SERVICE_RESUME",
-    ),
-    (
-        "durations",
-        "durations: 5 minutes for a creation, 2 to 5 for an update, 6 to 19 for a failed health check",
-        "F",
-        _Unseen("every run differs; the record contains the duration of the whole run"),
-    ),
-    (
-        "a role that may not be assumed",
-        'a role that is missing or trusts another service: InvalidRequest "Error in assuming access role ARN", also on updates †',
-        "F",
-        _NO_ROLE,
-    ),
-    (
-        "a new role",
-        "a new role is refused the same way for 90 seconds (`cloud.iam.propagation`) after its creation",
-        "F",
-        _NO_ROLE,
-    ),
-    (
-        "an instance role that may not be assumed",
-        'the same for the instance role: "Error in assuming instance role ARN"',
-        "†",
-        _NO_ROLE,
-    ),
-    (
-        "secrets without an instance role",
-        "AWS refuses secrets without an instance role [F]; the simulator accepts them",
-        NOT_SIMULATED,
-        _NO_SECRET,
-    ),
-    (
-        "references to secrets",
-        "a secret by ARN, or `ARN:KEY::` for a key of its JSON †; a parameter by ARN or by name",
-        "M",
-        _NO_SECRET,
-    ),
-    ("a secret that is going", "a secret that is scheduled for deletion does not exist for a service", "†", _NO_SECRET),
-    ("the rest", "source connections, custom domains, private ingress", NOT_SIMULATED, ""),
+    ("F", "an update without an effective change", SAME,
+     "an update without an effective change: 200 and no OperationId"),
+    ("F", "a failed creation", "CREATE_SERVICE FAILED, CREATE_FAILED",
+     "a failed creation: operation FAILED, service CREATE_FAILED"),
+    ("F", "a failed update", "UPDATE_SERVICE ROLLBACK_SUCCEEDED, RUNNING with its previous configuration",
+     "a failed update: ROLLBACK_IN_PROGRESS, then ROLLBACK_SUCCEEDED; the service is RUNNING with its previous configuration"),
+    ("†", "a rollback that fails", _PLATFORM,
+     "a failed rollback: ROLLBACK_FAILED, and the service is RUNNING with its previous configuration"),
+    ("†", "a failed resumption", _Unseen("the suite would need an image that is healthy once and never again"),
+     "a resumption that does not become healthy: operation FAILED, the service stays PAUSED"),
+    ("F", "a name that is taken", _TAKEN,
+     'names are unique among services that are not deleted: InvalidRequest "Service with the provided name already exists: NAME."'),
+    ("F", "the name of a failed creation", _TAKEN,
+     "the name of a failed creation stays taken"),
+    ("F", "members that an update leaves out", "port and start command stay",
+     "members that an update leaves out are inherited, also within ImageConfiguration"),
+    ("F", "variables in an update", "SECOND alone",
+     "maps of variables and secrets are replaced as a whole"),
+    ("M", "the defaults of a creation", "TCP / 5 2 1 5",
+     "default health check: TCP at /, every 5 seconds, timeout 2 seconds, healthy after 1 success, unhealthy after 5 failures"),
+    ("M", "automatic deployments", "off",
+     "automatic deployments are on by default, and off for images of ECR Public"),
+    ("†", "a service that becomes unhealthy", _API_ONLY,
+     "a running service that fails UnhealthyThreshold checks in a row gets no traffic (503) until HealthyThreshold succeed; its status stays RUNNING"),
+    (NOT_SIMULATED, "the instance of an unhealthy service", "",
+     "the instance of an unhealthy service is not replaced"),
+    (NOT_SIMULATED, "a push to a tag", "",
+     "a push to a tag starts no deployment here, even with automatic deployments"),
+    ("G", "sizes that are read back", "256 and 512",
+     'CPU and memory are returned in units: "0.25 vCPU" is 256, "0.5 GB" is 512'),
+    ("G", "sizes that do not fit", "InvalidRequestException",
+     "only certain pairs of CPU and memory are valid, otherwise InvalidRequest"),
+    ("M", "tags", "set and changed, and no operation begins",
+     "CreateService sets tags; only TagResource and UntagResource change them, at once"),
+    ("M", "the order of operations", "newest first",
+     "operations are listed newest first"),
+    ("M", "the length of a page", "20 answered, 21 InvalidRequestException",
+     "pages have 1 to 20 services or operations"),
+    ("M", "auto scaling by one name", "revisions 1 and 2",
+     "auto scaling, VPC connectors, observability: creating the same name again makes the next revision"),
+    ("M", "auto scaling without a revision", "revision 2",
+     "an ARN without a revision means the latest one"),
+    ("M", "auto scaling that is deleted", "INACTIVE",
+     "a deleted revision is described as INACTIVE"),
+    ("†", "auto scaling that a service has", "InvalidRequestException",
+     "a resource that a service uses cannot be deleted: InvalidRequest; reported for VPC connectors, assumed for the others"),
+    ("†", "a paused service's address", _API_ONLY,
+     "the address of a paused service answers 503"),
+    ("G", "maintenance", _PLATFORM,
+     "maintenance: OPERATION_IN_PROGRESS for minutes, and no operation is listed"),
+    ("F", "the log of a deployment", "started with the trigger SERVICE_UPDATE, ended with RUNNING",
+     "the log group /aws/apprunner/NAME/ID/service, its stream deployment/ID without dashes, and the lines in it"),
+    ("†", "the triggers of other operations", "SERVICE_CREATE, MANUAL_DEPLOYMENT, SERVICE_RESUME",
+     "the triggers that the log shows for creation, deployment and resumption"),
+    ("F", "durations", _Unseen("every run differs; the record contains the duration of the whole run"),
+     "durations: 5 minutes for a creation, 2 to 5 for an update, 6 to 19 for a failed health check"),
+    ("F", "a role that may not be assumed", _NO_ROLE,
+     'a role that is missing or trusts another service: InvalidRequest "Error in assuming access role ARN", also on updates †'),
+    ("F", "a new role", _NO_ROLE,
+     "a new role is refused the same way for 90 seconds (`cloud.iam.propagation`) after its creation"),
+    ("†", "an instance role that may not be assumed", _NO_ROLE,
+     'the same for the instance role: "Error in assuming instance role ARN"'),
+    (NOT_SIMULATED, "secrets without an instance role", _NO_SECRET,
+     "AWS refuses secrets without an instance role [F]; the simulator accepts them"),
+    ("M", "references to secrets", _NO_SECRET,
+     "a secret by ARN, or `ARN:KEY::` for a key of its JSON †; a parameter by ARN or by name"),
+    ("†", "a secret that is going", _NO_SECRET,
+     "a secret that is scheduled for deletion does not exist for a service"),
+    (NOT_SIMULATED, "the rest", "",
+     "source connections, custom domains, private ingress"),
 )
 _ECR = (
-    (
-        "an image's digest",
-        "the digest is the sha256 of the manifest's bytes, also over the registry protocol; both use one store",
-        "M",
-        "sha256 of the manifest's bytes",
-    ),
-    (
-        "the same image under the same tag",
-        "the same image under the same tag again: ImageAlreadyExists",
-        "M",
-        "ImageAlreadyExistsException",
-    ),
-    (
-        "another image under an immutable tag",
-        "an immutable tag is put once: ImageTagAlreadyExists, and the tag keeps its image",
-        "M",
-        "ImageTagAlreadyExistsException, and the first stays",
-    ),
-    (
-        "two at once under an immutable tag",
-        "of two concurrent puts under an immutable tag one is refused: it is a compare-and-set",
-        "†",
-        "one put, one ImageTagAlreadyExistsException",
-    ),
-    ("layers that are not there", "missing layers: LayersNotFound", "M", "LayersNotFoundException"),
-    (
-        "an image that is not there",
-        "a missing image: ImageNotFound; in a batch it is among the failures",
-        "M",
-        "ImageNotFoundException, failure ImageNotFound",
-    ),
-    ("tags of images", "DescribeImages and ListImages return the tags", "M", "described and listed by tag and digest"),
-    (
-        "a tag that is deleted",
-        "deleted by tag, an image loses that tag; deleted by digest it loses all",
-        "M",
-        "one tag less, then none",
-    ),
-    (
-        "a repository that is made twice",
-        "repository names are unique: RepositoryAlreadyExists",
-        "M",
-        "RepositoryAlreadyExistsException",
-    ),
-    (
-        "a repository with images",
-        "a repository that contains images is deleted by force only: RepositoryNotEmpty",
-        "M",
-        "RepositoryNotEmptyException",
-    ),
-    ("an image index", "an index needs its manifests to exist, as an image needs its layers", "†", _NOT_PROBED),
-    ("the failures of a batch", "the failures of BatchGetImage have the model's codes", "M", _NOT_PROBED),
-    (
-        "the URL of a layer",
-        "GetDownloadUrlForLayer returns a URL that needs no login; here it never expires",
-        "M",
-        _NOT_PROBED,
-    ),
+    ("M", "an image's digest", "sha256 of the manifest's bytes",
+     "the digest is the sha256 of the manifest's bytes, also over the registry protocol; both use one store"),
+    ("M", "the same image under the same tag", "ImageAlreadyExistsException",
+     "the same image under the same tag again: ImageAlreadyExists"),
+    ("M", "another image under an immutable tag", "ImageTagAlreadyExistsException, and the first stays",
+     "an immutable tag is put once: ImageTagAlreadyExists, and the tag keeps its image"),
+    ("†", "two at once under an immutable tag", "one put, one ImageTagAlreadyExistsException",
+     "of two concurrent puts under an immutable tag one is refused: it is a compare-and-set"),
+    ("M", "layers that are not there", "LayersNotFoundException",
+     "missing layers: LayersNotFound"),
+    ("M", "an image that is not there", "ImageNotFoundException, failure ImageNotFound",
+     "a missing image: ImageNotFound; in a batch it is among the failures"),
+    ("M", "tags of images", "described and listed by tag and digest",
+     "DescribeImages and ListImages return the tags"),
+    ("M", "a tag that is deleted", "one tag less, then none",
+     "deleted by tag, an image loses that tag; deleted by digest it loses all"),
+    ("M", "a repository that is made twice", "RepositoryAlreadyExistsException",
+     "repository names are unique: RepositoryAlreadyExists"),
+    ("M", "a repository with images", "RepositoryNotEmptyException",
+     "a repository that contains images is deleted by force only: RepositoryNotEmpty"),
+    ("†", "an image index", _NOT_PROBED,
+     "an index needs its manifests to exist, as an image needs its layers"),
+    ("M", "the failures of a batch", _NOT_PROBED,
+     "the failures of BatchGetImage have the model's codes"),
+    ("M", "the URL of a layer", _NOT_PROBED,
+     "GetDownloadUrlForLayer returns a URL that needs no login; here it never expires"),
 )
+# fmt: on
 BEHAVIOURS = tuple(
     Behaviour(
         service=service,
@@ -364,5 +221,49 @@ BEHAVIOURS = tuple(
         unseen=outcome if isinstance(outcome, _Unseen) else "",
     )
     for service, rows in (("App Runner", _APP_RUNNER), ("ECR", _ECR))
-    for subject, says, mark, outcome in rows
+    for mark, subject, outcome, says in rows
 )
+
+
+class Findings:
+    """The findings by subject; everything expected, nothing seen at first. Account numbers and ARNs are masked."""
+
+    def __init__(self) -> None:
+        self._findings: dict[str, ConformanceFinding] = {finding.subject: finding for finding in every()}
+
+    def saw(self, subject: str, seen: str) -> None:
+        """Record what the account answered, in one line."""
+        finding, seen = self._findings[subject], masked(seen)
+        verdict = ConformanceVerdict.CONFIRMED if seen == finding.expected else ConformanceVerdict.DIFFERS
+        self._findings[subject] = replace(
+            finding, verdict=verdict, seen=seen if verdict is ConformanceVerdict.DIFFERS else ""
+        )
+
+    async def probe(self, subject: str, probe: Awaitable[str]) -> None:
+        """Record the outcome of a probe, or why it saw nothing."""
+        try:
+            self.saw(subject, await probe)
+        except SilentError as error:
+            self.missed(subject, str(error))
+        except MISSHAPEN as error:
+            self.missed(subject, f"an answer of another shape: {error!r}")
+
+    def missed(self, subject: str, why: str) -> None:
+        """Record why nothing was seen, unless something was."""
+        if self._findings[subject].verdict is ConformanceVerdict.NOT_REACHED:
+            self._findings[subject] = replace(self._findings[subject], seen=masked(why))
+
+    def all(self) -> tuple[ConformanceFinding, ...]:
+        return tuple(self._findings.values())
+
+
+def evidence(reports: Iterable[Conformance]) -> Mapping[str, ConformanceVerdict]:
+    """Return CONFIRMED or DIFFERS by subject, from the newest report against AWS with today's expectation."""
+    today = {expected.subject: expected.expected for expected in every()}
+    verdicts: dict[str, ConformanceVerdict] = {}
+    for report in sorted(reports, key=lambda report: report.day):
+        for finding in report.findings if report.against == AWS else ():
+            conclusive = finding.verdict in (ConformanceVerdict.CONFIRMED, ConformanceVerdict.DIFFERS)
+            if conclusive and today.get(finding.subject) == finding.expected:
+                verdicts[finding.subject] = finding.verdict
+    return verdicts

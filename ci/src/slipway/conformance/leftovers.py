@@ -3,13 +3,13 @@
 Log groups have no tag; the name of our service identifies them.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 
-from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, AwsAccount, Reply, SilentError
+from slipway.conformance.account import MISSHAPEN, PREFIX, TAG, AwsAccount, SilentError
 from slipway.conformance.service import ProbedService, ProbeImage
 from slipway.untrusted import one_line
 
@@ -61,12 +61,13 @@ async def _services(account: AwsAccount, run: str | None) -> AsyncIterator[Probe
         if found["ServiceName"].startswith(_prefix(run)):
             service = ProbedService(account, ProbeImage(), run or "", "")
             service.name, service.arn = found["ServiceName"], found["ServiceArn"]
-            if _is_ours(await service.tags(), run):
+            tags = await account.ask("apprunner", "ListTagsForResource", ResourceArn=service.arn)
+            if _is_ours(tags["Tags"], run):
                 yield service
 
 
-def _is_ours(tags: dict[str, str], run: str | None) -> bool:
-    return TAG in tags if run is None else tags.get(TAG) == run
+def _is_ours(tags: Iterable[Mapping[str, str]], run: str | None) -> bool:
+    return any(tag["Key"] == TAG and run in (None, tag.get("Value", "")) for tag in tags)
 
 
 async def _delete_service(service: ProbedService, left: list[str]) -> None:
@@ -99,7 +100,7 @@ async def _scaling(account: AwsAccount, run: str | None) -> AsyncIterator[_Lefto
         arn, name = found[f"{noun}Arn"], found[f"{noun}Name"]
         if name.startswith(_prefix(run)):
             tags = await account.ask("apprunner", "ListTagsForResource", ResourceArn=arn)
-            if _is_ours({tag["Key"]: tag.get("Value", "") for tag in tags["Tags"]}, run):
+            if _is_ours(tags["Tags"], run):
                 yield _Leftover(f"auto scaling {name}", "apprunner", f"Delete{noun}", {f"{noun}Arn": arn})
 
 
@@ -108,10 +109,9 @@ async def _repositories(account: AwsAccount, run: str | None) -> AsyncIterator[_
         arn, name = found["repositoryArn"], found["repositoryName"]
         if name.startswith(_prefix(run)):
             tags = await account.ask("ecr", "ListTagsForResource", resourceArn=arn)
-            if _is_ours({tag["Key"]: tag.get("Value", "") for tag in tags["tags"]}, run):
-                yield _Leftover(
-                    f"repository {name}", "ecr", "DeleteRepository", {"repositoryName": name, "force": True}
-                )
+            if _is_ours(tags["tags"], run):
+                whole = {"repositoryName": name, "force": True}
+                yield _Leftover(f"repository {name}", "ecr", "DeleteRepository", whole)
 
 
 def _prefix(run: str | None) -> str:
@@ -119,24 +119,14 @@ def _prefix(run: str | None) -> str:
 
 
 async def _delete(account: AwsAccount, leftover: _Leftover, left: list[str]) -> None:
+    """Delete with retries: resources count as used for a while after their service is gone [F]."""
     try:
-        reply = await _deleted(account, leftover)
+        for retries in reversed(range(_RETRIES + 1)):
+            reply = await account.ask(leftover.service, leftover.call, **leftover.parameters)
+            if not reply.code or "NotFound" in reply.code:
+                return
+            if retries:
+                await account.time.sleep(_PAUSE)
+        left.append(one_line(f"{leftover.name}: {reply.error}"))
     except SilentError as error:
         left.append(one_line(f"{leftover.name}: {error}"))
-        return
-    if not _is_gone(reply):
-        left.append(one_line(f"{leftover.name}: {reply.error}"))
-
-
-async def _deleted(account: AwsAccount, leftover: _Leftover) -> Reply:
-    """Delete with retries: resources count as used for a while after their service is gone [F]."""
-    for _ in range(_RETRIES):
-        reply = await account.ask(leftover.service, leftover.call, **leftover.parameters)
-        if _is_gone(reply):
-            return reply
-        await account.time.sleep(_PAUSE)
-    return await account.ask(leftover.service, leftover.call, **leftover.parameters)
-
-
-def _is_gone(reply: Reply) -> bool:
-    return not reply.code or "NotFound" in reply.code

@@ -2,37 +2,38 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
-from slipway.conformance.account import MISSHAPEN, TAG, AwsAccount, Reply, SilentError, masked
-from slipway.conformance.findings import Findings
-from slipway.oci.content import EMPTY, Artifact, Blob, digest_of
+from slipway.conformance.account import TAG, AwsAccount, Reply, SilentError, masked
+from slipway.conformance.expectations import Findings
+from slipway.oci.artifact import EMPTY, Artifact, Blob, digest_of
 
 _LAYER = Blob("application/vnd.slipway.conformance", b"a layer")
 _ABSENT = Blob(_LAYER.media_type, b"a layer that is never uploaded")
 _KIND = "application/vnd.slipway.conformance"
 
 
+@dataclass(frozen=True)
 class ProbedRepository:
     """A repository of the run, with immutable tags."""
 
-    def __init__(self, account: AwsAccount, name: str) -> None:
-        self._account = account
-        self._name = name
+    account: AwsAccount
+    name: str
 
     async def create(self, run: str) -> None:
         """Create it. Raises SilentError when the account refuses."""
         tags = [{"Key": TAG, "Value": run}]
-        created = await self._account.ask(
-            "ecr", "CreateRepository", repositoryName=self._name, imageTagMutability="IMMUTABLE", tags=tags
+        created = await self.account.ask(
+            "ecr", "CreateRepository", repositoryName=self.name, imageTagMutability="IMMUTABLE", tags=tags
         )
         if created.code:
             raise SilentError(masked(f"CreateRepository: {created.error}"))
 
     async def ask(self, call: str, **parameters: Any) -> Reply:
-        return await self._account.ask("ecr", call, repositoryName=self._name, **parameters)
+        return await self.account.ask("ecr", call, repositoryName=self.name, **parameters)
 
     async def upload(self, blob: Blob) -> None:
         """Upload a layer or an image's configuration. Raises SilentError."""
@@ -73,12 +74,7 @@ async def probe_repository(account: AwsAccount, name: str, run: str, findings: F
             findings.missed(subject, str(error))
         return
     for subject, probe in _PROBES.items():
-        try:
-            findings.saw(subject, masked(await probe(repository)))
-        except SilentError as error:
-            findings.missed(subject, str(error))
-        except MISSHAPEN as error:
-            findings.missed(subject, f"an answer of another shape: {error!r}")
+        await findings.probe(subject, probe(repository))
 
 
 async def _digest(repository: ProbedRepository) -> str:
@@ -134,11 +130,8 @@ async def _tags(repository: ProbedRepository) -> str:
     ids = {(found["imageDigest"], found["imageTag"]) for found in listed["imageIds"]}
     wanted = {(image(1).digest, "first"), (image(1).digest, "second")}
     correct = described_tags == [(image(1).digest, {"first", "second"})] and wanted <= ids
-    return (
-        "described and listed by tag and digest"
-        if correct
-        else json.dumps([sorted(tags) for _, tags in described_tags])
-    )
+    shown = [sorted(tags) for _, tags in described_tags]
+    return "described and listed by tag and digest" if correct else json.dumps(shown)
 
 
 async def _deleted(repository: ProbedRepository) -> str:

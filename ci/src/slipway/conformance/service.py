@@ -63,27 +63,28 @@ def _health(request: Request) -> dict[str, Any]:
 
 
 class ProbedService:
-    """A service of the suite; `arn` is empty before its creation."""
+    """A service of the suite; `arn` is empty before its creation. `scaling`: ARN of its auto scaling configuration, None without one."""
 
-    def __init__(self, account: AwsAccount, image: ProbeImage, run: str, name: str) -> None:
+    def __init__(self, account: AwsAccount, image: ProbeImage, run: str, name: str, scaling: str | None = None) -> None:
         self.account = account
         self.image = image
         self.run = run
         self.name = f"{PREFIX}{run}-{name}"
         self.arn = ""
+        self.scaling = scaling
 
-    async def create(self, request: Request, scaling: str | None = None, **parts: Any) -> Reply:
+    async def create(self, request: Request, **parts: Any) -> Reply:
         """Call CreateService with this name and the run's tag, by which `leftovers` finds it."""
         sizes = {"Cpu": f"{CPU} vCPU", "Memory": f"{MEMORY} GB"}
         parameters = {"InstanceConfiguration": sizes, **self.image.configuration(request), **parts}
-        if scaling:
-            parameters["AutoScalingConfigurationArn"] = scaling
+        if self.scaling:
+            parameters["AutoScalingConfigurationArn"] = self.scaling
         tags = [{"Key": TAG, "Value": self.run}]
         return await self.account.ask("apprunner", "CreateService", ServiceName=self.name, Tags=tags, **parameters)
 
-    async def begin(self, request: Request, scaling: str | None) -> None:
+    async def begin(self, request: Request) -> None:
         """Create it and keep its ARN. Raises SilentError when the account refuses."""
-        reply = await self.create(request, scaling)
+        reply = await self.create(request)
         if reply.code:
             raise SilentError(self.masked(f"CreateService: {reply.error}"))
         self.arn = reply["Service"]["ServiceArn"]

@@ -1,16 +1,16 @@
 """The suite: three services, a repository, an auto scaling configuration; all deleted at the end of a run."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
 from slipway.conformance import leftovers
-from slipway.conformance.account import MISSHAPEN, PREFIX, AwsAccount, SilentError, masked
+from slipway.conformance.account import PREFIX, AwsAccount, SilentError, masked
 from slipway.conformance.behaviours import PROBES, probe_scaling
-from slipway.conformance.expectations import subject_of
-from slipway.conformance.findings import Findings
+from slipway.conformance.expectations import Findings, subject_of
 from slipway.conformance.registry import probe_repository
 from slipway.conformance.service import ProbedService, ProbeImage, inconclusive
 from slipway.conformance.walks import BUSY, WALKS, Leg, Walk
@@ -19,34 +19,30 @@ from slipway.records.conformance import AWS, Conformance
 Tell = Callable[[str], None]
 
 
+@dataclass(frozen=True)
 class Walker:
-    """One service led through its states; every answer is recorded.
+    """One service led through its states; every answer is recorded."""
 
-    `scaling` is the ARN of its auto scaling configuration, None without one.
-    """
-
-    def __init__(self, service: ProbedService, walk: Walk, findings: Findings, tell: Tell, scaling: str | None) -> None:
-        self._service = service
-        self._walk = walk
-        self._findings = findings
-        self._tell = tell
-        self._scaling = scaling
+    service: ProbedService
+    walk: Walk
+    findings: Findings
+    tell: Tell
 
     async def go(self) -> None:
         """Walk from the creation to the last leg; unreached subjects get the reason."""
-        assert self._walk.creation.request is not None
+        assert self.walk.creation.request is not None
         try:
-            await self._service.begin(self._walk.creation.request, self._scaling)
+            await self.service.begin(self.walk.creation.request)
         except SilentError as error:
-            self._missed(*self._walk.legs, why=inconclusive(error))
+            self._missed(*self.walk.legs, why=inconclusive(error))
             return
-        for leg in self._walk.legs:
+        for leg in self.walk.legs:
             await self._visit(leg)
 
     async def _visit(self, leg: Leg) -> None:
         try:
-            status = await self._service.settled()
-            self._tell(f"{self._walk.name}: {status}")
+            status = await self.service.settled()
+            self.tell(f"{self.walk.name}: {status}")
             if status != leg.state:
                 self._missed(leg, why=f"the service is {status}, expected {leg.state}")
                 return
@@ -56,7 +52,7 @@ class Walker:
         for call in leg.calls:
             await self._ask(call, leg.state)
         for behaviour in leg.behaviours:
-            await self._record(behaviour, PROBES[behaviour], self._service, self._scaling)
+            await self.findings.probe(behaviour, PROBES[behaviour](self.service))
         await self._leave(leg)
 
     async def _leave(self, leg: Leg) -> None:
@@ -73,37 +69,29 @@ class Walker:
         """Leave by a call whose cell another leg records."""
         assert leg.leave is not None
         try:
-            outcome = await self._service.outcome(leg.leave.call, leg.leave.request)
+            outcome = await self.service.outcome(leg.leave.call, leg.leave.request)
         except SilentError as error:
             outcome = str(error)
         if not outcome.startswith("begins"):
-            self._tell(f"{self._walk.name}: {leg.leave.call}: {outcome}")
+            self.tell(f"{self.walk.name}: {leg.leave.call}: {outcome}")
 
     async def _ask(self, call: str, state: str, *request: Any) -> None:
         """Record a cell if the service is still in the state: an earlier call may have begun an operation by mistake."""
 
         async def outcome() -> str:
-            status = await self._service.status()
+            status = await self.service.status()
             if status == BUSY != state:
-                status = await self._service.settled()
+                status = await self.service.settled()
             if status != state:
                 raise SilentError(f"the service had become {status}")
-            return await self._service.outcome(call, *request)
+            return await self.service.outcome(call, *request)
 
-        await self._record(subject_of(call, state), outcome)
-
-    async def _record(self, subject: str, probe: Callable[..., Awaitable[str]], *arguments: Any) -> None:
-        try:
-            self._findings.saw(subject, await probe(*arguments))
-        except SilentError as error:
-            self._findings.missed(subject, str(error))
-        except MISSHAPEN as error:
-            self._findings.missed(subject, f"an answer of another shape: {error!r}")
+        await self.findings.probe(subject_of(call, state), outcome())
 
     def _missed(self, *legs: Leg, why: str) -> None:
         for leg in legs:
             for subject in leg.subjects():
-                self._findings.missed(subject, why)
+                self.findings.missed(subject, why)
 
 
 _SETTLING_SECONDS = 5.0  # until the last creation is listed, even if its answer was lost
@@ -123,10 +111,10 @@ async def conform(account: AwsAccount, image: ProbeImage, tell: Tell, run: str |
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(probe_repository, account, f"{PREFIX}{run}", run, findings)
-            shared = await probe_scaling(account, f"{PREFIX}{run}", run, findings)
+            scaling = await probe_scaling(account, f"{PREFIX}{run}", run, findings)
             for walk in WALKS:
-                service = ProbedService(account, image, run, walk.name)
-                tasks.start_soon(Walker(service, walk, findings, tell, shared).go)
+                service = ProbedService(account, image, run, walk.name, scaling)
+                tasks.start_soon(Walker(service, walk, findings, tell).go)
     finally:
         with anyio.CancelScope(shield=True):
             left = await _clean(account, run, tell)

@@ -107,7 +107,6 @@ WALKS = (
             Leg(state="RUNNING", leave=Transition("UpdateService", _DEPLOYED, Request.SECOND, (*_READS, *_CHANGES))),
             Leg(
                 state="RUNNING",
-                calls=(),
                 behaviours=("members that an update leaves out", "variables in an update", "the log of a deployment"),
                 leave=Transition("PauseService", _STOPPED),
             ),
@@ -118,14 +117,11 @@ WALKS = (
             ),
             Leg(
                 state="RUNNING",
-                calls=(),
                 behaviours=("the triggers of other operations", "the order of operations", "the length of a page"),
                 leave=Transition("UpdateService", _FAILED, Request.FAILING),
                 recorded=False,
             ),
-            Leg(
-                state="RUNNING", calls=(), behaviours=("a failed update",), leave=Transition("DeleteService", _STOPPED)
-            ),
+            Leg(state="RUNNING", behaviours=("a failed update",), leave=Transition("DeleteService", _STOPPED)),
             Leg(state="DELETED", calls=(*_READS, *_CHANGES)),
         ),
     ),

@@ -7,13 +7,11 @@ from types import MappingProxyType
 import anyio
 import anyio.to_thread
 
-from slipway.doctor import containers, machine, service
+from slipway.doctor import containers, machine
 from slipway.doctor.check import Check, DoctorOptions, SkippedError
-from slipway.doctor.credentials import credentials
-from slipway.doctor.database import database
-from slipway.doctor.registries import registry
+from slipway.doctor.network import credentials, database, registry
 from slipway.errors import SlipwayError
-from slipway.records.doctor import DoctorCheck, DoctorReport, DoctorResult
+from slipway.records.checks import DoctorCheck, DoctorReport, DoctorResult
 
 _SECONDS = 10.0
 
@@ -24,9 +22,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "git": machine.git,
         "disk": machine.disk,
         "postgres": machine.postgres,
-        "settings": service.settings_file,
-        "lock": service.lock,
-        "alembic": service.alembic,
+        "settings": machine.settings_file,
+        "lock": machine.lock,
+        "alembic": machine.alembic,
         "dagger": containers.dagger,
         "engine": containers.engine,
         "docker": containers.docker,

@@ -1,13 +1,15 @@
-"""The machine: required programs, disk space and Postgres binaries."""
+"""The machine and the service on it: programs, disk space, Postgres binaries, settings and lock."""
 
 import os
 import platform
 import shutil
 from pathlib import Path
 
-from slipway.doctor.check import DoctorOptions, output_of
+from slipway import settings
+from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError
 from slipway.postgres import binaries, datadir
+from slipway.settings import MissingTableError
 from slipway.workload import dependencies
 
 _ENVIRONMENT_BYTES = 2**30  # a service's virtual environment is some hundred MB, and each lock has one
@@ -66,3 +68,30 @@ def _existing(folder: Path) -> Path:
 
 def _free(place: Path) -> int:
     return shutil.disk_usage(place).free
+
+
+def settings_file(options: DoctorOptions) -> str:
+    """Check [tool.slipway], which the gate does not need."""
+    try:
+        read = settings.load(options.folder)
+    except MissingTableError as error:
+        raise SkippedError(error.what, f"{error.next_step}; `slipway gate` works without") from error
+    environments = ", ".join(read.environments) or "no environments"
+    return f"{read.name}, with {environments}"
+
+
+def lock(options: DoctorOptions) -> str:
+    """Check the lock file; raises BadInputError."""
+    return dependencies.lock_of(options.folder).name
+
+
+def alembic(options: DoctorOptions) -> str:
+    """Check alembic's settings file; raises BadInputError if it is missing."""
+    read = options.settings()
+    name = read.migrations.config if read else "alembic.ini"
+    if not (options.folder / name).is_file():
+        raise BadInputError(
+            f"there is no {name} in {options.folder}",
+            "name alembic's settings file in [tool.slipway.migrations] config",
+        )
+    return name

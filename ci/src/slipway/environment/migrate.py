@@ -17,11 +17,11 @@ from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
 from slipway.release.aws.references import value_of
 from slipway.release.engine.target import Time
+from slipway.release.runners import Runner
 from slipway.release.runners.definition import order_of
 from slipway.release.runners.ecs_task import EcsTask
-from slipway.release.runners.runner import Runner
 from slipway.settings import Environment, Migrations, RunnerKind, Settings, SettingsError
-from slipway.workload.host import HostBackend, NoTreeError, Unpacked
+from slipway.workload.process import HostBackend, NoTreeError, Unpacked
 
 T = TypeVar("T")
 

@@ -13,21 +13,19 @@ from slipway.errors import SlipwayError
 from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import running
+from slipway.records.checks import Check, Preflight, PreflightResult
 from slipway.records.migration import Migration
-from slipway.records.preflight import Check, Preflight, PreflightResult
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
-from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
-from slipway.release.diagnosis.rules import PlatformWords
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.diagnosis import DeploymentLogs, diagnose
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.failures import PlatformWords
 from slipway.release.preflight import preflight as looks
-from slipway.release.preflight.answers import Checks, no, not_covered, ok
-from slipway.release.targets.description import TargetDescription
-from slipway.release.targets.registry import target_of
+from slipway.release.preflight.checks import Checks, no, not_covered, ok
+from slipway.release.targets.registry import TargetDescription, target_of
 from slipway.settings import Settings
-from slipway.workload.health import HealthCheck, HealthResult, ask
-from slipway.workload.host import HostBackend, NoTreeError
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.workload.process import HostBackend, NoTreeError
+from slipway.workload.workload import Backend, HealthCheck, HealthResult, LaunchSpec, Workload, ask
 
 _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1

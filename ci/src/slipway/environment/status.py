@@ -1,35 +1,141 @@
-"""The state of an environment: what is live, and why the newest change failed."""
+"""One environment of a service, to be read: its platform, its ledger, and the answers of the live release."""
 
-from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.lifecycle import spec_of_live
-from slipway.errors import BadInputError, SlipwayError
+from dataclasses import dataclass
+from functools import cached_property
+
+import httpx
+
+from slipway.errors import BadInputError, RefusedError, SlipwayError
+from slipway.oci.registry import certificates
+from slipway.records.image import Reference
 from slipway.records.ledger import History, Situation
+from slipway.records.migration import Readiness
 from slipway.records.outcome import NOTHING, Examination
-from slipway.release.engine.recorded import digest_of, was_live
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.engine.target import Operation
+from slipway.records.plan import Observed
+from slipway.release.aws.client import Aws, Keys
+from slipway.release.aws.ecr import EcrStore, check_repository
+from slipway.release.engine.compatibility import readiness_from
+from slipway.release.engine.ledger import Ledger, digest_of, live_with
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.target import Operation, OperationStatus, Target, Time
+from slipway.release.targets.registry import TargetDescription, target_of
+from slipway.settings import Settings
 
 _HISTORY = 100  # deployments, which ECR returns in one call
 _NOT_FAILED = (OperationStatus.SUCCEEDED, OperationStatus.IN_FLIGHT)
+_TIMEOUT_SECONDS = 10
 
 
-async def status(environment: ServiceEnvironment) -> Situation:
+@dataclass(frozen=True, kw_only=True)
+class ObservedEnvironment:
+    """An environment that is only read.
+
+    - endpoint_url: a stand-in for AWS. time: the platform's clock. keys: AWS credentials; None for those that boto3 finds.
+    """
+
+    settings: Settings
+    name: str
+    endpoint_url: str | None
+    time: Time
+    keys: Keys | None = None
+
+    @cached_property
+    def aws(self) -> Aws:
+        region = self.settings.environment(self.name).region
+        return Aws(region, self.endpoint_url, self.keys, self.time.sleep)
+
+    @property
+    def service(self) -> str:
+        return self.settings.service_name(self.name)
+
+    @property
+    def described(self) -> TargetDescription:
+        return target_of(self.settings, self.name)
+
+    @property
+    def target(self) -> Target:
+        return self.described.connect(self.aws, self.service, self.time)
+
+    @property
+    def store(self) -> EcrStore:
+        return EcrStore(self.aws, self.settings.name)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.store, self.name)
+
+    def spec(self, digest: str) -> ServiceSpec:
+        """Return the service as it should be with this digest; raises SettingsError."""
+        return self.described.spec(self.settings, self.name, digest)
+
+    def digest_of(self, image: str) -> str:
+        """Return the digest of an image; raises BadInputError if this environment deploys from another repository."""
+        reference = Reference.parse(image)
+        check_repository(reference, self.spec(reference.digest).image, simulated=self.endpoint_url is not None)
+        return reference.digest
+
+    def spec_of_live(self, observed: Observed) -> ServiceSpec | None:
+        """Return the spec of the live release; None if its image is not named by digest."""
+        try:
+            return self.spec(Reference.parse(observed.fields.get("image", "")).digest)
+        except BadInputError:
+            return None
+
+    async def history(self, most: int = 20) -> History:
+        """Return the newest deployments in the ledger, at most `most`."""
+        return await self.ledger.history(most)
+
+    async def status(self) -> Observed:
+        """Observe the service on the platform."""
+        return await self.target.observe()
+
+    async def smoke(self) -> tuple[str, ...]:
+        """GET every smoke path and return the paths; raises RefusedError at the first status of 400 or more."""
+        observed = await self.status()
+        paths = self.settings.smoke_paths or ((self.settings.health_path,) if self.settings.health_path else ())
+        for path in paths:
+            await self.ask(observed, path)
+        return paths
+
+    async def readiness(self, observed: Observed) -> Readiness | None:
+        """Return the readiness answer of the live release; None if it gives none."""
+        if self.settings.health_path is None or observed.url is None:
+            return None
+        try:
+            return readiness_from(await self.ask(observed, self.settings.health_path))
+        except RefusedError:
+            return None
+
+    async def ask(self, observed: Observed, path: str) -> str:
+        """GET one path of the public address and return the body; raises RefusedError on a status of 400 or more."""
+        url = self.address(observed)
+        try:
+            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=certificates()) as client:
+                answer = await client.get(f"{url}{path}")
+        except httpx.HTTPError as error:
+            raise RefusedError(f"{self.name} does not answer {path}", str(error) or type(error).__name__) from error
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            raise RefusedError(
+                f"{self.name} answers {path} with {answer.status_code}", "look at its log with `slipway diagnose`"
+            )
+        return answer.text
+
+    def address(self, observed: Observed) -> str:
+        """Return the public URL: the platform reports only the host, and always serves TLS."""
+        return f"{'http' if self.endpoint_url else 'https'}://{observed.url}"
+
+
+async def status(environment: ObservedEnvironment) -> Situation:
     """Read the platform, the ledger and the release; raises SlipwayError if the platform cannot be read.
 
     Without access to the ledger everything else is returned, and `unseen` says why the ledger is missing.
     """
     observed = await environment.status()
     history, unseen = await _history(environment)
-    live = (
-        release
-        for release in history.releases
-        if observed.digest is not None and was_live(release) and digest_of(release) == observed.digest
-    )
     return Situation(
         environment=environment.name,
         observed=observed,
-        live=next(live, None),
+        live=live_with(history.releases, observed.digest),
         newest=next(iter(history.releases), None),
         unfinished=history.unfinished,
         readiness=await environment.readiness(observed) if observed.digest else None,
@@ -37,14 +143,14 @@ async def status(environment: ServiceEnvironment) -> Situation:
     )
 
 
-async def _history(environment: ServiceEnvironment) -> tuple[History, str]:
+async def _history(environment: ObservedEnvironment) -> tuple[History, str]:
     try:
         return await environment.history(_HISTORY), ""
     except SlipwayError as error:
         return History(environment.name, ()), str(error)
 
 
-async def diagnose(environment: ServiceEnvironment, number: int | None) -> Examination:
+async def diagnose(environment: ObservedEnvironment, number: int | None) -> Examination:
     """Examine deployment `number`, or the newest change of the service; raises SlipwayError if the platform cannot be read."""
     target = environment.target
     operation = await target.newest() if number is None else await _operation_of(environment, number)
@@ -56,7 +162,7 @@ async def diagnose(environment: ServiceEnvironment, number: int | None) -> Exami
     return Examination(environment.name, operation.id, ending.value, diagnosis)
 
 
-async def _operation_of(environment: ServiceEnvironment, number: int) -> Operation:
+async def _operation_of(environment: ObservedEnvironment, number: int) -> Operation:
     accepted = await environment.ledger.accepted(number)
     if accepted is None:
         if await environment.ledger.intent(number) is None:
@@ -64,12 +170,12 @@ async def _operation_of(environment: ServiceEnvironment, number: int) -> Operati
         raise BadInputError(
             f"deployment {number} started no operation on the platform", "`slipway history` shows how it ended"
         )
-    return Operation(accepted.arn, accepted.operation, accepted.creating)
+    return accepted
 
 
-async def _spec(environment: ServiceEnvironment, number: int | None) -> ServiceSpec | None:
+async def _spec(environment: ObservedEnvironment, number: int | None) -> ServiceSpec | None:
     """Return the release meant: the diagnosis needs its port and the values it must not show."""
     intent = None if number is None else await environment.ledger.intent(number)
     if intent is not None and intent.image:
         return environment.spec(digest_of(intent))
-    return spec_of_live(environment, await environment.status())
+    return environment.spec_of_live(await environment.status())

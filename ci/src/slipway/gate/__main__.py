@@ -6,23 +6,18 @@ of standard input does.
 
 import gc
 import sys
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy.engine import URL
-
 from slipway.errors import BadInputError
-from slipway.gate import progress
+from slipway.gate.databases import refuse_production
 from slipway.gate.forks import supervised
-from slipway.gate.inspection import listing, models_of
-from slipway.gate.production_guard import refuse_production
-from slipway.gate.prove import prove
-from slipway.migration.answer import refuse
+from slipway.gate.prove import listing, models_of, prove
+from slipway.gate.steps import report_progress
 from slipway.migration.database import named_in_environment
+from slipway.migration.output import refuse
 from slipway.records.form import from_json, text_of
-from slipway.records.history import Listing
-from slipway.records.previous import Previous
-from slipway.records.proof import Proof
-from slipway.records.question import Ask, GateQuestion
+from slipway.records.gate import Ask, GateQuestion
 
 
 def main(arguments: list[str]) -> int:
@@ -41,16 +36,9 @@ def main(arguments: list[str]) -> int:
     except BadInputError as error:
         return refuse(file, error)
     if question.progress:
-        progress.enable()
-    return supervised(file, server, lambda: _answer(question, server))
-
-
-def _answer(question: GateQuestion, server: URL) -> Proof | Listing | Previous:
-    if question.ask is Ask.LISTING:
-        return listing(question, server)
-    if question.ask is Ask.MODELS:
-        return models_of(question, server)
-    return prove(question, server)
+        report_progress()
+    answers = {Ask.LISTING: listing, Ask.MODELS: models_of, Ask.PROOF: prove}
+    return supervised(file, server, partial(answers[question.ask], question, server))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Question -> Evidence: the layers executed, cheapest first; `judge` derives the findings."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
-from slipway.gate.baseline import Baseline
 from slipway.gate.databases import server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
@@ -25,12 +24,12 @@ from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
 from slipway.gate.layers.rows import RowsResult, run_on_rows
-from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.layers.stairway import StairwayResult, Steps
+from slipway.gate.steps import Baseline
 from slipway.gate.template_cache import TemplateCache, after_old, old_of
 from slipway.migration.environment import Environment, sentence
-from slipway.records.previous import Previous
+from slipway.records.gate import GateQuestion, Previous
 from slipway.records.proof import UNCOMPARED, Layer
-from slipway.records.question import GateQuestion
 
 T = TypeVar("T")
 
@@ -82,7 +81,8 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        _execute(question, Baseline(server, question.extensions), evidence)
+        empty = Baseline(history=past, environment=environment, server=server, extensions=question.extensions)
+        _execute(evidence, empty, keep=question.keep)
     return evidence
 
 
@@ -91,45 +91,43 @@ def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return tuple(layer for layer in Layer if layer in required)
 
 
-def _execute(question: GateQuestion, empty: Baseline, evidence: Evidence) -> None:
+def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
     """Run the stairway over all revisions, or over the new ones when the old ones are cached; then the other layers."""
-    past, environment = evidence.history, evidence.environment
-    cache = TemplateCache(environment, past, empty, evidence.postgres) if question.keep and old_of(past) else None
+    past = evidence.history
+    cache = TemplateCache(empty, evidence.postgres) if keep and old_of(past) else None
     cached = cache.find() if cache else None
     baseline, earlier = cached or (empty, {})
     trace = Layer.TRACE in evidence.layers
     with evidence.timed("stairway and drift"):
-        result, evidence.compared = climb_all(past, environment, baseline, partial(_compare, empty), trace=trace)
+        result, evidence.compared = climb_all(baseline, partial(_compare, empty), trace=trace)
         evidence.stairway = result = replace(result, steps={**earlier, **result.steps})
     examine_new = any(node.new for node in past.nodes) and not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
     with ExitStack() as stack:
         if not cached and (examine_new or cache):
-            baseline = stack.enter_context(after_old(environment, past, empty))
+            baseline = stack.enter_context(after_old(empty))
             if cache and baseline.template and not any(node.id in result.skipped for node in old_of(past)):
                 cache.store(baseline.template, result.steps)
         if examine_new:
-            _examine_new(evidence, result, baseline)
+            _examine_new(evidence, result.steps, baseline)
 
 
-def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
+def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Baseline) -> None:
     """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
-    past, environment, layers, previous = evidence.history, evidence.environment, evidence.layers, evidence.previous
+    layers, previous = evidence.layers, evidence.previous
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
         in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
         return beside(work, what) if in_fork else nullcontext(work)
 
     def interruptions() -> InterruptionResult:
-        if Layer.INTERRUPTION not in layers:
-            return InterruptionResult()
-        return interrupt(past, environment, stairway, baseline)
+        return interrupt(baseline, steps) if Layer.INTERRUPTION in layers else InterruptionResult()
 
     def contention() -> tuple[Replay, ConcurrencyResult]:
         replayed, result = Replay(), ConcurrencyResult()
         if previous and Layer.PREVIOUS in layers:
-            replayed = replay(past, environment, previous, baseline)
+            replayed = replay(baseline, previous)
         if Layer.CONCURRENCY in layers:
-            result = concurrency.examine(past, environment, stairway, replayed.phrases, baseline)
+            result = concurrency.examine(baseline, steps, replayed.phrases)
         return replayed, result
 
     with (
@@ -138,7 +136,7 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
         beside_rows(contention, "the previous release and concurrency", Layer.PREVIOUS, Layer.CONCURRENCY) as contended,
     ):
         if Layer.ROWS in layers:
-            evidence.rows = run_on_rows(past, environment, stairway.steps, baseline)
+            evidence.rows = run_on_rows(baseline, steps)
         evidence.interruptions, (evidence.replay, evidence.concurrency) = interrupted(), contended()
 
 

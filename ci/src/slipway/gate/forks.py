@@ -20,8 +20,8 @@ from sqlalchemy.engine import URL
 from slipway.errors import RefusedError
 from slipway.gate.databases import drop_left_over
 from slipway.gate.deadline import Deadline, share
-from slipway.migration.answer import answer, refuse
 from slipway.migration.environment import sentence
+from slipway.migration.output import answer, refuse
 
 T = TypeVar("T")
 
@@ -127,15 +127,16 @@ def supervised(file: Path, server: URL, work: Callable[[], object]) -> int:
 
     No database of this run is left on the server, even when the process that runs it is killed.
     """
+    url = server.render_as_string(hide_password=False)
     if not can_fork():
-        return answer(file, work, server)
+        return answer(file, work, url)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    fork = Fork(partial(answer, file, work, server), "the history", leads=True)
+    fork = Fork(partial(answer, file, work, url), "the history", leads=True)
     code = RefusedError.exit_code
     try:
         code = fork.result()
     except RefusedError as error:
-        refuse(file, error, server)
+        refuse(file, error, url)
     finally:
         fork.stop()
         if code == RefusedError.exit_code:

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 
 from slipway.errors import BadInputError
 from slipway.migration.environment import Environment
-from slipway.records.history import Other, Since
+from slipway.records.gate import Other, Since
 
 Parents = dict[str, tuple[str, ...]]
 
@@ -58,7 +58,7 @@ class History:
 
     def upto(self, heads: Collection[str]) -> set[str]:
         """Return these revisions and their ancestors."""
-        return _ancestors(((node.id, node.parents) for node in reversed(self.nodes)), heads)
+        return ancestors(((node.id, node.parents) for node in reversed(self.nodes)), heads)
 
 
 def read(environment: Environment, start_after: str | None, since: Since | None = None) -> History:
@@ -74,26 +74,16 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
             scripts, heads, broken = [], (), [str(error)]
         except KeyError as error:  # alembic warns of a missing parent, and then looks it up
             scripts, heads, broken = [], (), [f"Revision {error} is not present"]
-    broken += [
-        str(warning.message)
-        for warning in (*environment.warnings, *caught)
-        if str(warning.message).startswith("Revision ")
-    ]
+    messages = (str(warning.message) for warning in (*environment.warnings, *caught))
+    broken += [message for message in messages if message.startswith("Revision ")]
     parents = {item.revision: _parents(environment, item) for item in scripts}
     nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
-    digest, problems = _digest(environment, scripts), tuple(dict.fromkeys(broken))
+    problems = tuple(dict.fromkeys(broken))
+    past = History(nodes=nodes, heads=heads, digest=_digest(environment, scripts), broken=problems)
     if since is None or _is_revision(parents, since):
-        return History(nodes=_older(nodes, parents, start_after, since), heads=heads, digest=digest, broken=problems)
+        return replace(past, nodes=_older(nodes, parents, start_after, since))
     ahead = tuple(other for other in since.ahead if other.id not in parents)
-    return History(
-        nodes=_compared(nodes, since),
-        heads=heads,
-        digest=digest,
-        broken=problems,
-        released=since.name,
-        ahead=ahead,
-        tip=since.tip,
-    )
+    return replace(past, nodes=_compared(nodes, since), released=since.name, ahead=ahead, tip=since.tip)
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:
@@ -152,10 +142,11 @@ def _upto(parents: Parents, start_after: str) -> set[str]:
             f"start-after = {start_after!r} {problem}",
             f"name one of them, such as the newest, {list(parents)[-1] if parents else 'which does not exist'}",
         )
-    return _ancestors(reversed(list(parents.items())), matches)
+    return ancestors(reversed(list(parents.items())), matches)
 
 
-def _ancestors(children_first: Iterable[tuple[str, Sequence[str]]], of: Collection[str]) -> set[str]:
+def ancestors(children_first: Iterable[tuple[str, Sequence[str]]], of: Collection[str]) -> set[str]:
+    """Return these revisions and those that they follow, from pairs of a revision and its parents."""
     wanted = set(of)
     for revision, parents in children_first:
         if revision in wanted:

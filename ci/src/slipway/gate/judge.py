@@ -1,34 +1,28 @@
 """Evidence -> findings: each family of rules is checked, then the comments in the revisions and the project's levels apply."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from difflib import get_close_matches
 from typing import Final
 
+from slipway.errors import BadInputError
 from slipway.gate import rulebook
 from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
-from slipway.gate.rulebook import ALLOWABLE, OPTIONAL
+from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import (
-    advice,
-    allowances,
-    blocking,
-    compatibility,
-    data,
-    drift,
-    graph,
-    levels,
-    reversibility,
-    transactions,
-    waiting,
-)
+from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
 from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Layer, Level
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
+OFF: Final = "off"
+SETTING: Final = "[tool.slipway.migrations] levels"
+_LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
 def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> tuple[Finding, ...]:
@@ -38,9 +32,9 @@ def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> t
         findings += _of_history(evidence, stairway)
         for node in evidence.history.nodes:
             findings += _of_revision(evidence, stairway, node, own)
-        findings = [finding for finding in findings if levels.is_on(finding.rule, own)]
+        findings = [finding for finding in findings if _is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
-    findings = [levels.apply(finding, own) for finding in findings]
+    findings = [_at_own_level(finding, own) for finding in findings]
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
 
 
@@ -48,14 +42,14 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     """Yield the findings on several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
-    yield from reversibility.check_reached(evidence.history.nodes, stairway)
+    yield from schema.check_reached(evidence.history.nodes, stairway)
     if stairway.together:
         yield from transactions.check_together(new, locking)
     yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if not isinstance(evidence.compared, str):
-        yield from drift.check(evidence.history, stairway.steps, evidence.compared)
+        yield from schema.check_drift(evidence.history, stairway.steps, evidence.compared)
 
 
 def _of_revision(
@@ -63,7 +57,7 @@ def _of_revision(
 ) -> Iterator[Finding]:
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
-    yield from reversibility.check(node, steps)
+    yield from schema.check(node, steps)
     yield from blocking.check(node, steps.statements, contention.growth)
     yield from waiting.check(node, steps.statements, contention.queue)
     yield from transactions.check(node, steps.statements)
@@ -93,7 +87,7 @@ def _after_comments(
     yield from by_revision.get(None, ())
     for node in evidence.history.nodes:
         comments = allowances.read(node.source, ALLOWABLE)
-        looked_for = frozenset(rule for rule in _looked_for(evidence, stairway, node) if levels.is_on(rule, own))
+        looked_for = frozenset(rule for rule in _looked_for(evidence, stairway, node) if _is_on(rule, own))
         yield from allowances.check(node, by_revision.get(node.id, ()), comments, looked_for, today)
 
 
@@ -117,3 +111,31 @@ def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
         return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
     complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
     return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)
+
+
+def read_levels(settings: Mapping[str, str]) -> dict[str, Level | None]:
+    """Return the levels by rule, None for off, from those in the settings; raises BadInputError."""
+    rules, levels = ids(all_rules()), {}
+    for rule, level in settings.items():
+        if rule not in rules:
+            near = get_close_matches(rule, sorted(rules), 1)
+            raise BadInputError(
+                f"{SETTING}: there is no rule {rule!r}", f"did you mean {near[0]!r}" if near else "see docs/gate.md"
+            )
+        if level not in _LEVELS:
+            raise BadInputError(f"{SETTING}: {rule} cannot be {level!r}", f"use one of {', '.join(_LEVELS)}")
+        levels[rule] = _LEVELS[level]
+    return levels
+
+
+def _is_on(rule: str, levels: Mapping[str, Level | None]) -> bool:
+    """Return whether a rule counts in this project; an optional one does when the settings name it."""
+    return rule not in OPTIONAL or levels.get(rule) is not None
+
+
+def _at_own_level(finding: Finding, levels: Mapping[str, Level | None]) -> Finding:
+    """Return the finding at the project's level; that of a rule that is off is suppressed."""
+    level = levels.get(finding.rule, finding.level)
+    if level is None:
+        return replace(finding, suppressed=finding.suppressed or f"{finding.rule} is off in {SETTING}")
+    return replace(finding, level=level)

@@ -1,16 +1,29 @@
-"""The steps of a revision, as alembic runs them."""
+"""The steps of revisions as alembic runs them, and the databases in which layers run them.
+
+A replica is only ever upgraded, and layers that start in the middle of a history copy it. So a history with many failing revisions costs one
+more pass, not one for each failure.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from alembic import op
-from alembic.runtime.migration import MigrationStep, RevisionStep
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from sqlalchemy.engine import URL
 
+from slipway.errors import RefusedError
+from slipway.gate.databases import copy, fresh
 from slipway.gate.deadline import within
-from slipway.gate.history import Node
-from slipway.gate.measure.changed_session import leaving_the_session, noting_changes
-from slipway.migration.environment import Environment, Options, Steps
+from slipway.gate.history import History, Node
+from slipway.gate.measure.session import SESSION, leaving_the_session, noting_changes
+from slipway.migration.database import every_connection_to
+from slipway.migration.environment import Environment, Options, Steps, sentence
+from slipway.records.form import to_json
+from slipway.records.gate import PROGRESS_MARK, GateProgress
+from slipway.records.proof import Layer
 
 UP: Final = "up"
 DOWN: Final = "down"
@@ -49,35 +62,111 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
     return step
 
 
-def _in_this_process(function: Callable[..., None]) -> Callable[..., None]:
-    """End a fork that a revision makes and returns from: it shares its parent's connection, and no process waits for it."""
-
-    def run(**arguments: Any) -> None:
-        process = os.getpid()
-        try:
-            function(**arguments)
-        finally:
-            if os.getpid() != process:
-                os._exit(0)
-
-    return run
-
-
 def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
     """Return a step that runs in the current transaction; the second upgrade starts as in a run of its own."""
     make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
     made = make(environment.script.revision_map, node.script)
-    made.migration_fn = leaving_the_session(_in_this_process(made.migration_fn))
-    if step == AGAIN:
-        made.migration_fn = _forgetting(made.migration_fn)
+    function = made.migration_fn
+
+    def run(**arguments: Any) -> None:
+        if step == AGAIN:  # reset alembic's notes on the enum types that a run has created (alembic/ddl/impl.py)
+            op.get_context().impl.memo.clear()
+        process = os.getpid()
+        with leaving_the_session():
+            try:
+                function(**arguments)
+            finally:
+                # A fork of the revision shares its parent's connection, and no process waits for it.
+                if os.getpid() != process:
+                    os._exit(0)
+
+    made.migration_fn = run
     return made
 
 
-def _forgetting(function: Callable[..., None]) -> Callable[..., None]:
-    """Reset alembic's notes on the enum types that a run has created (`memo` in alembic/ddl/impl.py)."""
+class Interrupted(BaseException):
+    """An interruption of a revision; like a power failure, no revision catches it."""
 
-    def run(**arguments: Any) -> None:
-        op.get_context().impl.memo.clear()
-        function(**arguments)
 
-    return run
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A history on a server, from an empty database on or from a `template` after its first `old` revisions."""
+
+    history: History
+    environment: Environment
+    server: URL
+    extensions: tuple[str, ...]  # that the revisions need
+    template: URL | None = None
+    old: int = 0
+
+    @contextmanager
+    def database(self) -> Iterator[URL]:
+        """Create a database in this state for the block; raises BadInputError."""
+        with copy(self.server, self.template) if self.template else fresh(self.server, self.extensions) as url:
+            yield url
+
+    @contextmanager
+    def replica(self) -> Iterator["Replica"]:
+        """Create a replica for the block."""
+        with self.database() as url:
+            yield Replica(self, url)
+
+
+class Replica:
+    """The database `url`, in which the first revisions of a history were run."""
+
+    def __init__(self, baseline: Baseline, url: URL) -> None:
+        self.history, self.environment = baseline.history, baseline.environment
+        self._server = baseline.server
+        self._url = url
+        self._done = baseline.old
+
+    @contextmanager
+    def before(self, node: Node) -> Iterator[URL]:
+        """Copy the state before a revision for the block; raises RefusedError when an earlier one fails."""
+        place = next(number for number, each in enumerate(self.history.nodes) if each.id == node.id)
+        error = upgrade(self.environment, self._url, self.history.nodes[self._done : place])
+        if error:
+            raise RefusedError(f"the revisions before {node.id} do not run", error)
+        self._done = place
+        with copy(self._server, self._url) as database:
+            yield database
+
+
+def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:
+    """Run some revisions in a database; return the error in one line, or None."""
+
+    def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
+        for node in nodes:
+            yield step_of(environment, node, UP)
+
+    return walk(environment, database, steps)
+
+
+def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
+    """Run env.py with these steps in a database; return the error in one line, or None."""
+    with every_connection_to(database, SESSION):
+        try:
+            run(environment, steps, transaction_per_migration=True)
+        except (Exception, SystemExit, Interrupted) as error:  # noqa: BLE001 -- any error of a revision is a result
+            return sentence(error)
+    return None
+
+
+class _Process:
+    """Whether this process and its forks report their progress."""
+
+    enabled = False
+
+
+def report_progress() -> None:
+    """Report progress from now on."""
+    _Process.enabled = True
+
+
+def report(layer: Layer, revision: str, of: int) -> None:
+    """Report that a layer begins with a revision, one of so many that it examines."""
+    if _Process.enabled:
+        line = PROGRESS_MARK + to_json(GateProgress(layer=layer, revision=revision, of=of), indent=None)
+        with suppress(OSError):  # a revision may have closed it
+            os.write(2, line.encode())  # env.py may have replaced sys.stderr; one write keeps lines of forks apart

@@ -22,10 +22,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 import slipway
-from slipway.gate.baseline import Baseline, upgrade
 from slipway.gate.databases import fresh
 from slipway.gate.history import History, Node
 from slipway.gate.layers.stairway import Steps
+from slipway.gate.steps import Baseline, upgrade
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment
 from slipway.structure import MismatchError, read, write
@@ -37,14 +37,14 @@ StepsOfRevisions = Mapping[str, Steps]
 
 
 @contextmanager
-def after_old(environment: Environment, history: History, empty: Baseline) -> Iterator[Baseline]:
+def after_old(empty: Baseline) -> Iterator[Baseline]:
     """Yield the baseline after the old revisions; the empty one when they fail, or create roles, which are the server's."""
-    if not (old := old_of(history)):
+    if not (old := old_of(empty.history)):
         yield empty
         return
     with fresh(empty.server, empty.extensions) as template:
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
-        failed = upgrade(environment, template, old)
+        failed = upgrade(empty.environment, template, old)
         if not failed and before == with_connection(empty.server, lambda connection: connection.scalar(_ROLES)):
             yield replace(empty, template=template, old=len(old))
             return
@@ -59,10 +59,10 @@ def old_of(history: History) -> tuple[Node, ...]:
 class TemplateCache:
     """The template of one history on its server, with the stairway's results of the old revisions in its comment."""
 
-    def __init__(self, environment: Environment, history: History, empty: Baseline, postgres: str) -> None:
+    def __init__(self, empty: Baseline, postgres: str) -> None:
         self._empty = empty
-        self._old = old_of(history)
-        self._name = f"{_PREFIX}{_digest(environment, self._old, empty, postgres)[:24]}"
+        self._old = old_of(empty.history)
+        self._name = f"{_PREFIX}{_digest(self._old, empty, postgres)[:24]}"
 
     def find(self) -> tuple[Baseline, StepsOfRevisions] | None:
         """Return the cached baseline and results, None on a miss."""
@@ -106,11 +106,11 @@ def _unpacked(comment: str) -> StepsOfRevisions:
     return {revision: read(Steps, steps) for revision, steps in plain.items()}
 
 
-def _digest(environment: Environment, old: Sequence[Node], empty: Baseline, postgres: str) -> str:
+def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
     """Hash the inputs of a template: old revisions, the files beside them, their imports, env.py, settings, versions."""
     versions = (slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, postgres)
     total = hashlib.sha256("\0".join((*versions, *empty.extensions, empty.server.get_driver_name())).encode())
-    for path in sorted(_files(environment, old)):
+    for path in sorted(_files(empty.environment, old)):
         total.update(f"\0{path}\0".encode() + path.read_bytes())
     return total.hexdigest()
 

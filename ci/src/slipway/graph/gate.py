@@ -13,7 +13,7 @@ from slipway.graph.image import PYTHON, Source, builder
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
 from slipway.records.form import to_json
-from slipway.records.previous import Previous
+from slipway.records.gate import Previous
 from slipway.settings import Settings
 
 # The parts of slipway that run in the service's environment.

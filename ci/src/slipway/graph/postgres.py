@@ -1,16 +1,26 @@
 """Ephemeral Postgres servers as services of a session."""
 
+from dataclasses import dataclass
+
 import dagger
 from dagger import dag
 
 from slipway.postgres.datadir import INITDB, SETTINGS
 
 PORT = 5432
+PUBLISHED_PORT = 15432  # another one than that of a Postgres of the user's own machine
 HOST = "database"
 _PREPARED = "/var/lib/slipway"
+_PASSWORD = f"{_PREPARED}/password"
 _PATH = "PATH=$(echo /usr/lib/postgresql/*/bin):$PATH"
-# Only containers of this session reach the port, so no password is set.
-_INITIALISE = f"{_PATH}; initdb --pgdata={_PREPARED}/data --auth=trust {' '.join(INITDB)} && echo 'host all all all trust' >> {_PREPARED}/data/pg_hba.conf"
+_INITDB = f"initdb --pgdata={_PREPARED}/data {' '.join(INITDB)}"
+# Only containers of the session reach the port, so no password is set.
+_TRUSTING = f"{_PATH}; {_INITDB} --auth=trust && echo 'host all all all trust' >> {_PREPARED}/data/pg_hba.conf"
+# The engine keeps this layer and so the password, for the function that runs the service as well.
+_GUARDED = (
+    f"{_PATH}; head -c 18 /dev/urandom | base64 | tr +/ -_ > {_PASSWORD}; {_INITDB} --auth=scram-sha-256 --pwfile={_PASSWORD}"
+    f" && echo 'host all all all scram-sha-256' >> {_PREPARED}/data/pg_hba.conf"
+)
 _START = f'{_PATH}; exec postgres -D {_PREPARED}/data "$@"'
 _CONFIGURATION = {**SETTINGS, "listen_addresses": "*", "unix_socket_directories": ""}
 
@@ -25,23 +35,45 @@ def service(image: str, purpose: str) -> dagger.Service:
 
     The data directory is a throw-away layer and is never synced. A tmpfs would be owned by root.
     """
+    return _server(_initialised(image, _TRUSTING), purpose, PORT)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A server with a generated password, for a port of the host."""
+
+    server: dagger.Service
+    password: str
+
+    def url(self, host: str) -> str:
+        return f"postgresql://postgres:{self.password}@{host}:{PUBLISHED_PORT}/postgres"
+
+
+async def published(image: str) -> Published:
+    """Define the one server of a session that `dagger up` publishes."""
+    initialised = _initialised(image, _GUARDED)
+    password = (await initialised.file(_PASSWORD).contents()).strip()
+    return Published(_server(initialised, "up", PUBLISHED_PORT), password)
+
+
+def _server(initialised: dagger.Container, purpose: str, port: int) -> dagger.Service:
+    ready = ["pg_isready", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
     return (
-        _initialised(image)
-        .with_env_variable("SLIPWAY_PURPOSE", purpose)
-        .with_exposed_port(PORT)
-        .with_docker_healthcheck(["pg_isready", "-h", "127.0.0.1", "-U", "postgres"], interval="50ms", retries=600)
-        .as_service(args=["sh", "-c", _START, "sh", *_options()])
+        initialised.with_env_variable("SLIPWAY_PURPOSE", purpose)
+        .with_exposed_port(port)
+        .with_docker_healthcheck(ready, interval="50ms", retries=600)
+        .as_service(args=["sh", "-c", _START, "sh", "-p", str(port), *_options()])
     )
 
 
-def _initialised(image: str) -> dagger.Container:
+def _initialised(image: str, script: str) -> dagger.Container:
     """Initialise a data directory as a layer, so initdb runs once per image. Works with the layouts of Debian and Docker."""
     return (
         dag.container()
         .from_(image)
         .with_directory(_PREPARED, dag.directory(), owner="postgres")
         .with_user("postgres")
-        .with_exec(["sh", "-c", _INITIALISE])
+        .with_exec(["sh", "-c", script])
     )
 
 

@@ -12,11 +12,10 @@ from slipway.graph.gate import lent, refuse
 from slipway.graph.image import PYTHON, builder
 from slipway.graph.refusal import meaning
 from slipway.graph.workspace import settings_of, source_of
-from slipway.local.previous import starting, with_recorded
+from slipway.local.gate import starting, with_recorded
 from slipway.local.prove import question_of
 from slipway.records.form import from_json, to_json
-from slipway.records.previous import Previous
-from slipway.records.question import Ask
+from slipway.records.gate import Ask, Previous
 
 if TYPE_CHECKING:
     from slipway.settings import Images

@@ -8,11 +8,10 @@ from dagger import dag
 
 from slipway.errors import BadInputError
 from slipway.oci import registry as registries
-from slipway.oci.content import normalised_sbom, sbom_artifact
+from slipway.oci.artifact import normalised_sbom, sbom_artifact
 from slipway.records.image import Reference
 from slipway.release.aws import ecr
-from slipway.release.aws.client import Aws
-from slipway.release.aws.credentials import Keys
+from slipway.release.aws.client import Aws, Keys
 
 _ANY_REGION = "us-east-1"  # a simulated account ignores it
 

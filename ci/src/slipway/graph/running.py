@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 import dagger
+from dagger import dag
 
 from slipway.environment.preflight import booted
 from slipway.errors import RefusedError
@@ -14,14 +15,13 @@ from slipway.graph import bases, postgres
 from slipway.graph.image import with_variables
 from slipway.graph.instances import ContainerInstance, launched, started
 from slipway.graph.migration import migrate
+from slipway.records.checks import PreflightResult
 from slipway.records.image import Reference
-from slipway.records.preflight import PreflightResult
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.targets.app_runner.description import APP_RUNNER
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.targets.registry import APP_RUNNER
 from slipway.settings import Settings
 from slipway.untrusted import printable
-from slipway.workload.health import HealthCheck
-from slipway.workload.workload import LaunchSpec
+from slipway.workload.workload import HealthCheck, LaunchSpec
 
 START = "/tmp/start.py"  # noqa: S108 -- inside a container
 _LAST_LINES = 40
@@ -29,15 +29,22 @@ _LAST_LINES = 40
 _TARGET = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, unhealthy_threshold=12))
 
 
-def database(settings: Settings, purpose: str = "up") -> dagger.Service:
-    """Return the Postgres for a purpose; the same purpose means the same instance within a session."""
-    return postgres.service(bases.postgres(settings.images, settings.migrations), purpose)
+async def database(settings: Settings) -> dagger.Service:
+    """Define the Postgres that `dagger up` publishes, and print its URL."""
+    published = await postgres.published(bases.postgres(settings.images, settings.migrations))
+    print(f"the database: {published.url('localhost')}")  # noqa: T201 -- the log of the function
+    return published.server
 
 
-def service(image: dagger.Container, settings: Settings) -> dagger.Service:
-    """Define the service on its port. It migrates its database as it starts: an exec would come from the cache, and leave the database empty."""
-    container = image.with_service_binding(postgres.HOST, database(settings))
-    told = migrating(with_variables(container, settings.migrations.told(postgres.url())))
+async def service(image: dagger.Container, settings: Settings) -> dagger.Service:
+    """Define the service on its port, beside the published Postgres.
+
+    It migrates its database as it starts: an exec would come from the cache, and leave the database empty.
+    """
+    published = await postgres.published(bases.postgres(settings.images, settings.migrations))
+    told = migrating(image.with_service_binding(postgres.HOST, published.server))
+    for name, value in settings.migrations.told(published.url(postgres.HOST)).items():
+        told = told.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
     return told.as_service(args=["python", START, settings.migrations.config, *settings.command])
 
 
@@ -49,7 +56,7 @@ def migrating(container: dagger.Container) -> dagger.Container:
 
 async def smoke(image: dagger.Container, settings: Settings) -> str:
     """Start the image beside a migrated database, as a preflight does; return what was seen, or raise RefusedError with the cause."""
-    server = database(settings, f"smoke-{uuid.uuid4().hex}")
+    server = postgres.service(bases.postgres(settings.images, settings.migrations), f"smoke-{uuid.uuid4().hex}")
     backend = _Built(image.with_service_binding(postgres.HOST, server))
     variables = settings.migrations.told(postgres.url())
     async with started(server, "the database does not start", kill=True):

@@ -24,16 +24,16 @@ from slipway.graph.migration import migrate
 from slipway.graph.publish import publish
 from slipway.graph.workspace import source_of, whole
 from slipway.oci import registry as registries
+from slipway.records.checks import Preflight
 from slipway.records.form import from_json
 from slipway.records.image import Image, ImageKind
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.rehearsal.play import Story, play
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
-from slipway.release.preflight.answers import Checks
+from slipway.release.preflight.checks import Checks
 from slipway.release.preflight.preflight import preflight
 from slipway.settings import Settings
 from slipway.workload.dependencies import is_package

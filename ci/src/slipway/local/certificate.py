@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Collection
 
 from slipway.errors import RefusedError
-from slipway.records.certificate import Answer, Certificate, Verdicts
+from slipway.records.certificate import Certificate, Ternary, Verdicts
 from slipway.records.form import from_json
-from slipway.records.history import Listing
+from slipway.records.gate import Listing
 from slipway.records.proof import Implication, Proof, Revision, Verdict
 
 
@@ -60,18 +60,18 @@ def _verdicts(proof: Proof, revision: Revision) -> Verdicts:
     tried = all(statement.transaction for statement in revision.statements) or revision.interruptions > 0
     return Verdicts(
         id=revision.id,
-        rerunnable=_answer(Implication.NOT_RERUNNABLE not in implied, known=seen and tried),
-        compatible=_answer(Implication.INCOMPATIBLE not in implied, known=seen and proof.coverage.phrases > 0),
-        blocking=_answer(Implication.BLOCKING in implied, known=seen and measured),
-        reversible=_answer(Implication.IRREVERSIBLE not in implied, known=seen),
-        destructive=_answer(Implication.DESTRUCTIVE in implied, known=seen and proof.coverage.tables > 0),
+        rerunnable=_ternary(Implication.NOT_RERUNNABLE not in implied, known=seen and tried),
+        compatible=_ternary(Implication.INCOMPATIBLE not in implied, known=seen and proof.coverage.phrases > 0),
+        blocking=_ternary(Implication.BLOCKING in implied, known=seen and measured),
+        reversible=_ternary(Implication.IRREVERSIBLE not in implied, known=seen),
+        destructive=_ternary(Implication.DESTRUCTIVE in implied, known=seen and proof.coverage.tables > 0),
     )
 
 
-def _answer(yes: bool, *, known: bool) -> Answer:  # noqa: FBT001 -- the value converted
+def _ternary(yes: bool, *, known: bool) -> Ternary:  # noqa: FBT001 -- the value converted
     if not known:
-        return Answer.UNKNOWN
-    return Answer.YES if yes else Answer.NO
+        return Ternary.UNKNOWN
+    return Ternary.YES if yes else Ternary.NO
 
 
 def _digest(text: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import anyio
-import boto3
 from botocore.exceptions import BotoCoreError
 
 from slipway.conformance import leftovers
@@ -17,10 +16,11 @@ from slipway.conformance.suite import conform
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.records.conformance import Conformance, Left
+from slipway.release.aws.client import Keys, session_of
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
 
 Tell = Callable[[str], None]
 _NUMBER = re.compile(r"[0-9]{12}")
@@ -47,7 +47,7 @@ async def in_no_time(pace: Pace | None = None) -> AsyncIterator[tuple[AwsAccount
     """Open a simulated account on a virtual clock, which advances only when something waits."""
     clock = VirtualClock()
     async with simulated(lambda url: HostBackend(url, LOGIN, cache()), pace=pace, clock=clock) as cloud:
-        session = boto3.session.Session("AKIASIMULATED", "simulated", region_name=_REGION)
+        session = session_of(Keys("AKIASIMULATED", "simulated"), _REGION)
         yield AwsAccount(session, _REGION, PlatformTime(clock.now, clock.sleep, clock.held), cloud.url), cloud
 
 
@@ -56,8 +56,8 @@ async def permitted(consent: Consent) -> AwsAccount:
     if not _NUMBER.fullmatch(consent.account):
         raise BadInputError(f"{consent.account!r} is no account", "pass its twelve digits")
     try:
-        session = boto3.session.Session()
-        region = consent.region or session.region_name
+        session = session_of(Keys("", ""), consent.region)
+        region = session.region_name
         if region is None:
             raise BadInputError("no region is configured", "pass one with --region")
         account = AwsAccount(session, region, _wall_clock(), consent.endpoint_url)

@@ -1,5 +1,7 @@
-"""Prove the migrations in a folder, with its settings or without any."""
+"""Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
+import io
+import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,15 +9,15 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from slipway.errors import BadInputError
-from slipway.local.previous import previous_at, recorded_in
-from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove
+from slipway import settings
+from slipway.errors import BadInputError, SlipwayError
+from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove, read_models
 from slipway.postgres.datadir import cache
-from slipway.records.history import Listing, Since
-from slipway.records.previous import Previous
+from slipway.records.form import from_json, text_of
+from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.source.released import released
+from slipway.source import git, released
 from slipway.workload.dependencies import Python, prepare
 
 
@@ -98,3 +100,42 @@ def python_of(folder: Path, named: Path | None) -> Python:
     if (folder / ".venv/bin/python").exists():
         return Python(folder / ".venv")
     return prepare(folder, cache())
+
+
+async def previous_at(folder: Path, commit: str, name: str, server: NamedServer | None) -> Previous:
+    """Return the models of the release at a commit, or the reason why they cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
+        tree = Path(unpacked)
+        try:
+            await anyio.to_thread.run_sync(_unpack, folder, commit, tree)
+            python = await anyio.to_thread.run_sync(prepare, tree, cache())
+            at = Workplace(folder=tree, python=python, migrations=migrations_of(tree), server=server)
+            return starting(await read_models(at, name), (tree / "pyproject.toml").read_text(encoding="utf-8"))
+        except SlipwayError as error:
+            return Previous(name=name, refusal=str(error))
+
+
+def recorded_in(file: Path, previous: Previous) -> Previous:
+    """Add the statements recorded in a file; raises BadInputError."""
+    return with_recorded(previous, text_of(file, "the recorded statements"), str(file))
+
+
+def with_recorded(previous: Previous, text: str, origin: str) -> Previous:
+    """Add the recorded statements in a text; raises BadInputError."""
+    recording = from_json(Previous, text, origin)
+    return replace(previous, name=previous.name or recording.name, recorded=recording.recorded)
+
+
+def starting(previous: Previous, pyproject: str) -> Previous:
+    """Add the release's start command when it runs alembic."""
+    try:
+        command = " ".join(settings.parse(pyproject).command)
+    except SlipwayError:  # it did not use slipway yet
+        return previous
+    return replace(previous, start=command if "alembic" in command else "")
+
+
+def _unpack(folder: Path, commit: str, into: Path) -> None:
+    packed = git(folder, ["archive", "--format=tar", commit, "."])
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(into, filter="data")

@@ -19,7 +19,7 @@ import anyio.to_thread
 
 import slipway
 from slipway.errors import RefusedError, SlipwayError
-from slipway.migration.secrets import secrets_in, without
+from slipway.migration.output import secrets_in, without
 from slipway.records.form import from_json
 from slipway.records.refusal import Refusal
 from slipway.untrusted import one_line

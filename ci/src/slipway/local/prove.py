@@ -15,10 +15,8 @@ from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
-from slipway.records.history import Listing, Since
-from slipway.records.previous import Previous
+from slipway.records.gate import PROGRESS_MARK, Ask, GateProgress, GateQuestion, Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
-from slipway.records.question import PROGRESS_MARK, Ask, GateProgress, GateQuestion
 from slipway.settings import Migrations, MissingTableError
 from slipway.workload.dependencies import Python
 

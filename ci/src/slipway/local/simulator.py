@@ -13,14 +13,14 @@ import anyio.to_thread
 
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
+from slipway.records.command import Listening
 from slipway.records.form import text_of
-from slipway.records.refusal import Listening
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN, Cloud, InitialState, simulated
 from slipway.simulator.contract import operations
 from slipway.simulator.faults import Script
 from slipway.structure import MismatchError, kebab, read
-from slipway.workload.host import HostBackend
+from slipway.workload.process import HostBackend
 
 T = TypeVar("T")
 

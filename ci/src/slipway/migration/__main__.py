@@ -11,12 +11,10 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from slipway.migration.answer import answer
-from slipway.migration.database import VARIABLE, named_in_environment
+from slipway.migration.database import VARIABLE, named_in_environment, own_database
 from slipway.migration.environment import Environment
-from slipway.migration.look import look
-from slipway.migration.own import discreet, own_database
-from slipway.migration.upgrade import upgrade
+from slipway.migration.output import answer, discreet
+from slipway.migration.upgrade import look, upgrade
 from slipway.records.migration import Migration, Standing
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, event, pool
 from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
 
 T = TypeVar("T")
@@ -52,6 +53,27 @@ def named_in_environment() -> URL:
         raise BadInputError(
             "the database's URL cannot be read", "allowed is postgresql://user:password@host:port/database"
         ) from None
+
+
+def own_database(variable: str, templates: Mapping[str, str]) -> URL:
+    """Return the database in `variable` of this process, and fill missing variables from `templates`; raises BadInputError."""
+    value = os.environ.get(variable)
+    if not value:
+        raise BadInputError(
+            f"the container has no variable {variable} with the database's URL",
+            "name it in database-variable of [tool.slipway.migrations], and its secret in the environment's secrets",
+        )
+    try:
+        url = with_driver(make_url(value))
+        parts = parts_of(value)
+    except (ArgumentError, ValueError):
+        raise BadInputError(
+            f"the variable {variable} holds no URL of a database",
+            "allowed is postgresql://user:password@host:port/database, with any driver",
+        ) from None
+    for name, template in templates.items():
+        os.environ.setdefault(name, filled(template, parts))
+    return url
 
 
 def with_driver(url: URL) -> URL:
@@ -111,13 +133,20 @@ def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[Non
         cursor.close()
         connection.commit()
 
-    event.listen(Engine, "do_connect", redirect)
-    event.listen(Engine, "connect", begin)
+    with listening(do_connect=redirect, connect=begin):
+        yield
+
+
+@contextmanager
+def listening(**listeners: Callable[..., object]) -> Iterator[None]:
+    """Call these functions on events of every engine of this process, by the event's name, during the block."""
+    for name, listener in listeners.items():
+        event.listen(Engine, name, listener)
     try:
         yield
     finally:
-        event.remove(Engine, "do_connect", redirect)
-        event.remove(Engine, "connect", begin)
+        for name, listener in listeners.items():
+            event.remove(Engine, name, listener)
 
 
 @contextmanager
@@ -133,11 +162,10 @@ def closed_afterwards() -> Iterator[None]:
         if threading.get_ident() == here:
             opened.append(record)
 
-    event.listen(Engine, "connect", remember)
     try:
-        yield
+        with listening(connect=remember):
+            yield
     finally:
-        event.remove(Engine, "connect", remember)
         for record in opened:
             if record.dbapi_connection is not None and not isinstance(record.dbapi_connection, AdaptedConnection):
                 record.invalidate()

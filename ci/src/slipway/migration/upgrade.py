@@ -1,13 +1,15 @@
-"""The upgrade of a database to the head of its history: one runner at a time, with a short lock_timeout and retries."""
+"""The revision of a database, and its upgrade to the head: one runner at a time, with a short lock_timeout and retries."""
 
 import random
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
@@ -15,16 +17,68 @@ from sqlalchemy.exc import DBAPIError
 from slipway.errors import RefusedError
 from slipway.migration.database import every_connection_to, held, sqlstate
 from slipway.migration.environment import Environment, sentence
-from slipway.migration.look import LOCK_TIMEOUT, check_known, revisions_to, standing
-from slipway.records.migration import Migration
+from slipway.records.migration import Migration, Standing
 
+_LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
-_RETRYABLE = {
-    "55P03",
-    "40P01",
-}  # lock_not_available, deadlock_detected: rolled back, and a retry may succeed
+# lock_not_available, deadlock_detected: rolled back, and a retry may succeed
+_RETRYABLE = {"55P03", "40P01"}
 _ATTEMPTS = 6
 _PATIENCE_SECONDS = 300.0
+
+
+def look(environment: Environment, url: URL) -> Standing:
+    """Read the revision of a database; raises RefusedError."""
+    with every_connection_to(url, (_LOCK_TIMEOUT,)):
+        return _read(environment)
+
+
+def _read(environment: Environment) -> Standing:
+    """Read the revision of the database to which connections are redirected now."""
+    heads_of_schemas: list[tuple[str, ...]] = []
+
+    def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterable[RevisionStep]:
+        heads_of_schemas.append(heads)
+        return ()
+
+    try:
+        environment.run(steps, dont_mutate=True)  # alembic would create a missing table of versions
+        return _standing(environment.script, heads_of_schemas)
+    except (Exception, SystemExit) as error:
+        raise RefusedError(
+            f"the database cannot be read, env.py fails at {environment.spoken_place_of(error)}", sentence(error)
+        ) from error
+
+
+def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
+    """Raise RefusedError when this history lacks the database's revision."""
+    if unknown := [head for head in heads if not _knows(script, head)]:
+        raise RefusedError(
+            f"the database is at {', '.join(unknown)}, which this release does not know",
+            "it is ahead: an older release; roll back with `slipway rollback`, or deploy a release that knows it",
+        )
+
+
+def _steps_to_head(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
+    """Return alembic's steps from these heads to the history's own; empty when none is missing."""
+    return list(script._upgrade_revs("heads", heads))  # type: ignore[arg-type] # noqa: SLF001 -- what alembic's own upgrade command calls
+
+
+def _standing(script: ScriptDirectory, heads_of_schemas: list[tuple[str, ...]]) -> Standing:
+    """Combine the revisions of all schemas that env.py visits."""
+    heads = tuple(dict.fromkeys(head for each in heads_of_schemas for head in each))
+    unknown = tuple(head for head in heads if not _knows(script, head))
+    steps = [] if unknown else [step for each in heads_of_schemas for step in _steps_to_head(script, each)]
+    missing = tuple(dict.fromkeys(step.revision.revision for step in steps))
+    return Standing(heads, tuple(script.get_heads()), unknown, missing)
+
+
+def _knows(script: ScriptDirectory, head: str) -> bool:
+    try:
+        revision = script.get_revision(head)  # accepts a prefix of an id
+    except CommandError:
+        return False
+    return revision is not None and revision.revision == head
 
 
 def upgrade(environment: Environment, url: URL, report: Callable[[str], object] = lambda _: None) -> Migration:
@@ -33,7 +87,7 @@ def upgrade(environment: Environment, url: URL, report: Callable[[str], object] 
     `report` is called with each revision when it begins.
     """
     started = time.monotonic()
-    with alone(url), every_connection_to(url, (LOCK_TIMEOUT,)):
+    with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,)):
         before, applied, attempts = _run(environment, report)
         after = _read_back(environment)
     return Migration(
@@ -43,7 +97,7 @@ def upgrade(environment: Environment, url: URL, report: Callable[[str], object] 
 
 def _read_back(environment: Environment) -> tuple[str, ...]:
     """Read the revision again: an env.py that does not commit, or uses another database, ends without an error."""
-    result = standing(environment)
+    result = _read(environment)
     if result.missing or result.unknown:
         raise RefusedError(
             f"after the upgrade the database is at {', '.join(result.database) or 'no revision'}, not at {', '.join(result.image)}",
@@ -58,9 +112,9 @@ def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tup
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
-        check_known(environment.script, heads)
-        for step in revisions_to(environment.script, heads):
-            revision: Any = step.revision
+        _check_known(environment.script, heads)
+        for step in _steps_to_head(environment.script, heads):
+            revision = step.revision
             report(f"revision {revision.revision} {revision.doc or ''}".rstrip())
             yield step
             applied.append(revision.revision)
@@ -92,8 +146,10 @@ def alone(url: URL) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(held(url, _acquire, "advisory lock"))
+        except RefusedError:
+            raise
         except Exception as error:
-            raise _as_refusal(error) from error
+            raise RefusedError("the database cannot be reached", sentence(error)) from error
         yield
 
 
@@ -106,7 +162,3 @@ def _acquire(connection: Connection) -> None:
                 f"it has held the lock for {_PATIENCE_SECONDS:.0f} s; look at pg_locks",
             )
         time.sleep(0.2)
-
-
-def _as_refusal(error: Any) -> RefusedError:
-    return error if isinstance(error, RefusedError) else RefusedError("the database cannot be reached", sentence(error))

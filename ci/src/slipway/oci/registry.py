@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.oci.content import INDEX, MANIFEST, Artifact, Blob, digest_of
+from slipway.oci.artifact import INDEX, MANIFEST, Artifact, Blob, digest_of
 
 if TYPE_CHECKING:
     import ssl

@@ -91,16 +91,7 @@ class DataDirectory:
 def keep(data: DataDirectory) -> None:
     """Replace the cached directory by this one, whose server has shut down cleanly; errors of the cache are ignored."""
     assert data.shelf is not None
-    with suppress(OSError):
-        data.shelf.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(
-            prefix="making-", dir=data.shelf.parent, ignore_cleanup_errors=True
-        ) as staging:
-            made, before = Path(staging, "made"), Path(staging, "before")
-            _copy(data.path.parent, made)
-            with suppress(FileNotFoundError):
-                data.shelf.rename(before)
-            made.rename(data.shelf)
+    _store(data.path.parent, data.shelf, over_another=True)
 
 
 @contextmanager
@@ -123,7 +114,7 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
             _copy(template, home / "cluster")
         else:
             _initialise(binaries, home / "cluster", account)
-            _keep(home / "cluster", template)
+            _store(home / "cluster", template)
         if account:
             account.own(home / "cluster")
         password = (home / "cluster/password").read_text(encoding="ascii")
@@ -202,13 +193,17 @@ def _initialise(binaries: Binaries, cluster: Path, account: Account | None) -> N
         file.write(_CONFIGURATION)
 
 
-def _keep(cluster: Path, template: Path) -> None:
+def _store(cluster: Path, shelf: Path, *, over_another: bool = False) -> None:
     """Store a cluster in the cache atomically; a failure costs the next run half a second."""
     with suppress(OSError):
-        template.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix="making-", dir=template.parent) as staging:
-            _copy(cluster, Path(staging, "made"))
-            Path(staging, "made").rename(template)
+        shelf.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix="making-", dir=shelf.parent, ignore_cleanup_errors=True) as staging:
+            made = Path(staging, "made")
+            _copy(cluster, made)
+            if over_another:
+                with suppress(FileNotFoundError):
+                    shelf.rename(Path(staging, "before"))
+            made.rename(shelf)
 
 
 def _copy(source: Path, target: Path) -> None:

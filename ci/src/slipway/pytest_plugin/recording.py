@@ -21,7 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from slipway.records.form import from_json, to_json
-from slipway.records.previous import Previous, Recorded
+from slipway.records.gate import Previous, Recorded
 
 _RECORDED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE)
 _CATALOGS = re.compile(r"\b(pg_catalog|information_schema|alembic_version)\b")

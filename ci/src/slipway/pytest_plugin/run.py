@@ -1,16 +1,130 @@
-"""A run of pytest with `--slipway`: its options, its tests beside all others, and their remarks at the end."""
+"""A run of pytest with `--slipway`: `slipway::5b0a7d1c42ef_create_notes::locks`, `slipway::drift` beside all other tests."""
 
+import dataclasses
 import tempfile
-from collections.abc import Generator
-from pathlib import Path
+from collections.abc import Generator, Iterator
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 
-from slipway.pytest_plugin.asking import Gate, Options
-from slipway.pytest_plugin.items import NAME, Migrations
+from slipway.errors import SlipwayError
+from slipway.local.prove import NamedServer
+from slipway.pytest_plugin.gate import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, AlreadyReportedError, Gate, Options, judge
+from slipway.records.gate import Listed
+from slipway.records.proof import Finding
+from slipway.untrusted import one_line
 
+NAME = "slipway"
 _SHARED = "slipway_shared"
+
+
+class Migrations(pytest.Collector):
+    """The whole history; no file to pytest, so that `--lf` collects it whichever files failed.
+
+    `chosen` are the node ids on the command line; without any, all tests run.
+    """
+
+    def __init__(self, *, gate: Gate, chosen: tuple[str, ...], **of_node: Any) -> None:
+        super().__init__(**of_node)
+        self._gate = gate
+        self._chosen = chosen
+        self.add_marker(NAME)
+
+    def collect(self) -> Iterator["Revision | Check"]:
+        try:
+            listed = self._gate.listing().revisions
+        except SlipwayError as error:
+            raise self.CollectError(one_line(str(error), 1000)) from error
+        revisions = [Revision.of(self, self._gate, each) for each in listed]
+        history: list[Check] = [
+            Check.from_parent(self, name=check, path=self.path, gate=self._gate) for check in (GRAPH, DRIFT)
+        ]
+        children: list[Revision | Check] = [*revisions, *history]
+        known = {node.nodeid for node in (self, *children, *(test for each in revisions for test in each.collect()))}
+        for name in self._chosen:
+            if name not in known:
+                raise self.CollectError(f"there is no test {name}: `pytest --collect-only --slipway` lists them")
+        yield from filter(self.wants, children)
+
+    def wants(self, node: pytest.Item | pytest.Collector) -> bool:
+        """Whether a node is chosen, or is above or below a chosen one."""
+        mine = f"{node.nodeid}::"
+        return not self._chosen or any(
+            mine.startswith(f"{name}::") or f"{name}::".startswith(mine) for name in self._chosen
+        )
+
+
+class Revision(pytest.Collector):
+    """One revision, named by its id and its file."""
+
+    parent: Migrations
+
+    def __init__(self, *, gate: Gate, listed: Listed, **of_node: Any) -> None:
+        super().__init__(**of_node)
+        self._gate = gate
+        self._listed = listed
+
+    @classmethod
+    def of(cls, parent: Migrations, gate: Gate, listed: Listed) -> "Revision":
+        made: Revision = cls.from_parent(
+            parent, name=name_of(listed), path=gate.source / listed.file, gate=gate, listed=listed
+        )
+        return made
+
+    def collect(self) -> Iterator["Check"]:
+        """The gate examines neither locks nor rows of an old revision."""
+        for check in (UP_DOWN_UP, LOCKS, ROWS) if self._listed.new else (UP_DOWN_UP,):
+            made: Check = Check.from_parent(self, name=check, gate=self._gate, listed=self._listed)
+            if self.parent.wants(made):
+                yield made
+
+
+class Check(pytest.Item):
+    """One check of a revision, or of the history."""
+
+    def __init__(self, *, gate: Gate, listed: Listed | None = None, **of_node: Any) -> None:
+        super().__init__(**of_node)
+        self._gate = gate
+        self._listed = listed
+        self._failures: tuple[Finding, ...] = ()
+
+    def setup(self) -> None:
+        """Wait for the proof; without one the first test is an error, and no revision fails."""
+        try:
+            self._gate.proof()
+        except AlreadyReportedError as error:
+            pytest.skip(one_line(str(error), 1000))
+        except SlipwayError as error:
+            pytest.fail(one_line(str(error), 1000), pytrace=False)
+
+    def runtest(self) -> None:
+        judgement = judge(self._gate.proof(), self.name, self._listed.id if self._listed else None)
+        if judgement.remarks:
+            self.add_report_section("call", NAME, "\n\n".join(judgement.remarks))
+        self._failures = judgement.failures
+        if judgement.failures:
+            pytest.fail(judgement.text, pytrace=False)
+        if judgement.reason:
+            pytest.skip(judgement.reason)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show the findings as text, at the place of the first, for editors and annotations of pull requests."""
+        shown = super().repr_failure(excinfo, style)
+        place = next((each for each in self._failures if each.file), None)
+        if place and place.file and (crash := getattr(shown, "reprcrash", None)):
+            at_finding = dataclasses.replace(crash, path=str(self._gate.source / place.file), lineno=place.line or 1)
+            shown.reprcrash = at_finding  # type: ignore[union-attr]
+        return shown
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, self._listed.line - 1 if self._listed else None, self.nodeid
+
+
+def name_of(listed: Listed) -> str:
+    """Return the stem of the file, with the id before it unless it contains the id, as alembic's default does."""
+    stem = PurePath(listed.file).stem
+    return stem if listed.id in stem else f"{listed.id}_{stem}"
 
 
 class Run:
@@ -66,8 +180,10 @@ def _options(config: pytest.Config, here: Path) -> Options:
         config=config.getoption("slipway_config"),
         since=config.getoption("slipway_since"),
         python=here / python if python else None,
-        database_url=config.getoption("slipway_database_url"),
-        allow_production_like=config.getoption("slipway_allow_production_like"),
+        server=NamedServer.of(
+            config.getoption("slipway_database_url"),
+            allow_production_like=config.getoption("slipway_allow_production_like"),
+        ),
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 
 class Result(Enum):
@@ -57,20 +58,16 @@ class StackChange:
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Record, schema="slipway/bootstrap/1"):
     """All stacks of an environment in the order of their creation."""
-
-    SCHEMA: ClassVar[str] = "slipway/bootstrap/1"
 
     environment: str
     stacks: tuple[StackChange, ...]
 
 
 @dataclass(frozen=True)
-class Permissions:
+class Permissions(Record, schema="slipway/permissions/1"):
     """The IAM policy document that `verbs` need, as JSON text."""
-
-    SCHEMA: ClassVar[str] = "slipway/permissions/1"
 
     environment: str
     verbs: tuple[str, ...]

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 
-class Answer(Enum):
-    """A verdict on a revision; unknown is neither yes nor no."""
+class Ternary(Enum):
+    """A yes or no that can also be unknown, which is neither."""
 
     YES = "yes"
     NO = "no"
@@ -23,22 +24,20 @@ class Verdicts:
     """
 
     id: str
-    rerunnable: Answer
-    compatible: Answer
-    blocking: Answer
-    reversible: Answer
-    destructive: Answer
+    rerunnable: Ternary
+    compatible: Ternary
+    blocking: Ternary
+    reversible: Ternary
+    destructive: Ternary
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class Certificate(Record, schema="slipway/certificate/1"):
     """The verdicts on the way between two heads. Certificates are not transitive: a → b and b → c do not cover a → c.
 
     - history: sha256 of the revision files. statements: sha256 of the previous release's statements; empty without any.
     - before, after: the database's heads. made: seconds since 1970. evidence: sha256 of the proof's file.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/certificate/1"
 
     history: str
     previous: str
@@ -53,10 +52,8 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Validity:
+class Validity(Record, schema="slipway/validity/1"):
     """Whether a certificate holds for a folder and a database: `why_not` is the reason why it does not. `before`, `after`: its heads."""
-
-    SCHEMA: ClassVar[str] = "slipway/validity/1"
 
     why_not: str | None
     before: tuple[str, ...]

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 AWS = "AWS"
 
@@ -28,10 +29,8 @@ class ConformanceFinding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class Estimate(Record, schema="slipway/estimate/1"):
     """The resources that a run creates, its duration in minutes, and its highest cost in dollars."""
-
-    SCHEMA: ClassVar[str] = "slipway/estimate/1"
 
     creates: tuple[str, ...]
     least_minutes: int
@@ -41,13 +40,11 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conformance:
+class Conformance(Record, schema="slipway/conformance/1"):
     """A whole run. It contains no account and no ARN, so that it can be published.
 
     - against: AWS, or the name of a stand-in. left: resources that could not be deleted.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/conformance/1"
 
     against: str
     region: str
@@ -75,9 +72,7 @@ class Conformance:
 
 
 @dataclass(frozen=True)
-class Left:
+class Left(Record, schema="slipway/left/1"):
     """Resources of earlier runs that could not be deleted, with the reasons (untrusted text)."""
-
-    SCHEMA: ClassVar[str] = "slipway/left/1"
 
     things: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from slipway.errors import BadInputError
 from slipway.structure import MismatchError, read, write
@@ -12,18 +12,21 @@ T = TypeVar("T")
 MARK = "slipway-answer: "  # prefix of a record that is one line of a log
 
 
-def schema_of(kind: type) -> str:
-    """Return the name and version of a record's JSON form, such as `slipway/proof/1`."""
-    schema: str = kind.SCHEMA  # type: ignore[attr-defined]
-    return schema
+class Record:
+    """The base of dataclasses with a JSON form of their own; `schema` is its name and version, such as `slipway/proof/1`."""
+
+    SCHEMA: ClassVar[str]
+
+    def __init_subclass__(cls, *, schema: str) -> None:
+        cls.SCHEMA = schema
 
 
-def to_data(record: Any) -> dict[str, Any]:
+def to_data(record: Record) -> dict[str, Any]:
     """Convert a record to plain data, its schema first."""
-    return {"schema": schema_of(type(record)), **write(record)}
+    return {"schema": record.SCHEMA, **write(record)}
 
 
-def to_json(record: Any, indent: int | None = 2) -> str:
+def to_json(record: Record, indent: int | None = 2) -> str:
     """Write a record as ASCII JSON, in one line without `indent`. `##[` is escaped: GitHub's runner would execute it."""
     return json.dumps(to_data(record), indent=indent).replace("##[", "\\u0023#[") + "\n"
 
@@ -40,7 +43,7 @@ def text_of(file: Path, what: str) -> str:
 
 def from_data(kind: type[T], data: object, origin: str) -> T:
     """Read a record from plain data; `origin` names its source in the BadInputError."""
-    expected = schema_of(kind)
+    expected: str = kind.SCHEMA  # type: ignore[attr-defined]
     found = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(data, dict) or found != expected:
         raise BadInputError(

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
 
 from slipway.errors import BadInputError
+from slipway.records.form import Record
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 LONG_AGO = 315532800  # Unix time of 1980, the earliest that every archive format can store, for files without a time
@@ -45,10 +45,8 @@ class ImageKind(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Image:
+class Image(Record, schema="slipway/image/1"):
     """One manifest. `revision` is the git commit that it was built from; `size` is in bytes."""
-
-    SCHEMA: ClassVar[str] = "slipway/image/1"
 
     repository: str
     digest: str

@@ -5,21 +5,19 @@ platform's operation, a Release the end. A number with an Intent but no Release 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from slipway.records.form import Record
 from slipway.records.migration import Heads, Readiness
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Observed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intent:
+class Intent(Record, schema="slipway/intent/1"):
     """The change that a deployment intends.
 
     - wanted: hash of the desired service. fingerprint: of the observed state that the plan was made from.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/intent/1"
 
     environment: str
     number: int
@@ -32,10 +30,8 @@ class Intent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lock:
+class Lock(Record, schema="slipway/lock/1"):
     """The deployment that may change the service; `newest` is the newest operation before it, so that later ones are its own."""
-
-    SCHEMA: ClassVar[str] = "slipway/lock/1"
 
     environment: str
     number: int
@@ -45,10 +41,8 @@ class Lock:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accepted:
+class Accepted(Record, schema="slipway/accepted/1"):
     """The platform's operation for a deployment; `arn` is the service's."""
-
-    SCHEMA: ClassVar[str] = "slipway/accepted/1"
 
     environment: str
     number: int
@@ -58,15 +52,13 @@ class Accepted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class Release(Record, schema="slipway/release/1"):
     """How a deployment ended.
 
     - live: the digest that served at the end. ended: Unix time of the platform. holder: the person or job that deployed.
     - heads: of the image's history. database: heads of its database at the end. Both are None when unknown.
     - commit: the image's source. risk: why a required proof was waived; empty when none was required.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/release/1"
 
     environment: str
     number: int
@@ -91,10 +83,8 @@ class Release:
 
 
 @dataclass(frozen=True)
-class History:
+class History(Record, schema="slipway/history/1"):
     """The ended deployments of an environment, newest first, and the numbers of unfinished ones."""
-
-    SCHEMA: ClassVar[str] = "slipway/history/1"
 
     environment: str
     releases: tuple[Release, ...]
@@ -102,15 +92,13 @@ class History:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation:
+class Situation(Record, schema="slipway/situation/1"):
     """An environment as the platform, the ledger and the live release report it.
 
-    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any verb.
+    - live: the deployment that released the live digest; None when the ledger has none. newest: the last one to end, of any command.
     - unfinished: numbers of deployments without an end. unseen: why the ledger could not be read, otherwise empty.
     - readiness: the live release's answer at its health path, or None.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/situation/1"
 
     environment: str
     observed: Observed

@@ -1,19 +1,18 @@
 """Migration: the change of a database's schema before a release."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 
 @dataclass(frozen=True, kw_only=True)
-class Migration:
+class Migration(Record, schema="slipway/migration/1"):
     """One run of `alembic upgrade heads`.
 
     - before, after: heads read from the database; empty before the first revision.
     - applied: revisions in the order they ran. attempts: all but the last failed on a lock. seconds: wall time.
     - unseen: why the fields above are unknown although the run succeeded, otherwise empty.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/migration/1"
 
     before: tuple[str, ...]
     after: tuple[str, ...]
@@ -27,14 +26,12 @@ Heads = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Readiness:
+class Readiness(Record, schema="slipway/readiness/1"):
     """The JSON of a service's health path: `image_head`, `database_head` and `git_revision`.
 
     - image: heads of the release's history. database: heads of its database; empty before the first revision.
     - commit: the release's source. Each is None when the answer lacks it.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/readiness/1"
 
     image: Heads | None = None
     database: Heads | None = None
@@ -42,15 +39,13 @@ class Readiness:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(Record, schema="slipway/standing/1"):
     """A database's revisions compared with a release's.
 
     - database: its heads; empty before the first revision. image: heads of the release's history.
     - unknown: heads of the database that the release lacks, which puts the database ahead.
     - missing: revisions that an upgrade would run, in order; empty when the database is ahead.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/standing/1"
 
     database: tuple[str, ...]
     image: tuple[str, ...]

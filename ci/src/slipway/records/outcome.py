@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
 
+from slipway.records.form import Record
 from slipway.records.migration import Migration
 
 
 class Verb(Enum):
-    """The verbs that change a service."""
+    """The commands that change a service."""
 
     DEPLOY = "deploy"
     PROMOTE = "promote"
@@ -49,15 +49,13 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Record, schema="slipway/outcome/1"):
     """The requested and the live state after a run.
 
-    - requested: a digest, or empty for verbs without one. live: the serving digest, or None.
+    - requested: a digest, or empty for commands without one. live: the serving digest, or None.
     - seconds: of the platform's clock. number: of the deployment in the ledger, or None.
     - migration: of the database, even when the release failed afterwards.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/outcome/1"
 
     environment: str
     service: str
@@ -77,10 +75,8 @@ NOTHING = "no operation found: nothing was changed, or the service no longer exi
 
 
 @dataclass(frozen=True)
-class Examination:
+class Examination(Record, schema="slipway/examination/1"):
     """The newest operation of a service, or None, how it ended in our words, and why it failed."""
-
-    SCHEMA: ClassVar[str] = "slipway/examination/1"
 
     environment: str
     operation: str | None

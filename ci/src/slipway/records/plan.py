@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 
 class Action(Enum):
@@ -32,7 +33,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observed:
+class Observed(Record, schema="slipway/observed/1"):
     """A service as the platform reports it, normalised.
 
     - status: the platform's own word, for people; None without a service. state: the same for programs.
@@ -41,8 +42,6 @@ class Observed:
     - operation: in progress, or None.
     - inherited: fields that an update can change but not remove.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/observed/1"
 
     arn: str | None = None
     url: str | None = None
@@ -64,14 +63,12 @@ class FieldChange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Record, schema="slipway/plan/1"):
     """The changes to a service.
 
-    - image: empty for verbs without one, such as pause. fingerprint: of the observed state that the plan was made from.
+    - image: empty for commands without one, such as pause. fingerprint: of the observed state that the plan was made from.
     - reason: why the plan is blocked, otherwise empty. notes: facts that a reader should weigh.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/plan/1"
 
     environment: str
     service: str

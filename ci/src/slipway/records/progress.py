@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
 
 class Phase(Enum):
@@ -34,52 +33,27 @@ class Event:
 Tell = Callable[[Event], object]
 
 
-class Progress(Protocol):
-    """Output of a running command; every `text` is untrusted, and implementations escape it."""
+class Progress:
+    """Output of a running command, by itself none; every `text` is untrusted, and what shows it escapes it."""
 
     def section(self, text: str) -> None:
         """Begin a section."""
-        ...
 
-    def step(self, text: str) -> AbstractContextManager[object]:
+    def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- no output
         """Show a step as running until the block ends."""
-        ...
+        return nullcontext()
 
     def detail(self, text: str) -> None:
         """Replace the detail of the current step, on a terminal only."""
-        ...
 
     def done(self, text: str, seconds: float) -> None:
         """Record a step that has ended."""
-        ...
 
     def note(self, text: str) -> None:
         """Show a line that matters to the user."""
-        ...
 
     def line(self, text: str) -> None:
         """Show a line of detail, such as a log line."""
-        ...
 
     def event(self, event: Event) -> None:
         """Show an event of a run."""
-        ...
-
-
-class NullProgress:
-    """Progress without output."""
-
-    def section(self, text: str) -> None: ...
-
-    def step(self, text: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- no output
-        return nullcontext()
-
-    def detail(self, text: str) -> None: ...
-
-    def done(self, text: str, seconds: float) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def line(self, text: str) -> None: ...
-
-    def event(self, event: Event) -> None: ...

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar, Final
+from typing import Final
+
+from slipway.records.form import Record
 
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
@@ -220,14 +222,12 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class Proof(Record, schema="slipway/proof/1"):
     """The executed history and its findings.
 
     - postgres: the version that executed it. history: sha256 of the revision files.
     - heads: of the history. seconds: wall time by layer.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/proof/1"
 
     gate: Versions
     postgres: str

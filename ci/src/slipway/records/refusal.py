@@ -1,22 +1,20 @@
 """Refusal: an error as a record that passes between processes."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from slipway.errors import BadInputError, RefusedError, SlipwayError, UnknownOutcomeError
+from slipway.records.form import Record
 
 _KINDS = {kind.exit_code: kind for kind in (RefusedError, BadInputError, UnknownOutcomeError)}
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Refusal(Record, schema="slipway/refusal/1"):
     """An error. Programs decide by `exit_code`; the wording may change.
 
     - what: what failed and what was found. next_step: what to do about it.
     - exit_code: 1 failed or refused, 2 usage error (nothing changed), 3 outcome unknown.
     """
-
-    SCHEMA: ClassVar[str] = "slipway/refusal/1"
 
     what: str
     next_step: str
@@ -29,12 +27,3 @@ class Refusal:
     def error(self) -> SlipwayError:
         kind = _KINDS.get(self.exit_code, UnknownOutcomeError)  # a process of another version may send any number
         return kind(self.what, self.next_step)
-
-
-@dataclass(frozen=True)
-class Listening:
-    """The simulated account, which listens at `url` on this machine only."""
-
-    SCHEMA: ClassVar[str] = "slipway/listening/1"
-
-    url: str

@@ -1,7 +1,8 @@
 """Rehearsal: the acts of a rehearsal, and what clients of production observed meanwhile."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from slipway.records.form import Record
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,8 @@ class Traffic:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rehearsal:
+class Rehearsal(Record, schema="slipway/rehearsal/1"):
     """A whole rehearsal. `speed` is the factor by which the platform's clock ran faster than ours."""
-
-    SCHEMA: ClassVar[str] = "slipway/rehearsal/1"
 
     service: str
     revision: str

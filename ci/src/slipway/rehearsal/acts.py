@@ -12,19 +12,18 @@ from typing import Generic, TypeVar
 
 import anyio
 
+from slipway.environment.environment import ServiceEnvironment as Environment
+from slipway.environment.redeploy import promote
 from slipway.records.image import Image
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Outcome, Status
-from slipway.records.progress import Event, NullProgress, Progress
+from slipway.records.progress import Event, Progress, Tell
 from slipway.records.proof import Implication, Proof, Verdict
 from slipway.records.rehearsal import Act, Step
 from slipway.rehearsal.stage import Candidate, Stage
-from slipway.records.progress import Tell
 from slipway.release.preflight.preflight import refuse
-from slipway.release.runners.runner import Runner
+from slipway.release.runners import Runner
 from slipway.untrusted import one_line
-from slipway.environment.environment import ServiceEnvironment as Environment
-from slipway.environment.promote import promote
 
 C = TypeVar("C", bound=Candidate)
 
@@ -90,7 +89,7 @@ class Acts(Generic[C]):
 
     async def prologue(self, release: C) -> Act:
         """Deploy the release before this one to production, without progress, because it runs beside the first act."""
-        act = RunningAct("before", "production runs the release before this one", NullProgress())
+        act = RunningAct("before", "production runs the release before this one", Progress())
         image = await self._build(act, release)
         outcome = await self._deploy(act, image, "production")
         self.progress.note(f"meanwhile production: {summary(outcome)}, the release before this one; clients start")

@@ -9,29 +9,27 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from slipway.environment.migrate import migrate
+from slipway.environment.preflight import preflight
+from slipway.local.guess import as_toml, guess
+from slipway.local.prove import Workplace, prove
 from slipway.postgres import binaries
 from slipway.postgres.datadir import cache
 from slipway.postgres.server import Server, running
+from slipway.records.checks import Preflight
 from slipway.records.image import Image
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
+from slipway.records.progress import Progress
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
-from slipway.settings import MissingTableError, Settings, load_file
-from slipway.simulator.cloud import LOGIN
-from slipway.source.commit import Commit
-from slipway.local.build import build, settings_of
-from slipway.local.guess import as_toml, guess
-from slipway.environment.migrate import migrate
-from slipway.environment.preflight import preflight
-from slipway.local.prove import Workplace, prove
-from slipway.rehearsal.commits import Commits
+from slipway.rehearsal.commits import Commits, build, settings_of
 from slipway.rehearsal.play import Story, play
 from slipway.rehearsal.stage import ENVIRONMENTS, SimulatedAccount, opened
-from slipway.records.progress import Progress
-from slipway.workload.host import HostBackend
+from slipway.settings import MissingTableError, Settings, load_file
+from slipway.simulator.cloud import LOGIN
+from slipway.source import Commit
+from slipway.workload.process import HostBackend
 from slipway.workload.workload import Backend, LaunchSpec, Workload
-
 
 _START_SECONDS = 60.0  # of ours; then the platform's health check decides
 
@@ -75,9 +73,7 @@ class Here:
 
     async def prove(self, release: Commit, image: Image) -> Proof:  # noqa: ARG002 -- the artifact contains the release
         async with self.backend.unpacked(self.account.settings.name, image.digest) as unpacked:
-            at = Workplace(
-                folder=unpacked.folder, python=unpacked.python, migrations=self.account.settings.migrations
-            )
+            at = Workplace(folder=unpacked.folder, python=unpacked.python, migrations=self.account.settings.migrations)
             return await prove(at)
 
     async def preflight(self, image: Image, environment: str) -> Preflight:
@@ -124,7 +120,7 @@ class PatientBackend:
         """See `Backend.start`."""
         async with self.backend.start(order, on_line) as workload:
             with anyio.move_on_after(_START_SECONDS):
-                while workload.exit_code is None and not await _listens(workload.address):
+                while workload.exit_code is None and not await _listens(workload.address):  # noqa: ASYNC110 -- of another process
                     await anyio.sleep(0.05)
             yield workload
 
@@ -154,7 +150,9 @@ def _settings(release: Commit, progress: Progress) -> Settings:
         return settings_of(release)
     except MissingTableError:
         guessed = guess(release.texts())
-        progress.section("pyproject.toml has no [tool.slipway]; assuming this, correct it there or in a file for --settings")
+        progress.section(
+            "pyproject.toml has no [tool.slipway]; assuming this, correct it there or in a file for --settings"
+        )
         for line in as_toml(guessed).splitlines():
             progress.note(line)
         return guessed

@@ -8,17 +8,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from slipway.environment.environment import ServiceEnvironment as Environment
+from slipway.records.checks import Preflight
 from slipway.records.image import Image
 from slipway.records.migration import Migration
-from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
 from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import Place, place_of
 from slipway.release.engine.target import Time
-from slipway.settings import AppRunnerEnvironment, Environment as EnvironmentSettings, Settings, TargetKind
+from slipway.settings import AppRunnerEnvironment, Settings, TargetKind
+from slipway.settings import Environment as EnvironmentSettings
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
-from slipway.environment.environment import ServiceEnvironment as Environment
 from slipway.workload.workload import Backend
 
 ENVIRONMENTS = ("staging", "production")
@@ -37,7 +38,12 @@ class SimulatedAccount:
 
     def environment(self, name: str) -> Environment:
         """Return one of ENVIRONMENTS."""
-        return Environment(settings=self.settings, name=name, endpoint_url=self.cloud.url, time=Time(self.cloud.clock.now, self.cloud.clock.sleep))
+        return Environment(
+            settings=self.settings,
+            name=name,
+            endpoint_url=self.cloud.url,
+            time=Time(self.cloud.clock.now, self.cloud.clock.sleep),
+        )
 
 
 @asynccontextmanager

@@ -56,6 +56,16 @@ class AwsRefusedError(PlatformRefusedError):
         )
 
 
+async def or_absent(call: Awaitable[T], *codes: str) -> T | None:
+    """Return what a call to AWS returns; None when AWS refuses it with one of these codes."""
+    try:
+        return await call
+    except AwsRefusedError as error:
+        if error.code in codes:
+            return None
+        raise
+
+
 async def or_unknown(read: Awaitable[T]) -> T:
     """Return what a read returns; raises UnknownOutcomeError when the platform refuses it, because then the live state is unknown."""
     try:

@@ -6,24 +6,22 @@ from typing import Any
 
 from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.certificate import Certificate, Validity
+from slipway.records.checks import DoctorReport, Preflight
+from slipway.records.command import Listening
 from slipway.records.conformance import Conformance, Estimate, Left
-from slipway.records.doctor import DoctorReport
-from slipway.records.form import to_json
+from slipway.records.form import Record, to_json
 from slipway.records.ledger import History, Situation
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Examination, Outcome
 from slipway.records.plan import Action, Plan
-from slipway.records.preflight import Preflight
 from slipway.records.proof import Proof
-from slipway.records.refusal import Listening, Refusal
+from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
-from slipway.report import bootstrap, conformance, doctor, migration, preflight, rehearsal
-from slipway.report.markdown import fenced
-from slipway.report.proof.markdown import markdown as proof_markdown
+from slipway.report import rehearsal, release, release_markdown
+from slipway.report import text as plain
+from slipway.report.format import fenced, heads
+from slipway.report.proof.text import markdown as proof_markdown
 from slipway.report.proof.text import text as proof_text
-from slipway.report.release import markdown as release_markdown
-from slipway.report.release import text as release_text
-from slipway.report.words import heads
 from slipway.untrusted import one_line, printable
 
 
@@ -31,7 +29,7 @@ from slipway.untrusted import one_line, printable
 class CommandResult:
     """The result of one command.
 
-    - record: has a SCHEMA, for `--json`. text: for a terminal. code: the exit code.
+    - record: a Record, for `--json`; None without one. text: for a terminal. code: the exit code.
     - markdown: for the job summary; empty when the job needs none. outputs: for later steps of the job.
     """
 
@@ -42,10 +40,15 @@ class CommandResult:
     outputs: Mapping[str, str] = field(default_factory=dict)
 
 
+def _fenced(record: Record, text: str, code: int = 0, **outputs: str) -> CommandResult:
+    """Return a result whose Markdown is its text."""
+    return CommandResult(record=record, text=text, code=code, markdown=fenced(text), outputs=outputs)
+
+
 def of_plan(plan: Plan) -> CommandResult:
     return CommandResult(
         record=plan,
-        text=release_text.of_plan(plan),
+        text=release.of_plan(plan),
         code=1 if plan.action is Action.BLOCKED else 0,
         markdown=release_markdown.of_plan(plan),
         outputs={"action": plan.action.value, "image": plan.image, "reason": plan.reason},
@@ -55,7 +58,7 @@ def of_plan(plan: Plan) -> CommandResult:
 def of_outcome(outcome: Outcome) -> CommandResult:
     return CommandResult(
         record=outcome,
-        text=release_text.of_outcome(outcome),
+        text=release.of_outcome(outcome),
         code=outcome.status.exit_code,
         markdown=release_markdown.of_outcome(outcome),
         outputs={
@@ -73,7 +76,7 @@ def of_outcome(outcome: Outcome) -> CommandResult:
 def of_examination(examination: Examination) -> CommandResult:
     return CommandResult(
         record=examination,
-        text=release_text.of_examination(examination),
+        text=release.of_examination(examination),
         code=examination.exit_code,
         markdown=release_markdown.of_examination(examination),
         outputs={"ending": examination.ending, "operation": examination.operation or ""},
@@ -84,7 +87,7 @@ def of_situation(situation: Situation) -> CommandResult:
     observed = situation.observed
     return CommandResult(
         record=situation,
-        text=release_text.of_situation(situation),
+        text=release.of_situation(situation),
         markdown=release_markdown.of_situation(situation),
         outputs={
             "state": observed.status or "",
@@ -101,7 +104,7 @@ def of_history(history: History) -> CommandResult:
     newest = history.releases[0] if history.releases else None
     return CommandResult(
         record=history,
-        text=release_text.of_history(history),
+        text=release.of_history(history),
         markdown=release_markdown.of_history(history),
         outputs={
             "number": str(newest.number) if newest else "",
@@ -117,9 +120,8 @@ def of_permissions(permissions: Permissions) -> CommandResult:
 
 
 def of_bootstrap(record: Bootstrap) -> CommandResult:
-    text = bootstrap.text(record)
-    code = 0 if all(stack.result.is_well for stack in record.stacks) else 1
-    return CommandResult(record=record, text=text, code=code, markdown=fenced(text))
+    well = all(stack.result.is_well for stack in record.stacks)
+    return _fenced(record, plain.of_bootstrap(record), 0 if well else 1)
 
 
 def of_proof(proof: Proof) -> CommandResult:
@@ -133,20 +135,16 @@ def of_proof(proof: Proof) -> CommandResult:
 
 
 def of_preflight(record: Preflight) -> CommandResult:
-    text = preflight.text(record)
     refusal = record.refusals[0].found if record.refusals else ""
-    outputs = {"image": record.image, "refusal": refusal}
-    return CommandResult(record=record, text=text, code=1 if refusal else 0, markdown=fenced(text), outputs=outputs)
+    return _fenced(record, plain.of_preflight(record), 1 if refusal else 0, image=record.image, refusal=refusal)
 
 
 def of_rehearsal(record: Rehearsal) -> CommandResult:
-    text = rehearsal.text(record)
-    return CommandResult(record=record, text=text, code=0 if record.passed else 1, markdown=fenced(text))
+    return _fenced(record, rehearsal.text(record), 0 if record.passed else 1)
 
 
 def of_checkup(report: DoctorReport) -> CommandResult:
-    text = doctor.text(report)
-    return CommandResult(record=report, text=text, code=0 if report.healthy else 1, markdown=fenced(text))
+    return _fenced(report, plain.of_checkup(report), 0 if report.healthy else 1)
 
 
 def of_certificate(certificate: Certificate) -> CommandResult:
@@ -162,34 +160,28 @@ def of_validity(validity: Validity) -> CommandResult:
 
 
 def of_migration(record: Migration, environment: str) -> CommandResult:
-    text = migration.of_migration(record, environment)
-    outputs = {"applied": str(len(record.applied)), "head": ",".join(record.after)}
-    return CommandResult(record=record, text=text, markdown=fenced(text), outputs=outputs)
+    text = plain.of_migration(record, environment)
+    return _fenced(record, text, applied=str(len(record.applied)), head=",".join(record.after))
 
 
 def of_standing(standing: Standing, environment: str) -> CommandResult:
     """A database ahead of the release fails: no upgrade leads from there to the release's head."""
-    text = migration.of_standing(standing, environment)
-    outputs = {"head": ",".join(standing.database), "missing": str(len(standing.missing))}
-    code = 1 if standing.unknown else 0
-    return CommandResult(record=standing, text=text, code=code, markdown=fenced(text), outputs=outputs)
+    text, code = plain.of_standing(standing, environment), 1 if standing.unknown else 0
+    return _fenced(standing, text, code, head=",".join(standing.database), missing=str(len(standing.missing)))
 
 
 def of_listening(listening: Listening) -> CommandResult:
     """The text is one line, because the process that starts the simulator reads one line."""
-    return CommandResult(
-        record=listening, text=f"listening on {one_line(listening.url)}\n", outputs={"url": listening.url}
-    )
+    text = f"listening on {one_line(listening.url)}\n"
+    return CommandResult(record=listening, text=text, outputs={"url": listening.url})
 
 
 def of_conformance(record: Conformance) -> CommandResult:
-    text = conformance.text(record)
-    outputs = {"differing": str(len(record.differing))}
-    return CommandResult(record=record, text=text, code=record.exit_code, markdown=fenced(text), outputs=outputs)
+    return _fenced(record, plain.of_conformance(record), record.exit_code, differing=str(len(record.differing)))
 
 
 def of_estimate(estimate: Estimate) -> CommandResult:
-    return CommandResult(record=estimate, text=conformance.of_estimate(estimate, "a real account"))
+    return CommandResult(record=estimate, text=plain.of_estimate(estimate, "a real account"))
 
 
 def of_left(left: Left) -> CommandResult:

@@ -1,6 +1,7 @@
 """Reports as files in a folder: one table per record, from the file's name to the function that renders it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,19 +11,19 @@ from slipway.records.plan import Plan
 from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.report import rehearsal as rehearsal_report
-from slipway.report.proof import annotations, junit, markdown, page, sarif, text
-from slipway.report.release.markdown import of_plan as plan_markdown
-from slipway.report.release.text import of_plan as plan_text
+from slipway.report.proof import page, programs, text
+from slipway.report.release import of_plan as plan_text
+from slipway.report.release_markdown import of_plan as plan_markdown
 
 R = TypeVar("R")
 Formats = Mapping[str, Callable[[R], str]]
 
 PROOF: Formats[Proof] = {
     "proof.json": to_json,
-    "junit.xml": junit.junit,
-    "proof.sarif": sarif.sarif,
-    "annotations.txt": annotations.annotations,
-    "summary.md": markdown.markdown,
+    "junit.xml": programs.junit,
+    "proof.sarif": programs.sarif,
+    "annotations.txt": programs.annotations,
+    "summary.md": text.markdown,
     "report.txt": text.text,
     "index.html": page.page,
 }
@@ -34,21 +35,13 @@ REHEARSAL: Formats[Rehearsal] = {
 PLAN: Formats[Plan] = {"plan.json": to_json, "plan.txt": plan_text, "summary.md": plan_markdown}
 
 
-def of_proof(proof: Proof) -> dict[str, str]:
-    return _rendered(PROOF, proof)
-
-
-def of_rehearsal(rehearsal: Rehearsal) -> dict[str, str]:
-    return _rendered(REHEARSAL, rehearsal)
-
-
-def of_plan(plan: Plan) -> dict[str, str]:
-    """Render a plan: the JSON for `deploy`, the others for the person who approves it."""
-    return _rendered(PLAN, plan)
-
-
 def _rendered(formats: Formats[R], record: R) -> dict[str, str]:
     return {name: form(record) for name, form in formats.items()}
+
+
+of_proof = partial(_rendered, PROOF)
+of_rehearsal = partial(_rendered, REHEARSAL)
+of_plan = partial(_rendered, PLAN)  # the JSON for `deploy`, the others for the person who approves it
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

@@ -1,8 +1,7 @@
 """A rehearsal as a table for a terminal, and as a page."""
 
 from slipway.records.rehearsal import Act, Rehearsal
-from slipway.report.page import rendered
-from slipway.report.words import duration
+from slipway.report.format import duration, rendered
 from slipway.untrusted import one_line
 
 

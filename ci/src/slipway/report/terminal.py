@@ -14,12 +14,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from slipway.records.progress import Event, Phase
-from slipway.report.words import clock
+from slipway.records.progress import Event, Phase, Progress
+from slipway.report.format import clock
 from slipway.untrusted import one_line, printable
 
 
-class TerminalProgress:
+class TerminalProgress(Progress):
     """Progress written to `stream`; `now` returns monotonic seconds."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:

@@ -1,8 +1,13 @@
-"""`[tool.slipway]` of a service's pyproject.toml, read strictly."""
+"""`[tool.slipway]` of a service's pyproject.toml, read strictly.
+
+Unusable settings are one sentence that names file, key, what was found and what is allowed.
+"""
+
+import tomllib
+from pathlib import Path
 
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
-from slipway.settings.file import MissingTableError, load, load_file, parse
 from slipway.settings.service import (
     Checks,
     Github,
@@ -15,6 +20,51 @@ from slipway.settings.service import (
     TestDatabase,
     Weight,
 )
+from slipway.structure import MismatchError, kebab, read
+
+
+class MissingTableError(SettingsError):
+    """A pyproject.toml without `[tool.slipway]`."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"{file} has no [tool.slipway]", 'add the table with at least name = "…" and command = ["…"]')
+
+
+def parse(text: str, file: str = "pyproject.toml") -> Settings:
+    """Read the settings from the text of a pyproject.toml; raises SettingsError."""
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:  # tomllib's own error, and int()'s about a number with too many digits
+        raise SettingsError(f"{file} is not TOML", str(error)) from error
+    tool = document.get("tool")
+    table = tool.get("slipway") if isinstance(tool, dict) else None
+    if table is None:
+        raise MissingTableError(file)
+    try:
+        return read(Settings, table, "", kebab)
+    except MismatchError as error:
+        raise SettingsError(f"{file}: [tool.slipway] {error.at}".rstrip(), error.problem) from error
+
+
+def load(source: Path) -> Settings:
+    """Read the settings of the service in the folder `source`; raises SettingsError."""
+    file = source / "pyproject.toml"
+    if not file.is_file():
+        raise SettingsError(
+            f"there is no pyproject.toml in {source.resolve()}", "name the service's folder with --source"
+        )
+    return load_file(file)
+
+
+def load_file(file: Path) -> Settings:
+    """Read the settings from a TOML file with `[tool.slipway]`; raises SettingsError."""
+    try:
+        return parse(file.read_text(encoding="utf-8"), file.name)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read", error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not UTF-8", str(error)) from error
+
 
 __all__ = [
     "AppRunnerEnvironment",

@@ -4,9 +4,9 @@ A call needs, in most cases, the action of its own name on the resource that the
 reference [G] lists the other actions; the README cites it.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from slipway.simulator.contract import AwsError, Call
@@ -58,8 +58,8 @@ def _matches(statement: Mapping[str, Any], right: Needed) -> bool:
         raise ValueError(f"the simulator evaluates Allow statements only, found {statement['Effect']}")
     actions, resources = _listed(statement["Action"]), _listed(statement["Resource"])
     return (
-        any(_like(pattern.lower(), right.action.lower()) for pattern in actions)
-        and any(_like(pattern, right.resource) for pattern in resources)
+        any(fnmatchcase(right.action.lower(), pattern.lower()) for pattern in actions)
+        and any(fnmatchcase(right.resource, pattern) for pattern in resources)
         and _is_met(statement.get("Condition", {}), right)
     )
 
@@ -78,88 +78,55 @@ def _listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _like(pattern: str, text: str) -> bool:
-    expression = "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in re.split(r"([*?])", pattern))
-    return re.fullmatch(expression, text) is not None
-
-
 def needed(service: str, operation: str, request: Mapping[str, Any], call: Call) -> list[Needed]:
     """List the permissions that a call needs."""
     if service in _UNRESTRICTED:
         return []
-    place = f"{call.region}:{call.account}"
-    named = () if (service, operation) in _WITHOUT_RESOURCE else _RESOURCES[service](request, place)
-    resources = list(named) or ["*"]
-    own = [Needed(f"{service}:{operation}", resource) for resource in resources]
-    return own + list(_DEPENDENT[service, operation](request, place) if (service, operation) in _DEPENDENT else ())
+    named = () if (service, operation) in _WITHOUT_RESOURCE else _resources(service, request, call)
+    own = [Needed(f"{service}:{operation}", resource) for resource in list(named) or ["*"]]
+    dependent = _DEPENDENT.get((service, operation))
+    return own + list(dependent(request, f"{call.region}:{call.account}") if dependent else ())
 
 
-def _of_ecr(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    names = [request["repositoryName"]] if "repositoryName" in request else request.get("repositoryNames", [])
-    for name in names:
-        yield f"arn:aws:ecr:{place}:repository/{name}"
-
-
-def _of_app_runner(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    if "ServiceName" in request:
-        yield f"arn:aws:apprunner:{place}:service/{request['ServiceName']}/{_NEW}"
-    egress = request.get("NetworkConfiguration", {}).get("EgressConfiguration", {})
-    for named in (request, egress):
-        yield from (
-            named[key]
-            for key in ("ServiceArn", "ResourceArn", "VpcConnectorArn", "AutoScalingConfigurationArn")
-            if key in named
-        )
-
-
-def _of_logs(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    if "logGroupName" in request:
-        yield f"arn:aws:logs:{place}:log-group:{request['logGroupName']}:log-stream:"
-
-
-def _of_secrets(request: Mapping[str, Any], _place: str) -> Iterator[str]:
-    if "SecretId" in request:
-        yield request["SecretId"]
-
-
-def _of_parameters(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    for name in (*request.get("Names", []), *([request["Name"]] if "Name" in request else [])):
-        yield name if name.startswith("arn:") else f"arn:aws:ssm:{place}:parameter/{name.lstrip('/')}"
-
-
-def _of_iam(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    if "RoleName" in request:
-        yield f"arn:aws:iam::{place.partition(':')[2]}:role/{request['RoleName']}"
-
-
-def _of_ecs(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    if "family" in request:
-        yield f"arn:aws:ecs:{place}:task-definition/{request['family']}:*"
-    if "taskDefinition" in request:
-        named = request["taskDefinition"]
-        yield named if named.startswith("arn:") else f"arn:aws:ecs:{place}:task-definition/{named}"
-    elif "cluster" in request and "tasks" not in request:
-        yield f"arn:aws:ecs:{place}:container-instance/{request['cluster'].rpartition('/')[2]}/{_NEW}"  # [G]
-    yield from request.get("tasks", [])
-    if "task" in request:
-        yield request["task"]
-
-
-def _of_cloudformation(request: Mapping[str, Any], place: str) -> Iterator[str]:
-    if "StackName" in request:
-        yield f"arn:aws:cloudformation:{place}:stack/{request['StackName']}/*"
-
-
-_RESOURCES: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
-    "apprunner": _of_app_runner,
-    "cloudformation": _of_cloudformation,
-    "ecr": _of_ecr,
-    "ecs": _of_ecs,
-    "iam": _of_iam,
-    "logs": _of_logs,
-    "secretsmanager": _of_secrets,
-    "ssm": _of_parameters,
+# The resources that a request names, by service and member; a value that is an ARN names itself.
+_RESOURCES: Mapping[str, Mapping[str, str]] = {
+    "apprunner": {
+        "ServiceName": f"arn:aws:apprunner:{{place}}:service/{{value}}/{_NEW}",
+        "ServiceArn": "{value}",
+        "ResourceArn": "{value}",
+        "VpcConnectorArn": "{value}",
+        "AutoScalingConfigurationArn": "{value}",
+    },
+    "cloudformation": {"StackName": "arn:aws:cloudformation:{place}:stack/{value}/*"},
+    "ecr": {
+        "repositoryName": "arn:aws:ecr:{place}:repository/{value}",
+        "repositoryNames": "arn:aws:ecr:{place}:repository/{value}",
+    },
+    "ecs": {
+        "family": "arn:aws:ecs:{place}:task-definition/{value}:*",
+        "taskDefinition": "arn:aws:ecs:{place}:task-definition/{value}",
+        "tasks": "{value}",
+        "task": "{value}",
+    },
+    "iam": {"RoleName": "arn:aws:iam::{account}:role/{value}"},
+    "logs": {"logGroupName": "arn:aws:logs:{place}:log-group:{value}:log-stream:"},
+    "secretsmanager": {"SecretId": "{value}"},
+    "ssm": {"Names": "arn:aws:ssm:{place}:parameter/{value}", "Name": "arn:aws:ssm:{place}:parameter/{value}"},
 }
+
+
+def _resources(service: str, request: Mapping[str, Any], call: Call) -> Iterator[str]:
+    place = f"{call.region}:{call.account}"
+    below = request.get("NetworkConfiguration", {}).get("EgressConfiguration", {}) if service == "apprunner" else {}
+    for named in (request, below):
+        for member, pattern in _RESOURCES[service].items():
+            for value in _listed(named.get(member, [])):
+                name = value.lstrip("/") if service == "ssm" else value
+                arn = pattern.format(place=place, account=call.account, value=name)
+                yield value if value.startswith("arn:") else arn
+    if service == "ecs" and "cluster" in request and not request.keys() & {"tasks", "taskDefinition"}:
+        cluster = request["cluster"].rpartition("/")[2]
+        yield f"arn:aws:ecs:{place}:container-instance/{cluster}/{_NEW}"  # [G]
 
 
 def _passed_to_app_runner(request: Mapping[str, Any], _place: str) -> Iterator[Needed]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import anyio.lowlevel
 
+_LEAST_IDLE = 0.25  # real seconds, so that periodic work costs little at any speed
 _PASSES = 30  # of the event loop, so that every task that can continue does
 
 
@@ -27,6 +28,10 @@ class Clock:
         """Wait for `seconds` of the platform's time."""
         await anyio.sleep(seconds / self.speed)
 
+    async def idle(self, seconds: float) -> None:
+        """Wait like `sleep`, but longer where nothing else needs the time: at least a quarter of a real second."""
+        await anyio.sleep(max(seconds / self.speed, _LEAST_IDLE))
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Stop virtual time during real work, which then takes no platform time."""
@@ -43,6 +48,7 @@ class VirtualClock(Clock):
         super().__init__()
         self._now = self._began.replace(microsecond=0)  # answers have milliseconds; rounding must not pass the clock
         self._sleepers: list[tuple[datetime, int, anyio.Event]] = []
+        self._idlers: list[tuple[datetime, anyio.Event]] = []
         self._asleep = 0
         self._held = 0
         self._changed = anyio.Event()
@@ -55,6 +61,12 @@ class VirtualClock(Clock):
         self._asleep += 1
         heapq.heappush(self._sleepers, (self._now + timedelta(seconds=max(0.0, seconds)), self._asleep, awake))
         self._changed.set()
+        await awake.wait()
+
+    async def idle(self, seconds: float) -> None:
+        """Wait until others' sleep has moved the time on."""
+        awake = anyio.Event()
+        self._idlers.append((self._now + timedelta(seconds=seconds), awake))
         await awake.wait()
 
     @contextmanager
@@ -74,6 +86,10 @@ class VirtualClock(Clock):
                 when, _, awake = heapq.heappop(self._sleepers)
                 self._now = max(self._now, when)
                 awake.set()
+                for due, idler in self._idlers:
+                    if due <= self._now:
+                        idler.set()
+                self._idlers = [(due, idler) for due, idler in self._idlers if due > self._now]
 
     async def _is_quiet(self) -> bool:
         """Return whether no work is under way after every runnable task had its turn."""

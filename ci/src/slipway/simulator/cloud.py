@@ -1,11 +1,17 @@
 """The simulated account: all services on one address, the workloads behind them, and the initial state."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
+from slipway.oci.artifact import MANIFEST, canonical, digest_of
 from slipway.oci.registry import Login
 from slipway.simulator.app_runner.api import SimulatedAppRunner
 from slipway.simulator.app_runner.deployment import Pace, Platform
@@ -17,35 +23,70 @@ from slipway.simulator.ecr import Ecr
 from slipway.simulator.ecs.api import Ecs
 from slipway.simulator.endpoint import Endpoint
 from slipway.simulator.faults import Faults
-from slipway.simulator.iam import Iam, Sts
-from slipway.simulator.logs import Logs
+from slipway.simulator.iam import Sts
 from slipway.simulator.registry import PASSWORD, ImageStore, RegistryProtocol, Repository
-from slipway.simulator.sample import NAME as SAMPLE
-from slipway.simulator.sample import WithSample, sample
-from slipway.simulator.secrets import References, Secrets
+from slipway.simulator.secrets import Secrets
 from slipway.simulator.serving import serving
 from slipway.structure import MismatchError
-from slipway.workload.workload import Backend
+from slipway.workload.workload import Backend, LaunchSpec, Workload
+
+SAMPLE = "aws-containers/hello-app-runner"
+_SAMPLE_MANIFEST = canonical({"schemaVersion": 2, "mediaType": MANIFEST, "annotations": {"stands for": SAMPLE}})
+_SAMPLE_DIGEST = digest_of(_SAMPLE_MANIFEST)
+
+
+def sample(pushed: datetime) -> Repository:
+    """Build the sample's repository, with the tag `latest`."""
+    repository = Repository(name=SAMPLE, created=pushed)
+    repository.tags["latest"] = repository.put_manifest(_SAMPLE_MANIFEST, MANIFEST, pushed)
+    return repository
+
+
+@dataclass
+class _RunningSample:
+    address: str
+    exit_code: int | None = None
+
+
+class WithSample:
+    """A backend that runs the sample in this process and passes every other release to another backend."""
+
+    def __init__(self, other: Backend) -> None:
+        self._other = other
+
+    @property
+    def how(self) -> str:
+        return self._other.how
+
+    def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AbstractAsyncContextManager[Workload]:
+        return _sample_started(on_line) if order.digest == _SAMPLE_DIGEST else self._other.start(order, on_line)
+
+
+@asynccontextmanager
+async def _sample_started(on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
+    async with serving(Starlette(routes=[Route("/", _sample_page)])) as address:
+        on_line("INFO:     Uvicorn running on http://0.0.0.0:8000")
+        yield _RunningSample(address)
+
+
+async def _sample_page(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("Hello from App Runner\n")
+
 
 ACCOUNT = "123456789012"
 LOGIN = Login("AWS", PASSWORD)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cloud:
+class Cloud(Platform):
     """A running account, open to scripts and tests."""
 
     url: str  # the endpoint of every service
-    clock: Clock
-    references: References
-    iam: Iam
-    logs: Logs
-    store: ImageStore
     requests: list[str]  # the names of all requested operations, in order
     faults: Faults
+    guard: Guard
     app_runner: SimulatedAppRunner
     ecs: Ecs
-    guard: Guard
     cloudformation: CloudFormation
 
     @property
@@ -67,58 +108,40 @@ async def simulated(
     `backend_at` makes the backend from the registry's URL. The default clock is real time. `secrets` are values by the ARN of a secret
     or a parameter.
     """
-    clock = clock or Clock()
-    store, logs, references, iam = ImageStore(), Logs(), References(), Iam()
+    clock, store, services = clock or Clock(), ImageStore(), dict[str, Operations]()
     store.public[SAMPLE] = sample(clock.now())
-    for arn, value in (secrets or {}).items():
-        references.put(arn, value)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.run)
-        registry = RegistryProtocol(store, clock, ACCOUNT)
-        services: dict[str, Operations] = {}
-        endpoint = Endpoint(services, registry, clock, ACCOUNT)
+        endpoint = Endpoint(services, RegistryProtocol(store, clock, ACCOUNT), clock, ACCOUNT)
         async with serving(endpoint.app, port) as address:
             url = f"http://{address}"
             backend = WithSample(backend_at(url))
-            platform = Platform(
-                clock=clock,
-                store=store,
-                logs=logs,
-                references=references,
-                roles=iam,
-                backend=backend,
-                tasks=tasks,
-                pace=pace or Pace(),
+            platform = Platform(clock=clock, store=store, backend=backend, tasks=tasks, pace=pace or Pace())
+            for arn, value in (secrets or {}).items():
+                platform.references.put(arn, value)
+            cloud = Cloud(
+                **vars(platform),
+                url=url,
+                requests=endpoint.requests,
+                faults=endpoint.faults,
+                guard=endpoint.guard,
+                app_runner=SimulatedAppRunner(platform),
+                ecs=Ecs(platform),
+                cloudformation=CloudFormation(services, clock, tasks),
             )
-            app_runner = SimulatedAppRunner(platform)
-            ecs = Ecs(platform)
-            cloudformation = CloudFormation(services, clock, tasks)
             services |= {
-                "apprunner": app_runner.operations,
-                "cloudformation": cloudformation.operations,
+                "apprunner": cloud.app_runner.operations,
+                "cloudformation": cloud.cloudformation.operations,
                 "ecr": Ecr(store).operations,
-                "ecs": ecs.operations,
-                "logs": logs.operations,
-                "secretsmanager": references.secrets.operations,
-                "ssm": references.parameters.operations,
-                "iam": iam.operations,
+                "ecs": cloud.ecs.operations,
+                "logs": cloud.logs.operations,
+                "secretsmanager": cloud.secrets.operations,
+                "ssm": cloud.references.parameters.operations,
+                "iam": cloud.iam.operations,
                 "sts": Sts().operations,
             }
             try:
-                yield Cloud(
-                    url=url,
-                    clock=clock,
-                    references=references,
-                    iam=iam,
-                    logs=logs,
-                    store=store,
-                    requests=endpoint.requests,
-                    faults=endpoint.faults,
-                    app_runner=app_runner,
-                    ecs=ecs,
-                    guard=endpoint.guard,
-                    cloudformation=cloudformation,
-                )
+                yield cloud
             finally:
                 tasks.cancel_scope.cancel()
 

@@ -5,6 +5,7 @@ those are checked here.
 """
 
 import functools
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,23 +40,34 @@ class Call:
     caller: str = ""  # an access key
 
 
+# Members of an answer that are None are left out.
 Operation = Callable[[Mapping[str, Any], Call], Awaitable[Mapping[str, Any]]]
 Operations = Mapping[str, Operation]
 
 
-def paged(  # noqa: PLR0913 -- every service names token and size differently
+def operations_of(service: object) -> Operations:
+    """Return the operations of a simulated service: its public coroutine methods, named as in the API but in snake case."""
+    methods = inspect.getmembers(type(service), inspect.iscoroutinefunction)
+    return {
+        "".join(word.capitalize() for word in name.split("_")): getattr(service, name)
+        for name, _ in methods
+        if not name.startswith("_")
+    }
+
+
+def paged(
     member: str,
     items: Sequence[Any],
     request: Mapping[str, Any],
     *,
     most: int = 100,
-    token: str = "nextToken",  # noqa: S107 -- the name of a member
-    size: str = "maxResults",
+    names: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the page of a list that a request asks for, with the token of the next page."""
+    """Return the page of a list that a request asks for; `names` are those of the members with the next page's token and the size."""
+    token, size = names or (("NextToken", "MaxResults") if member[0].isupper() else ("nextToken", "maxResults"))
     first = int(request.get(token, 0))
     end = first + request.get(size, most)
-    return {member: items[first:end]} | ({token: str(end)} if end < len(items) else {})
+    return {member: items[first:end], token: str(end) if end < len(items) else None}
 
 
 @functools.cache
@@ -72,22 +84,11 @@ def operations() -> frozenset[str]:
     return frozenset(name for model in (*SERVICES, *QUERY_SERVICES) for name in service(model).operation_names)
 
 
-def by_target(target: str) -> "OperationModel | None":
-    """Find the operation that an `X-Amz-Target` header names; None when no simulated service has it."""
-    prefix, _, operation = target.partition(".")
-    for name in SERVICES:
-        model = service(name)
-        if model.metadata.get("targetPrefix") == prefix and operation in model.operation_names:
+def find_operation(services: Sequence[str], operation: str, key: str, value: str) -> "OperationModel | None":
+    """Find an operation of the services whose models have a value in their metadata; None when there is none."""
+    for model in map(service, services):
+        if model.metadata.get(key) == value and operation in model.operation_names:
             return model.operation_model(operation)
-    return None
-
-
-def by_action(action: str, version: str) -> "OperationModel | None":
-    """Find the operation of a query-protocol form by its service's API version; None when no simulated service has it."""
-    for name in QUERY_SERVICES:
-        model = service(name)
-        if model.api_version == version and action in model.operation_names:
-            return model.operation_model(action)
     return None
 
 
@@ -106,10 +107,8 @@ def problems(shape: Any, value: Any) -> list[str]:
 def message_member(operation: "OperationModel", code: str) -> str:
     """Return the JSON name of an error's message: `Message` in some services, `message` in others."""
     shapes: Any = operation.error_shapes
-    for shape in shapes:
-        if shape.name == code:
-            return next((member for member in shape.members if member.lower() == "message"), "message")
-    return "message"
+    members = (member for shape in shapes if shape.name == code for member in shape.members)
+    return next((member for member in members if member.lower() == "message"), "message")
 
 
 def in_python(pattern: str) -> str:

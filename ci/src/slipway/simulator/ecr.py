@@ -1,15 +1,14 @@
 """Amazon ECR: images pushed, found by digest, pulled."""
 
 import base64
-import json
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from slipway.oci.content import digest_of
+from slipway.oci.artifact import digest_of
 from slipway.records.image import is_digest
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.registry import PASSWORD, ImageStore, Manifest, Repository
 
 _PART_SIZE = 20 * 1024 * 1024
@@ -28,23 +27,7 @@ class Ecr:
     def __init__(self, store: ImageStore) -> None:
         self._store = store
         self._uploads: dict[str, bytearray] = {}
-        self.operations: Operations = {
-            "GetAuthorizationToken": self.get_authorization_token,
-            "CreateRepository": self.create_repository,
-            "DescribeRepositories": self.describe_repositories,
-            "DeleteRepository": self.delete_repository,
-            "ListTagsForResource": self.list_tags_for_resource,
-            "DescribeImages": self.describe_images,
-            "BatchGetImage": self.batch_get_image,
-            "PutImage": self.put_image,
-            "ListImages": self.list_images,
-            "BatchDeleteImage": self.batch_delete_image,
-            "GetDownloadUrlForLayer": self.get_download_url_for_layer,
-            "BatchCheckLayerAvailability": self.batch_check_layer_availability,
-            "InitiateLayerUpload": self.initiate_layer_upload,
-            "UploadLayerPart": self.upload_layer_part,
-            "CompleteLayerUpload": self.complete_layer_upload,
-        }
+        self.operations: Operations = operations_of(self)
 
     async def get_authorization_token(self, _request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         token = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
@@ -57,10 +40,8 @@ class Ecr:
     async def create_repository(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["repositoryName"]
         if name in self._store.repositories:
-            raise AwsError(
-                "RepositoryAlreadyExistsException",
-                f"The repository with name '{name}' already exists in the registry with id '{call.account}'",
-            )
+            message = f"The repository with name '{name}' already exists in the registry with id '{call.account}'"
+            raise AwsError("RepositoryAlreadyExistsException", message)
         labels = {tag["Key"]: tag.get("Value", "") for tag in request.get("tags", [])}
         self._store.repositories[name] = Repository(
             name=name,
@@ -79,10 +60,8 @@ class Ecr:
         """A repository that contains images is deleted by force only."""
         repository = self._repository(request["repositoryName"], call)
         if repository.manifests and not request.get("force"):
-            raise AwsError(
-                "RepositoryNotEmptyException",
-                f"The repository with name '{repository.name}' in registry with id '{call.account}' cannot be deleted because it still contains images",
-            )
+            message = f"The repository with name '{repository.name}' in registry with id '{call.account}' cannot be deleted because it still contains images"
+            raise AwsError("RepositoryNotEmptyException", message)
         return {"repository": _describe(self._store.repositories.pop(repository.name), call)}
 
     async def list_tags_for_resource(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -114,20 +93,19 @@ class Ecr:
             )
             raise AwsError("ImageDigestDoesNotMatchException", message)
         if tag and repository.tags.get(tag) == digest_of(content):
-            raise AwsError(
-                "ImageAlreadyExistsException",
-                f"Image with digest '{digest_of(content)}' and tag '{tag}' already exists in the repository with name '{repository.name}' in registry with id '{call.account}'",
-            )
-        if absent := [digest for digest in _references(content) if not repository.has(digest)]:
-            raise AwsError(
-                "LayersNotFoundException",
-                f"Layers with digests '{absent}' required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist",
-            )
+            message = f"Image with digest '{digest_of(content)}' and tag '{tag}' already exists in the repository with name '{repository.name}' in registry with id '{call.account}'"
+            raise AwsError("ImageAlreadyExistsException", message)
+        try:
+            absent = repository.absent(content)
+        except ValueError as error:
+            message = "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"
+            raise AwsError("InvalidParameterException", message) from error
+        if absent:
+            message = f"Layers with digests '{absent}' required for pushing image into repository with name '{repository.name}' in the registry with id '{call.account}' do not exist"
+            raise AwsError("LayersNotFoundException", message)
         if tag and repository.immutable and tag in repository.tags:
-            raise AwsError(
-                "ImageTagAlreadyExistsException",
-                f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because the repository is immutable.",
-            )
+            message = f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because the repository is immutable."
+            raise AwsError("ImageTagAlreadyExistsException", message)
         digest = repository.put_manifest(content, request.get("imageManifestMediaType", ""), call.now)
         if tag:
             repository.tags[tag] = digest
@@ -165,10 +143,8 @@ class Ecr:
         """The URL needs no login, like the ones that AWS signs; here it never expires."""
         repository, digest = self._repository(request["repositoryName"], call), request["layerDigest"]
         if digest not in repository.blobs:
-            raise AwsError(
-                "LayersNotFoundException",
-                f"The layer with digest '{digest}' does not exist in the repository with name '{repository.name}' in the registry with id '{call.account}'",
-            )
+            message = f"The layer with digest '{digest}' does not exist in the repository with name '{repository.name}' in the registry with id '{call.account}'"
+            raise AwsError("LayersNotFoundException", message)
         return {"downloadUrl": f"{call.endpoint}/layers/{repository.name}/{digest}", "layerDigest": digest}
 
     async def batch_check_layer_availability(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
@@ -211,9 +187,8 @@ class Ecr:
         if digest not in request["layerDigests"]:
             raise AwsError("InvalidLayerException", f"The layer has the digest {digest}.")
         if digest in repository.blobs:
-            raise AwsError(
-                "LayerAlreadyExistsException", f"Layer with digest '{digest}' already exists in '{repository.name}'"
-            )
+            message = f"Layer with digest '{digest}' already exists in '{repository.name}'"
+            raise AwsError("LayerAlreadyExistsException", message)
         repository.put_blob(content)
         del self._uploads[request["uploadId"]]
         names = {"repositoryName": repository.name, "uploadId": request["uploadId"]}
@@ -227,10 +202,8 @@ class Ecr:
 
     def _repository(self, name: str, call: Call) -> Repository:
         if name not in self._store.repositories:
-            raise AwsError(
-                "RepositoryNotFoundException",
-                f"The repository with name '{name}' does not exist in the registry with id '{call.account}'",
-            )
+            message = f"The repository with name '{name}' does not exist in the registry with id '{call.account}'"
+            raise AwsError("RepositoryNotFoundException", message)
         return self._store.repositories[name]
 
     def _digest(self, repository: Repository, image: Mapping[str, str], call: Call) -> str:
@@ -239,24 +212,9 @@ class Ecr:
             identity = (
                 f"{{imageDigest:'{image.get('imageDigest', 'null')}', imageTag:'{image.get('imageTag', 'null')}'}}"
             )
-            raise AwsError(
-                "ImageNotFoundException",
-                f"The image with imageId {identity} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'",
-            )
+            message = f"The image with imageId {identity} does not exist within the repository with name '{repository.name}' in the registry with id '{call.account}'"
+            raise AwsError("ImageNotFoundException", message)
         return digest
-
-
-def _references(manifest: bytes) -> list[str]:
-    """List the digests that a manifest refers to; raises AwsError when it is not a manifest."""
-    try:
-        document = json.loads(manifest)
-        parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
-        return list(dict.fromkeys(descriptor["digest"] for descriptor in parts if descriptor))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise AwsError(
-            "InvalidParameterException",
-            "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'",
-        ) from error
 
 
 def _failure(repository: Repository, wanted: Mapping[str, str]) -> str:
@@ -283,17 +241,17 @@ def _describe(repository: Repository, call: Call) -> dict[str, Any]:
 
 
 def _detail(repository: Repository, digest: str, call: Call) -> dict[str, Any]:
-    manifest, tags = repository.manifests[digest], repository.tags_of(digest)
-    detail = {
+    manifest = repository.manifests[digest]
+    return {
         "registryId": call.account,
         "repositoryName": repository.name,
         "imageDigest": digest,
         "imagePushedAt": manifest.pushed,
         "imageSizeInBytes": _size(repository, manifest),
         "imageManifestMediaType": manifest.media_type,
+        "imageTags": repository.tags_of(digest) or None,
+        "artifactMediaType": manifest.artifact_type,
     }
-    kind = manifest.artifact_type
-    return detail | ({"imageTags": tags} if tags else {}) | ({"artifactMediaType": kind} if kind else {})
 
 
 def _size(repository: Repository, manifest: Manifest) -> int:
@@ -303,11 +261,10 @@ def _size(repository: Repository, manifest: Manifest) -> int:
 
 def _image(repository: Repository, digest: str, tag: str | None, call: Call) -> dict[str, Any]:
     manifest = repository.manifests[digest]
-    identity = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
     return {
         "registryId": call.account,
         "repositoryName": repository.name,
-        "imageId": identity,
+        "imageId": {"imageDigest": digest, "imageTag": tag},
         "imageManifest": manifest.content.decode(),
         "imageManifestMediaType": manifest.media_type,
     }

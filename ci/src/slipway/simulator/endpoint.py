@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from slipway.simulator.authorization import needed
 from slipway.simulator.clock import Clock
-from slipway.simulator.contract import AwsError, Call, Operation, Operations, problems
+from slipway.simulator.contract import QUERY_SERVICES, AwsError, Call, Operation, Operations, problems
 from slipway.simulator.faults import Effect, Faults, with_unknown_status
 from slipway.simulator.protocols import JsonProtocol, QueryProtocol
 from slipway.simulator.registry import RegistryError, RegistryProtocol
@@ -23,17 +23,10 @@ from slipway.simulator.serving import CutError
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-# The error code of each service for a request that does not fit its model.
-_INVALID = {
+# The error code for a request that does not fit its model: of the query protocol, of two services, and of all others.
+_INVALID = dict.fromkeys(QUERY_SERVICES, "ValidationError") | {
     "apprunner": "InvalidRequestException",
-    "cloudformation": "ValidationError",
-    "ecr": "InvalidParameterException",
-    "ecs": "InvalidParameterException",
-    "iam": "ValidationError",
-    "logs": "InvalidParameterException",
-    "secretsmanager": "InvalidParameterException",
     "ssm": "ValidationException",
-    "sts": "ValidationError",
 }
 _REFUSALS: Mapping[Effect, tuple[str, str, int]] = {
     Effect.THROTTLED: ("ThrottlingException", "Rate exceeded", 400),
@@ -96,7 +89,7 @@ class Endpoint:
         service, parameters = operation.service_model.service_name, protocol.parameters(operation)
         if mismatches := problems(operation.input_shape, parameters):
             message = f"{len(mismatches)} validation error detected: {'; '.join(mismatches)}"
-            raise AwsError(_INVALID[service], message)
+            raise AwsError(_INVALID.get(service, "InvalidParameterException"), message)
         self.guard.check(call, needed(service, operation.name, parameters, call))
         return protocol.answer(operation, await self._with_fault(operation, known[operation.name], parameters, call))
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _ASSUME = "sts:AssumeRole"
@@ -67,13 +67,7 @@ class Iam:
 
     @property
     def operations(self) -> Operations:
-        return {
-            "CreateRole": self.create_role,
-            "GetRole": self.get_role,
-            "ListRoles": self.list_roles,
-            "UpdateAssumeRolePolicy": self.update_assume_role_policy,
-            "DeleteRole": self.delete_role,
-        }
+        return operations_of(self)
 
     def put(self, arn: str, policy: str = _APP_RUNNER) -> None:
         """Add a role that is known everywhere."""
@@ -105,8 +99,8 @@ class Iam:
     async def list_roles(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         prefix = request.get("PathPrefix", "/")
         roles = [role.described() for role in self.roles.values() if role.path.startswith(prefix)]
-        page = paged("Roles", roles, request, token="Marker", size="MaxItems")  # noqa: S106
-        return page | {"IsTruncated": "Marker" in page}
+        page = paged("Roles", roles, request, names=("Marker", "MaxItems"))
+        return page | {"IsTruncated": page["Marker"] is not None}
 
     async def update_assume_role_policy(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """A changed trust policy needs `propagation` again."""

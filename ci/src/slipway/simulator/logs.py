@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _MOST_EVENTS = 10_000
 
@@ -21,6 +21,9 @@ class LogEvent:
     def milliseconds(self) -> int:
         return int(self.at.timestamp() * 1000)
 
+    def described(self) -> dict[str, Any]:
+        return {"timestamp": self.milliseconds, "message": self.message, "ingestionTime": self.milliseconds}
+
 
 class Logs:
     """Log groups; a group exists from its creation or its first event on."""
@@ -28,14 +31,7 @@ class Logs:
     def __init__(self) -> None:
         self.late = 0.0  # seconds until an event becomes visible
         self._groups: dict[str, dict[str, list[LogEvent]]] = {}
-        self.operations: Operations = {
-            "CreateLogGroup": self.create_log_group,
-            "DescribeLogGroups": self.describe_log_groups,
-            "DeleteLogGroup": self.delete_log_group,
-            "DescribeLogStreams": self.describe_log_streams,
-            "GetLogEvents": self.get_log_events,
-            "FilterLogEvents": self.filter_log_events,
-        }
+        self.operations: Operations = operations_of(self)
 
     def write(self, group: str, stream: str, at: datetime, message: str) -> None:
         self._groups.setdefault(group, {}).setdefault(stream, []).append(LogEvent(at, message))
@@ -55,13 +51,9 @@ class Logs:
 
     async def describe_log_groups(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         prefix = request.get("logGroupNamePrefix", "")
+        arn = f"arn:aws:logs:{call.region}:{call.account}:log-group"
         groups = sorted(name for name in self._groups if name.startswith(prefix))
-        return {
-            "logGroups": [
-                {"logGroupName": name, "arn": f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}:*"}
-                for name in groups
-            ]
-        }
+        return {"logGroups": [{"logGroupName": name, "arn": f"{arn}:{name}:*"} for name in groups]}
 
     async def delete_log_group(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         self._group(request["logGroupName"])
@@ -91,25 +83,18 @@ class Logs:
             raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
         visible = [event for event in streams[name] if self._is_visible(event, call) and _within(event, request)]
         first, end = _page(request, len(visible))
-        events = [
-            {"timestamp": event.milliseconds, "message": event.message, "ingestionTime": event.milliseconds}
-            for event in visible[first:end]
-        ]
+        events = [event.described() for event in visible[first:end]]
         return {"events": events, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{first}"}
 
     async def filter_log_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         matching = sorted(self._filtered(request, call), key=lambda item: (item[1].at, item[0]))
         events = [
-            {
-                "logStreamName": stream,
-                "timestamp": event.milliseconds,
-                "message": event.message,
-                "ingestionTime": event.milliseconds,
-                "eventId": f"{index:056d}",
-            }
+            event.described() | {"logStreamName": stream, "eventId": f"{index:056d}"}
             for index, (stream, event) in enumerate(matching)
         ]
-        return paged("events", events, request, most=_MOST_EVENTS, size="limit") | {"searchedLogStreams": []}
+        return paged("events", events, request, most=_MOST_EVENTS, names=("nextToken", "limit")) | {
+            "searchedLogStreams": []
+        }
 
     def _is_visible(self, event: LogEvent, call: Call) -> bool:
         return event.at + timedelta(seconds=self.late) <= call.now

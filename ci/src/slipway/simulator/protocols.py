@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from slipway.simulator.contract import AwsError, by_action, by_target, message_member
+from slipway.simulator.contract import QUERY_SERVICES, SERVICES, AwsError, find_operation, message_member
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -26,7 +26,8 @@ class JsonProtocol:
     def __init__(self, request: Request, content: bytes) -> None:
         self._content = content
         self.requested = request.headers["x-amz-target"]
-        self.operation = by_target(self.requested)
+        prefix, _, name = self.requested.partition(".")
+        self.operation = find_operation(SERVICES, name, "targetPrefix", prefix)
 
     def parameters(self, _operation: "OperationModel") -> Any:
         """Decode the body, whatever its shape; raises AwsError when it is not JSON."""
@@ -37,7 +38,7 @@ class JsonProtocol:
 
     def answer(self, operation: "OperationModel", answer: Mapping[str, Any]) -> Response:
         version = operation.service_model.metadata.get("jsonVersion", "1.1")
-        return Response(json.dumps(answer, default=_seconds), media_type=f"application/x-amz-json-{version}")
+        return Response(json.dumps(_plain(answer)), media_type=f"application/x-amz-json-{version}")
 
     def error(self, error: AwsError) -> Response:
         member = message_member(self.operation, error.code) if self.operation else "message"
@@ -45,10 +46,17 @@ class JsonProtocol:
         return JSONResponse(body, error.status, {"x-amzn-errortype": error.code})
 
 
-def _seconds(value: object) -> float:
-    """Encode a time as the JSON protocols do: seconds since 1970."""
-    assert isinstance(value, datetime)
-    return round(value.timestamp(), 3)
+def _plain(value: Any) -> Any:
+    """Encode for JSON, without members that are None; times are seconds since 1970."""
+    match value:
+        case Mapping():
+            return {key: _plain(item) for key, item in value.items() if item is not None}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case datetime():
+            return round(value.timestamp(), 3)
+        case _:
+            return value
 
 
 # The query protocol's names of common errors (API references, "Common Error Types").
@@ -71,7 +79,7 @@ class QueryProtocol:
         self._form = dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
         self._request_id = request_id
         action = self._form.get("Action", "nothing")
-        self.operation = by_action(action, self._form.get("Version", ""))
+        self.operation = find_operation(QUERY_SERVICES, action, "apiVersion", self._form.get("Version", ""))
         service = f"{self.operation.service_model.service_name}." if self.operation else ""
         self.requested = f"{service}{action}"
 
@@ -120,10 +128,10 @@ def _value(shape: Any, place: str, left: dict[str, str]) -> Any:
         return _structure(shape, f"{place}.", left)
     if shape.type_name == "list":
         return _list(shape, place, left)
-    text = left.pop(place, None)
-    if text is None:
-        raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.")
-    return _scalar(shape, place, text)
+    try:
+        return _DECODERS.get(shape.type_name, str)(left.pop(place))
+    except (KeyError, ValueError) as error:
+        raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.") from error
 
 
 def _list(shape: Any, place: str, left: dict[str, str]) -> list[Any]:
@@ -138,13 +146,6 @@ def _list(shape: Any, place: str, left: dict[str, str]) -> list[Any]:
 def _item_name(shape: Any) -> str:
     name: str = shape.member.serialization.get("name", "member")
     return name
-
-
-def _scalar(shape: Any, place: str, text: str) -> Any:
-    try:
-        return _DECODERS.get(shape.type_name, str)(text)
-    except (KeyError, ValueError) as error:
-        raise AwsError("ValidationError", f"{place} is not of type {shape.type_name}.") from error
 
 
 _DECODERS: Mapping[str, Callable[[str], Any]] = {

@@ -9,13 +9,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from slipway.oci.content import INDEX, MANIFEST, digest_of
+from slipway.oci.artifact import INDEX, MANIFEST, digest_of
 from slipway.simulator.authorization import Guard, Needed
 from slipway.simulator.clock import Clock
 from slipway.simulator.contract import AwsError, Call
@@ -63,9 +62,15 @@ class Repository:
         self.manifests.setdefault(digest, Manifest(media_type, content, pushed))
         return digest
 
-    def has(self, digest: str) -> bool:
-        """Return whether a manifest may refer to the digest."""
-        return digest in self.blobs or digest in self.manifests
+    def absent(self, manifest: bytes) -> list[str]:
+        """List the digests that a manifest refers to and that were not pushed; raises ValueError when it is not a manifest."""
+        try:
+            document = json.loads(manifest)
+            parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
+            digests = dict.fromkeys(descriptor["digest"] for descriptor in parts if descriptor)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+        return [digest for digest in digests if digest not in self.blobs and digest not in self.manifests]
 
     def tags_of(self, digest: str) -> list[str]:
         return [tag for tag, tagged in self.tags.items() if tagged == digest]
@@ -130,9 +135,7 @@ class RegistryProtocol:
         upload = uuid.uuid4().hex
         self._uploads[upload] = bytearray(await request.body())
         digest = request.query_params.get("digest")
-        if digest:
-            return self._keep(repository, upload, digest)
-        return _accepted(repository, upload, 0)
+        return self._keep(repository, upload, digest) if digest else _accepted(repository, upload, 0)
 
     async def append(self, request: Request) -> Response:
         repository, upload = self._repository(request, "UploadLayerPart"), request.path_params["upload"]
@@ -159,31 +162,30 @@ class RegistryProtocol:
         if digest is None:
             raise RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown to registry")
         manifest = repository.manifests[digest]
-        return Response(
-            manifest.content, headers={"content-type": manifest.media_type, "docker-content-digest": digest}
-        )
+        headers = {"content-type": manifest.media_type, "docker-content-digest": digest}
+        return Response(manifest.content, headers=headers)
 
     async def put_manifest(self, request: Request) -> Response:
         repository, reference = self._repository(request, "PutImage"), request.path_params["reference"]
         content = await request.body()
-        document = _checked(repository, content)
         digest = digest_of(content)
-        if ":" in reference and reference != digest:
-            raise RegistryError(400, "DIGEST_INVALID", f"the manifest has the digest {digest}")
+        try:
+            absent = repository.absent(content)
+        except ValueError as error:
+            raise RegistryError(400, "MANIFEST_INVALID", f"not a manifest: {error}") from error
+        if absent:
+            raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest refers to {absent[0]}, which was not pushed")
         if ":" not in reference:
             if repository.immutable and repository.tags.get(reference, digest) != digest:
-                raise RegistryError(
-                    400,
-                    "TAG_INVALID",
-                    f"The image tag '{reference}' already exists in the '{repository.name}' repository and cannot be overwritten.",
-                )
+                message = f"The image tag '{reference}' already exists in the '{repository.name}' repository and cannot be overwritten."
+                raise RegistryError(400, "TAG_INVALID", message)
             repository.tags[reference] = digest
+        elif reference != digest:
+            raise RegistryError(400, "DIGEST_INVALID", f"the manifest has the digest {digest}")
         repository.put_manifest(content, request.headers.get("content-type", MANIFEST), self._clock.now())
-        subject = (document.get("subject") or {}).get("digest")
-        return Response(
-            status_code=201,
-            headers={"location": f"/v2/{repository.name}/manifests/{digest}", "docker-content-digest": digest}
-            | ({"oci-subject": subject} if subject else {}),
+        subject = (json.loads(content).get("subject") or {}).get("digest")
+        return _created(
+            f"/v2/{repository.name}/manifests/{digest}", digest, {"oci-subject": subject} if subject else {}
         )
 
     async def referrers(self, request: Request) -> Response:
@@ -210,9 +212,8 @@ class RegistryProtocol:
         _check_login(request)
         name = request.path_params["name"]
         if name not in self._store.repositories:
-            raise RegistryError(
-                404, "NAME_UNKNOWN", f"The repository with name '{name}' does not exist in the registry"
-            )
+            message = f"The repository with name '{name}' does not exist in the registry"
+            raise RegistryError(404, "NAME_UNKNOWN", message)
         repository = self._store.repositories[name]
         call = Call(
             region=repository.region, account=self._account, now=self._clock.now(), endpoint=str(request.base_url)
@@ -234,10 +235,12 @@ class RegistryProtocol:
         if digest_of(content) != digest:
             raise RegistryError(400, "DIGEST_INVALID", f"the blob has the digest {digest_of(content)}")
         repository.put_blob(content)
-        return Response(
-            status_code=201,
-            headers={"location": f"/v2/{repository.name}/blobs/{digest}", "docker-content-digest": digest},
-        )
+        return _created(f"/v2/{repository.name}/blobs/{digest}", digest)
+
+
+def _created(location: str, digest: str, also: Mapping[str, str] | None = None) -> Response:
+    headers = {"location": location, "docker-content-digest": digest, **(also or {})}
+    return Response(status_code=201, headers=headers)
 
 
 def _accepted(repository: Repository, upload: str, reached: int) -> Response:
@@ -256,17 +259,3 @@ def _check_login(request: Request) -> None:
     expected = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
     if request.headers.get("authorization") != f"Basic {expected}":
         raise RegistryError(401, "UNAUTHORIZED", "Not Authorized", {"www-authenticate": 'Basic realm="simulated ECR"'})
-
-
-def _checked(repository: Repository, content: bytes) -> dict[str, Any]:
-    """Read a manifest; raises RegistryError unless everything it refers to was pushed."""
-    try:
-        document: dict[str, Any] = json.loads(content)
-        parts = [document.get("config"), *document.get("layers", []), *document.get("manifests", [])]
-        digests = [descriptor["digest"] for descriptor in parts if descriptor]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RegistryError(400, "MANIFEST_INVALID", f"not a manifest: {error}") from error
-    for digest in digests:
-        if not repository.has(digest):
-            raise RegistryError(404, "BLOB_UNKNOWN", f"the manifest refers to {digest}, which was not pushed")
-    return document

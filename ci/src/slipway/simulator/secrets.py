@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _RECOVERY_DAYS = 30  # [M]
@@ -31,13 +31,8 @@ class Secret:
         return self.arn.rpartition(":")[2].rpartition("-")[0]
 
     def described(self) -> dict[str, Any]:
-        facts = {
-            "ARN": self.arn,
-            "Name": self.name,
-            "CreatedDate": self.created,
-            "LastChangedDate": self.changed,
-        }
-        return facts | ({"DeletedDate": self.deleted} if self.deleted else {})
+        times = {"CreatedDate": self.created, "LastChangedDate": self.changed, "DeletedDate": self.deleted}
+        return {"ARN": self.arn, "Name": self.name, **times}
 
 
 class Secrets:
@@ -45,15 +40,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self._secrets: dict[str, Secret] = {}
-        self.operations: Operations = {
-            "CreateSecret": self.create_secret,
-            "DescribeSecret": self.describe_secret,
-            "GetSecretValue": self.get_secret_value,
-            "PutSecretValue": self.put_secret_value,
-            "DeleteSecret": self.delete_secret,
-            "RestoreSecret": self.restore_secret,
-            "ListSecrets": self.list_secrets,
-        }
+        self.operations: Operations = operations_of(self)
 
     def put(self, arn: str, value: str) -> None:
         self._secrets[arn] = Secret(arn=arn, value=value)
@@ -112,7 +99,7 @@ class Secrets:
             for each in self._secrets.values()
             if planned or not each.deleted
         ]
-        return paged("SecretList", secrets, request, token="NextToken", size="MaxResults")  # noqa: S106
+        return paged("SecretList", secrets, request)
 
     def _find(self, name_or_arn: str) -> Secret | None:
         return next((secret for secret in self._secrets.values() if name_or_arn in (secret.arn, secret.name)), None)
@@ -161,13 +148,7 @@ class Parameters:
 
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter] = {}
-        self.operations: Operations = {
-            "PutParameter": self.put_parameter,
-            "GetParameter": self.get_parameter,
-            "GetParameters": self.get_parameters,
-            "DescribeParameters": self.describe_parameters,
-            "DeleteParameter": self.delete_parameter,
-        }
+        self.operations: Operations = operations_of(self)
 
     def put(self, name: str, value: str, kind: str = "SecureString") -> None:
         self._parameters[name] = Parameter(name=name, value=value, type=kind)
@@ -213,10 +194,8 @@ class Parameters:
         """Filters by Name and Type; values are left out."""
         filters = [_filter(each) for each in request.get("ParameterFilters", [])]
         parameters = [each for each in self._parameters.values() if all(fits(each) for fits in filters)]
-        described = [_described(each, call) for each in parameters]
-        for each in described:
-            del each["Value"]
-        return paged("Parameters", described, request, most=50, token="NextToken", size="MaxResults")  # noqa: S106
+        described = [_described(each, call) | {"Value": None} for each in parameters]
+        return paged("Parameters", described, request, most=50)
 
     async def delete_parameter(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         parameter = self._find(request["Name"])
@@ -244,19 +223,22 @@ def _described(parameter: Parameter, call: Call, *, decrypted: bool = False) -> 
     }
 
 
+_COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
+    "Equals": str.__eq__,
+    "BeginsWith": str.startswith,
+    "Contains": str.__contains__,
+}
+
+
 def _filter(request: Mapping[str, Any]) -> Callable[[Parameter], bool]:
     values, option = request.get("Values", []), request.get("Option", "Equals")
     if request["Key"] not in ("Name", "Type"):
         raise AwsError("InvalidFilterKey", f"The simulator does not filter by {request['Key']}.")
-    comparisons: Mapping[str, Callable[[str, str], bool]] = {
-        "Equals": str.__eq__,
-        "BeginsWith": str.startswith,
-        "Contains": str.__contains__,
-    }
-    if option not in comparisons:
+    fits = _COMPARISONS.get(option)
+    if fits is None:
         raise AwsError("InvalidFilterOption", f"The simulator does not filter by {option}.")
     key = request["Key"].lower()
-    return lambda parameter: any(comparisons[option](getattr(parameter, key), value) for value in values)
+    return lambda parameter: any(fits(getattr(parameter, key), value) for value in values)
 
 
 _PARTS_OF_SECRET = 7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME

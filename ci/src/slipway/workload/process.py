@@ -1,10 +1,11 @@
-"""Instances as processes of this machine: each with its own copy of the tree, environment and port."""
+"""Instances as processes of this machine, and the backend that pulls a release by digest, unpacks it and starts one."""
 
 import os
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 from anyio.streams.text import TextReceiveStream
 
-from slipway.errors import BadInputError
-from slipway.workload.dependencies import Python
+from slipway.errors import BadInputError, RefusedError
+from slipway.oci.artifact import TREE, TreeConfig, read_config, unpack
+from slipway.oci.registry import Login, opened
+from slipway.workload.dependencies import Python, prepare
+from slipway.workload.workload import LaunchSpec
 
 _GRACE_SECONDS = 10.0
 _LONGEST_LINE = 8000
@@ -138,3 +143,57 @@ def _program(name: str, path: str, tree: Path) -> str:
 def _signal(process: anyio.abc.Process, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
+
+
+class NoTreeError(RefusedError):
+    """A digest that is not a source tree; only containers can run it."""
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A release on disk, ready to run."""
+
+    folder: Path
+    python: Python
+    config: TreeConfig
+
+
+@dataclass(frozen=True)
+class HostBackend:
+    """Runs releases of the kind `tree` from the registry at `url`; `cache` keeps their environments."""
+
+    url: str
+    login: Login | None
+    cache: Path
+    how: str = "a process"
+
+    @asynccontextmanager
+    async def unpacked(self, repository: str, digest: str) -> AsyncIterator[Unpacked]:
+        """Unpack a release into a temporary folder while the block runs; raises SlipwayError."""
+        async with opened(self.url, repository, self.login) as registry:
+            manifest = await registry.manifest(digest)
+            if manifest.get("artifactType") != TREE or not manifest.get("layers"):
+                raise NoTreeError(
+                    f"{repository}@{digest} is not a source tree",
+                    "without a container engine, slipway runs only what `slipway rehearse` built on this machine",
+                )
+            config = read_config(await registry.blob(manifest["config"]["digest"]), f"{repository}@{digest}")
+            layer = await registry.blob(manifest["layers"][0]["digest"])
+        with tempfile.TemporaryDirectory(prefix="slipway-release-", ignore_cleanup_errors=True) as home:
+            folder = Path(home, "tree")
+            await anyio.to_thread.run_sync(unpack, layer, folder)
+            yield Unpacked(folder, await anyio.to_thread.run_sync(prepare, folder, self.cache), config)
+
+    @asynccontextmanager
+    async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
+        """See `Backend.start`."""
+        async with self.unpacked(order.repository, order.digest) as release:
+            launch = Launch(
+                tree=release.folder,
+                python=release.python,
+                command=order.command or release.config.command,
+                port=order.port,
+                variables=dict(release.config.variables) | dict(order.variables),
+            )
+            async with running(launch, on_line) as workload:
+                yield workload

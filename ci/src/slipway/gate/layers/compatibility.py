@@ -13,16 +13,14 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from slipway.gate import progress
-from slipway.gate.baseline import Baseline, walk
-from slipway.gate.history import History, Node
+from slipway.gate.history import Node
 from slipway.gate.layers import seeds
-from slipway.gate.measure.dbapi import literal
+from slipway.gate.measure.session import literal
 from slipway.gate.names import few, is_table
-from slipway.gate.steps import UP, step_of
+from slipway.gate.steps import UP, Baseline, report, step_of, walk
 from slipway.migration.database import elsewhere, sqlstate
-from slipway.migration.environment import Environment, sentence
-from slipway.records.previous import Model, Previous
+from slipway.migration.environment import sentence
+from slipway.records.gate import Model, Previous
 from slipway.records.proof import Layer
 
 _FULL_ROW, _BARE_ROW = seeds.ROWS + 1, seeds.ROWS + 2
@@ -56,14 +54,14 @@ class Replay:
     gaps: list[str] = field(default_factory=list)
 
 
-def replay(history: History, environment: Environment, previous: Previous, baseline: Baseline) -> Replay:
+def replay(baseline: Baseline, previous: Previous) -> Replay:
     """Upgrade revision by revision, and execute the statements of the previous release after each new one."""
     without_models = [f"the models of {previous.name} are not known: {previous.refusal}"] if previous.refusal else []
     if not (previous.models or previous.recorded):
         return Replay(gaps=without_models)
-    result, error = _replay(history, environment, previous, baseline, on_rows=True)
+    result, error = _replay(baseline, previous, on_rows=True)
     if error:
-        result, error = _replay(history, environment, previous, baseline, on_rows=False)
+        result, error = _replay(baseline, previous, on_rows=False)
         result.gaps.append(f"{previous.name} was replayed on empty tables only, because the upgrade fails on rows")
     if error:
         result.gaps.append(f"{previous.name} was not replayed to the end: {error}")
@@ -71,32 +69,25 @@ def replay(history: History, environment: Environment, previous: Previous, basel
     return result
 
 
-def _replay(
-    history: History,
-    environment: Environment,
-    previous: Previous,
-    baseline: Baseline,
-    *,
-    on_rows: bool,
-) -> tuple[Replay, str | None]:
+def _replay(baseline: Baseline, previous: Previous, *, on_rows: bool) -> tuple[Replay, str | None]:
     """Pass through the history once; also return the error that ended it early."""
-    result = Replay()
-    new = sum(node.new for node in history.nodes)
+    result, nodes = Replay(), baseline.history.nodes
+    new = sum(node.new for node in nodes)
     with baseline.database() as database:
         release = _PreviousRelease(database, previous, result, on_rows=on_rows)
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             begun = False
-            for node in history.nodes[baseline.old :]:
+            for node in nodes[baseline.old :]:
                 if node.new and not begun:
                     begun = True
                     release.begin(context.version_table)
-                yield step_of(environment, node, UP)
+                yield step_of(baseline.environment, node, UP)
                 if node.new:
-                    progress.report(Layer.PREVIOUS, node.id, new)
+                    report(Layer.PREVIOUS, node.id, new)
                     release.execute(node)
 
-        return result, walk(environment, database, steps)
+        return result, walk(baseline.environment, database, steps)
 
 
 class _PreviousRelease:

@@ -12,8 +12,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.schema import CreateSchema
 
 from slipway.gate.databases import fresh
-from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.lines import Line
+from slipway.gate.measure.catalog import Catalog, Line
 from slipway.gate.names import is_table
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Options

@@ -1,27 +1,40 @@
 """The growth of a revision's time with rows: it runs with two row counts in the tables that it reads or writes whole.
 
-It is a forecast, never a verdict: milliseconds on this machine, each with its row count.
+It is a forecast, never a verdict: milliseconds on this machine, each with its row count. The rows are copies of a table's first row, with distinct
+values only where a unique index demands them.
 """
 
+import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from slipway.gate.baseline import Replica, upgrade
 from slipway.gate.history import Node
-from slipway.gate.layers import bulk_rows
+from slipway.gate.layers import seeds
+from slipway.gate.measure.session import query
 from slipway.gate.measure.trace import line_in
-from slipway.migration.database import with_connection
-from slipway.migration.environment import Environment
+from slipway.gate.names import few, is_table
+from slipway.gate.steps import Replica, upgrade
+from slipway.migration.database import listening, with_connection
 from slipway.records.proof import Growth, Statement
 
 ROWS = (1_000, 20_000)
+_UNIQUE = """
+SELECT (SELECT json_agg(a.attname)::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
+FROM pg_index i WHERE i.indisunique AND i.indrelid = {oid}"""
+# A distinct value for row `number`, beyond those of the seeds: by the name of a type, then by pg_type's category.
+_BY_TYPE = {"uuid": "md5(number::text)::uuid", "bytea": "decode(md5(number::text), 'hex')", "time": "", "timetz": ""}
+_BY_CATEGORY = {
+    "N": "number + 8000",  # fits a smallint
+    "S": "concat('c', number)",
+    "D": "timestamp '2000-01-01' + number * interval '1 day'",
+    "I": "inet '10.1.0.0' + number",
+}
 
 
 def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ...]]:
@@ -33,11 +46,8 @@ def processed_tables(statements: Sequence[Statement]) -> dict[int, tuple[str, ..
     return {line: tuple(tables) for line, tables in by_line.items()}
 
 
-def grow(
-    environment: Environment, node: Node, statements: Sequence[Statement], source: Replica
-) -> tuple[Growth, ...] | str:
+def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) -> tuple[Growth, ...] | str:
     """Measure the growth by line; return the reason when that is not possible."""
-    processed = processed_tables(statements)
     names = list(dict.fromkeys(name for tables in processed.values() for name in tables))
     measured = []
     for rows in ROWS:
@@ -46,7 +56,7 @@ def grow(
             if refused:
                 return refused
             with _clock(node) as spent:
-                failure = upgrade(environment, database, [node])
+                failure = upgrade(source.environment, database, [node])
             if failure:
                 return failure
             measured.append(spent)
@@ -54,10 +64,6 @@ def grow(
         Growth(line, tables, ROWS, tuple(round(spent[line], 3) for spent in measured))
         for line, tables in processed.items()
     )
-
-
-def _fill(names: Sequence[str], rows: int, connection: Connection) -> str | None:
-    return bulk_rows.fill(connection.connection, names, rows)
 
 
 @contextmanager
@@ -74,10 +80,59 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
         if line := line_in(node.script.path):
             spent[line] += (time.perf_counter() - started) * 1000  # type: ignore[assignment]
 
-    event.listen(Engine, "before_cursor_execute", begin)
-    event.listen(Engine, "after_cursor_execute", end)
-    try:
+    with listening(before_cursor_execute=begin, after_cursor_execute=end):
         yield spent
-    finally:
-        event.remove(Engine, "before_cursor_execute", begin)
-        event.remove(Engine, "after_cursor_execute", end)
+
+
+def _fill(names: Sequence[str], rows: int, connection: Connection) -> str | None:
+    """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
+    there = connection.connection
+    tables = seeds.tables(there, 0)
+    for table in seeds.parents_first(tables):
+        seeds.fill(there, table)
+    wanted = [table for table in tables if any(is_table(table.name, name) for name in names)]
+    unfilled = [table.name for table in wanted if not _multiply(there, table, rows)]
+    return f"{few(unfilled)} could not be filled with {rows} rows" if unfilled else None
+
+
+def _multiply(connection: Any, table: seeds.Table, rows: int) -> bool:
+    """Whether a table accepted the rows."""
+    distinct = _distinct_values(connection, table)
+    if distinct is None:
+        return False
+    values = {
+        column["name"]: f"({distinct[column['raw']]})::{column['type']}"
+        if column["raw"] in distinct
+        else f"one.{column['name']}"
+        for column in table.columns
+        if not column["made"]
+    }
+    if not values:
+        return False
+    insert = f"""INSERT INTO {table.name} ({", ".join(values)}) SELECT {", ".join(values.values())}
+        FROM (SELECT * FROM {table.name} LIMIT 1) AS one, generate_series(1, {rows}) AS number"""
+    with closing(connection.cursor()) as cursor, suppress(Exception):  # any driver's: a table may refuse the rows
+        cursor.execute(insert)
+        return bool(cursor.rowcount == rows)
+    return False
+
+
+def _distinct_values(connection: Any, table: seeds.Table) -> dict[str, str] | None:
+    """Return an expression for one column of each unique index, by column; None when an index has no such column."""
+    columns = {column["raw"]: column for column in table.columns}
+    values: dict[str, str] = {}
+    for (names,) in query(connection, _UNIQUE.format(oid=table.oid)):
+        indexed = [columns[name] for name in json.loads(names or "[]")]
+        if any(column["made"] for column in indexed):
+            continue
+        able = [(column["raw"], value) for column in indexed if (value := _distinct_value(table, column))]
+        if not able:
+            return None
+        values.update(able[:1])
+    return values
+
+
+def _distinct_value(table: seeds.Table, column: Mapping[str, Any]) -> str | None:
+    if any(column["number"] in parent["columns"] for parent in table.parents):
+        return None
+    return _BY_TYPE.get(column["base"], _BY_CATEGORY.get(column["category"]))

@@ -4,24 +4,32 @@ A revision is stopped after each statement outside a transaction. CONCURRENTLY, 
 middle by a conflicting lock and a lock_timeout, as happens in production.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 from slipway.errors import RefusedError
-from slipway.gate import progress
-from slipway.gate.baseline import Baseline, Interrupted, Replica, replica, upgrade
-from slipway.gate.history import History, Node
-from slipway.gate.layers.interruption_points import DatabaseState, at, committing_statements, tables
-from slipway.gate.layers.stairway import StairwayResult
-from slipway.migration.database import held, with_connection
+from slipway.gate.history import Node
+from slipway.gate.layers.stairway import Steps
+from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.session import literal, query
+from slipway.gate.measure.trace import is_alone, line_in
+from slipway.gate.steps import Baseline, Interrupted, Replica, report, upgrade
+from slipway.migration.database import held, listening, with_connection
 from slipway.migration.environment import Environment
 from slipway.records.proof import Layer
 
+Hook = Callable[[Connection, int], None]  # called with the connection and the line of the statement
+
 _MOST_PER_REVISION = 12
+_INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid AND indexrelid >= 16384 ORDER BY 1"
+_TABLES = """
+SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.oid >= 16384 AND n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,47 +55,43 @@ class InterruptionResult:
     gaps: tuple[str, ...] = ()
 
 
-def interrupt(
-    history: History, environment: Environment, stairway: StairwayResult, baseline: Baseline
-) -> InterruptionResult:
-    """Interrupt every new revision at each point where it commits before its end."""
+def interrupt(baseline: Baseline, steps: Mapping[str, Steps]) -> InterruptionResult:
+    """Interrupt every new revision at each point where it commits before its end; `steps` are the results of the stairway."""
     revisions: dict[str, tuple[Interruption, ...]] = {}
-    concerned = [node for node in history.nodes if node.new and _points(stairway, node)]
-    if not concerned:
+    points = {node: found for node in baseline.history.nodes if node.new and (found := _points(steps[node.id]))}
+    if not points:
         return InterruptionResult(revisions)
-    with replica(environment, history.nodes, baseline) as source:
-        for node in concerned:
-            progress.report(Layer.INTERRUPTION, node.id, len(concerned))
+    with baseline.replica() as source:
+        for node, all_of_node in points.items():
+            report(Layer.INTERRUPTION, node.id, len(points))
             try:
-                revisions[node.id] = tuple(_each(environment, stairway, node, source))
+                revisions[node.id] = tuple(_each(node, all_of_node[:_MOST_PER_REVISION], source))
             except RefusedError as error:
                 return InterruptionResult(revisions, (f"interruptions from {node.id} on were not tried: {error}",))
-    skipped = [node.id for node in concerned if len(_points(stairway, node)) > _MOST_PER_REVISION]
+    skipped = [node.id for node, all_of_node in points.items() if len(all_of_node) > _MOST_PER_REVISION]
     gaps = (f"only the first {_MOST_PER_REVISION} interruptions were tried of {', '.join(skipped)}",) if skipped else ()
     return InterruptionResult(revisions, gaps)
 
 
-def _points(stairway: StairwayResult, node: Node) -> list[tuple[int, bool]]:
+def _points(steps: Steps) -> list[tuple[int, bool]]:
     """Return the numbers, from 0, of the statements outside a transaction, and whether to stop in their middle."""
     return [
         (number, during)
-        for number, statement in enumerate(committing_statements(stairway, node))
+        for number, statement in enumerate(steps.committing)
         for during in (False, True)
         if not during or " CONCURRENTLY" in statement.sql.upper()
     ]
 
 
-def _each(environment: Environment, stairway: StairwayResult, node: Node, source: Replica) -> Iterator[Interruption]:
-    with source.before(node) as database:
-        upgrade(environment, database, [node])
-        expected = with_connection(database, DatabaseState.of)
-    for number, during in _points(stairway, node)[:_MOST_PER_REVISION]:
+def _each(node: Node, points: Sequence[tuple[int, bool]], source: Replica) -> Iterator[Interruption]:
+    expected = uninterrupted(node, source)
+    for number, during in points:
         with source.before(node) as database:
             stop = _stopped_during if during else _stopped_after
-            line = stop(environment, node, number, database)
+            line = stop(source.environment, node, number, database)
             if line is None:  # this run took another path, or no lock was in its way
                 continue
-            failure = upgrade(environment, database, [node])
+            failure = upgrade(source.environment, database, [node])
             if failure:
                 yield Interruption(line=line, during=during, failure=failure)
                 continue
@@ -99,6 +103,13 @@ def _each(environment: Environment, stairway: StairwayResult, node: Node, source
                 invalid=state.invalid_beside(expected),
                 otherwise=state.difference(expected),
             )
+
+
+def uninterrupted(node: Node, source: Replica) -> "DatabaseState":
+    """Return the state after one run of a revision."""
+    with source.before(node) as database:
+        upgrade(source.environment, database, [node])
+        return with_connection(database, DatabaseState.of)
 
 
 def _stopped_after(environment: Environment, node: Node, number: int, database: URL) -> int | None:
@@ -134,6 +145,71 @@ def _stopped_during(environment: Environment, node: Node, number: int, database:
 
 def _lock_every_table(connection: Connection) -> None:
     """Begin a transaction with the locks of a writer on every table."""
-    if names := tables(connection):
+    if names := _tables(connection):
         connection.execute(text("BEGIN"))
         connection.execute(text(f"LOCK TABLE {', '.join(names)} IN ROW EXCLUSIVE MODE"))
+
+
+@contextmanager
+def at(node: Node, number: int, *, before: Hook | None = None, after: Hook | None = None) -> Iterator[None]:
+    """Call hooks around the revision's statement outside a transaction number `number`, from 0, during the block."""
+    done, commits = 0, False
+
+    def about_to_run(connection: Connection, *_: Any) -> None:
+        nonlocal commits
+        line = line_in(node.script.path)
+        commits = line is not None and is_alone(connection)
+        if before and line is not None and commits and done == number:
+            before(connection, line)
+
+    def has_run(connection: Connection, *_: Any) -> None:
+        nonlocal done
+        line = line_in(node.script.path)
+        if line is None or not commits:
+            return
+        done += 1
+        if after and done == number + 1:
+            after(connection, line)
+
+    with listening(before_cursor_execute=about_to_run, after_cursor_execute=has_run):
+        yield
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    """The fingerprint of a database's catalog, its invalid indexes and the number of rows of each table."""
+
+    fingerprint: str
+    invalid: tuple[str, ...]
+    counts: Mapping[str, int]
+
+    @classmethod
+    def of(cls, connection: Connection) -> "DatabaseState":
+        dbapi = connection.connection
+        invalid = tuple(name for (name,) in query(dbapi, _INVALID))
+        counts = " UNION ALL ".join(f"SELECT {literal(table)}, count(*) FROM {table}" for table in _tables(connection))
+        return cls(
+            Catalog(dbapi).fingerprint,
+            invalid,
+            {table: int(count) for table, count in query(dbapi, counts)} if counts else {},
+        )
+
+    def difference(self, expected: "DatabaseState") -> str:
+        """Describe the first difference to the expected state; empty when there is none."""
+        if invalid := self.invalid_beside(expected):
+            return f"{', '.join(invalid)} is not valid"
+        if self.fingerprint != expected.fingerprint:
+            return "it ends in another schema"
+        for table, count in self.counts.items():
+            if count != expected.counts.get(table):
+                return f"{table} has {count} rows and not {expected.counts.get(table)}"
+        return ""
+
+    def invalid_beside(self, expected: "DatabaseState") -> tuple[str, ...]:
+        """Return the invalid indexes that are valid in the expected state."""
+        return tuple(name for name in self.invalid if name not in expected.invalid)
+
+
+def _tables(connection: Connection) -> list[str]:
+    """Return every table by its name in SQL."""
+    return [name for (name,) in query(connection.connection, _TABLES)]

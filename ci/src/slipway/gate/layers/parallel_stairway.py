@@ -10,11 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from slipway.gate.baseline import Baseline
 from slipway.gate.forks import Fork, processors
-from slipway.gate.history import History
 from slipway.gate.layers.stairway import Stairway, StairwayResult
-from slipway.migration.environment import Environment
+from slipway.gate.steps import Baseline
 
 T = TypeVar("T")
 
@@ -26,17 +24,13 @@ _MOST_PROCESSES = 4
 _PART = "a part of the history"
 
 
-def climb_all(
-    history: History, environment: Environment, baseline: Baseline, then: Callable[[StairwayResult], T], *, trace: bool
-) -> tuple[StairwayResult, T]:
+def climb_all(baseline: Baseline, then: Callable[[StairwayResult], T], *, trace: bool) -> tuple[StairwayResult, T]:
     """Run every step after the baseline, and `then` with the last part while others still run; raises as `Stairway.climb`."""
-    old, count = baseline.old, len(history.nodes) - baseline.old
+    old, count = baseline.old, len(baseline.history.nodes) - baseline.old
     *earlier, (first, last) = [(old + begin, old + end) for begin, end in parts(count, _processes(count))]
-    forks = [
-        Fork(partial(_climb, Stairway(history, environment, *part, trace=trace), baseline), _PART) for part in earlier
-    ]
+    forks = [Fork(partial(_climb, Stairway(baseline, *part, trace=trace)), _PART) for part in earlier]
     try:
-        end = Stairway(history, environment, first, last, trace=trace).climb(baseline)
+        end = Stairway(baseline, first, last, trace=trace).climb()
         after = then(end)
         results = [*(fork.result() for fork in forks), end]
     finally:
@@ -61,6 +55,6 @@ def _processes(revisions: int) -> int:
     return max(1, min(processors(), _MOST_PROCESSES, revisions // _REVISIONS_PER_PROCESS))
 
 
-def _climb(stairway: Stairway, baseline: Baseline) -> StairwayResult:
+def _climb(stairway: Stairway) -> StairwayResult:
     """Return the part of a result that can be pickled."""
-    return replace(stairway.climb(baseline), options={}, lines=None)
+    return replace(stairway.climb(), options={}, lines=None)

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.gate.measure.dbapi import literal, query
+from slipway.gate.measure.session import literal, query
 
 ROWS = 3
 _BARE_ROW = 2  # NULL or the default wherever possible

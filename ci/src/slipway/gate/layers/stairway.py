@@ -16,14 +16,11 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, RefusedError
-from slipway.gate import progress
-from slipway.gate.baseline import Baseline, replica
-from slipway.gate.history import History, Node
-from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.dbapi import SESSION
-from slipway.gate.measure.lines import Change, Line
+from slipway.gate.history import Node
+from slipway.gate.measure.catalog import Catalog, Change, Line
+from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.trace import Tracer
-from slipway.gate.steps import AGAIN, DOWN, UP, bare_step_of, by_itself, run, step_of
+from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, bare_step_of, by_itself, report, run, step_of
 from slipway.migration.database import every_connection_to, sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
@@ -75,6 +72,16 @@ class Steps:
     failures: dict[str, Failure] = field(default_factory=dict)
     statements: tuple[Statement, ...] = ()
 
+    @property
+    def upgraded(self) -> Change:
+        """The change by the upgrade, empty when it did not run."""
+        return self.changes.get(UP, Change())
+
+    @property
+    def committing(self) -> list[Statement]:
+        """The statements outside a transaction."""
+        return [statement for statement in self.statements if not statement.transaction]
+
 
 @dataclass(frozen=True, kw_only=True)
 class StairwayResult:
@@ -104,13 +111,13 @@ class _After(Enum):
 class Stairway:
     """A part of a history, from revision number `first` to before `last`; earlier revisions are only upgraded."""
 
-    def __init__(self, history: History, environment: Environment, first: int, last: int, *, trace: bool) -> None:
-        self._history = history
-        self._environment = environment
+    def __init__(self, baseline: Baseline, first: int, last: int, *, trace: bool) -> None:
+        self._baseline = baseline
+        self._environment = baseline.environment
         self._tracer = Tracer()
         self._trace = trace
-        self._nodes = history.nodes[:last]
-        self._pending = deque(history.nodes[first:last])
+        self._nodes = baseline.history.nodes[:last]
+        self._pending = deque(self._nodes[first:])
         self._steps = {node.id: Steps() for node in self._pending}
         self._one_by_one: set[str] = set()  # revisions that failed with their three steps in one transaction
         self._current: tuple[Node, str] | None = None
@@ -122,28 +129,26 @@ class Stairway:
         self._begun_by_env = False
         self._why_not_reached = ""
 
-    def climb(self, baseline: Baseline) -> StairwayResult:
+    def climb(self) -> StairwayResult:
         """Run every step and collect the failures of revisions; raises BadInputError when env.py itself fails."""
         with self._tracer.listening() if self._trace else nullcontext():
-            with baseline.database() as database:
+            with self._baseline.database() as database:
                 after = self._climb_in(database)
             if after is _After.START_AFRESH:
-                self._climb_rest(baseline)
-        skipped = tuple(node.id for node in self._pending)
-        together = self._begun_by_env or not self._options.get("transaction_per_migration")
+                self._climb_rest()
         return StairwayResult(
             steps=self._steps,
             options=self._options,
             lines=self._lines,
             version_table=self._version_table,
-            skipped=skipped,
-            together=together,
+            skipped=tuple(node.id for node in self._pending),
+            together=self._begun_by_env or not self._options.get("transaction_per_migration"),
             why_skipped=self._why_not_reached,
         )
 
-    def _climb_rest(self, baseline: Baseline) -> None:
+    def _climb_rest(self) -> None:
         """Run the pending steps in as many new databases as necessary."""
-        with replica(self._environment, self._nodes, baseline) as source:
+        with self._baseline.replica() as source:
             after = _After.START_AFRESH
             while self._pending and after is _After.START_AFRESH:
                 left = len(self._pending)
@@ -209,7 +214,7 @@ class Stairway:
         self._begun_by_env = context._in_external_transaction  # noqa: SLF001 -- alembic decides by it, too
         schema = context.version_table_schema
         self._version_table = f"{schema}.{context.version_table}" if schema else context.version_table
-        applied = self._history.upto(heads)
+        applied = self._baseline.history.upto(heads)
         pending = {node.id for node in self._pending}
         for node in self._nodes:
             if node.id not in pending and node.id not in applied:
@@ -226,7 +231,7 @@ class Stairway:
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
         """Run one or more steps of a revision in one transaction, and read the catalog after each."""
         self._current = (node, steps[0])
-        progress.report(Layer.ALWAYS, node.id, len(self._history.nodes))
+        report(Layer.ALWAYS, node.id, len(self._baseline.history.nodes))
         taken = bare_step_of(self._environment, node, steps[-1])
         functions = [bare_step_of(self._environment, node, step).migration_fn for step in steps]
 

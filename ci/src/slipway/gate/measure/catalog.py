@@ -1,4 +1,4 @@
-"""The catalog of a database, read incrementally: the cost of a step depends on its changes, not on the size of the schema.
+"""The catalog of a database as lines of text, read incrementally: the cost of a step depends on its changes, not on the size of the schema.
 
 A statement locks the object that it changes, and the row that it writes carries its transaction in `xmin`. So within a transaction only locked
 or young objects are read again. A commit releases the locks: then all young rows are read, and the keys of all others, to notice drops. A renamed
@@ -6,12 +6,13 @@ object appears in the definitions of others, so a rename causes one full read.
 Objects of extensions are ignored, and so is the order of columns, which Postgres cannot restore.
 """
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.gate.measure.dbapi import prepare_once, query
-from slipway.gate.measure.lines import Change, Line, fingerprint
+from slipway.gate.measure.session import prepare_once, query
 from slipway.gate.measure.system_catalogs import FIRST_USER_OID, NEWEST_OID, RELATIONS, SYSTEM_CATALOGS, is_young
 
 _NAMED = ("table", "partitioned table", "materialized view", "view")
@@ -64,6 +65,54 @@ _KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
 
 Key = tuple[str, str]
 Row = Sequence[Any]  # catalog, key, owner, kind, name, definition
+
+
+@dataclass(frozen=True, order=True)
+class Line:
+    """One fact of a catalog: `column`, `public.notes.title`, `text not null`."""
+
+    kind: str
+    name: str
+    definition: str
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.kind, self.name, self.definition) if part)
+
+    def number(self) -> int:
+        """Hash the line to a number; the sum over all lines is independent of their order."""
+        text = f"{self.kind}\0{self.name}\0{self.definition}"
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
+
+
+def fingerprint(total: int) -> str:
+    """Format the sum of a catalog's line numbers as its fingerprint."""
+    return f"{total % 2**128:032x}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """The lines that a step added to and removed from a catalog."""
+
+    added: tuple[Line, ...] = ()
+    removed: tuple[Line, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)
+
+    @classmethod
+    def between(cls, before: Iterable[Line], after: Iterable[Line]) -> "Change":
+        """Return the difference of two multisets of lines."""
+        had, has = Counter(before), Counter(after)
+        return cls(tuple(sorted((has - had).elements())), tuple(sorted((had - has).elements())))
+
+    def then(self, later: "Change") -> "Change":
+        """Combine two successive changes; lines that the second one undid cancel out."""
+        return Change.between([*self.removed, *later.removed], [*self.added, *later.added])
+
+    @property
+    def number(self) -> int:
+        """Its contribution to the sum of all lines."""
+        return sum(line.number() for line in self.added) - sum(line.number() for line in self.removed)
 
 
 @dataclass(frozen=True)

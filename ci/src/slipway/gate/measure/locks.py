@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.gate.measure.dbapi import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT, prepare_once, query
+from slipway.gate.measure.session import OUR_LOCK_TIMEOUT, OUR_STATEMENT_TIMEOUT, prepare_once, query
 from slipway.gate.measure.system_catalogs import NEWEST_OID
 from slipway.records.proof import Blocked
 

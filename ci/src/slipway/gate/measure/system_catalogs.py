@@ -19,14 +19,18 @@ RELATIONS = """
 """
 
 
+def _user(column: str) -> str:
+    return f"{column} >= {FIRST_USER_OID}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SystemCatalog:
     """One catalog, as fragments of SQL; `r` is its row, `x` the relation of the row."""
 
     name: str
-    where: str  # selects the user's rows
-    key: str  # identifies a row for its lifetime
-    owner: str  # the relation, type, function, schema or extension to which the row belongs
+    where: str = _user("r.oid")  # selects the user's rows
+    key: str = "r.oid"  # identifies a row for its lifetime
+    owner: str = "r.oid"  # the relation, type, function, schema or extension to which the row belongs
     kind: str
     called: str  # the name
     definition: str  # NULL yields no line
@@ -57,10 +61,6 @@ def is_young(row: str, boundary: str) -> str:
     return f"age({row}.xmin) <= age({boundary})"
 
 
-def _user(column: str) -> str:
-    return f"{column} >= {FIRST_USER_OID}"
-
-
 def _belongs_to(relation: str) -> str:
     return f"JOIN relations x ON x.oid = {relation}"
 
@@ -75,17 +75,12 @@ SYSTEM_CATALOGS = (
     SystemCatalog(
         name="pg_namespace",
         where=f"({_user('r.oid')} OR r.nspname = 'public') AND r.nspname !~ '^pg_(temp|toast)'",
-        key="r.oid",
-        owner="r.oid",
         kind="'schema'",
         called="quote_ident(r.nspname)",
         definition=_with_owner("NULL::text", "r.nspowner", "r.nspacl", "'n'"),
     ),
     SystemCatalog(
         name="pg_extension",
-        where=_user("r.oid"),
-        key="r.oid",
-        owner="r.oid",
         kind="'extension'",
         called="quote_ident(r.extname)",
         definition="r.extversion",
@@ -93,8 +88,6 @@ SYSTEM_CATALOGS = (
     SystemCatalog(
         name="pg_class",
         where=f"{_user('r.oid')} AND r.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')",
-        key="r.oid",
-        owner="r.oid",
         joins=_belongs_to("r.oid"),
         kind="""CASE r.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
                 WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table' ELSE 'composite type' END""",
@@ -132,7 +125,6 @@ SYSTEM_CATALOGS = (
         SystemCatalog(
             name="pg_constraint",
             where=f"{_user(owner)} AND r.contype IN ('c', 'f', 'p', 'u', 'x')",  # NOT NULL is part of the column's line
-            key="r.oid",
             owner=owner,
             joins=joins,
             kind="""CASE r.contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique'
@@ -160,7 +152,6 @@ SYSTEM_CATALOGS = (
     SystemCatalog(
         name="pg_trigger",
         where=f"{_user('r.oid')} AND NOT r.tgisinternal",
-        key="r.oid",
         owner="r.tgrelid",
         joins=_belongs_to("r.tgrelid"),
         kind="'trigger'",
@@ -169,8 +160,6 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_rewrite",
-        where=_user("r.oid"),
-        key="r.oid",
         owner="r.ev_class",
         joins=_belongs_to("r.ev_class"),
         kind="CASE r.rulename WHEN '_RETURN' THEN 'query of' ELSE 'rule' END",
@@ -179,8 +168,6 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_policy",
-        where=_user("r.oid"),
-        key="r.oid",
         owner="r.polrelid",
         joins=_belongs_to("r.polrelid"),
         kind="'policy'",
@@ -212,7 +199,6 @@ SYSTEM_CATALOGS = (
     SystemCatalog(
         name="pg_statistic_ext",
         where=_user("r.stxrelid"),
-        key="r.oid",
         owner="r.stxrelid",
         joins=f"{_belongs_to('r.stxrelid')} JOIN pg_namespace n ON n.oid = r.stxnamespace",
         kind="'statistics'",
@@ -222,8 +208,6 @@ SYSTEM_CATALOGS = (
     SystemCatalog(
         name="pg_type",
         where=f"{_user('r.oid')} AND (r.typtype IN ('e', 'd', 'r') OR (r.typtype = 'b' AND r.typcategory <> 'A'))",
-        key="r.oid",
-        owner="r.oid",
         joins="""JOIN pg_namespace n ON n.oid = r.typnamespace
                 LEFT JOIN LATERAL (SELECT l.xmin FROM pg_enum l WHERE l.enumtypid = r.oid ORDER BY age(l.xmin) LIMIT 1) l ON r.typtype = 'e'""",
         kind="CASE r.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'type' END",
@@ -240,9 +224,6 @@ SYSTEM_CATALOGS = (
     ),
     SystemCatalog(
         name="pg_proc",
-        where=_user("r.oid"),
-        key="r.oid",
-        owner="r.oid",
         joins="JOIN pg_namespace n ON n.oid = r.pronamespace",
         kind="CASE r.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END",
         called="format('%I.%I(%s)', n.nspname, r.proname, pg_get_function_identity_arguments(r.oid))",

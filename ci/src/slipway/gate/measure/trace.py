@@ -8,18 +8,17 @@ ends the transaction, it counts as not measured, unless a table has another file
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from types import FrameType
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.dbapi import query
 from slipway.gate.measure.locks import Effect, Transaction, files, prepare, rewritten
+from slipway.gate.measure.session import query
 from slipway.gate.names import is_table
+from slipway.migration.database import listening
 from slipway.records.proof import Statement
 
 _ROWS_ONLY = re.compile(
@@ -44,22 +43,14 @@ class Tracer:
         self._alone = False
         self._started = 0.0
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Listen to every engine of this process during the block."""
-        listeners: dict[str, Callable[..., None]] = {
-            "before_cursor_execute": self._before,
-            "after_cursor_execute": self._after,
-            "commit": self._end_of_transaction,
-            "rollback": self._end_of_transaction,
-        }
-        for name, listener in listeners.items():
-            event.listen(Engine, name, listener)
-        try:
-            yield
-        finally:
-            for name, listener in listeners.items():
-                event.remove(Engine, name, listener)
+        return listening(
+            before_cursor_execute=self._before,
+            after_cursor_execute=self._after,
+            commit=self._end_of_transaction,
+            rollback=self._end_of_transaction,
+        )
 
     def watch(self, path: str, catalog: Catalog, version_table: str = "") -> None:
         """Start to record the statements of the revision in the file `path`, without locks on alembic's own table."""

@@ -5,18 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
-from slipway.gate.rulebook import (
-    advice,
-    comments,
-    compatibility,
-    drift,
-    graph,
-    locks,
-    reversibility,
-    rows,
-    transactions,
-    waiting,
-)
+from slipway.gate.rulebook import advice, compatibility, graph, locks, rows, schema, transactions, waiting
 from slipway.gate.rulebook.rule import Rule
 
 
@@ -29,9 +18,11 @@ class Family:
     rules: tuple[Rule, ...]
 
 
-def _family(title: str, evidence: str, module: ModuleType) -> Family:
+def _family(title: str, evidence: str, module: ModuleType, *starts: str) -> Family:
+    """Return the family of a module's rules, or of those whose ids have these starts."""
     rules = {value.id: value for value in vars(module).values() if isinstance(value, Rule)}
-    return Family(title, evidence, tuple(sorted(rules.values(), key=lambda rule: rule.id)))
+    chosen = (rule for rule in rules.values() if rule.id.startswith(starts or ""))
+    return Family(title, evidence, tuple(sorted(chosen, key=lambda rule: rule.id)))
 
 
 LOCKS: Final = _family(
@@ -50,7 +41,11 @@ TRANSACTIONS: Final = _family(
     transactions,
 )
 REVERSIBILITY: Final = _family(
-    "R and U: upgrade and downgrade", "The database's catalog after each step: up, down, and up again.", reversibility
+    "R and U: upgrade and downgrade",
+    "The database's catalog after each step: up, down, and up again.",
+    schema,
+    "R",
+    "U",
 )
 COMPATIBILITY: Final = _family(
     "C: compatibility with the previous release",
@@ -59,7 +54,7 @@ COMPATIBILITY: Final = _family(
 )
 ROWS: Final = _family("D: rows", "Tables filled with rows, before and after each step.", rows)
 GRAPH: Final = _family(
-    "G: the graph of revisions", "The revisions as alembic reads them, and their files at a git ref.", graph
+    "G: the graph of revisions", "The revisions as alembic reads them, and their files at a git ref.", graph, "G"
 )
 ADVICE: Final = _family(
     "P and S: style",
@@ -69,23 +64,13 @@ ADVICE: Final = _family(
 DRIFT: Final = _family(
     "Drift: migrations and models",
     "Two databases, one built by the migrations and one by the models, compared by their catalogs.",
-    drift,
+    schema,
+    "drift",
 )
 COMMENTS: Final = _family(
-    "A: comments that suppress findings", "The comments in the revisions' files, and the findings.", comments
+    "A: comments that suppress findings", "The comments in the revisions' files, and the findings.", graph, "A"
 )
-FAMILIES: Final = (
-    LOCKS,
-    WAITING,
-    TRANSACTIONS,
-    REVERSIBILITY,
-    COMPATIBILITY,
-    ROWS,
-    GRAPH,
-    ADVICE,
-    DRIFT,
-    COMMENTS,
-)
+FAMILIES: Final = (LOCKS, WAITING, TRANSACTIONS, REVERSIBILITY, COMPATIBILITY, ROWS, GRAPH, ADVICE, DRIFT, COMMENTS)
 
 
 def all_rules() -> tuple[Rule, ...]:

@@ -1,14 +1,12 @@
 """P and S: advice on style, off unless the project's settings name a rule."""
 
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from slipway.gate.rulebook.rule import NOTES_AND_AUTHORS, NOTHING, Example, Rule
+from slipway.gate.rulebook.rule import NOTES_AND_AUTHORS, NOTHING, Rule
 from slipway.records.proof import Level
 
-
-def _advice(**fields: Any) -> Rule:
-    return Rule(level=Level.NOTE, implies=NOTHING, optional=True, **fields)
-
+_advice: Final = partial(Rule, level=Level.NOTE, implies=NOTHING, optional=True)
 
 MIXED_CONCERNS: Final = _advice(
     id="P02",
@@ -16,15 +14,13 @@ MIXED_CONCERNS: Final = _advice(
     message="The revision changes both the schema of existing tables and rows.",
     advice="Change the schema in one revision and the rows in the next, so that each can be run again by itself.",
     related=("D04", "T02"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 op.execute("UPDATE notes SET stars = 0 WHERE id = 1")""",
-        good="""\
+    good="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 # in the next revision:
 op.execute("UPDATE notes SET stars = 0 WHERE id = 1")""",
-    ),
 )
 WITHOUT_INDEX: Final = _advice(
     id="S01",
@@ -34,10 +30,9 @@ WITHOUT_INDEX: Final = _advice(
 with op.get_context().autocommit_block():
     op.create_index("ix_…", "…", ["…"], postgresql_concurrently=True)""",
     related=("L01", "L08"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)""",
-        good="""\
+    before=NOTES_AND_AUTHORS,
+    bad="""op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)""",
+    good="""\
 op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in the next revision:
 with op.get_context().autocommit_block():
@@ -45,7 +40,6 @@ with op.get_context().autocommit_block():
     op.create_index("ix_notes_author_id", "notes", ["author_id"], postgresql_concurrently=True)
 # in downgrade():
 op.drop_index("ix_notes_author_id", "notes")""",
-    ),
 )
 SMALL_KEY: Final = _advice(
     id="S02",
@@ -53,11 +47,9 @@ SMALL_KEY: Final = _advice(
     message="The primary key ends at 2,147,483,647; widening it later rewrites the table.",
     code='sa.Column("id", sa.BigInteger(), primary_key=True)',
     related=("L11", "S06"),
-    example=Example(
-        before="pass",
-        bad="""op.create_table("notes", sa.Column("id", sa.Integer(), primary_key=True))""",
-        good="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))""",
-    ),
+    before="pass",
+    bad="""op.create_table("notes", sa.Column("id", sa.Integer(), primary_key=True))""",
+    good="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))""",
 )
 JSON: Final = _advice(
     id="S03",
@@ -65,11 +57,9 @@ JSON: Final = _advice(
     message="Values of type json cannot be compared or indexed; DISTINCT, GROUP BY and UNION fail on them.",
     code='sa.Column("…", postgresql.JSONB())',
     related=("C15",),
-    example=Example(
-        before="pass",
-        bad="""op.create_table("notes", sa.Column("meta", sa.JSON()))""",
-        good="""op.create_table("notes", sa.Column("meta", postgresql.JSONB()))""",
-    ),
+    before="pass",
+    bad="""op.create_table("notes", sa.Column("meta", sa.JSON()))""",
+    good="""op.create_table("notes", sa.Column("meta", postgresql.JSONB()))""",
 )
 PADDED: Final = _advice(
     id="S04",
@@ -77,11 +67,9 @@ PADDED: Final = _advice(
     message="Values of type char(n) are padded with spaces, which some comparisons ignore and others do not.",
     code='sa.Column("…", sa.Text())',
     related=("S03",),
-    example=Example(
-        before="pass",
-        bad="""op.create_table("notes", sa.Column("country", sa.CHAR(2)))""",
-        good="""op.create_table("notes", sa.Column("country", sa.Text()))""",
-    ),
+    before="pass",
+    bad="""op.create_table("notes", sa.Column("country", sa.CHAR(2)))""",
+    good="""op.create_table("notes", sa.Column("country", sa.Text()))""",
 )
 WITHOUT_ZONE: Final = _advice(
     id="S05",
@@ -89,11 +77,9 @@ WITHOUT_ZONE: Final = _advice(
     message="The instant that a value means depends on the time zone of the session that wrote it.",
     code='sa.Column("…", sa.DateTime(timezone=True))',
     related=("S04",),
-    example=Example(
-        before="pass",
-        bad="""op.create_table("notes", sa.Column("written", sa.DateTime()))""",
-        good="""op.create_table("notes", sa.Column("written", sa.DateTime(timezone=True)))""",
-    ),
+    before="pass",
+    bad="""op.create_table("notes", sa.Column("written", sa.DateTime()))""",
+    good="""op.create_table("notes", sa.Column("written", sa.DateTime(timezone=True)))""",
 )
 SERIAL: Final = _advice(
     id="S06",
@@ -101,11 +87,9 @@ SERIAL: Final = _advice(
     message="A serial column has a separate sequence with its own grants and default, which a dump or a rename leaves behind; an identity column does not.",
     code='sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True)',
     related=("L15", "S02"),
-    example=Example(
-        before="pass",
-        bad="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))""",
-        good="""op.create_table("notes", sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True))""",
-    ),
+    before="pass",
+    bad="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))""",
+    good="""op.create_table("notes", sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True))""",
 )
 CUT_OFF: Final = _advice(
     id="S07",
@@ -113,14 +97,12 @@ CUT_OFF: Final = _advice(
     message="The name has the maximum of 63 bytes; Postgres truncates longer ones, and two names may become the same.",
     advice="Choose a shorter name.",
     related=("S08",),
-    example=Example(
-        bad="""\
+    bad="""\
 op.create_table(
     "readings",
     sa.Column("the_moment_at_which_a_signed_in_reader_has_read_this_note_last_", sa.DateTime(timezone=True)),
 )""",
-        good="""op.create_table("readings", sa.Column("last_read_at", sa.DateTime(timezone=True)))""",
-    ),
+    good="""op.create_table("readings", sa.Column("last_read_at", sa.DateTime(timezone=True)))""",
 )
 NAMELESS: Final = _advice(
     id="S08",
@@ -130,18 +112,16 @@ NAMELESS: Final = _advice(
 # on the models' metadata, so that autogenerate writes the names:
 metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})""",
     related=("R05",),
-    example=Example(
-        before="pass",
-        bad="""\
+    before="pass",
+    bad="""\
 op.create_table(
     "tags", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("name", sa.Text(), unique=True)
 )""",
-        good="""\
+    good="""\
 op.create_table(
     "tags",
     sa.Column("id", sa.BigInteger(), primary_key=True),
     sa.Column("name", sa.Text()),
     sa.UniqueConstraint("name", name="tags_name_once"),
 )""",
-    ),
 )

@@ -1,264 +1,209 @@
 """C: changes that break the previous release, which still runs while the new one is deployed."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import INCOMPATIBLE, NOTES, Example, Rule
+from slipway.gate.rulebook.rule import ADD_COLUMN, INCOMPATIBLE, NOTES, Given, Rule
 from slipway.records.proof import Level
 
 _MODELS: Final = (
     'sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))'
 )
+_error: Final = partial(Rule, level=Level.ERROR, implies=INCOMPATIBLE, given=Given(previous=_MODELS))
 
-COLUMN_DROPPED: Final = Rule(
+COLUMN_DROPPED: Final = _error(
     id="C01",
     name="column dropped that the previous release uses",
-    level=Level.ERROR,
     message="The previous release still names a dropped column.",
-    implies=INCOMPATIBLE,
     advice="Release code that no longer names the column; drop it in a revision of the release after.",
     related=("C03", "D03"),
-    example=Example(
-        bad="""op.drop_column("notes", "title")""",
-        good="""op.drop_column("notes", "title")""",
+    given=Given(
         previous=_MODELS,
         good_previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True))""",
     ),
+    bad="""op.drop_column("notes", "title")""",
+    good="""op.drop_column("notes", "title")""",
 )
-TABLE_DROPPED: Final = Rule(
+TABLE_DROPPED: Final = _error(
     id="C02",
     name="table dropped that the previous release uses",
-    level=Level.ERROR,
     message="The previous release still names a dropped table.",
-    implies=INCOMPATIBLE,
     advice="Release code that no longer names the table; drop it in a revision of the release after.",
     related=("C04", "D03"),
-    example=Example(
-        bad="""op.drop_table("notes")""",
-        good="""op.drop_table("notes")""",
+    given=Given(
         previous=_MODELS,
         good_previous="""sa.Table("others", metadata, sa.Column("id", sa.BigInteger, primary_key=True))""",
     ),
+    bad="""op.drop_table("notes")""",
+    good="""op.drop_table("notes")""",
 )
-COLUMN_RENAMED: Final = Rule(
+COLUMN_RENAMED: Final = _error(
     id="C03",
     name="column renamed",
-    level=Level.ERROR,
     message="The previous release still uses the column's old name.",
-    implies=INCOMPATIBLE,
     code="""\
 op.add_column("…", sa.Column("new", …))  # the next release writes both
 # in the next revision: copy in batches; when the old column is no longer read:
 op.drop_column("…", "old")""",
     related=("C01", "C04"),
-    example=Example(
-        bad="""op.alter_column("notes", "title", new_column_name="heading")""",
-        good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # the next release writes both""",
-        previous=_MODELS,
-    ),
+    bad="""op.alter_column("notes", "title", new_column_name="heading")""",
+    good="""op.add_column("notes", sa.Column("heading", sa.Text()))  # the next release writes both""",
 )
-TABLE_RENAMED: Final = Rule(
+TABLE_RENAMED: Final = _error(
     id="C04",
     name="table renamed",
-    level=Level.ERROR,
     message="The previous release still uses the table's old name.",
-    implies=INCOMPATIBLE,
     code="""\
 op.rename_table("old", "new")
 op.execute("CREATE VIEW old AS SELECT * FROM new")  # simple views accept writes; drop it in the release after""",
     related=("C02", "C03"),
-    example=Example(
-        bad="""op.rename_table("notes", "entries")""",
-        good="""\
+    bad="""op.rename_table("notes", "entries")""",
+    good="""\
 op.rename_table("notes", "entries")
 op.execute("CREATE VIEW notes AS SELECT * FROM entries")  # accepts writes; drop it in the release after""",
-        previous=_MODELS,
-    ),
 )
-NEW_NOT_NULL: Final = Rule(
+NEW_NOT_NULL: Final = _error(
     id="C05",
     name="new NOT NULL column without a default",
-    level=Level.ERROR,
     message="The previous release does not write the new column, which is NOT NULL and has no default.",
-    implies=INCOMPATIBLE,
     code='op.add_column("…", sa.Column("…", …, nullable=False, server_default="…"))  # drop the default in the release after',
     related=("C06", "C09", "D01"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))
 op.alter_column("notes", "kind", server_default=None)""",
-        good="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))""",
-        previous=_MODELS,
-    ),
+    good="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))""",
 )
-NOT_NULL: Final = Rule(
+NOT_NULL: Final = _error(
     id="C06",
     name="column made NOT NULL",
-    level=Level.ERROR,
     message="The previous release still writes NULL into the column, or leaves it out.",
-    implies=INCOMPATIBLE,
     advice="Release code that always writes a value; set NOT NULL in a revision of the release after.",
     related=("C05", "L10"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.execute("UPDATE notes SET title = '' WHERE title IS NULL")
 op.alter_column("notes", "title", nullable=False)""",
-        good="""op.create_check_constraint("title_not_empty", "notes", "title <> ''", postgresql_not_valid=True)""",
-        previous=_MODELS,
-    ),
+    good="""op.create_check_constraint("title_not_empty", "notes", "title <> ''", postgresql_not_valid=True)""",
 )
-TYPE: Final = Rule(
+TYPE: Final = _error(
     id="C07",
     name="column type changed",
-    level=Level.ERROR,
     message="A value that the previous release writes or compares does not fit the column's new type.",
-    implies=INCOMPATIBLE,
     advice="Add a column of the new type, write both in one release, read the new one in the next, then drop the old one.",
     related=("C15", "D05", "L11"),
-    example=Example(
-        bad="""op.execute("ALTER TABLE notes ALTER title TYPE integer USING length(title)")""",
-        good="""op.add_column("notes", sa.Column("length", sa.Integer()))""",
-        previous=_MODELS,
-    ),
+    bad="""op.execute("ALTER TABLE notes ALTER title TYPE integer USING length(title)")""",
+    good="""op.add_column("notes", sa.Column("length", sa.Integer()))""",
 )
-CONSTRAINT: Final = Rule(
+CONSTRAINT: Final = _error(
     id="C08",
     name="new constraint that the previous release violates",
-    level=Level.ERROR,
     message="The previous release writes rows that the new constraint forbids.",
-    implies=INCOMPATIBLE,
     advice="Release code that respects the constraint first; add it in a revision of the release after.",
     related=("C14", "L07", "L08"),
-    example=Example(
-        bad="""op.create_check_constraint("long_title", "notes", "length(title) > 10", postgresql_not_valid=True)""",
-        good="""op.create_check_constraint("title_not_empty", "notes", "title <> ''", postgresql_not_valid=True)""",
-        previous=_MODELS,
-    ),
+    bad="""op.create_check_constraint("long_title", "notes", "length(title) > 10", postgresql_not_valid=True)""",
+    good="""op.create_check_constraint("title_not_empty", "notes", "title <> ''", postgresql_not_valid=True)""",
 )
-DEFAULT_DROPPED: Final = Rule(
+DEFAULT_DROPPED: Final = _error(
     id="C09",
     name="default dropped",
-    level=Level.ERROR,
     message="The previous release relies on the column's default, which is dropped.",
-    implies=INCOMPATIBLE,
     advice="Release code that writes the column; drop the default in a revision of the release after.",
     related=("C05",),
-    example=Example(
-        before="""\
+    before="""\
 op.create_table(
     "notes",
     sa.Column("id", sa.BigInteger(), primary_key=True),
     sa.Column("kind", sa.Text(), nullable=False, server_default="plain"),
 )""",
-        bad="""op.alter_column("notes", "kind", server_default=None)""",
-        good="""op.alter_column("notes", "kind", server_default="note")""",
-        previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("kind", sa.Text, server_default="plain"))""",
+    given=Given(
+        previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("kind", sa.Text, server_default="plain"))"""
     ),
+    bad="""op.alter_column("notes", "kind", server_default=None)""",
+    good="""op.alter_column("notes", "kind", server_default="note")""",
 )
-ENUM: Final = Rule(
+ENUM: Final = _error(
     id="C10",
     name="enum value removed",
-    level=Level.ERROR,
     message="The previous release still writes a value that the enum no longer has.",
-    implies=INCOMPATIBLE,
     advice="Release code that no longer writes the value; remove it in a revision of the release after.",
     related=("T08",),
-    example=Example(
-        before="""\
+    before="""\
 op.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
 op.execute("CREATE TABLE notes (id bigint PRIMARY KEY, mood mood)")""",
-        bad="""op.execute("ALTER TYPE mood RENAME VALUE 'good' TO 'fine'")""",
-        good="""\
+    given=Given(
+        previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False), sa.Column("mood", sa.Text))"""
+    ),
+    bad="""op.execute("ALTER TYPE mood RENAME VALUE 'good' TO 'fine'")""",
+    good="""\
 with op.get_context().autocommit_block():
     op.execute("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'fine'")  # the next release writes it""",
-        previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False), sa.Column("mood", sa.Text))""",
-    ),
 )
-VIEW: Final = Rule(
+VIEW: Final = _error(
     id="C11",
     name="view or function changed",
-    level=Level.ERROR,
     message="The previous release still uses the old form of the view or function.",
-    implies=INCOMPATIBLE,
     advice="Create it under a new name; drop the old one in a revision of the release after.",
     related=("Q07",),
-    example=Example(
-        before=f"""\
+    before=f"""\
 {NOTES}
 op.execute(
     "CREATE FUNCTION title_of(bigint) RETURNS text LANGUAGE sql AS $$ SELECT title FROM notes WHERE id = $1 $$"
 )""",
-        bad="""op.execute("DROP FUNCTION title_of(bigint)")""",
-        good="""\
+    given=Given(recorded=("SELECT title_of(1)",)),
+    bad="""op.execute("DROP FUNCTION title_of(bigint)")""",
+    good="""\
 op.execute(
     "CREATE FUNCTION heading_of(bigint) RETURNS text LANGUAGE sql AS $$ SELECT title FROM notes WHERE id = $1 $$"
 )""",
-        recorded=("SELECT title_of(1)",),
-    ),
 )
-GENERATED: Final = Rule(
+GENERATED: Final = _error(
     id="C12",
     name="column made GENERATED ALWAYS",
-    level=Level.ERROR,
     message="The previous release writes a column that only Postgres may write now.",
-    implies=INCOMPATIBLE,
     advice="Use GENERATED BY DEFAULT AS IDENTITY, or first release code that does not write the column.",
     related=("L15",),
-    example=Example(
-        before="""op.execute("CREATE TABLE notes (id bigint PRIMARY KEY, title text)")""",
-        bad="""op.execute("ALTER TABLE notes ALTER id ADD GENERATED ALWAYS AS IDENTITY")""",
-        good="""op.execute("ALTER TABLE notes ALTER id ADD GENERATED BY DEFAULT AS IDENTITY (START WITH 1000000)")""",
-        previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False), sa.Column("title", sa.Text))""",
+    before="""op.execute("CREATE TABLE notes (id bigint PRIMARY KEY, title text)")""",
+    given=Given(
+        previous="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False), sa.Column("title", sa.Text))"""
     ),
+    bad="""op.execute("ALTER TABLE notes ALTER id ADD GENERATED ALWAYS AS IDENTITY")""",
+    good="""op.execute("ALTER TABLE notes ALTER id ADD GENERATED BY DEFAULT AS IDENTITY (START WITH 1000000)")""",
 )
-NOT_ALLOWED: Final = Rule(
+NOT_ALLOWED: Final = _error(
     id="C13",
     name="permission revoked or policy added",
-    level=Level.ERROR,
     message="The previous release no longer has a permission that it uses.",
-    implies=INCOMPATIBLE,
     advice="Keep the grants that the previous release needs; revoke them in a revision of the release after.",
     related=("C17",),
-    example=Example(
-        before=f'{NOTES}\nop.execute("GRANT SELECT ON notes TO pg_monitor")',
-        bad="""op.execute("REVOKE SELECT ON notes FROM pg_monitor")""",
-        good="""op.execute("GRANT INSERT ON notes TO pg_monitor")""",
-        recorded=("SET LOCAL ROLE pg_monitor; SELECT * FROM notes",),
-    ),
+    before=f'{NOTES}\nop.execute("GRANT SELECT ON notes TO pg_monitor")',
+    given=Given(recorded=("SET LOCAL ROLE pg_monitor; SELECT * FROM notes",)),
+    bad="""op.execute("REVOKE SELECT ON notes FROM pg_monitor")""",
+    good="""op.execute("GRANT INSERT ON notes TO pg_monitor")""",
 )
-TRIGGER: Final = Rule(
+TRIGGER: Final = _error(
     id="C14",
     name="trigger that rejects rows",
-    level=Level.ERROR,
     message="A trigger rejects rows that the previous release writes.",
-    implies=INCOMPATIBLE,
     advice="Let the trigger accept the rows of the previous release; make it strict in a revision of the release after.",
     related=("C08", "Q06"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$")
 op.execute("CREATE TRIGGER refusing BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION refuse()")""",
-        good="""\
+    good="""\
 op.execute(
     "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'old'; RETURN NEW; END $$"
 )
 op.execute("CREATE TRIGGER warning BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION warn()")""",
-        previous=_MODELS,
-    ),
 )
-NO_EQUALITY: Final = Rule(
+NO_EQUALITY: Final = _error(
     id="C15",
     name="column changed to json",
-    level=Level.ERROR,
     message="The previous release compares or sorts values of the column, which the type json does not support.",
-    implies=INCOMPATIBLE,
     advice="Use jsonb, which supports comparison.",
     related=("C07", "S03"),
-    example=Example(
-        before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("tags", postgresql.JSONB()))""",
-        bad="""op.execute("ALTER TABLE notes ALTER tags TYPE json")""",
-        good="""op.add_column("notes", sa.Column("labels", postgresql.JSONB()))""",
-        recorded=("SELECT DISTINCT tags FROM notes",),
-    ),
+    before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("tags", postgresql.JSONB()))""",
+    given=Given(recorded=("SELECT DISTINCT tags FROM notes",)),
+    bad="""op.execute("ALTER TABLE notes ALTER tags TYPE json")""",
+    good="""op.add_column("notes", sa.Column("labels", postgresql.JSONB()))""",
 )
 UNKNOWN: Final = Rule(
     id="C16",
@@ -268,30 +213,22 @@ UNKNOWN: Final = Rule(
     implies=INCOMPATIBLE,
     advice="Remove alembic from the start command; `slipway` migrates once before it deploys.",
     related=("C17",),
-    example=Example(
-        bad="""op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-        good="""op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-        previous=_MODELS,
-        bad_start="sh -c 'alembic upgrade head && exec uvicorn app.main:app'",
-    ),
+    given=Given(previous=_MODELS, bad_start="sh -c 'alembic upgrade head && exec uvicorn app.main:app'"),
+    bad=ADD_COLUMN,
+    good=ADD_COLUMN,
 )
-OTHERWISE: Final = Rule(
+OTHERWISE: Final = _error(
     id="C17",
     name="statement of the previous release fails",
-    level=Level.ERROR,
     message="A statement of the previous release fails on the new schema.",
-    implies=INCOMPATIBLE,
     advice="Change the schema so that both releases work with it; remove the old form in a revision of the release after.",
     related=("C14",),
-    example=Example(
-        bad="""\
+    bad="""\
 op.execute("CREATE SEQUENCE numbers MAXVALUE 3")
 op.execute("SELECT setval('numbers', 3)")
 op.execute(
     "CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('numbers'); RETURN NEW; END $$"
 )
 op.execute("CREATE TRIGGER numbered BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION number()")""",
-        good="""op.execute("CREATE SEQUENCE numbers")""",
-        previous=_MODELS,
-    ),
+    good="""op.execute("CREATE SEQUENCE numbers")""",
 )

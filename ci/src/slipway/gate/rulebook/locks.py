@@ -1,191 +1,160 @@
 """L and Q05: statements that work through rows under a lock, and the safe form of each."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import BLOCKING, INDEXED_NOTES, NOTES, NOTES_AND_AUTHORS, Example, Rule
+from slipway.gate.rulebook.rule import (
+    BLOCKING,
+    CONCURRENT_INDEX,
+    EVENTS,
+    INDEXED_NOTES,
+    NOTES,
+    NOTES_AND_AUTHORS,
+    Rule,
+    in_batches,
+)
 from slipway.records.proof import Implication, Level
 
-_EVENTS: Final = """\
-op.execute("CREATE TABLE events (id bigint NOT NULL, at date NOT NULL) PARTITION BY RANGE (at)")
-op.execute("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
-op.execute("CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")"""
+_error: Final = partial(Rule, level=Level.ERROR, implies=BLOCKING)
 
-INDEX: Final = Rule(
+INDEX: Final = _error(
     id="L01",
     name="index built without CONCURRENTLY",
-    level=Level.ERROR,
     message="Building the index blocks every write to the table until the last row is indexed.",
-    implies=BLOCKING,
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("{index}", "{table}", postgresql_concurrently=True, if_exists=True{schema})  # left by an interrupted attempt
     op.create_index("{index}", "{table}", [{columns}]{unique}, postgresql_concurrently=True{schema})""",
     related=("L24", "T01", "T04"),
-    example=Example(
-        bad="""op.create_index("notes_title", "notes", ["title"])""",
-        good="""\
-with op.get_context().autocommit_block():
-    # left by an interrupted attempt:
-    op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
-    op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
-    ),
+    bad="""op.create_index("notes_title", "notes", ["title"])""",
+    good=CONCURRENT_INDEX,
 )
-REINDEX: Final = Rule(
+REINDEX: Final = _error(
     id="L03",
     name="REINDEX without CONCURRENTLY",
-    level=Level.ERROR,
     message="REINDEX blocks every query that would plan with the index until the last row is indexed.",
-    implies=BLOCKING,
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("{name}_ccnew", postgresql_concurrently=True, if_exists=True)  # left by an interrupted attempt
     op.execute('REINDEX {what} CONCURRENTLY {name}')""",
     related=("L01",),
-    example=Example(
-        before=INDEXED_NOTES,
-        bad="""op.execute("REINDEX INDEX notes_title")""",
-        good="""\
+    before=INDEXED_NOTES,
+    bad="""op.execute("REINDEX INDEX notes_title")""",
+    good="""\
 with op.get_context().autocommit_block():
     # left by an interrupted attempt:
     op.drop_index("notes_title_ccnew", postgresql_concurrently=True, if_exists=True)
     op.execute("REINDEX INDEX CONCURRENTLY notes_title")""",
-    ),
 )
-UNIQUE: Final = Rule(
+UNIQUE: Final = _error(
     id="L04",
     name="unique constraint added in one step",
-    level=Level.ERROR,
     message="Adding the unique constraint builds its index while reads and writes of the table are blocked.",
-    implies=BLOCKING,
     code="""\
 with op.get_context().autocommit_block():
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
 op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX {sql_name}')""",
     related=("L01", "L05"),
-    example=Example(
-        bad="""op.create_unique_constraint("notes_title", "notes", ["title"])""",
-        good="""\
+    bad="""op.create_unique_constraint("notes_title", "notes", ["title"])""",
+    good="""\
 with op.get_context().autocommit_block():
     op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
     op.create_index("notes_title", "notes", ["title"], unique=True, postgresql_concurrently=True)
 # in the next revision:
 op.execute("ALTER TABLE notes ADD CONSTRAINT notes_title UNIQUE USING INDEX notes_title")""",
-    ),
 )
-PRIMARY_KEY: Final = Rule(
+PRIMARY_KEY: Final = _error(
     id="L05",
     name="primary key added in one step",
-    level=Level.ERROR,
     message="Adding the primary key scans the table and builds its index while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 # first make the columns NOT NULL as in L10; then, in a revision of its own:
 with op.get_context().autocommit_block():
     op.create_index("{name}", "{table}", [{columns}], unique=True, postgresql_concurrently=True{schema})
 op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} PRIMARY KEY USING INDEX {sql_name}')""",
     related=("L04", "L10"),
-    example=Example(
-        before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), nullable=False), sa.Column("title", sa.Text()))""",
-        bad="""op.create_primary_key("notes_pkey", "notes", ["id"])""",
-        good="""\
+    before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), nullable=False), sa.Column("title", sa.Text()))""",
+    bad="""op.create_primary_key("notes_pkey", "notes", ["id"])""",
+    good="""\
 with op.get_context().autocommit_block():
     op.drop_index("notes_pkey", "notes", postgresql_concurrently=True, if_exists=True)
     op.create_index("notes_pkey", "notes", ["id"], unique=True, postgresql_concurrently=True)
 # in the next revision:
 op.execute("ALTER TABLE notes ADD CONSTRAINT notes_pkey PRIMARY KEY USING INDEX notes_pkey")""",
-    ),
 )
-EXCLUSION: Final = Rule(
+EXCLUSION: Final = _error(
     id="L06",
     name="exclusion constraint added to a table with rows",
-    level=Level.ERROR,
     message="Adding an exclusion constraint compares all rows with each other while reads and writes are blocked.",
-    implies=BLOCKING,
     advice="Create a new table with the constraint, copy the rows in batches and swap the names, or add it in a maintenance window: Postgres cannot add an exclusion constraint concurrently.",
     related=("L04",),
-    example=Example(
-        before="""\
+    before="""\
 op.create_table(
     "bookings",
     sa.Column("id", sa.BigInteger(), primary_key=True),
     sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
 )""",
-        bad="""op.create_exclude_constraint("bookings_overlap", "bookings", ("during", "&&"), using="gist")""",
-        good="""\
+    bad="""op.create_exclude_constraint("bookings_overlap", "bookings", ("during", "&&"), using="gist")""",
+    good="""\
 op.create_table(
     "bookings_next",
     sa.Column("id", sa.BigInteger(), primary_key=True),
     sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
     postgresql.ExcludeConstraint(("during", "&&"), name="bookings_overlap", using="gist"),
 )""",
-    ),
 )
-CHECK: Final = Rule(
+CHECK: Final = _error(
     id="L07",
     name="check constraint added in one step",
-    level=Level.ERROR,
     message="Adding a valid check constraint scans the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.create_check_constraint("{name}", "{table}", …, postgresql_not_valid=True{schema})
 # in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
     related=("L08", "L09", "L17"),
-    example=Example(
-        bad="""op.create_check_constraint("notes_stars", "notes", "stars >= 0")""",
-        good="""\
+    bad="""op.create_check_constraint("notes_stars", "notes", "stars >= 0")""",
+    good="""\
 op.create_check_constraint("notes_stars", "notes", "stars >= 0", postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_stars")""",
-    ),
 )
-FOREIGN_KEY: Final = Rule(
+FOREIGN_KEY: Final = _error(
     id="L08",
     name="foreign key added in one step",
-    level=Level.ERROR,
     message="Adding a valid foreign key scans both tables while writes to either are blocked.",
-    implies=BLOCKING,
     code="""\
 op.create_foreign_key("{name}", "{table}", …, postgresql_not_valid=True{source_schema})
 # in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
     related=("L07", "L09", "S01"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"])""",
-        good="""\
+    before=NOTES_AND_AUTHORS,
+    bad="""op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"])""",
+    good="""\
 op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
-    ),
 )
-VALIDATE: Final = Rule(
+VALIDATE: Final = _error(
     id="L09",
     name="VALIDATE under an earlier lock",
-    level=Level.ERROR,
     message="VALIDATE CONSTRAINT scans the table while an earlier lock of the same transaction still blocks other sessions.",
-    implies=BLOCKING,
     code="""\
 # in a revision of its own, which takes only SHARE UPDATE EXCLUSIVE:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}')""",
     related=("L07", "L08", "Q05"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""\
+    before=NOTES_AND_AUTHORS,
+    bad="""\
 op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
-        good="""\
+    good="""\
 op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
-    ),
 )
-NOT_NULL: Final = Rule(
+NOT_NULL: Final = _error(
     id="L10",
     name="SET NOT NULL without a valid check",
-    level=Level.ERROR,
     message="SET NOT NULL scans the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.create_check_constraint("{column}_not_null", "{table}", '{sql_column} IS NOT NULL', postgresql_not_valid=True{schema})
 # in the next revision, so that SET NOT NULL trusts the valid check and scans nothing:
@@ -194,9 +163,8 @@ op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{column}_not_null"')
 op.alter_column("{table}", "{column}", nullable=False{schema})
 op.drop_constraint("{column}_not_null", "{table}"{schema})""",
     related=("C06", "D01", "L07"),
-    example=Example(
-        bad="""op.alter_column("notes", "title", nullable=False)""",
-        good="""\
+    bad="""op.alter_column("notes", "title", nullable=False)""",
+    good="""\
 op.create_check_constraint("notes_title_not_null", "notes", "title IS NOT NULL", postgresql_not_valid=True)
 # in the next revision:
 op.execute("UPDATE notes SET title = '' WHERE title IS NULL")  # in batches when there are many
@@ -204,14 +172,11 @@ op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_title_not_null")
 # in the next revision:
 op.alter_column("notes", "title", nullable=False)  # trusts the check and scans nothing
 op.drop_constraint("notes_title_not_null", "notes")""",
-    ),
 )
-TYPE: Final = Rule(
+TYPE: Final = _error(
     id="L11",
     name="type change that rewrites the table",
-    level=Level.ERROR,
     message="Changing the column's type rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}_new", …){schema})
 # write both columns in the next release; copy in batches in the next revision, each in its own transaction;
@@ -219,26 +184,19 @@ op.add_column("{table}", sa.Column("{column}_new", …){schema})
 op.drop_column("{table}", "{column}"{schema})
 op.alter_column("{table}", "{column}_new", new_column_name="{column}"{schema})""",
     related=("C07", "D05", "L13"),
-    example=Example(
-        bad="""op.alter_column("notes", "stars", type_=sa.BigInteger())""",
-        good="""\
+    bad="""op.alter_column("notes", "stars", type_=sa.BigInteger())""",
+    good=f"""\
 op.add_column("notes", sa.Column("stars_new", sa.BigInteger()))  # the next release writes both
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET stars_new = stars WHERE id IN (SELECT id FROM notes WHERE stars_new IS DISTINCT FROM stars LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass
+{in_batches("UPDATE notes SET stars_new = stars WHERE id IN (SELECT id FROM notes WHERE stars_new IS DISTINCT FROM stars LIMIT 1000)")}
 # in the next revision:
 op.drop_column("notes", "stars")  # when it is no longer read
 op.alter_column("notes", "stars_new", new_column_name="stars")""",
-    ),
 )
-TYPE_INDEXES: Final = Rule(
+TYPE_INDEXES: Final = _error(
     id="L13",
     name="type change that rebuilds indexes",
-    level=Level.ERROR,
     message="Changing the column's type scans the table or rebuilds its indexes while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 # drop the index before the change and build it again afterwards, both concurrently
 with op.get_context().autocommit_block():
@@ -247,10 +205,9 @@ op.alter_column("{table}", "{column}", type_=…{schema})
 with op.get_context().autocommit_block():
     op.create_index(…, "{table}", ["{column}"], postgresql_concurrently=True{schema})""",
     related=("L01", "L11"),
-    example=Example(
-        before=f'op.execute("CREATE EXTENSION IF NOT EXISTS citext")\n{INDEXED_NOTES}',
-        bad="""op.execute("ALTER TABLE notes ALTER COLUMN title TYPE citext")""",
-        good="""\
+    before=f'op.execute("CREATE EXTENSION IF NOT EXISTS citext")\n{INDEXED_NOTES}',
+    bad="""op.execute("ALTER TABLE notes ALTER COLUMN title TYPE citext")""",
+    good="""\
 with op.get_context().autocommit_block():
     op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
 # in the next revision:
@@ -259,177 +216,136 @@ op.execute("ALTER TABLE notes ALTER COLUMN title TYPE citext")
 with op.get_context().autocommit_block():
     op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
-    ),
 )
-VOLATILE: Final = Rule(
+VOLATILE: Final = _error(
     id="L14",
     name="column added with a volatile default",
-    level=Level.ERROR,
     message="A default that differs from row to row rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})  # without the default
 op.alter_column("{table}", "{column}", server_default=…{schema})  # for new rows
 # in the next revision: fill old rows in batches, each in its own transaction""",
     related=("L15", "L16"),
-    example=Example(
-        bad="""op.add_column("notes", sa.Column("token", sa.Uuid(), server_default=sa.func.gen_random_uuid()))""",
-        good="""\
+    bad="""op.add_column("notes", sa.Column("token", sa.Uuid(), server_default=sa.func.gen_random_uuid()))""",
+    good=f"""\
 op.add_column("notes", sa.Column("token", sa.Uuid()))
 op.alter_column("notes", "token", server_default=sa.func.gen_random_uuid())  # for new rows
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET token = DEFAULT WHERE id IN (SELECT id FROM notes WHERE token IS NULL LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
-    ),
+{in_batches("UPDATE notes SET token = DEFAULT WHERE id IN (SELECT id FROM notes WHERE token IS NULL LIMIT 1000)")}""",
 )
-IDENTITY: Final = Rule(
+IDENTITY: Final = _error(
     id="L15",
     name="serial or identity column added",
-    level=Level.ERROR,
     message="Adding a serial or identity column rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", sa.BigInteger()){schema})
 op.execute(sa.schema.CreateSequence(sa.Sequence("{table}_{column}_seq"{schema})))
 op.alter_column("{table}", "{column}", server_default=sa.text("nextval('{table}_{column}_seq')"){schema})  # for new rows
 # in the next revision: fill old rows in batches, each in its own transaction""",
     related=("L14", "S06"),
-    example=Example(
-        bad="""op.add_column("notes", sa.Column("number", sa.BigInteger(), sa.Identity()))""",
-        good="""\
+    bad="""op.add_column("notes", sa.Column("number", sa.BigInteger(), sa.Identity()))""",
+    good=f"""\
 op.execute("CREATE SEQUENCE notes_number_seq")
 op.add_column("notes", sa.Column("number", sa.BigInteger()))
 op.alter_column("notes", "number", server_default=sa.text("nextval('notes_number_seq')"))  # for new rows
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET number = DEFAULT WHERE id IN (SELECT id FROM notes WHERE number IS NULL LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
-    ),
+{in_batches("UPDATE notes SET number = DEFAULT WHERE id IN (SELECT id FROM notes WHERE number IS NULL LIMIT 1000)")}""",
 )
-GENERATED: Final = Rule(
+GENERATED: Final = _error(
     id="L16",
     name="stored generated column added",
-    level=Level.ERROR,
     message="Adding a stored generated column rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})  # plain; the application or a trigger writes it
 # in the next revision: fill old rows in batches, each in its own transaction
 # on PostgreSQL 18: sa.Computed(…, persisted=False) rewrites nothing""",
     related=("L14",),
-    example=Example(
-        bad="""op.add_column("notes", sa.Column("shout", sa.Text(), sa.Computed("upper(title)", persisted=True)))""",
-        good="""op.add_column("notes", sa.Column("shout", sa.Text()))  # the application, or a trigger, writes it""",
-    ),
+    bad="""op.add_column("notes", sa.Column("shout", sa.Text(), sa.Computed("upper(title)", persisted=True)))""",
+    good="""op.add_column("notes", sa.Column("shout", sa.Text()))  # the application, or a trigger, writes it""",
 )
-INLINE_CHECK: Final = Rule(
+INLINE_CHECK: Final = _error(
     id="L17",
     name="column added with a check constraint",
-    level=Level.ERROR,
     message="A check constraint on a new column scans the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})
 op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_not_valid=True{schema})
 # in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
 op.execute('ALTER TABLE {sql_table} VALIDATE CONSTRAINT "{table}_{column}_check"')""",
     related=("L07", "L18"),
-    example=Example(
-        bad="""op.execute("ALTER TABLE notes ADD COLUMN rank integer DEFAULT 0 CHECK (rank >= 0)")""",
-        good="""\
+    bad="""op.execute("ALTER TABLE notes ADD COLUMN rank integer DEFAULT 0 CHECK (rank >= 0)")""",
+    good="""\
 op.add_column("notes", sa.Column("rank", sa.Integer(), server_default="0"))
 op.create_check_constraint("notes_rank", "notes", "rank >= 0", postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_rank")""",
-    ),
 )
-DOMAIN: Final = Rule(
+DOMAIN: Final = _error(
     id="L18",
     name="domain with a constraint",
-    level=Level.ERROR,
     message="Postgres checks the domain's constraint on every row of the tables that use it while other sessions are blocked.",
-    implies=BLOCKING,
     code="""\
 op.add_column("{table}", sa.Column("{column}", …){schema})  # of the domain's base type
 op.create_check_constraint("{table}_{column}_check", "{table}", …, postgresql_not_valid=True{schema})
 # a constraint on the domain itself: ALTER DOMAIN … ADD CONSTRAINT … NOT VALID, and VALIDATE in the next revision""",
     related=("L17",),
-    example=Example(
-        before=f'{NOTES}\nop.execute("CREATE DOMAIN rank AS integer CHECK (VALUE >= 0)")',
-        bad="""op.execute("ALTER TABLE notes ADD COLUMN rank rank")""",
-        good="""\
+    before=f'{NOTES}\nop.execute("CREATE DOMAIN rank AS integer CHECK (VALUE >= 0)")',
+    bad="""op.execute("ALTER TABLE notes ADD COLUMN rank rank")""",
+    good="""\
 op.add_column("notes", sa.Column("rank", sa.Integer()))
 op.create_check_constraint("notes_rank", "notes", "rank >= 0", postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_rank")""",
-    ),
 )
-LOGGED: Final = Rule(
+LOGGED: Final = _error(
     id="L19",
     name="SET LOGGED or SET UNLOGGED",
-    level=Level.ERROR,
     message="Changing between LOGGED and UNLOGGED rewrites the table while reads and writes are blocked.",
-    implies=BLOCKING,
     advice="Create a new table with the persistence you want, copy the rows in batches, and swap the names.",
     related=("L11", "L20"),
-    example=Example(
-        bad="""op.execute("ALTER TABLE notes SET UNLOGGED")""",
-        good="""\
+    bad="""op.execute("ALTER TABLE notes SET UNLOGGED")""",
+    good="""\
 op.create_table(
     "drafts",  # rows that may be lost in a crash have a table of their own
     sa.Column("id", sa.BigInteger(), primary_key=True),
     prefixes=["UNLOGGED"],
 )""",
-    ),
 )
-COMPACTED: Final = Rule(
+COMPACTED: Final = _error(
     id="L20",
     name="VACUUM FULL or CLUSTER",
-    level=Level.ERROR,
     message="The statement rewrites the whole table while reads and writes are blocked.",
-    implies=BLOCKING,
     advice="Leave it out: autovacuum makes room for new rows. To shrink the file, use pg_repack, which does not block queries.",
     related=("L19",),
-    example=Example(
-        bad="""\
+    bad="""\
 with op.get_context().autocommit_block():
     op.execute("VACUUM FULL notes")""",
-        good="""\
+    good="""\
 with op.get_context().autocommit_block():
     op.execute("VACUUM notes")""",
-    ),
 )
-REFRESHED: Final = Rule(
+REFRESHED: Final = _error(
     id="L21",
     name="REFRESH without CONCURRENTLY",
-    level=Level.ERROR,
     message="REFRESH MATERIALIZED VIEW recomputes the view while reads of it are blocked.",
-    implies=BLOCKING,
     code="""\
 # needs a unique index on the view
 with op.get_context().autocommit_block():
     op.execute('REFRESH MATERIALIZED VIEW CONCURRENTLY {sql_table}')""",
     related=("Q07",),
-    example=Example(
-        before=f"""\
+    before=f"""\
 {NOTES}
 op.execute("CREATE MATERIALIZED VIEW top AS SELECT id, stars FROM notes")
 op.execute("CREATE UNIQUE INDEX top_id ON top (id)")""",
-        bad="""op.execute("REFRESH MATERIALIZED VIEW top")""",
-        good="""\
+    bad="""op.execute("REFRESH MATERIALIZED VIEW top")""",
+    good="""\
 with op.get_context().autocommit_block():
     op.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY top")""",
-    ),
 )
-ATTACHED: Final = Rule(
+ATTACHED: Final = _error(
     id="L22",
     name="partition attached without a valid check",
-    level=Level.ERROR,
     message="ATTACH PARTITION scans all rows of the partition, and of the default partition, while they are locked.",
-    implies=BLOCKING,
     code="""\
 op.create_check_constraint("{partition}_bounds", "{partition}", …, postgresql_not_valid=True)  # the partition's bounds
 # in the next revision:
@@ -437,10 +353,9 @@ op.execute('ALTER TABLE {sql_partition} VALIDATE CONSTRAINT "{partition}_bounds"
 # in the one after it, which then scans nothing:
 op.execute('ALTER TABLE {sql_table} ATTACH PARTITION {sql_partition} …')""",
     related=("L07", "L23"),
-    example=Example(
-        before=f'{_EVENTS}\nop.execute("CREATE TABLE events_2027 (id bigint NOT NULL, at date NOT NULL)")',
-        bad="""op.execute("ALTER TABLE events ATTACH PARTITION events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")""",
-        good="""\
+    before=f'{EVENTS}\nop.execute("CREATE TABLE events_2027 (id bigint NOT NULL, at date NOT NULL)")',
+    bad="""op.execute("ALTER TABLE events ATTACH PARTITION events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")""",
+    good="""\
 op.create_check_constraint(
     "events_2027_bounds", "events_2027", "at >= '2027-01-01' AND at < '2028-01-01'", postgresql_not_valid=True
 )
@@ -448,14 +363,11 @@ op.create_check_constraint(
 op.execute("ALTER TABLE events_2027 VALIDATE CONSTRAINT events_2027_bounds")
 # in the next revision:
 op.execute("ALTER TABLE events ATTACH PARTITION events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")""",
-    ),
 )
-PARTITIONED_INDEX: Final = Rule(
+PARTITIONED_INDEX: Final = _error(
     id="L24",
     name="index built on a partitioned table",
-    level=Level.ERROR,
     message="Building the index blocks writes to every partition until the last row is indexed.",
-    implies=BLOCKING,
     code="""\
 op.execute('CREATE {sql_unique}INDEX {sql_index} ON ONLY {sql_table} ({sql_columns})')  # instant, not valid yet
 # for each partition, in a revision of its own:
@@ -463,10 +375,9 @@ with op.get_context().autocommit_block():
     op.create_index("{index}_1", …, [{columns}]{unique}, postgresql_concurrently=True)
 op.execute('ALTER INDEX {sql_index} ATTACH PARTITION "{index}_1"')  # the last one makes it valid""",
     related=("L01",),
-    example=Example(
-        before=_EVENTS,
-        bad="""op.create_index("events_id", "events", ["id"])""",
-        good="""\
+    before=EVENTS,
+    bad="""op.create_index("events_id", "events", ["id"])""",
+    good="""\
 op.execute("CREATE INDEX events_id ON ONLY events (id)")  # instant, not valid yet
 # in the next revision:
 with op.get_context().autocommit_block():
@@ -476,7 +387,6 @@ with op.get_context().autocommit_block():
 # in the next revision:
 for year in (2025, 2026):
     op.execute(f"ALTER INDEX events_id ATTACH PARTITION events_{year}_id")  # the last one makes it valid""",
-    ),
 )
 TRUNCATED: Final = Rule(
     id="L25",
@@ -486,46 +396,29 @@ TRUNCATED: Final = Rule(
     implies=(Implication.BLOCKING, Implication.DESTRUCTIVE),
     advice="Delete the unwanted rows in batches, each in its own transaction.",
     related=("D10",),
-    example=Example(
-        bad="""op.execute("TRUNCATE notes")""",
-        good="""\
-with op.get_context().autocommit_block():
-    batch = "DELETE FROM notes WHERE id IN (SELECT id FROM notes WHERE title IS NULL LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
-    ),
+    bad="""op.execute("TRUNCATE notes")""",
+    good=in_batches("DELETE FROM notes WHERE id IN (SELECT id FROM notes WHERE title IS NULL LIMIT 1000)"),
 )
-UNEXPLAINED: Final = Rule(
+UNEXPLAINED: Final = _error(
     id="L26",
     name="other work under a lock",
-    level=Level.ERROR,
     message="The statement works through rows while other sessions are locked out of a table.",
-    implies=BLOCKING,
     advice="Split the statement so that no work on rows runs under this lock.",
     related=("Q05",),
-    example=Example(
-        bad="""op.execute("DO $$ BEGIN EXECUTE 'ALTER ' || 'TABLE notes ALTER stars TYPE bigint'; END $$")""",
-        good="""op.add_column("notes", sa.Column("stars_new", sa.BigInteger()))  # the next release writes both""",
-    ),
+    bad="""op.execute("DO $$ BEGIN EXECUTE 'ALTER ' || 'TABLE notes ALTER stars TYPE bigint'; END $$")""",
+    good="""op.add_column("notes", sa.Column("stars_new", sa.BigInteger()))  # the next release writes both""",
 )
-EARLIER_LOCK: Final = Rule(
+EARLIER_LOCK: Final = _error(
     id="Q05",
     name="work under an earlier lock",
-    level=Level.ERROR,
     message="The statement works through rows while an earlier lock of the same transaction still blocks other sessions.",
-    implies=BLOCKING,
     advice="Put the two statements into separate revisions.",
     related=("L09", "L26", "T02"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 op.execute("UPDATE notes SET shout = upper(title)")""",
-        good="""\
+    good=f"""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET shout = upper(title) WHERE id IN (SELECT id FROM notes WHERE shout IS DISTINCT FROM upper(title) LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
-    ),
+{in_batches("UPDATE notes SET shout = upper(title) WHERE id IN (SELECT id FROM notes WHERE shout IS DISTINCT FROM upper(title) LIMIT 1000)")}""",
 )

@@ -1,10 +1,13 @@
 """D: changes that fail on rows, lose rows or write them again."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import DESTRUCTIVE, IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Example, Rule
+from slipway.gate.rulebook.rule import DESTRUCTIVE, IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Rule, in_batches
 from slipway.records.proof import Level
 
+_warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
+_destructive: Final = partial(Rule, level=Level.WARNING, implies=DESTRUCTIVE)
 _BATCHES: Final = """\
     batch = sa.text("UPDATE … SET … WHERE id IN (SELECT id FROM … WHERE … IS NULL LIMIT 1000)")
     while op.get_bind().execute(batch).rowcount:
@@ -18,10 +21,8 @@ FAILS: Final = Rule(
     implies=NOTHING,
     advice="Correct the rows first, in this revision or an earlier one: fill NULLs, remove duplicates.",
     related=("C05", "L10", "U01"),
-    example=Example(
-        bad="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False))""",
-        good="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))""",
-    ),
+    bad="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False))""",
+    good="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))""",
 )
 LOSES: Final = Rule(
     id="D02",
@@ -31,160 +32,117 @@ LOSES: Final = Rule(
     implies=IRREVERSIBLE,
     advice="Restore in downgrade() the values that upgrade() changed, or raise NotImplementedError to declare that there is no downgrade.",
     related=("D03", "D10", "R03"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.execute("UPDATE notes SET title = 'none' WHERE title IS NOT NULL")
 # in downgrade():
 op.execute("SELECT 1")""",
-        good="""\
+    good="""\
 op.add_column("notes", sa.Column("title_before", sa.Text()))
 # in the next revision:
 op.execute("UPDATE notes SET title_before = title, title = 'none'")
 # in downgrade():
 op.execute("UPDATE notes SET title = title_before")""",
-    ),
 )
-DROPS: Final = Rule(
+DROPS: Final = _destructive(
     id="D03",
     name="table or column with rows dropped",
-    level=Level.WARNING,
     message="The upgrade drops a table or column that holds data; no downgrade brings it back.",
-    implies=DESTRUCTIVE,
     advice="Drop it in a release of its own, when it is no longer read and a backup is at hand.",
     related=("C01", "C02", "D10"),
-    example=Example(
-        bad="""op.drop_column("notes", "stars")""",
-        good="""op.alter_column("notes", "stars", comment="not read since release 12")""",
-    ),
+    bad="""op.drop_column("notes", "stars")""",
+    good="""op.alter_column("notes", "stars", comment="not read since release 12")""",
 )
-WHOLE_TABLE: Final = Rule(
+WHOLE_TABLE: Final = _warning(
     id="D04",
     name="whole table updated in one transaction",
-    level=Level.WARNING,
     message="Every updated row stays locked until the transaction ends, and concurrent writers of these rows wait for it.",
-    implies=NOTHING,
     code=f"""\
 with op.get_context().autocommit_block():  # each batch in its own transaction
 {_BATCHES}""",
     related=("D07", "Q05"),
-    example=Example(
-        bad="""op.execute("UPDATE notes SET stars = 0 WHERE stars IS NULL")""",
-        good="""\
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET stars = 0 WHERE id IN (SELECT id FROM notes WHERE stars IS NULL LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
-    ),
+    bad="""op.execute("UPDATE notes SET stars = 0 WHERE stars IS NULL")""",
+    good=in_batches("UPDATE notes SET stars = 0 WHERE id IN (SELECT id FROM notes WHERE stars IS NULL LIMIT 1000)"),
 )
-LOSSY: Final = Rule(
+LOSSY: Final = _destructive(
     id="D05",
     name="lossy cast",
-    level=Level.WARNING,
     message="The cast changes values that the new type cannot hold; the old values are lost.",
-    implies=DESTRUCTIVE,
     code="""\
 op.add_column("…", sa.Column("…_new", …))  # of the new type, beside the old column
 # write both in the next release, compare them, and drop the old one when no value is missing""",
     related=("C07", "D03", "L11"),
-    example=Example(
-        before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("price", sa.Numeric(10, 2)))""",
-        bad="""op.alter_column("notes", "price", type_=sa.Integer(), postgresql_using="price::integer")""",
-        good="""op.add_column("notes", sa.Column("whole_price", sa.Integer()))""",
-    ),
+    before="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("price", sa.Numeric(10, 2)))""",
+    bad="""op.alter_column("notes", "price", type_=sa.Integer(), postgresql_using="price::integer")""",
+    good="""op.add_column("notes", sa.Column("whole_price", sa.Integer()))""",
 )
-MODELS: Final = Rule(
+MODELS: Final = _warning(
     id="D06",
     name="application models in a revision",
-    level=Level.WARNING,
     message="The revision imports the application's models, which will have changed when it runs next year.",
-    implies=NOTHING,
     code="""\
 notes = sa.table("notes", sa.column("id", sa.Integer), sa.column("title", sa.Text))  # the columns this revision needs
 op.execute(sa.update(notes).values(title="…"))""",
     related=("U01",),
-    example=Example(
-        bad="""\
+    bad="""\
 from service_models import Note
 
 op.execute(sa.update(Note).values(title="none"))""",
-        good="""\
+    good="""\
 notes = sa.table("notes", sa.column("title", sa.Text))
 op.execute(sa.update(notes).values(title="none"))""",
-    ),
 )
-RESTARTS: Final = Rule(
+RESTARTS: Final = _warning(
     id="D07",
     name="backfill that starts over",
-    level=Level.WARNING,
     message="After an interruption the backfill writes rows again that it had already written.",
-    implies=NOTHING,
     code=f"""\
 with op.get_context().autocommit_block():  # skips the rows that are done
 {_BATCHES}""",
     related=("D04", "T03"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 # in the next revision:
 with op.get_context().autocommit_block():
     op.execute("UPDATE notes SET shout = upper(title)")""",
-        good="""\
+    good=f"""\
 op.add_column("notes", sa.Column("shout", sa.Text()))
 # in the next revision:
-with op.get_context().autocommit_block():
-    batch = "UPDATE notes SET shout = upper(title) WHERE id IN (SELECT id FROM notes WHERE shout IS DISTINCT FROM upper(title) LIMIT 1000)"
-    while op.get_bind().execute(sa.text(batch)).rowcount:
-        pass""",
-    ),
+{in_batches("UPDATE notes SET shout = upper(title) WHERE id IN (SELECT id FROM notes WHERE shout IS DISTINCT FROM upper(title) LIMIT 1000)")}""",
 )
-CASCADES: Final = Rule(
+CASCADES: Final = _warning(
     id="D08",
     name="ON DELETE CASCADE added",
-    level=Level.WARNING,
     message="Deleting a referenced row now deletes rows of this table too, which the previous release does not expect.",
-    implies=NOTHING,
-    code="""\
-op.create_foreign_key("…", "…", "…", […], […], ondelete="RESTRICT")  # the application deletes the rows itself""",
+    code="""op.create_foreign_key("…", "…", "…", […], […], ondelete="RESTRICT")  # the application deletes the rows itself""",
     related=("D10", "L08"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""\
+    before=NOTES_AND_AUTHORS,
+    bad="""\
 op.create_foreign_key(
     "notes_author", "notes", "authors", ["author_id"], ["id"], ondelete="CASCADE", postgresql_not_valid=True
 )""",
-        good="""op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)""",
-    ),
+    good="""op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)""",
 )
-BEHIND: Final = Rule(
+BEHIND: Final = _warning(
     id="D09",
     name="sequence behind its column",
-    level=Level.WARNING,
     message="The sequence's next value exists in the column already; the application's next insert fails or makes a duplicate.",
-    implies=NOTHING,
-    code="""\
-op.execute("SELECT setval('{sequence}', (SELECT max({column}) FROM {table}))")""",
+    code="""op.execute("SELECT setval('{sequence}', (SELECT max({column}) FROM {table}))")""",
     related=("S06",),
-    example=Example(
-        before="pass",
-        bad="""\
+    before="pass",
+    bad="""\
 levels = op.create_table("levels", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("name", sa.Text()))
 op.bulk_insert(levels, [{"id": 1, "name": "low"}, {"id": 2, "name": "high"}])""",
-        good="""\
+    good="""\
 levels = op.create_table("levels", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("name", sa.Text()))
 op.bulk_insert(levels, [{"id": 1, "name": "low"}, {"id": 2, "name": "high"}])
 op.execute("SELECT setval('levels_id_seq', (SELECT max(id) FROM levels))")""",
-    ),
 )
-DELETES: Final = Rule(
+DELETES: Final = _destructive(
     id="D10",
     name="upgrade deletes rows",
-    level=Level.WARNING,
     message="The upgrade deletes rows; no downgrade brings them back.",
-    implies=DESTRUCTIVE,
     advice="Keep them in a separate table for two releases, or let the application delete them.",
     related=("D03", "L25"),
-    example=Example(
-        bad="""op.execute("DELETE FROM notes WHERE title IS NULL")""",
-        good="""op.execute("CREATE TABLE notes_untitled AS SELECT * FROM notes WHERE title IS NULL")""",
-    ),
+    bad="""op.execute("DELETE FROM notes WHERE title IS NULL")""",
+    good="""op.execute("CREATE TABLE notes_untitled AS SELECT * FROM notes WHERE title IS NULL")""",
 )

@@ -1,8 +1,8 @@
-"""Rule: a rule as data, with an example that the tests execute."""
+"""A rule as data, with an example that the tests execute."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from slipway.records.proof import Finding, Implication, Level
@@ -31,9 +31,33 @@ op.create_table(
     sa.Column("author_id", sa.BigInteger()),
 )"""
 
+ADD_COLUMN: Final = 'op.add_column("notes", sa.Column("read", sa.Boolean()))'
+ADD_TO_BOTH: Final = f"""\
+{ADD_COLUMN}
+# in the next revision:
+op.add_column("authors", sa.Column("seen", sa.Boolean()))"""
+EVENTS: Final = """\
+op.execute("CREATE TABLE events (id bigint NOT NULL, at date NOT NULL) PARTITION BY RANGE (at)")
+op.execute("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
+op.execute("CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")"""
+CONCURRENT_INDEX: Final = """\
+with op.get_context().autocommit_block():
+    # left by an interrupted attempt:
+    op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
+    op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)"""
+
 _NEXT: Final = "\n# in the next revision:\n"
 _DOWN: Final = "\n# in downgrade():\n"
 _ID: Final = re.compile(r"[A-Z]\d\d|drift(-\w+)?")
+
+
+def in_batches(sql: str) -> str:
+    """Return the code that repeats a statement, each time in a transaction of its own, until it changes no row."""
+    return f"""\
+with op.get_context().autocommit_block():
+    batch = "{sql}"
+    while op.get_bind().execute(sa.text(batch)).rowcount:
+        pass"""
 
 
 class Located(Protocol):
@@ -50,35 +74,26 @@ class Located(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example:
-    """The bodies of upgrade() that break a rule and keep it; `# in the next revision:` and `# in downgrade():` divide them.
+class Given:
+    """The state of a project in which a rule's example is executed; one side may need another."""
 
-    With `graph`, `bad` and `good` are no code: each line says which revision follows which.
-    """
-
-    bad: str
-    good: str
-    before: str = NOTES  # the revision before
-    graph: bool = False
     models: str = ""  # lines of env.py that fill `metadata`
     previous: str = ""  # the models of the previous release
-    good_previous: str = ""  # the same for the good side, where it differs
+    good_previous: str = ""
     recorded: tuple[str, ...] = ()  # statements recorded in the previous release's tests
     bad_start: str = ""  # the previous release's start command
     bad_env: str = ""  # lines of env.py before context.configure()
     bad_options: str = ""  # arguments of context.configure()
     good_options: str = ""
 
-    def revisions(self, side: str) -> Iterator[tuple[str, str | None]]:
-        """Yield the bodies of upgrade() and downgrade(); None for a downgrade that the example leaves open."""
-        for revision in (self.bad if side == "bad" else self.good).split(_NEXT):
-            upgrade, down, downgrade = revision.partition(_DOWN)
-            yield upgrade, downgrade if down else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule of the gate; its safe form is `code`, with {gaps} that a check may fill, or `advice` in prose."""
+    """A rule of the gate; its safe form is `code`, with {gaps} that a check may fill, or `advice` in prose.
+
+    The tests execute its example: `bad` and `good` are bodies of upgrade() that break and keep the rule, divided by
+    `# in the next revision:` and `# in downgrade():`. With `graph` they are no code: each line says which revision follows which.
+    """
 
     id: str
     name: str  # the title, a few words
@@ -89,13 +104,23 @@ class Rule:
     advice: str = ""
     optional: bool = False  # off unless the project's settings name it
     related: tuple[str, ...] = ()
-    example: Example | None = None
+    before: str = NOTES  # the revision before the example
+    graph: bool = False
+    given: Given = field(default_factory=Given)
+    bad: str = ""
+    good: str = ""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id) or not all(isinstance(each, Implication) for each in self.implies):
             raise ValueError(f"{self.id}: an id like L01 and a tuple of implications are needed")
         if bool(self.code) == bool(self.advice):
             raise ValueError(f"{self.id}: the safe form is either code or advice")
+
+    def revisions(self, side: str) -> Iterator[tuple[str, str | None]]:
+        """Yield the bodies of upgrade() and downgrade() in a side of the example; None for a downgrade that it leaves open."""
+        for revision in (self.bad if side == "bad" else self.good).split(_NEXT):
+            upgrade, down, downgrade = revision.partition(_DOWN)
+            yield upgrade, downgrade if down else None
 
     @property
     def remedy(self) -> str:

@@ -1,197 +1,163 @@
 """T: revisions that are not one transaction, or that cannot be run again after an interruption."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import INDEXED_NOTES, NOT_RERUNNABLE, NOTES_AND_AUTHORS, NOTHING, Example, Rule
+from slipway.gate.rulebook.rule import (
+    ADD_COLUMN,
+    ADD_TO_BOTH,
+    CONCURRENT_INDEX,
+    INDEXED_NOTES,
+    NOT_RERUNNABLE,
+    NOTES_AND_AUTHORS,
+    NOTHING,
+    Given,
+    Rule,
+)
 from slipway.records.proof import Level
 
-_CONCURRENT_INDEX: Final = """\
-with op.get_context().autocommit_block():
-    # left by an interrupted attempt:
-    op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
-    op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)"""
+_error: Final = partial(Rule, level=Level.ERROR, implies=NOTHING)
+_warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
+_not_rerunnable: Final = partial(Rule, level=Level.ERROR, implies=NOT_RERUNNABLE)
 
-CONCURRENTLY_INSIDE: Final = Rule(
+CONCURRENTLY_INSIDE: Final = _error(
     id="T01",
     name="CONCURRENTLY in a transaction",
-    level=Level.ERROR,
     message="Postgres refuses the statement in a transaction, and alembic runs every revision in one.",
-    implies=NOTHING,
     code="""\
 with op.get_context().autocommit_block():
     …  # the statement, alone in its revision""",
     related=("L01", "T02", "T06"),
-    example=Example(
-        bad="""op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
-        good=_CONCURRENT_INDEX,
-    ),
+    bad="""op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
+    good=CONCURRENT_INDEX,
 )
-MIXED: Final = Rule(
+MIXED: Final = _warning(
     id="T02",
     name="autocommit block beside other changes",
-    level=Level.WARNING,
     message="Part of the revision is committed before the rest runs; an interruption in between leaves half of it.",
-    implies=NOTHING,
     advice="Move the autocommit block into a revision of its own.",
     related=("T03", "T05"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.add_column("notes", sa.Column("read", sa.Boolean()))
 with op.get_context().autocommit_block():
     op.create_index("notes_read", "notes", ["read"], postgresql_concurrently=True)""",
-        good="""\
+    good="""\
 op.add_column("notes", sa.Column("read", sa.Boolean()))
 # in the next revision:
 with op.get_context().autocommit_block():
     op.drop_index("notes_read", "notes", postgresql_concurrently=True, if_exists=True)
     op.create_index("notes_read", "notes", ["read"], postgresql_concurrently=True)""",
-    ),
 )
-NOT_AGAIN: Final = Rule(
+NOT_AGAIN: Final = _not_rerunnable(
     id="T03",
     name="cannot be resumed after an interruption",
-    level=Level.ERROR,
     message="The revision commits midway; after an interruption it cannot be run again, and the database is stuck between two revisions.",
-    implies=NOT_RERUNNABLE,
     code="""\
 with op.get_context().autocommit_block():  # alone in its revision; first remove what an interrupted attempt may have left
     op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)
     op.create_index("…", "…", […], postgresql_concurrently=True)""",
     related=("D07", "T02", "T04", "T11"),
-    example=Example(
-        bad="""\
+    bad="""\
 with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
-        good=_CONCURRENT_INDEX,
-    ),
+    good=CONCURRENT_INDEX,
 )
-INVALID: Final = Rule(
+INVALID: Final = _not_rerunnable(
     id="T04",
     name="invalid index kept after an interruption",
-    level=Level.ERROR,
     message="Run again after an interrupted index build, the revision keeps the invalid index: no query uses it, every write maintains it.",
-    implies=NOT_RERUNNABLE,
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("…", "…", postgresql_concurrently=True, if_exists=True)  # IF NOT EXISTS would keep an invalid one
     op.create_index("…", "…", […], postgresql_concurrently=True)""",
     related=("L01", "T03"),
-    example=Example(
-        bad="""\
+    bad="""\
 with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True, if_not_exists=True)""",
-        good=_CONCURRENT_INDEX,
-    ),
+    good=CONCURRENT_INDEX,
 )
-ENDED: Final = Rule(
+ENDED: Final = _not_rerunnable(
     id="T05",
     name="transaction ended by the revision",
-    level=Level.ERROR,
     message="The revision ends alembic's transaction; later statements, and the version number, are not rolled back when one fails.",
-    implies=NOT_RERUNNABLE,
     code="""\
 with op.get_context().autocommit_block():
     …  # the statement that must run outside the transaction, alone in its revision""",
     related=("T02", "T03"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.execute("COMMIT")
 op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-        good="""op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-    ),
+    good=ADD_COLUMN,
 )
-BEGUN_BY_ENV: Final = Rule(
+BEGUN_BY_ENV: Final = _error(
     id="T06",
     name="autocommit block in env.py's transaction",
-    level=Level.ERROR,
     message="env.py has begun a transaction itself, and alembic cannot leave it for an autocommit block.",
-    implies=NOTHING,
     code="""\
 # in env.py: a statement before context.configure() begins a transaction; end it
 connection.commit()
 context.configure(connection=connection, …, transaction_per_migration=True)""",
     related=("T01", "T07"),
-    example=Example(
-        bad="""\
+    given=Given(bad_env="""connection.execute(sa.text("SELECT 1"))"""),
+    bad="""\
 with op.get_context().autocommit_block():
     op.create_index("notes_title", "notes", ["title"], postgresql_concurrently=True)""",
-        good=f"""\
-{_CONCURRENT_INDEX}
+    good=f"""\
+{CONCURRENT_INDEX}
 # in downgrade():
 op.drop_index("notes_title", "notes")""",
-        bad_env="""connection.execute(sa.text("SELECT 1"))""",
-    ),
 )
-TOGETHER: Final = Rule(
+TOGETHER: Final = _warning(
     id="T07",
     name="all revisions in one transaction",
-    level=Level.WARNING,
     message="env.py runs all revisions in one transaction, so the locks of the first are held until the last is done.",
-    implies=NOTHING,
     code="""\
 context.configure(…, transaction_per_migration=True)
 # an earlier statement of env.py has begun a transaction, which alembic leaves open: end it first
 connection.commit()""",
     related=("Q04", "T06"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""\
-op.add_column("notes", sa.Column("read", sa.Boolean()))
-# in the next revision:
-op.add_column("authors", sa.Column("seen", sa.Boolean()))""",
-        good="""\
-op.add_column("notes", sa.Column("read", sa.Boolean()))
-# in the next revision:
-op.add_column("authors", sa.Column("seen", sa.Boolean()))""",
-        bad_options="transaction_per_migration=False",
-        good_options="transaction_per_migration=True",
-    ),
+    before=NOTES_AND_AUTHORS,
+    given=Given(bad_options="transaction_per_migration=False", good_options="transaction_per_migration=True"),
+    bad=ADD_TO_BOTH,
+    good=ADD_TO_BOTH,
 )
-NEW_ENUM_VALUE: Final = Rule(
+NEW_ENUM_VALUE: Final = _error(
     id="T08",
     name="enum value used too early",
-    level=Level.ERROR,
     message="A new enum value can be used only after the transaction that added it has been committed.",
-    implies=NOTHING,
     code="""\
 with op.get_context().autocommit_block():
     op.execute("ALTER TYPE … ADD VALUE IF NOT EXISTS …")
 # use the value in the next revision""",
     related=("C10",),
-    example=Example(
-        before="""\
+    before="""\
 op.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
 op.create_table(
     "notes",
     sa.Column("id", sa.BigInteger(), primary_key=True),
     sa.Column("mood", postgresql.ENUM(name="mood", create_type=False)),
 )""",
-        bad="""\
+    bad="""\
 op.execute("ALTER TYPE mood ADD VALUE 'ugly'")
 op.alter_column("notes", "mood", server_default="ugly")""",
-        good="""\
+    good="""\
 with op.get_context().autocommit_block():
     op.execute("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'ugly'")
 # in the next revision:
 op.alter_column("notes", "mood", server_default="ugly")""",
-    ),
 )
-LEAKING: Final = Rule(
+LEAKING: Final = _warning(
     id="T09",
     name="setting that outlives its revision",
-    level=Level.WARNING,
     message="The setting stays in force for the session, and so for every later revision.",
-    implies=NOTHING,
     code='op.execute("SET LOCAL …")  # ends with the transaction',
     related=("Q11",),
-    example=Example(
-        bad="""\
+    bad="""\
 op.execute("SET statement_timeout = 0")
 op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-        good="""\
+    good="""\
 op.execute("SET LOCAL statement_timeout = 0")
 op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-    ),
 )
 REPEATED: Final = Rule(
     id="T10",
@@ -201,40 +167,35 @@ REPEATED: Final = Rule(
     implies=NOTHING,
     code="op.execute('ALTER TABLE {table} …, …')  # the actions of these statements, separated by commas",
     related=("L07", "L11"),
-    example=Example(
-        bad="""\
+    bad="""\
 op.create_check_constraint("notes_title_there", "notes", "title IS NOT NULL", postgresql_not_valid=True)
 op.create_check_constraint("notes_stars_there", "notes", "stars IS NOT NULL", postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_title_there")
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_stars_there")""",
-        good="""\
+    good="""\
 op.create_check_constraint("notes_title_there", "notes", "title IS NOT NULL", postgresql_not_valid=True)
 op.create_check_constraint("notes_stars_there", "notes", "stars IS NOT NULL", postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_title_there, VALIDATE CONSTRAINT notes_stars_there")""",
-    ),
 )
-TWO_RUNNERS: Final = Rule(
+TWO_RUNNERS: Final = _warning(
     id="T11",
     name="two runners at once",
-    level=Level.WARNING,
     message="The revision commits midway, and two runners that execute it at once leave a different schema than one.",
-    implies=NOTHING,
     code="""\
 # the statement that cannot run in a transaction, alone in its revision:
 with op.get_context().autocommit_block():
     op.create_index("…_new", "…", […], postgresql_concurrently=True, if_not_exists=True)
 # in the next revision, the swap of old and new in one transaction, which alembic lets only one runner commit""",
     related=("T03",),
-    example=Example(
-        before=INDEXED_NOTES,
-        bad="""\
+    before=INDEXED_NOTES,
+    bad="""\
 with op.get_context().autocommit_block():
     op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS notes_title_new ON notes (lower(title))")
     op.execute("DROP INDEX CONCURRENTLY IF EXISTS notes_title")
     op.execute("ALTER INDEX IF EXISTS notes_title_new RENAME TO notes_title")""",
-        good="""\
+    good="""\
 with op.get_context().autocommit_block():
     op.execute("DROP INDEX CONCURRENTLY IF EXISTS notes_title_new")
     op.execute("CREATE INDEX CONCURRENTLY notes_title_new ON notes (lower(title))")
@@ -242,5 +203,4 @@ with op.get_context().autocommit_block():
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.drop_index("notes_title")
 op.execute("ALTER INDEX notes_title_new RENAME TO notes_title")""",
-    ),
 )

@@ -1,72 +1,72 @@
 """Q, L02 and L23: locks that are held for an instant, but that other sessions queue behind."""
 
+from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import INDEXED_NOTES, NOTES, NOTES_AND_AUTHORS, NOTHING, Example, Rule
+from slipway.gate.rulebook.rule import (
+    ADD_COLUMN,
+    ADD_TO_BOTH,
+    EVENTS,
+    INDEXED_NOTES,
+    NOTES,
+    NOTES_AND_AUTHORS,
+    NOTHING,
+    Rule,
+)
 from slipway.records.proof import Level
 
-NO_TIMEOUT: Final = Rule(
+_warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
+_note: Final = partial(Rule, level=Level.NOTE, implies=NOTHING)
+_ADD_IN_TIME: Final = f"op.execute(\"SET LOCAL lock_timeout = '2s'\")\n{ADD_COLUMN}"
+
+NO_TIMEOUT: Final = _warning(
     id="Q01",
     name="no lock_timeout",
-    level=Level.WARNING,
     message="The statement waits for its lock without a limit, and every query of the table queues behind it.",
-    implies=NOTHING,
-    code="""\
-op.execute("SET LOCAL lock_timeout = '2s'")  # before the statement, or for all revisions in env.py; retry when it expires""",
+    code="""op.execute("SET LOCAL lock_timeout = '2s'")  # before the statement, or for all revisions in env.py; retry when it expires""",
     related=("Q04", "Q11"),
-    example=Example(
-        bad="""op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-        good="""\
-op.execute("SET LOCAL lock_timeout = '2s'")
-op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-    ),
+    bad=ADD_COLUMN,
+    good=_ADD_IN_TIME,
 )
-PARENT_LOCKED: Final = Rule(
+PARENT_LOCKED: Final = _warning(
     id="Q02",
     name="referenced table locked by a drop",
-    level=Level.WARNING,
     message="Dropping a foreign key, or the table that has it, also blocks reads and writes of the referenced table.",
-    implies=NOTHING,
     code="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 # in a revision of its own, so that it holds no other lock:
 op.drop_constraint(…, …, type_="foreignkey")""",
     related=("Q01", "Q03"),
-    example=Example(
-        before="""\
+    before="""\
 op.create_table("authors", sa.Column("id", sa.BigInteger(), primary_key=True))
 op.create_table(
     "notes",
     sa.Column("id", sa.BigInteger(), primary_key=True),
     sa.Column("author_id", sa.BigInteger(), sa.ForeignKey("authors.id", name="notes_author")),
 )""",
-        bad="""op.drop_table("notes")""",
-        good="""\
+    bad="""op.drop_table("notes")""",
+    good="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.drop_table("notes")""",
-    ),
 )
-PARENT_WAITS: Final = Rule(
+PARENT_WAITS: Final = _warning(
     id="Q03",
     name="referenced table locked by a new foreign key",
-    level=Level.WARNING,
     message="A new table or column with a foreign key blocks writes to the referenced table until the transaction ends.",
-    implies=NOTHING,
     code="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.create_table(…)  # without the foreign key
 # in a revision of its own:
 op.create_foreign_key(…, postgresql_not_valid=True)""",
     related=("L08", "Q02"),
-    example=Example(
-        before="""op.create_table("authors", sa.Column("id", sa.BigInteger(), primary_key=True))""",
-        bad="""\
+    before="""op.create_table("authors", sa.Column("id", sa.BigInteger(), primary_key=True))""",
+    bad="""\
 op.create_table(
     "notes",
     sa.Column("id", sa.BigInteger(), primary_key=True),
     sa.Column("author_id", sa.BigInteger(), sa.ForeignKey("authors.id")),
 )""",
-        good="""\
+    good="""\
 op.create_table(
     "notes",
     sa.Column("id", sa.BigInteger(), primary_key=True),
@@ -77,157 +77,113 @@ op.execute("SET LOCAL lock_timeout = '2s'")
 op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
-    ),
 )
-SEVERAL: Final = Rule(
+SEVERAL: Final = _warning(
     id="Q04",
     name="several tables locked in one transaction",
-    level=Level.WARNING,
     message="The transaction holds strong locks on several tables; another that takes them in a different order deadlocks with it.",
-    implies=NOTHING,
     advice="Put the statements into separate revisions, one table each.",
     related=("Q01", "T07"),
-    example=Example(
-        before=NOTES_AND_AUTHORS,
-        bad="""\
+    before=NOTES_AND_AUTHORS,
+    bad="""\
 op.add_column("notes", sa.Column("read", sa.Boolean()))
 op.add_column("authors", sa.Column("seen", sa.Boolean()))""",
-        good="""\
-op.add_column("notes", sa.Column("read", sa.Boolean()))
-# in the next revision:
-op.add_column("authors", sa.Column("seen", sa.Boolean()))""",
-    ),
+    good=ADD_TO_BOTH,
 )
-TRIGGER: Final = Rule(
+TRIGGER: Final = _note(
     id="Q06",
     name="trigger added or dropped",
-    level=Level.NOTE,
     message="Adding or dropping a trigger blocks writes to the table until the transaction ends.",
-    implies=NOTHING,
-    code="""\
-op.execute("SET LOCAL lock_timeout = '2s'")  # alone in its revision""",
+    code="""op.execute("SET LOCAL lock_timeout = '2s'")  # alone in its revision""",
     related=("C14", "Q01"),
-    example=Example(
-        before=f"""\
+    before=f"""\
 op.execute("CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
 {NOTES}""",
-        bad="""op.execute("CREATE TRIGGER stamped BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp()")""",
-        good="""\
+    bad="""op.execute("CREATE TRIGGER stamped BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp()")""",
+    good="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.execute("CREATE TRIGGER stamped BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp()")""",
-    ),
 )
-VIEW: Final = Rule(
+VIEW: Final = _warning(
     id="Q07",
     name="view replaced or dropped",
-    level=Level.WARNING,
     message="Replacing or dropping a view blocks reads of it until the transaction ends.",
-    implies=NOTHING,
     code="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 # in a revision of its own; CREATE OR REPLACE VIEW keeps the view's grants, DROP and CREATE do not
 op.execute("CREATE OR REPLACE VIEW …")""",
     related=("C11", "L21"),
-    example=Example(
-        before=f'{NOTES}\nop.execute("CREATE VIEW titles AS SELECT id, title FROM notes")',
-        bad="""op.execute("CREATE OR REPLACE VIEW titles AS SELECT id, title, stars FROM notes")""",
-        good="""op.execute("CREATE VIEW starred_titles AS SELECT id, title, stars FROM notes")  # the next release reads it""",
-    ),
+    before=f'{NOTES}\nop.execute("CREATE VIEW titles AS SELECT id, title FROM notes")',
+    bad="""op.execute("CREATE OR REPLACE VIEW titles AS SELECT id, title, stars FROM notes")""",
+    good="""op.execute("CREATE VIEW starred_titles AS SELECT id, title, stars FROM notes")  # the next release reads it""",
 )
-METADATA: Final = Rule(
+METADATA: Final = _warning(
     id="Q08",
     name="metadata changed under a strong lock",
-    level=Level.WARNING,
     message="The statement changes only a name, a default, a grant or a policy, but waits for a lock that excludes all others.",
-    implies=NOTHING,
     code="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 # in a revision of its own, so that it holds no other lock""",
     related=("Q01",),
-    example=Example(
-        bad="""op.alter_column("notes", "stars", server_default="0")""",
-        good="""\
+    bad="""op.alter_column("notes", "stars", server_default="0")""",
+    good="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.alter_column("notes", "stars", server_default="0")""",
-    ),
 )
-EXPLICIT: Final = Rule(
+EXPLICIT: Final = _warning(
     id="Q10",
     name="explicit lock",
-    level=Level.WARNING,
     message="The revision takes an explicit lock and holds it longer than its work needs.",
-    implies=NOTHING,
     advice="Leave it out: each statement takes the lock that it needs. To allow one runner at a time, use pg_advisory_xact_lock, which ends with the transaction.",
     related=("Q04",),
-    example=Example(
-        bad="""\
+    bad="""\
 op.execute("LOCK TABLE notes")
 op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-        good="""\
-op.execute("SET LOCAL lock_timeout = '2s'")
-op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-    ),
+    good=_ADD_IN_TIME,
 )
-UNLIMITED: Final = Rule(
+UNLIMITED: Final = _note(
     id="Q11",
     name="no statement_timeout or idle timeout",
-    level=Level.NOTE,
     message="Nothing ends a statement that hangs, or a transaction whose runner is gone, while it blocks other sessions.",
-    implies=NOTHING,
     code="""\
 # in env.py, for all revisions:
 create_engine(url, connect_args={"options": "-c lock_timeout=2s -c statement_timeout=10min -c idle_in_transaction_session_timeout=1min"})""",
     related=("Q01", "T09"),
-    example=Example(
-        bad="""\
-op.execute("SET LOCAL lock_timeout = '2s'")
-op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-        good="""\
+    bad=_ADD_IN_TIME,
+    good="""\
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.execute("SET LOCAL statement_timeout = '10min'")
 op.execute("SET LOCAL idle_in_transaction_session_timeout = '1min'")
 op.add_column("notes", sa.Column("read", sa.Boolean()))""",
-    ),
 )
-DROPPED_INDEX: Final = Rule(
+DROPPED_INDEX: Final = _note(
     id="L02",
     name="index dropped without CONCURRENTLY",
-    level=Level.NOTE,
     message="DROP INDEX is instant, but blocks reads and writes of the table until the transaction ends.",
-    implies=NOTHING,
     code="""\
 with op.get_context().autocommit_block():
     op.drop_index("{index}", postgresql_concurrently=True, if_exists=True)""",
     related=("L01",),
-    example=Example(
-        before=INDEXED_NOTES,
-        bad="""op.drop_index("notes_title", "notes")""",
-        good="""\
+    before=INDEXED_NOTES,
+    bad="""op.drop_index("notes_title", "notes")""",
+    good="""\
 with op.get_context().autocommit_block():
     op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)""",
-    ),
 )
-DETACHED: Final = Rule(
+DETACHED: Final = _note(
     id="L23",
     name="partition detached without CONCURRENTLY",
-    level=Level.NOTE,
     message="DETACH PARTITION is instant, but blocks reads and writes of the whole table until the transaction ends.",
-    implies=NOTHING,
     code="""\
 with op.get_context().autocommit_block():
     op.execute("ALTER TABLE … DETACH PARTITION … CONCURRENTLY")""",
     related=("L22",),
-    example=Example(
-        before="""\
-op.execute("CREATE TABLE events (id bigint NOT NULL, at date NOT NULL) PARTITION BY RANGE (at)")
-op.execute("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')")
-op.execute("CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")""",
-        bad="""op.execute("ALTER TABLE events DETACH PARTITION events_2025")""",
-        good="""\
+    before=EVENTS,
+    bad="""op.execute("ALTER TABLE events DETACH PARTITION events_2025")""",
+    good="""\
 attached = sa.text("SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'events_2025'::regclass")
 pending = op.get_bind().scalar(attached)  # True after an interrupted attempt, None when it is done
 if pending is not None:
     with op.get_context().autocommit_block():
         op.execute(f"ALTER TABLE events DETACH PARTITION events_2025 {'FINALIZE' if pending else 'CONCURRENTLY'}")""",
-    ),
 )

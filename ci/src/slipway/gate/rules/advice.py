@@ -6,22 +6,11 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.lines import Change, Line
+from slipway.gate.measure.catalog import Line
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import few, line_of
-from slipway.gate.rulebook.advice import (
-    CUT_OFF,
-    JSON,
-    MIXED_CONCERNS,
-    NAMELESS,
-    PADDED,
-    SERIAL,
-    SMALL_KEY,
-    WITHOUT_INDEX,
-    WITHOUT_ZONE,
-)
+from slipway.gate.rulebook import advice as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.steps import UP
 from slipway.records.proof import Finding, Statement
 
 _LONGEST_NAME: Final = 63  # NAMEDATALEN - 1 bytes
@@ -32,23 +21,23 @@ _INDEXED: Final = re.compile(r" ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<colu
 
 
 _COLUMNS: Final[Mapping[Rule, re.Pattern[str]]] = {  # by the column's definition in the catalog
-    JSON: re.compile(r"json(\[\])?(?= |\Z)"),
-    PADDED: re.compile(r"character\("),
-    WITHOUT_ZONE: re.compile(r"timestamp(\(\d\))? without time zone"),
-    SERIAL: re.compile(r".* default nextval\("),
+    rules.JSON: re.compile(r"json(\[\])?(?= |\Z)"),
+    rules.PADDED: re.compile(r"character\("),
+    rules.WITHOUT_ZONE: re.compile(r"timestamp(\(\d\))? without time zone"),
+    rules.SERIAL: re.compile(r".* default nextval\("),
 }
 
 
 def check(node: Node, steps: Steps, at_head: Iterable[Line]) -> Iterator[Finding]:
     """Yield the findings on what one revision added; `at_head` are the lines of the catalog at the head."""
-    added, end = steps.changes.get(UP, Change()).added, tuple(at_head)
+    added, end = steps.upgraded.added, tuple(at_head)
     yield from _mixed_concerns(node, steps.statements)
     for rule, lines in (
-        (WITHOUT_INDEX, [line for line in added if line in end and not _is_indexed(line, end)]),
-        (SMALL_KEY, [line for line in added if _is_small_key(line, added)]),
+        (rules.WITHOUT_INDEX, [line for line in added if line in end and not _is_indexed(line, end)]),
+        (rules.SMALL_KEY, [line for line in added if _is_small_key(line, added)]),
         *((rule, [line for line in added if _is_column(line, form)]) for rule, form in _COLUMNS.items()),
-        (CUT_OFF, [line for line in added if len(_last_name(line).encode()) >= _LONGEST_NAME]),
-        (NAMELESS, [line for line in added if line.kind in _NAMED and not _is_in(steps.statements, line)]),
+        (rules.CUT_OFF, [line for line in added if len(_last_name(line).encode()) >= _LONGEST_NAME]),
+        (rules.NAMELESS, [line for line in added if line.kind in _NAMED and not _is_in(steps.statements, line)]),
     ):
         if lines:
             yield rule.finding(
@@ -61,7 +50,7 @@ def _mixed_concerns(node: Node, statements: Sequence[Statement]) -> Iterator[Fin
     altering = [each for each in statements if BLOCKING.intersection(each.locks.values()) and each not in writing]
     if writing and altering:
         schema, rows = (few(_tables(several)) for several in (altering, writing))
-        yield MIXED_CONCERNS.finding(node, f"changes {schema}, and rows of {rows}", writing[0].line)
+        yield rules.MIXED_CONCERNS.finding(node, f"changes {schema}, and rows of {rows}", writing[0].line)
 
 
 def _tables(statements: Sequence[Statement]) -> list[str]:

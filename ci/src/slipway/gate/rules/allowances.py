@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.rulebook.comments import UNREADABLE, UNUSED
+from slipway.gate.rulebook.graph import UNREADABLE, UNUSED
 from slipway.records.proof import Finding
 
 _FORM: Final = re.compile(

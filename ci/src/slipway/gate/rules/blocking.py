@@ -1,17 +1,19 @@
 """L and Q05: work on rows while readers or writers are locked out.
 
-A statement blocks when a lock that excludes writers or readers of an existing table is held while rows of such a table are
-rewritten, indexed or scanned. All of this is measured.
+A statement blocks when a lock that excludes writers or readers of an existing table is held while rows of such a table are rewritten, indexed or
+scanned. All of this is measured; of the rules that explain it, the first whose cause matches the statement is reported.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
-from slipway.gate.rulebook.locks import EARLIER_LOCK, UNEXPLAINED
-from slipway.gate.rules.causes import CAUSES
+from slipway.gate.names import is_table
+from slipway.gate.rulebook import locks as rules
+from slipway.gate.rulebook.rule import Rule
 from slipway.records.proof import Blocked, Finding, Growth, Statement
 
 _NAMED: Final = 2
@@ -40,8 +42,8 @@ def _explain(node: Node, statement: Statement, growth: Sequence[Growth]) -> Find
         if match := cause.match(statement):
             return cause.rule.finding(node, measured, statement.line, cause.rule.remedy.format_map(_Gaps(match)))
     if not any(_own_lock(statement, table, blocked) for table, blocked in statement.blocks.items()):
-        return EARLIER_LOCK.finding(node, measured, statement.line)
-    return UNEXPLAINED.finding(node, f"{measured}: {statement.sql[:200]}", statement.line)
+        return rules.EARLIER_LOCK.finding(node, measured, statement.line)
+    return rules.UNEXPLAINED.finding(node, f"{measured}: {statement.sql[:200]}", statement.line)
 
 
 class _Gaps(dict[str, str]):
@@ -94,3 +96,86 @@ def _own_lock(statement: Statement, table: str, blocked: Blocked) -> str | None:
 
 def _excluded(blocked: Blocked) -> str:
     return "which blocks reads and writes" if blocked.read else "which blocks writes"
+
+
+Condition = Callable[[Statement, re.Match[str]], bool]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A rule and the statements that it explains; groups of the pattern fill the gaps of its code."""
+
+    rule: Rule
+    pattern: re.Pattern[str]
+    when: Condition | None  # must hold besides the pattern
+
+    def match(self, statement: Statement) -> re.Match[str] | None:
+        match = self.pattern.search(statement.sql)
+        return match if match and (self.when is None or self.when(statement, match)) else None
+
+
+def _rewrites(statement: Statement, _match: re.Match[str]) -> bool:
+    return bool(statement.rewrites)
+
+
+def _keeps_its_file(statement: Statement, _match: re.Match[str]) -> bool:
+    return not statement.rewrites
+
+
+def _indexes_partitions(statement: Statement, match: re.Match[str]) -> bool:
+    """Return whether only other tables than the named one are indexed: it is partitioned."""
+    named = any(is_table(table, match["table"]) for table in statement.builds)
+    return bool(statement.builds) and not named
+
+
+def _cause(rule: Rule, pattern: str, when: Condition | None = None) -> Cause:
+    return Cause(rule, re.compile(pattern, re.IGNORECASE), when)
+
+
+_ALTER = r'ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+) '
+_ADD_COLUMN = (
+    _ALTER
+    + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!(?:CONSTRAINT|UNIQUE|PRIMARY|CHECK|FOREIGN|EXCLUDE)\b)(?P<column>[\w"]+) '
+)
+
+
+CAUSES: Final = (
+    _cause(
+        rules.PARTITIONED_INDEX,
+        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
+        _indexes_partitions,
+    ),
+    _cause(
+        rules.INDEX,
+        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?:ONLY )?(?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
+    ),
+    _cause(
+        rules.INDEX,
+        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?:ONLY )?(?P<table>[\w."]+)',
+    ),
+    _cause(rules.REINDEX, r'REINDEX (?:\([^)]*\) )?(?P<what>INDEX|TABLE|SCHEMA|DATABASE) (?P<name>[\w."]+)'),
+    _cause(rules.UNIQUE, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?UNIQUE \((?P<columns>[^()]+)\)'),
+    _cause(
+        rules.PRIMARY_KEY, _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?PRIMARY KEY(?: \((?P<columns>[^()]+)\))?'
+    ),
+    _cause(rules.EXCLUSION, _ALTER + r'ADD (?:CONSTRAINT [\w"]+ )?EXCLUDE\b'),
+    _cause(rules.FOREIGN_KEY, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?FOREIGN KEY'),
+    _cause(rules.CHECK, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?CHECK'),
+    _cause(rules.VALIDATE, _ALTER + r'VALIDATE CONSTRAINT (?P<name>[\w"]+)'),
+    _cause(rules.NOT_NULL, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) SET NOT NULL'),
+    _cause(rules.TYPE, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) (?:SET DATA )?TYPE', _rewrites),
+    _cause(rules.TYPE_INDEXES, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) (?:SET DATA )?TYPE', _keeps_its_file),
+    # GENERATED BY DEFAULT AS IDENTITY is L15.
+    _cause(rules.VOLATILE, _ADD_COLUMN + r".*(?<!\bBY )\bDEFAULT\b", _rewrites),
+    _cause(rules.IDENTITY, _ADD_COLUMN + r".*\b(SERIAL|BIGSERIAL|GENERATED .* AS IDENTITY)\b", _rewrites),
+    _cause(rules.GENERATED, _ADD_COLUMN + r".*\bGENERATED ALWAYS AS\b", _rewrites),
+    _cause(rules.UNIQUE, _ADD_COLUMN + r".*\bUNIQUE\b", _keeps_its_file),
+    _cause(rules.INLINE_CHECK, _ADD_COLUMN + r".*\bCHECK\b", _keeps_its_file),
+    _cause(rules.DOMAIN, _ADD_COLUMN, _rewrites),
+    _cause(rules.DOMAIN, r"ALTER DOMAIN\b"),
+    _cause(rules.LOGGED, _ALTER + r"SET (UN)?LOGGED\b"),
+    _cause(rules.COMPACTED, r"\A\s*(VACUUM\b.*\bFULL\b|CLUSTER\b)"),
+    _cause(rules.REFRESHED, r'REFRESH MATERIALIZED VIEW (?P<table>[\w."]+)'),
+    _cause(rules.ATTACHED, _ALTER + r'ATTACH PARTITION (?P<partition>[\w."]+)'),
+    _cause(rules.TRUNCATED, r"\A\s*TRUNCATE\b"),
+)

@@ -10,7 +10,7 @@ from slipway.gate.layers.compatibility import Refused
 from slipway.gate.names import line_of
 from slipway.gate.rulebook import compatibility as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.records.previous import Previous
+from slipway.records.gate import Previous
 from slipway.records.proof import Finding, Statement
 
 

@@ -8,20 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from slipway.gate.history import Node
 from slipway.gate.layers.rows import Rows
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.lines import Change
 from slipway.gate.names import line_of
-from slipway.gate.rulebook.rows import (
-    BEHIND,
-    CASCADES,
-    DELETES,
-    DROPS,
-    FAILS,
-    LOSES,
-    LOSSY,
-    MODELS,
-    RESTARTS,
-    WHOLE_TABLE,
-)
+from slipway.gate.rulebook import rows as rules
 from slipway.gate.rules.blocking import with_growth
 from slipway.gate.steps import AGAIN, DOWN, UP
 from slipway.records.proof import Finding, Growth, Statement
@@ -37,19 +25,19 @@ def check_statements(node: Node, statements: Iterable[Statement], growth: Sequen
         whole = statement.scans and not statement.blocks and not _IN_BATCHES.search(statement.sql)
         if whole and _WRITES.match(statement.sql):
             measured = f"writes while it scans {', '.join(statement.scans)}"
-            yield WHOLE_TABLE.finding(node, with_growth(measured, statement, growth), statement.line)
+            yield rules.WHOLE_TABLE.finding(node, with_growth(measured, statement, growth), statement.line)
 
 
 def check_references(node: Node, steps: Steps) -> Iterator[Finding]:
     """Yield new foreign keys with ON DELETE CASCADE; a new table has no rows to lose."""
-    change = steps.changes.get(UP, Change())
+    change = steps.upgraded
     new_tables = tuple(f"{line.name}." for line in change.added if line.kind in ("table", "partitioned table"))
     before = {line.definition for line in change.removed}  # the same under another name is not new
     for line in change.added:
         cascades = line.kind == "foreign key" and _CASCADES in line.definition
         if cascades and line.definition not in before and not line.name.startswith(new_tables):
             lines = (each.line for each in steps.statements if _CASCADES in each.sql.upper())
-            yield CASCADES.finding(node, f"{line.name}: {line.definition}", next(lines, None))
+            yield rules.CASCADES.finding(node, f"{line.name}: {line.definition}", next(lines, None))
 
 
 def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding]:
@@ -58,7 +46,7 @@ def check_imports(node: Node, is_own: Callable[[str], bool]) -> Iterator[Finding
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
         if file and is_own(file) and any(map(_is_mapped, vars(module).values())):
-            yield MODELS.finding(node, f"imports {name}", line)
+            yield rules.MODELS.finding(node, f"imports {name}", line)
             return
 
 
@@ -80,21 +68,21 @@ def _imported(source: bytes) -> Iterator[tuple[int, str]]:
 def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Yield the findings on what one revision did to rows."""
     if failure := rows.failures.get(UP):
-        yield FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line))
+        yield rules.FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line))
     for loss in rows.dropped:
-        yield DROPS.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "DROP"], statements))
+        yield rules.DROPS.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "DROP"], statements))
     for loss in rows.deleted:
-        yield DELETES.finding(node, loss.words, line_of([loss.name, "DELETE", "TRUNCATE"], statements))
+        yield rules.DELETES.finding(node, loss.words, line_of([loss.name, "DELETE", "TRUNCATE"], statements))
     for loss in rows.recast:
-        yield LOSSY.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "TYPE"], statements))
+        yield rules.LOSSY.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "TYPE"], statements))
     for loss in rows.changed:
-        yield LOSES.finding(node, f"after the downgrade {loss.words}", node.downgrade_line)
+        yield rules.LOSES.finding(node, f"after the downgrade {loss.words}", node.downgrade_line)
     for each in rows.again:
-        yield RESTARTS.finding(node, f"the second run writes {each.rows} rows again", each.line)
+        yield rules.RESTARTS.finding(node, f"the second run writes {each.rows} rows again", each.line)
     for behind in rows.behind:
         line = line_of([behind.table, behind.column, "INSERT"], statements)
-        code = BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)
-        yield BEHIND.finding(node, str(behind), line, code)
+        code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)
+        yield rules.BEHIND.finding(node, str(behind), line, code)
     for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
         if (failure := rows.failures.get(step)) and not failure.declared:
-            yield LOSES.finding(node, failure.said, failure.line_in(node, line))
+            yield rules.LOSES.finding(node, failure.said, failure.line_in(node, line))

@@ -1,8 +1,8 @@
 """G: the graph of revisions; nothing is executed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
-from slipway.gate.history import History, Node
+from slipway.gate.history import History, ancestors
 from slipway.gate.rulebook.graph import ACROSS, APART, BROKEN, DUPLICATE, EDITED, NOT_ON_TOP, SEVERAL_HEADS
 from slipway.records.proof import Finding
 
@@ -36,21 +36,12 @@ def _apart(history: History) -> Iterator[Finding]:
 
 def _across(history: History) -> Iterator[Finding]:
     """Find dependencies on revisions that a revision does not follow already."""
-    down = {node.id: node.down for node in history.nodes}
+    down = [(node.id, node.down) for node in reversed(history.nodes)]
     for node in history.nodes:
-        parents = [each for each in node.parents if each not in node.down and each not in _ancestors(down, node)]
+        beside = [each for each in node.parents if each not in node.down]
+        parents = [each for each in beside if each not in ancestors(down, node.down)]
         if parents:
             yield ACROSS.finding(node, f"depends on {', '.join(parents)}")
-
-
-def _ancestors(down: Mapping[str, Sequence[str]], node: Node) -> set[str]:
-    ancestors: set[str] = set()
-    waiting = list(node.down)
-    while waiting:
-        if (revision := waiting.pop()) not in ancestors:
-            ancestors.add(revision)
-            waiting += down.get(revision, ())
-    return ancestors
 
 
 def _not_on_top(history: History) -> Iterator[Finding]:

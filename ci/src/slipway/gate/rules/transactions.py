@@ -6,26 +6,14 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.interruption import Interruption
+from slipway.gate.layers.sessions import Encounter
 from slipway.gate.layers.stairway import Failure
-from slipway.gate.layers.two_runners import Encounter
+from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rulebook.transactions import (
-    BEGUN_BY_ENV,
-    CONCURRENTLY_INSIDE,
-    ENDED,
-    INVALID,
-    LEAKING,
-    MIXED,
-    NEW_ENUM_VALUE,
-    NOT_AGAIN,
-    REPEATED,
-    TOGETHER,
-    TWO_RUNNERS,
-)
 from slipway.records.proof import Finding, Statement
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
-_BY_CODE: Final = {"25001": CONCURRENTLY_INSIDE, "55P04": NEW_ENUM_VALUE}
+_BY_CODE: Final = {"25001": rules.CONCURRENTLY_INSIDE, "55P04": rules.NEW_ENUM_VALUE}
 
 # Postgres checks each foreign key by a separate query, also when one statement adds several.
 _REFERS = re.compile(r"\b(FOREIGN KEY|REFERENCES)\b", re.IGNORECASE)
@@ -47,18 +35,18 @@ _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 
 def of_failure(failure: Failure) -> Rule | None:
     """Return the rule on transactions that explains a failing upgrade, or None."""
-    return BEGUN_BY_ENV if failure.begun_by_env else _BY_CODE.get(failure.code or "")
+    return rules.BEGUN_BY_ENV if failure.begun_by_env else _BY_CODE.get(failure.code or "")
 
 
 def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Yield the findings on the transactions of one revision."""
     yield from _mixed(node, statements)
     for statement in _ending_alembic_transaction(statements):
-        yield ENDED.finding(node, statement.sql[:200], statement.line)
+        yield rules.ENDED.finding(node, statement.sql[:200], statement.line)
     yield from _repeated(node, statements)
     settings = [statement for statement in statements if _SETS.search(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
-        yield LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
+        yield rules.LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
 
 
 def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[Finding]:
@@ -66,12 +54,12 @@ def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[F
     for each in interruptions:
         if each.failure or (each.otherwise and not each.invalid):
             effect = each.failure or each.otherwise
-            yield NOT_AGAIN.finding(node, f"interrupted {each.where} and run again: {effect}", each.line)
+            yield rules.NOT_AGAIN.finding(node, f"interrupted {each.where} and run again: {effect}", each.line)
             break
     for each in interruptions:
         if each.invalid:
             measured = f"interrupted {each.where} and run again, it leaves {', '.join(each.invalid)} invalid"
-            yield INVALID.finding(node, measured, each.line)
+            yield rules.INVALID.finding(node, measured, each.line)
             break
 
 
@@ -82,14 +70,14 @@ def check_encounters(node: Node, encounters: Sequence[Encounter]) -> Iterator[Fi
             errors = (("first", each.first), ("second", each.second))
             failures = "; ".join(f"the {runner} failed: {error}" for runner, error in errors if error)
             measured = f"a second runner ran it while the first paused after line {each.line}: {each.otherwise}"
-            yield TWO_RUNNERS.finding(node, f"{measured} ({failures})" if failures else measured, each.line)
+            yield rules.TWO_RUNNERS.finding(node, f"{measured} ({failures})" if failures else measured, each.line)
             return
 
 
 def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Finding]:
     """Yield a finding when env.py runs several locking revisions in one transaction, at the newest of them."""
     if len(locking) > 1:
-        yield TOGETHER.finding(locking[-1], f"{len(locking)} of {len(new)} new revisions lock existing tables")
+        yield rules.TOGETHER.finding(locking[-1], f"{len(locking)} of {len(new)} new revisions lock existing tables")
 
 
 def _ending_alembic_transaction(statements: Sequence[Statement]) -> Iterator[Statement]:
@@ -113,7 +101,7 @@ def _repeated(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
         if len(several) > 1:
             lines = ", ".join(str(statement.line) for statement in several)
             measured = f"{table} is scanned or rewritten {len(several)} times, by the statements on lines {lines}"
-            yield REPEATED.finding(node, measured, several[1].line, REPEATED.remedy.format(table=table))
+            yield rules.REPEATED.finding(node, measured, several[1].line, rules.REPEATED.remedy.format(table=table))
 
 
 def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
@@ -124,7 +112,7 @@ def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
         measured = (
             f"{len(inside)} statements in a transaction, {len(alone)} outside it, the first on line {alone[0].line}"
         )
-        yield MIXED.finding(node, measured, inside[0].line)
+        yield rules.MIXED.finding(node, measured, inside[0].line)
 
 
 def _changes(statement: Statement) -> bool:

@@ -10,20 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
+from slipway.gate.rulebook import waiting as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rulebook.waiting import (
-    DETACHED,
-    DROPPED_INDEX,
-    EXPLICIT,
-    METADATA,
-    NO_TIMEOUT,
-    PARENT_LOCKED,
-    PARENT_WAITS,
-    SEVERAL,
-    TRIGGER,
-    UNLIMITED,
-    VIEW,
-)
 from slipway.records.proof import Finding, Queue, Statement
 
 _DROPS = re.compile(
@@ -33,8 +21,8 @@ _DROPS = re.compile(
 _REFERS = re.compile(
     r"\A\s*(CREATE TABLE|ALTER TABLE .* ADD (COLUMN )?(?!CONSTRAINT\b).*\bREFERENCES\b)", re.IGNORECASE
 )
-_TRIGGERS = re.compile(r"\A\s*(CREATE|DROP) (OR REPLACE )?(CONSTRAINT )?TRIGGER\b", re.IGNORECASE)
-_VIEWS = re.compile(r"\A\s*(CREATE OR REPLACE|DROP|ALTER) (RECURSIVE )?VIEW\b", re.IGNORECASE)
+_TRIGGERS = re.compile(r"\A\s*(CREATE|DROP) (OR REPLACE )?(CONSTRAINT )?rules.TRIGGER\b", re.IGNORECASE)
+_VIEWS = re.compile(r"\A\s*(CREATE OR REPLACE|DROP|ALTER) (RECURSIVE )?rules.VIEW\b", re.IGNORECASE)
 _METADATA = re.compile(
     r"\bRENAME\b|\b(SET|DROP) DEFAULT\b|\bROW LEVEL SECURITY\b|\bOWNER TO\b|\bSET SCHEMA\b"
     r"|\A\s*(CREATE|ALTER|DROP) (POLICY|RULE)\b|\A\s*DROP (TYPE|DOMAIN|FUNCTION|EXTENSION|SCHEMA|OWNED)\b",
@@ -64,7 +52,7 @@ def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statemen
                 table, blocked = next(iter(statement.blocks.items()))
                 held = f"{'reads and writes' if blocked.read else 'writes'} of {table}"
                 measured = f"{' = 0, '.join(statement.unlimited)} = 0 while it blocks {held}"
-                yield UNLIMITED.finding(node, measured, statement.line)
+                yield rules.UNLIMITED.finding(node, measured, statement.line)
                 return
 
 
@@ -79,7 +67,7 @@ def _without_timeout(node: Node, waiting: Sequence[Statement], queue: Queue | No
     if ordinary:
         waited = f"; {queue.words}" if queue else ""
         measured = f"{_held(ordinary, _strong(ordinary))}, with lock_timeout = 0{waited}"
-        yield NO_TIMEOUT.finding(node, measured, ordinary.line)
+        yield rules.NO_TIMEOUT.finding(node, measured, ordinary.line)
 
 
 def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
@@ -87,23 +75,23 @@ def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
     strong = _strong(statement)
     if drop := _DROPS.match(statement.sql):
         others = [table for table in strong if not is_table(table, drop["table"])]
-        return (PARENT_LOCKED, others) if others else (None, [])
+        return (rules.PARENT_LOCKED, others) if others else (None, [])
     if _REFERS.match(statement.sql):
         parents = [table for table in strong if statement.locks[table] == "SHARE ROW EXCLUSIVE"]
-        return (PARENT_WAITS, parents) if parents else (None, [])
-    by_words = ((_TRIGGERS, TRIGGER), (_VIEWS, VIEW), (_METADATA, METADATA))
+        return (rules.PARENT_WAITS, parents) if parents else (None, [])
+    by_words = ((_TRIGGERS, rules.TRIGGER), (_VIEWS, rules.VIEW), (_METADATA, rules.METADATA))
     return next((rule for words, rule in by_words if words.search(statement.sql)), None), strong
 
 
 def _instant(node: Node, statement: Statement) -> Iterator[Finding]:
     strong = _strong(statement)
     if strong and (dropped := _DROPS_INDEX.match(statement.sql)):
-        remedy = DROPPED_INDEX.remedy.format(index=dropped["index"].replace('"', ""))
-        yield DROPPED_INDEX.finding(node, _held(statement, strong), statement.line, remedy)
+        remedy = rules.DROPPED_INDEX.remedy.format(index=dropped["index"].replace('"', ""))
+        yield rules.DROPPED_INDEX.finding(node, _held(statement, strong), statement.line, remedy)
     if strong and _DETACHES.search(statement.sql):
-        yield DETACHED.finding(node, _held(statement, strong), statement.line)
+        yield rules.DETACHED.finding(node, _held(statement, strong), statement.line)
     if statement.locks and _LOCKS.match(statement.sql):
-        yield EXPLICIT.finding(node, _held(statement, list(statement.locks)), statement.line)
+        yield rules.EXPLICIT.finding(node, _held(statement, list(statement.locks)), statement.line)
 
 
 def _several(node: Node, statements: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
@@ -115,14 +103,14 @@ def _several(node: Node, statements: Sequence[Statement], queue: Queue | None) -
             held = f"takes {_held(statement, sorted(strong))}, and still holds {', '.join(sorted(before))}"
             if queue and queue.deadlock:
                 held += f"; a transaction that wrote to {queue.behind} and then to {queue.deadlock} deadlocked with it"
-            yield SEVERAL.finding(node, held, statement.line)
+            yield rules.SEVERAL.finding(node, held, statement.line)
             return
 
 
 def _advisory(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     taken = [statement for statement in statements if _ADVISORY.search(statement.sql)]
     if taken and not any(_ADVISORY_END.search(statement.sql) for statement in statements):
-        yield EXPLICIT.finding(node, "a session-level advisory lock that is never released", taken[0].line)
+        yield rules.EXPLICIT.finding(node, "a session-level advisory lock that is never released", taken[0].line)
 
 
 def _strong(statement: Statement) -> list[str]:

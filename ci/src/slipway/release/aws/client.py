@@ -1,29 +1,91 @@
-"""AWS through boto3, in worker threads, with errors of one sentence.
+"""AWS through boto3, in worker threads, with errors of one sentence; and the credentials that a caller passes as text.
 
 Idempotent calls are retried when no answer arrives; the others raise LostAnswerError, because most changes have no idempotency token.
 An endpoint override receives stand-in credentials only: it is a simulator, and must never see real keys.
 """
 
+import json
+import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
-from slipway.release.aws.credentials import Keys
 from slipway.release.errors import AwsRefusedError, LostAnswerError
 from slipway.untrusted import one_line
 
+_LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
+# Names of environment variables, and the same in the JSON of credential_process.
+_NAMES = {
+    "AWS_ACCESS_KEY_ID": "AccessKeyId",
+    "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
+    "AWS_SESSION_TOKEN": "SessionToken",
+    "AWS_CREDENTIAL_EXPIRATION": "Expiration",
+}
 _THROTTLED = frozenset(
     {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
 )
-# Seconds before each further attempt.
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
 _SERVER_ERROR = 500
-# These calls are idempotent. So is every call to ECR: a put names its content.
-_READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
+_READS = (
+    "describe_",
+    "list_",
+    "get_",
+    "filter_",
+    "batch_get_",
+)  # idempotent, as is every call to ECR: a put names its content
+_COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Credentials that were passed instead of found by boto3; never shown."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+def keys_from(text: str, now: datetime) -> Keys:
+    """Read credentials that are valid `now`; raises BadInputError."""
+    values = _lines(text) or _document(text)
+    key, secret = values.get("AccessKeyId"), values.get("SecretAccessKey")
+    if not key or not secret:
+        raise BadInputError("the text holds no AWS credentials", _COMMAND)
+    if (expiration := values.get("Expiration")) and _moment(expiration) <= now:
+        raise BadInputError(f"the AWS credentials expired at {_moment(expiration):%H:%M:%S %Z}", "sign in again")
+    return Keys(key, secret, values.get("SessionToken") or None)
+
+
+def _lines(text: str) -> dict[str, str]:
+    return {_NAMES[name]: value.strip() for name, _, value in _LINE.findall(text) if name in _NAMES}
+
+
+def _document(text: str) -> dict[str, str]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(document, Mapping):
+        return {}
+    return {name: value for name in _NAMES.values() if isinstance(value := document.get(name), str)}
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInputError("the expiration of the AWS credentials is no time", _COMMAND) from None
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+_STAND_IN = Keys("simulated", "simulated")
 
 
 class Aws:
@@ -41,7 +103,7 @@ class Aws:
         self._keys = _STAND_IN if endpoint_url else keys or Keys("", "")
         self._sleep = sleep
         self._clients: dict[str, Any] = {}
-        self._session: Any = None  # boto3's; its clients share the service models, which are slow to load
+        self._session: Any = None  # boto3's
         self._making = threading.Lock()  # a boto3 session is not thread-safe
 
     async def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -58,6 +120,16 @@ class Aws:
                     raise
             await self._sleep(pause)
         return await self.once(service, operation, **parameters)
+
+    async def pages(self, service: str, operation: str, /, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
+        """Yield every page of a list."""
+        while True:
+            page = await self.call(service, operation, **parameters)
+            yield page
+            following = {key: page[key] for key in ("nextToken", "NextToken") if page.get(key)}
+            if not following:
+                return
+            parameters |= following
 
     async def once(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Call once, without retries."""
@@ -98,14 +170,22 @@ class Aws:
             return self._clients[service]
 
 
-def session_of(keys: Keys, region: str) -> Any:
+def session_of(keys: Keys, region: str | None) -> Any:
+    """Return a boto3 session; those of one process load each service model once."""
     import boto3
+    from botocore.session import Session
 
+    core = Session()
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     credentials = (keys.access_key_id or None, keys.secret_access_key or None, keys.session_token)
-    return boto3.session.Session(*credentials, region_name=region)
+    return boto3.session.Session(*credentials, region_name=region, botocore_session=core)
 
 
-_STAND_IN = Keys("simulated", "simulated")
+@cache
+def _loader(data_path: str | None) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _is_cut_off(client: Any, operation: str, response: dict[str, Any]) -> bool:

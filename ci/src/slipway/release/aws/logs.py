@@ -4,39 +4,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from slipway.release.aws.client import Aws
-from slipway.release.errors import AwsRefusedError
+from slipway.release.errors import AwsRefusedError, or_absent
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line; `at` is in milliseconds since 1970, `message` is untrusted text, `stream` is the log stream's name."""
+    """One line; `message` is untrusted text, `stream` is the log stream's name."""
 
-    at: int
     message: str
-    stream: str = ""
+    stream: str
 
 
 async def read(
     aws: Aws, group: str, *, since: datetime | None = None, prefix: str | None = None
 ) -> tuple[Line, ...] | None:
     """Return the lines of a log group; None when it does not exist."""
-    lines: list[Line] = []
-    page: dict[str, object] = {"logGroupName": group}
+    request: dict[str, object] = {"logGroupName": group}
     if since:
-        page["startTime"] = int(since.timestamp() * 1000)
+        request["startTime"] = int(since.timestamp() * 1000)
     if prefix:
-        page["logStreamNamePrefix"] = prefix
-    while True:
-        try:
-            answer = await aws.call("logs", "filter_log_events", **page)
-        except AwsRefusedError as error:
-            if error.code == "ResourceNotFoundException":
-                return None
-            raise
-        lines += [Line(event["timestamp"], event["message"], event["logStreamName"]) for event in answer["events"]]
-        if "nextToken" not in answer:
-            return tuple(lines)
-        page["nextToken"] = answer["nextToken"]
+        request["logStreamNamePrefix"] = prefix
+    return await or_absent(_events(aws, request), "ResourceNotFoundException")
+
+
+async def _events(aws: Aws, request: dict[str, object]) -> tuple[Line, ...]:
+    pages = aws.pages("logs", "filter_log_events", **request)
+    events = [event async for page in pages for event in page["events"]]
+    return tuple(Line(event["message"], event["logStreamName"]) for event in events)
 
 
 async def began(aws: Aws, group: str, stream: str) -> datetime | None:

@@ -6,14 +6,27 @@ Templates are JSON, which CloudFormation accepts: slipway writes no YAML, and po
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.release.bootstrap import github, names
+from slipway.release.bootstrap.roles import (
+    DEPLOY_ROLE,
+    IMAGE_ROLE,
+    check_own,
+    deploy_role,
+    image_role,
+    joined,
+    oidc_provider,
+    policy,
+    roles_of,
+    scope_of,
+    trusts_branch,
+    trusts_environment,
+)
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.engine.ledger import PREFIX
-from slipway.release.permissions import DEPLOY_ROLE, IMAGE_ROLE, joined, policy, scope_of
 from slipway.release.rights import REPOSITORY, Policy, Scope
 from slipway.release.targets.registry import target_of
 from slipway.settings import MigrationRunner, Network, Settings, SettingsError
@@ -21,8 +34,8 @@ from slipway.settings import MigrationRunner, Network, Settings, SettingsError
 _LOG_DAYS = 90
 _SHARED = "shared"
 _MOST_IMAGES = 100_000  # more than a repository can have, so that no image of the ledger ever expires
-_EXPENDABLE = "try."
-_EXPENDABLE_DAYS = 14
+_TRIAL = "try."  # tags of images that only a trial needs
+_TRIAL_DAYS = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +57,7 @@ def stacks(settings: Settings, environment: str) -> tuple[StackTemplate, StackTe
     """Return the stack that environments share and the environment's own; raises SettingsError."""
     if environment == _SHARED:
         raise SettingsError(f"an environment called {_SHARED} has the name of the shared stack", "give it another name")
-    names.check_own(settings, environment)
+    check_own(settings, environment)
     return shared(settings, environment), own(settings, environment)
 
 
@@ -64,7 +77,7 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
     if there.region == _home_region(settings, there.account):
         parts += _publishing(settings, there.account)
     return StackTemplate(
-        name=names.stack(settings.name, _SHARED),
+        name=_stack_name(settings.name, _SHARED),
         region=there.region,
         template=_template(f"Shared by the environments of {settings.name}", parts),
         tags={"slipway:service": settings.name},
@@ -75,7 +88,7 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
 def own(settings: Settings, environment: str) -> StackTemplate:
     """Return the stack with the roles of one environment, and its way to the database."""
     there, scope = settings.environment(environment), scope_of(settings, environment)
-    roles, (repository,) = names.roles_of(settings, environment), REPOSITORY.within(scope)
+    roles, (repository,) = roles_of(settings, environment), REPOSITORY.within(scope)
     parts = target_of(settings, environment).parts(settings, environment, roles, repository)
     parts += _deploying(scope)
     if there.network:
@@ -83,7 +96,7 @@ def own(settings: Settings, environment: str) -> StackTemplate:
     if scope.task:
         parts.append(_migration(scope, scope.task, roles))
     return StackTemplate(
-        name=names.stack(settings.name, environment),
+        name=_stack_name(settings.name, environment),
         region=there.region,
         template=_template(f"{settings.name} in {environment}", parts),
         tags={"slipway:service": settings.name, "slipway:environment": environment},
@@ -110,11 +123,11 @@ def _lifecycle() -> dict[str, Any]:
     A policy knows ages, numbers and tags, but not which digest is live: a rule that counts could expire the digest in production. An image
     that one rule matches is not expired by a later rule [G], so the first rule keeps the ledger, whatever is added later.
     """
-    days = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": _EXPENDABLE_DAYS}
+    days = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": _TRIAL_DAYS}
     return {
         "rules": [
             _rule(1, "the ledger is kept", PREFIX, {"countType": "imageCountMoreThan", "countNumber": _MOST_IMAGES}),
-            _rule(2, "expendable images expire", _EXPENDABLE, days),
+            _rule(2, "expendable images expire", _TRIAL, days),
         ]
     }
 
@@ -132,13 +145,13 @@ def _publishing(settings: Settings, account: str) -> list[Part]:
     """Return GitHub's provider and the role of jobs without a GitHub environment."""
     if settings.github is None:
         return []
-    name = names.image_role(settings)
+    name = image_role(settings)
     why = "the jobs without an environment publish the image and plan deployments"
-    trust = github.trusts_branch(settings.github, account)
+    trust = trusts_branch(settings.github, account)
     variable = output("AWS_ROLE of the GitHub repository's variables", f"arn:aws:iam::{account}:role/{name}")
     made = Part({"ImageRole": role(name, why, trust, _image_policy(settings, account))}, {"AwsRole": variable})
     has_provider = settings.github.oidc_provider is not None
-    return [made] if has_provider else [Part({"GithubProvider": github.oidc_provider()}), made]
+    return [made] if has_provider else [Part({"GithubProvider": oidc_provider()}), made]
 
 
 def _image_policy(settings: Settings, account: str) -> Policy:
@@ -157,8 +170,8 @@ def _deploying(scope: Scope) -> list[Part]:
     trusted, environment, account = scope.settings.github, scope.environment, scope.there.account
     if trusted is None:
         return []
-    name = names.deploy_role(scope.settings, environment)
-    trust = github.trusts_environment(trusted, account, environment)
+    name = deploy_role(scope.settings, environment)
+    trust = trusts_environment(trusted, account, environment)
     why = f"the jobs of GitHub's environment {environment} deploy"
     variable = f"AWS_ROLE of the variables of GitHub's environment {environment}"
     return [
@@ -219,3 +232,8 @@ def _template(description: str, parts: Iterable[Part]) -> dict[str, Any]:
         outputs |= part.outputs
     head = {"AWSTemplateFormatVersion": "2010-09-09", "Description": f"{description} (made by slipway bootstrap)"}
     return {**head, "Resources": resources, **({"Outputs": outputs} if outputs else {})}
+
+
+def _stack_name(*parts: str) -> str:
+    """Return the name of a stack, which has letters, digits and dashes only."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(("slipway", *parts)))[:128]

@@ -1,15 +1,14 @@
 """The change of a service: the database first, then, under the deploy lock, the one request to the platform."""
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TypeVar
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
-from slipway.records.ledger import Accepted
-from slipway.records.migration import Migration
 from slipway.records.outcome import Outcome
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
-from slipway.release.engine.context import RESUME, Run
+from slipway.release.engine.engine import RESUME, Run
 from slipway.release.engine.lock import DeployLock
 from slipway.release.engine.outcome import end, unchanged
 from slipway.release.engine.target import Operation
@@ -37,14 +36,11 @@ async def migrate(run: Run) -> None:
         run.say(f"the ledger lacks this deployment's migration: {error}")
 
 
-async def migrated_before(run: Run) -> Migration | None:
-    """Return what this number's earlier, killed run did to the database."""
-    if run.engine.migrate is None or run.migration:
-        return run.migration
-    try:
-        return await run.ledger.migration(run.number)
-    except SlipwayError:
-        return None
+async def recall_migration(run: Run) -> None:
+    """Note what this number's earlier, killed run did to the database."""
+    if run.engine.migrate is not None and run.migration is None:
+        with suppress(SlipwayError):
+            run.migration = await run.ledger.migration(run.number)
 
 
 async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
@@ -60,19 +56,12 @@ async def change(run: Run, lock: DeployLock) -> Operation | Outcome:
     run.check_approved(plan, observed)
     if plan.action is Action.NOOP:
         return await end(run, unchanged(run, observed), observed)
-    await run.engine.permit(observed)
+    await run.permit(observed)
     operation = await _started(run, lock, plan, observed)
     if operation is None:
         return await end(run, unchanged(run, await run.look()))
-    accepted = Accepted(
-        environment=run.goal.environment,
-        number=run.number,
-        arn=operation.arn,
-        operation=operation.id,
-        creating=operation.creating,
-    )
     try:
-        await run.ledger.accept(accepted)
+        await run.ledger.accept(run.number, operation)
     except SlipwayError as error:
         run.say(f"the ledger lacks this deployment's operation: {error}")
         lock.keep()

@@ -1,15 +1,49 @@
-"""Whether a release works on a schema: decided by a certificate for exactly this pair. Pure.
+"""The readiness answer of a release, and whether a certificate proves that the release works on a schema. Pure.
 
 Two pairs can be wrong. When the database will be migrated, the live release must work on the new schema; when it stays, as in a rollback,
 the wanted release must work on the current one. Certificates are not transitive: a → b and b → c prove nothing about a on c.
 """
 
+import json
 import re
 from collections.abc import Iterable
 
-from slipway.records.certificate import Answer, Certificate
+from slipway.records.certificate import Certificate, Ternary
 from slipway.records.migration import Heads, Readiness
 from slipway.untrusted import one_line
+
+_REVISION = re.compile(r"\w{1,64}")  # alembic's generated and hand-written ids; git's
+_MOST_HEADS = 32
+
+
+def readiness_from(text: str) -> Readiness | None:
+    """Read a health path's body; None when it makes no such statement."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    reached = body.get("database") != "unreachable"
+    database = _heads(body, "database_head") if reached else None
+    readiness = Readiness(_heads(body, "image_head"), database, _commit(body.get("git_revision")))
+    return None if readiness == Readiness() else readiness
+
+
+def _heads(body: dict[str, object], key: str) -> Heads | None:
+    """Read one head, several, or null: a database before its first revision."""
+    if key not in body:
+        return None
+    value = body[key]
+    heads = value if isinstance(value, list) else [] if value is None else [value]
+    if len(heads) > _MOST_HEADS or not all(isinstance(head, str) and _REVISION.fullmatch(head) for head in heads):
+        return None
+    return tuple(sorted(heads))
+
+
+def _commit(value: object) -> str | None:
+    return value if isinstance(value, str) and _REVISION.fullmatch(value) and value != "unknown" else None
+
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -61,9 +95,9 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
     if not certificate.revisions:
         return f"the certificate of this pair names no revision that {whose} was tried with"
     for revision in certificate.revisions:
-        if revision.compatible is Answer.NO:
+        if revision.compatible is Ternary.NO:
             return f"the revision {one_line(revision.id)} breaks {whose}"
-        if revision.compatible is Answer.UNKNOWN:
+        if revision.compatible is Ternary.UNKNOWN:
             return f"{whose} was never tried after the revision {one_line(revision.id)}"
     return None
 

@@ -1,15 +1,24 @@
-"""The engine's ports: a target, a ledger, a lock, a clock, and the steps that must come before a change."""
+"""The engine's ports (a target, a ledger, a lock, a clock, the steps before a change), and one run with them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from slipway.errors import RefusedError, UnknownOutcomeError
 from slipway.records.certificate import Certificate
+from slipway.records.ledger import Lock
 from slipway.records.migration import Migration, Readiness
-from slipway.records.plan import Observed
-from slipway.records.progress import Tell
-from slipway.release.engine.ledger import Ledger
+from slipway.records.plan import Action, Observed, Plan, State
+from slipway.records.progress import Event, Phase, Tell
+from slipway.release.engine.goal import DONE, Goal
+from slipway.release.engine.ledger import Ledger, nonce
 from slipway.release.engine.lock import DeployLock
-from slipway.release.engine.target import Target, Time
+from slipway.release.engine.plan import check_still_true
+from slipway.release.engine.target import Operation, Target, Time
+from slipway.release.errors import or_unknown
+from slipway.untrusted import one_line
+
+RESUME = "run the same command again; it finds and resumes what this run started"
 
 
 async def no_op(*_: object) -> None:
@@ -22,10 +31,10 @@ class Engine:
 
     - holder: who runs, shown to everyone who waits.
     - prepare: runs once, before a number is claimed and anything is written.
-    - permit: judges the observed state, before the migration and again right before the change.
+    - permit: judges the observed state, before the migration and again right before the change; returns why a needed proof is waived.
     - migrate: brings the database to the release's head for a numbered deployment; None when slipway does not migrate it.
     - ask: reads the live release's own statement about itself, for the ledger.
-    - certificate, risk: the proof of the pair of releases, and the reason for going without one; both are recorded.
+    - certificate, risk: the proof of the pair of releases, which is recorded, and the caller's reason for going without one.
     - lock: makes the deploy lock.
     """
 
@@ -35,9 +44,86 @@ class Engine:
     tell: Tell
     holder: str
     prepare: Callable[[], Awaitable[None]] = no_op
-    permit: Callable[[Observed], Awaitable[None]] = no_op
+    permit: Callable[[Observed], Awaitable[str | None]] = no_op
     migrate: Callable[[int, Tell], Awaitable[Migration]] | None = None
     ask: Callable[[Observed], Awaitable[Readiness | None]] = no_op
     certificate: Certificate | None = None
     risk: str = ""
     lock: type[DeployLock] = DeployLock
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One goal on its way.
+
+    - number: the deployment's in the ledger, set once it is claimed; 0 before.
+    - migration: what this deployment did to the database, set once it did.
+    - risk: why a needed proof was waived, otherwise empty. A resumed run has its caller's reason: whether the killed run needed it is unknown.
+    """
+
+    engine: Engine
+    goal: Goal
+    approved: Plan | None
+    began: datetime
+    number: int = 0
+    migration: Migration | None = None
+    risk: str = ""
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.engine.ledger
+
+    @property
+    def image(self) -> str:
+        return str(self.goal.spec.image) if self.goal.spec else ""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began, in the platform's time."""
+        return (self.engine.time.now() - self.began).total_seconds()
+
+    async def look(self) -> Observed:
+        """Return the live state; raises UnknownOutcomeError for an unknown status: it may be what is wanted, or not."""
+        observed = await or_unknown(self.engine.target.observe())
+        if observed.state is State.UNKNOWN:
+            raise UnknownOutcomeError(
+                f"{self.goal.service} is in the state {one_line(str(observed.status))}, which slipway does not know",
+                "look at it in the console, and run the same command again",
+            )
+        return observed
+
+    def check_possible(self, plan: Plan) -> None:
+        """Raise RefusedError for a blocked plan."""
+        if plan.action is Action.BLOCKED:
+            raise RefusedError(f"{self.goal.service} cannot be {DONE[self.goal.verb]} now", plan.reason)
+
+    def check_approved(self, plan: Plan, observed: Observed) -> None:
+        """Raise RefusedError when a plan was approved and this is another one."""
+        if self.approved is not None:
+            check_still_true(self.approved, plan, observed)
+
+    async def permit(self, observed: Observed) -> None:
+        """Raise RefusedError when the observed state must not be changed. A proof that was waived once is not needed any more after the migration."""
+        self.risk = await self.engine.permit(observed) or self.risk
+
+    def lock(self, newest: Operation | None) -> DeployLock:
+        """Make the deploy lock; `newest` is the service's newest operation, read just now."""
+        lock = Lock(
+            environment=self.goal.environment,
+            number=self.number,
+            holder=self.engine.holder,
+            newest=newest.id if newest else None,
+            nonce=nonce(),
+        )
+        return self.engine.lock(self.engine.target, self.ledger, self.engine.time, lock)
+
+    def enter(self, phase: Phase, expected: float | None = None) -> None:
+        self.engine.tell(Event(phase=phase, expected=expected))
+
+    def say(self, line: str) -> None:
+        self.engine.tell(Event(line))
+
+    def say_plan(self, plan: Plan) -> None:
+        what = "nothing to change" if plan.action is Action.NOOP else plan.action.value
+        changes = (f"  {change.name}: {change.before or 'none'} -> {change.after or 'none'}" for change in plan.changes)
+        self.say("\n".join([f"plan: {what}", *changes, *(f"  note: {note}" for note in plan.notes)]))

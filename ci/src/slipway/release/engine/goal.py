@@ -1,55 +1,18 @@
 """The goals of a run: a release is live, a service is paused, resumed, or deleted. Pure.
 
 A goal makes the plan from the observed state, and settles the outcome from the state observed afterwards; the engine treats all goals alike.
+A service that runs proves nothing: after an automatic rollback platforms report a healthy service, with the old image.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 from slipway.errors import BadInputError
 from slipway.records.outcome import Status, Verb
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.release.engine.plan import fingerprint, in_flight
+from slipway.release.engine.plan import ServiceSpec, fingerprint, hashed, in_flight
 from slipway.release.engine.plan import plan as plan_of
-from slipway.release.engine.settle import OperationStatus, settle, settle_state
-from slipway.release.engine.spec import ServiceSpec, hashed
-from slipway.release.engine.target import Operation, Target
-
-
-class Goal(Protocol):
-    """The state that a run brings about.
-
-    - spec: the wanted release; None for a verb without one.
-    - hash: identifies the goal, so that a run resumes the deployment of a killed one.
-    """
-
-    @property
-    def environment(self) -> str: ...
-
-    @property
-    def service(self) -> str: ...
-
-    @property
-    def verb(self) -> Verb: ...
-
-    @property
-    def spec(self) -> ServiceSpec | None: ...
-
-    @property
-    def hash(self) -> str: ...
-
-    def plan(self, observed: Observed) -> Plan:
-        """Return what has to change."""
-        ...
-
-    def is_true(self, observed: Observed) -> bool:
-        """Return whether the observed state is the goal's."""
-        ...
-
-    def truth(self, ending: OperationStatus, operation: Operation, observed: Observed) -> Status:
-        """Return the outcome, from the operation's status and the observed state."""
-        ...
-
+from slipway.release.engine.target import Operation, OperationStatus, Target
 
 DONE = {
     Verb.DEPLOY: "deployed",
@@ -59,12 +22,6 @@ DONE = {
     Verb.RESUME: "resumed",
     Verb.DESTROY: "deleted",
 }
-
-
-def check_sensible(goal: Goal, target: Target) -> None:
-    """Raise BadInputError for a verb that the platform does not have; asks the platform nothing."""
-    if instead := target.impossible.get(goal.verb):
-        raise BadInputError(f"{goal.service} cannot be {DONE[goal.verb]} where it runs", instead)
 
 
 @dataclass(frozen=True)
@@ -101,93 +58,110 @@ class Live:
 
 
 @dataclass(frozen=True)
-class _State:
-    """A state of a service, whatever its release."""
+class _StateGoal:
+    """A state of a service, whatever its release. `spec` is the release that it has, for the diagnosis.
+
+    - action: leads to the state, from any of `origins`; `limit` says so in an error.
+    """
 
     environment: str
     service: str
+    spec: ServiceSpec | None = None
+
+    verb: ClassVar[Verb]
+    state: ClassVar[State]
+    action: ClassVar[Action]
+    origins: ClassVar[tuple[State, ...]] = tuple(State)
+    limit: ClassVar[str] = ""
 
     @property
     def hash(self) -> str:
         return hashed(f"{type(self).__name__} {self.service}")
 
-    def is_true(self, observed: Observed) -> bool:
-        raise NotImplementedError
-
-    def truth(self, ending: OperationStatus, operation: Operation, observed: Observed) -> Status:  # noqa: ARG002 -- as Goal has it
-        return settle_state(ending, reached=self.is_true(observed))
-
-    def _planned(self, observed: Observed, action: Action, after: State, reason: str = "") -> Plan:
-        if observed.state is State.BUSY:
-            action, reason = Action.BLOCKED, in_flight(observed)
-        change = FieldChange("state", observed.state.value, after.value)
-        changes = () if action in (Action.NOOP, Action.BLOCKED) else (change,)
+    def plan(self, observed: Observed) -> Plan:
+        action, reason = self._next(observed)
+        change = FieldChange("state", observed.state.value, self.state.value)
         return Plan(
             environment=self.environment,
             service=self.service,
             image="",
             action=action,
-            changes=changes,
+            changes=(change,) if action is self.action else (),
             fingerprint=fingerprint(observed),
             reason=reason,
         )
 
+    def is_true(self, observed: Observed) -> bool:
+        return observed.state is self.state
 
-@dataclass(frozen=True)
-class Paused(_State):
+    def truth(self, ending: OperationStatus, operation: Operation, observed: Observed) -> Status:  # noqa: ARG002 -- as Live has it
+        return settle_state(ending, reached=self.is_true(observed))
+
+    def _next(self, observed: Observed) -> tuple[Action, str]:
+        if observed.state is State.BUSY:
+            return Action.BLOCKED, in_flight(observed)
+        if self.is_true(observed):
+            return Action.NOOP, ""
+        if observed.state in self.origins:
+            return self.action, ""
+        found = "there is none" if observed.state is State.ABSENT else f"this one is {observed.status}"
+        return Action.BLOCKED, f"{self.limit}, and {found}"
+
+
+class Paused(_StateGoal):
     """Nothing runs and nothing is billed; configuration and address stay."""
 
-    verb: Verb = Verb.PAUSE
-    spec: ServiceSpec | None = None
-
-    def is_true(self, observed: Observed) -> bool:
-        return observed.state is State.PAUSED
-
-    def plan(self, observed: Observed) -> Plan:
-        match observed.state:
-            case State.PAUSED:
-                return self._planned(observed, Action.NOOP, State.PAUSED)
-            case State.LIVE:
-                return self._planned(observed, Action.PAUSE, State.PAUSED)
-            case _:
-                reason = f"a service can be paused while it is live, {_contrast(observed)}"
-                return self._planned(observed, Action.BLOCKED, State.PAUSED, reason)
+    verb, state, action = Verb.PAUSE, State.PAUSED, Action.PAUSE
+    origins, limit = (State.LIVE,), "a service can be paused while it is live"
 
 
-@dataclass(frozen=True)
-class Resumed(_State):
-    """A paused service runs again. `spec` is the release that it had, for the diagnosis."""
+class Resumed(_StateGoal):
+    """A paused service runs again."""
 
-    spec: ServiceSpec | None = None
-    verb: Verb = Verb.RESUME
-
-    def is_true(self, observed: Observed) -> bool:
-        return observed.state is State.LIVE
-
-    def plan(self, observed: Observed) -> Plan:
-        match observed.state:
-            case State.LIVE:
-                return self._planned(observed, Action.NOOP, State.LIVE)
-            case State.PAUSED:
-                return self._planned(observed, Action.RESUME, State.LIVE)
-            case _:
-                reason = f"only a paused service can be resumed, {_contrast(observed)}"
-                return self._planned(observed, Action.BLOCKED, State.LIVE, reason)
+    verb, state, action = Verb.RESUME, State.LIVE, Action.RESUME
+    origins, limit = (State.PAUSED,), "only a paused service can be resumed"
 
 
-@dataclass(frozen=True)
-class Deleted(_State):
+class Deleted(_StateGoal):
     """The service and its address do not exist; images and ledger stay in the repository."""
 
-    verb: Verb = Verb.DESTROY
-    spec: ServiceSpec | None = None
-
-    def is_true(self, observed: Observed) -> bool:
-        return observed.state is State.ABSENT
-
-    def plan(self, observed: Observed) -> Plan:
-        return self._planned(observed, Action.NOOP if self.is_true(observed) else Action.DELETE, State.ABSENT)
+    verb, state, action = Verb.DESTROY, State.ABSENT, Action.DELETE
 
 
-def _contrast(observed: Observed) -> str:
-    return "and there is none" if observed.state is State.ABSENT else f"and this one is {observed.status}"
+Goal = Live | Paused | Resumed | Deleted
+
+
+def check_sensible(goal: Goal, target: Target) -> None:
+    """Raise BadInputError for a verb that the platform does not have; asks the platform nothing."""
+    if instead := target.impossible.get(goal.verb):
+        raise BadInputError(f"{goal.service} cannot be {DONE[goal.verb]} where it runs", instead)
+
+
+def settle(ending: OperationStatus, *, creating: bool, live: str | None, desired: str) -> Status:  # noqa: PLR0911 -- one return a status
+    """Return the truth about a release, from its operation's status and the live digest."""
+    match ending:
+        case OperationStatus.SUCCEEDED:
+            return Status.SUCCEEDED if live == desired else Status.SUPERSEDED
+        case OperationStatus.STOPPED:
+            return Status.SUPERSEDED
+        case OperationStatus.ROLLED_BACK:
+            return Status.ROLLED_BACK
+        case OperationStatus.ROLLBACK_FAILED:
+            return Status.ROLLBACK_FAILED
+        case OperationStatus.FAILED:
+            return Status.CREATE_FAILED if creating else Status.ROLLBACK_FAILED
+        case OperationStatus.GONE:
+            return Status.NOOP if live == desired else Status.SUPERSEDED
+        case OperationStatus.IN_FLIGHT | OperationStatus.UNKNOWN:
+            return Status.UNKNOWN
+
+
+def settle_state(ending: OperationStatus, *, reached: bool) -> Status:
+    """Return the truth about a pause, a resumption or a deletion, from its operation's status and the service's state."""
+    match ending:
+        case OperationStatus.SUCCEEDED | OperationStatus.STOPPED | OperationStatus.GONE:
+            return Status.SUCCEEDED if reached else Status.SUPERSEDED
+        case OperationStatus.FAILED | OperationStatus.ROLLED_BACK | OperationStatus.ROLLBACK_FAILED:
+            return Status.FAILED
+        case OperationStatus.IN_FLIGHT | OperationStatus.UNKNOWN:
+            return Status.SUCCEEDED if reached else Status.UNKNOWN

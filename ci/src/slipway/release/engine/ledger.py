@@ -6,18 +6,26 @@ A name is never overwritten, so the first put wins; deployments need no other ag
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Protocol, TypeVar
 
+from slipway.errors import BadInputError, RefusedError
 from slipway.records.certificate import Certificate
 from slipway.records.form import from_json, to_json
-from slipway.records.ledger import Accepted, Intent, Lock, Release
+from slipway.records.image import Reference
+from slipway.records.ledger import Accepted, History, Intent, Lock, Release
 from slipway.records.migration import Migration
+from slipway.records.outcome import Status, Verb
+from slipway.release.engine.target import Operation
 
-Record = Intent | Lock | Accepted | Release
-R = TypeVar("R", Intent, Lock, Accepted, Release)
+T = TypeVar("T")
 
 PREFIX = "slipway."
 _LOCK = "lock"
+RELEASES = (Verb.DEPLOY, Verb.PROMOTE, Verb.ROLLBACK)
+_NAME_IT = "name one with --to; `slipway history` lists them"
+_NEWEST = 10  # durations of older deployments are another service's
+_LEAST = 2  # one duration predicts nothing
 
 
 @dataclass(frozen=True)
@@ -33,23 +41,18 @@ class Store(Protocol):
 
     async def put(self, name: str, text: str) -> bool:
         """Store a text; return False when the name has another text. Putting the same text again returns True."""
-        ...
 
     async def names(self) -> Collection[str]:
         """Return all names that begin with PREFIX."""
-        ...
 
     async def get(self, names: Sequence[str]) -> Mapping[str, str]:
         """Return the texts by name; absent names are left out."""
-        ...
 
     async def stored(self, name: str) -> Stored | None:
         """Return a name's key and age; None when it is absent."""
-        ...
 
     async def remove(self, key: str) -> None:
         """Remove exactly this content; does nothing when it is gone already."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,15 @@ class Ledger:
             claimed = replace(claimed, number=claimed.number + 1)
         return claimed
 
-    async def accept(self, accepted: Accepted) -> None:
+    async def accept(self, number: int, operation: Operation) -> None:
         """Record the operation of a deployment, once."""
+        accepted = Accepted(
+            environment=self._environment,
+            number=number,
+            arn=operation.arn,
+            operation=operation.id,
+            creating=operation.creating,
+        )
         await self._put("accepted", accepted)
 
     async def end(self, release: Release) -> None:
@@ -105,9 +115,7 @@ class Ledger:
         await self._store.put(self._name(number, "migrated"), to_json(migration))
 
     async def migration(self, number: int) -> Migration | None:
-        name = self._name(number, "migrated")
-        text = (await self._store.get([name])).get(name)
-        return None if text is None else from_json(Migration, text, name)
+        return await self._one(Migration, self._name(number, "migrated"))
 
     async def last_migration(self) -> tuple[int, Migration] | None:
         """Return the newest deployment that has migrated, ended or not, and what its migration did."""
@@ -117,21 +125,25 @@ class Ledger:
 
     async def certificates(self) -> tuple[Certificate, ...]:
         """Return all recorded certificates."""
-        names = [self._name(number, kind) for number, kind in await self._records() if kind == "certificate"]
-        texts = await self._store.get(names) if names else {}
-        return tuple(from_json(Certificate, text, name) for name, text in texts.items())
+        numbers = [number for number, kind in await self._records() if kind == "certificate"]
+        return await self._all(Certificate, [self._name(number, "certificate") for number in numbers])
 
     async def intent(self, number: int) -> Intent | None:
         return await self._one(Intent, self._name(number, "intent"))
 
-    async def accepted(self, number: int) -> Accepted | None:
-        return await self._one(Accepted, self._name(number, "accepted"))
+    async def accepted(self, number: int) -> Operation | None:
+        accepted = await self._one(Accepted, self._name(number, "accepted"))
+        return Operation(accepted.arn, accepted.operation, accepted.creating) if accepted else None
 
     async def releases(self, numbers: Collection[int]) -> tuple[Release, ...]:
         """Return the ended deployments of these numbers, newest first."""
-        names = [self._name(number, "release") for number in sorted(numbers, reverse=True)]
-        texts = await self._store.get(names) if names else {}
-        return tuple(from_json(Release, texts[name], name) for name in names if name in texts)
+        return await self._all(Release, [self._name(number, "release") for number in sorted(numbers, reverse=True)])
+
+    async def history(self, most: int) -> History:
+        """Return the newest ended deployments, at most `most`, and the numbers of all unfinished ones."""
+        contents = await self.contents()
+        newest = await self.releases(sorted(contents.releases)[-most:])
+        return History(self._environment, newest, tuple(sorted(contents.intents - contents.releases, reverse=True)))
 
     async def acquire_lock(self, lock: Lock) -> bool:
         """Take the lock; return whether it was free."""
@@ -164,11 +176,65 @@ class Ledger:
     async def _put(self, kind: str, record: Intent | Accepted | Release) -> bool:
         return await self._store.put(self._name(record.number, kind), to_json(record))
 
-    async def _one(self, kind: type[R], name: str) -> R | None:
-        text = (await self._store.get([name])).get(name)
-        return None if text is None else from_json(kind, text, name)
+    async def _one(self, kind: type[T], name: str) -> T | None:
+        return next(iter(await self._all(kind, [name])), None)
+
+    async def _all(self, kind: type[T], names: Sequence[str]) -> tuple[T, ...]:
+        """Return the records of these names, in their order; absent ones are left out."""
+        texts = await self._store.get(names) if names else {}
+        return tuple(from_json(kind, texts[name], name) for name in names if name in texts)
 
 
 def nonce() -> str:
     """Return a random text that makes a record unique, so that another run's equal record is not taken for this run's."""
     return secrets.token_hex(8)
+
+
+def named_release(releases: Sequence[Release], number: int) -> Release:
+    """Return the release of this number; raises BadInputError when it was never live."""
+    release = next((release for release in releases if release.number == number), None)
+    if release is None:
+        raise BadInputError(f"the ledger has no deployment {number} that has ended", _NAME_IT)
+    if not was_live(release):
+        raise BadInputError(f"deployment {number} was never live, it ended as {release.status.value}", _NAME_IT)
+    return release
+
+
+def release_before(releases: Sequence[Release], live: str | None) -> Release:
+    """Return the newest release that was live and has another digest than `live`; `releases` newest first.
+
+    Raises RefusedError when there is none, and after a rollback: run twice, a rollback must not go back twice unless its user names a release.
+    """
+    were_live = [release for release in releases if was_live(release)]
+    if were_live and were_live[0].verb is Verb.ROLLBACK:
+        raise RefusedError(f"the last deployment, {were_live[0].number}, was itself a rollback", _NAME_IT)
+    release = next((release for release in were_live if digest_of(release) != live), None)
+    if release is None:
+        raise RefusedError("no other release was ever live here", "deploy one with --image")
+    return release
+
+
+def is_rollback(intent: Intent | None) -> bool:
+    """Return whether the newest, unfinished intent is a rollback: the next run resumes it, with its own destination."""
+    return intent is not None and intent.verb is Verb.ROLLBACK
+
+
+def was_live(release: Release) -> bool:
+    return release.verb in RELEASES and release.status in (Status.SUCCEEDED, Status.NOOP)
+
+
+def live_with(releases: Sequence[Release], digest: str | None) -> Release | None:
+    """Return the newest release that was live with this digest; None if there is none. `releases` newest first."""
+    return next((release for release in releases if was_live(release) and digest_of(release) == digest), None)
+
+
+def digest_of(record: Release | Intent) -> str:
+    """Return the digest that a record names; raises BadInputError for the record of a verb without a release."""
+    return Reference.parse(record.image).digest
+
+
+def expected_seconds(releases: Collection[Release]) -> float | None:
+    """Return the median duration of the newest successes; None when there are too few."""
+    newest = sorted(releases, key=lambda release: release.number, reverse=True)
+    seconds = [release.seconds for release in newest if release.status is Status.SUCCEEDED][:_NEWEST]
+    return median(seconds) if len(seconds) >= _LEAST else None

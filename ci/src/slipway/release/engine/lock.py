@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from slipway.errors import SlipwayError
-from slipway.records.ledger import Accepted, Lock
+from slipway.records.ledger import Lock
 from slipway.release.engine.ledger import Ledger, Stored
 from slipway.release.engine.target import Operation, Target, Time
 from slipway.release.errors import BusyError
@@ -90,13 +90,5 @@ class DeployLock:
     async def _take_over(self, lock: Lock, stored: Stored) -> None:
         newest = await self._target.newest()
         if newest and newest.id != lock.newest:
-            await self._ledger.accept(
-                Accepted(
-                    environment=lock.environment,
-                    number=lock.number,
-                    arn=newest.arn,
-                    operation=newest.id,
-                    creating=newest.creating,
-                )
-            )
+            await self._ledger.accept(lock.number, newest)
         await self._ledger.release_lock(stored.key)

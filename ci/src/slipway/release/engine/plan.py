@@ -1,12 +1,71 @@
-"""The plan of a release: desired state against observed state, field by field. Pure."""
+"""The desired service of an environment, and the plan that brings it about, compared field by field. Pure."""
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.image import Reference
 from slipway.records.plan import Action, FieldChange, Observed, Plan, State
-from slipway.release.engine.spec import ABSENT, ServiceSpec
 from slipway.structure import write
 from slipway.untrusted import one_line
+
+ABSENT = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSpec:
+    """A desired service; a target adds the fields of its own. cpu in units (1024 is one vCPU), memory in MB."""
+
+    environment: str
+    name: str
+    image: Reference
+    port: int
+    health_path: str | None
+    cpu: int
+    memory: int
+    access_role: str
+    instance_role: str | None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, str]:
+        """Return the fields besides variables and secrets, by their names in a plan."""
+        return {
+            "image": str(self.image),
+            "port": str(self.port),
+            "health check": health_check(self.health_path),
+            "cpu": str(self.cpu),
+            "memory": str(self.memory),
+            "access role": self.access_role,
+            "instance role": self.instance_role or ABSENT,
+        }
+
+    def fields(self) -> dict[str, str]:
+        """Return every field by its name in a plan."""
+        return self.plain() | values_of(self.variables, self.secrets)
+
+    @property
+    def hash(self) -> str:
+        """The service's identity: it changes with any field or value."""
+        return hashed(json.dumps(self.fields(), sort_keys=True))
+
+
+def health_check(path: str | None) -> str:
+    """Return a health check as a plan names it."""
+    return f"HTTP {path}" if path else "TCP"
+
+
+def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return variables and secrets by their names in a plan. Variables appear as hashes, because a value may be a secret."""
+    hashes = {f"variable {name}": hashed(value) for name, value in variables.items()}
+    return hashes | {f"secret {name}": arn for name, arn in secrets.items()}
+
+
+def hashed(value: str) -> str:
+    return f"sha256:{hashlib.sha256(value.encode()).hexdigest()[:12]}"
+
 
 NOT_MIGRATED = "slipway does not migrate this environment's database"
 NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.NAME.migration], before the first deployment"
@@ -73,3 +132,41 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
             return Action.BLOCKED, "the service is paused; `slipway resume` wakes it"
         case State.DELETE_FAILED | State.UNKNOWN:
             return Action.BLOCKED, f"the service is in the state {observed.status}; look at it in the console"
+
+
+_NEW_PLAN = "make a new plan and have it approved"
+
+
+def check_belongs(approved: Plan, environment: str, service: str) -> None:
+    """Raise BadInputError for a plan that can never be applied here."""
+    if (approved.environment, approved.service) != (environment, service):
+        raise BadInputError(
+            f"the plan is for {one_line(approved.service)} in {one_line(approved.environment)}, not for {service} in {environment}",
+            "give the plan of this environment",
+        )
+    if approved.action is Action.BLOCKED:
+        raise BadInputError(f"the plan is blocked ({one_line(approved.reason)})", _NEW_PLAN)
+
+
+def check_still_true(approved: Plan, made: Plan, observed: Observed) -> None:
+    """Raise RefusedError unless `made`, the plan of this moment, does what was approved, or it has been done."""
+    if _is_done(approved, made, observed):
+        return
+    if made.fingerprint != approved.fingerprint:
+        raise RefusedError(
+            f"the live state of {made.service} has changed since the plan was made, from {one_line(approved.fingerprint)} to {made.fingerprint}",
+            _NEW_PLAN,
+        )
+    if differing := set(made.changes) ^ set(approved.changes):
+        names = ", ".join(sorted({one_line(change.name) for change in differing}))
+        raise RefusedError(
+            f"a deployment of {made.service} would no longer change what the plan says ({names}); the settings have changed since",
+            _NEW_PLAN,
+        )
+
+
+def _is_done(approved: Plan, made: Plan, observed: Observed) -> bool:
+    """Return whether a job that runs again finds its own result: another state than before, and nothing left to change."""
+    return made.action is Action.NOOP and all(
+        observed.fields.get(change.name) == change.after for change in approved.changes
+    )

@@ -4,30 +4,24 @@ Everything that another run must know is in the ledger before it happens, so a r
 The lock is held from the last look to the platform's answer; from then on every run sees that the service is busy.
 """
 
+from contextlib import suppress
+
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError
 from slipway.records.ledger import Intent
 from slipway.records.outcome import Diagnosis, Outcome, Status
 from slipway.records.plan import Action, Observed, Plan, State
 from slipway.records.progress import Phase
-from slipway.release.engine.change import change, migrate, migrated_before
-from slipway.release.engine.context import RESUME, Run
-from slipway.release.engine.engine import Engine
-from slipway.release.engine.follow import follow
-from slipway.release.engine.goal import Goal, Live, check_sensible
+from slipway.release.engine.change import change, migrate, recall_migration
+from slipway.release.engine.engine import RESUME, Engine, Run
+from slipway.release.engine.goal import Goal, check_sensible
 from slipway.release.engine.ledger import Contents, nonce
-from slipway.release.engine.outcome import end, outcome_of, unchanged
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
 PATIENCE_SECONDS = 30 * 60.0  # for other runs and operations to end
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
-
-
-async def deploy(engine: Engine, spec: ServiceSpec, approved: Plan | None = None) -> Outcome:
-    """Bring a release to life; see `reach`."""
-    return await reach(engine, Live(spec), approved)
 
 
 async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Outcome:
@@ -42,29 +36,24 @@ async def reach(engine: Engine, goal: Goal, approved: Plan | None = None) -> Out
         run.check_possible(plan)
         if plan.action is Action.NOOP:
             return await _already_true(run, plan, observed)
-    run.number = await _claimed(run, plan, observed)
+    await _claim(run, plan, observed)
     return await _finished(run)
 
 
 async def _already_true(run: Run, plan: Plan, observed: Observed) -> Outcome:
     """Change nothing, but end the goal's own unfinished deployment; a ledger that cannot be read does not alter the truth."""
     run.check_approved(plan, observed)
-    try:
-        unfinished = await _unfinished(run, await run.ledger.contents())
-    except SlipwayError:
-        unfinished = None
-    if unfinished is None:
-        return unchanged(run, observed)
-    run.number = unfinished.number
-    return await _finished(run)
+    with suppress(SlipwayError):
+        await _resumed(run, await run.ledger.contents())
+    return await _finished(run) if run.number else unchanged(run, observed)
 
 
-async def _claimed(run: Run, plan: Plan, observed: Observed) -> int:
-    """Return the number of this goal's unfinished deployment, or claim the next; nothing is written anywhere before that."""
+async def _claim(run: Run, plan: Plan, observed: Observed) -> None:
+    """Take over this goal's unfinished deployment, or claim the next number; nothing is written anywhere before that."""
     contents = await run.ledger.contents()
-    if unfinished := await _unfinished(run, contents):
+    if unfinished := await _resumed(run, contents):
         run.say(f"resuming deployment {unfinished.number}, which {unfinished.holder} started")
-        return unfinished.number
+        return
     run.check_approved(plan, observed)
     run.enter(Phase.CHECK)
     await run.engine.prepare()
@@ -78,18 +67,19 @@ async def _claimed(run: Run, plan: Plan, observed: Observed) -> int:
         nonce=nonce(),
         verb=run.goal.verb,
     )
-    return (await run.ledger.claim(intent, contents.newest)).number
+    run.number = (await run.ledger.claim(intent, contents.newest)).number
 
 
-async def _unfinished(run: Run, contents: Contents) -> Intent | None:
-    """Return the newest intent when it has not ended, has the same goal, and started from the approved state."""
+async def _resumed(run: Run, contents: Contents) -> Intent | None:
+    """Resume the newest intent if it has not ended, has the same goal, and started from the approved state; None otherwise."""
     newest = contents.newest
-    if not newest or newest in contents.releases:
-        return None
-    intent = await run.ledger.intent(newest)
+    intent = await run.ledger.intent(newest) if newest and newest not in contents.releases else None
     if intent is None or intent.wanted != run.goal.hash:
         return None
-    return intent if run.approved is None or intent.fingerprint == run.approved.fingerprint else None
+    if run.approved is not None and intent.fingerprint != run.approved.fingerprint:
+        return None
+    run.number, run.risk = newest, run.engine.risk
+    return intent
 
 
 async def _finished(run: Run) -> Outcome:
@@ -97,10 +87,7 @@ async def _finished(run: Run) -> Outcome:
     try:
         operation = await _operation(run)
         return operation if isinstance(operation, Outcome) else await follow(run, operation)
-    except (
-        UnknownOutcomeError,
-        PlatformRefusedError,
-    ) as error:  # a refused read leaves open what an earlier run has started
+    except (UnknownOutcomeError, PlatformRefusedError) as error:  # a refused read leaves open what has started
         run.say(f"deployment {run.number}: {error}")
         why = Diagnosis("unknown", error.what, (), error.next_step)
         return outcome_of(run, Status.UNKNOWN, Observed(), why=why)
@@ -114,8 +101,8 @@ async def _operation(run: Run) -> Operation | Outcome:
     while True:
         contents = await or_unknown(run.ledger.contents())
         if run.number in contents.accepted and (accepted := await or_unknown(run.ledger.accepted(run.number))):
-            run.migration = await migrated_before(run)
-            return Operation(accepted.arn, accepted.operation, accepted.creating)
+            await recall_migration(run)
+            return accepted
         if contents.newest > run.number:
             return await _superseded(run, contents.newest)
         try:
@@ -148,7 +135,7 @@ async def _attempt(run: Run) -> Operation | Outcome:
     run.check_possible(plan)
     run.check_approved(plan, observed)
     if plan.action is not Action.NOOP:
-        await run.engine.permit(observed)
+        await run.permit(observed)
         await migrate(run)
     async with run.lock(await or_unknown(run.engine.target.newest())) as lock:
         return await change(run, lock)

@@ -3,13 +3,26 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 
 from slipway.records.outcome import Diagnosis, Verb
 from slipway.records.plan import Observed, Plan
 from slipway.records.progress import Event
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ServiceSpec
+from slipway.release.engine.plan import ServiceSpec
+
+
+class OperationStatus(Enum):
+    """An operation's status, in the words of every target."""
+
+    IN_FLIGHT = "in flight"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled back"
+    ROLLBACK_FAILED = "rollback failed"
+    STOPPED = "stopped"  # by another client
+    GONE = "gone"  # with its service
+    UNKNOWN = "unknown"  # a status that the platform's model does not have, or none
 
 
 @dataclass(frozen=True)
@@ -44,21 +57,18 @@ class Target(Protocol):
     @property
     def impossible(self) -> Mapping[Verb, str]:
         """The verbs that this platform does not have, each with the reason and the alternative; every other verb works."""
-        ...
 
     async def observe(self) -> Observed:
         """Return the live state. It is BUSY while `newest` is in flight; its fields have the names of `ServiceSpec.fields`.
 
         The digest is that of the release which answers alone: while two share the traffic, none is live.
         """
-        ...
 
     async def newest(self) -> Operation | None:
         """Return the operation that started last, finished or not, also another client's; None when there is none.
 
         An operation is shown within ten seconds of its start, also to a client that lost the platform's answer.
         """
-        ...
 
     async def apply(self, plan: Plan, observed: Observed, spec: ServiceSpec | None) -> Operation | None:
         """Start the change, to `spec` when a release is wanted; None when the platform reports that nothing changes.
@@ -67,16 +77,12 @@ class Target(Protocol):
         takes a minute at most, as long as the lock is good. Raises BusyError, NotReadyError and PlatformRefusedError when nothing has
         started, and LostAnswerError when that is unknown.
         """
-        ...
 
     def follow(self, operation: Operation) -> AsyncIterator[Event]:
         """Yield events until the operation has ended and `observe` shows its result."""
-        ...
 
     async def ending(self, operation: Operation) -> OperationStatus:
         """Return the operation's status now. An unknown status is UNKNOWN; an operation that is not shown yet is IN_FLIGHT."""
-        ...
 
     async def evidence(self, operation: Operation, spec: ServiceSpec) -> Diagnosis:
         """Return why the operation failed, or who stopped it."""
-        ...

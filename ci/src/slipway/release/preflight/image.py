@@ -7,16 +7,15 @@ from typing import Any
 import httpx
 
 from slipway.errors import RefusedError
-from slipway.oci import tree
-from slipway.oci.content import INDEX, MANIFEST, digest_of
+from slipway.oci.artifact import INDEX, MANIFEST, TREE, digest_of
 from slipway.oci.registry import certificates
+from slipway.records.checks import Check
 from slipway.records.image import Reference
-from slipway.records.preflight import Check
 from slipway.release.aws.client import Aws
-from slipway.release.aws.ecr_store import EcrStore
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.errors import AwsRefusedError
-from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
+from slipway.release.aws.ecr import EcrStore
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.errors import AwsRefusedError, or_absent
+from slipway.release.preflight.checks import Checks, covered, no, not_covered, ok
 from slipway.untrusted import one_line
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
@@ -42,13 +41,9 @@ async def look(aws: Aws, spec: ServiceSpec) -> Checks:
 async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] | Check:
     """Return the manifest behind the digest; a check when there is none."""
     wanted = [{"imageDigest": image.digest}]
-    try:
-        answer = await aws.call(
-            "ecr", "batch_get_image", repositoryName=name, imageIds=wanted, acceptedMediaTypes=[*_MEDIA_TYPES]
-        )
-    except AwsRefusedError as error:
-        if error.code != "RepositoryNotFoundException":
-            raise
+    call = aws.call("ecr", "batch_get_image", repositoryName=name, imageIds=wanted, acceptedMediaTypes=[*_MEDIA_TYPES])
+    answer = await or_absent(call, "RepositoryNotFoundException")
+    if answer is None:
         return no(
             "digest", f"there is no repository {name}", "create the repository, or correct name in [tool.slipway]"
         )
@@ -80,7 +75,7 @@ async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str
     """Check for which operating system and architecture the image was built."""
     if isinstance(entries := manifest.get("manifests"), list):
         return (judge_index(image, entries),)
-    if manifest.get("artifactType") == tree.KIND:
+    if manifest.get("artifactType") == TREE:
         return (judge_tree(real=aws.endpoint_url is None),)
     described = manifest.get("config")
     config: Mapping[str, Any] = described if isinstance(described, Mapping) else {}

@@ -7,19 +7,19 @@ from dataclasses import replace
 import anyio
 
 from slipway.errors import RefusedError, within
-from slipway.records.preflight import Branch, Check, Preflight
+from slipway.records.checks import Branch, Check, Preflight
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
-from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.preflight import account, image, secrets
-from slipway.release.preflight.answers import Checks, covered, not_covered
+from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec
+from slipway.release.preflight import image
+from slipway.release.preflight.checks import Checks, covered, look_at_account, not_covered
+from slipway.release.preflight.named import look_at_secrets
 from slipway.untrusted import one_line
 
 Boot = Callable[[], Awaitable[Checks]]
 Look = Callable[[Aws, ServiceSpec], Awaitable[Checks]]
 
-_LOOKS: Mapping[str, Look] = {"account": account.look, "image": image.look, "secrets": secrets.look}
+_LOOKS: Mapping[str, Look] = {"account": look_at_account, "image": image.look, "secrets": look_at_secrets}
 
 
 async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot: Boot | None = None) -> Preflight:

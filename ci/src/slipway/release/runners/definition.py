@@ -1,14 +1,21 @@
-"""The requests to ECS for the task that migrates: pure, from the settings and a digest. Secrets are in them by ARN only."""
+"""The requests to ECS for the task that migrates: pure, from the settings and a digest. Secrets are in them by ARN only.
 
+The container runs slipway's migration without slipway: a zip as an argument of `python`, and a few lines that import from it. It needs a
+folder for temporary files, but no shell. The same version of slipway makes the same bytes.
+"""
+
+import base64
 import hashlib
+import io
 import json
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any
 
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.release.runners import lent
 from slipway.settings import MigrationRunner, Migrations, Settings, SettingsError
 
 CONTAINER = "migration"
@@ -119,7 +126,7 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "image": str(order.image),
         "essential": True,
         "entryPoint": ["python"],  # instead of the image's own
-        "command": list(lent.command(_arguments(order))),
+        "command": list(lent_command(_arguments(order))),
         "environment": [{"name": name, "value": value} for name, value in sorted(order.variables.items())],
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.secrets.items())],
         "dockerLabels": dict(labels),
@@ -163,3 +170,38 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
         "startedBy": order.started_by,
         "clientToken": token,
     }
+
+
+# The modules that `slipway.migration` imports; a test checks that none is missing, and that they fit into a task definition.
+_MODULES = (
+    "__init__.py",
+    "database_url.py",
+    "errors.py",
+    "structure.py",
+    *(f"records/{name}.py" for name in ("__init__", "form", "migration", "refusal")),
+    *(f"migration/{name}.py" for name in ("__init__", "__main__", "database", "environment", "output", "upgrade")),
+)
+_BOOTSTRAP = """\
+import base64, pathlib, sys, tempfile
+with tempfile.TemporaryDirectory() as home:
+    lent = pathlib.Path(home, "slipway.zip")
+    lent.write_bytes(base64.b64decode(sys.argv.pop(1)))
+    sys.path.insert(0, str(lent))
+    from slipway.migration.__main__ import main
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+def lent_command(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments of `python` that do the same as `-m slipway.migration ARGUMENTS…` with slipway installed."""
+    return ("-c", _BOOTSTRAP, base64.b64encode(archive()).decode(), *arguments)
+
+
+def archive() -> bytes:
+    """Return the zip of the modules, with a fixed time."""
+    package, written = files("slipway"), io.BytesIO()
+    with zipfile.ZipFile(written, "w") as lent:
+        for name in _MODULES:
+            content = package.joinpath(*name.split("/")).read_bytes()
+            lent.writestr(zipfile.ZipInfo(f"slipway/{name}"), content, zipfile.ZIP_DEFLATED, 9)
+    return written.getvalue()

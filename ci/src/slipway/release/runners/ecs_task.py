@@ -19,7 +19,7 @@ from slipway.records.progress import Event, Tell
 from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
 from slipway.release.engine.target import Time
-from slipway.release.errors import AwsRefusedError, LostAnswerError
+from slipway.release.errors import AwsRefusedError, LostAnswerError, or_absent
 from slipway.release.runners.definition import CONTAINER, PREFIX, TaskOrder, definition, label_of, request
 from slipway.release.runners.ending import Ended, migration_of, standing_of
 from slipway.untrusted import one_line
@@ -105,22 +105,12 @@ class _Run:
 
     async def _registered(self, wanted: Mapping[str, Any]) -> str:
         """Return the newest definition when it is unchanged, and register a new one otherwise."""
-        with suppress(_AbsentError):
-            newest = await self._newest()
-            if label_of(newest) == label_of(wanted):
-                return str(newest["taskDefinitionArn"])
+        call = self._call("describe_task_definition", taskDefinition=self._order.family)
+        newest = await or_absent(call, "ClientException")  # the answer when there is none [F]
+        if newest and label_of(newest["taskDefinition"]) == label_of(wanted):
+            return str(newest["taskDefinition"]["taskDefinitionArn"])
         answer = await self._repeated("register_task_definition", **wanted)
         return str(answer["taskDefinition"]["taskDefinitionArn"])
-
-    async def _newest(self) -> Mapping[str, Any]:
-        try:
-            answer = await self._call("describe_task_definition", taskDefinition=self._order.family)
-        except AwsRefusedError as error:
-            if error.code == "ClientException":  # the answer when there is none [F]
-                raise _AbsentError from error
-            raise
-        newest: Mapping[str, Any] = answer["taskDefinition"]
-        return newest
 
     async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
         """Start the task. For a token that it knows ECS returns the task that it started, even when that has stopped since."""
@@ -244,10 +234,6 @@ class _Run:
 
     def _say(self, line: str) -> None:
         self._tell(Event(line))
-
-
-class _AbsentError(Exception):
-    """There is no definition of this family yet."""
 
 
 def _explained(error: AwsRefusedError, order: TaskOrder) -> RefusedError:

@@ -1,15 +1,61 @@
-"""A proof as one self-contained page: the verdict, the findings, and the locks of each new revision."""
+"""A proof as one self-contained page: the verdict, the findings by rule, and the locks of each new revision."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.records.proof import Finding, Proof, Revision
-from slipway.report.page import rendered
-from slipway.report.proof.findings import grouped, suppressed
+from slipway.records.proof import Finding, Level, Proof, Revision
+from slipway.report.format import rendered
 from slipway.report.proof.lock_lanes import LockLanes, Waits, Work, lock_lanes
 from slipway.report.proof.revision_graph import Cell, graph
 from slipway.report.proof.text import place, tally
+
+
+@dataclass(frozen=True)
+class FindingGroup:
+    """Findings of one rule, one level and one message."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> Finding:
+        return self.findings[0]
+
+    @property
+    def remedy(self) -> str:
+        """The remedy when all findings share it, otherwise empty."""
+        remedies = {finding.remedy for finding in self.findings}
+        return remedies.pop() if len(remedies) == 1 else ""
+
+
+@dataclass(frozen=True)
+class SuppressedFindings:
+    """Findings suppressed for one reason."""
+
+    reason: str
+    groups: tuple[FindingGroup, ...]
+
+    @property
+    def count(self) -> int:
+        return sum(len(group.findings) for group in self.groups)
+
+
+def grouped(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
+    """Group findings in the order of each group's first, which keeps the worst on top."""
+    groups: dict[tuple[str, Level, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.rule, finding.level, finding.message), []).append(finding)
+    return tuple(FindingGroup(tuple(group)) for group in groups.values())
+
+
+def suppressed(findings: Iterable[Finding]) -> tuple[SuppressedFindings, ...]:
+    """Group the suppressed findings by their reason."""
+    by_reason: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.suppressed is not None:
+            by_reason.setdefault(finding.suppressed, []).append(finding)
+    return tuple(SuppressedFindings(reason, grouped(group)) for reason, group in by_reason.items())
+
 
 _UNFOLDED: Final = 20  # timelines shown at once
 _ROW, _LANE = 28, 18  # of the graph, in SVG units

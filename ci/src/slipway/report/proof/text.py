@@ -1,10 +1,10 @@
-"""A proof for a terminal: findings, worst first, then gaps and the verdict."""
+"""A proof in words, worst findings first: for a terminal, and one screen of Markdown for a pull request."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from slipway.records.proof import Finding, Level, Proof, Verdict
-from slipway.report.words import counted
+from slipway.report.format import counted, escaped, fenced
 from slipway.untrusted import one_line, printable
 
 
@@ -70,3 +70,29 @@ def _partial(proof: Proof) -> list[str]:
 def _gaps(proof: Proof) -> Iterator[str]:
     for gap in proof.coverage.gaps:
         yield f"not covered: {one_line(gap)}"
+
+
+_SHOWN = 10
+_SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "📝"}
+
+
+def markdown(proof: Proof) -> str:
+    """Render GitHub-flavoured Markdown."""
+    heading = "passed" if proof.verdict is Verdict.PASS else "refused"
+    shown = [finding for finding in proof.findings if finding.suppressed is None]
+    parts = [f"## Migrations {heading}", escaped(summary(proof)), *(_finding(finding) for finding in shown[:_SHOWN])]
+    if len(shown) > _SHOWN:
+        parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
+    parts += [f"- not covered: {escaped(gap)}" for gap in proof.coverage.gaps]
+    return "\n\n".join(parts) + "\n"
+
+
+def _finding(finding: Finding) -> str:
+    return "\n\n".join(_in_markdown(finding))
+
+
+def _in_markdown(finding: Finding) -> Iterator[str]:
+    yield f"### {_SIGNS[finding.level]} {escaped(finding.rule)} {escaped(place(finding))}"
+    yield escaped(finding.message)
+    yield f"Measured: {escaped(finding.measured, 600)}"
+    yield fenced(finding.remedy, "python") if finding.remedy_is_code else escaped(finding.remedy, 600)

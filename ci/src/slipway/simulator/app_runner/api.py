@@ -7,14 +7,22 @@ import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from slipway.simulator.app_runner import configuration, shared
+from slipway.simulator.app_runner import shared
 from slipway.simulator.app_runner.deployment import Deployment, Platform, delete, pause
-from slipway.simulator.app_runner.service import Service, ServiceOperation, begins, not_found
-from slipway.simulator.app_runner.shared import Shared, Tags
-from slipway.simulator.contract import AwsError, Call, Operations, paged
-from slipway.simulator.front import Front
-from slipway.simulator.serving import serving
+from slipway.simulator.app_runner.service import (
+    Configuration,
+    Service,
+    ServiceOperation,
+    check_roles,
+    configuration_of,
+    merged,
+    not_found,
+)
+from slipway.simulator.app_runner.shared import Shared
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
+from slipway.simulator.serving import Front, serving
 
+_MOST_TAGS = 50  # [G]
 Change = Callable[[Platform, Service, ServiceOperation], Coroutine[Any, Any, None]]
 
 
@@ -28,31 +36,19 @@ class SimulatedAppRunner:
         self.connectors = Shared(shared.CONNECTOR, self._is_used)
         self._observability = Shared(shared.OBSERVABILITY, self._is_used)
         self.operations: Operations = {
-            "CreateService": self.create_service,
-            "UpdateService": self.update_service,
-            "StartDeployment": self.start_deployment,
-            "PauseService": self.pause_service,
-            "ResumeService": self.resume_service,
-            "DeleteService": self.delete_service,
-            "DescribeService": self.describe_service,
-            "ListServices": self.list_services,
-            "ListOperations": self.list_operations,
-            "ListServicesForAutoScalingConfiguration": self.list_services_for_auto_scaling_configuration,
+            **operations_of(self),
             **self.scaling.operations,
             **self.connectors.operations,
             **self._observability.operations,
-            **Tags(self._tags).operations,
         }
 
     async def create_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["ServiceName"]
+        # Services in CREATE_FAILED keep their names too.
         if any(service.name == name and service.status != "DELETED" for service in self.services.values()):
-            message = (
-                f"Service with the provided name already exists: {name}."  # CREATE_FAILED services keep theirs too
-            )
-            raise AwsError("InvalidRequestException", message)
-        wanted = configuration.of_create(request)
-        configuration.check_roles(self._platform.roles, wanted, call.now)
+            raise AwsError("InvalidRequestException", f"Service with the provided name already exists: {name}.")
+        wanted = configuration_of(request)
+        check_roles(self._platform.iam, wanted, call.now)
         account = f"arn:aws:apprunner:{call.region}:{call.account}"
         scaling = self._shared_of(request) or shared.default_scaling(account)
         arn = f"{account}:service/{name}/{uuid.uuid4().hex}"
@@ -66,9 +62,9 @@ class SimulatedAppRunner:
 
     async def update_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        begins("UpdateService", service.status, service.arn)
-        wanted, scaling = configuration.merged(service.configuration, request), self._shared_of(request)
-        configuration.check_roles(self._platform.roles, wanted, call.now)
+        service.begins("UpdateService")
+        wanted, scaling = merged(service.configuration, request), self._shared_of(request)
+        check_roles(self._platform.iam, wanted, call.now)
         unchanged = wanted == service.configuration and (scaling is None or scaling.arn == service.scaling.arn)
         if service.status == "RUNNING" and unchanged:
             return {"Service": service.described()}  # without an effective change there is no OperationId
@@ -78,25 +74,25 @@ class SimulatedAppRunner:
     async def start_deployment(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """Deploys the same configuration again, with the image that its tag names now."""
         service = self._service(request)
-        begins("StartDeployment", service.status, service.arn)
+        service.begins("StartDeployment")
         answer = self._deploy(service, "START_DEPLOYMENT", service.configuration, call)
         return {"OperationId": answer["OperationId"]}
 
     async def resume_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        if not begins("ResumeService", service.status, service.arn):
+        if not service.begins("ResumeService"):
             return {"Service": service.described()}
         return self._deploy(service, "RESUME_SERVICE", service.configuration, call)
 
     async def pause_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        if not begins("PauseService", service.status, service.arn):
+        if not service.begins("PauseService"):
             return {"Service": service.described()}
         return self._begin(service, "PAUSE_SERVICE", pause, call)
 
     async def delete_service(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         service = self._service(request)
-        begins("DeleteService", service.status, service.arn)
+        service.begins("DeleteService")
         return self._begin(service, "DELETE_SERVICE", delete, call)
 
     def maintain(self, service: Service, seconds: float) -> None:
@@ -124,11 +120,31 @@ class SimulatedAppRunner:
         users = [service.arn for service in self.services.values() if service.scaling.arn == revision.arn]
         return _page("ServiceArnList", users, request)
 
+    async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        """CreateService sets tags, only these operations change them [M]."""
+        tags = self._tags(request)
+        added = {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
+        if any(key.lower().startswith("aws:") for key in added):
+            raise AwsError("InvalidRequestException", "Tag keys that start with aws: are reserved.")  # †
+        if len(tags | added) > _MOST_TAGS:
+            raise AwsError("InvalidRequestException", f"A resource can have at most {_MOST_TAGS} tags.")  # †
+        tags |= added
+        return {}
+
+    async def untag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        tags = self._tags(request)
+        for key in request["TagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    async def list_tags_for_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self._tags(request).items()]}
+
     def _deploy(
         self,
         service: Service,
         kind: str,
-        wanted: configuration.Configuration,
+        wanted: Configuration,
         call: Call,
         scaling: shared.SharedRevision | None = None,
     ) -> Mapping[str, Any]:
@@ -171,13 +187,15 @@ class SimulatedAppRunner:
             if service.status != "DELETED"
         )
 
-    def _tags(self, arn: str) -> dict[str, str] | None:
+    def _tags(self, request: Mapping[str, Any]) -> dict[str, str]:
+        arn = request["ResourceArn"]
         service = self.services.get(arn)
         if service and service.status != "DELETED":
             return service.tags
-        kinds = (self.scaling, self.connectors, self._observability)
-        revision = next((revision for kind in kinds if (revision := kind.find(arn))), None)
-        return revision.tags if revision else None
+        for kind in (self.scaling, self.connectors, self._observability):
+            if revision := kind.find(arn):
+                return revision.tags
+        raise AwsError("ResourceNotFoundException", f"Resource doesn't exist: {arn}.")  # †
 
     def _service(self, request: Mapping[str, Any]) -> Service:
         """Find a service, deleted ones included."""
@@ -186,11 +204,11 @@ class SimulatedAppRunner:
         return self.services[request["ServiceArn"]]
 
 
-def _shared_in(configured: configuration.Configuration) -> tuple[str | None, str | None]:
+def _shared_in(configured: Configuration) -> tuple[str | None, str | None]:
     """Return the ARNs of the VPC connector and the observability configuration."""
     egress = configured["NetworkConfiguration"]["EgressConfiguration"]
     return egress.get("VpcConnectorArn"), configured["ObservabilityConfiguration"].get("ObservabilityConfigurationArn")
 
 
 def _page(member: str, items: Sequence[Any], request: Mapping[str, Any]) -> Mapping[str, Any]:
-    return paged(member, items, request, most=20, token="NextToken", size="MaxResults")  # noqa: S106
+    return paged(member, items, request, most=20)

@@ -6,7 +6,7 @@ creation, 2 to 5 for an update, 6 to 19 for a failed health check.
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -14,15 +14,19 @@ import anyio.abc
 
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.simulator.app_runner.configuration import Configuration
-from slipway.simulator.app_runner.service import Service, ServiceOperation, SimulatedInstance
+from slipway.simulator.app_runner.service import (
+    Configuration,
+    Service,
+    ServiceOperation,
+    SimulatedInstance,
+    health_check,
+)
 from slipway.simulator.clock import Clock
 from slipway.simulator.iam import Iam
 from slipway.simulator.logs import Logs
 from slipway.simulator.registry import ImageStore
 from slipway.simulator.secrets import References
-from slipway.workload.health import HealthCheck, ask
-from slipway.workload.workload import Backend, LaunchSpec
+from slipway.workload.workload import Backend, LaunchSpec, Workload, ask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +47,12 @@ class Platform:
 
     clock: Clock
     store: ImageStore
-    logs: Logs
-    references: References
-    roles: Iam
     backend: Backend
     tasks: anyio.abc.TaskGroup
-    pace: Pace = Pace()
+    pace: Pace
+    logs: Logs = field(default_factory=Logs)
+    references: References = field(default_factory=References)
+    iam: Iam = field(default_factory=Iam)
 
 
 # SERVICE_UPDATE [F], the others †
@@ -60,30 +64,28 @@ _TRIGGERS = {
 }
 # The service's status after a failed operation that has no rollback; PAUSED †
 _WITHOUT_ROLLBACK = {"CREATE_SERVICE": "CREATE_FAILED", "RESUME_SERVICE": "PAUSED"}
+_STOPPED = "Your application stopped or failed to start. See logs for more information."
 
 
 class _FailedError(Exception):
     """A failed deployment, with the reason of its last log line."""
 
 
+@dataclass
 class Deployment:
     """A running operation that deploys a configuration."""
 
-    def __init__(
-        self, platform: Platform, service: Service, operation: ServiceOperation, configuration: Configuration
-    ) -> None:
-        self._platform = platform
-        self._service = service
-        self._operation = operation
-        self._configuration = configuration
-        self._instance: SimulatedInstance | None = None
+    platform: Platform
+    service: Service
+    operation: ServiceOperation
+    configuration: Configuration
+    _instance: SimulatedInstance | None = None
 
     async def run(self) -> None:
         """Deploy the configuration, or roll back."""
+        trigger = _TRIGGERS[self.operation.type]
         self._log("Service status is set to OPERATION_IN_PROGRESS.")
-        self._log(
-            f"Deployment with ID : {self._operation.deployment} started. Triggering event : {_TRIGGERS[self._operation.type]}"
-        )
+        self._log(f"Deployment with ID : {self.operation.deployment} started. Triggering event : {trigger}")
         try:
             await self._provision(await self._pull())
             await self._until_healthy()
@@ -93,30 +95,31 @@ class Deployment:
             await self._take_over()
 
     async def _pull(self) -> LaunchSpec:
-        image = self._configuration["SourceConfiguration"]["ImageRepository"]
+        image = self.configuration["SourceConfiguration"]["ImageRepository"]
         identifier = image["ImageIdentifier"]
         self._log(f"Pulling image {identifier.partition('@')[0]} from ECR repository.")
-        await self._platform.clock.sleep(self._platform.pace.pull)
+        await self.platform.clock.sleep(self.platform.pace.pull)
         try:
             reference = Reference.parse(identifier)
         except BadInputError:
             reference = self._tagged(identifier)
-        repository = self._platform.store.at(reference.repository)
+        repository = self.platform.store.at(reference.repository)
         if repository is None or repository.resolve(reference.digest) is None:
             self._log(f"Failed to pull your application image. Reason: Image {identifier} was not found.")
             raise _FailedError("Failed to pull your application image.")
         self._log("Successfully pulled your application image from ECR.")
-        return self._order(repository.name, reference.digest, image.get("ImageConfiguration", {}))
+        return self._order(repository.name, reference.digest)
 
     def _tagged(self, identifier: str) -> Reference:
         uri, _, tag = identifier.rpartition(":")
-        repository = self._platform.store.at(uri)
+        repository = self.platform.store.at(uri)
         return Reference(uri, (repository.tags.get(tag) if repository else None) or "")
 
-    def _order(self, repository: str, digest: str, settings: Mapping[str, Any]) -> LaunchSpec:
+    def _order(self, repository: str, digest: str) -> LaunchSpec:
+        settings = self._settings
         variables = dict(settings.get("RuntimeEnvironmentVariables", {}))
         for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items():
-            value = self._platform.references.value(arn)
+            value = self.platform.references.value(arn)
             if value is None:
                 self._log(f"Failed to retrieve the secret {arn}.")
                 raise _FailedError("Failed to retrieve a secret.")
@@ -132,46 +135,34 @@ class Deployment:
 
     async def _provision(self, order: LaunchSpec) -> None:
         self._log("Provisioning instances and deploying image for publicly accessible service.")
-        pace = self._platform.pace
-        began = self._platform.clock.now()
-        self._instance = SimulatedInstance(self._platform.backend, order, self._on_line)
-        with self._platform.clock.held():
-            await self._platform.tasks.start(self._instance.run)
+        pace = self.platform.pace
+        began = self.platform.clock.now()
+        self._instance = SimulatedInstance(self.platform.backend, order, self._on_line)
+        with self.platform.clock.held():
+            await self.platform.tasks.start(self._instance.run)
         if self._instance.failure:
-            self._log(
-                f"Your application stopped or failed to start. See logs for more information. {self._instance.failure}"
-            )
+            self._log(f"{_STOPPED} {self._instance.failure}")
             raise _FailedError("Container failed to start.")
-        took = (self._platform.clock.now() - began).total_seconds()
-        await self._platform.clock.sleep(
-            max(0, (pace.create if self._operation.type == "CREATE_SERVICE" else pace.update) - took)
-        )
+        took = (self.platform.clock.now() - began).total_seconds()
+        whole = pace.create if self.operation.type == "CREATE_SERVICE" else pace.update
+        await self.platform.clock.sleep(max(0, whole - took))
 
     async def _until_healthy(self) -> None:
-        assert self._instance is not None
-        workload = self._instance.workload
-        assert workload is not None
-        check, protocol = self._health_check()
-        port = (
-            self._configuration["SourceConfiguration"]["ImageRepository"]
-            .get("ImageConfiguration", {})
-            .get("Port", "8080")
-        )
-        place = f"protocol `{protocol}`" + (f" [Path: '{check.path}']" if check.path else "") + f", [Port: '{port}']."
+        workload, clock = self._workload, self.platform.clock
+        check = health_check(self.configuration)
+        path = f" [Path: '{check.path}']" if check.path else ""
+        place = f"protocol `{'HTTP' if check.path else 'TCP'}`{path}, [Port: '{self._settings.get('Port', '8080')}']."
         self._log(f"Performing health check on {place}")
-        clock = self._platform.clock
-        began = clock.now()
-        in_a_row = 0
+        # A service with a high threshold may take longer to start.
+        patience = max(self.platform.pace.patience, check.interval * check.unhealthy_threshold)
+        began, in_a_row = clock.now(), 0
         while in_a_row < check.healthy_threshold:
             if workload.exit_code is not None:
-                self._log(
-                    f"Your application stopped or failed to start. See logs for more information. Container exit code: {workload.exit_code}"
-                )
+                self._log(f"{_STOPPED} Container exit code: {workload.exit_code}")
                 raise _FailedError("Container exited.")
-            if (clock.now() - began).total_seconds() > self._platform.pace.patience:
-                self._log(
-                    f"Health check failed on {place.replace(' [Path', '[Path')} Check your configured port number."
-                )
+            if (clock.now() - began).total_seconds() > patience:
+                place = place.replace(" [Path", "[Path")
+                self._log(f"Health check failed on {place} Check your configured port number.")
                 raise _FailedError("Health check failed.")
             with clock.held():
                 answer = await ask(workload.address, check)
@@ -179,92 +170,111 @@ class Deployment:
             await clock.sleep(check.interval)
         self._log("Health check is successful. Routing traffic to application.")
 
-    def _health_check(self) -> tuple[HealthCheck, str]:
-        check = self._configuration["HealthCheckConfiguration"]
-        return HealthCheck(
-            path=check["Path"] if check["Protocol"] == "HTTP" else None,
-            interval=check["Interval"],
-            timeout=check["Timeout"],
-            healthy_threshold=check["HealthyThreshold"],
-            unhealthy_threshold=check["UnhealthyThreshold"],
-        ), check["Protocol"]
+    @property
+    def _workload(self) -> Workload:
+        assert self._instance is not None
+        assert self._instance.workload is not None
+        return self._instance.workload
+
+    @property
+    def _settings(self) -> Mapping[str, Any]:
+        repository = self.configuration["SourceConfiguration"]["ImageRepository"]
+        settings: Mapping[str, Any] = repository.get("ImageConfiguration", {})
+        return settings
 
     async def _take_over(self) -> None:
         """Move the traffic; the previous instance answers its last requests, then stops."""
         assert self._instance is not None
-        assert self._instance.workload is not None
-        service, before = self._service, self._service.instance
-        await self._platform.clock.sleep(self._platform.pace.route)
-        service.front.route(self._instance.workload.address)
-        service.instance, service.configuration = self._instance, self._configuration
+        service, before = self.service, self.service.instance
+        await self.platform.clock.sleep(self.platform.pace.route)
+        service.front.route(self._workload.address)
+        service.instance, service.configuration = self._instance, self.configuration
+        self.platform.tasks.start_soon(watch, self.platform, service, self._instance)
         self._log("Successfully routed incoming traffic to application.")
         if before and before.workload:
-            with self._platform.clock.held():
+            with self.platform.clock.held():
                 await service.front.drained(before.workload.address)
                 await before.stop()
         self._end("SUCCEEDED", "RUNNING")
 
     async def _give_up(self, reason: str) -> None:
         if self._instance:
-            with self._platform.clock.held():
+            with self.platform.clock.held():
                 await self._instance.stop()
-        self._log(f"Deployment with ID : {self._operation.deployment} failed. Failure reason : {reason}")
-        if self._operation.type in _WITHOUT_ROLLBACK:
-            self._end("FAILED", _WITHOUT_ROLLBACK[self._operation.type])
+        self._log(f"Deployment with ID : {self.operation.deployment} failed. Failure reason : {reason}")
+        if self.operation.type in _WITHOUT_ROLLBACK:
+            self._end("FAILED", _WITHOUT_ROLLBACK[self.operation.type])
             return
-        self._operation.status = "ROLLBACK_IN_PROGRESS"
-        await self._platform.clock.sleep(self._platform.pace.roll_back)
-        self._end("ROLLBACK_FAILED" if "ROLLBACK" in self._service.failing else "ROLLBACK_SUCCEEDED", "RUNNING")  # †
+        self.operation.status = "ROLLBACK_IN_PROGRESS"
+        await self.platform.clock.sleep(self.platform.pace.roll_back)
+        self._end("ROLLBACK_FAILED" if "ROLLBACK" in self.service.failing else "ROLLBACK_SUCCEEDED", "RUNNING")  # †
 
     def _end(self, operation_status: str, service_status: str) -> None:
-        now = self._platform.clock.now()
-        self._operation.status, self._operation.ended = operation_status, now
-        self._service.status, self._service.updated = service_status, now
+        _end(self.platform, self.service, self.operation, operation_status, service_status)
         self._log(f"Service status is set to {service_status}.")
 
     def _log(self, line: str) -> None:
-        now = self._platform.clock.now()
-        self._platform.logs.write(
-            f"{self._service.log_group}/service", f"deployment/{self._operation.deployment}", now, f"[AppRunner] {line}"
-        )
-        self._platform.logs.write(f"{self._service.log_group}/service", "events", now, f"[AppRunner] {line}")
+        for stream in (f"deployment/{self.operation.deployment}", "events"):
+            _log(self.platform, self.service, stream, line)
 
     def _on_line(self, line: str) -> None:
         assert self._instance is not None
-        self._platform.logs.write(
-            f"{self._service.log_group}/application", f"instance/{self._instance.id}", self._platform.clock.now(), line
-        )
+        group, stream = f"{self.service.log_group}/application", f"instance/{self._instance.id}"
+        self.platform.logs.write(group, stream, self.platform.clock.now(), line)
+
+
+async def watch(platform: Platform, service: Service, instance: SimulatedInstance) -> None:
+    """Check the instance of a RUNNING service; one that is unhealthy gets no traffic until it is healthy again."""
+    workload, healthy, in_a_row = instance.workload, True, 0
+    assert workload is not None
+    while service.instance is instance:
+        check = health_check(service.configuration)
+        await platform.clock.idle(check.interval)
+        if not service.serves_from(instance):
+            continue
+        with platform.clock.held():
+            answer = await ask(workload.address, check)
+        in_a_row = in_a_row + 1 if answer.healthy is not healthy else 0
+        threshold = check.unhealthy_threshold if healthy else check.healthy_threshold
+        if in_a_row >= threshold and service.serves_from(instance):  # no operation has begun during the check
+            healthy, in_a_row = answer.healthy, 0
+            service.front.route(workload.address if healthy else None)
+            words = "is successful" if healthy else "failed"
+            _log(platform, service, "events", f"Health check {words}: {answer.detail}.")  # †
 
 
 async def pause(platform: Platform, service: Service, operation: ServiceOperation) -> None:
     """Stop the instance; the address answers 503, configuration and address stay."""
-    await _stop(platform, service)
-    _end(platform, service, operation, success="PAUSED", failure="RUNNING")
+    await _stop(platform, service, operation, success="PAUSED", failure="RUNNING")
 
 
 async def delete(platform: Platform, service: Service, operation: ServiceOperation) -> None:
     """Stop the instance and free the name; the service is described for a while longer [G]."""
-    await _stop(platform, service)
-    _end(platform, service, operation, success="DELETED", failure="DELETE_FAILED")
+    await _stop(platform, service, operation, success="DELETED", failure="DELETE_FAILED")
     if service.status == "DELETED":
         with platform.clock.held():
             await service.front.close()
         service.deleted = service.updated
 
 
-async def _stop(platform: Platform, service: Service) -> None:
+async def _stop(
+    platform: Platform, service: Service, operation: ServiceOperation, *, success: str, failure: str
+) -> None:
     service.front.route(None)
     with platform.clock.held():
         if service.instance:
             await service.instance.stop()
     service.instance = None
     await platform.clock.sleep(platform.pace.route)
+    ended = ("FAILED", failure) if operation.type in service.failing else ("SUCCEEDED", success)
+    _end(platform, service, operation, *ended)
+    _log(platform, service, "events", f"Service status is set to {service.status}.")
 
 
-def _end(platform: Platform, service: Service, operation: ServiceOperation, *, success: str, failure: str) -> None:
-    failed = operation.type in service.failing
-    now = platform.clock.now()
-    operation.status, operation.ended = "FAILED" if failed else "SUCCEEDED", now
-    service.status, service.updated = failure if failed else success, now
-    line = f"[AppRunner] Service status is set to {service.status}."
-    platform.logs.write(f"{service.log_group}/service", "events", now, line)
+def _end(platform: Platform, service: Service, operation: ServiceOperation, ended: str, status: str) -> None:
+    operation.status, operation.ended = ended, platform.clock.now()
+    service.status, service.updated = status, operation.ended
+
+
+def _log(platform: Platform, service: Service, stream: str, line: str) -> None:
+    platform.logs.write(f"{service.log_group}/service", stream, platform.clock.now(), f"[AppRunner] {line}")

@@ -1,10 +1,11 @@
-"""A service with its operations and its instance, and what each state permits.
+"""A service: its configuration in the API's terms, its operations, its instance, and what each state permits.
 
-Marks: [M] service model, [G] developer guide, [F] field reports, † unverified.
+Marks: [G] developer guide, [M] service model of boto3 1.44, [F] field reports, † unverified.
 """
 
+import copy
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -14,11 +15,112 @@ import anyio
 import anyio.abc
 
 from slipway.errors import SlipwayError
-from slipway.simulator.app_runner.configuration import Configuration
 from slipway.simulator.app_runner.shared import SharedRevision, scaling_summary
 from slipway.simulator.contract import AwsError
-from slipway.simulator.front import Front
-from slipway.workload.workload import Backend, LaunchSpec, Workload
+from slipway.simulator.iam import Iam
+from slipway.simulator.serving import Front
+from slipway.workload.workload import Backend, HealthCheck, LaunchSpec, Workload
+
+Configuration = Mapping[str, Any]
+
+_UNITS = {"0.25 vCPU": "256", "0.5 vCPU": "512", "1 vCPU": "1024", "2 vCPU": "2048", "4 vCPU": "4096"}
+_MEMORY_OF_CPU = {  # [G]
+    "256": ("512", "1024"),
+    "512": ("1024",),
+    "1024": ("2048", "3072", "4096"),
+    "2048": ("4096", "6144"),
+    "4096": ("8192", "10240", "12288"),
+}
+_DEFAULTS: dict[str, Any] = {  # [M]
+    "SourceConfiguration": {"AutoDeploymentsEnabled": True},
+    "InstanceConfiguration": {"Cpu": "1024", "Memory": "2048"},
+    "HealthCheckConfiguration": {
+        "Protocol": "TCP",
+        "Path": "/",
+        "Interval": 5,
+        "Timeout": 2,
+        "HealthyThreshold": 1,
+        "UnhealthyThreshold": 5,
+    },
+    "NetworkConfiguration": {
+        "EgressConfiguration": {"EgressType": "DEFAULT"},
+        "IngressConfiguration": {"IsPubliclyAccessible": True},
+        "IpAddressType": "IPV4",
+    },
+    "ObservabilityConfiguration": {"ObservabilityEnabled": False},
+}
+
+
+def configuration_of(request: Mapping[str, Any]) -> Configuration:
+    """Build the configuration of a CreateService, with every default filled in."""
+    repository = request["SourceConfiguration"].get("ImageRepository", {})
+    deploys = repository.get("ImageRepositoryType") != "ECR_PUBLIC"  # [M]
+    return merged(_DEFAULTS | {"SourceConfiguration": {"AutoDeploymentsEnabled": deploys}}, request)
+
+
+def merged(current: Configuration, request: Mapping[str, Any]) -> Configuration:
+    """Build the configuration after an UpdateService.
+
+    Members that the request leaves out are inherited, also within ImageConfiguration [F].
+    """
+    requested = {part: request[part] for part in _DEFAULTS if request.get(part) is not None}
+    result: dict[str, Any] = _overlaid(current, requested)
+    instance = result["InstanceConfiguration"]
+    instance["Cpu"] = _UNITS.get(instance["Cpu"], instance["Cpu"])
+    instance["Memory"] = _megabytes(instance["Memory"])
+    _check(result)
+    return result
+
+
+def _overlaid(below: Any, above: Any) -> Any:
+    """Merge structures; replace lists, values and maps of variables."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return copy.deepcopy(above)
+    replaced = ("RuntimeEnvironmentVariables", "RuntimeEnvironmentSecrets")
+    both = {key: value if key in replaced else _overlaid(below.get(key), value) for key, value in above.items()}
+    return copy.deepcopy(dict(below)) | both
+
+
+def _megabytes(memory: str) -> str:
+    """Convert to the units of answers: "2 GB" is 2048 [G]."""
+    return str(int(float(memory.removesuffix(" GB")) * 1024)) if memory.endswith(" GB") else memory
+
+
+def _check(configuration: Mapping[str, Any]) -> None:
+    source, instance = configuration["SourceConfiguration"], configuration["InstanceConfiguration"]
+    if "ImageRepository" not in source:
+        raise AwsError("InvalidRequestException", "The simulator deploys from an ImageRepository.")
+    role = source.get("AuthenticationConfiguration", {}).get("AccessRoleArn")
+    if source["ImageRepository"]["ImageRepositoryType"] == "ECR" and role is None:
+        raise AwsError("InvalidRequestException", "Authentication configuration is invalid.")
+    if instance["Memory"] not in _MEMORY_OF_CPU.get(instance["Cpu"], ()):
+        message = f"Invalid CPU/memory configuration: {instance['Cpu']} and {instance['Memory']}."
+        raise AwsError("InvalidRequestException", message)
+
+
+def health_check(configuration: Configuration) -> HealthCheck:
+    check = configuration["HealthCheckConfiguration"]
+    return HealthCheck(
+        path=check["Path"] if check["Protocol"] == "HTTP" else None,
+        interval=check["Interval"],
+        timeout=check["Timeout"],
+        healthy_threshold=check["HealthyThreshold"],
+        unhealthy_threshold=check["UnhealthyThreshold"],
+    )
+
+
+# App Runner pulls the image with one role and gives the other one to the instances [G].
+BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"
+
+
+def check_roles(iam: Iam, configuration: Configuration, now: datetime) -> None:
+    """Raise AwsError for a role that is missing, still propagating, or trusts another service: the error is the same [F]."""
+    access = configuration["SourceConfiguration"].get("AuthenticationConfiguration", {}).get("AccessRoleArn")
+    instance = configuration["InstanceConfiguration"].get("InstanceRoleArn")
+    if access and not iam.may_assume(access, BUILD, now):
+        raise AwsError("InvalidRequestException", f"Error in assuming access role {access}")  # [F]
+    if instance and not iam.may_assume(instance, TASKS, now):
+        raise AwsError("InvalidRequestException", f"Error in assuming instance role {instance}")  # †
 
 
 class Reaction(Enum):
@@ -46,26 +148,6 @@ _TABLE = {
     "DeleteService": (_BEGINS, _STATE, _BEGINS, _BEGINS, _BEGINS, _GONE),
 }
 _DONE = {"UpdateService": "updated", "PauseService": "paused", "ResumeService": "resumed", "DeleteService": "deleted"}
-
-
-def reaction(operation: str, status: str) -> Reaction:
-    """Look up a cell of the table."""
-    return _TABLE[operation][STATES.index(status)]
-
-
-def begins(operation: str, status: str, arn: str) -> bool:
-    """Return whether an operation begins; False means no change. Raises AwsError when the state forbids the call."""
-    match reaction(operation, status):
-        case Reaction.INVALID_STATE:
-            message = f"Service cannot be {_DONE[operation]} in the current state: {status}."  # [F], pause and resume †
-            raise AwsError("InvalidStateException", message)
-        case Reaction.INVALID_REQUEST:
-            message = "Can't start a deployment on the specified service, because it isn't in RUNNING state."  # [F]
-            raise AwsError("InvalidRequestException", message)
-        case Reaction.NOT_FOUND:
-            raise not_found(arn)
-        case permitted:
-            return permitted is Reaction.BEGINS
 
 
 def not_found(arn: str) -> AwsError:
@@ -120,9 +202,8 @@ class ServiceOperation:
 
     def described(self) -> dict[str, Any]:
         """Return the API's OperationSummary, which has no message, image or actor."""
-        times = {"StartedAt": self.started, "UpdatedAt": self.ended or self.started}
-        ended = {"EndedAt": self.ended} if self.ended else {}
-        return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times | ended
+        times = {"StartedAt": self.started, "UpdatedAt": self.ended or self.started, "EndedAt": self.ended}
+        return {"Id": self.id, "Type": self.type, "Status": self.status, "TargetArn": self.target_arn} | times
 
 
 @dataclass(kw_only=True)
@@ -152,16 +233,36 @@ class Service:
         """The group's name without its last part, `service` or `application`."""
         return f"/aws/apprunner/{self.name}/{self.id}"
 
+    def begins(self, call: str) -> bool:
+        """Return whether a call begins an operation; False means no change. Raises AwsError when the state forbids the call."""
+        match _TABLE[call][STATES.index(self.status)]:
+            case Reaction.INVALID_STATE:
+                message = (
+                    f"Service cannot be {_DONE[call]} in the current state: {self.status}."  # [F], pause and resume †
+                )
+                raise AwsError("InvalidStateException", message)
+            case Reaction.INVALID_REQUEST:
+                message = "Can't start a deployment on the specified service, because it isn't in RUNNING state."  # [F]
+                raise AwsError("InvalidRequestException", message)
+            case Reaction.NOT_FOUND:
+                raise not_found(self.arn)
+            case permitted:
+                return permitted is Reaction.BEGINS
+
+    def serves_from(self, instance: SimulatedInstance) -> bool:
+        return self.instance is instance and self.status == "RUNNING"
+
     def described(self) -> dict[str, Any]:
         """Return the API's Service."""
-        facts = {
+        return {
             "ServiceName": self.name,
             "ServiceId": self.id,
             "ServiceArn": self.arn,
             "ServiceUrl": self.front.address,
             "CreatedAt": self.created,
             "UpdatedAt": self.updated or self.created,
+            "DeletedAt": self.deleted,
             "Status": self.status,
             "AutoScalingConfigurationSummary": scaling_summary(self.scaling),
+            **self.configuration,
         }
-        return facts | dict(self.configuration) | ({"DeletedAt": self.deleted} if self.deleted else {})

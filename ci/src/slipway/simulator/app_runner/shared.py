@@ -1,4 +1,4 @@
-"""Resources that services share (auto scaling, VPC connectors, observability), and tags.
+"""Resources that services share: auto scaling, VPC connectors, observability.
 
 A resource has a name and revisions: creating the name again makes the next revision. A deleted one is described as INACTIVE [M].
 """
@@ -118,7 +118,7 @@ class Shared:
         if self._kind.latest and request.get("LatestOnly", name is None):
             revisions = [each for each in revisions if each is self._latest(each.name)]
         listed = [self._listed(each) for each in revisions]
-        return paged(self._kind.listed, listed, request, token="NextToken", size="MaxResults")  # noqa: S106
+        return paged(self._kind.listed, listed, request)
 
     def resolve(self, arn: str) -> SharedRevision:
         """Find a revision by its ARN, or the latest one for an ARN that ends in the name or number [M]; raises AwsError."""
@@ -160,13 +160,14 @@ class Shared:
             f"{noun}Revision": revision.number,
             "Status": "INACTIVE" if revision.deleted else "ACTIVE",
             "CreatedAt": revision.created,
+            "DeletedAt": revision.deleted,
+            **revision.facts,
         }
-        facts |= {member: value for member, value in revision.facts.items() if value is not None}
         if self._kind.latest:
             facts["Latest"] = not revision.deleted and revision is self._latest(revision.name)
         if self._kind is SCALING:
             facts |= {"HasAssociatedService": self._used(revision.arn), "IsDefault": False}
-        return facts | ({"DeletedAt": revision.deleted} if revision.deleted else {})
+        return facts
 
     def _listed(self, revision: SharedRevision) -> dict[str, Any]:
         return {key: value for key, value in self._described(revision).items() if key not in self._kind.unlisted}
@@ -184,46 +185,3 @@ def scaling_summary(revision: SharedRevision) -> dict[str, Any]:
     """Return the auto scaling summary of a described service."""
     prefix = "AutoScalingConfiguration"
     return {f"{prefix}Arn": revision.arn, f"{prefix}Name": revision.name, f"{prefix}Revision": revision.number}
-
-
-_MOST = 50  # [G]
-
-
-class Tags:
-    """Tags of services and shared resources.
-
-    CreateService sets them, only these operations change them [M]. `of` returns the tags of an ARN, None when it does not exist.
-    """
-
-    def __init__(self, of: Callable[[str], dict[str, str] | None]) -> None:
-        self._of = of
-        self.operations: Operations = {
-            "TagResource": self.tag_resource,
-            "UntagResource": self.untag_resource,
-            "ListTagsForResource": self.list_tags_for_resource,
-        }
-
-    async def tag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        tags = self._existing(request)
-        added = {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
-        if any(key.lower().startswith("aws:") for key in added):
-            raise AwsError("InvalidRequestException", "Tag keys that start with aws: are reserved.")  # †
-        if len(tags | added) > _MOST:
-            raise AwsError("InvalidRequestException", f"A resource can have at most {_MOST} tags.")  # †
-        tags |= added
-        return {}
-
-    async def untag_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        tags = self._existing(request)
-        for key in request["TagKeys"]:
-            tags.pop(key, None)
-        return {}
-
-    async def list_tags_for_resource(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
-        return {"Tags": [{"Key": key, "Value": value} for key, value in self._existing(request).items()]}
-
-    def _existing(self, request: Mapping[str, Any]) -> dict[str, str]:
-        tags = self._of(request["ResourceArn"])
-        if tags is None:
-            raise AwsError("ResourceNotFoundException", f"Resource doesn't exist: {request['ResourceArn']}.")  # †
-        return tags

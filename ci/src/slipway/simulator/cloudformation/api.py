@@ -21,7 +21,7 @@ from slipway.simulator.cloudformation.stack import (
     parse_template,
     required_capabilities,
 )
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _UNCHANGED = (
     "The submitted information didn't contain changes. Submit different information to create a change set."  # [F]
@@ -38,17 +38,7 @@ class CloudFormation:
         self._clock = clock
         self._tasks = tasks
         self.stacks: dict[tuple[str, str], SimulatedStack] = {}
-        self.operations: Operations = {
-            "CreateChangeSet": self.create_change_set,
-            "DescribeChangeSet": self.describe_change_set,
-            "ExecuteChangeSet": self.execute_change_set,
-            "DeleteChangeSet": self.delete_change_set,
-            "ListChangeSets": self.list_change_sets,
-            "DescribeStacks": self.describe_stacks,
-            "DescribeStackEvents": self.describe_stack_events,
-            "GetTemplate": self.get_template,
-            "DeleteStack": self.delete_stack,
-        }
+        self.operations: Operations = operations_of(self)
 
     async def create_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         """The type CREATE creates an empty stack in REVIEW_IN_PROGRESS [G]."""
@@ -81,27 +71,24 @@ class CloudFormation:
         facts = change_set.summary(stack, call.now) | {"Capabilities": change_set.capabilities, "Tags": change_set.tags}
         status = facts["Status"]
         changes = [change.described() for change in change_set.changes] if status == "CREATE_COMPLETE" else []
-        page = paged("Changes", changes, request, token="NextToken")  # noqa: S106
+        page = paged("Changes", changes, request)
         return facts | page
 
     async def execute_change_set(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         stack, change_set = self._change_set(request, call)
         if change_set.status(call.now) != "CREATE_COMPLETE":
-            raise AwsError(
-                "InvalidChangeSetStatus",
-                f"ChangeSet [{change_set.arn}] cannot be executed in its current status of [{change_set.status(call.now)}]",
-            )
+            message = f"ChangeSet [{change_set.arn}] cannot be executed in its current status of [{change_set.status(call.now)}]"
+            raise AwsError("InvalidChangeSetStatus", message)
         creating = stack.status == "REVIEW_IN_PROGRESS"
         stack.change_sets.clear()  # the others describe an outdated state [G]
-        token = request.get("ClientRequestToken")
-        stack.enter(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", token, "User Initiated")
+        stack.token = request.get("ClientRequestToken")
+        stack.enter(call.now, "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS", "User Initiated")
         execution = Execution(
             resources=self.resources,
             clock=self._clock,
             stack=stack,
             change_set=change_set,
             call=call,
-            token=token,
             creating=creating,
         )
         self._tasks.start_soon(execution.run)
@@ -125,7 +112,7 @@ class CloudFormation:
 
     async def describe_stack_events(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         newest_first = self._stack(request, call).events[::-1]
-        return paged("StackEvents", newest_first, request, token="NextToken")  # noqa: S106
+        return paged("StackEvents", newest_first, request)
 
     async def get_template(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         stack = self._stack(request, call)
@@ -161,21 +148,9 @@ class CloudFormation:
         self, stack: SimulatedStack, template: Template, call: Call, *, adopts: bool
     ) -> list[StackChange]:
         wanted = template["Resources"]
-        changes = [
-            change
-            for name, resource in wanted.items()
-            if (change := await self._change(stack, name, resource, call, adopts=adopts))
-        ]
-        gone = [name for name in stack.resources if name not in wanted]
-        return changes + [
-            StackChange(
-                action="Remove",
-                logical=name,
-                kind=stack.resources[name].kind,
-                physical=stack.resources[name].made["Ref"],
-            )
-            for name in gone
-        ]
+        changes = [await self._change(stack, name, resource, call, adopts=adopts) for name, resource in wanted.items()]
+        gone = ((name, held) for name, held in stack.resources.items() if name not in wanted)
+        return [*filter(None, changes), *(held.change("Remove", name) for name, held in gone)]
 
     async def _change(
         self, stack: SimulatedStack, name: str, resource: Mapping[str, Any], call: Call, *, adopts: bool
@@ -185,17 +160,13 @@ class CloudFormation:
         if held is None:
             named = properties.get(KINDS[kind].name or "") if kind in KINDS else None
             exists = adopts and "DeletionPolicy" in resource and await self.resources.has(kind, named, call)
-            return StackChange(
-                action="Import" if exists else "Add", logical=name, kind=kind, physical=named if exists else None
-            )
+            action, physical = ("Import", named) if exists else ("Add", None)
+            return StackChange(action=action, logical=name, kind=kind, physical=physical)
         before = held.template.get("Properties", {})
         if before == properties:
             return None
         changed = {key for key in {*before, *properties} if before.get(key) != properties.get(key)}
-        replaced = bool(changed & set(KINDS[kind].fixed))
-        return StackChange(
-            action="Modify", logical=name, kind=kind, physical=held.made["Ref"], replacement=str(replaced)
-        )
+        return held.change("Modify", name, replacement=str(bool(changed & set(KINDS[kind].fixed))))
 
     def _change_set(self, request: Mapping[str, Any], call: Call) -> tuple[SimulatedStack, SimulatedChangeSet]:
         stack = self._stack(request, call)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloudformation.kinds import SimulatedResources
 from slipway.simulator.cloudformation.stack import (
-    ResourceEvent,
     SimulatedChangeSet,
     SimulatedStack,
     StackChange,
@@ -29,7 +28,6 @@ class Execution:
     stack: SimulatedStack
     change_set: SimulatedChangeSet
     call: Call
-    token: str | None
     creating: bool  # whether it creates the stack
 
     def __post_init__(self) -> None:
@@ -44,7 +42,8 @@ class Execution:
         except AwsError as error:
             await self._roll_back(error.message)
             return
-        self._enter(f"{verb}_COMPLETE_CLEANUP_IN_PROGRESS" if self._old and not self.creating else "")
+        if self._old and not self.creating:
+            self._enter(f"{verb}_COMPLETE_CLEANUP_IN_PROGRESS")
         for held in self._old:
             await self.resources.unmake(held, self._now())
         self._keep()
@@ -120,21 +119,10 @@ class Execution:
         stack.outputs = resolved(dict(change_set.template.get("Outputs", {})), made, self._now())
 
     def _enter(self, status: str, reason: str | None = None) -> None:
-        if status:
-            self.stack.enter(self.clock.now(), status, self.token, reason)
+        self.stack.enter(self.clock.now(), status, reason)
 
     def _record(self, change: StackChange, status: str, reason: str | None = None) -> None:
-        self.stack.record(
-            self.clock.now(),
-            ResourceEvent(
-                logical=change.logical,
-                kind=change.kind,
-                status=status,
-                physical=change.physical or "",
-                reason=reason,
-                token=self.token,
-            ),
-        )
+        self.stack.record(self.clock.now(), change, status, reason)
 
     def _now(self) -> Call:
         return replace(self.call, now=self.clock.now())

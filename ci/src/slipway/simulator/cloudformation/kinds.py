@@ -57,10 +57,8 @@ class SimulatedResources:
             raise AwsError("ValidationError", f"The simulator cannot create a resource of the kind {kind}")
         name = properties.get(KINDS[kind].name or "")
         if await self.has(kind, name, call):
-            raise AwsError(
-                "AlreadyExists",
-                f'Resource handler returned message: "{name} already exists" (HandlerErrorCode: AlreadyExists)',
-            )
+            message = f'Resource handler returned message: "{name} already exists" (HandlerErrorCode: AlreadyExists)'
+            raise AwsError("AlreadyExists", message)
         made = await self._made(kind, properties, call)
         if name:
             self.named.add((kind, name))

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from slipway.simulator.contract import AwsError, Call
@@ -40,16 +41,11 @@ def required_capabilities(template: Template) -> list[str]:
 
 def in_order(template: Template) -> list[str]:
     """Order the resources by their references."""
-    ordered: list[str] = []
-    waiting = dict(template["Resources"])
-    while waiting:
-        ready = [name for name, resource in waiting.items() if set(_references(resource)) <= set(ordered)]
-        if not ready:
-            raise _invalid(f"Circular dependency between resources: [{', '.join(waiting)}]")
-        ordered += ready
-        for name in ready:
-            del waiting[name]
-    return ordered
+    references = {name: tuple(_references(resource)) for name, resource in template["Resources"].items()}
+    try:
+        return list(TopologicalSorter(references).static_order())
+    except CycleError as error:
+        raise _invalid(f"Circular dependency between resources: [{', '.join(error.args[1][1:])}]") from error
 
 
 def resolved(value: Any, made: Mapping[str, Mapping[str, str]], call: Call) -> Any:  # noqa: PLR0911 -- one return per form
@@ -63,9 +59,8 @@ def resolved(value: Any, made: Mapping[str, Mapping[str, str]], call: Call) -> A
             return made[name]["Ref"]
         case {"Fn::GetAtt": [str(name), str(attribute)]}:
             if attribute not in made[name]:
-                raise AwsError(
-                    "ValidationError", f"Requested attribute {attribute} does not exist in schema for {name}"
-                )
+                message = f"Requested attribute {attribute} does not exist in schema for {name}"
+                raise AwsError("ValidationError", message)
             return made[name][attribute]
         case Mapping():
             if intrinsic := next((key for key in value if str(key).startswith("Fn::")), None):
@@ -109,6 +104,10 @@ class StackResource:
     def retained(self) -> bool:
         return bool(self.template.get("DeletionPolicy", "Delete") != "Delete")
 
+    def change(self, action: str, logical: str, replacement: str | None = None) -> "StackChange":
+        physical = self.made["Ref"]
+        return StackChange(action=action, logical=logical, kind=self.kind, physical=physical, replacement=replacement)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StackChange:
@@ -121,7 +120,7 @@ class StackChange:
     replacement: str | None = None  # "True" or "False"
 
     def described(self) -> dict[str, Any]:
-        facts = {
+        change = {
             "Action": self.action,
             "LogicalResourceId": self.logical,
             "PhysicalResourceId": self.physical,
@@ -130,19 +129,7 @@ class StackChange:
             "Scope": ["Properties"] if self.action == "Modify" else [],
             "Details": [],
         }
-        return {"Type": "Resource", "ResourceChange": {key: value for key, value in facts.items() if value is not None}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResourceEvent:
-    """A stack event about one resource."""
-
-    logical: str
-    kind: str
-    status: str
-    physical: str
-    reason: str | None
-    token: str | None  # of the call that started the operation
+        return {"Type": "Resource", "ResourceChange": change}
 
 
 @dataclass(kw_only=True)
@@ -176,7 +163,8 @@ class SimulatedChangeSet:
             "CreationTime": self.created,
             "Status": status,
             "ExecutionStatus": "AVAILABLE" if status == "CREATE_COMPLETE" else "UNAVAILABLE",
-        } | ({"StatusReason": self.reason} if status == "FAILED" else {})
+            "StatusReason": self.reason if status == "FAILED" else None,
+        }
 
 
 @dataclass(kw_only=True)
@@ -188,6 +176,7 @@ class SimulatedStack:
     created: datetime
     status: str = "REVIEW_IN_PROGRESS"
     reason: str | None = None
+    token: str | None = None  # of the call that started the newest operation
     body: str = ""
     template: Template = field(default_factory=dict)
     tags: list[Mapping[str, str]] = field(default_factory=list)
@@ -197,42 +186,34 @@ class SimulatedStack:
     change_sets: dict[str, SimulatedChangeSet] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)  # oldest first
 
-    def record(self, now: datetime, resource: ResourceEvent) -> None:
-        event = {
-            "StackId": self.arn,
-            "EventId": f"{resource.logical}-{resource.status}-{uuid.uuid4()}",
-            "StackName": self.name,
-            "LogicalResourceId": resource.logical,
-            "PhysicalResourceId": resource.physical,
-            "ResourceType": resource.kind,
-            "Timestamp": now,
-            "ResourceStatus": resource.status,
-            "ResourceStatusReason": resource.reason,
-            "ClientRequestToken": resource.token,
-        }
-        self.events.append({key: value for key, value in event.items() if value is not None})
-
-    def enter(self, now: datetime, status: str, token: str | None, reason: str | None = None) -> None:
+    def enter(self, now: datetime, status: str, reason: str | None = None) -> None:
         self.status, self.reason = status, reason
-        self.record(
-            now,
-            ResourceEvent(
-                logical=self.name,
-                kind="AWS::CloudFormation::Stack",
-                status=status,
-                physical=self.arn,
-                reason=reason,
-                token=token,
-            ),
+        stack = StackChange(action="", logical=self.name, kind="AWS::CloudFormation::Stack", physical=self.arn)
+        self.record(now, stack, status, reason)
+
+    def record(self, now: datetime, change: StackChange, status: str, reason: str | None = None) -> None:
+        """Add the event that a resource, or the stack itself, has entered a status."""
+        self.events.append(
+            {
+                "StackId": self.arn,
+                "EventId": f"{change.logical}-{status}-{uuid.uuid4()}",
+                "StackName": self.name,
+                "LogicalResourceId": change.logical,
+                "PhysicalResourceId": change.physical or "",
+                "ResourceType": change.kind,
+                "Timestamp": now,
+                "ResourceStatus": status,
+                "ResourceStatusReason": reason,
+                "ClientRequestToken": self.token,
+            }
         )
 
     def described(self) -> dict[str, Any]:
         outputs = [
-            {"OutputKey": key, "OutputValue": str(output["Value"])}
-            | ({"Description": output["Description"]} if "Description" in output else {})
+            {"OutputKey": key, "OutputValue": str(output["Value"]), "Description": output.get("Description")}
             for key, output in self.outputs.items()
         ]
-        facts = {
+        return {
             "StackId": self.arn,
             "StackName": self.name,
             "Description": self.template.get("Description"),
@@ -245,4 +226,3 @@ class SimulatedStack:
             "Outputs": outputs,
             "Tags": self.tags,
         }
-        return {key: value for key, value in facts.items() if value is not None}

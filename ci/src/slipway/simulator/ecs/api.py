@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from slipway.simulator.app_runner.deployment import Platform
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 from slipway.simulator.ecs.running import TaskRun
 from slipway.simulator.ecs.task import Task, TaskDefinition, TaskDefinitions
 
@@ -46,12 +46,8 @@ class Ecs:
         self.tasks: dict[str, Task] = {}
         self.unplaced: list[str] = []  # reasons why the next tasks cannot be placed
         self.operations: Operations = {
+            **operations_of(self),
             **self.definitions.operations,
-            "CreateCluster": self.create_cluster,
-            "RunTask": self.run_task,
-            "DescribeTasks": self.describe_tasks,
-            "ListTasks": self.list_tasks,
-            "StopTask": self.stop_task,
         }
 
     async def create_cluster(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:

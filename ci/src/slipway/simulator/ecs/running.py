@@ -4,6 +4,7 @@ The reasons are those that users quote [F]; the durations are those that users s
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -28,16 +29,16 @@ class _NotStartedError(Exception):
     """A container that does not start, with the task's stopped reason."""
 
 
+@dataclass(frozen=True)
 class TaskRun:
     """A running task."""
 
-    def __init__(self, platform: Platform, task: Task) -> None:
-        self._platform = platform
-        self._task = task
+    platform: Platform
+    task: Task
 
     async def run(self) -> None:
         """Run the task until it has stopped."""
-        clock, task = self._platform.clock, self._task
+        clock, task = self.platform.clock, self.task
         await clock.sleep(_PROVISION_SECONDS)
         task.status = "PENDING"
         try:
@@ -53,7 +54,7 @@ class TaskRun:
 
     async def _execute(self, order: LaunchSpec) -> None:
         """Run the container until it ends or the task is stopped."""
-        platform, task = self._platform, self._task
+        platform, task = self.platform, self.task
         instance = SimulatedInstance(platform.backend, order, self._on_line)
         with platform.clock.held():
             await platform.tasks.start(instance.run)
@@ -69,7 +70,7 @@ class TaskRun:
 
     async def _ended(self, workload: Workload) -> None:
         """Wait until the container ends or the task is stopped; a task is RUNNING for one poll at least."""
-        clock, task = self._platform.clock, self._task
+        clock, task = self.platform.clock, self.task
         while True:
             with clock.held():
                 await anyio.sleep(0.001)  # lets the process continue where time is virtual
@@ -79,7 +80,7 @@ class TaskRun:
 
     def _order(self) -> LaunchSpec:
         """Build the launch order; raises _NotStartedError, in Fargate's order of checks."""
-        container, override = self._task.definition.container, self._task.override
+        container, override = self.task.definition.container, self.task.override
         variables = self._secrets(container.get("secrets", []))
         self._check_log(container)
         for pair in (*container.get("environment", []), *override.get("environment", [])):
@@ -99,7 +100,7 @@ class TaskRun:
             image = Reference.parse(name)
         except BadInputError:
             image = None
-        repository = self._platform.store.repositories.get(image.repository.partition("/")[2]) if image else None
+        repository = self.platform.store.repositories.get(image.repository.partition("/")[2]) if image else None
         if image is None or repository is None or repository.resolve(image.digest) is None:
             raise _NotStartedError(
                 "CannotPullContainerError: pull image manifest has been retried 1 time(s): "
@@ -111,7 +112,7 @@ class TaskRun:
         values: dict[str, str] = {}
         for secret in references:
             arn = secret["valueFrom"]
-            value = self._platform.references.value(arn)
+            value = self.platform.references.value(arn)
             if value is None:
                 raise _NotStartedError(
                     f"{_NOT_INITIALIZED}unable to pull secrets or registry auth: {_not_retrieved(arn)}"
@@ -123,20 +124,20 @@ class TaskRun:
         options = container.get("logConfiguration", {}).get("options", {})
         group = options.get("awslogs-group")
         if group and options.get("awslogs-create-group") == "true":
-            self._platform.logs.create(group)
-        if group and not self._platform.logs.has(group):
+            self.platform.logs.create(group)
+        if group and not self.platform.logs.has(group):
             raise _NotStartedError(
                 f"{_NOT_INITIALIZED}failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch "
                 "log stream: ResourceNotFoundException: The specified log group does not exist."
             )
 
     def _on_line(self, line: str) -> None:
-        container = self._task.definition.container
+        container = self.task.definition.container
         options = container.get("logConfiguration", {}).get("options", {})
         if "awslogs-group" not in options:
             return
-        stream = f"{options.get('awslogs-stream-prefix', '')}/{container['name']}/{self._task.id}"
-        self._platform.logs.write(options["awslogs-group"], stream, self._platform.clock.now(), line)
+        stream = f"{options.get('awslogs-stream-prefix', '')}/{container['name']}/{self.task.id}"
+        self.platform.logs.write(options["awslogs-group"], stream, self.platform.clock.now(), line)
 
 
 def _not_retrieved(arn: str) -> str:

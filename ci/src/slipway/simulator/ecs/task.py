@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from slipway.simulator.contract import AwsError, Call, Operations, paged
+from slipway.simulator.contract import AwsError, Call, Operations, operations_of, paged
 
 _MOST_BYTES = 64 * 1024  # [G]
 _MEMORY_OF_CPU = {  # of Fargate [M]
@@ -23,15 +23,8 @@ _MEMORY_OF_CPU = {  # of Fargate [M]
     16384: range(32768, 122881, 8192),
 }
 # The defaults in a described container definition [M].
-_DEFAULTS: Mapping[str, Any] = {
-    "cpu": 0,
-    "essential": True,
-    "portMappings": [],
-    "environment": [],
-    "mountPoints": [],
-    "volumesFrom": [],
-    "systemControls": [],
-}
+_LISTS = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
+_DEFAULTS: Mapping[str, Any] = {"cpu": 0, "essential": True, **{name: [] for name in _LISTS}}
 
 
 @dataclass(kw_only=True)
@@ -55,8 +48,7 @@ class TaskDefinition:
         """Return the API's TaskDefinition."""
         facts = {key: value for key, value in self.asked.items() if key != "tags"}
         containers = [{**_DEFAULTS, **container} for container in self.asked["containerDefinitions"]]
-        gone = {"deregisteredAt": self.deregistered} if self.deregistered else {}
-        return facts | gone | {
+        return facts | {
             "containerDefinitions": containers,
             "taskDefinitionArn": self.arn,
             "revision": self.revision,
@@ -65,7 +57,8 @@ class TaskDefinition:
             "placementConstraints": [],
             "compatibilities": ["EC2", "FARGATE"],
             "registeredAt": self.registered,
-        }  # fmt: skip
+            "deregisteredAt": self.deregistered,
+        }
 
 
 class TaskDefinitions:
@@ -73,14 +66,9 @@ class TaskDefinitions:
 
     def __init__(self) -> None:
         self._families: dict[str, list[TaskDefinition]] = {}
-        self.operations: Operations = {
-            "RegisterTaskDefinition": self.register,
-            "DescribeTaskDefinition": self.describe,
-            "ListTaskDefinitions": self.list_definitions,
-            "DeregisterTaskDefinition": self.deregister,
-        }
+        self.operations: Operations = operations_of(self)
 
-    async def register(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+    async def register_task_definition(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         _check(request)
         revisions = self._families.setdefault(request["family"], [])
         number = len(revisions) + 1
@@ -90,14 +78,14 @@ class TaskDefinitions:
         )
         return {"taskDefinition": revisions[-1].described(), "tags": request.get("tags", [])}
 
-    async def describe(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+    async def describe_task_definition(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         definition = self.find(request["taskDefinition"])
         if definition is None:
             raise AwsError("ClientException", "Unable to describe task definition.")  # [F]
         tags = {"tags": definition.asked.get("tags", [])} if "TAGS" in request.get("include", []) else {}
         return {"taskDefinition": definition.described(), **tags}
 
-    async def list_definitions(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
+    async def list_task_definitions(self, request: Mapping[str, Any], _call: Call) -> Mapping[str, Any]:
         """Lists active revisions by default, the newest of a family last [M]."""
         inactive = request.get("status", "ACTIVE") == "INACTIVE"
         prefix = request.get("familyPrefix")
@@ -109,7 +97,7 @@ class TaskDefinitions:
         ]
         return paged("taskDefinitionArns", arns[::-1] if request.get("sort") == "DESC" else arns, request)
 
-    async def deregister(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
+    async def deregister_task_definition(self, request: Mapping[str, Any], call: Call) -> Mapping[str, Any]:
         name = request["taskDefinition"]
         definition = self.find(name)
         if definition is None or ":" not in name.rpartition("/")[2]:
@@ -189,10 +177,14 @@ class Task:
     def described(self, *, tags: bool = False) -> dict[str, Any]:
         """Return the API's Task."""
         asked, container = self.definition.asked, self.definition.container
-        times = {"createdAt": self.created, "startedAt": self.started, "stoppedAt": self.stopped}
         code, reason = self.stopping or (None, None)
-        known = {**times, "startedBy": self.started_by, "stopCode": code, "stoppedReason": reason}
-        return {key: value for key, value in known.items() if value is not None} | {
+        return {
+            "createdAt": self.created,
+            "startedAt": self.started,
+            "stoppedAt": self.stopped,
+            "startedBy": self.started_by,
+            "stopCode": code,
+            "stoppedReason": reason,
             "taskArn": self.arn,
             "clusterArn": self.cluster,
             "taskDefinitionArn": self.definition.arn,
@@ -209,7 +201,6 @@ class Task:
 
     def _container(self, container: Mapping[str, Any]) -> dict[str, Any]:
         arn = self.arn.replace(":task/", ":container/")
-        ended = {} if self.exit_code is None else {"exitCode": self.exit_code}
         status = "RUNNING" if self.status == "RUNNING" else "STOPPED" if self.stopped else "PENDING"
         return {
             "containerArn": arn,
@@ -217,5 +208,5 @@ class Task:
             "name": container["name"],
             "image": container["image"],
             "lastStatus": status,
-            **ended,
+            "exitCode": self.exit_code,
         }

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from slipway.records.preflight import Check
+from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
-from slipway.release.engine.spec import ServiceSpec
-from slipway.release.errors import AwsRefusedError
-from slipway.release.preflight import roles
-from slipway.release.preflight.account import Arn, account_of
-from slipway.release.preflight.answers import Checks, covered, no, not_covered, ok
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.errors import or_absent
+from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
+from slipway.release.preflight.named import look_at_roles
 from slipway.release.preflight.preflight import Look
 from slipway.release.targets.app_runner.spec import own
 from slipway.release.targets.app_runner.target import OWNER_TAG, find
@@ -23,9 +22,9 @@ _ABSENT = ("ResourceNotFoundException", "InvalidRequestException")
 _CORRECT = "create it, or correct the ARN in the settings"
 
 
-async def look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
+async def _look_at_roles(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check the roles; without an instance role App Runner passes no secrets [F]."""
-    checks = await roles.look(aws, spec, (BUILD, TASKS))
+    checks = await look_at_roles(aws, spec, (BUILD, TASKS))
     if spec.instance_role or not spec.secrets:
         return checks
     problem = f"secrets are read with the instance role, and {spec.environment} has none"
@@ -54,13 +53,10 @@ async def _part(aws: Aws, subject: str, arn: str, noun: str) -> Checks:
         problem = f"the {subject} {arn} is in {name.region}, not in {aws.region}"
         return (no(subject, problem, f"name one in {aws.region}"),)
     operation = "describe_vpc_connector" if noun == "VpcConnector" else "describe_auto_scaling_configuration"
-    try:
-        described = (await aws.call("apprunner", operation, **{f"{noun}Arn": arn}))[noun]
-    except AwsRefusedError as error:
-        if error.code not in _ABSENT:
-            raise
+    answer = await or_absent(aws.call("apprunner", operation, **{f"{noun}Arn": arn}), *_ABSENT)
+    if answer is None:
         return (no(subject, f"there is no {subject} {arn}", _CORRECT),)
-    status = str(described.get("Status", "")).upper()
+    status = str(answer[noun].get("Status", "")).upper()
     if status != "ACTIVE":
         return (no(subject, f"the {subject} {arn} is {one_line(status) or 'without a status'}", _CORRECT),)
     return (ok(subject, f"{arn} is ACTIVE"),)
@@ -94,7 +90,7 @@ def _judge_owner(service: str, environment: str, arn: str, tags: Sequence[Mappin
 
 
 LOOKS: Mapping[str, Look] = {
-    "roles": look_at_roles,
+    "roles": _look_at_roles,
     "network and scaling": look_at_parts,
     "service": look_at_owner,
 }

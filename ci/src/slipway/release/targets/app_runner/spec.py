@@ -1,17 +1,32 @@
-"""A desired service on App Runner, and the request that creates or updates it."""
+"""A service on App Runner: as it is desired, as the request that creates or updates it, and as App Runner describes it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.release.engine.spec import ABSENT, ServiceSpec, health_check
+from slipway.records.plan import Observed, State
+from slipway.release.engine.plan import ABSENT, ServiceSpec, health_check, values_of
 from slipway.settings import AppRunnerEnvironment, HealthPace, Settings
-from slipway.workload.health import HealthCheck
+from slipway.workload.workload import HealthCheck
 
 # App Runner's own defaults [M], which it may leave out of a description.
 _USUAL = HealthPace(interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5)
 _PACE = "Interval", "Timeout", "HealthyThreshold", "UnhealthyThreshold"
+_STATES = {
+    "RUNNING": State.LIVE,
+    "OPERATION_IN_PROGRESS": State.BUSY,
+    "CREATE_FAILED": State.CREATE_FAILED,
+    "PAUSED": State.PAUSED,
+    "DELETED": State.ABSENT,
+    "DELETE_FAILED": State.DELETE_FAILED,
+}
+_ANSWERING = (State.LIVE, State.BUSY)  # in any other state the service does not answer
+_INHERITED = (
+    "start command",
+    "instance role",
+)  # UpdateService keeps a field that it lacks, and refuses these two empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,3 +135,54 @@ def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
 
 def _egress(vpc_connector: str | None) -> dict[str, str]:
     return {"EgressType": "VPC", "VpcConnectorArn": vpc_connector} if vpc_connector else {"EgressType": "DEFAULT"}
+
+
+def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
+    """Convert a described service to the fields of a plan."""
+    source, instance = service["SourceConfiguration"], service["InstanceConfiguration"]
+    network = service.get("NetworkConfiguration", {})
+    repository = source.get("ImageRepository", {})
+    image, settings = repository.get("ImageIdentifier", ""), repository.get("ImageConfiguration", {})
+    fields = {
+        "image": image,
+        "port": settings.get("Port", ""),
+        "health check": described_health(service.get("HealthCheckConfiguration", {})),
+        "cpu": instance.get("Cpu", ""),
+        "memory": instance.get("Memory", ""),
+        "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),
+        "instance role": instance.get("InstanceRoleArn", ABSENT),
+        "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
+        "start command": settings.get("StartCommand", ABSENT),
+        "auto scaling": service.get("AutoScalingConfigurationSummary", {}).get("AutoScalingConfigurationArn", ABSENT),
+        "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", "internet"),
+        "ingress": _ingress(network),
+        "tracing": str(service.get("ObservabilityConfiguration", {}).get("ObservabilityEnabled", False)).lower(),
+    }
+    values = values_of(settings.get("RuntimeEnvironmentVariables", {}), settings.get("RuntimeEnvironmentSecrets", {}))
+    state = state_of(service["Status"])
+    return Observed(
+        arn=service["ServiceArn"],
+        url=service.get("ServiceUrl"),
+        status=service["Status"],
+        digest=_digest(image) if state in _ANSWERING else None,
+        fields=fields | values,
+        operation=operation,
+        inherited=_INHERITED,
+        state=state,
+    )
+
+
+def _ingress(network: Mapping[str, Any]) -> str:
+    public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
+    return f"{'public' if public else 'private'}, {network.get('IpAddressType', 'IPV4')}"
+
+
+def _digest(image: str) -> str | None:
+    try:
+        return Reference.parse(image).digest
+    except BadInputError:
+        return None
+
+
+def state_of(word: str) -> State:
+    return _STATES.get(word, State.UNKNOWN)

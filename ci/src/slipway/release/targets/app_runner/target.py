@@ -8,20 +8,18 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
-from slipway.records.image import Reference
+from slipway.errors import SlipwayError, UnknownOutcomeError
 from slipway.records.outcome import Diagnosis, Verb
-from slipway.records.plan import Action, Observed, Plan, State
+from slipway.records.plan import Action, Observed, Plan
 from slipway.records.progress import Event
 from slipway.release.aws import logs
 from slipway.release.aws.client import Aws
-from slipway.release.diagnosis.cause import DeploymentLogs, diagnose
-from slipway.release.diagnosis.rules import PlatformWords
-from slipway.release.engine.settle import OperationStatus
-from slipway.release.engine.spec import ABSENT, ServiceSpec, hashed
-from slipway.release.engine.target import Operation, Time
-from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError
-from slipway.release.targets.app_runner.spec import described_health, own, request_of
+from slipway.release.diagnosis import DeploymentLogs, diagnose
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.engine.target import Operation, OperationStatus, Time
+from slipway.release.errors import AwsRefusedError, BusyError, NotReadyError, or_absent
+from slipway.release.failures import PlatformWords
+from slipway.release.targets.app_runner.spec import observed_from, own, request_of
 from slipway.untrusted import one_line
 
 OWNER_TAG = "slipway:environment"
@@ -32,20 +30,8 @@ WORDS = PlatformWords(
     unhealthy="Health check failed on protocol",
 )
 POLL_SECONDS = 3.0
+_PAGE = 20  # operations
 PATIENCE_SECONDS = 30 * 60.0
-_STATES = {
-    "RUNNING": State.LIVE,
-    "OPERATION_IN_PROGRESS": State.BUSY,
-    "CREATE_FAILED": State.CREATE_FAILED,
-    "PAUSED": State.PAUSED,
-    "DELETED": State.ABSENT,
-    "DELETE_FAILED": State.DELETE_FAILED,
-}
-_ANSWERING = (State.LIVE, State.BUSY)  # in any other state the service does not answer
-_INHERITED = (
-    "start command",
-    "instance role",
-)  # UpdateService keeps a field that it is not sent, and refuses these two empty
 IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 _ENDINGS = {
     "SUCCEEDED": OperationStatus.SUCCEEDED,
@@ -173,15 +159,9 @@ class AppRunnerTarget:
         return await self._described(arn) if arn else None
 
     async def _described(self, arn: str) -> Mapping[str, Any] | None:
-        try:
-            service: Mapping[str, Any] = (await self._aws.call("apprunner", "describe_service", ServiceArn=arn))[
-                "Service"
-            ]
-        except AwsRefusedError as error:
-            if error.code == "ResourceNotFoundException":
-                return None
-            raise
-        return service
+        call = self._aws.call("apprunner", "describe_service", ServiceArn=arn)
+        answer = await or_absent(call, "ResourceNotFoundException")
+        return answer["Service"] if answer else None
 
     async def _find(self) -> str | None:
         self._arn = await find(self._aws, self._service)
@@ -189,21 +169,15 @@ class AppRunnerTarget:
 
     async def _operations(self, arn: str) -> list[Mapping[str, Any]]:
         """Return the newest operations, newest first."""
-        newest: list[Mapping[str, Any]] = (await self._page(arn))["OperationSummaryList"]
-        return newest
+        answer = await self._aws.call("apprunner", "list_operations", ServiceArn=arn, MaxResults=_PAGE)
+        return list(answer["OperationSummaryList"])
 
     async def _summary(self, operation: Operation) -> Mapping[str, Any] | None:
         """Return the summary of an operation, however many have followed it."""
-        page = await self._page(operation.arn)
-        while True:
+        async for page in self._aws.pages("apprunner", "list_operations", ServiceArn=operation.arn, MaxResults=_PAGE):
             if summary := next((each for each in page["OperationSummaryList"] if each["Id"] == operation.id), None):
                 return dict(summary)
-            if not page.get("NextToken"):
-                return None
-            page = await self._page(operation.arn, NextToken=page["NextToken"])
-
-    async def _page(self, arn: str, **more: str) -> Mapping[str, Any]:
-        return await self._aws.call("apprunner", "list_operations", ServiceArn=arn, MaxResults=20, **more)
+        return None
 
     async def _platform_lines(self, operation: Operation) -> tuple[str, ...]:
         stream = f"deployment/{operation.id.replace('-', '')}"
@@ -211,21 +185,13 @@ class AppRunnerTarget:
         return tuple(line.message for line in lines or ())
 
 
-def state_of(word: str) -> State:
-    return _STATES.get(word, State.UNKNOWN)
-
-
 async def find(aws: Aws, service: str) -> str | None:
     """Return a service's ARN by its name. A deleted service is listed for a while, beside a new one of its name."""
-    request: dict[str, Any] = {}
-    while True:
-        answer = await aws.call("apprunner", "list_services", **request)
-        for summary in answer["ServiceSummaryList"]:
+    async for page in aws.pages("apprunner", "list_services"):
+        for summary in page["ServiceSummaryList"]:
             if summary["ServiceName"] == service and summary.get("Status") != "DELETED":
                 return str(summary["ServiceArn"])
-        if not answer.get("NextToken"):
-            return None
-        request["NextToken"] = answer["NextToken"]
+    return None
 
 
 def ending_of(word: str) -> OperationStatus:
@@ -240,56 +206,6 @@ def _not_begun(error: AwsRefusedError) -> SlipwayError:
     if taken or error.code in ("InvalidStateException", "ResourceNotFoundException"):
         return BusyError(f"the service was changed at the same time ({error.said})", "run the same command again")
     return error
-
-
-def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
-    """Convert a described service to the fields of a plan."""
-    source, instance = service["SourceConfiguration"], service["InstanceConfiguration"]
-    network = service.get("NetworkConfiguration", {})
-    repository = source.get("ImageRepository", {})
-    image, settings = repository.get("ImageIdentifier", ""), repository.get("ImageConfiguration", {})
-    fields = {
-        "image": image,
-        "port": settings.get("Port", ""),
-        "health check": described_health(service.get("HealthCheckConfiguration", {})),
-        "cpu": instance.get("Cpu", ""),
-        "memory": instance.get("Memory", ""),
-        "access role": source.get("AuthenticationConfiguration", {}).get("AccessRoleArn", ABSENT),
-        "instance role": instance.get("InstanceRoleArn", ABSENT),
-        "automatic deployments": str(source.get("AutoDeploymentsEnabled", True)).lower(),
-        "start command": settings.get("StartCommand", ABSENT),
-        "auto scaling": service.get("AutoScalingConfigurationSummary", {}).get("AutoScalingConfigurationArn", ABSENT),
-        "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", "internet"),
-        "ingress": _ingress(network),
-        "tracing": str(service.get("ObservabilityConfiguration", {}).get("ObservabilityEnabled", False)).lower(),
-    }
-    variables = {
-        f"variable {name}": hashed(value) for name, value in settings.get("RuntimeEnvironmentVariables", {}).items()
-    }
-    secrets = {f"secret {name}": arn for name, arn in settings.get("RuntimeEnvironmentSecrets", {}).items()}
-    state = state_of(service["Status"])
-    return Observed(
-        arn=service["ServiceArn"],
-        url=service.get("ServiceUrl"),
-        status=service["Status"],
-        digest=_digest(image) if state in _ANSWERING else None,
-        fields=fields | variables | secrets,
-        operation=operation,
-        inherited=_INHERITED,
-        state=state,
-    )
-
-
-def _ingress(network: Mapping[str, Any]) -> str:
-    public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
-    return f"{'public' if public else 'private'}, {network.get('IpAddressType', 'IPV4')}"
-
-
-def _digest(image: str) -> str | None:
-    try:
-        return Reference.parse(image).digest
-    except BadInputError:
-        return None
 
 
 def _log_group(arn: str) -> str:

@@ -1,0 +1,219 @@
+"""The command line: read it, run the command, print its answer and return its exit code.
+
+Results go to standard output, progress and errors to standard error.
+"""
+
+import os
+import secrets
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from slipway.commands.command import Flags
+from slipway.commands.grammar import grammar, parse
+from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError, within
+from slipway.untrusted import one_line, printable
+
+if TYPE_CHECKING:
+    from slipway.environment.environment import ServiceEnvironment
+    from slipway.records.progress import Event, Progress
+    from slipway.report.answers import CommandResult
+    from slipway.settings import Settings
+
+R = TypeVar("R")
+
+
+def main() -> None:
+    """Run the command `slipway`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; without arguments print the help."""
+    if not arguments:
+        grammar().print_help()
+        return 0
+    try:
+        flags = parse(arguments)
+    except BadInputError as error:
+        return say_no(Flags(json="--json" in arguments), error)
+    _handle_signals()
+    try:
+        return anyio.run(in_a_child_task, perform, flags)
+    except KeyboardInterrupt:
+        print("slipway: interrupted; everything it started on this machine is stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseException as error:  # noqa: BLE001 -- printed there, or raised again
+        return fail(flags, error)
+
+
+async def in_a_child_task(perform: Callable[[Flags], Awaitable[int]], flags: Flags) -> int:
+    """Run a command in a child task, so that Ctrl-C respects anyio's shields.
+
+    Asyncio cancels the main task on Ctrl-C past every shield: a folder was removed while a thread still wrote to it, and was left behind.
+    A child is cancelled by its task group, which waits for threads and shielded blocks.
+    """
+    codes = []
+
+    async def run_command() -> None:
+        codes.append(await perform(flags))
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_command)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return codes[0]
+
+
+async def perform(flags: Flags) -> int:
+    """Run the command that `flags` name and print its answer; raises what the command raises."""
+    answer = await flags.run(flags, CommandLine(flags))
+    return say(flags, answer) if answer else 0
+
+
+def _handle_signals() -> None:
+    """Let SIGTERM and SIGINT end the command in order; a shell's background jobs would ignore SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+def fail(flags: Flags, error: BaseException) -> int:
+    """Print the sentence of an error, with --debug after its traceback, and return its exit code."""
+    expected = within(error)
+    if expected is None and not isinstance(error, Exception):
+        raise error
+    if flags.debug:  # exceptions of libraries quote untrusted text
+        print(printable("".join(traceback.format_exception(error))), file=sys.stderr)
+    return say_no(flags, expected or _unexpected(error))
+
+
+def _unexpected(error: BaseException) -> UnknownOutcomeError:
+    what = f"unexpected {type(error).__name__}: {one_line(str(error))}"
+    return UnknownOutcomeError(what, "run it again with --debug and report what it prints")
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """One call from a command line."""
+
+    flags: Flags
+
+    @property
+    def progress(self) -> "Progress":
+        from slipway.records.progress import Progress
+        from slipway.report.terminal import TerminalProgress
+
+        return Progress() if self.flags.quiet else TerminalProgress(sys.stderr)
+
+    @contextmanager
+    def run(self) -> "Iterator[Callable[[Event], None]]":
+        """Show the events of one run, and tell a person who interrupts it that the platform continues."""
+        from slipway.report.terminal import TerminalProgress
+
+        try:
+            with TerminalProgress(sys.stderr).run() as tell:
+                yield (lambda _: None) if self.flags.quiet else tell
+        except anyio.get_cancelled_exc_class():
+            print(
+                "slipway: the platform continues with what has started; run the same command again to follow it",
+                file=sys.stderr,
+            )
+            raise
+
+    def say(self, answer: "CommandResult") -> None:
+        say(self.flags, answer, indent=None)
+
+    async def settings(self) -> "Settings":
+        from slipway import settings
+
+        return settings.load(self.flags.source)
+
+    async def environment(self, name: str) -> "ServiceEnvironment":
+        from slipway.environment import environment
+
+        settings = await self.settings()
+        settings.environment(name)
+        return environment.ServiceEnvironment(
+            settings=settings,
+            name=name,
+            endpoint_url=self.flags.endpoint_url,
+            time=environment.wall_clock(),
+            starts=not vars(self.flags).get("without_start", False),
+        )
+
+    async def text(self, file: Path, what: str) -> str:
+        from slipway.records.form import text_of
+
+        return text_of(file, what)
+
+    async def record(self, kind: type[R], file: Path, what: str) -> R:
+        from slipway.records.form import from_json
+
+        return from_json(kind, await self.text(file, what), str(file))
+
+
+def say(flags: Flags, answer: "CommandResult", indent: int | None = 2) -> int:
+    """Print an answer and return its exit code; without `indent` JSON is one line."""
+    from slipway.records.form import to_json
+    from slipway.report.text import coloured
+
+    _write_job_files(answer)
+    _print(
+        to_json(answer.record, indent)
+        if flags.json and answer.record is not None
+        else coloured(answer.text, sys.stdout)
+    )
+    return answer.code
+
+
+def say_no(flags: Flags, error: SlipwayError) -> int:
+    """Print an error on standard error, with --json its record on standard output, and return its exit code."""
+    from slipway.records.refusal import Refusal
+    from slipway.report.answers import of_refusal
+
+    print(f"slipway: {one_line(str(error), 1000)}", file=sys.stderr)
+    return say(flags, of_refusal(Refusal.of(error)))
+
+
+def _print(text: str) -> None:
+    """Print to a reader that may have gone, such as `head`, without changing the exit code."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_job_files(answer: "CommandResult") -> None:
+    from slipway.report.answers import step_outputs
+
+    outputs = {"exit-code": str(answer.code), **answer.outputs}
+    _append("GITHUB_OUTPUT", step_outputs(outputs, f"slipway-{secrets.token_hex(16)}"))
+    _append("GITHUB_STEP_SUMMARY", answer.markdown and f"{answer.markdown}\n")
+
+
+def _append(variable: str, text: str) -> None:
+    """Append to the file that a variable names; a failure is reported and does not change the exit code."""
+    file = os.environ.get(variable)
+    if not file or not text:
+        return
+    try:
+        with open(file, "a", encoding="utf-8") as stream:  # noqa: PTH123 -- a path of any kind
+            stream.write(text)
+    except OSError as error:
+        print(f"slipway: cannot write {variable}: {error.strerror or error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

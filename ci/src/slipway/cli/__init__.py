@@ -1,1 +1,0 @@
-"""The command line: results go to standard output, progress and errors to standard error."""

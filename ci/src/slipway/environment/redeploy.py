@@ -1,0 +1,212 @@
+"""Deploy again: a digest that is live in another environment (promote), or was live here before (rollback). Nothing is built.
+
+Both need proof, or a recorded reason to go without. A promotion needs it for the release live in the target, on the schema that the new
+release brings; a rollback, which does not migrate the database, for the release that it goes back to, on the live schema.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from slipway.environment.environment import ServiceEnvironment
+from slipway.environment.status import ObservedEnvironment
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.certificate import Certificate
+from slipway.records.ledger import Release
+from slipway.records.migration import Readiness
+from slipway.records.outcome import Outcome, Verb
+from slipway.records.plan import Action, Observed, Plan, State
+from slipway.records.progress import Event, Tell
+from slipway.release.engine.compatibility import forward_risk, rollback_risk
+from slipway.release.engine.goal import Live
+from slipway.release.engine.ledger import digest_of, is_rollback, live_with, named_release, release_before
+from slipway.release.errors import or_unknown
+from slipway.untrusted import one_line
+
+_PROVE = (
+    "prove this pair (`slipway gate --since COMMIT --report DIR`, `slipway certificate --proof DIR/proof.json`) and pass it with "
+    "--certificate, or skip the proof with --without-proof REASON"
+)
+
+
+@dataclass(frozen=True)
+class CompatibilityEvidence:
+    """A certificate passed by the caller, besides those in the ledger; or the caller's reason to do without, which is recorded."""
+
+    certificate: Certificate | None = None
+    reason: str = ""
+
+    async def certificates(self, *environments: ObservedEnvironment) -> tuple[Certificate, ...]:
+        passed = (self.certificate,) if self.certificate else ()
+        kept = [each for environment in environments for each in await environment.ledger.certificates()]
+        return (*kept, *passed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redeployment:
+    """A known digest, to be deployed in an environment.
+
+    - what: the start of a refusal's sentence. risk_of: returns why the observed service may break; None if it is proven to work.
+    """
+
+    environment: ServiceEnvironment
+    digest: str
+    verb: Verb
+    what: str
+    evidence: CompatibilityEvidence
+    risk_of: Callable[[Observed], Awaitable[str | None]]
+
+    async def plan(self) -> Plan:
+        """Return what a run would change, or why it would be refused; changes nothing."""
+        risk = await self.risk_of(await self.environment.status())
+        plan = await self.environment.plan(self.digest)
+        if risk is None or self.evidence.reason or not plan.changes or plan.action is Action.BLOCKED:
+            return plan
+        return replace(plan, action=Action.BLOCKED, reason=str(self._unproven(risk)))
+
+    async def run(self, tell: Tell) -> Outcome:
+        """Deploy; a risk without a reason is refused, and each risk is reported once per run."""
+        reported = set[str]()
+
+        async def permit(observed: Observed) -> str | None:
+            risk = await self.risk_of(observed)
+            if risk is None:
+                return None
+            if not self.evidence.reason:
+                raise self._unproven(risk)
+            if risk not in reported:
+                tell(Event(f"{self.what}: {risk}; proceeding because: {one_line(self.evidence.reason)}"))
+            reported.add(risk)
+            return self.evidence.reason
+
+        engine = self.environment.engine(tell, permit, self.evidence.certificate, self.evidence.reason)
+        return await self.environment.release(Live(self.environment.spec(self.digest), self.verb), engine)
+
+    def _unproven(self, risk: str) -> RefusedError:
+        return RefusedError(f"{self.what}: {risk}", _PROVE)
+
+
+async def known_heads(environment: ObservedEnvironment, observed: Observed) -> Readiness:
+    """Return the revisions of the live release and of its database: from its readiness answer, or from the ledger."""
+    if (readiness := await environment.readiness(observed)) and readiness.database is not None:
+        return readiness
+    ledger = environment.ledger
+    releases = await ledger.releases((await ledger.contents()).releases)
+    newest = next((release for release in releases if release.database is not None), None)
+    database = newest.database if newest else None
+    # A run that was killed, or could not read its own outcome, has migrated nevertheless.
+    if (last := await ledger.last_migration()) and (newest is None or last[0] > newest.number):
+        database = None if last[1].unseen else last[1].after
+    live = live_with(releases, observed.digest)
+    return Readiness(live.heads if live else None, database, live.commit if live else None)
+
+
+async def plan_promotion(
+    source: ServiceEnvironment, target: ServiceEnvironment, evidence: CompatibilityEvidence | None = None
+) -> Plan:
+    """Return what the promotion would change, or why it would be refused; changes nothing."""
+    return await (await _promotion(source, target, evidence)).plan()
+
+
+async def promote(
+    source: ServiceEnvironment, target: ServiceEnvironment, tell: Tell, evidence: CompatibilityEvidence | None = None
+) -> Outcome:
+    """Promote and return the outcome; raises SlipwayError if the run cannot start."""
+    return await (await or_unknown(_promotion(source, target, evidence))).run(tell)
+
+
+async def _promotion(
+    source: ServiceEnvironment, target: ServiceEnvironment, evidence: CompatibilityEvidence | None
+) -> Redeployment:
+    if source.name == target.name:
+        raise BadInputError(f"{source.name} cannot be promoted to itself", "name another environment with --to")
+    evidence = evidence or CompatibilityEvidence()
+    promoted = await live_in(source)
+    assert promoted.digest is not None
+    heads = await known_heads(source, promoted)
+
+    async def risk_of(observed: Observed) -> str | None:
+        if observed.digest is None:  # no live release that a new schema could break
+            return None
+        live = await known_heads(target, observed)
+        return forward_risk(heads, live, await evidence.certificates(source, target))
+
+    what = f"the promotion from {source.name} to {target.name} is not proven"
+    return Redeployment(
+        environment=target, digest=promoted.digest, verb=Verb.PROMOTE, what=what, evidence=evidence, risk_of=risk_of
+    )
+
+
+async def live_in(environment: ObservedEnvironment) -> Observed:
+    """Return the live and healthy release; raises RefusedError if there is none to promote."""
+    observed = await environment.status()
+    if observed.state is not State.LIVE or observed.digest is None:
+        raise RefusedError(
+            f"nothing that could be promoted is live in {environment.name}",
+            f"its state is {observed.status or 'absent'}; deploy a release there with `slipway deploy`, or resume a paused one with `slipway resume`",
+        )
+    if environment.settings.health_path is not None:
+        await environment.ask(observed, environment.settings.health_path)
+    return observed
+
+
+async def plan_rollback(
+    environment: ServiceEnvironment, to: int | None, evidence: CompatibilityEvidence | None = None
+) -> Plan:
+    """Return what the rollback would change, or why it would be refused; changes nothing."""
+    return await _rollback(environment, await destination(environment, to), evidence).plan()
+
+
+async def rollback(
+    environment: ServiceEnvironment, tell: Tell, to: int | None, evidence: CompatibilityEvidence
+) -> Outcome:
+    """Roll back and return the outcome; raises SlipwayError if the run cannot start."""
+    back = await or_unknown(destination(environment, to))
+    tell(Event(f"back to {back.release}"))
+    return await _rollback(environment, back, evidence).run(tell)
+
+
+@dataclass(frozen=True)
+class RollbackDestination:
+    """A recorded release to go back to. `number` is None if the run that began it was killed and only its digest is known."""
+
+    digest: str
+    number: int | None
+    heads: Readiness
+
+    @property
+    def release(self) -> str:
+        return f"release {self.number}" if self.number else f"the release {self.digest}"
+
+
+async def destination(environment: ServiceEnvironment, to: int | None) -> RollbackDestination:
+    """Return release `to`, or the one that was live before; raises SlipwayError if there is none."""
+    ledger = environment.ledger
+    contents = await ledger.contents()
+    releases = await ledger.releases(contents.releases)
+    if to is not None:
+        return _to(named_release(releases, to))
+    newest = await ledger.intent(contents.newest) if contents.newest not in contents.releases else None
+    if newest is not None and is_rollback(newest):
+        digest = digest_of(newest)
+        release = live_with(releases, digest)
+        return _to(release) if release else RollbackDestination(digest, None, Readiness())
+    return _to(release_before(releases, (await environment.status()).digest))
+
+
+def _to(release: Release) -> RollbackDestination:
+    return RollbackDestination(digest_of(release), release.number, release.readiness)
+
+
+def _rollback(
+    environment: ServiceEnvironment, back: RollbackDestination, evidence: CompatibilityEvidence | None
+) -> Redeployment:
+    evidence = evidence or CompatibilityEvidence()
+
+    async def risk_of(observed: Observed) -> str | None:
+        live = await known_heads(environment, observed)
+        return rollback_risk(back.heads, live, await evidence.certificates(environment))
+
+    what = f"going back to {back.release} is not proven"
+    return Redeployment(
+        environment=environment, digest=back.digest, verb=Verb.ROLLBACK, what=what, evidence=evidence, risk_of=risk_of
+    )

@@ -1,0 +1,242 @@
+"""The effects of a revision on rows: lost and changed values, sequences left behind, backfills that start over.
+
+Backfills run outside a transaction, batch by batch: a second run after an interruption must skip the finished rows. So each statement is executed
+once more at the end of the revision, and rolled back.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from slipway.gate.history import Node
+from slipway.gate.measure.session import literal, query, rows_written, taken_back
+from slipway.gate.measure.trace import is_autocommit, line_in
+from slipway.migration.database import listening
+
+Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
+
+_UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+NAMES = """
+SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
+_COLUMNS = """
+SELECT c.oid::text, a.attnum::text, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE a.attnum > 0 AND NOT a.attisdropped"""
+# Of identity columns and of columns with a nextval() default; only ascending ones.
+_COUNTED = """
+SELECT format('%I.%I', n.nspname, t.relname), quote_ident(a.attname), format('%I.%I', sn.nspname, s.relname)
+FROM (SELECT refobjid AS relation, refobjsubid AS number, objid AS sequence FROM pg_depend
+      WHERE classid = 'pg_class'::regclass AND deptype = 'i' AND refclassid = 'pg_class'::regclass AND refobjsubid > 0
+      UNION SELECT f.adrelid, f.adnum, d.refobjid FROM pg_attrdef f
+      JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass) u
+JOIN pg_class t ON t.oid = u.relation JOIN pg_namespace n ON n.oid = t.relnamespace
+JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.number
+JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+JOIN pg_sequence q ON q.seqrelid = s.oid AND q.seqincrement > 0
+WHERE t.oid = ANY ('{{{oids}}}'::oid[]) OR t.oid > {after}"""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a table's rows or a column's values, in words."""
+
+    name: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The rows of some tables. Keys are oids of tables, and numbers of columns, which survive a rename."""
+
+    names: Mapping[str, str]
+    columns: Mapping[tuple[str, str], str]
+    types: Mapping[tuple[str, str], str]
+    values: Mapping[tuple[str, str], tuple[Any, ...]]
+    counts: Mapping[str, int]
+
+
+def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
+    """Read some tables; those that no longer exist are absent."""
+    if not oids:
+        return Snapshot(names={}, columns={}, types={}, values={}, counts={})
+    among = f"c.oid = ANY ('{{{','.join(oids)}}}'::oid[])"
+    catalog = query(connection, f"{_COLUMNS} AND {among}")
+    columns = {(oid, number): name for oid, number, name, _ in catalog}
+    types = {(oid, number): kind for oid, number, _, kind in catalog}
+    names: dict[str, str] = dict(query(connection, f"{NAMES} WHERE {among}"))  # type: ignore[arg-type]
+    rows = {oid: _rows(connection, table) for oid, table in names.items()}
+    values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
+    return Snapshot(
+        names=names, columns=columns, types=types, values=values, counts={oid: len(held) for oid, held in rows.items()}
+    )
+
+
+def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
+    ((text,),) = query(connection, f"SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]')::text FROM {table} t")
+    rows: list[dict[str, Any]] = json.loads(text)
+    return rows
+
+
+def rows_of(connection: Any, tables: Iterable[str]) -> Back:
+    """Return the rows of those tables that exist."""
+    return {table: _rows(connection, table) for table in tables if _exists(connection, table)}
+
+
+def _exists(connection: Any, table: str) -> bool:
+    ((oid,),) = query(connection, f"SELECT to_regclass({literal(table)})::oid::text")
+    return oid is not None
+
+
+def dropped(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield tables and columns that the upgrade removed with values, unless the downgrade brings them `back`."""
+    for oid, table in before.names.items():
+        if oid not in upgraded.names and len(back.get(table, [])) < before.counts[oid]:
+            yield Loss(table, f"the table {table}, which held {before.counts[oid]} rows")
+    for (oid, number), name in before.columns.items():
+        values, table = before.values[oid, number], before.names[oid]
+        is_gone = oid in upgraded.names and (oid, number) not in upgraded.columns
+        if is_gone and _kept(values) - _kept([row.get(name) for row in back.get(table, [])]):
+            words = f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
+            yield Loss(f"{table}.{name}", words)
+
+
+def deleted(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield the rows that the upgrade deleted, unless the downgrade brings them `back`."""
+    for oid, table in before.names.items():
+        held, left = before.counts[oid], upgraded.counts.get(oid)
+        if left is not None and left < held and len(back.get(table, [])) < held:
+            yield Loss(table, f"{held - left} of {held} rows of {table} are gone")
+
+
+def recast(connection: Any, before: Snapshot, upgraded: Snapshot) -> Iterator[Loss]:
+    """Yield values that a new type changed, found by casting them back; types without that cast are skipped."""
+    for key, name in upgraded.columns.items():
+        was, now = before.types.get(key), upgraded.types[key]
+        if was is None or was == now or upgraded.counts[key[0]] != before.counts[key[0]]:
+            continue
+        values = _kept(before.values[key])
+        table = before.names[key[0]]
+        if lost := values - _kept(_cast(connection, upgraded.names[key[0]], name, was, before.values[key])):
+            words = f"{lost.total()} of {values.total()} values of {table}.{name} change when they are cast from {now} back to {was}"
+            yield Loss(f"{table}.{name}", words)
+
+
+def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
+    quoted = column.replace('"', '""')
+    try:
+        with taken_back(connection):
+            ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
+    except Exception:  # noqa: BLE001 -- the driver's own, whichever it is
+        return otherwise
+    values: list[Any] = json.loads(text)
+    return values
+
+
+def changed(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
+    """Yield rows and values that the upgrade kept and the downgrade lost or changed, by their earlier names."""
+    for oid, table in before.names.items():
+        if oid not in upgraded.names or table not in back:
+            continue
+        kept_rows = min(before.counts[oid], upgraded.counts[oid])
+        if len(back[table]) < kept_rows:
+            yield Loss(table, f"{kept_rows - len(back[table])} of {kept_rows} rows of {table} are gone")
+        if len(back[table]) < before.counts[oid]:
+            continue  # the values that are missing with the rows cannot be identified
+        kept = [(key, name) for key, name in before.columns.items() if key[0] == oid and key in upgraded.columns]
+        for key, name in kept:
+            values = _kept(before.values[key])
+            if lost := values - _kept([row.get(name) for row in back[table]]):
+                words = f"{lost.total()} of {values.total()} values of {table}.{name} are lost or changed"
+                yield Loss(f"{table}.{name}", words)
+
+
+def _kept(values: Sequence[Any]) -> "Counter[str]":
+    """Count the values, without NULL: filling in a NULL is no loss."""
+    return Counter(json.dumps(value, sort_keys=True) for value in values if value is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behind:
+    """A column whose largest value is not below its sequence's next one."""
+
+    table: str
+    column: str
+    sequence: str
+    largest: int
+    next: int
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column} holds {self.largest}, and its sequence continues with {self.next}"
+
+
+def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[tuple[str, str], Behind]:
+    """Return such columns by table and name, of some tables and of all tables with an oid above `after`."""
+    counted = query(connection, _COUNTED.format(oids=",".join(oids), after=after))
+    behind = (_compared(connection, table, column, sequence) for table, column, sequence in counted)
+    return {(each.table, each.column): each for each in behind if each}
+
+
+def _compared(connection: Any, table: str, column: str, sequence: str) -> Behind | None:
+    values = (
+        f"SELECT (SELECT max({column})::text FROM {table}), (SELECT last_value + is_called::int FROM {sequence})::text"
+    )
+    ((largest, follows),) = query(connection, values)
+    if largest is None or not largest.lstrip("-").isdigit() or int(largest) < int(follows):
+        return None
+    return Behind(table=table, column=column, sequence=sequence, largest=int(largest), next=int(follows))
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A statement that wrote rows outside a transaction, with its parameters in the driver's form."""
+
+    sql: str
+    parameters: Any
+    line: int
+
+
+@dataclass(frozen=True)
+class Again:
+    """The number of rows that the statement on a line wrote a second time."""
+
+    line: int
+    rows: int
+
+
+@contextmanager
+def noted(node: Node) -> Iterator[list[Backfill]]:
+    """Record the backfills of a revision during the block, each once."""
+    backfills: list[Backfill] = []
+
+    def has_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 -- as SQLAlchemy calls it
+        line = line_in(node.script.path)
+        if line is None or many or not is_autocommit(connection) or not _UPDATES.match(sql):
+            return
+        if (backfill := Backfill(sql, parameters, line)) not in backfills:
+            backfills.append(backfill)
+
+    with listening(after_cursor_execute=has_run):
+        yield backfills
+
+
+def written_again(connection: Any, backfills: Sequence[Backfill]) -> Iterator[Again]:
+    """Yield the first statement of each line that writes rows again."""
+    repeated = set()
+    for backfill in backfills:
+        if backfill.line in repeated:
+            continue
+        with taken_back(connection):
+            rows = rows_written(connection, backfill.sql, backfill.parameters)
+        if rows > 0:
+            repeated.add(backfill.line)
+            yield Again(backfill.line, rows)

@@ -1,0 +1,130 @@
+"""The session of a revision: our own queries on its DBAPI connection, beneath SQLAlchemy and invisible to its events, and its settings.
+
+A session that a revision has changed (SET ROLE, SET search_path) is restored for the next step: in production the next revision may run in another
+session, so each is proven without the settings of the one before; leaked settings are a finding. There are hundreds of settings, so they are read
+only around statements that appear to change some.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Final
+
+from alembic import op
+from sqlalchemy.engine import Connection
+
+from slipway.migration.database import listening
+
+OUR_LOCK_TIMEOUT: Final = "9999ms"  # odd enough to be recognised as ours
+OUR_STATEMENT_TIMEOUT: Final = "59999ms"
+
+# A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides whether a timestamp is rewritten;
+# our own queries are planned once. Timeouts that env.py sets when it connects are kept.
+SESSION: Final = (
+    f"SELECT set_config('lock_timeout', '{OUR_LOCK_TIMEOUT}', false) WHERE current_setting('lock_timeout') = '0'",
+    f"SELECT set_config('statement_timeout', '{OUR_STATEMENT_TIMEOUT}', false) WHERE current_setting('statement_timeout') = '0'",
+    "SET max_parallel_maintenance_workers = 0",
+    "SET TimeZone = 'UTC'",
+    "SET plan_cache_mode = force_generic_plan",
+)
+_CHANGES: Final = re.compile(
+    r"(?:\A|;)\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|SET\s+LOCAL\s+(?:SEARCH_PATH|ROLE|SESSION)\b|RESET\b|DISCARD\b)|\bset_config\s*\(",
+    re.IGNORECASE,
+)
+_CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
+_WHO: Final = "SELECT session_user, current_user"
+_SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
+_BEFORE: Final = "slipway: before the session was changed"  # in the `info` of a connection, which lives as long as it
+
+
+def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
+    """Return the rows of a query."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(sql)
+        rows: Sequence[Sequence[Any]] = cursor.fetchall()
+        return rows
+
+
+def rows_written(connection: Any, sql: str, parameters: Any = ()) -> int:
+    """Execute a statement with parameters in the driver's form; return the number of rows that it wrote."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(sql, parameters)
+        count: int = cursor.rowcount
+        return count
+
+
+@contextmanager
+def taken_back(connection: Any) -> Iterator[None]:
+    """Roll back the work of the block, also after an error."""
+    rows_written(connection, "SAVEPOINT slipway")
+    try:
+        yield
+    finally:
+        rows_written(connection, "ROLLBACK TO SAVEPOINT slipway")
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def prepare_once(connection: Any, name: str, sql: str) -> None:
+    """Prepare a statement once per session."""
+    prepared: set[str] = connection.info.setdefault(
+        "slipway", set()
+    )  # of SQLAlchemy's pool, as long-lived as the session
+    if name not in prepared:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+        prepared.add(name)
+
+
+@contextmanager
+def noting_changes() -> Iterator[None]:
+    """Record the settings of sessions before statements that appear to change them, during the block."""
+
+    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
+        if not _CHANGES.search(sql):
+            return
+        there = connection.connection
+        if _BEFORE not in connection.info:
+            connection.info[_BEFORE] = (query(there, _WHO)[0], _values(there, _SETTINGS))
+        settings: dict[str, str] = connection.info[_BEFORE][1]
+        named = {name for pair in _CUSTOM.findall(sql) for name in pair if name and name not in settings}
+        settings.update(_values(there, _custom(named)) if named else {})
+
+    with listening(before_cursor_execute=before):
+        yield
+
+
+@contextmanager
+def leaving_the_session() -> Iterator[None]:
+    """Restore the session at the end of the block, a step of a revision; not after an error."""
+    connection = op.get_context().connection
+    assert connection is not None
+    connection.info.pop(_BEFORE, None)  # changed by env.py, not by the step
+    yield
+    if not connection.closed and (before := connection.info.pop(_BEFORE, None)):
+        _restore(connection.connection, *before)
+
+
+def _restore(there: Any, who: tuple[str, str], settings: dict[str, str]) -> None:
+    session_user, current_user = query(there, _WHO)[0]
+    with closing(there.cursor()) as cursor:
+        if session_user != who[0]:
+            cursor.execute("RESET SESSION AUTHORIZATION")
+        if current_user != who[1]:
+            cursor.execute(f"SET ROLE {literal(who[1]) if who[1] != who[0] else 'none'}")
+    for name, value in {**_values(there, _SETTINGS), **_values(there, _custom(settings))}.items():
+        if settings.get(name, value) != value:
+            query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
+
+
+def _values(there: Any, settings: str) -> dict[str, str]:
+    return dict(map(tuple, query(there, settings)))
+
+
+def _custom(names: Iterable[str]) -> str:
+    """Query custom settings (`app.tenant`), which pg_settings does not list; an unset one counts as empty."""
+    listed = ", ".join(literal(name) for name in names if "." in name) or "NULL"
+    return f"SELECT name, coalesce(current_setting(name, true), '') FROM unnest(ARRAY[{listed}]::text[]) name WHERE name IS NOT NULL"

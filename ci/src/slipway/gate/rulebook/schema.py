@@ -1,0 +1,160 @@
+"""R, U and drift: revisions that cannot be undone or done again, and models that build another schema."""
+
+from functools import partial
+from typing import Final
+
+from slipway.gate.rulebook.rule import ADD_COLUMN, IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Given, Rule
+from slipway.records.proof import Level
+
+_irreversible: Final = partial(Rule, level=Level.ERROR, implies=IRREVERSIBLE)
+_error: Final = partial(Rule, level=Level.ERROR, implies=NOTHING)
+_ADD_AND_DROP: Final = f'{ADD_COLUMN}\n# in downgrade():\nop.drop_column("notes", "read")'
+_MOOD: Final = """\
+op.create_table(
+    "notes",
+    sa.Column("id", sa.BigInteger(), primary_key=True),
+    sa.Column("mood", sa.Enum("good", "bad", name="mood")),
+)
+# in downgrade():
+op.drop_table("notes")"""
+
+FAILS: Final = _error(
+    id="U01",
+    name="upgrade fails",
+    message="The upgrade fails on an empty database; later revisions are not proven.",
+    advice="Correct the statement at this line.",
+    related=("D01", "T01"),
+    bad="""op.add_column("note", sa.Column("read", sa.Boolean()))""",
+    good=ADD_COLUMN,
+)
+UNREACHED: Final = _error(
+    id="U02",
+    name="revision not reached",
+    message="The revision was not executed: an earlier one does not run again from an empty database. This and later revisions are not proven.",
+    advice="Look for an earlier revision that commits by itself (COMMIT, connection.commit()) or depends on the database's earlier contents.",
+    related=("T05", "U01"),
+)
+EMPTY: Final = Rule(
+    id="R01",
+    name="empty downgrade",
+    level=Level.WARNING,
+    message="The downgrade does nothing, although the upgrade changes the schema.",
+    implies=IRREVERSIBLE,
+    advice="Write the downgrade, or raise NotImplementedError to declare that there is none.",
+    related=("R03", "R06"),
+    bad=f"{ADD_COLUMN}\n# in downgrade():\npass",
+    good=_ADD_AND_DROP,
+)
+RAISES: Final = _irreversible(
+    id="R02",
+    name="downgrade fails",
+    message="The downgrade fails; this revision cannot be rolled back.",
+    advice="Correct the downgrade, or raise NotImplementedError to declare that there is none.",
+    related=("R05", "R06"),
+    bad=f'{ADD_COLUMN}\n# in downgrade():\nop.drop_column("notes", "red")',
+    good=_ADD_AND_DROP,
+)
+TRACE: Final = _irreversible(
+    id="R03",
+    name="downgrade leaves a trace",
+    message="The downgrade is incomplete: the schema differs from the one before the upgrade.",
+    advice="Undo the listed differences in downgrade().",
+    related=("R01", "R04"),
+    before="pass",
+    bad=_MOOD,
+    good=f'{_MOOD}\nsa.Enum(name="mood").drop(op.get_bind())',
+)
+ENUM_TRACE: Final = """\
+def downgrade() -> None:
+    …  # drop the columns that use the type
+    sa.Enum(name="{name}").drop(op.get_bind(), checkfirst=True)"""
+NAMELESS: Final = _irreversible(
+    id="R05",
+    name="downgrade drops an unnamed constraint",
+    message="The downgrade drops a constraint without a name; Postgres chose one, so the statement cannot be written.",
+    code="""\
+# on the models' metadata, so that autogenerate writes the name:
+metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
+# in this revision, the name that Postgres chose:
+op.drop_constraint("…_fkey", …)""",
+    related=("R02", "S08"),
+    before=NOTES_AND_AUTHORS,
+    bad="""\
+op.create_foreign_key(None, "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
+# in downgrade():
+op.drop_constraint(None, "notes", type_="foreignkey")""",
+    good="""\
+op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"], postgresql_not_valid=True)
+# in downgrade():
+op.drop_constraint("notes_author", "notes", type_="foreignkey")""",
+)
+DIFFERS: Final = _irreversible(
+    id="R04",
+    name="second upgrade fails or differs",
+    message="After the downgrade, the upgrade fails or ends in a different schema.",
+    advice="Undo all of upgrade() in downgrade().",
+    related=("R03",),
+    bad=f"""\
+op.create_table("tags", sa.Column("name", sa.Text(), primary_key=True))
+{_ADD_AND_DROP}""",
+    good=f"""\
+op.create_table("tags", sa.Column("name", sa.Text(), primary_key=True))
+{_ADD_AND_DROP}
+op.drop_table("tags")""",
+)
+ROLL_FORWARD: Final = Rule(
+    id="R06",
+    name="no downgrade declared",
+    level=Level.NOTE,
+    message="The revision declares that it has no downgrade.",
+    implies=IRREVERSIBLE,
+    advice="Nothing to do; a rollback of the image across this revision is refused.",
+    related=("R01", "R02"),
+    bad=f"""\
+{ADD_COLUMN}
+# in downgrade():
+raise NotImplementedError("restore a backup instead")""",
+    good=_ADD_AND_DROP,
+)
+DRIFT: Final = _error(
+    id="drift",
+    name="models and migrations differ",
+    message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
+    advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
+    related=("drift-name",),
+    before="pass",
+    given=Given(
+        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
+    ),
+    bad="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))
+# in downgrade():
+op.drop_table("notes")""",
+    good="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
+# in downgrade():
+op.drop_table("notes")""",
+)
+NAMED_APART: Final = Rule(
+    id="drift-name",
+    name="models and migrations use different names",
+    level=Level.WARNING,
+    message="The models and the migrations give one object different names; a later drop by name will fail.",
+    implies=NOTHING,
+    advice="Give the object the same name in both, preferably by a naming_convention on the metadata.",
+    related=("drift", "S08"),
+    before="pass",
+    given=Given(
+        models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text, index=True))"""
+    ),
+    bad="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
+op.create_index("notes_by_title", "notes", ["title"])
+# in downgrade():
+op.drop_table("notes")""",
+    good="""\
+op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
+op.create_index("ix_notes_title", "notes", ["title"])
+# in downgrade():
+op.drop_table("notes")""",
+)

@@ -1,0 +1,94 @@
+"""R, U and drift: schemas compared by their catalogs, after each step and with the models."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from slipway.gate.history import History, Node
+from slipway.gate.layers.drift import Difference
+from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
+from slipway.gate.measure.catalog import Change
+from slipway.gate.names import few
+from slipway.gate.rulebook import schema as rules
+from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rules import transactions
+from slipway.gate.steps import AGAIN, DOWN, UP
+from slipway.records.proof import Finding
+
+_NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
+
+
+def check(node: Node, steps: Steps) -> Iterator[Finding]:
+    """Yield the findings on one revision's steps."""
+    if UP in steps.failures:
+        failure = steps.failures[UP]
+        yield _failed(transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line)
+    elif DOWN in steps.failures:
+        failure = steps.failures[DOWN]
+        yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
+    elif node.keeps_on_downgrade:
+        if change := steps.upgraded:
+            yield rules.EMPTY.finding(node, f"not undone: {few(change.added or change.removed)}", node.downgrade_line)
+    elif DOWN in steps.changes:
+        yield from _check_return(node, steps)
+
+
+def check_reached(nodes: Sequence[Node], stairway: StairwayResult) -> Iterator[Finding]:
+    """Yield a finding when new revisions were not reached although no upgrade failed."""
+    failed = any(UP in steps.failures for steps in stairway.steps.values())
+    first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
+    if first and not failed:
+        why = f": {stairway.why_skipped}" if stairway.why_skipped else ""
+        yield rules.UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
+
+
+def _of_downgrade(failure: Failure) -> Rule:
+    if failure.declared:
+        return rules.ROLL_FORWARD
+    return rules.NAMELESS if _NO_NAME in failure.said else rules.RAISES
+
+
+def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
+    trace = steps.changes[UP].then(steps.changes[DOWN])
+    if trace:
+        yield from _trace(node, trace)
+    if AGAIN in steps.failures:
+        yield _failed(rules.DIFFERS, node, steps.failures[AGAIN], node.upgrade_line)
+    elif AGAIN in steps.changes and (other := steps.changes[DOWN].then(steps.changes[AGAIN])) and not trace:
+        yield rules.DIFFERS.finding(node, _difference(other), node.downgrade_line)
+
+
+def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
+    return rule.finding(node, failure.said, failure.line_in(node, otherwise))
+
+
+def _trace(node: Node, trace: Change) -> Iterator[Finding]:
+    finding = rules.TRACE.finding(node, _difference(trace), node.downgrade_line)
+    enum = next((line.name.rpartition(".")[2] for line in trace.added if line.kind == "enum"), None)
+    if enum:
+        code = rules.ENUM_TRACE.format(name=enum.strip('"'))
+        finding = replace(finding, remedy=code, remedy_is_code=True)
+    yield finding
+
+
+def _difference(change: Change) -> str:
+    parts = [
+        f"left behind: {few(change.added)}" if change.added else "",
+        f"missing: {few(change.removed)}" if change.removed else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def check_drift(history: History, steps: Mapping[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
+    """Yield one finding per difference, at the revision that last changed the table."""
+    for difference in differences:
+        rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
+        yield rule.finding(_last_changed(difference.table, history, steps), str(difference))
+
+
+def _last_changed(table: str, history: History, steps: Mapping[str, Steps]) -> Node:
+    for node in reversed(history.nodes):
+        change = steps[node.id].upgraded
+        if any(f"{line.name}.".startswith(f"{table}.") for line in (*change.added, *change.removed)):
+            return node
+    return history.nodes[-1]

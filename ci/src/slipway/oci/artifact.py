@@ -1,0 +1,185 @@
+"""Artifacts of the OCI image specification 1.1, named by digest, and two kinds of our own: bills of materials and source trees.
+
+A source tree is a release without a container engine. One layer contains the files, the config the start command. Equal commits give
+equal bytes: names are sorted, owners and modes are normalised, the only time is the commit's.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import BadInputError, RefusedError
+from slipway.structure import MismatchError, read, write
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+SBOM = "application/vnd.cyclonedx+json"
+TREE = "application/vnd.slipway.tree.v1"
+_TREE_CONFIG = "application/vnd.slipway.tree.config.v1+json"
+_TREE_LAYER = "application/vnd.slipway.tree.layer.v1.tar+gzip"
+
+
+def digest_of(content: bytes) -> str:
+    """Return `sha256:` and 64 hexadecimal digits; a manifest's digest is that of its bytes."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes with their media type."""
+
+    media_type: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.content)
+
+    def descriptor(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}
+
+
+EMPTY = Blob("application/vnd.oci.empty.v1+json", b"{}")  # the config of an artifact that has none
+
+
+def canonical(value: object) -> bytes:
+    """Encode JSON canonically, so that equal content has an equal digest."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A manifest with the blobs that it refers to."""
+
+    kind: str  # its artifactType
+    config: Blob
+    layers: tuple[Blob, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    subject: Mapping[str, Any] | None = None  # the descriptor of the image that it describes
+
+    def manifest(self) -> Blob:
+        document = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": self.kind,
+            "config": self.config.descriptor(),
+            "layers": [layer.descriptor() for layer in self.layers],
+            "annotations": dict(self.annotations),
+        } | ({"subject": dict(self.subject)} if self.subject else {})
+        return Blob(MANIFEST, canonical(document))
+
+
+def normalised_sbom(text: str) -> bytes:
+    """Return a CycloneDX document without its serial number and time, which differ on every writing.
+
+    Raises RefusedError when the text is not a CycloneDX document.
+    """
+    try:
+        document: dict[str, Any] = json.loads(text)
+        assert document["bomFormat"] == "CycloneDX"
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise RefusedError("uv wrote no CycloneDX document", f"the image has no bill of materials ({error})") from error
+    document.pop("serialNumber", None)
+    document.get("metadata", {}).pop("timestamp", None)
+    return canonical(document)
+
+
+def sbom_artifact(document: bytes, subject: dict[str, Any]) -> Artifact:
+    """Build the artifact that registries list among the referrers of the image `subject`."""
+    return Artifact(kind=SBOM, config=EMPTY, layers=(Blob(SBOM, document),), annotations={}, subject=subject)
+
+
+@dataclass(frozen=True)
+class TreeConfig:
+    """How to start a tree."""
+
+    command: tuple[str, ...]
+    port: int
+    variables: Mapping[str, str]  # those of the release, such as its git revision
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a tree, by its path from the root; a link's content is its target."""
+
+    name: str
+    content: bytes
+    executable: bool = False
+    link: bool = False
+
+
+def pack(files: Iterable[File], config: TreeConfig, committed: int, annotations: Mapping[str, str]) -> Artifact:
+    """Build the artifact; `committed` is the commit's time in seconds since 1970."""
+    layer = Blob(_TREE_LAYER, _tar(sorted(files, key=lambda file: file.name), committed))
+    return Artifact(
+        kind=TREE, config=Blob(_TREE_CONFIG, canonical(write(config))), layers=(layer,), annotations=annotations
+    )
+
+
+def read_config(content: bytes, origin: str) -> TreeConfig:
+    """Read a config blob; raises BadInputError."""
+    try:
+        return read(TreeConfig, json.loads(content))
+    except (ValueError, MismatchError) as error:
+        raise BadInputError(f"the config of {origin} cannot be read", str(error)) from error
+
+
+def unpack(layer: bytes, folder: Path) -> None:
+    """Write the files of a layer below `folder`.
+
+    Raises RefusedError for a name or link that leads out of the folder, and for bytes that are not a layer.
+    """
+    root = folder.resolve()
+    links = []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
+            for member in archive:
+                path = root / member.name
+                _check_inside(path, root)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if member.issym():
+                    path.symlink_to(member.linkname)
+                    links.append(path)
+                elif content := archive.extractfile(member):
+                    path.write_bytes(content.read())
+                    path.chmod(member.mode)
+    except (tarfile.TarError, EOFError, KeyError, OSError, zlib.error) as error:
+        raise RefusedError("the layer cannot be unpacked", str(error) or type(error).__name__) from error
+    for link in links:  # checked last, because a later link can redirect an earlier one
+        _check_inside(link, root)
+
+
+def _check_inside(path: Path, root: Path) -> None:
+    """Raise RefusedError for a path outside of `root`; links are followed, because writes follow them too."""
+    if not Path(os.path.realpath(path)).is_relative_to(root):
+        raise RefusedError(
+            f"the layer contains {os.path.relpath(path, root)!r}, which leads out of its folder",
+            "do not use it; it was not made by slipway",
+        )
+
+
+def _tar(files: Iterable[File], committed: int) -> bytes:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for file in files:
+            member = tarfile.TarInfo(file.name)
+            member.mtime = committed
+            member.mode = 0o755 if file.executable else 0o644
+            if file.link:
+                member.type, member.linkname = tarfile.SYMTYPE, file.content.decode()
+                archive.addfile(member)
+            else:
+                member.size = len(file.content)
+                archive.addfile(member, io.BytesIO(file.content))
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", filename="", mtime=0) as stream:
+        stream.write(plain.getvalue())
+    return packed.getvalue()

@@ -1,0 +1,88 @@
+"""Checks before anything is changed: of an image in an environment, and of a machine."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from slipway.records.form import Record
+
+
+class PreflightResult(Enum):
+    """The result of one check. NOT COVERED means unknown: it neither counts as OK nor refuses a release."""
+
+    OK = "OK"
+    REFUSED = "REFUSED"
+    NOT_COVERED = "NOT COVERED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check.
+
+    - found: the fact, or why it is unknown (untrusted text). remedy: the next step after a refusal.
+    - lines: of a log, as evidence (untrusted text).
+    """
+
+    subject: str
+    verdict: PreflightResult
+    found: str
+    remedy: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The checks of one part of a service."""
+
+    part: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight(Record, schema="slipway/preflight/1"):
+    """All checks of an image in an environment."""
+
+    environment: str
+    service: str
+    image: str
+    seconds: float
+    branches: tuple[Branch, ...]
+
+    @property
+    def refusals(self) -> tuple[Check, ...]:
+        return self._with(PreflightResult.REFUSED)
+
+    @property
+    def not_covered(self) -> tuple[Check, ...]:
+        return self._with(PreflightResult.NOT_COVERED)
+
+    def _with(self, result: PreflightResult) -> tuple[Check, ...]:
+        return tuple(check for branch in self.branches for check in branch.checks if check.verdict is result)
+
+
+class DoctorResult(Enum):
+    """The result of one check. SKIP is no fault: the check was not requested, or is optional."""
+
+    OK = "OK"
+    NG = "NG"
+    SKIP = "SKIP"
+
+
+@dataclass(frozen=True)
+class DoctorCheck:
+    """One check. `found` is untrusted text; `remedy` is the next step unless the result is OK."""
+
+    subject: str
+    result: DoctorResult
+    found: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class DoctorReport(Record, schema="slipway/doctorreport/1"):
+    """All checks in the order in which to fix problems."""
+
+    checks: tuple[DoctorCheck, ...]
+
+    @property
+    def healthy(self) -> bool:
+        return all(check.result is not DoctorResult.NG for check in self.checks)

@@ -1,0 +1,140 @@
+"""A run of the gate: its question, with the previous release and what to compare with, its listing of revisions, its progress."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from slipway.records.form import Record
+from slipway.records.proof import Layer
+from slipway.records.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One revision in its file.
+
+    - file: relative to the service's folder. line: of its `upgrade`. new: whether its findings are reported.
+    """
+
+    id: str
+    file: str
+    line: int
+    new: bool
+
+
+@dataclass(frozen=True)
+class Listing(Record, schema="slipway/listing/1"):
+    """All revisions, parents first; empty when alembic cannot read the history. `digest`: sha256 of their files, as in a proof."""
+
+    revisions: tuple[Listed, ...]
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Other:
+    """A revision on another branch; `down` are its parents."""
+
+    id: str
+    down: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Since(Record, schema="slipway/since/1"):
+    """The state that `--since` compares with.
+
+    - name: of a revision or a git ref; for a revision the other fields stay empty.
+    - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
+    - refusal: why git cannot resolve the name. commit: the one that the ref names.
+    - ahead: revisions that exist only at `tip`, the branch to be merged into.
+    """
+
+    name: str
+    files: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+    commit: str | None = None
+    ahead: tuple[Other, ...] = ()
+    tip: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a model; `written` when an INSERT names it because the database has no default."""
+
+    name: str
+    written: bool
+
+
+@dataclass(frozen=True)
+class Model:
+    """A table of the release's models; `schema` is None for the first one in the search path."""
+
+    schema: str | None
+    table: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A statement that the release's own tests executed, with its parameters; `where` is the place in its code."""
+
+    sql: str
+    where: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previous(Record, schema="slipway/previous/1"):
+    """A previous release.
+
+    - name: as the user wrote it. refusal: why its models could not be loaded.
+    - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    """
+
+    name: str
+    models: tuple[Model, ...] = ()
+    recorded: tuple[Recorded, ...] = ()
+    refusal: str | None = None
+    revisions: tuple[str, ...] = ()
+    start: str = ""
+
+
+class Ask(Enum):
+    """The record that the gate returns."""
+
+    PROOF = "proof"  # execute the history
+    LISTING = "listing"  # read the revisions, execute none
+    MODELS = "models"  # read the models of this release, execute no revision
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateQuestion(Record, schema="slipway/gate-question/1"):
+    """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
+
+    config: str  # alembic's settings file, relative to the working directory
+    patience: float  # seconds for one step of a revision, and for env.py
+    ask: Ask = Ask.PROOF
+    extensions: tuple[str, ...] = ()  # created before the first revision
+    levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
+    start_after: str | None = None  # findings up to this revision do not count
+    since: Since | None = None  # replaces start_after
+    previous: Previous | None = None  # the live release, which must work on the new schema
+    layers: tuple[Layer, ...] = tuple(Layer)
+    release: str = ""  # with Ask.MODELS: the name under which they are returned
+    today: str = ""  # YYYY-MM-DD, on which allowances expire; empty: the current day, UTC
+    keep: bool = False  # leave the state after the old revisions on the server, as a template for the next run
+    check_server: bool = False  # with Ask.LISTING: connect to the server as well
+    allow_production_like: bool = False  # the server is disposable, though its URL looks like production
+    progress: bool = False  # write GateProgress lines to standard error
+
+
+PROGRESS_MARK: Final = "slipway-progress: "  # before each GateProgress, which is one line of standard error
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateProgress(Record, schema="slipway/gate-progress/1"):
+    """A layer has begun with a revision, one of `of` that it examines."""
+
+    layer: Layer
+    revision: str
+    of: int

@@ -1,0 +1,188 @@
+"""The roles that bootstrap makes and the settings name: who may assume them, and what they may do.
+
+The policies of all roles are made from the table of rights, and a test plays every verb under exactly its policy.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from slipway.errors import BadInputError
+from slipway.release.cloudformation import Resource, retained
+from slipway.release.rights import Policy, Right, Scope, document, granted
+from slipway.release.targets.registry import target_of
+from slipway.settings import Github, RunnerKind, Settings, SettingsError, Subjects
+
+_ROLE = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
+
+
+def roles_of(settings: Settings, environment: str) -> dict[str, str]:
+    """Return the names of an environment's roles by the keys of the settings; raises SettingsError."""
+    account = settings.environment(environment).account
+    return {
+        key: _role_name(arn, account, f"{key} of {environment}") for key, arn in _arns(settings, environment).items()
+    }
+
+
+def check_own(settings: Settings, environment: str) -> None:
+    """Raise SettingsError when a role is named twice: each belongs to one stack and has one purpose."""
+    own = _arns(settings, environment)
+    twice = [arn for arn, number in Counter(own.values()).items() if number > 1]
+    others = (name for name in settings.environments if name != environment)
+    shared = [arn for name in others for arn in _arns(settings, name).values() if arn in own.values()]
+    for arn in (*twice, *shared):
+        raise SettingsError(
+            f"the role {arn} is named twice", "give each environment and each purpose a role of its own"
+        )
+
+
+def deploy_role(settings: Settings, environment: str) -> str:
+    return _checked(f"{settings.service_name(environment)}-deploy")
+
+
+def image_role(settings: Settings) -> str:
+    return _checked(f"{settings.name}-image")
+
+
+def _role_name(arn: str, account: str, at: str) -> str:
+    """Return the name of a role that bootstrap can make in an account; `at` is the setting. Raises SettingsError."""
+    role = _ROLE.fullmatch(arn)
+    if role is None:
+        raise SettingsError(f"{at} is not the ARN of a role: {arn!r}", "name one like arn:aws:iam::ACCOUNT:role/NAME")
+    if role["account"] != account:
+        raise SettingsError(
+            f"{at} is a role of the account {role['account']}, and the environment's account is {account}",
+            "name one of this account; bootstrap makes roles in no other",
+        )
+    if role["path"]:
+        raise SettingsError(
+            f"{at} has the path {role['path']!r}", "name one without a path, or make this role yourself"
+        )
+    return role["name"]
+
+
+def _arns(settings: Settings, environment: str) -> dict[str, str]:
+    return dict(_named(settings, environment))
+
+
+def _named(settings: Settings, environment: str) -> Iterator[tuple[str, str]]:
+    there = settings.environment(environment)
+    yield "access-role", there.access_role
+    if there.instance_role:
+        yield "instance-role", there.instance_role
+    if there.migration and there.migration.runner is RunnerKind.ECS_TASK:
+        yield "migration.execution-role", there.migration.execution_role or ""
+        if there.migration.task_role:
+            yield "migration.task-role", there.migration.task_role
+
+
+def _checked(name: str) -> str:
+    if not _ROLE_NAME.fullmatch(name):
+        raise SettingsError(
+            f"{name!r} is not a valid role name in IAM", "give the service a name of 58 letters at most"
+        )
+    return name
+
+
+_ISSUER = "token.actions.githubusercontent.com"
+_AUDIENCE = "sts.amazonaws.com"
+
+
+def oidc_provider() -> Resource:
+    """Return the account's provider for GitHub; it outlives its stack, because other services of the account may use it."""
+    why = "GitHub tells AWS where a job runs, so no AWS key is stored in GitHub"
+    return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_AUDIENCE]})
+
+
+def trusts_branch(github: Github, account: str) -> dict[str, Any]:
+    """Return the trust policy for jobs without a GitHub environment."""
+    return _trust(github, account, f"ref:refs/heads/{github.branch}")
+
+
+def trusts_environment(github: Github, account: str, environment: str) -> dict[str, Any]:
+    """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules."""
+    return _trust(github, account, f"environment:{environment}")
+
+
+def _trust(github: Github, account: str, where: str) -> dict[str, Any]:
+    provider = (
+        github.oidc_provider or f"arn:aws:iam::{account}:oidc-provider/{_ISSUER}"
+    )  # the same wherever it was made
+    subjects = [f"repo:{repository}:{where}" for repository in _repositories(github)]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": provider},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": {f"{_ISSUER}:aud": _AUDIENCE, f"{_ISSUER}:sub": subjects}},
+            }
+        ],
+    }
+
+
+def _repositories(github: Github) -> list[str]:
+    """Return the trusted forms of the repository's name. GitHub never reuses a number; a name can be."""
+    owner, _, name = github.repository.partition("/")
+    bare = f"{owner.partition('@')[0]}/{name.partition('@')[0]}"
+    if github.subjects is Subjects.NUMBERS:
+        return [github.repository]
+    return list(dict.fromkeys((github.repository, bare)))
+
+
+_CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
+_RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE)
+_DEPLOY = (*_RELEASE, Right.BEGIN_LEDGER, Right.PULL, Right.CREATE_SERVICE)
+RIGHTS: Mapping[str, tuple[Right, ...]] = {
+    "plan": (Right.OBSERVE, Right.READ_OWNER),
+    "status": (Right.OBSERVE, Right.READ_LEDGER),
+    "history": (Right.READ_LEDGER,),
+    "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "publish": (Right.PUSH,),
+    "preflight": (Right.INSPECT, Right.PULL),
+    "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
+    "migrate-ecs-task": (Right.RUN_TASK,),
+    "deploy": _DEPLOY,
+    "rollback": _RELEASE,
+    "promote-from": (Right.OBSERVE, Right.READ_LEDGER),
+    "promote-to": _DEPLOY,
+    "pause": (*_CHANGE, Right.BEGIN_LEDGER, Right.PAUSE_SERVICE),
+    "resume": (*_CHANGE, Right.BEGIN_LEDGER, Right.READ_LOGS, Right.RESUME_SERVICE),
+    "destroy": (*_CHANGE, Right.BEGIN_LEDGER, Right.DELETE_SERVICE),
+}
+# The role of jobs without a GitHub environment: they publish, and plan.
+IMAGE_ROLE = ("publish", "plan")
+# The role of jobs in a GitHub environment. Only a person deletes a service.
+DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy"))
+
+
+def scope_of(settings: Settings, environment: str) -> Scope:
+    """The environment that permissions are narrowed to; raises SettingsError."""
+    scope = Scope(settings, environment, target_of(settings, environment).grants)
+    settings.service_name(environment)
+    return scope
+
+
+def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
+    """The least that these verbs need in one environment; raises BadInputError for an unknown verb."""
+    return document(granted((right for verb in verbs for right in _rights(verb)), scope.grants), scope)
+
+
+def joined(policies: Iterable[Policy]) -> Policy:
+    """One policy of several: statements of one name become one on the resources of all."""
+    statements: dict[str, dict[str, Any]] = {}
+    for statement in (statement for each in policies for statement in each["Statement"]):
+        same = statements.setdefault(statement["Sid"], dict(statement))
+        same["Resource"] = list(dict.fromkeys([*same["Resource"], *statement["Resource"]]))
+    return {"Version": "2012-10-17", "Statement": list(statements.values())}
+
+
+def _rights(verb: str) -> tuple[Right, ...]:
+    if verb not in RIGHTS:
+        raise BadInputError(
+            f"there is no command {verb!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
+        )
+    return RIGHTS[verb]

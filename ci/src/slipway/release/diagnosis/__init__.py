@@ -1,1 +1,0 @@
-"""Diagnosis of a failed release: rules over log lines, and the lines behind the cause."""

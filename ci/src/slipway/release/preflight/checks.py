@@ -1,0 +1,101 @@
+"""Checks: the three verdicts, how errors of AWS become one of them, and the account that they are about."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+import anyio
+
+from slipway.records.checks import Check, PreflightResult
+from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.errors import AwsRefusedError, LostAnswerError
+from slipway.untrusted import one_line
+
+Checks = tuple[Check, ...]
+
+_PATIENCE_SECONDS = 20.0
+# Errors of the credentials: no call can be made at all.
+_UNUSABLE = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+
+def ok(subject: str, found: str) -> Check:
+    return Check(subject=subject, verdict=PreflightResult.OK, found=found)
+
+
+def no(subject: str, found: str, remedy: str) -> Check:
+    return Check(subject=subject, verdict=PreflightResult.REFUSED, found=found, remedy=remedy)
+
+
+def not_covered(subject: str, why: str) -> Check:
+    return Check(subject=subject, verdict=PreflightResult.NOT_COVERED, found=why)
+
+
+async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
+    """Return the checks of a look, or "not covered" when access is denied or AWS does not answer in time; raises when the credentials are unusable."""
+    try:
+        with anyio.fail_after(_PATIENCE_SECONDS):
+            return await look
+    except TimeoutError:
+        return (not_covered(subject, f"AWS did not answer within {_PATIENCE_SECONDS:.0f} s"),)
+    except LostAnswerError as error:
+        return (not_covered(subject, error.what),)
+    except AwsRefusedError as error:
+        if error.code in _UNUSABLE:
+            raise
+        return (not_covered(subject, error.what),)
+
+
+_PARTS = 6
+
+
+@dataclass(frozen=True)
+class Arn:
+    """An Amazon resource name. `resource` is everything after the account; an ARN of IAM has no region."""
+
+    service: str
+    region: str
+    account: str
+    resource: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Arn | None":
+        """Return the ARN in a text; None when the text is not one."""
+        parts = text.split(":", _PARTS - 1)
+        if len(parts) < _PARTS or parts[0] != "arn" or not parts[5]:
+            return None
+        return cls(parts[2], parts[3], parts[4], parts[5])
+
+
+def account_of(spec: ServiceSpec) -> str:
+    """Return the account in the host of ECR: ACCOUNT.dkr.ecr.REGION.amazonaws.com."""
+    return spec.image.repository.partition(".")[0]
+
+
+async def look_at_account(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Check that the credentials belong to the environment's account. STS answers this whatever the credentials allow."""
+    account = str((await aws.call("sts", "get_caller_identity"))["Account"])
+    return (judge_account(spec, account, real=aws.endpoint_url is None),)
+
+
+def judge_account(spec: ServiceSpec, account: str, *, real: bool) -> Check:
+    """Compare the account of the credentials with the environment's; a simulated account may have another number."""
+    wanted = account_of(spec)
+    if account == wanted:
+        return ok("account", f"the credentials are of {wanted}")
+    difference = f"the credentials are of the account {one_line(account)}, and {spec.environment} is in {wanted}"
+    if not real:
+        return not_covered("account", f"{difference}; the AWS stand-in has an account number of its own")
+    return no("account", difference, "sign in to that account, or correct account in the settings")

@@ -1,0 +1,191 @@
+"""The roles and secrets that the settings name: whether they exist, and whether the platform may assume the roles.
+
+Of roles only the trust policies are read, of secrets only descriptions, never values.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from slipway.records.checks import Check
+from slipway.release.aws.client import Aws
+from slipway.release.engine.plan import ServiceSpec
+from slipway.release.errors import or_absent
+from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
+from slipway.untrusted import one_line
+
+_ASSUME = "sts:assumerole"
+_YOUNG_SECONDS = 90  # until then a platform may not know a role [F]
+
+
+async def look_at_roles(aws: Aws, spec: ServiceSpec, principals: tuple[str, str]) -> Checks:
+    """Check the access role and the instance role, if there is one; `principals` are the services that assume them."""
+    access, instance = principals
+    checks = await covered("access role", _role(aws, spec, "access role", (spec.access_role, access)))
+    if spec.instance_role:
+        checks += await covered("instance role", _role(aws, spec, "instance role", (spec.instance_role, instance)))
+    return checks
+
+
+async def _role(aws: Aws, spec: ServiceSpec, subject: str, trust: tuple[str, str]) -> Checks:
+    arn, principal = trust
+    named = Arn.parse(arn)
+    if named is None or named.service != "iam" or not named.resource.startswith("role/"):
+        return (no(subject, f"{arn!r} is not the ARN of a role", "correct it in the settings"),)
+    if named.account != account_of(spec):
+        problem = f"the {subject} {arn} is of another account than {spec.environment}"
+        return (no(subject, problem, "name a role of the environment's own account; the platform assumes no other"),)
+    name = named.resource.rpartition("/")[2]
+    answer = await or_absent(aws.call("iam", "get_role", RoleName=name), "NoSuchEntity", "NoSuchEntityException")
+    if answer is None:
+        return (no(subject, f"there is no role {arn}", "create it, or correct the ARN in the settings"),)
+    role = answer["Role"]
+    there = Arn.parse(role["Arn"])
+    if there and there.account != named.account:
+        return (not_covered(subject, f"{arn}: these credentials belong to another account"),)
+    if role["Arn"] != arn:
+        problem = f"there is no role {arn}; the one of that name is {one_line(role['Arn'])}"
+        return (no(subject, problem, "correct the path in the settings"),)
+    now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return (judge_role(subject, arn, principal, role, now),)
+
+
+def judge_role(subject: str, arn: str, principal: str, role: Mapping[str, Any], now: datetime) -> Check:
+    """Judge whether the trust policy lets `principal` assume the role. A new role passes: the deployment waits until the platform knows it."""
+    allowing: list[Mapping[str, Any]] = []
+    denying: list[Mapping[str, Any]] = []
+    for statement in _statements(role.get("AssumeRolePolicyDocument")):
+        if "NotPrincipal" in statement or "NotAction" in statement:
+            return not_covered(
+                subject, f"the trust policy of {arn} uses NotPrincipal or NotAction, which slipway does not evaluate"
+            )
+        if _fits(statement, principal):
+            (allowing if statement.get("Effect") == "Allow" else denying).append(statement)
+    remedy = f"allow sts:AssumeRole to {principal} in its trust policy (aws iam update-assume-role-policy)"
+    if any("Condition" not in statement for statement in denying):
+        return no(subject, f"the trust policy of {arn} denies sts:AssumeRole to {principal}", remedy)
+    if not allowing:
+        return no(subject, f"the role {arn} does not trust {principal}", remedy)
+    if denying or all("Condition" in statement for statement in allowing):
+        return not_covered(subject, f"whether the conditions in the trust policy of {arn} hold for {principal}")
+    age = (now - role["CreateDate"]).total_seconds()
+    young = f"; it is {max(age, 0):.0f} s old, and a deployment waits until the platform knows it"
+    return ok(subject, f"{arn} trusts {principal}" + (young if age < _YOUNG_SECONDS else ""))
+
+
+def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the statements of a policy that boto3 has decoded; anything else has none."""
+    statements = policy.get("Statement", []) if isinstance(policy, Mapping) else []
+    yield from (statement for statement in _listed(statements) if isinstance(statement, Mapping))
+
+
+def _fits(statement: Mapping[str, Any], principal: str) -> bool:
+    """Whether the statement applies to this principal and sts:AssumeRole; actions may have wildcards and any case [G]."""
+    named = statement.get("Principal", {})
+    services = _listed(named.get("Service", [])) if isinstance(named, Mapping) else [named]
+    actions = [str(action).lower() for action in _listed(statement.get("Action", []))]
+    return any(service in ("*", principal) for service in services) and any(
+        fnmatchcase(_ASSUME, action) for action in actions
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+_MOST = 50  # names in one filter [M]
+
+
+async def look_at_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
+    """Check every secret, by its variable."""
+    checks: list[Check] = []
+    parameters: dict[str, str] = {}
+    for variable, reference in spec.secrets.items():
+        name = Arn.parse(reference)
+        if name and name.service == "secretsmanager":
+            checks += _elsewhere(variable, reference, name, aws, spec) or await covered(
+                variable, _secret(aws, variable, reference)
+            )
+        elif name and name.service == "ssm":
+            away = _elsewhere(variable, reference, name, aws, spec)
+            checks += away
+            parameters |= {} if away else {variable: reference}
+        elif name:
+            checks.append(no(variable, f"{reference} is of {name.service}, which does not store secrets", _NAME))
+        else:
+            checks.append(no(variable, f"{reference!r} is not an ARN", _NAME))
+    return (*checks, *(await _parameters(aws, parameters) if parameters else ()))
+
+
+_NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
+
+
+def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: ServiceSpec) -> Checks:
+    """Return the check of a secret in another account or region; parameters of another account are not supported [M]."""
+    is_ours = name.account == account_of(spec)
+    if not is_ours and name.service == "ssm":
+        problem = f"{reference} is in another account, and the platform reads parameters of its own account only"
+        return (no(variable, problem, f"create one in the account of {spec.environment}, and name that"),)
+    if not is_ours:
+        return (not_covered(variable, f"{reference} is in another account, which was not asked"),)
+    if name.region != aws.region:
+        return (not_covered(variable, f"{reference} is in the region {name.region}, which was not asked"),)
+    return ()
+
+
+async def _secret(aws: Aws, variable: str, reference: str) -> Checks:
+    arn, key = _split(reference)
+    call = aws.call("secretsmanager", "describe_secret", SecretId=arn)
+    described = await or_absent(call, "ResourceNotFoundException")
+    if described is None:
+        return (no(variable, f"there is no secret {arn}", "create it, or correct the ARN in the settings"),)
+    return judge_secret(variable, arn, key, described)
+
+
+def judge_secret(variable: str, arn: str, key: str, described: Mapping[str, Any]) -> Checks:
+    """Judge a secret that exists: one that is scheduled for deletion is refused."""
+    if gone := described.get("DeletedDate"):
+        problem = f"the secret {arn} is scheduled for deletion on {gone:%Y-%m-%d}"
+        return (no(variable, problem, f"aws secretsmanager restore-secret --secret-id {arn}"),)
+    there = ok(variable, f"{arn} is there")
+    if not key:
+        return (there,)
+    return there, not_covered(variable, f"whether the secret has the key {key}: its value was not read")
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """Return the secret's ARN, and the JSON key of `ARN:KEY:STAGE:VERSION`."""
+    parts = reference.split(":")
+    return ":".join(parts[:7]), "".join(parts[7:8])
+
+
+async def _parameters(aws: Aws, wanted: Mapping[str, str]) -> Checks:
+    """Check all parameters, 50 per call."""
+    return await covered("parameters", _described(aws, wanted))
+
+
+async def _described(aws: Aws, wanted: Mapping[str, str]) -> Checks:
+    names = [name for reference in wanted.values() for name in names_of(reference)]
+    there: set[str] = set()
+    for first in range(0, len(names), _MOST):
+        names_filter = {"Key": "Name", "Option": "Equals", "Values": names[first : first + _MOST]}
+        async for page in aws.pages("ssm", "describe_parameters", ParameterFilters=[names_filter]):
+            there |= {str(parameter["Name"]) for parameter in page["Parameters"]}
+    return tuple(
+        ok(variable, f"{reference} is there")
+        if there.intersection(names_of(reference))
+        else no(variable, f"there is no parameter {reference}", "create it, or correct the ARN in the settings")
+        for variable, reference in wanted.items()
+    )
+
+
+def names_of(reference: str) -> tuple[str, ...]:
+    """Return the names that a parameter's ARN may refer to: `parameter/url` is the ARN of `url` and of `/url`.
+
+    >>> names_of("arn:aws:ssm:eu-west-1:123456789012:parameter/team/url")
+    ('/team/url',)
+    """
+    name = reference.partition(":parameter/")[2]
+    return (f"/{name}",) if "/" in name else (name, f"/{name}")

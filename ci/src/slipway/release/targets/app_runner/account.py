@@ -1,0 +1,151 @@
+"""App Runner in an account: the IAM actions of each right, and the resources that bootstrap makes for an environment.
+
+The service authorization reference ("list_apprunner") lists the resources that an action accepts.
+"""
+
+import re
+from collections.abc import Mapping
+
+from slipway.release.cloudformation import Part, output, pull, read_secrets, resource, role, trusts_service
+from slipway.release.rights import ANY, Grants, Resource, Right, Scope, patterns
+from slipway.release.targets.app_runner.preflight import BUILD, TASKS
+from slipway.release.targets.app_runner.spec import environment_of
+from slipway.settings import Network, Scaling, Settings, SettingsError
+
+# To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
+# apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
+# one and trust App Runner only, so all of them are allowed.
+_APP_RUNNER = (
+    "apprunner.amazonaws.com",
+    "build.apprunner.amazonaws.com",
+    "bullet.amazonaws.com",
+    "tasks.apprunner.amazonaws.com",
+)
+_SERVICES = patterns("arn:aws:apprunner:{region}:{account}:service/{service}/*")
+
+
+def _connectors(scope: Scope) -> tuple[str | None, ...]:
+    there = environment_of(scope.settings, scope.environment)
+    made = patterns("arn:aws:apprunner:{region}:{account}:vpcconnector/{service}/*")(scope) if there.network else ()
+    return (*made, there.vpc_connector)
+
+
+def _scalings(scope: Scope) -> tuple[str | None, ...]:
+    """The configuration in use, and every revision of the one that bootstrap makes."""
+    there = environment_of(scope.settings, scope.environment)
+    own = patterns("arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
+    return (*(own(scope) if there.scaling else ()), there.scaling_arn)
+
+
+SERVICE = Resource("Service", "the App Runner service, by its name", _SERVICES)
+SERVICE_AND_PARTS = Resource(
+    "ServiceAndParts",
+    "the App Runner service, its VPC connector and its auto scaling configuration, which the request names",
+    lambda scope: (*_SERVICES(scope), *_connectors(scope), *_scalings(scope)),
+)
+SERVICE_LINKED_ROLE = Resource(
+    "ServiceLinkedRole",
+    "App Runner's own role, which it makes at an account's first service with the caller's permissions",
+    patterns("arn:aws:iam::{account}:role/aws-service-role/apprunner.amazonaws.com/AWSServiceRoleForAppRunner"),
+    ("iam:AWSServiceName", ("apprunner.amazonaws.com",)),
+)
+CONNECTORS = Resource("VpcConnectors", "the service's VPC connector", _connectors)
+SCALINGS = Resource("AutoScaling", "the service's auto scaling configuration", _scalings)
+SERVICE_LOGS = Resource(
+    "ServiceLogs",
+    "the log groups of the service",
+    patterns("arn:aws:logs:{region}:{account}:log-group:/aws/apprunner/{service}/*"),
+)
+PASSED_ROLES = Resource(
+    "PassedRoles",
+    "the service's access and instance role, which may be passed to App Runner only",
+    lambda scope: (scope.there.access_role, scope.there.instance_role),
+    ("iam:PassedToService", _APP_RUNNER),
+)
+
+GRANTS: Grants = {
+    Right.OBSERVE: {
+        ANY: ("apprunner:ListServices",),
+        SERVICE: ("apprunner:DescribeService", "apprunner:ListOperations"),
+    },
+    Right.READ_OWNER: {SERVICE: ("apprunner:ListTagsForResource",)},
+    Right.FOLLOW: {SERVICE_LOGS: ("logs:FilterLogEvents",)},
+    Right.READ_LOGS: {SERVICE_LOGS: ("logs:DescribeLogStreams", "logs:FilterLogEvents")},
+    Right.INSPECT: {
+        ANY: ("apprunner:ListServices",),
+        SERVICE: ("apprunner:ListTagsForResource",),
+        CONNECTORS: ("apprunner:DescribeVpcConnector",),
+        SCALINGS: ("apprunner:DescribeAutoScalingConfiguration",),
+    },
+    Right.UPDATE_SERVICE: {SERVICE_AND_PARTS: ("apprunner:UpdateService",), PASSED_ROLES: ("iam:PassRole",)},
+    # A service is created with a tag. At an account's first service App Runner makes a role of its own (developer guide, "Using
+    # service-linked roles") [G].
+    Right.CREATE_SERVICE: {
+        SERVICE_LINKED_ROLE: ("iam:CreateServiceLinkedRole",),
+        SERVICE_AND_PARTS: ("apprunner:CreateService",),
+        SERVICE: ("apprunner:TagResource",),
+    },
+    Right.PAUSE_SERVICE: {SERVICE: ("apprunner:PauseService",)},
+    Right.RESUME_SERVICE: {SERVICE: ("apprunner:ResumeService",)},
+    # DeleteService also asks for the right to remove the service's custom domains.
+    Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
+}
+
+
+_SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
+
+
+def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:
+    """Return the parts of an environment's template; `repository` is an ARN. Raises SettingsError."""
+    there, name = environment_of(settings, environment), settings.service_name(environment)
+    made = [_roles(settings, environment, roles, repository)]
+    if there.network:
+        made.append(_network(name, there.network))
+    if there.scaling:
+        made.append(_scaling(_checked(name, environment), there.scaling))
+    return made
+
+
+def _roles(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> Part:
+    there = environment_of(settings, environment)
+    access = role(roles["access-role"], "App Runner pulls the image", trusts_service(BUILD), pull(repository))
+    if "instance-role" not in roles:
+        if there.secrets:
+            raise SettingsError(
+                f"{environment} has secrets and no instance-role", "name the role with which the service may read them"
+            )
+        return Part({"AccessRole": access})
+    why = "the running service reads the secrets that its settings name, and no others"
+    reading = read_secrets(there.secrets.values())
+    instance = role(roles["instance-role"], why, trusts_service(TASKS), reading)
+    return Part({"AccessRole": access, "InstanceRole": instance})
+
+
+def _network(service: str, network: Network) -> Part:
+    group = {"Fn::GetAtt": ["SecurityGroup", "GroupId"]}  # bootstrap makes it for every target
+    connector = {"VpcConnectorName": service, "Subnets": list(network.subnets), "SecurityGroups": [group]}
+    arn = {"Fn::GetAtt": ["VpcConnector", "VpcConnectorArn"]}
+    made = resource("AWS::AppRunner::VpcConnector", "the service's way into the VPC", connector)
+    return Part({"VpcConnector": made}, {"VpcConnector": output("vpc-connector of the settings", arn)})
+
+
+def _scaling(name: str, scaling: Scaling) -> Part:
+    properties = {
+        "AutoScalingConfigurationName": name,
+        "MaxConcurrency": scaling.concurrency,
+        "MinSize": scaling.least,
+        "MaxSize": scaling.most,
+    }
+    arn = {"Fn::GetAtt": ["AutoScaling", "AutoScalingConfigurationArn"]}
+    made = resource("AWS::AppRunner::AutoScalingConfiguration", "how many instances the service has", properties)
+    return Part({"AutoScaling": made}, {"AutoScaling": output("auto-scaling of the settings", arn)})
+
+
+def _checked(name: str, environment: str) -> str:
+    """Return the name of an auto scaling configuration; raises SettingsError when App Runner does not accept it."""
+    if not _SCALING_NAME.fullmatch(name):
+        raise SettingsError(
+            f"App Runner accepts no auto scaling configuration called {name!r}",
+            f"set service in [tool.slipway.environments.{environment}] to 32 letters at most",
+        )
+    return name

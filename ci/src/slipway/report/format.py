@@ -1,0 +1,82 @@
+"""The forms that reports share: numbers and lists in words, untrusted text in GitHub's Markdown, pages from our templates."""
+
+import html
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from slipway.untrusted import one_line, printable
+
+
+def duration(seconds: float) -> str:
+    """`4 m 57 s`, or `5.1 s`."""
+    return f"{int(seconds) // 60} m {int(seconds) % 60:02d} s" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def clock(seconds: float) -> str:
+    """`0:07`, `3:10`, `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def moment(seconds: int) -> str:
+    """A Unix time in UTC: `2026-11-27 23:09:38Z`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def heads(revisions: Sequence[str], none: str = "no revision") -> str:
+    """The heads of a history or a database in one line; `none` when there are none."""
+    return one_line(", ".join(revisions)) or none
+
+
+# No backslash disarms these: GitHub makes mentions and links after it has parsed Markdown; the rest begin lists.
+_ALIVE = re.compile(r"[@#]|:(?=//)|www(?=\.)|^-|^\d+(?=\.)")
+
+
+def escaped(text: str, longest: int = 300) -> str:
+    """Return one line without effect in Markdown and HTML that mentions no account."""
+    quoted = re.sub(r"([\\`*_{}\[\]()+!|~])", r"\\\1", html.escape(one_line(text, longest), quote=False))
+    return _ALIVE.sub(r"\g<0>&#8203;", quoted)
+
+
+def fenced(code: str, language: str = "") -> str:
+    """Put code into a fence that the code cannot close."""
+    code = printable(code)
+    longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{code}\n{fence}"
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Render a template; raises when it uses a name that `values` lacks."""
+    page: str = _templates().get_template(template).render(values)
+    return page
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import, needed for pages only
+
+    templates = Environment(
+        loader=PackageLoader("slipway.report"),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"counted": counted, "duration": duration, "one_line": one_line}
+    return templates
+
+
+def _shown(value: Any) -> Any:
+    """Drop unprintable characters, except from the output of our own macros, which is clean already."""
+    return value if hasattr(value, "__html__") else printable(str(value))

@@ -1,0 +1,170 @@
+"""A proof for other programs: GitHub's annotations, JUnit XML, and SARIF 2.1.0 for code scanning and editors.
+
+- GitHub's runner parses every printed line that begins with `::` and undoes the escapes below (actions/runner,
+  src/Runner.Common/ActionCommand.cs).
+- Its code scanning rejects a whole SARIF file when a result has no location or a text is empty. It matches results between runs by line
+  or fingerprint. It ignores `suppressions`, so a suppressed finding also gets the level "note".
+"""
+
+import hashlib
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from slipway.records.proof import Finding, Level, Proof
+from slipway.report.format import escaped, fenced
+from slipway.report.proof.text import place
+from slipway.untrusted import one_line, printable
+
+_COMMANDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
+_IN_TEXT = str.maketrans({"%": "%25", "\n": "%0A"})  # printable text has no other line ends
+_IN_PROPERTY = _IN_TEXT | str.maketrans({":": "%3A", ",": "%2C"})
+
+
+def annotations(proof: Proof) -> str:
+    """Render one line per finding that is not suppressed, worst first; GitHub shows ten per level."""
+    return "".join(f"{_command(finding)}\n" for finding in proof.findings if finding.suppressed is None)
+
+
+def _command(finding: Finding) -> str:
+    properties = {
+        "file": one_line(finding.file or ""),
+        "line": str(finding.line or ""),
+        "title": one_line(f"slipway {finding.rule}"),
+    }
+    written = ",".join(f"{name}={value.translate(_IN_PROPERTY)}" for name, value in properties.items() if value)
+    message = f"{finding.message}\nMeasured: {finding.measured}\nInstead:\n{finding.remedy}"
+    return f"::{_COMMANDS[finding.level]} {written}::{printable(message).translate(_IN_TEXT)}"
+
+
+_NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(proof: Proof) -> str:
+    """Render the suite; ElementTree escapes."""
+    known = {revision.id for revision in proof.revisions}  # empty when alembic could not read the history
+    by_revision: dict[str | None, list[Finding]] = {}
+    for finding in proof.findings:
+        by_revision.setdefault(finding.revision if finding.revision in known else None, []).append(finding)
+    cases = [("the history", None, None), *((revision.id, revision.id, revision.file) for revision in proof.revisions)]
+    failures = sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)
+    suite = ET.Element("testsuite", name="slipway gate", tests=str(len(cases)), failures=str(failures))
+    suite.set("time", f"{sum(proof.seconds.values()):.3f}")
+    for name, key, file in cases:
+        case = ET.SubElement(suite, "testcase", classname="migrations", name=_valid(name))
+        if file:
+            case.set("file", _valid(file))
+        for finding in by_revision.get(key, []):
+            _add(case, finding)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _fails(findings: list[Finding]) -> bool:
+    return any(finding.fails for finding in findings)
+
+
+def _add(case: ET.Element, finding: Finding) -> None:
+    text = _valid(f"{place(finding)}\n{finding.message}\nmeasured: {finding.measured}\ninstead:\n{finding.remedy}")
+    if finding.fails:
+        ET.SubElement(case, "failure", type=_valid(finding.rule), message=_valid(finding.message)).text = text
+    elif finding.suppressed is None:
+        ET.SubElement(case, "system-out").text = f"{finding.level.value} {_valid(finding.rule)} {text}"
+
+
+def _valid(text: str) -> str:
+    return _NOT_XML.sub("", printable(text))
+
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_LONGEST = 1000  # characters; GitHub cuts descriptions at 1024
+_REMEDIES = 10
+
+
+def sarif(proof: Proof) -> str:
+    """Render the log in plain ASCII: one run, its violated rules, one result per finding."""
+    driver = {"name": "slipway", "version": printable(proof.gate.gate), "rules": list(_rules(proof))}
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": _results(proof)}]}
+    return json.dumps(log, indent=2) + "\n"
+
+
+def _rules(proof: Proof) -> Iterator[dict[str, Any]]:
+    by_id: dict[str, list[Finding]] = {}
+    for finding in proof.findings:
+        by_id.setdefault(_id(finding), []).append(finding)
+    for identity, findings in by_id.items():
+        description = {"text": _sentence(findings[0])}
+        yield {
+            "id": identity,
+            "shortDescription": description,
+            "fullDescription": description,
+            "help": _help(identity, findings),
+            "defaultConfiguration": {"level": findings[0].level.value},
+        }
+
+
+def _help(identity: str, findings: Sequence[Finding]) -> dict[str, str]:
+    """Explain a rule: its effect, the safe form of each finding, where to read more. A helpUri needs a public address of docs/rules."""
+    remedies = {printable(each.remedy).strip(): each.remedy_is_code for each in findings if each.remedy.strip()}
+    shown = list(remedies.items())[:_REMEDIES]
+    marked = [fenced(remedy, "python") if code else escaped(remedy, 600) for remedy, code in shown]
+    effect = f"{identity}: {_sentence(findings[0])}"
+    more = f"Read more: slipway explain {identity}"
+    safe = ["Write instead:"] if remedies else []
+    return {
+        "text": "\n\n".join([effect, *safe, *(remedy for remedy, _ in shown), more]),
+        "markdown": "\n\n".join([fenced(effect, "text"), *safe, *marked, escaped(more)]),
+    }
+
+
+def _results(proof: Proof) -> list[dict[str, Any]]:
+    """Render every finding; equal findings are numbered so that their fingerprints differ."""
+    seen: Counter[str] = Counter()
+    results = []
+    for finding in proof.findings:
+        digest = _fingerprint(finding)
+        seen[digest] += 1
+        results.append(_result(finding, proof, f"{digest}:{seen[digest]}"))
+    return results
+
+
+def _result(finding: Finding, proof: Proof, fingerprint: str) -> dict[str, Any]:
+    measured = f" Measured: {one_line(finding.measured, _LONGEST)}" if finding.measured else ""
+    # GitHub's upload action computes the hash of a line itself; without a line it needs ours.
+    prints = {"slipway/v1": fingerprint} | ({} if finding.line else {"primaryLocationLineHash": fingerprint})
+    result: dict[str, Any] = {
+        "ruleId": _id(finding),
+        "level": finding.level.value if finding.suppressed is None else "note",
+        "message": {"text": _sentence(finding) + measured},
+        "locations": [{"physicalLocation": _place(finding, proof)}],
+        "partialFingerprints": prints,
+    }
+    if finding.suppressed is not None:
+        result["suppressions"] = [{"kind": "external", "justification": one_line(finding.suppressed)}]
+    return result
+
+
+def _place(finding: Finding, proof: Proof) -> dict[str, Any]:
+    """Locate a finding; one without a file is shown at the newest revision, or at pyproject.toml."""
+    newest = proof.revisions[-1].file if proof.revisions else ""
+    file = next(filter(None, map(one_line, (finding.file or "", newest))), "pyproject.toml")
+    place: dict[str, Any] = {"artifactLocation": {"uri": quote(file)}}
+    return place | {"region": {"startLine": finding.line}} if finding.line else place
+
+
+def _fingerprint(finding: Finding) -> str:
+    """Hash what stays the same when lines move: rule, file, revision, message and, without a line, the measured fact."""
+    parts = (finding.rule, finding.file or "", finding.revision or "", finding.message)
+    text = "\0".join(map(printable, (*parts, "" if finding.line else finding.measured)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _id(finding: Finding) -> str:
+    return one_line(finding.rule) or "slipway"
+
+
+def _sentence(finding: Finding) -> str:
+    return one_line(finding.message, _LONGEST) or _id(finding)

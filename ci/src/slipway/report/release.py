@@ -1,0 +1,158 @@
+"""Plans, situations, histories, outcomes and diagnoses for a terminal."""
+
+from collections.abc import Iterator
+
+from slipway.records.ledger import History, Release, Situation
+from slipway.records.migration import Heads, Migration, Readiness
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Verb
+from slipway.records.plan import Action, Observed, Plan, State
+from slipway.report.format import duration, heads, moment
+from slipway.untrusted import one_line
+
+
+def of_plan(plan: Plan) -> str:
+    """Render what a deployment would change, field by field."""
+    action = "nothing to change:" if plan.action is Action.NOOP else plan.action.value
+    heading = one_line(
+        f"{action} {plan.service} in {plan.environment}" + (f": {plan.reason}" if plan.reason else ""), 1000
+    )
+    changes = (
+        f"  {one_line(change.name)}: {one_line(change.before or 'none')} -> {one_line(change.after or 'none')}"
+        for change in plan.changes
+    )
+    notes = (f"  note: {one_line(note, 600)}" for note in plan.notes)
+    return "\n".join([heading, *changes, *notes]) + "\n"
+
+
+def of_situation(situation: Situation) -> str:
+    """Render what is live and which deployment made it so."""
+    lines = [f"{one_line(situation.environment)}: {state(situation.observed)}"]
+    lines += [f"  {f'{name}:':<12}{one_line(value, 600)}" for name, value in facts(situation)]
+    return "\n".join(lines) + "\n"
+
+
+def state(observed: Observed) -> str:
+    """Return the platform's own status, or that there is no service."""
+    return "no service" if observed.state is State.ABSENT else one_line(observed.status or observed.state.value)
+
+
+def facts(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield the known facts about an environment by name; the values are untrusted text."""
+    observed = situation.observed
+    if observed.state is not State.ABSENT:
+        yield "digest", observed.digest or "none is live"
+        yield "address", observed.url or "none"
+    if situation.live:
+        yield "live since", _deployment(situation.live)
+    elif observed.digest and not situation.unseen:
+        yield "live since", "unknown: no deployment in the ledger released this digest"
+    if situation.newest and situation.newest != situation.live:
+        newest = situation.newest
+        yield "newest", f"{_deployment(newest)}, {newest.status.value}"
+    if situation.readiness:
+        yield "release", _readiness(situation.readiness)
+    if observed.operation:
+        yield "in flight", observed.operation
+    for number in situation.unfinished:
+        yield "unfinished", f"deployment {number} is running or was killed; run its command again to resume it"
+    if situation.unseen:
+        yield "ledger", f"cannot be read: {situation.unseen}"
+
+
+def _deployment(release: Release) -> str:
+    """`deployment 4, rollback, 2026-11-27 23:09:38Z, by ann@laptop`."""
+    by = f", by {release.holder}" if release.holder else ""
+    return f"deployment {release.number}, {release.verb.value}, {moment(release.ended)}{by}"
+
+
+def _readiness(readiness: Readiness) -> str:
+    known = [
+        ("commit {}", readiness.commit),
+        ("knows revision {}", _known_heads(readiness.image)),
+        ("database at {}", _known_heads(readiness.database)),
+    ]
+    return ", ".join(words.format(value) for words, value in known if value)
+
+
+def _known_heads(revisions: Heads | None) -> str | None:
+    return None if revisions is None else heads(revisions)
+
+
+def of_history(history: History) -> str:
+    """Render one line per deployment, newest first."""
+    unfinished = [f"{number:>4}  has not ended: it is running or was killed" for number in history.unfinished]
+    lines = [*unfinished, *map(_release_line, history.releases)]
+    heading = f"{one_line(history.environment)}:" + ("" if lines else " nothing has been deployed by slipway yet")
+    return "\n".join([heading, *lines]) + "\n"
+
+
+def _release_line(release: Release) -> str:
+    digest = one_line(release.image).partition("@")[2] or "-"
+    commit = f"  commit {one_line(release.commit)[:12]}" if release.commit else ""
+    holder = f"  by {one_line(release.holder)}" if release.holder else ""
+    cause = f"  {one_line(release.cause)}" if release.cause else ""
+    risk = f"  without proof: {one_line(release.risk)}" if release.risk else ""
+    what = f"{release.verb.value:<8}  {release.status.value:<15}  {digest}"
+    return f"{release.number:>4}  {moment(release.ended)}  {what}{commit}{holder}{cause}{risk}"
+
+
+def of_outcome(outcome: Outcome) -> str:
+    """Render what happened and, after a failure, its cause, evidence and remedy."""
+    return "\n".join(_lines(outcome)) + "\n"
+
+
+def of_examination(examination: Examination) -> str:
+    """Render how the newest operation ended, and why."""
+    operation = f"operation {one_line(examination.operation)} " if examination.operation else ""
+    ending = f"{one_line(examination.environment)}: {operation}{one_line(examination.ending)}"
+    lines = [ending, *_diagnosis(examination.diagnosis)]
+    return "\n".join(lines) + "\n"
+
+
+_NOUNS = {
+    Verb.PROMOTE: "promotion of ",
+    Verb.ROLLBACK: "rollback of ",
+    Verb.PAUSE: "pause of ",
+    Verb.RESUME: "resumption of ",
+    Verb.DESTROY: "deletion of ",
+}
+
+
+def action(verb: Verb) -> str:
+    """Return words to put before a service's name, such as `rollback of `; empty for a deployment."""
+    return _NOUNS.get(verb, "")
+
+
+def _lines(outcome: Outcome) -> Iterator[str]:
+    service, environment = one_line(outcome.service), one_line(outcome.environment)
+    number = f", deployment {outcome.number}" if outcome.number else ""
+    what = action(outcome.verb)
+    yield f"{outcome.status.value} {what}{service} in {environment} after {duration(outcome.seconds)}{number}"
+    if outcome.requested:
+        yield f"  requested: {one_line(outcome.requested)}"
+    yield f"  live:      {one_line(outcome.live or 'nothing')}"
+    if outcome.live and outcome.url:
+        yield f"  url:       {_url(one_line(outcome.url, 600))}"
+    if outcome.migration:
+        yield f"  database:  {migrated(outcome.migration)}"
+    yield from _diagnosis(outcome.diagnosis)
+
+
+def _url(host: str) -> str:
+    """Return the public URL of a host: platforms serve TLS, a simulator on this machine plain HTTP."""
+    return f"{'http' if host.startswith('127.0.0.1') else 'https'}://{host}"
+
+
+def migrated(migration: Migration) -> str:
+    """Return a migration's heads before and after in one line."""
+    if migration.unseen:
+        return f"migrated, but the applied revisions are unknown: {one_line(migration.unseen)}"
+    after = heads(migration.after)
+    return f"{heads(migration.before)} -> {after}" if migration.applied else f"already at {after}"
+
+
+def _diagnosis(diagnosis: Diagnosis | None) -> Iterator[str]:
+    if diagnosis:
+        yield f"  cause:     {one_line(diagnosis.cause)}"
+        yield from (f"  log:       {one_line(line)}" for line in diagnosis.lines)
+        yield f"  remedy:    {one_line(diagnosis.remedy)}"

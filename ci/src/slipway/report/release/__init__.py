@@ -1,1 +1,0 @@
-"""Reports of plans, outcomes, diagnoses, situations and histories."""

@@ -1,0 +1,126 @@
+"""Plans, situations, outcomes and histories for a job summary: the verdict first, then the facts."""
+
+from collections.abc import Iterable, Iterator
+
+from slipway.records.ledger import History, Release, Situation
+from slipway.records.outcome import Diagnosis, Examination, Outcome, Status
+from slipway.records.plan import Action, Plan
+from slipway.records.refusal import Refusal
+from slipway.report.format import duration, escaped, fenced, moment
+from slipway.report.release import action, facts, migrated, state
+from slipway.untrusted import one_line
+
+_SIGNS = {0: "✅", 1: "❌", 2: "❌", 3: "❓"}
+_SENTENCES = {
+    Status.SUCCEEDED: "The requested change is live.",
+    Status.NOOP: "The requested state was live already; nothing was changed.",
+    Status.ROLLED_BACK: "The platform rolled it back: the requested change is not live.",
+    Status.CREATE_FAILED: "The service could not be created.",
+    Status.ROLLBACK_FAILED: "It did not become healthy, and the platform could not roll it back.",
+    Status.FAILED: "The platform did not make the requested change.",
+    Status.SUPERSEDED: "A newer deployment replaced this one before it changed anything.",
+    Status.REFUSED: "The service was not changed.",
+    Status.UNKNOWN: "The outcome is unknown: run the same command again to find out.",
+}
+_ERRORS = {1: "Refused", 2: "Usage error", 3: "Unknown"}
+
+
+def of_plan(plan: Plan) -> str:
+    """Render what a deployment would change, for the person who approves it."""
+    sign = "⛔ " if plan.action is Action.BLOCKED else ""
+    rows = [(change.name, change.before or "none", change.after or "none") for change in plan.changes]
+    return _page(
+        f"## {sign}Plan: {plan.action.value} {escaped(plan.service)} in {escaped(plan.environment)}",
+        escaped(plan.reason, 600),
+        _table(("field", "now", "then"), rows) if rows else "Nothing would change.",
+        f"Image: {escaped(plan.image)}" if plan.image else "",
+        *(f"**Note:** {escaped(note, 600)}" for note in plan.notes),
+    )
+
+
+def of_outcome(outcome: Outcome) -> str:
+    """Render what happened, the facts, and the diagnosis of a failure."""
+    status = outcome.status
+    what = action(outcome.verb)
+    facts = [
+        ("requested", outcome.requested),
+        ("live", outcome.live or "nothing"),
+        ("address", outcome.url or "none"),
+        ("deployment", str(outcome.number or "")),
+        ("operation", outcome.operation or ""),
+        ("database", migrated(outcome.migration) if outcome.migration else ""),
+    ]
+    return _page(
+        f"## {_SIGNS[status.exit_code]} {escaped(status.value)}: {what}{escaped(outcome.service)} in {escaped(outcome.environment)}",
+        f"{_SENTENCES[status]} It took {duration(outcome.seconds)}.",
+        _table(("", ""), [(name, value) for name, value in facts if value]),
+        *(_diagnosis(outcome.diagnosis) if outcome.diagnosis else ()),
+    )
+
+
+def of_examination(examination: Examination) -> str:
+    """Render how the newest operation ended, and why."""
+    operation = f"operation {escaped(examination.operation)} " if examination.operation else ""
+    ending = f"{escaped(examination.environment)}: {operation}{escaped(examination.ending)}"
+    heading = f"## {_SIGNS[examination.exit_code]} {ending}"
+    return _page(heading, *(_diagnosis(examination.diagnosis) if examination.diagnosis else ()))
+
+
+def of_situation(situation: Situation) -> str:
+    """Render what is live and which deployment made it so."""
+    known = list(facts(situation))
+    return _page(
+        f"## {escaped(situation.environment)}: {escaped(state(situation.observed))}",
+        _table(("", ""), known) if known else "",
+    )
+
+
+def of_history(history: History) -> str:
+    """Render one row per deployment, newest first."""
+    unfinished = [(str(number), "", "", "has not ended", "", "") for number in history.unfinished]
+    rows = [*unfinished, *map(_release, history.releases)]
+    return _page(
+        f"## Deployments of {escaped(history.environment)}",
+        _table(("", "ended", "command", "status", "image", "cause"), rows)
+        if rows
+        else "Nothing has been deployed yet.",
+    )
+
+
+def of_refusal(refusal: Refusal) -> str:
+    """Render an error and its next step."""
+    heading = _ERRORS.get(refusal.exit_code, _ERRORS[3])
+    return _page(
+        f"## {_SIGNS.get(refusal.exit_code, _SIGNS[3])} {heading}",
+        escaped(refusal.what, 1000),
+        escaped(refusal.next_step, 1000),
+    )
+
+
+def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
+    yield f"**Cause:** {escaped(diagnosis.cause, 600)}"
+    if diagnosis.lines:
+        yield fenced("\n".join(one_line(line, 600) for line in diagnosis.lines))
+    yield f"**Remedy:** {escaped(diagnosis.remedy, 600)}"
+
+
+def _release(release: Release) -> tuple[str, ...]:
+    digest = release.image.partition("@")[2]
+    reasons = [release.cause, f"without proof: {release.risk}" if release.risk else ""]
+    return (
+        str(release.number),
+        moment(release.ended),
+        release.verb.value,
+        release.status.value,
+        digest or "none",
+        "; ".join(filter(None, reasons)),
+    )
+
+
+def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [heading, ("---",) * len(heading), *(tuple(map(escaped, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _page(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"

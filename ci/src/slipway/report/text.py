@@ -1,0 +1,186 @@
+"""Records for a terminal, and the colours of their verdicts; proofs and releases have modules of their own."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+from slipway.records.bootstrap import Bootstrap, ResourceChange, ResourceFailure, Result, StackChange
+from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
+from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
+from slipway.records.migration import Migration, Standing
+from slipway.records.outcome import Status
+from slipway.records.proof import Level
+from slipway.report.format import duration, heads
+from slipway.untrusted import one_line
+
+_SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
+_REPLACED = {"True": "is replaced", "Conditional": "may be replaced"}
+_EXISTS = ("already exists", "AlreadyExists")
+
+
+def of_bootstrap(bootstrap: Bootstrap) -> str:
+    """Render the whole report; the last line says what to do next."""
+    parts = [line for stack in bootstrap.stacks for line in _stack(stack)]
+    return "\n".join([*parts, _next_step(bootstrap)]) + "\n"
+
+
+def _stack(stack: StackChange) -> Iterator[str]:
+    kind = "new stack" if stack.is_new else "stack"
+    yield f"{stack.result.value} {kind} {one_line(stack.stack)} in {one_line(stack.region)}"
+    yield from (_change(change) for change in stack.changes)
+    yield from (_failure(failure) for failure in stack.failures)
+    yield from (f"  {one_line(place)}: {one_line(value)}" for place, value in stack.outputs.items())
+
+
+def _change(change: ResourceChange) -> str:
+    named = f" {one_line(change.physical)}" if change.physical else ""
+    replaced = f" ({_REPLACED[change.replacement]})" if change.replacement in _REPLACED else ""
+    sign = _SIGNS.get(change.action, "?")
+    return f"  {sign} {one_line(change.action):6} {one_line(change.kind)} {one_line(change.name)}{named}{replaced}"
+
+
+def _failure(failure: ResourceFailure) -> str:
+    exists = any(words in failure.reason for words in _EXISTS)
+    remedy = "; delete it, or choose another name in the settings" if exists else ""
+    return f"  {one_line(failure.kind)} {one_line(failure.name)}: {one_line(failure.reason, 600)}{remedy}"
+
+
+def _next_step(bootstrap: Bootstrap) -> str:
+    results = {stack.result for stack in bootstrap.stacks}
+    if Result.FAILED in results:
+        return "CloudFormation has rolled back the failed changes; fix the cause and run the same command again"
+    if Result.PROPOSED in results:
+        return "nothing was changed; run the same command with --apply to make these changes"
+    return "all resources match the settings"
+
+
+_MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResult.NOT_COVERED: "?"}
+
+
+def of_preflight(preflight: Preflight) -> str:
+    """Render the whole report; the last line counts."""
+    return "\n".join(_preflight(preflight)) + "\n"
+
+
+def _preflight(preflight: Preflight) -> Iterator[str]:
+    yield one_line(f"{preflight.service} in {preflight.environment}: {preflight.image}")
+    for branch in preflight.branches:
+        yield f"  {one_line(branch.part)}"
+        for check in branch.checks:
+            yield from _check(check)
+    checks = sum(len(branch.checks) for branch in preflight.branches)
+    refused, open_ = len(preflight.refusals), len(preflight.not_covered)
+    yield f"{checks - refused - open_} OK, {refused} refused, {open_} not covered, in {preflight.seconds:.1f} s"
+
+
+def _check(check: Check) -> Iterator[str]:
+    yield f"    {_MARKS[check.verdict]:2} {one_line(check.subject)}: {one_line(check.found, 600)}"
+    yield from (f"         log: {one_line(line)}" for line in check.lines)
+    if check.remedy:
+        yield f"         {one_line(check.remedy, 600)}"
+
+
+def of_checkup(report: DoctorReport) -> str:
+    """Render the whole report; the last line counts."""
+    counts = Counter(check.result for check in report.checks)
+    summary = ", ".join(f"{counts[result]} {result.value}" for result in DoctorResult)
+    return "\n".join([*map(_doctor_check, report.checks), summary]) + "\n"
+
+
+def _doctor_check(check: DoctorCheck) -> str:
+    sentence = "; ".join(one_line(part, 600) for part in (check.found, check.remedy) if part)
+    return f"{check.result.value:5} {one_line(check.subject):12} {sentence}"
+
+
+def of_estimate(estimate: Estimate, account: str) -> str:
+    """Say what a run creates in `account`, how long it takes and what it costs, before anyone agrees to it."""
+    creates = "\n".join(f"  {one_line(line)}" for line in estimate.creates)
+    return (
+        f"This run creates in {one_line(account)}, and deletes at its end:\n{creates}\n"
+        f"It takes {estimate.least_minutes} to {estimate.most_minutes} minutes and costs at most ${estimate.dollars:.2f}: "
+        f"{one_line(estimate.prices)}.\n"
+    )
+
+
+def of_conformance(conformance: Conformance) -> str:
+    """Render the whole report; the last line counts."""
+    return "\n".join(_conformance(conformance)) + "\n"
+
+
+def _conformance(run: Conformance) -> Iterator[str]:
+    against, region, day, botocore = map(one_line, (run.against, run.region, run.day, run.botocore))
+    yield f"checked against {against} in {region} on {day}, botocore {botocore}"
+    for verdict in (ConformanceVerdict.DIFFERS, ConformanceVerdict.NOT_REACHED):
+        yield from (_expectation(finding) for finding in run.findings if finding.verdict is verdict)
+    for name in run.left:
+        yield f"could not be deleted: {one_line(name)}"
+    counts = Counter(finding.verdict for finding in run.findings)
+    summary = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in ConformanceVerdict)
+    yield f"{summary}; {run.seconds / 60:.0f} of the platform's minutes"
+
+
+def _expectation(finding: ConformanceFinding) -> str:
+    subject, seen = one_line(finding.subject), one_line(finding.seen)
+    if finding.verdict is ConformanceVerdict.DIFFERS:
+        expected, mark = one_line(finding.expected), one_line(finding.mark)
+        return f"{finding.verdict.value}: {subject}: expected {expected!r} [{mark}], saw {seen!r}"
+    return f"{finding.verdict.value}: {subject}: {seen}"
+
+
+def of_migration(migration: Migration, environment: str) -> str:
+    """Render the heads before and after, and the revisions that ran."""
+    return "\n".join(_migration(migration, one_line(environment))) + "\n"
+
+
+def _migration(migration: Migration, environment: str) -> Iterator[str]:
+    if migration.unseen:
+        yield f"{environment}: migrated, but the applied revisions are unknown: {one_line(migration.unseen, 600)}"
+        return
+    if not migration.applied:
+        yield f"{environment}: already at {heads(migration.after)}"
+        return
+    retried = f" and {migration.attempts} attempts, because other sessions held locks" if migration.attempts > 1 else ""
+    took = f"{duration(migration.seconds)}{retried}"
+    yield f"{environment}: from {heads(migration.before)} to {heads(migration.after)} in {took}"
+    yield from (f"  applied: {one_line(revision)}" for revision in migration.applied)
+
+
+def of_standing(standing: Standing, environment: str) -> str:
+    """Render a database's heads beside those of the release."""
+    lines = [
+        f"{one_line(environment)}: the database is at {heads(standing.database)}",
+        f"  release: {heads(standing.image)}",
+    ]
+    if standing.unknown:
+        lines.append(f"  unknown: {heads(standing.unknown)}, so the database is ahead of this release")
+    if standing.missing:
+        lines.append(f"  missing: {heads(standing.missing)}")
+    return "\n".join(lines) + "\n"
+
+
+_RED, _GREEN, _YELLOW, _BLUE = 31, 32, 33, 34  # SGR codes
+_COLOURS: Final = {
+    **{level.value.upper(): colour for level, colour in zip(Level, (_RED, _YELLOW, _BLUE), strict=True)},
+    **{status.value: {0: _GREEN, 3: _YELLOW}.get(status.exit_code, _RED) for status in Status},
+    "passed:": _GREEN,
+    "refused:": _RED,
+    "failed:": _RED,
+    "blocked": _RED,
+    "not covered:": _YELLOW,
+    "OK": _GREEN,
+    "ok": _GREEN,
+    "NO": _RED,
+    "NG": _RED,
+    "SKIP": _YELLOW,
+    "?": _YELLOW,
+}
+_COLOURED = re.compile(rf"^( {{0,4}})({'|'.join(map(re.escape, _COLOURS))})(?= |$)", re.MULTILINE)
+
+
+def coloured(text: str, stream: TextIO) -> str:
+    """Colour the verdict or severity that begins a line, unless `stream` is no terminal or NO_COLOR is set."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return text
+    return _COLOURED.sub(lambda match: f"{match[1]}\x1b[1;{_COLOURS[match[2]]}m{match[2]}\x1b[0m", text)

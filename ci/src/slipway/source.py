@@ -1,0 +1,206 @@
+"""Source: commits of the service's git repository, and its migrations at the ref of `--since`."""
+
+import ast
+import io
+import subprocess
+import tarfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from slipway.errors import BadInputError
+from slipway.oci.artifact import File
+from slipway.records.gate import Other, Since
+
+MERGE_BASE: Final = "merge-base"
+_DEFAULT_BRANCHES = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main", "refs/heads/master")
+_MARK = b"down_revision"  # alembic needs it in every revision's file
+_LIST = ("ls-tree", "-r", "-z", "--name-only")
+_DEEPEN = (
+    "this clone is shallow, so run `git fetch --unshallow origin '+refs/heads/*:refs/remotes/origin/*'`, "
+    "or set fetch-depth: 0 for actions/checkout"
+)
+_LONGEST_TEXT = 2_000_000  # bytes, enough for a long lock
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit, as the service's part of a repository."""
+
+    folder: Path  # the service's folder in the repository
+    revision: str
+    committed: int  # seconds since 1970
+    subject: str
+
+    def files(self) -> Iterator[File]:
+        """Yield the files below `folder`, as `git archive` does (export-ignore is honoured)."""
+        packed = git(self.folder, ["archive", "--format=tar", self.revision, "."])
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for member in archive:
+                if member.issym():
+                    yield File(member.name, member.linkname.encode(), link=True)
+                elif member.isfile():
+                    content = archive.extractfile(member)
+                    assert content is not None
+                    yield File(member.name, content.read(), executable=bool(member.mode & 0o100))
+
+    def texts(self) -> dict[str, str]:
+        """Return all files of at most 2 MB as text, by name."""
+        small = (
+            (file.name, file.content) for file in self.files() if not file.link and len(file.content) < _LONGEST_TEXT
+        )
+        return {name.removeprefix("./"): content.decode(errors="replace") for name, content in small}
+
+    def text(self, name: str) -> str:
+        """Return the text of a file; raises BadInputError when it does not exist."""
+        return git(self.folder, ["show", f"{self.revision}:./{name}"]).decode()
+
+    def above(self, name: str) -> str | None:
+        """Find the nearest file of this name in the parent folders, as `../name`; None without one in the repository."""
+        depth = git(self.folder, ["rev-parse", "--show-prefix"]).decode().strip().count("/")
+        outside = ("../" * up + name for up in range(1, depth + 1))
+        return next(
+            (path for path in outside if git(self.folder, ["ls-tree", "--name-only", self.revision, path])), None
+        )
+
+
+def commit_at(folder: Path, name: str = "HEAD") -> Commit:
+    """Read the commit `name` of the repository around `folder`; raises BadInputError."""
+    if not folder.is_dir():
+        raise BadInputError(f"there is no folder {folder}", "name the service's folder with --source")
+    show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
+    shown = git(folder, [*show, "--end-of-options", f"{name}^{{commit}}", "--"]).decode().strip()
+    revision, committed, subject = shown.split("\0")
+    return Commit(folder, revision, int(committed), subject)
+
+
+def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:
+    """Run git in a folder and return its output; raises BadInputError with git's message."""
+    try:
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False, env=variables)
+    except FileNotFoundError:
+        raise BadInputError("git is not installed on this machine", "install git") from None
+    if done.returncode:
+        messages = done.stderr.decode(errors="replace").strip().splitlines()
+        cause = messages[-1] if messages else f"exit code {done.returncode}"
+        raise BadInputError(f"git {arguments[0]} failed in {folder}", cause)
+    return done.stdout
+
+
+def released(folder: Path, name: str) -> Since:
+    """Read the service's migrations at a branch, tag or commit, or at the `merge-base` with the default branch.
+
+    Raises BadInputError.
+    """
+    shallow = _is_shallow(folder)
+    commit = _merge_base(folder, shallow=shallow) if name == MERGE_BASE else _revision_of(folder, name)
+    if commit is None:
+        remedy = "name a revision, branch, tag or commit; `git fetch` brings those of other repositories"
+        raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
+    files = _names(git(folder, [*_LIST, commit]))
+    changed = _names(git(folder, ["diff", "--name-only", "--no-renames", "--relative", "-z", commit]))
+    edited = (file for file in changed if file in files and _is_edited(folder, commit, file))
+    tip, ahead = _ahead(folder, name, files)
+    return Since(
+        name=name, files=tuple(sorted(files)), edited=tuple(sorted(edited)), commit=commit, ahead=ahead, tip=tip
+    )
+
+
+def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, ...]]:
+    """Return the branch to be merged with, and the revisions added there since it and HEAD diverged."""
+    tip = _default_branch(folder) if name == MERGE_BASE else name
+    try:
+        base = git(folder, ["merge-base", "HEAD", tip or ""]).decode().strip()
+        before = files if name == MERGE_BASE else _names(git(folder, [*_LIST, base]))
+        after = _names(git(folder, [*_LIST, tip or ""]))
+    except BadInputError:  # unrelated histories, or a commit that was not fetched
+        return "", ()
+    added = sorted(file for file in after - before if not (folder / file).exists())
+    revisions = (_revision(git(folder, ["cat-file", "blob", f"{tip}:./{file}"])) for file in added)
+    return tip or "", tuple(revision for revision in revisions if revision)
+
+
+def _revision(source: bytes) -> Other | None:
+    """Parse the revision in a file without running it; None unless it is written as alembic does."""
+    try:
+        assigned = dict(_assigned(ast.parse(source))) if _MARK in source else {}
+    except (SyntaxError, ValueError):
+        return None
+    revision, down = assigned.get("revision"), assigned.get("down_revision")
+    several = (down,) if isinstance(down, str) else down or ()
+    if not isinstance(revision, str) or not isinstance(several, tuple | list):
+        return None
+    return Other(revision, tuple(several))
+
+
+def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
+    """Yield the names at module level that have a literal value."""
+    for statement in module.body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        with suppress(ValueError):
+            value = ast.literal_eval(statement.value)
+            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))
+
+
+def _is_shallow(folder: Path) -> bool:
+    try:
+        return git(folder, ["rev-parse", "--is-shallow-repository"]).strip() == b"true"
+    except BadInputError as error:
+        raise BadInputError(
+            f"git cannot read {folder} ({error.next_step})", "name a revision, or run the gate in a git repository"
+        ) from error
+
+
+def _revision_of(folder: Path, name: str) -> str | None:
+    try:
+        verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"]
+        return git(folder, [*verify, f"{name}^{{commit}}"]).decode().strip()
+    except BadInputError:
+        return None
+
+
+def _default_branch(folder: Path) -> str | None:
+    return next((branch for branch in _DEFAULT_BRANCHES if _revision_of(folder, branch)), None)
+
+
+def _merge_base(folder: Path, *, shallow: bool) -> str:
+    branch = _default_branch(folder)
+    if branch is None:
+        raise BadInputError(
+            f"{folder} has none of origin/HEAD, origin/main, main and master",
+            _DEEPEN if shallow else "name the branch with --since, or run `git remote set-head origin --auto`",
+        )
+    try:
+        return git(folder, ["merge-base", "HEAD", branch]).decode().strip()
+    except BadInputError as error:
+        raise BadInputError(
+            f"the histories of HEAD and {branch} have no commit in common",
+            _DEEPEN if shallow else "name another ref with --since",
+        ) from error
+
+
+def _names(listed: bytes) -> set[str]:
+    names = (name.decode(errors="replace") for name in listed.split(b"\0"))
+    return {name for name in names if name.endswith(".py")}
+
+
+def _is_edited(folder: Path, commit: str, file: str) -> bool:
+    """Return whether a revision's code changed; the graph's own rules report a deleted one."""
+    path = folder / file
+    if not path.is_file() or _MARK not in (now := path.read_bytes()):
+        return False
+    return _meaning(git(folder, ["cat-file", "blob", f"{commit}:./{file}"])) != _meaning(now)
+
+
+def _meaning(source: bytes) -> str | bytes:
+    """Reduce code to its syntax tree, without comments and layout."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about invalid escapes, which concern the service
+            return ast.dump(ast.parse(source))
+    except (SyntaxError, ValueError):  # syntax of a newer Python than this one
+        return source

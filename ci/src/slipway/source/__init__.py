@@ -1,1 +1,0 @@
-"""Source: commits of the service's git repository."""

@@ -1,0 +1,181 @@
+"""A deployment: preflight, migration, release, and the record with its schema."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from slipway.environment.environment import destroy, pause
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
+from slipway.records.ledger import Intent
+from slipway.records.outcome import Status
+from slipway.records.plan import Action
+from slipway.release.engine.goal import Live
+from slipway.release.engine.ledger import nonce
+from tests.environment.environments import Migrating
+from tests.environment.test_rollback import deployed, live
+from tests.release.deployers import Kill, MortalAws, mortal
+from tests.simulator.account import URI
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A runner that raises."""
+
+    error: Exception
+    how: str = "a test"
+
+    async def migrate(self, _tell):
+        raise self.error
+
+
+def run_by(place, runner):
+    async def made(_digest, _deployment):
+        return runner
+
+    return replace(place.migrating_to(""), runner=made)
+
+
+def bound(place, environment):
+    environment.__dict__["aws"] = place.environment.aws
+    return environment
+
+
+async def test_the_database_is_migrated_after_the_number_is_taken_and_before_the_service_is_changed(account, staging):
+    await deployed(staging)
+    seen = []
+
+    @dataclass(frozen=True)
+    class Watching(Migrating):
+        async def migrate(self, tell):
+            seen.append((account.cloud.requests.count("PutImage"), account.cloud.requests.count("UpdateService")))
+            return await super().migrate(tell)
+
+    before = account.cloud.requests.count("PutImage"), account.cloud.requests.count("UpdateService")
+    outcome = await bound(staging, run_by(staging, Watching(staging, "bbb"))).deploy(
+        await staging.image("bbb"), staging.tell
+    )
+    ((puts, updates),) = seen
+    assert puts > before[0]
+    assert updates == before[1]
+    assert (outcome.status, outcome.migration.after) == (Status.SUCCEEDED, ("bbb",))
+
+
+async def test_a_failed_migration_is_a_refusal_and_the_old_release_keeps_serving(account, staging):
+    old = await deployed(staging)
+    before = account.cloud.requests.count("UpdateService")
+    refuses = Failing(RefusedError("the migration failed at 0007_x.py:12", "duplicate key"))
+    outcome = await bound(staging, run_by(staging, refuses)).deploy(await staging.image("bbb"), staging.tell)
+    assert (outcome.status, outcome.status.exit_code) == (Status.REFUSED, 1)
+    assert outcome.diagnosis.cause == "the migration failed at 0007_x.py:12"
+    assert (await live(staging), account.cloud.requests.count("UpdateService")) == (old, before)
+    (newest, *_) = (await staging.environment.history()).releases
+    assert (newest.number, newest.status) == (2, Status.REFUSED)
+
+
+async def test_a_lost_migration_is_unknown_and_the_next_run_resumes_its_number(staging):
+    await deployed(staging)
+    digest = await staging.image("bbb")
+    lost = Failing(UnknownOutcomeError("the task goes on, but cannot be followed", "run the same command again"))
+    outcome = await bound(staging, run_by(staging, lost)).deploy(digest, staging.tell)
+    assert (outcome.status, outcome.number) == (Status.UNKNOWN, 2)
+    outcome = await staging.migrating_to("bbb").deploy(digest, staging.tell)
+    assert (outcome.status, outcome.number) == (Status.SUCCEEDED, 2)
+
+
+async def test_the_ledger_knows_the_schema_after_the_platform_rolled_back(staging):
+    old = await deployed(staging)
+    outcome = await staging.migrating_to("bbb").deploy(await staging.image("bbb", healthy=False), staging.tell)
+    assert (outcome.status, outcome.live, outcome.migration.applied) == (Status.ROLLED_BACK, old, ("bbb",))
+    (newest, first) = (await staging.environment.history()).releases
+    assert (newest.database, first.database, first.heads) == (("bbb",), ("aaa",), ("aaa",))
+
+
+async def test_a_preflight_refusal_leaves_nothing_behind(account, staging):
+    digest = await account.image(architecture="arm64")
+    before = len(account.cloud.requests)
+    with pytest.raises(RefusedError, match="arm64"):
+        await staging.environment.deploy(digest, staging.tell)
+    assert not {"PutImage", "CreateService"} & set(account.cloud.requests[before:])
+    assert (await staging.environment.history()).unfinished == ()
+
+
+async def test_unchecked_parts_are_reported_as_not_covered(staging):
+    await deployed(staging)
+    assert any(line.startswith("not covered: quotas") for line in staging.told)
+
+
+async def test_a_service_created_by_something_else_is_never_changed(account, staging):
+    await account.create(await account.image(), name="notes-staging")
+    before = len(account.cloud.requests)
+    digest = await account.image()
+    plan = await staging.environment.plan(digest)
+    assert (plan.action, "aws apprunner tag-resource" in plan.reason) == (Action.BLOCKED, True)
+    for change in (
+        staging.environment.deploy(digest, staging.tell),
+        pause(staging.environment, staging.tell),
+        destroy(staging.environment, staging.tell, "notes-staging"),
+    ):
+        with pytest.raises(RefusedError, match="notes-staging was not made by slipway"):
+            await change
+    changed = {"UpdateService", "PauseService", "DeleteService"} & set(account.cloud.requests[before:])
+    assert not changed
+
+
+@pytest.mark.parametrize("image", [f"{URI}:latest", "notes:1"])
+async def test_a_tag_is_no_digest(staging, image):
+    with pytest.raises(BadInputError):
+        staging.environment.digest_of(image)
+
+
+async def test_an_image_of_another_repository_is_not_deployed(staging):
+    with pytest.raises(BadInputError, match="the image is in somewhere/else, and this environment deploys from"):
+        staging.environment.digest_of("somewhere/else@sha256:" + "1" * 64)
+
+
+async def test_a_run_killed_after_its_migration_has_recorded_it_for_the_next_run(account, staging):
+    old = await deployed(staging)
+    digest = await staging.image("bbb", healthy=False)
+    environment = staging.migrating_to("bbb")
+    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=True, of="update_service"))
+    with mortal() as fate:
+        await environment.deploy(digest, staging.tell)
+    assert fate.killed
+    assert (await staging.environment.ledger.last_migration())[1].after == ("bbb",)
+    outcome = await staging.migrating_to("bbb").deploy(digest, staging.tell)
+    assert (outcome.status, outcome.live, outcome.migration.after) == (Status.ROLLED_BACK, old, ("bbb",))
+    assert (await staging.environment.history()).releases[0].database == ("bbb",)
+
+
+async def test_a_migration_counts_even_if_its_deployment_never_ended(account, staging):
+    """Otherwise a rollback would assume the old schema."""
+    await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
+    await staging.migrating_to("aaa").deploy(await staging.image(), staging.tell)
+    environment = staging.migrating_to("bbb")
+    environment.__dict__["aws"] = MortalAws(account, Kill(0, done=False, of="update_service"))
+    with mortal():
+        await environment.deploy(await staging.image(), staging.tell)
+    outcome = await rollback(staging.environment, staging.tell, 1, CompatibilityEvidence())
+    assert outcome.status is Status.REFUSED
+    assert "goes from aaa to bbb" in outcome.diagnosis.cause
+
+
+async def test_a_run_superseded_before_its_migration_does_not_migrate(staging):
+    await deployed(staging)
+
+    async def overtaken(_observed):
+        newer = Intent(
+            environment="staging",
+            number=0,
+            image="",
+            wanted="another goal",
+            fingerprint="",
+            holder="somebody",
+            nonce=nonce(),
+        )
+        await staging.environment.ledger.claim(newer, 2)
+
+    environment = staging.migrating_to("bbb")
+    goal = Live(environment.spec(await staging.image("bbb")))
+    outcome = await environment.release(goal, environment.engine(staging.tell, overtaken))
+    assert (outcome.status, staging.head) == (Status.SUPERSEDED, "aaa")

@@ -1,0 +1,186 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slipway import settings
+from slipway.environment import preflight as room
+from slipway.environment.preflight import preflight, tried
+from slipway.errors import BadInputError
+from slipway.oci.artifact import File, TreeConfig, pack
+from slipway.oci.registry import opened
+from slipway.postgres import binaries
+from slipway.records.checks import PreflightResult
+from slipway.release.aws.client import Aws
+from slipway.release.targets.app_runner.spec import spec_of
+from slipway.release.targets.registry import APP_RUNNER
+from slipway.simulator.cloud import LOGIN, simulated
+from slipway.workload.dependencies import Python
+from slipway.workload.process import HostBackend
+from slipway.workload.workload import HealthCheck, HealthResult
+from tests.release.desired import spec
+from tests.simulator.scripted import Script, ScriptedBackend
+
+INI = b"[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
+ENV = b"""
+import os
+from alembic import context
+from sqlalchemy import create_engine
+with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+SERVER = """
+import http.server, os, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response({code})
+        self.end_headers()
+{before}
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
+"""
+TOKEN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-abcdef"
+SETTINGS = f"""
+[tool.slipway]
+name = "tiny"
+command = ["python", "server.py"]
+health-path = "/ready"
+
+[tool.slipway.environments.staging]
+target = "app-runner"
+region = "eu-west-1"
+account = "123456789012"
+access-role = "arn:aws:iam::123456789012:role/access"
+instance-role = "arn:aws:iam::123456789012:role/instance"
+secrets = {{ TOKEN = "{TOKEN}" }}
+"""
+
+
+@pytest.fixture
+def tried_here(monkeypatch):
+    """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
+    brisk = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
+    monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)
+    monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
+
+    async def run(code: int = 200, before: str = "", env: bytes = ENV, *, only_start: bool = False):
+        wanted = settings.parse(SETTINGS)
+        script = SERVER.format(code=code, before=before).encode()
+        files = [
+            File("alembic.ini", INI),
+            File("migrations/env.py", env),
+            File("migrations/versions/.keep", b""),
+            File("server.py", script),
+        ]
+        async with simulated(lambda url: HostBackend(url, LOGIN, Path()), secrets={TOKEN: "hunter2"}) as cloud:
+            for role in ("access", "instance"):
+                cloud.iam.put(f"arn:aws:iam::123456789012:role/{role}")
+            aws = Aws("eu-west-1", cloud.url)
+            await aws.call("ecr", "create_repository", repositoryName="tiny", imageTagMutability="IMMUTABLE")
+            async with opened(cloud.url, "tiny", LOGIN) as registry:
+                digest = await registry.push(pack(files, TreeConfig(wanted.command, wanted.port, {}), 0, {}))
+            backend, wanted_spec = HostBackend(cloud.url, LOGIN, Path()), spec_of(wanted, "staging", digest)
+            if only_start:
+                return await tried(backend, wanted_spec, {}, brisk)
+            return await preflight(aws, wanted_spec, wanted, backend)
+
+    return run
+
+
+@pytest.mark.slow
+async def test_a_healthy_release_passes_and_uncovered_checks_are_listed(tried_here):
+    found = await tried_here(before="assert os.environ['TOKEN'] == 'stand-in' and os.environ['PORT']")
+    assert found.refusals == ()
+    seen = {check.subject: check.verdict for branch in found.branches for check in branch.checks}
+    assert (seen["release"], seen["migrations"], seen["TOKEN"]) == (PreflightResult.OK,) * 3
+    assert {check.subject for check in found.not_covered} == {
+        "platform",
+        "address",
+        "permissions",
+        "quotas",
+        "size",
+        "values",
+        "database",
+    }
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "before", "cause"),
+    [
+        (500, "", "the health check /ready answers 500"),
+        (200, "import time; time.sleep(60)", "does not answer the health check on port 8000"),
+        (200, "sys.exit(7)", "the container ended by itself with the exit code 7"),
+        (200, "os.environ['SIGNING_KEY']", "reads the variable SIGNING_KEY, which staging does not set"),
+        (200, "import nothing_like_it", "imports nothing_like_it, which is not installed"),
+    ],
+    ids=["answers 500", "never listens", "exits", "lacks a variable", "does not import"],
+)
+async def test_a_release_that_does_not_become_healthy_is_diagnosed(tried_here, code, before, cause):
+    check = await tried_here(code, before, only_start=True)
+    assert (check.subject, check.verdict) == ("release", PreflightResult.REFUSED)
+    assert cause in check.found
+    assert check.remedy
+
+
+@pytest.mark.slow
+async def test_a_migration_that_fails_is_a_refusal_of_its_own(tried_here):
+    (refusal,) = (await tried_here(env=ENV + b"raise ValueError('no such column')\n")).refusals
+    assert (refusal.subject, "no such column" in str(refusal)) == ("migrations", True)
+
+
+@pytest.mark.slow
+async def test_a_machine_without_postgres_covers_less(tried_here, monkeypatch):
+    def absent(_major):
+        raise BadInputError("there is no PostgreSQL here", "install it")
+
+    monkeypatch.setattr(binaries, "find", absent)
+    found = await tried_here()
+    assert found.refusals == ()
+    assert any("there is no PostgreSQL here" in check.found for check in found.not_covered)
+
+
+def test_the_local_health_check_is_that_of_the_platform():
+    assert APP_RUNNER.health(spec()) == HealthCheck(
+        path="/healthz", interval=5, timeout=2, healthy_threshold=1, unhealthy_threshold=5
+    )
+    assert APP_RUNNER.health(spec(health_path=None)).path is None
+
+
+async def test_it_must_pass_as_many_consecutive_checks_as_the_platform_requires(monkeypatch):
+    answers = iter([True, False, True, True, True, False])
+    check = HealthCheck(path="/healthz", interval=0.05, healthy_threshold=3, unhealthy_threshold=100)
+
+    async def ask(_address, _check):
+        return HealthResult(next(answers), "")
+
+    monkeypatch.setattr(room, "ask", ask)
+    target = replace(APP_RUNNER, health=lambda _spec: check)
+    assert (await tried(ScriptedBackend(), spec(), {}, target)).verdict is PreflightResult.OK
+    assert list(answers) == [False]
+
+
+async def test_a_start_slower_than_the_local_limit_is_not_covered(monkeypatch):
+    monkeypatch.setattr(room, "_MOST_SECONDS", 0.1)
+    backend = ScriptedBackend({spec().image.digest: Script(healthy=False)})
+    found = await tried(backend, spec(), {}, APP_RUNNER)
+    assert (found.verdict, "the platform waits longer" in found.found) == (PreflightResult.NOT_COVERED, True)
+    assert backend.started[0].variables["PORT"] == "8000"
+
+
+async def test_a_health_path_that_is_not_there_is_known_after_some_answers_and_named_with_its_key(monkeypatch):
+    asked = []
+
+    async def ask(address, _check):
+        asked.append(address)
+        return HealthResult(False, "503" if len(asked) == 1 else "404")
+
+    monkeypatch.setattr(room, "ask", ask)
+    monkeypatch.setattr(room, "_POLL_SECONDS", 0)
+    found = await tried(ScriptedBackend(), spec(), {}, APP_RUNNER)
+    assert len(asked) == 1 + room._FINAL_ANSWERS
+    assert found.found == "the release does not become healthy: the health check /healthz answers 404"
+    assert "correct health-path in [tool.slipway]" in found.remedy

@@ -1,0 +1,126 @@
+"""Status: the live release, its deployment, later failures and readiness; and diagnoses of changes that ended before."""
+
+import pytest
+
+from slipway.environment.environment import ServiceEnvironment, destroy, pause
+from slipway.environment.redeploy import CompatibilityEvidence, rollback
+from slipway.environment.status import diagnose, status
+from slipway.errors import BadInputError, RefusedError
+from slipway.records.ledger import Intent
+from slipway.records.migration import Readiness
+from slipway.records.outcome import NOTHING, Status, Verb
+from slipway.release.errors import AwsRefusedError
+from tests.environment.test_rollback import deployed
+from tests.simulator.scripted import Script
+
+
+async def test_an_empty_environment_has_an_empty_status(staging):
+    seen = await status(staging.environment)
+    assert (seen.observed.status, seen.live, seen.newest, seen.unfinished, seen.readiness) == (
+        None,
+        None,
+        None,
+        (),
+        None,
+    )
+    assert seen.unseen == ""
+
+
+async def test_the_deployment_that_brought_what_is_live_is_named_and_what_failed_after_it(staging):
+    first = await deployed(staging)
+    await deployed(staging)
+    await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
+    await staging.environment.deploy(await staging.image(healthy=False), staging.tell)
+    seen = await status(staging.environment)
+    assert (seen.observed.digest, seen.live.number, seen.live.verb) == (first, 3, Verb.ROLLBACK)
+    assert (seen.newest.number, seen.newest.status) == (4, Status.ROLLED_BACK)
+
+
+async def test_the_release_says_which_schema_it_knows_and_which_it_has(staging):
+    await deployed(staging, "aaa", commit="c0ffee")
+    staging.head = "zzz"
+    assert (await status(staging.environment)).readiness == Readiness(("aaa",), ("zzz",), "c0ffee")
+
+
+async def test_unfinished_deployments_are_named(staging):
+    await deployed(staging)
+    await staging.environment.ledger.claim(
+        Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="somebody", nonce="n"), 1
+    )
+    assert (await status(staging.environment)).unfinished == (2,)
+
+
+async def test_a_release_that_slipway_did_not_deploy_has_no_deployment(account, staging):
+    await account.create(await account.image(), "notes-staging")
+    seen = await status(staging.environment)
+    assert (seen.observed.status, seen.live, seen.newest) == ("RUNNING", None, None)
+
+
+@pytest.mark.parametrize("command", ["pause", "destroy"])
+async def test_the_newest_deployment_is_shown_when_nothing_is_live(staging, command):
+    await deployed(staging)
+    environment = staging.environment
+    await (
+        pause(environment, staging.tell) if command == "pause" else destroy(environment, staging.tell, "notes-staging")
+    )
+    seen = await status(staging.environment)
+    assert (seen.live, seen.newest.verb.value, seen.readiness) == (None, command, None)
+
+
+async def test_without_access_to_the_ledger_the_rest_is_shown(staging, monkeypatch):
+    digest = await deployed(staging)
+
+    async def refused(*_):
+        raise AwsRefusedError("ecr", "list_images", {"Code": "AccessDeniedException", "Message": "not yours"})
+
+    monkeypatch.setattr(ServiceEnvironment, "history", refused)
+    seen = await status(staging.environment)
+    assert (seen.observed.digest, seen.live, seen.readiness.image) == (digest, None, ("aaa",))
+    assert seen.unseen.startswith("AWS refused ecr list_images with AccessDeniedException: not yours")
+
+
+async def test_without_access_to_the_platform_there_is_no_status(staging, monkeypatch):
+    async def refused(*_):
+        raise RefusedError("no", "ask")
+
+    monkeypatch.setattr(ServiceEnvironment, "status", refused)
+    with pytest.raises(RefusedError):
+        await status(staging.environment)
+
+
+async def test_the_cause_of_the_newest_failure_is_diagnosed_afterwards(account, staging):
+    await deployed(staging)
+    broken = await account.image(Script(lines=("KeyError: 'REDIS_URL'",), exit_code=1))
+    outcome = await staging.environment.deploy(broken, staging.tell)
+    found = await diagnose(staging.environment, None)
+    assert (found.ending, found.exit_code) == ("rolled back", 1)
+    assert found.diagnosis == outcome.diagnosis
+    assert found.operation == outcome.operation
+
+
+async def test_an_older_deployment_is_named_by_its_number(account, staging):
+    await staging.environment.deploy(await account.image(Script(exit_code=137)), staging.tell)
+    await deployed(staging)
+    assert (await diagnose(staging.environment, None)).exit_code == 0
+    found = await diagnose(staging.environment, 1)
+    assert (found.ending, found.diagnosis.rule) == ("failed", "killed")
+
+
+async def test_a_service_without_changes_has_nothing_to_diagnose(staging):
+    found = await diagnose(staging.environment, None)
+    assert (found.ending, found.operation, found.exit_code) == (NOTHING, None, 0)
+
+
+async def test_a_number_without_an_operation_is_bad_input(staging):
+    await deployed(staging)
+    for number in (0, 5):
+        with pytest.raises(BadInputError, match=f"the ledger has no deployment {number}"):
+            await diagnose(staging.environment, number)
+
+
+async def test_a_refused_deployment_has_no_operation_to_examine(staging):
+    await deployed(staging)
+    await deployed(staging, "bbb")
+    await rollback(staging.environment, staging.tell, None, CompatibilityEvidence())
+    with pytest.raises(BadInputError, match="deployment 3 started no operation on the platform"):
+        await diagnose(staging.environment, 3)
