@@ -454,6 +454,16 @@ async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engin
     assert capsys.readouterr().out == files["plan.txt"]
 
 
+async def test_an_image_is_planned_by_the_address_of_the_simulated_registry_that_publish_prints(engine, staging):
+    digest = f"sha256:{'1' * 64}"
+    await staging.plan(f"127.0.0.1:5056/notes@{digest}")
+    assert from_json(Plan, uploaded(engine)["plan.json"], "plan.json").image == f"{URI}@{digest}"
+    with pytest.raises(
+        FunctionError, match=r"the image is in 127\.0\.0\.1:5056/bills, and this environment deploys from"
+    ):
+        await staging.plan(f"127.0.0.1:5056/bills@{digest}")
+
+
 async def test_an_outdated_plan_is_not_deployed(engine, staging, account):
     image = f"{URI}@{await account.image()}"
     engine.files["plan.json"] = to_json(
