@@ -62,7 +62,7 @@ def test_a_member_of_a_uv_workspace_is_proven_from_its_own_folder(tmp_path):
         {
             "pyproject.toml": '[project]\nname = "root"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv.workspace]\nmembers = ["packages/*"]\n',
             "packages/models/pyproject.toml": MODELS,
-            "packages/models/src/models/__init__.py": "METADATA = None\n",
+            "packages/models/src/models/__init__.py": "from sqlalchemy import MetaData\nMETADATA = MetaData()\n",
             "packages/api/pyproject.toml": API,
             "packages/api/alembic.ini": "[alembic]\nscript_location = migrations\n",
             "packages/api/migrations/env.py": ENV,
