@@ -169,8 +169,9 @@ def refused(engine):
 
 
 def uploaded(engine):
-    """Return the files of the last directory that a function uploaded."""
+    """Return the files of the last directory that a function uploaded; an engine refuses an absolute path."""
     folder = Path(engine.steps("workdir")[-1].arguments["path"])
+    assert not folder.is_absolute()
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
