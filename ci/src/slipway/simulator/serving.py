@@ -42,6 +42,16 @@ logging.getLogger("uvicorn.error").addFilter(_is_error)
 
 
 class _Server(uvicorn.Server):
+    """uvicorn that ends when `ended` is set; its own loop looks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = anyio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ended.wait()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the program that runs this server."""
@@ -108,11 +118,11 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
                     await anyio.sleep(0.001)
                 yield f"127.0.0.1:{listener.getsockname()[1]}"
             finally:
-                server.should_exit = True
+                server.ended.set()
 
 
 async def _serve(server: _Server, listener: socket.socket) -> None:
-    """Serve until `should_exit`, shielded: a cancelled uvicorn leaves its clients' connections open."""
+    """Serve until `ended`, shielded: a cancelled uvicorn leaves its clients' connections open."""
     with anyio.CancelScope(shield=True):
         await server.serve([listener])
 
