@@ -54,8 +54,9 @@ class Dagger:
             command, cwd=self.folder, env=told, capture_output=True, text=True, check=False, timeout=600
         )
 
-    def call(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self("call", *self._module, *self._constructor(), *arguments, **variables)
+    def call(self, *arguments: str, apply: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
+        agreed = ["--auto-apply"] if apply else []
+        return self(*agreed, "call", *self._module, *self._constructor(), *arguments, **variables)
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:

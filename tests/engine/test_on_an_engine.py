@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 
 import httpx
@@ -14,6 +16,7 @@ from slipway.records.proof import Proof
 from slipway.records.rehearsal import Rehearsal
 from slipway.simulator.cloud import LOGIN
 from slipway.workload.process import free_port
+from tests.engine.conftest import Dagger
 
 GATE = "python -m slipway.gate"
 DEPENDENCIES = "uv sync --locked"
@@ -39,7 +42,9 @@ def test_the_checks_are_just_these(dagger):
     done = dagger("check", "-l")
     assert done.returncode == 0, done.stderr
     assert {line.split()[0] for line in done.stdout.splitlines() if line.startswith("slipway:")} == {
+        "slipway:format",  # generators are checks, too
         "slipway:lint",
+        "slipway:lock",
         "slipway:migrations",
         "slipway:smoke",
         "slipway:tests",
@@ -51,6 +56,74 @@ def test_the_gate_runs_in_containers_and_passes(dagger):
     done = dagger.call("gate", "summary")
     assert done.returncode == 0, done.stderr
     assert "passed: no findings; 5 revisions" in done.stdout
+
+
+def test_a_member_of_a_uv_workspace_is_proven_from_its_own_folder(tmp_path):
+    write(
+        tmp_path,
+        {
+            "pyproject.toml": '[project]\nname = "root"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv.workspace]\nmembers = ["packages/*"]\n',
+            "packages/models/pyproject.toml": MODELS,
+            "packages/models/src/models/__init__.py": "from sqlalchemy import MetaData\nMETADATA = MetaData()\n",
+            "packages/api/pyproject.toml": API,
+            "packages/api/alembic.ini": "[alembic]\nscript_location = migrations\n",
+            "packages/api/migrations/env.py": ENV,
+            "packages/api/migrations/versions/a1.py": "revision = 'a1'\ndown_revision = None\ndef upgrade():\n    pass\ndef downgrade():\n    pass\n",
+        },
+    )
+    subprocess.run([sys.executable, "-m", "uv", "lock", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    done = Dagger(tmp_path / "packages/api").call("gate", "summary")
+    assert "passed: no findings; 1 revisions" in done.stdout, done.stderr
+
+
+def write(folder, files):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+MODELS = """
+[project]
+name = "models"
+version = "1"
+requires-python = ">=3.11"
+[build-system]
+requires = ["uv_build>=0.8"]
+build-backend = "uv_build"
+"""
+API = """
+[project]
+name = "api"
+version = "1"
+requires-python = ">=3.11"
+dependencies = ["alembic>=1.16", "sqlalchemy>=2", "psycopg[binary]>=3", "models"]
+[tool.uv.sources]
+models = { workspace = true }
+[tool.slipway]
+name = "api"
+command = ["api"]
+"""
+ENV = """
+import os
+import models
+from alembic import context
+from sqlalchemy import create_engine
+with create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")).connect() as connection:
+    context.configure(connection=connection, target_metadata=models.METADATA)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def test_a_revision_is_generated_and_written_to_the_callers_folder(elsewhere):
+    models = elsewhere.folder / "app/models.py"
+    models.write_text(f"{models.read_text()}    content: Mapped[str | None] = mapped_column(Text)\n")
+    done = elsewhere.call("revision", "--message=Add content", apply=True)
+    assert done.returncode == 0, done.stderr
+    assert "passed: no findings; 6 revisions" in done.stderr
+    (revision,) = (elsewhere.folder / "migrations/versions").glob("*add_content.py")
+    assert "op.add_column('notes', sa.Column('content'" in revision.read_text().replace('"', "'")
 
 
 REFUSED = """

@@ -6,9 +6,10 @@ import typing
 import dagger
 import pytest
 
+import slipway
 from slipway.commands.command import Command
 from slipway.commands.registry import FUNCTIONS
-from slipway.main import Environment, FunctionError, Slipway, _Call
+from slipway.main import Environment, FunctionError, Gate, Rehearsal, Slipway, _Call
 from slipway.report.answers import CommandResult
 
 # Arguments of Dagger functions for which the command line has no flag.
@@ -56,8 +57,12 @@ async def test_a_function_is_described_by_the_sentence_of_its_command(command):
 
 
 def test_no_sentence_of_dagger_has_back_quotes():
-    for kind in (Slipway, Environment):
+    """They break the CLI's `--help`."""
+    assert "`" not in slipway.__doc__
+    for kind in (Slipway, Environment, Gate, Rehearsal):
         hints = [typing.get_type_hints(kind, include_extras=True), *map(arguments_of, functions(kind).values())]
+        each = [getattr(kind, name).__dagger_function__.doc for name in functions(kind)]
+        assert not [doc for doc in [kind.__doc__, *each] if "`" in (doc or "")]
         parts = [part for hint in hints for kept in hint.values() for part in typing.get_args(kept)[1:]]
         docs = [part.documentation for part in parts if isinstance(part, dagger.Doc)]
         assert docs

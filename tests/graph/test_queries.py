@@ -169,8 +169,9 @@ def refused(engine):
 
 
 def uploaded(engine):
-    """Return the files of the last directory that a function uploaded."""
+    """Return the files of the last directory that a function uploaded; an engine refuses an absolute path."""
     folder = Path(engine.steps("workdir")[-1].arguments["path"])
+    assert not folder.is_absolute()
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -452,6 +453,16 @@ async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engin
     assert from_json(Plan, files["plan.json"], "plan.json").image == IMAGE
     assert files["plan.txt"].startswith("create notes-staging in staging\n  image: none -> ")
     assert capsys.readouterr().out == files["plan.txt"]
+
+
+async def test_an_image_is_planned_by_the_address_of_the_simulated_registry_that_publish_prints(engine, staging):
+    digest = f"sha256:{'1' * 64}"
+    await staging.plan(f"127.0.0.1:5056/notes@{digest}")
+    assert from_json(Plan, uploaded(engine)["plan.json"], "plan.json").image == f"{URI}@{digest}"
+    with pytest.raises(
+        FunctionError, match=r"the image is in 127\.0\.0\.1:5056/bills, and this environment deploys from"
+    ):
+        await staging.plan(f"127.0.0.1:5056/bills@{digest}")
 
 
 async def test_an_outdated_plan_is_not_deployed(engine, staging, account):

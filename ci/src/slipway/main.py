@@ -188,17 +188,11 @@ class Slipway:
     @described
     @generate
     async def format(self, ws: dagger.Workspace) -> dagger.Changeset:
-        from slipway.graph import changes
-
-        settings, source, place = await self._rewritable(ws)
-        return await changes.rewritten(source, settings, place, "format", settings.checks.format)
+        return await self._rewritten(ws, "format")
 
     @described
     async def fix(self, ws: dagger.Workspace) -> dagger.Changeset:
-        from slipway.graph import changes
-
-        settings, source, place = await self._rewritable(ws)
-        return await changes.rewritten(source, settings, place, "fix", settings.checks.fix)
+        return await self._rewritten(ws, "fix")
 
     @described
     @generate
@@ -209,7 +203,8 @@ class Slipway:
     ) -> dagger.Changeset:
         from slipway.graph import changes
 
-        settings, source, place = await self._rewritable(ws)
+        settings, source = await self._read(ws)
+        place = await changes.place_of(await self._folder(ws), self.path)
         return await changes.locked(source, settings, place, upgrade=upgrade)
 
     @described
@@ -218,7 +213,8 @@ class Slipway:
     ) -> dagger.Changeset:
         from slipway.graph import changes
 
-        settings, source, place = await self._rewritable(ws)
+        settings, source = await self._read(ws)
+        place = await changes.place_of(await self._folder(ws), self.path)
         changeset, revised = await changes.revision(source, settings, place, message)
         if revised is None:
             print("nothing was written: the migrations build what the models describe")  # noqa: T201
@@ -325,13 +321,15 @@ class Slipway:
             {name: value for name, value in given.items() if value}
         )
 
-    async def _rewritable(self, ws: dagger.Workspace) -> "tuple[Settings, Source, str]":
-        """Read the settings, the files of the checks too, and where the changes are from the caller's folder."""
+    async def _rewritten(self, ws: dagger.Workspace, name: str) -> dagger.Changeset:
+        """Run a command of [tool.slipway.checks], which sees the files of the checks too."""
         from slipway.graph import changes, checks
 
         settings, source = await self._read(ws)
         folder = await self._folder(ws)
-        return settings, await checks.checked(folder, source, settings), await changes.place_of(folder, self.path)
+        source = await checks.checked(folder, source, settings)
+        place = await changes.place_of(folder, self.path)
+        return await changes.rewritten(source, settings, place, name, getattr(settings.checks, name))
 
     async def _read(self, ws: dagger.Workspace) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
@@ -648,7 +646,7 @@ async def _directory(files: Mapping[str, str]) -> dagger.Directory:
 
     from slipway.report.files import write
 
-    folder = Path(mkdtemp(dir=".")).name  # it is absolute since Python 3.12, which the engine refuses
+    folder = Path(mkdtemp(dir=".")).name  # mkdtemp returns a relative path before Python 3.12 only
     write(Path(folder), files)
     return await dag.current_module().workdir(folder).sync()
 
