@@ -171,7 +171,7 @@ class _Stage:
     bad: str
 
     async def slipway(self, *arguments: str, code: int = 0, until: str = "") -> _Waited:
-        """Run a verb for staging and time it, to its end or to the request `until`."""
+        """Run a command for staging and time it, to its end or to the request `until`."""
         command = [sys.executable, "-m", "slipway.cli", *arguments, "--quiet", "--source", str(self.folder)]
         command += ["--environment", "staging", "--endpoint-url", self.cloud.url]
         before, began = len(self.cloud.requests), time.perf_counter()

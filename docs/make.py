@@ -158,7 +158,7 @@ def _roles() -> Iterator[str]:
 def _failures(rules: tuple[FailureRule, ...]) -> Iterator[str]:
     yield "| rule | needs to see | cause | remedy |\n| --- | --- | --- | --- |"
     for rule in rules:
-        where = f"{rule.seen.words}, in the {rule.seen.log}'s log"
+        where = f"{rule.words}, in the {rule.log}'s log"
         yield f"| {rule.id} | {where} | {_named(rule.cause)} | {_named(rule.remedy)} |"
 
 

@@ -22,10 +22,10 @@ PLAN = Plan(
 )
 
 
-async def slipway(account, service, verb, *options):
+async def slipway(account, service, command, *options):
     """Run a command in the account's event loop and return its exit code."""
     place = ["--source", str(service), "--environment", "staging", "--endpoint-url", account.cloud.url]
-    return await perform(parse([verb, *place, *options]))
+    return await perform(parse([command, *place, *options]))
 
 
 async def test_a_saved_plan_is_deployed(account, service, capsys):

@@ -53,7 +53,7 @@ async def test_bootstrap_proposes_then_creates_then_has_nothing_to_do(service, c
             assert said in capsys.readouterr().out
 
 
-def test_permissions_are_a_policy_of_all_verbs_or_of_some(service, capsys):
+def test_permissions_are_a_policy_of_all_commands_or_of_some(service, capsys):
     assert run(["permissions", *service]) == 0
     everything = json.loads(capsys.readouterr().out)
     assert run(["permissions", *service, "--command", "destroy", "--command", "plan"]) == 0
@@ -63,6 +63,6 @@ def test_permissions_are_a_policy_of_all_verbs_or_of_some(service, capsys):
     assert "apprunner:DeleteService" not in json.dumps(everything)
 
 
-def test_permissions_of_an_unknown_verb_are_bad_input(service, capsys):
+def test_permissions_of_an_unknown_command_are_bad_input(service, capsys):
     assert run(["permissions", *service, "--command", "fly"]) == 2
     assert "there is no command 'fly'" in capsys.readouterr().err

@@ -81,12 +81,12 @@ class World:
         self._capsys = capsys
         self.said = ""
 
-    async def slipway(self, verb, *options):
+    async def slipway(self, command, *options):
         """Run a command and return its exit code."""
         place = ["--source", str(self.folder)]
-        if verb != "permissions":  # it asks no account
+        if command != "permissions":  # it asks no account
             place += ["--endpoint-url", self.account.cloud.url]
-        flags = parse([verb, "--debug", *place, *options])
+        flags = parse([command, "--debug", *place, *options])
         try:
             code = await perform(flags)
         except Exception as error:  # noqa: BLE001 -- as the command does
@@ -172,8 +172,8 @@ async def test_no_command_leaks_a_value_or_passes_control_characters(world, sent
     assert await world.slipway("promote", "--from", "staging", "--to", "production", *reason, *json) == 0
     assert await world.slipway("pause", *STAGING, *json) == 0
     assert await world.slipway("resume", *STAGING, *json) == 0
-    for verb in ("status", "history"):
-        assert await world.slipway(verb, *STAGING, *json) == 0
+    for command in ("status", "history"):
+        assert await world.slipway(command, *STAGING, *json) == 0
     await world.slipway("preflight", *STAGING, "--image", sick, *json)
     await world.slipway("bootstrap", *STAGING, "--github", "OWNER/NAME", *json)
     assert await world.slipway("permissions", *STAGING, *json) == 0
@@ -205,13 +205,15 @@ async def test_messages_of_aws_are_one_harmless_line(world, effect):
     """Messages of refusals are untrusted text; credentials may expire during a run."""
     live = f"{URI}@{await world.account.image()}"
     assert await world.slipway("deploy", *PRODUCTION, "--image", live) == 0
-    for verb, (operation, options) in REFUSED.items():
+    for command, (operation, options) in REFUSED.items():
         for json in ((), ("--json",)):
             world.account.cloud.faults.add(Fault(operation=operation, effect=effect, times=99))
             new = f"{URI}@{await world.account.image()}"
-            code = await world.slipway(verb, *PRODUCTION, *(new if part == "NEW" else part for part in options), *json)
+            code = await world.slipway(
+                command, *PRODUCTION, *(new if part == "NEW" else part for part in options), *json
+            )
             world.account.cloud.faults.clear()
-            assert code in ((0,) if verb == "status" else (1, 3)), verb
+            assert code in ((0,) if command == "status" else (1, 3)), command
     assert world.leaked() == set()
     if effect is Effect.EXPIRED:
         assert "sign in again and run the same command; it resumes this run" in world.said

@@ -25,7 +25,7 @@ def test_an_interruption_waits_for_a_thread_before_its_folder_is_removed(tmp_pat
             (folder / f"{number}").mkdir(parents=True)
             time.sleep(0.001)
 
-    async def verb(_):
+    async def command(_):
         with tempfile.TemporaryDirectory(dir=tmp_path, ignore_cleanup_errors=True) as folder:
             await anyio.to_thread.run_sync(write, Path(folder))
         return 0
@@ -40,21 +40,21 @@ def test_an_interruption_waits_for_a_thread_before_its_folder_is_removed(tmp_pat
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        anyio.run(in_a_child_task, verb, argparse.Namespace())
+        anyio.run(in_a_child_task, command, argparse.Namespace())
     thread.join()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_of_a_verb_is_raised_as_it_is():
-    async def verb(_):
+def test_an_error_of_a_command_is_raised_as_it_is():
+    async def command(_):
         raise RefusedError("no", "wait")
 
     with pytest.raises(RefusedError, match="no: wait"):
-        anyio.run(in_a_child_task, verb, argparse.Namespace())
+        anyio.run(in_a_child_task, command, argparse.Namespace())
 
 
-def test_the_exit_code_of_a_verb_is_returned():
-    async def verb(_):
+def test_the_exit_code_of_a_command_is_returned():
+    async def command(_):
         return 3
 
-    assert anyio.run(in_a_child_task, verb, argparse.Namespace()) == 3
+    assert anyio.run(in_a_child_task, command, argparse.Namespace()) == 3

@@ -18,13 +18,12 @@ from slipway.records.rehearsal import Act, Rehearsal
 from tests.simulator.account import INSTANCE_ROLE, URI, Account
 
 SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
-VERBS = [command.name for command in COMMANDS]
+NAMES = [command.name for command in COMMANDS]
 PROOF = Proof(gate=Versions(gate="0.1.0", python="3.13", sqlalchemy="2.0", alembic="1.16", driver="psycopg"), postgres="18", history="0" * 64, heads=("a",), revisions=(), findings=(), coverage=Coverage(revisions=0, new=0, statements=0), verdict=Verdict.PASS)  # fmt: skip
 REHEARSAL = Rehearsal(
     service="notes",
     revision="0123",
     postgres="PostgreSQL 18",
-    speed=60.0,
     acts=(Act(name="I", title="goes", happened="it went", how="here", passed=True, seconds=1.0),),
     traffic=None,
 )
@@ -56,7 +55,7 @@ class Runner:
         return Migration(before=("aaa",), after=("bbb",), applied=("bbb",), attempts=1, seconds=0.5)
 
 
-# How each verb is called, the record it prints, and its exit code; a verb without an entry fails below.
+# How each command is called, the record it prints, and its exit code; a command without an entry fails below.
 ASKED = {
     "gate": (lambda world: ["--source", str(world.folder)], "proof", 0),
     "certificate": (lambda world: ["--proof", str(world.folder / "proof.json")], "certificate", 0),
@@ -121,14 +120,14 @@ async def world(account, service, monkeypatch):
 
 
 @pytest.mark.slow
-async def test_every_verb_answers_with_one_record_and_prints_nothing_else(world, capsys):
+async def test_every_command_answers_with_one_record_and_prints_nothing_else(world, capsys):
     """One story: every command once, those that need a live service after two deployments, `destroy` last."""
-    assert set(ASKED) == set(VERBS)
+    assert set(ASKED) == set(NAMES)
     await perform(parse(["deploy", *world.staging, "--image", f"{URI}@{await world.account.image()}"]))
     capsys.readouterr()
-    for verb in [*(verb for verb in ASKED if verb not in OF_WHAT_IS_LIVE), *OF_WHAT_IS_LIVE]:
-        options, record, code = ASKED[verb]
-        assert (verb, await perform(parse([verb, *options(world), "--json"]))) == (verb, code)
+    for command in [*(command for command in ASKED if command not in OF_WHAT_IS_LIVE), *OF_WHAT_IS_LIVE]:
+        options, record, code = ASKED[command]
+        assert (command, await perform(parse([command, *options(world), "--json"]))) == (command, code)
         answer = json.loads(capsys.readouterr().out)
         assert answer["schema"] == f"slipway/{record}/1"
         Draft202012Validator(json.loads((SCHEMAS / f"{record}-1.json").read_text())).validate(answer)
@@ -140,12 +139,12 @@ async def test_the_simulator_prints_its_address_in_one_line(world, capsys):
     assert json.loads(line)["url"].startswith("http://127.0.0.1:")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_error_of_every_verb_is_a_record_too(capsys, tmp_path, verb):
+@pytest.mark.parametrize("command", NAMES)
+def test_the_error_of_every_command_is_a_record_too(capsys, tmp_path, command):
     """Each command line names something missing, or lacks a flag."""
     wrong = {"simulator": ["--port", "70000"], "explain": ["L99"], "completion": ["tcsh"]}
-    options = wrong.get(verb, ["--source", str(tmp_path / "nowhere")])
-    assert run([verb, *options, "--json"]) == 2
+    options = wrong.get(command, ["--source", str(tmp_path / "nowhere")])
+    assert run([command, *options, "--json"]) == 2
     said, sentence = capsys.readouterr()
     refusal = json.loads(said)
     Draft202012Validator(json.loads((SCHEMAS / "refusal-1.json").read_text())).validate(refusal)
@@ -153,7 +152,7 @@ def test_the_error_of_every_verb_is_a_record_too(capsys, tmp_path, verb):
     assert sentence == f"slipway: {refusal['what']}: {refusal['next_step']}\n"
 
 
-def test_every_record_is_one_that_the_description_of_the_verb_names():
+def test_every_record_is_one_that_the_description_of_the_command_names():
     for command in COMMANDS:
         assert ASKED[command.name][1] in {each.record for each in command.records}
 

@@ -48,11 +48,10 @@ def simulated_account():
     return simulated(lambda _url: None)
 
 
-@pytest.fixture
-def service(tmp_path):
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
     """A complete, committed service that requires Dagger v0.21.8."""
-    folder = tmp_path / "service"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("service")
     for name, content in {
         "pyproject.toml": PYPROJECT,
         "uv.lock": "",
@@ -64,6 +63,12 @@ def service(tmp_path):
     for arguments in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message", "a"]):
         subprocess.run(["git", "-C", folder, *arguments], check=True)
     return folder
+
+
+@pytest.fixture
+def service(committed, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(committed, tmp_path / "service")
 
 
 class Programs:

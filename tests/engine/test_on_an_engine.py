@@ -1,11 +1,13 @@
 """The functions on a real engine."""
 
+import json
 import re
 import subprocess
 import sys
 import time
 
 import httpx
+import psycopg
 import pytest
 
 from slipway.records.form import from_json
@@ -171,6 +173,7 @@ def test_every_act_of_the_rehearsal_passes_with_images_and_containers(dagger, tm
     assert all(act.passed for act in rehearsal.acts)
     assert {act.how.partition(",")[0] for act in rehearsal.acts} >= {"a container from an image"}
     assert rehearsal.traffic.failed == 0
+    assert [act.platform_seconds for act in rehearsal.acts[:2]] == [279, 438]  # as without containers
 
 
 def test_the_image_becomes_healthy_beside_a_database(dagger):
@@ -185,6 +188,34 @@ def test_the_services_own_checks_run_in_containers(dagger, name, said):
     done = dagger.call(name)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+HEAD = "import os, psycopg; print(psycopg.connect(os.environ['DATABASE_URL']).execute('SELECT * FROM alembic_version').fetchone())"
+
+
+def test_checks_see_the_files_of_git_and_a_migrated_database(elsewhere):
+    declare(elsewhere, r"lint = .*", 'lint = ["ruff", "check", "."]')
+    declare(elsewhere, r"tests = .*\nsources = .*", f"tests = {json.dumps(['python', '-c', HEAD])}")
+    (elsewhere.folder / ".gitignore").write_text("ignored.py\n")
+    (elsewhere.folder / "ignored.py").write_text("import os\n")
+    linted, tested = elsewhere.call("lint"), elsewhere.call("tests")
+    assert (linted.returncode, tested.returncode) == (0, 0), linted.stderr + tested.stderr
+    assert "('e7318ac4d059',)" in tested.stdout
+
+
+def test_a_health_path_that_is_wrong_is_named_with_its_key(elsewhere):
+    declare(elsewhere, r"health-path = .*", 'health-path = "/health"')
+    done = elsewhere.call("smoke")
+    assert done.returncode == 1
+    assert "the health check /health answers 404: make it answer 200, or correct health-path in" in done.stderr
+
+
+def declare(service, pattern, text):
+    """Replace a setting of the service."""
+    file = service.folder / "pyproject.toml"
+    changed, times = re.subn(pattern, lambda _: text, file.read_text(), count=1)
+    assert times == 1
+    file.write_text(changed)
 
 
 def test_the_image_runs_as_a_number(dagger):
@@ -239,6 +270,17 @@ def test_the_service_runs_on_its_port_beside_a_database_that_was_migrated(dagger
         assert answer["database_head"] == answer["image_head"]
         made = httpx.post(f"http://127.0.0.1:{port}/notes", json={"title": "a", "body": "b"})
         assert made.status_code == 201
+
+
+def test_the_published_postgres_asks_for_its_password(dagger):
+    port, said = free_port(), ""
+    with dagger.started("database", "up", f"--ports={port}:15432") as process:
+        while process.poll() is None and "password" not in said:
+            with pytest.raises(psycopg.OperationalError) as refused:
+                psycopg.connect(f"postgresql://postgres:guess@127.0.0.1:{port}/postgres")
+            said = str(refused.value)
+            time.sleep(0.2)
+    assert "password authentication failed" in said
 
 
 def asked(url, process):

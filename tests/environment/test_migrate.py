@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -10,7 +11,8 @@ import pytest
 from slipway import settings
 from slipway.cli import perform
 from slipway.commands.grammar import parse
-from slipway.environment.migrate import DirectRunner, MigrationRequest, database_url, runner_of, service_variables
+from slipway.environment.migrate import DirectRunner, database_url, runner_of, service_variables
+from slipway.environment.status import ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.oci.artifact import Artifact, Blob, File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened
@@ -55,8 +57,9 @@ variables = {{ COLOUR = "red" }}
 """
 
 
-def wanted(runner: str = TASK, digest: str = DIGEST) -> MigrationRequest:
-    return MigrationRequest(settings.parse(pyproject(runner)), "staging", digest)
+def staging(runner: str = TASK, pyproject: Callable[[str], str] = pyproject) -> ObservedEnvironment:
+    read = settings.parse(pyproject(runner))
+    return ObservedEnvironment(settings=read, name="staging", endpoint_url=None, time=Time(None, None))
 
 
 @pytest.fixture
@@ -150,7 +153,9 @@ async def test_an_image_for_containers_is_no_task_for_this_machine(account):
     image = Artifact(kind="application/vnd.oci.image", config=Blob("application/x", b"{}"), layers=())
     async with registry_opened(account.cloud.url, "notes", LOGIN) as registry:
         digest = await registry.push(image)
-    direct = DirectRunner(aws_of(account), wanted(digest=digest))
+    environment = staging()
+    environment.__dict__["aws"] = aws_of(account)
+    direct = DirectRunner(environment, digest)
     with pytest.raises(
         RefusedError, match='is an image for containers, and this machine runs none: set runner = "ecs-task"'
     ):
@@ -158,15 +163,14 @@ async def test_an_image_for_containers_is_no_task_for_this_machine(account):
 
 
 def test_the_settings_choose_the_runner_unless_a_url_is_passed():
-    time = Time(None, None)
-    assert runner_of(wanted(), None, time).how == "a Fargate task"
-    assert runner_of(wanted('runner = "direct"'), None, time).how == "this machine"
-    assert runner_of(wanted(), None, time, database_url_from="MY_DATABASE").how == "this machine"
+    assert runner_of(staging(), DIGEST).how == "a Fargate task"
+    assert runner_of(staging('runner = "direct"'), DIGEST).how == "this machine"
+    assert runner_of(staging(), DIGEST, database_url_from="MY_DATABASE").how == "this machine"
 
 
 def test_env_py_sees_the_url_plain_values_and_stand_ins():
     url = "postgresql+asyncpg://me:word@here/mine?ssl=require"
-    assert service_variables(wanted(), url) == {"DATABASE_URL": url, "TOKEN": "stand-in", "COLOUR": "red"}
+    assert service_variables(staging(), url) == {"DATABASE_URL": url, "TOKEN": "stand-in", "COLOUR": "red"}
 
 
 @pytest.mark.parametrize(
@@ -181,12 +185,12 @@ def test_env_py_sees_the_url_plain_values_and_stand_ins():
 )
 async def test_a_malformed_url_is_refused_and_not_repeated(value, said):
     with pytest.raises(BadInputError) as caught:
-        await database_url(None, wanted(), "MY_DATABASE", {"MY_DATABASE": value})
+        await database_url(staging(), "MY_DATABASE", {"MY_DATABASE": value})
     assert str(caught.value).startswith(said)
     assert CANARY not in str(caught.value)
 
 
 async def test_an_environment_without_a_database_url_is_refused_with_a_next_step():
-    bare = settings.parse(pyproject(TASK).replace("DATABASE_URL", "OTHER"))
+    bare = staging(pyproject=lambda runner: pyproject(runner).replace("DATABASE_URL", "OTHER"))
     with pytest.raises(SettingsError, match="staging has no DATABASE_URL, by which its database is found"):
-        await database_url(None, MigrationRequest(bare, "staging", DIGEST), None, {})
+        await database_url(bare, None, {})

@@ -110,9 +110,9 @@ async def test_the_reason_to_go_without_proof_is_recorded(staging):
 async def test_a_reason_is_not_recorded_when_no_proof_is_needed(staging):
     first = await deployed(staging)
     await deployed(staging)
-    outcome = await rollback(staging.verbs, staging.tell, None, CompatibilityEvidence(reason="to be sure"))
+    outcome = await rollback(staging.environment, staging.tell, None, CompatibilityEvidence(reason="to be sure"))
     assert (outcome.status, outcome.live) == (Status.SUCCEEDED, first)
-    assert (await staging.verbs.history()).releases[0].risk == ""
+    assert (await staging.environment.history()).releases[0].risk == ""
 
 
 async def test_the_live_database_decides_and_not_the_ledger(staging):

@@ -1,16 +1,12 @@
 """Small alembic projects, written where a test runs and proven on a real server."""
 
-import faulthandler
 import json
-import logging
 import multiprocessing
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 import textwrap
-import warnings
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -21,13 +17,13 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from slipway.cli import run as run_command
-from slipway.gate import __main__ as gate_command
-from slipway.gate import databases, forks
+from slipway.gate import forks
 from slipway.gate.prove import prove
 from slipway.postgres.server import Server
 from slipway.records.form import to_json
 from slipway.records.gate import GateQuestion
 from slipway.records.proof import Layer, Proof
+from tests.forked import answer_in_fork, forking  # noqa: F401 -- a fixture
 
 _INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 
@@ -191,10 +187,15 @@ class ForkedGate:
 
     def __init__(self, folder: Path, proof: str, variables: dict[str, str], stdin: Path) -> None:
         self._printed = [Path(f"{folder}/{proof}.{stream}") for stream in ("stdout", "stderr")]
-        arguments = (folder, proof, variables, stdin, self._printed)
-        self._process = multiprocessing.get_context("fork").Process(target=_answer_in_fork, args=arguments)
+        self._process = multiprocessing.get_context("fork").Process(
+            target=self._answer, args=(folder, proof, variables, stdin)
+        )
         self._process.start()
         self.terminate = self._process.terminate
+
+    def _answer(self, folder: Path, proof: str, variables: dict[str, str], stdin: Path) -> None:
+        printed = [os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC) for file in self._printed]
+        answer_in_fork(folder, [proof], variables, [os.open(stdin, os.O_RDWR), *printed])
 
     @property
     def returncode(self) -> int | None:
@@ -205,23 +206,6 @@ class ForkedGate:
         assert self.returncode is not None, f"the gate has not ended after {timeout} s"
         output, errors = (file.read_text(encoding="utf-8") for file in self._printed)
         return output, errors
-
-
-def _answer_in_fork(folder: Path, proof: str, variables: dict[str, str], stdin: Path, printed: list[Path]) -> None:
-    """Make this process look like one that a shell has started with `python -m slipway.gate`."""
-    for stream, file in enumerate((stdin, *printed)):
-        os.dup2(os.open(file, os.O_RDWR if file == stdin else os.O_RDWR | os.O_CREAT | os.O_TRUNC), stream)
-    # Lines are written at once: a stopped process has no chance to flush.
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(stream, mode, buffering=1) for stream, mode in enumerate("rww"))
-    faulthandler.disable()
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    os.environ.clear()
-    os.environ.update(variables)
-    warnings.resetwarnings()
-    logging.getLogger().handlers.clear()
-    databases._PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # each process that imports it has another
-    os._exit(gate_command.main([proof]))
 
 
 @pytest.fixture

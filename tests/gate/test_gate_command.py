@@ -185,10 +185,11 @@ def test_gates_at_once_do_not_disturb_each_others_rows_copies_and_interruptions(
             "four": ("three", "op.execute('ALTER TABLE a ADD c int NOT NULL')", "op.drop_column('a', 'c')"),
         }
     )
-    gates = [gate(layers=tuple(Layer), database=named(server_url), proof=f"proof-{number}.json") for number in range(3)]
-    assert [process.communicate(timeout=300) for process in gates] == [("", "")] * 3
-    first, second, third = (without_times((tmp_path / f"proof-{number}.json").read_text()) for number in range(3))
-    assert first == second == third
+    layers = (Layer.ROWS, Layer.INTERRUPTION)
+    gates = [gate(layers=layers, database=named(server_url), proof=f"proof-{number}.json") for number in range(2)]
+    assert [process.communicate(timeout=300) for process in gates] == [("", "")] * 2
+    first, second = (without_times((tmp_path / f"proof-{number}.json").read_text()) for number in range(2))
+    assert first == second
     assert [each["interruptions"] for each in first["revisions"]] == [0, 4, 0, 0]
     assert {("R02", "three"), ("D01", "four")} <= {(each["rule"], each["revision"]) for each in first["findings"]}
     assert first["coverage"]["filled"] == 1

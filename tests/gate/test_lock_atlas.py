@@ -7,6 +7,7 @@ folders that POSTGRES_BINARIES names, like PATH.
 import json
 import os
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,25 +107,56 @@ def place(request):
         yield Place(server.url, server.major, dict(kinds), dict(indexes))
 
 
-@pytest.fixture
-def clone(place):
+@contextmanager
+def cloned(place, name):
     """The URL of a fresh database with the atlas' tables."""
     with psycopg.connect(place.url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE clone TEMPLATE atlas STRATEGY FILE_COPY")
-        yield make_url(place.url).set(database="clone", drivername="postgresql+psycopg")
-        connection.execute("DROP DATABASE clone WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE atlas STRATEGY FILE_COPY")
+        try:
+            yield make_url(place.url).set(database=name, drivername="postgresql+psycopg")
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def traced(url, sql, *, alone):
-    """The statement as the gate records it when this file is the revision; `alone` is what alembic's autocommit_block() does."""
+@contextmanager
+def session(url, isolation_level):
+    with every_connection_to(url, SESSION):
+        service = create_engine(url, poolclass=pool.NullPool).connect()
+    with service.execution_options(isolation_level=isolation_level):
+        yield service, Catalog(service.connection)
+
+
+@pytest.fixture(scope="module")
+def shared(place):
+    """A session for the statements that leave nothing behind, because they are rolled back."""
+    with cloned(place, "shared") as url, session(url, "READ COMMITTED") as opened:
+        yield opened
+
+
+def traced(sql, service, catalog):
+    """The statement as the gate records it when this file is the revision."""
     tracer = Tracer()
-    with every_connection_to(url, SESSION), tracer.listening():
-        engine = create_engine(url, poolclass=pool.NullPool)
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT" if alone else "READ COMMITTED") as service:
-            tracer.watch(__file__, Catalog(service.connection))
+    with tracer.listening():
+        try:
+            tracer.watch(__file__, catalog)
             service.exec_driver_sql(sql)
             (statement,) = tracer.seen()
             return statement
+        finally:
+            service.rollback()
+
+
+@pytest.fixture
+def trace(place, shared):
+    """Traces a statement of the atlas; one that is committed, as in alembic's autocommit_block(), has a database of its own."""
+
+    def run(entry):
+        if "undo" not in entry:
+            return traced(entry["sql"], *shared)
+        with cloned(place, "clone") as url, session(url, "AUTOCOMMIT") as opened:
+            return traced(entry["sql"], *opened)
+
+    return run
 
 
 def unqualified(names):
@@ -156,14 +188,14 @@ def read_for_new_indexes(place, statement):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_the_tracer_agrees_with_the_atlas(place, clone, name):
+def test_the_tracer_agrees_with_the_atlas(place, trace, name):
     entry = STATEMENTS[name]
     if error := entry["measured"][str(place.major)].get("error"):
         with pytest.raises(DBAPIError) as refused:
-            traced(clone, entry["sql"], alone="undo" in entry)
+            trace(entry)
         assert refused.value.orig.diag.message_primary == error
         return
-    statement = traced(clone, entry["sql"], alone="undo" in entry)
+    statement = trace(entry)
     seen = statement.locks, statement.rewrites, statement.scans
     if name in UNMEASURED:
         assert not statement.measured

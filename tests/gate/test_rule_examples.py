@@ -5,11 +5,12 @@ Examples of many rules share one history: each has tables of its own, named afte
 
 import re
 from dataclasses import dataclass
+from types import ModuleType
 
 import pytest
 import sqlalchemy as sa
 
-from slipway.gate import history
+from slipway.gate import history, rulebook
 from slipway.gate.prove import as_models
 from slipway.gate.rulebook import ALLOWABLE, COMMENTS, OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
@@ -256,8 +257,11 @@ def test_a_remedy_is_either_code_or_prose():
     assert not Rule(**fields, advice="Do not.").finding(None, "fact").remedy_is_code
 
 
-def test_related_rules_exist_and_ids_are_unique():
+def test_related_rules_exist_ids_are_unique_and_every_rule_has_a_family():
     rules = [rule.id for rule in all_rules()]
     assert len(rules) == len(set(rules))
+    modules = [value for value in vars(rulebook).values() if isinstance(value, ModuleType)]
+    written = {each.id for module in modules for each in vars(module).values() if isinstance(each, Rule)}
+    assert written == set(rules)  # a family may take a part of its module, by the start of the ids
     assert {related for rule in all_rules() for related in rule.related} <= set(rules)
     assert all(rule.id not in rule.related for rule in all_rules())

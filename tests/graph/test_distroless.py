@@ -10,16 +10,17 @@ import pytest
 from slipway.graph import distroless
 from slipway.main import FunctionError, Slipway
 
-VENV = Path(sys.prefix)
-
 
 @pytest.fixture(scope="module")
 def laid_out(tmp_path_factory):
-    """The interpreter and environment of this run, laid out by the script as in a builder."""
+    """The interpreter of this run, laid out with an empty environment by the script as in a builder."""
     if shutil.which("ldd") is None:
         pytest.skip("there is no ldd, as in the images that the script is for")
-    root = tmp_path_factory.mktemp("bare") / "root"
-    subprocess.run([sys.executable, "-I", distroless.__file__, root, VENV], check=True)
+    folder = tmp_path_factory.mktemp("bare")
+    root, venv = folder / "root", folder / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin/python").symlink_to(Path(sys.executable).resolve())
+    subprocess.run([sys.executable, "-I", distroless.__file__, root, venv], check=True)
     return root
 
 

@@ -4,7 +4,8 @@ import dagger
 import pytest
 
 from slipway import settings
-from slipway.environment.migrate import MigrationRequest
+from slipway.environment.environment import wall_clock
+from slipway.environment.status import ObservedEnvironment
 from slipway.errors import RefusedError
 from slipway.graph.migration import ContainerRunner
 from slipway.graph.publish import RegistryLogin
@@ -35,9 +36,9 @@ RECORD = "/tmp/migration.json"
 async def runner(engine) -> Runner:
     await dagger.dag.version()  # a module's session has begun long before
     login = RegistryLogin("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
-    return ContainerRunner(
-        image=IMAGE, login=login, wanted=MigrationRequest(settings.parse(PYPROJECT), "staging", DIGEST), url=URL
-    )
+    read = settings.parse(PYPROJECT)
+    environment = ObservedEnvironment(settings=read, name="staging", endpoint_url=None, time=wall_clock())
+    return ContainerRunner(image=IMAGE, login=login, environment=environment, url=URL)
 
 
 def exec_of(engine):

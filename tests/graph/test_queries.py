@@ -236,7 +236,7 @@ async def test_a_call_that_ends_at_the_rehearsal_fails_when_an_act_does_and_its_
     engine, workspace, monkeypatch
 ):
     act = Act(name="I", title="", happened="nothing", passed=False, seconds=1, how="here")
-    record = Rehearsal(service="notes", revision="a", acts=(act,), traffic=None, speed=1, postgres="18")
+    record = Rehearsal(service="notes", revision="a", acts=(act,), traffic=None, postgres="18")
     monkeypatch.setattr("slipway.graph.stage.rehearse", AsyncMock(return_value=record))
     rehearsal = await Slipway().rehearse(workspace)
     assert uploaded(engine).keys() == REHEARSAL_FILES.keys()
@@ -517,18 +517,18 @@ async def test_every_query_is_graphql(engine, workspace):
 
 async def test_an_error_is_shown_without_the_exception_groups_that_wrap_it():
     @one_sentence
-    async def verb():
+    async def command():
         async with anyio.create_task_group(), anyio.create_task_group():
             raise BadInputError("the lock is not there", "run `uv lock`")
 
     with pytest.raises(FunctionError, match=r"^the lock is not there: run `uv lock`$"):
-        await verb()
+        await command()
 
 
 async def test_an_unexpected_error_is_raised_unchanged():
     @one_sentence
-    async def verb():
+    async def command():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await verb()
+        await command()

@@ -85,3 +85,13 @@ def test_a_long_output_keeps_its_end_with_the_exception():
     )  # fmt: skip
     assert str(meaning(error)).endswith("INFO setting up sqlalchemy.exc.ProgrammingError: there is no such table")
     assert len(str(meaning(error))) < 1100
+
+
+def test_a_python_image_that_does_not_fit_the_service_is_answered_with_its_key():
+    error = engine_says(
+        "exit code: 2", _type="EXEC_ERROR", cmd=["uv", "sync"], exitCode=2, stdout="",
+        stderr="error: No interpreter found for Python >=3.15 in search path\n",
+    )  # fmt: skip
+    assert str(meaning(error)) == (
+        "error: No interpreter found for Python >=3.15 in search path: name a fitting image as python in [tool.slipway.images], or with --python-image"
+    )

@@ -67,7 +67,6 @@ def test_pytests_own_environment_is_a_services_when_it_has_alembic(monkeypatch, 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").touch()
     monkeypatch.setattr(asking.sys, "prefix", str(tmp_path))
-    options = Options(source=tmp_path, config=None, since=None, python=None, server=None)
-    assert options.arguments()["python"] == tmp_path
+    assert asking.own_environment() == tmp_path
     monkeypatch.setattr(asking.importlib.util, "find_spec", lambda name: None)
-    assert options.arguments()["python"] is None
+    assert asking.own_environment() is None

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from slipway.pytest_plugin import gate as asking
+from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow
@@ -77,8 +78,8 @@ def answers():
 
 
 @pytest.fixture
-def run(pytester, server, answers, monkeypatch):
-    """Runs `pytest --slipway` on the server of the tests, in this process unless there are workers."""
+def run(pytester, server, answers, monkeypatch, forked_gate):
+    """Runs `pytest --slipway` on the server of the tests, in this process with a forked gate unless there are workers."""
     once = asking.once
 
     def run(*arguments):
@@ -258,7 +259,7 @@ def test_tests_are_chosen_by_words(write, run):
     ("names", "number"),
     [
         (["slipway"], 5),
-        (["slipway::aaa_some_words", "-n2"], 3),
+        (["slipway::aaa_some_words"], 3),
         (["slipway::aaa_some_words::locks"], 1),
         (["slipway::drift", "slipway::graph"], 2),
         (["slipway::drift", "test_service.py"], 2),
@@ -296,7 +297,7 @@ def test_workers_collect_the_same_and_the_history_is_executed_once(write, run, p
     write(TABLE, aaa=(f"{CREATE[0]}; {count}", CREATE[1]), **{f"r{number}": NOTHING for number in range(6)})
     assert outcomes(run()) == {"passed": 23}
     once = (pytester.path / "count").read_text()
-    assert outcomes(run("-n3")) == {"passed": 23}
+    assert outcomes(run("slipway", "-n2")) == {"passed": 23}
     assert (pytester.path / "count").read_text() == once * 2
 
 

@@ -251,7 +251,7 @@ def test_the_platform_seconds_of_an_act_are_those_of_its_steps():
 @pytest.mark.parametrize(("acts_passed", "whole"), [((), True), ((True, True), True), ((True, False), False)])
 def test_a_rehearsal_passes_when_every_act_does(acts_passed, whole):
     acts = tuple(Act(name="", title="", happened="", how="", passed=passed, seconds=1.0) for passed in acts_passed)
-    assert Rehearsal(service="notes", revision="0123", postgres="", speed=60.0, acts=acts, traffic=None).passed is whole
+    assert Rehearsal(service="notes", revision="0123", postgres="", acts=acts, traffic=None).passed is whole
 
 
 def test_traffic_that_took_no_time_has_no_rate():

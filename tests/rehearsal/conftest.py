@@ -32,10 +32,9 @@ class Checkout:
         self._git("reset", "--quiet", "--hard", "HEAD~1")
         self.commit()
 
-    def declare(self, *acts: str) -> None:
-        """Name the patches of these acts in the settings."""
-        patches = "".join(f'{act} = "{act}.patch"\n' for act in acts)
-        self.replace("settings.toml", f"{SMALL['settings.toml']}\n[tool.slipway.rehearsal]\n{patches}")
+    def declare(self, act: str) -> None:
+        """Name the patch of this act in the settings."""
+        self.replace("settings.toml", f'{SMALL["settings.toml"]}\n[tool.slipway.rehearsal]\n{act} = "{act}.patch"\n')
 
     def _git(self, *arguments: str) -> str:
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
@@ -152,9 +151,8 @@ def small(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
-def with_bad_releases(small: Checkout) -> Checkout:
-    """The same with a release for each act."""
-    small.patch("refused", "migrations/versions/bbb.py", INDEX)
+def with_a_bad_release(small: Checkout) -> Checkout:
+    """The same with a release for act III."""
     small.patch("rolled-back", "serve.py", "import os\nos.environ['CACHE_URL']\n")
-    small.declare("refused", "rolled-back")
+    small.declare("rolled-back")
     return small

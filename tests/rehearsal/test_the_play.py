@@ -28,6 +28,8 @@ def test_every_act_goes_as_expected_and_no_request_fails(checkout, tmp_path):
     assert list(acts) == ["before", "I", "II", "III", "clients"]
     assert all(act.passed for act in rehearsal.acts)
     assert [name for name, act in acts.items() if act.expects_failure] == ["II", "III"]
+    # The platform's own time is the same on every machine, however busy it is.
+    assert [acts[name].platform_seconds for name in ("before", "I", "III")] == [279, 438, 429]
     assert rehearsal.traffic.failed == 0
     assert rehearsal.traffic.requests >= 3 * 2 * 4  # in each of three acts two of each client
     refused = "\n".join(acts["II"].details)
@@ -95,13 +97,11 @@ def test_a_checkout_with_refused_migrations_does_not_reach_staging(small):
     assert "NO  I " in done.stdout
 
 
-@pytest.mark.parametrize("act", ["I:", "II:", "III:"])
-def test_an_interruption_in_any_act_leaves_nothing_behind(with_bad_releases, tmp_path, act):
-    if act == "III:":
-        with_bad_releases.declare("rolled-back")  # it comes sooner without act II
+@pytest.mark.parametrize("lines", [["I:"], ["III:", "migrations proven"]], ids=["a proof", "a deployment with clients"])
+def test_an_interruption_leaves_nothing_behind(with_a_bad_release, tmp_path, lines):
     marked = tmp_path / "tmp"
     marked.mkdir()
-    source = ["--source", str(with_bad_releases.folder), *settings_of(with_bad_releases)]
+    source = ["--source", str(with_a_bad_release.folder), *settings_of(with_a_bad_release)]
     command = [sys.executable, "-m", "slipway.cli", "rehearse", *source]
     process = subprocess.Popen(
         command,
@@ -111,9 +111,8 @@ def test_an_interruption_in_any_act_leaves_nothing_behind(with_bad_releases, tmp
         env=os.environ | {"TMPDIR": str(marked)},
         preexec_fn=as_on_a_terminal,  # noqa: PLW1509 -- this process has no other threads
     )
-    for line in process.stderr:
-        if line.startswith(act):
-            break
+    for awaited in lines:
+        assert any(awaited in line for line in process.stderr)
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()

@@ -8,8 +8,8 @@ import anyio.abc
 import pytest
 
 from slipway.records.rehearsal import Traffic
-from slipway.rehearsal.here import PatientBackend
 from slipway.rehearsal.play import Clients, act_of_clients
+from slipway.rehearsal.stage import PatientBackend
 from slipway.workload.workload import LaunchSpec
 
 

@@ -7,7 +7,7 @@ from slipway.records.form import MARK, to_data
 from slipway.records.migration import Migration
 from slipway.records.refusal import Refusal
 from slipway.release.aws.client import Aws
-from slipway.release.runners.definition import TaskOrder, order_of
+from slipway.release.runners.definition import TaskOrder
 from slipway.release.runners.ecs_task import EcsTask
 from slipway.settings import AppRunnerEnvironment, MigrationRunner, RunnerKind, Settings, TargetKind
 from tests.release.desired import Telling, aws_of, time_of
@@ -36,7 +36,7 @@ def settings(runner: MigrationRunner | None = TASK, **changes: Any) -> Settings:
 
 
 def order(digest: str, runner: MigrationRunner | None = TASK, **changes: Any) -> TaskOrder:
-    return order_of(settings(runner, **changes), "staging", digest)
+    return TaskOrder(settings(runner, **changes), "staging", digest)
 
 
 def answer(record: Any) -> str:

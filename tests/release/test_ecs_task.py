@@ -7,7 +7,7 @@ import pytest
 from slipway.errors import BadInputError, RefusedError, UnknownOutcomeError
 from slipway.records.migration import Standing
 from slipway.release.errors import AwsRefusedError
-from slipway.release.runners.definition import definition, order_of
+from slipway.release.runners.definition import TaskOrder, definition
 from slipway.release.runners.ecs_task import _explained
 from slipway.settings import SettingsError
 from slipway.simulator.faults import Effect, Fault
@@ -295,5 +295,5 @@ def test_a_definition_that_ecs_would_not_take_is_refused_before_it_is_sent():
 )  # fmt: skip
 def test_settings_that_say_too_little_are_one_sentence(made, said):
     with pytest.raises(SettingsError) as caught:
-        order_of(made, "staging", DIGEST)
+        TaskOrder(made, "staging", DIGEST)
     assert str(caught.value).startswith(said)

@@ -20,7 +20,7 @@ from slipway.records.progress import Event
 from slipway.release.aws import ecr
 from slipway.release.aws.client import Aws
 from slipway.release.bootstrap.roles import DEPLOY_ROLE, RIGHTS, policy, scope_of
-from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, document, granted, merged
+from slipway.release.rights import ANY, ANY_TASK, REPOSITORY, SHARED, Right, granted, merged, narrowed
 from slipway.simulator.authorization import Needed, allows
 from tests.release.desired import time_of
 from tests.release.direct import opened
@@ -276,7 +276,7 @@ def granted_to(verb: str):
 
 def without(verb: str, action: str):
     left = {kind: tuple(each for each in found if each != action) for kind, found in granted_to(verb).items()}
-    return document({kind: found for kind, found in left.items() if found}, SCOPE)
+    return narrowed({kind: found for kind, found in left.items() if found}, SCOPE)
 
 
 async def refusal(verb: str, action: str) -> str:

@@ -18,7 +18,7 @@ ALLOWED = {
     "conformance/": "the suite compares the simulator with App Runner",
     "rehearsal/": "its environments are in the simulated account",
     "graph/stage.py": "likewise, as a part of a release on an engine",
-    "workload/health.py": "a sourced fact",
+    "graph/running.py": "dagger up judges an instance in its words",
     "release/aws/": "sourced facts",
 }
 

@@ -225,7 +225,6 @@ def rehearsal() -> Rehearsal:
         service="notes",
         revision="0123456789abcdef",
         postgres="PostgreSQL 18.1 from this machine",
-        speed=60.0,
         acts=(
             Act(
                 name="I",

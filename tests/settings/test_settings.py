@@ -143,6 +143,10 @@ def test_every_kind_of_key_is_read():
         (service(smoke_paths="{}"), "[tool.slipway] smoke-paths: found a table, allowed is a list"),
         (service(migrations="[]"), "[tool.slipway] migrations: found a list, allowed is a table"),
         (migrations(postgres="17"), "[tool.slipway] migrations.postgres: found 17 (a whole number), allowed is a text"),
+        (
+            migrations(levels='{ Q01 = "loud" }'),
+            "migrations.levels.Q01: found 'loud', allowed is one of 'error', 'warning', 'note', 'off'",
+        ),
         (migrations(variables="{ A = 1 }"), "migrations.variables.A: found 1 (a whole number), allowed is a text"),
         (staging(account="123456789012"), "staging.account: found 123456789012 (a whole number), allowed is a text"),
         (staging(secrets='["a"]'), "[tool.slipway] environments.staging.secrets: found a list, allowed is a table"),

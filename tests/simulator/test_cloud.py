@@ -158,6 +158,27 @@ async def test_the_platforms_time_runs_at_its_speed():
     assert (clock.now() - began).total_seconds() == pytest.approx(real * 600, rel=0.1)
 
 
+@pytest.mark.parametrize("work", [0, 0.05])
+async def test_virtual_time_passes_only_while_those_who_hold_it_rest(work):
+    """An operation of 10 s that is asked about every 3 s is over after 12 s, however long the machine works in between."""
+    clock, seen = VirtualClock(), []
+    began = clock.now()
+
+    async def operation():
+        await clock.sleep(10)
+        seen.append("over")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(clock.run)
+        with clock.held():
+            tasks.start_soon(operation)
+            while not seen:
+                await anyio.sleep(work)
+                await clock.rest(3)
+        tasks.cancel_scope.cancel()
+    assert (clock.now() - began).total_seconds() == 12
+
+
 @pytest.mark.slow
 async def test_a_connection_outlives_the_polling_interval_of_the_release_engine(account):
     """A client behind the tunnel of a Dagger engine does not notice that a connection has ended."""

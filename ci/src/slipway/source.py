@@ -67,12 +67,17 @@ class Commit:
         )
 
 
+def folder_of(source: Path) -> Path:
+    """Return the service's folder; raises BadInputError if it does not exist."""
+    if not source.is_dir():
+        raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
+    return source.resolve()
+
+
 def commit_at(folder: Path, name: str = "HEAD") -> Commit:
     """Read the commit `name` of the repository around `folder`; raises BadInputError."""
-    if not folder.is_dir():
-        raise BadInputError(f"there is no folder {folder}", "name the service's folder with --source")
     show = ["show", "--no-patch", "--no-show-signature", "--format=%H%x00%ct%x00%s"]
-    shown = git(folder, [*show, "--end-of-options", f"{name}^{{commit}}", "--"]).decode().strip()
+    shown = git(folder_of(folder), [*show, "--end-of-options", f"{name}^{{commit}}", "--"]).decode().strip()
     revision, committed, subject = shown.split("\0")
     return Commit(folder, revision, int(committed), subject)
 

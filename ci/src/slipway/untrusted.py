@@ -1,6 +1,9 @@
-"""Untrusted text (logs, AWS's messages, SQL errors), made safe to print."""
+"""Untrusted text (logs, AWS's messages, SQL errors), made safe to print or read."""
 
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
@@ -22,3 +25,12 @@ def one_line(text: str, longest: int = 300) -> str:
     """Return printable text as one line of at most `longest` characters."""
     line = " ".join(printable(text).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def json_object(text: str) -> Mapping[str, Any]:
+    """Return the JSON object in a text; an empty one when there is none."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, Mapping) else {}

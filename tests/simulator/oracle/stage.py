@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import anyio.from_thread
 import anyio.to_thread
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from slipway.oci.artifact import MANIFEST
+from slipway.release.aws.client import Keys, session_of
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import Cloud, simulated
 from slipway.simulator.registry import Repository
@@ -80,7 +81,7 @@ def at_moto(service: str, story: Story) -> Mapping[str, Outcome]:
     from moto import mock_aws
     from moto.moto_api import state_manager
 
-    with mock_aws():
+    with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"), mock_aws():
         # By default moto ends a task by itself after a few descriptions.
         state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1000})
         player = Player(_client(service), _seed_moto(service))
@@ -129,7 +130,7 @@ def _milliseconds(at: datetime) -> int:
 
 def _client(service: str, **where: Any) -> Any:
     config = Config(retries={"total_max_attempts": 1})
-    return boto3.session.Session("AKIATEST", "secret", region_name=REGION).client(service, config=config, **where)
+    return session_of(Keys("AKIATEST", "secret"), REGION).client(service, config=config, **where)
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -143,10 +143,12 @@ Account numbers and ARNs are removed from all records.""",
     rights=(),
 )
 async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
+    from slipway.conformance import leftovers
     from slipway.conformance.service import ProbeImage
     from slipway.conformance.suite import conform
     from slipway.conformance.walks import estimate
-    from slipway.local.conformance import Consent, clean_up, permitted, simulated_conformance
+    from slipway.local.conformance import Consent, in_no_time, permitted
+    from slipway.records.conformance import Left
     from slipway.report import answers
     from slipway.report.text import of_estimate
 
@@ -156,14 +158,15 @@ async def conformance(flags: Flags, _caller: Caller) -> "CommandResult":
     if flags.account is None:
         if flags.yes or flags.clean_up or flags.endpoint_url or flags.region:
             raise BadInputError("no account is named", "pass its twelve digits with --account")
-        return answers.of_conformance(await simulated_conformance(image, _tell(flags)))
+        async with in_no_time() as (simulated, _):
+            return answers.of_conformance(await conform(simulated, image, _tell(flags)))
     account = await permitted(Consent(flags.account, flags.region, flags.endpoint_url))
     where = f"account {flags.account}, {account.region}"
     if flags.clean_up:
         _check_agreed(
             flags, f"Everything that earlier runs left in {where} will be deleted, including a run in progress.\n"
         )
-        return answers.of_left(await clean_up(account, _tell(flags)))
+        return answers.of_left(Left(await leftovers.clean(account, None, _tell(flags))))
     _check_agreed(flags, of_estimate(estimate(), where))
     return answers.of_conformance(await conform(account, image, _tell(flags)))
 

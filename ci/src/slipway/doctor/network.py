@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import slipway
@@ -146,13 +145,14 @@ def credentials(options: DoctorOptions) -> str:
 
 
 def _caller(options: DoctorOptions) -> tuple[str, str]:
-    import boto3
     from botocore.config import Config
+
+    from slipway.release.aws.client import Keys, session_of
 
     settings = options.settings()
     region = next((there.region for there in settings.environments.values()), None) if settings else None
     # A stand-in for AWS must never see real keys.
-    session: Any = boto3.session.Session(*(("simulated", "simulated") if options.endpoint_url else ()))
+    session = session_of(Keys("simulated", "simulated") if options.endpoint_url else Keys("", ""), None)
     if session.get_credentials() is None:
         raise SkippedError("there are no AWS credentials", f"{_SIGN_IN}, to plan and deploy")
     config = Config(connect_timeout=_SILENCE_SECONDS, read_timeout=_SILENCE_SECONDS, retries={"total_max_attempts": 1})

@@ -49,7 +49,7 @@ class ServiceEnvironment(ObservedEnvironment):
     @property
     def migrates(self) -> bool:
         """Whether slipway migrates the database before a release."""
-        return bool(self.runner or self.settings.environment(self.name).migration)
+        return bool(self.runner or self.own_settings.migration)
 
     def engine(
         self, tell: Tell, permit: Permit = no_op, certificate: Certificate | None = None, risk: str = ""
@@ -127,12 +127,11 @@ class ServiceEnvironment(ObservedEnvironment):
 
     async def migrating(self, digest: str, deployment: str | None = None, url_from: str | None = None) -> Runner:
         """Return the runner of migrations; raises SettingsError if the settings name none. `url_from` is a variable with the database's URL."""
-        from slipway.environment.migrate import MigrationRequest, runner_of
+        from slipway.environment.migrate import runner_of
 
         if self.runner and url_from is None:
             return await self.runner(digest, deployment or "")
-        request = MigrationRequest(self.settings, self.name, digest)
-        return runner_of(request, self.aws, self.time, deployment=deployment, database_url_from=url_from)
+        return runner_of(self, digest, deployment=deployment, database_url_from=url_from)
 
 
 async def plan_change(environment: ServiceEnvironment, verb: Verb) -> Plan:

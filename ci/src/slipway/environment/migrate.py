@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from slipway.database_url import parts_of
+from slipway.environment.status import ObservedEnvironment
 from slipway.errors import BadInputError, RefusedError
 from slipway.local.inside import Database, started
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json
 from slipway.records.migration import Migration, Standing
 from slipway.records.progress import Event, Tell
-from slipway.release.aws.client import Aws
 from slipway.release.aws.ecr import place_of
 from slipway.release.aws.references import value_of
-from slipway.release.engine.target import Time
 from slipway.release.runners import Runner
-from slipway.release.runners.definition import order_of
+from slipway.release.runners.definition import TaskOrder
 from slipway.release.runners.ecs_task import EcsTask
-from slipway.settings import Environment, Migrations, RunnerKind, Settings, SettingsError
+from slipway.settings import Migrations, RunnerKind, SettingsError
 from slipway.workload.process import HostBackend, NoTreeError, Unpacked
 
 T = TypeVar("T")
@@ -38,32 +37,23 @@ async def _run(kind: type[T], release: Unpacked, migrations: Migrations, databas
         return from_json(kind, await runner.answer(database), "the migration's record")
 
 
-@dataclass(frozen=True)
-class MigrationRequest:
-    """A digest, and the environment whose database to migrate to its head."""
-
-    settings: Settings
-    environment: str
-    digest: str
-
-
 def runner_of(
-    request: MigrationRequest,
-    aws: Aws,
-    time: Time,
+    environment: ObservedEnvironment,
+    digest: str,
     *,
     deployment: str | None = None,
     database_url_from: str | None = None,
 ) -> Runner:
-    """Return the runner that the settings choose; raises SettingsError if they say too little.
+    """Return the runner that the settings choose, which migrates to the digest's head; raises SettingsError if they say too little.
 
     `deployment` identifies the deployment. `database_url_from` names a variable of this process that holds the database's URL; with it
     this machine migrates, whatever the settings say.
     """
-    migration = request.settings.environment(request.environment).migration
+    migration = environment.own_settings.migration
     if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):
-        return EcsTask(aws, time, order_of(request.settings, request.environment, request.digest), deployment)
-    return DirectRunner(aws, request, database_url_from)
+        order = TaskOrder(environment.settings, environment.name, digest)
+        return EcsTask(environment.aws, environment.time, order, deployment)
+    return DirectRunner(environment, digest, database_url_from)
 
 
 @dataclass(frozen=True)
@@ -73,8 +63,8 @@ class DirectRunner:
     The database's URL is a secret of the environment, or the value of the variable `url_variable`.
     """
 
-    aws: Aws
-    request: MigrationRequest
+    environment: ObservedEnvironment
+    digest: str
     url_variable: str | None = None
     how: str = "this machine"
 
@@ -82,21 +72,21 @@ class DirectRunner:
         database = await self._database()
         tell(Event("migrating from this machine"))
         async with self._unpacked() as release:
-            return await _run(Migration, release, self.request.settings.migrations, database)
+            return await _run(Migration, release, self.environment.settings.migrations, database)
 
     async def look(self) -> Standing:
         database = await self._database()
         async with self._unpacked() as release:
-            return await _run(Standing, release, self.request.settings.migrations, database, "--look")
+            return await _run(Standing, release, self.environment.settings.migrations, database, "--look")
 
     async def _database(self) -> Database:
-        url = await database_url(self.aws, self.request, self.url_variable, os.environ)
-        return Database(url, service_variables(self.request, url))
+        url = await database_url(self.environment, self.url_variable, os.environ)
+        return Database(url, service_variables(self.environment, url))
 
     @asynccontextmanager
     async def _unpacked(self) -> AsyncIterator[Unpacked]:
-        repository, digest = self.request.settings.name, self.request.digest
-        place = await place_of(self.aws, repository)
+        repository, digest = self.environment.settings.name, self.digest
+        place = await place_of(self.environment.aws, repository)
         try:
             async with HostBackend(place.url, place.login, cache()).unpacked(repository, digest) as release:
                 yield release
@@ -107,33 +97,27 @@ class DirectRunner:
             ) from error
 
 
-async def database_url(
-    aws: Aws, request: MigrationRequest, url_variable: str | None, process: Mapping[str, str]
-) -> str:
+async def database_url(environment: ObservedEnvironment, url_variable: str | None, process: Mapping[str, str]) -> str:
     """Return the URL of an environment's database; raises BadInputError, which never repeats the value read."""
     if url_variable is not None:
         if not process.get(url_variable):
             raise BadInputError(f"the variable {url_variable} is not set here", "set it to the database's URL")
         return _checked(process[url_variable], f"the variable {url_variable}")
-    there, variable = _environment(request), request.settings.migrations.database_variable
+    there, variable = environment.own_settings, environment.settings.migrations.database_variable
     if variable in there.secrets:
-        return _checked(await value_of(aws, there.secrets[variable]), f"the secret behind {variable}")
+        return _checked(await value_of(environment.aws, there.secrets[variable]), f"the secret behind {variable}")
     if variable in there.variables:
         return _checked(there.variables[variable], f"the variable {variable}")
     raise SettingsError(
-        f"{request.environment} has no {variable}, by which its database is found",
-        f"add its secret to secrets in [tool.slipway.environments.{request.environment}], or name a variable with --database-url-from",
+        f"{environment.name} has no {variable}, by which its database is found",
+        f"add its secret to secrets in [tool.slipway.environments.{environment.name}], or name a variable with --database-url-from",
     )
 
 
-def service_variables(request: MigrationRequest, url: str) -> dict[str, str]:
+def service_variables(environment: ObservedEnvironment, url: str) -> dict[str, str]:
     """Return the variables that the service's env.py sees: the URL, plain values, and stand-ins for other secrets."""
-    migrations = request.settings.migrations
-    return migrations.told(url) | dict(_environment(request).variables) | {migrations.database_variable: url}
-
-
-def _environment(request: MigrationRequest) -> Environment:
-    return request.settings.environment(request.environment)
+    migrations = environment.settings.migrations
+    return migrations.told(url) | dict(environment.own_settings.variables) | {migrations.database_variable: url}
 
 
 def _checked(url: str, where: str) -> str:

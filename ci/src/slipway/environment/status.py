@@ -19,6 +19,7 @@ from slipway.release.engine.ledger import Ledger, digest_of, live_with
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.engine.target import Operation, OperationStatus, Target, Time
 from slipway.release.targets.registry import TargetDescription, target_of
+from slipway.settings import Environment as EnvironmentSettings
 from slipway.settings import Settings
 
 _HISTORY = 100  # deployments, which ECR returns in one call
@@ -41,8 +42,16 @@ class ObservedEnvironment:
 
     @cached_property
     def aws(self) -> Aws:
-        region = self.settings.environment(self.name).region
-        return Aws(region, self.endpoint_url, self.keys, self.time.sleep)
+        return Aws(self.own_settings.region, self.endpoint_url, self.keys, self.time.sleep)
+
+    @property
+    def own_settings(self) -> EnvironmentSettings:
+        return self.settings.environment(self.name)
+
+    @property
+    def smoke_paths(self) -> tuple[str, ...]:
+        """The paths that show whether the service answers; without any, its health path."""
+        return self.settings.smoke_paths or tuple(filter(None, [self.settings.health_path]))
 
     @property
     def service(self) -> str:
@@ -92,10 +101,9 @@ class ObservedEnvironment:
     async def smoke(self) -> tuple[str, ...]:
         """GET every smoke path and return the paths; raises RefusedError at the first status of 400 or more."""
         observed = await self.status()
-        paths = self.settings.smoke_paths or ((self.settings.health_path,) if self.settings.health_path else ())
-        for path in paths:
+        for path in self.smoke_paths:
             await self.ask(observed, path)
-        return paths
+        return self.smoke_paths
 
     async def readiness(self, observed: Observed) -> Readiness | None:
         """Return the readiness answer of the live release; None if it gives none."""

@@ -35,6 +35,7 @@ _PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; fo
 
 _CREATES_ROLE: Final = re.compile(r"\bCREATE\s+(ROLE|USER|GROUP)\s+(?!MAPPING\b)", re.IGNORECASE)
 _ROLES_LOCK: Final = zlib.crc32(b"slipway: one database with roles at a time")
+_HERE: Final = "SELECT current_database()"
 _ROLES: Final = "SELECT quote_ident(rolname) FROM pg_roles"
 _MANAGED: Final = (
     *(".rds.amazonaws.com", ".rds.amazonaws.com.cn", ".postgres.database.azure.com", ".postgres.cosmos.azure.com"),
@@ -143,10 +144,7 @@ def _with_own_roles(server: URL, database: str) -> Iterator[None]:
     lock = ExitStack()
 
     def creates_role(connection: Connection, sql: str) -> bool:
-        return (
-            bool(_CREATES_ROLE.search(sql))
-            and query(connection.connection, "SELECT current_database()")[0][0] == database
-        )
+        return bool(_CREATES_ROLE.search(sql)) and query(connection.connection, _HERE)[0][0] == database
 
     def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
         if creates_role(connection, sql):
@@ -210,6 +208,5 @@ def _looks_like_production(server: URL) -> str | None:
 
 def _hosts(server: URL) -> list[str]:
     """Return the hosts of a URL; there may be several, also in its query."""
-    in_query = server.query.get("host", ())
-    hosts = [server.host or "", *([in_query] if isinstance(in_query, str) else in_query)]
+    hosts = [server.host or "", *server.normalized_query.get("host", ())]
     return [host.partition(":")[0].rstrip(".").lower() for several in hosts for host in several.split(",") if host]

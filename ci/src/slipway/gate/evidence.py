@@ -26,7 +26,7 @@ from slipway.gate.layers.parallel_stairway import climb_all
 from slipway.gate.layers.rows import RowsResult, run_on_rows
 from slipway.gate.layers.stairway import StairwayResult, Steps
 from slipway.gate.steps import Baseline
-from slipway.gate.template_cache import TemplateCache, after_old, old_of
+from slipway.gate.template_cache import TemplateCache, after_old
 from slipway.migration.environment import Environment, sentence
 from slipway.records.gate import GateQuestion, Previous
 from slipway.records.proof import UNCOMPARED, Layer
@@ -94,7 +94,7 @@ def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
     """Run the stairway over all revisions, or over the new ones when the old ones are cached; then the other layers."""
     past = evidence.history
-    cache = TemplateCache(empty, evidence.postgres) if keep and old_of(past) else None
+    cache = TemplateCache(empty, evidence.postgres) if keep and past.before_new else None
     cached = cache.find() if cache else None
     baseline, earlier = cached or (empty, {})
     trace = Layer.TRACE in evidence.layers
@@ -105,7 +105,7 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
     with ExitStack() as stack:
         if not cached and (examine_new or cache):
             baseline = stack.enter_context(after_old(empty))
-            if cache and baseline.template and not any(node.id in result.skipped for node in old_of(past)):
+            if cache and baseline.template and not any(node.id in result.skipped for node in past.before_new):
                 cache.store(baseline.template, result.steps)
         if examine_new:
             _examine_new(evidence, result.steps, baseline)
@@ -119,9 +119,6 @@ def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Basel
         in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
         return beside(work, what) if in_fork else nullcontext(work)
 
-    def interruptions() -> InterruptionResult:
-        return interrupt(baseline, steps) if Layer.INTERRUPTION in layers else InterruptionResult()
-
     def contention() -> tuple[Replay, ConcurrencyResult]:
         replayed, result = Replay(), ConcurrencyResult()
         if previous and Layer.PREVIOUS in layers:
@@ -130,6 +127,7 @@ def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Basel
             result = concurrency.examine(baseline, steps, replayed.phrases)
         return replayed, result
 
+    interruptions = partial(interrupt, baseline, steps) if Layer.INTERRUPTION in layers else InterruptionResult
     with (
         evidence.timed("rows, interruptions, previous release, concurrency"),
         beside_rows(interruptions, "interruptions", Layer.INTERRUPTION) as interrupted,

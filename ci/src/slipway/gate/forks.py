@@ -98,9 +98,9 @@ class Fork(Generic[T]):
         code = self._process.exitcode
         if code is None:
             return "its process returned nothing"
-        return (
-            f"its process was killed by signal {-code}" if code < 0 else f"its process ended with the exit code {code}"
-        )
+        if code < 0:
+            return f"its process was killed by signal {-code}"
+        return f"its process ended with the exit code {code}"
 
     def _lost(self, why: str) -> RefusedError:
         step = self._deadline.read()[0]

@@ -2,6 +2,7 @@
 
 import dis
 import hashlib
+import itertools
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,11 @@ class History:
     released: str | None = None  # the git ref that the files were compared with
     ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
     tip: str = ""
+
+    @property
+    def before_new(self) -> tuple[Node, ...]:
+        """The revisions before the first new one."""
+        return tuple(itertools.takewhile(lambda node: not node.new, self.nodes))
 
     def upto(self, heads: Collection[str]) -> set[str]:
         """Return these revisions and their ancestors."""
@@ -123,15 +129,9 @@ def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, sin
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
     """Mark the revisions as old whose files are unchanged since the ref."""
-    files, edited = set(since.files), set(since.edited)
-    return tuple(
-        replace(
-            node,
-            old=f"not newer than {since.name}" if node.file in files - edited else None,
-            edited=node.file in edited,
-        )
-        for node in nodes
-    )
+    why, edited = f"not newer than {since.name}", set(since.edited)
+    same = set(since.files) - edited
+    return tuple(replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes)
 
 
 def _upto(parents: Parents, start_after: str) -> set[str]:

@@ -17,15 +17,16 @@ from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
 from slipway.gate.steps import UP
-from slipway.records.proof import Finding, Layer, Level
+from slipway.records.proof import OFF, Finding, Layer, Level
+
+Levels = Mapping[str, Level | None]  # by rule; None turns it off
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
-OFF: Final = "off"
 SETTING: Final = "[tool.slipway.migrations] levels"
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
-def judge(evidence: Evidence, today: date, own: Mapping[str, Level | None]) -> tuple[Finding, ...]:
+def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     """Return all findings, the worst first and suppressed ones last; `own` are the project's levels."""
     findings = list(graph.check(evidence.history))
     if stairway := evidence.stairway:
@@ -52,9 +53,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
         yield from schema.check_drift(evidence.history, stairway.steps, evidence.compared)
 
 
-def _of_revision(
-    evidence: Evidence, stairway: StairwayResult, node: Node, own: Mapping[str, Level | None]
-) -> Iterator[Finding]:
+def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps)
@@ -74,11 +73,7 @@ def _of_revision(
 
 
 def _after_comments(
-    evidence: Evidence,
-    stairway: StairwayResult,
-    findings: Sequence[Finding],
-    today: date,
-    own: Mapping[str, Level | None],
+    evidence: Evidence, stairway: StairwayResult, findings: Sequence[Finding], today: date, own: Levels
 ) -> Iterator[Finding]:
     """Yield the findings, those that a comment allows suppressed, and findings on the comments."""
     by_revision: dict[str | None, list[Finding]] = {}
@@ -128,12 +123,12 @@ def read_levels(settings: Mapping[str, str]) -> dict[str, Level | None]:
     return levels
 
 
-def _is_on(rule: str, levels: Mapping[str, Level | None]) -> bool:
+def _is_on(rule: str, levels: Levels) -> bool:
     """Return whether a rule counts in this project; an optional one does when the settings name it."""
     return rule not in OPTIONAL or levels.get(rule) is not None
 
 
-def _at_own_level(finding: Finding, levels: Mapping[str, Level | None]) -> Finding:
+def _at_own_level(finding: Finding, levels: Levels) -> Finding:
     """Return the finding at the project's level; that of a rule that is off is suppressed."""
     level = levels.get(finding.rule, finding.level)
     if level is None:

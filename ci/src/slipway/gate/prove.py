@@ -16,11 +16,9 @@ from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, gather
-from slipway.gate.history import Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
-from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.steps import run
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
@@ -55,28 +53,24 @@ def prove(question: GateQuestion, server: URL) -> Proof:
 
 
 def _revisions(evidence: Evidence) -> Iterator[Revision]:
-    if evidence.stairway:
-        for node in evidence.history.nodes:
-            yield _revision(evidence, evidence.stairway, node)
-
-
-def _revision(evidence: Evidence, stairway: StairwayResult, node: Node) -> Revision:
-    steps = stairway.steps[node.id]
-    rows = evidence.rows.revisions.get(node.id)
-    contention = evidence.concurrency.revisions.get(node.id, Contention())
-    return Revision(
-        id=node.id,
-        down=node.down,
-        file=node.file,
-        new=node.new,
-        statements=steps.statements,
-        fingerprints=steps.fingerprints,
-        rows=rows.held if rows else {},
-        interruptions=len(evidence.interruptions.revisions.get(node.id, ())),
-        encounters=len(contention.encounters),
-        queue=contention.queue,
-        growth=contention.growth,
-    )
+    recorded = evidence.stairway.steps if evidence.stairway else {}
+    for node in evidence.history.nodes if recorded else ():
+        steps = recorded[node.id]
+        rows = evidence.rows.revisions.get(node.id)
+        contention = evidence.concurrency.revisions.get(node.id, Contention())
+        yield Revision(
+            id=node.id,
+            down=node.down,
+            file=node.file,
+            new=node.new,
+            statements=steps.statements,
+            fingerprints=steps.fingerprints,
+            rows=rows.held if rows else {},
+            interruptions=len(evidence.interruptions.revisions.get(node.id, ())),
+            encounters=len(contention.encounters),
+            queue=contention.queue,
+            growth=contention.growth,
+        )
 
 
 def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revision, ...]) -> Coverage:

@@ -6,7 +6,6 @@ executes the new revisions only.
 
 import base64
 import hashlib
-import itertools
 import json
 import platform
 import sys
@@ -23,7 +22,7 @@ from sqlalchemy.engine import URL, Connection
 
 import slipway
 from slipway.gate.databases import fresh
-from slipway.gate.history import History, Node
+from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.steps import Baseline, upgrade
 from slipway.migration.database import with_connection
@@ -31,15 +30,14 @@ from slipway.migration.environment import Environment
 from slipway.structure import MismatchError, read, write
 
 _PREFIX = "slipway_template_"
+_COMMENT = text("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :name")
 _ROLES = text("SELECT count(*) FROM pg_roles")
-
-StepsOfRevisions = Mapping[str, Steps]
 
 
 @contextmanager
 def after_old(empty: Baseline) -> Iterator[Baseline]:
     """Yield the baseline after the old revisions; the empty one when they fail, or create roles, which are the server's."""
-    if not (old := old_of(empty.history)):
+    if not (old := empty.history.before_new):
         yield empty
         return
     with fresh(empty.server, empty.extensions) as template:
@@ -51,22 +49,18 @@ def after_old(empty: Baseline) -> Iterator[Baseline]:
     yield empty
 
 
-def old_of(history: History) -> tuple[Node, ...]:
-    """Return the revisions before the first new one."""
-    return tuple(itertools.takewhile(lambda node: not node.new, history.nodes))
-
-
 class TemplateCache:
     """The template of one history on its server, with the stairway's results of the old revisions in its comment."""
 
     def __init__(self, empty: Baseline, postgres: str) -> None:
         self._empty = empty
-        self._old = old_of(empty.history)
+        self._old = empty.history.before_new
         self._name = f"{_PREFIX}{_digest(self._old, empty, postgres)[:24]}"
 
-    def find(self) -> tuple[Baseline, StepsOfRevisions] | None:
+    def find(self) -> tuple[Baseline, Mapping[str, Steps]] | None:
         """Return the cached baseline and results, None on a miss."""
-        comment = with_connection(self._empty.server, self._comment)
+        named = {"name": self._name}
+        comment = with_connection(self._empty.server, lambda connection: connection.scalar(_COMMENT, named))
         try:
             steps = _unpacked(comment) if comment else {}
         except (ValueError, MismatchError, zlib.error):  # written by another version of slipway
@@ -76,17 +70,10 @@ class TemplateCache:
         template = self._empty.server.set(database=self._name)
         return replace(self._empty, template=template, old=len(self._old)), steps
 
-    def store(self, template: URL, steps: StepsOfRevisions) -> None:
+    def store(self, template: URL, steps: Mapping[str, Steps]) -> None:
         """Store a template and its results, and drop all others."""
         comment = _packed({node.id: steps[node.id] for node in self._old})
         with_connection(self._empty.server, lambda connection: self._store(connection, template, comment))
-
-    def _comment(self, connection: Connection) -> str | None:
-        comment: str | None = connection.scalar(
-            text("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :name"),
-            {"name": self._name},
-        )
-        return comment
 
     def _store(self, connection: Connection, template: URL, comment: str) -> None:
         others = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
@@ -96,12 +83,12 @@ class TemplateCache:
         connection.execute(text(f"COMMENT ON DATABASE {self._name} IS '{comment}'"))
 
 
-def _packed(steps: StepsOfRevisions) -> str:
+def _packed(steps: Mapping[str, Steps]) -> str:
     """Encode without quotes, colons and per cent signs, which drivers would interpret."""
     return base64.b64encode(zlib.compress(json.dumps(write(steps)).encode())).decode()
 
 
-def _unpacked(comment: str) -> StepsOfRevisions:
+def _unpacked(comment: str) -> Mapping[str, Steps]:
     plain = json.loads(zlib.decompress(base64.b64decode(comment)))
     return {revision: read(Steps, steps) for revision, steps in plain.items()}
 

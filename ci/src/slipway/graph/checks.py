@@ -59,9 +59,10 @@ async def _container(folder: Folder, source: Source, settings: Settings) -> dagg
 
 async def checked(folder: Folder, source: Source, settings: Settings) -> Source:
     """Return the source with the files of the checks, too."""
-    await check_sources(folder, settings.checks.sources, "[tool.slipway.checks]")
     wanted = (*settings.sources, *settings.checks.sources) if settings.sources and settings.checks.sources else ()
-    return source.with_files(files_of(folder, wanted))
+    return source.with_files(
+        await check_sources(folder, files_of(folder, wanted), settings.checks.sources, "[tool.slipway.checks]")
+    )
 
 
 async def _run(

@@ -58,7 +58,7 @@ def main(root: Path, venv: Path) -> None:
     for name, text in _ACCOUNTS.items():
         _inside(root, Path(name)).write_text(text, encoding="utf-8")
     _list_packages(files, root)
-    (root / "tmp").mkdir()
+    (root / "tmp").mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
 
 
@@ -110,7 +110,7 @@ def _list_packages(files: Iterable[Path], root: Path) -> None:
     """Write one dpkg status file per package of `files`; nothing in an image without dpkg."""
     if shutil.which("dpkg-query") is None:
         return
-    packages = {name for file in files for path in {file, file.resolve()} for name in _packages_of(path)}
+    packages = _packages_of({path for file in files for path in (file, file.resolve())})
     folder = root / "var/lib/dpkg/status.d"
     folder.mkdir(parents=True)
     for name in packages:
@@ -118,9 +118,10 @@ def _list_packages(files: Iterable[Path], root: Path) -> None:
         (folder / name.partition(":")[0]).write_text(status, encoding="utf-8")
 
 
-def _packages_of(file: Path) -> list[str]:
-    output = subprocess.run(["dpkg-query", "--search", str(file)], capture_output=True, text=True, check=False).stdout
-    return [line.partition(": ")[0] for line in output.splitlines() if not line.startswith("diversion ")]
+def _packages_of(files: Iterable[Path]) -> set[str]:
+    command = ["dpkg-query", "--search", *map(str, files)]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return {line.partition(": ")[0] for line in output.splitlines() if not line.startswith("diversion ")}
 
 
 if __name__ == "__main__":

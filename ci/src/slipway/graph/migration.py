@@ -10,7 +10,8 @@ import dagger
 from dagger import dag
 
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.migrate import MigrationRequest, database_url, service_variables
+from slipway.environment.migrate import database_url, service_variables
+from slipway.environment.status import ObservedEnvironment
 from slipway.graph.gate import refuse, with_slipway
 from slipway.graph.publish import RegistryLogin, signed_in
 from slipway.records.form import from_json
@@ -30,16 +31,16 @@ class ContainerRunner:
 
     image: Reference
     login: RegistryLogin | None
-    wanted: MigrationRequest
+    environment: ObservedEnvironment
     url: str = field(repr=False)
     how: str = "a container of the engine"
 
     async def migrate(self, tell: Tell) -> Migration:
         tell(Event("migrating from a container of the engine"))
-        return await migrate(self._container(), self.wanted.settings.migrations, self.url, self._variables())
+        return await migrate(self._container(), self.environment.settings.migrations, self.url, self._variables())
 
     async def look(self) -> Standing:
-        return await look(self._container(), self.wanted.settings.migrations, self.url, self._variables())
+        return await look(self._container(), self.environment.settings.migrations, self.url, self._variables())
 
     def _container(self) -> dagger.Container:
         container = dag.container()
@@ -48,16 +49,15 @@ class ContainerRunner:
         return container.from_(str(self.image))
 
     def _variables(self) -> dict[str, str]:
-        return service_variables(self.wanted, self.url)
+        return service_variables(self.environment, self.url)
 
 
 async def runner_at(environment: ServiceEnvironment, digest: str, _deployment: str) -> ContainerRunner:
     """Make the runner for an environment's database; raises SlipwayError when its URL or the image is unavailable."""
-    image, wanted = environment.spec(digest).image, MigrationRequest(environment.settings, environment.name, digest)
+    image = environment.spec(digest).image
     login = await signed_in(str(image), environment.keys, None)
-    return ContainerRunner(
-        image=image, login=login, wanted=wanted, url=await database_url(environment.aws, wanted, None, {})
-    )
+    url = await database_url(environment, None, {})
+    return ContainerRunner(image=image, login=login, environment=environment, url=url)
 
 
 async def migrate(

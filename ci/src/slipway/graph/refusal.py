@@ -75,6 +75,11 @@ def _failed(error: dagger.ExecError) -> SlipwayError:
     """Explain a failed program by its output from its first line with `error` on, without Python frames, or by its end."""
     output = _FRAMES.sub("", f"{error.stderr or error.stdout}\n")
     begin = match.start() if (match := _ERROR_LINE.search(output)) else 0
+    if "No interpreter found" in output:
+        return BadInputError(
+            _shortened(output[begin:]),
+            "name a fitting image as python in [tool.slipway.images], or with --python-image",
+        )
     command = one_line(" ".join(error.command), 80)
     return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", _shortened(output[begin:]))
 

@@ -35,7 +35,7 @@ async def source_of(folder: Folder, service: Settings) -> Source:
     names = set(await folder.some(include=[*_LOCKS, _DEVELOPMENT, _VERSION]).entries())
     lock = next((name for name in _LOCKS if name in names), None)
     root = folder if lock else await _root_of(folder)
-    await check_sources(folder, service.sources, "[tool.slipway]")
+    files = await check_sources(folder, files_of(folder, service.sources), service.sources, "[tool.slipway]")
     pyproject = folder.file("pyproject.toml")
     text = await pyproject.contents()
     version = ""
@@ -46,7 +46,7 @@ async def source_of(folder: Folder, service: Settings) -> Source:
         pyproject=pyproject,
         lock=root.file(lock or "uv.lock"),
         lock_name=lock or "uv.lock",
-        files=files_of(folder, service.sources),
+        files=files,
         package=is_package(text),
         python="" if service.images.python else bases.python_version(text, version),
         development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
@@ -101,11 +101,13 @@ async def _member(folder: Folder, root: Folder) -> Member:
     )
 
 
-async def check_sources(folder: Folder, sources: Sequence[str], table: str) -> None:
-    """Raise BadInputError for a source that does not exist: an image without it fails later, with an error about its absence."""
+async def check_sources(
+    folder: Folder, files: dagger.Directory, sources: Sequence[str], table: str
+) -> dagger.Directory:
+    """Return `files`; raises BadInputError for a source that is not in them: without it, the image would fail with another error."""
 
     async def look(source: str) -> None:
-        if not await folder.some(include=[source, f"{source}/**"], gitignore=True).exists(source):
+        if not await files.exists(source):
             raise BadInputError(
                 f"sources of {table} names {source!r}, which is not in {folder}, or ignored by git", "correct it"
             )
@@ -113,6 +115,7 @@ async def check_sources(folder: Folder, sources: Sequence[str], table: str) -> N
     async with anyio.create_task_group() as tasks:
         for source in sources:
             tasks.start_soon(look, source)
+    return files
 
 
 def whole(source: Source) -> dagger.Directory:

@@ -1,7 +1,7 @@
 """Compare the simulator's documentation with an account: the simulated one, or a real one."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,20 +9,15 @@ from datetime import UTC, datetime
 import anyio
 from botocore.exceptions import BotoCoreError
 
-from slipway.conformance import leftovers
 from slipway.conformance.account import AwsAccount, PlatformTime, SilentError
-from slipway.conformance.service import ProbeImage
-from slipway.conformance.suite import conform
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
-from slipway.records.conformance import Conformance, Left
 from slipway.release.aws.client import Keys, session_of
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.cloud import LOGIN, Cloud, simulated
 from slipway.workload.process import HostBackend
 
-Tell = Callable[[str], None]
 _NUMBER = re.compile(r"[0-9]{12}")
 _REGION = "eu-west-1"
 
@@ -34,12 +29,6 @@ class Consent:
     account: str
     region: str | None = None
     endpoint_url: str | None = None
-
-
-async def simulated_conformance(image: ProbeImage, tell: Tell) -> Conformance:
-    """Compare with the simulator, on a virtual clock."""
-    async with in_no_time() as (account, _):
-        return await conform(account, image, tell)
 
 
 @asynccontextmanager
@@ -60,7 +49,9 @@ async def permitted(consent: Consent) -> AwsAccount:
         region = session.region_name
         if region is None:
             raise BadInputError("no region is configured", "pass one with --region")
-        account = AwsAccount(session, region, _wall_clock(), consent.endpoint_url)
+        account = AwsAccount(
+            session, region, PlatformTime(lambda: datetime.now(UTC), anyio.sleep), consent.endpoint_url
+        )
         astray = [] if consent.endpoint_url else account.foreign_hosts
     except (BotoCoreError, ValueError) as error:
         raise BadInputError("AWS cannot be reached", str(error)) from error
@@ -79,12 +70,3 @@ async def permitted(consent: Consent) -> AwsAccount:
             "nothing was created; pass the right account",
         )
     return account
-
-
-async def clean_up(account: AwsAccount, tell: Tell) -> Left:
-    """Delete what earlier runs left, found by name and tag."""
-    return Left(await leftovers.clean(account, None, tell))
-
-
-def _wall_clock() -> PlatformTime:
-    return PlatformTime(lambda: datetime.now(UTC), anyio.sleep)

@@ -17,7 +17,7 @@ from slipway.records.form import from_json, text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.source import git, released
+from slipway.source import folder_of, git, released
 from slipway.workload.dependencies import Python, prepare
 
 
@@ -41,7 +41,7 @@ async def gate(  # noqa: PLR0913 -- one for each flag
     if known and known.commit:
         previous = await previous_at(at.folder, known.commit, known.name, server)
     if statements:
-        previous = recorded_in(statements, previous)
+        previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
 
 
@@ -64,13 +64,6 @@ async def _workplace(
     interpreter = await anyio.to_thread.run_sync(python_of, folder, python)
     migrations = replace(migrations, config=config or migrations.config)
     return Workplace(folder=folder, python=interpreter, migrations=migrations, server=server), known
-
-
-def folder_of(source: Path) -> Path:
-    """Return the service's folder; raises BadInputError if it does not exist."""
-    if not source.is_dir():
-        raise BadInputError(f"there is no folder {source}", "name the service's folder with --source")
-    return source.resolve()
 
 
 def _check_temporary_folder() -> None:
@@ -113,11 +106,6 @@ async def previous_at(folder: Path, commit: str, name: str, server: NamedServer 
             return starting(await read_models(at, name), (tree / "pyproject.toml").read_text(encoding="utf-8"))
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))
-
-
-def recorded_in(file: Path, previous: Previous) -> Previous:
-    """Add the statements recorded in a file; raises BadInputError."""
-    return with_recorded(previous, text_of(file, "the recorded statements"), str(file))
 
 
 def with_recorded(previous: Previous, text: str, origin: str) -> Previous:

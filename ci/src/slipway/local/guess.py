@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from slipway.errors import BadInputError
@@ -19,18 +20,7 @@ _ASGI = {"FastAPI", "Starlette", "Litestar", "Quart", "Sanic", "BlackSheep", "ge
 _WSGI = {"Flask", "get_wsgi_application"}
 _FACTORIES = {"create_app", "make_app", "get_app", "get_application", "create_application"}
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", ".env.test", ".env")
-_NOT_THE_SERVICE = {
-    "tests",
-    "test",
-    "docs",
-    "examples",
-    "scripts",
-    "migrations",
-    "alembic",
-    "versions",
-    "node_modules",
-    ".venv",
-}
+_NOT_THE_SERVICE = re.compile(r"(^|/)(tests?|docs|examples|scripts|migrations|alembic|versions|node_modules|\.venv)/")
 _PORT = 8000
 
 # Endings of variables for the parts of a database URL, by the placeholder in `variables`.
@@ -123,7 +113,7 @@ def _application(files: Mapping[str, str]) -> Application:
 
 
 def _may_be_the_service(name: str) -> bool:
-    return name.endswith(".py") and not _NOT_THE_SERVICE.intersection(PurePosixPath(name).parts)
+    return name.endswith(".py") and not _NOT_THE_SERVICE.search(name)
 
 
 def _module(name: str, files: Mapping[str, str]) -> tuple[str, ...]:
@@ -140,22 +130,18 @@ def _applications(parts: tuple[str, ...], text: str) -> Iterator[Application]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return
-    module = ".".join(parts)
+    application = partial(Application, module=".".join(parts), depth=len(parts))
     for node in tree.body:
-        if (
-            isinstance(node, (ast.Assign, ast.AnnAssign))
-            and isinstance(node.value, ast.Call)
-            and (kind := _called(node.value))
-        ):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name) and kind in _ASGI | _WSGI | _FACTORIES:
-                    yield Application(
-                        module=module, name=target.id, factory=False, wsgi=kind in _WSGI, depth=len(parts)
-                    )
         if isinstance(node, ast.FunctionDef) and node.name in _FACTORIES:
             calls = {_called(call) for call in ast.walk(node) if isinstance(call, ast.Call)}
             if calls & (_ASGI | _WSGI):
-                yield Application(module=module, name=node.name, factory=True, wsgi=not calls & _ASGI, depth=len(parts))
+                yield application(name=node.name, factory=True, wsgi=not calls & _ASGI)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
+            kind = _called(node.value)
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets if kind in _ASGI | _WSGI | _FACTORIES else ():
+                if isinstance(target, ast.Name):
+                    yield application(name=target.id, factory=False, wsgi=kind in _WSGI)
 
 
 def _called(call: ast.Call) -> str:
@@ -164,15 +150,15 @@ def _called(call: ast.Call) -> str:
 
 def _command(application: Application, lock: str) -> tuple[str, ...]:
     target = f"{application.module}:{application.name}"
+    factory = ("--factory",) if application.factory else ()
     address = ("--host", "0.0.0.0", "--port", str(_PORT))  # noqa: S104 -- inside a container
-    if application.wsgi:
-        return ("gunicorn", "--bind", f"0.0.0.0:{_PORT}", f"{target}()" if application.factory else target)
-    server = next((name for name in ("uvicorn", "hypercorn", "granian") if name in lock), "uvicorn")
-    if server == "hypercorn":
-        return ("hypercorn", "--bind", f"0.0.0.0:{_PORT}", f"{target}()" if application.factory else target)
+    servers = ("gunicorn",) if application.wsgi else ("uvicorn", "hypercorn", "granian")
+    server = next((name for name in servers if name in lock), servers[0])
+    if server == "uvicorn":
+        return ("uvicorn", *factory, target, *address)
     if server == "granian":
-        return ("granian", "--interface", "asgi", *address, *(("--factory",) if application.factory else ()), target)
-    return ("uvicorn", *(("--factory",) if application.factory else ()), target, *address)
+        return ("granian", "--interface", "asgi", *address, *factory, target)
+    return (server, "--bind", f"0.0.0.0:{_PORT}", f"{target}()" if factory else target)
 
 
 def _example(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:

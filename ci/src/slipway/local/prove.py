@@ -62,7 +62,7 @@ def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
         config=migrations.config,
         patience=migrations.patience,
         extensions=migrations.extensions,
-        levels={rule: level.value for rule, level in migrations.levels.items()},
+        levels=migrations.levels,
         start_after=None if fields.get("since") else migrations.start_after,
         **fields,
     )

@@ -35,9 +35,7 @@ class Beginning:
     @classmethod
     def of(cls, state: Path | None, faults: Path | None, variables: Mapping[str, str]) -> "Beginning":
         """Read the files, TOML or with the suffix .json JSON; raises BadInputError."""
-        beginning = cls(
-            _read(InitialState, state) if state else InitialState(), _read(Script, faults) if faults else Script()
-        )
+        beginning = cls(_read(InitialState, state), _read(Script, faults))
         if unset := beginning.state.unset(variables):
             raise BadInputError(f"{state} needs the variable {unset[0]}, which is not set", "set it and start again")
         for scripted in beginning.faults.fault:
@@ -68,7 +66,9 @@ async def simulate(
         await anyio.sleep_forever()
 
 
-def _read(kind: type[T], file: Path) -> T:
+def _read(kind: type[T], file: Path | None) -> T:
+    if file is None:
+        return kind()
     text = text_of(file, "the file")
     try:
         document = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)

@@ -181,9 +181,8 @@ def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
 
 
 async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T:
-    from sqlalchemy.ext.asyncio import (
-        create_async_engine,  # needs greenlet, which a service with a sync driver may lack
-    )
+    # Needs greenlet, which a service with a sync driver may lack.
+    from sqlalchemy.ext.asyncio import create_async_engine
 
     engine = create_async_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:

@@ -124,14 +124,12 @@ def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tup
             environment.run(steps)
         except RefusedError:
             raise
-        except DBAPIError as error:
-            if sqlstate(error) not in _RETRYABLE or attempt == _ATTEMPTS:
-                raise RefusedError(
-                    f"the migration failed at {environment.spoken_place_of(error)}", sentence(error)
-                ) from error
-            time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter, so that two runners do not collide again
         except (Exception, SystemExit) as error:
-            hint = "" if before else "; variables it needs go to [tool.slipway.migrations] variables"
+            by_postgres = isinstance(error, DBAPIError)
+            if by_postgres and sqlstate(error) in _RETRYABLE and attempt < _ATTEMPTS:
+                time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter, so that two runners do not collide again
+                continue
+            hint = "" if before or by_postgres else "; variables it needs go to [tool.slipway.migrations] variables"
             raise RefusedError(
                 f"the migration failed at {environment.spoken_place_of(error)}", sentence(error) + hint
             ) from error

@@ -6,35 +6,27 @@ installed there, otherwise the one that `slipway gate` would use. The proof is m
 
 import pytest
 
-_OPTIONS = {
-    "source": ("DIR", "the service's folder, where its pyproject.toml is (default: pytest's rootdir)"),
-    "config": ("FILE", "alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)"),
-    "database-url": ("URL", "a server where databases may be created (default: one of its own)"),
-    "since": (
+# By their names after `--slipway`; those without a value are flags.
+_OPTIONS: dict[str, tuple[str, str]] = {
+    "": ("", "prove the alembic migrations: a test for each revision and check"),
+    "-record": ("FILE", "write the tests' database statements, for `slipway gate --statements` of the next release"),
+    "-allow-production-like": ("", "the server is disposable, though it looks like production"),
+    "-source": ("DIR", "the service's folder, where its pyproject.toml is (default: pytest's rootdir)"),
+    "-config": ("FILE", "alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)"),
+    "-database-url": ("URL", "a server where databases may be created (default: one of its own)"),
+    "-since": (
         "REVISION|REF",
         "findings in older revisions do not count: up to a revision, or those at a git ref or `merge-base` (default: start-after)",
     ),
-    "python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
+    "-python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
 }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("slipway")
-    group.addoption(
-        "--slipway", action="store_true", help="prove the alembic migrations: a test for each revision and check"
-    )
-    group.addoption(
-        "--slipway-record",
-        metavar="FILE",
-        help="write the tests' database statements, for `slipway gate --statements` of the next release",
-    )
-    group.addoption(
-        "--slipway-allow-production-like",
-        action="store_true",
-        help="the server is disposable, though it looks like production",
-    )
     for name, (metavar, text) in _OPTIONS.items():
-        group.addoption(f"--slipway-{name}", metavar=metavar, help=text)
+        kind = {"metavar": metavar} if metavar else {"action": "store_true"}
+        group.addoption(f"--slipway{name}", help=text, **kind)
 
 
 def pytest_configure(config: pytest.Config) -> None:

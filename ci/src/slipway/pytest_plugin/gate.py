@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import anyio
+import pytest
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, within
 from slipway.local.prove import NamedServer
@@ -45,7 +46,7 @@ class AlreadyReportedError(RefusedError):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of `slipway gate`."""
+    """Arguments of `slipway.local.gate`."""
 
     source: Path
     config: str | None
@@ -53,16 +54,21 @@ class Options:
     python: Path | None
     server: NamedServer | None
 
-    def arguments(self) -> dict[str, Any]:
-        return {
-            "config": self.config,
-            "since": self.since,
-            "python": self.python or _here(),
-            "server": self.server,
-        }
+    @classmethod
+    def of(cls, config: pytest.Config, here: Path) -> "Options":
+        """Return those of a run of pytest; paths are relative to the folder in which it was started."""
+        source, python = (config.getoption(f"slipway_{name}") for name in ("source", "python"))
+        allowed = config.getoption("slipway_allow_production_like")
+        return cls(
+            source=here / source if source else config.rootpath,
+            config=config.getoption("slipway_config"),
+            since=config.getoption("slipway_since"),
+            python=here / python if python else own_environment(),
+            server=NamedServer.of(config.getoption("slipway_database_url"), allow_production_like=allowed),
+        )
 
 
-def _here() -> Path | None:
+def own_environment() -> Path | None:
     """Return pytest's own environment when it is a service's, that is, when it has alembic."""
     here = Path(sys.prefix)
     return here if importlib.util.find_spec("alembic") and (here / "bin/python").exists() else None
@@ -110,7 +116,7 @@ def once(file: Path, make: Callable[[], str]) -> tuple[str, bool]:
 
 def _answer(verb: Callable[..., Coroutine[Any, Any, Any]], options: Options) -> str:
     try:
-        return to_json(anyio.run(partial(verb, options.source, **options.arguments())))
+        return to_json(anyio.run(partial(verb, **vars(options))))
     except Exception as error:  # noqa: BLE001 -- raised again in every process of the run
         return to_json(Refusal.of(within(error) or _unexpected(error)))
 

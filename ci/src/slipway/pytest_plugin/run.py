@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.local.prove import NamedServer
 from slipway.pytest_plugin.gate import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, AlreadyReportedError, Gate, Options, judge
 from slipway.records.gate import Listed
 from slipway.records.proof import Finding
@@ -36,10 +35,12 @@ class Migrations(pytest.Collector):
             listed = self._gate.listing().revisions
         except SlipwayError as error:
             raise self.CollectError(one_line(str(error), 1000)) from error
-        revisions = [Revision.of(self, self._gate, each) for each in listed]
-        history: list[Check] = [
-            Check.from_parent(self, name=check, path=self.path, gate=self._gate) for check in (GRAPH, DRIFT)
+        gate = self._gate
+        revisions: list[Revision] = [
+            Revision.from_parent(self, name=name_of(each), path=gate.source / each.file, gate=gate, listed=each)
+            for each in listed
         ]
+        history = (Check.from_parent(self, name=check, path=self.path, gate=gate) for check in (GRAPH, DRIFT))
         children: list[Revision | Check] = [*revisions, *history]
         known = {node.nodeid for node in (self, *children, *(test for each in revisions for test in each.collect()))}
         for name in self._chosen:
@@ -64,13 +65,6 @@ class Revision(pytest.Collector):
         super().__init__(**of_node)
         self._gate = gate
         self._listed = listed
-
-    @classmethod
-    def of(cls, parent: Migrations, gate: Gate, listed: Listed) -> "Revision":
-        made: Revision = cls.from_parent(
-            parent, name=name_of(listed), path=gate.source / listed.file, gate=gate, listed=listed
-        )
-        return made
 
     def collect(self) -> Iterator["Check"]:
         """The gate examines neither locks nor rows of an old revision."""
@@ -136,7 +130,7 @@ class Run:
         self._chosen = tuple(name for name in config.args if _is_ours(name, here))
         config.args[:] = [name for name in config.args if name not in self._chosen]
         self._shared = _shared_folder(config)
-        self._gate = Gate(_options(config, here), Path(self._shared))
+        self._gate = Gate(Options.of(config, here), Path(self._shared))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -171,20 +165,6 @@ class Run:
         for test, text in remarks:
             terminalreporter.write_line(test, bold=True)
             terminalreporter.write_line(f"{text}\n")
-
-
-def _options(config: pytest.Config, here: Path) -> Options:
-    source, python = (config.getoption(f"slipway_{name}") for name in ("source", "python"))
-    return Options(
-        source=here / source if source else config.rootpath,
-        config=config.getoption("slipway_config"),
-        since=config.getoption("slipway_since"),
-        python=here / python if python else None,
-        server=NamedServer.of(
-            config.getoption("slipway_database_url"),
-            allow_production_like=config.getoption("slipway_allow_production_like"),
-        ),
-    )
 
 
 def _shared_folder(config: pytest.Config) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from slipway.records.form import Record
 
+OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 

@@ -55,12 +55,11 @@ class Traffic:
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal(Record, schema="slipway/rehearsal/1"):
-    """A whole rehearsal. `speed` is the factor by which the platform's clock ran faster than ours."""
+    """A whole rehearsal."""
 
     service: str
     revision: str
     postgres: str
-    speed: float
     acts: tuple[Act, ...]
     traffic: Traffic | None
 

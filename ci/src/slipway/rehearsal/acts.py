@@ -21,8 +21,10 @@ from slipway.records.progress import Event, Progress, Tell
 from slipway.records.proof import Implication, Proof, Verdict
 from slipway.records.rehearsal import Act, Step
 from slipway.rehearsal.stage import Candidate, Stage
+from slipway.release.engine.target import Time
 from slipway.release.preflight.preflight import refuse
 from slipway.release.runners import Runner
+from slipway.simulator.clock import Clock
 from slipway.untrusted import one_line
 
 C = TypeVar("C", bound=Candidate)
@@ -175,7 +177,8 @@ class Acts(Generic[C]):
 
     async def _deploy(self, act: RunningAct, image: Image, environment: str, note: str = "") -> Outcome:
         with act.step(f"deploying to {environment}{note}") as step:
-            outcome = await self._environment(image, environment).deploy(image.digest, act.tell)
+            with self._clock.held():
+                outcome = await self._environment(image, environment).deploy(image.digest, act.tell)
             step.what = f"{environment}{note}: {summary(outcome)}{_database(outcome)}"
             step.platform_seconds = outcome.seconds
         return outcome
@@ -183,7 +186,8 @@ class Acts(Generic[C]):
     async def _promote(self, act: RunningAct, image: Image) -> Outcome:
         with act.step("promoting staging's digest to production") as step:
             staging, production = (self._environment(image, name) for name in ("staging", "production"))
-            outcome = await promote(staging, production, act.tell)
+            with self._clock.held():
+                outcome = await promote(staging, production, act.tell)
             step.what, step.platform_seconds = f"promoted: {summary(outcome)}{_database(outcome)}", outcome.seconds
         return outcome
 
@@ -198,7 +202,13 @@ class Acts(Generic[C]):
         async def runner(_digest: str, _deployment: str) -> Runner:
             return _StageRunner(self.stage, image, name)
 
-        return replace(self.stage.account.environment(name), runner=runner, starts=False)
+        time = Time(self._clock.now, self._clock.rest)
+        return replace(self.stage.account.environment(name), runner=runner, starts=False, time=time)
+
+    @property
+    def _clock(self) -> Clock:
+        """The platform's clock, which only runs while a deployment waits: work of this machine takes none of its time."""
+        return self.stage.account.cloud.clock
 
 
 @dataclass(frozen=True)

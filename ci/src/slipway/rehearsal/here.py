@@ -1,7 +1,7 @@
 """The rehearsal on this machine: releases are commits, artifacts source trees, instances processes."""
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,7 @@ from slipway.settings import MissingTableError, Settings, load_file
 from slipway.simulator.cloud import LOGIN
 from slipway.source import Commit
 from slipway.workload.process import HostBackend
-from slipway.workload.workload import Backend, LaunchSpec, Workload
-
-_START_SECONDS = 60.0  # of ours; then the platform's health check decides
+from slipway.workload.workload import Backend
 
 
 async def rehearse(source: Path, progress: Progress, settings_file: Path | None = None) -> Rehearsal:
@@ -95,43 +93,11 @@ async def staged(settings: Settings) -> AsyncIterator[Here]:
 
         def backend_at(url: str) -> Backend:
             backends.append(HostBackend(url, LOGIN, cache()))
-            return PatientBackend(backends[0])
+            return backends[0]
 
         urls = {name: server.url for name, server in databases.items()}
         account = await stack.enter_async_context(opened(settings, urls, backend_at))
         yield Here(account, backends[0], databases)
-
-
-@dataclass(frozen=True)
-class PatientBackend:
-    """A backend whose instances count as started when they listen.
-
-    The platform's clock runs faster than this machine, so a slow start must not use up the patience of the health check.
-    """
-
-    backend: Backend
-
-    @property
-    def how(self) -> str:
-        return self.backend.how
-
-    @asynccontextmanager
-    async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[Workload]:
-        """See `Backend.start`."""
-        async with self.backend.start(order, on_line) as workload:
-            with anyio.move_on_after(_START_SECONDS):
-                while workload.exit_code is None and not await _listens(workload.address):  # noqa: ASYNC110 -- of another process
-                    await anyio.sleep(0.05)
-            yield workload
-
-
-async def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        async with await anyio.connect_tcp(host, int(port)):
-            return True
-    except OSError:
-        return False
 
 
 def _story(commits: Commits, settings: Settings) -> Story[Commit]:

@@ -14,8 +14,7 @@ from anyio.abc import TaskGroup
 from slipway.records.progress import Progress
 from slipway.records.rehearsal import Act, Rehearsal, Traffic
 from slipway.rehearsal.acts import Acts
-from slipway.rehearsal.stage import SPEED, Candidate, Stage
-from slipway.settings import Settings
+from slipway.rehearsal.stage import Candidate, Stage
 
 C = TypeVar("C", bound=Candidate)
 _CLIENTS = 2  # of each kind
@@ -36,7 +35,7 @@ class Story(Generic[C]):
 
 async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsal:
     """Play every act for which the story has a release; raises SlipwayError."""
-    acts, clients = Acts(stage, progress), Clients(_paths(stage.account.settings))
+    acts, clients = Acts(stage, progress), Clients(stage.account.environment("production").smoke_paths)
     played: list[Act] = []
     production_open = anyio.Event()
 
@@ -69,14 +68,9 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         service=stage.account.settings.name,
         revision=story.release.revision,
         postgres=stage.postgres,
-        speed=SPEED,
         acts=tuple(played),
         traffic=traffic,
     )
-
-
-def _paths(settings: Settings) -> tuple[str, ...]:
-    return settings.smoke_paths or ((settings.health_path,) if settings.health_path else ())
 
 
 def act_of_clients(traffic: Traffic) -> Act:

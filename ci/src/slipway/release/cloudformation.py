@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.release.rights import secrets_of
+from slipway.release.rights import allow, document, secrets_of
 
 Resource = dict[str, Any]
 
@@ -45,31 +45,30 @@ def output(where: str, value: Any) -> dict[str, Any]:
 
 
 def trusts_service(principal: str) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
-    return {"Version": "2012-10-17", "Statement": [statement]}
+    return document([{"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}])
 
 
 def pull(repository: str) -> dict[str, Any]:
     """Return a policy to pull images from one repository, by its ARN."""
-    return _document(*_pulling(repository))
+    return document(_pulling(repository))
 
 
 def read_secrets(secrets: Iterable[str]) -> dict[str, Any] | None:
     """Return a policy to read exactly these secrets; None when there are none."""
     statements = _reading(secrets)
-    return _document(*statements) if statements else None
+    return document(statements) if statements else None
 
 
 def start_task(repository: str, secrets: Iterable[str], log_group: str) -> dict[str, Any]:
     """Return a policy of what ECS does for a task: pull the image, read the task's secrets, write its log."""
-    write = _allow("Log", ("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group}:*",))
-    return _document(*_pulling(repository), *_reading(secrets), write)
+    write = allow("Log", ("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group}:*",))
+    return document([*_pulling(repository), *_reading(secrets), write])
 
 
 def _pulling(repository: str) -> list[dict[str, Any]]:
     return [
-        _allow("SignIn", ("ecr:GetAuthorizationToken",), ("*",)),
-        _allow("Pull", _PULL, (repository,)),
+        allow("SignIn", ("ecr:GetAuthorizationToken",), ("*",)),
+        allow("Pull", _PULL, (repository,)),
     ]
 
 
@@ -79,12 +78,4 @@ def _reading(secrets: Iterable[str]) -> list[dict[str, Any]]:
         ("Secrets", "secretsmanager:GetSecretValue", secrets_of("secretsmanager", references)),
         ("Parameters", "ssm:GetParameters", secrets_of("ssm", references)),
     ]
-    return [_allow(sid, (action,), arns) for sid, action, arns in kinds if arns]
-
-
-def _allow(sid: str, actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
-
-
-def _document(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
+    return [allow(sid, (action,), arns) for sid, action, arns in kinds if arns]

@@ -64,9 +64,8 @@ class RuleMatch:
 
 def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> Diagnosis:
     """Return the cause that the best rule names, with the lines behind it."""
-    read = _Reading(
-        {"platform": _text(logs.platform, spec), "application": _text(logs.application or (), spec)}, spec, words
-    )
+    application = _text(logs.application or (), spec)
+    read = _Reading({"platform": _text(logs.platform, spec), "application": application}, spec, words)
     match = (
         next(read.matches(NEVER_RAN), None)
         or min(read.matches(CAUSES), key=lambda each: each.match.start(), default=None)
@@ -75,12 +74,10 @@ def diagnose(logs: DeploymentLogs, spec: ServiceSpec, words: PlatformWords) -> D
     if match is None and logs.application is None:
         return NEVER_STARTED
     match = match or next(read.matches(SILENCES), None)
-    application = read.texts["application"]
     if match is None:
         last = application.rstrip().split("\n")[-_MOST_LINES:]
         return Diagnosis(NOTHING.rule, NOTHING.cause, tuple(map(one_line, last)), NOTHING.remedy)
-    gaps = _gaps(spec, application) | _groups(match.match)
-    rule = match.rule
+    rule, gaps = match.rule, _gaps(spec, application) | _groups(match.match)
     return Diagnosis(rule.id, rule.cause.format_map(gaps), match.lines, rule.remedy.format_map(gaps))
 
 
@@ -92,11 +89,11 @@ class _Reading:
     spec: ServiceSpec
     words: PlatformWords
 
-    def matches(self, rules: Iterable[FailureRule]) -> "Iterator[RuleMatch]":
+    def matches(self, rules: Iterable[FailureRule]) -> Iterator[RuleMatch]:
         for rule in rules:
-            if rule.seen.beside and not re.search(self._filled(rule.seen.beside), self.texts["platform"]):
+            if rule.beside and not re.search(self._filled(rule.beside), self.texts["platform"]):
                 continue
-            if match := re.search(self._filled(rule.seen.pattern), self.texts[rule.seen.log], re.MULTILINE):
+            if match := re.search(self._filled(rule.pattern), self.texts[rule.log], re.MULTILINE):
                 yield RuleMatch(rule, match)
 
     def _filled(self, pattern: str) -> str:

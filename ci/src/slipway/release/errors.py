@@ -8,19 +8,25 @@ from slipway.untrusted import one_line
 
 _SIGN_IN = "sign in again and run the same command; it resumes this run"
 _CLOCK = "set this machine's clock, or check the secret key: the signature is not the one that AWS expects"
-_REMEDIES = {
+_MESSAGE = "see the message"
+_UNUSABLE = {  # the credentials: no call can be made at all
+    "ExpiredToken": _SIGN_IN,
+    "ExpiredTokenException": _SIGN_IN,
+    "IncompleteSignature": _MESSAGE,
+    "InvalidClientTokenId": "check the credentials",
+    "InvalidSignatureException": _CLOCK,
+    "MissingAuthenticationToken": _MESSAGE,
+    "MissingAuthenticationTokenException": _MESSAGE,
+    "RequestExpired": "set this machine's clock",
+    "SignatureDoesNotMatch": _CLOCK,
+    "UnrecognizedClientException": "check the credentials",
+}
+_REMEDIES = _UNUSABLE | {
     "AccessDenied": "give the deploy role this action",
     "AccessDeniedException": "give the deploy role this action",
-    "ExpiredTokenException": _SIGN_IN,
-    "ExpiredToken": _SIGN_IN,
-    "InvalidClientTokenId": "check the credentials",
-    "UnrecognizedClientException": "check the credentials",
     "RepositoryNotFoundException": "create the repository, or correct name in [tool.slipway]",
     "ImageNotFoundException": "push the image first",
     "ServiceQuotaExceededException": "ask AWS for a higher quota, or delete a service",
-    "InvalidSignatureException": _CLOCK,
-    "SignatureDoesNotMatch": _CLOCK,
-    "RequestExpired": "set this machine's clock",
 }
 T = TypeVar("T")
 
@@ -52,8 +58,13 @@ class AwsRefusedError(PlatformRefusedError):
         self.said = one_line(str(error.get("Message", "")))
         super().__init__(
             f"AWS refused {service} {operation} with {one_line(self.code)}: {self.said}".rstrip(": "),
-            _REMEDIES.get(self.code, "see the message"),
+            _REMEDIES.get(self.code, _MESSAGE),
         )
+
+    @property
+    def is_unusable(self) -> bool:
+        """Whether AWS does not accept the credentials, whatever is asked."""
+        return self.code in _UNUSABLE
 
 
 async def or_absent(call: Awaitable[T], *codes: str) -> T | None:

@@ -23,185 +23,172 @@ class PlatformWords:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The evidence of a rule: a pattern in one of the logs, line ends included, and a text beside it in the platform's.
+class FailureRule:
+    """A known failure. Groups of the pattern (`name2` counts as `name`) and fields of the spec fill cause and remedy.
 
-    `words` describes it in the reference. `{exited}` and the like are replaced by a platform's words, `{health_path}` and `{port}` by settings.
+    - log: "platform" or "application". words: describe the evidence in the reference.
+    - pattern: in that log, line ends included. `{exited}` and the like are replaced by a platform's words, `{health_path}` and `{port}` by
+      settings. beside: a text that the platform's log must have too.
     """
 
+    id: str
     log: str
     words: str
     pattern: str
-    beside: str = ""
-
-
-@dataclass(frozen=True)
-class FailureRule:
-    """A known failure. Groups of the pattern (`name2` counts as `name`) and fields of the spec fill cause and remedy."""
-
-    id: str
-    seen: Seen
     cause: str
     remedy: str
-
-
-def _application(words: str, pattern: str, beside: str = "") -> Seen:
-    return Seen("application", words, pattern, beside)
-
-
-def _platform(words: str, pattern: str) -> Seen:
-    return Seen("platform", words, pattern)
+    beside: str = ""
 
 
 _NAME = r"[A-Z][A-Z0-9_]{2,}"
 _EXITED, _UNHEALTHY = "{exited}", "{unhealthy}"
 
 NEVER_RAN = (
-    FailureRule("pull", _platform("that the image could not be pulled", "{unpulled}"),
+    FailureRule("pull", "platform", "that the image could not be pulled", "{unpulled}",
         "the platform could not pull the image: {reason}",
         "push the image by this digest, and let the access role read the repository"),
-    FailureRule("secret", _platform("that a secret could not be read", "{unreadable}"),
+    FailureRule("secret", "platform", "that a secret could not be read", "{unreadable}",
         "the secret {arn} could not be read",
         "create it, and let the instance role read it"),
 )  # fmt: skip
 CAUSES = (
-    FailureRule("missing-variable", _application("a KeyError of `os.environ`, or the words of starlette, environs, decouple that a variable is not set",
+    FailureRule("missing-variable", "application", "a KeyError of `os.environ`, or the words of starlette, environs, decouple that a variable is not set",
                 rf"""(?:<frozen os>|/os\.py)", line \d+, in __getitem__\n(?:[ \t].*\n)*KeyError: '(?P<name>\w+)'"""
                 rf"""|KeyError: ["'](?:Config ')?(?P<name2>{_NAME})'"""
                 rf"""|(?:[Mm]issing|[Rr]equired|[Uu]nset|[Ss]et the) environment variable:? ['"`]?(?P<name3>{_NAME})"""
                 rf"""|[Ee]nvironment variable:? ['"`]?(?P<name4>{_NAME})['"`]? (?:is |was |must be )?(?:not |un)?(?:set\b|missing|required|defined|found)"""
-                rf"""|(?P<name5>{_NAME}) not found\. Declare it as envvar"""),
+                rf"""|(?P<name5>{_NAME}) not found\. Declare it as envvar""",
         "the release reads the variable {name}, which {environment} does not set",
         "add {name} to {variables}"),
-    FailureRule("missing-setting", _application("pydantic's `Field required` below a field's name",
-                r"^(?P<error>(?P<name>\w+)\n\s+Field required \[type=missing)"),
+    FailureRule("missing-setting", "application", "pydantic's `Field required` below a field's name",
+                r"^(?P<error>(?P<name>\w+)\n\s+Field required \[type=missing)",
         "the release's settings need {name}, which no variable of {environment} gives",
         "add its variable (the field's name in capitals, after the settings' env_prefix) to {variables}"),
-    FailureRule("settings", _application("pydantic's words about a value below a field's name",
-                r"^(?P<error>(?P<name>\w+)\n\s+(?P<problem>(?:Input|Value|URL|String|Extra|Decimal)\b.*?) \[type=)"),
+    FailureRule("settings", "application", "pydantic's words about a value below a field's name",
+                r"^(?P<error>(?P<name>\w+)\n\s+(?P<problem>(?:Input|Value|URL|String|Extra|Decimal)\b.*?) \[type=)",
         "the setting {name} of the release has a value that does not fit: {problem}",
         "correct its variable in {variables}"),
-    FailureRule("missing-module", _application("`ModuleNotFoundError`, or `No module named` of `python -m`",
-                r"(?:ModuleNotFoundError: |/python[\d.]*: )No module named '?(?P<module>[^'\n]+?)'?$"),
+    FailureRule("missing-module", "application", "`ModuleNotFoundError`, or `No module named` of `python -m`",
+                r"(?:ModuleNotFoundError: |/python[\d.]*: )No module named '?(?P<module>[^'\n]+?)'?$",
         "the release imports {module}, which is not installed",
         "add it to the dependencies and lock again; a module of its own must be in sources of [tool.slipway]"),
-    FailureRule("import", _application("an ImportError, SyntaxError or NameError, uvicorn's `Error loading ASGI app`, gunicorn's `Failed to find attribute`",
-                r"(?P<error>^(?:ImportError|SyntaxError|IndentationError|NameError): .*|Error loading ASGI app\b.*|Failed to find attribute '.*)"),
+    FailureRule("import", "application", "an ImportError, SyntaxError or NameError, uvicorn's `Error loading ASGI app`, gunicorn's `Failed to find attribute`",
+                r"(?P<error>^(?:ImportError|SyntaxError|IndentationError|NameError): .*|Error loading ASGI app\b.*|Failed to find attribute '.*)",
         "the application does not import: {error}",
         "start it once on your machine with the command in [tool.slipway]"),
-    FailureRule("command", _application("a shell's, the container runtime's or python's words that there is no such program or file",
+    FailureRule("command", "application", "a shell's, the container runtime's or python's words that there is no such program or file",
                 r"(?P<error>(?:^|/)(?:sh|bash|ash): (?:line )?\d+: .*(?:not found|Permission denied)$"
-                r"|executable file not found in \$PATH|^exec \S+: no such file or directory|can't open file .*)"),
+                r"|executable file not found in \$PATH|^exec \S+: no such file or directory|can't open file .*)",
         "the command does not start: {error}",
         "correct command in [tool.slipway]; what it names must be in the image, and be executable"),
-    FailureRule("architecture", _application("`exec format error`", r"(?i:exec format error)"),
+    FailureRule("architecture", "application", "`exec format error`", r"(?i:exec format error)",
         "the program was built for another architecture",
         "build the image for linux/amd64; the platform runs nothing else"),
-    FailureRule("address-in-use", _application("`Address already in use`, or gunicorn's `Connection in use`",
-                r"(?:[Aa]ddress already in use|Connection in use: |EADDRINUSE)"),
+    FailureRule("address-in-use", "application", "`Address already in use`, or gunicorn's `Connection in use`",
+                r"(?:[Aa]ddress already in use|Connection in use: |EADDRINUSE)",
         "the release listens on a port that is taken",
         "let it listen on the port in [tool.slipway], or on PORT, and on no other, and only once"),
-    FailureRule("address-not-allowed", _application("a port below 1024 that was refused",
-                r"bind on address \('[^']*', (?P<place>\d+)\): permission denied|connection to \('[^']*', (?P<place2>\d+)\) failed: \[Errno 13\]"),
+    FailureRule("address-not-allowed", "application", "a port below 1024 that was refused",
+                r"bind on address \('[^']*', (?P<place>\d+)\): permission denied|connection to \('[^']*', (?P<place2>\d+)\) failed: \[Errno 13\]",
         "the release may not listen on the port {place}, as it is no superuser",
         "let it listen on a port from 1024 on, and name that in port of [tool.slipway]"),
-    FailureRule("database-url", _application("SQLAlchemy's words about a URL or a driver",
-                r"(?P<error>Can't load plugin: sqlalchemy\.dialects:\S+|Could not parse SQLAlchemy URL.*|asyncio extension requires an async driver.*)"),
+    FailureRule("database-url", "application", "SQLAlchemy's words about a URL or a driver",
+                r"(?P<error>Can't load plugin: sqlalchemy\.dialects:\S+|Could not parse SQLAlchemy URL.*|asyncio extension requires an async driver.*)",
         "the database's URL does not fit: {error}",
         "begin it with postgresql:// or postgresql+DRIVER://, in the secret"),
-    FailureRule("unknown-host", _application("a name that cannot be resolved",
-                r"(?P<error>could not translate host name.*|failed to resolve host.*|(?:Name or service not known|Temporary failure in name resolution|nodename nor servname provided).*)"),
+    FailureRule("unknown-host", "application", "a name that cannot be resolved",
+                r"(?P<error>could not translate host name.*|failed to resolve host.*|(?:Name or service not known|Temporary failure in name resolution|nodename nor servname provided).*)",
         "the address of a server that the release needs is not known: {error}",
         "correct it in the secret; a private name needs the VPC connector"),
-    FailureRule("database-login", _application("`password authentication failed`, or a role that does not exist",
-                r"(?P<error>password authentication failed.*|role \"[^\"\n]*\" does not exist|no password supplied|fe_sendauth: no password.*)"),
+    FailureRule("database-login", "application", "`password authentication failed`, or a role that does not exist",
+                r"(?P<error>password authentication failed.*|role \"[^\"\n]*\" does not exist|no password supplied|fe_sendauth: no password.*)",
         "the database does not let the release in: {error}",
         "correct user and password in the secret; a deployed service reads a changed secret only when it is deployed again"),
-    FailureRule("database-absent", _application("a database that does not exist",
-                r"(?P<error>database \"[^\"\n]*\" does not exist)"),
+    FailureRule("database-absent", "application", "a database that does not exist",
+                r"(?P<error>database \"[^\"\n]*\" does not exist)",
         "the server has no such database: {error}",
         "create it, or correct its name in the secret"),
-    FailureRule("database-ssl", _application("words of Postgres or its drivers about encryption",
+    FailureRule("database-ssl", "application", "words of Postgres or its drivers about encryption",
                 r"(?P<error>no pg_hba\.conf entry for .*no encryption|server does not support SSL.*|rejected SSL upgrade"
-                r"|root certificate file .* does not exist|certificate verify failed.*|SSL error: .*)"),
+                r"|root certificate file .* does not exist|certificate verify failed.*|SSL error: .*)",
         "the database and the release do not agree on encryption: {error}",
         "set sslmode=require (psycopg) or ssl=require (asyncpg) in its URL; verify-full needs the server's certificate authority in the image"),
-    FailureRule("database-full", _application("`too many connections`, `remaining connection slots`",
-                r"(?P<error>too many (?:connections for|clients already).*|remaining connection slots are reserved.*)"),
+    FailureRule("database-full", "application", "`too many connections`, `remaining connection slots`",
+                r"(?P<error>too many (?:connections for|clients already).*|remaining connection slots are reserved.*)",
         "the database takes no more connections: {error}",
         "make the release's pool smaller: its size times the instances, twice during a deployment, must fit"),
-    FailureRule("database-rights", _application("`permission denied for` a table, schema, sequence …",
-                r"(?P<error>permission denied for (?:table|schema|sequence|database|function|view|relation) .*)"),
+    FailureRule("database-rights", "application", "`permission denied for` a table, schema, sequence …",
+                r"(?P<error>permission denied for (?:table|schema|sequence|database|function|view|relation) .*)",
         "the release's role lacks a right in the database: {error}",
         "grant it in a migration, to the role in the secret"),
-    FailureRule("unreachable", _application("a connection that was refused, or ran out of time",
+    FailureRule("unreachable", "application", "a connection that was refused, or ran out of time",
                 r"(?P<error>connection to server at .* failed: (?:Connection refused|Connection timed out|timeout expired|server closed|No route|Network is).*"
                 r"|could not connect to server.*|connection timeout expired.*|Connect call failed \(.*|Error \d+ connecting to .*"
-                r")|asyncpg/connection\.py\", line \d+, in connect\n(?:[ \t].*\n)*(?P<error2>TimeoutError)"),
+                r")|asyncpg/connection\.py\", line \d+, in connect\n(?:[ \t].*\n)*(?P<error2>TimeoutError)",
         "a server that the release needs does not answer: {error}",
         "check its address and port, the VPC connector, and that the security group of the server lets the connector's in"),
-    FailureRule("schema", _application("Undefined Table or Column of a driver, or Postgres' words",
-                r"(?P<error>Undefined(?:Table|Column)(?:Error)?\b.*|(?:relation|column) \S+ does not exist)"),
+    FailureRule("schema", "application", "Undefined Table or Column of a driver, or Postgres' words",
+                r"(?P<error>Undefined(?:Table|Column)(?:Error)?\b.*|(?:relation|column) \S+ does not exist)",
         "the release needs a schema that the database does not have: {error}",
         "run the release's migrations before its deployment"),
-    FailureRule("revision", _application("alembic's `Can't locate revision`, or `Multiple head revisions`",
-                r"(?P<error>Can't locate revision identified by .*|Multiple head revisions are present.*)"),
+    FailureRule("revision", "application", "alembic's `Can't locate revision`, or `Multiple head revisions`",
+                r"(?P<error>Can't locate revision identified by .*|Multiple head revisions are present.*)",
         "alembic cannot tell the way through the release's revisions: {error}",
         "deploy an image that has the database's revision, with one head; run no migrations as the service starts"),
-    FailureRule("not-writable", _application("a PermissionError at a file, a read-only file system, SQLite that cannot open its file",
-                r"(?P<error>PermissionError: \[Errno 13\] Permission denied: .*|Read-only file system: .*|unable to open database file)"),
+    FailureRule("not-writable", "application", "a PermissionError at a file, a read-only file system, SQLite that cannot open its file",
+                r"(?P<error>PermissionError: \[Errno 13\] Permission denied: .*|Read-only file system: .*|unable to open database file)",
         "the release may not write, or read, a file: {error}",
         "write only to /tmp, or give the folder to the image's user"),
-    FailureRule("missing-file", _application("a FileNotFoundError",
-                r"FileNotFoundError: \[Errno 2\] No such file or directory: (?P<file>.*)"),
+    FailureRule("missing-file", "application", "a FileNotFoundError",
+                r"FileNotFoundError: \[Errno 2\] No such file or directory: (?P<file>.*)",
         "the release needs the file {file}, which is not in the image",
         "add it to sources in [tool.slipway]"),
-    FailureRule("worker-timeout", _application("gunicorn's `WORKER TIMEOUT`", r"WORKER TIMEOUT"),
+    FailureRule("worker-timeout", "application", "gunicorn's `WORKER TIMEOUT`", r"WORKER TIMEOUT",
         "a worker of gunicorn did not answer in its time and was stopped",
         "look at what it waits for as it starts or answers {health_path}; --timeout of gunicorn is 30 seconds by default"),
-    FailureRule("memory", _application("a MemoryError, or gunicorn's `Perhaps out of memory?`",
-                r"^MemoryError\b|Perhaps out of memory\?|std::bad_alloc"),
+    FailureRule("memory", "application", "a MemoryError, or gunicorn's `Perhaps out of memory?`",
+                r"^MemoryError\b|Perhaps out of memory\?|std::bad_alloc",
         "the release needs more memory than the {memory} MB that it has",
         "start fewer workers, or raise memory in {table}"),
 )  # fmt: skip
 ENDS = (
-    FailureRule("error", _application("a traceback, when the container ended by itself",
-                r"Traceback \(most recent call last\):\n(?:[ \t|+].*\n|\n)+(?P<error>\S.*)", _EXITED),
+    FailureRule("error", "application", "a traceback, when the container ended by itself",
+                r"Traceback \(most recent call last\):\n(?:[ \t|+].*\n|\n)+(?P<error>\S.*)",
         "the release ends with an error: {error}",
-        "start it once on your machine with the command in [tool.slipway]"),
-    FailureRule("allowed-hosts", _application("Django's `Invalid HTTP_HOST header`, and a health check that failed",
-                r"Invalid HTTP_HOST header: (?P<host>'[^'\n]*')", _UNHEALTHY),
+        "start it once on your machine with the command in [tool.slipway]", _EXITED),
+    FailureRule("allowed-hosts", "application", "Django's `Invalid HTTP_HOST header`, and a health check that failed",
+                r"Invalid HTTP_HOST header: (?P<host>'[^'\n]*')",
         "Django rejects requests for the host {host}, which the platform's health check sends",
-        "answer {health_path} in a middleware before CommonMiddleware, or allow that host in ALLOWED_HOSTS"),
-    FailureRule("health-path", _application("a line of the access log in which the health check was answered with 3xx, 4xx or 5xx",
-                r'"GET (?P<path>{health_path})(?=[ ?"])[^"\n]*" (?P<code>[345]\d\d)|(?<!")GET (?P<path2>{health_path})(?=[ ?]).* (?P<code2>[345]\d\d)\b'),
+        "answer {health_path} in a middleware before CommonMiddleware, or allow that host in ALLOWED_HOSTS", _UNHEALTHY),
+    FailureRule("health-path", "application", "a line of the access log in which the health check was answered with 3xx, 4xx or 5xx",
+                r'"GET (?P<path>{health_path})(?=[ ?"])[^"\n]*" (?P<code>[345]\d\d)|(?<!")GET (?P<path2>{health_path})(?=[ ?]).* (?P<code2>[345]\d\d)\b',
         "the health check {health_path} answers {code}",
         "make it answer 200, or correct health-path in [tool.slipway]"),
-    FailureRule("killed", _platform("the exit code 137", r"{exited}137\b"),
+    FailureRule("killed", "platform", "the exit code 137", r"{exited}137\b",
         "the container was killed (exit code 137), most likely as it needs more than its {memory} MB of memory",
         "start fewer workers, or raise memory in {table}"),
-    FailureRule("stopped", _platform("the exit code 143", r"{exited}143\b"),
+    FailureRule("stopped", "platform", "the exit code 143", r"{exited}143\b",
         "the container was terminated (SIGTERM, exit code 143)",
         "look for what ends the server: a supervisor, a script, a health check of its own"),
-    FailureRule("exit", _platform("any other exit code", r"{exited}(?P<code>\d+)"),
+    FailureRule("exit", "platform", "any other exit code", r"{exited}(?P<code>\d+)",
         "the container ended by itself with the exit code {code}",
         "its last line was: {last}"),
 )  # fmt: skip
 SILENCES = (
-    FailureRule("slow-start", _application("uvicorn's `Waiting for application startup.` without its `complete`",
-                r"Waiting for application startup\.(?![\s\S]*Application startup complete)", _UNHEALTHY),
+    FailureRule("slow-start", "application", "uvicorn's `Waiting for application startup.` without its `complete`",
+                r"Waiting for application startup\.(?![\s\S]*Application startup complete)",
         "the release was not ready in time: its startup began and did not end",
-        "do less before it answers, such as loading or connecting in the lifespan, or raise unhealthy-threshold in health-check of {table}"),
-    FailureRule("loopback", _application("a server's words that it listens on 127.0.0.1, and no other address",
-                r"(?<!all addresses \(0\.0\.0\.0\)\n \* )(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://(?P<host>127\.0\.0\.1|localhost|\[::1\])", _UNHEALTHY),
+        "do less before it answers, such as loading or connecting in the lifespan, or raise unhealthy-threshold in health-check of {table}", _UNHEALTHY),
+    FailureRule("loopback", "application", "a server's words that it listens on 127.0.0.1, and no other address",
+                r"(?<!all addresses \(0\.0\.0\.0\)\n \* )(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://(?P<host>127\.0\.0\.1|localhost|\[::1\])",
         "the release listens on {host}, where only it can reach itself",
-        "let it listen on 0.0.0.0: --host 0.0.0.0 for uvicorn and flask, --bind 0.0.0.0:{port} for gunicorn and hypercorn"),
-    FailureRule("other-port", _application("a server's words that it listens on another port than that of the settings",
-                r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://[^\s/]*:(?!{port}\b)(?P<other>\d+)", _UNHEALTHY),
+        "let it listen on 0.0.0.0: --host 0.0.0.0 for uvicorn and flask, --bind 0.0.0.0:{port} for gunicorn and hypercorn", _UNHEALTHY),
+    FailureRule("other-port", "application", "a server's words that it listens on another port than that of the settings",
+                r"(?:[Rr]unning on|[Ll]istening (?:at|on):?) https?://[^\s/]*:(?!{port}\b)(?P<other>\d+)",
         "the release listens on the port {other}, and is asked on {port}",
-        "correct port or command in [tool.slipway]"),
-    FailureRule("not-listening", _platform("a failed health check, and nothing in the application's log that says why",
-                _UNHEALTHY),
+        "correct port or command in [tool.slipway]", _UNHEALTHY),
+    FailureRule("not-listening", "platform", "a failed health check, and nothing in the application's log that says why",
+                _UNHEALTHY,
         "the service runs, but does not answer the health check on port {port}",
         "let it listen on 0.0.0.0 and the port in [tool.slipway], and answer the health check"),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
+from slipway.release.aws.references import parts_of_secret
 from slipway.settings import Environment, MigrationRunner, RunnerKind, Settings
 
 Policy = Mapping[str, Any]
@@ -59,14 +60,13 @@ class Scope:
     @cached_property
     def names(self) -> dict[str, str]:
         """The words that patterns of ARNs are filled with."""
-        service = self.settings.service_name(self.environment)
         return {
             "region": self.there.region,
             "account": self.there.account,
             "repository": self.settings.name,
-            "service": service,
+            "service": self.settings.service_name(self.environment),
             "cluster": self.task.cluster if self.task else "",
-            "log_group": (self.task and self.task.log_group) or f"/slipway/{service}",
+            "log_group": self.settings.migration_log(self.environment),
         }
 
 
@@ -86,7 +86,7 @@ class Resource:
     condition: tuple[str, tuple[str, ...]] | None = None
 
     def within(self, scope: Scope) -> tuple[str, ...]:
-        """The ARNs in an environment, with wildcards where AWS adds to a name."""
+        """Return the ARNs in an environment, with wildcards where AWS adds to a name."""
         return tuple(arn for arn in self.arns(scope) if arn)
 
 
@@ -95,17 +95,17 @@ Grants = Mapping[Right, Actions]
 
 
 def patterns(*texts: str) -> Arns:
-    """ARNs that follow from the environment's names."""
+    """Return ARNs that follow from the environment's names."""
     return lambda scope: [text.format(**scope.names) for text in texts]
 
 
 def of_task(*texts: str) -> Arns:
-    """The same, only where a task migrates the database."""
+    """Return ARNs that only an environment has whose database a task migrates."""
     return lambda scope: patterns(*texts)(scope) if scope.task else ()
 
 
 def of_database(service: str) -> Arns:
-    """The secret with the database's URL, only where slipway itself connects to the database."""
+    """Return the ARN of the secret with the database's URL, only where slipway itself connects to the database."""
 
     def arns(scope: Scope) -> tuple[str, ...]:
         migration = scope.there.migration
@@ -116,14 +116,10 @@ def of_database(service: str) -> Arns:
     return arns
 
 
-def whole(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The ARNs of secrets, each once, without the JSON key, stage and version that a reference may add."""
-    return tuple(sorted({":".join(secret.split(":")[:7]) for secret in secrets}))
-
-
 def secrets_of(service: str, references: Iterable[str]) -> tuple[str, ...]:
-    """The ARNs among these that belong to one AWS service: secretsmanager or ssm."""
-    return tuple(arn for arn in whole(references) if f":{service}:" in arn)
+    """Return the ARNs of the secrets of one AWS service, secretsmanager or ssm; each once, without the JSON key that a reference may add."""
+    arns = {parts_of_secret(reference)[0] for reference in references}
+    return tuple(sorted(arn for arn in arns if f":{service}:" in arn))
 
 
 ANY = Resource("AnyResource", "`*`: AWS accepts no resource for these actions", patterns("*"))
@@ -224,7 +220,7 @@ SHARED: Grants = {
 
 
 def merged(parts: Iterable[Actions]) -> Actions:
-    """Actions by resource, each once, in the order of their statements' names."""
+    """Join actions by resource, each once, in the order of their statements' names."""
     actions: dict[Resource, set[str]] = {}
     for part in parts:
         for resource, names in part.items():
@@ -233,18 +229,26 @@ def merged(parts: Iterable[Actions]) -> Actions:
 
 
 def granted(rights: Iterable[Right], grants: Grants) -> Actions:
-    """The actions behind rights, on the side of AWS that is shared and on that of a target."""
+    """Return the actions behind rights, on the side of AWS that is shared and on that of a target."""
     return merged(source.get(right, {}) for right in rights for source in (SHARED, grants))
 
 
-def document(actions: Actions, scope: Scope) -> Policy:
-    """A policy of one statement for each kind of resource that the environment has."""
-    statements = [_statement(resource, names, scope) for resource, names in actions.items() if resource.within(scope)]
-    return {"Version": "2012-10-17", "Statement": statements}
+def narrowed(actions: Actions, scope: Scope) -> Policy:
+    """Return a policy of one statement for each kind of resource that the environment has."""
+    statements = []
+    for resource, names in actions.items():
+        if arns := resource.within(scope):
+            key, values = resource.condition or ("", ())
+            condition = {"Condition": {"StringEquals": {key: list(values)}}} if key else {}
+            statements.append(allow(resource.sid, names, arns) | condition)
+    return document(statements)
 
 
-def _statement(resource: Resource, actions: tuple[str, ...], scope: Scope) -> dict[str, Any]:
-    narrowed = {"Action": list(actions), "Resource": list(resource.within(scope))}
-    key, values = resource.condition or ("", ())
-    condition = {"Condition": {"StringEquals": {key: list(values)}}} if key else {}
-    return {"Sid": resource.sid, "Effect": "Allow", **narrowed, **condition}
+def allow(sid: str, actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:
+    """Return a statement that allows these actions."""
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+def document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}

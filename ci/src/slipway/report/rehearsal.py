@@ -19,8 +19,10 @@ def text(rehearsal: Rehearsal) -> str:
 
 
 def _pace(rehearsal: Rehearsal) -> str:
-    faster = f"The platform is simulated; its clock ran {rehearsal.speed:g} times as fast as ours"
-    return f"{faster}. Databases: {one_line(rehearsal.postgres)}."
+    platform = (
+        "The platform is simulated, and keeps its own time: work here takes none of it, and its waits are skipped"
+    )
+    return f"{platform}. Databases: {one_line(rehearsal.postgres)}."
 
 
 def _verdict(rehearsal: Rehearsal) -> str:

@@ -18,7 +18,6 @@ from slipway.settings.service import (
     SettingsError,
     Subjects,
     TestDatabase,
-    Weight,
 )
 from slipway.structure import MismatchError, kebab, read
 
@@ -85,7 +84,6 @@ __all__ = [
     "Subjects",
     "TargetKind",
     "TestDatabase",
-    "Weight",
     "load",
     "load_file",
     "parse",

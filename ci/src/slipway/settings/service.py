@@ -10,25 +10,26 @@ from typing import Annotated, Any
 
 from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
+from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
 from slipway.settings.environment import Environment, TargetKind
 from slipway.structure import Constrained, Filled, MismatchError, Pattern, Range, Variants
 
 _Path = Annotated[str, Pattern(r"/.*", "a path that begins with /")]
+_EnvironmentName = Annotated[
+    str, Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")
+]  # in the ledger's tags
+_REPOSITORY_NAME = Pattern(  # ECR's
+    r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
+    "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
+)
+_LEVELS = (*(level.value for level in Level), OFF)
+_Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
 _TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
 
 
 class SettingsError(BadInputError):
     """A settings file that cannot be used."""
-
-
-class Weight(Enum):
-    """The weight of a gate rule: an error fails the gate, a rule that is off is ignored."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-    OFF = "off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Migrations(Constrained):
     postgres: str = "18"
     extensions: tuple[str, ...] = ()
     start_after: str | None = None
-    levels: Mapping[str, Weight] = field(default_factory=dict)
+    levels: Mapping[str, _Level] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
     patience: Annotated[int, Range(1)] = 120
@@ -179,25 +180,14 @@ class Settings(Constrained):
     - smoke-paths: asked with GET after a deploy to staging; each must answer below 400.
     """
 
-    name: Annotated[
-        str,
-        Pattern(  # an ECR repository's
-            r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
-            "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
-        ),
-    ]
+    name: Annotated[str, _REPOSITORY_NAME]
     command: Annotated[tuple[str, ...], Filled("a program and its arguments")]
     sources: tuple[str, ...] = ()
     port: Annotated[int, Range(1, 65535)] = 8000
     health_path: _Path | None = None
     smoke_paths: tuple[_Path, ...] = ()
     migrations: Migrations = Migrations()
-    environments: Mapping[
-        Annotated[
-            str, Pattern(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, - and _")
-        ],  # part of the ledger's tags
-        Annotated[Environment, _TARGETS],
-    ] = field(default_factory=dict)
+    environments: Mapping[_EnvironmentName, Annotated[Environment, _TARGETS]] = field(default_factory=dict)
     rehearsal: RehearsalCommits = RehearsalCommits()
     checks: Checks = Checks()
     images: Images = Images()
@@ -230,6 +220,11 @@ class Settings(Constrained):
                 f"set service in [tool.slipway.environments.{environment}] to {there.service_names.allowed}",
             )
         return name
+
+    def migration_log(self, environment: str) -> str:
+        """Return the log group of the tasks that migrate an environment's database; raises SettingsError."""
+        migration = self.environment(environment).migration
+        return (migration and migration.log_group) or f"/slipway/{self.service_name(environment)}"
 
     def repository(self, environment: str) -> str:
         """Return the address of the service's ECR repository in an environment; raises SettingsError."""

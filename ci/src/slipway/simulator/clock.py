@@ -37,6 +37,10 @@ class Clock:
         """Stop virtual time during real work, which then takes no platform time."""
         yield
 
+    async def rest(self, seconds: float) -> None:
+        """Sleep within a block that holds the clock."""
+        await self.sleep(seconds)
+
     async def run(self) -> None:
         """Advance virtual time; real time needs no task."""
 
@@ -77,6 +81,13 @@ class VirtualClock(Clock):
         finally:
             self._held -= 1
             self._changed.set()
+
+    async def rest(self, seconds: float) -> None:
+        self._held -= 1
+        try:
+            await self.sleep(seconds)
+        finally:
+            self._held += 1
 
     async def run(self) -> None:
         while True:

@@ -2,13 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -65,30 +66,31 @@ class ProcessWorkload:
             await self._read_to_end.wait()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """How to start a process."""
+@dataclass(frozen=True)
+class Unpacked:
+    """A release on disk, ready to run."""
 
-    tree: Path
+    folder: Path
     python: Python
-    command: tuple[str, ...]
-    port: int  # the port in the service's own configuration
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    config: TreeConfig
 
 
 @asynccontextmanager
-async def running(launch: Launch, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
+async def running(
+    release: Unpacked, order: LaunchSpec, on_line: Callable[[str], None]
+) -> AsyncIterator[ProcessWorkload]:
     """Start a process on a port of its own; raises BadInputError when its program cannot be started."""
+    command = order.command or release.config.command
     port = free_port()
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    own = {"HOME": str(launch.tree), "PYTHONUNBUFFERED": "1"}
-    environment = inherited | launch.python.variables() | own | dict(launch.variables) | {"PORT": str(port)}
-    program, *arguments = on_this_machine(launch.command, launch.port, port)
-    program = _program(program, environment["PATH"], launch.tree)
+    own = {"HOME": str(release.folder), "PYTHONUNBUFFERED": "1", **release.config.variables}
+    environment = inherited | release.python.variables() | own | dict(order.variables) | {"PORT": str(port)}
+    program, *arguments = on_this_machine(command, order.port, port)
+    program = _program(program, environment["PATH"], release.folder)
     try:
         process = await anyio.open_process(
             [program, *arguments],
-            cwd=launch.tree,
+            cwd=release.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
@@ -96,7 +98,7 @@ async def running(launch: Launch, on_line: Callable[[str], None]) -> AsyncIterat
         )
     except OSError as error:
         raise BadInputError(
-            f"the program {launch.command[0]!r} cannot be started: {error.strerror}",
+            f"the program {command[0]!r} cannot be started: {error.strerror}",
             "correct command in [tool.slipway]",
         ) from error
     workload = ProcessWorkload(process, port)
@@ -131,9 +133,8 @@ def free_port() -> int:
 def _program(name: str, path: str, tree: Path) -> str:
     if "/" in name:
         return str(tree / name)
-    for folder in path.split(os.pathsep):
-        if os.access(Path(folder, name), os.X_OK):
-            return str(Path(folder, name))
+    if found := shutil.which(name, path=path):
+        return found
     raise BadInputError(
         f"the service's environment has no program {name!r}",
         "add its package to the dependencies, or correct command in [tool.slipway]",
@@ -147,15 +148,6 @@ def _signal(process: anyio.abc.Process, number: signal.Signals) -> None:
 
 class NoTreeError(RefusedError):
     """A digest that is not a source tree; only containers can run it."""
-
-
-@dataclass(frozen=True)
-class Unpacked:
-    """A release on disk, ready to run."""
-
-    folder: Path
-    python: Python
-    config: TreeConfig
 
 
 @dataclass(frozen=True)
@@ -187,13 +179,8 @@ class HostBackend:
     @asynccontextmanager
     async def start(self, order: LaunchSpec, on_line: Callable[[str], None]) -> AsyncIterator[ProcessWorkload]:
         """See `Backend.start`."""
-        async with self.unpacked(order.repository, order.digest) as release:
-            launch = Launch(
-                tree=release.folder,
-                python=release.python,
-                command=order.command or release.config.command,
-                port=order.port,
-                variables=dict(release.config.variables) | dict(order.variables),
-            )
-            async with running(launch, on_line) as workload:
-                yield workload
+        async with (
+            self.unpacked(order.repository, order.digest) as release,
+            running(release, order, on_line) as workload,
+        ):
+            yield workload

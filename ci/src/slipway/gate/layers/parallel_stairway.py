@@ -21,14 +21,13 @@ _COST_OF_CATCHING_UP = 0.2
 _COST_OF_THE_MODELS = 0.2  # as a share of one process's part
 _REVISIONS_PER_PROCESS = 20
 _MOST_PROCESSES = 4
-_PART = "a part of the history"
 
 
 def climb_all(baseline: Baseline, then: Callable[[StairwayResult], T], *, trace: bool) -> tuple[StairwayResult, T]:
     """Run every step after the baseline, and `then` with the last part while others still run; raises as `Stairway.climb`."""
     old, count = baseline.old, len(baseline.history.nodes) - baseline.old
     *earlier, (first, last) = [(old + begin, old + end) for begin, end in parts(count, _processes(count))]
-    forks = [Fork(partial(_climb, Stairway(baseline, *part, trace=trace)), _PART) for part in earlier]
+    forks = [Fork(partial(_climb, Stairway(baseline, *part, trace=trace)), "a part of the history") for part in earlier]
     try:
         end = Stairway(baseline, first, last, trace=trace).climb()
         after = then(end)

@@ -49,9 +49,6 @@ class Loss:
     name: str
     words: str
 
-    def __str__(self) -> str:
-        return self.words
-
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:

@@ -136,20 +136,12 @@ def _first_accepted(inserts: Sequence[str]) -> str:
 
 def inserts(table: Table, row: int, *, bare: bool, columns: Collection[str] | None = None) -> Iterator[str]:
     """Yield inserts of row number `row`, the likeliest first, limited to `columns`; a bare one has only required values."""
-    for variant in range(_VARIANTS):
-        yield _insert(table, row, variant, columns, bare=bare)
-
-
-def _insert(table: Table, row: int, variant: int, columns: Collection[str] | None, *, bare: bool) -> str:
     named = [column for column in table.columns if columns is None or column["raw"] in columns]
-    values = {
-        column["name"]: value
-        for column in named
-        if (value := _value(table, column, row, variant, bare=bare)) is not None
-    }
-    if not values:
-        return f"INSERT INTO {table.name} DEFAULT VALUES"
-    return f"INSERT INTO {table.name} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+    for variant in range(_VARIANTS):
+        expressions = {column["name"]: _value(table, column, row, variant, bare=bare) for column in named}
+        values = {name: value for name, value in expressions.items() if value is not None}
+        written = f"({', '.join(values)}) VALUES ({', '.join(values.values())})" if values else "DEFAULT VALUES"
+        yield f"INSERT INTO {table.name} {written}"
 
 
 def _value(table: Table, column: Mapping[str, Any], row: int, variant: int, *, bare: bool) -> str | None:

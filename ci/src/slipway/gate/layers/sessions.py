@@ -39,8 +39,8 @@ _REVISION_WAITS = text(
 )
 _MOST_PER_REVISION = 6
 _PATIENCE_SECONDS = 5.0  # for a second runner that neither ends nor waits for a lock
-_RUNNER_POLL_SECONDS = 0.01
-_RUNNER_WAITS = text(
+_POLL_SECONDS = 0.01
+_WAITS = text(
     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
 )
 
@@ -176,8 +176,8 @@ def _meet(node: Node, number: int, source: Replica, database: URL) -> tuple[Sequ
     def pause(_connection: Connection, line: int) -> None:
         met.append(line)
         go.set()
-        for _ in range(int(_PATIENCE_SECONDS / _RUNNER_POLL_SECONDS)):
-            if second.is_done(_RUNNER_POLL_SECONDS) or elsewhere(database, _runner_waits):
+        for _ in range(int(_PATIENCE_SECONDS / _POLL_SECONDS)):
+            if second.is_done(_POLL_SECONDS) or elsewhere(database, lambda connection: connection.scalar(_WAITS)):
                 break
 
     try:
@@ -186,10 +186,6 @@ def _meet(node: Node, number: int, source: Replica, database: URL) -> tuple[Sequ
         return met, first, second.result() if met else None
     finally:
         second.stop()
-
-
-def _runner_waits(connection: Connection) -> bool:
-    return bool(connection.scalar(_RUNNER_WAITS))
 
 
 def _run(node: Node, source: Replica, database: URL) -> str | None:

@@ -70,9 +70,8 @@ def literal(text: str) -> str:
 
 def prepare_once(connection: Any, name: str, sql: str) -> None:
     """Prepare a statement once per session."""
-    prepared: set[str] = connection.info.setdefault(
-        "slipway", set()
-    )  # of SQLAlchemy's pool, as long-lived as the session
+    # SQLAlchemy's pool keeps `info` as long as the session.
+    prepared: set[str] = connection.info.setdefault("slipway", set())
     if name not in prepared:
         with closing(connection.cursor()) as cursor:
             cursor.execute(sql)

@@ -63,9 +63,7 @@ class Tracer:
         self._path, self._statements, self._transactions = None, [], {}
         return seen
 
-    def _before(
-        self, connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool
-    ) -> None:
+    def _before(self, connection: Connection, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
         self._line = line_in(self._path)
         if self._line is None:
             return
@@ -81,9 +79,7 @@ class Tracer:
                 self._files = files(connection.connection, self._catalog.newest_oid)
         self._started = time.perf_counter()
 
-    def _after(
-        self, connection: Connection, _cursor: Any, sql: str, _parameters: Any, _context: Any, _many: bool
-    ) -> None:
+    def _after(self, connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
         if self._line is None:
             return
         took = time.perf_counter() - self._started

@@ -7,6 +7,7 @@ from slipway.gate.rulebook.rule import NOTES_AND_AUTHORS, NOTHING, Rule
 from slipway.records.proof import Level
 
 _advice: Final = partial(Rule, level=Level.NOTE, implies=NOTHING, optional=True)
+_of_new_table: Final = partial(_advice, before="pass")
 
 MIXED_CONCERNS: Final = _advice(
     id="P02",
@@ -41,53 +42,48 @@ with op.get_context().autocommit_block():
 # in downgrade():
 op.drop_index("ix_notes_author_id", "notes")""",
 )
-SMALL_KEY: Final = _advice(
+SMALL_KEY: Final = _of_new_table(
     id="S02",
     name="integer primary key",
     message="The primary key ends at 2,147,483,647; widening it later rewrites the table.",
     code='sa.Column("id", sa.BigInteger(), primary_key=True)',
     related=("L11", "S06"),
-    before="pass",
     bad="""op.create_table("notes", sa.Column("id", sa.Integer(), primary_key=True))""",
     good="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))""",
 )
-JSON: Final = _advice(
+JSON: Final = _of_new_table(
     id="S03",
     name="json column",
     message="Values of type json cannot be compared or indexed; DISTINCT, GROUP BY and UNION fail on them.",
     code='sa.Column("…", postgresql.JSONB())',
     related=("C15",),
-    before="pass",
     bad="""op.create_table("notes", sa.Column("meta", sa.JSON()))""",
     good="""op.create_table("notes", sa.Column("meta", postgresql.JSONB()))""",
 )
-PADDED: Final = _advice(
+PADDED: Final = _of_new_table(
     id="S04",
     name="char(n) column",
     message="Values of type char(n) are padded with spaces, which some comparisons ignore and others do not.",
     code='sa.Column("…", sa.Text())',
     related=("S03",),
-    before="pass",
     bad="""op.create_table("notes", sa.Column("country", sa.CHAR(2)))""",
     good="""op.create_table("notes", sa.Column("country", sa.Text()))""",
 )
-WITHOUT_ZONE: Final = _advice(
+WITHOUT_ZONE: Final = _of_new_table(
     id="S05",
     name="timestamp without time zone",
     message="The instant that a value means depends on the time zone of the session that wrote it.",
     code='sa.Column("…", sa.DateTime(timezone=True))',
     related=("S04",),
-    before="pass",
     bad="""op.create_table("notes", sa.Column("written", sa.DateTime()))""",
     good="""op.create_table("notes", sa.Column("written", sa.DateTime(timezone=True)))""",
 )
-SERIAL: Final = _advice(
+SERIAL: Final = _of_new_table(
     id="S06",
     name="serial column",
     message="A serial column has a separate sequence with its own grants and default, which a dump or a rename leaves behind; an identity column does not.",
     code='sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True)',
     related=("L15", "S02"),
-    before="pass",
     bad="""op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True))""",
     good="""op.create_table("notes", sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True))""",
 )
@@ -104,7 +100,7 @@ op.create_table(
 )""",
     good="""op.create_table("readings", sa.Column("last_read_at", sa.DateTime(timezone=True)))""",
 )
-NAMELESS: Final = _advice(
+NAMELESS: Final = _of_new_table(
     id="S08",
     name="constraint without a name",
     message="Postgres chose the constraint's name, which a later revision has to guess.",
@@ -112,7 +108,6 @@ NAMELESS: Final = _advice(
 # on the models' metadata, so that autogenerate writes the names:
 metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})""",
     related=("R05",),
-    before="pass",
     bad="""\
 op.create_table(
     "tags", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("name", sa.Text(), unique=True)

@@ -4,6 +4,7 @@ import io
 import re
 import tokenize
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -145,12 +146,9 @@ def _parsed(comment: _Comment, text: str, rules: Collection[str]) -> Allowance |
 
 
 def _day(text: str | None) -> date | None:
-    if text is None or not _DATE.fullmatch(text):
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+    with suppress(ValueError):
+        return date.fromisoformat(text) if text and _DATE.fullmatch(text) else None
+    return None
 
 
 def _suppressed(finding: Finding, allowances: Iterable[Allowance], today: date) -> Finding:

@@ -67,15 +67,14 @@ def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
 def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement]) -> Iterator[Finding]:
     """Yield one finding per cause and table, with the first statement that failed."""
     done = " ; ".join(statement.sql for statement in statements)
-    by_cause: dict[tuple[str, str], list[Refused]] = {}
+    by_cause: dict[tuple[Rule, str], list[Refused]] = {}
     for each in refused:
-        rule = _rule(each, done)
-        by_cause.setdefault((rule.id, _subject(each)), []).append(each)
-    for failures in by_cause.values():
+        by_cause.setdefault((_rule(each, done), _subject(each)), []).append(each)
+    for (rule, _), failures in by_cause.items():
         first = failures[0]
         more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
         measured = f"{first.said} ({first.phrase.origin}{more}: {first.phrase.sql[:_SHOWN]})"
-        yield _rule(first, done).finding(node, measured, _line(first, statements))
+        yield rule.finding(node, measured, _line(first, statements))
 
 
 def _rule(refused: Refused, done: str) -> Rule:

@@ -4,10 +4,9 @@ Idempotent calls are retried when no answer arrives; the others raise LostAnswer
 An endpoint override receives stand-in credentials only: it is a simulator, and must never see real keys.
 """
 
-import json
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -18,7 +17,7 @@ import anyio.to_thread
 
 from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError
 from slipway.release.errors import AwsRefusedError, LostAnswerError
-from slipway.untrusted import one_line
+from slipway.untrusted import json_object, one_line
 
 _LINE = re.compile(r"^(?:export )?(AWS_[A-Z_]+)=(['\"]?)(.*)\2$", re.MULTILINE)
 # Names of environment variables, and the same in the JSON of credential_process.
@@ -33,13 +32,8 @@ _THROTTLED = frozenset(
 )
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
 _SERVER_ERROR = 500
-_READS = (
-    "describe_",
-    "list_",
-    "get_",
-    "filter_",
-    "batch_get_",
-)  # idempotent, as is every call to ECR: a put names its content
+# These calls are idempotent. So is every call to ECR: a put names its content.
+_READS = ("describe_", "list_", "get_", "filter_", "batch_get_")
 _COMMAND = "give them as `aws configure export-credentials` prints them, when `aws sts get-caller-identity` answers"
 
 
@@ -54,7 +48,7 @@ class Keys:
 
 def keys_from(text: str, now: datetime) -> Keys:
     """Read credentials that are valid `now`; raises BadInputError."""
-    values = _lines(text) or _document(text)
+    values = _lines(text) or {name: value for name, value in json_object(text).items() if isinstance(value, str)}
     key, secret = values.get("AccessKeyId"), values.get("SecretAccessKey")
     if not key or not secret:
         raise BadInputError("the text holds no AWS credentials", _COMMAND)
@@ -65,16 +59,6 @@ def keys_from(text: str, now: datetime) -> Keys:
 
 def _lines(text: str) -> dict[str, str]:
     return {_NAMES[name]: value.strip() for name, _, value in _LINE.findall(text) if name in _NAMES}
-
-
-def _document(text: str) -> dict[str, str]:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return {}
-    if not isinstance(document, Mapping):
-        return {}
-    return {name: value for name in _NAMES.values() if isinstance(value := document.get(name), str)}
 
 
 def _moment(text: str) -> datetime:

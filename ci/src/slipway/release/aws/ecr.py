@@ -119,7 +119,8 @@ class EcrStore:
             wanted = [{"imageTag": name} for name in names[first : first + _MOST]]
             answer = await self._ask("batch_get_image", imageIds=wanted, acceptedMediaTypes=[MANIFEST])
             for image in answer["images"]:
-                texts[image["imageId"]["imageTag"]] = _text(image["imageManifest"])
+                manifest = json.loads(image["imageManifest"])
+                texts[image["imageId"]["imageTag"]] = str(manifest.get("annotations", {}).get(_TEXT, ""))
         return texts
 
     async def stored(self, name: str) -> Stored | None:
@@ -161,7 +162,3 @@ def _immutable(repository: Mapping[str, Any]) -> bool:
             return ours
         case _:
             return False
-
-
-def _text(manifest: str) -> str:
-    return str(json.loads(manifest).get("annotations", {}).get(_TEXT, ""))

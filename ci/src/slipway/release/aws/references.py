@@ -5,17 +5,13 @@ import json
 from slipway.errors import BadInputError
 from slipway.release.aws.client import Aws
 
-_PARTS_OF_A_SECRET = (
-    7  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, then :KEY:STAGE:VERSION in ECS and App Runner [G]
-)
-
 
 async def value_of(aws: Aws, reference: str) -> str:
     """Return a secret of Secrets Manager, one key of it, or a parameter of SSM; raises SlipwayError."""
     if ":ssm:" in reference:
         answer = await aws.call("ssm", "get_parameter", Name=reference, WithDecryption=True)
         return str(answer["Parameter"]["Value"])
-    arn, key, stage, version = _parts(reference)
+    arn, key, stage, version = parts_of_secret(reference)
     which = ({"VersionStage": stage} if stage else {}) | ({"VersionId": version} if version else {})
     answer = await aws.call("secretsmanager", "get_secret_value", SecretId=arn, **which)
     if "SecretString" not in answer:
@@ -23,10 +19,12 @@ async def value_of(aws: Aws, reference: str) -> str:
     return _member(str(answer["SecretString"]), key, arn) if key else str(answer["SecretString"])
 
 
-def _parts(reference: str) -> tuple[str, str, str, str]:
-    parts = reference.split(":")
-    key, stage, version, *_ = (*parts[_PARTS_OF_A_SECRET:], "", "", "")
-    return ":".join(parts[:_PARTS_OF_A_SECRET]), key, stage, version
+def parts_of_secret(reference: str) -> tuple[str, str, str, str]:
+    """Return a secret's ARN, and the JSON key, stage and version that may follow it in ECS and App Runner [G]; empty where they do not."""
+    *arn, key, stage, version = (*reference.split(":"), "", "", "")[
+        :10
+    ]  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
+    return ":".join(arn), key, stage, version
 
 
 def _member(text: str, key: str, arn: str) -> str:

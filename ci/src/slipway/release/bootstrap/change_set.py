@@ -28,7 +28,7 @@ _REVIEWED = "REVIEW_IN_PROGRESS"  # a stack without resources, left by a change 
 _UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")  # users report either
-_FOLLOWS = ("cancelled",)  # the reason of every other resource when one has failed
+_FOLLOWS = "cancelled"  # the reason of every other resource when one has failed
 
 
 class StackChangeSet:
@@ -56,21 +56,17 @@ class StackChangeSet:
     async def execute(self, proposal: StackChange) -> StackChange:
         """Execute the change set and follow it to its end."""
         known = {event["EventId"] for event in await self._events()}
-        await self._execute()
-        status = await self._followed(known)
-        if status in _WELL:
-            return replace(proposal, result=Result.APPLIED, outputs=_outputs(await self._described() or {}))
-        failures = tuple(_failures([event for event in await self._events() if event["EventId"] not in known]))
-        return replace(proposal, result=Result.FAILED, failures=failures)
-
-    async def _execute(self) -> None:
-        """Start the execution; from then on there is nothing to delete, unless CloudFormation refuses."""
-        self._executed = True
+        self._executed = True  # from now on there is nothing to delete, unless CloudFormation refuses
         try:
             await self._ask("execute_change_set", ChangeSetName=self._name, ClientRequestToken=self._name)
         except RefusedError:
             self._executed = False
             raise
+        status = await self._followed(known)
+        if status in _WELL:
+            return replace(proposal, result=Result.APPLIED, outputs=_outputs(await self._described() or {}))
+        failures = tuple(_failures([event for event in await self._events() if event["EventId"] not in known]))
+        return replace(proposal, result=Result.FAILED, failures=failures)
 
     def _check(self, stack: Mapping[str, Any] | None) -> None:
         """Raise RefusedError for a stack that cannot be changed now, or was not made by slipway."""
@@ -118,13 +114,12 @@ class StackChangeSet:
 
     async def _created(self) -> Mapping[str, Any]:
         began = self._time.now()
-        while (described := await self._ask("describe_change_set", ChangeSetName=self._name))["Status"] not in (
-            "CREATE_COMPLETE",
-            "FAILED",
-        ):
+        while True:
+            described = await self._ask("describe_change_set", ChangeSetName=self._name)
+            if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                return described
             self._check_patience(began, "the change set is still being made")
             await self._time.sleep(_POLL_SECONDS)
-        return described
 
     async def _changes(self, page: Mapping[str, Any]) -> list[ResourceChange]:
         changes = list(page["Changes"])
@@ -154,9 +149,8 @@ class StackChangeSet:
 
     def _check_patience(self, began: Any, what: str) -> None:
         if (self._time.now() - began).total_seconds() > _PATIENCE_SECONDS:
-            minutes = f"{_PATIENCE_SECONDS / 60:.0f} minutes"
             raise UnknownOutcomeError(
-                f"{self._stack.name}: {what} after {minutes}",
+                f"{self._stack.name}: {what} after {_PATIENCE_SECONDS / 60:.0f} minutes",
                 "run the same command again; it checks the stack first",
             )
 
@@ -170,17 +164,15 @@ class StackChangeSet:
     async def _described(self) -> Mapping[str, Any] | None:
         """Return the stack, or None if it does not exist: CloudFormation reports that as a validation error."""
         try:
-            stacks: list[Mapping[str, Any]] = (await self._ask("describe_stacks"))["Stacks"]
+            return dict((await self._ask("describe_stacks"))["Stacks"][0])
         except AwsRefusedError as error:
             if error.code == "ValidationError" and "does not exist" in error.said:
                 return None
             raise
-        return stacks[0]
 
     async def _events(self) -> list[Mapping[str, Any]]:
         """Return the events, newest first; one page has a hundred, more than these stacks have in one change."""
-        events: list[Mapping[str, Any]] = (await self._ask("describe_stack_events"))["StackEvents"]
-        return events
+        return list((await self._ask("describe_stack_events"))["StackEvents"])
 
     async def _ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
         try:
@@ -216,14 +208,14 @@ def _line(event: Mapping[str, Any]) -> str:
 
 def _failures(events: list[Mapping[str, Any]]) -> list[ResourceFailure]:
     """Return the failures in order, without those that only followed from another."""
-    failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
     failures = [
         ResourceFailure(
             event["LogicalResourceId"], event["ResourceType"], one_line(event.get("ResourceStatusReason", ""))
         )
-        for event in failed
+        for event in reversed(events)
+        if event["ResourceStatus"].endswith("_FAILED")
     ]
-    return [failure for failure in failures if not any(word in failure.reason for word in _FOLLOWS)]
+    return [failure for failure in failures if _FOLLOWS not in failure.reason]
 
 
 def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:

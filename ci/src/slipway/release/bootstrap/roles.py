@@ -5,17 +5,43 @@ The policies of all roles are made from the table of rights, and a test plays ev
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from slipway.errors import BadInputError
 from slipway.release.cloudformation import Resource, retained
-from slipway.release.rights import Policy, Right, Scope, document, granted
+from slipway.release.rights import Policy, Right, Scope, document, granted, narrowed
 from slipway.release.targets.registry import target_of
 from slipway.settings import Github, RunnerKind, Settings, SettingsError, Subjects
 
+_ISSUER = "token.actions.githubusercontent.com"
+_AUDIENCE = "sts.amazonaws.com"
 _ROLE = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?P<path>(?:[^/]+/)*)(?P<name>[\w+=,.@-]{1,64})")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}")
+_CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
+_RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE)
+_DEPLOY = (*_RELEASE, Right.BEGIN_LEDGER, Right.PULL, Right.CREATE_SERVICE)
+RIGHTS: Mapping[str, tuple[Right, ...]] = {
+    "plan": (Right.OBSERVE, Right.READ_OWNER),
+    "status": (Right.OBSERVE, Right.READ_LEDGER),
+    "history": (Right.READ_LEDGER,),
+    "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
+    "publish": (Right.PUSH,),
+    "preflight": (Right.INSPECT, Right.PULL),
+    "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
+    "migrate-ecs-task": (Right.RUN_TASK,),
+    "deploy": _DEPLOY,
+    "rollback": _RELEASE,
+    "promote-from": (Right.OBSERVE, Right.READ_LEDGER),
+    "promote-to": _DEPLOY,
+    "pause": (*_CHANGE, Right.BEGIN_LEDGER, Right.PAUSE_SERVICE),
+    "resume": (*_CHANGE, Right.BEGIN_LEDGER, Right.READ_LOGS, Right.RESUME_SERVICE),
+    "destroy": (*_CHANGE, Right.BEGIN_LEDGER, Right.DELETE_SERVICE),
+}
+# The role of jobs without a GitHub environment: they publish, and plan.
+IMAGE_ROLE = ("publish", "plan")
+# The role of jobs in a GitHub environment. Only a person deletes a service.
+DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy"))
 
 
 def roles_of(settings: Settings, environment: str) -> dict[str, str]:
@@ -64,18 +90,14 @@ def _role_name(arn: str, account: str, at: str) -> str:
 
 
 def _arns(settings: Settings, environment: str) -> dict[str, str]:
-    return dict(_named(settings, environment))
-
-
-def _named(settings: Settings, environment: str) -> Iterator[tuple[str, str]]:
     there = settings.environment(environment)
-    yield "access-role", there.access_role
-    if there.instance_role:
-        yield "instance-role", there.instance_role
+    arns = {"access-role": there.access_role, "instance-role": there.instance_role}
     if there.migration and there.migration.runner is RunnerKind.ECS_TASK:
-        yield "migration.execution-role", there.migration.execution_role or ""
-        if there.migration.task_role:
-            yield "migration.task-role", there.migration.task_role
+        arns |= {
+            "migration.execution-role": there.migration.execution_role,
+            "migration.task-role": there.migration.task_role,
+        }
+    return {key: arn for key, arn in arns.items() if arn}
 
 
 def _checked(name: str) -> str:
@@ -86,42 +108,25 @@ def _checked(name: str) -> str:
     return name
 
 
-_ISSUER = "token.actions.githubusercontent.com"
-_AUDIENCE = "sts.amazonaws.com"
-
-
 def oidc_provider() -> Resource:
     """Return the account's provider for GitHub; it outlives its stack, because other services of the account may use it."""
     why = "GitHub tells AWS where a job runs, so no AWS key is stored in GitHub"
     return retained("AWS::IAM::OIDCProvider", why, {"Url": f"https://{_ISSUER}", "ClientIdList": [_AUDIENCE]})
 
 
-def trusts_branch(github: Github, account: str) -> dict[str, Any]:
-    """Return the trust policy for jobs without a GitHub environment."""
-    return _trust(github, account, f"ref:refs/heads/{github.branch}")
-
-
-def trusts_environment(github: Github, account: str, environment: str) -> dict[str, Any]:
-    """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules."""
-    return _trust(github, account, f"environment:{environment}")
-
-
-def _trust(github: Github, account: str, where: str) -> dict[str, Any]:
-    provider = (
-        github.oidc_provider or f"arn:aws:iam::{account}:oidc-provider/{_ISSUER}"
-    )  # the same wherever it was made
+def trusts_jobs(github: Github, account: str, environment: str | None) -> dict[str, Any]:
+    """Return the trust policy for jobs of one GitHub environment, which admits them by its own rules; None for jobs of the branch without one."""
+    where = f"environment:{environment}" if environment else f"ref:refs/heads/{github.branch}"
+    made = f"arn:aws:iam::{account}:oidc-provider/{_ISSUER}"  # the same wherever it was made
+    provider = github.oidc_provider or made
     subjects = [f"repo:{repository}:{where}" for repository in _repositories(github)]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Federated": provider},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {"StringEquals": {f"{_ISSUER}:aud": _AUDIENCE, f"{_ISSUER}:sub": subjects}},
-            }
-        ],
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{_ISSUER}:aud": _AUDIENCE, f"{_ISSUER}:sub": subjects}},
     }
+    return document([statement])
 
 
 def _repositories(github: Github) -> list[str]:
@@ -133,56 +138,27 @@ def _repositories(github: Github) -> list[str]:
     return list(dict.fromkeys((github.repository, bare)))
 
 
-_CHANGE = (Right.OBSERVE, Right.READ_OWNER, Right.WRITE_LEDGER, Right.FOLLOW)
-_RELEASE = (*_CHANGE, Right.READ_LOGS, Right.INSPECT, Right.UPDATE_SERVICE)
-_DEPLOY = (*_RELEASE, Right.BEGIN_LEDGER, Right.PULL, Right.CREATE_SERVICE)
-RIGHTS: Mapping[str, tuple[Right, ...]] = {
-    "plan": (Right.OBSERVE, Right.READ_OWNER),
-    "status": (Right.OBSERVE, Right.READ_LEDGER),
-    "history": (Right.READ_LEDGER,),
-    "diagnose": (Right.OBSERVE, Right.READ_LOGS, Right.READ_RECORD),
-    "publish": (Right.PUSH,),
-    "preflight": (Right.INSPECT, Right.PULL),
-    "migrate-direct": (Right.READ_DATABASE_URL, Right.PULL),
-    "migrate-ecs-task": (Right.RUN_TASK,),
-    "deploy": _DEPLOY,
-    "rollback": _RELEASE,
-    "promote-from": (Right.OBSERVE, Right.READ_LEDGER),
-    "promote-to": _DEPLOY,
-    "pause": (*_CHANGE, Right.BEGIN_LEDGER, Right.PAUSE_SERVICE),
-    "resume": (*_CHANGE, Right.BEGIN_LEDGER, Right.READ_LOGS, Right.RESUME_SERVICE),
-    "destroy": (*_CHANGE, Right.BEGIN_LEDGER, Right.DELETE_SERVICE),
-}
-# The role of jobs without a GitHub environment: they publish, and plan.
-IMAGE_ROLE = ("publish", "plan")
-# The role of jobs in a GitHub environment. Only a person deletes a service.
-DEPLOY_ROLE = tuple(verb for verb in RIGHTS if verb not in ("publish", "destroy"))
-
-
 def scope_of(settings: Settings, environment: str) -> Scope:
-    """The environment that permissions are narrowed to; raises SettingsError."""
+    """Return the environment that permissions are narrowed to; raises SettingsError."""
     scope = Scope(settings, environment, target_of(settings, environment).grants)
     settings.service_name(environment)
     return scope
 
 
 def policy(scope: Scope, verbs: Iterable[str]) -> Policy:
-    """The least that these verbs need in one environment; raises BadInputError for an unknown verb."""
-    return document(granted((right for verb in verbs for right in _rights(verb)), scope.grants), scope)
+    """Return the least that these verbs need in one environment; raises BadInputError for an unknown verb."""
+    wanted = tuple(verbs)
+    if unknown := [verb for verb in wanted if verb not in RIGHTS]:
+        raise BadInputError(
+            f"there is no command {unknown[0]!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
+        )
+    return narrowed(granted((right for verb in wanted for right in RIGHTS[verb]), scope.grants), scope)
 
 
 def joined(policies: Iterable[Policy]) -> Policy:
-    """One policy of several: statements of one name become one on the resources of all."""
+    """Join policies to one: statements of one name become one on the resources of all."""
     statements: dict[str, dict[str, Any]] = {}
     for statement in (statement for each in policies for statement in each["Statement"]):
         same = statements.setdefault(statement["Sid"], dict(statement))
         same["Resource"] = list(dict.fromkeys([*same["Resource"], *statement["Resource"]]))
-    return {"Version": "2012-10-17", "Statement": list(statements.values())}
-
-
-def _rights(verb: str) -> tuple[Right, ...]:
-    if verb not in RIGHTS:
-        raise BadInputError(
-            f"there is no command {verb!r} that needs permissions in AWS", f"choose one of {', '.join(RIGHTS)}"
-        )
-    return RIGHTS[verb]
+    return document(statements.values())

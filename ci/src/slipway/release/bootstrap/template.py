@@ -22,8 +22,7 @@ from slipway.release.bootstrap.roles import (
     policy,
     roles_of,
     scope_of,
-    trusts_branch,
-    trusts_environment,
+    trusts_jobs,
 )
 from slipway.release.cloudformation import Part, Resource, output, resource, retained, role, start_task, trusts_service
 from slipway.release.engine.ledger import PREFIX
@@ -145,13 +144,11 @@ def _publishing(settings: Settings, account: str) -> list[Part]:
     """Return GitHub's provider and the role of jobs without a GitHub environment."""
     if settings.github is None:
         return []
-    name = image_role(settings)
-    why = "the jobs without an environment publish the image and plan deployments"
-    trust = trusts_branch(settings.github, account)
-    variable = output("AWS_ROLE of the GitHub repository's variables", f"arn:aws:iam::{account}:role/{name}")
-    made = Part({"ImageRole": role(name, why, trust, _image_policy(settings, account))}, {"AwsRole": variable})
-    has_provider = settings.github.oidc_provider is not None
-    return [made] if has_provider else [Part({"GithubProvider": oidc_provider()}), made]
+    name, why = image_role(settings), "the jobs without an environment publish the image and plan deployments"
+    made = role(name, why, trusts_jobs(settings.github, account, None), _image_policy(settings, account))
+    where = "AWS_ROLE of the GitHub repository's variables"
+    part = Part({"ImageRole": made}, {"AwsRole": output(where, f"arn:aws:iam::{account}:role/{name}")})
+    return [part] if settings.github.oidc_provider else [Part({"GithubProvider": oidc_provider()}), part]
 
 
 def _image_policy(settings: Settings, account: str) -> Policy:
@@ -167,19 +164,13 @@ def _home_region(settings: Settings, account: str) -> str:
 
 def _deploying(scope: Scope) -> list[Part]:
     """Return the role of jobs in the GitHub environment of the same name."""
-    trusted, environment, account = scope.settings.github, scope.environment, scope.there.account
-    if trusted is None:
+    github, environment, account = scope.settings.github, scope.environment, scope.there.account
+    if github is None:
         return []
-    name = deploy_role(scope.settings, environment)
-    trust = trusts_environment(trusted, account, environment)
-    why = f"the jobs of GitHub's environment {environment} deploy"
-    variable = f"AWS_ROLE of the variables of GitHub's environment {environment}"
-    return [
-        Part(
-            {"DeployRole": role(name, why, trust, policy(scope, DEPLOY_ROLE))},
-            {"AwsRole": output(variable, f"arn:aws:iam::{account}:role/{name}")},
-        )
-    ]
+    name, why = deploy_role(scope.settings, environment), f"the jobs of GitHub's environment {environment} deploy"
+    made = role(name, why, trusts_jobs(github, account, environment), policy(scope, DEPLOY_ROLE))
+    where = f"AWS_ROLE of the variables of GitHub's environment {environment}"
+    return [Part({"DeployRole": made}, {"AwsRole": output(where, f"arn:aws:iam::{account}:role/{name}")})]
 
 
 def _network(service: str, network: Network) -> Part:
@@ -225,11 +216,9 @@ def _migration(scope: Scope, task: MigrationRunner, roles: Mapping[str, str]) ->
 
 
 def _template(description: str, parts: Iterable[Part]) -> dict[str, Any]:
-    resources: dict[str, Any] = {}
-    outputs: dict[str, Any] = {}
-    for part in parts:
-        resources |= part.resources
-        outputs |= part.outputs
+    made = list(parts)
+    resources = {name: each for part in made for name, each in part.resources.items()}
+    outputs = {name: each for part in made for name, each in part.outputs.items()}
     head = {"AWSTemplateFormatVersion": "2010-09-09", "Description": f"{description} (made by slipway bootstrap)"}
     return {**head, "Resources": resources, **({"Outputs": outputs} if outputs else {})}
 

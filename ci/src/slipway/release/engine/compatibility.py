@@ -4,33 +4,28 @@ Two pairs can be wrong. When the database will be migrated, the live release mus
 the wanted release must work on the current one. Certificates are not transitive: a → b and b → c prove nothing about a on c.
 """
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from slipway.records.certificate import Certificate, Ternary
 from slipway.records.migration import Heads, Readiness
-from slipway.untrusted import one_line
+from slipway.untrusted import json_object, one_line
 
 _REVISION = re.compile(r"\w{1,64}")  # alembic's generated and hand-written ids; git's
 _MOST_HEADS = 32
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def readiness_from(text: str) -> Readiness | None:
     """Read a health path's body; None when it makes no such statement."""
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(body, dict):
-        return None
+    body = json_object(text)
     reached = body.get("database") != "unreachable"
     database = _heads(body, "database_head") if reached else None
     readiness = Readiness(_heads(body, "image_head"), database, _commit(body.get("git_revision")))
     return None if readiness == Readiness() else readiness
 
 
-def _heads(body: dict[str, object], key: str) -> Heads | None:
+def _heads(body: Mapping[str, object], key: str) -> Heads | None:
     """Read one head, several, or null: a database before its first revision."""
     if key not in body:
         return None
@@ -43,9 +38,6 @@ def _heads(body: dict[str, object], key: str) -> Heads | None:
 
 def _commit(value: object) -> str | None:
     return value if isinstance(value, str) and _REVISION.fullmatch(value) and value != "unknown" else None
-
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def rollback_risk(wanted: Readiness, live: Readiness, certificates: Iterable[Certificate]) -> str | None:

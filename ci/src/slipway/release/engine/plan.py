@@ -12,6 +12,9 @@ from slipway.structure import write
 from slipway.untrusted import one_line
 
 ABSENT = "none"
+NOT_MIGRATED = "slipway does not migrate this environment's database"
+NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.NAME.migration], before the first deployment"
+_NEW_PLAN = "make a new plan and have it approved"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +68,6 @@ def values_of(variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[
 
 def hashed(value: str) -> str:
     return f"sha256:{hashlib.sha256(value.encode()).hexdigest()[:12]}"
-
-
-NOT_MIGRATED = "slipway does not migrate this environment's database"
-NOT_MIGRATED_REMEDY = "migrate it with `slipway migrate`, or name a runner in [tool.slipway.environments.NAME.migration], before the first deployment"
 
 
 def plan(spec: ServiceSpec, observed: Observed, *, migrates: bool = True) -> Plan:
@@ -132,9 +131,6 @@ def _action(observed: Observed, changes: tuple[FieldChange, ...]) -> tuple[Actio
             return Action.BLOCKED, "the service is paused; `slipway resume` wakes it"
         case State.DELETE_FAILED | State.UNKNOWN:
             return Action.BLOCKED, f"the service is in the state {observed.status}; look at it in the console"
-
-
-_NEW_PLAN = "make a new plan and have it approved"
 
 
 def check_belongs(approved: Plan, environment: str, service: str) -> None:

@@ -14,21 +14,7 @@ from slipway.untrusted import one_line
 Checks = tuple[Check, ...]
 
 _PATIENCE_SECONDS = 20.0
-# Errors of the credentials: no call can be made at all.
-_UNUSABLE = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
+_PARTS = 6  # of an ARN
 
 
 def ok(subject: str, found: str) -> Check:
@@ -50,15 +36,10 @@ async def covered(subject: str, look: Awaitable[Checks]) -> Checks:
             return await look
     except TimeoutError:
         return (not_covered(subject, f"AWS did not answer within {_PATIENCE_SECONDS:.0f} s"),)
-    except LostAnswerError as error:
-        return (not_covered(subject, error.what),)
-    except AwsRefusedError as error:
-        if error.code in _UNUSABLE:
+    except (LostAnswerError, AwsRefusedError) as error:
+        if isinstance(error, AwsRefusedError) and error.is_unusable:
             raise
         return (not_covered(subject, error.what),)
-
-
-_PARTS = 6
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The image: it exists by digest, is one manifest for linux/amd64, and its repository has immutable tags."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from slipway.release.aws.ecr import EcrStore
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import AwsRefusedError, or_absent
 from slipway.release.preflight.checks import Checks, covered, no, not_covered, ok
-from slipway.untrusted import one_line
+from slipway.untrusted import json_object, one_line
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
 _MEDIA_TYPES = (MANIFEST, INDEX, f"{_DOCKER}.v2+json", f"{_DOCKER}.list.v2+json")
@@ -44,31 +43,18 @@ async def _manifest(aws: Aws, name: str, image: Reference) -> Mapping[str, Any] 
     call = aws.call("ecr", "batch_get_image", repositoryName=name, imageIds=wanted, acceptedMediaTypes=[*_MEDIA_TYPES])
     answer = await or_absent(call, "RepositoryNotFoundException")
     if answer is None:
-        return no(
-            "digest", f"there is no repository {name}", "create the repository, or correct name in [tool.slipway]"
-        )
+        create = "create the repository, or correct name in [tool.slipway]"
+        return no("digest", f"there is no repository {name}", create)
     if not answer["images"]:
         code = next((failure.get("failureCode", "") for failure in answer["failures"]), "")
         if code in ("ImageNotFound", "InvalidImageDigest"):
-            return no(
-                "digest",
-                f"the repository {name} has no image {image.digest}",
-                "push it first; `dagger call publish` prints the digest",
-            )
+            absent = f"the repository {name} has no image {image.digest}"
+            return no("digest", absent, "push it first; `dagger call publish` prints the digest")
         return not_covered("digest", f"ECR does not return it: {one_line(code) or 'it names no reason'}")
     text = str(answer["images"][0]["imageManifest"])
     if digest_of(text.encode()) != image.digest:
         return no("digest", f"ECR returns another manifest than {image.digest}", "do not use it; push the image again")
-    return _document(text)
-
-
-def _document(text: str) -> Mapping[str, Any]:
-    """Return the JSON object in a text; an empty one when there is none."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, Mapping) else {}
+    return json_object(text)
 
 
 async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str, Any]) -> Checks:
@@ -83,14 +69,13 @@ async def _platform(aws: Aws, name: str, image: Reference, manifest: Mapping[str
         kind = one_line(str(manifest.get("artifactType") or config.get("mediaType") or "an unknown kind"))
         problem = f"{image.digest} is an artifact of {kind}, not an image"
         return (no("platform", problem, "deploy the digest of an image"),)
-    url = await aws.call(
-        "ecr", "get_download_url_for_layer", repositoryName=name, layerDigest=str(config.get("digest"))
-    )
+    digest = str(config.get("digest"))
+    answer = await aws.call("ecr", "get_download_url_for_layer", repositoryName=name, layerDigest=digest)
     try:
-        content = await _downloaded(url["downloadUrl"], str(config.get("digest")))
+        content = await _downloaded(answer["downloadUrl"], digest)
     except (httpx.HTTPError, RefusedError) as error:
         return (not_covered("platform", f"its config cannot be read: {one_line(str(error)) or type(error).__name__}"),)
-    return (judge_config(_document(content.decode(errors="replace"))),)
+    return (judge_config(json_object(content.decode(errors="replace"))),)
 
 
 def judge_index(image: Reference, entries: Sequence[Any]) -> Check:
@@ -119,11 +104,8 @@ def judge_config(config: Mapping[str, Any]) -> Check:
     if machine == ("", ""):
         return not_covered("platform", "its config names no platform")
     if machine != _WANTED:
-        return no(
-            "platform",
-            f"the image is for {one_line('/'.join(machine))}, and the platform runs linux/amd64 only",
-            _BUILD,
-        )
+        problem = f"the image is for {one_line('/'.join(machine))}, and the platform runs linux/amd64 only"
+        return no("platform", problem, _BUILD)
     return ok("platform", "one manifest, for linux/amd64")
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
+from slipway.release.aws.references import parts_of_secret
 from slipway.release.engine.plan import ServiceSpec
 from slipway.release.errors import or_absent
 from slipway.release.preflight.checks import Arn, Checks, account_of, covered, no, not_covered, ok
 from slipway.untrusted import one_line
 
+_NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
 _ASSUME = "sts:assumerole"
+_MOST = 50  # names in one filter [M]
 _YOUNG_SECONDS = 90  # until then a platform may not know a role [F]
 
 
@@ -95,48 +98,40 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-_MOST = 50  # names in one filter [M]
-
-
 async def look_at_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
     """Check every secret, by its variable."""
     checks: list[Check] = []
     parameters: dict[str, str] = {}
     for variable, reference in spec.secrets.items():
         name = Arn.parse(reference)
-        if name and name.service == "secretsmanager":
-            checks += _elsewhere(variable, reference, name, aws, spec) or await covered(
-                variable, _secret(aws, variable, reference)
-            )
-        elif name and name.service == "ssm":
-            away = _elsewhere(variable, reference, name, aws, spec)
-            checks += away
-            parameters |= {} if away else {variable: reference}
-        elif name:
-            checks.append(no(variable, f"{reference} is of {name.service}, which does not store secrets", _NAME))
-        else:
+        if name is None:
             checks.append(no(variable, f"{reference!r} is not an ARN", _NAME))
-    return (*checks, *(await _parameters(aws, parameters) if parameters else ()))
+        elif name.service not in ("secretsmanager", "ssm"):
+            checks.append(no(variable, f"{reference} is of {name.service}, which does not store secrets", _NAME))
+        elif elsewhere := _elsewhere(variable, reference, name, aws, spec):
+            checks.append(elsewhere)
+        elif name.service == "ssm":
+            parameters[variable] = reference
+        else:
+            checks += await covered(variable, _secret(aws, variable, reference))
+    return (*checks, *(await covered("parameters", _parameters(aws, parameters)) if parameters else ()))
 
 
-_NAME = "name the ARN of a secret in Secrets Manager or of a parameter in SSM"
-
-
-def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: ServiceSpec) -> Checks:
+def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: ServiceSpec) -> Check | None:
     """Return the check of a secret in another account or region; parameters of another account are not supported [M]."""
     is_ours = name.account == account_of(spec)
     if not is_ours and name.service == "ssm":
         problem = f"{reference} is in another account, and the platform reads parameters of its own account only"
-        return (no(variable, problem, f"create one in the account of {spec.environment}, and name that"),)
+        return no(variable, problem, f"create one in the account of {spec.environment}, and name that")
     if not is_ours:
-        return (not_covered(variable, f"{reference} is in another account, which was not asked"),)
+        return not_covered(variable, f"{reference} is in another account, which was not asked")
     if name.region != aws.region:
-        return (not_covered(variable, f"{reference} is in the region {name.region}, which was not asked"),)
-    return ()
+        return not_covered(variable, f"{reference} is in the region {name.region}, which was not asked")
+    return None
 
 
 async def _secret(aws: Aws, variable: str, reference: str) -> Checks:
-    arn, key = _split(reference)
+    arn, key, *_ = parts_of_secret(reference)
     call = aws.call("secretsmanager", "describe_secret", SecretId=arn)
     described = await or_absent(call, "ResourceNotFoundException")
     if described is None:
@@ -155,18 +150,8 @@ def judge_secret(variable: str, arn: str, key: str, described: Mapping[str, Any]
     return there, not_covered(variable, f"whether the secret has the key {key}: its value was not read")
 
 
-def _split(reference: str) -> tuple[str, str]:
-    """Return the secret's ARN, and the JSON key of `ARN:KEY:STAGE:VERSION`."""
-    parts = reference.split(":")
-    return ":".join(parts[:7]), "".join(parts[7:8])
-
-
 async def _parameters(aws: Aws, wanted: Mapping[str, str]) -> Checks:
     """Check all parameters, 50 per call."""
-    return await covered("parameters", _described(aws, wanted))
-
-
-async def _described(aws: Aws, wanted: Mapping[str, str]) -> Checks:
     names = [name for reference in wanted.values() for name in names_of(reference)]
     there: set[str] = set()
     for first in range(0, len(names), _MOST):

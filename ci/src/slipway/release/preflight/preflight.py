@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 
 from slipway.errors import RefusedError, within
-from slipway.records.checks import Branch, Check, Preflight
+from slipway.records.checks import Branch, Preflight
 from slipway.records.progress import Event
 from slipway.release.aws.client import Aws
 from slipway.release.engine.plan import NOT_MIGRATED, NOT_MIGRATED_REMEDY, ServiceSpec
@@ -29,7 +29,9 @@ async def preflight(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look], boot
     AWS can be made: no credentials, a wrong clock.
     """
     began = time.monotonic()
-    branches = [Branch(part, checks) for part, checks in (await _looked(aws, spec, looks)).items() if checks]
+    branches = [
+        Branch(part, checks) for part, checks in (await _looked(aws, spec, {**_LOOKS, **looks})).items() if checks
+    ]
     seen = Preflight(
         environment=spec.environment, service=spec.name, image=str(spec.image), seconds=0, branches=tuple(branches)
     )
@@ -49,34 +51,25 @@ def refuse(result: Preflight) -> None:
 def events(result: Preflight) -> tuple[Event, ...]:
     """Return what a run reports: the log lines behind refusals, and what was not covered."""
     lines = [Event(f"log: {one_line(line)}") for check in result.refusals for line in check.lines]
-    return (*lines, *(Event(f"not covered: {_line(check)}") for check in result.not_covered))
-
-
-def _line(check: Check) -> str:
-    return one_line(f"{check.subject}: {check.found}")
+    return (
+        *lines,
+        *(Event(f"not covered: {one_line(f'{check.subject}: {check.found}')}") for check in result.not_covered),
+    )
 
 
 async def _looked(aws: Aws, spec: ServiceSpec, looks: Mapping[str, Look]) -> dict[str, Checks]:
-    every = {**_LOOKS, **looks}
-    checks: dict[str, Checks] = dict.fromkeys(every, ())
+    checks: dict[str, Checks] = dict.fromkeys(looks, ())
 
     async def one(part: str, look: Look) -> None:
         checks[part] = await covered(part, look(aws, spec))
 
     try:
         async with anyio.create_task_group() as tasks:
-            for part, look in every.items():
+            for part, look in looks.items():
                 tasks.start_soon(one, part, look)
     except BaseExceptionGroup as group:
-        raise _first(group) from group
+        raise within(group) or group.exceptions[0] from group
     return checks
-
-
-def _first(group: BaseException) -> BaseException:
-    """Return one error of looks that failed together, preferably one written for a person."""
-    if known := within(group):
-        return known
-    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
 
 
 async def _booted(boot: Boot | None, seen: Preflight) -> Checks:

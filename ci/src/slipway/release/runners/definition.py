@@ -16,7 +16,7 @@ from typing import Any
 
 from slipway.errors import BadInputError
 from slipway.records.image import Reference
-from slipway.settings import MigrationRunner, Migrations, Settings, SettingsError
+from slipway.settings import Environment, MigrationRunner, Migrations, Settings, SettingsError
 
 CONTAINER = "migration"
 PREFIX = "slipway"
@@ -24,66 +24,64 @@ LABEL = "slipway.definition"
 _MOST_BYTES = 64 * 1024  # of a task definition [G]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class TaskOrder:
-    """The order for a task. `service` is the service's name in its environment; values of variables are not in its repr."""
+    """The order for a task in an environment of the settings; `look` is for one that changes nothing. Raises SettingsError."""
 
+    settings: Settings = field(repr=False)  # values of variables are in it
     environment: str
-    service: str
-    region: str
-    image: Reference
-    runner: MigrationRunner
-    migrations: Migrations
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    digest: str
     look: bool = False
+
+    def __post_init__(self) -> None:
+        table, variable = f"[tool.slipway.environments.{self.environment}", self.migrations.database_variable
+        if self.there.migration is None:
+            raise SettingsError(
+                f"{self.environment} does not say who migrates its database",
+                f'add {table}.migration] with runner = "ecs-task"',
+            )
+        if variable not in {**self.there.secrets, **self.there.variables}:
+            raise SettingsError(
+                f"{self.environment} has no {variable} with the URL of its database",
+                f"add its secret to secrets in {table}], or correct database-variable in [tool.slipway.migrations]",
+            )
+
+    @property
+    def there(self) -> Environment:
+        return self.settings.environment(self.environment)
+
+    @property
+    def runner(self) -> MigrationRunner:
+        assert self.there.migration is not None
+        return self.there.migration
+
+    @property
+    def migrations(self) -> Migrations:
+        return self.settings.migrations
+
+    @property
+    def image(self) -> Reference:
+        return Reference(self.settings.repository(self.environment), self.digest)
 
     @property
     def family(self) -> str:
         """The family of the definition, one per kind of task, so that an unchanged definition is reused."""
-        return f"{self.service}-migration-look" if self.look else f"{self.service}-migration"
+        return f"{self.settings.service_name(self.environment)}-migration{'-look' if self.look else ''}"
 
     @property
     def started_by(self) -> str:
         """The mark by which a run finds a task that another run started for the same digest. Letters, digits, - _ / only [M]."""
-        return f"{PREFIX}/{self.family}/{self.image.digest.rpartition(':')[2][:40]}"
+        return f"{PREFIX}/{self.family}/{self.digest.rpartition(':')[2][:40]}"
 
     @property
     def log_group(self) -> str:
-        return self.runner.log_group or f"/slipway/{self.service}"
+        return self.settings.migration_log(self.environment)
 
     @property
     def again(self) -> str:
         """The command that resumes it."""
         look = " --look" if self.look else ""
         return f"slipway migrate --environment {self.environment} --image {self.image}{look}"
-
-
-def order_of(settings: Settings, environment: str, digest: str, *, look: bool = False) -> TaskOrder:
-    """Return the order for an environment; raises SettingsError when settings are missing."""
-    there = settings.environment(environment)
-    table = f"[tool.slipway.environments.{environment}"
-    if there.migration is None:
-        raise SettingsError(
-            f"{environment} does not say who migrates its database", f'add {table}.migration] with runner = "ecs-task"'
-        )
-    variable = settings.migrations.database_variable
-    if variable not in {**there.secrets, **there.variables}:
-        raise SettingsError(
-            f"{environment} has no {variable} with the URL of its database",
-            f"add its secret to secrets in {table}], or correct database-variable in [tool.slipway.migrations]",
-        )
-    return TaskOrder(
-        environment=environment,
-        service=settings.service_name(environment),
-        region=there.region,
-        image=Reference(settings.repository(environment), digest),
-        runner=there.migration,
-        migrations=settings.migrations,
-        variables=there.variables,
-        secrets=there.secrets,
-        look=look,
-    )
 
 
 def definition(order: TaskOrder) -> dict[str, Any]:
@@ -127,14 +125,14 @@ def _container(order: TaskOrder, labels: Mapping[str, str]) -> dict[str, Any]:
         "essential": True,
         "entryPoint": ["python"],  # instead of the image's own
         "command": list(lent_command(_arguments(order))),
-        "environment": [{"name": name, "value": value} for name, value in sorted(order.variables.items())],
-        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.secrets.items())],
+        "environment": [{"name": name, "value": value} for name, value in sorted(order.there.variables.items())],
+        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(order.there.secrets.items())],
         "dockerLabels": dict(labels),
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {
                 "awslogs-group": order.log_group,
-                "awslogs-region": order.region,
+                "awslogs-region": order.there.region,
                 "awslogs-stream-prefix": PREFIX,
             },
         },
@@ -147,7 +145,7 @@ def _arguments(order: TaskOrder) -> list[str]:
         f"--own={migrations.database_variable}",
         f"--config={migrations.config}",
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
-        *(f"--secret={name}" for name in sorted(order.secrets)),
+        *(f"--secret={name}" for name in sorted(order.there.secrets)),
         *(["--look"] if order.look else []),
     ]
 
@@ -173,14 +171,11 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
 
 
 # The modules that `slipway.migration` imports; a test checks that none is missing, and that they fit into a task definition.
-_MODULES = (
-    "__init__.py",
-    "database_url.py",
-    "errors.py",
-    "structure.py",
-    *(f"records/{name}.py" for name in ("__init__", "form", "migration", "refusal")),
-    *(f"migration/{name}.py" for name in ("__init__", "__main__", "database", "environment", "output", "upgrade")),
-)
+_MODULES = {
+    "": ("__init__", "database_url", "errors", "structure"),
+    "records/": ("__init__", "form", "migration", "refusal"),
+    "migration/": ("__init__", "__main__", "database", "environment", "output", "upgrade"),
+}
 _BOOTSTRAP = """\
 import base64, pathlib, sys, tempfile
 with tempfile.TemporaryDirectory() as home:
@@ -201,7 +196,7 @@ def archive() -> bytes:
     """Return the zip of the modules, with a fixed time."""
     package, written = files("slipway"), io.BytesIO()
     with zipfile.ZipFile(written, "w") as lent:
-        for name in _MODULES:
+        for name in (f"{folder}{module}.py" for folder, modules in _MODULES.items() for module in modules):
             content = package.joinpath(*name.split("/")).read_bytes()
             lent.writestr(zipfile.ZipInfo(f"slipway/{name}"), content, zipfile.ZIP_DEFLATED, 9)
     return written.getvalue()

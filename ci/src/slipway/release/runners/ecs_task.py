@@ -45,41 +45,39 @@ class _Task:
         return f"{PREFIX}/{CONTAINER}/{self.id}"
 
 
+@dataclass(frozen=True)
 class EcsTask:
     """A migration by an ECS task. `deployment` identifies the deployment it belongs to, so that a second run finds its task even when it has ended."""
 
-    how = "a Fargate task"
-
-    def __init__(self, aws: Aws, time: Time, order: TaskOrder, deployment: str | None = None) -> None:
-        self._aws = aws
-        self._time = time
-        self._order = order
-        self._deployment = deployment
+    aws: Aws
+    time: Time
+    order: TaskOrder
+    deployment: str | None = None
+    how: str = "a Fargate task"
 
     async def migrate(self, tell: Tell) -> Migration:
-        order = replace(self._order, look=False)
-        return migration_of(await _Run(self._aws, self._time, order, tell).ended(self._deployment), order)
+        order = replace(self.order, look=False)
+        return migration_of(await _Run(self.aws, self.time, order, tell).ended(self.deployment), order)
 
     async def look(self) -> Standing:
-        order = replace(self._order, look=True)
-        return standing_of(await _Run(self._aws, self._time, order, lambda _: None).ended(None), order)
+        order = replace(self.order, look=True)
+        return standing_of(await _Run(self.aws, self.time, order, lambda _: None).ended(None), order)
 
 
+@dataclass
 class _Run:
-    """One task from its definition to its end."""
+    """One task from its definition to its end. `lines` are its log, None when that is `unreadable`."""
 
-    def __init__(self, aws: Aws, time: Time, order: TaskOrder, tell: Tell) -> None:
-        self._aws = aws
-        self._time = time
-        self._order = order
-        self._tell = tell
-        self._cluster = order.runner.cluster
-        self._lines: tuple[str, ...] | None = ()
-        self._unreadable = ""
+    aws: Aws
+    time: Time
+    order: TaskOrder
+    tell: Tell
+    lines: tuple[str, ...] | None = ()
+    unreadable: str = ""
 
     async def ended(self, deployment: str | None) -> Ended:
         """Find the task or start it, and follow it to its end."""
-        wanted = definition(self._order)
+        wanted = definition(self.order)
         task = await self._running()
         if task is None:
             arn = await self._registered(wanted)
@@ -90,12 +88,12 @@ class _Run:
         except RefusedError as error:
             raise UnknownOutcomeError(
                 f"the migration continues as the task {task.id}, but cannot be followed: {error.what}",
-                f"{error.next_step}; then run `{self._order.again}`, which finds it",
+                f"{error.next_step}; then run `{self.order.again}`, which finds it",
             ) from error
 
     async def _running(self) -> _Task | None:
         """Return a running task for this digest, if there is one."""
-        listed = await self._call("list_tasks", cluster=self._cluster, startedBy=self._order.started_by)
+        listed = await self._call("list_tasks", cluster=self.order.runner.cluster, startedBy=self.order.started_by)
         for described in await self._described(listed["taskArns"]):
             if described["lastStatus"] != "STOPPED":
                 task = _task(described)
@@ -105,7 +103,7 @@ class _Run:
 
     async def _registered(self, wanted: Mapping[str, Any]) -> str:
         """Return the newest definition when it is unchanged, and register a new one otherwise."""
-        call = self._call("describe_task_definition", taskDefinition=self._order.family)
+        call = self._call("describe_task_definition", taskDefinition=self.order.family)
         newest = await or_absent(call, "ClientException")  # the answer when there is none [F]
         if newest and label_of(newest["taskDefinition"]) == label_of(wanted):
             return str(newest["taskDefinition"]["taskDefinitionArn"])
@@ -114,30 +112,28 @@ class _Run:
 
     async def _started(self, definition_arn: str, deployment: str | None) -> _Task:
         """Start the task. For a token that it knows ECS returns the task that it started, even when that has stopped since."""
-        order = self._order
-        token = _token(order, deployment) if deployment else _fresh()
+        token = deployment and hashlib.sha256(f"{self.order.started_by} {deployment}".encode()).hexdigest()
         try:
-            described = await self._run_task(request(order, definition_arn, token))
+            described = await self._run_task(definition_arn, token)
         except AwsRefusedError as error:
             if error.code != "ConflictException":  # the settings have changed since this deployment started it
                 raise
-            described = await self._run_task(request(order, definition_arn, _fresh()))
+            described = await self._run_task(definition_arn)
         if described["lastStatus"] == "STOPPED" and _exit_code(described) != 0:
             self._say(f"the task {_task(described).id} of this deployment has failed; trying once more")
-            described = await self._run_task(request(order, definition_arn, _fresh()))
+            described = await self._run_task(definition_arn)
         task = _task(described)
-        self._say(f"the task {task.id} migrates the database; its log is {order.log_group}, {task.stream}")
+        self._say(f"the task {task.id} migrates the database; its log is {self.order.log_group}, {task.stream}")
         return task
 
-    async def _run_task(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        answer = await self._repeated("run_task", **asked)
+    async def _run_task(self, definition_arn: str, token: str | None = None) -> Mapping[str, Any]:
+        answer = await self._repeated("run_task", **request(self.order, definition_arn, token or secrets.token_hex(32)))
         for failure in answer.get("failures", []):
             reason = one_line(f"{failure.get('reason', '')} {failure.get('detail', '')}")
             raise RefusedError(
                 f"ECS found no capacity for the migration's task ({reason})", "run the same command again in a while"
             )
-        described: Mapping[str, Any] = answer["tasks"][0]
-        return described
+        return dict(answer["tasks"][0])
 
     async def _repeated(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make an idempotent call, repeated after a lost answer."""
@@ -146,74 +142,75 @@ class _Run:
                 return await self._call(operation, **parameters)
             except LostAnswerError as error:
                 self._say(f"{error.what}; retrying")
-                await self._time.sleep(pause)
+                await self.time.sleep(pause)
         return await self._call(operation, **parameters)
 
     async def _followed(self, task: _Task) -> Ended:
         """Poll log and task in turn, one call every POLL_SECONDS, until the task has stopped."""
-        began = self._time.now()
+        began = self.time.now()
         while True:
             tasks = await self._described([task.arn])
             if not tasks:
                 raise UnknownOutcomeError(
                     f"ECS does not know the task {task.id} any more",
-                    f"run `{self._order.again}`, which looks for it again",
+                    f"run `{self.order.again}`, which looks for it again",
                 )
             if tasks[0]["lastStatus"] == "STOPPED":
                 return await self._ended(tasks[0], task)
-            if (self._time.now() - began).total_seconds() > self._order.runner.patience:
+            if (self.time.now() - began).total_seconds() > self.order.runner.patience:
                 raise self._timeout(task, str(tasks[0]["lastStatus"]))
-            await self._time.sleep(POLL_SECONDS)
+            await self.time.sleep(POLL_SECONDS)
             if tasks[0]["lastStatus"] == "RUNNING":
                 await self._listen(task)
-                await self._time.sleep(POLL_SECONDS)
+                await self.time.sleep(POLL_SECONDS)
 
     async def _ended(self, described: Mapping[str, Any], task: _Task) -> Ended:
         """Return the end of the task with its log, waiting up to _ANSWER_SECONDS for the last lines."""
-        container: Mapping[str, Any] = next(iter(described.get("containers", [])), {})
-        code, reason = str(described.get("stopCode", "")), str(described.get("stoppedReason", ""))
         ended = Ended(
-            exit_code=_exit_code(described), stop_code=code, reason=reason, why=str(container.get("reason", ""))
+            exit_code=_exit_code(described),
+            stop_code=str(described.get("stopCode", "")),
+            reason=str(described.get("stoppedReason", "")),
+            why=str(_container(described).get("reason", "")),
         )
-        since = self._time.now()
+        since = self.time.now()
         while ended.exit_code is not None:
             await self._listen(task)
-            ended = replace(ended, lines=self._lines, unreadable=self._unreadable)
-            waited = (self._time.now() - since).total_seconds()
+            ended = replace(ended, lines=self.lines, unreadable=self.unreadable)
+            waited = (self.time.now() - since).total_seconds()
             if ended.answer or ended.lines is None or waited > _ANSWER_SECONDS:
                 break
-            await self._time.sleep(POLL_SECONDS)
+            await self.time.sleep(POLL_SECONDS)
         return ended
 
     async def _listen(self, task: _Task) -> None:
         """Report new lines of the log; the end of the task is known without it."""
-        if self._lines is None:
+        if self.lines is None:
             return
         try:
-            read = await logs.read(self._aws, self._order.log_group, since=task.created, prefix=task.stream)
+            read = await logs.read(self.aws, self.order.log_group, since=task.created, prefix=task.stream)
         except AwsRefusedError as error:
-            self._lines, self._unreadable = None, error.what
+            self.lines, self.unreadable = None, error.what
             self._say(f"the log cannot be read: {error.what}")
             return
         lines = tuple(line.message for line in read or ())
-        for line in lines[len(self._lines) :]:
+        for line in lines[len(self.lines) :]:
             if not line.startswith(MARK):
                 self._say(one_line(line))
-        self._lines = lines
+        self.lines = lines
 
     def _timeout(self, task: _Task, status: str) -> UnknownOutcomeError:
-        minutes = self._order.runner.patience / 60
+        minutes = self.order.runner.patience / 60
         stuck = "" if status == "RUNNING" else "; its subnets may have no route to ECR"
         return UnknownOutcomeError(
             f"after {minutes:.0f} minutes the migration's task {task.id} is still {one_line(status)}{stuck}",
-            f"it continues; run `{self._order.again}`, which finds it",
+            f"it continues; run `{self.order.again}`, which finds it",
         )
 
     async def _tidy(self, ours: str) -> None:
         """Deregister older revisions of the family; running tasks are not affected [M]. A newer one belongs to another run."""
         family, _, number = ours.rpartition(":")
         with suppress(SlipwayError):  # leftovers are harmless
-            listed = await self._call("list_task_definitions", familyPrefix=self._order.family, status="ACTIVE")
+            listed = await self._call("list_task_definitions", familyPrefix=self.order.family, status="ACTIVE")
             for arn in listed["taskDefinitionArns"]:
                 its, _, revision = arn.rpartition(":")
                 if its == family and int(revision) < int(number):
@@ -222,18 +219,17 @@ class _Run:
     async def _described(self, arns: list[str]) -> list[Mapping[str, Any]]:
         if not arns:
             return []
-        answer = await self._call("describe_tasks", cluster=self._cluster, tasks=arns)
-        tasks: list[Mapping[str, Any]] = answer["tasks"]
-        return tasks
+        answer = await self._call("describe_tasks", cluster=self.order.runner.cluster, tasks=arns)
+        return list(answer["tasks"])
 
     async def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         try:
-            return await self._aws.call("ecs", operation, **parameters)
+            return await self.aws.call("ecs", operation, **parameters)
         except AwsRefusedError as error:
-            raise _explained(error, self._order) from error
+            raise _explained(error, self.order) from error
 
     def _say(self, line: str) -> None:
-        self._tell(Event(line))
+        self.tell(Event(line))
 
 
 def _explained(error: AwsRefusedError, order: TaskOrder) -> RefusedError:
@@ -254,15 +250,9 @@ def _task(described: Mapping[str, Any]) -> _Task:
     return _Task(str(described["taskArn"]), described["createdAt"])
 
 
+def _container(described: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(next(iter(described.get("containers", [])), {}))
+
+
 def _exit_code(described: Mapping[str, Any]) -> int | None:
-    container: Mapping[str, Any] = next(iter(described.get("containers", [])), {})
-    exit_code: int | None = container.get("exitCode")
-    return exit_code
-
-
-def _token(order: TaskOrder, deployment: str) -> str:
-    return hashlib.sha256(f"{order.started_by} {deployment}".encode()).hexdigest()
-
-
-def _fresh() -> str:
-    return secrets.token_hex(32)
+    return _container(described).get("exitCode")

@@ -39,42 +39,30 @@ class Ended:
         return marked[-1] if marked else None
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """A reason why a container never ran: the words of AWS, the cause, the remedy."""
-
-    words: re.Pattern[str]
-    what: str
-    next_step: str
-
-
-def _rule(words: str, what: str, next_step: str) -> _Rule:
-    return _Rule(re.compile(words, re.IGNORECASE | re.DOTALL), what, next_step)
-
-
 _NETWORK = (
     "give the subnets a route to AWS: a NAT gateway, endpoints for ecr.api, ecr.dkr, s3, logs and secretsmanager or ssm, "
     "or public-ip = true in public subnets"
 )
 _TIMEOUT = r"time(?:d )?out|deadline exceeded|connection issue|RequestCanceled|no such host"
-# The first match wins; the words are those that users quote [F].
+# Why a container never ran: the words of AWS as users quote them [F], the cause, the remedy. The first match wins.
 _RULES = (
-    _rule(r"log group does not exist", "there is no log group {group}", "create it: aws logs create-log-group --log-group-name {group}"),
-    _rule(r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "allow the execution role logs:CreateLogStream and logs:PutLogEvents there"),
-    _rule(rf"(?:secret|ssm).*(?:{_TIMEOUT})", "ECS does not reach the secrets from these subnets ({reason})", _NETWORK),
-    _rule(r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the migration ({reason})", "correct its ARN in secrets of {table}]"),
-    _rule(r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the migration ({reason})", "allow the execution role secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
-    _rule(r"CannotPullContainerError.*(?:not found|manifest unknown)", "ECS finds no image {image}", "push it first; `dagger call publish` prints the digest"),
-    _rule(rf"(?:CannotPull|registry auth).*(?:{_TIMEOUT})", "ECS does not reach the image from these subnets ({reason})", _NETWORK),
-    _rule(r"CannotPull|registry auth", "ECS cannot pull the image ({reason})", "allow the execution role ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
-    _rule(r'"?python"?: executable file not found', "the image has no python on its PATH", "set PATH in the image to where the service's own Python is"),
-    _rule(r"assume (?:the )?role|unable to assume", "ECS cannot use a role of the task ({reason})", "allow ecs-tasks.amazonaws.com to assume it, in its trust policy"),
+    (r"log group does not exist", "there is no log group {group}", "create it: aws logs create-log-group --log-group-name {group}"),
+    (r"log stream|logger args|logging driver", "the log {group} cannot be written ({reason})", "allow the execution role logs:CreateLogStream and logs:PutLogEvents there"),
+    (rf"(?:secret|ssm).*(?:{_TIMEOUT})", "ECS does not reach the secrets from these subnets ({reason})", _NETWORK),
+    (r"(?:secret|ssm).*(?:can't find|ResourceNotFound|invalid ssm parameters|did not contain|doesn't contain)", "ECS cannot find a secret of the migration ({reason})", "correct its ARN in secrets of {table}]"),
+    (r"unable to retrieve secrets?|failed to fetch secret", "ECS cannot read the secrets of the migration ({reason})", "allow the execution role secretsmanager:GetSecretValue, ssm:GetParameters and kms:Decrypt on them"),
+    (r"CannotPullContainerError.*(?:not found|manifest unknown)", "ECS finds no image {image}", "push it first; `dagger call publish` prints the digest"),
+    (rf"(?:CannotPull|registry auth).*(?:{_TIMEOUT})", "ECS does not reach the image from these subnets ({reason})", _NETWORK),
+    (r"CannotPull|registry auth", "ECS cannot pull the image ({reason})", "allow the execution role ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
+    (r'"?python"?: executable file not found', "the image has no python on its PATH", "set PATH in the image to where the service's own Python is"),
+    (r"assume (?:the )?role|unable to assume", "ECS cannot use a role of the task ({reason})", "allow ecs-tasks.amazonaws.com to assume it, in its trust policy"),
 )  # fmt: skip
 
 
 def migration_of(ended: Ended, order: TaskOrder) -> Migration:
     """Return what the task did; raises SlipwayError when it failed. A task that succeeded without a readable record has reached the head."""
-    _check(ended, order)
+    if ended.exit_code != 0:
+        raise why(ended, order)
     record = _read(Migration, ended)
     if isinstance(record, str):
         return Migration(
@@ -85,14 +73,14 @@ def migration_of(ended: Ended, order: TaskOrder) -> Migration:
             seconds=0.0,
             unseen=f"{record}; the task succeeded, so the database is at the release's head",
         )
-    heads = (tuple(map(one_line, each)) for each in (record.before, record.after, record.applied))
-    before, after, applied = heads
+    before, after, applied = (tuple(map(one_line, each)) for each in (record.before, record.after, record.applied))
     return replace(record, before=before, after=after, applied=applied, unseen=one_line(record.unseen))
 
 
 def standing_of(ended: Ended, order: TaskOrder) -> Standing:
     """Return what the task saw; raises SlipwayError."""
-    _check(ended, order)
+    if ended.exit_code != 0:
+        raise why(ended, order)
     record = _read(Standing, ended)
     if isinstance(record, str):
         raise RefusedError(
@@ -112,11 +100,6 @@ def _read(kind: type[T], ended: Ended) -> T | str:
         return from_json(kind, ended.answer, "the task's answer")
     except BadInputError as error:
         return one_line(str(error))
-
-
-def _check(ended: Ended, order: TaskOrder) -> None:
-    if ended.exit_code != 0:
-        raise why(ended, order)
 
 
 def why(ended: Ended, order: TaskOrder) -> SlipwayError:
@@ -157,9 +140,9 @@ def _never_ran(ended: Ended, order: TaskOrder) -> SlipwayError:
         "table": f"[tool.slipway.environments.{order.environment}",
         "reason": one_line(ended.reason, 400),
     }
-    for rule in _RULES:
-        if rule.words.search(ended.reason):
-            return RefusedError(rule.what.format(**words), rule.next_step.format(**words))
+    for pattern, what, next_step in _RULES:
+        if re.search(pattern, ended.reason, re.IGNORECASE | re.DOTALL):
+            return RefusedError(what.format(**words), next_step.format(**words))
     return RefusedError(
         f"the migration's task did not start ({words['reason']})", "open the task in the console of ECS"
     )

@@ -15,12 +15,8 @@ from slipway.settings import Network, Scaling, Settings, SettingsError
 # To which service a role may be passed. The service authorization reference says bullet.amazonaws.com, AWS's own AWSAppRunnerFullAccess
 # apprunner.amazonaws.com [G]; users report that both are refused and tasks.apprunner.amazonaws.com works [F]. The roles are named one by
 # one and trust App Runner only, so all of them are allowed.
-_APP_RUNNER = (
-    "apprunner.amazonaws.com",
-    "build.apprunner.amazonaws.com",
-    "bullet.amazonaws.com",
-    "tasks.apprunner.amazonaws.com",
-)
+_APP_RUNNER = ("apprunner.amazonaws.com", BUILD, "bullet.amazonaws.com", TASKS)
+_SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
 _SERVICES = patterns("arn:aws:apprunner:{region}:{account}:service/{service}/*")
 
 
@@ -31,7 +27,7 @@ def _connectors(scope: Scope) -> tuple[str | None, ...]:
 
 
 def _scalings(scope: Scope) -> tuple[str | None, ...]:
-    """The configuration in use, and every revision of the one that bootstrap makes."""
+    """Return the configuration in use, and every revision of the one that bootstrap makes."""
     there = environment_of(scope.settings, scope.environment)
     own = patterns("arn:aws:apprunner:{region}:{account}:autoscalingconfiguration/{service}/*")
     return (*(own(scope) if there.scaling else ()), there.scaling_arn)
@@ -90,9 +86,6 @@ GRANTS: Grants = {
     # DeleteService also asks for the right to remove the service's custom domains.
     Right.DELETE_SERVICE: {SERVICE: ("apprunner:DeleteService", "apprunner:DisassociateCustomDomain")},
 }
-
-
-_SCALING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,31}")  # [M]
 
 
 def parts(settings: Settings, environment: str, roles: Mapping[str, str], repository: str) -> list[Part]:

@@ -1,6 +1,6 @@
 """The checks of App Runner's own: the service's owner, roles, VPC connector and auto scaling configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from slipway.records.checks import Check
 from slipway.release.aws.client import Aws
@@ -14,10 +14,8 @@ from slipway.release.targets.app_runner.target import OWNER_TAG, find
 from slipway.settings.app_runner import default_scaling
 from slipway.untrusted import one_line
 
-BUILD, TASKS = (
-    "build.apprunner.amazonaws.com",
-    "tasks.apprunner.amazonaws.com",
-)  # the services that assume the roles [G]
+# The services that assume the roles [G].
+BUILD, TASKS = "build.apprunner.amazonaws.com", "tasks.apprunner.amazonaws.com"
 _ABSENT = ("ResourceNotFoundException", "InvalidRequestException")
 _CORRECT = "create it, or correct the ARN in the settings"
 
@@ -69,16 +67,14 @@ async def look_at_owner(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 async def owned(aws: Aws, service: str, environment: str) -> Check | None:
-    """Check whether slipway made a service for an environment; None when there is no service of that name."""
+    """Check by slipway's tag whether it made a service for an environment; None when there is no service of that name.
+
+    A person adopts a service by setting the tag.
+    """
     arn = await find(aws, service)
     if arn is None:
         return None
     tags = (await aws.call("apprunner", "list_tags_for_resource", ResourceArn=arn))["Tags"]
-    return _judge_owner(service, environment, arn, tags)
-
-
-def _judge_owner(service: str, environment: str, arn: str, tags: Sequence[Mapping[str, str]]) -> Check:
-    """Judge by slipway's tag; a person adopts a service by setting it."""
     owners = [tag.get("Value", "") for tag in tags if tag.get("Key") == OWNER_TAG]
     if owners == [environment]:
         return ok("owner", f"{service} was made for {environment}")
@@ -89,8 +85,4 @@ def _judge_owner(service: str, environment: str, arn: str, tags: Sequence[Mappin
     return no("owner", f"the service {service} was not made by slipway", f"to adopt it: {adopt}")
 
 
-LOOKS: Mapping[str, Look] = {
-    "roles": _look_at_roles,
-    "network and scaling": look_at_parts,
-    "service": look_at_owner,
-}
+LOOKS: Mapping[str, Look] = {"roles": _look_at_roles, "network and scaling": look_at_parts, "service": look_at_owner}

@@ -23,10 +23,8 @@ _STATES = {
     "DELETE_FAILED": State.DELETE_FAILED,
 }
 _ANSWERING = (State.LIVE, State.BUSY)  # in any other state the service does not answer
-_INHERITED = (
-    "start command",
-    "instance role",
-)  # UpdateService keeps a field that it lacks, and refuses these two empty
+# UpdateService keeps a field that it is not sent, and refuses these two empty.
+_INHERITED = ("start command", "instance role")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +104,8 @@ def health_of(spec: ServiceSpec) -> HealthCheck:
 def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
     """Return the part that CreateService and UpdateService share."""
     protocol = {"Protocol": "HTTP", "Path": spec.health_path} if spec.health_path else {"Protocol": "TCP"}
+    connector = spec.vpc_connector
+    egress = {"EgressType": "VPC", "VpcConnectorArn": connector} if connector else {"EgressType": "DEFAULT"}
     return {
         "SourceConfiguration": {
             "ImageRepository": {
@@ -125,7 +125,7 @@ def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
         "HealthCheckConfiguration": protocol | dict(zip(_PACE, astuple(spec.pace), strict=True)),
         "AutoScalingConfigurationArn": spec.auto_scaling,
         "NetworkConfiguration": {
-            "EgressConfiguration": _egress(spec.vpc_connector),
+            "EgressConfiguration": egress,
             "IngressConfiguration": {"IsPubliclyAccessible": True},
             "IpAddressType": "IPV4",
         },
@@ -133,14 +133,11 @@ def request_of(spec: AppRunnerSpec) -> dict[str, Any]:
     }
 
 
-def _egress(vpc_connector: str | None) -> dict[str, str]:
-    return {"EgressType": "VPC", "VpcConnectorArn": vpc_connector} if vpc_connector else {"EgressType": "DEFAULT"}
-
-
 def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed:
     """Convert a described service to the fields of a plan."""
     source, instance = service["SourceConfiguration"], service["InstanceConfiguration"]
     network = service.get("NetworkConfiguration", {})
+    public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
     repository = source.get("ImageRepository", {})
     image, settings = repository.get("ImageIdentifier", ""), repository.get("ImageConfiguration", {})
     fields = {
@@ -155,7 +152,7 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         "start command": settings.get("StartCommand", ABSENT),
         "auto scaling": service.get("AutoScalingConfigurationSummary", {}).get("AutoScalingConfigurationArn", ABSENT),
         "egress": network.get("EgressConfiguration", {}).get("VpcConnectorArn", "internet"),
-        "ingress": _ingress(network),
+        "ingress": f"{'public' if public else 'private'}, {network.get('IpAddressType', 'IPV4')}",
         "tracing": str(service.get("ObservabilityConfiguration", {}).get("ObservabilityEnabled", False)).lower(),
     }
     values = values_of(settings.get("RuntimeEnvironmentVariables", {}), settings.get("RuntimeEnvironmentSecrets", {}))
@@ -170,11 +167,6 @@ def observed_from(service: Mapping[str, Any], operation: str | None) -> Observed
         inherited=_INHERITED,
         state=state,
     )
-
-
-def _ingress(network: Mapping[str, Any]) -> str:
-    public = network.get("IngressConfiguration", {}).get("IsPubliclyAccessible", True)
-    return f"{'public' if public else 'private'}, {network.get('IpAddressType', 'IPV4')}"
 
 
 def _digest(image: str) -> str | None:

@@ -67,8 +67,7 @@ class AppRunnerTarget:
 
     async def newest(self) -> Operation | None:
         arn = self._arn or await self._find()
-        operations = await self._operations(arn) if arn else []
-        if not arn or not operations:
+        if arn is None or not (operations := await self._operations(arn)):
             return None
         return Operation(arn, operations[0]["Id"], operations[0]["Type"] == "CREATE_SERVICE")
 
@@ -99,9 +98,7 @@ class AppRunnerTarget:
 
         The log and the operation are polled in turn, one call every POLL_SECONDS.
         """
-        began = self._time.now()
-        shown = 0
-        ended = False
+        began, shown, ended = self._time.now(), 0, False
         while not ended:
             ended = await self.ending(operation) is not OperationStatus.IN_FLIGHT
             if (self._time.now() - began).total_seconds() > PATIENCE_SECONDS:
