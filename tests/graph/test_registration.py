@@ -15,7 +15,7 @@ from tests.graph.conftest import Engine, speaking
 ON_DAGGER = {command.name: command for command in FUNCTIONS if not command.not_on_dagger}
 USES_AWS = {name for name, command in ON_DAGGER.items() if command.access is not AwsAccess.NONE}
 NEVER_CACHED = USES_AWS | {
-    "service", "database", "rehearse", "environment", "certificate", "permissions", "lock", "revision"
+    "service", "database", "rehearse", "environment", "certificate", "permissions", "lock", "revision",
 }  # fmt: skip
 # Of v0.21.8 and v1.0.0-beta.10: a function's argument of such a name ends every call there with `flag already exists`.
 FLAGS_OF_THE_CLI = {

@@ -236,7 +236,7 @@ class Slipway:
     async def database(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import running
 
-        return await running.database(await self._settings(ws))
+        return await running.database(await self._settings(await self._folder(ws)))
 
     @described
     async def rehearse(self, ws: dagger.Workspace) -> "Rehearsal":
@@ -247,7 +247,8 @@ class Slipway:
         from slipway.report.files import of_rehearsal
         from slipway.report.terminal import TerminalProgress
 
-        rehearsal = await rehearse(await self._folder(ws), await self._settings(ws), TerminalProgress(sys.stdout))
+        folder = await self._folder(ws)
+        rehearsal = await rehearse(folder, await self._settings(folder), TerminalProgress(sys.stdout))
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),
@@ -306,7 +307,7 @@ class Slipway:
 
         return await folder_of(ws, self.path)
 
-    async def _settings(self, ws: dagger.Workspace) -> "Settings":
+    async def _settings(self, folder: "Folder") -> "Settings":
         from slipway.graph.workspace import settings_of
 
         given = {
@@ -317,9 +318,7 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        return (await settings_of(await self._folder(ws))).made_of(
-            {name: value for name, value in given.items() if value}
-        )
+        return (await settings_of(folder)).made_of({name: value for name, value in given.items() if value})
 
     async def _rewritten(self, ws: dagger.Workspace, name: str) -> dagger.Changeset:
         """Run a command of [tool.slipway.checks], which sees the files of the checks too."""
@@ -335,8 +334,9 @@ class Slipway:
         """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
-        settings = await self._settings(ws)
-        return settings, await source_of(await self._folder(ws), settings)
+        folder = await self._folder(ws)
+        settings = await self._settings(folder)
+        return settings, await source_of(folder, settings)
 
 
 @dataclasses.dataclass
@@ -349,7 +349,8 @@ class _Verdict:
     @documented("Fail unless the verdict is passed; the CLI calls it where a call ends at the object.")
     async def sync(self) -> str:
         self.answer()
-        return await dag.directory().with_new_file("verdict", self.verdict).id()  # of an object the CLI prints the id
+        # Of an object the CLI prints an id, and on a terminal the steps at the top, such as this one.
+        return await dag.directory().with_new_file("verdict", self.summary.splitlines()[-1]).id()
 
     def shown(self, name: str) -> Self:
         """Report the last line as a test, which the CLI shows at the end of every call; print the rest unless `sync` fails with it."""
@@ -646,7 +647,7 @@ async def _directory(files: Mapping[str, str]) -> dagger.Directory:
 
     from slipway.report.files import write
 
-    folder = Path(mkdtemp(dir=".")).name  # mkdtemp returns a relative path before Python 3.12 only
+    folder = Path(mkdtemp(dir=".")).name  # it is absolute since Python 3.12, which the engine refuses
     write(Path(folder), files)
     return await dag.current_module().workdir(folder).sync()
 
