@@ -51,8 +51,9 @@ def check_repository(image: Reference, wanted: Reference, *, simulated: bool = F
     The registry of a `simulated` account has an address of this machine, from which an image was pushed to the same name.
     """
     name = wanted.repository.partition("/")[2]
-    allowed = (wanted.repository, name, *((f"{image.repository.partition('/')[0]}/{name}",) if simulated else ()))
-    if image.repository not in allowed:
+    host, _, pushed = image.repository.partition("/")
+    to_this_machine = simulated and pushed == name and ".dkr.ecr." not in host
+    if image.repository not in (wanted.repository, name) and not to_this_machine:
         raise BadInputError(
             f"the image is in {one_line(image.repository)}, and this environment deploys from {wanted.repository}",
             "push it there, or correct name, account and region in the settings",
