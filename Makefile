@@ -4,7 +4,9 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	"$$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --project ci --frozen --all-extras --no-progress
-PYTEST := $(RUN) -- pytest --numprocesses auto --dist worksteal
+# One more than there are processors: tests wait for Postgres and for other processes.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST := $(RUN) -- pytest --numprocesses $(WORKERS) --dist worksteal
 
 # ci/.python-version names the interpreter of the Dagger module; here any supported interpreter will do.
 export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2>/dev/null)
@@ -22,7 +24,7 @@ conformance: $(UV)  ## run the conformance suite against the simulator, or with 
 test: lint  ## run the linters and every test
 	$(PYTEST) -rs
 
-fast: $(UV)  ## run the tests that start no process and take less than a second
+fast: $(UV)  ## run the tests that start no process and take less than half a second
 	$(PYTEST) -m "not slow"
 
 full: $(UV)  ## run the slow tests: whole plays, servers, processes, and a Dagger engine if there is one

@@ -69,3 +69,10 @@ def database(server: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}{copied}")
         yield f"{server.rpartition('/')[0]}/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests beside Postgres are slow: each worker starts a server of its own."""
+    for item in items:
+        if "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

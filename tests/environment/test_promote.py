@@ -10,6 +10,8 @@ from slipway.records.plan import Action
 from tests.environment.environments import certificate
 from tests.environment.test_rollback import deployed, live
 
+pytestmark = pytest.mark.slow
+
 
 async def test_the_live_digest_of_staging_is_deployed_to_production(account, staging, production):
     digest = await deployed(staging)

@@ -10,6 +10,8 @@ from slipway.records.plan import Action
 from tests.environment.environments import certificate
 from tests.release.deployers import Kill, MortalAws, mortal
 
+pytestmark = pytest.mark.slow
+
 
 async def live(place):
     return (await place.environment.status()).digest
@@ -151,7 +153,6 @@ async def test_a_number_that_was_never_live_is_bad_input(staging):
             await rollback(staging.environment, staging.tell, to, CompatibilityEvidence())
 
 
-@pytest.mark.slow
 async def test_a_rollback_killed_anywhere_is_resumed_to_the_same_release(staging, account):
     releases = [await deployed(staging) for _ in range(3)]
     for index in range(8, 80, 7):

@@ -7,6 +7,8 @@ from slipway.records.form import to_json
 from tests.graph.conftest import PYPROJECT
 from tests.graph.test_queries import PROOF, declares
 
+pytestmark = pytest.mark.slow
+
 WRITTEN = "migrations/versions/1a_add_body.py"
 
 

@@ -10,6 +10,8 @@ import pytest
 from slipway.graph import distroless
 from slipway.main import FunctionError, Slipway
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def laid_out(tmp_path_factory):
@@ -29,7 +31,6 @@ def inside(root, path):
     return root / Path(os.path.realpath(path)).relative_to("/")
 
 
-@pytest.mark.slow
 def test_the_interpreter_and_every_library_that_it_loads_are_there(laid_out):
     interpreter = Path(sys.executable).resolve()
     loaded = subprocess.run(["ldd", interpreter], capture_output=True, text=True, check=True).stdout
@@ -40,20 +41,17 @@ def test_the_interpreter_and_every_library_that_it_loads_are_there(laid_out):
         assert there.is_file()
 
 
-@pytest.mark.slow
 def test_the_standard_library_is_there_without_what_tests_and_installs(laid_out):
     stdlib = inside(laid_out, os.__file__).parent
     assert (stdlib / "json/__init__.py").is_file()
     assert not [name for name in ("test", "ensurepip", "idlelib") if (stdlib / name).exists()]
 
 
-@pytest.mark.slow
 def test_there_is_no_shell_and_no_package_manager(laid_out):
     programs = {path.name for folder in ("bin", "usr/bin") for path in laid_out.glob(f"{folder}/*")}
     assert {name for name in programs if not name.startswith("python")} == set()
 
 
-@pytest.mark.slow
 def test_the_user_has_a_name_and_a_folder_to_write_to(laid_out):
     assert "nonroot:x:65532:65532" in (laid_out / "etc/passwd").read_text()
     assert (laid_out / "tmp").stat().st_mode & 0o7777 == 0o1777

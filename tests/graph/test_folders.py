@@ -16,6 +16,8 @@ from slipway.main import FunctionError, Slipway
 from slipway.settings import parse
 from tests.graph.conftest import PYPROJECT
 
+pytestmark = pytest.mark.slow
+
 MEMBER = PYPROJECT + '\n[build-system]\nrequires = ["uv_build"]\n[tool.uv.sources]\nmodels = { workspace = true }\n'
 LOCK = """
 version = 1

@@ -21,6 +21,8 @@ from slipway.report.files import PROOF as PROOF_FILES
 from slipway.report.files import REHEARSAL as REHEARSAL_FILES
 from tests.simulator.account import URI, opened
 
+pytestmark = pytest.mark.slow
+
 PROOF = Proof(
     gate=Versions(gate="0", python="3", sqlalchemy="2", alembic="1", driver="psycopg"),
     postgres="18.0",

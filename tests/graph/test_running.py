@@ -9,6 +9,8 @@ from slipway.main import FunctionError, Slipway
 from slipway.records.migration import Migration
 from slipway.workload import start
 
+pytestmark = pytest.mark.slow
+
 
 class Instance:
     """An instance that has ended."""

@@ -11,6 +11,8 @@ from slipway.release.engine.lock import LIFE_SECONDS
 from tests.release.deployers import Ended, Kill
 from tests.release.platforms import Platform, run
 
+pytestmark = pytest.mark.slow
+
 
 async def side_by_side(platform: Platform, *wanted, apart: float = 1.0) -> list[Ended]:
     """Run them, each some seconds after the one before; return their ends in that order."""

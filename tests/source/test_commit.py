@@ -7,6 +7,8 @@ from slipway.errors import BadInputError
 from slipway.oci.artifact import File, TreeConfig, pack, unpack
 from slipway.source import commit_at
 
+pytestmark = pytest.mark.slow
+
 COMMITTED = 1_700_000_000
 
 

@@ -8,6 +8,8 @@ from slipway.errors import BadInputError
 from slipway.records.gate import Other
 from slipway.source import released
 
+pytestmark = pytest.mark.slow
+
 REVISION = "revision = '{0}'\ndown_revision = None\n\n\ndef upgrade():\n    op.execute('SELECT {1}')\n"
 ONE, TWO = "migrations/one.py", "migrations/two.py"
 

@@ -9,6 +9,8 @@ from slipway.errors import BadInputError, RefusedError
 from slipway.workload import dependencies
 from slipway.workload.dependencies import Python, lock_of, prepare
 
+pytestmark = pytest.mark.slow
+
 PROJECT = '[project]\nname = "empty"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = []\n'
 LOCK = """\
 version = 1

@@ -12,6 +12,8 @@ from slipway.workload.process import HostBackend
 from slipway.workload.workload import LaunchSpec
 from tests.simulator.account import opened
 
+pytestmark = pytest.mark.slow
+
 PROJECT = File("pyproject.toml", b'[project]\nname = "empty"\nversion = "0"\nrequires-python = ">=3.11"\n')
 LOCK = File(
     "uv.lock",

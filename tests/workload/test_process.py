@@ -16,6 +16,8 @@ from slipway.workload.dependencies import Python
 from slipway.workload.process import ProcessWorkload, Unpacked, on_this_machine, running
 from slipway.workload.workload import LaunchSpec
 
+pytestmark = pytest.mark.slow
+
 PYTHON = Python(Path(sys.prefix))
 FOREVER = "import time; print('ready'); time.sleep(600)"
 

@@ -55,7 +55,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop at once if no client is connected; uvicorn waits a tenth of a second for those who are."""
         if self.server_state.connections or self.server_state.tasks:
-            return await super().shutdown(sockets)
+            await super().shutdown(sockets)
+            return
         for listening in self.servers:
             listening.close()
             await listening.wait_closed()
