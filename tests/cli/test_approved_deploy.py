@@ -12,6 +12,8 @@ from slipway.records.plan import Action, Plan
 from tests.cli.conftest import PYPROJECT
 from tests.simulator.account import URI
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(
     environment="staging",
     service="notes-staging",

@@ -17,6 +17,8 @@ from tests.environment.test_rollback import deployed, live
 from tests.release.deployers import Kill, MortalAws, mortal
 from tests.simulator.account import URI
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Failing:

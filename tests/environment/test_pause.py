@@ -9,6 +9,8 @@ from slipway.simulator.faults import Effect, Fault
 from tests.environment.test_rollback import deployed, live
 from tests.release.deployers import Kill, MortalAws, mortal
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_paused_service_resumes_with_its_release(staging):
     digest = await deployed(staging)
@@ -113,7 +115,6 @@ async def test_a_change_without_an_answer_is_searched_for_before_it_is_sent_agai
     assert len(kinds) == len(set(kinds))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("index", range(4, 32, 3))
 async def test_a_killed_run_is_finished_by_the_next(account, staging, index):
     await deployed(staging)

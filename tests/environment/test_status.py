@@ -13,6 +13,8 @@ from slipway.release.errors import AwsRefusedError
 from tests.environment.test_rollback import deployed
 from tests.simulator.scripted import Script
 
+pytestmark = pytest.mark.slow
+
 
 async def test_an_empty_environment_has_an_empty_status(staging):
     seen = await status(staging.environment)

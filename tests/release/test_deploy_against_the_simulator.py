@@ -17,6 +17,8 @@ from tests.release.direct import opened
 from tests.simulator.account import BRISK, INSTANCE_ROLE, Account, asked, log_group
 from tests.simulator.scripted import Script
 
+pytestmark = pytest.mark.slow
+
 UNHEALTHY = Script(lines=('INFO:     10.0.0.1:4 - "GET /healthz HTTP/1.1" 503 Service Unavailable',), healthy=False)
 
 
@@ -119,7 +121,6 @@ async def test_an_update_whose_container_never_started_has_that_cause_although_t
     assert (done.outcome.status, done.outcome.diagnosis.rule) == (Status.ROLLED_BACK, "never-started")
 
 
-@pytest.mark.slow
 async def test_a_run_that_waits_too_long_changes_nothing():
     async with opened(pace=replace(BRISK, update=4000)) as account:
         arn = await account.create(await account.image())

@@ -12,6 +12,8 @@ from tests.release.deployers import lies
 from tests.release.planted import SettledByOperation, SettledByState
 from tests.release.platforms import run
 
+pytestmark = pytest.mark.slow
+
 
 async def test_from_nothing_a_service_is_created(platform):
     wanted = await platform.release()

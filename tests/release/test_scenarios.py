@@ -43,6 +43,8 @@ from tests.release.scenarios import (
     scenario,
 )
 
+pytestmark = pytest.mark.slow
+
 SCENARIOS = int(os.environ.get("SLIPWAY_SCENARIOS", "60"))
 PARTS = 6
 MANY = 2000
@@ -76,7 +78,6 @@ async def test_a_story_that_was_a_counterexample_ends_in_the_truth(name):
     assert await violations(COUNTEREXAMPLES[name]) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_generated_stories_end_in_the_truth(part):
     for seed in range(part, SCENARIOS, PARTS):
@@ -170,7 +171,6 @@ MUTATIONS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_a_planted_mutation_is_found(mutation):
     planted, story = MUTATIONS[mutation]
