@@ -29,7 +29,7 @@ READS = ("describe", "list", "filter", "get")
 
 
 class Watched(Aws):
-    """Remembers when each call was made, in the platform's time."""
+    """Remembers when each call was made, in the platform's time, which stands still while a call is under way."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url)
@@ -38,7 +38,8 @@ class Watched(Aws):
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         self.calls.append((self.clock.now(), operation))
-        return await super().call(service, operation, **parameters)
+        with self.clock.held():
+            return await super().call(service, operation, **parameters)
 
 
 class Pages(Aws):
