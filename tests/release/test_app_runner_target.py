@@ -29,7 +29,7 @@ READS = ("describe", "list", "filter", "get")
 
 
 class Watched(Aws):
-    """Remembers when each call was made, in the platform's time, which stands still while a call is under way."""
+    """Remembers when each call was made, in the platform's time, which is held while a call is under way."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(REGION, account.cloud.url)
