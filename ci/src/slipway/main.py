@@ -116,7 +116,7 @@ class Slipway:
         from slipway.graph import image
         from slipway.graph.folder import commit_of
 
-        settings, source = await self._read(ws)
+        settings, source = await self._read(await self._folder(ws))
         built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
         await built.sync()  # so that an error gets its sentence here
         return built
@@ -126,7 +126,7 @@ class Slipway:
         from slipway.graph import image
         from slipway.oci.artifact import normalised_sbom
 
-        settings, source = await self._read(ws)
+        settings, source = await self._read(await self._folder(ws))
         written = image.sbom(source, settings)
         document = normalised_sbom(await written.contents()).decode()
         return (await _directory({"sbom.json": document})).file("sbom.json")
@@ -142,7 +142,7 @@ class Slipway:
     ) -> "Gate":
         from slipway.graph.previous import previous_in
 
-        settings, source = await self._read(ws)
+        settings, source = await self._read(await self._folder(ws))
         inside = f"/{source.member.path}" if source.member else "/"
         release = await previous_in(previous, statements, settings.images, inside)
         return (await _proven(source, settings, postgres or [""], since, release)).shown("gate")
@@ -158,7 +158,7 @@ class Slipway:
         from slipway.graph import image
         from slipway.graph.running import smoke
 
-        settings, source = await self._read(ws)
+        settings, source = await self._read(await self._folder(ws))
         await smoke(image.image(source, settings, image.Label()), settings)
 
     @described
@@ -166,24 +166,27 @@ class Slipway:
     async def lint(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(ws)
-        return _green(await checks.lint(await self._folder(ws), source, settings))
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        return _green(await checks.lint(folder, source, settings))
 
     @described
     @check
     async def types(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(ws)
-        return _green(await checks.types(await self._folder(ws), source, settings))
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        return _green(await checks.types(folder, source, settings))
 
     @described
     @check
     async def tests(self, ws: dagger.Workspace) -> str:
         from slipway.graph import checks
 
-        settings, source = await self._read(ws)
-        return _green(await checks.tests(await self._folder(ws), source, settings))
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        return _green(await checks.tests(folder, source, settings))
 
     @described
     @generate
@@ -203,8 +206,9 @@ class Slipway:
     ) -> dagger.Changeset:
         from slipway.graph import changes
 
-        settings, source = await self._read(ws)
-        place = await changes.place_of(await self._folder(ws), self.path)
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        place = await changes.place_of(folder, self.path)
         return await changes.locked(source, settings, place, upgrade=upgrade)
 
     @described
@@ -213,8 +217,9 @@ class Slipway:
     ) -> dagger.Changeset:
         from slipway.graph import changes
 
-        settings, source = await self._read(ws)
-        place = await changes.place_of(await self._folder(ws), self.path)
+        folder = await self._folder(ws)
+        settings, source = await self._read(folder)
+        place = await changes.place_of(folder, self.path)
         changeset, revised = await changes.revision(source, settings, place, message)
         if revised is None:
             print("nothing was written: the migrations build what the models describe")  # noqa: T201
@@ -228,7 +233,7 @@ class Slipway:
     async def service(self, ws: dagger.Workspace) -> dagger.Service:
         from slipway.graph import image, running
 
-        settings, source = await self._read(ws)
+        settings, source = await self._read(await self._folder(ws))
         return await running.service(image.image(source, settings, image.Label()), settings)
 
     @described
@@ -275,7 +280,7 @@ class Slipway:
         from slipway.graph.publish import RegistryLogin, attach, publish, signed_in
         from slipway.graph.running import smoke
 
-        settings, source = await self._read(ws)
+        settings, source = await self._read(await self._folder(ws))
         given = RegistryLogin(username, password) if password else None
         login = given or await signed_in(address, await _keys(credentials), registry)
         built = image.image(source, settings, image.Label(revision or await commit_of(ws), committed))
@@ -324,17 +329,16 @@ class Slipway:
         """Run a command of [tool.slipway.checks], which sees the files of the checks too."""
         from slipway.graph import changes, checks
 
-        settings, source = await self._read(ws)
         folder = await self._folder(ws)
+        settings, source = await self._read(folder)
         source = await checks.checked(folder, source, settings)
         place = await changes.place_of(folder, self.path)
         return await changes.rewritten(source, settings, place, name, getattr(settings.checks, name))
 
-    async def _read(self, ws: dagger.Workspace) -> "tuple[Settings, Source]":
+    async def _read(self, folder: "Folder") -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
-        folder = await self._folder(ws)
         settings = await self._settings(folder)
         return settings, await source_of(folder, settings)
 
