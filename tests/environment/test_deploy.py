@@ -172,7 +172,7 @@ async def test_a_run_superseded_before_its_migration_does_not_migrate(staging):
             image="",
             wanted="another goal",
             fingerprint="",
-            holder="somebody",
+            holder="ci",
             nonce=nonce(),
         )
         await staging.environment.ledger.claim(newer, 2)

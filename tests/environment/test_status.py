@@ -47,7 +47,7 @@ async def test_the_release_says_which_schema_it_knows_and_which_it_has(staging):
 async def test_unfinished_deployments_are_named(staging):
     await deployed(staging)
     await staging.environment.ledger.claim(
-        Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="somebody", nonce="n"), 1
+        Intent(environment="staging", number=0, image="", wanted="w", fingerprint="f", holder="ci", nonce="n"), 1
     )
     assert (await status(staging.environment)).unfinished == (2,)
 
