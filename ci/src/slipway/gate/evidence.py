@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
@@ -64,7 +65,7 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     """Execute the history; raises BadInputError when it cannot be executed."""
     started = time.perf_counter()
     version = server_version(server)
-    with within(question.patience, "the import of the revisions"):
+    with within(question.patience, "the import of the revisions"), every_connection_led_to(server, session=()):
         environment = Environment(Path(question.config), server, question.patience)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:

@@ -14,13 +14,13 @@ from sqlalchemy.engine import URL
 import slipway
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, gather
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
 from slipway.gate.steps import run
-from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
 from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
@@ -120,7 +120,7 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
     """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
     server_version(server)
     environment = _environment(question, server)
-    with fresh(server, question.extensions) as database, every_connection_to(database):
+    with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
         try:
             options = run(environment, lambda _heads, _context: ())
         except (Exception, SystemExit) as error:
@@ -133,7 +133,8 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
 
 
 def _environment(question: GateQuestion, server: URL) -> Environment:
-    return Environment(Path(question.config), server, question.patience)
+    with every_connection_led_to(server, session=()):
+        return Environment(Path(question.config), server, question.patience)
 
 
 def as_models(tables: Iterable[Table]) -> Iterator[Model]:
