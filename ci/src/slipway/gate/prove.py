@@ -83,6 +83,7 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         previous=question.previous.name if question.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,
+        transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
     )
@@ -98,6 +99,8 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
         yield evidence.compared
+    if evidence.together.gap:
+        yield evidence.together.gap
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
     skipped = [node.id for node in evidence.history.nodes if _is_skipped(evidence, node.id)]
     if skipped:
