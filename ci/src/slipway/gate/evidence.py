@@ -65,7 +65,7 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     started = time.perf_counter()
     version = server_version(server)
     with within(question.patience, "the import of the revisions"):
-        environment = Environment(Path(question.config), server, question.patience)
+        environment = environment_of(question, server)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(
@@ -84,6 +84,17 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
         empty = Baseline(history=past, environment=environment, server=server, extensions=question.extensions)
         _execute(evidence, empty, keep=question.keep)
     return evidence
+
+
+def environment_of(question: GateQuestion, server: URL) -> Environment:
+    """Load the history; raises BadInputError."""
+    return Environment(
+        Path(question.config),
+        server,
+        question.patience,
+        section=question.section,
+        x_arguments=question.x_arguments,
+    )
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:

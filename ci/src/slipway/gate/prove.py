@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timezone
-from pathlib import Path
 
 import alembic
 import sqlalchemy
@@ -15,13 +14,13 @@ import slipway
 from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.databases import fresh, server_version
-from slipway.gate.evidence import Evidence, gather
+from slipway.gate.evidence import Evidence, environment_of, gather
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
 from slipway.gate.steps import run
 from slipway.migration.database import every_connection_to
-from slipway.migration.environment import Environment, sentence
+from slipway.migration.environment import sentence
 from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
@@ -111,7 +110,7 @@ def listing(question: GateQuestion, server: URL) -> Listing:
     """List the revisions as alembic reads them; raises BadInputError."""
     if question.check_server:
         server_version(server)
-    past = history.read(_environment(question, server), question.start_after, question.since)
+    past = history.read(environment_of(question, server), question.start_after, question.since)
     listed = tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes)
     return Listing(listed, past.digest)
 
@@ -119,7 +118,7 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 def models_of(question: GateQuestion, server: URL) -> Previous:
     """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
     server_version(server)
-    environment = _environment(question, server)
+    environment = environment_of(question, server)
     with fresh(server, question.extensions) as database, every_connection_to(database):
         try:
             options = run(environment, lambda _heads, _context: ())
@@ -130,10 +129,6 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
     return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
-
-
-def _environment(question: GateQuestion, server: URL) -> Environment:
-    return Environment(Path(question.config), server, question.patience)
 
 
 def as_models(tables: Iterable[Table]) -> Iterator[Model]:

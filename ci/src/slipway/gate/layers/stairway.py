@@ -180,7 +180,7 @@ class Stairway:
             if self._current is None:
                 raise BadInputError(
                     f"{self._environment.spoken_place_of(error)} fails before the first revision",
-                    f"{sentence(error)}; variables it needs go to [tool.slipway.migrations] variables",
+                    self._environment.needs(error),
                 ) from error
             return self._failed(*self._current, error)
         if self._pending:
