@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
@@ -88,13 +89,14 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
 
 def environment_of(question: GateQuestion, server: URL) -> Environment:
     """Load the history; raises BadInputError."""
-    return Environment(
-        Path(question.config),
-        server,
-        question.patience,
-        section=question.section,
-        x_arguments=question.x_arguments,
-    )
+    with every_connection_led_to(server, session=()):
+        return Environment(
+            Path(question.config),
+            server,
+            question.patience,
+            section=question.section,
+            x_arguments=question.x_arguments,
+        )
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:

@@ -13,13 +13,13 @@ from sqlalchemy.engine import URL
 import slipway
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, environment_of, gather
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
 from slipway.gate.steps import run
-from slipway.migration.database import every_connection_to
 from slipway.migration.environment import sentence
 from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
@@ -119,7 +119,7 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
     """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
     server_version(server)
     environment = environment_of(question, server)
-    with fresh(server, question.extensions) as database, every_connection_to(database):
+    with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
         try:
             options = run(environment, lambda _heads, _context: ())
         except (Exception, SystemExit) as error:

@@ -15,11 +15,11 @@ from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionS
 from sqlalchemy.engine import URL
 
 from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import copy, fresh
 from slipway.gate.deadline import within
 from slipway.gate.history import History, Node
-from slipway.gate.measure.session import SESSION, leaving_the_session, noting_changes
-from slipway.migration.database import every_connection_to
+from slipway.gate.measure.session import leaving_the_session, noting_changes
 from slipway.migration.environment import Environment, Options, Steps, sentence
 from slipway.records.form import to_json
 from slipway.records.gate import PROGRESS_MARK, GateProgress
@@ -145,7 +145,7 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
 
 def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
     """Run env.py with these steps in a database; return the error in one line, or None."""
-    with every_connection_to(database, SESSION):
+    with every_connection_led_to(database):
         try:
             run(environment, steps, transaction_per_migration=True)
         except (Exception, SystemExit, Interrupted) as error:  # noqa: BLE001 -- any error of a revision is a result
