@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from slipway.gate.history import Node
+from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import literal, query, rows_written, taken_back
-from slipway.gate.measure.trace import is_autocommit, line_in
-from slipway.migration.database import listening
+from slipway.gate.measure.statements import Execution, watching
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
@@ -215,14 +213,14 @@ def noted(node: Node) -> Iterator[list[Backfill]]:
     """Record the backfills of a revision during the block, each once."""
     backfills: list[Backfill] = []
 
-    def has_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 -- as SQLAlchemy calls it
+    def has_run(execution: Execution) -> None:
         line = line_in(node.script.path)
-        if line is None or many or not is_autocommit(connection) or not _UPDATES.match(sql):
+        if line is None or execution.many or not execution.session.autocommit or not _UPDATES.match(execution.sql):
             return
-        if (backfill := Backfill(sql, parameters, line)) not in backfills:
+        if (backfill := Backfill(execution.sql, execution.parameters, line)) not in backfills:
             backfills.append(backfill)
 
-    with listening(after_cursor_execute=has_run):
+    with watching(after=has_run):
         yield backfills
 
 
