@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 import slipway
-from slipway.gate.databases import fresh
+from slipway.gate.databases import create, fresh
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.steps import Baseline, upgrade
@@ -40,7 +40,7 @@ def after_old(empty: Baseline) -> Iterator[Baseline]:
     if not (old := empty.history.before_new):
         yield empty
         return
-    with fresh(empty.server, empty.extensions) as template:
+    with fresh(empty.server, empty.extensions, empty.role) as template:
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
         failed = upgrade(empty.environment, template, old)
         if not failed and before == with_connection(empty.server, lambda connection: connection.scalar(_ROLES)):
@@ -79,7 +79,7 @@ class TemplateCache:
         others = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
         for name in connection.scalars(others, {"prefix": _PREFIX}).all():
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        connection.execute(text(f"CREATE DATABASE {self._name} TEMPLATE {template.database}"))
+        create(connection, self._name, template=template.database)
         connection.execute(text(f"COMMENT ON DATABASE {self._name} IS '{comment}'"))
 
 
@@ -96,7 +96,9 @@ def _unpacked(comment: str) -> Mapping[str, Steps]:
 def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
     """Hash the inputs of a template: old revisions, the files beside them, their imports, env.py, settings, versions."""
     versions = (slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, postgres)
-    total = hashlib.sha256("\0".join((*versions, *empty.extensions, empty.server.get_driver_name())).encode())
+    total = hashlib.sha256(
+        "\0".join((*versions, *empty.extensions, empty.role.value, empty.server.get_driver_name())).encode()
+    )
     for path in sorted(_files(empty.environment, old)):
         total.update(f"\0{path}\0".encode() + path.read_bytes())
     return total.hexdigest()
