@@ -20,7 +20,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.row_effects import Again, Back, Behind, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import query
+from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of
 from slipway.migration.database import sqlstate
@@ -197,8 +197,9 @@ class _Run:
     def _fill(self, connection: Any, own: str) -> None:
         """Fill the new tables, except alembic's own."""
         new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
-        for table in seeds.parents_first(new):
-            self._filled[table.oid] = seeds.fill(connection, table)
+        with as_superuser(connection):
+            for table in seeds.parents_first(new):
+                self._filled[table.oid] = seeds.fill(connection, table)
         self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
