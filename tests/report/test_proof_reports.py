@@ -1,3 +1,4 @@
+import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -6,10 +7,10 @@ import pytest
 from slipway.errors import BadInputError
 from slipway.records.form import from_json
 from slipway.records.proof import Finding, Level, Proof, Verdict
-from slipway.report.files import of_proof, write
+from slipway.report.files import PROOF, of_proof, write
 from slipway.report.format import escaped, fenced
 from slipway.report.proof.page import page as html
-from slipway.report.proof.programs import annotations, junit, sarif
+from slipway.report.proof.programs import annotations, code_quality, junit, sarif
 from slipway.report.proof.text import markdown, place, text
 
 TEXT = """\
@@ -199,13 +200,20 @@ def test_a_failure_in_a_revision_that_was_never_reached_is_one_of_the_history(pr
     assert suite.find("testcase/failure").get("type") == "M03"
 
 
+def test_gitlab_shows_each_finding_that_is_not_suppressed_at_its_line(proof):
+    issues = json.loads(code_quality(replace(proof, findings=(*proof.findings, *proof.findings))))
+    shown = [finding for finding in proof.findings if finding.suppressed is None]
+    assert [(issue["location"]["path"], issue["location"]["lines"]["begin"]) for issue in issues[: len(shown)]] == [
+        (finding.file or proof.revisions[-1].file, finding.line or 1) for finding in shown
+    ]
+    assert {issue["severity"] for issue in issues} <= {"blocker", "minor", "info"}
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues) == 2 * len(shown)
+
+
 def test_a_folder_of_reports_holds_every_form(proof, tmp_path):
     write(tmp_path / "new/report", of_proof(proof))
     written = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "new/report").iterdir()}
-    assert set(written) == {
-        *("proof.json", "junit.xml", "proof.sarif", "annotations.txt"),
-        *("summary.md", "report.txt", "index.html"),
-    }
+    assert written.keys() == PROOF.keys()
     assert from_json(Proof, written["proof.json"], "proof.json") == proof
     assert written["report.txt"] == TEXT
     assert written["summary.md"] == MARKDOWN

@@ -52,7 +52,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         PYTHON,
         replace(
             REPORT,
-            sentence="write the proof into this folder: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
+            sentence="write the proof into this folder, for people (the page index.html, Markdown, text), CI servers and editors",
         ),
     ),
     records=(JsonRecord("proof", "1 when an error was found"),),
