@@ -242,6 +242,18 @@ class Proof(Record, schema="slipway/proof/1"):
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def said(self) -> str:
+        """The verdict in words; what did not execute a single revision has not passed."""
+        if self.verdict is Verdict.FAIL:
+            return "refused"
+        return "passed" if self.coverage.revisions else "not executed"
+
+    @property
+    def unexecuted(self) -> tuple[str, ...]:
+        """The revisions whose upgrade was not executed to its end."""
+        return tuple(revision.id for revision in self.revisions if "up" not in revision.fingerprints)
+
+    @property
     def failures(self) -> tuple[Finding, ...]:
         """The findings that fail the gate."""
         return tuple(finding for finding in self.findings if finding.fails)

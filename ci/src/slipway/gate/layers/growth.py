@@ -89,8 +89,7 @@ def _fill(names: Sequence[str], rows: int, connection: Connection) -> str | None
     """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
     there = connection.connection
     tables = seeds.tables(there, 0)
-    for table in seeds.parents_first(tables):
-        seeds.fill(there, table)
+    seeds.fill(there, tables)
     wanted = [table for table in tables if any(is_table(table.name, name) for name in names)]
     unfilled = [table.name for table in wanted if not _multiply(there, table, rows)]
     return f"{few(unfilled)} could not be filled with {rows} rows" if unfilled else None

@@ -14,7 +14,7 @@ from typing import Any
 
 from slipway.gate.history import Node
 from slipway.gate.measure.place import line_in
-from slipway.gate.measure.session import literal, query, rows_written, taken_back
+from slipway.gate.measure.session import as_superuser, literal, query, rows_written, taken_back
 from slipway.gate.measure.statements import Execution, watching
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
@@ -68,7 +68,8 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
     columns = {(oid, number): name for oid, number, name, _ in catalog}
     types = {(oid, number): kind for oid, number, _, kind in catalog}
     names: dict[str, str] = dict(query(connection, f"{NAMES} WHERE {among}"))  # type: ignore[arg-type]
-    rows = {oid: _rows(connection, table) for oid, table in names.items()}
+    with as_superuser(connection):
+        rows = {oid: _rows(connection, table) for oid, table in names.items()}
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
     return Snapshot(
         names=names, columns=columns, types=types, values=values, counts={oid: len(held) for oid, held in rows.items()}
@@ -83,7 +84,8 @@ def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
 
 def rows_of(connection: Any, tables: Iterable[str]) -> Back:
     """Return the rows of those tables that exist."""
-    return {table: _rows(connection, table) for table in tables if _exists(connection, table)}
+    with as_superuser(connection):
+        return {table: _rows(connection, table) for table in tables if _exists(connection, table)}
 
 
 def _exists(connection: Any, table: str) -> bool:
@@ -129,7 +131,7 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
     """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
     quoted = column.replace('"', '""')
     try:
-        with taken_back(connection):
+        with as_superuser(connection), taken_back(connection):
             ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
     except Exception:  # noqa: BLE001 -- the driver's own, whichever it is
         return otherwise
@@ -177,7 +179,8 @@ class Behind:
 def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[tuple[str, str], Behind]:
     """Return such columns by table and name, of some tables and of all tables with an oid above `after`."""
     counted = query(connection, _COUNTED.format(oids=",".join(oids), after=after))
-    behind = (_compared(connection, table, column, sequence) for table, column, sequence in counted)
+    with as_superuser(connection):
+        behind = [_compared(connection, table, column, sequence) for table, column, sequence in counted]
     return {(each.table, each.column): each for each in behind if each}
 
 

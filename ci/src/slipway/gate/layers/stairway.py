@@ -17,13 +17,13 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.measure.catalog import Catalog, Change, Line
-from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, bare_step_of, by_itself, report, run, step_of
-from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
 
@@ -166,7 +166,7 @@ class Stairway:
 
     def _climb_in(self, database: URL) -> _After:
         self._expected = None
-        with every_connection_to(database, SESSION):
+        with every_connection_led_to(database):
             while (after := self._run()) is _After.RESUME:
                 pass
         return after
@@ -182,7 +182,7 @@ class Stairway:
             if self._current is None:
                 raise BadInputError(
                     f"{self._environment.spoken_place_of(error)} fails before the first revision",
-                    f"{sentence(error)}; variables it needs go to [tool.slipway.migrations] variables",
+                    self._environment.needs(error),
                 ) from error
             return self._failed(*self._current, error)
         if self._pending:

@@ -7,7 +7,7 @@ only around statements that appear to change some.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -24,12 +24,16 @@ SESSION: Final = (
     "SET max_parallel_maintenance_workers = 0",
     "SET TimeZone = 'UTC'",
     "SET plan_cache_mode = force_generic_plan",
+    # The role of a revision is the owner of its database, see role.py.
+    """SELECT set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
+    FROM pg_database WHERE datname = current_database()""",
 )
 _CHANGES: Final = re.compile(
     r"(?:\A|;)\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|SET\s+LOCAL\s+(?:SEARCH_PATH|ROLE|SESSION)\b|RESET\b|DISCARD\b)|\bset_config\s*\(",
     re.IGNORECASE,
 )
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
+_ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
 _BEFORE: Final = "before it was changed"
@@ -59,6 +63,30 @@ def taken_back(connection: Any) -> Iterator[None]:
         yield
     finally:
         rows_written(connection, "ROLLBACK TO SAVEPOINT slipway")
+
+
+@contextmanager
+def as_superuser(connection: Any) -> Iterator[None]:
+    """Let the superuser of a session, if it has one, use its DBAPI connection during the block."""
+    before = become_superuser(connection)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # the driver's own: the block failed, and so its transaction takes this back
+            become(connection, *before)
+
+
+def become_superuser(connection: Any) -> tuple[str, str]:
+    """Leave the role of the revision; return its user and its current role."""
+    ((user, role),) = query(connection, _ROLE)
+    rows_written(connection, "RESET SESSION AUTHORIZATION")
+    return user, role
+
+
+def become(connection: Any, user: str, role: str) -> None:
+    rows_written(connection, f"SET SESSION AUTHORIZATION {user}")
+    if role != "none":
+        query(connection, f"SELECT set_config('role', {literal(role)}, false)")
 
 
 def literal(text: str) -> str:
@@ -115,12 +143,14 @@ def _restore(there: Any, who: tuple[str, str], settings: dict[str, str]) -> None
     session_user, current_user = query(there, _WHO)[0]
     with closing(there.cursor()) as cursor:
         if session_user != who[0]:
-            cursor.execute("RESET SESSION AUTHORIZATION")
+            cursor.execute(f"SET SESSION AUTHORIZATION {literal(who[0])}")
         if current_user != who[1]:
             cursor.execute(f"SET ROLE {literal(who[1]) if who[1] != who[0] else 'none'}")
-    for name, value in {**_values(there, _SETTINGS), **_values(there, _custom(settings))}.items():
-        if settings.get(name, value) != value:
-            query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
+    now = {**_values(there, _SETTINGS), **_values(there, _custom(settings))}
+    if changed := [name for name, value in now.items() if settings.get(name, value) != value]:
+        with as_superuser(there):  # which some settings are reserved for
+            for name in changed:
+                query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
 
 
 def _values(there: Any, settings: str) -> dict[str, str]:
