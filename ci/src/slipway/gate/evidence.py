@@ -17,10 +17,11 @@ from slipway.gate.databases import server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
-from slipway.gate.layers import concurrency, drift
+from slipway.gate.layers import concurrency
+from slipway.gate.layers.autogenerate import metadata_of
 from slipway.gate.layers.compatibility import Replay, replay
 from slipway.gate.layers.concurrency import ConcurrencyResult
-from slipway.gate.layers.drift import Difference
+from slipway.gate.layers.drift import Difference, compare_with_models
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
 from slipway.gate.layers.rows import RowsResult, run_on_rows
@@ -140,13 +141,11 @@ def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Basel
 
 def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
     """Compare the end of the history with the models; return the reason when that is not possible."""
-    models = drift.metadata_of(end.options)
-    if end.lines is None:
+    if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    if not models:
+    if not metadata_of(end.options):
         return f"{UNCOMPARED}: env.py gives no target_metadata"
     try:
-        modelled = drift.build_models(baseline.server, models, end.lines, baseline.extensions)
+        return compare_with_models(baseline.server, end.migrated, end.options, end.version_table, baseline.extensions)
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"
-    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))

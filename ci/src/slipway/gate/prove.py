@@ -17,8 +17,8 @@ from slipway.gate import history
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, gather
 from slipway.gate.judge import judge, read_levels
+from slipway.gate.layers.autogenerate import metadata_of
 from slipway.gate.layers.concurrency import Contention
-from slipway.gate.layers.drift import metadata_of
 from slipway.gate.steps import run
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
