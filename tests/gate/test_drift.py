@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from slipway.gate.layers.autogenerate import metadata_of
+from slipway.gate.layers.drift import metadata_of
 from slipway.records.proof import Layer, Level, Verdict
 
 pytestmark = pytest.mark.slow

@@ -13,15 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
-from slipway.gate.databases import server_version
+from slipway.gate.connections import every_connection_led_to
+from slipway.gate.databases import drop_owners, server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
-from slipway.gate.layers import concurrency
-from slipway.gate.layers.autogenerate import metadata_of
+from slipway.gate.layers import concurrency, drift
 from slipway.gate.layers.compatibility import Replay, replay
 from slipway.gate.layers.concurrency import ConcurrencyResult
-from slipway.gate.layers.drift import Difference, compare_with_models
+from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
 from slipway.gate.layers.rows import RowsResult, run_on_rows
@@ -66,7 +66,7 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     started = time.perf_counter()
     version = server_version(server)
     with within(question.patience, "the import of the revisions"):
-        environment = Environment(Path(question.config), server, question.patience)
+        environment = environment_of(question, server)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(
@@ -82,9 +82,26 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        empty = Baseline(history=past, environment=environment, server=server, extensions=question.extensions)
-        _execute(evidence, empty, keep=question.keep)
+        empty = Baseline(
+            history=past, environment=environment, server=server, extensions=question.extensions, role=question.role
+        )
+        try:
+            _execute(evidence, empty, keep=question.keep)
+        finally:
+            drop_owners(server)
     return evidence
+
+
+def environment_of(question: GateQuestion, server: URL) -> Environment:
+    """Load the history; raises BadInputError."""
+    with every_connection_led_to(server, session=()):
+        return Environment(
+            Path(question.config),
+            server,
+            question.patience,
+            section=question.section,
+            x_arguments=question.x_arguments,
+        )
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -143,9 +160,11 @@ def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference,
     """Compare the end of the history with the models; return the reason when that is not possible."""
     if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    if not metadata_of(end.options):
+    if not drift.metadata_of(end.options):
         return f"{UNCOMPARED}: env.py gives no target_metadata"
     try:
-        return compare_with_models(baseline.server, end.migrated, end.options, end.version_table, baseline.extensions)
+        return drift.compare_with_models(
+            baseline.server, end.migrated, end.options, end.version_table, baseline.extensions
+        )
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"

@@ -6,7 +6,7 @@ https://alembic.sqlalchemy.org/en/latest/autogenerate.html#controlling-what-to-b
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,14 +35,6 @@ _CLASSES: Final[dict[str, type[SchemaItem]]] = {
 }
 _TABLE_OF_INDEX: Final = re.compile(r' ON (?:ONLY )?((?:"(?:[^"]|"")*"|[^\s".]+)\.(?:"(?:[^"]|"")*"|[^\s"]+)) USING ')
 _KEYS: Final = re.compile(r"\(([^()]*)\)")
-
-
-def metadata_of(options: Options) -> tuple[MetaData, ...]:
-    """Return the metadata that env.py passes to alembic; empty when there is none."""
-    metadata = options.get("target_metadata")
-    if metadata is None:
-        return ()
-    return (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,12 @@ class Autogenerate:
     """The decisions of one env.py about its database and models; `translated` is the connection's `schema_translate_map`."""
 
     def __init__(
-        self, context: MigrationContext, options: Options, reflected: MetaData, translated: dict[str | None, str | None]
+        self,
+        context: MigrationContext,
+        options: Options,
+        models: Iterable[MetaData],
+        reflected: MetaData,
+        translated: Mapping[str | None, str | None],
     ) -> None:
         self._context = context
         self._filters = AutogenContext(context, autogenerate=False)
@@ -99,7 +96,7 @@ class Autogenerate:
         self._reflected = {self._key(table): table for table in reflected.tables.values()}
         self._models = {
             (translated.get(table.schema, table.schema) or self._default_schema, table.name): table
-            for metadata in metadata_of(options)
+            for metadata in models
             for table in metadata.tables.values()
         }
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from slipway.gate.databases import fresh
-from slipway.gate.layers.autogenerate import Autogenerate, Place, metadata_of, reflect, table_of_index
+from slipway.gate.layers.autogenerate import Autogenerate, Place, reflect, table_of_index
 from slipway.gate.measure.catalog import Catalog, Line
 from slipway.gate.measure.columns import SERIAL, Column, columns
 from slipway.gate.measure.meaning import Meaning, same_type
@@ -90,7 +90,7 @@ class Migrated:
     context: MigrationContext
     reflected: MetaData
     search_path: str
-    translated: dict[str | None, str | None]  # the connection's `schema_translate_map`
+    translated: Mapping[str | None, str | None]  # the connection's `schema_translate_map`
 
     @classmethod
     def read(cls, context: MigrationContext, lines: Iterable[Line]) -> "Migrated":
@@ -108,15 +108,24 @@ class Migrated:
         )
 
 
+def metadata_of(options: Options) -> tuple[MetaData, ...]:
+    """Return the metadata that env.py passes to alembic; empty when there is none."""
+    metadata = options.get("target_metadata")
+    if metadata is None:
+        return ()
+    return (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
+
+
 def compare_with_models(
     server: URL, migrated: Migrated, options: Options, version_table: str, extensions: Sequence[str]
 ) -> tuple[Difference, ...]:
     """Build the models in a database of their own and compare; raises SQLAlchemyError when they do not build."""
-    autogenerate = Autogenerate(migrated.context, options, migrated.reflected, migrated.translated)
+    models = metadata_of(options)
+    autogenerate = Autogenerate(migrated.context, options, models, migrated.reflected, migrated.translated)
     required = [*extensions, *(parts(line.name)[0] for line in migrated.schema.lines if line.kind == "extension")]
 
     def compare(connection: Connection) -> tuple[Difference, ...]:
-        modelled = build_models(connection, metadata_of(options), migrated)
+        modelled = build_models(connection, models, migrated)
         comparison = Comparison(migrated.schema, modelled, Meaning(connection.connection), autogenerate)
         return comparison.differences(version_table)
 
