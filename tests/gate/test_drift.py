@@ -1,11 +1,16 @@
 """The schema that the migrations build against the schema that the models build."""
 
 import re
+import textwrap
 
 import pytest
+import sqlalchemy as sa
 
 from slipway.gate.layers.drift import metadata_of
+from slipway.gate.layers.spelled import all_spelled
+from slipway.records.gate import Previous
 from slipway.records.proof import Layer, Level, Verdict
+from tests.gate.conftest import question
 
 pytestmark = pytest.mark.slow
 
@@ -103,23 +108,62 @@ def test_each_kind_of_difference_is_seen(drift, model, instead, measured):
     assert len(measurements) == (2 if 'sa.Column("n"' in instead else 1)
 
 
-def test_drift_is_an_error_at_the_revision_that_last_touched_the_table(prove_history):
-    proof = prove_history(
-        {
-            "one": (None, MIGRATION, UNDO),
-            "two": ("one", "op.add_column('users', sa.Column('x', sa.Integer()))", "op.drop_column('users', 'x')"),
-            "three": ("two", "op.create_table('other')", "op.drop_table('other')"),
-        },
-        models=MODELS + '    sa.Table("other", metadata)\n',
+BROUGHT = {
+    "one": (None, MIGRATION, UNDO),
+    "two": ("one", "op.add_column('users', sa.Column('x', sa.Integer()))", "op.drop_column('users', 'x')"),
+    "three": ("two", "op.rename_table('users', 'people')", "op.rename_table('people', 'users')"),
+}
+BROUGHT_MODELS = (
+    MODELS.replace('"users"', '"people"')
+    .replace("users.id", "people.id")
+    .replace("age > 0", "age > 5")
+    .replace('sa.Column("age"', 'sa.Column("gone", sa.Text), sa.Column("age"')
+    + '    sa.Index("by_name", "name", _table=metadata.tables["people"])\n'
+)
+CHECK, COLUMN, ADDED, INDEX = (
+    "ck_age is ",
+    "have column public.people.gone",
+    "have column public.people.x",
+    "have index public.by_name",
+)
+
+
+@pytest.mark.parametrize(
+    ("start_after", "brought"),
+    [
+        (None, {(CHECK, "one"), (COLUMN, "three"), (ADDED, "two"), (INDEX, "one")}),
+        ("one", {(COLUMN, "three"), (ADDED, "two")}),
+        ("two", {(COLUMN, "three")}),
+        ("three", set()),
+    ],
+)
+def test_drift_is_an_error_of_the_revision_that_brought_it_and_of_old_ones_a_note(prove_history, start_after, brought):
+    proof = prove_history(BROUGHT, models=BROUGHT_MODELS, start_after=start_after)
+    findings = [finding for finding in proof.findings if finding.rule.startswith("drift")]
+    errors = {(finding.measured, finding.revision) for finding in findings if finding.level is Level.ERROR}
+    assert len(errors) == len(brought)
+    assert all(any(part in measured and revision == by for measured, revision in errors) for part, by in brought)
+    notes = [finding.measured for finding in findings if finding.level is Level.NOTE]
+    assert [note.partition(": ")[0] for note in notes] == ([f"{4 - len(brought)}"] if start_after else [])
+    assert (proof.verdict is Verdict.FAIL) is bool(brought)
+
+
+@pytest.mark.parametrize("changed", [(), ("gone", "by_name", "sad")])
+def test_drift_that_the_previous_release_had_is_old(write_project, prove_in_process, server_url, changed):
+    """A model that changed is news even when no new revision touched its table, or when there is none."""
+    models = BROUGHT_MODELS.replace('"wild"', '"wild", "sad"')
+    metadata = sa.MetaData()
+    exec(textwrap.dedent(models), {"sa": sa, "metadata": metadata})
+    known = [
+        text for text in all_spelled(metadata.tables.values()) if not any(part in text.lower() for part in changed)
+    ]
+    config = write_project(BROUGHT, models=models)
+    asked = question(config, layers=LAYERS, start_after="three", previous=Previous(name="v1", spelled=tuple(known)))
+    findings = [finding for finding in prove_in_process(asked, server_url).findings if finding.rule != "drift-released"]
+    assert {(finding.rule, finding.level, finding.revision) for finding in findings} == (
+        {("drift", Level.ERROR, None)} if changed else set()
     )
-    (finding,) = proof.findings
-    assert (finding.rule, finding.level, finding.revision) == ("drift", Level.ERROR, "two")
-    assert proof.verdict is Verdict.FAIL
-
-
-def test_drift_of_an_old_revision_does_not_count(drift):
-    (finding,) = drift(MODELS.replace("age > 0", "age > 5"), start_after="one")
-    assert finding.suppressed
+    assert len(findings) == (3 if changed else 0)
 
 
 def test_a_missing_table_is_one_difference_and_not_one_for_each_column(drift):

@@ -16,6 +16,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Met
 from sqlalchemy.schema import Computed, DefaultClause, Identity, PrimaryKeyConstraint, SchemaItem
 from sqlalchemy.types import NullType
 
+from slipway.gate.layers.spelled import spelled, spelled_enum
 from slipway.gate.measure.catalog import Line
 from slipway.gate.names import parts
 from slipway.migration.environment import Options
@@ -182,6 +183,15 @@ class Autogenerate:
         """Whether SQLAlchemy lets the database number the rows by this column of a model."""
         model = self._object(self._models, column)
         return model.table.autoincrement_column is model
+
+    def spelled(self, modelled: Line | None) -> str:
+        """Return an object of the models as SQL; empty when there is none."""
+        if modelled is None:
+            return ""
+        place = Place.of(modelled)
+        if modelled.kind in ("enum", "domain"):
+            return spelled_enum(place.table, [modelled.definition])
+        return spelled(self._object(self._models, modelled) if place.name else self._table(self._models, place))
 
     def _table(self, tables: dict[tuple[str, str], Table], place: Place) -> Table:
         table = tables.get((place.schema, place.table))

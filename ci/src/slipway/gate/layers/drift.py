@@ -49,6 +49,7 @@ class Difference:
     migrations: Line | None
     models: Line | None
     named_apart: bool = False  # both have it, under different names
+    spelled: str = ""  # the object of the models as SQL
 
     @property
     def line(self) -> Line:
@@ -195,7 +196,11 @@ class Comparison:
         ]
         missing = {item.table for item in differences if item.line.kind in _TABLES}
         apart = [item for item in differences if item.table not in missing or item.line.kind in _TABLES]
-        return tuple(item for item in self._paired(apart) if not self._omits(item))
+        return tuple(
+            replace(item, spelled=self.autogenerate.spelled(item.models))
+            for item in self._paired(apart)
+            if not self._omits(item)
+        )
 
     def _ignored_tables(self, version_table: str) -> frozenset[str]:
         """Return the tables without a model: alembic's own, partitions, and those that env.py hides from autogenerate."""
