@@ -158,13 +158,13 @@ def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Basel
 
 def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
     """Compare the end of the history with the models; return the reason when that is not possible."""
-    models = drift.metadata_of(end.options)
-    if end.lines is None:
+    if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    if not models:
+    if not drift.metadata_of(end.options):
         return f"{UNCOMPARED}: env.py gives no target_metadata"
     try:
-        modelled = drift.build_models(baseline.server, models, end.lines, baseline.extensions)
+        return drift.compare_with_models(
+            baseline.server, end.migrated, end.options, end.version_table, baseline.extensions
+        )
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"
-    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))

@@ -15,7 +15,18 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
+from slipway.gate.rules import (
+    advice,
+    allowances,
+    blocking,
+    compatibility,
+    data,
+    drift,
+    graph,
+    schema,
+    transactions,
+    waiting,
+)
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 
@@ -51,7 +62,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if not isinstance(evidence.compared, str):
-        yield from schema.check_drift(evidence.history, stairway.steps, evidence.compared)
+        yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
 
 
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:

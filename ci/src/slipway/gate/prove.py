@@ -20,6 +20,7 @@ from slipway.gate.history import Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
+from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
@@ -143,7 +144,12 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
     if not tables:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
-    return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
+    return Previous(
+        name=question.release,
+        models=tuple(as_models(tables)),
+        revisions=known,
+        spelled=tuple(sorted(set(all_spelled(tables)))),
+    )
 
 
 def as_models(tables: Iterable[Table]) -> Iterator[Model]:

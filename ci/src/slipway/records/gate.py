@@ -89,6 +89,7 @@ class Previous(Record, schema="slipway/previous/1"):
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    - spelled: its models as SQL, one text for each object.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Previous(Record, schema="slipway/previous/1"):
     refusal: str | None = None
     revisions: tuple[str, ...] = ()
     start: str = ""
+    spelled: tuple[str, ...] = ()
 
 
 class Ask(Enum):

@@ -121,7 +121,7 @@ DRIFT: Final = _error(
     name="models and migrations differ",
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
-    related=("drift-name",),
+    related=("drift-name", "drift-released"),
     before="pass",
     given=Given(
         models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
@@ -134,6 +134,15 @@ op.drop_table("notes")""",
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
 # in downgrade():
 op.drop_table("notes")""",
+)
+RELEASED_DRIFT: Final = Rule(
+    id="drift-released",
+    name="models and released migrations differ",
+    level=Level.NOTE,
+    message="The models and the migrations differed before the new revisions; these have not changed it.",
+    implies=NOTHING,
+    advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
+    related=("drift",),
 )
 NAMED_APART: Final = Rule(
     id="drift-name",

@@ -1,11 +1,10 @@
-"""R, U and drift: schemas compared by their catalogs, after each step and with the models."""
+"""R and U: schemas compared by their catalogs after each step."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from slipway.gate.history import History, Node
-from slipway.gate.layers.drift import Difference
+from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.names import few
@@ -85,18 +84,3 @@ def _difference(change: Change) -> str:
         f"missing: {few(change.removed)}" if change.removed else "",
     ]
     return "; ".join(part for part in parts if part)
-
-
-def check_drift(history: History, steps: Mapping[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
-    """Yield one finding per difference, at the revision that last changed the table."""
-    for difference in differences:
-        rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
-        yield rule.finding(_last_changed(difference.table, history, steps), str(difference))
-
-
-def _last_changed(table: str, history: History, steps: Mapping[str, Steps]) -> Node:
-    for node in reversed(history.nodes):
-        change = steps[node.id].upgraded
-        if any(f"{line.name}.".startswith(f"{table}.") for line in (*change.added, *change.removed)):
-            return node
-    return history.nodes[-1]
