@@ -10,7 +10,7 @@ from slipway.untrusted import one_line, printable
 
 def text(proof: Proof) -> str:
     """Render the whole report; the last line is the verdict."""
-    return "\n".join([*_partial(proof), *_findings(proof), *_gaps(proof), summary(proof)]) + "\n"
+    return "\n".join([*_partial(proof), *_findings(proof), *_chosen(proof), *_gaps(proof), summary(proof)]) + "\n"
 
 
 def summary(proof: Proof) -> str:
@@ -67,6 +67,10 @@ def _partial(proof: Proof) -> list[str]:
     return [proof.coverage.partial] if proof.coverage.partial else []
 
 
+def _chosen(proof: Proof) -> list[str]:
+    return [f"judged: {one_line(proof.coverage.chosen)}"] if proof.coverage.chosen else []
+
+
 def _gaps(proof: Proof) -> Iterator[str]:
     for gap in proof.coverage.gaps:
         yield f"not covered: {one_line(gap)}"
@@ -83,6 +87,7 @@ def markdown(proof: Proof) -> str:
     parts = [f"## Migrations {heading}", escaped(summary(proof)), *(_finding(finding) for finding in shown[:_SHOWN])]
     if len(shown) > _SHOWN:
         parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
+    parts += [f"- {escaped(line)}" for line in _chosen(proof)]
     parts += [f"- not covered: {escaped(gap)}" for gap in proof.coverage.gaps]
     return "\n\n".join(parts) + "\n"
 
