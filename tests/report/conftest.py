@@ -86,7 +86,7 @@ def proof() -> Proof:
                 file="migrations/f10c_index.py",
                 new=True,
                 statements=(index,),
-                fingerprints={},
+                fingerprints={"up": "2"},
             ),
         ),
         findings=(
@@ -213,7 +213,6 @@ def branched() -> Proof:
             ),
         ),
         coverage=Coverage(
-            chosen="4 of 99 revisions, those that main lacks; 95 older were run but not judged (--all judges them)",
             revisions=99,
             new=4,
             statements=7,

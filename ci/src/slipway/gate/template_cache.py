@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 import slipway
-from slipway.gate.databases import fresh
+from slipway.gate.databases import create, fresh
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.steps import Baseline, upgrade
@@ -41,7 +41,7 @@ def after_old(empty: Baseline) -> Iterator[Baseline]:
     if not (old := empty.history.before_new):
         yield empty
         return
-    with fresh(empty.server, empty.extensions) as template:
+    with fresh(empty.server, empty.extensions, empty.role) as template:
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
         failed = upgrade(empty.environment, template, old)
         if not failed and before == with_connection(empty.server, lambda connection: connection.scalar(_ROLES)):
@@ -80,7 +80,7 @@ class TemplateCache:
         others = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
         for name in connection.scalars(others, {"prefix": _PREFIX}).all():
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        connection.execute(text(f"CREATE DATABASE {self._name} TEMPLATE {template.database}"))
+        create(connection, self._name, template=template.database)
         connection.execute(text(f"COMMENT ON DATABASE {self._name} IS '{comment}'"))
 
 
@@ -99,7 +99,8 @@ def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
     versions = (slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, postgres)
     config = empty.environment.config
     called = (config.config_ini_section, *(config.cmd_opts.x or () if config.cmd_opts else ()))
-    inputs = (*versions, *empty.extensions, empty.server.get_driver_name(), *called, *(node.id for node in old))
+    server = (*empty.extensions, empty.role.value, empty.server.get_driver_name())
+    inputs = (*versions, *server, *called, *(node.id for node in old))
     total = hashlib.sha256("\0".join(inputs).encode())
     for path in sorted(_files(empty.environment, old)):
         total.update(f"\0{path}\0".encode() + path.read_bytes())

@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,41 +20,13 @@ from sqlalchemy.pool import NullPool
 from slipway.errors import BadInputError
 from slipway.migration import alembic_config
 from slipway.migration.database import closed_afterwards
+from slipway.migration.reasons import details, first_line, remedy
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
 
 _SLIPWAY = Path(__file__).parents[1]
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
-# The message of PostgreSQL from 15 on, and the older one.
-_LACKING: Final = (
-    re.compile(r'extension "(?P<name>[^"]+)" is not available'),
-    re.compile(r'could not open extension control file "[^"]*/(?P<name>[^/"]+)\.control"'),
-)
-_MAJOR: Final = re.compile(r"/(\d+)/extension/")
-
-_CONTRIB: Final = frozenset(
-    """amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw fuzzystrmatch hstore insert_username
-    intagg intarray isn lo ltree moddatetime pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_surgery pg_trgm pg_visibility
-    pg_walinspect pgcrypto pgrowlocks pgstattuple postgres_fdw refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp
-    xml2""".split()  # noqa: SIM905 -- a list would be as many lines
-)
-_OWN_PACKAGES: Final = (
-    *("hll", "hypopg", "ip4r", "orafce", "periods", "pg_cron", "pg_partman", "pg_repack", "pgaudit", "pgrouting"),
-    *("pgtap", "prefix", "rum", "semver", "tdigest"),
-)
-_PACKAGES: Final = {
-    **dict.fromkeys(_CONTRIB, "postgresql-{major}"),
-    **dict.fromkeys(
-        ("postgis", "postgis_raster", "postgis_sfcgal", "postgis_topology", "address_standardizer"),
-        "postgresql-{major}-postgis-3",
-    ),
-    **{name: f"postgresql-{{major}}-{name.removeprefix('pg_')}" for name in _OWN_PACKAGES},
-    "plperl": "postgresql-plperl-{major}",
-    "plpython3u": "postgresql-plpython3-{major}",
-    "pltcl": "postgresql-pltcl-{major}",
-    "vector": "postgresql-{major}-pgvector",
-}
 
 
 class Environment:
@@ -204,26 +175,14 @@ class _Attributes(dict[str, Any]):
 
 
 def sentence(error: BaseException) -> str:
-    """Format an error in one line: its type and first line, or for pydantic every wrong field without its value."""
-    lines = str(error).strip().splitlines()
+    """Format an error in one line: its type, first line and Postgres' details, or for pydantic every wrong field without its value."""
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
+    said = ": ".join(filter(None, [type(error).__name__, first_line(error)]))
     hint = remedy(str(error))
-    return "; ".join(filter(None, [": ".join([type(error).__name__, *lines[:1]]), hint]))
+    return "; ".join([said, hint] if hint else [said, *details(error)])
 
 
 def _fields(error: Any) -> str:
     errors = error.errors() if callable(getattr(error, "errors", None)) else []
     return "; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in errors)
-
-
-def remedy(message: str) -> str:
-    """Return the next step for the message that an extension is missing; empty for any other message."""
-    match = next((match for lacking in _LACKING if (match := lacking.search(message))), None)
-    if match is None:
-        return ""
-    major = _MAJOR.search(message)
-    package = _PACKAGES.get(match["name"])
-    if package is None:
-        return "install it on this Postgres"
-    return f"install it on this Postgres, on Debian and Ubuntu with the package {package.format(major=major[1] if major else 'NN')}"
