@@ -16,7 +16,7 @@ from slipway.gate import history
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, environment_of, gather
-from slipway.gate.history import Node
+from slipway.gate.history import History, Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
@@ -88,6 +88,18 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         said=evidence.replay.digest,
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
+        chosen=_chosen(evidence.history),
+    )
+
+
+def _chosen(past: History) -> str:
+    """Describe the gate's own choice of the revisions that are judged; empty when all are, or the user chose."""
+    new = sum(node.new for node in past.nodes)
+    old = len(past.nodes) - new
+    if not past.chosen or not old:
+        return ""
+    return (
+        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {old} older were run but not judged (--all judges them)"
     )
 
 

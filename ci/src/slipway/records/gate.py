@@ -41,12 +41,13 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class Since(Record, schema="slipway/since/1"):
-    """The state that `--since` compares with.
+    """The state that `--since` compares with, or the one that is compared with by default.
 
     - name: of a revision or a git ref; for a revision the other fields stay empty.
     - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
+    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision".
     """
 
     name: str
@@ -56,6 +57,7 @@ class Since(Record, schema="slipway/since/1"):
     commit: str | None = None
     ahead: tuple[Other, ...] = ()
     tip: str = ""
+    by_default: str | None = None
 
 
 @dataclass(frozen=True)
