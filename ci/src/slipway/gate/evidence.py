@@ -1,13 +1,14 @@
 """Question -> Evidence: the layers executed, cheapest first; `judge` derives the findings."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import MetaData
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,7 @@ from slipway.gate.layers.concurrency import ConcurrencyResult
 from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
+from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.rows import RowsResult, run_on_rows
 from slipway.gate.layers.stairway import StairwayResult, Steps
 from slipway.gate.steps import Baseline
@@ -51,6 +53,7 @@ class Evidence:
     interruptions: InterruptionResult = field(default_factory=InterruptionResult)
     replay: Replay = field(default_factory=Replay)
     previous: Previous | None = None
+    previous_required: bool = False
     concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
 
@@ -79,6 +82,7 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
         history=past,
         layers=_with_required(question.layers),
         previous=question.previous,
+        previous_required=question.previous_required,
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
@@ -126,12 +130,15 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
             if cache and baseline.template and not any(node.id in result.skipped for node in past.before_new):
                 cache.store(baseline.template, result.steps)
         if examine_new:
-            _examine_new(evidence, result.steps, baseline)
+            _examine_new(evidence, result.steps, drift.metadata_of(result.options), baseline)
 
 
-def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Baseline) -> None:
+def _examine_new(
+    evidence: Evidence, steps: Mapping[str, Steps], models: Sequence[MetaData], baseline: Baseline
+) -> None:
     """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
     layers, previous = evidence.layers, evidence.previous
+    own = tuple(as_models(table for metadata in models for table in metadata.tables.values()))
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
         in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
@@ -139,8 +146,8 @@ def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Basel
 
     def contention() -> tuple[Replay, ConcurrencyResult]:
         replayed, result = Replay(), ConcurrencyResult()
-        if previous and Layer.PREVIOUS in layers:
-            replayed = replay(baseline, previous)
+        if Layer.PREVIOUS in layers:
+            replayed = replay(baseline, previous or Previous(name=""), own, steps)
         if Layer.CONCURRENCY in layers:
             result = concurrency.examine(baseline, steps, replayed.phrases)
         return replayed, result

@@ -61,8 +61,20 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
+    if evidence.previous_required:
+        yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
+    statements = {node.id: stairway.steps[node.id].statements for node in new}
+    yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
         yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
+
+
+def _why_not_replayed(evidence: Evidence) -> str:
+    if evidence.previous is None:
+        return "no previous release was named"
+    if evidence.replay.missing or evidence.replay.phrases:
+        return evidence.replay.missing
+    return f"{evidence.previous.name} has no statement that works before the first new revision"
 
 
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:

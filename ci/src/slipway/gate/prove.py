@@ -1,13 +1,11 @@
 """Question -> Proof: the evidence and the findings as a record; or Listing and models, which need no execution."""
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, timezone
 
 import alembic
 import sqlalchemy
-from sqlalchemy import Column as ModelColumn
-from sqlalchemy import Table
 from sqlalchemy.engine import URL
 
 import slipway
@@ -20,12 +18,13 @@ from slipway.gate.history import History, Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
+from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
 from slipway.migration.environment import sentence
-from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
+from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
 
@@ -162,15 +161,3 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
         revisions=known,
         spelled=tuple(sorted(set(all_spelled(tables)))),
     )
-
-
-def as_models(tables: Iterable[Table]) -> Iterator[Model]:
-    """Yield the tables as records for another process."""
-    for table in tables:
-        yield Model(table.schema, table.name, tuple(Column(each.name, _is_written(each)) for each in table.columns))
-
-
-def _is_written(column: "ModelColumn[object]") -> bool:
-    """Whether the ORM's INSERT names it; the database fills autoincrement keys, server defaults and computed columns."""
-    autoincrements = column.table is not None and column is column.table.autoincrement_column
-    return not (autoincrements or column.server_default is not None or column.computed is not None)
