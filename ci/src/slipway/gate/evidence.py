@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.connections import every_connection_led_to
-from slipway.gate.databases import server_version
+from slipway.gate.databases import drop_owners, server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
@@ -24,6 +24,7 @@ from slipway.gate.layers.concurrency import ConcurrencyResult
 from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
+from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.rows import RowsResult, run_on_rows
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.layers.together import TogetherResult, run_together
@@ -53,6 +54,7 @@ class Evidence:
     interruptions: InterruptionResult = field(default_factory=InterruptionResult)
     replay: Replay = field(default_factory=Replay)
     previous: Previous | None = None
+    previous_required: bool = False
     concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
 
@@ -67,8 +69,8 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     """Execute the history; raises BadInputError when it cannot be executed."""
     started = time.perf_counter()
     version = server_version(server)
-    with within(question.patience, "the import of the revisions"), every_connection_led_to(server, session=()):
-        environment = Environment(Path(question.config), server, question.patience)
+    with within(question.patience, "the import of the revisions"):
+        environment = environment_of(question, server)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(
@@ -81,12 +83,30 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
         history=past,
         layers=_with_required(question.layers),
         previous=question.previous,
+        previous_required=question.previous_required,
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        empty = Baseline(history=past, environment=environment, server=server, extensions=question.extensions)
-        _execute(evidence, empty, keep=question.keep)
+        empty = Baseline(
+            history=past, environment=environment, server=server, extensions=question.extensions, role=question.role
+        )
+        try:
+            _execute(evidence, empty, keep=question.keep)
+        finally:
+            drop_owners(server)
     return evidence
+
+
+def environment_of(question: GateQuestion, server: URL) -> Environment:
+    """Load the history; raises BadInputError."""
+    with every_connection_led_to(server, session=()):
+        return Environment(
+            Path(question.config),
+            server,
+            question.patience,
+            section=question.section,
+            x_arguments=question.x_arguments,
+        )
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -117,6 +137,8 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
 def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
     """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
     layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
+    models = drift.metadata_of(stairway.options)
+    own = tuple(as_models(table for metadata in models for table in metadata.tables.values()))
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
         in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
@@ -124,8 +146,8 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
 
     def contention() -> tuple[Replay, ConcurrencyResult]:
         replayed, result = Replay(), ConcurrencyResult()
-        if previous and Layer.PREVIOUS in layers:
-            replayed = replay(baseline, previous)
+        if Layer.PREVIOUS in layers:
+            replayed = replay(baseline, previous or Previous(name=""), own, steps)
         if Layer.CONCURRENCY in layers:
             result = concurrency.examine(baseline, steps, replayed.phrases)
         return replayed, result
@@ -151,13 +173,13 @@ def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baselin
 
 def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
     """Compare the end of the history with the models; return the reason when that is not possible."""
-    models = drift.metadata_of(end.options)
-    if end.lines is None:
+    if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    if not models:
+    if not drift.metadata_of(end.options):
         return f"{UNCOMPARED}: env.py gives no target_metadata"
     try:
-        modelled = drift.build_models(baseline.server, models, end.lines, baseline.extensions)
+        return drift.compare_with_models(
+            baseline.server, end.migrated, end.options, end.version_table, baseline.extensions
+        )
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"
-    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))
