@@ -94,6 +94,8 @@ def _is_skipped(evidence: Evidence, revision: str) -> bool:
 
 def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     """Yield one sentence for each part of the history that was not examined."""
+    if evidence.superuser_for:
+        yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):

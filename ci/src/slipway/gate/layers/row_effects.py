@@ -16,12 +16,16 @@ from sqlalchemy.engine import Connection
 
 from slipway.gate.history import Node
 from slipway.gate.measure.session import as_superuser, literal, query, rows_written, taken_back
-from slipway.gate.measure.trace import is_autocommit, line_in
+from slipway.gate.measure.trace import is_alone, is_autocommit, line_in
 from slipway.migration.database import listening
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_FINDS_ROWS = re.compile(r"\s*(WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_HIDING = """
+SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity AND row_security_active(c.oid)"""
 NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
@@ -194,6 +198,66 @@ def _compared(connection: Any, table: str, column: str, sequence: str) -> Behind
     if largest is None or not largest.lstrip("-").isdigit() or int(largest) < int(follows):
         return None
     return Behind(table=table, column=column, sequence=sequence, largest=int(largest), next=int(follows))
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The statement on a line that did not see all rows of a table with row-level security."""
+
+    line: int
+    table: str
+    rows: int
+    all: int
+
+    def __str__(self) -> str:
+        return f"it finds {self.rows} of the {self.all} rows that match, because row-level security of {self.table} is in force for its role"
+
+
+@contextmanager
+def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
+    """Record the statements of a revision from which rows are hidden: the superuser executes each before, and finds more."""
+    expected: dict[str, int] = {}  # the number of rows by the table that is named
+
+    def is_about_to_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, *last: Any) -> None:
+        expected.clear()
+        many = last[-1]  # sets of parameters
+        if many or line_in(node.script.path) is None or not _FINDS_ROWS.match(sql):
+            return
+        named = [table for table in tables_with_hidden_rows(connection.connection) if _last(table) in sql]
+        if named and (rows := _rows_for_superuser(connection, sql, parameters)) is not None:
+            expected[named[0]] = rows
+
+    def has_run(_connection: Connection, cursor: Any, *_: Any) -> None:
+        line = line_in(node.script.path)
+        for table, rows in expected.items() if line else ():
+            if 0 <= cursor.rowcount < rows:
+                hidden.append(Hidden(line or 0, table, cursor.rowcount, rows))
+
+    with listening(before_cursor_execute=is_about_to_run, after_cursor_execute=has_run):
+        yield
+
+
+def tables_with_hidden_rows(connection: Any) -> list[str]:
+    """Return the tables whose row-level security is in force for the current role."""
+    return [name for (name,) in query(connection, _HIDING)]
+
+
+def _rows_for_superuser(connection: Connection, sql: str, parameters: Any) -> int | None:
+    """Execute a statement as the superuser and take it back; return the number of its rows, or None when it fails."""
+    there = connection.connection
+    alone = is_alone(connection)
+    rows_written(there, "BEGIN" if alone else "SAVEPOINT slipway")
+    try:
+        with as_superuser(there):
+            return rows_written(there, sql, parameters)
+    except Exception:  # noqa: BLE001 -- the driver's own; the revision fails, too
+        return None
+    finally:
+        rows_written(there, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT slipway")
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2].strip('"')
 
 
 @dataclass(frozen=True)

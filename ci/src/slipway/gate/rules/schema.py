@@ -1,5 +1,6 @@
 """R, U and drift: schemas compared by their catalogs, after each step and with the models."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -22,7 +23,9 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
     """Yield the findings on one revision's steps."""
     if UP in steps.failures:
         failure = steps.failures[UP]
-        yield _failed(transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line)
+        yield _not_allowed(node, failure) or _failed(
+            transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line
+        )
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
@@ -40,6 +43,14 @@ def check_reached(nodes: Sequence[Node], stairway: StairwayResult) -> Iterator[F
     if first and not failed:
         why = f": {stairway.why_skipped}" if stairway.why_skipped else ""
         yield rules.UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
+
+
+def _not_allowed(node: Node, failure: Failure) -> Finding | None:
+    """Return the finding on an upgrade that lacks a right, with the way to reach the same on RDS; None for another failure."""
+    if not failure.lacks_rights:
+        return None
+    advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.said, re.IGNORECASE)), None)
+    return rules.NOT_ALLOWED.finding(node, failure.said, failure.line_in(node, node.upgrade_line), advice)
 
 
 def _of_downgrade(failure: Failure) -> Rule:
