@@ -86,7 +86,7 @@ def proof() -> Proof:
                 file="migrations/f10c_index.py",
                 new=True,
                 statements=(index,),
-                fingerprints={},
+                fingerprints={"up": "2"},
             ),
         ),
         findings=(

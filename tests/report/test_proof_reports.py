@@ -14,6 +14,8 @@ from slipway.report.proof.programs import annotations, code_quality, junit, sari
 from slipway.report.proof.text import markdown, place, text
 
 TEXT = """\
+not covered: the cluster's roles
+
 ERROR   M03   migrations/f10c_index.py:10  revision f10c
         Building an index blocks every write to notes.
         measured: SHARE on notes; an INSERT had to wait
@@ -28,7 +30,6 @@ WARNING D01   the history
             Write a revision.
 
 1 finding old
-not covered: the cluster's roles
 refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
 """
 
@@ -36,6 +37,8 @@ MARKDOWN = """\
 ## Migrations refused
 
 refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+
+- not covered: the cluster's roles
 
 ### ❌ M03 migrations/f10c\\_index.py:10
 
@@ -55,8 +58,6 @@ The models differ.
 Measured: notes.colour
 
 Write a revision.
-
-- not covered: the cluster's roles
 """
 
 
@@ -72,8 +73,20 @@ def test_a_proof_for_a_terminal_ends_with_the_verdict(proof):
 def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean):
     assert text(clean).splitlines() == [
         "not covered: the cluster's roles",
+        "",
         "passed: no findings; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s",
     ]
+
+
+def test_what_was_not_executed_has_not_passed(clean):
+    none = tuple(replace(revision, fingerprints={}) for revision in clean.revisions)
+    empty = replace(clean, revisions=none, coverage=replace(clean.coverage, revisions=0))
+    assert text(empty).splitlines()[-1].startswith("not executed: no findings; 0 of 2 revisions up, down")
+    assert markdown(empty).startswith("## Migrations not executed\n")
+    assert '<h1 class="verdict no">Migrations not executed: no findings</h1>' in html(empty)
+    suite = ET.fromstring(junit(empty))
+    assert suite.get("skipped") == "2"
+    assert [case.find("skipped") is not None for case in suite] == [False, True, True]
 
 
 def test_what_does_not_count_is_counted_by_its_reason(clean):
@@ -82,7 +95,7 @@ def test_what_does_not_count_is_counted_by_its_reason(clean):
         for reason in ("older than start-after", "allowed: it is\nsmall")
     )
     lines = text(replace(clean, findings=(old, allowed, old))).splitlines()
-    assert lines[:2] == ["2 findings older than start-after", "1 finding allowed: it is small"]
+    assert lines[2:4] == ["2 findings older than start-after", "1 finding allowed: it is small"]
 
 
 def test_several_of_a_kind_are_counted(clean):
@@ -148,10 +161,10 @@ def test_a_proof_is_a_suite_with_a_case_for_the_history_and_each_revision(proof)
     suite = ET.fromstring(junit(proof))
     assert (suite.tag, suite.attrib) == (
         "testsuite",
-        {"name": "slipway gate", "tests": "3", "failures": "1", "time": "1.250"},
+        {"name": "slipway gate", "tests": "3", "failures": "1", "skipped": "0", "time": "1.250"},
     )
     assert [(case.get("name"), case.get("file"), [part.tag for part in case]) for case in suite] == [
-        ("the history", None, ["system-out"]),
+        ("the history", None, ["system-out", "system-out"]),
         ("e731", "migrations/e731_create.py", []),
         ("f10c", "migrations/f10c_index.py", ["failure"]),
     ]
@@ -169,7 +182,8 @@ def test_a_failure_says_the_rule_the_place_the_fact_and_the_remedy(proof):
 
 
 def test_what_does_not_fail_is_output_of_its_case(proof):
-    output = ET.fromstring(junit(proof)).find(".//system-out")
+    gaps, output = ET.fromstring(junit(proof)).findall(".//system-out")
+    assert gaps.text == "not covered: the cluster's roles"
     assert output.text.startswith("warning D01 the history\nThe models differ.\n")
 
 

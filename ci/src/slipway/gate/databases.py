@@ -11,7 +11,7 @@ import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
@@ -21,7 +21,8 @@ from slipway.errors import BadInputError
 from slipway.gate.deadline import unlimited
 from slipway.gate.measure.role import MAIN_USER, OWNER
 from slipway.gate.measure.session import query
-from slipway.migration.database import held, listening, sqlstate, with_connection
+from slipway.gate.measure.statements import Execution, Session, watching
+from slipway.migration.database import held, sqlstate, with_connection
 from slipway.migration.environment import sentence
 from slipway.records.gate import Role
 
@@ -176,20 +177,21 @@ def _with_own_roles(server: URL, database: str) -> Iterator[None]:
     created: set[str] = set()
     lock = ExitStack()
 
-    def creates_role(connection: Connection, sql: str) -> bool:
-        return bool(_CREATES_ROLE.search(sql)) and query(connection.connection, _HERE)[0][0] == database
+    def creates_role(execution: Execution) -> bool:
+        there = execution.session.connection
+        return bool(_CREATES_ROLE.search(execution.sql)) and query(there, _HERE)[0][0] == database
 
-    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if creates_role(connection, sql):
+    def before(execution: Execution) -> None:
+        if creates_role(execution):
             if not _Process.has_roles_lock:
                 _lock_roles(server, lock)
-            existing.update(_roles(connection))
+            existing.update(_roles(execution.session))
 
-    def after(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if creates_role(connection, sql):
-            created.update(_roles(connection) - existing)
+    def after(execution: Execution) -> None:
+        if creates_role(execution):
+            created.update(_roles(execution.session) - existing)
 
-    with listening(before_cursor_execute=before, after_cursor_execute=after), lock:
+    with watching(before=before, after=after), lock:
         try:
             yield
         finally:
@@ -207,8 +209,8 @@ def _lock_roles(server: URL, lock: ExitStack) -> None:
     lock.callback(setattr, _Process, "has_roles_lock", False)
 
 
-def _roles(connection: Connection) -> set[str]:
-    return {name for (name,) in query(connection.connection, _ROLES)}
+def _roles(session: Session) -> set[str]:
+    return {name for (name,) in query(session.connection, _ROLES)}
 
 
 def _drop_roles(connection: Connection, roles: set[str]) -> None:

@@ -31,6 +31,7 @@ class Node:
     old: str | None  # the reason why its findings do not count, or None
     upgrade_line: int  # the first line of the function, or 1
     downgrade_line: int
+    keeps_on_upgrade: bool  # its upgrade does nothing
     keeps_on_downgrade: bool  # its downgrade does nothing
     script: Script
     edited: bool = False  # its file was released with another content
@@ -164,6 +165,7 @@ def _node(environment: Environment, script: Script, parents: tuple[str, ...]) ->
         old=None,
         upgrade_line=upgrade.co_firstlineno if upgrade else 1,
         downgrade_line=downgrade.co_firstlineno if downgrade else 1,
+        keeps_on_upgrade=upgrade is None or _does_nothing(upgrade),
         keeps_on_downgrade=downgrade is None or _does_nothing(downgrade),
         script=script,
     )

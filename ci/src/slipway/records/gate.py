@@ -121,6 +121,8 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
 
     config: str  # alembic's settings file, relative to the working directory
     patience: float  # seconds for one step of a revision, and for env.py
+    section: str = "alembic"  # of that file
+    x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
     role: Role = Role.RDS_SUPERUSER  # of the revisions

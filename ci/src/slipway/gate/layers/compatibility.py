@@ -120,8 +120,8 @@ class _PreviousRelease:
     def _working(self, connection: Connection, version_table: str) -> list[Phrase]:
         there = connection.connection
         tables = [table for table in seeds.tables(there, 0) if not is_table(table.name, version_table)]
-        for table in seeds.parents_first(tables) if self._on_rows else ():
-            seeds.fill(there, table)
+        if self._on_rows:
+            seeds.fill(there, tables)
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
         return list(dict.fromkeys(working))
 
@@ -159,14 +159,15 @@ class _PreviousRelease:
 
 def _phrases(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase]:
     """Derive a model's working statements: read all columns, insert a full and a bare row, update all columns."""
+    there = connection.connection
     quoted = {column["raw"]: column["name"] for column in table.columns}
     named = [quoted.get(column.name, f'"{column.name}"') for column in model.columns]
     written = {column.name for column in model.columns if column.written}
     free = [column["name"] for column in table.columns if column["raw"] in written and not column["made"]]
     ways = [
         ("SELECT", [f"SELECT {', '.join(named)} FROM {table.name}"]),
-        ("INSERT of a full row", seeds.inserts(table, _FULL_ROW, bare=False, columns=written)),
-        ("INSERT of a bare row", seeds.inserts(table, _BARE_ROW, bare=True, columns=written)),
+        ("INSERT of a full row", seeds.accepted(there, table, _FULL_ROW, bare=False, columns=written)),
+        ("INSERT of a bare row", seeds.accepted(there, table, _BARE_ROW, bare=True, columns=written)),
         ("UPDATE", [f"UPDATE {table.name} SET {', '.join(f'{name} = {name}' for name in free)}"] if free else []),
         *(
             (f"SELECT by {label}", [f"SELECT count(*) FROM {table.name} WHERE {column['name']} = {literal(label)}"])

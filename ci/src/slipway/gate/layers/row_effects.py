@@ -8,16 +8,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from slipway.gate.history import Node
+from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import as_superuser, literal, query, rows_written, taken_back
-from slipway.gate.measure.trace import is_alone, is_autocommit, line_in
-from slipway.migration.database import listening
+from slipway.gate.measure.statements import Execution, watching
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
@@ -215,25 +213,19 @@ class Hidden:
 
 @contextmanager
 def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
-    """Record the statements of a revision from which rows are hidden: the superuser executes each before, and finds more."""
-    expected: dict[str, int] = {}  # the number of rows by the table that is named
+    """Record the statements of a revision from which rows are hidden: the superuser, who executes each before, finds more."""
 
-    def is_about_to_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, *last: Any) -> None:
-        expected.clear()
-        many = last[-1]  # sets of parameters
-        if many or line_in(node.script.path) is None or not _FINDS_ROWS.match(sql):
+    def compare(execution: Execution) -> None:
+        line, connection = line_in(node.script.path), execution.session.connection
+        if line is None or execution.many or not _FINDS_ROWS.match(execution.sql):
             return
-        named = [table for table in tables_with_hidden_rows(connection.connection) if _last(table) in sql]
-        if named and (rows := _rows_for_superuser(connection, sql, parameters)) is not None:
-            expected[named[0]] = rows
+        named = [table for table in tables_with_hidden_rows(connection) if _last(table) in execution.sql]
+        if named and (rows := _rows_found(execution, nullcontext())) < (
+            more := _rows_found(execution, as_superuser(connection))
+        ):
+            hidden.append(Hidden(line, named[0], rows, more))
 
-    def has_run(_connection: Connection, cursor: Any, *_: Any) -> None:
-        line = line_in(node.script.path)
-        for table, rows in expected.items() if line else ():
-            if 0 <= cursor.rowcount < rows:
-                hidden.append(Hidden(line or 0, table, cursor.rowcount, rows))
-
-    with listening(before_cursor_execute=is_about_to_run, after_cursor_execute=has_run):
+    with watching(before=compare):
         yield
 
 
@@ -242,18 +234,18 @@ def tables_with_hidden_rows(connection: Any) -> list[str]:
     return [name for (name,) in query(connection, _HIDING)]
 
 
-def _rows_for_superuser(connection: Connection, sql: str, parameters: Any) -> int | None:
-    """Execute a statement as the superuser and take it back; return the number of its rows, or None when it fails."""
-    there = connection.connection
-    alone = is_alone(connection)
-    rows_written(there, "BEGIN" if alone else "SAVEPOINT slipway")
+def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int:
+    """Execute a statement in a role and take it back; return the number of its rows, or 0 when it fails, as the revision will."""
+    session = execution.session
+    alone = session.is_alone
+    rows_written(session.connection, "BEGIN" if alone else "SAVEPOINT slipway")
     try:
-        with as_superuser(there):
-            return rows_written(there, sql, parameters)
-    except Exception:  # noqa: BLE001 -- the driver's own; the revision fails, too
-        return None
+        with role:
+            return rows_written(session.connection, execution.sql, execution.parameters)
+    except session.error:
+        return 0
     finally:
-        rows_written(there, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT slipway")
+        rows_written(session.connection, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT slipway")
 
 
 def _last(name: str) -> str:
@@ -282,14 +274,14 @@ def noted(node: Node) -> Iterator[list[Backfill]]:
     """Record the backfills of a revision during the block, each once."""
     backfills: list[Backfill] = []
 
-    def has_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 -- as SQLAlchemy calls it
+    def has_run(execution: Execution) -> None:
         line = line_in(node.script.path)
-        if line is None or many or not is_autocommit(connection) or not _UPDATES.match(sql):
+        if line is None or execution.many or not execution.session.autocommit or not _UPDATES.match(execution.sql):
             return
-        if (backfill := Backfill(sql, parameters, line)) not in backfills:
+        if (backfill := Backfill(execution.sql, execution.parameters, line)) not in backfills:
             backfills.append(backfill)
 
-    with listening(after_cursor_execute=has_run):
+    with watching(after=has_run):
         yield backfills
 
 

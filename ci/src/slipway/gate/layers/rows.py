@@ -15,14 +15,15 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext, RevisionStep
 
 from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import SESSION, as_superuser, query
+from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of
-from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.records.proof import Layer
 
@@ -56,6 +57,7 @@ class RowsResult:
     revisions: Mapping[str, Rows] = field(default_factory=dict)
     tables: int = 0
     filled: int = 0
+    empty: Mapping[str, str] = field(default_factory=dict)  # why a table holds no row, by its name
     gaps: tuple[str, ...] = ()
 
 
@@ -76,6 +78,7 @@ class _Run:
         self._new = len(self._pending)
         self._rows: dict[str, Rows] = {}
         self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that was to be filled
+        self._reasons: dict[str, str] = {}  # why it holds none, likewise
         self._names: dict[str, str] = {}
         self._unfit: list[str] = []
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
@@ -88,13 +91,17 @@ class _Run:
             while self._pending:
                 self._filled, self._names = {}, {}
                 try:
-                    with source.before(self._pending[0]) as database, every_connection_to(database, SESSION):
+                    with source.before(self._pending[0]) as database, every_connection_led_to(database):
                         self._run_env()
                 except RefusedError as error:
                     self._unreached = str(error)
                     break
         filled = sum(count > 0 for count in self._filled.values())
-        return RowsResult(self._rows, len(self._filled), filled, tuple(self._gaps()))
+        return RowsResult(self._rows, len(self._filled), filled, self._empty(), tuple(self._gaps()))
+
+    def _empty(self) -> dict[str, str]:
+        empty = (oid for oid, count in self._filled.items() if not count)
+        return {self._names[oid]: self._reasons.get(oid, "") for oid in sorted(empty, key=self._names.__getitem__)}
 
     def _gaps(self) -> Iterator[str]:
         if self._pending:
@@ -103,9 +110,11 @@ class _Run:
             yield f"{len(self._unfit)} revisions were not judged on rows, because they reject the generated values, the first is {self._unfit[0]}"
         if hidden := list(dict.fromkeys(self._out_of_sight)):
             yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
-        empty = sorted(self._names[oid] for oid, count in self._filled.items() if not count)
-        if empty:
-            yield f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(empty)}"
+        if empty := self._empty():
+            yield (
+                f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(list(empty))};"
+                f" {next(iter(empty.values()))}; name values in [tool.slipway.migrations.samples]"
+            )
 
     def _run_env(self) -> None:
         """Run env.py once, to the end or to a failing step."""
@@ -202,8 +211,9 @@ class _Run:
         new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
         with as_superuser(connection):
             self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
-            for table in seeds.parents_first(new):
-                self._filled[table.oid] = seeds.fill(connection, table)
+            filled = seeds.fill(connection, new)
+        self._filled |= filled.counts
+        self._reasons |= filled.reasons
         self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}
         self._filled = {oid: self._filled[oid] for oid in self._names}
 

@@ -9,11 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from alembic import op
-from sqlalchemy.engine import Connection
-
-from slipway.migration.database import listening
 
 OUR_LOCK_TIMEOUT: Final = "9999ms"  # odd enough to be recognised as ours
 OUR_STATEMENT_TIMEOUT: Final = "59999ms"
@@ -38,7 +36,7 @@ _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s
 _ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
-_BEFORE: Final = "slipway: before the session was changed"  # in the `info` of a connection, which lives as long as it
+_BEFORE: Final = "before it was changed"
 
 
 def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
@@ -96,32 +94,38 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def driver_of(connection: Any) -> Any:
+    """Return the driver's own connection beneath SQLAlchemy's, the identity of a session."""
+    return getattr(connection, "driver_connection", connection)
+
+
+_notes: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()
+
+
+def notes_on(connection: Any) -> dict[str, Any]:
+    """Return our notes on a session, which live as long as its connection."""
+    return _notes.setdefault(driver_of(connection), {})
+
+
 def prepare_once(connection: Any, name: str, sql: str) -> None:
     """Prepare a statement once per session."""
-    # SQLAlchemy's pool keeps `info` as long as the session.
-    prepared: set[str] = connection.info.setdefault("slipway", set())
+    prepared: set[str] = notes_on(connection).setdefault("prepared", set())
     if name not in prepared:
         with closing(connection.cursor()) as cursor:
             cursor.execute(sql)
         prepared.add(name)
 
 
-@contextmanager
-def noting_changes() -> Iterator[None]:
-    """Record the settings of sessions before statements that appear to change them, during the block."""
-
-    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if not _CHANGES.search(sql):
-            return
-        there = connection.connection
-        if _BEFORE not in connection.info:
-            connection.info[_BEFORE] = (query(there, _WHO)[0], _values(there, _SETTINGS))
-        settings: dict[str, str] = connection.info[_BEFORE][1]
-        named = {name for pair in _CUSTOM.findall(sql) for name in pair if name and name not in settings}
-        settings.update(_values(there, _custom(named)) if named else {})
-
-    with listening(before_cursor_execute=before):
-        yield
+def note_change(connection: Any, sql: str) -> None:
+    """Record the settings of a session before a statement that appears to change them."""
+    if not _CHANGES.search(sql):
+        return
+    notes = notes_on(connection)
+    if _BEFORE not in notes:
+        notes[_BEFORE] = (query(connection, _WHO)[0], _values(connection, _SETTINGS))
+    settings: dict[str, str] = notes[_BEFORE][1]
+    named = {name for pair in _CUSTOM.findall(sql) for name in pair if name and name not in settings}
+    settings.update(_values(connection, _custom(named)) if named else {})
 
 
 @contextmanager
@@ -129,9 +133,9 @@ def leaving_the_session() -> Iterator[None]:
     """Restore the session at the end of the block, a step of a revision; not after an error."""
     connection = op.get_context().connection
     assert connection is not None
-    connection.info.pop(_BEFORE, None)  # changed by env.py, not by the step
+    notes_on(connection.connection).pop(_BEFORE, None)  # changed by env.py, not by the step
     yield
-    if not connection.closed and (before := connection.info.pop(_BEFORE, None)):
+    if not connection.closed and (before := notes_on(connection.connection).pop(_BEFORE, None)):
         _restore(connection.connection, *before)
 
 

@@ -30,8 +30,8 @@ FAILS: Final = _error(
 UNREACHED: Final = _error(
     id="U02",
     name="revision not reached",
-    message="The revision was not executed: an earlier one does not run again from an empty database. This and later revisions are not proven.",
-    advice="Look for an earlier revision that commits by itself (COMMIT, connection.commit()) or depends on the database's earlier contents.",
+    message="The revision was not executed: it or an earlier one does not run from an empty database. This and later revisions are not proven.",
+    advice="Let that revision run from an empty database. When it expects objects that no revision creates, add a revision before it that creates them: databases that have run the later one will never run it.",
     related=("T05", "U01"),
 )
 NOT_ALLOWED: Final = _error(

@@ -36,13 +36,21 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         yield from _check_return(node, steps)
 
 
-def check_reached(nodes: Sequence[Node], stairway: StairwayResult) -> Iterator[Finding]:
-    """Yield a finding when new revisions were not reached although no upgrade failed."""
-    failed = any(UP in steps.failures for steps in stairway.steps.values())
+def check_reached(nodes: Sequence[Node], stairway: StairwayResult, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield a finding on the first new revision that was not executed, unless one that counts says why."""
+    failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
-    if first and not failed:
-        why = f": {stairway.why_skipped}" if stairway.why_skipped else ""
-        yield rules.UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
+    if first and not any(finding.fails and finding.revision in failed for finding in found):
+        yield rules.UNREACHED.finding(first, not_executed(nodes, stairway))
+
+
+def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
+    """Return how many revisions were not executed, and why."""
+    first = next(node for node in nodes if node.id in stairway.skipped)
+    failure = stairway.steps[first.id].failures.get(UP)
+    why = f"{failure.file}:{failure.line}: {failure.said}" if failure else stairway.why_skipped
+    skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
+    return f"{skipped} ({why})" if why else skipped
 
 
 def _not_allowed(node: Node, failure: Failure) -> Finding | None:

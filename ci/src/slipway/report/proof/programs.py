@@ -72,11 +72,18 @@ def junit(proof: Proof) -> str:
     cases = [("the history", None, None), *((revision.id, revision.id, revision.file) for revision in proof.revisions)]
     failures = sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)
     suite = ET.Element("testsuite", name="slipway gate", tests=str(len(cases)), failures=str(failures))
+    skipped = sum(not _fails(by_revision.get(key, [])) for key in proof.unexecuted)
+    suite.set("skipped", str(skipped))
     suite.set("time", f"{sum(proof.seconds.values()):.3f}")
     for name, key, file in cases:
         case = ET.SubElement(suite, "testcase", classname="migrations", name=_valid(name))
         if file:
             case.set("file", _valid(file))
+        if key is None and proof.coverage.gaps:
+            gaps = "\n".join(f"not covered: {_valid(gap)}" for gap in proof.coverage.gaps)
+            ET.SubElement(case, "system-out").text = gaps
+        elif key in proof.unexecuted and not _fails(by_revision.get(key, [])):
+            ET.SubElement(case, "skipped", message="not executed")
         for finding in by_revision.get(key, []):
             _add(case, finding)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
