@@ -15,7 +15,18 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
+from slipway.gate.rules import (
+    advice,
+    allowances,
+    blocking,
+    compatibility,
+    data,
+    drift,
+    graph,
+    schema,
+    transactions,
+    waiting,
+)
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 
@@ -50,8 +61,20 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
+    if evidence.previous_required:
+        yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
+    statements = {node.id: stairway.steps[node.id].statements for node in new}
+    yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
-        yield from schema.check_drift(evidence.history, stairway.steps, evidence.compared)
+        yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
+
+
+def _why_not_replayed(evidence: Evidence) -> str:
+    if evidence.previous is None:
+        return "no previous release was named"
+    if evidence.replay.missing or evidence.replay.phrases:
+        return evidence.replay.missing
+    return f"{evidence.previous.name} has no statement that works before the first new revision"
 
 
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:

@@ -1,13 +1,11 @@
 """Question -> Proof: the evidence and the findings as a record; or Listing and models, which need no execution."""
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, timezone
 
 import alembic
 import sqlalchemy
-from sqlalchemy import Column as ModelColumn
-from sqlalchemy import Table
 from sqlalchemy.engine import URL
 
 import slipway
@@ -16,15 +14,17 @@ from slipway.gate import history
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, environment_of, gather
-from slipway.gate.history import Node
+from slipway.gate.history import History, Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
+from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
 from slipway.migration.environment import sentence
-from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
+from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
 
@@ -87,6 +87,18 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         said=evidence.replay.digest,
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
+        chosen=_chosen(evidence.history),
+    )
+
+
+def _chosen(past: History) -> str:
+    """Describe the gate's own choice of the revisions that are judged; empty when all are, or the user chose."""
+    new = sum(node.new for node in past.nodes)
+    old = len(past.nodes) - new
+    if not past.chosen or not old:
+        return ""
+    return (
+        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {old} older were run but not judged (--all judges them)"
     )
 
 
@@ -99,6 +111,8 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     nodes, stairway = evidence.history.nodes, evidence.stairway
     if stairway and stairway.skipped:
         yield not_executed(nodes, stairway)
+    if evidence.superuser_for:
+        yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
@@ -143,16 +157,9 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
     if not tables:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
-    return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
-
-
-def as_models(tables: Iterable[Table]) -> Iterator[Model]:
-    """Yield the tables as records for another process."""
-    for table in tables:
-        yield Model(table.schema, table.name, tuple(Column(each.name, _is_written(each)) for each in table.columns))
-
-
-def _is_written(column: "ModelColumn[object]") -> bool:
-    """Whether the ORM's INSERT names it; the database fills autoincrement keys, server defaults and computed columns."""
-    autoincrements = column.table is not None and column is column.table.autoincrement_column
-    return not (autoincrements or column.server_default is not None or column.computed is not None)
+    return Previous(
+        name=question.release,
+        models=tuple(as_models(tables)),
+        revisions=known,
+        spelled=tuple(sorted(set(all_spelled(tables)))),
+    )

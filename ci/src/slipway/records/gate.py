@@ -41,12 +41,13 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class Since(Record, schema="slipway/since/1"):
-    """The state that `--since` compares with.
+    """The state that `--since` compares with, or the one that is compared with by default.
 
     - name: of a revision or a git ref; for a revision the other fields stay empty.
     - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
+    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision".
     """
 
     name: str
@@ -56,14 +57,21 @@ class Since(Record, schema="slipway/since/1"):
     commit: str | None = None
     ahead: tuple[Other, ...] = ()
     tip: str = ""
+    by_default: str | None = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a model; `written` when an INSERT names it because the database has no default."""
+    """A column of a model.
+
+    - written: an INSERT names it, because the database has no default. defaulted: an INSERT may name it or leave it to the default.
+    - labels: the values of an enum, the only ones that the model can read.
+    """
 
     name: str
     written: bool
+    defaulted: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ class Previous(Record, schema="slipway/previous/1"):
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    - spelled: its models as SQL, one text for each object.
     """
 
     name: str
@@ -97,6 +106,7 @@ class Previous(Record, schema="slipway/previous/1"):
     refusal: str | None = None
     revisions: tuple[str, ...] = ()
     start: str = ""
+    spelled: tuple[str, ...] = ()
 
 
 class Ask(Enum):
@@ -130,6 +140,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     start_after: str | None = None  # findings up to this revision do not count
     since: Since | None = None  # replaces start_after
     previous: Previous | None = None  # the live release, which must work on the new schema
+    previous_required: bool = False  # it is an error when that could not be executed
     layers: tuple[Layer, ...] = tuple(Layer)
     release: str = ""  # with Ask.MODELS: the name under which they are returned
     today: str = ""  # YYYY-MM-DD, on which allowances expire; empty: the current day, UTC

@@ -203,6 +203,7 @@ class Versions:
 class Coverage:
     """The extent of a proof; `gaps` are sentences about what could not be executed.
 
+    - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
     """
 
@@ -210,6 +211,7 @@ class Coverage:
     new: int
     statements: int
     gaps: tuple[str, ...] = ()
+    chosen: str = ""
     tables: int = 0
     filled: int = 0
     previous: str = ""
