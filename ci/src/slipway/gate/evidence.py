@@ -28,10 +28,10 @@ from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.rows import RowsResult, run_on_rows
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.layers.together import TogetherResult, run_together
-from slipway.gate.steps import Baseline
+from slipway.gate.steps import UP, Baseline
 from slipway.gate.template_cache import TemplateCache, after_old
 from slipway.migration.environment import Environment, sentence
-from slipway.records.gate import GateQuestion, Previous
+from slipway.records.gate import GateQuestion, Previous, Role
 from slipway.records.proof import UNCOMPARED, Layer
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class Evidence:
     previous: Previous | None = None
     previous_required: bool = False
     concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
+    superuser_for: str = ""  # an old revision that only a superuser can run, with the error; all revisions ran as one
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
 
     @contextmanager
@@ -124,6 +125,10 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
     with evidence.timed("stairway and drift"):
         result, evidence.compared = climb_all(baseline, partial(_compare, empty), trace=trace)
         evidence.stairway = result = replace(result, steps={**earlier, **result.steps})
+    if lacking := _lacking_rights(evidence, baseline):
+        evidence.superuser_for = lacking
+        _execute(evidence, replace(empty, role=Role.SUPERUSER), keep=keep)
+        return
     examine_new = any(node.new for node in past.nodes) and not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
     with ExitStack() as stack:
         if not cached and (examine_new or cache):
@@ -132,6 +137,16 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
                 cache.store(baseline.template, result.steps)
         if examine_new:
             _examine_new(evidence, result, baseline)
+
+
+def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
+    """Return the old revision that needs a superuser, with the error: production has run it, so it must not stop the new ones."""
+    assert evidence.stairway is not None
+    for node in evidence.history.before_new if baseline.role is not Role.SUPERUSER else ():
+        failure = evidence.stairway.steps[node.id].failures.get(UP)
+        if failure and failure.lacks_rights:
+            return f"{node.id} ({failure.said})"
+    return ""
 
 
 def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:

@@ -112,6 +112,8 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     nodes, stairway = evidence.history.nodes, evidence.stairway
     if stairway and stairway.skipped:
         yield not_executed(nodes, stairway)
+    if evidence.superuser_for:
+        yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):

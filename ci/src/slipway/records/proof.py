@@ -9,6 +9,7 @@ from slipway.records.form import Record
 
 OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
+AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 

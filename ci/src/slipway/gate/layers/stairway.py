@@ -29,6 +29,7 @@ from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
 
 _CATCH_UP = "catch up"
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,10 @@ class Failure:
             code=sqlstate(error),
             begun_by_env=_is_of_autocommit_block(error),
         )
+
+    @property
+    def lacks_rights(self) -> bool:
+        return self.code == _INSUFFICIENT_PRIVILEGE
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Return its line when it is in the revision's file."""
