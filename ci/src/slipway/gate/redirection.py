@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import wraps
 from importlib.machinery import ModuleSpec, PathFinder
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -37,6 +38,7 @@ _ELSEWHERE: Final = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGPASSFILE", "
 _CLIENTS: Final = frozenset(
     "psql pg_dump pg_dumpall pg_restore createdb dropdb createuser dropuser vacuumdb reindexdb clusterdb pgbench".split()  # noqa: SIM905 -- a list would be as many lines
 )
+_ENDS_COMMAND: Final = frozenset({"|", "||", "&", "&&", ";", "<", ">", ">>"})
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _NAMES_PLACE: Final = re.compile(r"(?:-(?P<short>[hpd])|--(?P<long>host|port|dbname)(?:=|\Z))(?P<value>.*)", re.DOTALL)
 _TAKES_VALUE: Final = re.compile(
@@ -309,7 +311,7 @@ def _words(text: Any) -> list[str]:
 
 def _other_place(client: str, words: Sequence[str], place: Place) -> str:
     """Return how a client's arguments name another server or database than the gate's, or an empty text."""
-    rest, databases, others = iter(words), 0, list[str]()
+    rest, databases, others = takewhile(lambda word: word not in _ENDS_COMMAND, words), 0, list[str]()
     for word in rest:
         if match := _NAMES_PLACE.fullmatch(word):
             name, value = match["short"] or match["long"], match["value"] or next(rest, "")
