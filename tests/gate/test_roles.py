@@ -14,7 +14,7 @@ CREATES = {
     "two": (
         "one",
         "op.execute('CREATE ROLE \"the reader\"')\nop.execute('GRANT SELECT ON a TO \"the reader\"')",
-        "op.execute('DROP OWNED BY \"the reader\"')\nop.execute('DROP ROLE \"the reader\"')",
+        "op.execute('REVOKE ALL ON a FROM \"the reader\"')\nop.execute('DROP ROLE \"the reader\"')",
     ),
     "three": ("two", "op.execute('ALTER TABLE a ADD b int')", "raise RuntimeError('no way back')"),
     "four": ("three", "op.execute('CREATE TABLE b (id int)')", "op.drop_table('b')"),

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from slipway.errors import RefusedError, UnknownOutcomeError
-from slipway.local.prove import NamedServer
+from slipway.local.prove import AlembicOptions, NamedServer
 from slipway.pytest_plugin import gate as asking
 from slipway.pytest_plugin.gate import AlreadyReportedError, Gate, Options, once
 
@@ -12,7 +12,11 @@ from slipway.pytest_plugin.gate import AlreadyReportedError, Gate, Options, once
 def gate(tmp_path):
     return lambda: Gate(
         Options(
-            source=tmp_path, config=None, since=None, python=None, server=NamedServer("postgresql://me:hunter2@here/x")
+            source=tmp_path,
+            alembic=AlembicOptions(),
+            since=None,
+            python=None,
+            server=NamedServer("postgresql://me:hunter2@here/x"),
         ),
         tmp_path,
     )
@@ -58,7 +62,11 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
 def test_options_do_not_show_their_password(tmp_path):
     assert "hunter2" not in repr(
         Options(
-            source=tmp_path, config=None, since=None, python=None, server=NamedServer("postgresql://me:hunter2@here/x")
+            source=tmp_path,
+            alembic=AlembicOptions(),
+            since=None,
+            python=None,
+            server=NamedServer("postgresql://me:hunter2@here/x"),
         )
     )
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import CONFIG, PYTHON, REPORT, SOURCE
+from slipway.commands.flags import ALEMBIC, PYTHON, REPORT, SOURCE
 
 if TYPE_CHECKING:
+    from slipway.local.prove import AlembicOptions
     from slipway.records.proof import Layer
     from slipway.report.answers import CommandResult
 
@@ -19,7 +20,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
     "Execute a service's migrations on an ephemeral Postgres and report what is wrong with them",
     flags=(
         SOURCE,
-        CONFIG,
+        *ALEMBIC,
         option(
             "database-url",
             "URL",
@@ -67,7 +68,7 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
     with caller.progress.step("proving the migrations"):
         proof = await prove_folder(
             flags.source,
-            config=flags.config,
+            alembic=options_of(flags),
             since=flags.since,
             python=flags.python,
             server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
@@ -78,6 +79,13 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.report:
         files.write(flags.report, files.of_proof(proof))
     return answers.of_proof(proof)
+
+
+def options_of(flags: Flags) -> "AlembicOptions":
+    """Return the options of how alembic is called."""
+    from slipway.local.prove import AlembicOptions
+
+    return AlembicOptions(config=flags.config, section=flags.section, x_arguments=tuple(flags.x_argument or ()))
 
 
 def layers_of(names: str | None) -> "tuple[Layer, ...]":
@@ -108,7 +116,7 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
             repeated=True,
             not_on_dagger=_LISTED,
         ),
-        replace(CONFIG, not_on_dagger=_LISTED),
+        *(replace(flag, not_on_dagger=_LISTED) for flag in ALEMBIC),
         replace(PYTHON, not_on_dagger=_LISTED),
     ),
     records=(
@@ -133,7 +141,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
             )
         return answers.of_certificate(certify(proof, int(time.time())))
     certified = await caller.record(Certificate, flags.check, "the certificate")
-    listing = await revisions(flags.source, config=flags.config, since=None, python=flags.python, server=None)
+    listing = await revisions(flags.source, alembic=options_of(flags), since=None, python=flags.python, server=None)
     problem = why_not(certified, listing, flags.live, proof)
     return answers.of_validity(Validity(problem, certified.before, certified.after))
 

@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
-from slipway.gate.databases import server_version
+from slipway.gate.connections import every_connection_led_to
+from slipway.gate.databases import drop_owners, server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
@@ -68,7 +69,7 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     started = time.perf_counter()
     version = server_version(server)
     with within(question.patience, "the import of the revisions"):
-        environment = Environment(Path(question.config), server, question.patience)
+        environment = environment_of(question, server)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(
@@ -85,9 +86,26 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        empty = Baseline(history=past, environment=environment, server=server, extensions=question.extensions)
-        _execute(evidence, empty, keep=question.keep)
+        empty = Baseline(
+            history=past, environment=environment, server=server, extensions=question.extensions, role=question.role
+        )
+        try:
+            _execute(evidence, empty, keep=question.keep)
+        finally:
+            drop_owners(server)
     return evidence
+
+
+def environment_of(question: GateQuestion, server: URL) -> Environment:
+    """Load the history; raises BadInputError."""
+    with every_connection_led_to(server, session=()):
+        return Environment(
+            Path(question.config),
+            server,
+            question.patience,
+            section=question.section,
+            x_arguments=question.x_arguments,
+        )
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:

@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
-from pathlib import Path
 
 import alembic
 import sqlalchemy
@@ -12,8 +11,9 @@ from sqlalchemy.engine import URL
 import slipway
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
-from slipway.gate.evidence import Evidence, gather
+from slipway.gate.evidence import Evidence, environment_of, gather
 from slipway.gate.history import Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
@@ -22,8 +22,7 @@ from slipway.gate.layers.phrases import as_models
 from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
-from slipway.migration.database import every_connection_to
-from slipway.migration.environment import Environment, sentence
+from slipway.migration.environment import sentence
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
@@ -125,7 +124,7 @@ def listing(question: GateQuestion, server: URL) -> Listing:
     """List the revisions as alembic reads them; raises BadInputError."""
     if question.check_server:
         server_version(server)
-    past = history.read(_environment(question, server), question.start_after, question.since)
+    past = history.read(environment_of(question, server), question.start_after, question.since)
     listed = tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes)
     return Listing(listed, past.digest)
 
@@ -133,8 +132,8 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 def models_of(question: GateQuestion, server: URL) -> Previous:
     """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
     server_version(server)
-    environment = _environment(question, server)
-    with fresh(server, question.extensions) as database, every_connection_to(database):
+    environment = environment_of(question, server)
+    with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
         try:
             options = run(environment, lambda _heads, _context: ())
         except (Exception, SystemExit) as error:
@@ -144,7 +143,3 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
     return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
-
-
-def _environment(question: GateQuestion, server: URL) -> Environment:
-    return Environment(Path(question.config), server, question.patience)

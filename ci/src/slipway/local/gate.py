@@ -11,7 +11,15 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
-from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove, read_models
+from slipway.local.prove import (
+    AlembicOptions,
+    NamedServer,
+    Workplace,
+    enumerate_revisions,
+    migrations_of,
+    prove,
+    read_models,
+)
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
 from slipway.records.gate import Listing, Previous, Since
@@ -24,7 +32,7 @@ from slipway.workload.dependencies import Python, prepare
 async def gate(  # noqa: PLR0913 -- one for each flag
     source: Path,
     *,
-    config: str | None,
+    alembic: AlembicOptions,
     since: str | None,
     python: Path | None,
     server: NamedServer | None,
@@ -36,7 +44,7 @@ async def gate(  # noqa: PLR0913 -- one for each flag
 
     If `since` is a git ref, the release there is the previous one; `statements` are what its tests recorded.
     """
-    at, known = await _workplace(source, config, since, python, server)
+    at, known = await _workplace(source, alembic, since, python, server)
     previous = Previous(name="")
     if known and known.commit:
         previous = await previous_at(at.folder, known.commit, known.name, server)
@@ -46,15 +54,15 @@ async def gate(  # noqa: PLR0913 -- one for each flag
 
 
 async def revisions(
-    source: Path, *, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
+    source: Path, *, alembic: AlembicOptions, since: str | None, python: Path | None, server: NamedServer | None
 ) -> Listing:
     """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
-    at, known = await _workplace(source, config, since, python, server)
+    at, known = await _workplace(source, alembic, since, python, server)
     return await enumerate_revisions(at, known)
 
 
 async def _workplace(
-    source: Path, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
+    source: Path, alembic: AlembicOptions, since: str | None, python: Path | None, server: NamedServer | None
 ) -> tuple[Workplace, Since | None]:
     """Return the folder with its environment and settings, and the revisions already released."""
     folder = folder_of(source)
@@ -62,8 +70,8 @@ async def _workplace(
     migrations = migrations_of(folder)
     known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
     interpreter = await anyio.to_thread.run_sync(python_of, folder, python)
-    migrations = replace(migrations, config=config or migrations.config)
-    return Workplace(folder=folder, python=interpreter, migrations=migrations, server=server), known
+    at = Workplace(folder=folder, python=interpreter, migrations=alembic.over(migrations), server=server)
+    return at, known
 
 
 def _check_temporary_folder() -> None:

@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, within
-from slipway.local.prove import NamedServer
+from slipway.local.prove import AlembicOptions, NamedServer
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import Listing
 from slipway.records.proof import UNCOMPARED, Finding, Proof
@@ -49,7 +49,7 @@ class Options:
     """Arguments of `slipway.local.gate`."""
 
     source: Path
-    config: str | None
+    alembic: AlembicOptions
     since: str | None
     python: Path | None
     server: NamedServer | None
@@ -61,7 +61,11 @@ class Options:
         allowed = config.getoption("slipway_allow_production_like")
         return cls(
             source=here / source if source else config.rootpath,
-            config=config.getoption("slipway_config"),
+            alembic=AlembicOptions(
+                config=config.getoption("slipway_config"),
+                section=config.getoption("slipway_section"),
+                x_arguments=tuple(config.getoption("slipway_x_argument")),
+            ),
             since=config.getoption("slipway_since"),
             python=here / python if python else own_environment(),
             server=NamedServer.of(config.getoption("slipway_database_url"), allow_production_like=allowed),

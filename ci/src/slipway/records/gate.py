@@ -113,14 +113,25 @@ class Ask(Enum):
     MODELS = "models"  # read the models of this release, execute no revision
 
 
+class Role(Enum):
+    """The rights of the role that runs the revisions in production."""
+
+    RDS_SUPERUSER = "rds_superuser"  # the main user of RDS: owns the database, creates roles, databases and the extensions that RDS offers
+    OWNER = "owner"  # owns the database, no more
+    SUPERUSER = "superuser"
+
+
 @dataclass(frozen=True, kw_only=True)
 class GateQuestion(Record, schema="slipway/gate-question/1"):
     """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
 
     config: str  # alembic's settings file, relative to the working directory
     patience: float  # seconds for one step of a revision, and for env.py
+    section: str = "alembic"  # of that file
+    x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
+    role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count
     since: Since | None = None  # replaces start_after

@@ -8,6 +8,7 @@ from typing import Final
 from slipway.records.form import Record
 
 OFF: Final = "off"  # in the place of a level: the rule is ignored
+UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 

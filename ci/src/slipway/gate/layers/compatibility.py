@@ -159,8 +159,8 @@ class _Releases:
         there = connection.connection
         tables = [table for table in seeds.tables(there, 0) if not is_table(table.name, self._version_table)]
         unfilled = [table for table in tables if table.oid not in self._filled]
-        for table in seeds.parents_first(unfilled) if self.on_rows else ():
-            seeds.fill(there, table)
+        if self.on_rows:
+            seeds.fill(there, unfilled)
         self._filled.update(table.oid for table in tables)
         return tables
 

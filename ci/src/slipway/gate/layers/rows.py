@@ -15,14 +15,15 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext, RevisionStep
 
 from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.row_effects import Again, Back, Behind, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import SESSION, query
+from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of
-from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.records.proof import Layer
 
@@ -55,6 +56,7 @@ class RowsResult:
     revisions: Mapping[str, Rows] = field(default_factory=dict)
     tables: int = 0
     filled: int = 0
+    empty: Mapping[str, str] = field(default_factory=dict)  # why a table holds no row, by its name
     gaps: tuple[str, ...] = ()
 
 
@@ -75,6 +77,7 @@ class _Run:
         self._new = len(self._pending)
         self._rows: dict[str, Rows] = {}
         self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that was to be filled
+        self._reasons: dict[str, str] = {}  # why it holds none, likewise
         self._names: dict[str, str] = {}
         self._unfit: list[str] = []
         self._unreached = ""
@@ -86,22 +89,28 @@ class _Run:
             while self._pending:
                 self._filled, self._names = {}, {}
                 try:
-                    with source.before(self._pending[0]) as database, every_connection_to(database, SESSION):
+                    with source.before(self._pending[0]) as database, every_connection_led_to(database):
                         self._run_env()
                 except RefusedError as error:
                     self._unreached = str(error)
                     break
         filled = sum(count > 0 for count in self._filled.values())
-        return RowsResult(self._rows, len(self._filled), filled, tuple(self._gaps()))
+        return RowsResult(self._rows, len(self._filled), filled, self._empty(), tuple(self._gaps()))
+
+    def _empty(self) -> dict[str, str]:
+        empty = (oid for oid, count in self._filled.items() if not count)
+        return {self._names[oid]: self._reasons.get(oid, "") for oid in sorted(empty, key=self._names.__getitem__)}
 
     def _gaps(self) -> Iterator[str]:
         if self._pending:
             yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id} ({self._unreached})"
         if self._unfit:
             yield f"{len(self._unfit)} revisions were not judged on rows, because they reject the generated values, the first is {self._unfit[0]}"
-        empty = sorted(self._names[oid] for oid, count in self._filled.items() if not count)
-        if empty:
-            yield f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(empty)}"
+        if empty := self._empty():
+            yield (
+                f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(list(empty))};"
+                f" {next(iter(empty.values()))}; name values in [tool.slipway.migrations.samples]"
+            )
 
     def _run_env(self) -> None:
         """Run env.py once, to the end or to a failing step."""
@@ -196,8 +205,10 @@ class _Run:
     def _fill(self, connection: Any, own: str) -> None:
         """Fill the new tables, except alembic's own."""
         new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
-        for table in seeds.parents_first(new):
-            self._filled[table.oid] = seeds.fill(connection, table)
+        with as_superuser(connection):
+            filled = seeds.fill(connection, new)
+        self._filled |= filled.counts
+        self._reasons |= filled.reasons
         self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}
         self._filled = {oid: self._filled[oid] for oid in self._names}
 

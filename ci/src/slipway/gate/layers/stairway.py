@@ -7,21 +7,23 @@ after it, in a new database when the old one is not clean.
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from alembic import op
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.measure.catalog import Catalog, Change, Line
-from slipway.gate.measure.session import SESSION
+from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, bare_step_of, by_itself, report, run, step_of
-from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
 
@@ -164,7 +166,7 @@ class Stairway:
 
     def _climb_in(self, database: URL) -> _After:
         self._expected = None
-        with every_connection_to(database, SESSION):
+        with every_connection_led_to(database):
             while (after := self._run()) is _After.RESUME:
                 pass
         return after
@@ -180,7 +182,7 @@ class Stairway:
             if self._current is None:
                 raise BadInputError(
                     f"{self._environment.spoken_place_of(error)} fails before the first revision",
-                    f"{sentence(error)}; variables it needs go to [tool.slipway.migrations] variables",
+                    self._environment.needs(error),
                 ) from error
             return self._failed(*self._current, error)
         if self._pending:
@@ -240,16 +242,24 @@ class Stairway:
             seen = self._steps[node.id]
             for step, function in zip(steps, functions, strict=True):
                 self._current = (node, step)
-                if step == UP and node.new and self._trace:
-                    self._tracer.watch(node.script.path, catalog, self._version_table)
-                function(**arguments)
-                if step == UP:
+                traced = step == UP and node.new and self._trace
+                with self._tracing(node, catalog) if traced else nullcontext():
+                    function(**arguments)
+                if traced:
                     seen.statements = self._tracer.seen()
                 seen.changes[step] = catalog.read()
                 seen.fingerprints[step] = catalog.fingerprint
 
         taken.migration_fn = run_and_read
         return by_itself(self._environment, node, taken)
+
+    @contextmanager
+    def _tracing(self, node: Node, catalog: Catalog) -> Iterator[None]:
+        connection = op.get_context().connection
+        assert connection is not None
+        self._tracer.watch(node.script.path, node.upgrade_line, Session.of(connection), catalog, self._version_table)
+        yield
+        self._tracer.reconcile()
 
     def _read_first(self, connection: Any) -> Catalog:
         if self._catalog is None:

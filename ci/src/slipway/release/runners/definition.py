@@ -143,7 +143,7 @@ def _arguments(order: TaskOrder) -> list[str]:
     migrations = order.migrations
     return [
         f"--own={migrations.database_variable}",
-        f"--config={migrations.config}",
+        *migrations.alembic,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
         *(f"--secret={name}" for name in sorted(order.there.secrets)),
         *(["--look"] if order.look else []),
@@ -174,7 +174,7 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
 _MODULES = {
     "": ("__init__", "database_url", "errors", "structure"),
     "records/": ("__init__", "form", "migration", "refusal"),
-    "migration/": ("__init__", "__main__", "database", "environment", "output", "upgrade"),
+    "migration/": ("__init__", "__main__", "alembic_config", "database", "environment", "output", "upgrade"),
 }
 _BOOTSTRAP = """\
 import base64, pathlib, sys, tempfile
