@@ -189,8 +189,36 @@ def test_what_others_have_added_since_we_parted_is_ahead_with_what_it_follows(gi
     save(git)
     assert released(service, "v1").ahead == ()
     git("checkout", "ours")
-    added = (Other("two", ("one", "zero")),)
+    added = (Other("two", ("one", "zero"), TWO),)
     assert (released(service, "main").ahead, released(service, "main").tip) == (added, "main")
     assert released(service, "merge-base").ahead == added
     git("merge", "main")
     assert released(service, "merge-base").ahead == ()
+
+
+def test_revisions_whose_files_changed_or_are_gone_are_named_as_they_were(git, service):
+    add(git, service, "two")
+    (service / "helper.py").write_text("down_revision = 'read from a revision'\n")
+    save(git)
+    (service / ONE).unlink()
+    (service / "helper.py").unlink()
+    (service / TWO).write_text(REVISION.format("renamed", 1))
+    since = released(service, "HEAD")
+    assert since.changed == (Other("one", (), ONE), Other("two", (), TWO))
+    assert since.edited == (TWO,)
+
+
+def test_a_revision_in_a_new_file_is_the_same_one_or_edited(git, service):
+    add(git, service, "two")
+    for name in ("one", "two"):
+        (service / f"migrations/{name}.py").rename(service / f"migrations/2026_{name}.py")
+    (service / "migrations/2026_two.py").write_text(REVISION.format("two", 2))
+    since = released(service, "HEAD")
+    assert {"migrations/2026_one.py", "migrations/2026_two.py"} < set(since.files)
+    assert since.edited == ("migrations/2026_two.py",)
+
+
+def test_words_and_annotations_are_no_edit(service):
+    annotated = REVISION.format("one", 1).replace("revision =", "revision: str =", 1).replace("():", "() -> None:")
+    (service / ONE).write_text(f'"""A table, said better."""\n{annotated}')
+    assert released(service, "v1").edited == ()
