@@ -81,7 +81,13 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        empty = Baseline(history=past, environment=environment, server=server, extensions=question.extensions)
+        empty = Baseline(
+            history=past,
+            environment=environment,
+            server=server,
+            extensions=question.extensions,
+            samples=question.samples,
+        )
         _execute(evidence, empty, keep=question.keep)
     return evidence
 

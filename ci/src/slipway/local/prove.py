@@ -62,6 +62,7 @@ def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
         config=migrations.config,
         patience=migrations.patience,
         extensions=migrations.extensions,
+        samples=migrations.samples,
         levels=migrations.levels,
         start_after=None if fields.get("since") else migrations.start_after,
         **fields,

@@ -115,6 +115,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     patience: float  # seconds for one step of a revision, and for env.py
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count
     since: Since | None = None  # replaces start_after

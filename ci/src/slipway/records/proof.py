@@ -201,7 +201,7 @@ class Versions:
 class Coverage:
     """The extent of a proof; `gaps` are sentences about what could not be executed.
 
-    - filled: how many of `tables` held rows. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
+    - filled: how many of `tables` held rows. empty: why one of the others did not, by its name. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
     """
 
     revisions: int
@@ -210,6 +210,7 @@ class Coverage:
     gaps: tuple[str, ...] = ()
     tables: int = 0
     filled: int = 0
+    empty: Mapping[str, str] = field(default_factory=dict)
     previous: str = ""
     phrases: int = 0
     said: str = ""

@@ -74,7 +74,7 @@ def _replay(baseline: Baseline, previous: Previous, *, on_rows: bool) -> tuple[R
     result, nodes = Replay(), baseline.history.nodes
     new = sum(node.new for node in nodes)
     with baseline.database() as database:
-        release = _PreviousRelease(database, previous, result, on_rows=on_rows)
+        release = _PreviousRelease(database, previous, result, baseline.samples if on_rows else None)
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
             begun = False
@@ -93,8 +93,8 @@ def _replay(baseline: Baseline, previous: Previous, *, on_rows: bool) -> tuple[R
 class _PreviousRelease:
     """The statements of the previous release, on separate connections."""
 
-    def __init__(self, database: URL, previous: Previous, result: Replay, *, on_rows: bool) -> None:
-        self._on_rows = on_rows
+    def __init__(self, database: URL, previous: Previous, result: Replay, samples: seeds.Samples | None) -> None:
+        self._samples = samples  # None: the tables stay empty
         self._database = database
         self._previous = previous
         self._result = result
@@ -119,8 +119,9 @@ class _PreviousRelease:
 
     def _working(self, connection: Connection, version_table: str) -> list[Phrase]:
         there = connection.connection
-        tables = [table for table in seeds.tables(there, 0) if not is_table(table.name, version_table)]
-        if self._on_rows:
+        every = seeds.tables(there, 0, self._samples or {})
+        tables = [table for table in every if not is_table(table.name, version_table)]
+        if self._samples is not None:
             seeds.fill(there, tables)
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
         return list(dict.fromkeys(working))

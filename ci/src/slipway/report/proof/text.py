@@ -84,6 +84,9 @@ def markdown(proof: Proof) -> str:
     if len(shown) > _SHOWN:
         parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
     parts += [f"- not covered: {escaped(gap)}" for gap in proof.coverage.gaps]
+    if proof.coverage.empty:
+        empty = (f"- {escaped(table)}: {escaped(reason)}" for table, reason in proof.coverage.empty.items())
+        parts.append("\n".join(["Tables without rows:", "", *empty]))
     return "\n\n".join(parts) + "\n"
 
 
