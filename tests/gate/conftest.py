@@ -253,7 +253,9 @@ def check_history(tmp_path, capsys, server):
 
     def check(history, python):
         project = shutil.copytree(history, tmp_path / history.name)
-        run_command(["gate", "--source", str(project), "--python", str(python), "--database-url", server, "--json"])
+        run_command(
+            ["gate", "--all", "--source", str(project), "--python", str(python), "--database-url", server, "--json"]
+        )
         printed = capsys.readouterr()
         assert printed.out, printed.err
         proof = json.loads(printed.out)

@@ -11,7 +11,7 @@ ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a'
 AS_BEFORE = """
 def one(sql):
     return op.get_bind().scalar(sa.text(sql))
-assert one("SELECT current_user = session_user AND current_user = 'postgres'"), one("SELECT current_user")
+assert one("SELECT current_user = session_user AND current_user = 'slipway_rds_superuser'"), one("SELECT current_user")
 assert one("SHOW search_path") == '"$user", public'
 assert one("SHOW session_replication_role") == "origin"
 assert one("SELECT current_setting('app.tenant', true)") in (None, ""), one("SHOW app.tenant")
@@ -25,7 +25,6 @@ TWO = ("two", AS_BEFORE, "op.drop_column('a', 'b')")
     "change",
     [
         "SET ROLE pg_monitor",
-        "SET SESSION AUTHORIZATION pg_monitor",
         "SET search_path TO pg_catalog",
         "SELECT pg_catalog.set_config('search_path', '', false)",
         "SET session_replication_role = replica",

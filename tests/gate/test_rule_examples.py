@@ -21,8 +21,8 @@ from slipway.records.proof import Implication, Layer, Level
 from tests.gate.conftest import question
 
 EXAMPLES = {rule.id: rule for rule in all_rules() if rule.bad}
-# Two files with one revision id, and a history that does not run twice: see test_history_and_graph.py and test_stairway.py.
-WITHOUT_EXAMPLE = {"G04", "U02"}
+# Two files with one revision id, a history that does not run twice, old drift: see test_history_and_graph.py, test_stairway.py, test_drift.py.
+WITHOUT_EXAMPLE = {"G04", "U02", "drift-released"}
 GRAPHS = {identity for identity, example in EXAMPLES.items() if example.graph}
 # An upgrade that fails, its own env.py, or a finding at the first revision of its kind: each has a history of its own.
 ALONE = {

@@ -7,7 +7,7 @@ import tarfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -112,6 +112,65 @@ def released(folder: Path, name: str) -> Since:
     return Since(
         name=name, files=tuple(sorted(files)), edited=tuple(sorted(edited)), commit=commit, ahead=ahead, tip=tip
     )
+
+
+def unreleased(folder: Path) -> Since:
+    """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
+
+    When both have every revision, only the newest one is judged. Raises BadInputError in a shallow clone without the default branch.
+    """
+    try:
+        if _is_shallow(folder):
+            _merge_base(folder, shallow=True)
+    except BadInputError as error:
+        if error.next_step != _DEEPEN:
+            return Since(name="", by_default="")
+        raise BadInputError(
+            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all"
+        ) from error
+    files = _possible_revisions(folder)
+    for name in filter(None, (MERGE_BASE, _newest_tag(folder))):
+        with suppress(BadInputError):
+            since = released(folder, name)
+            changed = {*since.edited, *(files - set(since.files))}
+            if any(_revision((folder / file).read_bytes()) for file in changed):
+                return replace(since, by_default=_spoken(folder, since))
+    return Since(name="", by_default="", commit=_before_newest(folder, files))
+
+
+def _possible_revisions(folder: Path) -> set[str]:
+    """Return the files of the work tree, tracked or not, that look like revisions."""
+    try:
+        found = _names(git(folder, ["grep", "-lz", "--untracked", "-e", _MARK.decode(), "--", "*.py"]))
+    except BadInputError:  # there is none
+        return set()
+    return {file for file in found if (folder / file).is_file()}
+
+
+def _newest_tag(folder: Path) -> str | None:
+    with suppress(BadInputError):
+        return git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
+    return None
+
+
+def _spoken(folder: Path, since: Since) -> str:
+    """Return the name of what the work tree is compared with, such as `origin/main`."""
+    if since.name != MERGE_BASE:
+        return since.name
+    with suppress(BadInputError):
+        return git(folder, ["rev-parse", "--abbrev-ref", since.tip]).decode().strip()
+    return "the default branch"
+
+
+def _before_newest(folder: Path, files: set[str]) -> str | None:
+    """Return the commit before the one that added the newest revision."""
+    revisions = {file: revision for file in files if (revision := _revision((folder / file).read_bytes()))}
+    followed = {parent for revision in revisions.values() for parent in revision.down}
+    heads = [file for file, revision in revisions.items() if revision.id not in followed]
+    with suppress(BadInputError):
+        added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *heads]).decode().strip()
+        return _revision_of(folder, f"{added}^") if heads and added else None
+    return None
 
 
 def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, ...]]:

@@ -11,7 +11,7 @@ import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
@@ -19,17 +19,28 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
 from slipway.gate.deadline import unlimited
+from slipway.gate.measure.role import MAIN_USER, OWNER
 from slipway.gate.measure.session import query
-from slipway.migration.database import held, listening, with_connection
+from slipway.gate.measure.statements import Execution, Session, watching
+from slipway.migration.database import held, sqlstate, with_connection
 from slipway.migration.environment import sentence
+from slipway.records.gate import Role
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
 _RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 # Copying files takes a third of the time of the default, which logs each page, unless the files must reach a disk.
-_STRATEGY = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
-THEN ' STRATEGY FILE_COPY' ELSE '' END"""
+_SETTING = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
+THEN ' STRATEGY FILE_COPY' ELSE '' END, quote_ident(current_user), current_setting('is_superuser') = 'on',
+(SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = :template)"""
+_NO_SUCH_ROLE: Final = "42704"
+_OWNERS: Final = {Role.RDS_SUPERUSER: MAIN_USER, Role.OWNER: OWNER}
+# As RDS gives its main user. Our own user is the one that revisions name as the owner of their objects (OWNER TO postgres).
+_CREATE_OWNER: Final = {
+    MAIN_USER: f"CREATE ROLE {MAIN_USER} CREATEROLE CREATEDB IN ROLE {{user}}; GRANT pg_monitor, pg_signal_backend TO {MAIN_USER} WITH ADMIN OPTION",
+    OWNER: f"CREATE ROLE {OWNER} IN ROLE {{user}}",
+}
 
 _PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; forks belong to the same run
 
@@ -69,9 +80,9 @@ def _version_and_relations(connection: Connection) -> tuple[int, int, str]:
 
 
 @contextmanager
-def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
-    """Create an empty database with these extensions for the block; raises BadInputError."""
-    with _created(server) as url:
+def fresh(server: URL, extensions: Sequence[str], role: Role = Role.SUPERUSER) -> Iterator[URL]:
+    """Create an empty database with these extensions for the block; `role` owns it. Raises BadInputError."""
+    with _created(server, owner=_OWNERS.get(role)) as url:
         if extensions:
             with_connection(url, lambda connection: _create_extensions(connection, extensions))
         yield url
@@ -82,16 +93,16 @@ def copy(server: URL, of: URL) -> Iterator[URL]:
     """Copy one of our databases for the block; sessions that are still connected to it are terminated."""
     terminate = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
     with_connection(server, lambda connection: connection.execute(terminate, {"name": of.database}))
-    with _created(server, f" TEMPLATE {of.database}") as url:
+    with _created(server, template=of.database) as url:
         yield url
 
 
 @contextmanager
-def _created(server: URL, template: str = "") -> Iterator[URL]:
+def _created(server: URL, *, owner: str | None = None, template: str | None = None) -> Iterator[URL]:
     name = f"{_PREFIX}{secrets.token_hex(4)}"
     with _with_own_roles(server, name):
         try:
-            with_connection(server, lambda connection: _create(connection, f"{name}{template}"))
+            with_connection(server, lambda connection: create(connection, name, owner=owner, template=template))
         except DBAPIError as error:
             raise BadInputError("the gate could not create a database on the server", sentence(error)) from error
         try:
@@ -100,9 +111,31 @@ def _created(server: URL, template: str = "") -> Iterator[URL]:
             with_connection(server, lambda connection: _drop(connection, [name]))
 
 
-def _create(connection: Connection, database: str) -> None:
-    strategy = connection.scalar(text(_STRATEGY))
-    connection.execute(text(f"CREATE DATABASE {database}{strategy}"))
+def create(connection: Connection, name: str, *, owner: str | None = None, template: str | None = None) -> None:
+    """Create a database for one of our owners, or a copy of one, which keeps its owner; for the session's user without both."""
+    strategy, user, is_superuser, owners = connection.execute(text(_SETTING), {"template": template}).one()
+    owner = owners or (owner if is_superuser else None)
+    options = f"{f' TEMPLATE {template}' if template else ''}{f' OWNER {owner}' if owner else ''}{strategy}"
+    try:
+        connection.execute(text(f"CREATE DATABASE {name}{options}"))
+    except DBAPIError as error:
+        if owner is None or sqlstate(error) != _NO_SUCH_ROLE:
+            raise
+        with suppress(DBAPIError):  # another gate has created it meanwhile
+            for statement in _CREATE_OWNER[owner].format(user=user).split("; "):
+                connection.execute(text(statement))
+        connection.execute(text(f"CREATE DATABASE {name}{options}"))
+
+
+def drop_owners(server: URL) -> None:
+    """Drop the owners of our databases, unless others still use them."""
+
+    def drop(connection: Connection) -> None:
+        for owner in _OWNERS.values():
+            with suppress(DBAPIError):
+                connection.execute(text(f"DROP ROLE IF EXISTS {owner}"))
+
+    with_connection(server, drop)
 
 
 def drop_left_over(server: URL) -> None:
@@ -112,6 +145,7 @@ def drop_left_over(server: URL) -> None:
         with_connection(
             server, lambda connection: _drop(connection, connection.scalars(ours, {"prefix": _PREFIX}).all())
         )
+        drop_owners(server)
 
 
 def _drop(connection: Connection, names: Sequence[str]) -> None:
@@ -143,20 +177,21 @@ def _with_own_roles(server: URL, database: str) -> Iterator[None]:
     created: set[str] = set()
     lock = ExitStack()
 
-    def creates_role(connection: Connection, sql: str) -> bool:
-        return bool(_CREATES_ROLE.search(sql)) and query(connection.connection, _HERE)[0][0] == database
+    def creates_role(execution: Execution) -> bool:
+        there = execution.session.connection
+        return bool(_CREATES_ROLE.search(execution.sql)) and query(there, _HERE)[0][0] == database
 
-    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if creates_role(connection, sql):
+    def before(execution: Execution) -> None:
+        if creates_role(execution):
             if not _Process.has_roles_lock:
                 _lock_roles(server, lock)
-            existing.update(_roles(connection))
+            existing.update(_roles(execution.session))
 
-    def after(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if creates_role(connection, sql):
-            created.update(_roles(connection) - existing)
+    def after(execution: Execution) -> None:
+        if creates_role(execution):
+            created.update(_roles(execution.session) - existing)
 
-    with listening(before_cursor_execute=before, after_cursor_execute=after), lock:
+    with watching(before=before, after=after), lock:
         try:
             yield
         finally:
@@ -174,8 +209,8 @@ def _lock_roles(server: URL, lock: ExitStack) -> None:
     lock.callback(setattr, _Process, "has_roles_lock", False)
 
 
-def _roles(connection: Connection) -> set[str]:
-    return {name for (name,) in query(connection.connection, _ROLES)}
+def _roles(session: Session) -> set[str]:
+    return {name for (name,) in query(session.connection, _ROLES)}
 
 
 def _drop_roles(connection: Connection, roles: set[str]) -> None:

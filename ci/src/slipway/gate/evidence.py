@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
-from slipway.gate.databases import server_version
+from slipway.gate.connections import every_connection_led_to
+from slipway.gate.databases import drop_owners, server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
@@ -65,7 +66,7 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     started = time.perf_counter()
     version = server_version(server)
     with within(question.patience, "the import of the revisions"):
-        environment = Environment(Path(question.config), server, question.patience)
+        environment = environment_of(question, server)
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(
@@ -86,10 +87,26 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
             environment=environment,
             server=server,
             extensions=question.extensions,
+            role=question.role,
             samples=question.samples,
         )
-        _execute(evidence, empty, keep=question.keep)
+        try:
+            _execute(evidence, empty, keep=question.keep)
+        finally:
+            drop_owners(server)
     return evidence
+
+
+def environment_of(question: GateQuestion, server: URL) -> Environment:
+    """Load the history; raises BadInputError."""
+    with every_connection_led_to(server, session=()):
+        return Environment(
+            Path(question.config),
+            server,
+            question.patience,
+            section=question.section,
+            x_arguments=question.x_arguments,
+        )
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -146,13 +163,13 @@ def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Basel
 
 def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
     """Compare the end of the history with the models; return the reason when that is not possible."""
-    models = drift.metadata_of(end.options)
-    if end.lines is None:
+    if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    if not models:
+    if not drift.metadata_of(end.options):
         return f"{UNCOMPARED}: env.py gives no target_metadata"
     try:
-        modelled = drift.build_models(baseline.server, models, end.lines, baseline.extensions)
+        return drift.compare_with_models(
+            baseline.server, end.migrated, end.options, end.version_table, baseline.extensions
+        )
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"
-    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))

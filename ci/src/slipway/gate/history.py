@@ -31,6 +31,7 @@ class Node:
     old: str | None  # the reason why its findings do not count, or None
     upgrade_line: int  # the first line of the function, or 1
     downgrade_line: int
+    keeps_on_upgrade: bool  # its upgrade does nothing
     keeps_on_downgrade: bool  # its downgrade does nothing
     script: Script
     edited: bool = False  # its file was released with another content
@@ -56,6 +57,7 @@ class History:
     released: str | None = None  # the git ref that the files were compared with
     ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
     tip: str = ""
+    chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
 
     @property
     def before_new(self) -> tuple[Node, ...]:
@@ -86,10 +88,14 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
     nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
     problems = tuple(dict.fromkeys(broken))
     past = History(nodes=nodes, heads=heads, digest=_digest(environment, scripts), broken=problems)
-    if since is None or _is_revision(parents, since):
+    if since is None or (since.by_default is None and _is_revision(parents, since)):
         return replace(past, nodes=_older(nodes, parents, start_after, since))
+    compared = _compared(nodes, since)
+    if since.by_default == "" or (since.by_default and not any(node.new for node in compared)):
+        return replace(past, nodes=_but_heads(nodes, heads), chosen="the newest")
     ahead = tuple(other for other in since.ahead if other.id not in parents)
-    return replace(past, nodes=_compared(nodes, since), released=since.name, ahead=ahead, tip=since.tip)
+    chosen = f"those that {since.by_default} lacks" if since.by_default else ""
+    return replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:
@@ -129,9 +135,14 @@ def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, sin
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
     """Mark the revisions as old whose files are unchanged since the ref."""
-    why, edited = f"not newer than {since.name}", set(since.edited)
+    why, edited = f"not newer than {since.by_default or since.name}", set(since.edited)
     same = set(since.files) - edited
     return tuple(replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes)
+
+
+def _but_heads(nodes: Iterable[Node], heads: Collection[str]) -> tuple[Node, ...]:
+    """Mark all revisions as old but the heads."""
+    return tuple(node if node.id in heads else replace(node, old="older than the newest revision") for node in nodes)
 
 
 def _upto(parents: Parents, start_after: str) -> set[str]:
@@ -164,6 +175,7 @@ def _node(environment: Environment, script: Script, parents: tuple[str, ...]) ->
         old=None,
         upgrade_line=upgrade.co_firstlineno if upgrade else 1,
         downgrade_line=downgrade.co_firstlineno if downgrade else 1,
+        keeps_on_upgrade=upgrade is None or _does_nothing(upgrade),
         keeps_on_downgrade=downgrade is None or _does_nothing(downgrade),
         script=script,
     )

@@ -12,10 +12,21 @@ from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
-from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, all_rules, ids
+from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
+from slipway.gate.rules import (
+    advice,
+    allowances,
+    blocking,
+    compatibility,
+    data,
+    drift,
+    graph,
+    schema,
+    transactions,
+    waiting,
+)
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 
@@ -36,6 +47,8 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
         findings = [finding for finding in findings if _is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [_at_own_level(finding, own) for finding in findings]
+    if stairway:
+        findings += schema.check_reached(evidence.history.nodes, stairway, findings)
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
 
 
@@ -43,14 +56,13 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     """Yield the findings on several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
-    yield from schema.check_reached(evidence.history.nodes, stairway)
     if stairway.together:
         yield from transactions.check_together(new, locking)
     yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if not isinstance(evidence.compared, str):
-        yield from schema.check_drift(evidence.history, stairway.steps, evidence.compared)
+        yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
 
 
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:
@@ -119,6 +131,8 @@ def read_levels(settings: Mapping[str, str]) -> dict[str, Level | None]:
             )
         if level not in _LEVELS:
             raise BadInputError(f"{SETTING}: {rule} cannot be {level!r}", f"use one of {', '.join(_LEVELS)}")
+        if rule in UNPROVEN and _LEVELS[level] is not Level.ERROR:
+            raise BadInputError(f"{SETTING}: {rule} cannot be {level!r}", "what was not executed is always an error")
         levels[rule] = _LEVELS[level]
     return levels
 

@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timezone
-from pathlib import Path
 
 import alembic
 import sqlalchemy
@@ -14,14 +13,18 @@ from sqlalchemy.engine import URL
 import slipway
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
-from slipway.gate.evidence import Evidence, gather
+from slipway.gate.evidence import Evidence, environment_of, gather
+from slipway.gate.history import History, Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
-from slipway.gate.steps import run
-from slipway.migration.database import every_connection_to
-from slipway.migration.environment import Environment, sentence
+from slipway.gate.layers.spelled import all_spelled
+from slipway.gate.names import few
+from slipway.gate.rules.schema import not_executed
+from slipway.gate.steps import UP, run
+from slipway.migration.environment import sentence
 from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
@@ -86,6 +89,18 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         said=evidence.replay.digest,
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
+        chosen=_chosen(evidence.history),
+    )
+
+
+def _chosen(past: History) -> str:
+    """Describe the gate's own choice of the revisions that are judged; empty when all are, or the user chose."""
+    new = sum(node.new for node in past.nodes)
+    old = len(past.nodes) - new
+    if not past.chosen or not old:
+        return ""
+    return (
+        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {old} older were run but not judged (--all judges them)"
     )
 
 
@@ -94,25 +109,37 @@ def _is_skipped(evidence: Evidence, revision: str) -> bool:
 
 
 def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
-    """Yield one sentence for each part of the history that was not examined."""
+    """Yield one sentence for each part of the history that was not examined, the largest part first."""
+    nodes, stairway = evidence.history.nodes, evidence.stairway
+    if stairway and stairway.skipped:
+        yield not_executed(nodes, stairway)
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
         yield evidence.compared
+    if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
+        yield "the previous release was not asked: name its commit with --since, a branch, a tag or merge-base"
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
-    skipped = [node.id for node in evidence.history.nodes if _is_skipped(evidence, node.id)]
-    if skipped:
-        yield f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"
+    if guarded := [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
+        yield f"these revisions executed no statement, although their upgrade() has code: {few(guarded)}"
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
     if unmeasured:
         yield f"locks were not measured where a statement refuses to run in a transaction: {unmeasured}"
+
+
+def _did_nothing(evidence: Evidence, node: Node) -> bool:
+    """Whether a revision ran and did nothing, because of a condition in its code that holds elsewhere."""
+    if node.keeps_on_upgrade or evidence.stairway is None or Layer.TRACE not in evidence.layers:
+        return False
+    steps = evidence.stairway.steps[node.id]
+    return UP in steps.changes and not (steps.statements or steps.upgraded)
 
 
 def listing(question: GateQuestion, server: URL) -> Listing:
     """List the revisions as alembic reads them; raises BadInputError."""
     if question.check_server:
         server_version(server)
-    past = history.read(_environment(question, server), question.start_after, question.since)
+    past = history.read(environment_of(question, server), question.start_after, question.since)
     listed = tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes)
     return Listing(listed, past.digest)
 
@@ -120,8 +147,8 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 def models_of(question: GateQuestion, server: URL) -> Previous:
     """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
     server_version(server)
-    environment = _environment(question, server)
-    with fresh(server, question.extensions) as database, every_connection_to(database):
+    environment = environment_of(question, server)
+    with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
         try:
             options = run(environment, lambda _heads, _context: ())
         except (Exception, SystemExit) as error:
@@ -130,11 +157,12 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
     if not tables:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
-    return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
-
-
-def _environment(question: GateQuestion, server: URL) -> Environment:
-    return Environment(Path(question.config), server, question.patience)
+    return Previous(
+        name=question.release,
+        models=tuple(as_models(tables)),
+        revisions=known,
+        spelled=tuple(sorted(set(all_spelled(tables)))),
+    )
 
 
 def as_models(tables: Iterable[Table]) -> Iterator[Model]:

@@ -15,14 +15,17 @@ from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionS
 from sqlalchemy.engine import URL
 
 from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import copy, fresh
 from slipway.gate.deadline import within
 from slipway.gate.history import History, Node
-from slipway.gate.measure.session import SESSION, leaving_the_session, noting_changes
-from slipway.migration.database import every_connection_to
+from slipway.gate.measure.place import running
+from slipway.gate.measure.role import as_in_production
+from slipway.gate.measure.session import leaving_the_session, note_change
+from slipway.gate.measure.statements import Execution, watching
 from slipway.migration.environment import Environment, Options, Steps, sentence
 from slipway.records.form import to_json
-from slipway.records.gate import PROGRESS_MARK, GateProgress
+from slipway.records.gate import PROGRESS_MARK, GateProgress, Role
 from slipway.records.proof import Layer
 
 UP: Final = "up"
@@ -33,8 +36,12 @@ AGAIN: Final = "again"
 def run(environment: Environment, steps: Steps, **overrides: object) -> Options:
     """Run env.py with these steps and return the options of its `context.configure`; raises TookTooLongError, too."""
     env_py = environment.relative(str(environment.script.env_py_location))
-    with within(environment.patience, env_py), noting_changes():
+    with within(environment.patience, env_py), watching(before=_note_change), as_in_production():
         return environment.run(steps, **overrides)
+
+
+def _note_change(execution: Execution) -> None:
+    note_change(execution.session.connection, execution.sql)
 
 
 def step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
@@ -67,6 +74,7 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
     make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
     made = make(environment.script.revision_map, node.script)
     function = made.migration_fn
+    line = node.downgrade_line if step == DOWN else node.upgrade_line
 
     def run(**arguments: Any) -> None:
         if step == AGAIN:  # reset alembic's notes on the enum types that a run has created (alembic/ddl/impl.py)
@@ -74,7 +82,8 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
         process = os.getpid()
         with leaving_the_session():
             try:
-                function(**arguments)
+                with running(node.script.path, line):
+                    function(**arguments)
             finally:
                 # A fork of the revision shares its parent's connection, and no process waits for it.
                 if os.getpid() != process:
@@ -96,6 +105,7 @@ class Baseline:
     environment: Environment
     server: URL
     extensions: tuple[str, ...]  # that the revisions need
+    role: Role  # that runs them
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column, for rows
     template: URL | None = None
     old: int = 0
@@ -103,7 +113,9 @@ class Baseline:
     @contextmanager
     def database(self) -> Iterator[URL]:
         """Create a database in this state for the block; raises BadInputError."""
-        with copy(self.server, self.template) if self.template else fresh(self.server, self.extensions) as url:
+        with (
+            copy(self.server, self.template) if self.template else fresh(self.server, self.extensions, self.role) as url
+        ):
             yield url
 
     @contextmanager
@@ -146,7 +158,7 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
 
 def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
     """Run env.py with these steps in a database; return the error in one line, or None."""
-    with every_connection_to(database, SESSION):
+    with every_connection_led_to(database):
         try:
             run(environment, steps, transaction_per_migration=True)
         except (Exception, SystemExit, Interrupted) as error:  # noqa: BLE001 -- any error of a revision is a result

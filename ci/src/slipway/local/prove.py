@@ -39,6 +39,31 @@ class NamedServer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlembicOptions:
+    """Options of a command that replace the settings of how alembic is called."""
+
+    config: str | None = None
+    section: str | None = None
+    x_arguments: tuple[str, ...] = ()
+
+    def over(self, migrations: Migrations) -> Migrations:
+        passed = {name: value for name, value in vars(self).items() if value}
+        return replace(migrations, **passed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateOptions:
+    """The options of the gate on this machine, from the command line or pytest's."""
+
+    source: Path
+    alembic: AlembicOptions = AlembicOptions()
+    since: str | None = None  # a revision or a git ref; by default what a pull request would add is judged
+    everything: bool = False  # judge all revisions
+    python: Path | None = None
+    server: NamedServer | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workplace:
     """A service's folder, its environment, its settings, and a server; without one, the gate starts its own."""
 
@@ -60,9 +85,12 @@ def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
     """Return the question with a service's settings; `since` replaces their `start_after`."""
     return GateQuestion(
         config=migrations.config,
+        section=migrations.section,
+        x_arguments=migrations.x_arguments,
         patience=migrations.patience,
         extensions=migrations.extensions,
         samples=migrations.samples,
+        role=migrations.role,
         levels=migrations.levels,
         start_after=None if fields.get("since") else migrations.start_after,
         **fields,
@@ -107,11 +135,6 @@ async def _answer(
     kind: type[T], question: GateQuestion, at: Workplace, progress: Callable[[str], bool] | None = None
 ) -> T:
     """Start the gate, then its server, because the gate's imports take longer; return its answer."""
-    if not (at.folder / question.config).is_file():
-        raise BadInputError(
-            f"there is no {question.config} in {at.folder}",
-            "name alembic's settings file in [tool.slipway.migrations] config",
-        )
     allowed = at.server is not None and at.server.allow_production_like
     line = to_json(replace(question, allow_production_like=allowed), indent=None)
     async with started("slipway.gate", [], at.folder, at.python) as gate, _url(at, question.ask) as url:

@@ -14,19 +14,13 @@ from sqlalchemy import create_engine, event, pool
 from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from slipway.database_url import filled, parts_of
+from slipway.database_url import PLACE, filled, parts_of
 from slipway.errors import BadInputError
 
 T = TypeVar("T")
 
 VARIABLE = "SLIPWAY_DATABASE"
 _DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
-
-# The parameters of all drivers that name a server, a database or a user; others (search_path, timeouts) stay as env.py set them.
-_PLACE = frozenset(
-    """host hostaddr port user password dbname database dsn conninfo service passfile unix_sock ssl sslmode
-    sslcert sslkey sslrootcert ssl_context channel_binding target_session_attrs""".split()  # noqa: SIM905 -- a list would be as many lines
-)
 
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
 
@@ -108,9 +102,20 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
+def is_direct() -> bool:
+    """Whether this thread is exempt from the redirection of connections."""
+    return _thread.directly
+
+
 @contextmanager
-def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[None]:
-    """Redirect every connection of this process to `url` and begin it with these statements, during the block."""
+def every_connection_to(url: URL, session: tuple[str, ...] = (), recognised: str = "") -> Iterator[None]:
+    """Redirect every connection of this process to `url` and begin it with these statements, during the block.
+
+    Before these, each connection is recognised by a condition in SQL, that of its database's name unless another is given. One that a function
+    of the project makes may lead elsewhere: BadInputError, also at the end of the block, because env.py may catch it.
+    """
+    refused: list[BadInputError] = []
+    recognised = recognised or (f"current_database() = '{url.database}'" if url.database else "true")
 
     def redirect(dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> None:
         if _thread.directly:
@@ -119,7 +124,7 @@ def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[Non
             raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
         positional, options = dialect.create_connect_args(for_driver(url, f"{dialect.name}+{dialect.driver}"))
         arguments[:] = positional
-        for key in _PLACE & parameters.keys():
+        for key in PLACE & parameters.keys():
             del parameters[key]
         parameters.update(options)
         parameters.update(_DRIVER_OPTIONS.get(dialect.driver, {}))
@@ -128,13 +133,30 @@ def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[Non
         if _thread.directly:
             return
         cursor = connection.cursor()
+        cursor.execute(f"SELECT current_database(), {recognised}")
+        database, is_ours = cursor.fetchone()
+        if not is_ours:
+            connection.close()
+            refused.append(_stray(database))
+            raise refused[0]
         for statement in session:
             cursor.execute(statement)
         cursor.close()
         connection.commit()
 
-    with listening(do_connect=redirect, connect=begin):
-        yield
+    try:
+        with listening(do_connect=redirect, connect=begin):
+            yield
+    finally:
+        if refused:
+            raise refused[0]
+
+
+def _stray(database: str) -> BadInputError:
+    return BadInputError(
+        f"a creator, a pool or a do_connect listener of the service connects to the database {database} of another server or name",
+        "let the engine connect by the URL that env.py is given",
+    )
 
 
 @contextmanager

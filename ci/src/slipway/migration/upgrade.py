@@ -129,10 +129,8 @@ def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tup
             if by_postgres and sqlstate(error) in _RETRYABLE and attempt < _ATTEMPTS:
                 time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter, so that two runners do not collide again
                 continue
-            hint = "" if before or by_postgres else "; variables it needs go to [tool.slipway.migrations] variables"
-            raise RefusedError(
-                f"the migration failed at {environment.spoken_place_of(error)}", sentence(error) + hint
-            ) from error
+            reason = sentence(error) if before or by_postgres else environment.needs(error)
+            raise RefusedError(f"the migration failed at {environment.spoken_place_of(error)}", reason) from error
         else:
             return before[0] if before else (), tuple(dict.fromkeys(applied)), attempt
     raise AssertionError("the last attempt either returned or raised")

@@ -41,12 +41,13 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class Since(Record, schema="slipway/since/1"):
-    """The state that `--since` compares with.
+    """The state that `--since` compares with, or the one that is compared with by default.
 
     - name: of a revision or a git ref; for a revision the other fields stay empty.
     - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
+    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision".
     """
 
     name: str
@@ -56,6 +57,7 @@ class Since(Record, schema="slipway/since/1"):
     commit: str | None = None
     ahead: tuple[Other, ...] = ()
     tip: str = ""
+    by_default: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Previous(Record, schema="slipway/previous/1"):
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    - spelled: its models as SQL, one text for each object.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Previous(Record, schema="slipway/previous/1"):
     refusal: str | None = None
     revisions: tuple[str, ...] = ()
     start: str = ""
+    spelled: tuple[str, ...] = ()
 
 
 class Ask(Enum):
@@ -107,15 +111,26 @@ class Ask(Enum):
     MODELS = "models"  # read the models of this release, execute no revision
 
 
+class Role(Enum):
+    """The rights of the role that runs the revisions in production."""
+
+    RDS_SUPERUSER = "rds_superuser"  # the main user of RDS: owns the database, creates roles, databases and the extensions that RDS offers
+    OWNER = "owner"  # owns the database, no more
+    SUPERUSER = "superuser"
+
+
 @dataclass(frozen=True, kw_only=True)
 class GateQuestion(Record, schema="slipway/gate-question/1"):
     """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
 
     config: str  # alembic's settings file, relative to the working directory
     patience: float  # seconds for one step of a revision, and for env.py
+    section: str = "alembic"  # of that file
+    x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
+    role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count
     since: Since | None = None  # replaces start_after

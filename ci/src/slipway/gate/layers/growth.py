@@ -16,11 +16,12 @@ from sqlalchemy.engine import Connection
 
 from slipway.gate.history import Node
 from slipway.gate.layers import seeds
+from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import query
-from slipway.gate.measure.trace import line_in
+from slipway.gate.measure.statements import Execution, watching
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import Replica, upgrade
-from slipway.migration.database import listening, with_connection
+from slipway.migration.database import with_connection
 from slipway.records.proof import Growth, Statement
 
 ROWS = (1_000, 20_000)
@@ -72,15 +73,15 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
     spent: Counter[int] = Counter()
     started = 0.0
 
-    def begin(*_: Any) -> None:
+    def begin(_execution: Execution) -> None:
         nonlocal started
         started = time.perf_counter()
 
-    def end(_connection: Connection, *_: Any) -> None:
+    def end(_execution: Execution) -> None:
         if line := line_in(node.script.path):
             spent[line] += (time.perf_counter() - started) * 1000  # type: ignore[assignment]
 
-    with listening(before_cursor_execute=begin, after_cursor_execute=end):
+    with watching(before=begin, after=end):
         yield spent
 
 

@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from slipway.gate.history import Node
-from slipway.gate.measure.session import literal, query, rows_written, taken_back
-from slipway.gate.measure.trace import is_autocommit, line_in
-from slipway.migration.database import listening
+from slipway.gate.measure.place import line_in
+from slipway.gate.measure.session import as_superuser, literal, query, rows_written, taken_back
+from slipway.gate.measure.statements import Execution, watching
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
@@ -70,7 +68,8 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
     columns = {(oid, number): name for oid, number, name, _ in catalog}
     types = {(oid, number): kind for oid, number, _, kind in catalog}
     names: dict[str, str] = dict(query(connection, f"{NAMES} WHERE {among}"))  # type: ignore[arg-type]
-    rows = {oid: _rows(connection, table) for oid, table in names.items()}
+    with as_superuser(connection):
+        rows = {oid: _rows(connection, table) for oid, table in names.items()}
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
     return Snapshot(
         names=names, columns=columns, types=types, values=values, counts={oid: len(held) for oid, held in rows.items()}
@@ -85,7 +84,8 @@ def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
 
 def rows_of(connection: Any, tables: Iterable[str]) -> Back:
     """Return the rows of those tables that exist."""
-    return {table: _rows(connection, table) for table in tables if _exists(connection, table)}
+    with as_superuser(connection):
+        return {table: _rows(connection, table) for table in tables if _exists(connection, table)}
 
 
 def _exists(connection: Any, table: str) -> bool:
@@ -131,7 +131,7 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
     """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
     quoted = column.replace('"', '""')
     try:
-        with taken_back(connection):
+        with as_superuser(connection), taken_back(connection):
             ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
     except Exception:  # noqa: BLE001 -- the driver's own, whichever it is
         return otherwise
@@ -179,7 +179,8 @@ class Behind:
 def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[tuple[str, str], Behind]:
     """Return such columns by table and name, of some tables and of all tables with an oid above `after`."""
     counted = query(connection, _COUNTED.format(oids=",".join(oids), after=after))
-    behind = (_compared(connection, table, column, sequence) for table, column, sequence in counted)
+    with as_superuser(connection):
+        behind = [_compared(connection, table, column, sequence) for table, column, sequence in counted]
     return {(each.table, each.column): each for each in behind if each}
 
 
@@ -215,14 +216,14 @@ def noted(node: Node) -> Iterator[list[Backfill]]:
     """Record the backfills of a revision during the block, each once."""
     backfills: list[Backfill] = []
 
-    def has_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 -- as SQLAlchemy calls it
+    def has_run(execution: Execution) -> None:
         line = line_in(node.script.path)
-        if line is None or many or not is_autocommit(connection) or not _UPDATES.match(sql):
+        if line is None or execution.many or not execution.session.autocommit or not _UPDATES.match(execution.sql):
             return
-        if (backfill := Backfill(sql, parameters, line)) not in backfills:
+        if (backfill := Backfill(execution.sql, execution.parameters, line)) not in backfills:
             backfills.append(backfill)
 
-    with listening(after_cursor_execute=has_run):
+    with watching(after=has_run):
         yield backfills
 
 

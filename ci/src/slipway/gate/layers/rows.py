@@ -15,14 +15,15 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext, RevisionStep
 
 from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.row_effects import Again, Back, Behind, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import SESSION, query
+from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of
-from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.records.proof import Layer
 
@@ -88,7 +89,7 @@ class _Run:
             while self._pending:
                 self._filled, self._names = {}, {}
                 try:
-                    with source.before(self._pending[0]) as database, every_connection_to(database, SESSION):
+                    with source.before(self._pending[0]) as database, every_connection_led_to(database):
                         self._run_env()
                 except RefusedError as error:
                     self._unreached = str(error)
@@ -205,7 +206,8 @@ class _Run:
         self._current = None
         after = max(map(int, self._filled), default=0)
         new = [table for table in seeds.tables(connection, after, self._baseline.samples) if table.name != own]
-        filled = seeds.fill(connection, new)
+        with as_superuser(connection):
+            filled = seeds.fill(connection, new)
         self._filled |= filled.counts
         self._reasons |= filled.reasons
         self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}

@@ -7,13 +7,11 @@ only around statements that appear to change some.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from alembic import op
-from sqlalchemy.engine import Connection
-
-from slipway.migration.database import listening
 
 OUR_LOCK_TIMEOUT: Final = "9999ms"  # odd enough to be recognised as ours
 OUR_STATEMENT_TIMEOUT: Final = "59999ms"
@@ -26,15 +24,19 @@ SESSION: Final = (
     "SET max_parallel_maintenance_workers = 0",
     "SET TimeZone = 'UTC'",
     "SET plan_cache_mode = force_generic_plan",
+    # The role of a revision is the owner of its database, see role.py.
+    """SELECT set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
+    FROM pg_database WHERE datname = current_database()""",
 )
 _CHANGES: Final = re.compile(
     r"(?:\A|;)\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|SET\s+LOCAL\s+(?:SEARCH_PATH|ROLE|SESSION)\b|RESET\b|DISCARD\b)|\bset_config\s*\(",
     re.IGNORECASE,
 )
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
+_ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
-_BEFORE: Final = "slipway: before the session was changed"  # in the `info` of a connection, which lives as long as it
+_BEFORE: Final = "before it was changed"
 
 
 def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
@@ -63,37 +65,67 @@ def taken_back(connection: Any) -> Iterator[None]:
         rows_written(connection, "ROLLBACK TO SAVEPOINT slipway")
 
 
+@contextmanager
+def as_superuser(connection: Any) -> Iterator[None]:
+    """Let the superuser of a session, if it has one, use its DBAPI connection during the block."""
+    before = become_superuser(connection)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # the driver's own: the block failed, and so its transaction takes this back
+            become(connection, *before)
+
+
+def become_superuser(connection: Any) -> tuple[str, str]:
+    """Leave the role of the revision; return its user and its current role."""
+    ((user, role),) = query(connection, _ROLE)
+    rows_written(connection, "RESET SESSION AUTHORIZATION")
+    return user, role
+
+
+def become(connection: Any, user: str, role: str) -> None:
+    rows_written(connection, f"SET SESSION AUTHORIZATION {user}")
+    if role != "none":
+        query(connection, f"SELECT set_config('role', {literal(role)}, false)")
+
+
 def literal(text: str) -> str:
     """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
+def driver_of(connection: Any) -> Any:
+    """Return the driver's own connection beneath SQLAlchemy's, the identity of a session."""
+    return getattr(connection, "driver_connection", connection)
+
+
+_notes: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()
+
+
+def notes_on(connection: Any) -> dict[str, Any]:
+    """Return our notes on a session, which live as long as its connection."""
+    return _notes.setdefault(driver_of(connection), {})
+
+
 def prepare_once(connection: Any, name: str, sql: str) -> None:
     """Prepare a statement once per session."""
-    # SQLAlchemy's pool keeps `info` as long as the session.
-    prepared: set[str] = connection.info.setdefault("slipway", set())
+    prepared: set[str] = notes_on(connection).setdefault("prepared", set())
     if name not in prepared:
         with closing(connection.cursor()) as cursor:
             cursor.execute(sql)
         prepared.add(name)
 
 
-@contextmanager
-def noting_changes() -> Iterator[None]:
-    """Record the settings of sessions before statements that appear to change them, during the block."""
-
-    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if not _CHANGES.search(sql):
-            return
-        there = connection.connection
-        if _BEFORE not in connection.info:
-            connection.info[_BEFORE] = (query(there, _WHO)[0], _values(there, _SETTINGS))
-        settings: dict[str, str] = connection.info[_BEFORE][1]
-        named = {name for pair in _CUSTOM.findall(sql) for name in pair if name and name not in settings}
-        settings.update(_values(there, _custom(named)) if named else {})
-
-    with listening(before_cursor_execute=before):
-        yield
+def note_change(connection: Any, sql: str) -> None:
+    """Record the settings of a session before a statement that appears to change them."""
+    if not _CHANGES.search(sql):
+        return
+    notes = notes_on(connection)
+    if _BEFORE not in notes:
+        notes[_BEFORE] = (query(connection, _WHO)[0], _values(connection, _SETTINGS))
+    settings: dict[str, str] = notes[_BEFORE][1]
+    named = {name for pair in _CUSTOM.findall(sql) for name in pair if name and name not in settings}
+    settings.update(_values(connection, _custom(named)) if named else {})
 
 
 @contextmanager
@@ -101,9 +133,9 @@ def leaving_the_session() -> Iterator[None]:
     """Restore the session at the end of the block, a step of a revision; not after an error."""
     connection = op.get_context().connection
     assert connection is not None
-    connection.info.pop(_BEFORE, None)  # changed by env.py, not by the step
+    notes_on(connection.connection).pop(_BEFORE, None)  # changed by env.py, not by the step
     yield
-    if not connection.closed and (before := connection.info.pop(_BEFORE, None)):
+    if not connection.closed and (before := notes_on(connection.connection).pop(_BEFORE, None)):
         _restore(connection.connection, *before)
 
 
@@ -111,12 +143,14 @@ def _restore(there: Any, who: tuple[str, str], settings: dict[str, str]) -> None
     session_user, current_user = query(there, _WHO)[0]
     with closing(there.cursor()) as cursor:
         if session_user != who[0]:
-            cursor.execute("RESET SESSION AUTHORIZATION")
+            cursor.execute(f"SET SESSION AUTHORIZATION {literal(who[0])}")
         if current_user != who[1]:
             cursor.execute(f"SET ROLE {literal(who[1]) if who[1] != who[0] else 'none'}")
-    for name, value in {**_values(there, _SETTINGS), **_values(there, _custom(settings))}.items():
-        if settings.get(name, value) != value:
-            query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
+    now = {**_values(there, _SETTINGS), **_values(there, _custom(settings))}
+    if changed := [name for name, value in now.items() if settings.get(name, value) != value]:
+        with as_superuser(there):  # which some settings are reserved for
+            for name in changed:
+                query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
 
 
 def _values(there: Any, settings: str) -> dict[str, str]:

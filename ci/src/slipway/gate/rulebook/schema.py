@@ -30,8 +30,8 @@ FAILS: Final = _error(
 UNREACHED: Final = _error(
     id="U02",
     name="revision not reached",
-    message="The revision was not executed: an earlier one does not run again from an empty database. This and later revisions are not proven.",
-    advice="Look for an earlier revision that commits by itself (COMMIT, connection.commit()) or depends on the database's earlier contents.",
+    message="The revision was not executed: it or an earlier one does not run from an empty database. This and later revisions are not proven.",
+    advice="Let that revision run from an empty database. When it expects objects that no revision creates, add a revision before it that creates them: databases that have run the later one will never run it.",
     related=("T05", "U01"),
 )
 EMPTY: Final = Rule(
@@ -121,7 +121,7 @@ DRIFT: Final = _error(
     name="models and migrations differ",
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
-    related=("drift-name",),
+    related=("drift-name", "drift-released"),
     before="pass",
     given=Given(
         models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
@@ -134,6 +134,15 @@ op.drop_table("notes")""",
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
 # in downgrade():
 op.drop_table("notes")""",
+)
+RELEASED_DRIFT: Final = Rule(
+    id="drift-released",
+    name="models and released migrations differ",
+    level=Level.NOTE,
+    message="The models and the migrations differed before the new revisions; these have not changed it.",
+    implies=NOTHING,
+    advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
+    related=("drift",),
 )
 NAMED_APART: Final = Rule(
     id="drift-name",

@@ -14,7 +14,7 @@ from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rulebook import locks as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.records.proof import Blocked, Finding, Growth, Statement
+from slipway.records.proof import UNSEEN, Blocked, Finding, Growth, Statement
 
 _NAMED: Final = 2
 
@@ -22,7 +22,9 @@ _NAMED: Final = 2
 def check(node: Node, statements: Sequence[Statement], growth: Sequence[Growth]) -> Iterator[Finding]:
     """Yield a finding for each statement of a revision that blocks."""
     for statement in statements:
-        if blocks(statement):
+        if statement.sql == UNSEEN:
+            yield rules.UNEXPLAINED.finding(node, _measured(statement), statement.line)
+        elif blocks(statement):
             yield _explain(node, statement, growth)
 
 
@@ -85,7 +87,8 @@ def _measured(statement: Statement) -> str:
         )
         if tables
     ]
-    return f"holds {'; '.join(held)}, while it {' and '.join(work)}"
+    while_it = f", while it {' and '.join(work)}" if work else ""
+    return f"holds {'; '.join(held) or 'no strong lock'}{while_it}"
 
 
 def _own_lock(statement: Statement, table: str, blocked: Blocked) -> str | None:
@@ -142,16 +145,16 @@ _ADD_COLUMN = (
 CAUSES: Final = (
     _cause(
         rules.PARTITIONED_INDEX,
-        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
+        r'CREATE (?P<unique>UNIQUE )?INDEX (?:(?:IF NOT EXISTS )?(?P<index>[\w."]+) )?ON (?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
         _indexes_partitions,
     ),
     _cause(
         rules.INDEX,
-        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?:ONLY )?(?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
+        r'CREATE (?P<unique>UNIQUE )?INDEX (?:(?:IF NOT EXISTS )?(?P<index>[\w."]+) )?ON (?:ONLY )?(?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
     ),
     _cause(
         rules.INDEX,
-        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?:ONLY )?(?P<table>[\w."]+)',
+        r'CREATE (?P<unique>UNIQUE )?INDEX (?:(?:IF NOT EXISTS )?(?P<index>[\w."]+) )?ON (?:ONLY )?(?P<table>[\w."]+)',
     ),
     _cause(rules.REINDEX, r'REINDEX (?:\([^)]*\) )?(?P<what>INDEX|TABLE|SCHEMA|DATABASE) (?P<name>[\w."]+)'),
     _cause(rules.UNIQUE, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?UNIQUE \((?P<columns>[^()]+)\)'),
