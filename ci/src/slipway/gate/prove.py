@@ -82,6 +82,7 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         statements=sum(len(revision.statements) for revision in revisions),
         tables=evidence.rows.tables,
         filled=evidence.rows.filled,
+        empty=evidence.rows.empty,
         previous=question.previous.name if question.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,

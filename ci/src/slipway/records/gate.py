@@ -138,6 +138,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
     role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count

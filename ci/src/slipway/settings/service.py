@@ -50,6 +50,7 @@ class Migrations(Constrained):
     - patience: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
+    - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
     """
 
     config: str = "alembic.ini"
@@ -64,6 +65,7 @@ class Migrations(Constrained):
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
     patience: Annotated[int, Range(1)] = 120
     variables: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Annotated[tuple[str, ...], Filled("one value or more")]] = field(default_factory=dict)
 
     @property
     def alembic(self) -> tuple[str, ...]:

@@ -121,10 +121,9 @@ class _Run:
         self._begin()
         try:
             run(self._environment, self._walk, transaction_per_migration=True)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- any error of a revision is a finding
+        except (Exception, SystemExit) as error:  # any error of a revision is a finding
             if self._current is None:
-                self._pending.clear()
-                return
+                raise RefusedError("no revision was at fault", sentence(error)) from error
             node, step = self._current
             if is_caused_by_our_values(error):
                 self._unfit.append(f"{node.id} ({sentence(error)})")
@@ -208,7 +207,9 @@ class _Run:
 
     def _fill(self, connection: Any, own: str) -> None:
         """Fill the new tables, except alembic's own."""
-        new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
+        self._current = None
+        after = max(map(int, self._filled), default=0)
+        new = [table for table in seeds.tables(connection, after, self._baseline.samples) if table.name != own]
         with as_superuser(connection):
             self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
             filled = seeds.fill(connection, new)
