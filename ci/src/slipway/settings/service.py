@@ -140,8 +140,8 @@ class TestDatabase(Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True)
-class Checks:
+@dataclass(frozen=True, kw_only=True)
+class Checks(Constrained):
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
     - lint: such as ["ruff", "check"].
@@ -149,6 +149,7 @@ class Checks:
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
+    - patience: seconds in which the release must become healthy in the check smoke.
     - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
     """
 
@@ -158,6 +159,7 @@ class Checks:
     types: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     database: TestDatabase = TestDatabase.MIGRATED
+    patience: Annotated[int, Range(1, 60)] = 60
     sources: tuple[str, ...] = ()
 
 
