@@ -76,6 +76,20 @@ def test_a_revision_that_begins_like_another_is_itself(old):
     assert old(Since(name="one", refusal=UNKNOWN), HISTORY | {"one_more": ("three", "", "")}).keys() == {"one"}
 
 
+@pytest.mark.parametrize(
+    ("since", "known"),
+    [
+        (Since(name="merge-base", by_default="main", files=(ONE,)), {"one"}),
+        (Since(name="o", by_default="o", files=(TWO,)), {"two"}),
+        (Since(name="", by_default=""), {"one", "two"}),
+        (Since(name="v1", by_default="v1", files=(ONE, TWO, "migrations/versions/three.py")), {"one", "two"}),
+    ],
+    ids=["new on a branch", "a ref that begins a revision's name", "nothing to compare with", "no revision is new"],
+)
+def test_by_default_what_is_compared_with_is_a_ref_or_all_but_the_newest(old, since, known):
+    assert old(since).keys() == known
+
+
 def test_a_name_that_could_be_several_revisions_is_the_ref(old):
     assert old(Since(name="t", files=(ONE,))).keys() == {"one"}
 

@@ -7,7 +7,7 @@ import tarfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -123,6 +123,55 @@ def released(folder: Path, name: str) -> Since:
     )
 
 
+def unreleased(folder: Path) -> Since:
+    """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
+
+    When both have every revision, only the newest one is judged. Raises BadInputError in a shallow clone without the default branch.
+    """
+    try:
+        if _is_shallow(folder):
+            _merge_base(folder, shallow=True)
+    except BadInputError as error:
+        if error.next_step != _DEEPEN:
+            return Since(name="", by_default="")
+        raise BadInputError(
+            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all"
+        ) from error
+    revisions = _revisions_here(folder)
+    for name in filter(None, (MERGE_BASE, _newest_tag(folder))):
+        with suppress(BadInputError):
+            since = released(folder, name)
+            gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
+            if gone or any(file in since.edited or file not in since.files for file in revisions):
+                return replace(since, by_default=_spoken(folder, since))
+    return Since(name="", by_default="", commit=_before_newest(folder, revisions))
+
+
+def _newest_tag(folder: Path) -> str | None:
+    with suppress(BadInputError):
+        return git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
+    return None
+
+
+def _spoken(folder: Path, since: Since) -> str:
+    """Return the name of what the work tree is compared with, such as `origin/main`."""
+    if since.name != MERGE_BASE:
+        return since.name
+    with suppress(BadInputError):
+        return git(folder, ["rev-parse", "--abbrev-ref", since.tip]).decode().strip()
+    return "the default branch"
+
+
+def _before_newest(folder: Path, revisions: Mapping[str, Other]) -> str | None:
+    """Return the commit before the one that added the newest revision."""
+    followed = {parent for revision in revisions.values() for parent in revision.down}
+    heads = [file for file, revision in revisions.items() if revision.id not in followed]
+    with suppress(BadInputError):
+        added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *heads]).decode().strip()
+        return _revision_of(folder, f"{added}^") if heads and added else None
+    return None
+
+
 def _revisions_in(folder: Path, commit: str, files: set[str]) -> dict[str, tuple[bytes, Other]]:
     """Return the source and the revision of those files that hold one at a commit."""
     sources = {file: _blob(folder, commit, file) for file in sorted(files & _marked(folder, commit))}
@@ -133,9 +182,15 @@ def _revisions_in(folder: Path, commit: str, files: set[str]) -> dict[str, tuple
 def _moved(folder: Path, files: set[str], before: Mapping[str, tuple[bytes, Other]]) -> dict[str, str]:
     """Return the new files with the id of a changed revision, each with the file that the revision was in."""
     was_in = {revision.id: file for file, (_, revision) in before.items()}
-    added = (_marked(folder) if was_in else set()) - files
-    revisions = {file: _revision((folder / file).read_bytes(), file) for file in added if (folder / file).is_file()}
-    return {file: was_in[each.id] for file, each in revisions.items() if each and each.id in was_in}
+    revisions = _revisions_here(folder) if was_in else {}
+    return {file: was_in[each.id] for file, each in revisions.items() if file not in files and each.id in was_in}
+
+
+def _revisions_here(folder: Path) -> dict[str, Other]:
+    """Return the revisions of the work tree by their files, tracked or not."""
+    found = {file: folder / file for file in sorted(_marked(folder))}
+    parsed = {file: _revision(path.read_bytes(), file) for file, path in found.items() if path.is_file()}
+    return {file: revision for file, revision in parsed.items() if revision}
 
 
 def _marked(folder: Path, commit: str | None = None) -> set[str]:

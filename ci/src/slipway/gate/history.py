@@ -62,6 +62,7 @@ class History:
     released: str | None = None  # the git ref that the files were compared with
     ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
     tip: str = ""
+    chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
     gone: tuple[Other, ...] = ()  # revisions of this history that were at `released` and are not in the tree
     gone_heads: tuple[str, ...] = ()  # those at which a database may stand that has run all of them
 
@@ -94,11 +95,15 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
     nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
     problems = tuple(dict.fromkeys(broken))
     past = History(nodes=nodes, heads=heads, digest=_digest(environment, scripts), broken=problems)
-    if since is None or _is_revision(parents, since):
+    if since is None or (since.by_default is None and _is_revision(parents, since)):
         return replace(past, nodes=_older(nodes, parents, start_after, since))
+    compared = _compared(nodes, since)
+    gone = () if problems else tuple(_gone(compared, since))
+    if since.by_default == "" or (since.by_default and not gone and not any(node.new for node in compared)):
+        return replace(past, nodes=_but_heads(nodes, heads), chosen="the newest")
     ahead = tuple(other for other in since.ahead if other.id not in parents)
-    past = replace(past, nodes=_compared(nodes, since), released=since.name, ahead=ahead, tip=since.tip)
-    gone = () if problems else tuple(_gone(past.nodes, since))
+    chosen = f"those that {since.by_default} lacks" if since.by_default else ""
+    past = replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
     kept = [node.down for node in past.nodes if not node.new]
     followed = {parent for down in (*kept, *(each.down for each in since.changed)) for parent in down}
     return replace(past, gone=gone, gone_heads=tuple(each.id for each in gone if each.id not in followed))
@@ -151,7 +156,7 @@ def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, sin
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
     """Mark the revisions as old whose files are unchanged since the ref."""
-    why, edited = f"not newer than {since.name}", set(since.edited)
+    why, edited = f"not newer than {since.by_default or since.name}", set(since.edited)
     same = set(since.files) - edited
     return _released_first(
         replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes
@@ -166,6 +171,12 @@ def _released_first(nodes: Iterable[Node]) -> tuple[Node, ...]:
         if not node.added and first.issuperset(node.parents):
             first.add(node.id)
     return tuple(sorted(ordered, key=lambda node: node.id not in first))
+
+
+def _but_heads(nodes: Iterable[Node], heads: Collection[str]) -> tuple[Node, ...]:
+    """Mark all revisions as old but the heads."""
+    older = "older than the newest revision"
+    return _released_first(node if node.id in heads else replace(node, old=older) for node in nodes)
 
 
 def _upto(parents: Parents, start_after: str) -> set[str]:

@@ -15,11 +15,12 @@ from slipway.gate import history
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, environment_of, gather
-from slipway.gate.history import Node
+from slipway.gate.history import History, Node
 from slipway.gate.judge import judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
 from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
@@ -82,11 +83,25 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         statements=sum(len(revision.statements) for revision in revisions),
         tables=evidence.rows.tables,
         filled=evidence.rows.filled,
+        empty=evidence.rows.empty,
         previous=question.previous.name if question.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,
+        transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
+        chosen=_chosen(evidence.history),
+    )
+
+
+def _chosen(past: History) -> str:
+    """Describe the gate's own choice of the revisions that are judged; empty when all are, or the user chose."""
+    new = sum(node.new for node in past.nodes)
+    old = len(past.nodes) - new
+    if not past.chosen or not old:
+        return ""
+    return (
+        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {old} older were run but not judged (--all judges them)"
     )
 
 
@@ -99,10 +114,14 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     nodes, stairway = evidence.history.nodes, evidence.stairway
     if stairway and stairway.skipped:
         yield not_executed(nodes, stairway)
+    if evidence.superuser_for:
+        yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
         yield evidence.compared
+    if evidence.together.gap:
+        yield evidence.together.gap
     if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
         yield "the previous release was not asked: name its commit with --since, a branch, a tag or merge-base"
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
@@ -145,7 +164,12 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
     if not tables:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
-    return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
+    return Previous(
+        name=question.release,
+        models=tuple(as_models(tables)),
+        revisions=known,
+        spelled=tuple(sorted(set(all_spelled(tables)))),
+    )
 
 
 def _check_apart(folder: str) -> None:

@@ -14,7 +14,7 @@ from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
 from slipway.local.prove import (
     AlembicOptions,
-    NamedServer,
+    GateOptions,
     Workplace,
     enumerate_revisions,
     migrations_of,
@@ -27,53 +27,54 @@ from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
-from slipway.source import folder_of, git, released
+from slipway.source import folder_of, git, released, unreleased
 from slipway.workload.dependencies import Python, prepare
 
 
-async def gate(  # noqa: PLR0913 -- one for each flag
-    source: Path,
+async def gate(
+    options: GateOptions,
     *,
-    alembic: AlembicOptions,
-    since: str | None,
-    python: Path | None,
-    server: NamedServer | None,
     statements: Path | None = None,
     layers: tuple[Layer, ...] = tuple(Layer),
     progress: Callable[[str], None] | None = None,
 ) -> Proof:
     """Return the proof of a work tree; raises SlipwayError if nothing can be executed.
 
-    If `since` is a git ref, the release there is the previous one; `statements` are what its tests recorded.
+    The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
     """
-    at, known = await _workplace(source, alembic, since, python, server)
+    at, known = await _workplace(options)
     previous = Previous(name="")
-    if known and known.commit:
-        previous = await previous_at(at, known.commit, known.name, alembic)
+    if known and known.commit and Layer.PREVIOUS in layers:
+        name = known.by_default or known.name or known.commit[:12]
+        previous = await previous_at(at, known.commit, name, options.alembic)
     if statements:
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
 
 
-async def revisions(
-    source: Path, *, alembic: AlembicOptions, since: str | None, python: Path | None, server: NamedServer | None
-) -> Listing:
+async def revisions(options: GateOptions) -> Listing:
     """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
-    at, known = await _workplace(source, alembic, since, python, server)
+    at, known = await _workplace(options)
     return await enumerate_revisions(at, known)
 
 
-async def _workplace(
-    source: Path, alembic: AlembicOptions, since: str | None, python: Path | None, server: NamedServer | None
-) -> tuple[Workplace, Since | None]:
+async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
     """Return the folder with its environment and settings, and the revisions already released."""
-    folder = folder_of(source)
+    folder = folder_of(options.source)
     _check_temporary_folder()
-    migrations = migrations_of(folder)
-    known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
-    interpreter = await anyio.to_thread.run_sync(python_of, folder, python)
-    at = Workplace(folder=folder, python=interpreter, migrations=alembic.over(migrations), server=server)
-    return at, known
+    migrations = options.alembic.over(migrations_of(folder))
+    if options.everything:
+        migrations = replace(migrations, start_after=None)
+    known = await anyio.to_thread.run_sync(_released, folder, options, migrations.start_after)
+    interpreter = await anyio.to_thread.run_sync(python_of, folder, options.python)
+    return Workplace(folder=folder, python=interpreter, migrations=migrations, server=options.server), known
+
+
+def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:
+    """Return the state after which revisions are judged; None when all are, or those after `start_after`."""
+    if options.since:
+        return since_of(folder, options.since)
+    return None if options.everything or start_after else unreleased(folder)
 
 
 def _check_temporary_folder() -> None:

@@ -61,6 +61,18 @@ class AlembicOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GateOptions:
+    """The options of the gate on this machine, from the command line or pytest's."""
+
+    source: Path
+    alembic: AlembicOptions = AlembicOptions()
+    since: str | None = None  # a revision or a git ref; by default what a pull request would add is judged
+    everything: bool = False  # judge all revisions
+    python: Path | None = None
+    server: NamedServer | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workplace:
     """A service's folder, its environment, its settings, and a server; without one, the gate starts its own."""
 
@@ -86,6 +98,7 @@ def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
         x_arguments=migrations.x_arguments,
         patience=migrations.patience,
         extensions=migrations.extensions,
+        samples=migrations.samples,
         role=migrations.role,
         levels=migrations.levels,
         previous_required=migrations.previous is PreviousRelease.REQUIRED,

@@ -42,13 +42,14 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class Since(Record, schema="slipway/since/1"):
-    """The state that `--since` compares with.
+    """The state that `--since` compares with, or the one that is compared with by default.
 
     - name: of a revision or a git ref; for a revision the other fields stay empty.
     - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
     - changed: revisions at the ref whose files have changed or are gone; none when the ref and HEAD have no commit in common.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
+    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision".
     """
 
     name: str
@@ -59,6 +60,7 @@ class Since(Record, schema="slipway/since/1"):
     changed: tuple[Other, ...] = ()
     ahead: tuple[Other, ...] = ()
     tip: str = ""
+    by_default: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Previous(Record, schema="slipway/previous/1"):
     - name: as the user wrote it. refusal: why its models could not be loaded.
     - caveat: why its models were not read in its own environment but in today's.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    - spelled: its models as SQL, one text for each object.
     """
 
     name: str
@@ -108,6 +111,7 @@ class Previous(Record, schema="slipway/previous/1"):
     caveat: str = ""
     revisions: tuple[str, ...] = ()
     start: str = ""
+    spelled: tuple[str, ...] = ()
 
 
 class Ask(Enum):
@@ -143,6 +147,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
     role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count

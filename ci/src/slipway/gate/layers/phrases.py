@@ -87,6 +87,7 @@ def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterato
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
     """Yield the kinds of statements with their variants, the likeliest first."""
+    there = connection.connection
     names = {column["raw"]: column["name"] for column in table.columns}
     made = {column["raw"] for column in table.columns if column["made"]}
     written = {column.name for column in model.columns if column.written}
@@ -96,7 +97,6 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
         names[column.name] for column in model.columns if column.name in writable - made and column.name in names
     ]
     yield "SELECT", [f"SELECT {', '.join(read)} FROM {table.name}"]
-    there = connection.connection
     full = seeds.accepted(there, table, _FULL_ROW, bare=False, columns=written)
     again = [column["name"] for column in table.columns if column["raw"] in written - made]
     yield "INSERT of a full row", chain(full, _put_back(connection, table, again) if again and not full else ())

@@ -126,9 +126,10 @@ def _keeps_its_file(statement: Statement, _match: re.Match[str]) -> bool:
 
 
 def _indexes_partitions(statement: Statement, match: re.Match[str]) -> bool:
-    """Return whether only other tables than the named one are indexed: it is partitioned."""
-    named = any(is_table(table, match["table"]) for table in statement.builds)
-    return bool(statement.builds) and not named
+    """Return whether only other tables than the locked one are indexed: it is partitioned. Its name may be new."""
+    locked = {table for table, mode in statement.locks.items() if mode == "SHARE"}
+    named = {table for table in statement.blocks if is_table(table, match["table"])}
+    return bool(statement.builds) and not (locked | named) <= set(statement.builds)
 
 
 def _cause(rule: Rule, pattern: str, when: Condition | None = None) -> Cause:
