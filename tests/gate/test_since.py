@@ -6,7 +6,7 @@ from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.prove import prove
 from slipway.migration.environment import Environment
-from slipway.records.gate import Since
+from slipway.records.gate import Column, Model, Previous, Since
 from slipway.records.proof import Layer, Verdict
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import question
@@ -18,6 +18,13 @@ HISTORY = {
     "two": ("one", INDEX, "op.drop_index('ix', 'a')"),
     "three": ("two", "op.drop_index('ix', 'a')", INDEX),
 }
+RENAMES = {
+    "one": (None, "op.create_table('a', sa.Column('id', sa.Integer()))", "op.drop_table('a')"),
+    "two": ("one", "op.create_table('tags', sa.Column('label', sa.Text()))", "op.drop_table('tags')"),
+    "aside": (None, "op.create_table('b', sa.Column('id', sa.Integer()))", "op.drop_table('b')"),
+    "three": (("two", "aside"), "op.alter_column('tags', 'label', new_column_name='name')", ""),
+}
+TAGS = Model(None, "tags", (Column("label", written=True),))
 UNKNOWN = Refusal("git has no such thing", "name another", 2)
 
 
@@ -126,3 +133,18 @@ def test_an_edit_may_be_allowed_and_that_is_of_no_use_only_where_it_was_looked_f
     proof = prove(question(config, layers=(Layer.TRACE,), since=since), server_url)
     assert {finding.rule for finding in proof.findings} == rules
     assert proof.verdict is Verdict.PASS
+
+
+def test_the_previous_release_speaks_from_its_own_schema_on_though_an_old_revision_was_edited(
+    write_project, server_url
+):
+    """Its databases have run what was edited, and nothing that is new beside it."""
+    config = write_project(RENAMES)
+    with (config.parent / ONE).open("a") as file:
+        file.write("\n# slipway: allow G05 because only its words changed\n")
+    since, previous = Since(name="v1", files=(ONE, TWO), edited=(ONE,)), Previous(name="v1", models=(TAGS,))
+    layers = (Layer.TRACE, Layer.PREVIOUS)
+    proof = prove(question(config, layers=layers, since=since, previous=previous), server_url)
+    assert ("C03", "three") in {(finding.rule, finding.revision) for finding in proof.failures}
+    assert not any("no statement of v1" in gap for gap in proof.coverage.gaps)
+    assert [revision.id for revision in proof.revisions][:2] == ["one", "two"]

@@ -44,9 +44,10 @@ def one_sentence(method: F) -> F:
         try:
             return await method(*arguments, **options)
         except Exception as error:
-            from slipway.graph.refusal import meaning
+            from slipway.graph.refusal import meaning, words_of
 
-            if isinstance(error, FunctionError) or (known := within(error) or meaning(error)) is None:
+            known = within(error) or meaning(error) or words_of(error)
+            if isinstance(error, FunctionError) or known is None:
                 raise
             raise FunctionError(str(known)) from None
 
@@ -142,7 +143,7 @@ class Slipway:
     ) -> "Gate":
         from slipway.graph.previous import previous_in
 
-        settings, source = await self._read(await self._folder(ws))
+        settings, source = await self._read(await self._folder(ws), needed=False)
         inside = f"/{source.member.path}" if source.member else "/"
         release = await previous_in(previous, statements, settings.images, inside)
         return (await _proven(source, settings, postgres or [""], since, release)).shown("gate")
@@ -207,9 +208,8 @@ class Slipway:
         from slipway.graph import changes
 
         folder = await self._folder(ws)
-        settings, source = await self._read(folder)
-        place = await changes.place_of(folder, self.path)
-        return await changes.locked(source, settings, place, upgrade=upgrade)
+        settings = await self._settings(folder, needed=False)
+        return await changes.locked(folder, settings, self.path, upgrade=upgrade)
 
     @described
     async def revision(
@@ -218,7 +218,7 @@ class Slipway:
         from slipway.graph import changes
 
         folder = await self._folder(ws)
-        settings, source = await self._read(folder)
+        settings, source = await self._read(folder, needed=False)
         place = await changes.place_of(folder, self.path)
         changeset, revised = await changes.revision(source, settings, place, message)
         if revised is None:
@@ -312,7 +312,7 @@ class Slipway:
 
         return await folder_of(ws, self.path)
 
-    async def _settings(self, folder: "Folder") -> "Settings":
+    async def _settings(self, folder: "Folder", *, needed: bool = True) -> "Settings":
         from slipway.graph.workspace import settings_of
 
         given = {
@@ -323,7 +323,8 @@ class Slipway:
             "postgres": self.postgres_image,
             "registry": self.registry_image,
         }
-        return (await settings_of(folder)).made_of({name: value for name, value in given.items() if value})
+        read = await settings_of(folder, needed=needed)
+        return read.made_of({name: value for name, value in given.items() if value})
 
     async def _rewritten(self, ws: dagger.Workspace, name: str) -> dagger.Changeset:
         """Run a command of [tool.slipway.checks], which sees the files of the checks too."""
@@ -332,14 +333,13 @@ class Slipway:
         folder = await self._folder(ws)
         settings, source = await self._read(folder)
         source = await checks.checked(folder, source, settings)
-        place = await changes.place_of(folder, self.path)
-        return await changes.rewritten(source, settings, place, name, getattr(settings.checks, name))
+        return await changes.rewritten(source, settings, folder, self.path, name)
 
-    async def _read(self, folder: "Folder") -> "tuple[Settings, Source]":
+    async def _read(self, folder: "Folder", *, needed: bool = True) -> "tuple[Settings, Source]":
         """Read the settings, and the files that an image needs."""
         from slipway.graph.workspace import source_of
 
-        settings = await self._settings(folder)
+        settings = await self._settings(folder, needed=needed)
         return settings, await source_of(folder, settings)
 
 

@@ -41,6 +41,11 @@ class Node:
         return self.old is None
 
     @property
+    def added(self) -> bool:
+        """Whether a database of the previous release has not run it; an edited one it has run in another form."""
+        return self.new and not self.edited
+
+    @property
     def source(self) -> bytes:
         """The content of its file; empty when there is only bytecode."""
         return Path(self.script.path).read_bytes() if self.script.path.endswith(".py") else b""
@@ -130,14 +135,26 @@ def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, sin
     """Mark the revisions up to `since` or `start_after` as old."""
     name, why = (since.name, f"not newer than {since.name}") if since else (start_after, "older than start-after")
     old = _upto(parents, name) if name else set()
-    return tuple(replace(node, old=why) if node.id in old else node for node in nodes)
+    return _released_first(replace(node, old=why) if node.id in old else node for node in nodes)
 
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
     """Mark the revisions as old whose files are unchanged since the ref."""
     why, edited = f"not newer than {since.by_default or since.name}", set(since.edited)
     same = set(since.files) - edited
-    return tuple(replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes)
+    return _released_first(
+        replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes
+    )
+
+
+def _released_first(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Move the revisions before the others that a released database has run, as far as their parents are among them."""
+    first: set[str] = set()
+    ordered = list(nodes)
+    for node in ordered:
+        if not node.added and first.issuperset(node.parents):
+            first.add(node.id)
+    return tuple(sorted(ordered, key=lambda node: node.id not in first))
 
 
 def _but_heads(nodes: Iterable[Node], heads: Collection[str]) -> tuple[Node, ...]:

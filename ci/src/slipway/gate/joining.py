@@ -1,4 +1,4 @@
-"""The evidence of several databases of one env.py, joined to one proof: a revision counts as executed if it ran in all of them.
+"""The evidence of several databases of one env.py, joined to one proof: a revision counts as executed if it ran in all of them."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence

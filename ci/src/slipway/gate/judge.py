@@ -15,7 +15,18 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
+from slipway.gate.rules import (
+    advice,
+    allowances,
+    blocking,
+    compatibility,
+    data,
+    drift,
+    graph,
+    schema,
+    transactions,
+    waiting,
+)
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 
@@ -52,11 +63,25 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
     if stairway.together:
         yield from transactions.check_together(new, locking)
+    on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
+    yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
     yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
+    if evidence.previous_required:
+        yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
+    statements = {node.id: stairway.steps[node.id].statements for node in new}
+    yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
-        yield from schema.check_drift(evidence.history, stairway.steps, evidence.compared)
+        yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
+
+
+def _why_not_replayed(evidence: Evidence) -> str:
+    if evidence.previous is None:
+        return "no previous release was named"
+    if evidence.replay.missing or evidence.replay.phrases:
+        return evidence.replay.missing
+    return f"{evidence.previous.name} has no statement that works before the first new revision"
 
 
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:
@@ -110,7 +135,7 @@ def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
     if Layer.TRACE not in evidence.layers:
         seen = (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
         return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
-    complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
+    complete = {Layer.TOGETHER, Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
     return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)
 
 

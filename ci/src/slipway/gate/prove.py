@@ -1,14 +1,12 @@
 """Question -> Proof: the evidence and the findings as a record; or Listing and models, which need no execution."""
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timezone
 
 import alembic
 import sqlalchemy
-from sqlalchemy import Column as ModelColumn
-from sqlalchemy import Table
 from sqlalchemy.engine import URL
 
 import slipway
@@ -21,12 +19,14 @@ from slipway.gate.history import History, Node
 from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
+from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
 from slipway.migration.environment import sentence
-from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
+from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
 
@@ -103,6 +103,7 @@ def _coverage(evidence: Evidence) -> Coverage:
         previous=evidence.previous.name if evidence.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,
+        transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
         chosen=_chosen(evidence.history),
@@ -129,10 +130,14 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     nodes, stairway = evidence.history.nodes, evidence.stairway
     if stairway and stairway.skipped:
         yield not_executed(nodes, stairway)
+    if evidence.superuser_for:
+        yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
         yield evidence.compared
+    if evidence.together.gap:
+        yield evidence.together.gap
     if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
         yield evidence.why_not_asked
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
@@ -174,16 +179,9 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
     if not tables:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
-    return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
-
-
-def as_models(tables: Iterable[Table]) -> Iterator[Model]:
-    """Yield the tables as records for another process."""
-    for table in tables:
-        yield Model(table.schema, table.name, tuple(Column(each.name, _is_written(each)) for each in table.columns))
-
-
-def _is_written(column: "ModelColumn[object]") -> bool:
-    """Whether the ORM's INSERT names it; the database fills autoincrement keys, server defaults and computed columns."""
-    autoincrements = column.table is not None and column is column.table.autoincrement_column
-    return not (autoincrements or column.server_default is not None or column.computed is not None)
+    return Previous(
+        name=question.release,
+        models=tuple(as_models(tables)),
+        revisions=known,
+        spelled=tuple(sorted(set(all_spelled(tables)))),
+    )

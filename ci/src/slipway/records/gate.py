@@ -62,10 +62,16 @@ class Since(Record, schema="slipway/since/1"):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a model; `written` when an INSERT names it because the database has no default."""
+    """A column of a model.
+
+    - written: an INSERT names it, because the database has no default. defaulted: an INSERT may name it or leave it to the default.
+    - labels: the values of an enum, the only ones that the model can read.
+    """
 
     name: str
     written: bool
+    defaulted: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ class Previous(Record, schema="slipway/previous/1"):
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    - spelled: its models as SQL, one text for each object.
     """
 
     name: str
@@ -99,6 +106,7 @@ class Previous(Record, schema="slipway/previous/1"):
     refusal: str | None = None
     revisions: tuple[str, ...] = ()
     start: str = ""
+    spelled: tuple[str, ...] = ()
 
 
 class Ask(Enum):
@@ -132,6 +140,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     start_after: str | None = None  # findings up to this revision do not count
     since: Since | None = None  # replaces start_after
     previous: Previous | None = None  # the live release, which must work on the new schema
+    previous_required: bool = False  # it is an error when that could not be executed
     layers: tuple[Layer, ...] = tuple(Layer)
     release: str = ""  # with Ask.MODELS: the name under which they are returned
     today: str = ""  # YYYY-MM-DD, on which allowances expire; empty: the current day, UTC

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from slipway.gate.measure.statements import Execution, watching
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_FINDS_ROWS = re.compile(r"\s*(WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_HIDING = """
+SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity AND row_security_active(c.oid)"""
 NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
@@ -192,6 +196,60 @@ def _compared(connection: Any, table: str, column: str, sequence: str) -> Behind
     if largest is None or not largest.lstrip("-").isdigit() or int(largest) < int(follows):
         return None
     return Behind(table=table, column=column, sequence=sequence, largest=int(largest), next=int(follows))
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The statement on a line that did not see all rows of a table with row-level security."""
+
+    line: int
+    table: str
+    rows: int
+    all: int
+
+    def __str__(self) -> str:
+        return f"it finds {self.rows} of the {self.all} rows that match, because row-level security of {self.table} is in force for its role"
+
+
+@contextmanager
+def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
+    """Record the statements of a revision from which rows are hidden: the superuser, who executes each before, finds more."""
+
+    def compare(execution: Execution) -> None:
+        line, connection = line_in(node.script.path), execution.session.connection
+        if line is None or execution.many or not _FINDS_ROWS.match(execution.sql):
+            return
+        named = [table for table in tables_with_hidden_rows(connection) if _last(table) in execution.sql]
+        if named and (rows := _rows_found(execution, nullcontext())) < (
+            more := _rows_found(execution, as_superuser(connection))
+        ):
+            hidden.append(Hidden(line, named[0], rows, more))
+
+    with watching(before=compare):
+        yield
+
+
+def tables_with_hidden_rows(connection: Any) -> list[str]:
+    """Return the tables whose row-level security is in force for the current role."""
+    return [name for (name,) in query(connection, _HIDING)]
+
+
+def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int:
+    """Execute a statement in a role and take it back; return the number of its rows, or 0 when it fails, as the revision will."""
+    session = execution.session
+    alone = session.is_alone
+    rows_written(session.connection, "BEGIN" if alone else "SAVEPOINT slipway")
+    try:
+        with role:
+            return rows_written(session.connection, execution.sql, execution.parameters)
+    except session.error:
+        return 0
+    finally:
+        rows_written(session.connection, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT slipway")
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2].strip('"')
 
 
 @dataclass(frozen=True)

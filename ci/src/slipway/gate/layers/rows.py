@@ -18,7 +18,7 @@ from slipway.errors import RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
-from slipway.gate.layers.row_effects import Again, Back, Behind, Loss, Snapshot
+from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few
@@ -45,6 +45,7 @@ class Rows:
     deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted
     recast: tuple[Loss, ...] = ()  # values that the upgrade changed by a new type
     changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
+    hidden: list[Hidden] = field(default_factory=list)  # rows that row-level security kept from statements
     behind: tuple[Behind, ...] = ()  # sequences behind the values of their columns
     again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
 
@@ -80,6 +81,7 @@ class _Run:
         self._reasons: dict[str, str] = {}  # why it holds none, likewise
         self._names: dict[str, str] = {}
         self._unfit: list[str] = []
+        self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
         self._unreached = ""
         self._current: tuple[Node, str] | None = None
 
@@ -106,6 +108,8 @@ class _Run:
             yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id} ({self._unreached})"
         if self._unfit:
             yield f"{len(self._unfit)} revisions were not judged on rows, because they reject the generated values, the first is {self._unfit[0]}"
+        if hidden := list(dict.fromkeys(self._out_of_sight)):
+            yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
         if empty := self._empty():
             yield (
                 f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(list(empty))};"
@@ -122,7 +126,7 @@ class _Run:
                 self._pending.clear()
                 return
             node, step = self._current
-            if _is_caused_by_our_values(error):
+            if is_caused_by_our_values(error):
                 self._unfit.append(f"{node.id} ({sentence(error)})")
             else:
                 self._of(node).failures[step] = Failure.of(error, self._environment)
@@ -159,7 +163,7 @@ class _Run:
         newest = max(map(int, self._filled), default=0)
         watched = self._may_leave_sequences_behind(node)
         behind = row_effects.sequences_behind(connection, touched, newest) if watched and touched else {}
-        with row_effects.noted(node) as backfills:
+        with row_effects.noted(node) as backfills, row_effects.noting_hidden(node, self._of(node).hidden):
             yield step_of(self._environment, node, UP)
         if watched:
             now = row_effects.sequences_behind(connection, touched, newest)
@@ -206,6 +210,7 @@ class _Run:
         """Fill the new tables, except alembic's own."""
         new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
         with as_superuser(connection):
+            self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
             filled = seeds.fill(connection, new)
         self._filled |= filled.counts
         self._reasons |= filled.reasons
@@ -213,7 +218,7 @@ class _Run:
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 
-def _is_caused_by_our_values(error: BaseException) -> bool:
+def is_caused_by_our_values(error: BaseException) -> bool:
     code = sqlstate(error)
     if code is None:
         return isinstance(error, _SHAPES) and "NoneType" not in str(error)

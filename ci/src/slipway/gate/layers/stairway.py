@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from slipway.errors import BadInputError, RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
+from slipway.gate.layers.drift import Migrated
 from slipway.gate.measure.catalog import Catalog, Change, Line
 from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
@@ -28,6 +29,7 @@ from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
 
 _CATCH_UP = "catch up"
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,10 @@ class Failure:
             code=sqlstate(error),
             begun_by_env=_is_of_autocommit_block(error),
         )
+
+    @property
+    def lacks_rights(self) -> bool:
+        return self.code == _INSUFFICIENT_PRIVILEGE
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Return its line when it is in the revision's file."""
@@ -92,10 +98,16 @@ class StairwayResult:
     steps: Mapping[str, Steps]  # by revision
     options: Options  # of env.py's `context.configure`
     lines: tuple[Line, ...] | None  # the catalog at the end of the history, None when it was not reached
+    migrated: Migrated | None  # the same with all that drift needs to know of it
     version_table: str  # alembic's own, as env.py names it
     skipped: tuple[str, ...]  # the revisions that were not reached
     together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every upgrade succeeded."""
+        return not self.skipped and not any(UP in steps.failures for steps in self.steps.values())
 
 
 class _NotAsLeftError(Exception):
@@ -126,7 +138,7 @@ class Stairway:
         self._catalog: Catalog | None = None
         self._expected: str | None = None  # the fingerprint that a failed step should have left
         self._options: Options = {}
-        self._lines: tuple[Line, ...] | None = None
+        self._migrated: Migrated | None = None
         self._version_table = ""
         self._begun_by_env = False
         self._why_not_reached = ""
@@ -141,7 +153,8 @@ class Stairway:
         return StairwayResult(
             steps=self._steps,
             options=self._options,
-            lines=self._lines,
+            lines=self._migrated.schema.lines if self._migrated else None,
+            migrated=self._migrated,
             version_table=self._version_table,
             skipped=tuple(node.id for node in self._pending),
             together=self._begun_by_env or not self._options.get("transaction_per_migration"),
@@ -228,7 +241,7 @@ class Stairway:
             for together in [(step,) for step in steps] if node.id in self._one_by_one else [steps]:
                 yield self._observed(node, together, connection)
             self._pending.popleft()
-        self._lines = tuple((self._catalog or Catalog(connection)).lines)
+        self._migrated = Migrated.read(context, (self._catalog or Catalog(connection)).lines)
 
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
         """Run one or more steps of a revision in one transaction, and read the catalog after each."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from slipway.gate.measure import drivers
-from slipway.gate.measure.session import driver_of, query
+from slipway.gate.measure.session import driver_of
 from slipway.migration.database import listening
 
 
@@ -34,14 +34,16 @@ class Session:
     @property
     def is_alone(self) -> bool:
         """Whether the next statement is its own transaction; a revision may execute BEGIN itself in autocommit mode."""
-        return self.autocommit and not self._is_begun()
+        return self.autocommit and not _is_begun(self.key)
 
-    def _is_begun(self) -> bool:
-        try:
-            ((begun,),) = query(self.connection, "SELECT now() < statement_timestamp()")
-        except self.error:  # in a transaction that has failed
-            return True
-        return bool(begun)
+
+def _is_begun(driver: Any) -> bool:
+    """Whether a transaction is open, by the driver: with asyncpg the clocks of Postgres differ in each statement."""
+    if hasattr(driver, "is_in_transaction"):  # asyncpg
+        return bool(driver.is_in_transaction())
+    if hasattr(driver, "info"):  # psycopg and psycopg2
+        return bool(driver.info.transaction_status)
+    return bool(driver._in_transaction)  # noqa: SLF001 -- pg8000 has nothing public
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,7 +80,8 @@ class Tracer:
     def reconcile(self) -> None:
         """Record the effects of the revision, which has ended, that no statement explains."""
         for transaction in self._transactions.values():
-            self._add_unseen(transaction)
+            if transaction.is_open:  # a driver's own connection may be closed
+                self._add_unseen(transaction)
         for each in moved(self._session.connection, self._catalog.newest_oid):
             if (name := self._name_of(each.table)) and not any(_explains(one, each, name) for one in self._statements):
                 self._statements.append(self._statement(UNSEEN, self._line, each.effect))

@@ -1,11 +1,11 @@
-"""R, U and drift: schemas compared by their catalogs, after each step and with the models."""
+"""R and U: schemas compared by their catalogs after each step."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from slipway.gate.history import History, Node
-from slipway.gate.layers.drift import Difference
+from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.names import few
@@ -22,7 +22,9 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
     """Yield the findings on one revision's steps."""
     if UP in steps.failures:
         failure = steps.failures[UP]
-        yield _failed(transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line)
+        yield _not_allowed(node, failure) or _failed(
+            transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line
+        )
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
@@ -48,6 +50,14 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
     why = f"{failure.file}:{failure.line}: {failure.said}" if failure else stairway.why_skipped
     skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
     return f"{skipped} ({why})" if why else skipped
+
+
+def _not_allowed(node: Node, failure: Failure) -> Finding | None:
+    """Return the finding on an upgrade that lacks a right, with the way to reach the same on RDS; None for another failure."""
+    if not failure.lacks_rights:
+        return None
+    advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.said, re.IGNORECASE)), None)
+    return rules.NOT_ALLOWED.finding(node, failure.said, failure.line_in(node, node.upgrade_line), advice)
 
 
 def _of_downgrade(failure: Failure) -> Rule:
@@ -85,18 +95,3 @@ def _difference(change: Change) -> str:
         f"missing: {few(change.removed)}" if change.removed else "",
     ]
     return "; ".join(part for part in parts if part)
-
-
-def check_drift(history: History, steps: Mapping[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
-    """Yield one finding per difference, at the revision that last changed the table."""
-    for difference in differences:
-        rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
-        yield rule.finding(_last_changed(difference.table, history, steps), str(difference))
-
-
-def _last_changed(table: str, history: History, steps: Mapping[str, Steps]) -> Node:
-    for node in reversed(history.nodes):
-        change = steps[node.id].upgraded
-        if any(f"{line.name}.".startswith(f"{table}.") for line in (*change.added, *change.removed)):
-            return node
-    return history.nodes[-1]
