@@ -1,6 +1,6 @@
 """Evidence -> findings: each family of rules is checked, then the comments in the revisions and the project's levels apply."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
@@ -49,6 +49,11 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings)
+    return in_order(findings)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: the worst first, suppressed ones last."""
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
 
 
