@@ -58,6 +58,8 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
     if stairway.together:
         yield from transactions.check_together(new, locking)
+    on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
+    yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
     yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
@@ -128,7 +130,7 @@ def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
     if Layer.TRACE not in evidence.layers:
         seen = (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
         return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
-    complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
+    complete = {Layer.TOGETHER, Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
     return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)
 
 

@@ -126,7 +126,7 @@ class _Run:
                 self._pending.clear()
                 return
             node, step = self._current
-            if _is_caused_by_our_values(error):
+            if is_caused_by_our_values(error):
                 self._unfit.append(f"{node.id} ({sentence(error)})")
             else:
                 self._of(node).failures[step] = Failure.of(error, self._environment)
@@ -218,7 +218,7 @@ class _Run:
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 
-def _is_caused_by_our_values(error: BaseException) -> bool:
+def is_caused_by_our_values(error: BaseException) -> bool:
     code = sqlstate(error)
     if code is None:
         return isinstance(error, _SHAPES) and "NoneType" not in str(error)

@@ -111,6 +111,11 @@ class StairwayResult:
         added = (line for steps in self.steps.values() for line in steps.upgraded.added)
         return frozenset(line.name for line in added if line.kind == "partitioned table")
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every upgrade succeeded."""
+        return not self.skipped and not any(UP in steps.failures for steps in self.steps.values())
+
 
 class _NotAsLeftError(Exception):
     """A failed step left changes that no transaction rolled back."""
