@@ -107,12 +107,13 @@ assert one("SELECT tableowner = current_user FROM pg_tables WHERE tablename = 'a
             # As pg_dump writes it: the name of the server's own user.
             "six": ("rds", "op.execute('ALTER TABLE a OWNER TO postgres')\nop.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')\nop.execute('ALTER TABLE a OWNER TO CURRENT_USER')"),
             "seven": ("six", "op.execute('RESET SESSION AUTHORIZATION')\n" + as_owner.replace('assert one("SELECT tableowner', '("SELECT tableowner'), ""),
-            "eight": ("seven", "op.execute('SET ROLE postgres')\nop.execute('CREATE TABLE b (id int)')\n" + as_owner.replace("'a'", "'b'"), "op.drop_table('b')"),
+            "direct": ("seven", "import psycopg\nwith psycopg.connect() as connection:\n    connection.rollback()\n    assert connection.execute('SHOW is_superuser').fetchall() == [('off',)]", ""),
+            "eight": ("direct", "op.execute('SET ROLE postgres')\nop.execute('CREATE TABLE b (id int)')\n" + as_owner.replace("'a'", "'b'"), "op.drop_table('b')"),
         },
         layers=(Layer.ALWAYS,),
     )  # fmt: skip
     assert [(each.measured) for each in proof.findings if each.fails] == []
-    assert proof.coverage.revisions == 9
+    assert proof.coverage.revisions == 10
     assert roles(server) == before
 
 

@@ -14,7 +14,7 @@ from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rulebook import locks as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.records.proof import Blocked, Finding, Growth, Statement
+from slipway.records.proof import UNSEEN, Blocked, Finding, Growth, Statement
 
 _NAMED: Final = 2
 
@@ -24,7 +24,9 @@ def check(
 ) -> Iterator[Finding]:
     """Yield a finding for each statement of a revision that blocks; `partitioned` are the history's partitioned tables."""
     for statement in statements:
-        if blocks(statement):
+        if statement.sql == UNSEEN:
+            yield rules.UNEXPLAINED.finding(node, _measured(statement), statement.line)
+        elif blocks(statement):
             yield _explain(node, statement, growth, partitioned)
 
 
