@@ -11,6 +11,7 @@ import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from sqlalchemy import text
@@ -24,6 +25,7 @@ from slipway.gate.measure.session import query
 from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.migration.database import held, sqlstate, with_connection
 from slipway.migration.environment import sentence
+from slipway.migration.pooler import check_own_session
 from slipway.records.gate import Role
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
@@ -74,7 +76,7 @@ _WORDS: Final = frozenset({"prod", "production", "prd", "live"})
 def server_version(server: URL) -> str:
     """Return the server's version as `18.6`; raises BadInputError when it is unreachable, unsupported or not empty."""
     try:
-        number, relations, first = with_connection(server, _version_and_relations)
+        number, relations, first = with_connection(server, partial(_version_and_relations, server))
     except (DBAPIError, OSError) as error:
         raise BadInputError("the Postgres server does not answer", sentence(error)) from error
     major, minor = divmod(number, 10000)
@@ -88,7 +90,8 @@ def server_version(server: URL) -> str:
     return f"{major}.{minor}"
 
 
-def _version_and_relations(connection: Connection) -> tuple[int, int, str]:
+def _version_and_relations(server: URL, connection: Connection) -> tuple[int, int, str]:
+    check_own_session(server, connection)
     return int(connection.scalar(text("SHOW server_version_num"))), *connection.execute(text(_RELATIONS)).one()
 
 

@@ -13,7 +13,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
-from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
+from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import (
     advice,
@@ -120,7 +120,7 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
     without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
-    without_reference = () if evidence.history.released else (EDITED, NOT_ON_TOP, APART)
+    without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
     unseen = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
     return ALLOWABLE - rulebook.ids(unseen)
 
