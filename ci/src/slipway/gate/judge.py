@@ -88,8 +88,8 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps)
-    yield from blocking.check(node, steps.statements, contention.growth)
-    yield from waiting.check(node, steps.statements, contention.queue)
+    yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
+    yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
     yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
     yield from transactions.check_encounters(node, contention.encounters)
