@@ -1,14 +1,13 @@
 """Question -> Evidence: the layers executed, cheapest first; `judge` derives the findings."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import MetaData
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,7 +26,8 @@ from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
 from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.rows import RowsResult, run_on_rows
-from slipway.gate.layers.stairway import StairwayResult, Steps
+from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.layers.together import TogetherResult, run_together
 from slipway.gate.steps import UP, Baseline
 from slipway.gate.template_cache import TemplateCache, after_old
 from slipway.migration.environment import Environment, sentence
@@ -50,6 +50,7 @@ class Evidence:
     stairway: StairwayResult | None = None
     compared: str | tuple[Difference, ...] = ()  # differences to the models, or the reason why they are unknown
     rows: RowsResult = field(default_factory=RowsResult)
+    together: TogetherResult = field(default_factory=TogetherResult)
     interruptions: InterruptionResult = field(default_factory=InterruptionResult)
     replay: Replay = field(default_factory=Replay)
     previous: Previous | None = None
@@ -88,7 +89,12 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
         empty = Baseline(
-            history=past, environment=environment, server=server, extensions=question.extensions, role=question.role
+            history=past,
+            environment=environment,
+            server=server,
+            extensions=question.extensions,
+            role=question.role,
+            samples=question.samples,
         )
         try:
             _execute(evidence, empty, keep=question.keep)
@@ -135,7 +141,7 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
             if cache and baseline.template and not any(node.id in result.skipped for node in past.before_new):
                 cache.store(baseline.template, result.steps)
         if examine_new:
-            _examine_new(evidence, result.steps, drift.metadata_of(result.options), baseline)
+            _examine_new(evidence, result, baseline)
 
 
 def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
@@ -148,11 +154,10 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
     return ""
 
 
-def _examine_new(
-    evidence: Evidence, steps: Mapping[str, Steps], models: Sequence[MetaData], baseline: Baseline
-) -> None:
+def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
     """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
-    layers, previous = evidence.layers, evidence.previous
+    layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
+    models = drift.metadata_of(stairway.options)
     own = tuple(as_models(table for metadata in models for table in metadata.tables.values()))
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
@@ -167,15 +172,23 @@ def _examine_new(
             result = concurrency.examine(baseline, steps, replayed.phrases)
         return replayed, result
 
-    interruptions = partial(interrupt, baseline, steps) if Layer.INTERRUPTION in layers else InterruptionResult
+    def transactions() -> tuple[TogetherResult, InterruptionResult]:
+        together, interruptions = TogetherResult(), InterruptionResult()
+        if Layer.TOGETHER in layers and stairway.is_complete:
+            together = run_together(baseline, stairway.version_table)
+        if Layer.INTERRUPTION in layers:
+            interruptions = interrupt(baseline, steps)
+        return together, interruptions
+
     with (
-        evidence.timed("rows, interruptions, previous release, concurrency"),
-        beside_rows(interruptions, "interruptions", Layer.INTERRUPTION) as interrupted,
+        evidence.timed("rows, together, interruptions, previous release, concurrency"),
+        beside_rows(transactions, "transactions and interruptions", Layer.TOGETHER, Layer.INTERRUPTION) as transacted,
         beside_rows(contention, "the previous release and concurrency", Layer.PREVIOUS, Layer.CONCURRENCY) as contended,
     ):
         if Layer.ROWS in layers:
             evidence.rows = run_on_rows(baseline, steps)
-        evidence.interruptions, (evidence.replay, evidence.concurrency) = interrupted(), contended()
+        evidence.together, evidence.interruptions = transacted()
+        evidence.replay, evidence.concurrency = contended()
 
 
 def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:

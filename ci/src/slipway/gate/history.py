@@ -4,7 +4,7 @@ import dis
 import hashlib
 import itertools
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType
@@ -63,6 +63,8 @@ class History:
     ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
     tip: str = ""
     chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
+    gone: tuple[Other, ...] = ()  # revisions of this history that were at `released` and are not in the tree
+    gone_heads: tuple[str, ...] = ()  # those at which a database may stand that has run all of them
 
     @property
     def before_new(self) -> tuple[Node, ...]:
@@ -100,7 +102,21 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
         return replace(past, nodes=_but_heads(nodes, heads), chosen="the newest")
     ahead = tuple(other for other in since.ahead if other.id not in parents)
     chosen = f"those that {since.by_default} lacks" if since.by_default else ""
-    return replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
+    past = replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
+    gone = () if problems else tuple(_gone(past.nodes, since))
+    kept = [node.down for node in past.nodes if not node.new]
+    followed = {parent for down in (*kept, *(each.down for each in since.changed)) for parent in down}
+    return replace(past, gone=gone, gone_heads=tuple(each.id for each in gone if each.id not in followed))
+
+
+def _gone(nodes: Sequence[Node], since: Since) -> Iterator[Other]:
+    """Yield the released revisions that this tree lacks; those in folders without any of its own are of another history."""
+    elsewhere = {node.id for node in nodes} | {each.id for each in since.ahead}
+    folders = {Path(node.file).parent for node in nodes}
+    replaced = all(node.added for node in nodes)
+    for each in since.changed:
+        if each.id not in elsewhere and (replaced or Path(each.file).parent in folders):
+            yield each
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:

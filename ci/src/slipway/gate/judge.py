@@ -13,7 +13,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
-from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
+from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import (
     advice,
@@ -58,6 +58,8 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
     if stairway.together:
         yield from transactions.check_together(new, locking)
+    on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
+    yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
     yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
@@ -93,7 +95,9 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
-    yield from compatibility.check(node, evidence.replay.refused.get(node.id, ()), steps.statements)
+    yield from compatibility.check(
+        node, evidence.replay.refused.get(node.id, ()), steps.statements, steps.upgraded.added
+    )
 
 
 def _after_comments(
@@ -118,7 +122,7 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
     without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
-    without_reference = () if evidence.history.released else (EDITED, NOT_ON_TOP, APART)
+    without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
     unseen = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
     return ALLOWABLE - rulebook.ids(unseen)
 
@@ -128,7 +132,7 @@ def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
     if Layer.TRACE not in evidence.layers:
         seen = (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
         return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
-    complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
+    complete = {Layer.TOGETHER, Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
     return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)
 
 

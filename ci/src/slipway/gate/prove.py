@@ -82,9 +82,11 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         statements=sum(len(revision.statements) for revision in revisions),
         tables=evidence.rows.tables,
         filled=evidence.rows.filled,
+        empty=evidence.rows.empty,
         previous=question.previous.name if question.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,
+        transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
         chosen=_chosen(evidence.history),
@@ -117,6 +119,8 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
         yield evidence.compared
+    if evidence.together.gap:
+        yield evidence.together.gap
     if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
         yield "the previous release was not asked: name its commit with --since, a branch, a tag or merge-base"
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)

@@ -89,6 +89,7 @@ def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
         x_arguments=migrations.x_arguments,
         patience=migrations.patience,
         extensions=migrations.extensions,
+        samples=migrations.samples,
         role=migrations.role,
         levels=migrations.levels,
         start_after=None if fields.get("since") else migrations.start_after,

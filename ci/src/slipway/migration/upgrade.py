@@ -59,7 +59,7 @@ def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
         )
 
 
-def _steps_to_head(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
+def steps_to_head(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
     """Return alembic's steps from these heads to the history's own; empty when none is missing."""
     return list(script._upgrade_revs("heads", heads))  # type: ignore[arg-type] # noqa: SLF001 -- what alembic's own upgrade command calls
 
@@ -68,7 +68,7 @@ def _standing(script: ScriptDirectory, heads_of_schemas: list[tuple[str, ...]]) 
     """Combine the revisions of all schemas that env.py visits."""
     heads = tuple(dict.fromkeys(head for each in heads_of_schemas for head in each))
     unknown = tuple(head for head in heads if not _knows(script, head))
-    steps = [] if unknown else [step for each in heads_of_schemas for step in _steps_to_head(script, each)]
+    steps = [] if unknown else [step for each in heads_of_schemas for step in steps_to_head(script, each)]
     missing = tuple(dict.fromkeys(step.revision.revision for step in steps))
     return Standing(heads, tuple(script.get_heads()), unknown, missing)
 
@@ -113,7 +113,7 @@ def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tup
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
         _check_known(environment.script, heads)
-        for step in _steps_to_head(environment.script, heads):
+        for step in steps_to_head(environment.script, heads):
             revision = step.revision
             report(f"revision {revision.revision} {revision.doc or ''}".rstrip())
             yield step

@@ -33,10 +33,11 @@ class Listing(Record, schema="slipway/listing/1"):
 
 @dataclass(frozen=True)
 class Other:
-    """A revision on another branch; `down` are its parents."""
+    """A revision at another commit; `down` are its parents."""
 
     id: str
     down: tuple[str, ...]
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class Since(Record, schema="slipway/since/1"):
 
     - name: of a revision or a git ref; for a revision the other fields stay empty.
     - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
+    - changed: revisions at the ref whose files have changed or are gone; none when the ref and HEAD have no commit in common.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
     - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision".
@@ -55,6 +57,7 @@ class Since(Record, schema="slipway/since/1"):
     edited: tuple[str, ...] = ()
     refusal: Refusal | None = None
     commit: str | None = None
+    changed: tuple[Other, ...] = ()
     ahead: tuple[Other, ...] = ()
     tip: str = ""
     by_default: str | None = None
@@ -135,6 +138,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
     role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count

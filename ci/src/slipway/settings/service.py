@@ -50,6 +50,7 @@ class Migrations(Constrained):
     - patience: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
+    - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
     """
 
     config: str = "alembic.ini"
@@ -64,6 +65,7 @@ class Migrations(Constrained):
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
     patience: Annotated[int, Range(1)] = 120
     variables: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Annotated[tuple[str, ...], Filled("one value or more")]] = field(default_factory=dict)
 
     @property
     def alembic(self) -> tuple[str, ...]:
@@ -138,8 +140,8 @@ class TestDatabase(Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True)
-class Checks:
+@dataclass(frozen=True, kw_only=True)
+class Checks(Constrained):
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
     - lint: such as ["ruff", "check"].
@@ -147,6 +149,7 @@ class Checks:
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
+    - patience: seconds in which the release must become healthy in the check smoke.
     - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
     """
 
@@ -156,6 +159,7 @@ class Checks:
     types: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     database: TestDatabase = TestDatabase.MIGRATED
+    patience: Annotated[int, Range(1, 60)] = 60
     sources: tuple[str, ...] = ()
 
 

@@ -59,7 +59,7 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
     measured = []
     for rows in ROWS:
         with source.before(node) as database:
-            refused = with_connection(database, partial(_fill, names, rows))
+            refused = with_connection(database, partial(_fill, names, rows, source.samples))
             if refused:
                 return refused
             with _clock(node) as spent:
@@ -91,10 +91,10 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
         yield spent
 
 
-def _fill(names: Sequence[str], rows: int, connection: Connection) -> str | None:
+def _fill(names: Sequence[str], rows: int, samples: seeds.Samples, connection: Connection) -> str | None:
     """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
     there = connection.connection
-    tables = [replace(table, plain=True) for table in seeds.tables(there, 0)]
+    tables = [replace(table, plain=True) for table in seeds.tables(there, 0, samples)]
     seeds.fill(there, tables)
     wanted = [table for table in tables if any(is_table(table.name, name) for name in names)]
     unfilled = [table.name for table in wanted if not _multiply(there, table, rows)]

@@ -125,10 +125,9 @@ class _Run:
         self._begin()
         try:
             run(self._environment, self._walk, transaction_per_migration=True)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- any error of a revision is a finding
+        except (Exception, SystemExit) as error:  # any error of a revision is a finding
             if self._current is None:
-                self._pending.clear()
-                return
+                raise RefusedError("no revision was at fault", sentence(error)) from error
             self._fails(*self._current, error)
 
     def _begin(self) -> None:
@@ -138,14 +137,14 @@ class _Run:
         """Record a failure; a new upgrade runs once more on plain rows, to see what it does to them."""
         if step == UP and node.new and self._failed is None:
             self._failed = error
-            if not (_is_caused_by_our_values(error) or _is_met_by_equal_keys(error)):
+            if not (is_caused_by_our_values(error) or _is_met_by_equal_keys(error)):
                 self._of(node).failures[UP] = Failure.of(error, self._environment)
             return
         if step == UP and self._failed and self._before:
             error = self._failed
             self._of(node).dropped = tuple(row_effects.dropped_by(self._steps[node.id].upgraded, self._before))
         self._failed = None
-        if _is_caused_by_our_values(error):
+        if is_caused_by_our_values(error):
             self._unfit.append(f"{node.id} ({sentence(error)})")
         else:
             self._of(node).failures.setdefault(step, Failure.of(error, self._environment))
@@ -238,7 +237,9 @@ class _Run:
 
     def _fill(self, connection: Any, own: str) -> None:
         """Fill the new tables, except alembic's own."""
-        new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
+        self._current = None
+        after = max(map(int, self._filled), default=0)
+        new = [table for table in seeds.tables(connection, after, self._baseline.samples) if table.name != own]
         with as_superuser(connection):
             self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
             filled = seeds.fill(connection, [replace(table, plain=self._failed is not None) for table in new])
@@ -248,7 +249,7 @@ class _Run:
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 
-def _is_caused_by_our_values(error: BaseException) -> bool:
+def is_caused_by_our_values(error: BaseException) -> bool:
     code = sqlstate(error)
     if code is None:
         return "NoneType" not in str(error)

@@ -55,6 +55,8 @@ SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
         SELECT k.conname, k.conkey, pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
         UNION ALL SELECT k.conname, ARRAY[a.attnum], pg_get_constraintdef(k.oid)
             FROM pg_constraint k JOIN pg_attribute a ON a.atttypid = k.contypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL SELECT '', array_agg(x.refobjsubid::int2), '' FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            JOIN pg_depend x ON x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid AND x.refobjid = c.oid WHERE a.attrelid = c.oid AND a.attgenerated <> '' GROUP BY d.oid
         UNION ALL SELECT x.relname, i.indkey::int2[], '' FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
             WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)
         UNION ALL SELECT '', k.partattrs::int2[], pg_get_expr(p.relpartbound, p.oid) FROM pg_partition_tree(c.oid) m
@@ -166,9 +168,15 @@ class Table:
             groups = {number: min(joined) if group in joined else group for number, group in groups.items()}
         return groups
 
+    def deciding(self, numbers: Collection[int]) -> set[int]:
+        """Return those columns, with all that a generated one among them is connected with."""
+        made = {column["number"] for column in self.columns if column["made"]}.intersection(numbers)
+        behind = {self.groups[number] for number in made}
+        return {*numbers, *(number for number, group in self.groups.items() if group in behind)}
+
     def conditions(self, column: Mapping[str, Any]) -> list[str]:
         """Return the conditions on a column, with those on the columns of its group."""
-        if not any(rule["text"] and column["number"] in rule["columns"] for rule in self.rules):
+        if not any(rule["text"] and column["number"] in self.deciding(rule["columns"]) for rule in self.rules):
             return []
         group = self.groups[column["number"]]
         return [rule["text"] for rule in self.rules if group in {self.groups.get(number) for number in rule["columns"]}]
@@ -329,7 +337,7 @@ def _row(
     written = [each for each in table.columns if not each["made"] and (columns is None or each["raw"] in columns)]
     places = {column["number"]: place for place, column in enumerate(written, start=1)}
     constrained = {
-        each["name"]: max((places.get(number, 0) for number in each["columns"]), default=0)
+        each["name"]: max((places.get(number, 0) for number in table.deciding(each["columns"])), default=0)
         for each in (*table.rules, *table.parents)
     }
     return {

@@ -104,6 +104,11 @@ class StairwayResult:
     together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every upgrade succeeded."""
+        return not self.skipped and not any(UP in steps.failures for steps in self.steps.values())
+
 
 class _NotAsLeftError(Exception):
     """A failed step left changes that no transaction rolled back."""

@@ -1,13 +1,14 @@
 """T: whether a revision is one transaction, or can be run again after an interruption."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from slipway.gate.history import Node
+from slipway.gate.history import History, Node
 from slipway.gate.layers.interruption import Interruption
 from slipway.gate.layers.sessions import Encounter
 from slipway.gate.layers.stairway import Failure
+from slipway.gate.layers.together import TogetherResult
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.records.proof import AUTOCOMMIT, Finding, Statement
@@ -78,6 +79,26 @@ def check_encounters(node: Node, encounters: Sequence[Encounter]) -> Iterator[Fi
             measured = f"a second runner ran it while the first paused after line {each.line}: {each.otherwise}"
             yield rules.TWO_RUNNERS.finding(node, f"{measured} ({failures})" if failures else measured, each.line)
             return
+
+
+def check_run(
+    history: History, result: TogetherResult, failing_on_rows: Collection[str], version_table: str
+) -> Iterator[Finding]:
+    """Yield a finding when the new revisions fail in one run of env.py, or when no other connection sees that run."""
+    if not (last := result.last):
+        return
+    stop, on_rows = last.stop, result.on_rows.stop if result.on_rows else None
+    if not stop and on_rows and on_rows.fits and on_rows.revision not in failing_on_rows:
+        stop = on_rows
+    new = [node for node in history.nodes if node.new]
+    if stop:
+        node = next((node for node in history.nodes if node.id == stop.revision), new[-1])
+        rule = of_failure(stop.failure) or rules.FAILS_TOGETHER
+        measured = f"{stop.failure.said}; env.py runs {len(new)} new revisions in {last.transactions}"
+        yield rule.finding(node, measured, stop.failure.line_in(node, node.upgrade_line))
+    elif not last.stop and set(last.seen) != set(history.heads):
+        measured = f"after env.py's own run a new connection reads {', '.join(last.seen) or 'nothing'} in {version_table}, not {', '.join(history.heads)}"
+        yield rules.NOT_COMMITTED.finding(new[-1], measured)
 
 
 def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Finding]:
