@@ -163,7 +163,8 @@ def repeat(connection: Any, oid: str, table: str, columns: Collection[str]) -> N
         return
     first, last = (f"FROM {table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
     update = f"UPDATE {table} SET ({names}) = (SELECT {names} {first}) WHERE ctid = (SELECT ctid {last})"
-    rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
+    with as_superuser(connection):
+        rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 
 
 def deleted(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
@@ -279,7 +280,8 @@ def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
         if named and (rows := _rows_found(execution, nullcontext())) < (
             more := _rows_found(execution, as_superuser(connection))
         ):
-            hidden.append(Hidden(line, named[0], rows, more))
+            found = Hidden(line, named[0], rows, more)
+            hidden.extend([] if line in {each.line for each in hidden} else [found])
 
     with watching(before=compare):
         yield
