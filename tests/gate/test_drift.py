@@ -258,7 +258,7 @@ EQUIVALENT = """
         id serial PRIMARY KEY, at timestamptz DEFAULT CURRENT_TIMESTAMP, total numeric(12, 2) DEFAULT 0, state varchar(9) DEFAULT 'new'::text,
         token text DEFAULT token(), number int DEFAULT nextval('numbers'), m mood, none text DEFAULT NULL::text, until timestamp(6),
         tags text[] DEFAULT ARRAY[]::text[], twice int GENERATED ALWAYS AS (id * (1 + 1)) STORED, fetched int DEFAULT 5, left_alone int DEFAULT 5,
-        CONSTRAINT ck_state CHECK (state = ANY (ARRAY['b', 'a', 'new'])), CHECK (total >= 0 - 0), CONSTRAINT once UNIQUE (token))''')
+        CONSTRAINT ck_state CHECK (state = ANY (ARRAY['b', 'a', 'new'])), CHECK (total >= 0 - 0), CONSTRAINT once UNIQUE (token), UNIQUE (total, state))''')
     op.execute("CREATE INDEX ix_open ON old USING btree (lower(state::text) ASC) WHERE NOT state = 'done'")
     op.execute("ALTER TABLE old RENAME TO new")
     op.execute("ALTER TABLE new ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL, SET (autovacuum_vacuum_scale_factor = 0.1)")
@@ -283,6 +283,7 @@ EQUIVALENT_MODELS = """
         sa.Column("left_alone", sa.Integer),
         sa.CheckConstraint("state IN ('new', 'a', 'b')", name="ck_state"),
         sa.CheckConstraint("total >= 0"),
+        sa.UniqueConstraint("state", "total", name="state_and_total"),
         sa.Index("ix_open", sa.text("lower(state)"), postgresql_where=sa.text("state <> 'done'")),
     )
     sa.Table(
