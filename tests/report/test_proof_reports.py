@@ -70,6 +70,12 @@ def test_a_proof_for_a_terminal_ends_with_the_verdict(proof):
     assert text(proof) == TEXT
 
 
+def test_the_gates_own_choice_of_revisions_comes_first(clean):
+    chosen = replace(clean, coverage=replace(clean.coverage, chosen="1 of 9 revisions, the newest"))
+    assert text(chosen).startswith("judged: 1 of 9 revisions, the newest\nnot covered: ")
+    assert "\n- judged: 1 of 9 revisions, the newest\n- not covered: " in markdown(chosen)
+
+
 def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean):
     assert text(clean).splitlines() == [
         "not covered: the cluster's roles",

@@ -20,8 +20,9 @@ _OPTIONS: dict[str, tuple[str, str]] = {
     "-database-url": ("URL", "a server where databases may be created (default: one of its own)"),
     "-since": (
         "REVISION|REF",
-        "findings in older revisions do not count: up to a revision, or those at a git ref or `merge-base` (default: start-after)",
+        "older revisions are not judged: up to a revision, or those at a git ref or `merge-base` (default: start-after, otherwise what a pull request would add)",
     ),
+    "-all": ("", "judge all revisions, released ones, too"),
     "-python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
 }
 _REPEATED = {"-x-argument"}

@@ -218,13 +218,13 @@ def _by_adapter(_module: Any, name: str, cursor: Any, sql: str, parameters: Any 
 
 
 def _by_asyncpg(_module: Any, name: str, connection: Any, sql: str = "", *parameters: Any, **more: Any) -> Call:
-    """Read a call of asyncpg, which is in autocommit mode until a transaction begins."""
+    """Read a call of asyncpg, which has no mode: a statement is its own transaction unless one is open."""
     return Call(
         connection=_Waiting(connection),
-        autocommit=True,
+        autocommit=not connection.is_in_transaction(),
         error=sys.modules["asyncpg"].PostgresError,
         sql=sql or _named(more, "query", "command"),
-        parameters=parameters[0] if name == "_execute" else parameters,
+        parameters=_named(more, "args") or (parameters[0] if name == "_execute" else parameters),
         many=name == "executemany",
     )
 

@@ -70,9 +70,16 @@ def _partial(proof: Proof) -> list[str]:
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
-    yield from (f"not covered: {one_line(gap)}" for gap in proof.coverage.gaps)
-    if proof.coverage.gaps:
+    yield from (one_line(line) for line in _extent(proof))
+    if any(_extent(proof)):
         yield ""
+
+
+def _extent(proof: Proof) -> Iterator[str]:
+    """Yield which revisions were judged, and every part that was not examined."""
+    if proof.coverage.chosen:
+        yield f"judged: {proof.coverage.chosen}"
+    yield from (f"not covered: {gap}" for gap in proof.coverage.gaps)
 
 
 _SHOWN = 10
@@ -82,11 +89,14 @@ _SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "📝"}
 def markdown(proof: Proof) -> str:
     """Render GitHub-flavoured Markdown."""
     shown = [finding for finding in proof.findings if finding.suppressed is None]
-    gaps = [f"- not covered: {escaped(gap)}" for gap in proof.coverage.gaps]
-    parts = [f"## Migrations {proof.said}", escaped(summary(proof)), *(["\n".join(gaps)] if gaps else [])]
+    extent = [f"- {escaped(line)}" for line in _extent(proof)]
+    parts = [f"## Migrations {proof.said}", escaped(summary(proof)), *(["\n".join(extent)] if extent else [])]
     parts += [_finding(finding) for finding in shown[:_SHOWN]]
     if len(shown) > _SHOWN:
         parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
+    if proof.coverage.empty:
+        empty = (f"- {escaped(table)}: {escaped(reason)}" for table, reason in proof.coverage.empty.items())
+        parts.append("\n".join(["Tables without rows:", "", *empty]))
     return "\n\n".join(parts) + "\n"
 
 
