@@ -161,6 +161,7 @@ def prove_history(
         *,
         start_after: str | None = None,
         extensions: tuple[str, ...] = (),
+        samples: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         today: date = date(2026, 7, 1),
         layers: tuple[Layer, ...] = of_module,
         role: Role = Role.RDS_SUPERUSER,
@@ -168,7 +169,13 @@ def prove_history(
         **project: Any,
     ) -> Proof:
         config = write_project(revisions, **project)
-        asked = {"extensions": extensions, "start_after": start_after, "today": str(today), "layers": layers}
+        asked = {
+            "extensions": extensions,
+            "samples": dict(samples),
+            "start_after": start_after,
+            "today": str(today),
+            "layers": layers,
+        }
         return prove_in_process(question(config, role=role, **asked), server or server_url)
 
     return run

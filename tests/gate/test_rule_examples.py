@@ -211,7 +211,9 @@ def test_good_examples_pass_without_the_finding(findings_of, examples):
         assert [(each.rule, each.measured) for each in findings if each.fails] == [], rule
 
 
-LINE = re.compile(r"(\w+) follows ([\w ]+?)(?: and depends on (\w+))?(?: \((released|added on the target branch)\))?")
+LINE = re.compile(
+    r"(\w+) follows ([\w ]+?)(?: and depends on (\w+))?(?: \((released|gone|added on the target branch)\))?"
+)
 
 
 @pytest.fixture
@@ -222,14 +224,20 @@ def findings_of_graph(write_project, server_url):
         lines = [LINE.fullmatch(line).groups() for line in text.splitlines()]
         parents = {name: tuple(each for each in re.split(" and |nothing", down) if each) for name, down, _, _ in lines}
         marked = {mark: [name for name, _, _, other in lines if other == mark] for *_, mark in lines}
-        ahead = marked.get("added on the target branch", [])
+        ahead, gone = marked.get("added on the target branch", []), marked.get("gone", [])
         config = write_project(
-            {name: (parents[name] or None, "", "", depends) for name, _, depends, _ in lines if name not in ahead}
+            {
+                name: (parents[name] or None, "", "", depends)
+                for name, _, depends, _ in lines
+                if name not in {*ahead, *gone}
+            }
         )
         files = tuple(f"migrations/versions/{name}.py" for name in marked.get("released", ()))
         edited = tuple(file for file in files if file.endswith("/edited.py"))
         others = tuple(Other(name, parents[name]) for name in ahead)
-        since = Since(name="main", files=files, edited=edited, ahead=others, tip="origin/main") if files else None
+        changed = tuple(Other(name, parents[name], f"migrations/versions/{name}.py") for name in gone)
+        since = Since(name="main", files=files, edited=edited, changed=changed, ahead=others, tip="origin/main")
+        since = since if files or gone else None
         return list(graph.check(history.read(Environment(config, server_url, 30), None, since)))
 
     return run

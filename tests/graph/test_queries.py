@@ -11,7 +11,9 @@ from graphql import parse
 
 from slipway.errors import BadInputError
 from slipway.graph import bases
-from slipway.main import Environment, FunctionError, Slipway, _Call, one_sentence
+from slipway.main import Environment, FunctionError, Slipway
+from slipway.objects.call import Call
+from slipway.objects.function import one_sentence
 from slipway.records.form import from_json, to_json
 from slipway.records.plan import Action, Plan
 from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
@@ -402,7 +404,7 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
     secret = dagger.dag.set_secret("key", "unused")
     environment = await Slipway().environment(workspace, "staging", credentials=secret)
     assert isinstance(environment, Environment)
-    verbs = await _Call(environment).environment("staging")
+    verbs = await Call(environment).environment("staging")
     assert verbs.keys is not None
     assert verbs.keys.access_key_id == "canary-key"
     assert "canary" not in repr(verbs)

@@ -6,7 +6,7 @@ import pytest
 from dagger._exceptions import QueryErrorValue  # the package exports it under no other name
 
 from slipway.graph.refusal import meaning
-from slipway.main import FunctionError, one_sentence
+from slipway.objects.function import FunctionError, one_sentence
 
 
 def engine_says(message, **extensions):

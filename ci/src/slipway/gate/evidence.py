@@ -102,7 +102,12 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
         empty = Baseline(
-            history=past, environment=environment, server=server, extensions=question.extensions, role=question.role
+            history=past,
+            environment=environment,
+            server=server,
+            extensions=question.extensions,
+            role=question.role,
+            samples=question.samples,
         )
         try:
             _execute(evidence, empty, keep=question.keep)

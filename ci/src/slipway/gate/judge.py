@@ -13,7 +13,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
-from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
+from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rules import (
     advice,
@@ -88,8 +88,8 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps)
-    yield from blocking.check(node, steps.statements, contention.growth)
-    yield from waiting.check(node, steps.statements, contention.queue)
+    yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
+    yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
     yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
     yield from transactions.check_encounters(node, contention.encounters)
@@ -125,7 +125,7 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
     without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
-    without_reference = () if evidence.history.released else (EDITED, NOT_ON_TOP, APART)
+    without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
     unseen = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
     return ALLOWABLE - rulebook.ids(unseen)
 

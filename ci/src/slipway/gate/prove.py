@@ -1,6 +1,7 @@
 """Question -> Proof: the evidence and the findings as a record; or Listing and models, which need no execution."""
 
 import platform
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timezone
@@ -100,6 +101,7 @@ def _coverage(evidence: Evidence) -> Coverage:
         statements=sum(len(revision.statements) for revision in revisions),
         tables=evidence.rows.tables,
         filled=evidence.rows.filled,
+        empty=evidence.rows.empty,
         previous=evidence.previous.name if evidence.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,
@@ -175,6 +177,8 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
             options = run(environment, lambda _heads, _context: ())
         except (Exception, SystemExit) as error:
             raise BadInputError(f"{environment.spoken_place_of(error)} fails", sentence(error)) from error
+    if question.apart_from:
+        _check_apart(question.apart_from)
     tables = [table for metadata in metadata_of(options) for table in metadata.tables.values()]
     if not tables:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
@@ -185,3 +189,10 @@ def models_of(question: GateQuestion, server: URL) -> Previous:
         revisions=known,
         spelled=tuple(sorted(set(all_spelled(tables)))),
     )
+
+
+def _check_apart(folder: str) -> None:
+    """Raise BadInputError if this process has imported from a folder, except from a virtual environment in it."""
+    files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    if strange := [file for file in files if file.startswith(f"{folder}/") and not file.startswith(f"{sys.prefix}/")]:
+        raise BadInputError(f"{strange[0]} is of another release", "install the service, but not as an editable one")

@@ -5,9 +5,9 @@ more pass, not one for each failure.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from alembic import op
@@ -126,6 +126,7 @@ class Baseline:
     server: URL
     extensions: tuple[str, ...]  # that the revisions need
     role: Role  # that runs them
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column, for rows
     template: URL | None = None
     old: int = 0
 
@@ -148,7 +149,7 @@ class Replica:
     """The database `url`, in which the first revisions of a history were run."""
 
     def __init__(self, baseline: Baseline, url: URL) -> None:
-        self.history, self.environment = baseline.history, baseline.environment
+        self.history, self.environment, self.samples = baseline.history, baseline.environment, baseline.samples
         self._server = baseline.server
         self._url = url
         self._done = baseline.old

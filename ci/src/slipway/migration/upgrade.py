@@ -14,12 +14,16 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from slipway.errors import RefusedError
-from slipway.migration.database import every_connection_to, held, sqlstate
+from slipway.errors import RefusedError, SlipwayError
+from slipway.migration.database import every_connection_to, held, sqlstate, with_connection
 from slipway.migration.environment import Environment, sentence
+from slipway.migration.pooler import check_own_session
 from slipway.records.migration import Migration, Standing
 
 _LOCK_TIMEOUT = "SET lock_timeout = '2s'"
+# No other database of this server has the name, and no other server the time of its start.
+_RECOGNISED = """SELECT format('current_database() = %L AND pg_postmaster_start_time() = %L',
+current_database(), pg_postmaster_start_time())"""
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
 # lock_not_available, deadlock_detected: rolled back, and a retry may succeed
 _RETRYABLE = {"55P03", "40P01"}
@@ -29,8 +33,24 @@ _PATIENCE_SECONDS = 300.0
 
 def look(environment: Environment, url: URL) -> Standing:
     """Read the revision of a database; raises RefusedError."""
-    with every_connection_to(url, (_LOCK_TIMEOUT,)):
+    recognised = _own_session(url)
+    with every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         return _read(environment)
+
+
+def _own_session(url: URL) -> str:
+    """Check that sessions are our own, before anything is set or locked; return the condition by which the database is recognised."""
+
+    def check(connection: Connection) -> str:
+        check_own_session(url, connection)
+        return str(connection.scalar(text(_RECOGNISED)))
+
+    try:
+        return with_connection(url, check)
+    except SlipwayError:
+        raise
+    except Exception as error:
+        raise RefusedError("the database cannot be reached", sentence(error)) from error
 
 
 def _read(environment: Environment) -> Standing:
@@ -105,7 +125,8 @@ def upgrade(environment: Environment, url: URL, report: Callable[[str], object] 
     `report` is called with each revision when it begins.
     """
     started = time.monotonic()
-    with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,)):
+    recognised = _own_session(url)
+    with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         _visit(environment)
         before, applied, attempts = _run(environment, report)
         after = _read_back(environment)

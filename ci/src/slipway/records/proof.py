@@ -9,6 +9,7 @@ from slipway.records.form import Record
 
 OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
+AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 
@@ -205,7 +206,8 @@ class Coverage:
 
     - transactions: those of env.py, in which the new revisions ran together; empty when they did not.
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
-    - filled: how many of `tables` held rows. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
+    - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
+    - previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
     """
 
     revisions: int
@@ -215,6 +217,7 @@ class Coverage:
     chosen: str = ""
     tables: int = 0
     filled: int = 0
+    empty: Mapping[str, str] = field(default_factory=dict)
     previous: str = ""
     phrases: int = 0
     said: str = ""

@@ -22,6 +22,9 @@ class PlatformWords:
     unhealthy: str
 
 
+NO_PLATFORM = PlatformWords(unpulled="(?!)", unreadable="(?!)", exited="exit code: ", unhealthy="health check failed")
+
+
 @dataclass(frozen=True)
 class FailureRule:
     """A known failure. Groups of the pattern (`name2` counts as `name`) and fields of the spec fill cause and remedy.

@@ -247,4 +247,4 @@ class _Others:
         yield from self.hints.texts
         yield from (str(int(number)) for number in self.hints.numbers)
         if self.kind.category == "T":
-            yield from (f"{self.row} hours", "0", f"-{self.row} days")
+            yield from (f"{self.row} hours", f"{self.row} minutes", f"{self.row} seconds", "0", f"-{self.row} days")

@@ -50,6 +50,7 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
 
     `own` are the models of the new release, `steps` the results of the stairway; a previous release without a name was not asked.
     """
+    caveat = f"the models of {previous.name} were read in today's environment, not its own: {previous.caveat}"
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
     own = own if any(_may_break(steps[node.id]) for node in baseline.history.nodes if node.added) else ()
     if not (previous.models or previous.recorded or own):
@@ -61,9 +62,8 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     if error:
         result.missing = f"{previous.name} was not replayed to the end: {error}"
         result.gaps.append(result.missing)
-    if without_models:
-        result.missing = without_models
-        result.gaps.append(without_models)
+    result.missing = without_models or result.missing
+    result.gaps += [gap for gap in (without_models, caveat if previous.caveat else "") if gap]
     return result
 
 
@@ -81,7 +81,12 @@ def _replay(
     added = [node for node in nodes if node.added]
     with baseline.database() as database, ExitStack() as sessions:
         releases = _Releases(
-            database=database, previous=previous, own=own, result=result, sessions=sessions, on_rows=on_rows
+            database=database,
+            previous=previous,
+            own=own,
+            result=result,
+            sessions=sessions,
+            samples=baseline.samples if on_rows else None,
         )
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
@@ -106,7 +111,7 @@ class _Releases:
     own: Sequence[Model]
     result: Replay
     sessions: ExitStack
-    on_rows: bool
+    samples: seeds.Samples | None  # None: the tables stay empty
     _version_table: str = ""
     _phrases: list[Phrase] = field(default_factory=list)
     _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
@@ -157,9 +162,10 @@ class _Releases:
     def _tables(self, connection: Connection) -> list[seeds.Table]:
         """Return the service's tables, and fill the new ones."""
         there = connection.connection
-        tables = [table for table in seeds.tables(there, 0) if not is_table(table.name, self._version_table)]
+        every = seeds.tables(there, 0, self.samples or {})
+        tables = [table for table in every if not is_table(table.name, self._version_table)]
         unfilled = [table for table in tables if table.oid not in self._filled]
-        if self.on_rows:
+        if self.samples is not None:
             seeds.fill(there, unfilled)
         self._filled.update(table.oid for table in tables)
         return tables

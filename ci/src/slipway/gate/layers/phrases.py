@@ -1,6 +1,7 @@
 """Statements of a release, derived from its models: it reads and writes each table, and each value of an enum."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -51,7 +52,8 @@ def as_models(tables: Iterable[Table]) -> Iterator[Model]:
 def _as_column(column: "ModelColumn[Any]") -> Column:
     """The ORM's INSERT names it unless the database makes its value; a server default only fills in for a missing one."""
     defaulted = isinstance(column.server_default, DefaultClause)
-    autoincrements = column.table is not None and column is column.table.autoincrement_column
+    # SQLAlchemy 1.4 has the property under this name only.
+    autoincrements = column is getattr(column.table, "_autoincrement_column", None)
     written = not autoincrements and column.server_default is None and column.computed is None
     labels = getattr(column.type, "enums", None) or ()
     return Column(column.name, written, defaulted and not autoincrements, tuple(map(str, labels)))
@@ -96,7 +98,8 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
     ]
     yield "SELECT", [f"SELECT {', '.join(read)} FROM {table.name}"]
     full = seeds.accepted(there, table, _FULL_ROW, bare=False, columns=written)
-    yield "INSERT of a full row", chain(full, _put_back(connection, table, written - made))
+    again = [column["name"] for column in table.columns if column["raw"] in written - made]
+    yield "INSERT of a full row", chain(full, _put_back(connection, table, again) if again and not full else ())
     yield "INSERT of a bare row", seeds.accepted(there, table, _BARE_ROW, bare=True, columns=written)
     if writable - written:
         yield "INSERT of every column", seeds.accepted(there, table, _EVERY_COLUMN, bare=False, columns=writable)
@@ -134,19 +137,16 @@ def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Itera
             yield from [first] if first else []
 
 
-def _put_back(connection: Connection, table: seeds.Table, columns: Iterable[str]) -> Iterator[str]:
-    """Take the last row out and yield its INSERT: the parents of a one-to-one row or of a pair may have no others left."""
-    names = [column["name"] for column in table.columns if column["raw"] in set(columns)]
-    if not names:
-        return
+def _put_back(connection: Connection, table: seeds.Table, names: Sequence[str]) -> Iterator[str]:
+    """Take the last row out and yield its INSERT: no parent may be left for one more row. Otherwise yield that of a copy."""
+    columns, row = ", ".join(names), None
     values = ", ".join(f"quote_nullable({name}::text)" for name in names)
     taken = f"DELETE FROM {table.name} WHERE {_LAST.format(table=table.name)} RETURNING concat_ws(', ', {values})"
-    try:
+    with suppress(DBAPIError):  # other rows refer to it
         row = connection.exec_driver_sql(taken).first()
-    except DBAPIError:  # other rows refer to it
-        return
     if row:
-        yield f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({row[0]})"
+        yield f"INSERT INTO {table.name} ({columns}) VALUES ({row[0]})"
+    yield f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {table.name} LIMIT 1"
 
 
 def _values_beyond(table: seeds.Table, column: Any, labels: Sequence[str]) -> str:

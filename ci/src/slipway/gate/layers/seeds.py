@@ -21,6 +21,7 @@ from slipway.gate.names import is_table
 ROWS = 3
 Samples = Mapping[str, tuple[str, ...]]  # by `table.column` or `schema.table.column`
 NO_SAMPLES: Final[Samples] = MappingProxyType({})
+UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # part of every generated one
 _BARE_ROW = 2  # NULL or the default wherever possible
 _ATTEMPTS = 400  # of one row
 
@@ -54,6 +55,8 @@ SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
         SELECT k.conname, k.conkey, pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
         UNION ALL SELECT k.conname, ARRAY[a.attnum], pg_get_constraintdef(k.oid)
             FROM pg_constraint k JOIN pg_attribute a ON a.atttypid = k.contypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL SELECT '', array_agg(x.refobjsubid::int2), '' FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            JOIN pg_depend x ON x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid AND x.refobjid = c.oid WHERE a.attrelid = c.oid AND a.attgenerated <> '' GROUP BY d.oid
         UNION ALL SELECT x.relname, i.indkey::int2[], '' FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
             WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)
         UNION ALL SELECT '', k.partattrs::int2[], pg_get_expr(p.relpartbound, p.oid) FROM pg_partition_tree(c.oid) m
@@ -154,6 +157,7 @@ class Table:
     rules: tuple[Mapping[str, Any], ...] = ()
     types: Mapping[str, Type] = field(default_factory=dict)  # by column
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by column, from the settings
+    plain: bool = False  # without a row of NULLs, and with other UUIDs than other tables
 
     @cached_property
     def groups(self) -> Mapping[int, int]:
@@ -164,9 +168,15 @@ class Table:
             groups = {number: min(joined) if group in joined else group for number, group in groups.items()}
         return groups
 
+    def deciding(self, numbers: Collection[int]) -> set[int]:
+        """Return those columns, with all that a generated one among them is connected with."""
+        made = {column["number"] for column in self.columns if column["made"]}.intersection(numbers)
+        behind = {self.groups[number] for number in made}
+        return {*numbers, *(number for number, group in self.groups.items() if group in behind)}
+
     def conditions(self, column: Mapping[str, Any]) -> list[str]:
         """Return the conditions on a column, with those on the columns of its group."""
-        if not any(rule["text"] and column["number"] in rule["columns"] for rule in self.rules):
+        if not any(rule["text"] and column["number"] in self.deciding(rule["columns"]) for rule in self.rules):
             return []
         group = self.groups[column["number"]]
         return [rule["text"] for rule in self.rules if group in {self.groups.get(number) for number in rule["columns"]}]
@@ -311,7 +321,7 @@ def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, A
     return {
         "tables": [table.oid for table in group],
         "before": [*counters, *([f"SET CONSTRAINTS {names} {'DEFERRED' if unfilled else 'IMMEDIATE'}"] if names else [])],
-        "rows": [_row(table, row, unfilled, bare=row == _BARE_ROW) for table in group for row in range(1, ROWS + 1)],
+        "rows": [_row(table, row, unfilled, bare=row == _BARE_ROW and not table.plain) for table in group for row in range(1, ROWS + 1)],
         # A later ALTER TABLE of the same transaction refuses rows whose constraints are not checked yet.
         "after": [
             *([f"SET CONSTRAINTS {names} IMMEDIATE"] if names else []),
@@ -327,7 +337,7 @@ def _row(
     written = [each for each in table.columns if not each["made"] and (columns is None or each["raw"] in columns)]
     places = {column["number"]: place for place, column in enumerate(written, start=1)}
     constrained = {
-        each["name"]: max((places.get(number, 0) for number in each["columns"]), default=0)
+        each["name"]: max((places.get(number, 0) for number in table.deciding(each["columns"])), default=0)
         for each in (*table.rules, *table.parents)
     }
     return {
@@ -353,6 +363,8 @@ def _choices(
         values = list(_references(table, column, parent, row, unfilled))
     elif conditions:
         values = candidates(kind, row, Hints.of(conditions))
+    elif table.plain and kind.base == "uuid":
+        values = [kind.text(f"{int(table.oid):08x}{UUID}{row}")]
     else:
         values = [value for value in (ordinary(kind, row),) if value]
     absent = ["NULL"] if column["nullable"] else ["DEFAULT"] if column["default"] else []

@@ -159,11 +159,6 @@ class Transaction:
         # Objects up to here were built or moved by earlier transactions of the revision.
         ((self._newest, self._began),) = query(connection, f"SELECT {NEWEST_OID}, now()::text")
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its connection is open, as far as the driver tells."""
-        return not getattr(self._connection, "closed", False)
-
     def look(self, newest_oid: int) -> Effect:
         """Return the effects since the last call; relations above `newest_oid` are new."""
         after, began, lock_timeout, unlimited = _locked_tables(self._connection, newest_oid)

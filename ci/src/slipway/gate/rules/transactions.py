@@ -11,7 +11,7 @@ from slipway.gate.layers.stairway import Failure
 from slipway.gate.layers.together import TogetherResult
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.records.proof import Finding, Statement
+from slipway.records.proof import AUTOCOMMIT, Finding, Statement
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
 _BY_CODE: Final = {"25001": rules.CONCURRENTLY_INSIDE, "55P04": rules.NEW_ENUM_VALUE}
@@ -30,6 +30,9 @@ _SETS = re.compile(
     r"|\bset_config\s*\([^()]*,\s*false\s*\)",
     re.IGNORECASE,
 )
+_IN_A_BLOCK = """\
+with op.get_context().autocommit_block():  # restores the mode
+    op.execute("…")"""
 _ALTERS = re.compile(r"\A\s*ALTER TABLE\b", re.IGNORECASE)
 _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 
@@ -48,6 +51,9 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     settings = [statement for statement in statements if _SETS.search(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
         yield rules.LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
+    for statement in statements:
+        if statement.sql == AUTOCOMMIT:
+            yield rules.LEAKING.finding(node, "the connection is left in autocommit mode", statement.line, _IN_A_BLOCK)
 
 
 def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[Finding]:
@@ -137,4 +143,4 @@ def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
 
 
 def _changes(statement: Statement) -> bool:
-    return not re.match(r"\s*(SELECT|SHOW|SET|RESET)\b", statement.sql, re.IGNORECASE)
+    return statement.sql != AUTOCOMMIT and not re.match(r"\s*(SELECT|SHOW|SET|RESET)\b", statement.sql, re.IGNORECASE)

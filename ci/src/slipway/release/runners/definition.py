@@ -181,6 +181,7 @@ _MODULES = {
         "environment",
         "output",
         "parts",
+        "pooler",
         "reasons",
         "upgrade",
     ),

@@ -94,6 +94,9 @@ def markdown(proof: Proof) -> str:
     parts += [_finding(finding) for finding in shown[:_SHOWN]]
     if len(shown) > _SHOWN:
         parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
+    if proof.coverage.empty:
+        empty = (f"- {escaped(table)}: {escaped(reason)}" for table, reason in proof.coverage.empty.items())
+        parts.append("\n".join(["Tables without rows:", "", *empty]))
     return "\n\n".join(parts) + "\n"
 
 
