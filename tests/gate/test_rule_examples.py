@@ -26,8 +26,8 @@ WITHOUT_EXAMPLE = {"G04", "U02", "drift-released"}
 GRAPHS = {identity for identity, example in EXAMPLES.items() if example.graph}
 # An upgrade that fails, its own env.py, or a finding at the first revision of its kind: each has a history of its own.
 ALONE = {
-    "bad": {"C16", "D01", "Q11", "T01", "T06", "T07", "T08", "T11", "U01", "drift", "drift-name"},
-    "good": {"Q11", "T11", "drift", "drift-name"},
+    "bad": {"C16", "D01", "Q01", "Q11", "T01", "T06", "T07", "T08", "T11", "U01", "drift", "drift-name"},
+    "good": {"Q01", "Q11", "T11", "drift", "drift-name"},
 }
 # The layers that are executed. No error rests on the one with other sessions, so only T11 needs it; growth takes its time there.
 STAIRWAY, EVERY = (Layer.TRACE,), tuple(Layer)

@@ -43,7 +43,7 @@ class Environment:
     ) -> None:
         self.folder = Path.cwd()
         self.patience = patience
-        self._url = url
+        self.url = url
         self.wanted: list[str] = []  # the keys of -x arguments that the project has looked up in vain
         self.config = alembic_config.read(file, section, x_arguments)
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
@@ -96,7 +96,7 @@ class Environment:
 
         setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
         with closed_afterwards(), ExitStack() as held, context:
-            self.config.attributes = _Attributes(self._url, held)
+            self.config.attributes = _Attributes(self.url, held)
             self.script.run_env()
         return configured
 
@@ -164,13 +164,13 @@ class _Attributes(dict[str, Any]):
 
     def __init__(self, url: URL, held: ExitStack) -> None:
         super().__init__()
-        self._url = url
+        self.url = url
         self._held = held
 
     def __missing__(self, key: str) -> Any:
-        if key != "connection" or self._url.get_dialect()().is_async:
+        if key != "connection" or self.url.get_dialect()().is_async:
             raise KeyError(key)
-        self[key] = self._held.enter_context(create_engine(self._url, poolclass=NullPool).connect())
+        self[key] = self._held.enter_context(create_engine(self.url, poolclass=NullPool).connect())
         return self[key]
 
 
