@@ -30,15 +30,13 @@ def models(*columns, name="a"):
 def replayed(write_project, server_url):
     """Proves revisions after one with a table while a release is live; returns its findings and the coverage."""
 
-    def run(previous, table=TABLE, own=None, **revisions):
+    def run(previous, table=TABLE, own=None, *, required=False, **revisions):
         down, history = "one", {"one": table}
         for name, upgrade in revisions.items():
             history[name] = (down, upgrade, KEPT)
             down = name
-        proof = prove(
-            question(write_project(history, models=own), layers=LAYERS, start_after="one", previous=previous),
-            server_url,
-        )
+        asked = {"layers": LAYERS, "start_after": "one", "previous": previous, "previous_required": required}
+        proof = prove(question(write_project(history, models=own), **asked), server_url)
         found = [(each.rule, each.revision, each.line) for each in proof.findings if each.rule.startswith("C")]
         return found, proof.coverage
 
@@ -96,9 +94,23 @@ def test_a_revision_that_fails_on_rows_is_judged_on_empty_tables(replayed):
     assert "v1 was replayed on empty tables only, because the upgrade fails on rows" in coverage.gaps
 
 
-def test_a_release_whose_models_are_unknown_is_a_gap(replayed):
-    _, coverage = replayed(Previous(name="v1", refusal="there is no lock; run uv lock"), two=DROPS_B)
+@pytest.mark.parametrize("required", [False, True])
+def test_a_release_whose_models_are_unknown_is_a_gap_or_an_error(replayed, required):
+    unknown = Previous(name="v1", refusal="there is no lock; run uv lock")
+    found, coverage = replayed(unknown, two=DROPS_B, required=required)
     assert coverage.gaps[-1] == "the models of v1 are not known: there is no lock; run uv lock"
+    assert found == ([("C21", "two", 9)] if required else [])
+
+
+def test_a_required_release_that_was_not_named_is_an_error(replayed):
+    assert replayed(None, two=DROPS_B, required=True)[0] == [("C21", "two", 9)]
+
+
+def test_a_required_release_that_was_replayed_may_have_been_read_in_todays_environment(replayed):
+    live = Previous(name="v1", models=models(sa.Column("c", sa.Text)), caveat="uv pip failed")
+    found, coverage = replayed(live, two=DROPS_B, required=True)
+    assert found == []
+    assert coverage.gaps[-1].endswith("were read in today's environment, not its own: uv pip failed")
 
 
 def table(*statements):

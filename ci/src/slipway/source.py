@@ -141,7 +141,8 @@ def unreleased(folder: Path) -> Since:
     for name in filter(None, (MERGE_BASE, _newest_tag(folder))):
         with suppress(BadInputError):
             since = released(folder, name)
-            if any(file in since.edited or file not in since.files for file in revisions):
+            gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
+            if gone or any(file in since.edited or file not in since.files for file in revisions):
                 return replace(since, by_default=_spoken(folder, since))
     return Since(name="", by_default="", commit=_before_newest(folder, revisions))
 

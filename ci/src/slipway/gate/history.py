@@ -98,12 +98,12 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
     if since is None or (since.by_default is None and _is_revision(parents, since)):
         return replace(past, nodes=_older(nodes, parents, start_after, since))
     compared = _compared(nodes, since)
-    if since.by_default == "" or (since.by_default and not any(node.new for node in compared)):
+    gone = () if problems else tuple(_gone(compared, since))
+    if since.by_default == "" or (since.by_default and not gone and not any(node.new for node in compared)):
         return replace(past, nodes=_but_heads(nodes, heads), chosen="the newest")
     ahead = tuple(other for other in since.ahead if other.id not in parents)
     chosen = f"those that {since.by_default} lacks" if since.by_default else ""
     past = replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
-    gone = () if problems else tuple(_gone(past.nodes, since))
     kept = [node.down for node in past.nodes if not node.new]
     followed = {parent for down in (*kept, *(each.down for each in since.changed)) for parent in down}
     return replace(past, gone=gone, gone_heads=tuple(each.id for each in gone if each.id not in followed))
@@ -175,7 +175,8 @@ def _released_first(nodes: Iterable[Node]) -> tuple[Node, ...]:
 
 def _but_heads(nodes: Iterable[Node], heads: Collection[str]) -> tuple[Node, ...]:
     """Mark all revisions as old but the heads."""
-    return tuple(node if node.id in heads else replace(node, old="older than the newest revision") for node in nodes)
+    older = "older than the newest revision"
+    return _released_first(node if node.id in heads else replace(node, old=older) for node in nodes)
 
 
 def _upto(parents: Parents, start_after: str) -> set[str]:

@@ -99,6 +99,7 @@ class Previous(Record, schema="slipway/previous/1"):
     """A previous release.
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
+    - caveat: why its models were not read in its own environment but in today's.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
     - spelled: its models as SQL, one text for each object.
     """
@@ -107,6 +108,7 @@ class Previous(Record, schema="slipway/previous/1"):
     models: tuple[Model, ...] = ()
     recorded: tuple[Recorded, ...] = ()
     refusal: str | None = None
+    caveat: str = ""
     revisions: tuple[str, ...] = ()
     start: str = ""
     spelled: tuple[str, ...] = ()
@@ -128,6 +130,13 @@ class Role(Enum):
     SUPERUSER = "superuser"
 
 
+class PreviousRelease(Enum):
+    """Whether the previous release must be replayed on the new schema."""
+
+    WANTED = "wanted"  # reports say when it was not
+    REQUIRED = "required"  # an error when it was not
+
+
 @dataclass(frozen=True, kw_only=True)
 class GateQuestion(Record, schema="slipway/gate-question/1"):
     """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
@@ -147,6 +156,7 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     previous_required: bool = False  # it is an error when that could not be executed
     layers: tuple[Layer, ...] = tuple(Layer)
     release: str = ""  # with Ask.MODELS: the name under which they are returned
+    apart_from: str = ""  # with Ask.MODELS: a folder with another release, from which nothing may be imported
     today: str = ""  # YYYY-MM-DD, on which allowances expire; empty: the current day, UTC
     keep: bool = False  # leave the state after the old revisions on the server, as a template for the next run
     check_server: bool = False  # with Ask.LISTING: connect to the server as well

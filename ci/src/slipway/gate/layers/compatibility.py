@@ -50,6 +50,7 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
 
     `own` are the models of the new release, `steps` the results of the stairway; a previous release without a name was not asked.
     """
+    caveat = f"the models of {previous.name} were read in today's environment, not its own: {previous.caveat}"
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
     own = own if any(_may_break(steps[node.id]) for node in baseline.history.nodes if node.added) else ()
     if not (previous.models or previous.recorded or own):
@@ -61,9 +62,8 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     if error:
         result.missing = f"{previous.name} was not replayed to the end: {error}"
         result.gaps.append(result.missing)
-    if without_models:
-        result.missing = without_models
-        result.gaps.append(without_models)
+    result.missing = without_models or result.missing
+    result.gaps += [gap for gap in (without_models, caveat if previous.caveat else "") if gap]
     return result
 
 

@@ -52,7 +52,8 @@ def as_models(tables: Iterable[Table]) -> Iterator[Model]:
 def _as_column(column: "ModelColumn[Any]") -> Column:
     """The ORM's INSERT names it unless the database makes its value; a server default only fills in for a missing one."""
     defaulted = isinstance(column.server_default, DefaultClause)
-    autoincrements = column.table is not None and column is column.table.autoincrement_column
+    # SQLAlchemy 1.4 has the property under this name only.
+    autoincrements = column is getattr(column.table, "_autoincrement_column", None)
     written = not autoincrements and column.server_default is None and column.computed is None
     labels = getattr(column.type, "enums", None) or ()
     return Column(column.name, written, defaulted and not autoincrements, tuple(map(str, labels)))

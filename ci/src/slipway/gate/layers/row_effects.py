@@ -280,7 +280,8 @@ def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
         if named and (rows := _rows_found(execution, nullcontext())) < (
             more := _rows_found(execution, as_superuser(connection))
         ):
-            hidden.append(Hidden(line, named[0], rows, more))
+            found = Hidden(line, named[0], rows, more)
+            hidden.extend([] if line in {each.line for each in hidden} else [found])
 
     with watching(before=compare):
         yield

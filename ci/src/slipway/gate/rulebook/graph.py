@@ -97,11 +97,11 @@ c follows b""",
 GONE: Final = _error(
     id="G07",
     name="released revision gone",
-    message="A released revision is not in the tree; a database that stands at it cannot be upgraded: alembic cannot locate it.",
+    message="A released revision is not in the tree; databases at that revision cannot be upgraded: alembic cannot locate it.",
     code="""\
 # restore the files: git checkout REF -- FILES
 # or, to squash revisions that every database has run, give the one that replaces them the id of the newest:
-revision = "…"  # the released head: a database that stands there has nothing to run
+revision = "…"  # the released head: databases there have nothing to run
 down_revision = None
 # slipway: allow G05 because it replaces the revisions up to its own id""",
     related=("G05", "G06"),

@@ -40,7 +40,7 @@ def _gone(history: History) -> Iterator[Finding]:
     if not history.gone:
         return
     gone = f"{few([each.id for each in history.gone])} at {history.released}"
-    heads = f", of which a released database stands at {', '.join(history.gone_heads)}" if history.gone_heads else ""
+    heads = f", and a released database is at {', '.join(history.gone_heads)}" if history.gone_heads else ""
     first = next((node for node in history.nodes if node.added or node.edited), None)
     finding = GONE.finding(first, f"not in the tree: {gone}{heads}")
     yield finding if history.gone_heads else replace(finding, level=Level.WARNING)
