@@ -164,7 +164,6 @@ class _Run:
                 self._fill(connection, own)
             if node.new and not self._failed:
                 self._repeat(node, connection)
-            connection.commit()  # as production's rows are: a revision may roll back
             yield from self._upgraded(node, connection)
             self._pending.popleft()
             if self._failed:  # the next revision meets all rows again
@@ -178,14 +177,14 @@ class _Run:
         self._before = before = row_effects.snapshot(connection, touched)
         self._current = (node, UP)
         if not node.new:
-            yield step_of(self._environment, node, UP)
+            yield self._step(node, UP, connection)
             return
         report(Layer.ROWS, node.id, self._new)
         newest = max(map(int, self._filled), default=0)
         watched = self._may_leave_sequences_behind(node)
         behind = row_effects.sequences_behind(connection, touched, newest) if watched and touched else {}
         with row_effects.noted(node) as backfills, row_effects.noting_hidden(node, self._of(node).hidden):
-            yield step_of(self._environment, node, UP)
+            yield self._step(node, UP, connection)
         if watched:
             now = row_effects.sequences_behind(connection, touched, newest)
             self._of(node).behind = tuple(each for column, each in now.items() if column not in behind)
@@ -193,6 +192,12 @@ class _Run:
             self._of(node).again = tuple(row_effects.written_again(connection, backfills))
         if any(before.counts.values()):
             yield from self._judged(node, before, connection)
+
+    def _step(self, node: Node, step: str, connection: Any) -> RevisionStep:
+        """Return a step that finds our rows committed, as production's are, and no lock of ours in its way."""
+        connection.commit()
+        self._current = (node, step)
+        return step_of(self._environment, node, step)
 
     def _judged(self, node: Node, before: Snapshot, connection: Any) -> Iterator[RevisionStep]:
         """Compare the rows after the upgrade and after the downgrade with those before."""
@@ -202,11 +207,9 @@ class _Run:
         back: Back = {}
         rows.recast = tuple(row_effects.recast(connection, before, after))
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
-            self._current = (node, DOWN)
-            yield step_of(self._environment, node, DOWN)
+            yield self._step(node, DOWN, connection)
             back = row_effects.rows_of(connection, before)
-            self._current = (node, AGAIN)
-            yield step_of(self._environment, node, AGAIN)
+            yield self._step(node, AGAIN, connection)
         rows.dropped = tuple(row_effects.dropped(before, after, back))
         rows.deleted = tuple(row_effects.deleted(before, after, back))
         also_recast = {loss.name for loss in rows.recast}
