@@ -4,7 +4,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -63,11 +63,29 @@ def _read(environment: Environment) -> Standing:
 
     try:
         environment.run(steps, dont_mutate=True)  # alembic would create a missing table of versions
-        return _standing(environment.script, heads_of_schemas)
+        standing = _standing(environment.script, heads_of_schemas)
     except (Exception, SystemExit) as error:
         raise RefusedError(
             f"the database cannot be read, env.py fails at {environment.spoken_place_of(error)}", sentence(error)
         ) from error
+    _check_one_database(environment)
+    return standing
+
+
+def _visit(environment: Environment) -> None:
+    """Run env.py without a revision, to see which databases it migrates; its errors are those of the upgrade."""
+    with suppress(Exception, SystemExit):
+        environment.run(lambda _heads, _context: (), dont_mutate=True)
+    _check_one_database(environment)
+
+
+def _check_one_database(environment: Environment) -> None:
+    """Raise RefusedError when env.py migrates several databases, of which the URL names one."""
+    if len(environment.databases) > 1:
+        raise RefusedError(
+            f"env.py migrates several databases ({', '.join(environment.databases)}), and only one is named",
+            "run `alembic upgrade heads` with the URLs of all of them",
+        )
 
 
 def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
@@ -109,6 +127,7 @@ def upgrade(environment: Environment, url: URL, report: Callable[[str], object] 
     started = time.monotonic()
     recognised = _own_session(url)
     with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
+        _visit(environment)
         before, applied, attempts = _run(environment, report)
         after = _read_back(environment)
     return Migration(

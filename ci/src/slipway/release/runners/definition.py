@@ -180,6 +180,7 @@ _MODULES = {
         "database",
         "environment",
         "output",
+        "parts",
         "pooler",
         "reasons",
         "upgrade",
