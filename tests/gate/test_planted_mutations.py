@@ -62,7 +62,7 @@ MUTATIONS = {
     "a rename is not followed": (f"{CHANGE}[ALTER TABLE parent RENAME TO elder]", "catalog.py", "        if renamed:\n", "        if False:\n"),
     "a commit is not noticed": (f"{COMMITTED}[ALTER TYPE kind ADD VALUE 'two']", "catalog.py", "if self._state.transaction != self._transaction or", "if"),
     "changes without a lock are overlooked": (f"{CHANGE}[ALTER DOMAIN positive DROP CONSTRAINT above]", "catalog.py", "or self._state.untold != before.untold", ""),
-    "revisions run as a superuser": (f"{ROLES}revisions_run_as_the_main_user_of_rds", "session.py", "set_config('session_authorization', pg_get_userbyid(datdba)::text, false)", "datname"),
+    "revisions run as a superuser": (f"{ROLES}revisions_run_as_the_main_user_of_rds", "role.py", "AND NOT rolsuper AND", "AND rolsuper AND"),
     "row-level security holds for seeds": (f"{ROLES}statements_from_which_row_level_security_hides_rows_are_errors", "session.py", 'rows_written(connection, "RESET SESSION AUTHORIZATION")', "pass"),
     "a grant on a column is overlooked": (f"{CHANGE}[GRANT SELECT (a) ON parent TO pg_monitor]", "catalog.py", " UNION {_REWRITTEN_COLUMNS}),", "),"),
     "an old revision's failure explains the new ones": (NOT_EXECUTED, "../rules/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),

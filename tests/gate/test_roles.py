@@ -169,8 +169,9 @@ for (key,) in op.get_bind().execute(sa.text("SELECT id FROM notes WHERE id > :le
             "with op.get_context().autocommit_block():\n    op.execute('UPDATE notes SET body = NULL')",
             "",
         ),
+        "block": ("five", "op.execute('DO $$ BEGIN UPDATE notes SET body = NULL; END $$')", ""),
         "six": (
-            "five",
+            "block",
             "op.execute('UPDATE notes SET body = 1')\nop.alter_column('notes', 'body', nullable=False)",
             "",
         ),
@@ -181,6 +182,7 @@ for (key,) in op.get_bind().execute(sa.text("SELECT id FROM notes WHERE id > :le
         ("D11", "two", 10),
         ("D11", "three", 10),
         ("D11", "five", 11),
+        ("D11", "block", 10),
         ("D01", "six", 11),
         ("D11", "six", 10),
     ]

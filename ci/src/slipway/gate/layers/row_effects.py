@@ -21,10 +21,11 @@ from slipway.gate.measure.statements import Execution, watching
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
-_FINDS_ROWS = re.compile(r"\s*(WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_FINDS_ROWS = re.compile(r"\s*(DO|WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
 _HIDING = """
 SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relrowsecurity AND row_security_active(c.oid)"""
+_WRITTEN = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int FROM pg_stat_xact_user_tables"
 NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
@@ -299,11 +300,19 @@ def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int
     rows_written(session.connection, "BEGIN" if alone else "SAVEPOINT slipway")
     try:
         with role:
-            return rows_written(session.connection, execution.sql, execution.parameters)
+            before = _count(session.connection)
+            rows = rows_written(session.connection, execution.sql, execution.parameters)
+            return rows if rows >= 0 else _count(session.connection) - before  # a block of PL/pgSQL returns none
     except session.error:
         return 0
     finally:
         rows_written(session.connection, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT slipway")
+
+
+def _count(connection: Any) -> int:
+    """Return how many rows the transaction has written."""
+    ((rows,),) = query(connection, _WRITTEN)
+    return int(rows)
 
 
 def _last(name: str) -> str:

@@ -75,7 +75,7 @@ ON_RDS: Final = (
     ),
     (
         r"must be able to SET ROLE|must be (a )?member of role|privileges of role",
-        "Grant the other role to the one that runs the revisions first: GRANT … TO CURRENT_USER. Whoever created a role may do that.",
+        "Grant the other role to the one that runs the revisions first: GRANT … TO CURRENT_USER, which the creator of a role may do.",
     ),
     (
         r"SUPERUSER|REPLICATION|BYPASSRLS",
