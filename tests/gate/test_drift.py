@@ -488,3 +488,10 @@ def test_models_that_do_not_build_are_a_gap_that_says_why(prove_history):
 def test_env_py_may_name_one_metadata_or_several_or_none():
     assert metadata_of({}) == ()
     assert metadata_of({"target_metadata": None}) == ()
+
+
+def test_an_option_of_env_py_that_fails_is_a_gap_that_says_where(prove_history):
+    options = "include_object=lambda thing, *_: thing.no_such"
+    gaps = prove_history({"one": (None, MIGRATION, UNDO)}, models=MODELS, options=options).coverage.gaps
+    said = "models were not compared: an option of env.py fails at migrations/env.py line"
+    assert any(gap.startswith(said) and "no_such" in gap for gap in gaps)
