@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
+from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     AlembicOptions,
     GateOptions,
@@ -42,6 +43,7 @@ async def gate(
 
     The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
     """
+    await anyio.to_thread.run_sync(prune_daily)
     at, known = await _workplace(options)
     previous = Previous(name="")
     if known and known.commit and Layer.PREVIOUS in layers:

@@ -25,7 +25,7 @@ _FOREIGN_LOCKS = {
 }
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
-_READY = "slipway-ready"
+READY = "slipway-ready"
 _COMPILED = ["--compile-bytecode"]
 
 
@@ -97,10 +97,10 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
     linked = in_place and (package or lock.parent != tree)
     folder = cache / "environments" / _key(tree, lock, linked=linked)
     with _locked(folder):
-        if not (folder / _READY).exists():
+        if not (folder / READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _install(tree, lock, folder, linked=linked, package=package)
-        (folder / _READY).touch()
+        (folder / READY).touch()
     return Python(folder, _install_project(tree, folder) if package and not linked else None)
 
 
