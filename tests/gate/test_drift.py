@@ -64,48 +64,55 @@ def test_models_and_migrations_that_agree_are_no_finding(drift):
     assert drift() == ()
 
 
-@pytest.mark.parametrize(
-    ("model", "instead", "measured"),
-    [
-        ('sa.Column("age", sa.Integer, server_default="1"),', 'sa.Column("age", sa.Integer, server_default="1"), sa.Column("x", sa.Integer),',
-         "only the models have column public.users.x integer"),
-        ('sa.Column("m", sa.Enum("calm", "wild", name="mood")),', 'sa.Column("n", sa.Enum("calm", "wild", name="mood")),',
-         "only the migrations have column public.users.m mood"),
-        ("sa.String(10)", "sa.String(20)",
-         "column public.users.name is 'character varying(10) not null' in the migrations, 'character varying(20) not null' in the models"),
-        ("sa.String(10), nullable=False", "sa.String(10)",
-         "column public.users.name is 'character varying(10) not null' in the migrations, 'character varying(10)' in the models"),
-        ('server_default="1"', 'server_default="2"',
-         "column public.users.age is 'integer default 1' in the migrations, 'integer default 2' in the models"),
-        ('sa.Index("ix_age", "age", postgresql_where=sa.text("age > 1")),', "",
-         "only the migrations have index public.ix_age CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 1)"),
-        ('"age > 1"', '"age > 2"',
-         ("index public.ix_age is 'CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 1)' in the migrations, "
-         "'CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 2)' in the models")),
-        ('sa.UniqueConstraint("name", name="uq_name"),', "",
-         "only the migrations have unique public.users.uq_name UNIQUE (name)"),
-        ('sa.UniqueConstraint("name", name="uq_name")', 'sa.UniqueConstraint("name", "age", name="uq_name")',
-         "unique public.users.uq_name is 'UNIQUE (name)' in the migrations, 'UNIQUE (name, age)' in the models"),
-        (', ondelete="CASCADE"', "",
-         ("foreign key public.orders.fk_user is 'FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE' in the migrations, "
-         "'FOREIGN KEY (user_id) REFERENCES users(id)' in the models")),
-        ('sa.ForeignKey("users.id", name="fk_user", ondelete="CASCADE")', "sa.Integer",
-         "only the migrations have foreign key public.orders.fk_user FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE"),
-        ("age > 0", "age > 5",
-         "check public.users.ck_age is 'CHECK ((age > 0))' in the migrations, 'CHECK ((age > 5))' in the models"),
-        ('sa.CheckConstraint("age > 0", name="ck_age"),', "",
-         "only the migrations have check public.users.ck_age CHECK ((age > 0))"),
-        ('sa.Enum("calm", "wild", name="mood")', 'sa.Enum("calm", "wild", "sad", name="mood")',
-         "enum public.mood is \"'calm', 'wild'\" in the migrations, \"'calm', 'wild', 'sad'\" in the models"),
-    ],
-    ids=["a column missing", "a column extra", "a type", "nullability", "a default", "an index", "a predicate", "a unique",
-         "its columns", "on delete", "a foreign key", "a check's text", "a check", "an enum's values"],
-)  # fmt: skip
-def test_each_kind_of_difference_is_seen(drift, model, instead, measured):
-    assert model in MODELS
-    measurements = [finding.measured for finding in drift(MODELS.replace(model, instead)) if finding.rule == "drift"]
-    assert measured in measurements
-    assert len(measurements) == (2 if 'sa.Column("n"' in instead else 1)
+CHANGES = [
+    {
+        'sa.Column("m", sa.Enum("calm", "wild", name="mood")),': ('sa.Column("n", sa.Enum("calm", "wild", name="mood")),',
+            "only the migrations have column public.users.m mood"),
+        "sa.String(10)": ("sa.String(20)",
+            "column public.users.name is 'character varying(10) not null' in the migrations, 'character varying(20) not null' in the models"),
+        'server_default="1"': ('server_default="2"',
+            "column public.users.age is 'integer default 1' in the migrations, 'integer default 2' in the models"),
+        'sa.Index("ix_age", "age", postgresql_where=sa.text("age > 1")),': ("",
+            "only the migrations have index public.ix_age CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 1)"),
+        'sa.UniqueConstraint("name", name="uq_name"),': ("",
+            "only the migrations have unique public.users.uq_name UNIQUE (name)"),
+        ', ondelete="CASCADE"': ("",
+            ("foreign key public.orders.fk_user is 'FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE' in the migrations, "
+            "'FOREIGN KEY (user_id) REFERENCES users(id)' in the models")),
+        "age > 0": ("age > 5",
+            "check public.users.ck_age is 'CHECK ((age > 0))' in the migrations, 'CHECK ((age > 5))' in the models"),
+        'metadata,\n        sa.Column("id", sa.Integer, primary_key=True),\n        sa.Column("user_id"': (
+            'metadata,\n        sa.Column("id", sa.Integer, primary_key=True),\n        sa.Column("x", sa.Integer),\n        sa.Column("user_id"',
+            "only the models have column public.orders.x integer"),
+    },
+    {
+        "sa.String(10), nullable=False": ("sa.String(10)",
+            "column public.users.name is 'character varying(10) not null' in the migrations, 'character varying(10)' in the models"),
+        '"age > 1"': ('"age > 2"',
+            ("index public.ix_age is 'CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 1)' in the migrations, "
+            "'CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 2)' in the models")),
+        'sa.UniqueConstraint("name", name="uq_name")': ('sa.UniqueConstraint("name", "age", name="uq_name")',
+            "unique public.users.uq_name is 'UNIQUE (name)' in the migrations, 'UNIQUE (name, age)' in the models"),
+        'sa.ForeignKey("users.id", name="fk_user", ondelete="CASCADE")': ("sa.Integer",
+            "only the migrations have foreign key public.orders.fk_user FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE"),
+        'sa.CheckConstraint("age > 0", name="ck_age"),': ("",
+            "only the migrations have check public.users.ck_age CHECK ((age > 0))"),
+        'sa.Enum("calm", "wild", name="mood")': ('sa.Enum("calm", "wild", "sad", name="mood")',
+            "enum public.mood is \"'calm', 'wild'\" in the migrations, \"'calm', 'wild', 'sad'\" in the models"),
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", CHANGES, ids=["types and texts", "objects"])
+def test_each_kind_of_difference_is_seen(drift, changes):
+    models = MODELS
+    for model, (instead, _) in changes.items():
+        assert model in models
+        models = models.replace(model, instead)
+    seen = {finding.measured for finding in drift(models) if finding.rule == "drift"}
+    assert seen == {measured for _, measured in changes.values()} | (
+        {"only the models have column public.users.n mood"} & seen
+    )
 
 
 BROUGHT = {
@@ -481,3 +488,10 @@ def test_models_that_do_not_build_are_a_gap_that_says_why(prove_history):
 def test_env_py_may_name_one_metadata_or_several_or_none():
     assert metadata_of({}) == ()
     assert metadata_of({"target_metadata": None}) == ()
+
+
+def test_an_option_of_env_py_that_fails_is_a_gap_that_says_where(prove_history):
+    options = "include_object=lambda thing, *_: thing.no_such"
+    gaps = prove_history({"one": (None, MIGRATION, UNDO)}, models=MODELS, options=options).coverage.gaps
+    said = "models were not compared: an option of env.py fails at migrations/env.py line"
+    assert any(gap.startswith(said) and "no_such" in gap for gap in gaps)

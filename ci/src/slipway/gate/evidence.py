@@ -11,7 +11,7 @@ from typing import TypeVar
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, SlipwayError
 from slipway.gate import history
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import drop_owners, server_version
@@ -216,3 +216,8 @@ def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference,
         )
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"
+    except SlipwayError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- options of env.py such as include_object are called
+        place = baseline.environment.spoken_place_of(error)
+        return f"{UNCOMPARED}: an option of env.py fails at {place} ({sentence(error)})"

@@ -7,12 +7,14 @@ https://alembic.sqlalchemy.org/en/latest/autogenerate.html#controlling-what-to-b
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import Computed, DefaultClause, Identity, PrimaryKeyConstraint, SchemaItem
 from sqlalchemy.types import NullType
 
@@ -67,7 +69,8 @@ def reflect(context: MigrationContext, options: Options, schemas: Iterable[str])
     reflected = MetaData()
     if options.get("include_object") or any(map(callable, _comparing(options))):
         assert context.connection is not None
-        with warnings.catch_warnings():
+        # A table that cannot be read is replaced by a bare one when its turn comes.
+        with warnings.catch_warnings(), suppress(SQLAlchemyError):
             warnings.simplefilter("ignore")  # types that SQLAlchemy does not know
             for schema in schemas:
                 own = None if schema == context.dialect.default_schema_name else schema

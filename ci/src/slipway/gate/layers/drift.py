@@ -13,7 +13,6 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.schema import CreateSchema
 
 from slipway.gate.databases import fresh
 from slipway.gate.layers.autogenerate import Autogenerate, Place, reflect, table_of_index
@@ -139,7 +138,8 @@ def build_models(connection: Connection, models: Sequence[MetaData], migrated: M
     schemas = {table.schema for metadata in models for table in metadata.tables.values() if table.schema}
     schemas |= {parts(line.name)[0] for line in migrated.schema.lines if line.kind == "schema"}
     for schema in sorted(schemas):
-        connection.execute(CreateSchema(migrated.translated.get(schema) or schema, if_not_exists=True))
+        name = connection.dialect.identifier_preparer.quote(migrated.translated.get(schema) or schema)
+        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
     for line in migrated.schema.lines:
         if line.kind == "extension":
             _create_extension(connection, line)
