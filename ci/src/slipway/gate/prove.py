@@ -123,7 +123,8 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     if evidence.together.gap:
         yield evidence.together.gap
     if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
-        yield "the previous release was not asked: name its commit with --since, a branch, a tag or merge-base"
+        instead = "; the schema before each new revision took its place" if evidence.replay.assumed else ""
+        yield f"the previous release was not asked{instead}: name its commit with --since, a branch, a tag or merge-base"
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
     if guarded := [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
         yield f"these revisions executed no statement, although their upgrade() has code: {few(guarded)}"
