@@ -103,15 +103,17 @@ assert one("SELECT tableowner = current_user FROM pg_tables WHERE tablename = 'a
             "three": ("two", "op.execute('CREATE EXTENSION pgstattuple')", "op.execute('DROP EXTENSION pgstattuple')"),
             "four": ("three", "op.execute('CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$')\nop.execute('CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()')", "op.execute('DROP EVENT TRIGGER e')\nop.execute('DROP FUNCTION f()')"),
             "five": ("four", "op.execute('DO $$ BEGIN CREATE EXTENSION IF NOT EXISTS dblink; END $$')", "op.execute('DROP EXTENSION dblink')"),
+            "rds": ("five", "op.execute('CREATE ROLE app')\nop.execute('GRANT rds_iam TO app')\nop.execute('GRANT app TO CURRENT_USER')\nop.execute('CREATE SCHEMA app AUTHORIZATION app')", "op.execute('DROP SCHEMA app')\nop.execute('DROP ROLE app')"),
             # As pg_dump writes it: the name of the server's own user.
-            "six": ("five", "op.execute('ALTER TABLE a OWNER TO postgres')\nop.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')\nop.execute('ALTER TABLE a OWNER TO CURRENT_USER')"),
+            "six": ("rds", "op.execute('ALTER TABLE a OWNER TO postgres')\nop.execute('ALTER TABLE a ADD c int')", "op.drop_column('a', 'c')\nop.execute('ALTER TABLE a OWNER TO CURRENT_USER')"),
             "seven": ("six", "op.execute('RESET SESSION AUTHORIZATION')\n" + as_owner.replace('assert one("SELECT tableowner', '("SELECT tableowner'), ""),
-            "eight": ("seven", "op.execute('SET ROLE postgres')\nop.execute('CREATE TABLE b (id int)')\n" + as_owner.replace("'a'", "'b'"), "op.drop_table('b')"),
+            "direct": ("seven", "import psycopg\nwith psycopg.connect() as connection:\n    connection.rollback()\n    assert connection.execute('SHOW is_superuser').fetchall() == [('off',)]", ""),
+            "eight": ("direct", "op.execute('SET ROLE postgres')\nop.execute('CREATE TABLE b (id int)')\n" + as_owner.replace("'a'", "'b'"), "op.drop_table('b')"),
         },
         layers=(Layer.ALWAYS,),
     )  # fmt: skip
     assert [(each.measured) for each in proof.findings if each.fails] == []
-    assert proof.coverage.revisions == 8
+    assert proof.coverage.revisions == 10
     assert roles(server) == before
 
 
@@ -123,6 +125,7 @@ assert one("SELECT tableowner = current_user FROM pg_tables WHERE tablename = 'a
         ("op.execute(\"UPDATE pg_enum SET enumlabel = 'b'\")", "system catalogs"),
         ("op.execute('CREATE ROLE r SUPERUSER')", "rds_superuser"),
         ("op.execute('SET SESSION AUTHORIZATION postgres')", "an administrator"),
+        ("op.execute('CREATE SCHEMA s AUTHORIZATION pg_read_all_data')", "GRANT … TO CURRENT_USER"),
         (
             "with op.get_context().autocommit_block():\n    op.execute(\"ALTER SYSTEM SET work_mem = '9MB'\")",
             "parameter group",

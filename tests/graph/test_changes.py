@@ -1,11 +1,14 @@
 """Functions that return changes to the service's files."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.main import FunctionError, Slipway
 from slipway.records.form import to_json
+from slipway.records.proof import Verdict
 from tests.graph.conftest import PYPROJECT
-from tests.graph.test_queries import PROOF, declares
+from tests.graph.test_queries import FINDING, PROOF, declares
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +124,20 @@ async def test_a_revision_is_generated_on_a_migrated_postgres_and_proven_at_once
     (gate,) = (chain for chain in engine.chains if chain[-1].name == "exitCode" and "slipway.gate" in str(chain))
     (files,) = (step.arguments["source"] for step in gate if step.name == "withDirectory" and step.arguments["path"] == "/app")  # fmt: skip
     assert engine.chain_of(files)[-2].arguments["path"] == WRITTEN
+
+
+async def test_the_safe_form_is_written_above_a_statement_that_the_gate_refuses(engine, workspace, generated):
+    generated("op.create_index('x')")
+    finding = replace(FINDING, file=WRITTEN, line=2, remedy="with op.get_context().autocommit_block():\n    op.create_index('x')")  # fmt: skip
+    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, findings=(finding,), verdict=Verdict.FAIL))
+    engine.files[WRITTEN] = engine.files[f"/app/{WRITTEN}"]
+    changeset = await Slipway().revision(workspace, "add index")
+    (new,) = (step.arguments for step in engine.chain_of(await changeset.id()) if step.name == "withNewFile")
+    assert new["path"] == WRITTEN
+    assert new["contents"] == (
+        "def upgrade():\n    # L01: It blocks. Instead:\n    # with op.get_context().autocommit_block():\n"
+        "    #     op.create_index('x')\n    op.create_index('x')\n"
+    )
 
 
 async def test_no_revision_is_left_when_models_and_migrations_agree(engine, workspace, generated, capsys):

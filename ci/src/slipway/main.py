@@ -172,6 +172,7 @@ class Slipway:
         else:
             gate = (await proven(revised, settings, [""], None, None)).shown("revision")
             print(gate.summary if gate.verdict != "passed" else "", end="")  # noqa: T201
+            changeset = await changes.advised(changeset, place, await gate.failures())
         return changeset
 
     @described

@@ -59,6 +59,21 @@ class Evidence:
     superuser_for: str = ""  # an old revision that only a superuser can run, with the error; all revisions ran as one
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
 
+    @property
+    def database(self) -> str:
+        """The name of the database of these results; empty when env.py ended before it used one."""
+        return "".join(self.environment.databases[self.environment.place :][:1])
+
+    @property
+    def why_not_asked(self) -> str:
+        """Why the previous release was not asked."""
+        if self.environment.place:
+            return "the previous release was not asked: its models are compared in the first database only"
+        instead = "; the schema before each new revision took its place" if self.replay.assumed else ""
+        return (
+            f"the previous release was not asked{instead}: name its commit with --since, a branch, a tag or merge-base"
+        )
+
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
@@ -66,12 +81,13 @@ class Evidence:
         self.seconds[name] = round(time.perf_counter() - started, 3)
 
 
-def gather(question: GateQuestion, server: URL) -> Evidence:
-    """Execute the history; raises BadInputError when it cannot be executed."""
+def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
+    """Execute the history in one of the databases that env.py migrates, by default the first; raises BadInputError when it cannot be executed."""
     started = time.perf_counter()
     version = server_version(server)
     with within(question.patience, "the import of the revisions"):
         environment = environment_of(question, server)
+        environment.place = place
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(

@@ -3,6 +3,7 @@
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timezone
 
 import alembic
@@ -11,12 +12,12 @@ from sqlalchemy.engine import URL
 
 import slipway
 from slipway.errors import BadInputError
-from slipway.gate import history
+from slipway.gate import history, joining
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
 from slipway.gate.evidence import Evidence, environment_of, gather
 from slipway.gate.history import History, Node
-from slipway.gate.judge import judge, read_levels
+from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
 from slipway.gate.layers.phrases import as_models
@@ -24,6 +25,7 @@ from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
+from slipway.migration import alembic_config
 from slipway.migration.environment import sentence
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
@@ -33,9 +35,10 @@ def prove(question: GateQuestion, server: URL) -> Proof:
     """Execute the history on a server; raises BadInputError when it cannot be executed."""
     own_levels = read_levels(question.levels)
     today = date.fromisoformat(question.today) if question.today else datetime.now(tz=timezone.utc).date()
-    evidence = gather(question, server)
-    findings = judge(evidence, today, own_levels)
-    revisions = tuple(_revisions(evidence))
+    evidence, *_ = databases = list(_of_each_database(question, server))
+    findings = in_order(joining.findings_of([(each.database, judge(each, today, own_levels)) for each in databases]))
+    revisions = joining.revisions_of(_revisions(each) for each in databases)
+    coverage = joining.coverage_of([(each.database, _coverage(each)) for each in databases])
     return Proof(
         gate=Versions(
             gate=slipway.__version__,
@@ -49,10 +52,24 @@ def prove(question: GateQuestion, server: URL) -> Proof:
         heads=evidence.history.heads,
         revisions=revisions,
         findings=findings,
-        coverage=_coverage(question, evidence, revisions),
+        coverage=replace(coverage, gaps=(*coverage.gaps, *_other_sections(evidence))),
         verdict=Verdict.FAIL if any(finding.fails for finding in findings) else Verdict.PASS,
-        seconds=evidence.seconds,
+        seconds={name: sum(each.seconds.get(name, 0) for each in databases) for name in evidence.seconds},
     )
+
+
+def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]:
+    """Yield the evidence of each database that env.py migrates, the first before the others are known."""
+    first = gather(question, server)
+    yield first
+    for place in range(1, len(first.environment.databases)):
+        yield gather(replace(question, previous=None, keep=False), server, place)
+
+
+def _other_sections(evidence: Evidence) -> Iterator[str]:
+    config = evidence.environment.config
+    if others := alembic_config.other_environments(config):
+        yield f"only the section {config.config_ini_section} of the settings file was proven: --section names {few(others)}"
 
 
 def _revisions(evidence: Evidence) -> Iterator[Revision]:
@@ -76,7 +93,8 @@ def _revisions(evidence: Evidence) -> Iterator[Revision]:
         )
 
 
-def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revision, ...]) -> Coverage:
+def _coverage(evidence: Evidence) -> Coverage:
+    revisions = tuple(_revisions(evidence))
     return Coverage(
         revisions=sum(not _is_skipped(evidence, revision.id) for revision in revisions),
         new=sum(node.new for node in evidence.history.nodes),
@@ -84,7 +102,7 @@ def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revis
         tables=evidence.rows.tables,
         filled=evidence.rows.filled,
         empty=evidence.rows.empty,
-        previous=question.previous.name if question.previous else "",
+        previous=evidence.previous.name if evidence.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,
         transactions=evidence.together.last.transactions if evidence.together.last else "",
@@ -123,10 +141,10 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     if evidence.together.gap:
         yield evidence.together.gap
     if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
-        instead = "; the schema before each new revision took its place" if evidence.replay.assumed else ""
-        yield f"the previous release was not asked{instead}: name its commit with --since, a branch, a tag or merge-base"
+        yield evidence.why_not_asked
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
-    if guarded := [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
+    several = len(evidence.environment.databases) > 1  # a revision may concern one of the databases only
+    if guarded := [] if several else [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
         yield f"these revisions executed no statement, although their upgrade() has code: {few(guarded)}"
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
     if unmeasured:

@@ -3,6 +3,8 @@
 import posixpath
 import re
 import uuid
+from collections import defaultdict
+from collections.abc import Iterable
 
 import dagger
 from dagger import dag
@@ -13,6 +15,7 @@ from slipway.graph.folder import Folder
 from slipway.graph.image import HOME, Source, development, relocked, with_variables
 from slipway.graph.running import START, migrating
 from slipway.graph.workspace import REQUIREMENTS, UV_LOCK, python_of
+from slipway.records.proof import Finding
 from slipway.settings import Settings
 
 _BY_PRODUCTS = [".git", "**/__pycache__", "**/.*_cache"]
@@ -77,6 +80,27 @@ async def revision(
     for path, file in files.items():
         added = added.with_file(path, file)
     return changes, source.with_files(added)
+
+
+async def advised(changeset: dagger.Changeset, place: str, findings: Iterable[Finding]) -> dagger.Changeset:
+    """Write the safe form of each finding above its line of a generated revision, as a comment."""
+    after, by_file = changeset.after(), defaultdict[str, list[Finding]](list)
+    for finding in findings:
+        by_file[posixpath.normpath(posixpath.join(place, finding.file or ""))].append(finding)
+    for path in set(await changeset.added_paths()) & by_file.keys():
+        after = after.with_new_file(path, with_advice(await after.file(path).contents(), by_file[path]))
+    return after.changes(changeset.before())
+
+
+def with_advice(text: str, findings: Iterable[Finding]) -> str:
+    """Return a revision's text with the remedies, from the last line to the first, so that lines keep their numbers."""
+    lines = text.splitlines(keepends=True)
+    for finding in sorted(findings, key=lambda each: each.line or 1, reverse=True):
+        at = (finding.line or 1) - 1
+        indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+        comment = (f"{finding.rule}: {finding.message} Instead:", *finding.remedy.splitlines())
+        lines[at:at] = [f"{indent}# {line}".rstrip() + "\n" for line in comment]
+    return "".join(lines)
 
 
 def _home(container: dagger.Container) -> dagger.Directory:

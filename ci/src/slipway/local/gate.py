@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
+from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     AlembicOptions,
     GateOptions,
@@ -28,7 +29,7 @@ from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
 from slipway.source import folder_of, git, released, unreleased
-from slipway.workload.dependencies import Python, prepare
+from slipway.workload.dependencies import Python, prepare, workspace_of
 
 
 async def gate(
@@ -42,6 +43,7 @@ async def gate(
 
     The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
     """
+    await anyio.to_thread.run_sync(prune_daily)
     at, known = await _workplace(options)
     previous = Previous(name="")
     if known and known.commit and Layer.PREVIOUS in layers:
@@ -101,9 +103,10 @@ def python_of(folder: Path, named: Path | None) -> Python:
         if not (named / "bin/python").exists():
             raise BadInputError(f"{named} is no virtual environment", "name the folder that holds bin/python")
         return Python(named.resolve())
-    if (folder / ".venv/bin/python").exists():
-        return Python(folder / ".venv")
-    return prepare(folder, cache())
+    for project in filter(None, (folder, workspace_of(folder))):
+        if (project / ".venv/bin/python").exists():
+            return Python(project / ".venv")
+    return prepare(folder, cache(), in_place=True)
 
 
 async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:

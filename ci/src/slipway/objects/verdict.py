@@ -14,6 +14,7 @@ from slipway.objects.function import FunctionError, directory, documented
 if TYPE_CHECKING:
     from slipway.graph.image import Source
     from slipway.records.gate import Previous
+    from slipway.records.proof import Finding, Proof
     from slipway.settings import Settings
 
 
@@ -65,13 +66,10 @@ class Gate(_Verdict):
         "Return the reports for people (the page index.html, Markdown, text), CI servers and editors; for several majors a folder of them each."
     )
     async def report(self) -> dagger.Directory:
-        from slipway.records.form import from_json
-        from slipway.records.proof import Proof
         from slipway.report.files import of_proof
 
         files: dict[str, str] = {}
-        for folder, file in zip(self.folders, self.proofs, strict=True):
-            proof = from_json(Proof, await file.contents(), "the gate's proof")
+        for folder, proof in zip(self.folders, await self._read(), strict=True):
             files |= {
                 f"{folder}/{name}" if len(self.folders) > 1 else name: text for name, text in of_proof(proof).items()
             }
@@ -86,6 +84,16 @@ class Gate(_Verdict):
     @documented("Certify the proof, to ship with the image; fails if the gate refused.", "never")
     async def certificate(self) -> str:
         return (await Call().answer("certificate", proof=await self.proof(), red=True)).text
+
+    async def failures(self) -> "list[Finding]":
+        """Return the findings that make the verdict red."""
+        return [finding for proof in await self._read() for finding in proof.failures]
+
+    async def _read(self) -> "list[Proof]":
+        from slipway.records.form import from_json
+        from slipway.records.proof import Proof
+
+        return [from_json(Proof, await file.contents(), "the gate's proof") for file in self.proofs]
 
 
 @object_type

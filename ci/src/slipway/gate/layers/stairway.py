@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from alembic import op
@@ -103,6 +104,12 @@ class StairwayResult:
     skipped: tuple[str, ...]  # the revisions that were not reached
     together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
+
+    @cached_property
+    def partitioned(self) -> frozenset[str]:
+        """The partitioned tables of the history, by all names that they have had."""
+        added = (line for steps in self.steps.values() for line in steps.upgraded.added)
+        return frozenset(line.name for line in added if line.kind == "partitioned table")
 
     @property
     def is_complete(self) -> bool:

@@ -42,6 +42,7 @@ _TAKES_ANOTHER_USER: Final = re.compile(
 _RETURNS: Final = re.compile(r"\b(?:SESSION\s+AUTHORIZATION|DISCARD\s+ALL|SET\s+(?:LOCAL\s+)?ROLE)\b", re.IGNORECASE)
 _REFUSAL: Final = """DO $slipway$ BEGIN
 RAISE insufficient_privilege USING MESSAGE = 'permission denied to set session authorization'; END $slipway$"""
+_IS_DIRECT: Final = "opened past SQLAlchemy"
 _BEFORE: Final = "the role before a statement of the superuser"
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/PostgreSQLReleaseNotes/postgresql-extensions.html
@@ -66,6 +67,8 @@ def as_in_production() -> Iterator[None]:
 def _before(execution: Execution) -> None:
     connection, sql = execution.session.connection, execution.sql
     _after_superuser(connection)  # whose statement may have failed
+    with suppress(execution.session.error):  # in a failed transaction
+        _enter(connection)
     if _TAKES_ANOTHER_USER.search(sql) and _user(connection) in (MAIN_USER, OWNER):
         rows_written(connection, _REFUSAL)
     elif _OFFERED.fullmatch(sql) and _user(connection) == MAIN_USER:
@@ -79,6 +82,14 @@ def _after(execution: Execution) -> None:
     _after_superuser(connection)
     if _RETURNS.search(execution.sql):
         query(connection, _LEAVE_SUPERUSER)
+
+
+def _enter(connection: Any) -> None:
+    """Give the role to a connection that a revision opened past SQLAlchemy, before each statement: it may roll back between them."""
+    notes = notes_on(connection)
+    if notes.get(_IS_DIRECT) is not False:
+        entered = bool(query(connection, _LEAVE_SUPERUSER))
+        notes.setdefault(_IS_DIRECT, entered)
 
 
 def _after_superuser(connection: Any) -> None:

@@ -74,6 +74,10 @@ ON_RDS: Final = (
         "Use DDL, such as ALTER TYPE … ADD VALUE or ALTER TABLE: on RDS no user may write to the system catalogs.",
     ),
     (
+        r"must be able to SET ROLE|must be (a )?member of role|privileges of role",
+        "Grant the other role to the one that runs the revisions first: GRANT … TO CURRENT_USER. Whoever created a role may do that.",
+    ),
+    (
         r"SUPERUSER|REPLICATION|BYPASSRLS",
         "RDS has no superusers: grant the roles rds_superuser or rds_replication instead of the attribute.",
     ),
