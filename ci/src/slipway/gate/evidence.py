@@ -69,7 +69,10 @@ class Evidence:
         """Why the previous release was not asked."""
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
-        return "the previous release was not asked: name its commit with --since, a branch, a tag or merge-base"
+        instead = "; the schema before each new revision took its place" if self.replay.assumed else ""
+        return (
+            f"the previous release was not asked{instead}: name its commit with --since, a branch, a tag or merge-base"
+        )
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

@@ -3,6 +3,8 @@
 Its statements were recorded in its own tests, or are derived from its models. A statement that works on its own schema must work after each new
 revision; the first revision after which it fails is reported. So must those that its sessions prepared before. The new release's own statements
 must work after the last revision: a trigger may still name what a revision dropped.
+
+When no previous release is known, statements on the tables as they were before each new revision take its place.
 """
 
 import hashlib
@@ -41,6 +43,7 @@ class Replay:
     broken: list[Refused] = field(default_factory=list)  # statements of the new release
     phrases: tuple[Phrase, ...] = ()  # the statements that worked on its own schema
     digest: str = ""  # sha256 of them
+    assumed: bool = False  # statements on the schema before each revision took its place
     missing: str = ""  # the reason why the previous release was not replayed, or not to the end
     gaps: list[str] = field(default_factory=list)
 
@@ -53,18 +56,30 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
     caveat = f"the models of {previous.name} were read in today's environment, not its own: {previous.caveat}"
     without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
     own = own if any(_may_break(steps[node.id]) for node in baseline.history.nodes if node.added) else ()
-    if not (previous.models or previous.recorded or own):
+    nodes = baseline.history.nodes
+    assumed = not (previous.models or previous.recorded) and any(node.old for node in nodes)
+    changing = steps if assumed and any(_changes_tables(steps[node.id]) for node in nodes if node.added) else {}
+    if not (previous.models or previous.recorded or own or changing):
         return Replay(missing=without_models, gaps=[without_models] if without_models else [])
-    result, error = _replay(baseline, previous, own, on_rows=True)
+    result, error = _replay(baseline, previous, own, changing, on_rows=True)
+    name = previous.name or "the schema before each revision"
     if error:
-        result, error = _replay(baseline, previous, own, on_rows=False)
-        result.gaps.append(f"{previous.name} was replayed on empty tables only, because the upgrade fails on rows")
+        result, error = _replay(baseline, previous, own, changing, on_rows=False)
+        result.gaps.append(f"{name} was replayed on empty tables only, because the upgrade fails on rows")
     if error:
-        result.missing = f"{previous.name} was not replayed to the end: {error}"
+        result.missing = f"{name} was not replayed to the end: {error}"
         result.gaps.append(result.missing)
+    result.assumed = bool(changing)
     result.missing = without_models or result.missing
     result.gaps += [gap for gap in (without_models, caveat if previous.caveat else "") if gap]
     return result
+
+
+def _changes_tables(steps: Steps) -> bool:
+    """Whether a revision changes more than it adds objects of its own."""
+    return any(statement.locks for statement in steps.statements) or any(
+        line.kind == "enum" for line in steps.upgraded.removed
+    )
 
 
 def _may_break(steps: Steps) -> bool:
@@ -74,7 +89,7 @@ def _may_break(steps: Steps) -> bool:
 
 
 def _replay(
-    baseline: Baseline, previous: Previous, own: Sequence[Model], *, on_rows: bool
+    baseline: Baseline, previous: Previous, own: Sequence[Model], changing: Mapping[str, Steps], *, on_rows: bool
 ) -> tuple[Replay, str | None]:
     """Pass through the history once; also return the error that ended it early."""
     result, nodes = Replay(), baseline.history.nodes
@@ -93,6 +108,8 @@ def _replay(
             for node in nodes[baseline.old :]:
                 if added and node is added[0]:
                     releases.begin(context.version_table)
+                if node.added and changing:
+                    releases.assume(node, changing[node.id])
                 yield step_of(baseline.environment, node, UP)
                 if node.added:
                     report(Layer.PREVIOUS, node.id, len(added))
@@ -116,6 +133,7 @@ class _Releases:
     _phrases: list[Phrase] = field(default_factory=list)
     _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
     _filled: set[str] = field(default_factory=set)
+    _released: dict[str, set[str]] = field(default_factory=dict)  # columns by the oid of their table
     _broken_before: set[str] = field(default_factory=set)
 
     def begin(self, version_table: str) -> None:
@@ -128,6 +146,26 @@ class _Releases:
         if self._phrases and any(importlib.util.find_spec(driver) for driver in _PREPARING):
             self._in_session = self.sessions.enter_context(_session(self.database))
             self._prepared = self._in_session(lambda connection: phrases.prepared(connection, self._phrases))
+
+    def assume(self, node: Node, steps: Steps) -> None:
+        """Let a release that uses all released columns of the tables that a revision changes take the place of an unknown one."""
+        locked = {name for statement in steps.statements for name in statement.locks}
+        enum = any(line.kind == "enum" for line in steps.upgraded.removed)
+
+        def derive(connection: Connection) -> list[Phrase]:
+            concerned = (
+                table
+                for table in self._tables(connection)
+                if table.name in locked or (enum and any(column["labels"] for column in table.columns))
+            )
+            return [
+                phrase
+                for table in concerned
+                if (columns := self._released.get(table.oid))
+                for phrase in phrases.assumed(connection, table, columns, node.id)
+            ]
+
+        self._phrases = elsewhere(self.database, derive) if locked or enum else []
 
     def execute(self, node: Node) -> None:
         refused = elsewhere(self.database, self._refused)
@@ -155,6 +193,7 @@ class _Releases:
 
     def _working(self, connection: Connection) -> list[Phrase]:
         tables = self._tables(connection)
+        self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
         self._broken_before = {each.said for each in self._broken(connection)} if self.own else set()
         return list(dict.fromkeys(working))

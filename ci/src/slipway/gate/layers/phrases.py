@@ -1,8 +1,8 @@
 """Statements of a release, derived from its models: it reads and writes each table, and each value of an enum."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ class Phrase:
     sql: str
     origin: str
     unreadable: bool = False
+    assumed: bool = False  # no release is known to use it
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,19 @@ def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterato
             phrase = Phrase(_values_beyond(table, made, column.labels), f"SELECT, by the model of {table.name}", True)
             if refusal(connection, phrase) is None:
                 yield phrase
+
+
+def assumed(connection: Connection, table: seeds.Table, used: Collection[str], before: str) -> Iterator[Phrase]:
+    """Yield the statements of a release that uses these columns of a table, as far as they work before a revision."""
+    columns = (
+        Column(each["raw"], not (each["default"] or each["made"]), bool(each["default"]) and not each["made"])
+        for each in table.columns
+        if each["raw"] in used
+    )
+    schema, _, name = table.name.partition(".")
+    for phrase in derived(connection, Model(schema, name, tuple(columns)), table):
+        kind = phrase.origin.partition(",")[0]
+        yield replace(phrase, origin=f"{kind}, as of the schema before {before}", assumed=True)
 
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:

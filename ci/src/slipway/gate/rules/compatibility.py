@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.gate.history import Node
@@ -12,7 +12,7 @@ from slipway.gate.names import line_of
 from slipway.gate.rulebook import compatibility as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.records.gate import Previous
-from slipway.records.proof import Finding, Statement
+from slipway.records.proof import Finding, Level, Statement
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ _CAUSES: Final = (
     _Cause(rules.TRIGGER, ("P0001",)),
 )
 _SHOWN = 300
+_ALWAYS_USED: Final = (rules.COLUMN_RENAMED, rules.TABLE_RENAMED, rules.NEW_NOT_NULL, rules.ENUM)  # by any release
 
 
 def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
@@ -87,7 +88,17 @@ def check(
     for (rule, _), failures in by_cause.items():
         if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
             first = failures[0]
-            yield rule.finding(node, _measured(first, len(failures) - 1), _line(first, statements))
+            finding = rule.finding(node, _measured(first, len(failures) - 1), _line(first, statements))
+            yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
+
+
+def _if_used(finding: Finding) -> Finding:
+    """Weaken a finding that rests on statements that no release may use."""
+    return replace(
+        finding,
+        level=Level.WARNING,
+        message=f"{finding.message.removesuffix('.')}, if it uses all of the schema before.",
+    )
 
 
 def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
