@@ -12,6 +12,10 @@ The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for P
 on tables that it fills with rows. A revision's effects outside the database happen here too, so give the gate no
 credentials for other systems.
 
+alembic's settings are read as its command line reads them: from alembic.ini, [tool.alembic] in pyproject.toml or both, with
+`section` for `--name` and `x-arguments` for `-x`. When one env.py migrates several databases, as alembic's template multidb
+does, the history is proven in each of them; `slipway migrate` refuses such an env.py, because it is given one URL.
+
 A server that you name (`--database-url`) must be disposable. The gate creates databases of its own on it and drops them
 afterwards, together with the roles that revisions created. It refuses a database that is not empty, and a URL that looks
 like production unless you pass `--allow-production-like`. A step that takes longer than `patience` is a finding. Passwords
