@@ -22,7 +22,7 @@ like production unless you pass `--allow-production-like`. A step that takes lon
 and tokens from the service's variables are removed from all output."""
 _SINCE = """\
 All revisions are executed, and those are judged that a pull request would add: by default the ones that the default branch
-lacks (origin/HEAD, origin/main, main or master), otherwise those that the newest tag of a release lacks (a tag with a
+lacks (origin/HEAD, main, master, develop or trunk), otherwise those that the newest tag of a release lacks (a tag with a
 digit), otherwise the newest one. The report says which, and how many older ones ran. `--all` judges all of them, and
 `start-after` in the settings all after one. `dagger call gate` judges all unless `--since` is passed.
 
