@@ -154,6 +154,16 @@ def test_a_new_value_is_a_warning_where_the_models_know_all_values(replayed):
     assert replayed(jobs(), JOBS, two=added)[0] == [("C18", "two", 11)]
 
 
+def test_a_row_that_a_revision_writes_is_no_new_constraint(replayed):
+    held = table("CREATE TABLE jobs (id serial PRIMARY KEY, name varchar(50) UNIQUE)")
+    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String)]
+    live = Previous(name="v1", models=tuple(as_models([sa.Table("jobs", sa.MetaData(), *columns)])))
+    writes = "op.execute(\"INSERT INTO jobs (name) SELECT 'v' || n FROM generate_series(4, 9) n\")"
+    assert replayed(live, held, two=writes, three="op.execute('ALTER TABLE jobs ADD CHECK (id < 0) NOT VALID')")[0] == [
+        ("C08", "three", 10)
+    ]
+
+
 KEYS = ("l_id", "r_id")
 
 

@@ -117,7 +117,7 @@ PLACE = Place(host="/run/gate", port=7, user="me", password="word", database="ou
     [
         (
             ["psql", "postgresql://me:secret@production/notes", "-c", "SELECT 1"],
-            ["psql", PLACE.url("postgresql"), "-c", "SELECT 1"],
+            ["psql", PLACE.url("postgresql", secret=False), "-c", "SELECT 1"],
         ),
         (["psql", "-qd", "ours", "-f", "notes.sql"], None),
         ("psql -f notes.sql", None),
@@ -144,6 +144,15 @@ def test_a_client_that_names_another_place_is_not_started(arguments, named):
     with pytest.raises(BadInputError, match=f"starts {named}, which is not"):
         redirection._led_arguments(arguments, PLACE)
     redirection._Process.refused.clear()
+
+
+def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_argument():
+    given = {"DATABASE_URL": "postgresql+asyncpg://me:secret@production/notes", "HOME": "/home/me"}
+    led = redirection._variables(given, PLACE)
+    assert led["DATABASE_URL"] == "postgresql+asyncpg://me:word@/ours?host=%2Frun%2Fgate&port=7"
+    assert (led["PGHOST"], led["PGDATABASE"], led["PGPASSWORD"]) == ("/run/gate", "ours", "word")
+    assert "HOME" not in led
+    assert "word" not in "".join(redirection._led_arguments(["run", "--url", "postgres://production"], PLACE))
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):

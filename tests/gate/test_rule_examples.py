@@ -31,6 +31,7 @@ ALONE = {
         "C16",
         "C20",
         "D01",
+        "Q01",
         "Q11",
         "T01",
         "T06",
@@ -44,7 +45,7 @@ ALONE = {
         "drift",
         "drift-name",
     },
-    "good": {"C20", "Q11", "T11", "drift", "drift-name"},
+    "good": {"C20", "Q01", "Q11", "T11", "drift", "drift-name"},
 }
 # The layers that are executed. No error rests on the one with other sessions, so only T11 needs it; growth takes its time there.
 STAIRWAY, EVERY = (Layer.TRACE,), tuple(Layer)

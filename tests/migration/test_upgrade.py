@@ -153,6 +153,11 @@ def test_an_env_py_that_names_a_second_database_is_bad_input_before_anything_is_
         migrate(TWO, env=TWO_PLACES)
 
 
+def test_an_env_py_that_asks_the_server_first_whether_its_database_exists_may_do_so(migrate):
+    asked = TWO_PLACES.replace("notes@production/reports", "notes@production/postgres")
+    assert migrate(TWO, env=asked).applied == ("one", "two")
+
+
 def test_an_env_py_whose_creator_leads_to_another_database_is_bad_input_and_writes_nothing_there(migrate, server):
     creator = ONE_TRANSACTION.replace('psycopg://", ', f'psycopg://", creator=lambda: psycopg.connect({server!r}), ')
     with pytest.raises(BadInputError, match="connects to the database postgres of another server or name"):

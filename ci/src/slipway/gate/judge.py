@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Final
 
 from slipway.errors import BadInputError
@@ -15,6 +16,7 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rulebook.waiting import NO_TIMEOUT, UNLIMITED, EnvFile
 from slipway.gate.rules import (
     advice,
     allowances,
@@ -65,12 +67,14 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
         yield from transactions.check_together(new, locking)
     on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
     yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
-    yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
+    statements = {node.id: stairway.steps[node.id].statements for node in new}
+    queues = {revision: contention.queue for revision, contention in evidence.concurrency.revisions.items()}
+    yield from waiting.check_timeouts(new, statements, queues, _env_file(evidence))
+    yield from waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
     if evidence.previous_required:
         yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
-    statements = {node.id: stairway.steps[node.id].statements for node in new}
     yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
         yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
@@ -82,6 +86,14 @@ def _why_not_replayed(evidence: Evidence) -> str:
     if evidence.replay.missing or evidence.replay.phrases:
         return evidence.replay.missing
     return f"{evidence.previous.name} has no statement that works before the first new revision"
+
+
+def _env_file(evidence: Evidence) -> EnvFile:
+    file = Path(evidence.environment.script.env_py_location)
+    driver = evidence.environment.url.get_driver_name()
+    return EnvFile(
+        file=evidence.environment.relative(str(file)), source=file.read_text(encoding="utf-8"), driver=driver
+    )
 
 
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:
@@ -100,7 +112,9 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
-    yield from compatibility.check(node, evidence.replay.refused.get(node.id, ()), steps.statements)
+    yield from compatibility.check(
+        node, evidence.replay.refused.get(node.id, ()), steps.statements, steps.upgraded.added
+    )
 
 
 def _after_comments(
@@ -126,7 +140,15 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
     without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
-    unseen = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
+    first_only = (NO_TIMEOUT, UNLIMITED)  # reported once, at the first of several revisions
+    unseen = (
+        *first_only,
+        *without_models,
+        *without_rows,
+        *without_replay,
+        *without_reference,
+        *_of_omitted_layers(evidence),
+    )
     return ALLOWABLE - rulebook.ids(unseen)
 
 

@@ -24,6 +24,8 @@ _DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
 
+_MAINTENANCE = frozenset({"postgres", "template1", "defaultdb"})
+
 # Once psycopg has prepared a statement itself, it sends DEALLOCATE ALL after every ALTER and DROP, which drops our statements, too.
 _DRIVER_OPTIONS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
 
@@ -141,7 +143,7 @@ class _Redirection:
             return
         if dialect.name != "postgresql":
             raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
-        self._note(_place(parameters))
+        self._note(parameters)
         positional, options = dialect.create_connect_args(for_driver(self._url, f"{dialect.name}+{dialect.driver}"))
         arguments[:] = positional
         for key in PLACE & parameters.keys():
@@ -149,8 +151,12 @@ class _Redirection:
         parameters.update(options)
         parameters.update(_DRIVER_OPTIONS.get(dialect.driver, {}))
 
-    def _note(self, place: str) -> None:
-        if place and place not in self._places:
+    def _note(self, parameters: Mapping[str, Any]) -> None:
+        host, port = parameters.get("host") or parameters.get("hostaddr") or "localhost", parameters.get("port") or 5432
+        database = parameters.get("dbname") or parameters.get("database")
+        place = f"{database} on {host}:{port}"
+        # Those of maintenance are where env.py asks whether its own exists.
+        if database and database not in _MAINTENANCE - {self._url.database} and place not in self._places:
             self._places.append(place)
         if self._single and len(self._places) > 1:
             self._refuse(
@@ -178,13 +184,6 @@ class _Redirection:
     def _refuse(self, what: str, next_step: str) -> NoReturn:
         self.refused = BadInputError(what, next_step)
         raise self.refused
-
-
-def _place(parameters: Mapping[str, Any]) -> str:
-    """Return the place that env.py names, in words; empty when it names none, or in one text that may hold a password."""
-    host, port = parameters.get("host") or parameters.get("hostaddr"), parameters.get("port") or 5432
-    database = parameters.get("dbname") or parameters.get("database")
-    return f"{database or 'its default'} on {host or 'localhost'}:{port}" if host or database else ""
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Environment:
     ) -> None:
         self.folder = Path.cwd()
         self.patience = patience
-        self._url = url
+        self.url = url
         self.place = 0  # of the database that is used, among those that env.py migrates
         self.databases: list[str] = []  # their names, as env.py has used them so far
         self.wanted: list[str] = []  # the keys of -x arguments that the project has looked up in vain
@@ -116,7 +116,7 @@ class Environment:
         for name, function in {"configure": remember, "run_migrations": run_part}.items():
             setattr(context, name, function)
         with closed_afterwards(), ExitStack() as held, context:
-            self.config.attributes = _Attributes(self._url, held)
+            self.config.attributes = _Attributes(self.url, held)
             self.script.run_env()
         return of_part or configured
 
@@ -184,13 +184,13 @@ class _Attributes(dict[str, Any]):
 
     def __init__(self, url: URL, held: ExitStack) -> None:
         super().__init__()
-        self._url = url
+        self.url = url
         self._held = held
 
     def __missing__(self, key: str) -> Any:
-        if key != "connection" or self._url.get_dialect()().is_async:
+        if key != "connection" or self.url.get_dialect()().is_async:
             raise KeyError(key)
-        self[key] = self._held.enter_context(create_engine(self._url, poolclass=NullPool).connect())
+        self[key] = self._held.enter_context(create_engine(self.url, poolclass=NullPool).connect())
         return self[key]
 
 

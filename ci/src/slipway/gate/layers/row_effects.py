@@ -134,7 +134,8 @@ def dropped_by(change: Change, before: Snapshot) -> Iterator[Loss]:
     """Yield tables and columns with values that an upgrade removes which fails on rows; one that may be renamed is no loss."""
     kinds = {line.kind for line in change.added}
     alike = {(line.name.rpartition(".")[0], line.definition) for line in change.added}  # perhaps by a new name
-    gone = {line.name: line for line in change.removed if line.kind in ("table", "column")}
+    there = {line.name for line in change.added}
+    gone = {line.name: line for line in change.removed if line.kind in ("table", "column") and line.name not in there}
     for oid, table in before.names.items():
         if table in gone and "table" not in kinds and before.counts[oid]:
             yield Loss(table, f"the table {table}, which held {before.counts[oid]} rows")
@@ -279,7 +280,8 @@ def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
         if named and (rows := _rows_found(execution, nullcontext())) < (
             more := _rows_found(execution, as_superuser(connection))
         ):
-            hidden.append(Hidden(line, named[0], rows, more))
+            found = Hidden(line, named[0], rows, more)
+            hidden.extend([] if line in {each.line for each in hidden} else [found])
 
     with watching(before=compare):
         yield

@@ -5,7 +5,7 @@ fails there it is repeated on empty tables, because our rows may be the reason. 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -81,8 +81,7 @@ def _run(baseline: Baseline, version_table: str, *, with_rows: bool) -> Run:
 
 def _fill(connection: Any, version_table: str) -> None:
     tables = [table for table in seeds.tables(connection, 0) if not is_table(table.name, version_table)]
-    for table in seeds.parents_first(tables):
-        seeds.fill(connection, table)
+    seeds.fill(connection, [replace(table, plain=True) for table in tables])
 
 
 @dataclass

@@ -232,7 +232,9 @@ NOT_COMMITTED: Final = _error(
     code="""\
 # in env.py: an earlier statement has begun a transaction, which alembic leaves open; end it first
 connection.commit()
-context.configure(connection=connection, …)""",
+context.configure(connection=connection, …)
+with context.begin_transaction():
+    context.run_migrations()""",
     related=("T06", "T07"),
     given=Given(bad_env="""connection.execute(sa.text("SELECT 1"))"""),
     bad=ADD_COLUMN,

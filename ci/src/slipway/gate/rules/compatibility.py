@@ -7,6 +7,7 @@ from typing import Final
 
 from slipway.gate.history import Node
 from slipway.gate.layers.phrases import ADDED, HELD, Refused
+from slipway.gate.measure.catalog import Line
 from slipway.gate.names import line_of
 from slipway.gate.rulebook import compatibility as rules
 from slipway.gate.rulebook.rule import Rule
@@ -33,6 +34,9 @@ class _Cause:
         )
 
 
+_CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
+_NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
+_WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
 # The first match is reported. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
     _Cause(rules.COLUMN_RENAMED, ("42703",), did=r"\bRENAME (COLUMN )?\S+ TO\b"),
@@ -51,7 +55,7 @@ _CAUSES: Final = (
     _Cause(rules.NEW_LABEL, (ADDED,)),
     _Cause(rules.STALE, ("0A000",), error="cached plan"),
     _Cause(rules.TYPE, ("22P02", "22001", "22003", "22007", "42804", "42883")),
-    _Cause(rules.CONSTRAINT, ("23503", "23505", "23514", "23P01")),
+    _Cause(rules.CONSTRAINT, _CONSTRAINTS),
     _Cause(rules.GENERATED, ("428C9",)),
     _Cause(rules.NOT_ALLOWED, ("42501",)),
     _Cause(rules.TRIGGER, ("P0001",)),
@@ -67,8 +71,12 @@ def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
         yield rules.UNKNOWN.finding(unknown[0], measured)
 
 
-def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement]) -> Iterator[Finding]:
-    """Yield one finding per cause and table, with the first statement that failed."""
+def check(
+    node: Node, refused: Sequence[Refused], statements: Sequence[Statement], added: Sequence[Line]
+) -> Iterator[Finding]:
+    """Yield one finding per cause and table, with the first statement that failed; `added` are the catalog's new lines."""
+    if any(_WRITES.match(statement.sql) for statement in statements) and all(line.kind != "trigger" for line in added):
+        refused = [each for each in refused if not _is_by_rows(each, added)]
     done = " ; ".join(statement.sql for statement in statements)
     by_cause: dict[tuple[Rule, str], list[Refused]] = {}
     for each in refused:
@@ -80,6 +88,12 @@ def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement
         if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
             first = failures[0]
             yield rule.finding(node, _measured(first, len(failures) - 1), _line(first, statements))
+
+
+def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
+    """Whether rows that the revision wrote meet our values in a constraint that was there before: a backfill, no new rule."""
+    named = _NAMED_CONSTRAINT.search(refused.said) if refused.code in _CONSTRAINTS else None
+    return named is not None and all(line.name.rpartition(".")[2].strip('"') != named[1] for line in added)
 
 
 def _measured(refused: Refused, others: int = 0) -> str:

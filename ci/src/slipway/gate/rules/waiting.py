@@ -12,6 +12,7 @@ from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rulebook import waiting as rules
 from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rulebook.waiting import EnvFile
 from slipway.records.proof import Finding, Queue, Statement
 
 _DROPS = re.compile(
@@ -41,7 +42,10 @@ def check(
     node: Node, statements: Sequence[Statement], queue: Queue | None, partitioned: Collection[str] = ()
 ) -> Iterator[Finding]:
     """Yield the findings on the locks of one revision; `queue` holds the sessions that waited behind it, if that was tried."""
-    yield from _without_timeout(node, [each for each in statements if not each.lock_timeout and _strong(each)], queue)
+    for statement in statements:
+        rule, tables = _unexpected(statement) if _waits_forever(statement) else (None, [])
+        if rule:
+            yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0", statement.line)
     yield from _several(node, statements, queue)
     yield from _advisory(node, statements)
     for statement in statements:
@@ -60,18 +64,26 @@ def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statemen
                 return
 
 
-def _without_timeout(node: Node, waiting: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
-    """Find statements that wait forever: each that locks an unexpected table, and the first of the others."""
-    ordinary = None
-    for statement in waiting:
-        rule, tables = _unexpected(statement)
-        if rule:
-            yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0", statement.line)
-        ordinary = ordinary or (None if rule else statement)
-    if ordinary:
-        waited = f"; {queue.words}" if queue else ""
-        measured = f"{_held(ordinary, _strong(ordinary))}, with lock_timeout = 0{waited}"
-        yield rules.NO_TIMEOUT.finding(node, measured, ordinary.line)
+def check_timeouts(
+    new: Sequence[Node],
+    locking: Mapping[str, Sequence[Statement]],
+    queues: Mapping[str, Queue | None],
+    env: EnvFile,
+) -> Iterator[Finding]:
+    """Yield one finding on all statements that wait forever, at the first of them: a line of env.py cures them together."""
+    waiting = [(node, each) for node in new for each in locking.get(node.id, ()) if _waits_forever(each)]
+    if not waiting:
+        return
+    node, first = next((pair for pair in waiting if not _unexpected(pair[1])[0]), waiting[0])
+    revisions = len({node.id for node, _ in waiting})
+    others = f"; {len(waiting)} statements in {revisions} revisions wait so" if len(waiting) > 1 else ""
+    queue = queues.get(node.id)
+    measured = f"{_held(first, _strong(first))}, with lock_timeout = 0{others}{f'; {queue.words}' if queue else ''}"
+    yield rules.NO_TIMEOUT.finding(node, measured, first.line, rules.timeout_in(env))
+
+
+def _waits_forever(statement: Statement) -> bool:
+    return not statement.lock_timeout and bool(_strong(statement))
 
 
 def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
