@@ -12,13 +12,17 @@ The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for P
 on tables that it fills with rows. A revision's effects outside the database happen here too, so give the gate no
 credentials for other systems.
 
+alembic's settings are read as its command line reads them: from alembic.ini, [tool.alembic] in pyproject.toml or both, with
+`section` for `--name` and `x-arguments` for `-x`. When one env.py migrates several databases, as alembic's template multidb
+does, the history is proven in each of them; `slipway migrate` refuses such an env.py, because it is given one URL.
+
 A server that you name (`--database-url`) must be disposable. The gate creates databases of its own on it and drops them
 afterwards, together with the roles that revisions created. It refuses a database that is not empty, and a URL that looks
 like production unless you pass `--allow-production-like`. A step that takes longer than `patience` is a finding. Passwords
 and tokens from the service's variables are removed from all output."""
 _SINCE = """\
 All revisions are executed, and those are judged that a pull request would add: by default the ones that the default branch
-lacks (origin/HEAD, origin/main, main or master), otherwise those that the newest tag of a release lacks (a tag with a
+lacks (origin/HEAD, main, master, develop or trunk), otherwise those that the newest tag of a release lacks (a tag with a
 digit), otherwise the newest one. The report says which, and how many older ones ran. `--all` judges all of them, and
 `start-after` in the settings all after one. `dagger call gate` judges all unless `--since` is passed.
 

@@ -51,14 +51,14 @@ def test_it_is_listed_by_kind_with_sizes_and_the_last_use(cached):
 
 
 def test_what_is_old_goes_and_then_the_oldest_until_the_rest_is_small_enough(cached):
-    for number, days in enumerate([0.1, 0.2, 2, 3, 40]):
+    for number, days in enumerate([0.01, 0.02, 2, 3, 40]):
         cached(f"gate-{number}", days, 45_000 if days else 1)
     report = cache.prune(NOW)
     assert (names(report.entries), names(report.removed)) == (["gate-0", "gate-1"], ["gate-2", "gate-3", "gate-4"])
 
 
-def test_what_was_used_today_stays_whatever_its_size(cached):
-    cached("environments/large", 0.5, 200_000)
+def test_what_was_used_in_the_last_hour_stays_whatever_its_size(cached):
+    cached("environments/large", 0.01, 200_000)
     assert names(cache.prune(NOW).entries) == ["environments/large"]
     small = CacheEntry(CacheKind.SERVER, "postgres-1", 1, NOW - 2 * DAY)
     large = CacheEntry(CacheKind.ENVIRONMENT, "environments/a", 200_000, NOW)

@@ -102,7 +102,7 @@ def test_a_revision_that_this_python_cannot_read_is_compared_by_its_text(git, se
     assert released(service, "HEAD").edited == (TWO,)
 
 
-@pytest.mark.parametrize("branch", ["main", "master"])
+@pytest.mark.parametrize("branch", ["main", "master", "develop"])
 def test_the_merge_base_is_that_of_the_default_branch(git, service, branch):
     git("branch", "--move", "main", branch)
     git("checkout", "--quiet", "-b", "feature")
@@ -154,8 +154,8 @@ def test_without_git_it_says_so(service, monkeypatch):
 
 
 def test_without_a_default_branch_it_says_so(git, service):
-    git("branch", "--move", "main", "trunk")
-    with pytest.raises(BadInputError, match=r"none of origin/HEAD, origin/main, main and master: name the branch"):
+    git("branch", "--move", "main", "topic")
+    with pytest.raises(BadInputError, match=r"none of origin/HEAD, main, master, develop, trunk: name the branch"):
         released(service, "merge-base")
 
 
@@ -219,7 +219,7 @@ def test_on_the_default_branch_revisions_that_the_newest_release_lacks_are_new(g
     add(git, service, "two")
     git("tag", "nightly")
     assert chosen(service)[:2] == ("v1", (ONE,))
-    git("branch", "--move", "main", "trunk")
+    git("branch", "--move", "main", "topic")
     assert chosen(service)[:2] == ("v1", (ONE,))
 
 
@@ -237,7 +237,7 @@ def test_outside_a_repository_or_before_the_first_commit_the_newest_is_judged(gi
     (tmp_path / "alone").mkdir()
     assert chosen(tmp_path / "alone") == ("", (), None)
     git("checkout", "--quiet", "--orphan", "unborn")
-    git("branch", "--delete", "--force", "main")
+    git("branch", "--move", "main", "topic")
     git("tag", "--delete", "v1")
     assert chosen(service) == ("", (), None)
     monkeypatch.setenv("PATH", "")

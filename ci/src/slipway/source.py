@@ -16,7 +16,11 @@ from slipway.oci.artifact import File
 from slipway.records.gate import Other, Since
 
 MERGE_BASE: Final = "merge-base"
-_DEFAULT_BRANCHES = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main", "refs/heads/master")
+_DEFAULT_NAMES = ("main", "master", "develop", "trunk")
+_DEFAULT_BRANCHES = (
+    "refs/remotes/origin/HEAD",
+    *(f"{place}/{name}" for name in _DEFAULT_NAMES for place in ("refs/remotes/origin", "refs/heads")),
+)
 _MARK = b"down_revision"  # alembic needs it in every revision's file
 _LIST = ("ls-tree", "-r", "-z", "--name-only")
 _DEEPEN = (
@@ -163,12 +167,12 @@ def _spoken(folder: Path, since: Since) -> str:
 
 
 def _before_newest(folder: Path, revisions: Mapping[str, Other]) -> str | None:
-    """Return the commit before the one that added the newest revision."""
+    """Return the commit before the one that added the newest revision, HEAD when none has added it yet."""
     followed = {parent for revision in revisions.values() for parent in revision.down}
     heads = [file for file, revision in revisions.items() if revision.id not in followed]
     with suppress(BadInputError):
         added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *heads]).decode().strip()
-        return _revision_of(folder, f"{added}^") if heads and added else None
+        return _revision_of(folder, f"{added}^" if added else "HEAD") if heads else None
     return None
 
 
@@ -270,7 +274,7 @@ def _merge_base(folder: Path, *, shallow: bool) -> str:
     branch = _default_branch(folder)
     if branch is None:
         raise BadInputError(
-            f"{folder} has none of origin/HEAD, origin/main, main and master",
+            f"{folder} has none of origin/HEAD, {', '.join(_DEFAULT_NAMES)}",
             _DEEPEN if shallow else "name the branch with --since, or run `git remote set-head origin --auto`",
         )
     try:

@@ -19,7 +19,7 @@ from slipway.workload.dependencies import READY
 LIMIT_BYTES: Final = 2 * 2**30
 _DAY: Final = 86_400
 _UNUSED_SECONDS: Final = 30 * _DAY
-_IN_USE_SECONDS: Final = _DAY  # a run may still use it
+_IN_USE_SECONDS: Final = 3600  # a run may still use it
 _PLACES: Final = {
     CacheKind.ENVIRONMENT: "environments/*/",
     CacheKind.SERVER: "postgres-*/",
@@ -38,7 +38,7 @@ def clear() -> CacheReport:
 
 
 def prune(now: float | None = None) -> CacheReport:
-    """Remove what was not used for 30 days, and the oldest of the rest until it is small enough; keep what was used today."""
+    """Remove what was not used for 30 days, and the oldest of the rest until it is small enough; keep what the last hour used."""
     return _without(superfluous(report().entries, time.time() if now is None else now))
 
 
