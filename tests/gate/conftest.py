@@ -21,7 +21,7 @@ from slipway.gate import forks
 from slipway.gate.prove import prove
 from slipway.postgres.server import Server
 from slipway.records.form import to_json
-from slipway.records.gate import GateQuestion
+from slipway.records.gate import GateQuestion, Role
 from slipway.records.proof import Layer, Proof
 from tests.forked import answer_in_fork, forking  # noqa: F401 -- a fixture
 
@@ -164,6 +164,8 @@ def prove_history(
         samples: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         today: date = date(2026, 7, 1),
         layers: tuple[Layer, ...] = of_module,
+        role: Role = Role.RDS_SUPERUSER,
+        server: URL | None = None,
         **project: Any,
     ) -> Proof:
         config = write_project(revisions, **project)
@@ -174,7 +176,7 @@ def prove_history(
             "today": str(today),
             "layers": layers,
         }
-        return prove_in_process(question(config, **asked), server_url)
+        return prove_in_process(question(config, role=role, **asked), server or server_url)
 
     return run
 

@@ -74,6 +74,20 @@ with engine.connect() as connection:
     assert [(each.rule, each.revision) for each in proof.findings] == [("T09", "two")]
 
 
+def test_autocommit_mode_that_is_left_on_is_reported_and_not_inherited(prove_history):
+    leaves = """
+raw = op.get_bind().connection.dbapi_connection
+raw.commit()
+raw.autocommit = True
+op.execute("UPDATE a SET id = 1")
+"""
+    inherits = "assert not op.get_bind().connection.dbapi_connection.autocommit"
+    history = {**ONE, "two": ("one", leaves, "pass"), "three": ("two", inherits, "pass")}
+    proof = prove_history(history, layers=(Layer.TRACE, Layer.ROWS))
+    (left,) = [each for each in proof.findings if each.rule in ("T09", "D01", "U01")]
+    assert (left.rule, left.revision, left.measured) == ("T09", "two", "the connection is left in autocommit mode")
+
+
 def test_an_advisory_lock_that_is_left_behind_is_reported(prove_history):
     takes = "op.execute('SELECT pg_advisory_lock(7)')"
     proof = prove_history({**ONE, "two": ("one", takes, "pass"), "three": ("two", takes, "pass")})

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.gate import drivers
-from slipway.gate.drivers import Place
+from slipway.gate import redirection
+from slipway.gate.redirection import Place
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import revision_file
 
@@ -117,7 +117,7 @@ PLACE = Place(host="/run/gate", port=7, user="me", password="word", database="ou
     [
         (
             ["psql", "postgresql://me:secret@production/notes", "-c", "SELECT 1"],
-            ["psql", PLACE.url("postgresql"), "-c", "SELECT 1"],
+            ["psql", PLACE.url("postgresql", secret=False), "-c", "SELECT 1"],
         ),
         (["psql", "-qd", "ours", "-f", "notes.sql"], None),
         ("psql -f notes.sql", None),
@@ -126,7 +126,7 @@ PLACE = Place(host="/run/gate", port=7, user="me", password="word", database="ou
     ],
 )
 def test_a_program_that_names_the_gates_database_or_none_is_started(arguments, led):
-    assert drivers._led_arguments(arguments, PLACE) == (led or arguments)
+    assert redirection._led_arguments(arguments, PLACE) == (led or arguments)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +142,21 @@ def test_a_program_that_names_the_gates_database_or_none_is_started(arguments, l
 )
 def test_a_client_that_names_another_place_is_not_started(arguments, named):
     with pytest.raises(BadInputError, match=f"starts {named}, which is not"):
-        drivers._led_arguments(arguments, PLACE)
-    drivers._Process.refused.clear()
+        redirection._led_arguments(arguments, PLACE)
+    redirection._Process.refused.clear()
+
+
+def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_argument():
+    given = {"DATABASE_URL": "postgresql+asyncpg://me:secret@production/notes", "HOME": "/home/me"}
+    led = redirection._variables(given, PLACE)
+    assert led["DATABASE_URL"] == "postgresql+asyncpg://me:word@/ours?host=%2Frun%2Fgate&port=7"
+    assert (led["PGHOST"], led["PGDATABASE"], led["PGPASSWORD"]) == ("/run/gate", "ours", "word")
+    assert "HOME" not in led
+    assert "word" not in "".join(redirection._led_arguments(["run", "--url", "postgres://production"], PLACE))
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
-    monkeypatch.setattr(drivers._Process, "place", lambda: PLACE)
+    monkeypatch.setattr(redirection._Process, "place", lambda: PLACE)
     common = {"port": 7, "user": "me", "password": "word"}
 
     class CoreConnection:
@@ -160,9 +169,9 @@ def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
     asyncpg = SimpleNamespace(connect=lambda dsn=None, **made: (dsn, made), connection=SimpleNamespace())
     pg8000 = SimpleNamespace(core=SimpleNamespace(CoreConnection=CoreConnection))
     for module, wrap in (
-        (psycopg2, drivers._wrap_psycopg2),
-        (asyncpg, drivers._wrap_asyncpg),
-        (pg8000, drivers._wrap_pg8000),
+        (psycopg2, redirection._wrap_psycopg2),
+        (asyncpg, redirection._wrap_asyncpg),
+        (pg8000, redirection._wrap_pg8000),
     ):
         wrap(module)
     assert psycopg2.connect("notes", options="-c work_mem=1MB") == (

@@ -148,6 +148,30 @@ def test_drift_is_an_error_of_the_revision_that_brought_it_and_of_old_ones_a_not
     assert (proof.verdict is Verdict.FAIL) is bool(brought)
 
 
+def test_what_a_new_revision_takes_along_is_its_drift_and_the_trace_of_its_downgrade(prove_history):
+    """As a tool that rewrites a column to a changed enum does when it drops its helpers with CASCADE."""
+    rewrite = """
+        op.execute("ALTER TABLE users ADD status text DEFAULT 'active'")
+        op.execute("ALTER TABLE users DROP COLUMN age CASCADE")
+        op.execute("ALTER TABLE users ADD age int DEFAULT 1")
+        op.execute("ALTER TABLE users DROP CONSTRAINT IF EXISTS uq_name")
+    """
+    proof = prove_history(
+        {"one": (None, MIGRATION, UNDO), "two": ("one", rewrite, "op.drop_column('users', 'status')")},
+        models=MODELS.replace(
+            'sa.Column("age"', 'sa.Column("status", sa.Text, server_default="active"), sa.Column("age"'
+        ),
+        start_after="one",
+    )
+    findings = {(finding.rule, finding.revision, finding.measured.partition(".")[0]) for finding in proof.findings}
+    assert findings == {
+        ("drift", "two", "only the models have check public"),
+        ("drift", "two", "only the models have index public"),
+        ("drift", "two", "only the models have unique public"),
+        ("R03", "two", "missing: check public"),
+    }
+
+
 @pytest.mark.parametrize("changed", [(), ("gone", "by_name", "sad")])
 def test_drift_that_the_previous_release_had_is_old(write_project, prove_in_process, server_url, changed):
     """A model that changed is news even when no new revision touched its table, or when there is none."""
@@ -258,7 +282,7 @@ EQUIVALENT = """
         id serial PRIMARY KEY, at timestamptz DEFAULT CURRENT_TIMESTAMP, total numeric(12, 2) DEFAULT 0, state varchar(9) DEFAULT 'new'::text,
         token text DEFAULT token(), number int DEFAULT nextval('numbers'), m mood, none text DEFAULT NULL::text, until timestamp(6),
         tags text[] DEFAULT ARRAY[]::text[], twice int GENERATED ALWAYS AS (id * (1 + 1)) STORED, fetched int DEFAULT 5, left_alone int DEFAULT 5,
-        CONSTRAINT ck_state CHECK (state = ANY (ARRAY['b', 'a', 'new'])), CHECK (total >= 0 - 0), CONSTRAINT once UNIQUE (token))''')
+        CONSTRAINT ck_state CHECK (state = ANY (ARRAY['b', 'a', 'new'])), CHECK (total >= 0 - 0), CONSTRAINT once UNIQUE (token), UNIQUE (total, state))''')
     op.execute("CREATE INDEX ix_open ON old USING btree (lower(state::text) ASC) WHERE NOT state = 'done'")
     op.execute("ALTER TABLE old RENAME TO new")
     op.execute("ALTER TABLE new ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL, SET (autovacuum_vacuum_scale_factor = 0.1)")
@@ -283,6 +307,7 @@ EQUIVALENT_MODELS = """
         sa.Column("left_alone", sa.Integer),
         sa.CheckConstraint("state IN ('new', 'a', 'b')", name="ck_state"),
         sa.CheckConstraint("total >= 0"),
+        sa.UniqueConstraint("state", "total", name="state_and_total"),
         sa.Index("ix_open", sa.text("lower(state)"), postgresql_where=sa.text("state <> 'done'")),
     )
     sa.Table(

@@ -14,16 +14,12 @@ TABLE = "op.create_table('a', sa.Column('id', sa.Integer()))"
 NOTHING = "raise NotImplementedError"
 NEW = ("one", "op.drop_table('nothing_of_the_kind')", NOTHING)
 NO_ROLE = f"{TABLE}\nop.execute('GRANT SELECT ON a TO nobody_made_it')"
-OWN_DATABASE = """
-import psycopg
-psycopg.connect("host=127.0.0.1 port=1 dbname=reports connect_timeout=1")
-"""
 
 
 @pytest.mark.parametrize(
     ("upgrade", "line"),
-    [("op.drop_table('made_by_create_all')", 10), (NO_ROLE, 11), (OWN_DATABASE, 11)],
-    ids=["another made its tables", "a missing role", "a database of its own"],
+    [("op.drop_table('made_by_create_all')", 10), (NO_ROLE, 11), ("open('of_the_image.csv')", 10)],
+    ids=["another made its tables", "a missing role", "a missing file"],
 )
 def test_an_old_revision_that_fails_is_an_error_of_the_first_new_one(prove_history, upgrade, line):
     proof = prove_history({"one": (None, upgrade, NOTHING), "two": NEW}, start_after="one")

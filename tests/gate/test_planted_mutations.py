@@ -22,6 +22,7 @@ MEASURE = SLIPWAY / "gate/measure"
 TRACE = "test_locks_and_trace.py::test_"
 EFFECT = f"{TRACE}an_effect_is_what_changed_between_two_looks"
 BLOCKS_TO_THE_END = f"{TRACE}a_lock_is_named_at_the_statement_that_took_it_and_blocks_until_the_end"
+ROLES = "test_roles.py::test_"
 DIRECT = "test_direct_statements.py::test_"
 UNSEEN = f"{DIRECT}effects_of_statements_that_were_not_seen_are_found_in_the_catalog"
 NOT_EXECUTED = "test_executed.py::test_an_old_revision_that_fails_is_an_error_of_the_first_new_one[a missing role]"
@@ -61,6 +62,8 @@ MUTATIONS = {
     "a rename is not followed": (f"{CHANGE}[ALTER TABLE parent RENAME TO elder]", "catalog.py", "        if renamed:\n", "        if False:\n"),
     "a commit is not noticed": (f"{COMMITTED}[ALTER TYPE kind ADD VALUE 'two']", "catalog.py", "if self._state.transaction != self._transaction or", "if"),
     "changes without a lock are overlooked": (f"{CHANGE}[ALTER DOMAIN positive DROP CONSTRAINT above]", "catalog.py", "or self._state.untold != before.untold", ""),
+    "revisions run as a superuser": (f"{ROLES}revisions_run_as_the_main_user_of_rds", "session.py", "set_config('session_authorization', pg_get_userbyid(datdba)::text, false)", "datname"),
+    "row-level security holds for seeds": (f"{ROLES}statements_from_which_row_level_security_hides_rows_are_errors", "session.py", 'rows_written(connection, "RESET SESSION AUTHORIZATION")', "pass"),
     "a grant on a column is overlooked": (f"{CHANGE}[GRANT SELECT (a) ON parent TO pg_monitor]", "catalog.py", " UNION {_REWRITTEN_COLUMNS}),", "),"),
     "an old revision's failure explains the new ones": (NOT_EXECUTED, "../rules/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),
     "an allowed failure has passed": ("test_executed.py::test_a_failure_that_a_comment_allows_is_still_not_executed[U01]", "../rules/schema.py", "finding.fails and finding.revision in failed", "finding.revision in failed"),

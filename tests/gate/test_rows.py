@@ -233,6 +233,8 @@ def test_samples_of_the_settings_fill_a_column_that_no_literal_explains(prove_hi
     [
         "op.execute('ALTER TABLE notes ALTER title TYPE int USING title::int')",
         "op.create_check_constraint('ck', 'notes', \"title IN ('open', 'closed')\")",
+        "if op.get_bind().scalar(sa.text('SELECT count(*) FROM notes')): raise RuntimeError('an unknown title')",
+        "op.execute(\"DO $$ BEGIN IF EXISTS (SELECT FROM notes) THEN RAISE 'an unknown title'; END IF; END $$\")",
     ],
 )
 def test_a_revision_that_only_dislikes_values_of_our_own_making_is_a_gap_and_no_finding(prove_history, upgrade):
@@ -289,4 +291,49 @@ def test_a_new_type_that_no_cast_leads_back_from_tells_nothing(prove_history):
     proof = prove_history(
         {"a": (None, create, "op.drop_table('notes')"), "b": ("a", upgrade, "raise NotImplementedError")}
     )
+    assert of_rows(proof) == []
+
+
+def test_equal_values_fail_where_only_the_revision_forbids_them(prove_history):
+    unique = "op.create_unique_constraint('uq', 'notes', ['title'])"
+    index = "op.execute('CREATE UNIQUE INDEX ix ON notes (lower(title), id)')"
+    first = "op.execute('DELETE FROM notes a USING notes b WHERE a.title = b.title AND a.id > b.id')"
+    proof = prove_history({
+        "a": (None, *NOTES),
+        "b": ("a", index, "op.drop_index('ix')"),
+        "c": ("b", unique, "op.drop_constraint('uq', 'notes')"),
+        "d": ("c", "op.drop_constraint('uq', 'notes')", unique),
+        "e": ("d", f"{first}\n{unique}", "op.drop_constraint('uq', 'notes')"),
+    })  # fmt: skip
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D01", "c"), ("D10", "e")]
+
+
+def test_rows_that_move_to_another_table_do_not_meet_the_keys_of_ours(prove_history):
+    tables = "for name in ('x', 'y'): op.create_table(name, sa.Column('id', sa.Uuid, primary_key=True))"
+    moves = "op.execute('INSERT INTO y SELECT id FROM x')"
+    proof = prove_history({"a": (None, tables, "op.drop_table('x'); op.drop_table('y')"), "b": ("a", moves, "pass")})
+    assert of_rows(proof) == []
+    assert dict(proof.revisions[1].rows) == {"public.y": 3}
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "op.alter_column('notes', 'body', nullable=False)",
+        "op.add_column('notes', sa.Column('author', sa.Text, nullable=False))",
+    ],
+)
+def test_a_loss_is_reported_where_the_revision_also_fails_on_rows(prove_history, fails):
+    tables = f"{NOTES[0]}\nop.add_column('notes', sa.Column('body', sa.Text))\nop.create_table('old', sa.Column('id', sa.Uuid))"
+    drops = f"op.drop_column('notes', 'title')\nop.drop_table('old')\n{fails}"
+    proof = prove_history({"a": (None, tables, "op.drop_table('notes')"), "b": ("a", drops, "pass")})
+    assert [rule for rule, *_ in of_rows(proof)] == ["D01", "D03", "D03"]
+
+
+def test_a_value_in_another_type_after_the_downgrade_is_compared_in_its_own(prove_history):
+    table = "op.create_table('notes', sa.Column('id', sa.Integer), sa.Column('at', sa.DateTime))"
+    proof = prove_history({
+        "a": (None, table, "op.drop_table('notes')"),
+        "b": ("a", "op.alter_column('notes', 'at', type_=sa.Text)", "op.alter_column('notes', 'at', type_=sa.DateTime(True), postgresql_using='at::timestamptz')"),
+    })  # fmt: skip
     assert of_rows(proof) == []

@@ -1,11 +1,14 @@
 """Functions that return changes to the service's files."""
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.main import FunctionError, Slipway
 from slipway.records.form import to_json
+from slipway.records.proof import Verdict
 from tests.graph.conftest import PYPROJECT
-from tests.graph.test_queries import PROOF, declares
+from tests.graph.test_queries import FINDING, PROOF, declares
 
 pytestmark = pytest.mark.slow
 
@@ -15,8 +18,11 @@ WRITTEN = "migrations/versions/1a_add_body.py"
 def changes(engine, identity):
     """Return the steps to the new state of a changeset, and its way down from the caller's folder."""
     chain = engine.chain_of(identity)
+    if chain[0].name == "node":  # it was synchronised
+        chain = engine.chain_of(chain[0].arguments["id"])
     (placed,) = (step.arguments for step in chain if step.name == "withDirectory")
-    return engine.chain_of(placed["source"]), placed["path"]
+    (home,) = (step.arguments for step in engine.chain_of(placed["source"]) if step.name == "withDirectory")
+    return engine.chain_of(home["source"]), placed["path"]
 
 
 @pytest.mark.parametrize(("name", "command"), [("format", ["ruff", "format"]), ("fix", ["ruff", "check", "--fix"])])
@@ -46,23 +52,50 @@ async def test_a_tool_that_the_settings_do_not_name_changes_nothing(engine, work
     assert "names no format in [tool.slipway.checks]" in capsys.readouterr().out
 
 
-async def test_changes_of_a_folder_that_is_not_below_the_callers_are_refused(engine, workspace):
+@pytest.fixture
+def above(engine):
+    """The service is in a folder above the caller's."""
     engine.answers |= {
         "findUp": "/services/notes/pyproject.toml",
         "entries": lambda chain: ["uv.lock"] if "uv.lock" in str(chain) else [],
+        "exitCode": 0,
+        "combinedOutput": "",
     }
+    declares(engine, 'format = ["ruff", "format"]')
+
+
+@pytest.mark.usefixtures("above")
+@pytest.mark.parametrize("name", ["format", "lock"])
+async def test_changes_of_a_folder_that_is_not_below_the_callers_are_refused_unless_there_are_none(
+    engine, workspace, name
+):
+    engine.answers["isEmpty"] = True  # as `dagger check` asks
+    await getattr(Slipway(), name)(workspace)
+    engine.answers["isEmpty"] = False
     with pytest.raises(FunctionError, match=r"the changes are in services/notes, which is not the current folder or below it: call from services/notes"):  # fmt: skip
-        await Slipway().format(workspace)
+        await getattr(Slipway(), name)(workspace)
 
 
 @pytest.mark.parametrize("upgrade", [False, True])
-async def test_the_lock_is_updated_from_copies_and_upgraded_anew_each_time(engine, workspace, upgrade):
+@pytest.mark.parametrize("there", [["uv.lock", "pyproject.toml"], ["pyproject.toml"]])
+async def test_the_lock_is_written_or_updated_from_copies_and_upgraded_anew_each_time(
+    engine, workspace, upgrade, there
+):
+    engine.answers |= {"entries": there, "findUp": lambda chain: None if "uv.lock" in str(chain) else "/pyproject.toml"}
     changeset = await Slipway().lock(workspace, upgrade=upgrade)
-    chain = engine.chain_of(await changeset.id())
-    new = engine.chain_of([step.arguments["source"] for step in chain if step.name == "withFile"][-1])
-    assert [step.arguments["args"] for step in new if step.name == "withExec"] == [["uv", "lock", *(["--upgrade"] * upgrade)]]  # fmt: skip
-    assert any(step.arguments.get("name") == "SLIPWAY_CALL" for step in new) is upgrade
-    assert not any(step.name == "withMountedFile" for step in new)
+    (new,) = {step.arguments["source"] for step in engine.steps("withFile") if step.arguments["path"] == "uv.lock"}
+    steps = engine.chain_of(new)
+    assert [step.arguments["args"] for step in steps if step.name == "withExec"] == [["uv", "lock", *(["--upgrade"] * upgrade)]]  # fmt: skip
+    assert any(step.arguments.get("name") == "SLIPWAY_CALL" for step in steps) is upgrade
+    assert not any(step.name == "withMountedFile" for step in steps)
+    assert await changeset.id()
+
+
+async def test_a_service_locked_by_its_requirements_gets_no_lock_of_uv(engine, workspace, capsys):
+    engine.answers["entries"] = ["requirements.txt"]
+    await Slipway().lock(workspace)
+    assert capsys.readouterr().out == "nothing was done: the service is locked by requirements.txt\n"
+    assert not engine.steps("withExec")
 
 
 @pytest.fixture
@@ -93,11 +126,24 @@ async def test_a_revision_is_generated_on_a_migrated_postgres_and_proven_at_once
     assert engine.chain_of(files)[-2].arguments["path"] == WRITTEN
 
 
+async def test_the_safe_form_is_written_above_a_statement_that_the_gate_refuses(engine, workspace, generated):
+    generated("op.create_index('x')")
+    finding = replace(FINDING, file=WRITTEN, line=2, remedy="with op.get_context().autocommit_block():\n    op.create_index('x')")  # fmt: skip
+    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, findings=(finding,), verdict=Verdict.FAIL))
+    engine.files[WRITTEN] = engine.files[f"/app/{WRITTEN}"]
+    changeset = await Slipway().revision(workspace, "add index")
+    (new,) = (step.arguments for step in engine.chain_of(await changeset.id()) if step.name == "withNewFile")
+    assert new["path"] == WRITTEN
+    assert new["contents"] == (
+        "def upgrade():\n    # L01: It blocks. Instead:\n    # with op.get_context().autocommit_block():\n"
+        "    #     op.create_index('x')\n    op.create_index('x')\n"
+    )
+
+
 async def test_no_revision_is_left_when_models_and_migrations_agree(engine, workspace, generated, capsys):
     generated("pass")
     changeset = await Slipway().revision(workspace, "nothing")
-    steps, _ = changes(engine, await changeset.id())
-    assert "--autogenerate" not in str(steps)
+    assert [step.name for step in engine.chain_of(await changeset.id())] == ["directory", "changes", "id"]
     assert capsys.readouterr().out == "nothing was written: the migrations build what the models describe\n"
 
 

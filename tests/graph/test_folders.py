@@ -13,8 +13,10 @@ from slipway.graph.folder import Folder, commit_of
 from slipway.graph.stage import _patched
 from slipway.graph.workspace import source_of
 from slipway.main import FunctionError, Slipway
+from slipway.records.form import to_json
 from slipway.settings import parse
 from tests.graph.conftest import PYPROJECT
+from tests.graph.test_queries import PROOF
 
 pytestmark = pytest.mark.slow
 
@@ -63,10 +65,13 @@ def repository(engine):
                 path = posixpath.dirname(path)
             return posixpath.join(path, chain[-1].arguments["name"])
 
+        def glob(chain):
+            return [name.removeprefix("/") for name in files if name.endswith(chain[-1].arguments["pattern"][2:])]
+
         def contents(chain):
             return files[posixpath.join(folder_in(chain), chain[-2].arguments["path"])]
 
-        engine.answers |= {"entries": entries, "findUp": find_up, "contents": contents}
+        engine.answers |= {"entries": entries, "findUp": find_up, "contents": contents, "glob": glob}
 
     return of
 
@@ -104,6 +109,8 @@ async def test_a_service_in_a_folder_is_named_from_the_callers_folder_or_is_the_
     [
         ("services/nots", {"/pyproject.toml": PYPROJECT}, "services/nots has no pyproject.toml, unlike the repository's root above it: correct --path"),
         (".", {}, "the current folder and those above it have no pyproject.toml: call from the service's folder, or name it with --path"),
+        (".", {"/a/pyproject.toml": PYPROJECT, "/b/pyproject.toml": "[project]"}, "the current folder and those above it have no pyproject.toml: name the service's folder: --path /a"),
+        (".", {"/pyproject.toml": "[project]", "/a/pyproject.toml": PYPROJECT, "/b/pyproject.toml": PYPROJECT}, "pyproject.toml has no [tool.slipway]: name the service's folder: --path /a, or /b"),
         ("a/b", {}, "a/b has no pyproject.toml: call from the service's folder, or name it with --path"),
         ("a", {"/a/pyproject.toml": "[project]"}, "a/pyproject.toml has no [tool.slipway]: add the table with at least"),
         ("a", {"/a/pyproject.toml": PYPROJECT}, "a has none of uv.lock, requirements.txt: run `uv lock` there and commit uv.lock"),
@@ -114,6 +121,22 @@ async def test_an_error_names_the_folder_that_was_read(workspace, repository, pa
     repository(files)
     with pytest.raises(FunctionError, match=f"^{re.escape(sentence)}"):
         await Slipway(path=path).image(workspace)
+
+
+async def test_the_gate_needs_no_settings(engine, workspace, repository):
+    repository({"/pyproject.toml": "[project]", "/uv.lock": "", "/tmp/proof.json": to_json(PROOF)})
+    engine.answers |= {"exitCode": 0, "stdout": ""}
+    assert (await Slipway().gate(workspace)).verdict == "passed"
+
+
+async def test_a_settings_file_of_alembic_elsewhere_is_named_before_anything_is_built(engine, workspace, repository):
+    repository({"/pyproject.toml": "[project]", "/uv.lock": "", "/db/alembic.ini": ""})
+    engine.answers["exists"] = False
+    with pytest.raises(
+        FunctionError, match=r"has no alembic\.ini: set config in \[tool\.slipway\.migrations\] to 'db/alembic\.ini'$"
+    ):
+        await Slipway().gate(workspace)
+    assert not engine.steps("withExec")
 
 
 async def test_a_member_of_a_uv_workspace_is_built_from_the_workspaces_lock_with_the_members_it_needs(

@@ -9,7 +9,8 @@ import pytest
 import slipway
 from slipway.commands.command import Command
 from slipway.commands.registry import FUNCTIONS
-from slipway.main import Environment, FunctionError, Gate, Rehearsal, Slipway, _Call
+from slipway.main import Environment, FunctionError, Gate, Rehearsal, Slipway
+from slipway.objects.call import Call
 from slipway.report.answers import CommandResult
 
 # Arguments of Dagger functions for which the command line has no flag.
@@ -115,4 +116,4 @@ async def test_a_function_runs_its_command_with_every_argument(monkeypatch):
 async def test_files_of_a_call_are_read_by_the_engine(engine, workspace):
     engine.files["proof.json"] = "{}"
     file = dagger.dag.directory().file("proof.json")
-    assert await _Call().text(file, "the proof") == "{}"
+    assert await Call().text(file, "the proof") == "{}"

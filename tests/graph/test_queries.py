@@ -11,7 +11,9 @@ from graphql import parse
 
 from slipway.errors import BadInputError
 from slipway.graph import bases
-from slipway.main import Environment, FunctionError, Slipway, _Call, one_sentence
+from slipway.main import Environment, FunctionError, Slipway
+from slipway.objects.call import Call
+from slipway.objects.function import one_sentence
 from slipway.records.form import from_json, to_json
 from slipway.records.plan import Action, Plan
 from slipway.records.proof import Coverage, Finding, Level, Proof, Verdict, Versions
@@ -99,7 +101,7 @@ async def test_the_dependency_layer_sees_the_lock_and_pyproject_and_nothing_else
 async def test_only_what_the_settings_name_is_read_of_the_repository(engine, workspace):
     await (await Slipway().image(workspace)).sync()
     includes = [step.arguments["include"] for step in engine.steps("directory") if "include" in step.arguments]
-    assert ["uv.lock", "requirements.txt", "requirements-dev.txt", ".python-version"] in includes
+    assert ["uv.lock", "requirements.txt", "requirements-dev.txt"] in includes
     assert [
         "app",
         "app/**",
@@ -263,7 +265,7 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
     assert "--no-dev" not in install
     assert run == ["python", "/tmp/start.py", "--config=alembic.ini", "--", "pytest", "-q"]
     told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
-    assert told["DATABASE_URL"] == "postgresql://postgres@database:5432/postgres"
+    assert told["DATABASE_URL"] == "postgresql://postgres:postgres@database:5432/postgres"
     assert any(step.name == "withServiceBinding" for step in chain)
 
 
@@ -402,7 +404,7 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
     secret = dagger.dag.set_secret("key", "unused")
     environment = await Slipway().environment(workspace, "staging", credentials=secret)
     assert isinstance(environment, Environment)
-    verbs = await _Call(environment).environment("staging")
+    verbs = await Call(environment).environment("staging")
     assert verbs.keys is not None
     assert verbs.keys.access_key_id == "canary-key"
     assert "canary" not in repr(verbs)

@@ -6,6 +6,7 @@ import pytest
 from dagger._exceptions import QueryErrorValue  # the package exports it under no other name
 
 from slipway.graph.refusal import meaning
+from slipway.objects.function import FunctionError, one_sentence
 
 
 def engine_says(message, **extensions):
@@ -66,9 +67,14 @@ def test_the_error_of_a_failed_build_omits_the_frames_of_its_traceback():
     )
 
 
-def test_an_unknown_engine_error_stays_unchanged():
+async def test_an_unknown_engine_error_is_shown_in_its_own_words_without_a_traceback():
+    @one_sentence
+    async def command():
+        raise engine_says("something\nelse")
+
     assert meaning(engine_says("something else")) is None
-    assert meaning(ZeroDivisionError()) is None
+    with pytest.raises(FunctionError, match=r"^the engine failed: something else$"):
+        await command()
 
 
 async def test_the_error_is_found_in_a_group():
@@ -87,11 +93,15 @@ def test_a_long_output_keeps_its_end_with_the_exception():
     assert len(str(meaning(error))) < 1100
 
 
-def test_a_python_image_that_does_not_fit_the_service_is_answered_with_its_key():
+@pytest.mark.parametrize(
+    ("said", "next_step"),
+    [
+        ("error: No interpreter found for Python >=3.15 in search path", "name a fitting image as python in [tool.slipway.images], or with --python-image"),
+        ("error: Distribution `psycopg-binary==3.2.4` can't be installed hint: it only has wheels with the following Python ABI tags: `cp312`", "write one of these Pythons into .python-version, as 3.13 for cp313, or update the lock"),
+    ],
+)  # fmt: skip
+def test_a_python_that_does_not_fit_the_service_is_answered_with_where_to_name_another(said, next_step):
     error = engine_says(
-        "exit code: 2", _type="EXEC_ERROR", cmd=["uv", "sync"], exitCode=2, stdout="",
-        stderr="error: No interpreter found for Python >=3.15 in search path\n",
-    )  # fmt: skip
-    assert str(meaning(error)) == (
-        "error: No interpreter found for Python >=3.15 in search path: name a fitting image as python in [tool.slipway.images], or with --python-image"
+        "exit code: 2", _type="EXEC_ERROR", cmd=["uv", "sync"], exitCode=2, stdout="", stderr=f"{said}\n"
     )
+    assert str(meaning(error)) == f"{said}: {next_step}"

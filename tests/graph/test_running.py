@@ -8,14 +8,18 @@ from slipway.graph import running
 from slipway.main import FunctionError, Slipway
 from slipway.records.migration import Migration
 from slipway.workload import start
+from tests.graph.test_queries import declares
 
 pytestmark = pytest.mark.slow
 
 
 class Instance:
-    """An instance that has ended."""
+    """An instance that has ended, or runs and listens nowhere."""
 
-    address, exit_code = "127.0.0.1:1", 1
+    address = "127.0.0.1:1"
+
+    def __init__(self, exit_code):
+        self.exit_code = exit_code
 
 
 @pytest.fixture
@@ -25,12 +29,12 @@ def smoke(engine, workspace, monkeypatch):
     async def migrate(*_):
         return Migration(before=(), after=("one",), applied=("one",), attempts=1, seconds=0.5)
 
-    async def run(*lines):
+    async def run(*lines, exit_code=1):
         @asynccontextmanager
         async def launched(_container, _launch, on_line):
             for line in lines:
                 on_line(line)
-            yield Instance()
+            yield Instance(exit_code)
 
         monkeypatch.setattr(running, "launched", launched)
         monkeypatch.setattr(running, "migrate", migrate)
@@ -61,6 +65,12 @@ async def test_a_service_that_ends_is_explained_by_its_own_words(smoke, capsys, 
         await smoke(*lines)
     assert str(red.value) == f"the release does not become healthy: {sentence}"
     assert lines[-1] in capsys.readouterr().out
+
+
+async def test_a_service_that_listens_nowhere_is_known_after_the_patience_of_the_settings(engine, smoke):
+    declares(engine, "patience = 1")
+    with pytest.raises(FunctionError, match="the service runs, but does not answer the health check on port 8000: "):
+        await smoke("waiting", exit_code=None)
 
 
 async def test_a_source_that_does_not_exist_is_named_before_anything_is_built(engine, workspace):

@@ -189,7 +189,7 @@ def test_what_others_have_added_since_we_parted_is_ahead_with_what_it_follows(gi
     save(git)
     assert released(service, "v1").ahead == ()
     git("checkout", "ours")
-    added = (Other("two", ("one", "zero")),)
+    added = (Other("two", ("one", "zero"), TWO),)
     assert (released(service, "main").ahead, released(service, "main").tip) == (added, "main")
     assert released(service, "merge-base").ahead == added
     git("merge", "main")
@@ -252,3 +252,31 @@ def test_a_shallow_clone_without_the_default_branch_is_no_base_for_a_choice(git,
     (tmp_path / "clone").rename(tmp_path / "main")
     with pytest.raises(BadInputError, match=r"unknown which revisions are new: .*fetch-depth: 0 .*, or pass --all"):
         unreleased(cloned(git, tmp_path, "--depth=1", "--branch=feature"))
+
+
+def test_revisions_whose_files_changed_or_are_gone_are_named_as_they_were(git, service):
+    add(git, service, "two")
+    (service / "helper.py").write_text("down_revision = 'read from a revision'\n")
+    save(git)
+    (service / ONE).unlink()
+    (service / "helper.py").unlink()
+    (service / TWO).write_text(REVISION.format("renamed", 1))
+    since = released(service, "HEAD")
+    assert since.changed == (Other("one", (), ONE), Other("two", (), TWO))
+    assert since.edited == (TWO,)
+
+
+def test_a_revision_in_a_new_file_is_the_same_one_or_edited(git, service):
+    add(git, service, "two")
+    for name in ("one", "two"):
+        (service / f"migrations/{name}.py").rename(service / f"migrations/2026_{name}.py")
+    (service / "migrations/2026_two.py").write_text(REVISION.format("two", 2))
+    since = released(service, "HEAD")
+    assert {"migrations/2026_one.py", "migrations/2026_two.py"} < set(since.files)
+    assert since.edited == ("migrations/2026_two.py",)
+
+
+def test_words_and_annotations_are_no_edit(service):
+    annotated = REVISION.format("one", 1).replace("revision =", "revision: str =", 1).replace("():", "() -> None:")
+    (service / ONE).write_text(f'"""A table, said better."""\n{annotated}')
+    assert released(service, "v1").edited == ()

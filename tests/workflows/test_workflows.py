@@ -68,7 +68,7 @@ def each_environment():
 
 def dagger_objects():
     """Return parameters and return type of each function of each Dagger object."""
-    module = ast.parse((ROOT / "ci/src/slipway/main.py").read_text())
+    files = (ROOT / "ci/src/slipway/main.py", *(ROOT / "ci/src/slipway/objects").glob("*.py"))
     return {
         kind.name: {
             function.name: (
@@ -78,7 +78,8 @@ def dagger_objects():
             for function in kind.body
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.returns
         }
-        for kind in module.body
+        for file in files
+        for kind in ast.parse(file.read_text()).body
         if isinstance(kind, ast.ClassDef)
     }
 

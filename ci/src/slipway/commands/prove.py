@@ -52,7 +52,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers: always (the stairway and drift), trace, rows, interruption, previous, concurrency (default: all)",
+            "execute only these layers: always (the stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),

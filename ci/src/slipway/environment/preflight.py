@@ -1,9 +1,10 @@
 """Preflight: check everything before the platform is changed, and start the exact digest under the platform's health check."""
 
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -22,7 +23,7 @@ from slipway.release.engine.plan import ServiceSpec
 from slipway.release.failures import PlatformWords
 from slipway.release.preflight import preflight as looks
 from slipway.release.preflight.checks import Checks, no, not_covered, ok
-from slipway.release.targets.registry import TargetDescription, target_of
+from slipway.release.targets.registry import target_of
 from slipway.settings import Settings
 from slipway.workload.process import HostBackend, NoTreeError
 from slipway.workload.workload import Backend, HealthCheck, HealthResult, LaunchSpec, Workload, ask
@@ -31,6 +32,15 @@ _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _FINAL_ANSWERS = 20  # in a row
 _STAND_IN = "stand-in"
+
+
+class Platform(Protocol):
+    """The health check under which a release starts, and the words about one that does not; a TargetDescription is one."""
+
+    @property
+    def words(self) -> PlatformWords: ...
+    @property
+    def health(self) -> Callable[[ServiceSpec], HealthCheck]: ...
 
 
 async def preflight(aws: Aws, spec: ServiceSpec, settings: Settings, backend: HostBackend | None = None) -> Preflight:
@@ -73,7 +83,7 @@ async def booted(
     backend: Backend,
     spec: ServiceSpec,
     database: Mapping[str, str],
-    target: TargetDescription,
+    platform: Platform,
 ) -> Checks:
     """Migrate an empty database to the release's head, then start the release with the `database` variables."""
     try:
@@ -83,11 +93,11 @@ async def booted(
     heads = ", ".join(head[:12] for head in migration.after)
     return (
         ok("migrations", f"an empty database is at {heads or 'no revision'}"),
-        await tried(backend, spec, database, target),
+        await tried(backend, spec, database, platform),
     )
 
 
-async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], target: TargetDescription) -> Check:
+async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str], platform: Platform) -> Check:
     """Start the release with stand-ins for its secrets, and check its health as the platform will."""
     variables = dict.fromkeys(spec.secrets, _STAND_IN) | dict(spec.variables) | dict(database)
     variables["PORT"] = str(spec.port)  # as platforms set it
@@ -98,20 +108,20 @@ async def tried(backend: Backend, spec: ServiceSpec, database: Mapping[str, str]
         port=spec.port,
         variables=variables,
     )
-    check = target.health(spec)
+    check = platform.health(spec)
     try:
         async with backend.start(launch, on_line.append) as workload:
             began = time.monotonic()
-            ended, answer = await _until_healthy(workload, check, target.words)
+            ended, answer = await _until_healthy(workload, check, platform.words)
     except SlipwayError as error:
         return no("release", f"the release does not start: {error.what}", error.next_step)
     if ended is None:
         return ok("release", f"{backend.how} of it became healthy after {time.monotonic() - began:.1f} s")
-    if ended == target.words.unhealthy and not answer.final and _patience(check) > _MOST_SECONDS:
+    if ended == platform.words.unhealthy and not answer.final and _patience(check) > _MOST_SECONDS:
         return not_covered("release", f"it was not healthy after {_MOST_SECONDS:.0f} s, and the platform waits longer")
     if answer.detail.isdecimal():
         on_line.append(f"GET {check.path} -> {answer.detail}")
-    why = diagnose(DeploymentLogs((ended,), tuple(on_line)), spec, target.words)
+    why = diagnose(DeploymentLogs((ended,), tuple(on_line)), spec, platform.words)
     return Check(
         subject="release",
         verdict=PreflightResult.REFUSED,

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.engine import URL
 
-from slipway.gate.drivers import Place, led_to
 from slipway.gate.measure.session import SESSION
+from slipway.gate.redirection import Place, led_to
 from slipway.migration.database import every_connection_to, for_driver, is_direct
 
 

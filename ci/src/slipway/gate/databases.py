@@ -11,6 +11,7 @@ import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from sqlalchemy import text
@@ -24,6 +25,7 @@ from slipway.gate.measure.session import query
 from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.migration.database import held, sqlstate, with_connection
 from slipway.migration.environment import sentence
+from slipway.migration.pooler import check_own_session
 from slipway.records.gate import Role
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
@@ -36,11 +38,24 @@ THEN ' STRATEGY FILE_COPY' ELSE '' END, quote_ident(current_user), current_setti
 (SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = :template)"""
 _NO_SUCH_ROLE: Final = "42704"
 _OWNERS: Final = {Role.RDS_SUPERUSER: MAIN_USER, Role.OWNER: OWNER}
-# As RDS gives its main user. Our own user is the one that revisions name as the owner of their objects (OWNER TO postgres).
+# Our own user is the one that revisions may name as the owner of their objects (OWNER TO postgres). RDS has the roles rds_….
+_OURS: Final = "created by the gate of slipway"
 _CREATE_OWNER: Final = {
-    MAIN_USER: f"CREATE ROLE {MAIN_USER} CREATEROLE CREATEDB IN ROLE {{user}}; GRANT pg_monitor, pg_signal_backend TO {MAIN_USER} WITH ADMIN OPTION",
-    OWNER: f"CREATE ROLE {OWNER} IN ROLE {{user}}",
+    MAIN_USER: f"""DO $slipway$ DECLARE name text; BEGIN
+    FOREACH name IN ARRAY ARRAY['rds_superuser', 'rds_replication', 'rds_password', 'rds_iam', 'rds_extension'] LOOP
+        IF to_regrole(name) IS NULL THEN
+            EXECUTE 'CREATE ROLE ' || name;
+            EXECUTE 'COMMENT ON ROLE ' || name || ' IS ''{_OURS}''';
+        END IF;
+    END LOOP;
+    CREATE ROLE {MAIN_USER} CREATEROLE CREATEDB IN ROLE {{user}};
+    GRANT pg_monitor, pg_signal_backend, rds_superuser, rds_replication, rds_password, rds_iam, rds_extension TO {MAIN_USER} WITH ADMIN OPTION;
+    COMMENT ON ROLE {MAIN_USER} IS '{_OURS}'; END $slipway$""",
+    OWNER: f"DO $slipway$ BEGIN CREATE ROLE {OWNER} IN ROLE {{user}}; COMMENT ON ROLE {OWNER} IS '{_OURS}'; END $slipway$",
 }
+_OUR_ROLES: Final = text(
+    "SELECT quote_ident(rolname) FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = :ours ORDER BY rolname LIKE 'slipway%' DESC"
+)
 
 _PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; forks belong to the same run
 
@@ -61,7 +76,7 @@ _WORDS: Final = frozenset({"prod", "production", "prd", "live"})
 def server_version(server: URL) -> str:
     """Return the server's version as `18.6`; raises BadInputError when it is unreachable, unsupported or not empty."""
     try:
-        number, relations, first = with_connection(server, _version_and_relations)
+        number, relations, first = with_connection(server, partial(_version_and_relations, server))
     except (DBAPIError, OSError) as error:
         raise BadInputError("the Postgres server does not answer", sentence(error)) from error
     major, minor = divmod(number, 10000)
@@ -75,7 +90,8 @@ def server_version(server: URL) -> str:
     return f"{major}.{minor}"
 
 
-def _version_and_relations(connection: Connection) -> tuple[int, int, str]:
+def _version_and_relations(server: URL, connection: Connection) -> tuple[int, int, str]:
+    check_own_session(server, connection)
     return int(connection.scalar(text("SHOW server_version_num"))), *connection.execute(text(_RELATIONS)).one()
 
 
@@ -122,18 +138,17 @@ def create(connection: Connection, name: str, *, owner: str | None = None, templ
         if owner is None or sqlstate(error) != _NO_SUCH_ROLE:
             raise
         with suppress(DBAPIError):  # another gate has created it meanwhile
-            for statement in _CREATE_OWNER[owner].format(user=user).split("; "):
-                connection.execute(text(statement))
+            connection.execute(text(_CREATE_OWNER[owner].format(user=user)))
         connection.execute(text(f"CREATE DATABASE {name}{options}"))
 
 
 def drop_owners(server: URL) -> None:
-    """Drop the owners of our databases, unless others still use them."""
+    """Drop the owners of our databases and the roles of RDS that the gate created, unless others still use them."""
 
     def drop(connection: Connection) -> None:
-        for owner in _OWNERS.values():
-            with suppress(DBAPIError):
-                connection.execute(text(f"DROP ROLE IF EXISTS {owner}"))
+        with suppress(DBAPIError):  # an owner of another gate's database, which needs the roles of RDS, too
+            for name in connection.scalars(_OUR_ROLES, {"ours": _OURS}).all():
+                connection.execute(text(f"DROP ROLE IF EXISTS {name}"))
 
     with_connection(server, drop)
 

@@ -1,6 +1,6 @@
 """Evidence -> findings: each family of rules is checked, then the comments in the revisions and the project's levels apply."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
-from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
+from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.rulebook.waiting import NO_TIMEOUT, UNLIMITED, EnvFile
 from slipway.gate.rules import (
@@ -51,7 +51,11 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings)
-    findings = list(_once_per_line(findings))
+    return in_order(list(_once_per_line(findings)))
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: the worst first, suppressed ones last."""
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
 
 
@@ -72,14 +76,27 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
     if stairway.together:
         yield from transactions.check_together(new, locking)
+    on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
+    yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
     statements = {node.id: stairway.steps[node.id].statements for node in new}
     queues = {revision: contention.queue for revision, contention in evidence.concurrency.revisions.items()}
     yield from waiting.check_timeouts(new, statements, queues, _env_file(evidence))
     yield from waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
+    if evidence.previous_required:
+        yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
+    yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
         yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
+
+
+def _why_not_replayed(evidence: Evidence) -> str:
+    if evidence.previous is None:
+        return "no previous release was named"
+    if evidence.replay.missing or evidence.replay.phrases:
+        return evidence.replay.missing
+    return f"{evidence.previous.name} has no statement that works before the first new revision"
 
 
 def _env_file(evidence: Evidence) -> EnvFile:
@@ -94,8 +111,8 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps)
-    yield from blocking.check(node, steps.statements, contention.growth)
-    yield from waiting.check(node, steps.statements, contention.queue)
+    yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
+    yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
     yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
     yield from transactions.check_encounters(node, contention.encounters)
@@ -106,7 +123,9 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
-    yield from compatibility.check(node, evidence.replay.refused.get(node.id, ()), steps.statements)
+    yield from compatibility.check(
+        node, evidence.replay.refused.get(node.id, ()), steps.statements, steps.upgraded.added
+    )
 
 
 def _after_comments(
@@ -131,7 +150,7 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
     without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
-    without_reference = () if evidence.history.released else (EDITED, NOT_ON_TOP, APART)
+    without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
     first_only = (NO_TIMEOUT, UNLIMITED)  # reported once, at the first of several revisions
     unseen = (
         *first_only,
@@ -149,7 +168,7 @@ def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
     if Layer.TRACE not in evidence.layers:
         seen = (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
         return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
-    complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
+    complete = {Layer.TOGETHER, Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
     return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)
 
 

@@ -58,15 +58,19 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
     function = step.migration_fn
 
     def run(**arguments: Any) -> None:
-        context = op.get_context()
-        if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
-            assert context.connection is not None
-            context.connection.connection.commit()
+        _commit_beneath(op.get_context())
         with within(environment.patience, f"revision {node.id} ({node.file})"):
             function(**arguments)
 
     step.migration_fn = run
     return step
+
+
+def _commit_beneath(context: MigrationContext) -> None:
+    """Commit the transaction that env.py has begun, if any, without SQLAlchemy's knowledge."""
+    if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
+        assert context.connection is not None
+        context.connection.connection.commit()
 
 
 def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
@@ -79,18 +83,34 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
     def run(**arguments: Any) -> None:
         if step == AGAIN:  # reset alembic's notes on the enum types that a run has created (alembic/ddl/impl.py)
             op.get_context().impl.memo.clear()
-        process = os.getpid()
-        with leaving_the_session():
-            try:
-                with running(node.script.path, line):
-                    function(**arguments)
-            finally:
-                # A fork of the revision shares its parent's connection, and no process waits for it.
-                if os.getpid() != process:
-                    os._exit(0)
+        with leaving_the_session(), _in_this_process(), running(node.script.path, line):
+            function(**arguments)
 
     made.migration_fn = run
     return made
+
+
+def within_patience(environment: Environment, revision: str, step: RevisionStep) -> RevisionStep:
+    """Limit the time of a step, and leave everything else as alembic runs it."""
+    function = step.migration_fn
+
+    def run(**arguments: Any) -> None:
+        with within(environment.patience, f"revision {revision}"), _in_this_process():
+            function(**arguments)
+
+    step.migration_fn = run
+    return step
+
+
+@contextmanager
+def _in_this_process() -> Iterator[None]:
+    """End a fork that a revision left in the block: it shares its parent's connection, and no process waits for it."""
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
 
 
 class Interrupted(BaseException):
@@ -157,10 +177,16 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
 
 
 def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
-    """Run env.py with these steps in a database; return the error in one line, or None."""
+    """Run env.py with these steps in a database, each committed at its end; return the error in one line, or None."""
+
+    def committed(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+        for step in steps(heads, context):
+            yield step
+            _commit_beneath(context)
+
     with every_connection_led_to(database):
         try:
-            run(environment, steps, transaction_per_migration=True)
+            run(environment, committed, transaction_per_migration=True)
         except (Exception, SystemExit, Interrupted) as error:  # noqa: BLE001 -- any error of a revision is a result
             return sentence(error)
     return None

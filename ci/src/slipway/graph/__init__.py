@@ -1,1 +1,1 @@
-"""Containers: the image, Postgres and the gate. Only this room and main.py import dagger."""
+"""Containers: the image, Postgres and the gate. Only this room, main.py and objects import dagger."""

@@ -3,6 +3,8 @@
 import posixpath
 import re
 import uuid
+from collections import defaultdict
+from collections.abc import Iterable
 
 import dagger
 from dagger import dag
@@ -12,43 +14,45 @@ from slipway.graph import bases, checks, postgres
 from slipway.graph.folder import Folder
 from slipway.graph.image import HOME, Source, development, relocked, with_variables
 from slipway.graph.running import START, migrating
+from slipway.graph.workspace import REQUIREMENTS, UV_LOCK, python_of
+from slipway.records.proof import Finding
 from slipway.settings import Settings
 
 _BY_PRODUCTS = [".git", "**/__pycache__", "**/.*_cache"]
 _OPERATION = re.compile(r"^\s+(?:op|batch_op)\.", re.MULTILINE)
 
 
-async def rewritten(
-    source: Source, settings: Settings, place: str, name: str, command: tuple[str, ...]
-) -> dagger.Changeset:
-    """Run a command of [tool.slipway.checks] on the files of the checks, and print its output.
+async def rewritten(source: Source, settings: Settings, folder: Folder, path: str, name: str) -> dagger.Changeset:
+    """Run the command `name` of [tool.slipway.checks] on the files of the checks, and print its output.
 
     Raises RefusedError when it fails without a change; a tool may fail after changes, because of what it cannot mend.
     """
-    before = development(source, settings)
+    command: tuple[str, ...] = getattr(settings.checks, name)
     if not command:
         print(checks.nothing_done(name), end="")  # noqa: T201
-        return _changes(before, before, place)
+        return _nothing()
+    before = development(source, settings)
     done = before.with_exec([*command], expect=dagger.ReturnType.ANY)
     result = await checks.result_of(done, name, command)
     print(result.output, end="")  # noqa: T201
-    changeset = _changes(before, done, place)
+    changeset = await _placed(_home(before), _home(done), folder, path)
     if result.exit_code and await changeset.is_empty():
         raise RefusedError(f"{name} changed nothing", result.why_not)
     return changeset
 
 
-async def locked(source: Source, settings: Settings, place: str, *, upgrade: bool) -> dagger.Changeset:
-    """Update uv.lock; of a workspace's member, that of the workspace."""
-    if source.lock_name != "uv.lock":
-        raise BadInputError(f"{source.lock_name} is no lock of uv", "run `uv lock`")
-    above = posixpath.relpath(".", source.member.path) if source.member else "."
-    where = posixpath.normpath(posixpath.join(place, above))
-    if where.startswith(".."):
-        raise BadInputError("the lock is the workspace's, above the current folder", "call from its root, with --path")
-    path = posixpath.join(where, "uv.lock")
-    before = dag.directory().with_file(path, source.lock)
-    return before.with_file(path, relocked(source, settings, upgrade=upgrade)).changes(before)
+async def locked(folder: Folder, settings: Settings, path: str, *, upgrade: bool) -> dagger.Changeset:
+    """Update uv.lock, or write the first one; of a workspace's member, that of the workspace."""
+    names = await folder.some(include=[UV_LOCK, REQUIREMENTS]).entries()
+    if REQUIREMENTS in names and UV_LOCK not in names:
+        print(f"nothing was done: the service is locked by {REQUIREMENTS}")  # noqa: T201
+        return _nothing()
+    root = folder if UV_LOCK in names else await folder.at("..").above(UV_LOCK) or folder
+    projects = root.some(include=[UV_LOCK, "pyproject.toml", "**/pyproject.toml"], gitignore=True)
+    new = relocked(projects, await python_of(folder, root, settings), settings, upgrade=upgrade)
+    old = projects.filter(include=[UV_LOCK])
+    up = posixpath.relpath(root.path, folder.path)
+    return await _placed(old, old.with_file(UV_LOCK, new), root, posixpath.join(path, up))
 
 
 async def revision(
@@ -67,21 +71,63 @@ async def revision(
     result = await checks.result_of(done, "revision", command)
     if result.exit_code:
         raise RefusedError("the revision cannot be generated", result.why_not)
-    written = [path for path in await _changes(before, done, ".").added_paths() if path.endswith(".py")]
+    changes = _changes(_home(before), _home(done), place)
+    written = [posixpath.relpath(path, place) for path in await changes.added_paths() if path.endswith(".py")]
     files = {path: done.file(f"{HOME}/{path}") for path in written}
     if not any([_OPERATION.search(await file.contents()) for file in files.values()]):
-        return _changes(before, before, place), None
+        return _nothing(), None
     added = source.files
     for path, file in files.items():
         added = added.with_file(path, file)
-    return _changes(before, done, place), source.with_files(added)
+    return changes, source.with_files(added)
 
 
-def _changes(before: dagger.Container, after: dagger.Container, place: str) -> dagger.Changeset:
-    """Return the changes in the service's folder, which is at `place` below the caller's."""
-    empty = dag.directory()
-    old, new = (empty.with_directory(place, each.directory(HOME), exclude=_BY_PRODUCTS) for each in (before, after))
-    return new.changes(old)
+async def advised(changeset: dagger.Changeset, place: str, findings: Iterable[Finding]) -> dagger.Changeset:
+    """Write the safe form of each finding above its line of a generated revision, as a comment."""
+    after, by_file = changeset.after(), defaultdict[str, list[Finding]](list)
+    for finding in findings:
+        by_file[posixpath.normpath(posixpath.join(place, finding.file or ""))].append(finding)
+    for path in set(await changeset.added_paths()) & by_file.keys():
+        after = after.with_new_file(path, with_advice(await after.file(path).contents(), by_file[path]))
+    return after.changes(changeset.before())
+
+
+def with_advice(text: str, findings: Iterable[Finding]) -> str:
+    """Return a revision's text with the remedies, from the last line to the first, so that lines keep their numbers."""
+    lines = text.splitlines(keepends=True)
+    for finding in sorted(findings, key=lambda each: each.line or 1, reverse=True):
+        at = (finding.line or 1) - 1
+        indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+        comment = (f"{finding.rule}: {finding.message} Instead:", *finding.remedy.splitlines())
+        lines[at:at] = [f"{indent}# {line}".rstrip() + "\n" for line in comment]
+    return "".join(lines)
+
+
+def _home(container: dagger.Container) -> dagger.Directory:
+    return dag.directory().with_directory(".", container.directory(HOME), exclude=_BY_PRODUCTS)
+
+
+def _nothing() -> dagger.Changeset:
+    return dag.directory().changes(dag.directory())
+
+
+def _changes(old: dagger.Directory, new: dagger.Directory, place: str) -> dagger.Changeset:
+    """Return the changes of a folder which is at `place` below the caller's."""
+    before, after = (dag.directory().with_directory(place, each) for each in (old, new))
+    return after.changes(before)
+
+
+async def _placed(old: dagger.Directory, new: dagger.Directory, folder: Folder, path: str) -> dagger.Changeset:
+    """Return the changes of a folder, for the caller's; raises BadInputError when there are some, and no way to it.
+
+    `dagger check` asks from any folder whether there are changes.
+    """
+    try:
+        return await _changes(old, new, await place_of(folder, path)).sync()
+    except BadInputError:
+        if await new.changes(old).is_empty():
+            return _nothing()
+        raise
 
 
 async def place_of(folder: Folder, path: str) -> str:

@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import anyio
 import dagger
 
 from slipway.errors import BadInputError
@@ -49,6 +50,23 @@ class Folder:
         return None
 
 
+async def next_step_to_a_service(tree: dagger.Workspace | dagger.Directory) -> str | None:
+    """Return how to name the repository's folders with settings of slipway; None when it has none, or a caller passed a directory."""
+    if not isinstance(tree, dagger.Workspace):
+        return None
+    projects = tree.directory("/", include=["**/pyproject.toml"], gitignore=True)
+    services: list[str] = []
+
+    async def look(file: str) -> None:
+        if "[tool.slipway" in await projects.file(file).contents():
+            services.append(posixpath.join("/", posixpath.dirname(file)))
+
+    async with anyio.create_task_group() as tasks:
+        for file in await projects.glob("**/pyproject.toml"):
+            tasks.start_soon(look, file)
+    return f"name the service's folder: --path {', or '.join(sorted(services))}" if services else None
+
+
 async def folder_of(workspace: dagger.Workspace, path: str) -> Folder:
     """Return the folder with the service's pyproject.toml: the caller's own or the nearest above it, or the one at `path`.
 
@@ -57,7 +75,8 @@ async def folder_of(workspace: dagger.Workspace, path: str) -> Folder:
     found = await Folder(workspace, path).above("pyproject.toml")
     if found is None:
         where = "the current folder and those above it have" if path == "." else f"{path} has"
-        raise BadInputError(f"{where} no pyproject.toml", "call from the service's folder, or name it with --path")
+        next_step = await next_step_to_a_service(workspace) or "call from the service's folder, or name it with --path"
+        raise BadInputError(f"{where} no pyproject.toml", next_step)
     below = posixpath.normpath(path).removeprefix("/")
     while below.startswith("../"):
         below = below.removeprefix("../")

@@ -1,6 +1,7 @@
 """The gate in the service's builder beside a Postgres: one exec, so the engine caches the whole result."""
 
 import json
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -8,13 +9,14 @@ from datetime import UTC, date, datetime
 import dagger
 from dagger import dag
 
+from slipway.errors import BadInputError
 from slipway.graph import bases, postgres
 from slipway.graph.image import PYTHON, Source, builder
 from slipway.local.inside import why_not
 from slipway.local.prove import question_of
 from slipway.records.form import to_json
 from slipway.records.gate import Previous
-from slipway.settings import Settings
+from slipway.settings import Migrations, Settings
 
 # The parts of slipway that run in the service's environment.
 _MOUNTED = ["__init__.py", "database_url.py", "errors.py", "structure.py", "records/**", "migration/**", "gate/**"]
@@ -35,6 +37,7 @@ async def prove(
     Returns the Proof as JSON.
     """
     image = bases.postgres(settings.images, settings.migrations, major)
+    await check_config(source, settings.migrations)
     database = {"url": postgres.url(), "variables": settings.migrations.told(postgres.url())}
     migrations = replace(settings.migrations, start_after=since or settings.migrations.start_after)
     built = builder(source, settings)
@@ -53,6 +56,21 @@ async def prove(
     if code := await done.exit_code():
         await refuse(done, _PROOF, f"the gate ended with the exit code {code}")
     return done.file(_PROOF)
+
+
+async def check_config(source: Source, migrations: Migrations) -> None:
+    """Raise BadInputError, before anything is built, when alembic's settings file is not among the service's files."""
+    if migrations.config == "pyproject.toml" or await source.files.exists(migrations.config):
+        return
+    others = sorted(await source.files.glob(f"**/{posixpath.basename(migrations.config)}"))
+    next_step = (
+        f"set config in [tool.slipway.migrations] to {others[0]!r}"
+        if others
+        else (
+            "name alembic's settings file in [tool.slipway.migrations] config, and list it in sources if there are any"
+        )
+    )
+    raise BadInputError(f"the service's folder has no {migrations.config}", next_step)
 
 
 def day_of(dates: Iterable[str], today: date) -> date:

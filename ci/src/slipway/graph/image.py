@@ -107,7 +107,7 @@ def builder(source: Source, settings: Settings) -> dagger.Container:
 
 def development(source: Source, settings: Settings) -> dagger.Container:
     """Return the builder with development dependencies on the path, for lint, types and tests."""
-    installed = _dependencies(_with_uv(source, settings), source, development=True)
+    installed = _dependencies(_with_uv(source.python, settings), source, development=True)
     paths = {name: _RUNTIME[name] for name in ("PATH", "VIRTUAL_ENV")}
     return with_variables(_filled(installed, source), paths).with_directory(f"{HOME}/.git", _repository())
 
@@ -185,24 +185,18 @@ def sbom(source: Source, settings: Settings) -> dagger.File:
         raise BadInputError(f"{source.lock_name} says too little for a bill of materials", "run `uv lock`")
     export = ["uv", "export", "--frozen", "--no-dev", "--format", "cyclonedx1.5", "--output-file", _SBOM]
     which = ["--package", source.member.name] if source.member else []
-    return _locked(_with_uv(source, settings), source).with_exec([*export, *which]).file(_SBOM)
+    return _locked(_with_uv(source.python, settings), source).with_exec([*export, *which]).file(_SBOM)
 
 
-def relocked(source: Source, settings: Settings, *, upgrade: bool) -> dagger.File:
-    """Update the lock for pyproject.toml; with `upgrade` to the newest versions that it allows, read anew."""
-    at, container = (_WORKSPACE, HOME)[source.member is None], _with_uv(source, settings)
-    if source.member:
-        container = container.with_directory(at, source.member.projects)
-    else:
-        container = container.with_file(f"{at}/pyproject.toml", source.pyproject).with_file(
-            f"{at}/uv.lock", source.lock
-        )
+def relocked(projects: dagger.Directory, python: str, settings: Settings, *, upgrade: bool) -> dagger.File:
+    """Update the lock for every pyproject.toml; with `upgrade` to the newest versions that they allow, read anew."""
+    container = _with_uv(python, settings).with_directory(_WORKSPACE, projects)
     anew = {"SLIPWAY_CALL": uuid.uuid4().hex} if upgrade else {}
     return (
         with_variables(container, anew)
-        .with_workdir(at)
+        .with_workdir(_WORKSPACE)
         .with_exec(["uv", "lock", *(["--upgrade"] if upgrade else [])])
-        .file(f"{at}/uv.lock")
+        .file(f"{_WORKSPACE}/uv.lock")
     )
 
 
@@ -217,15 +211,15 @@ def _locked(container: dagger.Container, source: Source) -> dagger.Container:
 
 def _installed(source: Source, settings: Settings) -> dagger.Container:
     """Install the dependencies only. All files get one time, /opt included: it is part of the layer."""
-    return _dependencies(_with_uv(source, settings), source, development=False).with_exec(
+    return _dependencies(_with_uv(source.python, settings), source, development=False).with_exec(
         ["find", "/opt", *_SAME_TIMES]
     )
 
 
-def _with_uv(source: Source, settings: Settings) -> dagger.Container:
+def _with_uv(python: str, settings: Settings) -> dagger.Container:
     return with_variables(
         _empty(settings)
-        .from_(bases.python(settings.images, source.python))
+        .from_(bases.python(settings.images, python))
         .with_file("/usr/local/bin/uv", _empty(settings).from_(bases.uv(settings.images)).file("/uv"))
         .with_workdir(HOME)
         .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),

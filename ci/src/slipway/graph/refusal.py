@@ -1,6 +1,6 @@
 """Errors of the engine as one sentence with a next step: rules over its messages.
 
-The messages are those of engine v0.21.8; an unknown message is passed through unchanged.
+The messages are those of engine v0.21.8; of an unknown one, the words are shown.
 """
 
 import re
@@ -14,6 +14,11 @@ from slipway.untrusted import one_line
 
 _ERROR_LINE = re.compile(r"^\s*(?:error|fatal)\b", re.IGNORECASE | re.MULTILINE)
 _LONGEST = 1000
+# Words of uv, and what to do.
+_PYTHON_DOES_NOT_FIT = {
+    "No interpreter found": "name a fitting image as python in [tool.slipway.images], or with --python-image",
+    "only has wheels with the following Python": "write one of these Pythons into .python-version, as 3.13 for cp313, or update the lock",
+}
 _FRAMES = re.compile(r"Traceback \(most recent call last\):\n(?:.*\n)*?\s*(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
@@ -64,6 +69,12 @@ def meaning(error: BaseException) -> SlipwayError | None:
     return None
 
 
+def words_of(error: BaseException) -> SlipwayError | None:
+    """Return an engine's error that no rule knows, in its own words; None for any other error."""
+    inner = next(_within(error), None)
+    return RefusedError("the engine failed", one_line(str(inner), _LONGEST)) if inner else None
+
+
 def _within(error: BaseException) -> Iterator[dagger.QueryError]:
     if isinstance(error, dagger.QueryError):
         yield error
@@ -75,11 +86,9 @@ def _failed(error: dagger.ExecError) -> SlipwayError:
     """Explain a failed program by its output from its first line with `error` on, without Python frames, or by its end."""
     output = _FRAMES.sub("", f"{error.stderr or error.stdout}\n")
     begin = match.start() if (match := _ERROR_LINE.search(output)) else 0
-    if "No interpreter found" in output:
-        return BadInputError(
-            _shortened(output[begin:]),
-            "name a fitting image as python in [tool.slipway.images], or with --python-image",
-        )
+    for words, next_step in _PYTHON_DOES_NOT_FIT.items():
+        if words in output:
+            return BadInputError(_shortened(output[begin:]), next_step)
     command = one_line(" ".join(error.command), 80)
     return RefusedError(f"`{command}` ended with the exit code {error.exit_code}", _shortened(output[begin:]))
 

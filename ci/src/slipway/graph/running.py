@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 import dagger
@@ -18,15 +18,24 @@ from slipway.graph.migration import migrate
 from slipway.records.checks import PreflightResult
 from slipway.records.image import Reference
 from slipway.release.engine.plan import ServiceSpec
-from slipway.release.targets.registry import APP_RUNNER
+from slipway.release.failures import NO_PLATFORM, PlatformWords
 from slipway.settings import Settings
 from slipway.untrusted import printable
 from slipway.workload.workload import HealthCheck, LaunchSpec
 
 START = "/tmp/start.py"  # noqa: S108 -- inside a container
 _LAST_LINES = 40
-# The words about an instance that fails are App Runner's; a minute is longer than it waits.
-_TARGET = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, unhealthy_threshold=12))
+
+
+@dataclass(frozen=True)
+class _Nowhere:
+    """No platform: a release on the engine, with the `patience` of the settings in seconds."""
+
+    patience: int
+    words: PlatformWords = NO_PLATFORM
+
+    def health(self, spec: ServiceSpec) -> HealthCheck:
+        return HealthCheck(path=spec.health_path, interval=1, unhealthy_threshold=self.patience)
 
 
 async def database(settings: Settings) -> dagger.Service:
@@ -61,7 +70,7 @@ async def smoke(image: dagger.Container, settings: Settings) -> str:
     variables = settings.migrations.told(postgres.url())
     async with started(server, "the database does not start", kill=True):
         migrated = migrate(backend.container, settings.migrations, postgres.url(), variables)
-        *_, last = await booted(migrated, backend, _spec(settings), variables, _TARGET)
+        *_, last = await booted(migrated, backend, _spec(settings), variables, _Nowhere(settings.checks.patience))
     if last.verdict is PreflightResult.REFUSED:
         print(printable("\n".join(backend.lines[-_LAST_LINES:])))  # noqa: T201 -- the log of the function
         raise RefusedError(last.found, last.remedy)

@@ -10,45 +10,51 @@ import dagger
 from slipway import settings
 from slipway.errors import BadInputError
 from slipway.graph import bases
-from slipway.graph.folder import Folder
+from slipway.graph.folder import Folder, next_step_to_a_service
 from slipway.graph.image import Member, Source
-from slipway.settings import Settings
+from slipway.settings import MissingTableError, Settings
 from slipway.workload.dependencies import is_package
 
-_LOCKS = ("uv.lock", "requirements.txt")
+UV_LOCK = "uv.lock"
+REQUIREMENTS = "requirements.txt"
+_LOCKS = (UV_LOCK, REQUIREMENTS)
 _DEVELOPMENT = "requirements-dev.txt"
 _VERSION = ".python-version"
 _LOCAL = ("editable", "directory", "virtual")  # kinds of packages that uv takes from the repository
 
 
-async def settings_of(folder: Folder) -> Settings:
-    """Read the service's settings; raises SettingsError."""
+async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
+    """Read the service's settings; raises SettingsError.
+
+    Unless they are `needed`, a repository without any gets the defaults, with a name and a command that mean nothing.
+    """
     name = posixpath.join(folder.path, "pyproject.toml").removeprefix("/")
     try:
         return settings.parse(await folder.file("pyproject.toml").contents(), name)
     except dagger.QueryError as error:
         raise BadInputError(f"there is no {name}", "name the service's folder") from error
+    except MissingTableError as error:
+        if next_step := await next_step_to_a_service(folder.tree):
+            raise BadInputError(error.what, next_step) from error
+        if needed:
+            raise
+        return Settings(name="service", command=("service",))
 
 
 async def source_of(folder: Folder, service: Settings) -> Source:
     """Collect the files of the image; raises BadInputError when there is no lock."""
-    names = set(await folder.some(include=[*_LOCKS, _DEVELOPMENT, _VERSION]).entries())
+    names = set(await folder.some(include=[*_LOCKS, _DEVELOPMENT]).entries())
     lock = next((name for name in _LOCKS if name in names), None)
     root = folder if lock else await _root_of(folder)
     files = await check_sources(folder, files_of(folder, service.sources), service.sources, "[tool.slipway]")
     pyproject = folder.file("pyproject.toml")
-    text = await pyproject.contents()
-    version = ""
-    if not service.images.python:
-        places = [folder] if _VERSION in names else [root] if root is not folder else []
-        version = "".join([await _optional(place, _VERSION) for place in places])
     return Source(
         pyproject=pyproject,
-        lock=root.file(lock or "uv.lock"),
-        lock_name=lock or "uv.lock",
+        lock=root.file(lock or UV_LOCK),
+        lock_name=lock or UV_LOCK,
         files=files,
-        package=is_package(text),
-        python="" if service.images.python else bases.python_version(text, version),
+        package=is_package(await pyproject.contents()),
+        python=await python_of(folder, root, service),
         development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
         member=None if root is folder else await _member(folder, root),
     )
@@ -56,20 +62,28 @@ async def source_of(folder: Folder, service: Settings) -> Source:
 
 async def _root_of(folder: Folder) -> Folder:
     """Return the root of the uv workspace around a folder without a lock; raises BadInputError when there is none."""
-    root = await folder.at("..").above("uv.lock")
+    root = await folder.at("..").above(UV_LOCK)
     if root is None:
         raise BadInputError(f"{folder} has none of {', '.join(_LOCKS)}", "run `uv lock` there and commit uv.lock")
     return root
 
 
-async def _optional(folder: Folder, name: str) -> str:
-    found = folder.some(include=[name])
-    return await found.file(name).contents() if await found.entries() else ""
+async def python_of(folder: Folder, root: Folder, service: Settings) -> str:
+    """Return the service's minor version of Python, by its own .python-version or that of its workspace's root; "" where an image is named."""
+    if service.images.python:
+        return ""
+    files = folder.some(include=["pyproject.toml", _VERSION])
+    version = await _optional(files) or (await _optional(root.some(include=[_VERSION])) if root != folder else "")
+    return bases.python_version(await files.file("pyproject.toml").contents(), version)
+
+
+async def _optional(files: dagger.Directory) -> str:
+    return await files.file(_VERSION).contents() if _VERSION in await files.entries() else ""
 
 
 async def _member(folder: Folder, root: Folder) -> Member:
     """Read from the workspace's lock what a member needs; raises BadInputError when the lock does not list it."""
-    packages = {package["name"]: package for package in tomllib.loads(await root.file("uv.lock").contents())["package"]}
+    packages = {package["name"]: package for package in tomllib.loads(await root.file(UV_LOCK).contents())["package"]}
     places = {
         name: package["source"][kind]
         for name, package in packages.items()
@@ -88,7 +102,7 @@ async def _member(folder: Folder, root: Folder) -> Member:
         wanted = {each["name"] for each in packages[name].get("dependencies", ())} & places.keys()
         needed += sorted(wanted - found)
         found |= wanted
-    projects = ["uv.lock", "pyproject.toml", *(posixpath.join(place, "pyproject.toml") for place in places.values())]
+    projects = [UV_LOCK, "pyproject.toml", *(posixpath.join(place, "pyproject.toml") for place in places.values())]
     return Member(
         name=own,
         path=path,

@@ -4,6 +4,7 @@ import io
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
+from slipway.local.cache import prune_daily
 from slipway.local.prove import (
+    AlembicOptions,
     GateOptions,
-    NamedServer,
     Workplace,
     enumerate_revisions,
     migrations_of,
@@ -25,8 +27,9 @@ from slipway.records.form import from_json, text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
+from slipway.settings import Migrations
 from slipway.source import folder_of, git, released, unreleased
-from slipway.workload.dependencies import Python, prepare
+from slipway.workload.dependencies import Python, prepare, workspace_of
 
 
 async def gate(
@@ -40,11 +43,12 @@ async def gate(
 
     The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
     """
+    await anyio.to_thread.run_sync(prune_daily)
     at, known = await _workplace(options)
     previous = Previous(name="")
     if known and known.commit and Layer.PREVIOUS in layers:
         name = known.by_default or known.name or known.commit[:12]
-        previous = await previous_at(at.folder, known.commit, name, at.server)
+        previous = await previous_at(at, known.commit, name, options.alembic)
     if statements:
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
@@ -99,22 +103,47 @@ def python_of(folder: Path, named: Path | None) -> Python:
         if not (named / "bin/python").exists():
             raise BadInputError(f"{named} is no virtual environment", "name the folder that holds bin/python")
         return Python(named.resolve())
-    if (folder / ".venv/bin/python").exists():
-        return Python(folder / ".venv")
-    return prepare(folder, cache())
+    for project in filter(None, (folder, workspace_of(folder))):
+        if (project / ".venv/bin/python").exists():
+            return Python(project / ".venv")
+    return prepare(folder, cache(), in_place=True)
 
 
-async def previous_at(folder: Path, commit: str, name: str, server: NamedServer | None) -> Previous:
-    """Return the models of the release at a commit, or the reason why they cannot be read."""
+async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
+    """Return the models of the release at a commit, or the reason why they cannot be read.
+
+    Its own environment reads them. When that cannot be made, or lacks what env.py imports, today's does, which the gate reports.
+    """
     with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
         tree = Path(unpacked)
         try:
-            await anyio.to_thread.run_sync(_unpack, folder, commit, tree)
-            python = await anyio.to_thread.run_sync(prepare, tree, cache())
-            at = Workplace(folder=tree, python=python, migrations=migrations_of(tree), server=server)
-            return starting(await read_models(at, name), (tree / "pyproject.toml").read_text(encoding="utf-8"))
+            await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
+            at = replace(today, folder=tree, migrations=alembic.over(_settings_at(tree, today)))
+            pyproject = tree / "pyproject.toml"
+            text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
+            return starting(await _models_of(at, name, today), text)
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))
+
+
+def _settings_at(tree: Path, today: Workplace) -> Migrations:
+    """Return the settings of a tree; one that did not use slipway yet is read with today's."""
+    try:
+        return settings.load(tree).migrations
+    except SlipwayError:
+        return today.migrations
+
+
+async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
+    try:
+        own = await anyio.to_thread.run_sync(prepare, at.folder, cache())
+        return await read_models(replace(at, python=own), name)
+    except SlipwayError as error:
+        sources = next(folder for folder in (at.folder / "src", at.folder) if folder.is_dir())
+        here = replace(at, python=replace(today.python, site=sources))
+        with suppress(SlipwayError):
+            return replace(await read_models(here, name, apart_from=today.folder), caveat=str(error))
+        raise
 
 
 def with_recorded(previous: Previous, text: str, origin: str) -> Previous:

@@ -15,7 +15,16 @@ from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
-from slipway.records.gate import PROGRESS_MARK, Ask, GateProgress, GateQuestion, Listing, Previous, Since
+from slipway.records.gate import (
+    PROGRESS_MARK,
+    Ask,
+    GateProgress,
+    GateQuestion,
+    Listing,
+    Previous,
+    PreviousRelease,
+    Since,
+)
 from slipway.records.proof import Layer, Proof
 from slipway.settings import Migrations, MissingTableError
 from slipway.workload.dependencies import Python
@@ -92,6 +101,7 @@ def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
         samples=migrations.samples,
         role=migrations.role,
         levels=migrations.levels,
+        previous_required=migrations.previous is PreviousRelease.REQUIRED,
         start_after=None if fields.get("since") else migrations.start_after,
         **fields,
     )
@@ -126,9 +136,10 @@ async def enumerate_revisions(at: Workplace, since: Since | None = None) -> List
     return await _answer(Listing, question, at)
 
 
-async def read_models(at: Workplace, release: str) -> Previous:
-    """Return the models of the release in a folder; raises SlipwayError."""
-    return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release), at)
+async def read_models(at: Workplace, release: str, apart_from: Path | None = None) -> Previous:
+    """Return the models of the release in a folder; raises SlipwayError, also when they come from the other folder."""
+    other = str(apart_from or "")
+    return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release, apart_from=other), at)
 
 
 async def _answer(

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 from slipway.errors import BadInputError
 from slipway.migration import alembic_config
 from slipway.migration.database import closed_afterwards
+from slipway.migration.parts import Part
 from slipway.migration.reasons import details, first_line, remedy
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
@@ -44,6 +45,8 @@ class Environment:
         self.folder = Path.cwd()
         self.patience = patience
         self.url = url
+        self.place = 0  # of the database that is used, among those that env.py migrates
+        self.databases: list[str] = []  # their names, as env.py has used them so far
         self.wanted: list[str] = []  # the keys of -x arguments that the project has looked up in vain
         self.config = alembic_config.read(file, section, x_arguments)
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
@@ -85,20 +88,37 @@ class Environment:
         return isinstance(error, (CommandError, RevisionError))
 
     def run(self, steps: Steps, **overrides: object) -> Options:
-        """Run env.py with `steps` instead of an upgrade or downgrade; return the options that it gave to `context.configure`."""
+        """Run env.py with `steps` instead of an upgrade or downgrade; return the options that it gave to `context.configure`.
+
+        Of an env.py for several databases, revisions run in the one at `place`, with its options.
+        """
         configured: dict[str, Any] = {}
+        of_part: dict[str, Any] = {}
+        parts: list[Part] = []  # the first of each database
         context = self._context(steps)
-        configure = context.configure
+        configure, run_migrations = context.configure, context.run_migrations
 
         def remember(*arguments: Any, **options: Any) -> None:
             configured.update(options)
             configure(*arguments, **(options | overrides))
 
-        setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
+        def run_part(**arguments: Any) -> None:
+            part = Part.of(context.get_context(), arguments)
+            place = next((place for place, known in enumerate(parts) if part.shares_database(known)), len(parts))
+            if place == len(parts):
+                parts.append(part)
+            if place == len(self.databases):
+                self.databases.append(part.arguments or f"database {place + 1}")
+            if place == self.place:
+                of_part.update(configured)
+                run_migrations(**arguments)
+
+        for name, function in {"configure": remember, "run_migrations": run_part}.items():
+            setattr(context, name, function)
         with closed_afterwards(), ExitStack() as held, context:
             self.config.attributes = _Attributes(self.url, held)
             self.script.run_env()
-        return configured
+        return of_part or configured
 
     def needs(self, error: BaseException) -> str:
         """Return the next step when env.py fails before the first revision."""

@@ -9,6 +9,7 @@ from slipway.records.form import Record
 
 OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
+AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 
@@ -36,6 +37,7 @@ class Layer(Enum):
     ALWAYS = "always"  # the graph, every revision up, down and up again, migrations against models
     TRACE = "trace"  # locks, rewrites and scans of each statement in new revisions
     ROWS = "rows"  # new revisions on tables with rows
+    TOGETHER = "together"  # new revisions in one run of env.py, in its own transactions
     INTERRUPTION = "interruption"  # new revisions stopped where they commit, and run again
     PREVIOUS = "previous"  # the previous release's statements on the new schema
     CONCURRENCY = "concurrency"  # the lock queue, two runners at once, time against the number of rows
@@ -202,6 +204,7 @@ class Versions:
 class Coverage:
     """The extent of a proof; `gaps` are sentences about what could not be executed.
 
+    - transactions: those of env.py, in which the new revisions ran together; empty when they did not.
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
     - previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
@@ -218,6 +221,7 @@ class Coverage:
     previous: str = ""
     phrases: int = 0
     said: str = ""
+    transactions: str = ""
     layers: tuple[Layer, ...] = tuple(Layer)
 
     @property

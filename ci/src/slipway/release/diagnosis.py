@@ -23,6 +23,8 @@ _VALUES = (
     (re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)"), r"\1…"),
     (re.compile(r"input_value=.*?(?=, input_type=|$)", re.MULTILINE), "input_value=…"),
 )
+# A line of code that rich quotes in a traceback: what is written there was not printed.
+_QUOTED = re.compile(r"\s*│ +(?:❱ +)?\d+ │")
 NEVER_STARTED = Diagnosis(
     "never-started",
     "no container ever started: there is no application log of this deployment",
@@ -110,8 +112,8 @@ class _Reading:
 
 
 def _text(lines: Iterable[str], spec: ServiceSpec) -> str:
-    """Join a log to one text, without terminal commands and values that may be secret; JSON lines are unfolded."""
-    text = "\n".join(printable(_unfolded(line)) for line in lines)
+    """Join a log to one text, without quoted code, terminal commands and values that may be secret; JSON lines are unfolded."""
+    text = "\n".join(printable(_unfolded(line)) for line in lines if not _QUOTED.match(line))
     for name, value in sorted(spec.variables.items(), key=lambda item: -len(item[1])):
         if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, f"(the value of {name})")

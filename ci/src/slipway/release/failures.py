@@ -22,6 +22,9 @@ class PlatformWords:
     unhealthy: str
 
 
+NO_PLATFORM = PlatformWords(unpulled="(?!)", unreadable="(?!)", exited="exit code: ", unhealthy="health check failed")
+
+
 @dataclass(frozen=True)
 class FailureRule:
     """A known failure. Groups of the pattern (`name2` counts as `name`) and fields of the spec fill cause and remedy.
@@ -152,8 +155,8 @@ CAUSES = (
         "start fewer workers, or raise memory in {table}"),
 )  # fmt: skip
 ENDS = (
-    FailureRule("error", "application", "a traceback, when the container ended by itself",
-                r"Traceback \(most recent call last\):\n(?:[ \t|+].*\n|\n)+(?P<error>\S.*)",
+    FailureRule("error", "application", "a traceback, also a framed one of rich, when the container ended by itself",
+                r"Traceback \(most recent call last\)(?::| ─+╮?)\n(?:[ \t|+│╭╰].*\n|\n)+(?P<error>\S.*)",
         "the release ends with an error: {error}",
         "start it once on your machine with the command in [tool.slipway]", _EXITED),
     FailureRule("allowed-hosts", "application", "Django's `Invalid HTTP_HOST header`, and a health check that failed",

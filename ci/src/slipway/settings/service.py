@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
-from slipway.records.gate import Role
+from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
 from slipway.settings.environment import Environment, TargetKind
@@ -44,6 +44,7 @@ class Migrations(Constrained):
     - extensions: Postgres extensions that must exist before the first revision.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - start-after: revisions up to this one are not reported.
+    - previous: "required" when it is an error that the previous release could not be replayed on the new schema; reports say so anyway.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: the scheme of that URL, such as "postgresql+asyncpg".
@@ -60,6 +61,7 @@ class Migrations(Constrained):
     extensions: tuple[str, ...] = ()
     role: Role = Role.RDS_SUPERUSER
     start_after: str | None = None
+    previous: PreviousRelease = PreviousRelease.WANTED
     levels: Mapping[str, _Level] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
@@ -140,8 +142,8 @@ class TestDatabase(Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True)
-class Checks:
+@dataclass(frozen=True, kw_only=True)
+class Checks(Constrained):
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
     - lint: such as ["ruff", "check"].
@@ -149,6 +151,7 @@ class Checks:
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
+    - patience: seconds in which the release must become healthy in the check smoke.
     - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
     """
 
@@ -158,6 +161,7 @@ class Checks:
     types: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     database: TestDatabase = TestDatabase.MIGRATED
+    patience: Annotated[int, Range(1, 60)] = 60
     sources: tuple[str, ...] = ()
 
 

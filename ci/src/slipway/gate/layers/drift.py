@@ -35,6 +35,7 @@ _KINDS: Final = (*_TABLES, "column", *_NAMED, *_TYPES)
 _INEXPRESSIBLE: Final = re.compile(r" ?\b(row security|forced|replica identity( \w)?|clustered)\b")
 _STORAGE: Final = re.compile(r"(?:^|(?<= ))\w+(\.\w+)?=\S+ ?")
 _CHECK: Final = re.compile(r"CHECK \((?P<expression>.*)\)(?P<rest>[A-Z ]*)", re.DOTALL)
+_KEY: Final = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE[A-Z ]*) \((?P<columns>[^()]*)\)(?P<rest>.*)", re.DOTALL)
 _INDEX: Final = re.compile(
     r"CREATE (?P<unique>UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")*\"|\S+) (?P<keys>.*?)(?: WHERE (?P<expression>.*?))?(?P<rest> INVALID)?",
     re.DOTALL,
@@ -123,14 +124,13 @@ def compare_with_models(
     """Build the models in a database of their own and compare; raises SQLAlchemyError when they do not build."""
     models = metadata_of(options)
     autogenerate = Autogenerate(migrated.context, options, models, migrated.reflected, migrated.translated)
-    required = [*extensions, *(parts(line.name)[0] for line in migrated.schema.lines if line.kind == "extension")]
 
     def compare(connection: Connection) -> tuple[Difference, ...]:
         modelled = build_models(connection, models, migrated)
         comparison = Comparison(migrated.schema, modelled, Meaning(connection.connection), autogenerate)
         return comparison.differences(version_table)
 
-    with fresh(server, tuple(dict.fromkeys(required))) as database:
+    with fresh(server, extensions) as database:
         return with_connection(database, compare)
 
 
@@ -140,6 +140,9 @@ def build_models(connection: Connection, models: Sequence[MetaData], migrated: M
     schemas |= {parts(line.name)[0] for line in migrated.schema.lines if line.kind == "schema"}
     for schema in sorted(schemas):
         connection.execute(CreateSchema(migrated.translated.get(schema) or schema, if_not_exists=True))
+    for line in migrated.schema.lines:
+        if line.kind == "extension":
+            _create_extension(connection, line)
     connection.exec_driver_sql("SET TimeZone = 'UTC'")
     query(connection.connection, f"SELECT set_config('search_path', {literal(migrated.search_path)}, false)")
     building = (
@@ -148,9 +151,20 @@ def build_models(connection: Connection, models: Sequence[MetaData], migrated: M
     try:
         _create_all(building, models)
     except DBAPIError:
+        for metadata in models:
+            metadata.drop_all(building)
         _lend(building, models, migrated.schema.lines)
         _create_all(building, models)
     return Schema.read(connection.connection, Catalog(connection.connection).lines)
+
+
+def _create_extension(connection: Connection, line: Line) -> None:
+    """Create an extension in the schema that it has in the migrations, or in its own."""
+    creation = f"CREATE EXTENSION IF NOT EXISTS {line.name}"
+    try:
+        connection.exec_driver_sql(f"{creation} SCHEMA {line.definition.rpartition(' in ')[2]} CASCADE")
+    except DBAPIError:
+        connection.exec_driver_sql(f"{creation} CASCADE")
 
 
 def _create_all(connection: Connection, models: Sequence[MetaData]) -> None:
@@ -217,7 +231,12 @@ class Comparison:
         )
 
     def _omits(self, item: Difference) -> bool:
-        if item.named_apart and item.models and not self.autogenerate.is_named(item.models):
+        if (
+            item.named_apart
+            and item.models
+            and item.migrations
+            and (_is_postgres_choice(item.migrations) or not self.autogenerate.is_named(item.models))
+        ):
             return True
         return self.autogenerate.omits(item.migrations, item.models)
 
@@ -234,6 +253,8 @@ class Comparison:
         """Whether two objects other than columns mean the same, whatever their names."""
         if migrated.kind in _TABLES:
             return _expressible(migrated, modelled) == _expressible(modelled, modelled)
+        if migrated.kind in ("primary key", "unique"):
+            return _key(migrated) == _key(modelled)
         pattern = {"check": _CHECK, "index": _INDEX}.get(migrated.kind)
         one, other = (pattern.fullmatch(line.definition) if pattern else None for line in (migrated, modelled))
         if one is None or other is None:
@@ -288,6 +309,17 @@ class Comparison:
         assert other.models
         same_place = (item.table, item.line.kind) == (other.table, other.line.kind)
         return same_place and self._same_object(item.migrations, other.models)
+
+
+def _key(line: Line) -> object:
+    """Return the parts of a key; the order of its columns changes nothing that it forbids."""
+    match = _KEY.fullmatch(line.definition)
+    return (match["kind"], sorted(match["columns"].split(", ")), match["rest"]) if match else line.definition
+
+
+def _is_postgres_choice(line: Line) -> bool:
+    """Whether a constraint's name looks like those that Postgres gives when a statement has none; its table may be renamed."""
+    return line.kind in _CONSTRAINTS and re.search(r"_(pkey|key|fkey|check|excl)\d*$", Place.of(line).name) is not None
 
 
 def _expressible(line: Line, modelled: Line) -> str:

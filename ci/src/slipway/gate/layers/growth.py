@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,12 @@ _UNIQUE = """
 SELECT (SELECT json_agg(a.attname)::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
 FROM pg_index i WHERE i.indisunique AND i.indrelid = {oid}"""
 # A distinct value for row `number`, beyond those of the seeds: by the name of a type, then by pg_type's category.
-_BY_TYPE = {"uuid": "md5(number::text)::uuid", "bytea": "decode(md5(number::text), 'hex')", "time": "", "timetz": ""}
+_BY_TYPE = {
+    "uuid": "md5(concat({oid}, number))::uuid",
+    "bytea": "decode(md5(number::text), 'hex')",
+    "time": "",
+    "timetz": "",
+}
 _BY_CATEGORY = {
     "N": "number + 8000",  # fits a smallint
     "S": "concat('c', number)",
@@ -88,7 +94,7 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
 def _fill(names: Sequence[str], rows: int, samples: seeds.Samples, connection: Connection) -> str | None:
     """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
     there = connection.connection
-    tables = seeds.tables(there, 0, samples)
+    tables = [replace(table, plain=True) for table in seeds.tables(there, 0, samples)]
     seeds.fill(there, tables)
     wanted = [table for table in tables if any(is_table(table.name, name) for name in names)]
     unfilled = [table.name for table in wanted if not _multiply(there, table, rows)]
@@ -135,4 +141,5 @@ def _distinct_values(connection: Any, table: seeds.Table) -> dict[str, str] | No
 def _distinct_value(table: seeds.Table, column: Mapping[str, Any]) -> str | None:
     if any(column["number"] in parent["columns"] for parent in table.parents):
         return None
-    return _BY_TYPE.get(column["base"], _BY_CATEGORY.get(column["category"]))
+    value = _BY_TYPE.get(column["base"], _BY_CATEGORY.get(column["category"]))
+    return value.format(oid=table.oid) if value else value

@@ -21,6 +21,7 @@ from slipway.gate.names import is_table
 ROWS = 3
 Samples = Mapping[str, tuple[str, ...]]  # by `table.column` or `schema.table.column`
 NO_SAMPLES: Final[Samples] = MappingProxyType({})
+UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # part of every generated one
 _BARE_ROW = 2  # NULL or the default wherever possible
 _ATTEMPTS = 400  # of one row
 
@@ -156,6 +157,7 @@ class Table:
     rules: tuple[Mapping[str, Any], ...] = ()
     types: Mapping[str, Type] = field(default_factory=dict)  # by column
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by column, from the settings
+    plain: bool = False  # without a row of NULLs, and with other UUIDs than other tables
 
     @cached_property
     def groups(self) -> Mapping[int, int]:
@@ -319,7 +321,7 @@ def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, A
     return {
         "tables": [table.oid for table in group],
         "before": [*counters, *([f"SET CONSTRAINTS {names} {'DEFERRED' if unfilled else 'IMMEDIATE'}"] if names else [])],
-        "rows": [_row(table, row, unfilled, bare=row == _BARE_ROW) for table in group for row in range(1, ROWS + 1)],
+        "rows": [_row(table, row, unfilled, bare=row == _BARE_ROW and not table.plain) for table in group for row in range(1, ROWS + 1)],
         # A later ALTER TABLE of the same transaction refuses rows whose constraints are not checked yet.
         "after": [
             *([f"SET CONSTRAINTS {names} IMMEDIATE"] if names else []),
@@ -361,6 +363,8 @@ def _choices(
         values = list(_references(table, column, parent, row, unfilled))
     elif conditions:
         values = candidates(kind, row, Hints.of(conditions))
+    elif table.plain and kind.base == "uuid":
+        values = [kind.text(f"{int(table.oid):08x}{UUID}{row}")]
     else:
         values = [value for value in (ordinary(kind, row),) if value]
     absent = ["NULL"] if column["nullable"] else ["DEFAULT"] if column["default"] else []

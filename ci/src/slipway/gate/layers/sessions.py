@@ -21,8 +21,8 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.forks import Fork
 from slipway.gate.history import Node
-from slipway.gate.layers.compatibility import Phrase
 from slipway.gate.layers.interruption import DatabaseState, at, uninterrupted
+from slipway.gate.layers.phrases import Phrase
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.measure.statements import Session

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from alembic import op
@@ -29,6 +30,7 @@ from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
 
 _CATCH_UP = "catch up"
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,10 @@ class Failure:
             code=sqlstate(error),
             begun_by_env=_is_of_autocommit_block(error),
         )
+
+    @property
+    def lacks_rights(self) -> bool:
+        return self.code == _INSUFFICIENT_PRIVILEGE
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Return its line when it is in the revision's file."""
@@ -98,6 +104,17 @@ class StairwayResult:
     skipped: tuple[str, ...]  # the revisions that were not reached
     together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
+
+    @cached_property
+    def partitioned(self) -> frozenset[str]:
+        """The partitioned tables of the history, by all names that they have had."""
+        added = (line for steps in self.steps.values() for line in steps.upgraded.added)
+        return frozenset(line.name for line in added if line.kind == "partitioned table")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every upgrade succeeded."""
+        return not self.skipped and not any(UP in steps.failures for steps in self.steps.values())
 
 
 class _NotAsLeftError(Exception):

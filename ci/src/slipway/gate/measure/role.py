@@ -12,10 +12,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from sqlalchemy.engine import Connection, ExceptionContext
-
-from slipway.gate.measure.session import as_superuser, become, become_superuser, literal, query, rows_written
-from slipway.migration.database import listening
+from slipway.gate.measure.session import (
+    as_superuser,
+    become,
+    become_superuser,
+    literal,
+    notes_on,
+    query,
+    rows_written,
+)
+from slipway.gate.measure.statements import Execution, watching
 
 MAIN_USER: Final = "slipway_rds_superuser"  # with the rights of the main user of RDS
 OWNER: Final = "slipway_owner"  # owns its database, and may do nothing else
@@ -36,7 +42,8 @@ _TAKES_ANOTHER_USER: Final = re.compile(
 _RETURNS: Final = re.compile(r"\b(?:SESSION\s+AUTHORIZATION|DISCARD\s+ALL|SET\s+(?:LOCAL\s+)?ROLE)\b", re.IGNORECASE)
 _REFUSAL: Final = """DO $slipway$ BEGIN
 RAISE insufficient_privilege USING MESSAGE = 'permission denied to set session authorization'; END $slipway$"""
-_BEFORE: Final = "slipway: the role before a statement of the superuser"  # in the `info` of a connection
+_IS_DIRECT: Final = "opened past SQLAlchemy"
+_BEFORE: Final = "the role before a statement of the superuser"
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/PostgreSQLReleaseNotes/postgresql-extensions.html
 OFFERED_EXTENSIONS: Final = frozenset(
@@ -53,42 +60,55 @@ OFFERED_EXTENSIONS: Final = frozenset(
 @contextmanager
 def as_in_production() -> Iterator[None]:
     """During the block, give revisions what RDS gives its main user, and keep them from the superuser of their session."""
-
-    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if _TAKES_ANOTHER_USER.search(sql) and _user(connection) in (MAIN_USER, OWNER):
-            rows_written(connection.connection, _REFUSAL)
-        elif _OFFERED.fullmatch(sql) and _user(connection) == MAIN_USER:
-            connection.info[_BEFORE] = become_superuser(connection.connection)
-        elif (names := OFFERED_EXTENSIONS.intersection(_EXTENSION.findall(sql))) and _user(connection) == MAIN_USER:
-            _offer(connection, sql, names)
-
-    def after(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if before := connection.info.pop(_BEFORE, None):
-            become(connection.connection, *before)
-        elif _RETURNS.search(sql):
-            query(connection.connection, _LEAVE_SUPERUSER)
-
-    def failed(context: ExceptionContext) -> None:
-        if context.connection and (before := context.connection.info.pop(_BEFORE, None)):
-            with suppress(Exception):  # the driver's own: in a transaction, which takes it back
-                become(context.connection.connection, *before)
-
-    with listening(before_cursor_execute=before, after_cursor_execute=after, handle_error=failed):
+    with watching(before=_before, after=_after):
         yield
 
 
-def _offer(connection: Connection, sql: str, names: Iterable[str]) -> None:
+def _before(execution: Execution) -> None:
+    connection, sql = execution.session.connection, execution.sql
+    _after_superuser(connection)  # whose statement may have failed
+    with suppress(execution.session.error):  # in a failed transaction
+        _enter(connection)
+    if _TAKES_ANOTHER_USER.search(sql) and _user(connection) in (MAIN_USER, OWNER):
+        rows_written(connection, _REFUSAL)
+    elif _OFFERED.fullmatch(sql) and _user(connection) == MAIN_USER:
+        notes_on(connection)[_BEFORE] = become_superuser(connection)
+    elif (names := OFFERED_EXTENSIONS.intersection(_EXTENSION.findall(sql))) and _user(connection) == MAIN_USER:
+        _offer(connection, sql, names)
+
+
+def _after(execution: Execution) -> None:
+    connection = execution.session.connection
+    _after_superuser(connection)
+    if _RETURNS.search(execution.sql):
+        query(connection, _LEAVE_SUPERUSER)
+
+
+def _enter(connection: Any) -> None:
+    """Give the role to a connection that a revision opened past SQLAlchemy, before each statement: it may roll back between them."""
+    notes = notes_on(connection)
+    if notes.get(_IS_DIRECT) is not False:
+        entered = bool(query(connection, _LEAVE_SUPERUSER))
+        notes.setdefault(_IS_DIRECT, entered)
+
+
+def _after_superuser(connection: Any) -> None:
+    if before := notes_on(connection).pop(_BEFORE, None):
+        with suppress(Exception):  # the driver's own: in a failed transaction, which takes it back
+            become(connection, *before)
+
+
+def _offer(connection: Any, sql: str, names: Iterable[str]) -> None:
     """Let the superuser execute a statement about extensions; when it is one of several in a text, create them before it."""
-    there = connection.connection
-    untrusted = [name for name in names if query(there, _UNTRUSTED.format(name=literal(name)))]
+    untrusted = [name for name in names if query(connection, _UNTRUSTED.format(name=literal(name)))]
     if untrusted and ";" not in sql.strip().rstrip(";"):
-        connection.info[_BEFORE] = become_superuser(there)
+        notes_on(connection)[_BEFORE] = become_superuser(connection)
         return
     for name in untrusted:
-        with as_superuser(there):
-            rows_written(there, f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE')
+        with as_superuser(connection):
+            rows_written(connection, f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE')
 
 
-def _user(connection: Connection) -> str:
-    ((user,),) = query(connection.connection, "SELECT session_user::text")
+def _user(connection: Any) -> str:
+    ((user,),) = query(connection, "SELECT session_user::text")
     return str(user)

@@ -37,6 +37,7 @@ _ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
 _BEFORE: Final = "before it was changed"
+LEFT_IN_AUTOCOMMIT: Final = "left in autocommit mode"
 
 
 def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
@@ -57,12 +58,38 @@ def rows_written(connection: Any, sql: str, parameters: Any = ()) -> int:
 
 @contextmanager
 def taken_back(connection: Any) -> Iterator[None]:
-    """Roll back the work of the block, also after an error."""
-    rows_written(connection, "SAVEPOINT slipway")
+    """Roll back the work of the block, also after an error; a revision may have left its connection without a transaction."""
+    begin, end = (
+        ("BEGIN", "ROLLBACK") if commits_itself(connection) else ("SAVEPOINT slipway", "ROLLBACK TO SAVEPOINT slipway")
+    )
+    rows_written(connection, begin)
     try:
         yield
     finally:
-        rows_written(connection, "ROLLBACK TO SAVEPOINT slipway")
+        rows_written(connection, end)
+
+
+def is_autocommit(connection: Any) -> bool:
+    """Whether a connection of SQLAlchemy is in the driver's autocommit mode."""
+    return bool(connection.dbapi_connection.autocommit)
+
+
+def commits_itself(connection: Any) -> bool:
+    """Whether the next statement on a connection of SQLAlchemy is its own transaction."""
+    driver = driver_of(connection)
+    if hasattr(driver, "is_in_transaction"):  # asyncpg, where SQLAlchemy does not notice a COMMIT in a text
+        adapter = connection.dbapi_connection
+        return not driver.is_in_transaction() and (adapter.autocommit or adapter._transaction is not None)  # noqa: SLF001 -- no public sign
+    return is_autocommit(connection) and not is_begun(driver)
+
+
+def is_begun(driver: Any) -> bool:
+    """Whether a transaction is open, by the driver: with asyncpg the clocks of Postgres differ in each statement."""
+    if hasattr(driver, "is_in_transaction"):  # asyncpg
+        return bool(driver.is_in_transaction())
+    if hasattr(driver, "info"):  # psycopg and psycopg2
+        return driver.info.transaction_status in (1, 2, 3)  # active, in a transaction, in a failed one
+    return bool(driver._in_transaction)  # noqa: SLF001 -- pg8000 has nothing public
 
 
 @contextmanager
@@ -134,9 +161,17 @@ def leaving_the_session() -> Iterator[None]:
     connection = op.get_context().connection
     assert connection is not None
     notes_on(connection.connection).pop(_BEFORE, None)  # changed by env.py, not by the step
+    autocommit = is_autocommit(connection.connection)
     yield
-    if not connection.closed and (before := notes_on(connection.connection).pop(_BEFORE, None)):
-        _restore(connection.connection, *before)
+    if connection.closed:
+        return
+    there: Any = connection.connection
+    notes = notes_on(there)
+    if before := notes.pop(_BEFORE, None):
+        _restore(there, *before)
+    if is_autocommit(there) and not autocommit and not is_begun(driver_of(there)):
+        there.dbapi_connection.autocommit = False
+        notes[LEFT_IN_AUTOCOMMIT] = True
 
 
 def _restore(there: Any, who: tuple[str, str], settings: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from slipway.gate.measure import drivers
-from slipway.gate.measure.session import driver_of
+from slipway.gate.measure.session import commits_itself, driver_of, is_autocommit, is_begun
 from slipway.migration.database import listening
 
 
@@ -23,8 +23,8 @@ class Session:
     @classmethod
     def of(cls, connection: Connection) -> "Session":
         dbapi: Any = connection.dialect.dbapi
-        autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-        return cls(connection=connection.connection, autocommit=autocommit, error=dbapi.Error)
+        there: Any = connection.connection
+        return cls(connection=there, autocommit=is_autocommit(there) or commits_itself(there), error=dbapi.Error)
 
     @property
     def key(self) -> Any:
@@ -34,16 +34,7 @@ class Session:
     @property
     def is_alone(self) -> bool:
         """Whether the next statement is its own transaction; a revision may execute BEGIN itself in autocommit mode."""
-        return self.autocommit and not _is_begun(self.key)
-
-
-def _is_begun(driver: Any) -> bool:
-    """Whether a transaction is open, by the driver: with asyncpg the clocks of Postgres differ in each statement."""
-    if hasattr(driver, "is_in_transaction"):  # asyncpg
-        return bool(driver.is_in_transaction())
-    if hasattr(driver, "info"):  # psycopg and psycopg2
-        return bool(driver.info.transaction_status)
-    return bool(driver._in_transaction)  # noqa: SLF001 -- pg8000 has nothing public
+        return self.autocommit and not is_begun(self.key)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,15 @@ from sqlalchemy.engine import Connection
 from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.locks import Effect, Moved, Transaction, files, moved, prepare, rewritten
 from slipway.gate.measure.place import line_in
+from slipway.gate.measure.session import LEFT_IN_AUTOCOMMIT, is_begun, notes_on
 from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.names import is_table
 from slipway.migration.database import listening
-from slipway.records.proof import UNSEEN, Statement
+from slipway.records.proof import AUTOCOMMIT, UNSEEN, Statement
 
 _ROWS_ONLY = re.compile(
-    r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset)\b[^;]*;?\s*\Z", re.IGNORECASE
+    r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset|begin|start|commit|end|rollback|abort)\b[^;]*;?\s*\Z",
+    re.IGNORECASE,
 )
 _ENDS_TRANSACTION = re.compile(r"(\A|;)\s*(commit|rollback|abort)\b", re.IGNORECASE)
 _LONGEST_SQL = 4000
@@ -73,14 +75,19 @@ class Tracer:
         self._path, self._line, self._session = path, line, session
         self._catalog, self._version_table = catalog, version_table
         self._statements, self._transactions, self._running = [], {}, {}
+        notes_on(session.connection).pop(LEFT_IN_AUTOCOMMIT, None)  # by the step before
         if not session.autocommit:
             prepare(session.connection)
             self._transactions[session.key] = Transaction(session.connection)
 
     def reconcile(self) -> None:
-        """Record the effects of the revision, which has ended, that no statement explains."""
-        for transaction in self._transactions.values():
-            self._add_unseen(transaction)
+        """Record the effects of the revision, which has ended, that no statement explains, and autocommit mode that it leaves on."""
+        for driver, transaction in self._transactions.items():
+            if is_begun(driver):
+                with suppress(Exception):  # of any driver: the revision may have left it failed, or another loop has it
+                    self._add_unseen(transaction)
+        if notes_on(self._session.connection).pop(LEFT_IN_AUTOCOMMIT, False):
+            self._statements.append(self._statement(AUTOCOMMIT, self._line, Effect()))
         for each in moved(self._session.connection, self._catalog.newest_oid):
             if (name := self._name_of(each.table)) and not any(_explains(one, each, name) for one in self._statements):
                 self._statements.append(self._statement(UNSEEN, self._line, each.effect))
@@ -115,9 +122,10 @@ class Tracer:
         took = time.perf_counter() - running.started
         done = running.rehearsed
         if not running.alone:
-            done = self._transactions[session.key].look(self._catalog.newest_oid)
-            if session.is_alone:
-                self._transactions.pop(session.key)
+            # After a COMMIT even a look would begin a transaction, which the revision does not expect.
+            ended = not is_begun(session.key)
+            transaction = self._transactions.pop(session.key) if ended else self._transactions[session.key]
+            done = None if ended else transaction.look(self._catalog.newest_oid)
         elif running.files:
             seen = rewritten(running.files, files(session.connection, self._catalog.newest_oid))
             done = seen if seen.rewrites else None

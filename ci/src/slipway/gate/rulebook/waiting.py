@@ -207,13 +207,16 @@ with op.get_context().autocommit_block():
 with op.get_context().autocommit_block():
     op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)""",
 )
+DROPPED_INDEX_OF_PARTITIONED: Final = """\
+op.execute("SET LOCAL lock_timeout = '2s'")  # try again when it expires: Postgres cannot drop it concurrently
+op.drop_index("{index}")"""
 DETACHED: Final = _note(
     id="L23",
     name="partition detached without CONCURRENTLY",
     message="DETACH PARTITION is instant, but blocks reads and writes of the whole table until the transaction ends.",
     code="""\
 with op.get_context().autocommit_block():
-    op.execute("ALTER TABLE … DETACH PARTITION … CONCURRENTLY")""",
+    op.execute('ALTER TABLE {table} DETACH PARTITION {partition} CONCURRENTLY')  # not beside a default partition""",
     related=("L22",),
     before=EVENTS,
     bad="""op.execute("ALTER TABLE events DETACH PARTITION events_2025")""",

@@ -61,11 +61,10 @@ class _Origin:
         return touched or next(old, self.history.nodes[-1])
 
     def _last_touched(self, difference: Difference) -> Node | None:
-        """Return the last revision that changed the object; for one that only the models have, its columns."""
-        if difference.migrations:
-            names = {(difference.line.kind, difference.migrations.name)}
-        else:
-            names = {("column", name) for name in self._columns_of(difference)}
+        """Return the last revision that changed or dropped the object; for one that only the models have, or its columns."""
+        names = {(line.kind, line.name) for line in (difference.migrations, difference.models) if line}
+        if difference.migrations is None:
+            names |= {("column", name) for name in self._columns_of(difference)}
         for node in reversed(self.history.nodes):
             change = self.changes[node.id]
             moved = {

@@ -1,5 +1,6 @@
 """R and U: schemas compared by their catalogs after each step."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -21,7 +22,9 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
     """Yield the findings on one revision's steps."""
     if UP in steps.failures:
         failure = steps.failures[UP]
-        yield _failed(transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line)
+        yield _not_allowed(node, failure) or _failed(
+            transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line
+        )
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
@@ -47,6 +50,14 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
     why = f"{failure.file}:{failure.line}: {failure.said}" if failure else stairway.why_skipped
     skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
     return f"{skipped} ({why})" if why else skipped
+
+
+def _not_allowed(node: Node, failure: Failure) -> Finding | None:
+    """Return the finding on an upgrade that lacks a right, with the way to reach the same on RDS; None for another failure."""
+    if not failure.lacks_rights:
+        return None
+    advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.said, re.IGNORECASE)), None)
+    return rules.NOT_ALLOWED.finding(node, failure.said, failure.line_in(node, node.upgrade_line), advice)
 
 
 def _of_downgrade(failure: Failure) -> Rule:

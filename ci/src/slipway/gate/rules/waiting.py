@@ -5,7 +5,7 @@ those that its transaction held already.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
@@ -30,19 +30,23 @@ _METADATA = re.compile(
     re.IGNORECASE,
 )
 _DROPS_INDEX = re.compile(r'\A\s*DROP INDEX (?:IF EXISTS )?(?P<index>[\w."]+)', re.IGNORECASE)
-_DETACHES = re.compile(r"\bDETACH PARTITION\b", re.IGNORECASE)
+_DETACHES = re.compile(
+    r'ALTER TABLE (?:IF EXISTS )?(?P<table>[\w."]+) DETACH PARTITION (?P<partition>[\w."]+)', re.IGNORECASE
+)
 _LOCKS = re.compile(r"\A\s*LOCK\b", re.IGNORECASE)
 _ADVISORY = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\s*\(", re.IGNORECASE)
 _ADVISORY_END = re.compile(r"\bpg_advisory_unlock(_all|_shared)?\s*\(", re.IGNORECASE)
 
 
-def check(node: Node, statements: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
+def check(
+    node: Node, statements: Sequence[Statement], queue: Queue | None, partitioned: Collection[str] = ()
+) -> Iterator[Finding]:
     """Yield the findings on the locks of one revision; `queue` holds the sessions that waited behind it, if that was tried."""
     yield from _unexpected_waits(node, [each for each in statements if _waits_forever(each)])
     yield from _several(node, statements, queue)
     yield from _advisory(node, statements)
     for statement in statements:
-        yield from _instant(node, statement)
+        yield from _instant(node, statement, partitioned)
 
 
 def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statement]]) -> Iterator[Finding]:
@@ -104,13 +108,16 @@ def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
     return next((rule for words, rule in by_words if words.search(statement.sql)), None), strong
 
 
-def _instant(node: Node, statement: Statement) -> Iterator[Finding]:
+def _instant(node: Node, statement: Statement, partitioned: Collection[str]) -> Iterator[Finding]:
     strong = _strong(statement)
     if strong and (dropped := _DROPS_INDEX.match(statement.sql)):
-        remedy = rules.DROPPED_INDEX.remedy.format(index=dropped["index"].replace('"', ""))
+        of_partitioned = not set(strong).isdisjoint(partitioned)
+        remedy = rules.DROPPED_INDEX_OF_PARTITIONED if of_partitioned else rules.DROPPED_INDEX.remedy
+        remedy = remedy.format(index=dropped["index"].replace('"', ""))
         yield rules.DROPPED_INDEX.finding(node, _held(statement, strong), statement.line, remedy)
-    if strong and _DETACHES.search(statement.sql):
-        yield rules.DETACHED.finding(node, _held(statement, strong), statement.line)
+    if strong and (detached := _DETACHES.search(statement.sql)):
+        remedy = rules.DETACHED.remedy.format_map(detached.groupdict())
+        yield rules.DETACHED.finding(node, _held(statement, strong), statement.line, remedy)
     if statement.locks and _LOCKS.match(statement.sql):
         yield rules.EXPLICIT.finding(node, _held(statement, list(statement.locks)), statement.line)
 

@@ -173,7 +173,18 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
 _MODULES = {
     "": ("__init__", "database_url", "errors", "structure"),
     "records/": ("__init__", "form", "migration", "refusal"),
-    "migration/": ("__init__", "__main__", "alembic_config", "database", "environment", "output", "reasons", "upgrade"),
+    "migration/": (
+        "__init__",
+        "__main__",
+        "alembic_config",
+        "database",
+        "environment",
+        "output",
+        "parts",
+        "pooler",
+        "reasons",
+        "upgrade",
+    ),
 }
 _BOOTSTRAP = """\
 import base64, json, pathlib, sys, tempfile, zlib

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import wraps
 from importlib.machinery import ModuleSpec, PathFinder
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -37,6 +38,7 @@ _ELSEWHERE: Final = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGPASSFILE", "
 _CLIENTS: Final = frozenset(
     "psql pg_dump pg_dumpall pg_restore createdb dropdb createuser dropuser vacuumdb reindexdb clusterdb pgbench".split()  # noqa: SIM905 -- a list would be as many lines
 )
+_ENDS_COMMAND: Final = frozenset({"|", "||", "&", "&&", ";", "<", ">", ">>"})
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _NAMES_PLACE: Final = re.compile(r"(?:-(?P<short>[hpd])|--(?P<long>host|port|dbname)(?:=|\Z))(?P<value>.*)", re.DOTALL)
 _TAKES_VALUE: Final = re.compile(
@@ -82,9 +84,10 @@ class Place:
         security = {f"PG{name.upper()}": value for name, value in self.security.items()}
         return {**named, **security, **({"PGPASSWORD": self.password} if self.password else {})}
 
-    def url(self, scheme: str) -> str:
-        """Return its URL without the password, which the variables hold."""
-        at = f"{scheme}://{quote(self.user, safe='')}@"
+    def url(self, scheme: str, *, secret: bool) -> str:
+        """Return its URL, with the password if it is `secret`."""
+        password = f":{quote(self.password, safe='')}" if self.password and secret else ""
+        at = f"{scheme}://{quote(self.user, safe='')}{password}@"
         if self.host.startswith("/"):
             return f"{at}/{self.database}?{urlencode({'host': self.host, 'port': self.port})}"
         return f"{at}{self.host}:{self.port}/{self.database}"
@@ -137,13 +140,14 @@ def _set(variables: Mapping[str, str | None]) -> None:
 def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
     """Return the variables that name the database: libpq's, and those that hold a URL of Postgres."""
     paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != _HERE]
-    urls = {name: _led_text(value, place) for name, value in environment.items() if _URL.match(value)}
+    urls = {name: _led_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)}
     led = {_VARIABLE: json.dumps(asdict(place))}
     return {**urls, **place.variables, **led, "PYTHONPATH": os.pathsep.join((_HERE, *paths))}
 
 
-def _led_text(text: str, place: Place) -> str:
-    return _URL.sub(lambda url: place.url(url[1]), text)
+def _led_text(text: str, place: Place, *, secret: bool = False) -> str:
+    """Replace the URLs of Postgres in a text; every process of the machine can read arguments, but not variables."""
+    return _URL.sub(lambda url: place.url(url[1], secret=secret), text)
 
 
 # Wrapping
@@ -307,7 +311,7 @@ def _words(text: Any) -> list[str]:
 
 def _other_place(client: str, words: Sequence[str], place: Place) -> str:
     """Return how a client's arguments name another server or database than the gate's, or an empty text."""
-    rest, databases = iter(words), 0
+    rest, databases, others = takewhile(lambda word: word not in _ENDS_COMMAND, words), 0, list[str]()
     for word in rest:
         if match := _NAMES_PLACE.fullmatch(word):
             name, value = match["short"] or match["long"], match["value"] or next(rest, "")
@@ -321,6 +325,5 @@ def _other_place(client: str, words: Sequence[str], place: Place) -> str:
         if _URL.match(value):  # led already
             continue
         named = _CONNINFO.findall(value) if "=" in value else [(_LONG.get(name, name), value)]
-        if other := [f"{key}={text}" for key, text in named if place.named.get(key) != text]:
-            return " ".join(other)
-    return ""
+        others += [f"{key}={text}" for key, text in named if place.named.get(key) != text]
+    return " ".join(others)

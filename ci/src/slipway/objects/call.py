@@ -1,0 +1,118 @@
+"""One call of a Dagger function, as the caller of a command."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import dagger
+
+from slipway.commands.command import Flags, named
+from slipway.commands.registry import FUNCTIONS
+from slipway.errors import BadInputError
+from slipway.objects.function import FunctionError
+
+if TYPE_CHECKING:
+    from slipway.environment.environment import ServiceEnvironment
+    from slipway.objects.environment import Environment
+    from slipway.records.progress import Event, Progress
+    from slipway.release.aws.client import Keys
+    from slipway.report.answers import CommandResult
+    from slipway.settings import Settings
+
+R = TypeVar("R")
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """The caller of a command: one call of a Dagger function. `there` is None for a command of no environment."""
+
+    there: "Environment | None" = None
+    starts: bool = True
+
+    async def answer(self, name: str, *, red: bool = False, **arguments: Any) -> "CommandResult":
+        """Run a command; with `red` raise FunctionError unless its exit code would be 0."""
+        command = named(name, FUNCTIONS)
+        assert command.run is not None
+        call = dataclasses.replace(self, starts=not arguments.get("without_start", False))
+        answer = await command.run(Flags(**command.defaults() | arguments), call)
+        assert answer is not None
+        if red and answer.code:
+            raise FunctionError(answer.text)
+        return answer
+
+    @property
+    def progress(self) -> "Progress":
+        import sys
+
+        from slipway.report.terminal import TerminalProgress
+
+        return TerminalProgress(sys.stdout)
+
+    @contextmanager
+    def run(self) -> "Iterator[Callable[[Event], None]]":
+        yield _tell
+
+    def say(self, answer: "CommandResult") -> None:
+        print(answer.text, end="")  # noqa: T201
+
+    async def settings(self) -> "Settings":
+        from slipway import settings
+
+        assert self.there is not None
+        return settings.parse(self.there.pyproject)
+
+    async def environment(self, name: str) -> "ServiceEnvironment":
+        from functools import partial
+
+        from slipway.environment.environment import ServiceEnvironment, wall_clock
+
+        assert self.there is not None
+        settings = await self.settings()
+        settings.environment(name)
+        make = partial(ServiceEnvironment, settings=settings, name=name, time=wall_clock(), starts=self.starts)
+        if self.there.endpoint:
+            return make(endpoint_url=await (await self.there.endpoint.start()).endpoint(scheme="http"))
+        keys = await keys_of(self.there.credentials)
+        if keys is None:
+            raise BadInputError(
+                "there are no AWS credentials", 'add --credentials "cmd://aws configure export-credentials"'
+            )
+        return _migrating_in_a_container(make(endpoint_url=None, keys=keys))
+
+    async def text(self, file: dagger.File, what: str) -> str:  # noqa: ARG002 -- the engine names the file in its errors
+        return await file.contents()
+
+    async def record(self, kind: type[R], file: dagger.File, what: str) -> R:
+        from slipway.records.form import from_json
+
+        return from_json(kind, await file.contents(), what)
+
+
+async def keys_of(credentials: dagger.Secret | None) -> "Keys | None":
+    from datetime import UTC, datetime
+
+    from slipway.release.aws.client import keys_from
+
+    return keys_from(await credentials.plaintext(), datetime.now(UTC)) if credentials else None
+
+
+def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":
+    """Return the environment with the runner "direct" in a container of the engine instead of on this machine."""
+    from functools import partial
+
+    from slipway.graph.migration import runner_at
+    from slipway.settings import RunnerKind
+
+    migration = environment.settings.environment(environment.name).migration
+    if migration is None or migration.runner is not RunnerKind.DIRECT:
+        return environment
+    return dataclasses.replace(environment, runner=partial(runner_at, environment))
+
+
+def _tell(event: "Event") -> None:
+    """Print an event; the engine shows each line with its time."""
+    from slipway.report.terminal import lines
+
+    for line in lines(event):
+        print(line)  # noqa: T201

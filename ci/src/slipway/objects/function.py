@@ -1,0 +1,65 @@
+"""Dagger functions with the sentences of `slipway.commands`, whose errors are one sentence too."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import dagger
+from dagger import Doc, dag, function
+from dagger.mod._exceptions import FunctionError  # the one error of which the SDK logs no traceback
+
+from slipway.commands.command import named
+from slipway.commands.registry import FUNCTIONS
+from slipway.errors import within
+
+__all__ = ["Credentials", "FunctionError", "described", "directory", "documented", "one_sentence"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Credentials = Annotated[
+    dagger.Secret | None,
+    Doc('AWS credentials: "cmd://aws configure export-credentials" with the AWS CLI, or "cmd://env | grep ^AWS_"'),
+]
+
+
+def one_sentence(method: F) -> F:
+    """Raise the one sentence of an error, which is all that Dagger shows, instead of the groups that wrap it."""
+
+    @functools.wraps(method)
+    async def adapter(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await method(*arguments, **options)
+        except Exception as error:
+            from slipway.graph.refusal import meaning, words_of
+
+            known = within(error) or meaning(error) or words_of(error)
+            if isinstance(error, FunctionError) or known is None:
+                raise
+            raise FunctionError(str(known)) from None
+
+    return adapter  # type: ignore[return-value]
+
+
+def documented(doc: str, cache: str = "") -> Callable[[F], F]:
+    """Make a Dagger function."""
+    options = {"cache": cache} if cache else {}
+    return lambda method: function(doc=doc, **options)(one_sentence(method))  # type: ignore[call-overload, return-value, no-any-return, unused-ignore]
+
+
+def described(method: F) -> F:
+    """Make a Dagger function, with the sentence and the caching of the command of the same name."""
+    command = named(method.__name__, FUNCTIONS)
+    more = f"\n\n{method.__doc__}" if method.__doc__ else ""
+    return documented(f"{command.doc}{more}", command.cache)(method)
+
+
+async def directory(files: Mapping[str, str]) -> dagger.Directory:
+    """Return the files, uploaded from here: of `withNewFile` the engine would log each whole text."""
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    from slipway.report.files import write
+
+    folder = Path(mkdtemp(dir=".")).name  # it is absolute since Python 3.12, which the engine refuses
+    write(Path(folder), files)
+    return await dag.current_module().workdir(folder).sync()

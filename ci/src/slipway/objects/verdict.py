@@ -1,0 +1,129 @@
+"""Dagger objects that are red by themselves: the verdicts of the gate and of the rehearsal."""
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Annotated, Self
+
+import anyio
+import dagger
+from dagger import Doc, dag, object_type
+
+from slipway.objects.call import Call
+from slipway.objects.function import FunctionError, directory, documented
+
+if TYPE_CHECKING:
+    from slipway.graph.image import Source
+    from slipway.records.gate import Previous
+    from slipway.records.proof import Finding, Proof
+    from slipway.settings import Settings
+
+
+@dataclasses.dataclass
+class _Verdict:
+    """A verdict that is red by itself: a call that ends at the object selects `sync`, and any other field or function is green."""
+
+    verdict: Annotated[str, Doc("passed, or why not in one word")] = dagger.field()
+    summary: Annotated[str, Doc("the report as text; the last line is the verdict")] = dagger.field()
+
+    @documented("Fail unless the verdict is passed; the CLI calls it where a call ends at the object.")
+    async def sync(self) -> str:
+        self.answer()
+        # Of an object the CLI prints an id, and on a terminal the steps at the top, such as this one.
+        return await dag.directory().with_new_file("verdict", self.summary.splitlines()[-1]).id()
+
+    def shown(self, name: str) -> Self:
+        """Report the last line as a test, which the CLI shows at the end of every call; print the rest unless `sync` fails with it."""
+        from dagger.telemetry import get_tracer
+
+        passed = self.verdict == "passed"
+        if passed:
+            print(self.summary, end="")  # noqa: T201
+        result = "pass" if passed else "fail"
+        about: dict[str, str | bool] = {
+            "test.case.name": name,
+            "test.case.result.status": result,
+            "dagger.io/ui.reveal": True,
+        }
+        with get_tracer().start_as_current_span(self.summary.splitlines()[-1], attributes=about):
+            return self
+
+    def answer(self) -> str:
+        """Return the summary; raises FunctionError unless the verdict is passed."""
+        if self.verdict != "passed":
+            raise FunctionError(self.summary)
+        return self.summary
+
+
+@object_type
+@dataclasses.dataclass
+class Gate(_Verdict):
+    """The gate's verdict with its proofs and reports."""
+
+    proofs: list[dagger.File] = dataclasses.field(repr=False, kw_only=True)
+    folders: list[str] = dataclasses.field(repr=False, kw_only=True)
+
+    @documented(
+        "Return the reports for people (the page index.html, Markdown, text), CI servers and editors; for several majors a folder of them each."
+    )
+    async def report(self) -> dagger.Directory:
+        from slipway.report.files import of_proof
+
+        files: dict[str, str] = {}
+        for folder, proof in zip(self.folders, await self._read(), strict=True):
+            files |= {
+                f"{folder}/{name}" if len(self.folders) > 1 else name: text for name, text in of_proof(proof).items()
+            }
+        return await directory(files)
+
+    @documented("Return proof.json, for the function certificate, for a pull request or for an archive.")
+    async def proof(self) -> dagger.File:
+        if len(self.proofs) > 1:
+            raise FunctionError("there is a proof for each major: take them from the folders of report")
+        return self.proofs[0]
+
+    @documented("Certify the proof, to ship with the image; fails if the gate refused.", "never")
+    async def certificate(self) -> str:
+        return (await Call().answer("certificate", proof=await self.proof(), red=True)).text
+
+    async def failures(self) -> "list[Finding]":
+        """Return the findings that make the verdict red."""
+        return [finding for proof in await self._read() for finding in proof.failures]
+
+    async def _read(self) -> "list[Proof]":
+        from slipway.records.form import from_json
+        from slipway.records.proof import Proof
+
+        return [from_json(Proof, await file.contents(), "the gate's proof") for file in self.proofs]
+
+
+@object_type
+@dataclasses.dataclass
+class Rehearsal(_Verdict):
+    """The rehearsal's verdict with its report."""
+
+    report: Annotated[dagger.Directory, Doc("rehearsal.json, .txt and .html")] = dagger.field()  # noqa: RUF009
+
+
+async def proven(
+    source: "Source", settings: "Settings", majors: list[str], since: str | None, release: "Previous | None"
+) -> Gate:
+    from slipway.graph.gate import prove
+    from slipway.records.form import from_json
+    from slipway.records.proof import Proof
+    from slipway.report.proof.text import text
+
+    files: dict[str, dagger.File] = {}
+
+    async def prove_on(major: str) -> None:
+        files[major] = await prove(source, settings, major or None, since, release)
+
+    async with anyio.create_task_group() as tasks:
+        for major in majors:
+            tasks.start_soon(prove_on, major)
+    proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
+    return Gate(
+        verdict="refused" if any(proof.failures for proof in proofs) else "passed",
+        summary="\n".join(map(text, proofs)),
+        proofs=[files[major] for major in majors],
+        folders=[re.sub(r"\W+", "-", major) for major in majors],
+    )
