@@ -51,12 +51,23 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings)
-    return in_order(findings)
+    return in_order(list(_once_per_line(findings)))
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sort findings: the worst first, suppressed ones last."""
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
+
+
+def _once_per_line(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield one finding on locks for several statements of one line, as in a loop."""
+    by_line: dict[object, list[Finding]] = {}
+    for finding in findings:
+        key = (finding.rule, finding.level, finding.revision, finding.line, finding.suppressed)
+        by_line.setdefault(key if finding.rule[0] in "LQ" else id(finding), []).append(finding)
+    for first, *others in by_line.values():
+        more = f"; and {len(others)} more statements of this line" if others else ""
+        yield replace(first, measured=f"{first.measured}{more}")
 
 
 def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Finding]:

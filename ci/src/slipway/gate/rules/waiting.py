@@ -42,10 +42,7 @@ def check(
     node: Node, statements: Sequence[Statement], queue: Queue | None, partitioned: Collection[str] = ()
 ) -> Iterator[Finding]:
     """Yield the findings on the locks of one revision; `queue` holds the sessions that waited behind it, if that was tried."""
-    for statement in statements:
-        rule, tables = _unexpected(statement) if _waits_forever(statement) else (None, [])
-        if rule:
-            yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0", statement.line)
+    yield from _unexpected_waits(node, [each for each in statements if _waits_forever(each)])
     yield from _several(node, statements, queue)
     yield from _advisory(node, statements)
     for statement in statements:
@@ -62,6 +59,18 @@ def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statemen
                 measured = f"{' = 0, '.join(statement.unlimited)} = 0 while it blocks {held}"
                 yield rules.UNLIMITED.finding(node, measured, statement.line)
                 return
+
+
+def _unexpected_waits(node: Node, waiting: Sequence[Statement]) -> Iterator[Finding]:
+    """Yield one finding for each rule, at the first statement that locks an unexpected table."""
+    by_rule: dict[str, list[tuple[Rule, Statement, list[str]]]] = {}
+    for statement in waiting:
+        rule, tables = _unexpected(statement)
+        if rule:
+            by_rule.setdefault(rule.id, []).append((rule, statement, tables))
+    for (rule, statement, tables), *others in by_rule.values():
+        more = f"; and {len(others)} more" if others else ""
+        yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0{more}", statement.line)
 
 
 def check_timeouts(
