@@ -87,7 +87,7 @@ image:  ## build the service's image into image.tar, for docker load
 	dagger call image export --path image.tar
 
 prove: $(UV)  ## execute the migrations on this machine, without an engine
-	$(RUN) -- slipway gate
+	$(RUN) -- slipway gate --all
 
 rehearse-in-containers:  ## play the way to production with images and containers; fail when an act does not go as planned
 	dagger call rehearse

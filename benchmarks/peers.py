@@ -56,7 +56,7 @@ SLIPWAY = Peer(
     "executes every revision up, down and up again, compares the catalog after each step and with the models, measures the locks of every "
     "statement, and follows rows through the history. Its own Postgres starts and stops within the time; it uses up to "
     "four processes, one for each processor.",
-    (sys.executable, "-m", "slipway.cli", "gate", "--source", ".", "--python", sys.prefix),
+    (sys.executable, "-m", "slipway.cli", "gate", "--all", "--source", ".", "--python", sys.prefix),
     color="#c0392b",
     database=False,
     answers=(0, 1),

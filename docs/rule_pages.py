@@ -17,6 +17,11 @@ afterwards, together with the roles that revisions created. It refuses a databas
 like production unless you pass `--allow-production-like`. A step that takes longer than `patience` is a finding. Passwords
 and tokens from the service's variables are removed from all output."""
 _SINCE = """\
+All revisions are executed, and those are judged that a pull request would add: by default the ones that the default branch
+lacks (origin/HEAD, origin/main, main or master), otherwise those that the newest tag of a release lacks (a tag with a
+digit), otherwise the newest one. The report says which, and how many older ones ran. `--all` judges all of them, and
+`start-after` in the settings all after one. `dagger call gate` judges all unless `--since` is passed.
+
 `slipway gate --since` overrides `start-after` for one run. It takes a revision, a git ref (`origin/main`, a tag, a commit:
 the files of that tree are old unless they were edited since) or `merge-base`, which is that of HEAD and the default branch.
 A name that is both a revision and a ref means the revision. In CI, git needs the commits: set `fetch-depth: 0` for

@@ -54,9 +54,9 @@ def write(folder, revision, down, *statements):
 
 @pytest.fixture
 def gate(capsys, server):
-    """Run the gate since a name; return the exit code, the rules and revisions that fail, and standard error."""
+    """Run the gate with flags; return the exit code, the rules and revisions that fail, and standard error."""
 
-    def ask(folder, name):
+    def ask(folder, *flags):
         code = run(
             [
                 "gate",
@@ -67,8 +67,7 @@ def gate(capsys, server):
                 "--database-url",
                 server,
                 "--json",
-                "--since",
-                name,
+                *flags,
             ]
         )
         output, errors = capsys.readouterr()
@@ -79,18 +78,25 @@ def gate(capsys, server):
     return ask
 
 
-@pytest.mark.parametrize("name", ["two", "main", "HEAD", "merge-base"])
+@pytest.mark.parametrize("name", ["two", "main", "merge-base"])
 def test_released_revisions_do_not_count_whether_named_by_revision_or_by_git(gate, service, name):
-    assert gate(service, name)[:2] == (1, {("L01", "three")})
+    assert gate(service, "--since", name)[:2] == (1, {("L01", "three")})
+
+
+def test_by_default_only_what_a_pull_request_adds_is_judged(gate, service, capsys):
+    assert gate(service, "--all")[1] == {("L01", "three"), ("L01", "two")}
+    assert run(["gate", "--source", str(service), "--python", sys.prefix, "--layers=trace"]) == 1
+    line = "judged: 1 of 3 revisions, those that main lacks; 2 older were run but not judged (--all judges them)"
+    assert line in capsys.readouterr().out.splitlines()
 
 
 def test_an_edited_revision_counts(gate, service):
     write(service, "two", "one", "CREATE INDEX ix ON a (id) -- again", "DROP INDEX ix")
-    assert gate(service, "main")[1] == {("L01", "three"), ("L01", "two"), ("G05", "two")}
+    assert gate(service, "--since", "main")[1] == {("L01", "three"), ("L01", "two"), ("G05", "two")}
 
 
 def test_an_unknown_name_is_one_sentence_with_a_next_step(gate, service):
-    code, _, said = gate(service, "nonsense")
+    code, _, said = gate(service, "--since", "nonsense")
     assert code == 2
     assert "--since 'nonsense' is no revision of this history, and git has no nonsense in" in said
     assert "name a revision, branch, tag or commit" in said
@@ -111,7 +117,7 @@ def test_the_release_at_the_ref_must_be_able_to_work_with_the_new_schema(gate, g
     git("add", "migrations/env.py")
     git("commit", "--quiet", "--message", "The models of the release that is live")
     write(service, "three", "two", "ALTER TABLE a RENAME id TO number", "ALTER TABLE a RENAME number TO id")
-    _, found, _ = gate(service, "HEAD")
+    _, found, _ = gate(service, "--since", "HEAD")
     assert ("C03", "three") in found
 
 

@@ -81,6 +81,7 @@ ASKED = {
     "destroy": (lambda world: [*world.staging, "--confirm", "notes-staging"], "outcome", 0),
     "conformance": (lambda _: ["--estimate"], "estimate", 0),
     "doctor": (lambda world: ["--source", str(world.folder), "--offline"], "doctorreport", 1),
+    "cache": (lambda _: [], "cachereport", 0),
     "explain": (lambda _: ["L01"], "explanation", 0),
     "completion": (lambda _: ["bash"], "completion", 0),
 }

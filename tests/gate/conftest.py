@@ -21,7 +21,7 @@ from slipway.gate import forks
 from slipway.gate.prove import prove
 from slipway.postgres.server import Server
 from slipway.records.form import to_json
-from slipway.records.gate import GateQuestion
+from slipway.records.gate import GateQuestion, Role
 from slipway.records.proof import Layer, Proof
 from tests.forked import answer_in_fork, forking  # noqa: F401 -- a fixture
 
@@ -161,13 +161,22 @@ def prove_history(
         *,
         start_after: str | None = None,
         extensions: tuple[str, ...] = (),
+        samples: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         today: date = date(2026, 7, 1),
         layers: tuple[Layer, ...] = of_module,
+        role: Role = Role.RDS_SUPERUSER,
+        server: URL | None = None,
         **project: Any,
     ) -> Proof:
         config = write_project(revisions, **project)
-        asked = {"extensions": extensions, "start_after": start_after, "today": str(today), "layers": layers}
-        return prove_in_process(question(config, **asked), server_url)
+        asked = {
+            "extensions": extensions,
+            "samples": dict(samples),
+            "start_after": start_after,
+            "today": str(today),
+            "layers": layers,
+        }
+        return prove_in_process(question(config, role=role, **asked), server or server_url)
 
     return run
 
@@ -246,7 +255,9 @@ def check_history(tmp_path, capsys, server):
 
     def check(history, python):
         project = shutil.copytree(history, tmp_path / history.name)
-        run_command(["gate", "--source", str(project), "--python", str(python), "--database-url", server, "--json"])
+        run_command(
+            ["gate", "--all", "--source", str(project), "--python", str(python), "--database-url", server, "--json"]
+        )
         printed = capsys.readouterr()
         assert printed.out, printed.err
         proof = json.loads(printed.out)

@@ -11,7 +11,7 @@ ONE = {"one": (None, "op.execute('CREATE TABLE a (id int)')", "op.drop_table('a'
 AS_BEFORE = """
 def one(sql):
     return op.get_bind().scalar(sa.text(sql))
-assert one("SELECT current_user = session_user AND current_user = 'postgres'"), one("SELECT current_user")
+assert one("SELECT current_user = session_user AND current_user = 'slipway_rds_superuser'"), one("SELECT current_user")
 assert one("SHOW search_path") == '"$user", public'
 assert one("SHOW session_replication_role") == "origin"
 assert one("SELECT current_setting('app.tenant', true)") in (None, ""), one("SHOW app.tenant")
@@ -25,7 +25,6 @@ TWO = ("two", AS_BEFORE, "op.drop_column('a', 'b')")
     "change",
     [
         "SET ROLE pg_monitor",
-        "SET SESSION AUTHORIZATION pg_monitor",
         "SET search_path TO pg_catalog",
         "SELECT pg_catalog.set_config('search_path', '', false)",
         "SET session_replication_role = replica",
@@ -73,6 +72,20 @@ with engine.connect() as connection:
     changes = "op.execute(\"SET app.tenant = 'south'\")"
     proof = prove_history({"one": (None, stays, ""), "two": ("one", changes, ""), "three": ("two", stays, "")}, env=env)
     assert [(each.rule, each.revision) for each in proof.findings] == [("T09", "two")]
+
+
+def test_autocommit_mode_that_is_left_on_is_reported_and_not_inherited(prove_history):
+    leaves = """
+raw = op.get_bind().connection.dbapi_connection
+raw.commit()
+raw.autocommit = True
+op.execute("UPDATE a SET id = 1")
+"""
+    inherits = "assert not op.get_bind().connection.dbapi_connection.autocommit"
+    history = {**ONE, "two": ("one", leaves, "pass"), "three": ("two", inherits, "pass")}
+    proof = prove_history(history, layers=(Layer.TRACE, Layer.ROWS))
+    (left,) = [each for each in proof.findings if each.rule in ("T09", "D01", "U01")]
+    assert (left.rule, left.revision, left.measured) == ("T09", "two", "the connection is left in autocommit mode")
 
 
 def test_an_advisory_lock_that_is_left_behind_is_reported(prove_history):

@@ -3,7 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from slipway.gate.prove import as_models, prove
+from slipway.gate.layers.phrases import as_models
+from slipway.gate.prove import prove
 from slipway.records.gate import Column, Previous, Recorded
 from slipway.records.proof import Layer
 from tests.gate.conftest import question
@@ -29,12 +30,13 @@ def models(*columns, name="a"):
 def replayed(write_project, server_url):
     """Proves revisions after one with a table while a release is live; returns its findings and the coverage."""
 
-    def run(previous, **revisions):
-        down, history = "one", {"one": TABLE}
+    def run(previous, table=TABLE, own=None, *, required=False, **revisions):
+        down, history = "one", {"one": table}
         for name, upgrade in revisions.items():
             history[name] = (down, upgrade, KEPT)
             down = name
-        proof = prove(question(write_project(history), layers=LAYERS, start_after="one", previous=previous), server_url)
+        asked = {"layers": LAYERS, "start_after": "one", "previous": previous, "previous_required": required}
+        proof = prove(question(write_project(history, models=own), **asked), server_url)
         found = [(each.rule, each.revision, each.line) for each in proof.findings if each.rule.startswith("C")]
         return found, proof.coverage
 
@@ -45,12 +47,13 @@ def test_an_object_that_the_models_do_not_name_can_be_dropped(replayed):
     live = Previous(name="v1", models=models(sa.Column("c", sa.Text)))
     found, coverage = replayed(live, two=DROPS_B)
     assert found == []
-    assert (coverage.previous, coverage.phrases) == ("v1", 4)
+    assert (coverage.previous, coverage.phrases) == ("v1", 5)
 
 
 def test_a_failure_is_reported_once_at_the_first_revision_that_causes_it(replayed):
-    live = Previous(name="v1", models=models(sa.Column("b", sa.Text)))
-    found, _ = replayed(live, two="op.execute('ALTER TABLE a ADD d int')", three=DROPS_B, four="op.drop_table('a')")
+    live = Previous(name="v1", models=models(sa.Column("b", sa.Text), sa.Column("c", sa.Text)))
+    drops_c = "op.execute('ALTER TABLE a DROP c')"
+    found, _ = replayed(live, two="op.execute('ALTER TABLE a ADD d int')", three=DROPS_B, four=drops_c)
     assert found == [("C01", "three", 10)]
 
 
@@ -91,9 +94,110 @@ def test_a_revision_that_fails_on_rows_is_judged_on_empty_tables(replayed):
     assert "v1 was replayed on empty tables only, because the upgrade fails on rows" in coverage.gaps
 
 
-def test_a_release_whose_models_are_unknown_is_a_gap(replayed):
-    _, coverage = replayed(Previous(name="v1", refusal="there is no lock; run uv lock"), two=DROPS_B)
+@pytest.mark.parametrize("required", [False, True])
+def test_a_release_whose_models_are_unknown_is_a_gap_or_an_error(replayed, required):
+    unknown = Previous(name="v1", refusal="there is no lock; run uv lock")
+    found, coverage = replayed(unknown, two=DROPS_B, required=required)
     assert coverage.gaps[-1] == "the models of v1 are not known: there is no lock; run uv lock"
+    assert found == ([("C21", "two", 9)] if required else [])
+
+
+def test_a_required_release_that_was_not_named_is_an_error(replayed):
+    assert replayed(None, two=DROPS_B, required=True)[0] == [("C21", "two", 9)]
+
+
+def test_a_required_release_that_was_replayed_may_have_been_read_in_todays_environment(replayed):
+    live = Previous(name="v1", models=models(sa.Column("c", sa.Text)), caveat="uv pip failed")
+    found, coverage = replayed(live, two=DROPS_B, required=True)
+    assert found == []
+    assert coverage.gaps[-1].endswith("were read in today's environment, not its own: uv pip failed")
+
+
+def table(*statements):
+    return None, "\n".join(f'op.execute("{statement}")' for statement in statements), KEPT
+
+
+JOBS = table(
+    "CREATE TYPE state AS ENUM ('open', 'done')",
+    "CREATE TABLE jobs (id serial PRIMARY KEY, state state NOT NULL DEFAULT 'open', name varchar(50))",
+)
+
+
+def jobs():
+    columns = [
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("state", sa.Enum("open", "done", name="state"), server_default="open"),
+        sa.Column("name", sa.String),
+    ]
+    return Previous(name="v1", models=tuple(as_models([sa.Table("jobs", sa.MetaData(), *columns)])))
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "rule"),
+    [
+        ("ALTER TYPE state RENAME VALUE 'done' TO 'finished'", "C10"),
+        ("ALTER TABLE jobs ADD CHECK (state <> 'done') NOT VALID", "C08"),
+        ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text", None),
+        ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text; UPDATE jobs SET state = 'late'", "C10"),
+        ("ALTER TABLE jobs ALTER name TYPE varchar(100)", "C19"),
+        ("ALTER TABLE jobs ADD other int", None),
+    ],
+)
+def test_a_column_with_a_default_is_written_every_value_is_read_and_old_plans_are_kept(replayed, upgrade, rule):
+    found, _ = replayed(jobs(), JOBS, two=f'op.execute("{upgrade}")')
+    expected = {rule, "C09" if "DROP DEFAULT" in upgrade else None, "C19" if "TYPE text" in upgrade else None} - {None}
+    assert {each[0] for each in found} == expected
+
+
+def test_a_new_value_is_a_warning_where_the_models_know_all_values(replayed):
+    added = "with op.get_context().autocommit_block():\n    op.execute(\"ALTER TYPE state ADD VALUE 'late'\")"
+    assert replayed(jobs(), JOBS, two=added)[0] == [("C18", "two", 11)]
+
+
+def test_a_row_that_a_revision_writes_is_no_new_constraint(replayed):
+    held = table("CREATE TABLE jobs (id serial PRIMARY KEY, name varchar(50) UNIQUE)")
+    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String)]
+    live = Previous(name="v1", models=tuple(as_models([sa.Table("jobs", sa.MetaData(), *columns)])))
+    writes = "op.execute(\"INSERT INTO jobs (name) SELECT 'v' || n FROM generate_series(4, 9) n\")"
+    assert replayed(live, held, two=writes, three="op.execute('ALTER TABLE jobs ADD CHECK (id < 0) NOT VALID')")[0] == [
+        ("C08", "three", 10)
+    ]
+
+
+KEYS = ("l_id", "r_id")
+
+
+def test_rows_of_pairs_and_of_one_to_one_tables_are_inserted(replayed):
+    pairs = table(
+        "CREATE TABLE l (id int PRIMARY KEY)",
+        "CREATE TABLE r (id int PRIMARY KEY)",
+        "CREATE TABLE pairs (l_id int REFERENCES l, r_id int REFERENCES r, PRIMARY KEY (l_id, r_id))",
+        "CREATE TABLE details (l_id int PRIMARY KEY REFERENCES l, words text)",
+    )
+    metadata = sa.MetaData()
+    sa.Table("pairs", metadata, *(sa.Column(key, sa.ForeignKey(f"{key[0]}.id"), primary_key=True) for key in KEYS))
+    sa.Table("details", metadata, sa.Column("l_id", sa.Integer, primary_key=True, autoincrement=False))
+    live = Previous(name="v1", models=tuple(as_models(metadata.tables.values())))
+    checks = "op.execute('ALTER TABLE {0} ADD CHECK (l_id < 0) NOT VALID')"
+    found, coverage = replayed(live, pairs, two=checks.format("pairs"), three=checks.format("details"))
+    assert [each[:2] for each in found] == [("C08", "two"), ("C08", "three")]
+    assert not any("no INSERT" in gap for gap in coverage.gaps)
+
+
+def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
+    touch = "CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.{1} := 'x'; RETURN NEW; END $$"
+    hook = "CREATE TRIGGER {0} BEFORE UPDATE ON {1} FOR EACH ROW EXECUTE FUNCTION {0}()"
+    triggers = table(
+        "CREATE TABLE a (id int PRIMARY KEY, b text)",
+        "CREATE TABLE old (id int PRIMARY KEY, b text)",
+        *(touch.format("sets_b", "b"), hook.format("sets_b", "a")),
+        *(touch.format("sets_no", "no"), hook.format("sets_no", "old")),
+    )
+    columns = "sa.Column('id', sa.Integer, primary_key=True)"
+    own = f"sa.Table('a', metadata, {columns}); sa.Table('old', metadata, {columns}, sa.Column('b', sa.Text))"
+    nobody = Previous(name="v1", refusal="there is no lock; run uv lock")
+    found, _ = replayed(nobody, triggers, own, two=DROPS_B, three="op.execute('CREATE TABLE c (id int)')")
+    assert found == [("C20", "two", 10)]
 
 
 def test_a_value_that_the_database_makes_is_not_written_by_insert():
@@ -104,4 +208,9 @@ def test_a_value_that_the_database_makes_is_not_written_by_insert():
         sa.Column("n", sa.Integer),
     ]
     (model,) = as_models([sa.Table("t", sa.MetaData(), *columns)])
-    assert model.columns == (Column("id", False), Column("at", False), Column("twice", False), Column("n", True))
+    assert model.columns == (
+        Column("id", written=False),
+        Column("at", written=False, defaulted=True),
+        Column("twice", written=False),
+        Column("n", written=True),
+    )

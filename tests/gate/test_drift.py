@@ -1,10 +1,16 @@
 """The schema that the migrations build against the schema that the models build."""
 
-import pytest
+import re
+import textwrap
 
-from slipway.gate.layers.drift import compare, metadata_of
-from slipway.gate.measure.catalog import Line
+import pytest
+import sqlalchemy as sa
+
+from slipway.gate.layers.drift import metadata_of
+from slipway.gate.layers.spelled import all_spelled
+from slipway.records.gate import Previous
 from slipway.records.proof import Layer, Level, Verdict
+from tests.gate.conftest import question
 
 pytestmark = pytest.mark.slow
 
@@ -71,8 +77,6 @@ def test_models_and_migrations_that_agree_are_no_finding(drift):
          "column public.users.name is 'character varying(10) not null' in the migrations, 'character varying(10)' in the models"),
         ('server_default="1"', 'server_default="2"',
          "column public.users.age is 'integer default 1' in the migrations, 'integer default 2' in the models"),
-        (', server_default="1"', "",
-         "column public.users.age is 'integer default 1' in the migrations, 'integer' in the models"),
         ('sa.Index("ix_age", "age", postgresql_where=sa.text("age > 1")),', "",
          "only the migrations have index public.ix_age CREATE INDEX ix_age ON public.users USING btree (age) WHERE (age > 1)"),
         ('"age > 1"', '"age > 2"',
@@ -94,7 +98,7 @@ def test_models_and_migrations_that_agree_are_no_finding(drift):
         ('sa.Enum("calm", "wild", name="mood")', 'sa.Enum("calm", "wild", "sad", name="mood")',
          "enum public.mood is \"'calm', 'wild'\" in the migrations, \"'calm', 'wild', 'sad'\" in the models"),
     ],
-    ids=["a column missing", "a column extra", "a type", "nullability", "a default", "no default", "an index", "a predicate", "a unique",
+    ids=["a column missing", "a column extra", "a type", "nullability", "a default", "an index", "a predicate", "a unique",
          "its columns", "on delete", "a foreign key", "a check's text", "a check", "an enum's values"],
 )  # fmt: skip
 def test_each_kind_of_difference_is_seen(drift, model, instead, measured):
@@ -104,23 +108,86 @@ def test_each_kind_of_difference_is_seen(drift, model, instead, measured):
     assert len(measurements) == (2 if 'sa.Column("n"' in instead else 1)
 
 
-def test_drift_is_an_error_at_the_revision_that_last_touched_the_table(prove_history):
+BROUGHT = {
+    "one": (None, MIGRATION, UNDO),
+    "two": ("one", "op.add_column('users', sa.Column('x', sa.Integer()))", "op.drop_column('users', 'x')"),
+    "three": ("two", "op.rename_table('users', 'people')", "op.rename_table('people', 'users')"),
+}
+BROUGHT_MODELS = (
+    MODELS.replace('"users"', '"people"')
+    .replace("users.id", "people.id")
+    .replace("age > 0", "age > 5")
+    .replace('sa.Column("age"', 'sa.Column("gone", sa.Text), sa.Column("age"')
+    + '    sa.Index("by_name", "name", _table=metadata.tables["people"])\n'
+)
+CHECK, COLUMN, ADDED, INDEX = (
+    "ck_age is ",
+    "have column public.people.gone",
+    "have column public.people.x",
+    "have index public.by_name",
+)
+
+
+@pytest.mark.parametrize(
+    ("start_after", "brought"),
+    [
+        (None, {(CHECK, "one"), (COLUMN, "three"), (ADDED, "two"), (INDEX, "one")}),
+        ("one", {(COLUMN, "three"), (ADDED, "two")}),
+        ("two", {(COLUMN, "three")}),
+        ("three", set()),
+    ],
+)
+def test_drift_is_an_error_of_the_revision_that_brought_it_and_of_old_ones_a_note(prove_history, start_after, brought):
+    proof = prove_history(BROUGHT, models=BROUGHT_MODELS, start_after=start_after)
+    findings = [finding for finding in proof.findings if finding.rule.startswith("drift")]
+    errors = {(finding.measured, finding.revision) for finding in findings if finding.level is Level.ERROR}
+    assert len(errors) == len(brought)
+    assert all(any(part in measured and revision == by for measured, revision in errors) for part, by in brought)
+    notes = [finding.measured for finding in findings if finding.level is Level.NOTE]
+    assert [note.partition(": ")[0] for note in notes] == ([f"{4 - len(brought)}"] if start_after else [])
+    assert (proof.verdict is Verdict.FAIL) is bool(brought)
+
+
+def test_what_a_new_revision_takes_along_is_its_drift_and_the_trace_of_its_downgrade(prove_history):
+    """As a tool that rewrites a column to a changed enum does when it drops its helpers with CASCADE."""
+    rewrite = """
+        op.execute("ALTER TABLE users ADD status text DEFAULT 'active'")
+        op.execute("ALTER TABLE users DROP COLUMN age CASCADE")
+        op.execute("ALTER TABLE users ADD age int DEFAULT 1")
+        op.execute("ALTER TABLE users DROP CONSTRAINT IF EXISTS uq_name")
+    """
     proof = prove_history(
-        {
-            "one": (None, MIGRATION, UNDO),
-            "two": ("one", "op.add_column('users', sa.Column('x', sa.Integer()))", "op.drop_column('users', 'x')"),
-            "three": ("two", "op.create_table('other')", "op.drop_table('other')"),
-        },
-        models=MODELS + '    sa.Table("other", metadata)\n',
+        {"one": (None, MIGRATION, UNDO), "two": ("one", rewrite, "op.drop_column('users', 'status')")},
+        models=MODELS.replace(
+            'sa.Column("age"', 'sa.Column("status", sa.Text, server_default="active"), sa.Column("age"'
+        ),
+        start_after="one",
     )
-    (finding,) = proof.findings
-    assert (finding.rule, finding.level, finding.revision) == ("drift", Level.ERROR, "two")
-    assert proof.verdict is Verdict.FAIL
+    findings = {(finding.rule, finding.revision, finding.measured.partition(".")[0]) for finding in proof.findings}
+    assert findings == {
+        ("drift", "two", "only the models have check public"),
+        ("drift", "two", "only the models have index public"),
+        ("drift", "two", "only the models have unique public"),
+        ("R03", "two", "missing: check public"),
+    }
 
 
-def test_drift_of_an_old_revision_does_not_count(drift):
-    (finding,) = drift(MODELS.replace("age > 0", "age > 5"), start_after="one")
-    assert finding.suppressed
+@pytest.mark.parametrize("changed", [(), ("gone", "by_name", "sad")])
+def test_drift_that_the_previous_release_had_is_old(write_project, prove_in_process, server_url, changed):
+    """A model that changed is news even when no new revision touched its table, or when there is none."""
+    models = BROUGHT_MODELS.replace('"wild"', '"wild", "sad"')
+    metadata = sa.MetaData()
+    exec(textwrap.dedent(models), {"sa": sa, "metadata": metadata})
+    known = [
+        text for text in all_spelled(metadata.tables.values()) if not any(part in text.lower() for part in changed)
+    ]
+    config = write_project(BROUGHT, models=models)
+    asked = question(config, layers=LAYERS, start_after="three", previous=Previous(name="v1", spelled=tuple(known)))
+    findings = [finding for finding in prove_in_process(asked, server_url).findings if finding.rule != "drift-released"]
+    assert {(finding.rule, finding.level, finding.revision) for finding in findings} == (
+        {("drift", Level.ERROR, None)} if changed else set()
+    )
+    assert len(findings) == (3 if changed else 0)
 
 
 def test_a_missing_table_is_one_difference_and_not_one_for_each_column(drift):
@@ -206,6 +273,143 @@ def test_a_schema_that_autogenerate_leaves_out_is_no_difference(drift):
     assert drift(migration=migration, undo=undo, options=options) == ()
 
 
+EQUIVALENT = """
+    op.execute("CREATE SEQUENCE numbers")
+    op.execute("CREATE TYPE unused AS ENUM ('a')")
+    op.execute("CREATE FUNCTION token() RETURNS text LANGUAGE sql AS $$ SELECT md5('x') $$")
+    op.execute("CREATE TYPE mood AS ENUM ('calm', 'wild')")
+    op.execute('''CREATE TABLE old (
+        id serial PRIMARY KEY, at timestamptz DEFAULT CURRENT_TIMESTAMP, total numeric(12, 2) DEFAULT 0, state varchar(9) DEFAULT 'new'::text,
+        token text DEFAULT token(), number int DEFAULT nextval('numbers'), m mood, none text DEFAULT NULL::text, until timestamp(6),
+        tags text[] DEFAULT ARRAY[]::text[], twice int GENERATED ALWAYS AS (id * (1 + 1)) STORED, fetched int DEFAULT 5, left_alone int DEFAULT 5,
+        CONSTRAINT ck_state CHECK (state = ANY (ARRAY['b', 'a', 'new'])), CHECK (total >= 0 - 0), CONSTRAINT once UNIQUE (token), UNIQUE (total, state))''')
+    op.execute("CREATE INDEX ix_open ON old USING btree (lower(state::text) ASC) WHERE NOT state = 'done'")
+    op.execute("ALTER TABLE old RENAME TO new")
+    op.execute("ALTER TABLE new ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL, SET (autovacuum_vacuum_scale_factor = 0.1)")
+    op.execute("CREATE TABLE counted (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, new_id int CONSTRAINT any_name REFERENCES new)")
+"""
+EQUIVALENT_MODELS = """
+    from sqlalchemy.dialects import postgresql
+    sa.Table(
+        "new", metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.func.now()),
+        sa.Column("total", sa.Numeric(12, 2), server_default="0.0"),
+        sa.Column("state", sa.String(9), server_default="new"),
+        sa.Column("token", sa.Text, server_default=sa.text("token()"), unique=True),
+        sa.Column("number", sa.Integer, server_default=sa.text("nextval('numbers')")),
+        sa.Column("m", postgresql.ENUM("calm", "wild", name="mood", create_type=False)),
+        sa.Column("none", sa.Text),
+        sa.Column("until", sa.DateTime),
+        sa.Column("tags", sa.ARRAY(sa.Text), server_default="{}"),
+        sa.Column("twice", sa.Integer, sa.Computed("id * 2", persisted=True)),
+        sa.Column("fetched", sa.Integer, server_default=sa.FetchedValue()),
+        sa.Column("left_alone", sa.Integer),
+        sa.CheckConstraint("state IN ('new', 'a', 'b')", name="ck_state"),
+        sa.CheckConstraint("total >= 0"),
+        sa.UniqueConstraint("state", "total", name="state_and_total"),
+        sa.Index("ix_open", sa.text("lower(state)"), postgresql_where=sa.text("state <> 'done'")),
+    )
+    sa.Table(
+        "counted", metadata,
+        sa.Column("id", sa.BigInteger, primary_key=True),
+        sa.Column("new_id", sa.ForeignKey("new.id")),
+    )
+"""
+UNDO_EQUIVALENT = """
+op.execute("DROP TABLE counted, new")
+op.execute("DROP FUNCTION token")
+op.execute("DROP TYPE mood, unused")
+op.execute("DROP SEQUENCE numbers")
+"""
+
+
+def test_spellings_and_names_that_mean_the_same_are_no_difference(drift):
+    assert drift(EQUIVALENT_MODELS, EQUIVALENT, UNDO_EQUIVALENT) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "measured"),
+    [
+        ("", []),
+        ("compare_server_default=True", ["column public.users.age is 'integer default 1' in the migrations, 'integer' in the models"]),
+        ("compare_server_default=lambda context, there, model, spelled, default, rendered: False if spelled == '1' and default is None else None", []),
+        ("compare_server_default=lambda *_: None", ["column public.users.age is 'integer default 1' in the migrations, 'integer' in the models"]),
+    ],
+)  # fmt: skip
+def test_a_default_that_only_migrations_have_is_left_to_alembics_option(drift, options, measured):
+    models = MODELS.replace(', server_default="1"', "")
+    assert [finding.measured for finding in drift(models, options=options)] == measured
+
+
+def test_a_default_that_only_the_models_have_is_always_a_difference(drift):
+    migration = MIGRATION.replace("age int DEFAULT 1", "age int").replace(
+        "id serial PRIMARY KEY, user_id", "id int PRIMARY KEY, user_id"
+    )
+    findings = drift(migration=migration)
+    assert {finding.measured.partition(" in the ")[0] for finding in findings} == {
+        "column public.users.age is 'integer'",
+        "column public.orders.id is 'integer not null'",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "differences"),
+    [
+        ("compare_type=False", 0),
+        ("compare_type=lambda context, there, model, old, new: False if (old.length, new.length) == (10, 20) else None", 0),
+        ("compare_type=lambda *_: None", 1),
+    ],
+)  # fmt: skip
+def test_types_that_the_project_calls_the_same_are_no_difference(drift, options, differences):
+    assert len(drift(MODELS.replace("sa.String(10)", "sa.String(20)"), options=options)) == differences
+
+
+FILTERED = """
+    op.execute("CREATE TABLE other (id serial PRIMARY KEY)")
+    op.execute("CREATE TABLE users (id serial PRIMARY KEY, legacy int, dba int CONSTRAINT dba_c UNIQUE, age int CONSTRAINT dba_f REFERENCES other)")
+    op.execute("CREATE INDEX dba_i ON users (age)")
+    op.execute("CREATE INDEX changed ON users (age)")
+    op.execute("ALTER TABLE users ADD CONSTRAINT dba_k CHECK (age > 0)")
+"""
+FILTERED_MODELS = """
+    sa.Table("other", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    sa.Table(
+        "users", metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("dba", sa.Integer),
+        sa.Column("age", sa.Integer),
+        sa.Column("skipped", sa.Integer, info={"skip": True}),
+        sa.Index("changed", "age", unique=True),
+    )
+    asked = []
+    def include_object(thing, name, kind, reflected, other):
+        asked.append((kind, name, reflected, other is not None, thing.name))
+        if kind != "table" and kind != "column":
+            assert thing.table.name == "users" and thing.table.c.keys()
+        if kind == "column":
+            assert thing.table.name in ("users", "other")
+        hidden = name in ("legacy", "changed") or name.startswith("dba_") and reflected and other is None
+        return not hidden and not getattr(thing, "info", {}).get("skip")
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        ("", {"column", "index", "unique", "foreign", "check"}),
+        ("include_object=include_object", set()),
+        (
+            "include_name=lambda name, kind, parents: kind not in ('index', 'check_constraint') or parents['table_name'] != 'users'",
+            {"column", "unique", "foreign"},
+        ),
+    ],
+)
+def test_every_kind_of_object_is_asked_about_as_autogenerate_asks(drift, options, kinds):
+    findings = drift(FILTERED_MODELS, FILTERED, "op.drop_table('users')\nop.drop_table('other')", options=options)
+    assert {re.search("(column|index|unique|foreign|check) ", finding.measured)[1] for finding in findings} == kinds
+
+
 def test_models_in_several_metadata_objects_are_taken_together(drift):
     second = MODELS.replace(
         'sa.Table(\n        "orders", metadata', 'second = sa.MetaData()\n    sa.Table(\n        "orders", second'
@@ -277,13 +481,3 @@ def test_models_that_do_not_build_are_a_gap_that_says_why(prove_history):
 def test_env_py_may_name_one_metadata_or_several_or_none():
     assert metadata_of({}) == ()
     assert metadata_of({"target_metadata": None}) == ()
-
-
-def test_nothing_differs_from_itself():
-    lines = [Line("table", "public.a", "| owner postgres"), Line("column", "public.a.x", "int")]
-    assert compare(lines, reversed(lines), frozenset()) == ()
-
-
-def test_who_owns_a_table_is_no_difference():
-    mine, yours = (Line("table", "public.a", f"| owner {name}") for name in ("me", "you"))
-    assert compare([mine], [yours], frozenset()) == ()

@@ -20,7 +20,18 @@ HERE = {name: folder for name, folder in FETCHED.items() if folder.is_dir()}
 
 def blocking(folder):
     """The revisions that the gate reports as blocking, and those that it reached."""
-    command = [sys.executable, "-m", "slipway.cli", "gate", "--source", folder, "--python", folder / ".venv", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "slipway.cli",
+        "gate",
+        "--all",
+        "--source",
+        folder,
+        "--python",
+        folder / ".venv",
+        "--json",
+    ]
     proof = json.loads(subprocess.run(command, capture_output=True, check=False).stdout)
     reached = {revision["id"] for revision in proof["revisions"] if "up" in revision["fingerprints"]}
     errors = {

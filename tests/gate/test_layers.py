@@ -25,7 +25,10 @@ def test_the_first_layer_executes_every_revision_and_measures_no_statement(prove
     assert (proof.verdict, proof.coverage.revisions, proof.coverage.statements) == (Verdict.PASS, 2, 0)
     assert all(set(revision.fingerprints) == {"up", "down", "again"} for revision in proof.revisions)
     assert proof.coverage.layers == (Layer.ALWAYS,)
-    assert "these layers were not executed: trace, rows, interruption, previous, concurrency" in proof.coverage.gaps
+    assert (
+        "these layers were not executed: trace, rows, together, interruption, previous, concurrency"
+        in proof.coverage.gaps
+    )
 
 
 @pytest.mark.parametrize("layer", [Layer.ROWS, Layer.INTERRUPTION, Layer.CONCURRENCY])

@@ -21,6 +21,7 @@ from slipway.errors import BadInputError
 from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.locks import _SPOKEN
 from slipway.gate.measure.session import SESSION
+from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
 from slipway.migration.database import every_connection_to
 from slipway.postgres import binaries
@@ -138,7 +139,7 @@ def traced(sql, service, catalog):
     tracer = Tracer()
     with tracer.listening():
         try:
-            tracer.watch(__file__, catalog)
+            tracer.watch(__file__, 1, Session.of(service), catalog)
             service.exec_driver_sql(sql)
             (statement,) = tracer.seen()
             return statement

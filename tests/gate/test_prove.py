@@ -44,7 +44,11 @@ def test_a_proof_says_what_it_was_made_with(prove_history, postgres):
     assert (proof.gate.sqlalchemy, proof.gate.alembic) == (sa.__version__, alembic.__version__)
     assert proof.gate.driver == "psycopg"
     assert proof.postgres.split(".")[0] == str(postgres.major)
-    assert set(proof.seconds) == {"load", "stairway and drift", "rows, interruptions, previous release, concurrency"}
+    assert set(proof.seconds) == {
+        "load",
+        "stairway and drift",
+        "rows, together, interruptions, previous release, concurrency",
+    }
 
 
 def test_a_proof_counts_what_was_looked_at(prove_history):

@@ -61,7 +61,11 @@ def test_a_downgrade_that_raises_anything_else_fails(prove_history):
 @pytest.mark.parametrize(
     ("upgrade", "downgrade", "measured"),
     [
-        (f"{TABLE}\nop.execute('CREATE TABLE b ()')", DROP, "left behind: table public.b | owner postgres"),
+        (
+            f"{TABLE}\nop.execute('CREATE TABLE b ()')",
+            DROP,
+            "left behind: table public.b | owner slipway_rds_superuser",
+        ),
         (f"{TABLE}\nop.execute('CREATE SEQUENCE s')", DROP, "left behind: sequence public.s"),
         (
             f"{TABLE}\nop.execute('COMMENT ON SCHEMA other IS NULL')",
@@ -71,7 +75,7 @@ def test_a_downgrade_that_raises_anything_else_fails(prove_history):
         (
             f"{TABLE}\nop.execute('ALTER SCHEMA other RENAME TO b')",
             DROP,
-            "left behind: schema b | owner postgres; missing: schema other",
+            "left behind: schema b | owner slipway_rds_superuser; missing: schema other",
         ),
     ],
     ids=["a table", "a sequence", "too much", "a rename"],

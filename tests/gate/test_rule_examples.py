@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from slipway.gate import history, rulebook
-from slipway.gate.prove import as_models
-from slipway.gate.rulebook import ALLOWABLE, COMMENTS, OPTIONAL, all_rules, ids, rule_named
+from slipway.gate.layers.phrases import as_models
+from slipway.gate.rulebook import OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
 from slipway.gate.rules import graph
 from slipway.migration.environment import Environment
@@ -21,19 +21,38 @@ from slipway.records.proof import Implication, Layer, Level
 from tests.gate.conftest import question
 
 EXAMPLES = {rule.id: rule for rule in all_rules() if rule.bad}
-# Two files with one revision id, and a history that does not run twice: see test_history_and_graph.py and test_stairway.py.
-WITHOUT_EXAMPLE = {"G04", "U02"}
+# Two files with one revision id, a history that does not run, without the previous release, old drift: see test_history_and_graph.py,
+# test_executed.py, test_compatibility.py, test_drift.py.
+WITHOUT_EXAMPLE = {"C21", "G04", "U02", "drift-released"}
 GRAPHS = {identity for identity, example in EXAMPLES.items() if example.graph}
 # An upgrade that fails, its own env.py, or a finding at the first revision of its kind: each has a history of its own.
 ALONE = {
-    "bad": {"C16", "D01", "Q11", "T01", "T06", "T07", "T08", "T11", "U01", "drift", "drift-name"},
-    "good": {"Q11", "T11", "drift", "drift-name"},
+    "bad": {
+        "C16",
+        "C20",
+        "D01",
+        "Q01",
+        "Q11",
+        "T01",
+        "T06",
+        "T07",
+        "T08",
+        "T11",
+        "T12",
+        "T13",
+        "U01",
+        "U03",
+        "drift",
+        "drift-name",
+    },
+    "good": {"C20", "Q01", "Q11", "T11", "drift", "drift-name"},
 }
 # The layers that are executed. No error rests on the one with other sessions, so only T11 needs it; growth takes its time there.
 STAIRWAY, EVERY = (Layer.TRACE,), tuple(Layer)
 SINGLE = tuple(layer for layer in Layer if layer is not Layer.CONCURRENCY)
 # Found on rows, after an interruption or with the previous release; for other rules the stairway is enough.
-BAD_ON_ROWS = {"D01", "D02", "D03", "D05", "D07", "D09", "D10", "T03", "T04"}
+BAD_ON_ROWS = {"D01", "D02", "D03", "D05", "D07", "D09", "D10", "D11", "T03", "T04"}
+BAD_TOGETHER = {"T12", "T13"}
 BAD_FOR_PREVIOUS = {identity for identity in EXAMPLES if identity.startswith("C")} - {"C16"}
 
 OWN_NAMES = re.compile(
@@ -136,7 +155,8 @@ TOGETHER = 8  # a longer history takes longer for each revision, a shorter one m
 EXECUTED = EXAMPLES.keys() - GRAPHS
 SAME_AS = {"bad": {rule: rule for rule in EXECUTED}, "good": same_as("good")}
 HISTORIES = [
-    *together("bad", EXECUTED - BAD_ON_ROWS - BAD_FOR_PREVIOUS - {"T11"}, STAIRWAY),
+    *together("bad", EXECUTED - BAD_ON_ROWS - BAD_TOGETHER - BAD_FOR_PREVIOUS - {"T11"}, STAIRWAY),
+    *together("bad", BAD_TOGETHER, (Layer.TOGETHER,)),
     *together("bad", BAD_ON_ROWS, SINGLE),
     *together("bad", BAD_FOR_PREVIOUS, SINGLE),
     *together("bad", {"T11"}, EVERY),
@@ -192,7 +212,9 @@ def test_good_examples_pass_without_the_finding(findings_of, examples):
         assert [(each.rule, each.measured) for each in findings if each.fails] == [], rule
 
 
-LINE = re.compile(r"(\w+) follows ([\w ]+?)(?: and depends on (\w+))?(?: \((released|added on the target branch)\))?")
+LINE = re.compile(
+    r"(\w+) follows ([\w ]+?)(?: and depends on (\w+))?(?: \((released|gone|added on the target branch)\))?"
+)
 
 
 @pytest.fixture
@@ -203,14 +225,20 @@ def findings_of_graph(write_project, server_url):
         lines = [LINE.fullmatch(line).groups() for line in text.splitlines()]
         parents = {name: tuple(each for each in re.split(" and |nothing", down) if each) for name, down, _, _ in lines}
         marked = {mark: [name for name, _, _, other in lines if other == mark] for *_, mark in lines}
-        ahead = marked.get("added on the target branch", [])
+        ahead, gone = marked.get("added on the target branch", []), marked.get("gone", [])
         config = write_project(
-            {name: (parents[name] or None, "", "", depends) for name, _, depends, _ in lines if name not in ahead}
+            {
+                name: (parents[name] or None, "", "", depends)
+                for name, _, depends, _ in lines
+                if name not in {*ahead, *gone}
+            }
         )
         files = tuple(f"migrations/versions/{name}.py" for name in marked.get("released", ()))
         edited = tuple(file for file in files if file.endswith("/edited.py"))
         others = tuple(Other(name, parents[name]) for name in ahead)
-        since = Since(name="main", files=files, edited=edited, ahead=others, tip="origin/main") if files else None
+        changed = tuple(Other(name, parents[name], f"migrations/versions/{name}.py") for name in gone)
+        since = Since(name="main", files=files, edited=edited, changed=changed, ahead=others, tip="origin/main")
+        since = since if files or gone else None
         return list(graph.check(history.read(Environment(config, server_url, 30), None, since)))
 
     return run
@@ -230,7 +258,7 @@ def test_a_good_graph_has_no_finding_that_counts(findings_of_graph, rule):
 
 
 def test_every_rule_has_an_example_that_is_executed():
-    assert EXAMPLES.keys() == (ALLOWABLE | ids(COMMENTS.rules)) - WITHOUT_EXAMPLE
+    assert EXAMPLES.keys() == ids(all_rules()) - WITHOUT_EXAMPLE
     for side in ("bad", "good"):
         executed = [rule for examples in HISTORIES if examples.side == side for rule in examples.rules]
         assert len(executed) == len(set(executed))

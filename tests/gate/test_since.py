@@ -5,8 +5,9 @@ import pytest
 from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.prove import prove
+from slipway.gate.rules import graph
 from slipway.migration.environment import Environment
-from slipway.records.gate import Since
+from slipway.records.gate import Column, Model, Other, Previous, Since
 from slipway.records.proof import Layer, Verdict
 from slipway.records.refusal import Refusal
 from tests.gate.conftest import question
@@ -18,7 +19,18 @@ HISTORY = {
     "two": ("one", INDEX, "op.drop_index('ix', 'a')"),
     "three": ("two", "op.drop_index('ix', 'a')", INDEX),
 }
+RENAMES = {
+    "one": (None, "op.create_table('a', sa.Column('id', sa.Integer()))", "op.drop_table('a')"),
+    "two": ("one", "op.create_table('tags', sa.Column('label', sa.Text()))", "op.drop_table('tags')"),
+    "aside": (None, "op.create_table('b', sa.Column('id', sa.Integer()))", "op.drop_table('b')"),
+    "three": (("two", "aside"), "op.alter_column('tags', 'label', new_column_name='name')", ""),
+}
+TAGS = Model(None, "tags", (Column("label", written=True),))
 UNKNOWN = Refusal("git has no such thing", "name another", 2)
+
+
+def read_history(config, server_url, since):
+    return history.read(Environment(config, server_url), None, since)
 
 
 @pytest.fixture
@@ -26,7 +38,7 @@ def old(write_project, server_url):
     """Why revisions are old, by revision; new ones are left out."""
 
     def read(since, revisions=HISTORY):
-        past = history.read(Environment(write_project(revisions), server_url), None, since)
+        past = read_history(write_project(revisions), server_url, since)
         return {node.id: node.old for node in past.nodes if not node.new}
 
     return read
@@ -62,6 +74,20 @@ def test_a_name_that_git_does_not_know_may_be_a_revision(old):
 
 def test_a_revision_that_begins_like_another_is_itself(old):
     assert old(Since(name="one", refusal=UNKNOWN), HISTORY | {"one_more": ("three", "", "")}).keys() == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("since", "known"),
+    [
+        (Since(name="merge-base", by_default="main", files=(ONE,)), {"one"}),
+        (Since(name="o", by_default="o", files=(TWO,)), {"two"}),
+        (Since(name="", by_default=""), {"one", "two"}),
+        (Since(name="v1", by_default="v1", files=(ONE, TWO, "migrations/versions/three.py")), {"one", "two"}),
+    ],
+    ids=["new on a branch", "a ref that begins a revision's name", "nothing to compare with", "no revision is new"],
+)
+def test_by_default_what_is_compared_with_is_a_ref_or_all_but_the_newest(old, since, known):
+    assert old(since).keys() == known
 
 
 def test_a_name_that_could_be_several_revisions_is_the_ref(old):
@@ -112,3 +138,47 @@ def test_an_edit_may_be_allowed_and_that_is_of_no_use_only_where_it_was_looked_f
     proof = prove(question(config, layers=(Layer.TRACE,), since=since), server_url)
     assert {finding.rule for finding in proof.findings} == rules
     assert proof.verdict is Verdict.PASS
+
+
+def test_the_previous_release_speaks_from_its_own_schema_on_though_an_old_revision_was_edited(
+    write_project, server_url
+):
+    """Its databases have run what was edited, and nothing that is new beside it."""
+    config = write_project(RENAMES)
+    with (config.parent / ONE).open("a") as file:
+        file.write("\n# slipway: allow G05 because only its words changed\n")
+    since, previous = Since(name="v1", files=(ONE, TWO), edited=(ONE,)), Previous(name="v1", models=(TAGS,))
+    layers = (Layer.TRACE, Layer.PREVIOUS)
+    proof = prove(question(config, layers=layers, since=since, previous=previous), server_url)
+    assert ("C03", "three") in {(finding.rule, finding.revision) for finding in proof.failures}
+    assert not any("no statement of v1" in gap for gap in proof.coverage.gaps)
+    assert [revision.id for revision in proof.revisions][:2] == ["one", "two"]
+
+
+GONE = (Other("one", (), ONE), Other("two", ("one",), TWO))
+
+
+@pytest.mark.parametrize(
+    ("changed", "measured"),
+    [
+        (GONE, "not in the tree: one, two at v1, and a released database is at two"),
+        (GONE[:1], "not in the tree: one at v1, and a released database is at one"),
+        ((Other("two", ("one",), "other/versions/two.py"),), None),
+        ((Other("old", (), ONE), Other("all", ("old",), ONE)), "not in the tree: old at v1"),
+        ((), None),
+    ],
+    ids=["squashed", "one left", "of another history", "below a kept head", "none"],
+)
+def test_a_released_revision_that_is_not_in_the_tree_is_an_error(write_project, server_url, changed, measured):
+    kept = "migrations/versions/all.py"
+    config = write_project({"all": (None, "pass", ""), "next": ("all", "pass", "")})
+    since = Since(name="v1", files=(kept,), changed=changed)
+    gone = [each for each in graph.check(read_history(config, server_url, since)) if each.rule == "G07"]
+    assert [finding.measured for finding in gone] == ([measured] if measured else [])
+    assert all(finding.fails is ("database" in finding.measured) for finding in gone)
+
+
+def test_revisions_that_the_target_branch_added_are_not_gone(write_project, server_url):
+    config = write_project({"one": HISTORY["one"]})
+    since = Since(name="main", files=(ONE, TWO), changed=GONE[1:], ahead=GONE[1:], tip="main")
+    assert "G07" not in {finding.rule for finding in graph.check(read_history(config, server_url, since))}

@@ -38,7 +38,7 @@ def kept(server_url):
 @pytest.fixture
 def prove_again(write_project, server_url):
     """Proves the history on a server that persists; returns the result and how often the first revision was run."""
-    config = write_project(HISTORY)
+    config = write_project(HISTORY, ini="[alembic]\nscript_location = migrations\n")
 
     def run(start_after="two", **more):
         Path("runs").write_text("")

@@ -14,6 +14,7 @@ NODE = Node(
     old=None,
     upgrade_line=1,
     downgrade_line=1,
+    keeps_on_upgrade=False,
     keeps_on_downgrade=False,
     script=None,
 )

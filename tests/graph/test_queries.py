@@ -162,9 +162,6 @@ async def test_a_postgres_major_without_a_pinned_image_is_refused(engine, worksp
         await Slipway().gate(workspace, postgres="9")
 
 
-REPORTS = {"proof.json", "junit.xml", "proof.sarif", "annotations.txt", "summary.md", "report.txt", "index.html"}
-
-
 @pytest.fixture
 def refused(engine):
     """The proof of a refused history."""
@@ -206,7 +203,7 @@ async def test_the_reports_of_a_refused_history_are_exported_while_a_test_in_the
     monkeypatch.setattr("dagger.telemetry.get_tracer", lambda: tracer)
     gate = await Slipway().gate(workspace)
     await gate.report()
-    assert uploaded(engine).keys() == REPORTS
+    assert uploaded(engine).keys() == PROOF_FILES.keys()
     (shown,) = tracer.start_as_current_span.call_args_list
     assert shown.args[0].startswith("refused: 1 error;")
     assert shown.kwargs["attributes"]["test.case.result.status"] == "fail"
@@ -220,7 +217,7 @@ async def test_several_majors_have_a_folder_of_reports_each(engine, workspace):
     engine.files["/tmp/proof.json"] = to_json(PROOF)
     gate = await Slipway().gate(workspace, postgres=["17", "postgres:18"])
     await gate.report()
-    assert uploaded(engine).keys() == {f"{folder}/{name}" for folder in ("17", "postgres-18") for name in REPORTS}
+    assert uploaded(engine).keys() == {f"{folder}/{name}" for folder in ("17", "postgres-18") for name in PROOF_FILES}
     with pytest.raises(FunctionError, match="there is a proof for each major"):
         await gate.proof()
 
@@ -266,7 +263,7 @@ async def test_the_services_own_tests_run_with_what_developers_need_beside_a_pos
     chain = next(chain for chain in engine.chains if chain[-1].name == "exitCode")
     install, run = (step.arguments["args"] for step in chain if step.name == "withExec")
     assert "--no-dev" not in install
-    assert run == ["python", "/tmp/start.py", "alembic.ini", "pytest", "-q"]
+    assert run == ["python", "/tmp/start.py", "--config=alembic.ini", "--", "pytest", "-q"]
     told = {step.arguments["name"]: step.arguments["value"] for step in chain if step.name == "withEnvVariable"}
     assert told["DATABASE_URL"] == "postgresql://postgres:postgres@database:5432/postgres"
     assert any(step.name == "withServiceBinding" for step in chain)

@@ -87,7 +87,14 @@ async def test_up_migrates_then_becomes_the_command_of_the_settings(engine, work
     engine.files["/var/lib/slipway/password"] = "canary-word\n"
     await (await Slipway().service(workspace)).id()
     (defined,) = [step for step in engine.steps("asService") if "app.main:app" in step.arguments["args"]]
-    assert defined.arguments["args"] == ["python", "/tmp/start.py", "alembic.ini", "uvicorn", "app.main:app"]
+    assert defined.arguments["args"] == [
+        "python",
+        "/tmp/start.py",
+        "--config=alembic.ini",
+        "--",
+        "uvicorn",
+        "app.main:app",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ def test_a_service_that_cannot_start_says_why_in_one_line(monkeypatch, tmp_path,
     alembic.write_text(f"#!/bin/sh\nexit {code}\n")
     alembic.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert start.main("alembic.ini", ["gunicron", "app:app"]).startswith(why)
+    assert start.main(["--config=alembic.ini"], ["gunicron", "app:app"]).startswith(why)
 
 
 async def test_the_published_postgres_asks_for_its_password_on_a_port_of_its_own(engine, workspace, capsys):

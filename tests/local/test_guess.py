@@ -128,6 +128,10 @@ def test_the_alembic_ini_nearest_to_the_top_is_taken():
     assert guess(files).migrations.config == "src/alembic.ini"
 
 
+def test_alembics_settings_may_be_in_pyproject_toml():
+    assert guess({"pyproject.toml": "[tool.alembic]\n", "main.py": APPLICATION}).migrations.config == "alembic.ini"
+
+
 @pytest.mark.parametrize(
     ("missing", "what"),
     [("alembic.ini", "has no alembic.ini"), ("app/main.py", "found no ASGI or WSGI application")],

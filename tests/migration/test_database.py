@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -189,6 +190,13 @@ def test_a_session_begins_with_our_statements(url):
 def test_an_engine_for_another_database_is_bad_input(url):
     with every_connection_to(url), pytest.raises(BadInputError, match=r"env\.py connects to sqlite"):
         current_database("sqlite://")
+
+
+def test_a_connection_that_leads_elsewhere_is_bad_input_before_its_first_statement_even_when_caught(url, server):
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(server), poolclass=sa.NullPool)
+    elsewhere = r"connects to the database postgres .*: let the engine connect by the URL"
+    with pytest.raises(BadInputError, match=elsewhere), every_connection_to(url), suppress(BadInputError):
+        engine.connect()
 
 
 @pytest.mark.parametrize("drivername", ["postgresql+psycopg", "postgresql+psycopg_async"])

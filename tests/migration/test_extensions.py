@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.migration.environment import remedy
+from slipway.migration.reasons import remedy
 
 INSTALL = "install it on this Postgres"
 DEBIAN = f"{INSTALL}, on Debian and Ubuntu with the package"

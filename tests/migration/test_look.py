@@ -65,7 +65,5 @@ def test_heads_of_several_branches_are_all_told(environment, url):
 
 def test_a_database_that_cannot_be_asked_is_one_sentence(environment, url):
     away = url.set(port=1)
-    with pytest.raises(
-        RefusedError, match=r"the database cannot be read, env\.py fails at migrations/env\.py line 5: "
-    ):
+    with pytest.raises(RefusedError, match="the database cannot be reached: OperationalError: "):
         look(environment(ONE), away)

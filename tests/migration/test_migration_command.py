@@ -97,7 +97,10 @@ def test_a_settings_file_that_is_not_there_is_bad_input(write_project, start, ur
     process = start(named(url))
     process.communicate(timeout=60)
     assert process.returncode == 2
-    assert from_json(Refusal, (tmp_path / "migration.json").read_text(), "here").what == "there is no alembic.ini"
+    assert (
+        from_json(Refusal, (tmp_path / "migration.json").read_text(), "here").what
+        == f"there is no alembic.ini in {tmp_path}"
+    )
 
 
 def test_of_two_runners_at_once_each_revision_is_applied_by_one(write_project, start, url, tmp_path, database):

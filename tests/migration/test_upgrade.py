@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from slipway.errors import RefusedError
+from slipway.errors import BadInputError, RefusedError
 from slipway.migration import upgrade as module
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import alone, upgrade
@@ -133,6 +133,37 @@ def test_the_head_is_read_back_and_not_assumed(migrate):
     said = r"after the upgrade the database is at no revision, not at two: make env\.py commit"
     with pytest.raises(RefusedError, match=said):
         migrate(TWO, env=begun)
+
+
+TWO_PLACES = """\
+import sqlalchemy as sa
+from alembic import context
+
+for place in ("notes@production/notes", "notes@production/reports"):
+    with sa.create_engine(f"postgresql+psycopg://{place}", poolclass=sa.pool.NullPool).connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+
+def test_an_env_py_that_names_a_second_database_is_bad_input_before_anything_is_done_there(migrate):
+    named = "env.py connects to notes on production:5432 and to reports on production:5432, and a migration changes one"
+    with pytest.raises(BadInputError, match=named):
+        migrate(TWO, env=TWO_PLACES)
+
+
+def test_an_env_py_that_asks_the_server_first_whether_its_database_exists_may_do_so(migrate):
+    asked = TWO_PLACES.replace("notes@production/reports", "notes@production/postgres")
+    assert migrate(TWO, env=asked).applied == ("one", "two")
+
+
+def test_an_env_py_whose_creator_leads_to_another_database_is_bad_input_and_writes_nothing_there(migrate, server):
+    creator = ONE_TRANSACTION.replace('psycopg://", ', f'psycopg://", creator=lambda: psycopg.connect({server!r}), ')
+    with pytest.raises(BadInputError, match="connects to the database postgres of another server or name"):
+        migrate(TWO, env=f"import psycopg\n{creator}")
+    with psycopg.connect(server) as connection:
+        assert connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,)
 
 
 def test_a_database_of_a_newer_release_is_reported_in_one_sentence(migrate, ask):

@@ -3,17 +3,15 @@ import threading
 import pytest
 
 from slipway.errors import RefusedError, UnknownOutcomeError
-from slipway.local.prove import NamedServer
+from slipway.local.prove import GateOptions, NamedServer
 from slipway.pytest_plugin import gate as asking
-from slipway.pytest_plugin.gate import AlreadyReportedError, Gate, Options, once
+from slipway.pytest_plugin.gate import AlreadyReportedError, Gate, once
 
 
 @pytest.fixture
 def gate(tmp_path):
     return lambda: Gate(
-        Options(
-            source=tmp_path, config=None, since=None, python=None, server=NamedServer("postgresql://me:hunter2@here/x")
-        ),
+        GateOptions(source=tmp_path, server=NamedServer("postgresql://me:hunter2@here/x")),
         tmp_path,
     )
 
@@ -56,11 +54,7 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch, gate):
 
 
 def test_options_do_not_show_their_password(tmp_path):
-    assert "hunter2" not in repr(
-        Options(
-            source=tmp_path, config=None, since=None, python=None, server=NamedServer("postgresql://me:hunter2@here/x")
-        )
-    )
+    assert "hunter2" not in repr(GateOptions(source=tmp_path, server=NamedServer("postgresql://me:hunter2@here/x")))
 
 
 def test_pytests_own_environment_is_a_services_when_it_has_alembic(monkeypatch, tmp_path):

@@ -25,17 +25,6 @@ class Checkout:
         (self.folder / name).write_text(text)
         self.commit()
 
-    def patch(self, patch: str, name: str, text: str) -> None:
-        """Make a patch file of a change, without the change."""
-        self.replace(name, text)
-        (self.folder / f"{patch}.patch").write_text(self._git("format-patch", "--stdout", "-1"))
-        self._git("reset", "--quiet", "--hard", "HEAD~1")
-        self.commit()
-
-    def declare(self, act: str) -> None:
-        """Name the patch of this act in the settings."""
-        self.replace("settings.toml", f'{SMALL["settings.toml"]}\n[tool.slipway.rehearsal]\n{act} = "{act}.patch"\n')
-
     def _git(self, *arguments: str) -> str:
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
         command = ["git", "-C", self.folder, *who, *arguments]
@@ -148,11 +137,3 @@ def small(tmp_path: Path) -> Checkout:
     made = Checkout(folder)
     made.commit()
     return made
-
-
-@pytest.fixture
-def with_a_bad_release(small: Checkout) -> Checkout:
-    """The same with a release for act III."""
-    small.patch("rolled-back", "serve.py", "import os\nos.environ['CACHE_URL']\n")
-    small.declare("rolled-back")
-    return small

@@ -97,11 +97,11 @@ def test_a_checkout_with_refused_migrations_does_not_reach_staging(small):
     assert "NO  I " in done.stdout
 
 
-@pytest.mark.parametrize("lines", [["I:"], ["III:", "migrations proven"]], ids=["a proof", "a deployment with clients"])
-def test_an_interruption_leaves_nothing_behind(with_a_bad_release, tmp_path, lines):
+@pytest.mark.parametrize("lines", [["I:"], ["I:", "migrations proven"]], ids=["a proof", "a deployment with clients"])
+def test_an_interruption_leaves_nothing_behind(small, tmp_path, lines):
     marked = tmp_path / "tmp"
     marked.mkdir()
-    source = ["--source", str(with_a_bad_release.folder), *settings_of(with_a_bad_release)]
+    source = ["--source", str(small.folder), *settings_of(small)]
     command = [sys.executable, "-m", "slipway.cli", "rehearse", *source]
     process = subprocess.Popen(
         command,

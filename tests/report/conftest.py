@@ -86,7 +86,7 @@ def proof() -> Proof:
                 file="migrations/f10c_index.py",
                 new=True,
                 statements=(index,),
-                fingerprints={},
+                fingerprints={"up": "2"},
             ),
         ),
         findings=(
@@ -212,7 +212,14 @@ def branched() -> Proof:
                 suppressed="ten rows",
             ),
         ),
-        coverage=Coverage(revisions=99, new=4, statements=7, gaps=("the cluster's roles",), tables=3, filled=2),
+        coverage=Coverage(
+            revisions=99,
+            new=4,
+            statements=7,
+            gaps=("the cluster's roles",),
+            tables=3,
+            filled=2,
+        ),
         verdict=Verdict.FAIL,
         seconds={"load": 0.25, "stairway": 61.0},
     )

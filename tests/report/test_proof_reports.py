@@ -1,3 +1,4 @@
+import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -6,13 +7,15 @@ import pytest
 from slipway.errors import BadInputError
 from slipway.records.form import from_json
 from slipway.records.proof import Finding, Level, Proof, Verdict
-from slipway.report.files import of_proof, write
+from slipway.report.files import PROOF, of_proof, write
 from slipway.report.format import escaped, fenced
 from slipway.report.proof.page import page as html
-from slipway.report.proof.programs import annotations, junit, sarif
+from slipway.report.proof.programs import annotations, code_quality, junit, sarif
 from slipway.report.proof.text import markdown, place, text
 
 TEXT = """\
+not covered: the cluster's roles
+
 ERROR   M03   migrations/f10c_index.py:10  revision f10c
         Building an index blocks every write to notes.
         measured: SHARE on notes; an INSERT had to wait
@@ -27,7 +30,6 @@ WARNING D01   the history
             Write a revision.
 
 1 finding old
-not covered: the cluster's roles
 refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
 """
 
@@ -35,6 +37,8 @@ MARKDOWN = """\
 ## Migrations refused
 
 refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+
+- not covered: the cluster's roles
 
 ### ❌ M03 migrations/f10c\\_index.py:10
 
@@ -54,8 +58,6 @@ The models differ.
 Measured: notes.colour
 
 Write a revision.
-
-- not covered: the cluster's roles
 """
 
 
@@ -68,11 +70,29 @@ def test_a_proof_for_a_terminal_ends_with_the_verdict(proof):
     assert text(proof) == TEXT
 
 
+def test_the_gates_own_choice_of_revisions_comes_first(clean):
+    chosen = replace(clean, coverage=replace(clean.coverage, chosen="1 of 9 revisions, the newest"))
+    assert text(chosen).startswith("judged: 1 of 9 revisions, the newest\nnot covered: ")
+    assert "\n- judged: 1 of 9 revisions, the newest\n- not covered: " in markdown(chosen)
+
+
 def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean):
     assert text(clean).splitlines() == [
         "not covered: the cluster's roles",
+        "",
         "passed: no findings; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s",
     ]
+
+
+def test_what_was_not_executed_has_not_passed(clean):
+    none = tuple(replace(revision, fingerprints={}) for revision in clean.revisions)
+    empty = replace(clean, revisions=none, coverage=replace(clean.coverage, revisions=0))
+    assert text(empty).splitlines()[-1].startswith("not executed: no findings; 0 of 2 revisions up, down")
+    assert markdown(empty).startswith("## Migrations not executed\n")
+    assert '<h1 class="verdict no">Migrations not executed: no findings</h1>' in html(empty)
+    suite = ET.fromstring(junit(empty))
+    assert suite.get("skipped") == "2"
+    assert [case.find("skipped") is not None for case in suite] == [False, True, True]
 
 
 def test_what_does_not_count_is_counted_by_its_reason(clean):
@@ -81,7 +101,7 @@ def test_what_does_not_count_is_counted_by_its_reason(clean):
         for reason in ("older than start-after", "allowed: it is\nsmall")
     )
     lines = text(replace(clean, findings=(old, allowed, old))).splitlines()
-    assert lines[:2] == ["2 findings older than start-after", "1 finding allowed: it is small"]
+    assert lines[2:4] == ["2 findings older than start-after", "1 finding allowed: it is small"]
 
 
 def test_several_of_a_kind_are_counted(clean):
@@ -147,10 +167,10 @@ def test_a_proof_is_a_suite_with_a_case_for_the_history_and_each_revision(proof)
     suite = ET.fromstring(junit(proof))
     assert (suite.tag, suite.attrib) == (
         "testsuite",
-        {"name": "slipway gate", "tests": "3", "failures": "1", "time": "1.250"},
+        {"name": "slipway gate", "tests": "3", "failures": "1", "skipped": "0", "time": "1.250"},
     )
     assert [(case.get("name"), case.get("file"), [part.tag for part in case]) for case in suite] == [
-        ("the history", None, ["system-out"]),
+        ("the history", None, ["system-out", "system-out"]),
         ("e731", "migrations/e731_create.py", []),
         ("f10c", "migrations/f10c_index.py", ["failure"]),
     ]
@@ -168,7 +188,8 @@ def test_a_failure_says_the_rule_the_place_the_fact_and_the_remedy(proof):
 
 
 def test_what_does_not_fail_is_output_of_its_case(proof):
-    output = ET.fromstring(junit(proof)).find(".//system-out")
+    gaps, output = ET.fromstring(junit(proof)).findall(".//system-out")
+    assert gaps.text == "not covered: the cluster's roles"
     assert output.text.startswith("warning D01 the history\nThe models differ.\n")
 
 
@@ -185,13 +206,20 @@ def test_a_failure_in_a_revision_that_was_never_reached_is_one_of_the_history(pr
     assert suite.find("testcase/failure").get("type") == "M03"
 
 
+def test_gitlab_shows_each_finding_that_is_not_suppressed_at_its_line(proof):
+    issues = json.loads(code_quality(replace(proof, findings=(*proof.findings, *proof.findings))))
+    shown = [finding for finding in proof.findings if finding.suppressed is None]
+    assert [(issue["location"]["path"], issue["location"]["lines"]["begin"]) for issue in issues[: len(shown)]] == [
+        (finding.file or proof.revisions[-1].file, finding.line or 1) for finding in shown
+    ]
+    assert {issue["severity"] for issue in issues} <= {"blocker", "minor", "info"}
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues) == 2 * len(shown)
+
+
 def test_a_folder_of_reports_holds_every_form(proof, tmp_path):
     write(tmp_path / "new/report", of_proof(proof))
     written = {file.name: file.read_text(encoding="utf-8") for file in (tmp_path / "new/report").iterdir()}
-    assert set(written) == {
-        *("proof.json", "junit.xml", "proof.sarif", "annotations.txt"),
-        *("summary.md", "report.txt", "index.html"),
-    }
+    assert written.keys() == PROOF.keys()
     assert from_json(Proof, written["proof.json"], "proof.json") == proof
     assert written["report.txt"] == TEXT
     assert written["summary.md"] == MARKDOWN

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.records.gate import Other
-from slipway.source import released
+from slipway.source import released, unreleased
 
 pytestmark = pytest.mark.slow
 
@@ -189,8 +189,94 @@ def test_what_others_have_added_since_we_parted_is_ahead_with_what_it_follows(gi
     save(git)
     assert released(service, "v1").ahead == ()
     git("checkout", "ours")
-    added = (Other("two", ("one", "zero")),)
+    added = (Other("two", ("one", "zero"), TWO),)
     assert (released(service, "main").ahead, released(service, "main").tip) == (added, "main")
     assert released(service, "merge-base").ahead == added
     git("merge", "main")
     assert released(service, "merge-base").ahead == ()
+
+
+def chosen(service):
+    """Return the default of `--since`: its name, the revisions there, and the commit of the previous release."""
+    since = unreleased(service)
+    return since.by_default, since.files, since.commit
+
+
+def test_by_default_revisions_that_the_default_branch_lacks_are_new(git, service, tmp_path):
+    git("checkout", "--quiet", "-b", "feature")
+    add(git, service, "two")
+    (service / "migrations/test_three.py").write_text("text = 'down_revision'\n")
+    assert chosen(service)[:2] == ("main", (ONE,))
+    git("checkout", "--quiet", "main")
+    (service / TWO).write_text(REVISION.format("two", 1))
+    assert chosen(service)[:2] == ("main", (ONE,))  # before it is committed
+    clone = cloned(git, tmp_path)
+    (clone / ONE).write_text(REVISION.format("one", 2))
+    assert unreleased(clone).by_default == "origin/main"  # edited
+
+
+def test_on_the_default_branch_revisions_that_the_newest_release_lacks_are_new(git, service):
+    add(git, service, "two")
+    git("tag", "nightly")
+    assert chosen(service)[:2] == ("v1", (ONE,))
+    git("branch", "--move", "main", "trunk")
+    assert chosen(service)[:2] == ("v1", (ONE,))
+
+
+def test_with_every_revision_released_the_newest_is_compared_with_the_commit_before_it(git, service):
+    before = released(service, "HEAD").commit
+    (service / TWO).write_text(REVISION.format("two", 1).replace("None", "'one'"))
+    save(git)
+    (service / "README").write_text("More words\n")
+    save(git)
+    git("tag", "v2")
+    assert chosen(service) == ("", (), before)
+
+
+def test_outside_a_repository_or_before_the_first_commit_the_newest_is_judged(git, service, tmp_path, monkeypatch):
+    (tmp_path / "alone").mkdir()
+    assert chosen(tmp_path / "alone") == ("", (), None)
+    git("checkout", "--quiet", "--orphan", "unborn")
+    git("branch", "--delete", "--force", "main")
+    git("tag", "--delete", "v1")
+    assert chosen(service) == ("", (), None)
+    monkeypatch.setenv("PATH", "")
+    assert chosen(service) == ("", (), None)
+
+
+def test_a_shallow_clone_without_the_default_branch_is_no_base_for_a_choice(git, service, tmp_path):
+    git("checkout", "--quiet", "-b", "feature")
+    add(git, service, "two")
+    git("checkout", "--quiet", "main")
+    assert chosen(cloned(git, tmp_path, "--depth=1")) == ("", (), None)
+    (tmp_path / "clone").rename(tmp_path / "main")
+    with pytest.raises(BadInputError, match=r"unknown which revisions are new: .*fetch-depth: 0 .*, or pass --all"):
+        unreleased(cloned(git, tmp_path, "--depth=1", "--branch=feature"))
+
+
+def test_revisions_whose_files_changed_or_are_gone_are_named_as_they_were(git, service):
+    add(git, service, "two")
+    (service / "helper.py").write_text("down_revision = 'read from a revision'\n")
+    save(git)
+    (service / ONE).unlink()
+    (service / "helper.py").unlink()
+    (service / TWO).write_text(REVISION.format("renamed", 1))
+    since = released(service, "HEAD")
+    assert since.changed == (Other("one", (), ONE), Other("two", (), TWO))
+    assert since.edited == (TWO,)
+
+
+def test_a_revision_in_a_new_file_is_the_same_one_or_edited(git, service):
+    add(git, service, "two")
+    for name in ("one", "two"):
+        (service / f"migrations/{name}.py").rename(service / f"migrations/2026_{name}.py")
+    (service / "migrations/2026_two.py").write_text(REVISION.format("two", 2))
+    since = released(service, "HEAD")
+    assert {"migrations/2026_one.py", "migrations/2026_two.py"} < set(since.files)
+    assert since.edited == ("migrations/2026_two.py",)
+
+
+def test_words_and_annotations_are_no_edit(service):
+    annotated = REVISION.format("one", 1).replace("revision =", "revision: str =", 1).replace("():", "() -> None:")
+    (service / ONE).write_text(f'"""A table, said better."""\n{annotated}')
+    assert released(service, "v1").edited == ()

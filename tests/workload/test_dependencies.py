@@ -7,7 +7,7 @@ import pytest
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.workload import dependencies
-from slipway.workload.dependencies import Python, lock_of, prepare
+from slipway.workload.dependencies import Python, lock_of, prepare, workspace_of
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +51,61 @@ def test_the_most_exact_lock_wins(tree):
     assert lock_of(tree).name == "pylock.toml"
     (tree / "pylock.toml").unlink()
     assert lock_of(tree).name == "requirements.txt"
+
+
+@pytest.fixture
+def member(tree):
+    """A member of a workspace, without a lock of its own."""
+    (tree / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = ['packages/*']\nexclude = ['packages/old']\n")
+    for name in ("api", "old"):
+        (tree / "packages" / name).mkdir(parents=True)
+        (tree / "packages" / name / "pyproject.toml").write_text(PROJECT.replace("empty", name))
+    return tree / "packages/api"
+
+
+def test_the_lock_of_a_workspace_is_that_of_its_members(tree, member):
+    assert (workspace_of(member), lock_of(member)) == (tree, tree / "uv.lock")
+    assert (workspace_of(member.with_name("old")), workspace_of(tree)) == (None, None)
+    (tree / "uv.lock").unlink()
+    with pytest.raises(BadInputError, match=r"the workspace .*/tree has no uv\.lock: run `uv lock` there"):
+        lock_of(member)
+    (member / "requirements.txt").touch()
+    assert lock_of(member) == member / "requirements.txt"
+
+
+BACKEND = "\n[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+
+
+def test_a_file_that_a_package_names_must_be_shipped(tree, tmp_path):
+    (tree / "pyproject.toml").write_text(f"{PROJECT}readme = 'README.md'\n{BACKEND}")
+    with pytest.raises(BadInputError, match=r'README\.md, the readme in .* add "README\.md" to sources'):
+        prepare(tree, tmp_path / "cache")
+
+
+def test_a_package_that_does_not_build_is_refused_with_the_last_line_of_its_build(tree, tmp_path):
+    (tree / "pyproject.toml").write_text(PROJECT + BACKEND)
+    (tree / "backend.py").write_text("def build_wheel(*_):\n    raise OSError('gcc: no such file')\n")
+    with pytest.raises(RefusedError, match=r"uv pip failed: .*Failed to build .*; OSError: gcc: no such file$"):
+        prepare(tree, tmp_path / "cache")
+
+
+def test_a_package_in_a_work_tree_is_linked_and_nothing_is_written_beside_it(tree, tmp_path):
+    (tree / "uv.lock").unlink()
+    (tree / "requirements.txt").touch()
+    (tree / "pyproject.toml").write_text(PROJECT + BACKEND)
+    (tree / "backend.py").write_text(
+        "import zipfile\n\ndef build_editable(folder, *_):\n    name = 'empty-0.dist-info'\n"
+        "    with zipfile.ZipFile(f'{folder}/empty-0-py3-none-any.whl', 'w') as wheel:\n"
+        "        wheel.writestr('empty.pth', '/a/link')\n"
+        "        wheel.writestr(f'{name}/METADATA', 'Metadata-Version: 2.1\\nName: empty\\nVersion: 0\\n')\n"
+        "        wheel.writestr(f'{name}/WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        "        wheel.writestr(f'{name}/RECORD', f'empty.pth,,\\n{name}/METADATA,,\\n{name}/WHEEL,,\\n{name}/RECORD,,\\n')\n"
+        "    return 'empty-0-py3-none-any.whl'\n"
+    )
+    python = prepare(tree, tmp_path / "cache", in_place=True)
+    assert python.site is None
+    assert list(python.folder.rglob("empty.pth"))
+    assert {path.name for path in tmp_path.iterdir()} == {"tree", "cache"}
 
 
 def test_a_foreign_lock_beside_one_that_uv_reads_does_not_matter(tree):
@@ -167,7 +222,9 @@ def test_an_environment_is_made_once_and_found_again(tree, tmp_path):
 def test_two_runs_that_need_the_same_environment_make_it_once(tree, tmp_path, monkeypatch):
     installed = []
     install = dependencies._install
-    monkeypatch.setattr(dependencies, "_install", lambda *told: (installed.append(told), install(*told)))
+    monkeypatch.setattr(
+        dependencies, "_install", lambda *told, **named: (installed.append(told), install(*told, **named))
+    )
     with ThreadPoolExecutor(2) as threads:
         one, two = threads.map(lambda _: prepare(tree, tmp_path / "cache"), range(2))
     assert one == two

@@ -1,8 +1,15 @@
-"""The parts of a database's URL, for services that take them in separate variables."""
+"""The parts of a database's URL, for services that take them in separate variables, and the parameters that name a place."""
 
 import re
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import unquote, urlsplit
+
+# The parameters of all drivers that name a server, a database or a user; others (search_path, timeouts) stay as env.py set them.
+PLACE: Final = frozenset(
+    """host hostaddr port user password dbname database dsn conninfo service passfile unix_sock sock ssl sslmode
+    sslcert sslkey sslrootcert ssl_context direct_tls channel_binding target_session_attrs""".split()  # noqa: SIM905 -- a list would be as many lines
+)
 
 
 def parts_of(url: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import tarfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -107,11 +107,104 @@ def released(folder: Path, name: str) -> Since:
         raise BadInputError(f"git has no {name} in {folder}", _DEEPEN if shallow else remedy)
     files = _names(git(folder, [*_LIST, commit]))
     changed = _names(git(folder, ["diff", "--name-only", "--no-renames", "--relative", "-z", commit]))
-    edited = (file for file in changed if file in files and _is_edited(folder, commit, file))
+    edited = {file for file in changed if file in files and _is_edited(folder, commit, file)}
+    before = _revisions_in(folder, commit, changed & files)
+    moved = {file: before[released] for file, released in _moved(folder, files, before).items()}
+    edited |= {file for file, (old, _) in moved.items() if _meaning(old) != _meaning((folder / file).read_bytes())}
     tip, ahead = _ahead(folder, name, files)
     return Since(
-        name=name, files=tuple(sorted(files)), edited=tuple(sorted(edited)), commit=commit, ahead=ahead, tip=tip
+        name=name,
+        files=tuple(sorted({*files, *moved})),
+        edited=tuple(sorted(edited)),
+        commit=commit,
+        changed=tuple(revision for _, revision in before.values()) if tip else (),
+        ahead=ahead,
+        tip=tip,
     )
+
+
+def unreleased(folder: Path) -> Since:
+    """Return the state that a pull request's revisions are compared with: the default branch, otherwise the newest tag of a release.
+
+    When both have every revision, only the newest one is judged. Raises BadInputError in a shallow clone without the default branch.
+    """
+    try:
+        if _is_shallow(folder):
+            _merge_base(folder, shallow=True)
+    except BadInputError as error:
+        if error.next_step != _DEEPEN:
+            return Since(name="", by_default="")
+        raise BadInputError(
+            f"it is unknown which revisions are new: {error.what}", f"{_DEEPEN}, or pass --all"
+        ) from error
+    revisions = _revisions_here(folder)
+    for name in filter(None, (MERGE_BASE, _newest_tag(folder))):
+        with suppress(BadInputError):
+            since = released(folder, name)
+            gone = {each.id for each in since.changed} - {each.id for each in (*since.ahead, *revisions.values())}
+            if gone or any(file in since.edited or file not in since.files for file in revisions):
+                return replace(since, by_default=_spoken(folder, since))
+    return Since(name="", by_default="", commit=_before_newest(folder, revisions))
+
+
+def _newest_tag(folder: Path) -> str | None:
+    with suppress(BadInputError):
+        return git(folder, ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*"]).decode().strip()
+    return None
+
+
+def _spoken(folder: Path, since: Since) -> str:
+    """Return the name of what the work tree is compared with, such as `origin/main`."""
+    if since.name != MERGE_BASE:
+        return since.name
+    with suppress(BadInputError):
+        return git(folder, ["rev-parse", "--abbrev-ref", since.tip]).decode().strip()
+    return "the default branch"
+
+
+def _before_newest(folder: Path, revisions: Mapping[str, Other]) -> str | None:
+    """Return the commit before the one that added the newest revision."""
+    followed = {parent for revision in revisions.values() for parent in revision.down}
+    heads = [file for file, revision in revisions.items() if revision.id not in followed]
+    with suppress(BadInputError):
+        added = git(folder, ["log", "-1", "--diff-filter=A", "--format=%H", "--", *heads]).decode().strip()
+        return _revision_of(folder, f"{added}^") if heads and added else None
+    return None
+
+
+def _revisions_in(folder: Path, commit: str, files: set[str]) -> dict[str, tuple[bytes, Other]]:
+    """Return the source and the revision of those files that hold one at a commit."""
+    sources = {file: _blob(folder, commit, file) for file in sorted(files & _marked(folder, commit))}
+    parsed = {file: (source, _revision(source, file)) for file, source in sources.items()}
+    return {file: (source, revision) for file, (source, revision) in parsed.items() if revision}
+
+
+def _moved(folder: Path, files: set[str], before: Mapping[str, tuple[bytes, Other]]) -> dict[str, str]:
+    """Return the new files with the id of a changed revision, each with the file that the revision was in."""
+    was_in = {revision.id: file for file, (_, revision) in before.items()}
+    revisions = _revisions_here(folder) if was_in else {}
+    return {file: was_in[each.id] for file, each in revisions.items() if file not in files and each.id in was_in}
+
+
+def _revisions_here(folder: Path) -> dict[str, Other]:
+    """Return the revisions of the work tree by their files, tracked or not."""
+    found = {file: folder / file for file in sorted(_marked(folder))}
+    parsed = {file: _revision(path.read_bytes(), file) for file, path in found.items() if path.is_file()}
+    return {file: revision for file, revision in parsed.items() if revision}
+
+
+def _marked(folder: Path, commit: str | None = None) -> set[str]:
+    """Return the Python files that may hold a revision, at a commit or in the work tree."""
+    search = ["grep", "-lz", "--text", "--fixed-strings", *([] if commit else ["--untracked"]), _MARK.decode()]
+    try:
+        found = git(folder, [*search, *([commit] if commit else []), "--", "*.py"])
+    except BadInputError:  # no match
+        return set()
+    return {name.removeprefix(f"{commit}:") for name in _names(found)}
+
+
+def _blob(folder: Path, commit: str, file: str) -> bytes:
+    return git(folder, ["cat-file", "blob", f"{commit}:./{file}"])
 
 
 def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, ...]]:
@@ -124,11 +217,11 @@ def _ahead(folder: Path, name: str, files: set[str]) -> tuple[str, tuple[Other, 
     except BadInputError:  # unrelated histories, or a commit that was not fetched
         return "", ()
     added = sorted(file for file in after - before if not (folder / file).exists())
-    revisions = (_revision(git(folder, ["cat-file", "blob", f"{tip}:./{file}"])) for file in added)
+    revisions = (_revision(_blob(folder, tip or "", file), file) for file in added)
     return tip or "", tuple(revision for revision in revisions if revision)
 
 
-def _revision(source: bytes) -> Other | None:
+def _revision(source: bytes, file: str) -> Other | None:
     """Parse the revision in a file without running it; None unless it is written as alembic does."""
     try:
         assigned = dict(_assigned(ast.parse(source))) if _MARK in source else {}
@@ -138,7 +231,7 @@ def _revision(source: bytes) -> Other | None:
     several = (down,) if isinstance(down, str) else down or ()
     if not isinstance(revision, str) or not isinstance(several, tuple | list):
         return None
-    return Other(revision, tuple(several))
+    return Other(revision, tuple(several), file)
 
 
 def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
@@ -199,13 +292,27 @@ def _is_edited(folder: Path, commit: str, file: str) -> bool:
     path = folder / file
     if not path.is_file() or _MARK not in (now := path.read_bytes()):
         return False
-    return _meaning(git(folder, ["cat-file", "blob", f"{commit}:./{file}"])) != _meaning(now)
+    return _meaning(_blob(folder, commit, file)) != _meaning(now)
 
 
 def _meaning(source: bytes) -> str | bytes:
-    """Reduce code to its syntax tree, without comments and layout."""
+    """Reduce code to its syntax tree, without comments, docstrings, annotations and layout."""
     try:
         with warnings.catch_warnings(action="ignore"):  # about invalid escapes, which concern the service
-            return ast.dump(ast.parse(source))
+            return ast.dump(_WithoutWords().visit(ast.parse(source)))
     except (SyntaxError, ValueError):  # syntax of a newer Python than this one
         return source
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Removes what has no effect when a revision runs."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)

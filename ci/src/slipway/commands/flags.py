@@ -61,6 +61,20 @@ CONFIG = option(
     "alembic's settings file (default: the one in [tool.slipway.migrations], or alembic.ini)",
     not_on_dagger="the settings name it",
 )
+SECTION = option(
+    "section",
+    "NAME",
+    "the section of alembic's settings file, as `alembic --name` takes it (default: the settings, or alembic)",
+    not_on_dagger="the settings name it",
+)
+X_ARGUMENT = option(
+    "x-argument",
+    "KEY=VALUE",
+    "an argument for env.py and revisions, as `alembic -x` takes it; repeat it for more (default: x-arguments in the settings)",
+    repeated=True,
+    not_on_dagger="the settings name them",
+)
+ALEMBIC = (CONFIG, SECTION, X_ARGUMENT)
 PYTHON = option(
     "python",
     "DIR",

@@ -73,6 +73,30 @@ async def completion(flags: Flags, _caller: Caller) -> "CommandResult":
     return CommandResult(record=Completion(flags.shell, script), text=script)
 
 
+@command(
+    Group.MACHINE,
+    "List what slipway keeps in its cache on this machine, or remove it",
+    flags=(
+        switch(
+            "prune",
+            "remove what was not used for 30 days, and the oldest beyond 2 GB; the gate does so once a day",
+            one_of="removal",
+        ),
+        switch("clear", "remove everything, which the next run makes again", one_of="removal"),
+    ),
+    records=(JsonRecord("cachereport"),),
+    not_on_dagger="an engine has a cache of its own, and prunes it",
+)
+async def cache(flags: Flags, _caller: Caller) -> "CommandResult":
+    from anyio import to_thread
+
+    from slipway.local import cache
+    from slipway.report import answers
+
+    work = cache.clear if flags.clear else cache.prune if flags.prune else cache.report
+    return answers.of_cache(await to_thread.run_sync(work))
+
+
 def explained(subject: str, commands: Sequence[Command]) -> Explanation:
     """Return the explanation of a rule or a command; raises BadInputError."""
     from slipway.gate.rulebook import all_rules, rule_named

@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import CONFIG, PYTHON, REPORT, SOURCE
+from slipway.commands.flags import ALEMBIC, PYTHON, REPORT, SOURCE
 
 if TYPE_CHECKING:
+    from slipway.local.prove import GateOptions
     from slipway.records.proof import Layer
     from slipway.report.answers import CommandResult
 
@@ -19,7 +20,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
     "Execute a service's migrations on an ephemeral Postgres and report what is wrong with them",
     flags=(
         SOURCE,
-        CONFIG,
+        *ALEMBIC,
         option(
             "database-url",
             "URL",
@@ -34,8 +35,15 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         option(
             "since",
             "REVISION|REF",
-            "report only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch (default: start-after in the settings)",
-            on_dagger="a revision only, since the workspace has no git history",
+            "judge only revisions newer than this revision or git ref; `merge-base` means where HEAD left the default branch (default: start-after in the settings, otherwise what a pull request would add)",
+            one_of="judged",
+            on_dagger="a revision only, since the workspace has no git history; by default all are judged",
+        ),
+        switch(
+            "all",
+            "judge all revisions, released ones, too",
+            one_of="judged",
+            not_on_dagger="without --since it judges all",
         ),
         file(
             "statements",
@@ -44,7 +52,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers: always (the stairway and drift), trace, rows, interruption, previous, concurrency (default: all)",
+            "execute only these layers: always (the stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -52,7 +60,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         PYTHON,
         replace(
             REPORT,
-            sentence="write the proof into this folder: JSON, JUnit, SARIF, Markdown, text, annotations, and the page index.html",
+            sentence="write the proof into this folder, for people (the page index.html, Markdown, text), CI servers and editors",
         ),
     ),
     records=(JsonRecord("proof", "1 when an error was found"),),
@@ -66,11 +74,12 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
 
     with caller.progress.step("proving the migrations"):
         proof = await prove_folder(
-            flags.source,
-            config=flags.config,
-            since=flags.since,
-            python=flags.python,
-            server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
+            replace(
+                options_of(flags),
+                since=flags.since,
+                everything=flags.all,
+                server=NamedServer.of(flags.database_url, allow_production_like=flags.allow_production_like),
+            ),
             statements=flags.statements,
             layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
             progress=caller.progress.detail,
@@ -78,6 +87,14 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
     if flags.report:
         files.write(flags.report, files.of_proof(proof))
     return answers.of_proof(proof)
+
+
+def options_of(flags: Flags) -> "GateOptions":
+    """Return the options that name the service, its environment, and how alembic is called."""
+    from slipway.local.prove import AlembicOptions, GateOptions
+
+    alembic = AlembicOptions(config=flags.config, section=flags.section, x_arguments=tuple(flags.x_argument or ()))
+    return GateOptions(source=flags.source, alembic=alembic, python=flags.python)
 
 
 def layers_of(names: str | None) -> "tuple[Layer, ...]":
@@ -108,7 +125,7 @@ def layers_of(names: str | None) -> "tuple[Layer, ...]":
             repeated=True,
             not_on_dagger=_LISTED,
         ),
-        replace(CONFIG, not_on_dagger=_LISTED),
+        *(replace(flag, not_on_dagger=_LISTED) for flag in ALEMBIC),
         replace(PYTHON, not_on_dagger=_LISTED),
     ),
     records=(
@@ -133,7 +150,7 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
             )
         return answers.of_certificate(certify(proof, int(time.time())))
     certified = await caller.record(Certificate, flags.check, "the certificate")
-    listing = await revisions(flags.source, config=flags.config, since=None, python=flags.python, server=None)
+    listing = await revisions(replace(options_of(flags), everything=True))
     problem = why_not(certified, listing, flags.live, proof)
     return answers.of_validity(Validity(problem, certified.before, certified.after))
 

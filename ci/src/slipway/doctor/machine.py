@@ -89,7 +89,9 @@ def alembic(options: DoctorOptions) -> str:
     """Check alembic's settings file; raises BadInputError if it is missing."""
     read = options.settings()
     name = read.migrations.config if read else "alembic.ini"
-    if not (options.folder / name).is_file():
+    pyproject = options.folder / "pyproject.toml"
+    in_pyproject = pyproject.is_file() and settings.has_alembic(pyproject.read_text(encoding="utf-8"))
+    if not (options.folder / name).is_file() and not in_pyproject:
         raise BadInputError(
             f"there is no {name} in {options.folder}",
             "name alembic's settings file in [tool.slipway.migrations] config",

@@ -11,7 +11,8 @@ import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
@@ -19,17 +20,42 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
 from slipway.gate.deadline import unlimited
+from slipway.gate.measure.role import MAIN_USER, OWNER
 from slipway.gate.measure.session import query
-from slipway.migration.database import held, listening, with_connection
+from slipway.gate.measure.statements import Execution, Session, watching
+from slipway.migration.database import held, sqlstate, with_connection
 from slipway.migration.environment import sentence
+from slipway.migration.pooler import check_own_session
+from slipway.records.gate import Role
 
 OLDEST_MAJOR, NEWEST_MAJOR = 14, 18
 _RELATIONS = """SELECT count(*), min(concat(n.nspname, '.', c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 # Copying files takes a third of the time of the default, which logs each page, unless the files must reach a disk.
-_STRATEGY = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
-THEN ' STRATEGY FILE_COPY' ELSE '' END"""
+_SETTING = """SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
+THEN ' STRATEGY FILE_COPY' ELSE '' END, quote_ident(current_user), current_setting('is_superuser') = 'on',
+(SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = :template)"""
+_NO_SUCH_ROLE: Final = "42704"
+_OWNERS: Final = {Role.RDS_SUPERUSER: MAIN_USER, Role.OWNER: OWNER}
+# Our own user is the one that revisions may name as the owner of their objects (OWNER TO postgres). RDS has the roles rds_….
+_OURS: Final = "created by the gate of slipway"
+_CREATE_OWNER: Final = {
+    MAIN_USER: f"""DO $slipway$ DECLARE name text; BEGIN
+    FOREACH name IN ARRAY ARRAY['rds_superuser', 'rds_replication', 'rds_password', 'rds_iam', 'rds_extension'] LOOP
+        IF to_regrole(name) IS NULL THEN
+            EXECUTE 'CREATE ROLE ' || name;
+            EXECUTE 'COMMENT ON ROLE ' || name || ' IS ''{_OURS}''';
+        END IF;
+    END LOOP;
+    CREATE ROLE {MAIN_USER} CREATEROLE CREATEDB IN ROLE {{user}};
+    GRANT pg_monitor, pg_signal_backend, rds_superuser, rds_replication, rds_password, rds_iam, rds_extension TO {MAIN_USER} WITH ADMIN OPTION;
+    COMMENT ON ROLE {MAIN_USER} IS '{_OURS}'; END $slipway$""",
+    OWNER: f"DO $slipway$ BEGIN CREATE ROLE {OWNER} IN ROLE {{user}}; COMMENT ON ROLE {OWNER} IS '{_OURS}'; END $slipway$",
+}
+_OUR_ROLES: Final = text(
+    "SELECT quote_ident(rolname) FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = :ours ORDER BY rolname LIKE 'slipway%' DESC"
+)
 
 _PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # of this run's databases; forks belong to the same run
 
@@ -50,7 +76,7 @@ _WORDS: Final = frozenset({"prod", "production", "prd", "live"})
 def server_version(server: URL) -> str:
     """Return the server's version as `18.6`; raises BadInputError when it is unreachable, unsupported or not empty."""
     try:
-        number, relations, first = with_connection(server, _version_and_relations)
+        number, relations, first = with_connection(server, partial(_version_and_relations, server))
     except (DBAPIError, OSError) as error:
         raise BadInputError("the Postgres server does not answer", sentence(error)) from error
     major, minor = divmod(number, 10000)
@@ -64,14 +90,15 @@ def server_version(server: URL) -> str:
     return f"{major}.{minor}"
 
 
-def _version_and_relations(connection: Connection) -> tuple[int, int, str]:
+def _version_and_relations(server: URL, connection: Connection) -> tuple[int, int, str]:
+    check_own_session(server, connection)
     return int(connection.scalar(text("SHOW server_version_num"))), *connection.execute(text(_RELATIONS)).one()
 
 
 @contextmanager
-def fresh(server: URL, extensions: Sequence[str]) -> Iterator[URL]:
-    """Create an empty database with these extensions for the block; raises BadInputError."""
-    with _created(server) as url:
+def fresh(server: URL, extensions: Sequence[str], role: Role = Role.SUPERUSER) -> Iterator[URL]:
+    """Create an empty database with these extensions for the block; `role` owns it. Raises BadInputError."""
+    with _created(server, owner=_OWNERS.get(role)) as url:
         if extensions:
             with_connection(url, lambda connection: _create_extensions(connection, extensions))
         yield url
@@ -82,16 +109,16 @@ def copy(server: URL, of: URL) -> Iterator[URL]:
     """Copy one of our databases for the block; sessions that are still connected to it are terminated."""
     terminate = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
     with_connection(server, lambda connection: connection.execute(terminate, {"name": of.database}))
-    with _created(server, f" TEMPLATE {of.database}") as url:
+    with _created(server, template=of.database) as url:
         yield url
 
 
 @contextmanager
-def _created(server: URL, template: str = "") -> Iterator[URL]:
+def _created(server: URL, *, owner: str | None = None, template: str | None = None) -> Iterator[URL]:
     name = f"{_PREFIX}{secrets.token_hex(4)}"
     with _with_own_roles(server, name):
         try:
-            with_connection(server, lambda connection: _create(connection, f"{name}{template}"))
+            with_connection(server, lambda connection: create(connection, name, owner=owner, template=template))
         except DBAPIError as error:
             raise BadInputError("the gate could not create a database on the server", sentence(error)) from error
         try:
@@ -100,9 +127,30 @@ def _created(server: URL, template: str = "") -> Iterator[URL]:
             with_connection(server, lambda connection: _drop(connection, [name]))
 
 
-def _create(connection: Connection, database: str) -> None:
-    strategy = connection.scalar(text(_STRATEGY))
-    connection.execute(text(f"CREATE DATABASE {database}{strategy}"))
+def create(connection: Connection, name: str, *, owner: str | None = None, template: str | None = None) -> None:
+    """Create a database for one of our owners, or a copy of one, which keeps its owner; for the session's user without both."""
+    strategy, user, is_superuser, owners = connection.execute(text(_SETTING), {"template": template}).one()
+    owner = owners or (owner if is_superuser else None)
+    options = f"{f' TEMPLATE {template}' if template else ''}{f' OWNER {owner}' if owner else ''}{strategy}"
+    try:
+        connection.execute(text(f"CREATE DATABASE {name}{options}"))
+    except DBAPIError as error:
+        if owner is None or sqlstate(error) != _NO_SUCH_ROLE:
+            raise
+        with suppress(DBAPIError):  # another gate has created it meanwhile
+            connection.execute(text(_CREATE_OWNER[owner].format(user=user)))
+        connection.execute(text(f"CREATE DATABASE {name}{options}"))
+
+
+def drop_owners(server: URL) -> None:
+    """Drop the owners of our databases and the roles of RDS that the gate created, unless others still use them."""
+
+    def drop(connection: Connection) -> None:
+        with suppress(DBAPIError):  # an owner of another gate's database, which needs the roles of RDS, too
+            for name in connection.scalars(_OUR_ROLES, {"ours": _OURS}).all():
+                connection.execute(text(f"DROP ROLE IF EXISTS {name}"))
+
+    with_connection(server, drop)
 
 
 def drop_left_over(server: URL) -> None:
@@ -112,6 +160,7 @@ def drop_left_over(server: URL) -> None:
         with_connection(
             server, lambda connection: _drop(connection, connection.scalars(ours, {"prefix": _PREFIX}).all())
         )
+        drop_owners(server)
 
 
 def _drop(connection: Connection, names: Sequence[str]) -> None:
@@ -143,20 +192,21 @@ def _with_own_roles(server: URL, database: str) -> Iterator[None]:
     created: set[str] = set()
     lock = ExitStack()
 
-    def creates_role(connection: Connection, sql: str) -> bool:
-        return bool(_CREATES_ROLE.search(sql)) and query(connection.connection, _HERE)[0][0] == database
+    def creates_role(execution: Execution) -> bool:
+        there = execution.session.connection
+        return bool(_CREATES_ROLE.search(execution.sql)) and query(there, _HERE)[0][0] == database
 
-    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if creates_role(connection, sql):
+    def before(execution: Execution) -> None:
+        if creates_role(execution):
             if not _Process.has_roles_lock:
                 _lock_roles(server, lock)
-            existing.update(_roles(connection))
+            existing.update(_roles(execution.session))
 
-    def after(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if creates_role(connection, sql):
-            created.update(_roles(connection) - existing)
+    def after(execution: Execution) -> None:
+        if creates_role(execution):
+            created.update(_roles(execution.session) - existing)
 
-    with listening(before_cursor_execute=before, after_cursor_execute=after), lock:
+    with watching(before=before, after=after), lock:
         try:
             yield
         finally:
@@ -174,8 +224,8 @@ def _lock_roles(server: URL, lock: ExitStack) -> None:
     lock.callback(setattr, _Process, "has_roles_lock", False)
 
 
-def _roles(connection: Connection) -> set[str]:
-    return {name for (name,) in query(connection.connection, _ROLES)}
+def _roles(session: Session) -> set[str]:
+    return {name for (name,) in query(session.connection, _ROLES)}
 
 
 def _drop_roles(connection: Connection, roles: set[str]) -> None:

@@ -1,7 +1,7 @@
 """Question -> Evidence: the layers executed, cheapest first; `judge` derives the findings."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.errors import BadInputError
 from slipway.gate import history
-from slipway.gate.databases import server_version
+from slipway.gate.connections import every_connection_led_to
+from slipway.gate.databases import drop_owners, server_version
 from slipway.gate.deadline import within
 from slipway.gate.forks import beside
 from slipway.gate.history import History
@@ -23,12 +24,14 @@ from slipway.gate.layers.concurrency import ConcurrencyResult
 from slipway.gate.layers.drift import Difference
 from slipway.gate.layers.interruption import InterruptionResult, interrupt
 from slipway.gate.layers.parallel_stairway import climb_all
+from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.rows import RowsResult, run_on_rows
-from slipway.gate.layers.stairway import StairwayResult, Steps
-from slipway.gate.steps import Baseline
+from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.layers.together import TogetherResult, run_together
+from slipway.gate.steps import UP, Baseline
 from slipway.gate.template_cache import TemplateCache, after_old
 from slipway.migration.environment import Environment, sentence
-from slipway.records.gate import GateQuestion, Previous
+from slipway.records.gate import GateQuestion, Previous, Role
 from slipway.records.proof import UNCOMPARED, Layer
 
 T = TypeVar("T")
@@ -47,11 +50,26 @@ class Evidence:
     stairway: StairwayResult | None = None
     compared: str | tuple[Difference, ...] = ()  # differences to the models, or the reason why they are unknown
     rows: RowsResult = field(default_factory=RowsResult)
+    together: TogetherResult = field(default_factory=TogetherResult)
     interruptions: InterruptionResult = field(default_factory=InterruptionResult)
     replay: Replay = field(default_factory=Replay)
     previous: Previous | None = None
+    previous_required: bool = False
     concurrency: ConcurrencyResult = field(default_factory=ConcurrencyResult)
+    superuser_for: str = ""  # an old revision that only a superuser can run, with the error; all revisions ran as one
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by layer
+
+    @property
+    def database(self) -> str:
+        """The name of the database of these results; empty when env.py ended before it used one."""
+        return "".join(self.environment.databases[self.environment.place :][:1])
+
+    @property
+    def why_not_asked(self) -> str:
+        """Why the previous release was not asked."""
+        if self.environment.place:
+            return "the previous release was not asked: its models are compared in the first database only"
+        return "the previous release was not asked: name its commit with --since, a branch, a tag or merge-base"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -60,12 +78,13 @@ class Evidence:
         self.seconds[name] = round(time.perf_counter() - started, 3)
 
 
-def gather(question: GateQuestion, server: URL) -> Evidence:
-    """Execute the history; raises BadInputError when it cannot be executed."""
+def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
+    """Execute the history in one of the databases that env.py migrates, by default the first; raises BadInputError when it cannot be executed."""
     started = time.perf_counter()
     version = server_version(server)
     with within(question.patience, "the import of the revisions"):
-        environment = Environment(Path(question.config), server, question.patience)
+        environment = environment_of(question, server)
+        environment.place = place
     past = history.read(environment, question.start_after, question.since)
     if not past.nodes and not past.broken:
         raise BadInputError(
@@ -78,12 +97,35 @@ def gather(question: GateQuestion, server: URL) -> Evidence:
         history=past,
         layers=_with_required(question.layers),
         previous=question.previous,
+        previous_required=question.previous_required,
     )
     evidence.seconds["load"] = round(time.perf_counter() - started, 3)
     if not past.broken:
-        empty = Baseline(history=past, environment=environment, server=server, extensions=question.extensions)
-        _execute(evidence, empty, keep=question.keep)
+        empty = Baseline(
+            history=past,
+            environment=environment,
+            server=server,
+            extensions=question.extensions,
+            role=question.role,
+            samples=question.samples,
+        )
+        try:
+            _execute(evidence, empty, keep=question.keep)
+        finally:
+            drop_owners(server)
     return evidence
+
+
+def environment_of(question: GateQuestion, server: URL) -> Environment:
+    """Load the history; raises BadInputError."""
+    with every_connection_led_to(server, session=()):
+        return Environment(
+            Path(question.config),
+            server,
+            question.patience,
+            section=question.section,
+            x_arguments=question.x_arguments,
+        )
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -101,6 +143,10 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
     with evidence.timed("stairway and drift"):
         result, evidence.compared = climb_all(baseline, partial(_compare, empty), trace=trace)
         evidence.stairway = result = replace(result, steps={**earlier, **result.steps})
+    if lacking := _lacking_rights(evidence, baseline):
+        evidence.superuser_for = lacking
+        _execute(evidence, replace(empty, role=Role.SUPERUSER), keep=keep)
+        return
     examine_new = any(node.new for node in past.nodes) and not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
     with ExitStack() as stack:
         if not cached and (examine_new or cache):
@@ -108,12 +154,24 @@ def _execute(evidence: Evidence, empty: Baseline, *, keep: bool) -> None:
             if cache and baseline.template and not any(node.id in result.skipped for node in past.before_new):
                 cache.store(baseline.template, result.steps)
         if examine_new:
-            _examine_new(evidence, result.steps, baseline)
+            _examine_new(evidence, result, baseline)
 
 
-def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Baseline) -> None:
+def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
+    """Return the old revision that needs a superuser, with the error: production has run it, so it must not stop the new ones."""
+    assert evidence.stairway is not None
+    for node in evidence.history.before_new if baseline.role is not Role.SUPERUSER else ():
+        failure = evidence.stairway.steps[node.id].failures.get(UP)
+        if failure and failure.lacks_rights:
+            return f"{node.id} ({failure.said})"
+    return ""
+
+
+def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
     """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
-    layers, previous = evidence.layers, evidence.previous
+    layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
+    models = drift.metadata_of(stairway.options)
+    own = tuple(as_models(table for metadata in models for table in metadata.tables.values()))
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
         in_fork = Layer.ROWS in layers and not set(needed).isdisjoint(layers)  # otherwise this process would only wait
@@ -121,32 +179,40 @@ def _examine_new(evidence: Evidence, steps: Mapping[str, Steps], baseline: Basel
 
     def contention() -> tuple[Replay, ConcurrencyResult]:
         replayed, result = Replay(), ConcurrencyResult()
-        if previous and Layer.PREVIOUS in layers:
-            replayed = replay(baseline, previous)
+        if Layer.PREVIOUS in layers:
+            replayed = replay(baseline, previous or Previous(name=""), own, steps)
         if Layer.CONCURRENCY in layers:
             result = concurrency.examine(baseline, steps, replayed.phrases)
         return replayed, result
 
-    interruptions = partial(interrupt, baseline, steps) if Layer.INTERRUPTION in layers else InterruptionResult
+    def transactions() -> tuple[TogetherResult, InterruptionResult]:
+        together, interruptions = TogetherResult(), InterruptionResult()
+        if Layer.TOGETHER in layers and stairway.is_complete:
+            together = run_together(baseline, stairway.version_table)
+        if Layer.INTERRUPTION in layers:
+            interruptions = interrupt(baseline, steps)
+        return together, interruptions
+
     with (
-        evidence.timed("rows, interruptions, previous release, concurrency"),
-        beside_rows(interruptions, "interruptions", Layer.INTERRUPTION) as interrupted,
+        evidence.timed("rows, together, interruptions, previous release, concurrency"),
+        beside_rows(transactions, "transactions and interruptions", Layer.TOGETHER, Layer.INTERRUPTION) as transacted,
         beside_rows(contention, "the previous release and concurrency", Layer.PREVIOUS, Layer.CONCURRENCY) as contended,
     ):
         if Layer.ROWS in layers:
             evidence.rows = run_on_rows(baseline, steps)
-        evidence.interruptions, (evidence.replay, evidence.concurrency) = interrupted(), contended()
+        evidence.together, evidence.interruptions = transacted()
+        evidence.replay, evidence.concurrency = contended()
 
 
 def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference, ...]:
     """Compare the end of the history with the models; return the reason when that is not possible."""
-    models = drift.metadata_of(end.options)
-    if end.lines is None:
+    if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    if not models:
+    if not drift.metadata_of(end.options):
         return f"{UNCOMPARED}: env.py gives no target_metadata"
     try:
-        modelled = drift.build_models(baseline.server, models, end.lines, baseline.extensions)
+        return drift.compare_with_models(
+            baseline.server, end.migrated, end.options, end.version_table, baseline.extensions
+        )
     except SQLAlchemyError as error:
         return f"{UNCOMPARED}: they do not build ({sentence(error)})"
-    return drift.compare(end.lines, modelled, drift.unmodelled(end.options, end.lines, modelled, end.version_table))

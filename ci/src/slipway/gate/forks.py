@@ -17,11 +17,12 @@ from typing import Final, Generic, TypeVar
 
 from sqlalchemy.engine import URL
 
-from slipway.errors import RefusedError
+from slipway.errors import BadInputError, RefusedError
 from slipway.gate.databases import drop_left_over
 from slipway.gate.deadline import Deadline, share
 from slipway.migration.environment import sentence
 from slipway.migration.output import answer, refuse
+from slipway.records.refusal import Refusal
 
 T = TypeVar("T")
 
@@ -68,6 +69,8 @@ class Fork(Generic[T]):
         except EOFError:
             self._wait()
             raise self._lost(self._ended()) from None
+        if isinstance(value, Refusal):
+            raise value.error()
         if not succeeded:
             raise RefusedError(f"{self._what} could not be proven", value)
         result: T = value
@@ -149,10 +152,13 @@ def _run(work: Callable[[], object], results: Connection, deadline: Deadline, *,
     share(deadline)
     if leads:
         os.setpgid(0, 0)
+    result: tuple[bool, object]
     try:
         result = (True, work())
     except KeyboardInterrupt:
         return
+    except BadInputError as error:
+        result = (False, Refusal.of(error))
     except Exception as error:  # noqa: BLE001 -- raised again in the parent
         result = (False, sentence(error))
     finally:

@@ -4,7 +4,7 @@ import dis
 import hashlib
 import itertools
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType
@@ -31,6 +31,7 @@ class Node:
     old: str | None  # the reason why its findings do not count, or None
     upgrade_line: int  # the first line of the function, or 1
     downgrade_line: int
+    keeps_on_upgrade: bool  # its upgrade does nothing
     keeps_on_downgrade: bool  # its downgrade does nothing
     script: Script
     edited: bool = False  # its file was released with another content
@@ -38,6 +39,11 @@ class Node:
     @property
     def new(self) -> bool:
         return self.old is None
+
+    @property
+    def added(self) -> bool:
+        """Whether a database of the previous release has not run it; an edited one it has run in another form."""
+        return self.new and not self.edited
 
     @property
     def source(self) -> bytes:
@@ -56,6 +62,9 @@ class History:
     released: str | None = None  # the git ref that the files were compared with
     ahead: tuple[Other, ...] = ()  # revisions that `tip` has and this tree lacks
     tip: str = ""
+    chosen: str = ""  # which revisions are new, when the gate chose it itself: "those that main lacks"
+    gone: tuple[Other, ...] = ()  # revisions of this history that were at `released` and are not in the tree
+    gone_heads: tuple[str, ...] = ()  # those at which a database may stand that has run all of them
 
     @property
     def before_new(self) -> tuple[Node, ...]:
@@ -86,10 +95,28 @@ def read(environment: Environment, start_after: str | None, since: Since | None 
     nodes = tuple(_node(environment, item, parents[item.revision]) for item in scripts)
     problems = tuple(dict.fromkeys(broken))
     past = History(nodes=nodes, heads=heads, digest=_digest(environment, scripts), broken=problems)
-    if since is None or _is_revision(parents, since):
+    if since is None or (since.by_default is None and _is_revision(parents, since)):
         return replace(past, nodes=_older(nodes, parents, start_after, since))
+    compared = _compared(nodes, since)
+    gone = () if problems else tuple(_gone(compared, since))
+    if since.by_default == "" or (since.by_default and not gone and not any(node.new for node in compared)):
+        return replace(past, nodes=_but_heads(nodes, heads), chosen="the newest")
     ahead = tuple(other for other in since.ahead if other.id not in parents)
-    return replace(past, nodes=_compared(nodes, since), released=since.name, ahead=ahead, tip=since.tip)
+    chosen = f"those that {since.by_default} lacks" if since.by_default else ""
+    past = replace(past, nodes=compared, released=since.name, ahead=ahead, tip=since.tip, chosen=chosen)
+    kept = [node.down for node in past.nodes if not node.new]
+    followed = {parent for down in (*kept, *(each.down for each in since.changed)) for parent in down}
+    return replace(past, gone=gone, gone_heads=tuple(each.id for each in gone if each.id not in followed))
+
+
+def _gone(nodes: Sequence[Node], since: Since) -> Iterator[Other]:
+    """Yield the released revisions that this tree lacks; those in folders without any of its own are of another history."""
+    elsewhere = {node.id for node in nodes} | {each.id for each in since.ahead}
+    folders = {Path(node.file).parent for node in nodes}
+    replaced = all(node.added for node in nodes)
+    for each in since.changed:
+        if each.id not in elsewhere and (replaced or Path(each.file).parent in folders):
+            yield each
 
 
 def _parents(environment: Environment, script: Script) -> tuple[str, ...]:
@@ -124,14 +151,32 @@ def _older(nodes: Iterable[Node], parents: Parents, start_after: str | None, sin
     """Mark the revisions up to `since` or `start_after` as old."""
     name, why = (since.name, f"not newer than {since.name}") if since else (start_after, "older than start-after")
     old = _upto(parents, name) if name else set()
-    return tuple(replace(node, old=why) if node.id in old else node for node in nodes)
+    return _released_first(replace(node, old=why) if node.id in old else node for node in nodes)
 
 
 def _compared(nodes: Iterable[Node], since: Since) -> tuple[Node, ...]:
     """Mark the revisions as old whose files are unchanged since the ref."""
-    why, edited = f"not newer than {since.name}", set(since.edited)
+    why, edited = f"not newer than {since.by_default or since.name}", set(since.edited)
     same = set(since.files) - edited
-    return tuple(replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes)
+    return _released_first(
+        replace(node, old=why if node.file in same else None, edited=node.file in edited) for node in nodes
+    )
+
+
+def _released_first(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Move the revisions before the others that a released database has run, as far as their parents are among them."""
+    first: set[str] = set()
+    ordered = list(nodes)
+    for node in ordered:
+        if not node.added and first.issuperset(node.parents):
+            first.add(node.id)
+    return tuple(sorted(ordered, key=lambda node: node.id not in first))
+
+
+def _but_heads(nodes: Iterable[Node], heads: Collection[str]) -> tuple[Node, ...]:
+    """Mark all revisions as old but the heads."""
+    older = "older than the newest revision"
+    return _released_first(node if node.id in heads else replace(node, old=older) for node in nodes)
 
 
 def _upto(parents: Parents, start_after: str) -> set[str]:
@@ -164,6 +209,7 @@ def _node(environment: Environment, script: Script, parents: tuple[str, ...]) ->
         old=None,
         upgrade_line=upgrade.co_firstlineno if upgrade else 1,
         downgrade_line=downgrade.co_firstlineno if downgrade else 1,
+        keeps_on_upgrade=upgrade is None or _does_nothing(upgrade),
         keeps_on_downgrade=downgrade is None or _does_nothing(downgrade),
         script=script,
     )

@@ -1,9 +1,10 @@
 """Evidence -> findings: each family of rules is checked, then the comments in the revisions and the project's levels apply."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Final
 
 from slipway.errors import BadInputError
@@ -12,10 +13,22 @@ from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
-from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, all_rules, ids
-from slipway.gate.rulebook.graph import APART, EDITED, NOT_ON_TOP
+from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
+from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules import advice, allowances, blocking, compatibility, data, graph, schema, transactions, waiting
+from slipway.gate.rulebook.waiting import NO_TIMEOUT, UNLIMITED, EnvFile
+from slipway.gate.rules import (
+    advice,
+    allowances,
+    blocking,
+    compatibility,
+    data,
+    drift,
+    graph,
+    schema,
+    transactions,
+    waiting,
+)
 from slipway.gate.steps import UP
 from slipway.records.proof import OFF, Finding, Layer, Level
 
@@ -36,6 +49,13 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
         findings = [finding for finding in findings if _is_on(finding.rule, own)]
         findings = list(_after_comments(evidence, stairway, findings, today, own))
     findings = [_at_own_level(finding, own) for finding in findings]
+    if stairway:
+        findings += schema.check_reached(evidence.history.nodes, stairway, findings)
+    return in_order(findings)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: the worst first, suppressed ones last."""
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
 
 
@@ -43,22 +63,45 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
     """Yield the findings on several revisions together."""
     new = [node for node in evidence.history.nodes if node.new]
     locking = [node for node in new if any(statement.blocks for statement in stairway.steps[node.id].statements)]
-    yield from schema.check_reached(evidence.history.nodes, stairway)
     if stairway.together:
         yield from transactions.check_together(new, locking)
-    yield from waiting.check_unlimited(new, {node.id: stairway.steps[node.id].statements for node in locking})
+    on_rows_alone = {revision for revision, rows in evidence.rows.revisions.items() if UP in rows.failures}
+    yield from transactions.check_run(evidence.history, evidence.together, on_rows_alone, stairway.version_table)
+    statements = {node.id: stairway.steps[node.id].statements for node in new}
+    queues = {revision: contention.queue for revision, contention in evidence.concurrency.revisions.items()}
+    yield from waiting.check_timeouts(new, statements, queues, _env_file(evidence))
+    yield from waiting.check_unlimited(new, {node.id: statements[node.id] for node in locking})
     if evidence.previous:
         yield from compatibility.check_start(evidence.history.nodes, evidence.previous)
+    if evidence.previous_required:
+        yield from compatibility.check_replayed(evidence.history.nodes, _why_not_replayed(evidence))
+    yield from compatibility.check_own(evidence.history.nodes, statements, evidence.replay.broken)
     if not isinstance(evidence.compared, str):
-        yield from schema.check_drift(evidence.history, stairway.steps, evidence.compared)
+        yield from drift.check(evidence.history, stairway.steps, evidence.compared, evidence.previous)
+
+
+def _why_not_replayed(evidence: Evidence) -> str:
+    if evidence.previous is None:
+        return "no previous release was named"
+    if evidence.replay.missing or evidence.replay.phrases:
+        return evidence.replay.missing
+    return f"{evidence.previous.name} has no statement that works before the first new revision"
+
+
+def _env_file(evidence: Evidence) -> EnvFile:
+    file = Path(evidence.environment.script.env_py_location)
+    driver = evidence.environment.url.get_driver_name()
+    return EnvFile(
+        file=evidence.environment.relative(str(file)), source=file.read_text(encoding="utf-8"), driver=driver
+    )
 
 
 def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: Levels) -> Iterator[Finding]:
     steps = stairway.steps[node.id]
     contention = evidence.concurrency.revisions.get(node.id, Contention())
     yield from schema.check(node, steps)
-    yield from blocking.check(node, steps.statements, contention.growth)
-    yield from waiting.check(node, steps.statements, contention.queue)
+    yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
+    yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
     yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
     yield from transactions.check_encounters(node, contention.encounters)
@@ -69,7 +112,9 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)
-    yield from compatibility.check(node, evidence.replay.refused.get(node.id, ()), steps.statements)
+    yield from compatibility.check(
+        node, evidence.replay.refused.get(node.id, ()), steps.statements, steps.upgraded.added
+    )
 
 
 def _after_comments(
@@ -94,8 +139,16 @@ def _looked_for(evidence: Evidence, stairway: StairwayResult, node: Node) -> fro
     without_models = rulebook.DRIFT.rules if isinstance(evidence.compared, str) else ()
     without_rows = rulebook.ROWS.rules if evidence.rows.gaps or Layer.ROWS not in evidence.layers else ()
     without_replay = () if evidence.replay.phrases else rulebook.COMPATIBILITY.rules
-    without_reference = () if evidence.history.released else (EDITED, NOT_ON_TOP, APART)
-    unseen = (*without_models, *without_rows, *without_replay, *without_reference, *_of_omitted_layers(evidence))
+    without_reference = () if evidence.history.released else (EDITED, GONE, NOT_ON_TOP, APART)
+    first_only = (NO_TIMEOUT, UNLIMITED)  # reported once, at the first of several revisions
+    unseen = (
+        *first_only,
+        *without_models,
+        *without_rows,
+        *without_replay,
+        *without_reference,
+        *_of_omitted_layers(evidence),
+    )
     return ALLOWABLE - rulebook.ids(unseen)
 
 
@@ -104,7 +157,7 @@ def _of_omitted_layers(evidence: Evidence) -> tuple[Rule, ...]:
     if Layer.TRACE not in evidence.layers:
         seen = (rulebook.GRAPH, rulebook.REVERSIBILITY, rulebook.DRIFT)
         return tuple(rule for family in rulebook.FAMILIES if family not in seen for rule in family.rules)
-    complete = {Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
+    complete = {Layer.TOGETHER, Layer.INTERRUPTION, Layer.CONCURRENCY}.issubset(evidence.layers)
     return () if complete else (*rulebook.WAITING.rules, *rulebook.TRANSACTIONS.rules)
 
 
@@ -119,6 +172,8 @@ def read_levels(settings: Mapping[str, str]) -> dict[str, Level | None]:
             )
         if level not in _LEVELS:
             raise BadInputError(f"{SETTING}: {rule} cannot be {level!r}", f"use one of {', '.join(_LEVELS)}")
+        if rule in UNPROVEN and _LEVELS[level] is not Level.ERROR:
+            raise BadInputError(f"{SETTING}: {rule} cannot be {level!r}", "what was not executed is always an error")
         levels[rule] = _LEVELS[level]
     return levels
 

@@ -1,11 +1,13 @@
 """Names of database objects: compared, located in statements, and shortened for sentences."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from slipway.records.proof import Statement
 
 _NAMED: Final = 3
+_PART: Final = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
 
 def few(things: Sequence[object]) -> str:
@@ -26,3 +28,8 @@ def is_table(qualified: str, spelled: str) -> bool:
     """Whether a name with its schema denotes the table spelled with or without one; quotes do not matter."""
     name, wanted = qualified.replace('"', ""), spelled.replace('"', "")
     return name == wanted if "." in wanted else bool(wanted) and name.endswith(f".{wanted}")
+
+
+def parts(qualified: str) -> tuple[str, ...]:
+    """Split a qualified name into its parts, without quotes."""
+    return tuple(part.strip('"').replace('""', '"') for part in _PART.findall(qualified))

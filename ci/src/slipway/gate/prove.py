@@ -1,28 +1,33 @@
 """Question -> Proof: the evidence and the findings as a record; or Listing and models, which need no execution."""
 
 import platform
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timezone
-from pathlib import Path
 
 import alembic
 import sqlalchemy
-from sqlalchemy import Column as ModelColumn
-from sqlalchemy import Table
 from sqlalchemy.engine import URL
 
 import slipway
 from slipway.errors import BadInputError
-from slipway.gate import history
+from slipway.gate import history, joining
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import fresh, server_version
-from slipway.gate.evidence import Evidence, gather
-from slipway.gate.judge import judge, read_levels
+from slipway.gate.evidence import Evidence, environment_of, gather
+from slipway.gate.history import History, Node
+from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.drift import metadata_of
-from slipway.gate.steps import run
-from slipway.migration.database import every_connection_to
-from slipway.migration.environment import Environment, sentence
-from slipway.records.gate import Column, GateQuestion, Listed, Listing, Model, Previous
+from slipway.gate.layers.phrases import as_models
+from slipway.gate.layers.spelled import all_spelled
+from slipway.gate.names import few
+from slipway.gate.rules.schema import not_executed
+from slipway.gate.steps import UP, run
+from slipway.migration import alembic_config
+from slipway.migration.environment import sentence
+from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 
 
@@ -30,9 +35,10 @@ def prove(question: GateQuestion, server: URL) -> Proof:
     """Execute the history on a server; raises BadInputError when it cannot be executed."""
     own_levels = read_levels(question.levels)
     today = date.fromisoformat(question.today) if question.today else datetime.now(tz=timezone.utc).date()
-    evidence = gather(question, server)
-    findings = judge(evidence, today, own_levels)
-    revisions = tuple(_revisions(evidence))
+    evidence, *_ = databases = list(_of_each_database(question, server))
+    findings = in_order(joining.findings_of([(each.database, judge(each, today, own_levels)) for each in databases]))
+    revisions = joining.revisions_of(_revisions(each) for each in databases)
+    coverage = joining.coverage_of([(each.database, _coverage(each)) for each in databases])
     return Proof(
         gate=Versions(
             gate=slipway.__version__,
@@ -46,10 +52,24 @@ def prove(question: GateQuestion, server: URL) -> Proof:
         heads=evidence.history.heads,
         revisions=revisions,
         findings=findings,
-        coverage=_coverage(question, evidence, revisions),
+        coverage=replace(coverage, gaps=(*coverage.gaps, *_other_sections(evidence))),
         verdict=Verdict.FAIL if any(finding.fails for finding in findings) else Verdict.PASS,
-        seconds=evidence.seconds,
+        seconds={name: sum(each.seconds.get(name, 0) for each in databases) for name in evidence.seconds},
     )
+
+
+def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]:
+    """Yield the evidence of each database that env.py migrates, the first before the others are known."""
+    first = gather(question, server)
+    yield first
+    for place in range(1, len(first.environment.databases)):
+        yield gather(replace(question, previous=None, keep=False), server, place)
+
+
+def _other_sections(evidence: Evidence) -> Iterator[str]:
+    config = evidence.environment.config
+    if others := alembic_config.other_environments(config):
+        yield f"only the section {config.config_ini_section} of the settings file was proven: --section names {few(others)}"
 
 
 def _revisions(evidence: Evidence) -> Iterator[Revision]:
@@ -73,18 +93,33 @@ def _revisions(evidence: Evidence) -> Iterator[Revision]:
         )
 
 
-def _coverage(question: GateQuestion, evidence: Evidence, revisions: tuple[Revision, ...]) -> Coverage:
+def _coverage(evidence: Evidence) -> Coverage:
+    revisions = tuple(_revisions(evidence))
     return Coverage(
         revisions=sum(not _is_skipped(evidence, revision.id) for revision in revisions),
         new=sum(node.new for node in evidence.history.nodes),
         statements=sum(len(revision.statements) for revision in revisions),
         tables=evidence.rows.tables,
         filled=evidence.rows.filled,
-        previous=question.previous.name if question.previous else "",
+        empty=evidence.rows.empty,
+        previous=evidence.previous.name if evidence.previous else "",
         phrases=len(evidence.replay.phrases),
         said=evidence.replay.digest,
+        transactions=evidence.together.last.transactions if evidence.together.last else "",
         layers=evidence.layers,
         gaps=tuple(_gaps(evidence, revisions)),
+        chosen=_chosen(evidence.history),
+    )
+
+
+def _chosen(past: History) -> str:
+    """Describe the gate's own choice of the revisions that are judged; empty when all are, or the user chose."""
+    new = sum(node.new for node in past.nodes)
+    old = len(past.nodes) - new
+    if not past.chosen or not old:
+        return ""
+    return (
+        f"{new} of {len(past.nodes)} revisions, {past.chosen}; {old} older were run but not judged (--all judges them)"
     )
 
 
@@ -93,25 +128,42 @@ def _is_skipped(evidence: Evidence, revision: str) -> bool:
 
 
 def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
-    """Yield one sentence for each part of the history that was not examined."""
+    """Yield one sentence for each part of the history that was not examined, the largest part first."""
+    nodes, stairway = evidence.history.nodes, evidence.stairway
+    if stairway and stairway.skipped:
+        yield not_executed(nodes, stairway)
+    if evidence.superuser_for:
+        yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"
     if omitted := [layer.value for layer in Layer if layer not in evidence.layers]:
         yield f"these layers were not executed: {', '.join(omitted)}"
     if isinstance(evidence.compared, str):
         yield evidence.compared
+    if evidence.together.gap:
+        yield evidence.together.gap
+    if evidence.previous is None and Layer.PREVIOUS in evidence.layers:
+        yield evidence.why_not_asked
     yield from (*evidence.rows.gaps, *evidence.interruptions.gaps, *evidence.replay.gaps, *evidence.concurrency.gaps)
-    skipped = [node.id for node in evidence.history.nodes if _is_skipped(evidence, node.id)]
-    if skipped:
-        yield f"{len(skipped)} revisions were not reached, the first is {skipped[0]}"
+    several = len(evidence.environment.databases) > 1  # a revision may concern one of the databases only
+    if guarded := [] if several else [node.id for node in nodes if node.new and _did_nothing(evidence, node)]:
+        yield f"these revisions executed no statement, although their upgrade() has code: {few(guarded)}"
     unmeasured = sum(not statement.measured for revision in revisions for statement in revision.statements)
     if unmeasured:
         yield f"locks were not measured where a statement refuses to run in a transaction: {unmeasured}"
+
+
+def _did_nothing(evidence: Evidence, node: Node) -> bool:
+    """Whether a revision ran and did nothing, because of a condition in its code that holds elsewhere."""
+    if node.keeps_on_upgrade or evidence.stairway is None or Layer.TRACE not in evidence.layers:
+        return False
+    steps = evidence.stairway.steps[node.id]
+    return UP in steps.changes and not (steps.statements or steps.upgraded)
 
 
 def listing(question: GateQuestion, server: URL) -> Listing:
     """List the revisions as alembic reads them; raises BadInputError."""
     if question.check_server:
         server_version(server)
-    past = history.read(_environment(question, server), question.start_after, question.since)
+    past = history.read(environment_of(question, server), question.start_after, question.since)
     listed = tuple(Listed(node.id, node.file, node.upgrade_line, node.new) for node in past.nodes)
     return Listing(listed, past.digest)
 
@@ -119,30 +171,28 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 def models_of(question: GateQuestion, server: URL) -> Previous:
     """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
     server_version(server)
-    environment = _environment(question, server)
-    with fresh(server, question.extensions) as database, every_connection_to(database):
+    environment = environment_of(question, server)
+    with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
         try:
             options = run(environment, lambda _heads, _context: ())
         except (Exception, SystemExit) as error:
             raise BadInputError(f"{environment.spoken_place_of(error)} fails", sentence(error)) from error
+    if question.apart_from:
+        _check_apart(question.apart_from)
     tables = [table for metadata in metadata_of(options) for table in metadata.tables.values()]
     if not tables:
         raise BadInputError("env.py sets no target_metadata with tables", "set it to the metadata of the models")
     known = tuple(script.revision for script in environment.script.walk_revisions())
-    return Previous(name=question.release, models=tuple(as_models(tables)), revisions=known)
+    return Previous(
+        name=question.release,
+        models=tuple(as_models(tables)),
+        revisions=known,
+        spelled=tuple(sorted(set(all_spelled(tables)))),
+    )
 
 
-def _environment(question: GateQuestion, server: URL) -> Environment:
-    return Environment(Path(question.config), server, question.patience)
-
-
-def as_models(tables: Iterable[Table]) -> Iterator[Model]:
-    """Yield the tables as records for another process."""
-    for table in tables:
-        yield Model(table.schema, table.name, tuple(Column(each.name, _is_written(each)) for each in table.columns))
-
-
-def _is_written(column: "ModelColumn[object]") -> bool:
-    """Whether the ORM's INSERT names it; the database fills autoincrement keys, server defaults and computed columns."""
-    autoincrements = column.table is not None and column is column.table.autoincrement_column
-    return not (autoincrements or column.server_default is not None or column.computed is not None)
+def _check_apart(folder: str) -> None:
+    """Raise BadInputError if this process has imported from a folder, except from a virtual environment in it."""
+    files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    if strange := [file for file in files if file.startswith(f"{folder}/") and not file.startswith(f"{sys.prefix}/")]:
+        raise BadInputError(f"{strange[0]} is of another release", "install the service, but not as an editable one")

@@ -5,9 +5,9 @@ more pass, not one for each failure.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from alembic import op
@@ -15,14 +15,17 @@ from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionS
 from sqlalchemy.engine import URL
 
 from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.databases import copy, fresh
 from slipway.gate.deadline import within
 from slipway.gate.history import History, Node
-from slipway.gate.measure.session import SESSION, leaving_the_session, noting_changes
-from slipway.migration.database import every_connection_to
+from slipway.gate.measure.place import running
+from slipway.gate.measure.role import as_in_production
+from slipway.gate.measure.session import leaving_the_session, note_change
+from slipway.gate.measure.statements import Execution, watching
 from slipway.migration.environment import Environment, Options, Steps, sentence
 from slipway.records.form import to_json
-from slipway.records.gate import PROGRESS_MARK, GateProgress
+from slipway.records.gate import PROGRESS_MARK, GateProgress, Role
 from slipway.records.proof import Layer
 
 UP: Final = "up"
@@ -33,8 +36,12 @@ AGAIN: Final = "again"
 def run(environment: Environment, steps: Steps, **overrides: object) -> Options:
     """Run env.py with these steps and return the options of its `context.configure`; raises TookTooLongError, too."""
     env_py = environment.relative(str(environment.script.env_py_location))
-    with within(environment.patience, env_py), noting_changes():
+    with within(environment.patience, env_py), watching(before=_note_change), as_in_production():
         return environment.run(steps, **overrides)
+
+
+def _note_change(execution: Execution) -> None:
+    note_change(execution.session.connection, execution.sql)
 
 
 def step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
@@ -51,10 +58,7 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
     function = step.migration_fn
 
     def run(**arguments: Any) -> None:
-        context = op.get_context()
-        if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
-            assert context.connection is not None
-            context.connection.connection.commit()
+        _commit_beneath(op.get_context())
         with within(environment.patience, f"revision {node.id} ({node.file})"):
             function(**arguments)
 
@@ -62,26 +66,51 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
     return step
 
 
+def _commit_beneath(context: MigrationContext) -> None:
+    """Commit the transaction that env.py has begun, if any, without SQLAlchemy's knowledge."""
+    if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
+        assert context.connection is not None
+        context.connection.connection.commit()
+
+
 def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionStep:
     """Return a step that runs in the current transaction; the second upgrade starts as in a run of its own."""
     make = MigrationStep.downgrade_from_script if step == DOWN else MigrationStep.upgrade_from_script
     made = make(environment.script.revision_map, node.script)
     function = made.migration_fn
+    line = node.downgrade_line if step == DOWN else node.upgrade_line
 
     def run(**arguments: Any) -> None:
         if step == AGAIN:  # reset alembic's notes on the enum types that a run has created (alembic/ddl/impl.py)
             op.get_context().impl.memo.clear()
-        process = os.getpid()
-        with leaving_the_session():
-            try:
-                function(**arguments)
-            finally:
-                # A fork of the revision shares its parent's connection, and no process waits for it.
-                if os.getpid() != process:
-                    os._exit(0)
+        with leaving_the_session(), _in_this_process(), running(node.script.path, line):
+            function(**arguments)
 
     made.migration_fn = run
     return made
+
+
+def within_patience(environment: Environment, revision: str, step: RevisionStep) -> RevisionStep:
+    """Limit the time of a step, and leave everything else as alembic runs it."""
+    function = step.migration_fn
+
+    def run(**arguments: Any) -> None:
+        with within(environment.patience, f"revision {revision}"), _in_this_process():
+            function(**arguments)
+
+    step.migration_fn = run
+    return step
+
+
+@contextmanager
+def _in_this_process() -> Iterator[None]:
+    """End a fork that a revision left in the block: it shares its parent's connection, and no process waits for it."""
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
 
 
 class Interrupted(BaseException):
@@ -96,13 +125,17 @@ class Baseline:
     environment: Environment
     server: URL
     extensions: tuple[str, ...]  # that the revisions need
+    role: Role  # that runs them
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column, for rows
     template: URL | None = None
     old: int = 0
 
     @contextmanager
     def database(self) -> Iterator[URL]:
         """Create a database in this state for the block; raises BadInputError."""
-        with copy(self.server, self.template) if self.template else fresh(self.server, self.extensions) as url:
+        with (
+            copy(self.server, self.template) if self.template else fresh(self.server, self.extensions, self.role) as url
+        ):
             yield url
 
     @contextmanager
@@ -116,7 +149,7 @@ class Replica:
     """The database `url`, in which the first revisions of a history were run."""
 
     def __init__(self, baseline: Baseline, url: URL) -> None:
-        self.history, self.environment = baseline.history, baseline.environment
+        self.history, self.environment, self.samples = baseline.history, baseline.environment, baseline.samples
         self._server = baseline.server
         self._url = url
         self._done = baseline.old
@@ -144,10 +177,16 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
 
 
 def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
-    """Run env.py with these steps in a database; return the error in one line, or None."""
-    with every_connection_to(database, SESSION):
+    """Run env.py with these steps in a database, each committed at its end; return the error in one line, or None."""
+
+    def committed(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+        for step in steps(heads, context):
+            yield step
+            _commit_beneath(context)
+
+    with every_connection_led_to(database):
         try:
-            run(environment, steps, transaction_per_migration=True)
+            run(environment, committed, transaction_per_migration=True)
         except (Exception, SystemExit, Interrupted) as error:  # noqa: BLE001 -- any error of a revision is a result
             return sentence(error)
     return None

@@ -21,10 +21,11 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 import slipway
-from slipway.gate.databases import fresh
+from slipway.gate.databases import create, fresh
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.steps import Baseline, upgrade
+from slipway.migration import alembic_config
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment
 from slipway.structure import MismatchError, read, write
@@ -40,7 +41,7 @@ def after_old(empty: Baseline) -> Iterator[Baseline]:
     if not (old := empty.history.before_new):
         yield empty
         return
-    with fresh(empty.server, empty.extensions) as template:
+    with fresh(empty.server, empty.extensions, empty.role) as template:
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
         failed = upgrade(empty.environment, template, old)
         if not failed and before == with_connection(empty.server, lambda connection: connection.scalar(_ROLES)):
@@ -65,7 +66,7 @@ class TemplateCache:
             steps = _unpacked(comment) if comment else {}
         except (ValueError, MismatchError, zlib.error):  # written by another version of slipway
             return None
-        if not steps:
+        if steps.keys() != {node.id for node in self._old}:
             return None
         template = self._empty.server.set(database=self._name)
         return replace(self._empty, template=template, old=len(self._old)), steps
@@ -79,7 +80,7 @@ class TemplateCache:
         others = text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)")
         for name in connection.scalars(others, {"prefix": _PREFIX}).all():
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        connection.execute(text(f"CREATE DATABASE {self._name} TEMPLATE {template.database}"))
+        create(connection, self._name, template=template.database)
         connection.execute(text(f"COMMENT ON DATABASE {self._name} IS '{comment}'"))
 
 
@@ -94,9 +95,13 @@ def _unpacked(comment: str) -> Mapping[str, Steps]:
 
 
 def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
-    """Hash the inputs of a template: old revisions, the files beside them, their imports, env.py, settings, versions."""
+    """Hash the inputs of a template: which revisions are old, the files that they depend on, settings, versions."""
     versions = (slipway.__version__, platform.python_version(), sqlalchemy.__version__, alembic.__version__, postgres)
-    total = hashlib.sha256("\0".join((*versions, *empty.extensions, empty.server.get_driver_name())).encode())
+    config = empty.environment.config
+    called = (config.config_ini_section, *(config.cmd_opts.x or () if config.cmd_opts else ()))
+    server = (*empty.extensions, empty.role.value, empty.server.get_driver_name())
+    inputs = (*versions, *server, *called, *(node.id for node in old))
+    total = hashlib.sha256("\0".join(inputs).encode())
     for path in sorted(_files(empty.environment, old)):
         total.update(f"\0{path}\0".encode() + path.read_bytes())
     return total.hexdigest()
@@ -105,15 +110,11 @@ def _digest(old: Sequence[Node], empty: Baseline, postgres: str) -> str:
 def _files(environment: Environment, old: Sequence[Node]) -> set[Path]:
     """Return the files that old revisions depend on; imports inside their functions are not known before they run."""
     script = environment.script
-    revisions = {Path(node.script.path) for node in old}
     folders = (Path(script.dir), *map(Path, script._version_locations))  # noqa: SLF001 -- one folder or several, as paths
-    beside = (
-        path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    )
+    beside = (path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts)
     imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    others = {
-        Path(environment.config.config_file_name or "alembic.ini"),
-        *(Path(file) for file in imported if file and environment.is_own(file)),
-    }
-    every = {Path(each.path) for each in script.walk_revisions()}
-    return {path.absolute() for path in (*beside, *others) if path not in every - revisions} | revisions
+    ours = (Path(file) for file in imported if file and environment.is_own(file))
+    settings = (Path(file) for file in alembic_config.files(environment.config))
+    revisions = {Path(node.script.path).resolve() for node in old}
+    new = {Path(each.path).resolve() for each in script.walk_revisions()} - revisions
+    return {path for path in map(Path.resolve, (*beside, *ours, *settings)) if path.is_file()} - new | revisions

@@ -50,7 +50,8 @@ async def tests(folder: Folder, source: Source, settings: Settings) -> CheckResu
     if settings.checks.database is TestDatabase.EMPTY or not settings.checks.tests:
         return await _run(told, "tests", settings.checks.tests)
     # One exec: as two, the first would come from the cache, and leave the database empty.
-    return await _run(migrating(told), "tests", settings.checks.tests, ("python", START, settings.migrations.config))
+    start = ("python", START, *settings.migrations.alembic, "--")
+    return await _run(migrating(told), "tests", settings.checks.tests, start)
 
 
 async def _container(folder: Folder, source: Source, settings: Settings) -> dagger.Container:

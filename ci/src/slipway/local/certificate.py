@@ -30,6 +30,7 @@ def certify(text: str, made: int) -> Certificate:
         gate=proof.gate.gate,
         made=made,
         evidence=_digest(text),
+        transactions=proof.coverage.transactions,
     )
 
 

@@ -4,6 +4,7 @@ import io
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,59 +12,71 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
-from slipway.local.prove import NamedServer, Workplace, enumerate_revisions, migrations_of, prove, read_models
+from slipway.local.cache import prune_daily
+from slipway.local.prove import (
+    AlembicOptions,
+    GateOptions,
+    Workplace,
+    enumerate_revisions,
+    migrations_of,
+    prove,
+    read_models,
+)
 from slipway.postgres.datadir import cache
 from slipway.records.form import from_json, text_of
 from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
-from slipway.source import folder_of, git, released
-from slipway.workload.dependencies import Python, prepare
+from slipway.settings import Migrations
+from slipway.source import folder_of, git, released, unreleased
+from slipway.workload.dependencies import Python, prepare, workspace_of
 
 
-async def gate(  # noqa: PLR0913 -- one for each flag
-    source: Path,
+async def gate(
+    options: GateOptions,
     *,
-    config: str | None,
-    since: str | None,
-    python: Path | None,
-    server: NamedServer | None,
     statements: Path | None = None,
     layers: tuple[Layer, ...] = tuple(Layer),
     progress: Callable[[str], None] | None = None,
 ) -> Proof:
     """Return the proof of a work tree; raises SlipwayError if nothing can be executed.
 
-    If `since` is a git ref, the release there is the previous one; `statements` are what its tests recorded.
+    The release that new revisions are compared with is the previous one; `statements` are what its tests recorded.
     """
-    at, known = await _workplace(source, config, since, python, server)
+    await anyio.to_thread.run_sync(prune_daily)
+    at, known = await _workplace(options)
     previous = Previous(name="")
-    if known and known.commit:
-        previous = await previous_at(at.folder, known.commit, known.name, server)
+    if known and known.commit and Layer.PREVIOUS in layers:
+        name = known.by_default or known.name or known.commit[:12]
+        previous = await previous_at(at, known.commit, name, options.alembic)
     if statements:
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
     return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
 
 
-async def revisions(
-    source: Path, *, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
-) -> Listing:
+async def revisions(options: GateOptions) -> Listing:
     """Return the revisions that `gate` would prove, without executing them; raises SlipwayError."""
-    at, known = await _workplace(source, config, since, python, server)
+    at, known = await _workplace(options)
     return await enumerate_revisions(at, known)
 
 
-async def _workplace(
-    source: Path, config: str | None, since: str | None, python: Path | None, server: NamedServer | None
-) -> tuple[Workplace, Since | None]:
+async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
     """Return the folder with its environment and settings, and the revisions already released."""
-    folder = folder_of(source)
+    folder = folder_of(options.source)
     _check_temporary_folder()
-    migrations = migrations_of(folder)
-    known = await anyio.to_thread.run_sync(since_of, folder, since) if since else None
-    interpreter = await anyio.to_thread.run_sync(python_of, folder, python)
-    migrations = replace(migrations, config=config or migrations.config)
-    return Workplace(folder=folder, python=interpreter, migrations=migrations, server=server), known
+    migrations = options.alembic.over(migrations_of(folder))
+    if options.everything:
+        migrations = replace(migrations, start_after=None)
+    known = await anyio.to_thread.run_sync(_released, folder, options, migrations.start_after)
+    interpreter = await anyio.to_thread.run_sync(python_of, folder, options.python)
+    return Workplace(folder=folder, python=interpreter, migrations=migrations, server=options.server), known
+
+
+def _released(folder: Path, options: GateOptions, start_after: str | None) -> Since | None:
+    """Return the state after which revisions are judged; None when all are, or those after `start_after`."""
+    if options.since:
+        return since_of(folder, options.since)
+    return None if options.everything or start_after else unreleased(folder)
 
 
 def _check_temporary_folder() -> None:
@@ -90,22 +103,47 @@ def python_of(folder: Path, named: Path | None) -> Python:
         if not (named / "bin/python").exists():
             raise BadInputError(f"{named} is no virtual environment", "name the folder that holds bin/python")
         return Python(named.resolve())
-    if (folder / ".venv/bin/python").exists():
-        return Python(folder / ".venv")
-    return prepare(folder, cache())
+    for project in filter(None, (folder, workspace_of(folder))):
+        if (project / ".venv/bin/python").exists():
+            return Python(project / ".venv")
+    return prepare(folder, cache(), in_place=True)
 
 
-async def previous_at(folder: Path, commit: str, name: str, server: NamedServer | None) -> Previous:
-    """Return the models of the release at a commit, or the reason why they cannot be read."""
+async def previous_at(today: Workplace, commit: str, name: str, alembic: AlembicOptions) -> Previous:
+    """Return the models of the release at a commit, or the reason why they cannot be read.
+
+    Its own environment reads them. When that cannot be made, or lacks what env.py imports, today's does, which the gate reports.
+    """
     with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
         tree = Path(unpacked)
         try:
-            await anyio.to_thread.run_sync(_unpack, folder, commit, tree)
-            python = await anyio.to_thread.run_sync(prepare, tree, cache())
-            at = Workplace(folder=tree, python=python, migrations=migrations_of(tree), server=server)
-            return starting(await read_models(at, name), (tree / "pyproject.toml").read_text(encoding="utf-8"))
+            await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
+            at = replace(today, folder=tree, migrations=alembic.over(_settings_at(tree, today)))
+            pyproject = tree / "pyproject.toml"
+            text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
+            return starting(await _models_of(at, name, today), text)
         except SlipwayError as error:
             return Previous(name=name, refusal=str(error))
+
+
+def _settings_at(tree: Path, today: Workplace) -> Migrations:
+    """Return the settings of a tree; one that did not use slipway yet is read with today's."""
+    try:
+        return settings.load(tree).migrations
+    except SlipwayError:
+        return today.migrations
+
+
+async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
+    try:
+        own = await anyio.to_thread.run_sync(prepare, at.folder, cache())
+        return await read_models(replace(at, python=own), name)
+    except SlipwayError as error:
+        sources = next(folder for folder in (at.folder / "src", at.folder) if folder.is_dir())
+        here = replace(at, python=replace(today.python, site=sources))
+        with suppress(SlipwayError):
+            return replace(await read_models(here, name, apart_from=today.folder), caveat=str(error))
+        raise
 
 
 def with_recorded(previous: Previous, text: str, origin: str) -> Previous:

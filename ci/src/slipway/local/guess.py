@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from slipway.errors import BadInputError
-from slipway.settings import Migrations, Settings
+from slipway.settings import Migrations, Settings, has_alembic
 from slipway.structure import kebab, write
 from slipway.workload.dependencies import LOCKS
 
@@ -49,10 +49,10 @@ class Application:
 
 def guess(files: Mapping[str, str]) -> Settings:
     """Guess settings from a tree's texts by file name; raises BadInputError without alembic.ini or an application."""
-    config = _shallowest(name for name in files if PurePosixPath(name).name == "alembic.ini")
-    if config is None:
+    config = _shallowest(name for name in files if PurePosixPath(name).name == "alembic.ini") or Migrations.config
+    if config not in files and not has_alembic(files.get("pyproject.toml", "")):
         raise BadInputError(
-            "the service has no alembic.ini",
+            "the service has no alembic.ini, and no [tool.alembic] in pyproject.toml",
             "slipway needs alembic migrations; name the file in [tool.slipway.migrations] config",
         )
     lock = "".join(files.get(name, "") for name in LOCKS)

@@ -15,7 +15,16 @@ from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.server import running
 from slipway.records.form import from_json, to_json
-from slipway.records.gate import PROGRESS_MARK, Ask, GateProgress, GateQuestion, Listing, Previous, Since
+from slipway.records.gate import (
+    PROGRESS_MARK,
+    Ask,
+    GateProgress,
+    GateQuestion,
+    Listing,
+    Previous,
+    PreviousRelease,
+    Since,
+)
 from slipway.records.proof import Layer, Proof
 from slipway.settings import Migrations, MissingTableError
 from slipway.workload.dependencies import Python
@@ -36,6 +45,31 @@ class NamedServer:
     @classmethod
     def of(cls, url: str | None, *, allow_production_like: bool) -> "NamedServer | None":
         return cls(url, allow_production_like) if url else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlembicOptions:
+    """Options of a command that replace the settings of how alembic is called."""
+
+    config: str | None = None
+    section: str | None = None
+    x_arguments: tuple[str, ...] = ()
+
+    def over(self, migrations: Migrations) -> Migrations:
+        passed = {name: value for name, value in vars(self).items() if value}
+        return replace(migrations, **passed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateOptions:
+    """The options of the gate on this machine, from the command line or pytest's."""
+
+    source: Path
+    alembic: AlembicOptions = AlembicOptions()
+    since: str | None = None  # a revision or a git ref; by default what a pull request would add is judged
+    everything: bool = False  # judge all revisions
+    python: Path | None = None
+    server: NamedServer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +94,14 @@ def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
     """Return the question with a service's settings; `since` replaces their `start_after`."""
     return GateQuestion(
         config=migrations.config,
+        section=migrations.section,
+        x_arguments=migrations.x_arguments,
         patience=migrations.patience,
         extensions=migrations.extensions,
+        samples=migrations.samples,
+        role=migrations.role,
         levels=migrations.levels,
+        previous_required=migrations.previous is PreviousRelease.REQUIRED,
         start_after=None if fields.get("since") else migrations.start_after,
         **fields,
     )
@@ -97,20 +136,16 @@ async def enumerate_revisions(at: Workplace, since: Since | None = None) -> List
     return await _answer(Listing, question, at)
 
 
-async def read_models(at: Workplace, release: str) -> Previous:
-    """Return the models of the release in a folder; raises SlipwayError."""
-    return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release), at)
+async def read_models(at: Workplace, release: str, apart_from: Path | None = None) -> Previous:
+    """Return the models of the release in a folder; raises SlipwayError, also when they come from the other folder."""
+    other = str(apart_from or "")
+    return await _answer(Previous, question_of(at.migrations, ask=Ask.MODELS, release=release, apart_from=other), at)
 
 
 async def _answer(
     kind: type[T], question: GateQuestion, at: Workplace, progress: Callable[[str], bool] | None = None
 ) -> T:
     """Start the gate, then its server, because the gate's imports take longer; return its answer."""
-    if not (at.folder / question.config).is_file():
-        raise BadInputError(
-            f"there is no {question.config} in {at.folder}",
-            "name alembic's settings file in [tool.slipway.migrations] config",
-        )
     allowed = at.server is not None and at.server.allow_production_like
     line = to_json(replace(question, allow_production_like=allowed), indent=None)
     async with started("slipway.gate", [], at.folder, at.python) as gate, _url(at, question.ask) as url:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from slipway.migration.alembic_config import SECTION
 from slipway.migration.database import VARIABLE, named_in_environment, own_database
 from slipway.migration.environment import Environment
 from slipway.migration.output import answer, discreet
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
 
     def ask() -> Migration | Standing:
         url = _database(options)
-        environment = Environment(options.config, url)
+        environment = Environment(options.config, url, section=options.name, x_arguments=options.x)
         if options.look:
             return look(environment, url)
         return upgrade(environment, url, partial(print, flush=True)) if options.own else upgrade(environment, url)
@@ -42,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)"
     )
+    parser.add_argument("--name", default=SECTION, help="the section of that file (default: %(default)s)")
+    parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
     parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
     parser.add_argument(
         "--own", metavar="VARIABLE", help="use the service's own database, whose URL is in this variable"

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, event, pool
 from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from slipway.database_url import filled, parts_of
+from slipway.database_url import PLACE, filled, parts_of
 from slipway.errors import BadInputError
 
 T = TypeVar("T")
@@ -22,13 +22,9 @@ T = TypeVar("T")
 VARIABLE = "SLIPWAY_DATABASE"
 _DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
-# The parameters of all drivers that name a server, a database or a user; others (search_path, timeouts) stay as env.py set them.
-_PLACE = frozenset(
-    """host hostaddr port user password dbname database dsn conninfo service passfile unix_sock ssl sslmode
-    sslcert sslkey sslrootcert ssl_context channel_binding target_session_attrs""".split()  # noqa: SIM905 -- a list would be as many lines
-)
-
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
+
+_MAINTENANCE = frozenset({"postgres", "template1", "defaultdb"})
 
 # Once psycopg has prepared a statement itself, it sends DEALLOCATE ALL after every ALTER and DROP, which drops our statements, too.
 _DRIVER_OPTIONS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
@@ -108,33 +104,86 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-@contextmanager
-def every_connection_to(url: URL, session: tuple[str, ...] = ()) -> Iterator[None]:
-    """Redirect every connection of this process to `url` and begin it with these statements, during the block."""
+def is_direct() -> bool:
+    """Whether this thread is exempt from the redirection of connections."""
+    return _thread.directly
 
-    def redirect(dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> None:
+
+@contextmanager
+def every_connection_to(
+    url: URL, session: tuple[str, ...] = (), recognised: str = "", *, single: bool = False
+) -> Iterator[None]:
+    """Redirect every connection of this process to `url` and begin it with these statements, during the block.
+
+    - recognised: the condition in SQL that each connection meets before these statements; without one, the name of the database.
+    - single: env.py may not name a second place.
+
+    Raises BadInputError, also at the end of the block, because env.py may catch it.
+    """
+    by_name = f"current_database() = '{url.database}'" if url.database else "true"
+    redirection = _Redirection(url, session, recognised or by_name, single=single)
+    try:
+        with listening(do_connect=redirection.redirect, connect=redirection.begin):
+            yield
+    finally:
+        if redirection.refused:
+            raise redirection.refused
+
+
+class _Redirection:
+    """The listeners of `every_connection_to`."""
+
+    def __init__(self, url: URL, session: tuple[str, ...], recognised: str, *, single: bool) -> None:
+        self._url, self._session, self._recognised, self._single = url, session, recognised, single
+        self._places: list[str] = []
+        self.refused: BadInputError | None = None
+
+    def redirect(self, dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> None:
         if _thread.directly:
             return
         if dialect.name != "postgresql":
             raise BadInputError(f"env.py connects to {dialect.name}", "slipway proves histories of Postgres")
-        positional, options = dialect.create_connect_args(for_driver(url, f"{dialect.name}+{dialect.driver}"))
+        self._note(parameters)
+        positional, options = dialect.create_connect_args(for_driver(self._url, f"{dialect.name}+{dialect.driver}"))
         arguments[:] = positional
-        for key in _PLACE & parameters.keys():
+        for key in PLACE & parameters.keys():
             del parameters[key]
         parameters.update(options)
         parameters.update(_DRIVER_OPTIONS.get(dialect.driver, {}))
 
-    def begin(connection: Any, _record: Any) -> None:
+    def _note(self, parameters: Mapping[str, Any]) -> None:
+        host, port = parameters.get("host") or parameters.get("hostaddr") or "localhost", parameters.get("port") or 5432
+        database = parameters.get("dbname") or parameters.get("database")
+        place = f"{database} on {host}:{port}"
+        # Those of maintenance are where env.py asks whether its own exists.
+        if database and database not in _MAINTENANCE - {self._url.database} and place not in self._places:
+            self._places.append(place)
+        if self._single and len(self._places) > 1:
+            self._refuse(
+                f"env.py connects to {' and to '.join(self._places)}, and a migration changes one database",
+                "give each database its own alembic settings file, and name it in config of [tool.slipway.migrations]",
+            )
+
+    def begin(self, connection: Any, _record: Any) -> None:
         if _thread.directly:
             return
         cursor = connection.cursor()
-        for statement in session:
+        cursor.execute(f"SELECT current_database(), {self._recognised}")
+        database, is_ours = cursor.fetchone()
+        if not is_ours:
+            connection.close()
+            self._refuse(
+                f"a creator, a pool or a do_connect listener of the service connects to the database {database} of another server or name",
+                "let the engine connect by the URL that env.py is given",
+            )
+        for statement in self._session:
             cursor.execute(statement)
         cursor.close()
         connection.commit()
 
-    with listening(do_connect=redirect, connect=begin):
-        yield
+    def _refuse(self, what: str, next_step: str) -> NoReturn:
+        self.refused = BadInputError(what, next_step)
+        raise self.refused
 
 
 @contextmanager

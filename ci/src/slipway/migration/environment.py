@@ -2,18 +2,15 @@
 
 import math
 import os
-import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import create_engine
@@ -21,71 +18,68 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from slipway.errors import BadInputError
+from slipway.migration import alembic_config
 from slipway.migration.database import closed_afterwards
+from slipway.migration.parts import Part
+from slipway.migration.reasons import details, first_line, remedy
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
 
 _SLIPWAY = Path(__file__).parents[1]
-# The message of PostgreSQL from 15 on, and the older one.
-_LACKING: Final = (
-    re.compile(r'extension "(?P<name>[^"]+)" is not available'),
-    re.compile(r'could not open extension control file "[^"]*/(?P<name>[^/"]+)\.control"'),
-)
-_MAJOR: Final = re.compile(r"/(\d+)/extension/")
-
-_CONTRIB: Final = frozenset(
-    """amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw fuzzystrmatch hstore insert_username
-    intagg intarray isn lo ltree moddatetime pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_surgery pg_trgm pg_visibility
-    pg_walinspect pgcrypto pgrowlocks pgstattuple postgres_fdw refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp
-    xml2""".split()  # noqa: SIM905 -- a list would be as many lines
-)
-_OWN_PACKAGES: Final = (
-    *("hll", "hypopg", "ip4r", "orafce", "periods", "pg_cron", "pg_partman", "pg_repack", "pgaudit", "pgrouting"),
-    *("pgtap", "prefix", "rum", "semver", "tdigest"),
-)
-_PACKAGES: Final = {
-    **dict.fromkeys(_CONTRIB, "postgresql-{major}"),
-    **dict.fromkeys(
-        ("postgis", "postgis_raster", "postgis_sfcgal", "postgis_topology", "address_standardizer"),
-        "postgresql-{major}-postgis-3",
-    ),
-    **{name: f"postgresql-{{major}}-{name.removeprefix('pg_')}" for name in _OWN_PACKAGES},
-    "plperl": "postgresql-plperl-{major}",
-    "plpython3u": "postgresql-plpython3-{major}",
-    "pltcl": "postgresql-pltcl-{major}",
-    "vector": "postgresql-{major}-pgvector",
-}
+_VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
 class Environment:
     """An alembic environment: settings file, revisions, env.py; `patience` is the gate's limit for a step, in seconds."""
 
-    def __init__(self, file: Path, url: URL, patience: float = math.inf) -> None:
-        if not file.is_file():
-            raise BadInputError(
-                f"there is no {file}", "name alembic's settings file in [tool.slipway.migrations] config"
-            )
+    def __init__(
+        self,
+        file: Path,
+        url: URL,
+        patience: float = math.inf,
+        *,
+        section: str = alembic_config.SECTION,
+        x_arguments: Sequence[str] = (),
+    ) -> None:
         self.folder = Path.cwd()
         self.patience = patience
-        self._url = url
-        self.config = Config(str(file))
+        self.url = url
+        self.place = 0  # of the database that is used, among those that env.py migrates
+        self.databases: list[str] = []  # their names, as env.py has used them so far
+        self.wanted: list[str] = []  # the keys of -x arguments that the project has looked up in vain
+        self.config = alembic_config.read(file, section, x_arguments)
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
-        try:
-            self.script = ScriptDirectory.from_config(self.config)
-        except CommandError as error:
-            raise BadInputError(f"{file} cannot be used", str(error)) from error
-        self._load()
-
-    def _load(self) -> None:
-        """Import every revision, so that one that does not load is reported with file and line."""
         with warnings.catch_warnings(record=True) as self.warnings:
             warnings.simplefilter("always")
             try:
+                self.script = alembic_config.scripts_of(self.config)
+            except (CommandError, ImportError, ValueError) as error:
+                raise BadInputError(f"{file} cannot be used", str(error)) from error
+            self._load()
+
+    def _load(self) -> None:
+        """Import every revision, so that one that does not load is reported with file and line."""
+        try:
+            with self._context():
                 self.script.get_bases()
-            except (Exception, SystemExit) as error:
-                if not self._is_broken_graph(error):
-                    raise BadInputError(f"{self.spoken_place_of(error)} does not load", sentence(error)) from error
+        except (Exception, SystemExit) as error:
+            if not self._is_broken_graph(error):
+                raise BadInputError(f"{self.spoken_place_of(error)} does not load", sentence(error)) from error
+
+    def _context(self, steps: Steps | None = None) -> EnvironmentContext:
+        """Return the context in which alembic imports revisions and runs env.py."""
+        context = EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, destination_rev="heads")
+        get_x_argument = context.get_x_argument
+
+        def remembering(as_dictionary: bool = False) -> Any:  # noqa: FBT001, FBT002 -- alembic's own signature
+            if as_dictionary:
+                return _XArguments(get_x_argument(as_dictionary=True), self.wanted)
+            return get_x_argument()
+
+        # The project calls it through the module alembic.context, which delegates to the instance.
+        setattr(context, "get_x_argument", remembering)  # noqa: B010 -- an assignment would look like one to a method
+        return context
 
     def _is_broken_graph(self, error: BaseException) -> bool:
         """Whether the gate reports the error as a finding of the graph: alembic's own, or its KeyError for a missing parent."""
@@ -94,21 +88,43 @@ class Environment:
         return isinstance(error, (CommandError, RevisionError))
 
     def run(self, steps: Steps, **overrides: object) -> Options:
-        """Run env.py with `steps` instead of an upgrade or downgrade; return the options that it gave to `context.configure`."""
+        """Run env.py with `steps` instead of an upgrade or downgrade; return the options that it gave to `context.configure`.
+
+        Of an env.py for several databases, revisions run in the one at `place`, with its options.
+        """
         configured: dict[str, Any] = {}
-        context = EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, destination_rev="heads")
-        configure = context.configure
+        of_part: dict[str, Any] = {}
+        parts: list[Part] = []  # the first of each database
+        context = self._context(steps)
+        configure, run_migrations = context.configure, context.run_migrations
 
         def remember(*arguments: Any, **options: Any) -> None:
             configured.update(options)
             configure(*arguments, **(options | overrides))
 
-        # env.py calls it through the module alembic.context, which delegates to the instance.
-        setattr(context, "configure", remember)  # noqa: B010 -- an assignment would look like one to a method
+        def run_part(**arguments: Any) -> None:
+            part = Part.of(context.get_context(), arguments)
+            place = next((place for place, known in enumerate(parts) if part.shares_database(known)), len(parts))
+            if place == len(parts):
+                parts.append(part)
+            if place == len(self.databases):
+                self.databases.append(part.arguments or f"database {place + 1}")
+            if place == self.place:
+                of_part.update(configured)
+                run_migrations(**arguments)
+
+        for name, function in {"configure": remember, "run_migrations": run_part}.items():
+            setattr(context, name, function)
         with closed_afterwards(), ExitStack() as held, context:
-            self.config.attributes = _Attributes(self._url, held)
+            self.config.attributes = _Attributes(self.url, held)
             self.script.run_env()
-        return configured
+        return of_part or configured
+
+    def needs(self, error: BaseException) -> str:
+        """Return the next step when env.py fails before the first revision."""
+        if isinstance(error, XArgumentError):
+            return str(error)
+        return f"{sentence(error)}; {x_argument_missing(self.wanted[-1]) if self.wanted else _VARIABLES}"
 
     def place_of(self, error: BaseException) -> tuple[str, int]:
         """Return file and line of the innermost frame of an error in the service's own code."""
@@ -126,7 +142,7 @@ class Environment:
 
     def is_own(self, filename: str) -> bool:
         """Whether a file is the service's: in its folder, not an installed package, and not slipway's."""
-        path = Path(filename)
+        path = Path(filename).absolute()
         installed = "site-packages" in path.parts or path.is_relative_to(_SLIPWAY)
         return path.is_relative_to(self.folder) and not installed and path.exists()
 
@@ -134,42 +150,59 @@ class Environment:
         return os.path.relpath(filename, self.folder)
 
 
+class XArgumentError(KeyError):
+    """A -x argument that the project needs and that was not passed."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def x_argument_missing(key: str) -> str:
+    """Return the next step for a missing -x argument."""
+    return f'it reads the argument -x {key}=…; add "{key}=…" to x-arguments in [tool.slipway.migrations]'
+
+
+class _XArguments(dict[str, str]):
+    """The -x arguments; `wanted` collects the keys that are looked up in vain."""
+
+    def __init__(self, passed: Mapping[str, str], wanted: list[str]) -> None:
+        super().__init__(passed)
+        self._wanted = wanted
+
+    def __missing__(self, key: str) -> str:
+        self._wanted.append(key)
+        raise XArgumentError(x_argument_missing(key))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self._wanted.append(key)
+        return super().get(key, default)
+
+
 class _Attributes(dict[str, Any]):
     """The attributes of a command: a connection for an env.py that requires one; `get` finds none, so env.py makes its own."""
 
     def __init__(self, url: URL, held: ExitStack) -> None:
         super().__init__()
-        self._url = url
+        self.url = url
         self._held = held
 
     def __missing__(self, key: str) -> Any:
-        if key != "connection" or self._url.get_dialect()().is_async:
+        if key != "connection" or self.url.get_dialect()().is_async:
             raise KeyError(key)
-        self[key] = self._held.enter_context(create_engine(self._url, poolclass=NullPool).connect())
+        self[key] = self._held.enter_context(create_engine(self.url, poolclass=NullPool).connect())
         return self[key]
 
 
 def sentence(error: BaseException) -> str:
-    """Format an error in one line: its type and first line, or for pydantic every wrong field without its value."""
-    lines = str(error).strip().splitlines()
+    """Format an error in one line: its type, first line and Postgres' details, or for pydantic every wrong field without its value."""
     if type(error).__module__.startswith("pydantic") and (fields := _fields(error)):
         return f"{type(error).__name__}: {fields}"
+    said = ": ".join(filter(None, [type(error).__name__, first_line(error)]))
     hint = remedy(str(error))
-    return "; ".join(filter(None, [": ".join([type(error).__name__, *lines[:1]]), hint]))
+    return "; ".join([said, hint] if hint else [said, *details(error)])
 
 
 def _fields(error: Any) -> str:
     errors = error.errors() if callable(getattr(error, "errors", None)) else []
     return "; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in errors)
-
-
-def remedy(message: str) -> str:
-    """Return the next step for the message that an extension is missing; empty for any other message."""
-    match = next((match for lacking in _LACKING if (match := lacking.search(message))), None)
-    if match is None:
-        return ""
-    major = _MAJOR.search(message)
-    package = _PACKAGES.get(match["name"])
-    if package is None:
-        return "install it on this Postgres"
-    return f"install it on this Postgres, on Debian and Ubuntu with the package {package.format(major=major[1] if major else 'NN')}"

@@ -4,7 +4,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -14,12 +14,16 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from slipway.errors import RefusedError
-from slipway.migration.database import every_connection_to, held, sqlstate
+from slipway.errors import RefusedError, SlipwayError
+from slipway.migration.database import every_connection_to, held, sqlstate, with_connection
 from slipway.migration.environment import Environment, sentence
+from slipway.migration.pooler import check_own_session
 from slipway.records.migration import Migration, Standing
 
 _LOCK_TIMEOUT = "SET lock_timeout = '2s'"
+# No other database of this server has the name, and no other server the time of its start.
+_RECOGNISED = """SELECT format('current_database() = %L AND pg_postmaster_start_time() = %L',
+current_database(), pg_postmaster_start_time())"""
 _LOCK = zlib.crc32(b"slipway: one migration at a time")
 # lock_not_available, deadlock_detected: rolled back, and a retry may succeed
 _RETRYABLE = {"55P03", "40P01"}
@@ -29,8 +33,24 @@ _PATIENCE_SECONDS = 300.0
 
 def look(environment: Environment, url: URL) -> Standing:
     """Read the revision of a database; raises RefusedError."""
-    with every_connection_to(url, (_LOCK_TIMEOUT,)):
+    recognised = _own_session(url)
+    with every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         return _read(environment)
+
+
+def _own_session(url: URL) -> str:
+    """Check that sessions are our own, before anything is set or locked; return the condition by which the database is recognised."""
+
+    def check(connection: Connection) -> str:
+        check_own_session(url, connection)
+        return str(connection.scalar(text(_RECOGNISED)))
+
+    try:
+        return with_connection(url, check)
+    except SlipwayError:
+        raise
+    except Exception as error:
+        raise RefusedError("the database cannot be reached", sentence(error)) from error
 
 
 def _read(environment: Environment) -> Standing:
@@ -43,11 +63,29 @@ def _read(environment: Environment) -> Standing:
 
     try:
         environment.run(steps, dont_mutate=True)  # alembic would create a missing table of versions
-        return _standing(environment.script, heads_of_schemas)
+        standing = _standing(environment.script, heads_of_schemas)
     except (Exception, SystemExit) as error:
         raise RefusedError(
             f"the database cannot be read, env.py fails at {environment.spoken_place_of(error)}", sentence(error)
         ) from error
+    _check_one_database(environment)
+    return standing
+
+
+def _visit(environment: Environment) -> None:
+    """Run env.py without a revision, to see which databases it migrates; its errors are those of the upgrade."""
+    with suppress(Exception, SystemExit):
+        environment.run(lambda _heads, _context: (), dont_mutate=True)
+    _check_one_database(environment)
+
+
+def _check_one_database(environment: Environment) -> None:
+    """Raise RefusedError when env.py migrates several databases, of which the URL names one."""
+    if len(environment.databases) > 1:
+        raise RefusedError(
+            f"env.py migrates several databases ({', '.join(environment.databases)}), and only one is named",
+            "run `alembic upgrade heads` with the URLs of all of them",
+        )
 
 
 def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
@@ -59,7 +97,7 @@ def _check_known(script: ScriptDirectory, heads: tuple[str, ...]) -> None:
         )
 
 
-def _steps_to_head(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
+def steps_to_head(script: ScriptDirectory, heads: tuple[str, ...]) -> list[Any]:
     """Return alembic's steps from these heads to the history's own; empty when none is missing."""
     return list(script._upgrade_revs("heads", heads))  # type: ignore[arg-type] # noqa: SLF001 -- what alembic's own upgrade command calls
 
@@ -68,7 +106,7 @@ def _standing(script: ScriptDirectory, heads_of_schemas: list[tuple[str, ...]]) 
     """Combine the revisions of all schemas that env.py visits."""
     heads = tuple(dict.fromkeys(head for each in heads_of_schemas for head in each))
     unknown = tuple(head for head in heads if not _knows(script, head))
-    steps = [] if unknown else [step for each in heads_of_schemas for step in _steps_to_head(script, each)]
+    steps = [] if unknown else [step for each in heads_of_schemas for step in steps_to_head(script, each)]
     missing = tuple(dict.fromkeys(step.revision.revision for step in steps))
     return Standing(heads, tuple(script.get_heads()), unknown, missing)
 
@@ -87,7 +125,9 @@ def upgrade(environment: Environment, url: URL, report: Callable[[str], object] 
     `report` is called with each revision when it begins.
     """
     started = time.monotonic()
-    with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,)):
+    recognised = _own_session(url)
+    with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
+        _visit(environment)
         before, applied, attempts = _run(environment, report)
         after = _read_back(environment)
     return Migration(
@@ -113,7 +153,7 @@ def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tup
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
         _check_known(environment.script, heads)
-        for step in _steps_to_head(environment.script, heads):
+        for step in steps_to_head(environment.script, heads):
             revision = step.revision
             report(f"revision {revision.revision} {revision.doc or ''}".rstrip())
             yield step
@@ -129,10 +169,8 @@ def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tup
             if by_postgres and sqlstate(error) in _RETRYABLE and attempt < _ATTEMPTS:
                 time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter, so that two runners do not collide again
                 continue
-            hint = "" if before or by_postgres else "; variables it needs go to [tool.slipway.migrations] variables"
-            raise RefusedError(
-                f"the migration failed at {environment.spoken_place_of(error)}", sentence(error) + hint
-            ) from error
+            reason = sentence(error) if before or by_postgres else environment.needs(error)
+            raise RefusedError(f"the migration failed at {environment.spoken_place_of(error)}", reason) from error
         else:
             return before[0] if before else (), tuple(dict.fromkeys(applied)), attempt
     raise AssertionError("the last attempt either returned or raised")

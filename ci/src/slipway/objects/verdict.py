@@ -63,7 +63,7 @@ class Gate(_Verdict):
     folders: list[str] = dataclasses.field(repr=False, kw_only=True)
 
     @documented(
-        "Return the reports: proof.json, junit.xml, proof.sarif, annotations.txt, summary.md, report.txt and the page index.html; for several majors a folder of them each."
+        "Return the reports for people (the page index.html, Markdown, text), CI servers and editors; for several majors a folder of them each."
     )
     async def report(self) -> dagger.Directory:
         from slipway.report.files import of_proof

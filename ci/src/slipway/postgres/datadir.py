@@ -108,10 +108,8 @@ def prepared(binaries: Binaries, shelf: str | None = None) -> Iterator[DataDirec
         binaries = _within_reach(binaries, home, account)
         template = cache() / f"postgres-{_key(binaries)}"
         kept = _shelf(binaries, shelf) if shelf else None
-        if kept and _copied(kept, home / "cluster"):
+        if (kept and _copied(kept, home / "cluster")) or _copied(template, home / "cluster"):
             pass
-        elif template.is_dir():
-            _copy(template, home / "cluster")
         else:
             _initialise(binaries, home / "cluster", account)
             _store(home / "cluster", template)
@@ -165,6 +163,7 @@ def _copied(kept: Path, cluster: Path) -> bool:
     """Copy the cached directory, which another run may be replacing; return whether that succeeded."""
     try:
         _copy(kept, cluster)
+        os.utime(kept)  # the cache is pruned by the time of the last use
     except OSError:
         shutil.rmtree(cluster, ignore_errors=True)
         return False

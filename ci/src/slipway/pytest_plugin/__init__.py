@@ -4,6 +4,8 @@ The service's own Python lists the revisions and makes the proof, so both are ri
 installed there, otherwise the one that `slipway gate` would use. The proof is made once per run, by the first of these tests; xdist's workers share it.
 """
 
+from typing import Any
+
 import pytest
 
 # By their names after `--slipway`; those without a value are flags.
@@ -13,20 +15,25 @@ _OPTIONS: dict[str, tuple[str, str]] = {
     "-allow-production-like": ("", "the server is disposable, though it looks like production"),
     "-source": ("DIR", "the service's folder, where its pyproject.toml is (default: pytest's rootdir)"),
     "-config": ("FILE", "alembic's settings file (default: that of [tool.slipway.migrations], or alembic.ini)"),
+    "-section": ("NAME", "the section of that file (default: that of the settings, or alembic)"),
+    "-x-argument": ("KEY=VALUE", "an argument for env.py and revisions; repeat it for more (default: x-arguments)"),
     "-database-url": ("URL", "a server where databases may be created (default: one of its own)"),
     "-since": (
         "REVISION|REF",
-        "findings in older revisions do not count: up to a revision, or those at a git ref or `merge-base` (default: start-after)",
+        "older revisions are not judged: up to a revision, or those at a git ref or `merge-base` (default: start-after, otherwise what a pull request would add)",
     ),
+    "-all": ("", "judge all revisions, released ones, too"),
     "-python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
 }
+_REPEATED = {"-x-argument"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("slipway")
     for name, (metavar, text) in _OPTIONS.items():
         kind = {"metavar": metavar} if metavar else {"action": "store_true"}
-        group.addoption(f"--slipway{name}", help=text, **kind)
+        repeated: dict[str, Any] = {"action": "append", "default": []} if name in _REPEATED else {}
+        group.addoption(f"--slipway{name}", help=text, **kind, **repeated)
 
 
 def pytest_configure(config: pytest.Config) -> None:

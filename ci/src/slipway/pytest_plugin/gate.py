@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from slipway.errors import RefusedError, SlipwayError, UnknownOutcomeError, within
-from slipway.local.prove import NamedServer
+from slipway.local.prove import AlembicOptions, GateOptions, NamedServer
 from slipway.records.form import from_json, to_json
 from slipway.records.gate import Listing
 from slipway.records.proof import UNCOMPARED, Finding, Proof
@@ -44,28 +44,22 @@ class AlreadyReportedError(RefusedError):
     """Another test of this run has reported why there is no proof."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Arguments of `slipway.local.gate`."""
-
-    source: Path
-    config: str | None
-    since: str | None
-    python: Path | None
-    server: NamedServer | None
-
-    @classmethod
-    def of(cls, config: pytest.Config, here: Path) -> "Options":
-        """Return those of a run of pytest; paths are relative to the folder in which it was started."""
-        source, python = (config.getoption(f"slipway_{name}") for name in ("source", "python"))
-        allowed = config.getoption("slipway_allow_production_like")
-        return cls(
-            source=here / source if source else config.rootpath,
+def options_of(config: pytest.Config, here: Path) -> GateOptions:
+    """Return the options of a run of pytest; paths are relative to the folder in which it was started."""
+    source, python = (config.getoption(f"slipway_{name}") for name in ("source", "python"))
+    allowed = config.getoption("slipway_allow_production_like")
+    return GateOptions(
+        source=here / source if source else config.rootpath,
+        alembic=AlembicOptions(
             config=config.getoption("slipway_config"),
-            since=config.getoption("slipway_since"),
-            python=here / python if python else own_environment(),
-            server=NamedServer.of(config.getoption("slipway_database_url"), allow_production_like=allowed),
-        )
+            section=config.getoption("slipway_section"),
+            x_arguments=tuple(config.getoption("slipway_x_argument")),
+        ),
+        since=config.getoption("slipway_since"),
+        everything=config.getoption("slipway_all"),
+        python=here / python if python else own_environment(),
+        server=NamedServer.of(config.getoption("slipway_database_url"), allow_production_like=allowed),
+    )
 
 
 def own_environment() -> Path | None:
@@ -77,7 +71,7 @@ def own_environment() -> Path | None:
 class Gate:
     """The gate of a test run; `shared` is a folder of all its processes."""
 
-    def __init__(self, options: Options, shared: Path) -> None:
+    def __init__(self, options: GateOptions, shared: Path) -> None:
         self.source = options.source
         self._options = options
         self._shared = shared
@@ -114,9 +108,9 @@ def once(file: Path, make: Callable[[], str]) -> tuple[str, bool]:
         return text, True
 
 
-def _answer(verb: Callable[..., Coroutine[Any, Any, Any]], options: Options) -> str:
+def _answer(verb: Callable[..., Coroutine[Any, Any, Any]], options: GateOptions) -> str:
     try:
-        return to_json(anyio.run(partial(verb, **vars(options))))
+        return to_json(anyio.run(partial(verb, options)))
     except Exception as error:  # noqa: BLE001 -- raised again in every process of the run
         return to_json(Refusal.of(within(error) or _unexpected(error)))
 

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.pytest_plugin.gate import DRIFT, GRAPH, LOCKS, ROWS, UP_DOWN_UP, AlreadyReportedError, Gate, Options, judge
+from slipway.pytest_plugin.gate import (
+    DRIFT,
+    GRAPH,
+    LOCKS,
+    ROWS,
+    UP_DOWN_UP,
+    AlreadyReportedError,
+    Gate,
+    judge,
+    options_of,
+)
 from slipway.records.gate import Listed
 from slipway.records.proof import Finding
 from slipway.untrusted import one_line
@@ -130,7 +140,7 @@ class Run:
         self._chosen = tuple(name for name in config.args if _is_ours(name, here))
         config.args[:] = [name for name in config.args if name not in self._chosen]
         self._shared = _shared_folder(config)
-        self._gate = Gate(Options.of(config, here), Path(self._shared))
+        self._gate = Gate(options_of(config, here), Path(self._shared))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -36,7 +36,7 @@ class Certificate(Record, schema="slipway/certificate/1"):
     """The verdicts on the way between two heads. Certificates are not transitive: a → b and b → c do not cover a → c.
 
     - history: sha256 of the revision files. statements: sha256 of the previous release's statements; empty without any.
-    - before, after: the database's heads. made: seconds since 1970. evidence: sha256 of the proof's file.
+    - transactions: those in which env.py ran the revisions. before, after: the database's heads. made: seconds since 1970. evidence: sha256 of the proof's file.
     """
 
     history: str
@@ -49,6 +49,7 @@ class Certificate(Record, schema="slipway/certificate/1"):
     gate: str
     made: int
     evidence: str
+    transactions: str = ""
 
 
 @dataclass(frozen=True)

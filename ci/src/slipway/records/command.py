@@ -1,6 +1,7 @@
-"""Records of commands about slipway itself: an explanation, a completion script, the simulator's address."""
+"""Records of commands about slipway itself: an explanation, a completion script, the simulator's address, the cache."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from slipway.records.form import Record
 
@@ -26,3 +27,34 @@ class Listening(Record, schema="slipway/listening/1"):
     """The simulated account, which listens at `url` on this machine only."""
 
     url: str
+
+
+class CacheKind(Enum):
+    """The kind of an entry of the cache."""
+
+    ENVIRONMENT = "environment"  # of a service, from its lock
+    SERVER = "server"  # an initialised Postgres
+    DATABASES = "databases"  # after the old revisions of a history
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """A folder of the cache.
+
+    - name: relative to the cache. bytes: on the disk. used: when it was used last, in seconds since 1970.
+    """
+
+    kind: CacheKind
+    name: str
+    bytes: int
+    used: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheReport(Record, schema="slipway/cachereport/1"):
+    """The cache in `folder`, which is pruned to `limit` bytes once a day; `removed` are the entries that this command removed."""
+
+    folder: str
+    limit: int
+    entries: tuple[CacheEntry, ...]
+    removed: tuple[CacheEntry, ...] = ()

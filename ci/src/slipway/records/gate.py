@@ -33,20 +33,23 @@ class Listing(Record, schema="slipway/listing/1"):
 
 @dataclass(frozen=True)
 class Other:
-    """A revision on another branch; `down` are its parents."""
+    """A revision at another commit; `down` are its parents."""
 
     id: str
     down: tuple[str, ...]
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Since(Record, schema="slipway/since/1"):
-    """The state that `--since` compares with.
+    """The state that `--since` compares with, or the one that is compared with by default.
 
     - name: of a revision or a git ref; for a revision the other fields stay empty.
     - files: revision files at the ref, relative to the service's folder. edited: those among them with changes.
+    - changed: revisions at the ref whose files have changed or are gone; none when the ref and HEAD have no commit in common.
     - refusal: why git cannot resolve the name. commit: the one that the ref names.
     - ahead: revisions that exist only at `tip`, the branch to be merged into.
+    - by_default: what the name is called when the gate chose it itself; then it is a git ref, or empty for "all but the newest revision".
     """
 
     name: str
@@ -54,16 +57,24 @@ class Since(Record, schema="slipway/since/1"):
     edited: tuple[str, ...] = ()
     refusal: Refusal | None = None
     commit: str | None = None
+    changed: tuple[Other, ...] = ()
     ahead: tuple[Other, ...] = ()
     tip: str = ""
+    by_default: str | None = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a model; `written` when an INSERT names it because the database has no default."""
+    """A column of a model.
+
+    - written: an INSERT names it, because the database has no default. defaulted: an INSERT may name it or leave it to the default.
+    - labels: the values of an enum, the only ones that the model can read.
+    """
 
     name: str
     written: bool
+    defaulted: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,15 +99,19 @@ class Previous(Record, schema="slipway/previous/1"):
     """A previous release.
 
     - name: as the user wrote it. refusal: why its models could not be loaded.
+    - caveat: why its models were not read in its own environment but in today's.
     - revisions: all that its alembic knows. start: its start command, if that runs alembic.
+    - spelled: its models as SQL, one text for each object.
     """
 
     name: str
     models: tuple[Model, ...] = ()
     recorded: tuple[Recorded, ...] = ()
     refusal: str | None = None
+    caveat: str = ""
     revisions: tuple[str, ...] = ()
     start: str = ""
+    spelled: tuple[str, ...] = ()
 
 
 class Ask(Enum):
@@ -107,20 +122,41 @@ class Ask(Enum):
     MODELS = "models"  # read the models of this release, execute no revision
 
 
+class Role(Enum):
+    """The rights of the role that runs the revisions in production."""
+
+    RDS_SUPERUSER = "rds_superuser"  # the main user of RDS: owns the database, creates roles, databases and the extensions that RDS offers
+    OWNER = "owner"  # owns the database, no more
+    SUPERUSER = "superuser"
+
+
+class PreviousRelease(Enum):
+    """Whether the previous release must be replayed on the new schema."""
+
+    WANTED = "wanted"  # reports say when it was not
+    REQUIRED = "required"  # an error when it was not
+
+
 @dataclass(frozen=True, kw_only=True)
 class GateQuestion(Record, schema="slipway/gate-question/1"):
     """All inputs of a run of the gate but its server; a field without a default takes that of `[tool.slipway.migrations]`."""
 
     config: str  # alembic's settings file, relative to the working directory
     patience: float  # seconds for one step of a revision, and for env.py
+    section: str = "alembic"  # of that file
+    x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column
+    role: Role = Role.RDS_SUPERUSER  # of the revisions
     levels: Mapping[str, str] = field(default_factory=dict)  # rule: error, warning, note or off
     start_after: str | None = None  # findings up to this revision do not count
     since: Since | None = None  # replaces start_after
     previous: Previous | None = None  # the live release, which must work on the new schema
+    previous_required: bool = False  # it is an error when that could not be executed
     layers: tuple[Layer, ...] = tuple(Layer)
     release: str = ""  # with Ask.MODELS: the name under which they are returned
+    apart_from: str = ""  # with Ask.MODELS: a folder with another release, from which nothing may be imported
     today: str = ""  # YYYY-MM-DD, on which allowances expire; empty: the current day, UTC
     keep: bool = False  # leave the state after the old revisions on the server, as a template for the next run
     check_server: bool = False  # with Ask.LISTING: connect to the server as well

@@ -8,6 +8,8 @@ from typing import Final
 from slipway.records.form import Record
 
 OFF: Final = "off"  # in the place of a level: the rule is ignored
+UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
+AUTOCOMMIT: Final = "(autocommit mode left on)"  # likewise, for a mode that a revision leaves behind
 UNCOMPARED: Final = "models were not compared"  # start of the gap that leaves drift unknown
 
 
@@ -35,6 +37,7 @@ class Layer(Enum):
     ALWAYS = "always"  # the graph, every revision up, down and up again, migrations against models
     TRACE = "trace"  # locks, rewrites and scans of each statement in new revisions
     ROWS = "rows"  # new revisions on tables with rows
+    TOGETHER = "together"  # new revisions in one run of env.py, in its own transactions
     INTERRUPTION = "interruption"  # new revisions stopped where they commit, and run again
     PREVIOUS = "previous"  # the previous release's statements on the new schema
     CONCURRENCY = "concurrency"  # the lock queue, two runners at once, time against the number of rows
@@ -201,18 +204,24 @@ class Versions:
 class Coverage:
     """The extent of a proof; `gaps` are sentences about what could not be executed.
 
-    - filled: how many of `tables` held rows. previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
+    - transactions: those of env.py, in which the new revisions ran together; empty when they did not.
+    - chosen: which revisions count as new and how many do not, when the gate chose that itself.
+    - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
+    - previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
     """
 
     revisions: int
     new: int
     statements: int
     gaps: tuple[str, ...] = ()
+    chosen: str = ""
     tables: int = 0
     filled: int = 0
+    empty: Mapping[str, str] = field(default_factory=dict)
     previous: str = ""
     phrases: int = 0
     said: str = ""
+    transactions: str = ""
     layers: tuple[Layer, ...] = tuple(Layer)
 
     @property
@@ -239,6 +248,18 @@ class Proof(Record, schema="slipway/proof/1"):
     coverage: Coverage
     verdict: Verdict
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """The verdict in words; what did not execute a single revision has not passed."""
+        if self.verdict is Verdict.FAIL:
+            return "refused"
+        return "passed" if self.coverage.revisions else "not executed"
+
+    @property
+    def unexecuted(self) -> tuple[str, ...]:
+        """The revisions whose upgrade was not executed to its end."""
+        return tuple(revision.id for revision in self.revisions if "up" not in revision.fingerprints)
 
     @property
     def failures(self) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.certificate import Certificate, Validity
 from slipway.records.checks import DoctorReport, Preflight
-from slipway.records.command import Listening
+from slipway.records.command import CacheReport, Listening
 from slipway.records.conformance import Conformance, Estimate, Left
 from slipway.records.form import Record, to_json
 from slipway.records.ledger import History, Situation
@@ -145,6 +145,10 @@ def of_rehearsal(record: Rehearsal) -> CommandResult:
 
 def of_checkup(report: DoctorReport) -> CommandResult:
     return _fenced(report, plain.of_checkup(report), 0 if report.healthy else 1)
+
+
+def of_cache(report: CacheReport) -> CommandResult:
+    return CommandResult(record=report, text=plain.of_cache(report))
 
 
 def of_certificate(certificate: Certificate) -> CommandResult:

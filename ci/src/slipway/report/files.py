@@ -22,6 +22,7 @@ PROOF: Formats[Proof] = {
     "proof.json": to_json,
     "junit.xml": programs.junit,
     "proof.sarif": programs.sarif,
+    "gl-code-quality-report.json": programs.code_quality,
     "annotations.txt": programs.annotations,
     "summary.md": text.markdown,
     "report.txt": text.text,

@@ -3,16 +3,17 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, TextIO
 
 from slipway.records.bootstrap import Bootstrap, ResourceChange, ResourceFailure, Result, StackChange
 from slipway.records.checks import Check, DoctorCheck, DoctorReport, DoctorResult, Preflight, PreflightResult
+from slipway.records.command import CacheEntry, CacheKind, CacheReport
 from slipway.records.conformance import Conformance, ConformanceFinding, ConformanceVerdict, Estimate
 from slipway.records.migration import Migration, Standing
 from slipway.records.outcome import Status
 from slipway.records.proof import Level
-from slipway.report.format import duration, heads
+from slipway.report.format import duration, heads, moment
 from slipway.untrusted import one_line
 
 _SIGNS = {"Add": "+", "Import": "=", "Modify": "~", "Remove": "-"}
@@ -87,6 +88,29 @@ def of_checkup(report: DoctorReport) -> str:
     counts = Counter(check.result for check in report.checks)
     summary = ", ".join(f"{counts[result]} {result.value}" for result in DoctorResult)
     return "\n".join([*map(_doctor_check, report.checks), summary]) + "\n"
+
+
+_CACHED: Final = {
+    CacheKind.ENVIRONMENT: "environments of services",
+    CacheKind.SERVER: "initialised Postgres servers",
+    CacheKind.DATABASES: "databases after old revisions",
+}
+
+
+def of_cache(report: CacheReport) -> str:
+    """Render the number and size of each kind of entry; the last line has the total and the limit."""
+    lines = []
+    for kind, name in _CACHED.items():
+        entries = [entry for entry in report.entries if entry.kind is kind]
+        last = f", last used {moment(max(entry.used for entry in entries))}" if entries else ""
+        lines.append(f"{len(entries):4}  {name}, {_megabytes(entries)}{last}")
+    removed = [f"removed {len(report.removed)} entries, {_megabytes(report.removed)}"] if report.removed else []
+    total = f"{report.folder}: {_megabytes(report.entries)}; pruned to {report.limit >> 20} MB once a day"
+    return "\n".join([*lines, *removed, total]) + "\n"
+
+
+def _megabytes(entries: Iterable[CacheEntry]) -> str:
+    return f"{sum(entry.bytes for entry in entries) / 2**20:.0f} MB"
 
 
 def _doctor_check(check: DoctorCheck) -> str:

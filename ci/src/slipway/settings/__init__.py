@@ -45,6 +45,15 @@ def parse(text: str, file: str = "pyproject.toml") -> Settings:
         raise SettingsError(f"{file}: [tool.slipway] {error.at}".rstrip(), error.problem) from error
 
 
+def has_alembic(pyproject: str) -> bool:
+    """Whether the text of a pyproject.toml has a table [tool.alembic]."""
+    try:
+        tool = tomllib.loads(pyproject).get("tool")
+    except ValueError:
+        return False
+    return isinstance(tool, dict) and "alembic" in tool
+
+
 def load(source: Path) -> Settings:
     """Read the settings of the service in the folder `source`; raises SettingsError."""
     file = source / "pyproject.toml"
@@ -84,6 +93,7 @@ __all__ = [
     "Subjects",
     "TargetKind",
     "TestDatabase",
+    "has_alembic",
     "load",
     "load_file",
     "parse",

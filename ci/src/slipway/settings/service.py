@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from slipway.database_url import filled, parts_of
 from slipway.errors import BadInputError
+from slipway.records.gate import PreviousRelease, Role
 from slipway.records.proof import OFF, Level
 from slipway.settings.app_runner import AppRunnerEnvironment
 from slipway.settings.environment import Environment, TargetKind
@@ -36,27 +37,43 @@ class SettingsError(BadInputError):
 class Migrations(Constrained):
     """`[tool.slipway.migrations]`: the service's alembic history, and the Postgres it runs on.
 
-    - config: alembic's own settings file, relative to pyproject.toml.
+    - config: alembic's own settings file, relative to pyproject.toml; alembic also reads [tool.alembic] there.
+    - section: the section of that file, as `alembic --name` takes it.
+    - x-arguments: what env.py and revisions read with context.get_x_argument(), such as ["tenant=some"], as `alembic -x` takes them.
     - postgres: the major version in production ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision.
+    - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - start-after: revisions up to this one are not reported.
+    - previous: "required" when it is an error that the previous release could not be replayed on the new schema; reports say so anyway.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: the scheme of that URL, such as "postgresql+asyncpg".
     - patience: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
+    - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
     """
 
     config: str = "alembic.ini"
+    section: str = "alembic"
+    x_arguments: tuple[str, ...] = ()
     postgres: str = "18"
     extensions: tuple[str, ...] = ()
+    role: Role = Role.RDS_SUPERUSER
     start_after: str | None = None
+    previous: PreviousRelease = PreviousRelease.WANTED
     levels: Mapping[str, _Level] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
     patience: Annotated[int, Range(1)] = 120
     variables: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Annotated[tuple[str, ...], Filled("one value or more")]] = field(default_factory=dict)
+
+    @property
+    def alembic(self) -> tuple[str, ...]:
+        """The arguments of `alembic`, before the name of its command."""
+        section = () if self.section == "alembic" else (f"--name={self.section}",)
+        return (f"--config={self.config}", *section, *(f"-x{argument}" for argument in self.x_arguments))
 
     def told(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.untrusted import one_line
@@ -24,7 +25,7 @@ _FOREIGN_LOCKS = {
 }
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
-_READY = "slipway-ready"
+READY = "slipway-ready"
 _COMPILED = ["--compile-bytecode"]
 
 
@@ -47,40 +48,82 @@ class Python:
 
 
 def lock_of(tree: Path) -> Path:
-    """Find the file that pins the service's dependencies; raises BadInputError when uv reads none of them."""
+    """Find the file that pins the service's dependencies, its own or its workspace's; raises BadInputError when uv reads none of them."""
     for name in LOCKS:
         if (tree / name).is_file():
             return tree / name
+    if root := workspace_of(tree):
+        if (root / "uv.lock").is_file():
+            return root / "uv.lock"
+        raise BadInputError(f"the workspace {root} has no uv.lock", "run `uv lock` there and commit uv.lock")
     for name, command in _FOREIGN_LOCKS.items():
         if (tree / name).is_file():
             raise BadInputError(f"uv cannot read {name}", f"export it to a requirements.txt: {command}")
     raise BadInputError(f"the service has none of {', '.join(LOCKS)}", "run `uv lock` and commit uv.lock")
 
 
-def prepare(tree: Path, cache: Path) -> Python:
+def workspace_of(tree: Path) -> Path | None:
+    """Find the workspace that a project is a member of, as uv does: the nearest one above."""
+    for above in tree.resolve().parents:
+        workspace = _document(above / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace")
+        if workspace is not None:
+            members, excluded = (_folders(above, workspace.get(key, ())) for key in ("members", "exclude"))
+            return above if tree.resolve() in members - excluded else None
+    return None
+
+
+def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
+    return {folder.resolve() for pattern in patterns for folder in root.glob(pattern)}
+
+
+def _document(pyproject: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
     """Return the environment for an unpacked tree, created unless cached.
 
-    Raises BadInputError, and RefusedError with uv's message.
+    With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
+    beside it. Raises BadInputError, and RefusedError with uv's message.
     """
     lock = lock_of(tree)
-    folder = cache / "environments" / _key(tree, lock)
-    with _locked(folder):
-        if not (folder / _READY).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            _install(tree, lock, folder)
-            (folder / _READY).touch()
     file = tree / "pyproject.toml"
     package = file.is_file() and is_package(file.read_text(encoding="utf-8"))
-    return Python(folder, _install_project(tree, folder) if package else None)
+    if package:
+        _check_named_files(tree)
+    linked = in_place and (package or lock.parent != tree)
+    folder = cache / "environments" / _key(tree, lock, linked=linked)
+    with _locked(folder):
+        if not (folder / READY).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _install(tree, lock, folder, linked=linked, package=package)
+        (folder / READY).touch()
+    return Python(folder, _install_project(tree, folder) if package and not linked else None)
 
 
-def _key(tree: Path, lock: Path) -> str:
-    """Hash the lock and project files; a lock with packages of the tree itself gets a key for this tree alone."""
+def _check_named_files(tree: Path) -> None:
+    """Raise BadInputError when a file is missing that the package's build reads."""
+    project = _document(tree / "pyproject.toml").get("project", {})
+    for key in ("readme", "license"):
+        named = project.get(key)
+        text = named.get("file") if isinstance(named, dict) else named if key == "readme" else None
+        if isinstance(text, str) and not (tree / text).is_file():
+            raise BadInputError(
+                f"the package does not build: {text}, the {key} in pyproject.toml, is not among the shipped files",
+                f'add "{text}" to sources in [tool.slipway], or remove {key}',
+            )
+
+
+def _key(tree: Path, lock: Path, *, linked: bool = False) -> str:
+    """Hash the lock and project files; with packages of the tree itself the key is for this tree alone."""
     total = hashlib.sha256(lock.name.encode() + lock.read_bytes())
     for name in (".python-version", *(["pyproject.toml"] if lock.name != "requirements.txt" else [])):
         if (tree / name).is_file():
             total.update((tree / name).read_bytes())
-    if _has_local_packages(lock):
+    if linked or _has_local_packages(lock):
         total.update(str(tree).encode())
     return total.hexdigest()[:16]
 
@@ -114,12 +157,15 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _install(tree: Path, lock: Path, folder: Path) -> None:
+def _install(tree: Path, lock: Path, folder: Path, *, linked: bool, package: bool) -> None:
     if lock.name == "uv.lock":
-        _uv(["sync", "--frozen", "--no-dev", "--no-install-project", "--no-editable", *_COMPILED], tree, folder)
+        copied = () if linked else ("--no-install-project", "--no-editable")
+        _uv(["sync", "--frozen", "--no-dev", *copied, *_COMPILED], tree, folder)
         return
     _uv(["venv", str(folder)], tree, folder)
     _uv([*_pip_install(folder), "--requirement", str(lock)], tree, folder)
+    if linked and package:
+        _uv([*_pip_install(folder), "--no-deps", "--editable", str(tree)], tree, folder)
 
 
 def is_package(pyproject: str) -> bool:
@@ -173,4 +219,5 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
                 "install one with `uv python install`, or correct .python-version or requires-python",
             )
         causes = [line.lstrip(_DECORATION) for line in done.stderr.splitlines() if line.strip()]
-        raise RefusedError(f"uv {arguments[0]} failed", "; ".join(causes[:3]) or f"exit code {done.returncode}")
+        reasons = dict.fromkeys((*causes[:1], *[cause for cause in causes if not cause.startswith("hint")][-1:]))
+        raise RefusedError(f"uv {arguments[0]} failed", "; ".join(reasons) or f"exit code {done.returncode}")

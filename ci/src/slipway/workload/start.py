@@ -1,4 +1,4 @@
-"""`python start.py ALEMBIC_INI COMMAND…`: migrate the database, then become the command.
+"""`python start.py ALEMBIC_ARGUMENTS… -- COMMAND…`: migrate the database, then become the command.
 
 Mounted into a container for `dagger up` and the tests. It needs only the standard library, and no shell, because a distroless image has none.
 """
@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 
-def main(config: str, command: list[str]) -> str:
+def main(alembic: list[str], command: list[str]) -> str:
     """Return why the command was not started."""
-    code = subprocess.run(["alembic", f"--config={config}", "upgrade", "heads"], check=False).returncode
+    code = subprocess.run(["alembic", *alembic, "upgrade", "heads"], check=False).returncode
     if code:
         return f"alembic ended with the exit code {code}, so {command[0]} was not started"
     try:
@@ -20,4 +20,5 @@ def main(config: str, command: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    end = sys.argv.index("--")
+    sys.exit(main(sys.argv[1:end], sys.argv[end + 1 :]))

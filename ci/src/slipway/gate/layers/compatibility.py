@@ -1,193 +1,246 @@
 """The previous release on the new schema (N-1): during a rollout the old release uses the database that the new one has migrated.
 
 Its statements were recorded in its own tests, or are derived from its models. A statement that works on its own schema must work after each new
-revision; the first revision after which it fails is reported.
+revision; the first revision after which it fails is reported. So must those that its sessions prepared before. The new release's own statements
+must work after the last revision: a trigger may still name what a revision dropped.
 """
 
 import hashlib
+import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, Final
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.history import Node
-from slipway.gate.layers import seeds
-from slipway.gate.measure.session import literal
+from slipway.gate.layers import phrases, seeds
+from slipway.gate.layers.phrases import Phrase, Refused, refusal
+from slipway.gate.layers.stairway import Steps
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
-from slipway.migration.database import elsewhere, sqlstate
-from slipway.migration.environment import sentence
+from slipway.migration.database import elsewhere, with_connection
 from slipway.records.gate import Model, Previous
 from slipway.records.proof import Layer
 
-_FULL_ROW, _BARE_ROW = seeds.ROWS + 1, seeds.ROWS + 2
 _NAMES_ROWS = re.compile("23...")  # a violated constraint: it refers to rows that only its own tests had
-
-
-@dataclass(frozen=True)
-class Phrase:
-    """A statement of the previous release, and its origin in words."""
-
-    sql: str
-    origin: str
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A statement that worked before a revision and fails after it; `code` is the SQLSTATE."""
-
-    phrase: Phrase
-    said: str
-    code: str
+_BROKEN = re.compile("42(?!501)...|428C9")  # a statement that no values of its columns could save
+_PREPARING: Final = ("psycopg", "asyncpg")  # drivers that prepare statements by themselves
 
 
 @dataclass
 class Replay:
-    """The result of replaying the previous release."""
+    """The result of replaying the previous release, and the new one at the end."""
 
     refused: dict[str, list[Refused]] = field(default_factory=dict)  # by revision
+    broken: list[Refused] = field(default_factory=list)  # statements of the new release
     phrases: tuple[Phrase, ...] = ()  # the statements that worked on its own schema
     digest: str = ""  # sha256 of them
+    missing: str = ""  # the reason why the previous release was not replayed, or not to the end
     gaps: list[str] = field(default_factory=list)
 
 
-def replay(baseline: Baseline, previous: Previous) -> Replay:
-    """Upgrade revision by revision, and execute the statements of the previous release after each new one."""
-    without_models = [f"the models of {previous.name} are not known: {previous.refusal}"] if previous.refusal else []
-    if not (previous.models or previous.recorded):
-        return Replay(gaps=without_models)
-    result, error = _replay(baseline, previous, on_rows=True)
+def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: Mapping[str, Steps]) -> Replay:
+    """Upgrade revision by revision, and execute the statements of the previous release after each new one.
+
+    `own` are the models of the new release, `steps` the results of the stairway; a previous release without a name was not asked.
+    """
+    caveat = f"the models of {previous.name} were read in today's environment, not its own: {previous.caveat}"
+    without_models = f"the models of {previous.name} are not known: {previous.refusal}" if previous.refusal else ""
+    own = own if any(_may_break(steps[node.id]) for node in baseline.history.nodes if node.added) else ()
+    if not (previous.models or previous.recorded or own):
+        return Replay(missing=without_models, gaps=[without_models] if without_models else [])
+    result, error = _replay(baseline, previous, own, on_rows=True)
     if error:
-        result, error = _replay(baseline, previous, on_rows=False)
+        result, error = _replay(baseline, previous, own, on_rows=False)
         result.gaps.append(f"{previous.name} was replayed on empty tables only, because the upgrade fails on rows")
     if error:
-        result.gaps.append(f"{previous.name} was not replayed to the end: {error}")
-    result.gaps += without_models
+        result.missing = f"{previous.name} was not replayed to the end: {error}"
+        result.gaps.append(result.missing)
+    result.missing = without_models or result.missing
+    result.gaps += [gap for gap in (without_models, caveat if previous.caveat else "") if gap]
     return result
 
 
-def _replay(baseline: Baseline, previous: Previous, *, on_rows: bool) -> tuple[Replay, str | None]:
+def _may_break(steps: Steps) -> bool:
+    """Whether statements that name existing columns may fail after a revision."""
+    change = steps.upgraded
+    return bool(change.removed) or any(line.kind in ("function", "trigger") for line in change.added)
+
+
+def _replay(
+    baseline: Baseline, previous: Previous, own: Sequence[Model], *, on_rows: bool
+) -> tuple[Replay, str | None]:
     """Pass through the history once; also return the error that ended it early."""
     result, nodes = Replay(), baseline.history.nodes
-    new = sum(node.new for node in nodes)
-    with baseline.database() as database:
-        release = _PreviousRelease(database, previous, result, on_rows=on_rows)
+    added = [node for node in nodes if node.added]
+    with baseline.database() as database, ExitStack() as sessions:
+        releases = _Releases(
+            database=database,
+            previous=previous,
+            own=own,
+            result=result,
+            sessions=sessions,
+            samples=baseline.samples if on_rows else None,
+        )
 
         def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
-            begun = False
             for node in nodes[baseline.old :]:
-                if node.new and not begun:
-                    begun = True
-                    release.begin(context.version_table)
+                if added and node is added[0]:
+                    releases.begin(context.version_table)
                 yield step_of(baseline.environment, node, UP)
-                if node.new:
-                    report(Layer.PREVIOUS, node.id, new)
-                    release.execute(node)
+                if node.added:
+                    report(Layer.PREVIOUS, node.id, len(added))
+                    releases.execute(node)
+            releases.end()
 
         return result, walk(baseline.environment, database, steps)
 
 
-class _PreviousRelease:
-    """The statements of the previous release, on separate connections."""
+@dataclass(kw_only=True)
+class _Releases:
+    """The statements of the previous release, and at the end those of the new one, on separate connections."""
 
-    def __init__(self, database: URL, previous: Previous, result: Replay, *, on_rows: bool) -> None:
-        self._on_rows = on_rows
-        self._database = database
-        self._previous = previous
-        self._result = result
-        self._phrases: list[Phrase] = []
+    database: URL
+    previous: Previous
+    own: Sequence[Model]
+    result: Replay
+    sessions: ExitStack
+    samples: seeds.Samples | None  # None: the tables stay empty
+    _version_table: str = ""
+    _phrases: list[Phrase] = field(default_factory=list)
+    _prepared: dict[Phrase, str] = field(default_factory=dict)  # the EXECUTE of each
+    _filled: set[str] = field(default_factory=set)
+    _broken_before: set[str] = field(default_factory=set)
 
     def begin(self, version_table: str) -> None:
-        """Fill the schema of the release with rows, and find the statements that work there."""
-        self._phrases = elsewhere(self._database, lambda connection: self._working(connection, version_table))
-        self._result.phrases = tuple(self._phrases)
+        """Fill the schema of the previous release with rows, and find the statements that work there."""
+        self._version_table = version_table
+        self._phrases = elsewhere(self.database, self._working)
+        self.result.phrases = tuple(self._phrases)
         statements = "\n".join(sorted(phrase.sql for phrase in self._phrases))
-        self._result.digest = hashlib.sha256(statements.encode()).hexdigest() if statements else ""
+        self.result.digest = hashlib.sha256(statements.encode()).hexdigest() if statements else ""
+        if self._phrases and any(importlib.util.find_spec(driver) for driver in _PREPARING):
+            self._in_session = self.sessions.enter_context(_session(self.database))
+            self._prepared = self._in_session(lambda connection: phrases.prepared(connection, self._phrases))
 
     def execute(self, node: Node) -> None:
-        refused = elsewhere(self._database, self._refused)
-        self._result.refused[node.id] = refused
+        refused = elsewhere(self.database, self._refused)
         gone = {each.phrase for each in refused}
+        self._prepared = {phrase: sql for phrase, sql in self._prepared.items() if phrase not in gone}
+        stale = self._in_session(self._stale) if self._prepared else []
+        for each in stale:
+            del self._prepared[each.phrase]
+        self.result.refused[node.id] = refused + stale
         self._phrases = [phrase for phrase in self._phrases if phrase not in gone]
 
-    def _refused(self, connection: Connection) -> list[Refused]:
-        outcomes = ((phrase, _error_of(connection, phrase.sql)) for phrase in self._phrases)
-        return [Refused(phrase, sentence(error), sqlstate(error) or "") for phrase, error in outcomes if error]
+    def end(self) -> None:
+        """Find the statements of the new release that its own schema breaks."""
+        if self.own:
+            broken = elsewhere(self.database, self._broken)
+            known = self._broken_before | {each.said for refused in self.result.refused.values() for each in refused}
+            self.result.broken = [each for each in broken if each.said not in known]
 
-    def _working(self, connection: Connection, version_table: str) -> list[Phrase]:
-        there = connection.connection
-        tables = [table for table in seeds.tables(there, 0) if not is_table(table.name, version_table)]
-        for table in seeds.parents_first(tables) if self._on_rows else ():
-            seeds.fill(there, table)
+    def _refused(self, connection: Connection) -> list[Refused]:
+        return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
+
+    def _stale(self, connection: Connection) -> list[Refused]:
+        outcomes = ((phrase, refusal(connection, Phrase(sql, ""))) for phrase, sql in self._prepared.items())
+        return [Refused(phrase, refused.said, refused.code) for phrase, refused in outcomes if refused]
+
+    def _working(self, connection: Connection) -> list[Phrase]:
+        tables = self._tables(connection)
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
+        self._broken_before = {each.said for each in self._broken(connection)} if self.own else set()
         return list(dict.fromkeys(working))
 
+    def _tables(self, connection: Connection) -> list[seeds.Table]:
+        """Return the service's tables, and fill the new ones."""
+        there = connection.connection
+        every = seeds.tables(there, 0, self.samples or {})
+        tables = [table for table in every if not is_table(table.name, self._version_table)]
+        unfilled = [table for table in tables if table.oid not in self._filled]
+        if self.samples is not None:
+            seeds.fill(there, unfilled)
+        self._filled.update(table.oid for table in tables)
+        return tables
+
     def _from_models(self, connection: Connection, tables: Sequence[seeds.Table]) -> Iterator[Phrase]:
-        unusable = []
-        for model in self._previous.models:
-            name = f"{model.schema}.{model.table}" if model.schema else model.table
-            table = next((each for each in tables if is_table(each.name, name)), None)
-            phrases = [*_phrases(connection, model, table)] if table else []
-            if not phrases:
-                unusable.append(name)
-            yield from phrases
-        if unusable:
-            self._result.gaps.append(
-                f"no statement of {self._previous.name} on {few(unusable)} works before the first new revision"
-            )
+        unusable, unwritten = [], []
+        for model in self.previous.models:
+            table = _table_of(model, tables)
+            working = [*phrases.derived(connection, model, table)] if table else []
+            if not working:
+                unusable.append(_name(model))
+            elif not any(phrase.sql.startswith("INSERT") for phrase in working):
+                unwritten.append(_name(model))
+            yield from working
+        for what, names in (("statement", unusable), ("INSERT", unwritten)):
+            if names:
+                where = f"on {few(names)} works before the first new revision"
+                self.result.gaps.append(f"no {what} of {self.previous.name} {where}")
 
     def _from_tests(self, connection: Connection) -> Iterator[Phrase]:
         lost = 0
-        for recorded in self._previous.recorded:
+        for recorded in self.previous.recorded:
             phrase = Phrase(recorded.sql, f"recorded at {recorded.where}")
-            error = _error_of(connection, phrase.sql)
-            if error and _NAMES_ROWS.fullmatch(sqlstate(error) or ""):
+            refused = refusal(connection, phrase)
+            if refused and _NAMES_ROWS.fullmatch(refused.code):
                 phrase = Phrase(f"PREPARE slipway_phrase AS {recorded.sql}", phrase.origin)
-                error = _error_of(connection, phrase.sql)
-            if error:
+                refused = refusal(connection, phrase)
+            if refused:
                 lost += 1
             else:
                 yield phrase
         if lost:
-            self._result.gaps.append(
-                f"{lost} of {len(self._previous.recorded)} recorded statements do not run on filled tables"
+            self.result.gaps.append(
+                f"{lost} of {len(self.previous.recorded)} recorded statements do not run on filled tables"
             )
 
-
-def _phrases(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase]:
-    """Derive a model's working statements: read all columns, insert a full and a bare row, update all columns."""
-    quoted = {column["raw"]: column["name"] for column in table.columns}
-    named = [quoted.get(column.name, f'"{column.name}"') for column in model.columns]
-    written = {column.name for column in model.columns if column.written}
-    free = [column["name"] for column in table.columns if column["raw"] in written and not column["made"]]
-    ways = [
-        ("SELECT", [f"SELECT {', '.join(named)} FROM {table.name}"]),
-        ("INSERT of a full row", seeds.inserts(table, _FULL_ROW, bare=False, columns=written)),
-        ("INSERT of a bare row", seeds.inserts(table, _BARE_ROW, bare=True, columns=written)),
-        ("UPDATE", [f"UPDATE {table.name} SET {', '.join(f'{name} = {name}' for name in free)}"] if free else []),
-        *(
-            (f"SELECT by {label}", [f"SELECT count(*) FROM {table.name} WHERE {column['name']} = {literal(label)}"])
-            for column in table.columns
-            for label in column["labels"] or ()
-            if column["raw"] in written
-        ),
-    ]
-    for kind, sqls in ways:
-        works = next((sql for sql in sqls if _error_of(connection, sql) is None), None)
-        if works:
-            yield Phrase(works, f"{kind}, derived from the model of {table.name}")
+    def _broken(self, connection: Connection) -> list[Refused]:
+        """Return the statements of the new release that fail on tables that it can read; drift is reported by another layer."""
+        tables = self._tables(connection)
+        pairs = ((model, table) for model in self.own if (table := _table_of(model, tables)))
+        refused = (each for model, table in pairs for each in phrases.failing(connection, model, table))
+        return [each for each in refused if _BROKEN.fullmatch(each.code)]
 
 
-def _error_of(connection: Connection, sql: str) -> DBAPIError | None:
-    """Execute a statement, roll it back and return Postgres' error, or None."""
-    connection.exec_driver_sql("BEGIN")
-    try:
-        connection.exec_driver_sql(sql)
-    except DBAPIError as error:
-        return error
-    finally:
-        connection.exec_driver_sql("ROLLBACK")
-    return None
+def _name(model: Model) -> str:
+    return f"{model.schema}.{model.table}" if model.schema else model.table
+
+
+def _table_of(model: Model, tables: Sequence[seeds.Table]) -> seeds.Table | None:
+    return next((each for each in tables if is_table(each.name, _name(model))), None)
+
+
+@contextmanager
+def _session(database: URL) -> Iterator[Callable[[Callable[[Connection], Any]], Any]]:
+    """Yield a function that does work on one connection, which stays open during the block in a thread of its own."""
+    tasks: SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = SimpleQueue()
+
+    def serve(connection: Connection) -> None:
+        while task := tasks.get():
+            work, outcome = task
+            try:
+                outcome.set_result(work(connection))
+            except Exception as error:  # noqa: BLE001 -- raised in the waiting thread
+                outcome.set_exception(error)
+
+    with ThreadPoolExecutor(1) as thread:
+        served = thread.submit(with_connection, database, serve)
+
+        def do(work: Callable[[Connection], Any]) -> Any:
+            outcome: Future[Any] = Future()
+            tasks.put((work, outcome))
+            done, _ = wait((outcome, served), return_when=FIRST_COMPLETED)
+            return (outcome if outcome in done else served).result()
+
+        try:
+            yield do
+        finally:
+            tasks.put(None)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from slipway.errors import RefusedError
 from slipway.gate.forks import can_fork
 from slipway.gate.history import Node
-from slipway.gate.layers.compatibility import Phrase
 from slipway.gate.layers.growth import grow, processed_tables
+from slipway.gate.layers.phrases import Phrase
 from slipway.gate.layers.sessions import Encounter, encounters, locked_tables, queue
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.steps import UP, Baseline, Replica, report

@@ -1,26 +1,45 @@
-"""Drift: the catalogs of two databases compared, one built by the migrations and one by the models.
+"""Drift: the catalogs of two databases compared by meaning, one built by the migrations and one by the models.
 
 Views, functions, triggers, policies, grants and the order of columns are not compared: models cannot express them.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from sqlalchemy import MetaData, Table
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from slipway.gate.databases import fresh
+from slipway.gate.layers.autogenerate import Autogenerate, Place, reflect, table_of_index
 from slipway.gate.measure.catalog import Catalog, Line
-from slipway.gate.names import is_table
+from slipway.gate.measure.columns import SERIAL, Column, columns
+from slipway.gate.measure.meaning import Meaning, same_type
+from slipway.gate.measure.session import literal, query
+from slipway.gate.names import is_table, parts
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Options
 
-_TABLES = ("table", "partitioned table")
-_KINDS = (*_TABLES, "column", "primary key", "unique", "foreign key", "check", "exclusion", "index", "enum", "domain")
+_TABLES: Final = ("table", "partitioned table")
+_TYPES: Final = ("enum", "domain")
+_CONSTRAINTS: Final = ("primary key", "unique", "foreign key", "check", "exclusion")
+_NAMED: Final = (*_CONSTRAINTS, "index")
+_KINDS: Final = (*_TABLES, "column", *_NAMED, *_TYPES)
 
-_NAMED_APART = ("primary key", "unique", "foreign key", "check", "exclusion", "index")
+# Parts of a table's or index' line that models cannot express.
+_INEXPRESSIBLE: Final = re.compile(r" ?\b(row security|forced|replica identity( \w)?|clustered)\b")
+_STORAGE: Final = re.compile(r"(?:^|(?<= ))\w+(\.\w+)?=\S+ ?")
+_CHECK: Final = re.compile(r"CHECK \((?P<expression>.*)\)(?P<rest>[A-Z ]*)", re.DOTALL)
+_KEY: Final = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE[A-Z ]*) \((?P<columns>[^()]*)\)(?P<rest>.*)", re.DOTALL)
+_INDEX: Final = re.compile(
+    r"CREATE (?P<unique>UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")*\"|\S+) (?P<keys>.*?)(?: WHERE (?P<expression>.*?))?(?P<rest> INVALID)?",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,7 @@ class Difference:
     migrations: Line | None
     models: Line | None
     named_apart: bool = False  # both have it, under different names
+    spelled: str = ""  # the object of the models as SQL
 
     @property
     def line(self) -> Line:
@@ -51,6 +71,45 @@ class Difference:
         return f"{self.migrations.kind} {self.migrations.name} is {self.migrations.definition!r} in the migrations, {self.models.definition!r} in the models"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """A schema that was built."""
+
+    lines: tuple[Line, ...]
+    columns: Mapping[str, Column]
+
+    @classmethod
+    def read(cls, connection: Any, lines: Iterable[Line]) -> "Schema":
+        """Complete the lines of a DBAPI connection's catalog."""
+        return cls(lines=tuple(lines), columns=columns(connection))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migrated:
+    """The schema at the end of the history, as the connection of env.py and its options see it."""
+
+    schema: Schema
+    context: MigrationContext
+    reflected: MetaData
+    search_path: str
+    translated: Mapping[str | None, str | None]  # the connection's `schema_translate_map`
+
+    @classmethod
+    def read(cls, context: MigrationContext, lines: Iterable[Line]) -> "Migrated":
+        """Read the rest of what the comparison needs, while the connection lives."""
+        assert context.connection is not None
+        there = context.connection.connection
+        schema = Schema.read(there, lines)
+        schemas = dict.fromkeys(parts(line.name)[0] for line in schema.lines if line.kind in _TABLES)
+        return cls(
+            schema=schema,
+            context=context,
+            reflected=reflect(context, context.opts, schemas),
+            search_path=query(there, "SELECT current_setting('search_path')")[0][0],
+            translated=dict(context.connection.get_execution_options().get("schema_translate_map") or {}),
+        )
+
+
 def metadata_of(options: Options) -> tuple[MetaData, ...]:
     """Return the metadata that env.py passes to alembic; empty when there is none."""
     metadata = options.get("target_metadata")
@@ -59,117 +118,241 @@ def metadata_of(options: Options) -> tuple[MetaData, ...]:
     return (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
 
 
-def build_models(
-    server: URL, models: Sequence[MetaData], migrated: Sequence[Line], extensions: Sequence[str]
-) -> tuple[Line, ...]:
-    """Return the catalog that the models build, given the extensions and schemas of the migrations."""
-    required = [*extensions, *(line.name.strip('"') for line in migrated if line.kind == "extension")]
+def compare_with_models(
+    server: URL, migrated: Migrated, options: Options, version_table: str, extensions: Sequence[str]
+) -> tuple[Difference, ...]:
+    """Build the models in a database of their own and compare; raises SQLAlchemyError when they do not build."""
+    models = metadata_of(options)
+    autogenerate = Autogenerate(migrated.context, options, models, migrated.reflected, migrated.translated)
+
+    def compare(connection: Connection) -> tuple[Difference, ...]:
+        modelled = build_models(connection, models, migrated)
+        comparison = Comparison(migrated.schema, modelled, Meaning(connection.connection), autogenerate)
+        return comparison.differences(version_table)
+
+    with fresh(server, extensions) as database:
+        return with_connection(database, compare)
+
+
+def build_models(connection: Connection, models: Sequence[MetaData], migrated: Migrated) -> Schema:
+    """Return the schema that the models build, in the same schemas and search path as the migrations."""
     schemas = {table.schema for metadata in models for table in metadata.tables.values() if table.schema}
-
-    def build(connection: Connection) -> tuple[Line, ...]:
-        for schema in sorted(schemas):
-            connection.execute(CreateSchema(schema, if_not_exists=True))
-        for metadata in models:
-            metadata.create_all(connection)
-        return tuple(Catalog(connection.connection).lines)
-
-    with fresh(server, tuple(dict.fromkeys(required))) as database:
-        return with_connection(database, build)
-
-
-def unmodelled(
-    options: Options, migrated: Iterable[Line], modelled: Iterable[Line], version_table: str
-) -> frozenset[str]:
-    """Return the tables without a model: alembic's own, partitions, and those that env.py hides from autogenerate."""
-    migrated = tuple(migrated)
-    ours, theirs = ({line.name for line in lines if line.kind in _TABLES} for lines in (migrated, modelled))
-    children = {line.name for line in migrated if line.kind == "child"}
-    return frozenset(
-        name
-        for name in ours | theirs
-        if name in children or is_table(name, version_table) or _filtered(options, name, migrated=name in ours)
+    schemas |= {parts(line.name)[0] for line in migrated.schema.lines if line.kind == "schema"}
+    for schema in sorted(schemas):
+        connection.execute(CreateSchema(migrated.translated.get(schema) or schema, if_not_exists=True))
+    for line in migrated.schema.lines:
+        if line.kind == "extension":
+            _create_extension(connection, line)
+    connection.exec_driver_sql("SET TimeZone = 'UTC'")
+    query(connection.connection, f"SELECT set_config('search_path', {literal(migrated.search_path)}, false)")
+    building = (
+        connection.execution_options(schema_translate_map=migrated.translated) if migrated.translated else connection
     )
+    try:
+        _create_all(building, models)
+    except DBAPIError:
+        for metadata in models:
+            metadata.drop_all(building)
+        _lend(building, models, migrated.schema.lines)
+        _create_all(building, models)
+    return Schema.read(connection.connection, Catalog(connection.connection).lines)
 
 
-def _filtered(options: Options, name: str, *, migrated: bool) -> bool:
-    """Whether env.py's own filters exclude a table: https://alembic.sqlalchemy.org/en/latest/autogenerate.html#controlling-what-to-be-autogenerated."""
-    schema: str | None
-    schema, _, table = name.replace('"', "").rpartition(".")
-    schema = None if schema == "public" else schema  # the default schema has no name there
-    parents = {"schema_name": schema, "schema_qualified_table_name": f"{schema}.{table}" if schema else table}
-    include_name, include_object = options.get("include_name"), options.get("include_object")
-    if include_name and not (include_name(schema, "schema", {}) and include_name(table, "table", parents)):
-        return True
-    if not include_object:
-        return False
-    there = Table(table, MetaData(), schema=schema) if migrated else None
-    model = _model_of(options, {name.replace('"', ""), parents["schema_qualified_table_name"]})
-    arguments = (there, table, "table", True, None) if model is None else (model, table, "table", False, there)
-    return not include_object(*arguments)
+def _create_extension(connection: Connection, line: Line) -> None:
+    """Create an extension in the schema that it has in the migrations, or in its own."""
+    creation = f"CREATE EXTENSION IF NOT EXISTS {line.name}"
+    try:
+        connection.exec_driver_sql(f"{creation} SCHEMA {line.definition.rpartition(' in ')[2]} CASCADE")
+    except DBAPIError:
+        connection.exec_driver_sql(f"{creation} CASCADE")
 
 
-def _model_of(options: Options, names: Collection[str | None]) -> Table | None:
-    tables = (table for metadata in metadata_of(options) for key, table in metadata.tables.items() if key in names)
-    return next(tables, None)
+def _create_all(connection: Connection, models: Sequence[MetaData]) -> None:
+    for metadata in models:
+        metadata.create_all(connection)
 
 
-def compare(migrated: Iterable[Line], modelled: Iterable[Line], ignore: frozenset[str]) -> tuple[Difference, ...]:
-    """Return the differences of two catalogs; `ignore` are qualified names of tables."""
-    ours, theirs = _comparable(migrated, ignore), _comparable(modelled, ignore)
-    differences = []
-    for key in dict.fromkeys([*ours, *theirs]):
-        one, other = ours.get(key), theirs.get(key)
-        if one != other:
-            differences.append(Difference(_table_of(one or theirs[key]), one, other))
-    missing = {item.table for item in differences if item.line.kind in _TABLES}
-    return tuple(_paired([item for item in differences if item.table not in missing or item.line.kind in _TABLES]))
+def _lend(connection: Connection, models: Sequence[MetaData], migrated: Iterable[Line]) -> None:
+    """Create objects that only migrations create, for models that use them: functions, sequences, and types with create_type=False."""
+    connection.exec_driver_sql("SET check_function_bodies = off")
+    types: list[Any] = [
+        column.type for metadata in models for table in metadata.tables.values() for column in table.columns
+    ]
+    for type_ in (getattr(type_, "item_type", type_) for type_ in types):
+        if getattr(type_, "create_type", None) is False:
+            with suppress(SQLAlchemyError):
+                type_.create(connection, checkfirst=True)
+    for line in migrated:
+        definition = line.definition.rpartition(" | owner")[0]
+        statement = {"function": definition, "sequence": f"CREATE SEQUENCE IF NOT EXISTS {line.name}"}.get(line.kind)
+        if statement:
+            with suppress(DBAPIError):
+                connection.exec_driver_sql(statement)
 
 
-def _comparable(lines: Iterable[Line], ignore: frozenset[str]) -> dict[tuple[str, str], Line]:
+@dataclass(frozen=True)
+class Comparison:
+    """Two schemas, compared as env.py's options want it."""
+
+    migrated: Schema
+    modelled: Schema
+    meaning: Meaning
+    autogenerate: Autogenerate
+
+    def differences(self, version_table: str) -> tuple[Difference, ...]:
+        """Return all differences that mean something, except those that autogenerate leaves out."""
+        ignored = self._ignored_tables(version_table)
+        ours, theirs = (_comparable(schema.lines, ignored) for schema in (self.migrated, self.modelled))
+        differences = [
+            Difference(_table_of(ours.get(key) or theirs[key]), ours.get(key), theirs.get(key))
+            for key in dict.fromkeys([*ours, *theirs])
+            if not self._agree(ours.get(key), theirs.get(key))
+        ]
+        missing = {item.table for item in differences if item.line.kind in _TABLES}
+        apart = [item for item in differences if item.table not in missing or item.line.kind in _TABLES]
+        return tuple(
+            replace(item, spelled=self.autogenerate.spelled(item.models))
+            for item in self._paired(apart)
+            if not self._omits(item)
+        )
+
+    def _ignored_tables(self, version_table: str) -> frozenset[str]:
+        """Return the tables without a model: alembic's own, partitions, and those that env.py hides from autogenerate."""
+        ours, theirs = (
+            {line.name for line in schema.lines if line.kind in _TABLES} for schema in (self.migrated, self.modelled)
+        )
+        children = {line.name for line in self.migrated.lines if line.kind == "child"}
+        return frozenset(
+            name
+            for name in ours | theirs
+            if name in children
+            or is_table(name, version_table)
+            or self.autogenerate.omits_table(Place(*parts(name)), migrated=name in ours, modelled=name in theirs)
+        )
+
+    def _omits(self, item: Difference) -> bool:
+        if (
+            item.named_apart
+            and item.models
+            and item.migrations
+            and (_is_postgres_choice(item.migrations) or not self.autogenerate.is_named(item.models))
+        ):
+            return True
+        return self.autogenerate.omits(item.migrations, item.models)
+
+    def _agree(self, migrated: Line | None, modelled: Line | None) -> bool:
+        if migrated is None or modelled is None:
+            return (migrated or modelled).kind in _TYPES  # type: ignore[union-attr]  # then a column differs or nothing uses it
+        if migrated == modelled:
+            return True
+        if migrated.kind == "column":
+            return self._agree_on_column(modelled)
+        return self._same_object(migrated, modelled)
+
+    def _same_object(self, migrated: Line, modelled: Line) -> bool:
+        """Whether two objects other than columns mean the same, whatever their names."""
+        if migrated.kind in _TABLES:
+            return _expressible(migrated, modelled) == _expressible(modelled, modelled)
+        if migrated.kind in ("primary key", "unique"):
+            return _key(migrated) == _key(modelled)
+        pattern = {"check": _CHECK, "index": _INDEX}.get(migrated.kind)
+        one, other = (pattern.fullmatch(line.definition) if pattern else None for line in (migrated, modelled))
+        if one is None or other is None:
+            return migrated.definition == modelled.definition
+        mine, its = one.groupdict(), other.groupdict()
+        expressions = mine.pop("expression"), its.pop("expression")
+        if mine != its or None in expressions:
+            return mine == its and expressions[0] == expressions[1]
+        return self.meaning.same_expression(_table_of(modelled), *expressions)
+
+    def _agree_on_column(self, line: Line) -> bool:
+        mine, its = self.migrated.columns[line.name], self.modelled.columns[line.name]
+        return (
+            (mine.collation, mine.required, mine.generated) == (its.collation, its.required, its.generated)
+            and (same_type(mine.type, its.type) or self.autogenerate.accepts_type(line))
+            and self._agree_on_value(line, mine, its)
+        )
+
+    def _agree_on_value(self, line: Line, mine: Column, its: Column) -> bool:
+        """Whether a row without a value for the column gets the same one."""
+        if mine.generated:
+            return self.meaning.same_expression(_table_of(line), mine.expression or "", its.expression or "")
+        if (mine.identity, mine.expression) == (its.identity, its.expression) or (mine.is_numbered and its.is_numbered):
+            return True
+        modelled = its.identity or its.expression
+        accepted = self.autogenerate.accepts_default(line, modelled=modelled is not None)
+        if accepted is not None:
+            return accepted
+        if mine.identity or its.identity:
+            return False
+        if SERIAL in (mine.expression, its.expression):
+            return self.autogenerate.is_autoincrement(line) and str(mine.expression).startswith("nextval(")
+        return self.meaning.same_default(its.type, mine.expression, its.expression)
+
+    def _paired(self, differences: Sequence[Difference]) -> Iterator[Difference]:
+        """Join two differences into one when both sides have the object under different names."""
+        only_models = [item for item in differences if item.models and not item.migrations and item.line.kind in _NAMED]
+        paired = []
+        for item in differences:  # those that the migrations have come first
+            twin = None
+            if item.migrations and not item.models and item.line.kind in _NAMED:
+                twin = next((other for other in only_models if self._are_twins(item, other)), None)
+            if twin and twin.models:
+                only_models.remove(twin)
+                paired.append(twin)
+                yield replace(item, models=twin.models, named_apart=True)
+            elif item not in paired:
+                yield item
+
+    def _are_twins(self, item: Difference, other: Difference) -> bool:
+        assert item.migrations
+        assert other.models
+        same_place = (item.table, item.line.kind) == (other.table, other.line.kind)
+        return same_place and self._same_object(item.migrations, other.models)
+
+
+def _key(line: Line) -> object:
+    """Return the parts of a key; the order of its columns changes nothing that it forbids."""
+    match = _KEY.fullmatch(line.definition)
+    return (match["kind"], sorted(match["columns"].split(", ")), match["rest"]) if match else line.definition
+
+
+def _is_postgres_choice(line: Line) -> bool:
+    """Whether a constraint's name looks like those that Postgres gives when a statement has none; its table may be renamed."""
+    return line.kind in _CONSTRAINTS and re.search(r"_(pkey|key|fkey|check|excl)\d*$", Place.of(line).name) is not None
+
+
+def _expressible(line: Line, modelled: Line) -> str:
+    """Return the parts of a table's definition that models can express; storage parameters count when the models have any."""
+    definition = _INEXPRESSIBLE.sub("", line.definition)
+    return definition if _STORAGE.search(modelled.definition) else _STORAGE.sub("", definition).strip()
+
+
+def _comparable(lines: Iterable[Line], ignored: frozenset[str]) -> dict[tuple[str, str], Line]:
     lines = [
-        Line(line.kind, line.name, line.definition.partition("| owner")[0].strip())
+        Line(line.kind, line.name, _INEXPRESSIBLE.sub("", line.definition.partition("| owner")[0].strip()))
+        if line.kind in (*_TABLES, *_TYPES, "index")
+        else line
         for line in lines
         if line.kind in _KINDS
     ]
-    backing = {_index_of(line.name) for line in lines if line.kind in ("primary key", "unique", "exclusion")}
+    backing = {_index_of(line) for line in lines if line.kind in ("primary key", "unique", "exclusion")}
     return {
         (line.kind, line.name): line
         for line in lines
-        if _table_of(line) not in ignore and not (line.kind == "index" and line.name in backing)
+        if _table_of(line) not in ignored and not (line.kind == "index" and parts(line.name) in backing)
     }
 
 
-def _index_of(constraint: str) -> str:
+def _index_of(constraint: Line) -> tuple[str, ...]:
     """Return the index of `schema.table.constraint`, which has its name in the same schema."""
-    schema, _, name = constraint.split(".", 2)
-    return f"{schema}.{name}"
+    place = Place.of(constraint)
+    return place.schema, place.name
 
 
 def _table_of(line: Line) -> str:
     if line.kind == "index":
-        return line.definition.partition(" ON ")[2].removeprefix("ONLY ").partition(" ")[0]
-    if line.kind in (*_TABLES, "enum", "domain"):
+        return table_of_index(line)
+    if line.kind in (*_TABLES, *_TYPES):
         return line.name
     return line.name.rpartition(".")[0]
-
-
-def _paired(differences: Sequence[Difference]) -> Iterator[Difference]:
-    """Join two differences into one when both sides have the object under different names."""
-    only_models = {
-        _unnamed(item.models): item
-        for item in differences
-        if item.models and not item.migrations and item.line.kind in _NAMED_APART
-    }
-    paired = set()
-    for item in differences:  # those that the migrations have come first
-        twin = only_models.pop(_unnamed(item.migrations), None) if item.migrations and not item.models else None
-        if twin:
-            paired.add(twin)
-            yield Difference(item.table, item.migrations, twin.models, named_apart=True)
-        elif item not in paired:
-            yield item
-
-
-def _unnamed(line: Line) -> tuple[str, str, str]:
-    definition = re.sub(r"^(CREATE (?:UNIQUE )?INDEX) \S+ ", r"\1 ", line.definition)
-    return line.kind, _table_of(line), definition

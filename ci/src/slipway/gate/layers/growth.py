@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,11 +17,12 @@ from sqlalchemy.engine import Connection
 
 from slipway.gate.history import Node
 from slipway.gate.layers import seeds
+from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import query
-from slipway.gate.measure.trace import line_in
+from slipway.gate.measure.statements import Execution, watching
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import Replica, upgrade
-from slipway.migration.database import listening, with_connection
+from slipway.migration.database import with_connection
 from slipway.records.proof import Growth, Statement
 
 ROWS = (1_000, 20_000)
@@ -28,7 +30,12 @@ _UNIQUE = """
 SELECT (SELECT json_agg(a.attname)::text FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
 FROM pg_index i WHERE i.indisunique AND i.indrelid = {oid}"""
 # A distinct value for row `number`, beyond those of the seeds: by the name of a type, then by pg_type's category.
-_BY_TYPE = {"uuid": "md5(number::text)::uuid", "bytea": "decode(md5(number::text), 'hex')", "time": "", "timetz": ""}
+_BY_TYPE = {
+    "uuid": "md5(concat({oid}, number))::uuid",
+    "bytea": "decode(md5(number::text), 'hex')",
+    "time": "",
+    "timetz": "",
+}
 _BY_CATEGORY = {
     "N": "number + 8000",  # fits a smallint
     "S": "concat('c', number)",
@@ -52,7 +59,7 @@ def grow(node: Node, processed: Mapping[int, tuple[str, ...]], source: Replica) 
     measured = []
     for rows in ROWS:
         with source.before(node) as database:
-            refused = with_connection(database, partial(_fill, names, rows))
+            refused = with_connection(database, partial(_fill, names, rows, source.samples))
             if refused:
                 return refused
             with _clock(node) as spent:
@@ -72,24 +79,23 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
     spent: Counter[int] = Counter()
     started = 0.0
 
-    def begin(*_: Any) -> None:
+    def begin(_execution: Execution) -> None:
         nonlocal started
         started = time.perf_counter()
 
-    def end(_connection: Connection, *_: Any) -> None:
+    def end(_execution: Execution) -> None:
         if line := line_in(node.script.path):
             spent[line] += (time.perf_counter() - started) * 1000  # type: ignore[assignment]
 
-    with listening(before_cursor_execute=begin, after_cursor_execute=end):
+    with watching(before=begin, after=end):
         yield spent
 
 
-def _fill(names: Sequence[str], rows: int, connection: Connection) -> str | None:
+def _fill(names: Sequence[str], rows: int, samples: seeds.Samples, connection: Connection) -> str | None:
     """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
     there = connection.connection
-    tables = seeds.tables(there, 0)
-    for table in seeds.parents_first(tables):
-        seeds.fill(there, table)
+    tables = [replace(table, plain=True) for table in seeds.tables(there, 0, samples)]
+    seeds.fill(there, tables)
     wanted = [table for table in tables if any(is_table(table.name, name) for name in names)]
     unfilled = [table.name for table in wanted if not _multiply(there, table, rows)]
     return f"{few(unfilled)} could not be filled with {rows} rows" if unfilled else None
@@ -135,4 +141,5 @@ def _distinct_values(connection: Any, table: seeds.Table) -> dict[str, str] | No
 def _distinct_value(table: seeds.Table, column: Mapping[str, Any]) -> str | None:
     if any(column["number"] in parent["columns"] for parent in table.parents):
         return None
-    return _BY_TYPE.get(column["base"], _BY_CATEGORY.get(column["category"]))
+    value = _BY_TYPE.get(column["base"], _BY_CATEGORY.get(column["category"]))
+    return value.format(oid=table.oid) if value else value

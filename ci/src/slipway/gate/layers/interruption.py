@@ -7,7 +7,6 @@ middle by a conflicting lock and a lock_timeout, as happens in production.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
@@ -16,14 +15,15 @@ from slipway.errors import RefusedError
 from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Catalog
+from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import literal, query
-from slipway.gate.measure.trace import is_alone, line_in
+from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.steps import Baseline, Interrupted, Replica, report, upgrade
-from slipway.migration.database import held, listening, with_connection
+from slipway.migration.database import held, with_connection
 from slipway.migration.environment import Environment
 from slipway.records.proof import Layer
 
-Hook = Callable[[Connection, int], None]  # called with the connection and the line of the statement
+Hook = Callable[[Session, int], None]  # called with the session and the line of the statement
 
 _MOST_PER_REVISION = 12
 _INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid AND indexrelid >= 16384 ORDER BY 1"
@@ -116,7 +116,7 @@ def _stopped_after(environment: Environment, node: Node, number: int, database: 
     """Stop a revision after such a statement; return its line, or None when the revision was not stopped."""
     met: list[int] = []
 
-    def stop(_connection: Connection, line: int) -> None:
+    def stop(_session: Session, line: int) -> None:
         met.append(line)
         raise Interrupted
 
@@ -130,12 +130,12 @@ def _stopped_during(environment: Environment, node: Node, number: int, database:
     met: list[int] = []
     with ExitStack() as blocking:
 
-        def block(connection: Connection, line: int) -> None:
+        def block(session: Session, line: int) -> None:
             if not met:
                 met.append(line)
                 with suppress(Exception):  # without the lock the statement is not stopped, and has no result
                     blocking.enter_context(held(database, _lock_every_table, "a long transaction"))
-                with closing(connection.connection.cursor()) as cursor:
+                with closing(session.connection.cursor()) as cursor:
                     cursor.execute("SET lock_timeout = '20ms'")
 
         with at(node, number, before=block):
@@ -155,23 +155,23 @@ def at(node: Node, number: int, *, before: Hook | None = None, after: Hook | Non
     """Call hooks around the revision's statement outside a transaction number `number`, from 0, during the block."""
     done, commits = 0, False
 
-    def about_to_run(connection: Connection, *_: Any) -> None:
+    def about_to_run(execution: Execution) -> None:
         nonlocal commits
         line = line_in(node.script.path)
-        commits = line is not None and is_alone(connection)
+        commits = line is not None and execution.session.is_alone
         if before and line is not None and commits and done == number:
-            before(connection, line)
+            before(execution.session, line)
 
-    def has_run(connection: Connection, *_: Any) -> None:
+    def has_run(execution: Execution) -> None:
         nonlocal done
         line = line_in(node.script.path)
         if line is None or not commits:
             return
         done += 1
         if after and done == number + 1:
-            after(connection, line)
+            after(execution.session, line)
 
-    with listening(before_cursor_execute=about_to_run, after_cursor_execute=has_run):
+    with watching(before=about_to_run, after=has_run):
         yield
 
 

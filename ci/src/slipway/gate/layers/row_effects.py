@@ -7,27 +7,34 @@ once more at the end of the revision, and rolled back.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from slipway.gate.history import Node
-from slipway.gate.measure.session import literal, query, rows_written, taken_back
-from slipway.gate.measure.trace import is_autocommit, line_in
-from slipway.migration.database import listening
+from slipway.gate.measure.catalog import Change
+from slipway.gate.measure.place import line_in
+from slipway.gate.measure.session import as_superuser, literal, query, rows_written, taken_back
+from slipway.gate.measure.statements import Execution, watching
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_FINDS_ROWS = re.compile(r"\s*(WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_HIDING = """
+SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity AND row_security_active(c.oid)"""
 NAMES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"""
 _COLUMNS = """
 SELECT c.oid::text, a.attnum::text, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE a.attnum > 0 AND NOT a.attisdropped"""
+_UNIQUE = re.compile(r"(?:UNIQUE|PRIMARY KEY)[^(]*\((?P<columns>[^)]+)\)")
+_UNIQUE_INDEX = re.compile(
+    r"CREATE UNIQUE INDEX \S+ ON (?:ONLY )?(?P<table>\S+) USING \w+ \((?P<columns>.+?)\)(?= INCLUDE| NULLS| WITH| WHERE|\Z)"
+)
 # Of identity columns and of columns with a nextval() default; only ascending ones.
 _COUNTED = """
 SELECT format('%I.%I', n.nspname, t.relname), quote_ident(a.attname), format('%I.%I', sn.nspname, s.relname)
@@ -70,22 +77,39 @@ def snapshot(connection: Any, oids: Sequence[str]) -> Snapshot:
     columns = {(oid, number): name for oid, number, name, _ in catalog}
     types = {(oid, number): kind for oid, number, _, kind in catalog}
     names: dict[str, str] = dict(query(connection, f"{NAMES} WHERE {among}"))  # type: ignore[arg-type]
-    rows = {oid: _rows(connection, table) for oid, table in names.items()}
+    with as_superuser(connection):
+        rows = {oid: _rows(connection, table) for oid, table in names.items()}
     values = {(oid, number): tuple(row[name] for row in rows[oid]) for (oid, number), name in columns.items()}
     return Snapshot(
         names=names, columns=columns, types=types, values=values, counts={oid: len(held) for oid, held in rows.items()}
     )
 
 
-def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
-    ((text,),) = query(connection, f"SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]')::text FROM {table} t")
+def _rows(connection: Any, table: str, more: str = "") -> list[dict[str, Any]]:
+    ((text,),) = query(connection, f"SELECT coalesce(jsonb_agg(to_jsonb(t){more}), '[]')::text FROM {table} t")
     rows: list[dict[str, Any]] = json.loads(text)
     return rows
 
 
-def rows_of(connection: Any, tables: Iterable[str]) -> Back:
-    """Return the rows of those tables that exist."""
-    return {table: _rows(connection, table) for table in tables if _exists(connection, table)}
+def rows_of(connection: Any, before: Snapshot) -> Back:
+    """Return the rows of the tables that exist, each value in the type of its column before."""
+    with as_superuser(connection):
+        return {
+            table: _rows_as(connection, oid, table, before)
+            for oid, table in before.names.items()
+            if _exists(connection, table)
+        }
+
+
+def _rows_as(connection: Any, oid: str, table: str, before: Snapshot) -> list[dict[str, Any]]:
+    """Return the rows with their values cast to the earlier types; a type that has no such cast keeps its form."""
+    now = query(connection, f"{_COLUMNS} AND c.oid = to_regclass({literal(table)})")
+    types = {name: before.types[key] for key, name in before.columns.items() if key[0] == oid}
+    changed = {name: types[name] for _, _, name, kind in now if types.get(name, kind) != kind}
+    casts = ", ".join(f'{literal(name)}, to_jsonb(t."{name}"::{kind})' for name, kind in changed.items())
+    with suppress(Exception), taken_back(connection):  # the driver's own, whichever it is
+        return _rows(connection, table, f" || jsonb_build_object({casts})" if casts else "")
+    return _rows(connection, table)
 
 
 def _exists(connection: Any, table: str) -> bool:
@@ -104,6 +128,43 @@ def dropped(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
         if is_gone and _kept(values) - _kept([row.get(name) for row in back.get(table, [])]):
             words = f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
             yield Loss(f"{table}.{name}", words)
+
+
+def dropped_by(change: Change, before: Snapshot) -> Iterator[Loss]:
+    """Yield tables and columns with values that an upgrade removes which fails on rows; one that may be renamed is no loss."""
+    kinds = {line.kind for line in change.added}
+    alike = {(line.name.rpartition(".")[0], line.definition) for line in change.added}  # perhaps by a new name
+    there = {line.name for line in change.added}
+    gone = {line.name: line for line in change.removed if line.kind in ("table", "column") and line.name not in there}
+    for oid, table in before.names.items():
+        if table in gone and "table" not in kinds and before.counts[oid]:
+            yield Loss(table, f"the table {table}, which held {before.counts[oid]} rows")
+    for (oid, number), name in before.columns.items():
+        table, values = before.names[oid], before.values[oid, number]
+        line = None if table in gone else gone.get(f"{table}.{name}")
+        if line and (table, line.definition) not in alike and _kept(values):
+            words = f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
+            yield Loss(f"{table}.{name}", words)
+
+
+def uniques(change: Change) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield table and names of columns for each unique index or constraint that a change adds."""
+    for line in change.added:
+        if match := (_UNIQUE_INDEX if line.kind == "index" else _UNIQUE).match(line.definition):
+            named = match.groupdict()
+            columns = frozenset(re.findall(r'(?:"[^"]+"|\w)+', named["columns"]))
+            yield named.get("table") or line.name.rpartition(".")[0], columns
+
+
+def repeat(connection: Any, oid: str, table: str, columns: Collection[str]) -> None:
+    """Copy the values of a table's first row into its last, unless a constraint refuses that."""
+    among = f"c.oid = {oid} AND quote_ident(a.attname) IN ({', '.join(map(literal, columns))})"
+    names = ", ".join(f'"{name}"' for _, _, name, _ in query(connection, f"{_COLUMNS} AND {among}"))
+    if not names:
+        return
+    first, last = (f"FROM {table} ORDER BY ctid {order} LIMIT 1" for order in ("", "DESC"))
+    update = f"UPDATE {table} SET ({names}) = (SELECT {names} {first}) WHERE ctid = (SELECT ctid {last})"
+    rows_written(connection, f"DO {literal(f'BEGIN {update}; EXCEPTION WHEN OTHERS THEN NULL; END')}")
 
 
 def deleted(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
@@ -131,7 +192,7 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
     """Return the values of a column cast to a type, or `otherwise` when there is no such cast."""
     quoted = column.replace('"', '""')
     try:
-        with taken_back(connection):
+        with as_superuser(connection), taken_back(connection):
             ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
     except Exception:  # noqa: BLE001 -- the driver's own, whichever it is
         return otherwise
@@ -179,7 +240,8 @@ class Behind:
 def sequences_behind(connection: Any, oids: Sequence[str], after: int) -> dict[tuple[str, str], Behind]:
     """Return such columns by table and name, of some tables and of all tables with an oid above `after`."""
     counted = query(connection, _COUNTED.format(oids=",".join(oids), after=after))
-    behind = (_compared(connection, table, column, sequence) for table, column, sequence in counted)
+    with as_superuser(connection):
+        behind = [_compared(connection, table, column, sequence) for table, column, sequence in counted]
     return {(each.table, each.column): each for each in behind if each}
 
 
@@ -191,6 +253,61 @@ def _compared(connection: Any, table: str, column: str, sequence: str) -> Behind
     if largest is None or not largest.lstrip("-").isdigit() or int(largest) < int(follows):
         return None
     return Behind(table=table, column=column, sequence=sequence, largest=int(largest), next=int(follows))
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The statement on a line that did not see all rows of a table with row-level security."""
+
+    line: int
+    table: str
+    rows: int
+    all: int
+
+    def __str__(self) -> str:
+        return f"it finds {self.rows} of the {self.all} rows that match, because row-level security of {self.table} is in force for its role"
+
+
+@contextmanager
+def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
+    """Record the statements of a revision from which rows are hidden: the superuser, who executes each before, finds more."""
+
+    def compare(execution: Execution) -> None:
+        line, connection = line_in(node.script.path), execution.session.connection
+        if line is None or execution.many or not _FINDS_ROWS.match(execution.sql):
+            return
+        named = [table for table in tables_with_hidden_rows(connection) if _last(table) in execution.sql]
+        if named and (rows := _rows_found(execution, nullcontext())) < (
+            more := _rows_found(execution, as_superuser(connection))
+        ):
+            found = Hidden(line, named[0], rows, more)
+            hidden.extend([] if line in {each.line for each in hidden} else [found])
+
+    with watching(before=compare):
+        yield
+
+
+def tables_with_hidden_rows(connection: Any) -> list[str]:
+    """Return the tables whose row-level security is in force for the current role."""
+    return [name for (name,) in query(connection, _HIDING)]
+
+
+def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int:
+    """Execute a statement in a role and take it back; return the number of its rows, or 0 when it fails, as the revision will."""
+    session = execution.session
+    alone = session.is_alone
+    rows_written(session.connection, "BEGIN" if alone else "SAVEPOINT slipway")
+    try:
+        with role:
+            return rows_written(session.connection, execution.sql, execution.parameters)
+    except session.error:
+        return 0
+    finally:
+        rows_written(session.connection, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT slipway")
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2].strip('"')
 
 
 @dataclass(frozen=True)
@@ -215,14 +332,14 @@ def noted(node: Node) -> Iterator[list[Backfill]]:
     """Record the backfills of a revision during the block, each once."""
     backfills: list[Backfill] = []
 
-    def has_run(connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 -- as SQLAlchemy calls it
+    def has_run(execution: Execution) -> None:
         line = line_in(node.script.path)
-        if line is None or many or not is_autocommit(connection) or not _UPDATES.match(sql):
+        if line is None or execution.many or not execution.session.autocommit or not _UPDATES.match(execution.sql):
             return
-        if (backfill := Backfill(sql, parameters, line)) not in backfills:
+        if (backfill := Backfill(execution.sql, execution.parameters, line)) not in backfills:
             backfills.append(backfill)
 
-    with listening(after_cursor_execute=has_run):
+    with watching(after=has_run):
         yield backfills
 
 

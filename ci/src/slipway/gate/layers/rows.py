@@ -9,28 +9,29 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext, RevisionStep
 
 from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
-from slipway.gate.layers.row_effects import Again, Back, Behind, Loss, Snapshot
+from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
-from slipway.gate.measure.session import SESSION, query
+from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of
-from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.records.proof import Layer
 
 # Errors that our invented values cause, unlike the application's: a cast that cannot read our text, a check or a reference that our row violates,
 # a refusal of an extension (39000), as pgcrypto's of values that it has not encrypted, an error of Python on JSON of another shape. A violation by
 # NULL or by equal rows, where these were allowed, is the revision's own.
-_NOT_FIT = re.compile("22...|23503|23514|39...")
-_SHAPES = (TypeError, AttributeError, LookupError, ValueError)
+_NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
+# A check of the application's own, in Python or by RAISE, judges values that only its code writes.
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
 
 
@@ -44,6 +45,7 @@ class Rows:
     deleted: tuple[Loss, ...] = ()  # rows that the upgrade deleted
     recast: tuple[Loss, ...] = ()  # values that the upgrade changed by a new type
     changed: tuple[Loss, ...] = ()  # values that the upgrade kept and the downgrade lost or changed
+    hidden: list[Hidden] = field(default_factory=list)  # rows that row-level security kept from statements
     behind: tuple[Behind, ...] = ()  # sequences behind the values of their columns
     again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
 
@@ -55,6 +57,7 @@ class RowsResult:
     revisions: Mapping[str, Rows] = field(default_factory=dict)
     tables: int = 0
     filled: int = 0
+    empty: Mapping[str, str] = field(default_factory=dict)  # why a table holds no row, by its name
     gaps: tuple[str, ...] = ()
 
 
@@ -75,10 +78,16 @@ class _Run:
         self._new = len(self._pending)
         self._rows: dict[str, Rows] = {}
         self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that was to be filled
+        self._reasons: dict[str, str] = {}  # why it holds none, likewise
         self._names: dict[str, str] = {}
         self._unfit: list[str] = []
+        self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees
         self._unreached = ""
         self._current: tuple[Node, str] | None = None
+        self._before: Snapshot | None = None  # the upgrade of the current revision
+        self._failed: BaseException | None = (
+            None  # the upgrade, on rows with NULLs and repeated values: it runs once more without
+        )
 
     def run(self) -> RowsResult:
         """Run every step and collect the failures."""
@@ -86,42 +95,61 @@ class _Run:
             while self._pending:
                 self._filled, self._names = {}, {}
                 try:
-                    with source.before(self._pending[0]) as database, every_connection_to(database, SESSION):
+                    with source.before(self._pending[0]) as database, every_connection_led_to(database):
                         self._run_env()
                 except RefusedError as error:
                     self._unreached = str(error)
                     break
         filled = sum(count > 0 for count in self._filled.values())
-        return RowsResult(self._rows, len(self._filled), filled, tuple(self._gaps()))
+        return RowsResult(self._rows, len(self._filled), filled, self._empty(), tuple(self._gaps()))
+
+    def _empty(self) -> dict[str, str]:
+        empty = (oid for oid, count in self._filled.items() if not count)
+        return {self._names[oid]: self._reasons.get(oid, "") for oid in sorted(empty, key=self._names.__getitem__)}
 
     def _gaps(self) -> Iterator[str]:
         if self._pending:
             yield f"{len(self._pending)} revisions were not run on rows, the first is {self._pending[0].id} ({self._unreached})"
         if self._unfit:
             yield f"{len(self._unfit)} revisions were not judged on rows, because they reject the generated values, the first is {self._unfit[0]}"
-        empty = sorted(self._names[oid] for oid, count in self._filled.items() if not count)
-        if empty:
-            yield f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(empty)}"
+        if hidden := list(dict.fromkeys(self._out_of_sight)):
+            yield f"row-level security hides rows of {few(hidden)} from the gate, because the server's role is no superuser"
+        if empty := self._empty():
+            yield (
+                f"{len(empty)} of {len(self._filled)} tables could not be filled with rows: {few(list(empty))};"
+                f" {next(iter(empty.values()))}; name values in [tool.slipway.migrations.samples]"
+            )
 
     def _run_env(self) -> None:
         """Run env.py once, to the end or to a failing step."""
         self._begin()
         try:
             run(self._environment, self._walk, transaction_per_migration=True)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- any error of a revision is a finding
+        except (Exception, SystemExit) as error:  # any error of a revision is a finding
             if self._current is None:
-                self._pending.clear()
-                return
-            node, step = self._current
-            if _is_caused_by_our_values(error):
-                self._unfit.append(f"{node.id} ({sentence(error)})")
-            else:
-                self._of(node).failures[step] = Failure.of(error, self._environment)
-            with suppress(IndexError):
-                self._pending.popleft()
+                raise RefusedError("no revision was at fault", sentence(error)) from error
+            self._fails(*self._current, error)
 
     def _begin(self) -> None:
-        self._current = None
+        self._current = self._before = None
+
+    def _fails(self, node: Node, step: str, error: BaseException) -> None:
+        """Record a failure; a new upgrade runs once more on plain rows, to see what it does to them."""
+        if step == UP and node.new and self._failed is None:
+            self._failed = error
+            if not (is_caused_by_our_values(error) or _is_met_by_equal_keys(error)):
+                self._of(node).failures[UP] = Failure.of(error, self._environment)
+            return
+        if step == UP and self._failed and self._before:
+            error = self._failed
+            self._of(node).dropped = tuple(row_effects.dropped_by(self._steps[node.id].upgraded, self._before))
+        self._failed = None
+        if is_caused_by_our_values(error):
+            self._unfit.append(f"{node.id} ({sentence(error)})")
+        else:
+            self._of(node).failures.setdefault(step, Failure.of(error, self._environment))
+        with suppress(IndexError):
+            self._pending.popleft()
 
     def _of(self, node: Node) -> Rows:
         return self._rows.setdefault(node.id, Rows())
@@ -134,14 +162,20 @@ class _Run:
             node = self._pending[0]
             if not self._filled and node is not self._nodes[0]:
                 self._fill(connection, own)
+            if node.new and not self._failed:
+                self._repeat(node, connection)
+            connection.commit()  # as production's rows are: a revision may roll back
             yield from self._upgraded(node, connection)
+            self._pending.popleft()
+            if self._failed:  # the next revision meets all rows again
+                self._failed = None
+                return
             if self._makes_tables(node):
                 self._fill(connection, own)
-            self._pending.popleft()
 
     def _upgraded(self, node: Node, connection: Any) -> Iterator[RevisionStep]:
         touched = self._touched(node)
-        before = row_effects.snapshot(connection, touched)
+        self._before = before = row_effects.snapshot(connection, touched)
         self._current = (node, UP)
         if not node.new:
             yield step_of(self._environment, node, UP)
@@ -150,7 +184,7 @@ class _Run:
         newest = max(map(int, self._filled), default=0)
         watched = self._may_leave_sequences_behind(node)
         behind = row_effects.sequences_behind(connection, touched, newest) if watched and touched else {}
-        with row_effects.noted(node) as backfills:
+        with row_effects.noted(node) as backfills, row_effects.noting_hidden(node, self._of(node).hidden):
             yield step_of(self._environment, node, UP)
         if watched:
             now = row_effects.sequences_behind(connection, touched, newest)
@@ -170,7 +204,7 @@ class _Run:
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             self._current = (node, DOWN)
             yield step_of(self._environment, node, DOWN)
-            back = row_effects.rows_of(connection, before.names.values())
+            back = row_effects.rows_of(connection, before)
             self._current = (node, AGAIN)
             yield step_of(self._environment, node, AGAIN)
         rows.dropped = tuple(row_effects.dropped(before, after, back))
@@ -189,24 +223,42 @@ class _Run:
         writes = any(_WRITES.match(statement.sql) for statement in steps.statements)
         return writes or any(line.kind == "sequence" for line in steps.upgraded.added)
 
+    def _repeat(self, node: Node, connection: Any) -> None:
+        """Give two rows equal values where only the revision forbids them."""
+        oids = {name: oid for oid, name in self._names.items() if self._filled[oid]}
+        for name, columns in row_effects.uniques(self._steps[node.id].upgraded):
+            if name in oids:
+                with as_superuser(connection):
+                    row_effects.repeat(connection, oids[name], name, columns)
+
     def _makes_tables(self, node: Node) -> bool:
         change = self._steps[node.id].upgraded
         return any("table" in line.kind for line in (*change.added, *change.removed))
 
     def _fill(self, connection: Any, own: str) -> None:
         """Fill the new tables, except alembic's own."""
-        new = [table for table in seeds.tables(connection, max(map(int, self._filled), default=0)) if table.name != own]
-        for table in seeds.parents_first(new):
-            self._filled[table.oid] = seeds.fill(connection, table)
+        self._current = None
+        after = max(map(int, self._filled), default=0)
+        new = [table for table in seeds.tables(connection, after, self._baseline.samples) if table.name != own]
+        with as_superuser(connection):
+            self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
+            filled = seeds.fill(connection, [replace(table, plain=self._failed is not None) for table in new])
+        self._filled |= filled.counts
+        self._reasons |= filled.reasons
         self._names = {oid: name for oid, name in query(connection, row_effects.NAMES) if oid in self._filled}
         self._filled = {oid: self._filled[oid] for oid in self._names}
 
 
-def _is_caused_by_our_values(error: BaseException) -> bool:
+def is_caused_by_our_values(error: BaseException) -> bool:
     code = sqlstate(error)
     if code is None:
-        return isinstance(error, _SHAPES) and "NoneType" not in str(error)
+        return "NoneType" not in str(error)
     return _NOT_FIT.fullmatch(code) is not None
+
+
+def _is_met_by_equal_keys(error: BaseException) -> bool:
+    """Whether two tables held the same UUID, which only ours do."""
+    return sqlstate(error) == "23505" and seeds.UUID in str(error) and "already exists" in str(error)
 
 
 def _is_upgraded(steps: Steps) -> bool:

@@ -1,189 +1,390 @@
 """Rows for the tables of a history: three in each, the second with NULL in every nullable column.
 
-A value depends on the column's type and the row's number, never on the column's name: a foreign key that a later revision adds finds its parents.
-Postgres itself tries the variants of a row, within one statement, until one satisfies the table's checks.
+An ordinary value depends on the column's type and the row's number, never on the column's name: a foreign key that a later revision adds finds its
+parents. Where conditions refuse it, Postgres tries candidates: the server searches the combinations of a row and skips all that repeat the values
+which a named constraint has refused. One statement does this for all tables.
 """
 
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
 
-from slipway.gate.measure.session import literal, query
+from slipway.gate.layers.candidates import Hints, Type, candidates, ordinary
+from slipway.gate.measure.session import literal, prepare_once, query
+from slipway.gate.names import is_table
 
 ROWS = 3
+Samples = Mapping[str, tuple[str, ...]]  # by `table.column` or `schema.table.column`
+NO_SAMPLES: Final[Samples] = MappingProxyType({})
+UUID: Final = "-5ee5-4ee5-8ee5-5ee5ee5ee5e"  # part of every generated one
 _BARE_ROW = 2  # NULL or the default wherever possible
-_VARIANTS = 5
+_ATTEMPTS = 400  # of one row
 
 # Ordinary and partitioned tables of the service; their table fills partitions, and extensions fill theirs.
 _TABLES = """
 SELECT c.oid::text, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)),
     (SELECT coalesce(json_agg(json_build_object(
-        'number', a.attnum, 'raw', a.attname, 'name', quote_ident(a.attname), 'type', format_type(a.atttypid, a.atttypmod),
-        'base', b.typname, 'category', b.typcategory, 'length', information_schema._pg_char_max_length(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
-        'nullable', NOT a.attnotnull AND NOT t.typnotnull, 'default', a.atthasdef,
-        'made', a.attgenerated <> '' OR a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%',
+        'number', a.attnum, 'raw', a.attname, 'name', quote_ident(a.attname),
+        'type', format_type(a.atttypid, a.atttypmod), 'own', format_type(b.oid, NULL), 'oid', b.oid::text, 'base', b.typname, 'category', b.typcategory,
+        'modifier', format_type(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
+        'length', information_schema._pg_char_max_length(b.oid, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
         'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = b.oid),
-        'checks', (SELECT json_agg(pg_get_constraintdef(k.oid)) FROM pg_constraint k
-            WHERE k.contype = 'c' AND (k.contypid = t.oid OR k.conrelid = c.oid AND a.attnum = ANY (k.conkey)))
+        'nullable', NOT a.attnotnull AND NOT t.typnotnull, 'default', a.atthasdef,
+        'made', a.attgenerated <> '' OR a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'
         ) ORDER BY a.attnum), '[]')
      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
      JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text,
     (SELECT coalesce(json_agg(json_build_object(
-        'columns', k.conkey, 'parent', k.confrelid::text, 'table', concat(quote_ident(pn.nspname), '.', quote_ident(p.relname)),
+        'name', k.conname, 'columns', k.conkey, 'parent', k.confrelid::text, 'deferrable', k.condeferrable,
+        'table', concat(quote_ident(pn.nspname), '.', quote_ident(p.relname)),
         'referenced', (SELECT json_agg(quote_ident(a.attname) ORDER BY r.place) FROM unnest(k.confkey) WITH ORDINALITY r(number, place)
             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = r.number)
         )), '[]')
      FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
-     WHERE k.conrelid = c.oid AND k.contype = 'f')::text
+     WHERE k.conrelid = c.oid AND k.contype = 'f')::text,
+    (SELECT coalesce(json_agg(json_build_object('name', concat(quote_ident(n.nspname), '.', quote_ident(k.conname)), 'deferred', k.condeferred)), '[]')
+     FROM pg_constraint k WHERE k.conrelid = c.oid AND k.condeferrable)::text,
+    (SELECT coalesce(json_agg(json_build_object('name', rule.name, 'columns', rule.columns, 'text', rule.condition)), '[]') FROM (
+        SELECT k.conname, k.conkey, pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
+        UNION ALL SELECT k.conname, ARRAY[a.attnum], pg_get_constraintdef(k.oid)
+            FROM pg_constraint k JOIN pg_attribute a ON a.atttypid = k.contypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL SELECT '', array_agg(x.refobjsubid::int2), '' FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            JOIN pg_depend x ON x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid AND x.refobjid = c.oid WHERE a.attrelid = c.oid AND a.attgenerated <> '' GROUP BY d.oid
+        UNION ALL SELECT x.relname, i.indkey::int2[], '' FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+            WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)
+        UNION ALL SELECT '', k.partattrs::int2[], pg_get_expr(p.relpartbound, p.oid) FROM pg_partition_tree(c.oid) m
+            JOIN pg_class p ON p.oid = m.relid JOIN pg_partitioned_table k ON k.partrelid = m.parentrelid
+        ) rule(name, columns, condition))::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid > {after} AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+WHERE c.oid > $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')
-ORDER BY c.oid::oid
+ORDER BY c.oid
 """
-_COUNT_FROM = "SELECT setval(made, 7000) FROM pg_get_serial_sequence({table}, {column}) AS made WHERE made IS NOT NULL"
-_LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(-?\d+(?:\.\d+)?)")
-_SHAPES = ("a", "ab", "A1", "a@example.org", "https://example.org")  # which checks on text often require
-_LONGEST = 100  # of our values
-# The value of row number N: by the name of a type, then by pg_type's category.
-_BY_TYPE = {
-    "bytea": "\\x0{row}",
-    "float4": "700{row}.5",
-    "float8": "700{row}.5",
-    "hstore": '"n"=>"{row}"',
-    "json": '{{"n": {row}}}',
-    "jsonb": '{{"n": {row}}}',
-    "ltree": "v{row}",
-    "macaddr": "08:00:2b:01:02:0{row}",
-    "numeric": "700{row}.25",
-    "point": "({row},{row})",
-    "time": "0{row}:00:00",
-    "timestamp": "2026-01-0{row} 12:34:56.789",
-    "timestamptz": "2026-01-0{row} 12:34:56.789",
-    "timetz": "0{row}:00:00",
-    "tsvector": "v{row}",
-    "uuid": "5ee5ee5e-5ee5-4ee5-8ee5-5ee5ee5ee5e{row}",
-    "xml": "<n>{row}</n>",
-}
-_BY_CATEGORY = {
-    "A": "{{}}",
-    "B": "{truth}",
-    "D": "2026-01-0{row}",
-    "I": "10.0.0.{row}",
-    "N": "700{row}",  # above the keys of rows that revisions insert
-    "R": "empty",
-    "S": "v{row}",
-    "T": "{row} days",
-}
+# The types that arrays, ranges and composite types are made of, and those of these.
+_TYPES = """
+WITH RECURSIVE used(whole, place, oid, modifier) AS (
+    SELECT NULL::oid, 0, oid, -1 FROM unnest('{{{oids}}}'::oid[]) AS oid
+    UNION SELECT b.oid, part.place, part.oid, part.modifier FROM used JOIN pg_type t ON t.oid = used.oid
+        JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+        CROSS JOIN LATERAL (
+            SELECT 0, b.typelem, used.modifier WHERE b.typcategory = 'A'
+            UNION ALL SELECT 0, r.rngsubtype, -1 FROM pg_range r WHERE r.rngtypid = b.oid
+            UNION ALL SELECT 0, r.rngtypid, -1 FROM pg_range r WHERE to_jsonb(r) ->> 'rngmultitypid' = b.oid::text
+            UNION ALL SELECT a.attnum::int, a.atttypid, a.atttypmod FROM pg_attribute a WHERE a.attrelid = b.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+        ) part(place, oid, modifier))
+SELECT used.whole::text, json_build_object('type', format_type(t.oid, used.modifier), 'own', format_type(b.oid, NULL), 'oid', b.oid::text,
+    'base', b.typname, 'category', b.typcategory, 'modifier', format_type(b.oid, used.modifier),
+    'length', information_schema._pg_char_max_length(b.oid, used.modifier),
+    'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = b.oid))::text
+FROM used JOIN pg_type t ON t.oid = used.oid JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+WHERE used.whole IS NOT NULL ORDER BY used.whole, used.place
+"""
+_MADE_OF_TYPES = frozenset("ARC")  # the categories of arrays, ranges and composite types
+_FIRST_COUNTED = 7001
+_COUNT_FROM = f"SELECT setval(made, {_FIRST_COUNTED - 1}) FROM pg_get_serial_sequence({{table}}, {{column}}) AS made WHERE made IS NOT NULL"
+# Inserts the rows of each part, or none if its constraints are violated at the end. After a violation the last column of the constraint that has another
+# candidate takes it, and those behind it begin again, within the `groups` of columns that conditions connect. An error without a name concerns all.
+_INSERT = """
+DECLARE
+    part jsonb; wanted jsonb; command text; insert text; reason text; violated text; lacking text; chosen int[]; groups int[]; place int; named boolean;
+    accepted jsonb := '[]'; reasons jsonb := '{}';
+BEGIN
+    FOR part IN SELECT * FROM jsonb_array_elements(:parts) LOOP
+        BEGIN
+            FOR command IN SELECT * FROM jsonb_array_elements_text(part->'before') LOOP
+                EXECUTE command;
+            END LOOP;
+            FOR wanted IN SELECT * FROM jsonb_array_elements(part->'rows') LOOP
+                groups := ARRAY(SELECT jsonb_array_elements_text(wanted->'groups')::int);
+                chosen := array_fill(0, ARRAY[cardinality(groups)]);
+                FOR attempt IN 1..:attempts LOOP
+                    SELECT format('INSERT INTO %s %s', wanted->>'into',
+                            coalesce('VALUES (' || string_agg(choice->>chosen[number::int], ', ' ORDER BY number) || ')', 'DEFAULT VALUES'))
+                        INTO insert FROM jsonb_array_elements(wanted->'choices') WITH ORDINALITY _(choice, number);
+                    BEGIN
+                        EXECUTE insert;
+                        accepted := accepted || to_jsonb(insert);
+                        reason := NULL;
+                        EXIT;
+                    EXCEPTION WHEN OTHERS THEN
+                        GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, violated = CONSTRAINT_NAME, lacking = COLUMN_NAME;
+                    END;
+                    place := coalesce(wanted->'places'->>nullif(violated, ''), wanted->'places'->>nullif('.' || lacking, '.'));
+                    named := place IS NOT NULL;
+                    place := coalesce(place, nullif(cardinality(groups), 0));
+                    WHILE chosen[place] + 1 >= jsonb_array_length(wanted->'choices'->(place - 1)) LOOP
+                        place := (SELECT max(n) FROM generate_series(1, place - 1) n WHERE NOT named OR groups[n] = groups[place]);
+                    END LOOP;
+                    EXIT WHEN place IS NULL;
+                    chosen := ARRAY(
+                        SELECT CASE WHEN n = place THEN chosen[n] + 1 WHEN n > place AND (NOT named OR groups[n] = groups[place]) THEN 0 ELSE chosen[n] END
+                        FROM generate_series(1, cardinality(chosen)) n ORDER BY n);
+                END LOOP;
+                IF reason IS NOT NULL THEN
+                    reasons := reasons || jsonb_build_object(wanted->>'table', reason);
+                END IF;
+            END LOOP;
+            FOR command IN SELECT * FROM jsonb_array_elements_text(part->'after') LOOP
+                EXECUTE command;
+            END LOOP;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT;
+            SELECT reasons || jsonb_object_agg(oid, reason) INTO reasons FROM jsonb_array_elements_text(part->'tables') oid;
+        END;
+    END LOOP;
+    PERFORM set_config('slipway.rows', jsonb_build_object('accepted', accepted, 'reasons', reasons)::text, false);
+END"""
+_UNDO = "DO 'BEGIN RAISE EXCEPTION ''slipway: only a trial''; END'"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table to fill; `columns` and `parents` (foreign keys) are in the form of the query above."""
+    """A table to fill; columns, parents (foreign keys), rules and deferrable constraints are in the form of the query above."""
 
     oid: str
     name: str
     columns: tuple[Mapping[str, Any], ...]
     parents: tuple[Mapping[str, Any], ...]
+    deferrable: tuple[Mapping[str, Any], ...] = ()
+    rules: tuple[Mapping[str, Any], ...] = ()
+    types: Mapping[str, Type] = field(default_factory=dict)  # by column
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by column, from the settings
+    plain: bool = False  # without a row of NULLs, and with other UUIDs than other tables
+
+    @cached_property
+    def groups(self) -> Mapping[int, int]:
+        """A number for each column, the same for those that conditions and keys connect."""
+        groups = {column["number"]: column["number"] for column in self.columns}
+        for each in (*self.rules, *self.parents):
+            joined = {groups[number] for number in each["columns"] if number in groups}
+            groups = {number: min(joined) if group in joined else group for number, group in groups.items()}
+        return groups
+
+    def deciding(self, numbers: Collection[int]) -> set[int]:
+        """Return those columns, with all that a generated one among them is connected with."""
+        made = {column["number"] for column in self.columns if column["made"]}.intersection(numbers)
+        behind = {self.groups[number] for number in made}
+        return {*numbers, *(number for number, group in self.groups.items() if group in behind)}
+
+    def conditions(self, column: Mapping[str, Any]) -> list[str]:
+        """Return the conditions on a column, with those on the columns of its group."""
+        if not any(rule["text"] and column["number"] in self.deciding(rule["columns"]) for rule in self.rules):
+            return []
+        group = self.groups[column["number"]]
+        return [rule["text"] for rule in self.rules if group in {self.groups.get(number) for number in rule["columns"]}]
 
 
-def tables(connection: Any, after: int) -> tuple[Table, ...]:
+@dataclass(frozen=True)
+class Filled:
+    """The number of rows of each table, and why one holds none; keys are oids."""
+
+    counts: Mapping[str, int]
+    reasons: Mapping[str, str]
+
+
+def tables(connection: Any, after: int, samples: Samples = NO_SAMPLES) -> tuple[Table, ...]:
     """Return the service's tables with an oid above `after`."""
+    prepare_once(connection, "slipway_tables", f"PREPARE slipway_tables(oid) AS {_TABLES}")
+    found = [
+        (oid, name, *map(json.loads, details))
+        for oid, name, *details in query(connection, f"EXECUTE slipway_tables({after})")
+    ]
+    parts = _parts_of_types(connection, [column for _, _, columns, *_ in found for column in columns])
     return tuple(
-        Table(oid, name, tuple(json.loads(columns)), tuple(json.loads(parents)))
-        for oid, name, columns, parents in query(connection, _TABLES.format(after=after))
+        Table(
+            oid=oid,
+            name=name,
+            columns=tuple(columns),
+            parents=tuple(parents),
+            deferrable=tuple(deferrable),
+            rules=tuple(rules),
+            types={column["raw"]: _type(column, parts) for column in columns},
+            samples=_samples_of(samples, name, columns),
+        )
+        for oid, name, columns, parents, deferrable, rules in found
     )
 
 
-def parents_first(unordered: Sequence[Table]) -> Iterator[Table]:
-    """Order tables so that foreign keys find their rows; those of a circle come last."""
+def _parts_of_types(connection: Any, columns: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Return the types that the columns' types are made of, by the oid of the whole."""
+    oids = {column["oid"] for column in columns if column["category"] in _MADE_OF_TYPES}
+    parts: dict[str, list[Mapping[str, Any]]] = {}
+    for whole, described in query(connection, _TYPES.format(oids=",".join(oids))) if oids else ():
+        parts.setdefault(whole, []).append(json.loads(described))
+    return parts
+
+
+def _type(described: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Type:
+    inner = tuple(_type(part, parts) for part in parts.get(described["oid"], ()))
+    modifier = re.search(r"\(([\d,]+)\)", described["modifier"])
+    return Type(
+        name=described["type"],
+        own=described["own"],
+        base=described["base"],
+        category=described["category"],
+        length=described["length"],
+        labels=tuple(described["labels"] or ()),
+        width=tuple(map(int, modifier[1].split(","))) if modifier else (),
+        element=inner[0] if inner and described["category"] in "AR" else None,
+        parts=inner if described["category"] == "C" else (),
+    )
+
+
+def _samples_of(samples: Samples, table: str, columns: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    named = {name.rpartition(".")[::2]: values for name, values in samples.items()}
+    return {
+        column: values
+        for (named_table, column), values in named.items()
+        if is_table(table, named_table) and any(each["raw"] == column for each in columns)
+    }
+
+
+def fill(connection: Any, tables: Sequence[Table]) -> Filled:
+    """Insert rows into the tables, parents first."""
+    if not tables:
+        return Filled({}, {})
+    by_oid = {table.oid: table for table in tables}
+    parts = [_part(group, by_oid) for group in parents_first(tables)]
+    outcome = _insert(connection, parts)
+    counting = (f"SELECT {literal(table.oid)}, count(*) FROM {table.name}" for table in tables)
+    counts = {oid: int(count) for oid, count in query(connection, " UNION ALL ".join(counting))}
+    return Filled(counts, {oid: reason for oid, reason in outcome["reasons"].items() if not counts[oid]})
+
+
+def accepted(
+    connection: Any, table: Table, row: int, *, bare: bool, columns: Collection[str] | None = None
+) -> Sequence[str]:
+    """Return an INSERT of row number `row` that the table accepts, limited to `columns`, or none; nothing is kept."""
+    part = {"tables": [table.oid], "before": [], "rows": [_row(table, row, {}, bare=bare, columns=columns)]}
+    statements: list[str] = _insert(connection, [{**part, "after": [_UNDO]}])["accepted"]
+    return statements
+
+
+def _insert(connection: Any, parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Insert the rows of some parts; return the accepted statements, and the reasons by table."""
+    program = _INSERT.replace(":parts", literal(json.dumps(parts))).replace(":attempts", str(_ATTEMPTS))
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"DO {literal(program)}")
+    ((text,),) = query(connection, "SELECT current_setting('slipway.rows')")
+    outcome: Mapping[str, Any] = json.loads(text)
+    return outcome
+
+
+def parents_first(unordered: Sequence[Table]) -> Iterator[list[Table]]:
+    """Yield single tables whose foreign keys find their rows, and circles of tables that only rows of all together satisfy."""
     left = list(unordered)
     while left:
-        waiting = {table.oid for table in left}
-        ready = [table for table in left if not waiting.intersection(_needed(table))] or left[:1]
-        yield from ready
+        waiting = {table.oid: table for table in left}
+        ready = [table for table in left if not _awaited(table, waiting)]
+        ready = ready or [table for table in left if not _awaited(table, waiting, required=True)][:1]
+        yield from ([table] for table in ready)
+        if not ready:
+            ready = min((_circle(table, waiting) for table in left), key=len)
+            yield ready
         left = [table for table in left if table not in ready]
 
 
-def _needed(table: Table) -> set[str]:
-    return {parent["parent"] for parent in table.parents} - {table.oid}
+def _awaited(table: Table, waiting: Mapping[str, Table], *, required: bool = False) -> list[Table]:
+    """Return the other tables that its foreign keys refer to, or those that they must refer to."""
+    nullable = {column["number"] for column in table.columns if column["nullable"]}
+    parents = [each for each in table.parents if not (required and nullable.intersection(each["columns"]))]
+    return [waiting[each["parent"]] for each in parents if each["parent"] in waiting and each["parent"] != table.oid]
 
 
-def fill(connection: Any, table: Table) -> int:
-    """Insert rows into a table; return how many it accepted."""
-    made = [column["raw"] for column in table.columns if column["made"]]
-    with closing(connection.cursor()) as cursor:
-        for column in made:
-            cursor.execute(_COUNT_FROM.format(table=literal(table.name), column=literal(column)))
-        for row in range(1, ROWS + 1):
-            cursor.execute(_first_accepted(list(inserts(table, row, bare=row == _BARE_ROW))))
-    ((count,),) = query(connection, f"SELECT count(*) FROM {table.name}")
-    return int(count)
+def _circle(table: Table, waiting: Mapping[str, Table]) -> list[Table]:
+    """Return the table with all that it must refer to, directly or not."""
+    circle = [table]
+    for each in circle:  # which grows
+        circle += [other for other in _awaited(each, waiting, required=True) if other not in circle]
+    return circle
 
 
-def _first_accepted(inserts: Sequence[str]) -> str:
-    """Return a statement that tries each insert until one succeeds."""
-    tried = "NULL;"
-    for insert in reversed(inserts):
-        tried = f"BEGIN {insert}; EXCEPTION WHEN OTHERS THEN {tried} END;"
-    return f"DO $slipway$ BEGIN {tried} END $slipway$"
+def _part(group: Sequence[Table], by_oid: Mapping[str, Table]) -> Mapping[str, Any]:
+    """Describe the rows of a table, or of a circle of tables, for the program that inserts them."""
+    unfilled = {table.oid: by_oid[table.oid] for table in group} if len(group) > 1 else {}
+    names = ", ".join(each["name"] for table in group for each in table.deferrable)
+    again = ", ".join(each["name"] for table in group for each in table.deferrable if each["deferred"])
+    counters = [
+        _COUNT_FROM.format(table=literal(table.name), column=literal(column["raw"]))
+        for table in group
+        for column in table.columns
+        if column["made"]
+    ]
+    return {
+        "tables": [table.oid for table in group],
+        "before": [*counters, *([f"SET CONSTRAINTS {names} {'DEFERRED' if unfilled else 'IMMEDIATE'}"] if names else [])],
+        "rows": [_row(table, row, unfilled, bare=row == _BARE_ROW and not table.plain) for table in group for row in range(1, ROWS + 1)],
+        # A later ALTER TABLE of the same transaction refuses rows whose constraints are not checked yet.
+        "after": [
+            *([f"SET CONSTRAINTS {names} IMMEDIATE"] if names else []),
+            *([f"SET CONSTRAINTS {again} DEFERRED"] if again else []),
+        ],
+    }  # fmt: skip
 
 
-def inserts(table: Table, row: int, *, bare: bool, columns: Collection[str] | None = None) -> Iterator[str]:
-    """Yield inserts of row number `row`, the likeliest first, limited to `columns`; a bare one has only required values."""
-    named = [column for column in table.columns if columns is None or column["raw"] in columns]
-    for variant in range(_VARIANTS):
-        expressions = {column["name"]: _value(table, column, row, variant, bare=bare) for column in named}
-        values = {name: value for name, value in expressions.items() if value is not None}
-        written = f"({', '.join(values)}) VALUES ({', '.join(values.values())})" if values else "DEFAULT VALUES"
-        yield f"INSERT INTO {table.name} {written}"
+def _row(
+    table: Table, row: int, unfilled: Mapping[str, Table], *, bare: bool, columns: Collection[str] | None = None
+) -> Mapping[str, Any]:
+    """Describe one row: the candidates of each column, those with a choice last, and which columns a constraint concerns."""
+    written = [each for each in table.columns if not each["made"] and (columns is None or each["raw"] in columns)]
+    places = {column["number"]: place for place, column in enumerate(written, start=1)}
+    constrained = {
+        each["name"]: max((places.get(number, 0) for number in table.deciding(each["columns"])), default=0)
+        for each in (*table.rules, *table.parents)
+    }
+    return {
+        "table": table.oid,
+        "into": f"{table.name} ({', '.join(column['name'] for column in written)})" if written else table.name,
+        "choices": [_choices(table, column, row, unfilled, bare=bare) for column in written],
+        "groups": [table.groups[column["number"]] for column in written],
+        "places": {f".{column['raw']}": places[column["number"]] for column in written}
+        | {name: place for name, place in constrained.items() if place},
+    }
 
 
-def _value(table: Table, column: Mapping[str, Any], row: int, variant: int, *, bare: bool) -> str | None:
-    """Return an expression, or None when Postgres makes the value."""
-    if column["made"]:
-        return None
-    if bare and column["nullable"]:
-        return "NULL"
-    if bare and column["default"]:
-        return None
-    if parent := next((parent for parent in table.parents if column["number"] in parent["columns"]), None):
-        referenced = parent["referenced"]
-        this = referenced[parent["columns"].index(column["number"])]
-        return (
-            f"(SELECT {this} FROM {parent['table']} ORDER BY {', '.join(referenced)} OFFSET {(row - 1) % ROWS} LIMIT 1)"
-        )
-    text = _text(column, row, variant)
-    if text is None:
-        return "NULL" if column["nullable"] else None
-    return f"{literal(text)}::{column['type']}"
+def _choices(
+    table: Table, column: Mapping[str, Any], row: int, unfilled: Mapping[str, Table], *, bare: bool
+) -> list[str]:
+    """Return the candidates of a column, the likeliest first; a bare row has only required values."""
+    kind = table.types[column["raw"]]
+    conditions = table.conditions(column)
+    parent = next((parent for parent in table.parents if column["number"] in parent["columns"]), None)
+    if samples := table.samples.get(column["raw"]):
+        values = [kind.text(samples[(row - 1 + number) % len(samples)]) for number in range(len(samples))]
+    elif parent:
+        values = list(_references(table, column, parent, row, unfilled))
+    elif conditions:
+        values = candidates(kind, row, Hints.of(conditions))
+    elif table.plain and kind.base == "uuid":
+        values = [kind.text(f"{int(table.oid):08x}{UUID}{row}")]
+    else:
+        values = [value for value in (ordinary(kind, row),) if value]
+    absent = ["NULL"] if column["nullable"] else ["DEFAULT"] if column["default"] else []
+    if bare and absent:
+        return [*absent, *values] if conditions else absent
+    return [*values, *(absent if conditions or parent else [])] or absent or ["NULL"]
 
 
-def _text(column: Mapping[str, Any], row: int, variant: int) -> str | None:
-    """Return a value in text form; None for an unknown type."""
-    if variant and column["checks"]:
-        values = _values_in_checks(column)
-        return values[(row + variant - 2) % len(values)] if values else None
-    if variant and column["category"] == "N":
-        return str(row)
-    if column["category"] == "E":
-        return str(column["labels"][(row - 1) % len(column["labels"])])
-    written = _BY_TYPE.get(column["base"]) or _BY_CATEGORY.get(column["category"])
-    if written is None:
-        return None
-    return written.format(row=row, truth=row % 2 == 1)[-(column["length"] or _LONGEST) :]
-
-
-def _values_in_checks(column: Mapping[str, Any]) -> list[str]:
-    """Return the literals of a column's checks: texts and common shapes of text, or numbers and their successors."""
-    literals = [match for check in column["checks"] for match in _LITERAL.findall(check)]
-    if column["category"] == "N":
-        return [
-            text for _, number in literals if number for text in (number, str(float(number) + 1).removesuffix(".0"))
-        ]
-    return [text.replace("''", "'") for text, number in literals if not number] + list(_SHAPES)
+def _references(
+    table: Table, column: Mapping[str, Any], parent: Mapping[str, Any], row: int, unfilled: Mapping[str, Table]
+) -> Iterator[str]:
+    """Yield the values of the parent's rows; those of this very row, or of rows that follow, where there is none yet."""
+    referenced = parent["referenced"]
+    this = referenced[parent["columns"].index(column["number"])]
+    select = f"SELECT {this} FROM {parent['table']} ORDER BY {', '.join(referenced)} OFFSET"
+    yield from (f"({select} {(row - 1 + further) % ROWS} LIMIT 1)" for further in range(ROWS))
+    other = table if parent["parent"] == table.oid else unfilled.get(parent["parent"])
+    own = next((each for each in other.columns if each["name"] == this), None) if other else None
+    if other and own and own is not column:
+        if own["made"]:  # refused attempts have counted, too
+            counted = f"currval(pg_get_serial_sequence({literal(other.name)}, {literal(own['raw'])}))"
+            yield counted if other is table else str(_FIRST_COUNTED + row - 1)
+        yield from _choices(other, own, row, {}, bare=False)[:1]

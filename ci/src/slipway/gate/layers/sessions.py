@@ -21,10 +21,11 @@ from sqlalchemy.exc import DBAPIError
 
 from slipway.gate.forks import Fork
 from slipway.gate.history import Node
-from slipway.gate.layers.compatibility import Phrase
 from slipway.gate.layers.interruption import DatabaseState, at, uninterrupted
+from slipway.gate.layers.phrases import Phrase
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.locks import BLOCKING
+from slipway.gate.measure.statements import Session
 from slipway.gate.steps import UP, Replica, step_of, upgrade, walk
 from slipway.migration.database import elsewhere, sqlstate, with_connection
 from slipway.migration.environment import Environment
@@ -173,7 +174,7 @@ def _meet(node: Node, number: int, source: Replica, database: URL) -> tuple[Sequ
 
     second = Fork(run_second, "a second runner")
 
-    def pause(_connection: Connection, line: int) -> None:
+    def pause(_session: Session, line: int) -> None:
         met.append(line)
         go.set()
         for _ in range(int(_PATIENCE_SECONDS / _POLL_SECONDS)):

@@ -7,25 +7,30 @@ after it, in a new database when the old one is not clean.
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
+from alembic import op
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy.engine import URL
 
 from slipway.errors import BadInputError, RefusedError
+from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
+from slipway.gate.layers.drift import Migrated
 from slipway.gate.measure.catalog import Catalog, Change, Line
-from slipway.gate.measure.session import SESSION
+from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
 from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, bare_step_of, by_itself, report, run, step_of
-from slipway.migration.database import every_connection_to, sqlstate
+from slipway.migration.database import sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
 
 _CATCH_UP = "catch up"
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,10 @@ class Failure:
             code=sqlstate(error),
             begun_by_env=_is_of_autocommit_block(error),
         )
+
+    @property
+    def lacks_rights(self) -> bool:
+        return self.code == _INSUFFICIENT_PRIVILEGE
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Return its line when it is in the revision's file."""
@@ -90,10 +99,22 @@ class StairwayResult:
     steps: Mapping[str, Steps]  # by revision
     options: Options  # of env.py's `context.configure`
     lines: tuple[Line, ...] | None  # the catalog at the end of the history, None when it was not reached
+    migrated: Migrated | None  # the same with all that drift needs to know of it
     version_table: str  # alembic's own, as env.py names it
     skipped: tuple[str, ...]  # the revisions that were not reached
     together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
+
+    @cached_property
+    def partitioned(self) -> frozenset[str]:
+        """The partitioned tables of the history, by all names that they have had."""
+        added = (line for steps in self.steps.values() for line in steps.upgraded.added)
+        return frozenset(line.name for line in added if line.kind == "partitioned table")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every upgrade succeeded."""
+        return not self.skipped and not any(UP in steps.failures for steps in self.steps.values())
 
 
 class _NotAsLeftError(Exception):
@@ -124,7 +145,7 @@ class Stairway:
         self._catalog: Catalog | None = None
         self._expected: str | None = None  # the fingerprint that a failed step should have left
         self._options: Options = {}
-        self._lines: tuple[Line, ...] | None = None
+        self._migrated: Migrated | None = None
         self._version_table = ""
         self._begun_by_env = False
         self._why_not_reached = ""
@@ -139,7 +160,8 @@ class Stairway:
         return StairwayResult(
             steps=self._steps,
             options=self._options,
-            lines=self._lines,
+            lines=self._migrated.schema.lines if self._migrated else None,
+            migrated=self._migrated,
             version_table=self._version_table,
             skipped=tuple(node.id for node in self._pending),
             together=self._begun_by_env or not self._options.get("transaction_per_migration"),
@@ -164,7 +186,7 @@ class Stairway:
 
     def _climb_in(self, database: URL) -> _After:
         self._expected = None
-        with every_connection_to(database, SESSION):
+        with every_connection_led_to(database):
             while (after := self._run()) is _After.RESUME:
                 pass
         return after
@@ -180,7 +202,7 @@ class Stairway:
             if self._current is None:
                 raise BadInputError(
                     f"{self._environment.spoken_place_of(error)} fails before the first revision",
-                    f"{sentence(error)}; variables it needs go to [tool.slipway.migrations] variables",
+                    self._environment.needs(error),
                 ) from error
             return self._failed(*self._current, error)
         if self._pending:
@@ -226,7 +248,7 @@ class Stairway:
             for together in [(step,) for step in steps] if node.id in self._one_by_one else [steps]:
                 yield self._observed(node, together, connection)
             self._pending.popleft()
-        self._lines = tuple((self._catalog or Catalog(connection)).lines)
+        self._migrated = Migrated.read(context, (self._catalog or Catalog(connection)).lines)
 
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:
         """Run one or more steps of a revision in one transaction, and read the catalog after each."""
@@ -240,16 +262,24 @@ class Stairway:
             seen = self._steps[node.id]
             for step, function in zip(steps, functions, strict=True):
                 self._current = (node, step)
-                if step == UP and node.new and self._trace:
-                    self._tracer.watch(node.script.path, catalog, self._version_table)
-                function(**arguments)
-                if step == UP:
+                traced = step == UP and node.new and self._trace
+                with self._tracing(node, catalog) if traced else nullcontext():
+                    function(**arguments)
+                if traced:
                     seen.statements = self._tracer.seen()
                 seen.changes[step] = catalog.read()
                 seen.fingerprints[step] = catalog.fingerprint
 
         taken.migration_fn = run_and_read
         return by_itself(self._environment, node, taken)
+
+    @contextmanager
+    def _tracing(self, node: Node, catalog: Catalog) -> Iterator[None]:
+        connection = op.get_context().connection
+        assert connection is not None
+        self._tracer.watch(node.script.path, node.upgrade_line, Session.of(connection), catalog, self._version_table)
+        yield
+        self._tracer.reconcile()
 
     def _read_first(self, connection: Any) -> Catalog:
         if self._catalog is None:

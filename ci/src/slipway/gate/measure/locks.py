@@ -43,7 +43,7 @@ _PREPARE_LOCKED = f"""
     PREPARE {_LOCKED}(int8) AS
     SELECT l.relation::text, l.modes, c.relfilenode::text, coalesce(pg_stat_get_xact_numscans(c.oid), 0)::text,
            (SELECT string_agg(x.oid::text, ',') FROM pg_index JOIN pg_class x ON x.oid = indexrelid
-            WHERE indrelid = c.oid AND x.relfilenode >= x.oid), c.relkind, current_setting('lock_timeout'), {_UNLIMITED}
+            WHERE indrelid = c.oid AND x.relfilenode >= x.oid), c.relkind, now()::text, current_setting('lock_timeout'), {_UNLIMITED}
     FROM (SELECT coalesce(indrelid, relation) AS relation, string_agg(mode, ',') AS modes
           FROM pg_locks LEFT JOIN pg_index ON indexrelid = relation AND mode = 'AccessExclusiveLock'
           WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384 AND relation::int8 <= $1
@@ -58,6 +58,10 @@ _PREPARE_SCANNED = f"""
     WHERE oid >= 16384 AND relkind IN ('r', 'p', 'm') AND pg_stat_get_xact_numscans(oid) > 0
 """
 _FILES = "SELECT oid::text, relfilenode::text FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid}"
+_MOVED = """
+SELECT oid::text, '' FROM pg_class WHERE relkind IN ('r', 'm') AND oid BETWEEN 16384 AND {newest_oid} AND relfilenode > {newest_oid}
+UNION ALL SELECT indrelid::text, x.relname FROM pg_index JOIN pg_class x ON x.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
+WHERE indexrelid > {newest_oid} AND indrelid BETWEEN 16384 AND {newest_oid} AND t.relkind IN ('r', 'm') AND x.relfilenode >= x.oid"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +124,30 @@ def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
     )
 
 
+@dataclass(frozen=True)
+class Moved:
+    """A table, by oid, whose rows were rewritten, or got the new index of this name."""
+
+    table: str
+    index: str
+
+    @property
+    def effect(self) -> Effect:
+        """The effect of the statement that must have done it."""
+        if not self.index:
+            return rewritten({self.table: 0}, {self.table: 1})
+        return Effect(
+            locks={self.table: _SPOKEN["ShareLock"]},
+            builds=(self.table,),
+            blocks={self.table: Blocked(read=False, write=True)},
+        )
+
+
+def moved(connection: Any, newest_oid: int) -> tuple[Moved, ...]:
+    """Return the tables up to `newest_oid` that have a file or an index above it."""
+    return tuple(Moved(table, index) for table, index in query(connection, _MOVED.format(newest_oid=newest_oid)))
+
+
 class Transaction:
     """The locks and scans of a transaction, from its first statement on."""
 
@@ -129,11 +157,13 @@ class Transaction:
         # Counters may start above zero: they are reported, and reset, up to a second after a commit.
         self._scans = {oid: int(scans) for oid, scans in query(connection, f"EXECUTE {_SCANNED}")}
         # Objects up to here were built or moved by earlier transactions of the revision.
-        ((self._newest,),) = query(connection, f"SELECT {NEWEST_OID}")
+        ((self._newest, self._began),) = query(connection, f"SELECT {NEWEST_OID}, now()::text")
 
     def look(self, newest_oid: int) -> Effect:
         """Return the effects since the last call; relations above `newest_oid` are new."""
-        before, (after, lock_timeout, unlimited) = self._locked, _locked_tables(self._connection, newest_oid)
+        after, began, lock_timeout, unlimited = _locked_tables(self._connection, newest_oid)
+        before = self._locked if began in ("", self._began) else {}  # committed on the driver's connection
+        self._began = began or self._began
         known = {oid: before.get(oid) or Table(scans=self._scans.get(oid, 0)) for oid in after}
         self._scans.update((oid, table.scans) for oid, table in after.items())
         self._locked = after
@@ -141,10 +171,10 @@ class Transaction:
         return replace(done, lock_timeout=lock_timeout, unlimited=unlimited)
 
 
-def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, tuple[str, ...]]:
-    """Return the locked tables and views up to `newest_oid`, the lock_timeout, and the timeouts that are off."""
+def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, str, tuple[str, ...]]:
+    """Return the locked tables and views up to `newest_oid`, the begin of the transaction, the lock_timeout, and the timeouts that are off."""
     rows = query(connection, f"EXECUTE {_LOCKED}({newest_oid})")
-    lock_timeout, unlimited = rows[0][-2:] if rows else (OUR_LOCK_TIMEOUT, "")
+    began, lock_timeout, unlimited = rows[0][-3:] if rows else ("", OUR_LOCK_TIMEOUT, "")
     tables = {
         oid: Table(
             modes=frozenset(modes.split(",")),
@@ -155,7 +185,7 @@ def _locked_tables(connection: Any, newest_oid: int) -> tuple[Tables, str, tuple
         )
         for oid, modes, filenode, scans, indexes, kind, *_ in rows
     }
-    return tables, "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout, tuple(unlimited.split())
+    return tables, began, "" if lock_timeout in (OUR_LOCK_TIMEOUT, "0") else lock_timeout, tuple(unlimited.split())
 
 
 def effect(before: Tables, after: Tables, newest_oid: int) -> Effect:

@@ -7,13 +7,11 @@ only around statements that appear to change some.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from alembic import op
-from sqlalchemy.engine import Connection
-
-from slipway.migration.database import listening
 
 OUR_LOCK_TIMEOUT: Final = "9999ms"  # odd enough to be recognised as ours
 OUR_STATEMENT_TIMEOUT: Final = "59999ms"
@@ -26,15 +24,20 @@ SESSION: Final = (
     "SET max_parallel_maintenance_workers = 0",
     "SET TimeZone = 'UTC'",
     "SET plan_cache_mode = force_generic_plan",
+    # The role of a revision is the owner of its database, see role.py.
+    """SELECT set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
+    FROM pg_database WHERE datname = current_database()""",
 )
 _CHANGES: Final = re.compile(
     r"(?:\A|;)\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|SET\s+LOCAL\s+(?:SEARCH_PATH|ROLE|SESSION)\b|RESET\b|DISCARD\b)|\bset_config\s*\(",
     re.IGNORECASE,
 )
 _CUSTOM: Final = re.compile(r"\b(?:SET|SESSION)\s+(\w+\.\w+)|\bset_config\s*\(\s*'(\w+\.\w+)'", re.IGNORECASE)
+_ROLE: Final = "SELECT quote_ident(session_user), current_setting('role')"
 _WHO: Final = "SELECT session_user, current_user"
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')"
-_BEFORE: Final = "slipway: before the session was changed"  # in the `info` of a connection, which lives as long as it
+_BEFORE: Final = "before it was changed"
+LEFT_IN_AUTOCOMMIT: Final = "left in autocommit mode"
 
 
 def query(connection: Any, sql: str) -> Sequence[Sequence[Any]]:
@@ -55,12 +58,62 @@ def rows_written(connection: Any, sql: str, parameters: Any = ()) -> int:
 
 @contextmanager
 def taken_back(connection: Any) -> Iterator[None]:
-    """Roll back the work of the block, also after an error."""
-    rows_written(connection, "SAVEPOINT slipway")
+    """Roll back the work of the block, also after an error; a revision may have left its connection without a transaction."""
+    begin, end = (
+        ("BEGIN", "ROLLBACK") if commits_itself(connection) else ("SAVEPOINT slipway", "ROLLBACK TO SAVEPOINT slipway")
+    )
+    rows_written(connection, begin)
     try:
         yield
     finally:
-        rows_written(connection, "ROLLBACK TO SAVEPOINT slipway")
+        rows_written(connection, end)
+
+
+def is_autocommit(connection: Any) -> bool:
+    """Whether a connection of SQLAlchemy is in the driver's autocommit mode."""
+    return bool(connection.dbapi_connection.autocommit)
+
+
+def commits_itself(connection: Any) -> bool:
+    """Whether the next statement on a connection of SQLAlchemy is its own transaction."""
+    driver = driver_of(connection)
+    if hasattr(driver, "is_in_transaction"):  # asyncpg, where SQLAlchemy does not notice a COMMIT in a text
+        adapter = connection.dbapi_connection
+        return not driver.is_in_transaction() and (adapter.autocommit or adapter._transaction is not None)  # noqa: SLF001 -- no public sign
+    return is_autocommit(connection) and not is_begun(driver)
+
+
+def is_begun(driver: Any) -> bool:
+    """Whether a transaction is open, by the driver: with asyncpg the clocks of Postgres differ in each statement."""
+    if hasattr(driver, "is_in_transaction"):  # asyncpg
+        return bool(driver.is_in_transaction())
+    if hasattr(driver, "info"):  # psycopg and psycopg2
+        return driver.info.transaction_status in (1, 2, 3)  # active, in a transaction, in a failed one
+    return bool(driver._in_transaction)  # noqa: SLF001 -- pg8000 has nothing public
+
+
+@contextmanager
+def as_superuser(connection: Any) -> Iterator[None]:
+    """Let the superuser of a session, if it has one, use its DBAPI connection during the block."""
+    before = become_superuser(connection)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # the driver's own: the block failed, and so its transaction takes this back
+            become(connection, *before)
+
+
+def become_superuser(connection: Any) -> tuple[str, str]:
+    """Leave the role of the revision; return its user and its current role."""
+    ((user, role),) = query(connection, _ROLE)
+    rows_written(connection, "RESET SESSION AUTHORIZATION")
+    return user, role
+
+
+def become(connection: Any, user: str, role: str) -> None:
+    rows_written(connection, f"SET SESSION AUTHORIZATION {user}")
+    if role != "none":
+        query(connection, f"SELECT set_config('role', {literal(role)}, false)")
 
 
 def literal(text: str) -> str:
@@ -68,32 +121,38 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def driver_of(connection: Any) -> Any:
+    """Return the driver's own connection beneath SQLAlchemy's, the identity of a session."""
+    return getattr(connection, "driver_connection", connection)
+
+
+_notes: Final[WeakKeyDictionary[Any, dict[str, Any]]] = WeakKeyDictionary()
+
+
+def notes_on(connection: Any) -> dict[str, Any]:
+    """Return our notes on a session, which live as long as its connection."""
+    return _notes.setdefault(driver_of(connection), {})
+
+
 def prepare_once(connection: Any, name: str, sql: str) -> None:
     """Prepare a statement once per session."""
-    # SQLAlchemy's pool keeps `info` as long as the session.
-    prepared: set[str] = connection.info.setdefault("slipway", set())
+    prepared: set[str] = notes_on(connection).setdefault("prepared", set())
     if name not in prepared:
         with closing(connection.cursor()) as cursor:
             cursor.execute(sql)
         prepared.add(name)
 
 
-@contextmanager
-def noting_changes() -> Iterator[None]:
-    """Record the settings of sessions before statements that appear to change them, during the block."""
-
-    def before(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if not _CHANGES.search(sql):
-            return
-        there = connection.connection
-        if _BEFORE not in connection.info:
-            connection.info[_BEFORE] = (query(there, _WHO)[0], _values(there, _SETTINGS))
-        settings: dict[str, str] = connection.info[_BEFORE][1]
-        named = {name for pair in _CUSTOM.findall(sql) for name in pair if name and name not in settings}
-        settings.update(_values(there, _custom(named)) if named else {})
-
-    with listening(before_cursor_execute=before):
-        yield
+def note_change(connection: Any, sql: str) -> None:
+    """Record the settings of a session before a statement that appears to change them."""
+    if not _CHANGES.search(sql):
+        return
+    notes = notes_on(connection)
+    if _BEFORE not in notes:
+        notes[_BEFORE] = (query(connection, _WHO)[0], _values(connection, _SETTINGS))
+    settings: dict[str, str] = notes[_BEFORE][1]
+    named = {name for pair in _CUSTOM.findall(sql) for name in pair if name and name not in settings}
+    settings.update(_values(connection, _custom(named)) if named else {})
 
 
 @contextmanager
@@ -101,22 +160,32 @@ def leaving_the_session() -> Iterator[None]:
     """Restore the session at the end of the block, a step of a revision; not after an error."""
     connection = op.get_context().connection
     assert connection is not None
-    connection.info.pop(_BEFORE, None)  # changed by env.py, not by the step
+    notes_on(connection.connection).pop(_BEFORE, None)  # changed by env.py, not by the step
+    autocommit = is_autocommit(connection.connection)
     yield
-    if not connection.closed and (before := connection.info.pop(_BEFORE, None)):
-        _restore(connection.connection, *before)
+    if connection.closed:
+        return
+    there: Any = connection.connection
+    notes = notes_on(there)
+    if before := notes.pop(_BEFORE, None):
+        _restore(there, *before)
+    if is_autocommit(there) and not autocommit and not is_begun(driver_of(there)):
+        there.dbapi_connection.autocommit = False
+        notes[LEFT_IN_AUTOCOMMIT] = True
 
 
 def _restore(there: Any, who: tuple[str, str], settings: dict[str, str]) -> None:
     session_user, current_user = query(there, _WHO)[0]
     with closing(there.cursor()) as cursor:
         if session_user != who[0]:
-            cursor.execute("RESET SESSION AUTHORIZATION")
+            cursor.execute(f"SET SESSION AUTHORIZATION {literal(who[0])}")
         if current_user != who[1]:
             cursor.execute(f"SET ROLE {literal(who[1]) if who[1] != who[0] else 'none'}")
-    for name, value in {**_values(there, _SETTINGS), **_values(there, _custom(settings))}.items():
-        if settings.get(name, value) != value:
-            query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
+    now = {**_values(there, _SETTINGS), **_values(there, _custom(settings))}
+    if changed := [name for name, value in now.items() if settings.get(name, value) != value]:
+        with as_superuser(there):  # which some settings are reserved for
+            for name in changed:
+                query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
 
 
 def _values(there: Any, settings: str) -> dict[str, str]:

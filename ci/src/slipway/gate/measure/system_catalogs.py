@@ -83,7 +83,7 @@ SYSTEM_CATALOGS = (
         name="pg_extension",
         kind="'extension'",
         called="quote_ident(r.extname)",
-        definition="r.extversion",
+        definition="concat(r.extversion, ' in ', r.extnamespace::regnamespace)",
     ),
     SystemCatalog(
         name="pg_class",

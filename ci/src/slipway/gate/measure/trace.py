@@ -1,31 +1,48 @@
-"""The trace of a revision: every statement on any engine of env.py, with its line and its effects on tables.
+"""The trace of a revision: every statement that it executes, with its line and its effects on tables.
 
 A statement in a transaction is measured after it ran, while its locks are held. One that is its own transaction (autocommit) has released them by
 then, so it is rehearsed in a transaction that is rolled back. When Postgres refuses that, as for CONCURRENTLY, or a text of several statements
 ends the transaction, it counts as not measured, unless a table has another file afterwards, as after VACUUM FULL.
+
+Before a transaction ends, its locks are compared with those of the statements, and after the revision the files of tables and indexes. The rest
+was done past the drivers' methods that are watched, and counts as one more statement.
 """
 
 import re
-import sys
 import time
-from contextlib import AbstractContextManager, closing
-from types import FrameType
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from slipway.gate.measure.catalog import Catalog
-from slipway.gate.measure.locks import Effect, Transaction, files, prepare, rewritten
-from slipway.gate.measure.session import query
+from slipway.gate.measure.locks import Effect, Moved, Transaction, files, moved, prepare, rewritten
+from slipway.gate.measure.place import line_in
+from slipway.gate.measure.session import LEFT_IN_AUTOCOMMIT, is_begun, notes_on
+from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.names import is_table
 from slipway.migration.database import listening
-from slipway.records.proof import Statement
+from slipway.records.proof import AUTOCOMMIT, UNSEEN, Statement
 
 _ROWS_ONLY = re.compile(
-    r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset)\b[^;]*;?\s*\Z", re.IGNORECASE
+    r"\s*(select|insert|update|delete|merge|with|values|copy|explain|show|set|reset|begin|start|commit|end|rollback|abort)\b[^;]*;?\s*\Z",
+    re.IGNORECASE,
 )
 _ENDS_TRANSACTION = re.compile(r"(\A|;)\s*(commit|rollback|abort)\b", re.IGNORECASE)
 _LONGEST_SQL = 4000
+
+
+@dataclass(kw_only=True)
+class _Running:
+    """A statement that a session executes now."""
+
+    line: int
+    alone: bool
+    rehearsed: Effect | None = None
+    files: dict[str, int]  # before a statement that refuses to be rehearsed
+    started: float
 
 
 class Tracer:
@@ -33,29 +50,47 @@ class Tracer:
 
     def __init__(self) -> None:
         self._path: str | None = None
+        self._line = 0  # of the function
+        self._session: Session  # that alembic uses
         self._catalog: Catalog
         self._version_table = ""
-        self._transactions: dict[Connection, Transaction] = {}  # a revision may open connections of its own
+        self._transactions: dict[Any, Transaction] = {}  # by session: a revision may open some of its own
+        self._running: dict[Any, _Running] = {}
         self._statements: list[Statement] = []
-        self._rehearsed: Effect | None = None
-        self._files: dict[str, int] = {}  # before a statement that refuses to be rehearsed
-        self._line: int | None = None
-        self._alone = False
-        self._started = 0.0
 
-    def listening(self) -> AbstractContextManager[None]:
-        """Listen to every engine of this process during the block."""
-        return listening(
-            before_cursor_execute=self._before,
-            after_cursor_execute=self._after,
-            commit=self._end_of_transaction,
-            rollback=self._end_of_transaction,
-        )
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to every statement of this process during the block."""
+        with (
+            watching(before=self._before, after=self._after),
+            listening(commit=self._commits, rollback=self._rolls_back),
+        ):
+            yield
 
-    def watch(self, path: str, catalog: Catalog, version_table: str = "") -> None:
-        """Start to record the statements of the revision in the file `path`, without locks on alembic's own table."""
-        self._path, self._catalog, self._version_table = path, catalog, version_table
-        self._statements, self._transactions = [], {}
+    def watch(self, path: str, line: int, session: Session, catalog: Catalog, version_table: str = "") -> None:
+        """Start to record the statements of the revision in the file `path`, whose function begins on `line`.
+
+        - session: alembic's; version_table: alembic's own, whose locks are not recorded.
+        """
+        self._path, self._line, self._session = path, line, session
+        self._catalog, self._version_table = catalog, version_table
+        self._statements, self._transactions, self._running = [], {}, {}
+        notes_on(session.connection).pop(LEFT_IN_AUTOCOMMIT, None)  # by the step before
+        if not session.autocommit:
+            prepare(session.connection)
+            self._transactions[session.key] = Transaction(session.connection)
+
+    def reconcile(self) -> None:
+        """Record the effects of the revision, which has ended, that no statement explains, and autocommit mode that it leaves on."""
+        for driver, transaction in self._transactions.items():
+            if is_begun(driver):
+                with suppress(Exception):  # of any driver: the revision may have left it failed, or another loop has it
+                    self._add_unseen(transaction)
+        if notes_on(self._session.connection).pop(LEFT_IN_AUTOCOMMIT, False):
+            self._statements.append(self._statement(AUTOCOMMIT, self._line, Effect()))
+        for each in moved(self._session.connection, self._catalog.newest_oid):
+            if (name := self._name_of(each.table)) and not any(_explains(one, each, name) for one in self._statements):
+                self._statements.append(self._statement(UNSEEN, self._line, each.effect))
 
     def seen(self) -> tuple[Statement, ...]:
         """Stop recording; return the statements since `watch`."""
@@ -63,61 +98,81 @@ class Tracer:
         self._path, self._statements, self._transactions = None, [], {}
         return seen
 
-    def _before(self, connection: Connection, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
-        self._line = line_in(self._path)
-        if self._line is None:
+    def _before(self, execution: Execution) -> None:
+        if (line := line_in(self._path)) is None:
             return
-        self._rehearsed, self._files = None, {}
-        prepare(connection.connection)
-        self._alone = is_alone(connection)
-        if not self._alone:
-            if connection not in self._transactions:
-                self._transactions[connection] = Transaction(connection.connection)
-        elif not _ROWS_ONLY.match(sql) and not _ENDS_TRANSACTION.search(sql):
-            self._rehearsed = self._rehearse(connection, sql, parameters)
-            if self._rehearsed is None:
-                self._files = files(connection.connection, self._catalog.newest_oid)
-        self._started = time.perf_counter()
+        session = execution.session
+        prepare(session.connection)
+        running = _Running(line=line, alone=session.is_alone, files={}, started=0)
+        if not running.alone:
+            if session.key not in self._transactions:
+                self._transactions[session.key] = Transaction(session.connection)
+        elif not _ROWS_ONLY.match(execution.sql) and not _ENDS_TRANSACTION.search(execution.sql):
+            running.rehearsed = self._rehearse(execution)
+            if running.rehearsed is None:
+                running.files = files(session.connection, self._catalog.newest_oid)
+        running.started = time.perf_counter()
+        self._running[session.key] = running
 
-    def _after(self, connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if self._line is None:
+    def _after(self, execution: Execution) -> None:
+        session = execution.session
+        running = self._running.pop(session.key, None)
+        if running is None:
             return
-        took = time.perf_counter() - self._started
-        done = self._rehearsed
-        if not self._alone:
-            done = self._transactions[connection].look(self._catalog.newest_oid)
-            if is_alone(connection):
-                self._end_of_transaction(connection)
-        elif self._files:
-            seen = rewritten(self._files, files(connection.connection, self._catalog.newest_oid))
+        took = time.perf_counter() - running.started
+        done = running.rehearsed
+        if not running.alone:
+            # After a COMMIT even a look would begin a transaction, which the revision does not expect.
+            ended = not is_begun(session.key)
+            transaction = self._transactions.pop(session.key) if ended else self._transactions[session.key]
+            done = None if ended else transaction.look(self._catalog.newest_oid)
+        elif running.files:
+            seen = rewritten(running.files, files(session.connection, self._catalog.newest_oid))
             done = seen if seen.rewrites else None
-        measured = done is not None or bool(_ROWS_ONLY.match(sql))
-        done = (done or Effect()).named(self._name_of)
+        statement = self._statement(" ".join(execution.sql.split())[:_LONGEST_SQL], running.line, done or Effect())
         self._statements.append(
-            Statement(
-                sql=" ".join(sql.split())[:_LONGEST_SQL],
-                line=self._line,
-                transaction=not self._alone,
-                locks=done.locks,
-                rewrites=done.rewrites,
-                builds=done.builds,
-                scans=done.scans,
-                blocks=done.blocks,
-                measured=measured,
-                lock_timeout=done.lock_timeout,
-                unlimited=done.unlimited if done.blocks else (),
+            replace(
+                statement,
+                transaction=not running.alone,
+                measured=done is not None or bool(_ROWS_ONLY.match(execution.sql)),
                 ms=round(took * 1000, 3),
             )
         )
 
-    def _rehearse(self, connection: Connection, sql: str, parameters: Any) -> Effect | None:
-        with closing(connection.connection.cursor()) as cursor:
+    def _statement(self, sql: str, line: int, done: Effect) -> Statement:
+        done = done.named(self._name_of)
+        return Statement(
+            sql=sql,
+            line=line,
+            transaction=True,
+            locks=done.locks,
+            rewrites=done.rewrites,
+            builds=done.builds,
+            scans=done.scans,
+            blocks=done.blocks,
+            measured=True,
+            lock_timeout=done.lock_timeout,
+            unlimited=done.unlimited if done.blocks else (),
+            ms=0,
+        )
+
+    def _add_unseen(self, transaction: Transaction) -> None:
+        """Record the effects since the transaction's last statement."""
+        unseen = self._statement(UNSEEN, self._line, transaction.look(self._catalog.newest_oid))
+        if unseen.locks or unseen.rewrites or unseen.builds:
+            self._statements.append(unseen)
+
+    def _rehearse(self, execution: Execution) -> Effect | None:
+        session = execution.session
+        if execution.many:
+            return None
+        with closing(session.connection.cursor()) as cursor:
             cursor.execute("BEGIN")
-            transaction = Transaction(connection.connection)
+            transaction = Transaction(session.connection)
             try:
-                cursor.execute(sql, parameters)
+                cursor.execute(execution.sql, execution.parameters)
                 return transaction.look(self._catalog.newest_oid)
-            except _refusal(connection):
+            except session.error:
                 return None
             finally:
                 cursor.execute("ROLLBACK")
@@ -126,41 +181,19 @@ class Tracer:
         name = self._catalog.name_of(oid)
         return None if name is None or is_table(name, self._version_table) else name
 
-    def _end_of_transaction(self, connection: Connection) -> None:
-        self._transactions.pop(connection, None)
+    def _commits(self, connection: Connection) -> None:
+        session = Session.of(connection)
+        if transaction := self._transactions.pop(session.key, None):
+            with suppress(session.error):  # a failed transaction is rolled back instead
+                self._add_unseen(transaction)
+
+    def _rolls_back(self, connection: Connection) -> None:
+        self._transactions.pop(Session.of(connection).key, None)
 
 
-def line_in(path: str | None) -> int | None:
-    """Return the innermost line of a file on the stack; None when it is not there."""
-    if path is None:
-        return None
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack, without reading source files as inspect.stack does
-    while frame is not None:
-        if frame.f_code.co_filename == path:
-            return frame.f_lineno
-        frame = frame.f_back
-    return None
-
-
-def is_autocommit(connection: Connection) -> bool:
-    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-
-
-def is_alone(connection: Connection) -> bool:
-    """Whether the next statement is its own transaction; a revision may execute BEGIN itself in autocommit mode."""
-    return is_autocommit(connection) and not _is_begun(connection)
-
-
-def _is_begun(connection: Connection) -> bool:
-    try:
-        ((begun,),) = query(connection.connection, "SELECT now() < statement_timestamp()")
-    except _refusal(connection):  # in a transaction that has failed
+def _explains(statement: Statement, moved: Moved, table: str) -> bool:
+    """Whether a statement has rewritten the table or built its index, or may have where its effects were not measured."""
+    if table in (statement.builds if moved.index else statement.rewrites):
         return True
-    return bool(begun)
-
-
-def _refusal(connection: Connection) -> type[Exception]:
-    """Return the driver's exception for a statement that Postgres refuses."""
-    dbapi: Any = connection.dialect.dbapi
-    refusal: type[Exception] = dbapi.Error
-    return refusal
+    names = ("REINDEX", table.rpartition(".")[2], moved.index)
+    return not statement.measured and any(name and name.upper() in statement.sql.upper() for name in names)

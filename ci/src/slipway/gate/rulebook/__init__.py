@@ -88,4 +88,5 @@ def ids(rules: Iterable[Rule]) -> frozenset[str]:
 
 
 OPTIONAL: Final = ids(rule for rule in all_rules() if rule.optional)
-ALLOWABLE: Final = ids(all_rules()) - ids(COMMENTS.rules)  # a comment can suppress these
+UNPROVEN: Final = ids((schema.UNREACHED, graph.BROKEN, graph.DUPLICATE))  # always errors: revisions were not executed
+ALLOWABLE: Final = ids(all_rules()) - ids(COMMENTS.rules) - UNPROVEN  # a comment can suppress these

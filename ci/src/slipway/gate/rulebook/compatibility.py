@@ -3,12 +3,35 @@
 from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import ADD_COLUMN, INCOMPATIBLE, NOTES, Given, Rule
+from slipway.gate.rulebook.rule import ADD_COLUMN, INCOMPATIBLE, NOTES, NOTHING, Given, Rule
 from slipway.records.proof import Level
 
 _MODELS: Final = (
     'sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))'
 )
+_MOODS: Final = """\
+op.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
+op.execute("CREATE TABLE notes (id bigint PRIMARY KEY, mood mood)")"""
+_ADD_MOOD: Final = """\
+with op.get_context().autocommit_block():
+    op.execute("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'fine'")"""
+_TOUCHED: Final = f"""\
+{NOTES}
+op.execute("CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.stars := 1; RETURN NEW; END $$")
+op.execute("CREATE TRIGGER touching BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION touch()")"""
+
+
+def _moods(*labels: str) -> str:
+    listed = ", ".join(f'"{label}"' for label in labels)
+    return f"""\
+sa.Table(
+    "notes",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("mood", sa.Enum({listed}, name="mood")),
+)"""
+
+
 _error: Final = partial(Rule, level=Level.ERROR, implies=INCOMPATIBLE, given=Given(previous=_MODELS))
 
 COLUMN_DROPPED: Final = _error(
@@ -123,8 +146,8 @@ op.create_table(
 ENUM: Final = _error(
     id="C10",
     name="enum value removed",
-    message="The previous release still writes a value that the enum no longer has.",
-    advice="Release code that no longer writes the value; remove it in a revision of the release after.",
+    message="The previous release writes a value that the enum no longer has, or reads one that it does not know.",
+    advice="Add the new value beside the old one, and release code that reads both and no longer writes the old one; rename or remove it in the release after.",
     related=("T08",),
     before="""\
 op.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
@@ -231,4 +254,51 @@ op.execute(
 )
 op.execute("CREATE TRIGGER numbered BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION number()")""",
     good="""op.execute("CREATE SEQUENCE numbers")""",
+)
+NEW_LABEL: Final = Rule(
+    id="C18",
+    name="enum value added that the previous release cannot read",
+    level=Level.WARNING,
+    message="The previous release fails when it reads a row into which the new one has written the new value.",
+    implies=NOTHING,
+    advice="Release code whose enum has the value, and write it only in the release after.",
+    related=("C10",),
+    before=_MOODS,
+    given=Given(previous=_moods("good", "bad"), good_previous=_moods("good", "bad", "fine")),
+    bad=_ADD_MOOD,
+    good=_ADD_MOOD,
+)
+STALE: Final = Rule(
+    id="C19",
+    name="prepared statement's columns change",
+    level=Level.WARNING,
+    message="Sessions of the previous release that have prepared the statement fail once: `cached plan must not change result type`.",
+    implies=NOTHING,
+    advice="Restart the previous release's processes right after the upgrade, or let them retry on this error; or turn prepared statements off: prepare_threshold=None (psycopg), prepared_statement_cache_size=0 in the URL (SQLAlchemy with asyncpg).",
+    related=("C07",),
+    given=Given(previous=_MODELS),
+    bad="""op.execute("ALTER TABLE notes ALTER title TYPE varchar")""",
+    good="""op.add_column("notes", sa.Column("heading", sa.String()))""",
+)
+OWN: Final = _error(
+    id="C20",
+    name="statement of the new release fails",
+    message="A statement of the new release fails on its own schema after the last revision.",
+    implies=NOTHING,
+    advice="Replace the trigger or function that still names what a revision dropped or renamed, in the same revision.",
+    related=("C14", "C17"),
+    before=_TOUCHED,
+    given=Given(models=_MODELS),
+    bad="""op.drop_column("notes", "stars")""",
+    good="""\
+op.execute("DROP TRIGGER touching ON notes")
+op.drop_column("notes", "stars")""",
+)
+NOT_REPLAYED: Final = _error(
+    id="C21",
+    name="previous release not replayed",
+    message="Whether the previous release works on the new schema is unknown, and the settings require an answer.",
+    implies=NOTHING,
+    advice="Name its commit with --since, and remove the reason; or delete `previous` from [tool.slipway.migrations].",
+    related=("C16",),
 )

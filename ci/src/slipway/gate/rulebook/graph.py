@@ -94,6 +94,26 @@ a follows nothing
 b follows a
 c follows b""",
 )
+GONE: Final = _error(
+    id="G07",
+    name="released revision gone",
+    message="A released revision is not in the tree; databases at that revision cannot be upgraded: alembic cannot locate it.",
+    code="""\
+# restore the files: git checkout REF -- FILES
+# or, to squash revisions that every database has run, give the one that replaces them the id of the newest:
+revision = "…"  # the released head: databases there have nothing to run
+down_revision = None
+# slipway: allow G05 because it replaces the revisions up to its own id""",
+    related=("G05", "G06"),
+    bad="""\
+a follows nothing (gone)
+b follows a (gone)
+squashed follows nothing""",
+    good="""\
+a follows nothing (released)
+b follows a (released)
+new follows b""",
+)
 ACROSS: Final = Rule(
     id="G08",
     name="dependency across branches",

@@ -17,6 +17,9 @@ from slipway.records.proof import Implication, Level
 
 _error: Final = partial(Rule, level=Level.ERROR, implies=BLOCKING)
 
+# The partitions as they are in production; for one that is partitioned itself, its own partitions, likewise.
+_PARTITIONS: Final = """\
+op.get_bind().execute(sa.text('''SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass('{sql_table}') ORDER BY inhrelid''')).scalars().all()"""
 INDEX: Final = _error(
     id="L01",
     name="index built without CONCURRENTLY",
@@ -29,6 +32,10 @@ with op.get_context().autocommit_block():
     bad="""op.create_index("notes_title", "notes", ["title"])""",
     good=CONCURRENT_INDEX,
 )
+INDEX_OF_ANY_KIND: Final = """\
+with op.get_context().autocommit_block():
+    op.drop_index("{index}", postgresql_concurrently=True, if_exists=True)  # left by an interrupted attempt
+    op.execute('''CREATE {sql_unique}INDEX CONCURRENTLY {sql_index} ON {sql_table} {definition}''')"""
 REINDEX: Final = _error(
     id="L03",
     name="REINDEX without CONCURRENTLY",
@@ -63,6 +70,21 @@ with op.get_context().autocommit_block():
 # in the next revision:
 op.execute("ALTER TABLE notes ADD CONSTRAINT notes_title UNIQUE USING INDEX notes_title")""",
 )
+_KEY_OF_PARTITIONED: Final = f"""\
+# USING INDEX is not possible on a partitioned table, but on each partition:
+with op.get_context().autocommit_block():
+    for number, partition in enumerate({_PARTITIONS}):
+        op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{{name}}_{{{{number}}}}"')
+        op.execute(f'CREATE UNIQUE INDEX CONCURRENTLY "{{name}}_{{{{number}}}}" ON {{{{partition}}}} ({{sql_columns}})')
+# in the next revision:
+op.execute('ALTER TABLE ONLY {{sql_table}} ADD CONSTRAINT {{sql_name}} KIND ({{sql_columns}})')  # instant
+for number, partition in enumerate({_PARTITIONS}):
+    op.execute(f'ALTER TABLE {{{{partition}}}} ADD CONSTRAINT "{{name}}_{{{{number}}}}" KIND USING INDEX "{{name}}_{{{{number}}}}"')
+    op.execute(f'ALTER INDEX {{sql_name}} ATTACH PARTITION "{{name}}_{{{{number}}}}"')  # the last one makes it valid"""
+UNIQUE_OF_PARTITIONED: Final = _KEY_OF_PARTITIONED.replace("KIND", "UNIQUE")
+PRIMARY_KEY_OF_PARTITIONED: Final = f"""\
+# first make the columns NOT NULL as in L10
+{_KEY_OF_PARTITIONED.replace("KIND", "PRIMARY KEY")}"""
 PRIMARY_KEY: Final = _error(
     id="L05",
     name="primary key added in one step",
@@ -134,6 +156,15 @@ op.create_foreign_key("notes_author", "notes", "authors", ["author_id"], ["id"],
 # in the next revision:
 op.execute("ALTER TABLE notes VALIDATE CONSTRAINT notes_author")""",
 )
+FOREIGN_KEY_OF_PARTITIONED: Final = f"""\
+# PostgreSQL 18 takes postgresql_not_valid=True here as well; before it only each partition does:
+for partition in {_PARTITIONS}:
+    op.execute(f'ALTER TABLE {{{{partition}}}} ADD CONSTRAINT {{sql_name}} {{f_definition}} NOT VALID')
+# in the next revision, which takes only SHARE UPDATE EXCLUSIVE:
+for partition in {_PARTITIONS}:
+    op.execute(f'ALTER TABLE {{{{partition}}}} VALIDATE CONSTRAINT {{sql_name}}')
+# in the one after it, which takes over the constraints of the partitions and scans nothing:
+op.execute('ALTER TABLE {{sql_table}} ADD CONSTRAINT {{sql_name}} {{definition}}')"""
 VALIDATE: Final = _error(
     id="L09",
     name="VALIDATE under an earlier lock",
@@ -369,11 +400,17 @@ PARTITIONED_INDEX: Final = _error(
     name="index built on a partitioned table",
     message="Building the index blocks writes to every partition until the last row is indexed.",
     code="""\
-op.execute('CREATE {sql_unique}INDEX {sql_index} ON ONLY {sql_table} ({sql_columns})')  # instant, not valid yet
-# for each partition, in a revision of its own:
+op.execute('''CREATE {sql_unique}INDEX {sql_index} ON ONLY {sql_table} {definition}''')  # instant, not valid yet
+# in the next revision; CONCURRENTLY is possible on each partition only:
 with op.get_context().autocommit_block():
-    op.create_index("{index}_1", …, [{columns}]{unique}, postgresql_concurrently=True)
-op.execute('ALTER INDEX {sql_index} ATTACH PARTITION "{index}_1"')  # the last one makes it valid""",
+    for number, partition in enumerate({partitions}):
+        op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index}_{{number}}"')  # left by an interrupted attempt
+        op.execute(f'''CREATE {sql_unique}INDEX CONCURRENTLY "{index}_{{number}}" ON {{partition}} {f_definition}''')
+# in the one after it:
+for number, partition in enumerate({partitions}):
+    op.execute(f'ALTER INDEX {sql_index} ATTACH PARTITION "{index}_{{number}}"')  # the last one makes it valid""".replace(
+        "{partitions}", _PARTITIONS
+    ),
     related=("L01",),
     before=EVENTS,
     bad="""op.create_index("events_id", "events", ["id"])""",

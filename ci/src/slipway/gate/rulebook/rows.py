@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from slipway.gate.rulebook.rule import DESTRUCTIVE, IRREVERSIBLE, NOTES_AND_AUTHORS, NOTHING, Rule, in_batches
+from slipway.gate.rulebook.rule import DESTRUCTIVE, IRREVERSIBLE, NOTES, NOTES_AND_AUTHORS, NOTHING, Rule, in_batches
 from slipway.records.proof import Level
 
 _warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
@@ -23,6 +23,44 @@ FAILS: Final = Rule(
     related=("C05", "L10", "U01"),
     bad="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False))""",
     good="""op.add_column("notes", sa.Column("kind", sa.Text(), nullable=False, server_default="plain"))""",
+)
+FAILS_BY_CODE: Final = {  # the advice by SQLSTATE
+    "21000": "Let the subquery return one row, with LIMIT 1 or an aggregate: some rows have several matches.",
+    "23502": "Fill the NULLs first, in batches in an earlier revision; give a new column a server_default.",
+    "23503": "First delete the rows that refer to nothing, or set their column to NULL; or add the foreign key with postgresql_not_valid=True, and validate it when the rows are corrected.",
+    "23505": "Remove the duplicates first: find them with GROUP BY … HAVING count(*) > 1, keep one row of each, and let rows that refer to the others refer to it.",
+    "23514": "Correct the rows that violate the check first; or add it with postgresql_not_valid=True, and validate it when the rows are corrected.",
+    "23P01": "Remove the rows that exclude each other first: join the table with itself by the constraint's operators to find them.",
+    "42501": "Row-level security rejects the rows that the revision writes: add a policy that admits them, as in D11.",
+    "55006": "Put the statement into a revision of its own, or execute SET CONSTRAINTS ALL IMMEDIATE before it: rows changed earlier in this transaction have deferred checks.",
+    **dict.fromkeys(
+        ("22001", "22003", "22007", "22008", "22P02", "42804", "42846"),
+        "Say in postgresql_using how each old value becomes a new one, or correct the values that the new type rejects first.",
+    ),
+}
+HIDDEN: Final = Rule(
+    id="D11",
+    name="rows hidden by row-level security",
+    level=Level.ERROR,
+    message="Row-level security hides rows from production's role: the statement leaves them out, without an error.",
+    implies=NOTHING,
+    code="""\
+# a setting that only the revision makes, so that the service sees no more than before:
+op.execute("CREATE POLICY migrations ON {table} USING (current_setting('app.migrating', true) = 'on')")
+# in the next revision, in the transaction of the statement:
+op.execute("SET LOCAL app.migrating = 'on'")""",
+    related=("D01", "D07", "U03"),
+    before=f"""\
+{NOTES}
+op.execute("ALTER TABLE notes ENABLE ROW LEVEL SECURITY")
+op.execute("ALTER TABLE notes FORCE ROW LEVEL SECURITY")
+op.execute("CREATE POLICY own ON notes USING (title = current_setting('app.title', true))")""",
+    bad="""op.execute("UPDATE notes SET stars = 0 WHERE stars > 5")""",
+    good="""\
+op.execute("CREATE POLICY migrations ON notes USING (current_setting('app.migrating', true) = 'on')")
+# in the next revision:
+op.execute("SET LOCAL app.migrating = 'on'")
+op.execute("UPDATE notes SET stars = 0 WHERE stars > 5")""",
 )
 LOSES: Final = Rule(
     id="D02",

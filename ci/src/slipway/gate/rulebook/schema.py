@@ -30,9 +30,57 @@ FAILS: Final = _error(
 UNREACHED: Final = _error(
     id="U02",
     name="revision not reached",
-    message="The revision was not executed: an earlier one does not run again from an empty database. This and later revisions are not proven.",
-    advice="Look for an earlier revision that commits by itself (COMMIT, connection.commit()) or depends on the database's earlier contents.",
+    message="The revision was not executed: it or an earlier one does not run from an empty database. This and later revisions are not proven.",
+    advice="Let that revision run from an empty database. When it expects objects that no revision creates, add a revision before it that creates them: databases that have run the later one will never run it.",
     related=("T05", "U01"),
+)
+NOT_ALLOWED: Final = _error(
+    id="U03",
+    name="upgrade needs more rights than production's role has",
+    message="Production's role may not execute a statement of the upgrade; later revisions are not proven.",
+    advice="Let an administrator do this outside of the history, or set role in [tool.slipway.migrations] if production's role may do more.",
+    related=("D11", "U01"),
+    bad="""op.execute("COPY notes (title) FROM '/srv/notes.csv'")""",
+    good="""op.bulk_insert(sa.table("notes", sa.column("title", sa.Text)), [{"title": "one"}, {"title": "two"}])""",
+)
+# By the words of Postgres' error: the way to reach the same on RDS.
+ON_RDS: Final = (
+    (
+        r"create extension",
+        "RDS does not offer the extension to this role: SHOW rds.extensions lists those that the main user can create, and the role rds_extension lets another user create them. If one is created beforehand, name it in extensions of [tool.slipway.migrations].",
+    ),
+    (
+        r"ALTER SYSTEM|permission denied to set parameter",
+        "Set the parameter in the DB parameter group of the RDS instance, or for one database with ALTER DATABASE … SET where Postgres allows that.",
+    ),
+    (
+        r"COPY (from|to) a file|external program|pg_read_server_files|pg_write_server_files|pg_execute_server_program",
+        "RDS has no files for you: send the rows over the connection (COPY … FROM STDIN, op.bulk_insert), or use the extension aws_s3.",
+    ),
+    (
+        r"is a system trigger",
+        "Use DISABLE TRIGGER USER, which leaves foreign keys checked, or SET LOCAL session_replication_role = 'replica', which RDS allows its main user.",
+    ),
+    (
+        r"event trigger|FOR ALL TABLES|session_replication_role",
+        'RDS allows its main user this: run the revisions as that user, and set role = "rds_superuser" in [tool.slipway.migrations].',
+    ),
+    (
+        r"language",
+        "RDS offers SQL, PL/pgSQL, PL/Perl, PL/Tcl, PL/v8 and PL/Rust: write the function in one of these.",
+    ),
+    (
+        r"for table pg_\w+",
+        "Use DDL, such as ALTER TYPE … ADD VALUE or ALTER TABLE: on RDS no user may write to the system catalogs.",
+    ),
+    (
+        r"must be able to SET ROLE|must be (a )?member of role|privileges of role",
+        "Grant the other role to the one that runs the revisions first: GRANT … TO CURRENT_USER. Whoever created a role may do that.",
+    ),
+    (
+        r"SUPERUSER|REPLICATION|BYPASSRLS",
+        "RDS has no superusers: grant the roles rds_superuser or rds_replication instead of the attribute.",
+    ),
 )
 EMPTY: Final = Rule(
     id="R01",
@@ -121,7 +169,7 @@ DRIFT: Final = _error(
     name="models and migrations differ",
     message="The models and the migrations build different schemas: the application runs on one and is tested on the other.",
     advice="Write a revision that adapts the schema to the models (start with alembic revision --autogenerate), or correct the models.",
-    related=("drift-name",),
+    related=("drift-name", "drift-released"),
     before="pass",
     given=Given(
         models="""sa.Table("notes", metadata, sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.Text))"""
@@ -134,6 +182,15 @@ op.drop_table("notes")""",
 op.create_table("notes", sa.Column("id", sa.BigInteger(), primary_key=True), sa.Column("title", sa.Text()))
 # in downgrade():
 op.drop_table("notes")""",
+)
+RELEASED_DRIFT: Final = Rule(
+    id="drift-released",
+    name="models and released migrations differ",
+    level=Level.NOTE,
+    message="The models and the migrations differed before the new revisions; these have not changed it.",
+    implies=NOTHING,
+    advice="Adapt the schema or the models when it suits you (start with alembic revision --autogenerate).",
+    related=("drift",),
 )
 NAMED_APART: Final = Rule(
     id="drift-name",

@@ -204,3 +204,39 @@ op.execute("SET LOCAL lock_timeout = '2s'")
 op.drop_index("notes_title")
 op.execute("ALTER INDEX notes_title_new RENAME TO notes_title")""",
 )
+FAILS_TOGETHER: Final = _error(
+    id="T12",
+    name="fails in env.py's transactions",
+    message="The upgrade succeeds in a transaction of its own, and fails when env.py runs all new revisions as in production.",
+    code="context.configure(…, transaction_per_migration=True)  # in env.py",
+    related=("T06", "T07", "T08"),
+    before="""\
+op.execute("CREATE TABLE authors (id bigint PRIMARY KEY)")
+op.execute("CREATE TABLE notes (id bigint, author bigint REFERENCES authors INITIALLY DEFERRED)")""",
+    given=Given(bad_options="transaction_per_migration=False", good_options="transaction_per_migration=True"),
+    bad="""\
+op.execute("INSERT INTO authors VALUES (700)")
+op.execute("INSERT INTO notes VALUES (700, 700)")  # checked when the transaction ends
+# in the next revision:
+op.add_column("notes", sa.Column("read", sa.Boolean()))""",
+    good="""\
+op.execute("INSERT INTO authors VALUES (700)")
+op.execute("INSERT INTO notes VALUES (700, 700)")
+# in the next revision:
+op.add_column("notes", sa.Column("read", sa.Boolean()))""",
+)
+NOT_COMMITTED: Final = _error(
+    id="T13",
+    name="upgrade that env.py does not commit",
+    message="env.py ends without an error and without a commit: production stays as it was, and the release starts on the old schema.",
+    code="""\
+# in env.py: an earlier statement has begun a transaction, which alembic leaves open; end it first
+connection.commit()
+context.configure(connection=connection, …)
+with context.begin_transaction():
+    context.run_migrations()""",
+    related=("T06", "T07"),
+    given=Given(bad_env="""connection.execute(sa.text("SELECT 1"))"""),
+    bad=ADD_COLUMN,
+    good=ADD_COLUMN,
+)

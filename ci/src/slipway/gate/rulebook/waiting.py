@@ -1,5 +1,7 @@
 """Q, L02 and L23: locks that are held for an instant, but that other sessions queue behind."""
 
+import re
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -18,6 +20,41 @@ from slipway.records.proof import Level
 _warning: Final = partial(Rule, level=Level.WARNING, implies=NOTHING)
 _note: Final = partial(Rule, level=Level.NOTE, implies=NOTHING)
 _ADD_IN_TIME: Final = f"op.execute(\"SET LOCAL lock_timeout = '2s'\")\n{ADD_COLUMN}"
+
+_ENGINE: Final = re.compile(r"\b(\w*create_(?:async_)?engine|(?:async_)?engine_from_config)\((?!\s*\))")
+_LISTENER: Final = """\
+# in {file}, before it connects:
+@sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "connect")
+def limit_waits(connection, _record):
+    cursor = connection.cursor()
+    cursor.execute("SET lock_timeout = '2s'")
+    cursor.close()
+    connection.commit()
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvFile:
+    """The env.py of a project, and the driver that it uses."""
+
+    file: str
+    source: str
+    driver: str
+
+
+def timeout_in(env: EnvFile) -> str:
+    """Return the code that limits all waits: an argument where env.py makes its engine, or a listener."""
+    arguments = {
+        "asyncpg": '{"server_settings": {"lock_timeout": "2s"}}',
+        "psycopg": '{"options": "-c lock_timeout=2s"}',
+        "psycopg2": '{"options": "-c lock_timeout=2s"}',
+    }
+    engine = _ENGINE.search(re.sub(r"(?m)^\s*(?:from|import|def|#)\b.*", "", env.source))
+    if not engine or env.driver not in arguments or "connect_args" in env.source:
+        return _LISTENER.format(file=env.file)
+    line = next(number for number, text in enumerate(env.source.splitlines(), start=1) if f"{engine[1]}(" in text)
+    return f"{engine[1]}(…, connect_args={arguments[env.driver]})  # {env.file}, line {line}; retry when it expires"
+
 
 NO_TIMEOUT: Final = _warning(
     id="Q01",
@@ -170,13 +207,16 @@ with op.get_context().autocommit_block():
 with op.get_context().autocommit_block():
     op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)""",
 )
+DROPPED_INDEX_OF_PARTITIONED: Final = """\
+op.execute("SET LOCAL lock_timeout = '2s'")  # try again when it expires: Postgres cannot drop it concurrently
+op.drop_index("{index}")"""
 DETACHED: Final = _note(
     id="L23",
     name="partition detached without CONCURRENTLY",
     message="DETACH PARTITION is instant, but blocks reads and writes of the whole table until the transaction ends.",
     code="""\
 with op.get_context().autocommit_block():
-    op.execute("ALTER TABLE … DETACH PARTITION … CONCURRENTLY")""",
+    op.execute('ALTER TABLE {table} DETACH PARTITION {partition} CONCURRENTLY')  # not beside a default partition""",
     related=("L22",),
     before=EVENTS,
     bad="""op.execute("ALTER TABLE events DETACH PARTITION events_2025")""",

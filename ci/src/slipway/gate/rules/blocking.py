@@ -5,7 +5,7 @@ scanned. All of this is measured; of the rules that explain it, the first whose 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,16 +14,20 @@ from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rulebook import locks as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.records.proof import Blocked, Finding, Growth, Statement
+from slipway.records.proof import UNSEEN, Blocked, Finding, Growth, Statement
 
 _NAMED: Final = 2
 
 
-def check(node: Node, statements: Sequence[Statement], growth: Sequence[Growth]) -> Iterator[Finding]:
-    """Yield a finding for each statement of a revision that blocks."""
+def check(
+    node: Node, statements: Sequence[Statement], growth: Sequence[Growth], partitioned: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Yield a finding for each statement of a revision that blocks; `partitioned` are the history's partitioned tables."""
     for statement in statements:
-        if blocks(statement):
-            yield _explain(node, statement, growth)
+        if statement.sql == UNSEEN:
+            yield rules.UNEXPLAINED.finding(node, _measured(statement), statement.line)
+        elif blocks(statement):
+            yield _explain(node, statement, growth, partitioned)
 
 
 def blocks(statement: Statement) -> bool:
@@ -36,11 +40,11 @@ def with_growth(measured: str, statement: Statement, growth: Sequence[Growth]) -
     return "; ".join([measured, *(each.words for each in growth if each.line == statement.line)])
 
 
-def _explain(node: Node, statement: Statement, growth: Sequence[Growth]) -> Finding:
+def _explain(node: Node, statement: Statement, growth: Sequence[Growth], partitioned: Collection[str]) -> Finding:
     measured = with_growth(_measured(statement), statement, growth)
     for cause in CAUSES:
-        if match := cause.match(statement):
-            return cause.rule.finding(node, measured, statement.line, cause.rule.remedy.format_map(_Gaps(match)))
+        if match := cause.match(statement, partitioned):
+            return cause.rule.finding(node, measured, statement.line, cause.remedy.format_map(_Gaps(match)))
     if not any(_own_lock(statement, table, blocked) for table, blocked in statement.blocks.items()):
         return rules.EARLIER_LOCK.finding(node, measured, statement.line)
     return rules.UNEXPLAINED.finding(node, f"{measured}: {statement.sql[:200]}", statement.line)
@@ -58,6 +62,8 @@ class _Gaps(dict[str, str]):
         super().__init__(
             spelled | names,
             columns=columns,
+            definition=(definition := groups.get("definition", "…")),
+            f_definition=definition.replace("{", "{{").replace("}", "}}"),  # within an f-string
             sql_unique=groups.get("unique", ""),
             unique=", unique=True" if "unique" in names else "",
             schema=f', schema="{schema}"' if schema else "",
@@ -85,7 +91,8 @@ def _measured(statement: Statement) -> str:
         )
         if tables
     ]
-    return f"holds {'; '.join(held)}, while it {' and '.join(work)}"
+    while_it = f", while it {' and '.join(work)}" if work else ""
+    return f"holds {'; '.join(held) or 'no strong lock'}{while_it}"
 
 
 def _own_lock(statement: Statement, table: str, blocked: Blocked) -> str | None:
@@ -98,38 +105,40 @@ def _excluded(blocked: Blocked) -> str:
     return "which blocks reads and writes" if blocked.read else "which blocks writes"
 
 
-Condition = Callable[[Statement, re.Match[str]], bool]
+Condition = Callable[[Statement, bool], bool]  # of the statement, and whether its table is partitioned
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A rule and the statements that it explains; groups of the pattern fill the gaps of its code."""
+    """A rule and the statements that it explains; groups of the pattern fill the gaps of the remedy."""
 
     rule: Rule
     pattern: re.Pattern[str]
     when: Condition | None  # must hold besides the pattern
+    remedy: str
 
-    def match(self, statement: Statement) -> re.Match[str] | None:
+    def match(self, statement: Statement, partitioned: Collection[str]) -> re.Match[str] | None:
         match = self.pattern.search(statement.sql)
-        return match if match and (self.when is None or self.when(statement, match)) else None
+        if match is None or self.when is None:
+            return match
+        name = match["table"]
+        return match if self.when(statement, any(is_table(table, name) for table in partitioned)) else None
 
 
-def _rewrites(statement: Statement, _match: re.Match[str]) -> bool:
+def _rewrites(statement: Statement, _is_partitioned: bool) -> bool:  # noqa: FBT001 -- a condition
     return bool(statement.rewrites)
 
 
-def _keeps_its_file(statement: Statement, _match: re.Match[str]) -> bool:
+def _keeps_its_file(statement: Statement, _is_partitioned: bool) -> bool:  # noqa: FBT001 -- a condition
     return not statement.rewrites
 
 
-def _indexes_partitions(statement: Statement, match: re.Match[str]) -> bool:
-    """Return whether only other tables than the named one are indexed: it is partitioned."""
-    named = any(is_table(table, match["table"]) for table in statement.builds)
-    return bool(statement.builds) and not named
+def _is_partitioned(_statement: Statement, is_partitioned: bool) -> bool:  # noqa: FBT001 -- a condition
+    return is_partitioned
 
 
-def _cause(rule: Rule, pattern: str, when: Condition | None = None) -> Cause:
-    return Cause(rule, re.compile(pattern, re.IGNORECASE), when)
+def _cause(rule: Rule, pattern: str, when: Condition | None = None, remedy: str = "") -> Cause:
+    return Cause(rule, re.compile(pattern, re.IGNORECASE), when, remedy or rule.remedy)
 
 
 _ALTER = r'ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+) '
@@ -137,29 +146,24 @@ _ADD_COLUMN = (
     _ALTER
     + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!(?:CONSTRAINT|UNIQUE|PRIMARY|CHECK|FOREIGN|EXCLUDE)\b)(?P<column>[\w"]+) '
 )
-
+_NAMED_CONSTRAINT = _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?'
+_UNIQUE = _NAMED_CONSTRAINT + r"UNIQUE ?\((?P<columns>[^()]+)\)"
+_PRIMARY_KEY = _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?PRIMARY KEY(?: ?\((?P<columns>[^()]+)\))?'
+_FOREIGN_KEY = _NAMED_CONSTRAINT + r"(?P<definition>FOREIGN KEY.*?);?\s*\Z"
+_INDEX = r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?:(?P<index>(?!ON\b)[\w."]+) )?ON (?:ONLY )?(?P<table>[\w."]+)\s*'
 
 CAUSES: Final = (
-    _cause(
-        rules.PARTITIONED_INDEX,
-        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
-        _indexes_partitions,
-    ),
-    _cause(
-        rules.INDEX,
-        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?:ONLY )?(?P<table>[\w."]+)[^(]*\((?P<columns>[^()]+)\)',
-    ),
-    _cause(
-        rules.INDEX,
-        r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?P<index>[\w."]+) ON (?:ONLY )?(?P<table>[\w."]+)',
-    ),
+    _cause(rules.PARTITIONED_INDEX, _INDEX + r"(?P<definition>.*?);?\s*\Z", _is_partitioned),
+    _cause(rules.INDEX, _INDEX + r'\((?P<columns>[\w", ]+)\)\s*;?\s*\Z'),
+    _cause(rules.INDEX, _INDEX + r"(?P<definition>.*?);?\s*\Z", remedy=rules.INDEX_OF_ANY_KIND),
     _cause(rules.REINDEX, r'REINDEX (?:\([^)]*\) )?(?P<what>INDEX|TABLE|SCHEMA|DATABASE) (?P<name>[\w."]+)'),
-    _cause(rules.UNIQUE, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?UNIQUE \((?P<columns>[^()]+)\)'),
-    _cause(
-        rules.PRIMARY_KEY, _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?PRIMARY KEY(?: \((?P<columns>[^()]+)\))?'
-    ),
+    _cause(rules.UNIQUE, _UNIQUE, _is_partitioned, rules.UNIQUE_OF_PARTITIONED),
+    _cause(rules.UNIQUE, _UNIQUE),
+    _cause(rules.PRIMARY_KEY, _PRIMARY_KEY, _is_partitioned, rules.PRIMARY_KEY_OF_PARTITIONED),
+    _cause(rules.PRIMARY_KEY, _PRIMARY_KEY),
     _cause(rules.EXCLUSION, _ALTER + r'ADD (?:CONSTRAINT [\w"]+ )?EXCLUDE\b'),
-    _cause(rules.FOREIGN_KEY, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?FOREIGN KEY'),
+    _cause(rules.FOREIGN_KEY, _FOREIGN_KEY, _is_partitioned, rules.FOREIGN_KEY_OF_PARTITIONED),
+    _cause(rules.FOREIGN_KEY, _FOREIGN_KEY),
     _cause(rules.CHECK, _ALTER + r'ADD (?:CONSTRAINT (?P<name>[\w"]+) )?CHECK'),
     _cause(rules.VALIDATE, _ALTER + r'VALIDATE CONSTRAINT (?P<name>[\w"]+)'),
     _cause(rules.NOT_NULL, _ALTER + r'ALTER (?:COLUMN )?(?P<column>[\w"]+) SET NOT NULL'),

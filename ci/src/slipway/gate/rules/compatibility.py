@@ -1,12 +1,13 @@
 """C: whether the previous release works on the new schema; Postgres' error and the revision's statements name the cause."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from slipway.gate.history import Node
-from slipway.gate.layers.compatibility import Refused
+from slipway.gate.layers.phrases import ADDED, HELD, Refused
+from slipway.gate.measure.catalog import Line
 from slipway.gate.names import line_of
 from slipway.gate.rulebook import compatibility as rules
 from slipway.gate.rulebook.rule import Rule
@@ -33,6 +34,9 @@ class _Cause:
         )
 
 
+_CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
+_NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
+_WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
 # The first match is reported. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
     _Cause(rules.COLUMN_RENAMED, ("42703",), did=r"\bRENAME (COLUMN )?\S+ TO\b"),
@@ -47,8 +51,11 @@ _CAUSES: Final = (
     _Cause(rules.NO_EQUALITY, ("42883",), error="equality operator|ordering operator"),
     _Cause(rules.VIEW, ("42883",), error="^.*function .* does not exist"),
     _Cause(rules.ENUM, ("22P02",), error="enum"),
+    _Cause(rules.ENUM, (HELD,)),
+    _Cause(rules.NEW_LABEL, (ADDED,)),
+    _Cause(rules.STALE, ("0A000",), error="cached plan"),
     _Cause(rules.TYPE, ("22P02", "22001", "22003", "22007", "42804", "42883")),
-    _Cause(rules.CONSTRAINT, ("23503", "23505", "23514", "23P01")),
+    _Cause(rules.CONSTRAINT, _CONSTRAINTS),
     _Cause(rules.GENERATED, ("428C9",)),
     _Cause(rules.NOT_ALLOWED, ("42501",)),
     _Cause(rules.TRIGGER, ("P0001",)),
@@ -64,21 +71,63 @@ def check_start(nodes: Sequence[Node], previous: Previous) -> Iterator[Finding]:
         yield rules.UNKNOWN.finding(unknown[0], measured)
 
 
-def check(node: Node, refused: Sequence[Refused], statements: Sequence[Statement]) -> Iterator[Finding]:
-    """Yield one finding per cause and table, with the first statement that failed."""
+def check(
+    node: Node, refused: Sequence[Refused], statements: Sequence[Statement], added: Sequence[Line]
+) -> Iterator[Finding]:
+    """Yield one finding per cause and table, with the first statement that failed; `added` are the catalog's new lines."""
+    if any(_WRITES.match(statement.sql) for statement in statements) and all(line.kind != "trigger" for line in added):
+        refused = [each for each in refused if not _is_by_rows(each, added)]
     done = " ; ".join(statement.sql for statement in statements)
     by_cause: dict[tuple[Rule, str], list[Refused]] = {}
     for each in refused:
-        by_cause.setdefault((_rule(each, done), _subject(each)), []).append(each)
+        rule = _rule(each, done)
+        subject = "" if rule in (rules.ENUM, rules.STALE) else _subject(each)
+        by_cause.setdefault((rule, subject), []).append(each)
+    removed = any(rule is rules.ENUM for rule, _ in by_cause)
     for (rule, _), failures in by_cause.items():
-        first = failures[0]
-        more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
-        measured = f"{first.said} ({first.phrase.origin}{more}: {first.phrase.sql[:_SHOWN]})"
-        yield rule.finding(node, measured, _line(first, statements))
+        if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
+            first = failures[0]
+            yield rule.finding(node, _measured(first, len(failures) - 1), _line(first, statements))
+
+
+def _is_by_rows(refused: Refused, added: Sequence[Line]) -> bool:
+    """Whether rows that the revision wrote meet our values in a constraint that was there before: a backfill, no new rule."""
+    named = _NAMED_CONSTRAINT.search(refused.said) if refused.code in _CONSTRAINTS else None
+    return named is not None and all(line.name.rpartition(".")[2].strip('"') != named[1] for line in added)
+
+
+def _measured(refused: Refused, others: int = 0) -> str:
+    more = f", and {others} more" if others else ""
+    sql = "" if refused.phrase.unreadable else f": {refused.phrase.sql[:_SHOWN]}"
+    return f"{refused.said} ({refused.phrase.origin}{more}{sql})"
+
+
+def check_own(
+    nodes: Sequence[Node], statements: Mapping[str, Sequence[Statement]], broken: Sequence[Refused]
+) -> Iterator[Finding]:
+    """Yield one finding per table on statements of the new release, at the last revision that names what the error names."""
+    by_subject: dict[str, Refused] = {}
+    for each in broken:
+        by_subject.setdefault(each.said, each)
+    added = [node for node in nodes if node.added]
+    for each in by_subject.values():
+        names = _names(each)
+        node = next((node for node in reversed(added) if line_of(names, statements[node.id])), added[-1])
+        yield rules.OWN.finding(node, _measured(each), line_of(names, statements[node.id]))
+
+
+def check_replayed(nodes: Sequence[Node], why_not: str) -> Iterator[Finding]:
+    """Yield a finding on the first new revision when the previous release must be replayed and was not."""
+    if why_not and (first := next((node for node in nodes if node.added), None)):
+        yield rules.NOT_REPLAYED.finding(first, why_not)
 
 
 def _rule(refused: Refused, done: str) -> Rule:
     return next((cause.rule for cause in _CAUSES if cause.explains(refused, done)), rules.OTHERWISE)
+
+
+def _names(refused: Refused) -> set[str]:
+    return {_subject(refused), *re.findall(r'"([^"]+)"', refused.said)}
 
 
 def _subject(refused: Refused) -> str:
@@ -90,5 +139,4 @@ def _subject(refused: Refused) -> str:
 
 def _line(refused: Refused, statements: Sequence[Statement]) -> int | None:
     """Return the line of the statement with the most names from the error."""
-    names = {_subject(refused), *re.findall(r'"([^"]+)"', refused.said)}
-    return line_of(names, statements) or (statements[0].line if statements else None)
+    return line_of(_names(refused), statements) or (statements[0].line if statements else None)

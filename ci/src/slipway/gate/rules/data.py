@@ -68,7 +68,23 @@ def _imported(source: bytes) -> Iterator[tuple[int, str]]:
 def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:
     """Yield the findings on what one revision did to rows."""
     if failure := rows.failures.get(UP):
-        yield rules.FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line))
+        advice = rules.FAILS_BY_CODE.get(failure.code or "")
+        yield rules.FAILS.finding(node, failure.said, failure.line_in(node, node.upgrade_line), advice)
+    for each in rows.hidden:
+        yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
+    yield from _losses(node, rows, statements)
+    for again in rows.again:
+        yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
+    for behind in rows.behind:
+        line = line_of([behind.table, behind.column, "INSERT"], statements)
+        code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)
+        yield rules.BEHIND.finding(node, str(behind), line, code)
+    for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
+        if (failure := rows.failures.get(step)) and not failure.declared:
+            yield rules.LOSES.finding(node, failure.said, failure.line_in(node, line))
+
+
+def _losses(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[Finding]:
     for loss in rows.dropped:
         yield rules.DROPS.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "DROP"], statements))
     for loss in rows.deleted:
@@ -77,12 +93,3 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
         yield rules.LOSSY.finding(node, loss.words, line_of([*loss.name.split(".")[1:], "TYPE"], statements))
     for loss in rows.changed:
         yield rules.LOSES.finding(node, f"after the downgrade {loss.words}", node.downgrade_line)
-    for each in rows.again:
-        yield rules.RESTARTS.finding(node, f"the second run writes {each.rows} rows again", each.line)
-    for behind in rows.behind:
-        line = line_of([behind.table, behind.column, "INSERT"], statements)
-        code = rules.BEHIND.code.format(table=behind.table, column=behind.column, sequence=behind.sequence)
-        yield rules.BEHIND.finding(node, str(behind), line, code)
-    for step, line in ((DOWN, node.downgrade_line), (AGAIN, node.upgrade_line)):
-        if (failure := rows.failures.get(step)) and not failure.declared:
-            yield rules.LOSES.finding(node, failure.said, failure.line_in(node, line))

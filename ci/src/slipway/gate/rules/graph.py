@@ -1,10 +1,21 @@
 """G: the graph of revisions; nothing is executed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from slipway.gate.history import History, ancestors
-from slipway.gate.rulebook.graph import ACROSS, APART, BROKEN, DUPLICATE, EDITED, NOT_ON_TOP, SEVERAL_HEADS
-from slipway.records.proof import Finding
+from slipway.gate.names import few
+from slipway.gate.rulebook.graph import (
+    ACROSS,
+    APART,
+    BROKEN,
+    DUPLICATE,
+    EDITED,
+    GONE,
+    NOT_ON_TOP,
+    SEVERAL_HEADS,
+)
+from slipway.records.proof import Finding, Level
 
 
 def check(history: History) -> Iterator[Finding]:
@@ -17,10 +28,22 @@ def check(history: History) -> Iterator[Finding]:
     for node in history.nodes:
         if node.edited:
             yield EDITED.finding(node, f"{node.file} differs from {history.released}")
+    yield from _gone(history)
     yield from _across(history)
     yield from _apart(history)
     if history.released is not None:
         yield from _not_on_top(history)
+
+
+def _gone(history: History) -> Iterator[Finding]:
+    """Find released revisions that are not in the tree; while their head is, only a database in between is lost."""
+    if not history.gone:
+        return
+    gone = f"{few([each.id for each in history.gone])} at {history.released}"
+    heads = f", and a released database is at {', '.join(history.gone_heads)}" if history.gone_heads else ""
+    first = next((node for node in history.nodes if node.added or node.edited), None)
+    finding = GONE.finding(first, f"not in the tree: {gone}{heads}")
+    yield finding if history.gone_heads else replace(finding, level=Level.WARNING)
 
 
 def _apart(history: History) -> Iterator[Finding]:

@@ -1,11 +1,11 @@
-"""R, U and drift: schemas compared by their catalogs, after each step and with the models."""
+"""R and U: schemas compared by their catalogs after each step."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from slipway.gate.history import History, Node
-from slipway.gate.layers.drift import Difference
+from slipway.gate.history import Node
 from slipway.gate.layers.stairway import Failure, StairwayResult, Steps
 from slipway.gate.measure.catalog import Change
 from slipway.gate.names import few
@@ -22,7 +22,9 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
     """Yield the findings on one revision's steps."""
     if UP in steps.failures:
         failure = steps.failures[UP]
-        yield _failed(transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line)
+        yield _not_allowed(node, failure) or _failed(
+            transactions.of_failure(failure) or rules.FAILS, node, failure, node.upgrade_line
+        )
     elif DOWN in steps.failures:
         failure = steps.failures[DOWN]
         yield _failed(_of_downgrade(failure), node, failure, node.downgrade_line)
@@ -33,13 +35,29 @@ def check(node: Node, steps: Steps) -> Iterator[Finding]:
         yield from _check_return(node, steps)
 
 
-def check_reached(nodes: Sequence[Node], stairway: StairwayResult) -> Iterator[Finding]:
-    """Yield a finding when new revisions were not reached although no upgrade failed."""
-    failed = any(UP in steps.failures for steps in stairway.steps.values())
+def check_reached(nodes: Sequence[Node], stairway: StairwayResult, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield a finding on the first new revision that was not executed, unless one that counts says why."""
+    failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
-    if first and not failed:
-        why = f": {stairway.why_skipped}" if stairway.why_skipped else ""
-        yield rules.UNREACHED.finding(first, f"{len(stairway.skipped)} revisions were not reached{why}")
+    if first and not any(finding.fails and finding.revision in failed for finding in found):
+        yield rules.UNREACHED.finding(first, not_executed(nodes, stairway))
+
+
+def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
+    """Return how many revisions were not executed, and why."""
+    first = next(node for node in nodes if node.id in stairway.skipped)
+    failure = stairway.steps[first.id].failures.get(UP)
+    why = f"{failure.file}:{failure.line}: {failure.said}" if failure else stairway.why_skipped
+    skipped = f"{len(stairway.skipped)} of {len(nodes)} revisions were not executed, the first is {first.id}"
+    return f"{skipped} ({why})" if why else skipped
+
+
+def _not_allowed(node: Node, failure: Failure) -> Finding | None:
+    """Return the finding on an upgrade that lacks a right, with the way to reach the same on RDS; None for another failure."""
+    if not failure.lacks_rights:
+        return None
+    advice = next((advice for words, advice in rules.ON_RDS if re.search(words, failure.said, re.IGNORECASE)), None)
+    return rules.NOT_ALLOWED.finding(node, failure.said, failure.line_in(node, node.upgrade_line), advice)
 
 
 def _of_downgrade(failure: Failure) -> Rule:
@@ -77,18 +95,3 @@ def _difference(change: Change) -> str:
         f"missing: {few(change.removed)}" if change.removed else "",
     ]
     return "; ".join(part for part in parts if part)
-
-
-def check_drift(history: History, steps: Mapping[str, Steps], differences: Iterable[Difference]) -> Iterator[Finding]:
-    """Yield one finding per difference, at the revision that last changed the table."""
-    for difference in differences:
-        rule = rules.NAMED_APART if difference.named_apart else rules.DRIFT
-        yield rule.finding(_last_changed(difference.table, history, steps), str(difference))
-
-
-def _last_changed(table: str, history: History, steps: Mapping[str, Steps]) -> Node:
-    for node in reversed(history.nodes):
-        change = steps[node.id].upgraded
-        if any(f"{line.name}.".startswith(f"{table}.") for line in (*change.added, *change.removed)):
-            return node
-    return history.nodes[-1]

@@ -1,16 +1,17 @@
 """T: whether a revision is one transaction, or can be run again after an interruption."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from slipway.gate.history import Node
+from slipway.gate.history import History, Node
 from slipway.gate.layers.interruption import Interruption
 from slipway.gate.layers.sessions import Encounter
 from slipway.gate.layers.stairway import Failure
+from slipway.gate.layers.together import TogetherResult
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.records.proof import Finding, Statement
+from slipway.records.proof import AUTOCOMMIT, Finding, Statement
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
 _BY_CODE: Final = {"25001": rules.CONCURRENTLY_INSIDE, "55P04": rules.NEW_ENUM_VALUE}
@@ -29,6 +30,9 @@ _SETS = re.compile(
     r"|\bset_config\s*\([^()]*,\s*false\s*\)",
     re.IGNORECASE,
 )
+_IN_A_BLOCK = """\
+with op.get_context().autocommit_block():  # restores the mode
+    op.execute("…")"""
 _ALTERS = re.compile(r"\A\s*ALTER TABLE\b", re.IGNORECASE)
 _RESETS = re.compile(r"\A\s*(RESET|DISCARD)\b", re.IGNORECASE)
 
@@ -47,6 +51,9 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
     settings = [statement for statement in statements if _SETS.search(statement.sql)]
     if settings and not any(_RESETS.match(statement.sql) for statement in statements):
         yield rules.LEAKING.finding(node, settings[0].sql[:200], settings[0].line)
+    for statement in statements:
+        if statement.sql == AUTOCOMMIT:
+            yield rules.LEAKING.finding(node, "the connection is left in autocommit mode", statement.line, _IN_A_BLOCK)
 
 
 def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[Finding]:
@@ -72,6 +79,26 @@ def check_encounters(node: Node, encounters: Sequence[Encounter]) -> Iterator[Fi
             measured = f"a second runner ran it while the first paused after line {each.line}: {each.otherwise}"
             yield rules.TWO_RUNNERS.finding(node, f"{measured} ({failures})" if failures else measured, each.line)
             return
+
+
+def check_run(
+    history: History, result: TogetherResult, failing_on_rows: Collection[str], version_table: str
+) -> Iterator[Finding]:
+    """Yield a finding when the new revisions fail in one run of env.py, or when no other connection sees that run."""
+    if not (last := result.last):
+        return
+    stop, on_rows = last.stop, result.on_rows.stop if result.on_rows else None
+    if not stop and on_rows and on_rows.fits and on_rows.revision not in failing_on_rows:
+        stop = on_rows
+    new = [node for node in history.nodes if node.new]
+    if stop:
+        node = next((node for node in history.nodes if node.id == stop.revision), new[-1])
+        rule = of_failure(stop.failure) or rules.FAILS_TOGETHER
+        measured = f"{stop.failure.said}; env.py runs {len(new)} new revisions in {last.transactions}"
+        yield rule.finding(node, measured, stop.failure.line_in(node, node.upgrade_line))
+    elif not last.stop and set(last.seen) != set(history.heads):
+        measured = f"after env.py's own run a new connection reads {', '.join(last.seen) or 'nothing'} in {version_table}, not {', '.join(history.heads)}"
+        yield rules.NOT_COMMITTED.finding(new[-1], measured)
 
 
 def check_together(new: Sequence[Node], locking: Sequence[Node]) -> Iterator[Finding]:
@@ -116,4 +143,4 @@ def _mixed(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
 
 
 def _changes(statement: Statement) -> bool:
-    return not re.match(r"\s*(SELECT|SHOW|SET|RESET)\b", statement.sql, re.IGNORECASE)
+    return statement.sql != AUTOCOMMIT and not re.match(r"\s*(SELECT|SHOW|SET|RESET)\b", statement.sql, re.IGNORECASE)

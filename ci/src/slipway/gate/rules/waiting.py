@@ -5,13 +5,14 @@ those that its transaction held already.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from slipway.gate.history import Node
 from slipway.gate.measure.locks import BLOCKING
 from slipway.gate.names import is_table
 from slipway.gate.rulebook import waiting as rules
 from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rulebook.waiting import EnvFile
 from slipway.records.proof import Finding, Queue, Statement
 
 _DROPS = re.compile(
@@ -29,19 +30,26 @@ _METADATA = re.compile(
     re.IGNORECASE,
 )
 _DROPS_INDEX = re.compile(r'\A\s*DROP INDEX (?:IF EXISTS )?(?P<index>[\w."]+)', re.IGNORECASE)
-_DETACHES = re.compile(r"\bDETACH PARTITION\b", re.IGNORECASE)
+_DETACHES = re.compile(
+    r'ALTER TABLE (?:IF EXISTS )?(?P<table>[\w."]+) DETACH PARTITION (?P<partition>[\w."]+)', re.IGNORECASE
+)
 _LOCKS = re.compile(r"\A\s*LOCK\b", re.IGNORECASE)
 _ADVISORY = re.compile(r"\bpg_(try_)?advisory_lock(_shared)?\s*\(", re.IGNORECASE)
 _ADVISORY_END = re.compile(r"\bpg_advisory_unlock(_all|_shared)?\s*\(", re.IGNORECASE)
 
 
-def check(node: Node, statements: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
+def check(
+    node: Node, statements: Sequence[Statement], queue: Queue | None, partitioned: Collection[str] = ()
+) -> Iterator[Finding]:
     """Yield the findings on the locks of one revision; `queue` holds the sessions that waited behind it, if that was tried."""
-    yield from _without_timeout(node, [each for each in statements if not each.lock_timeout and _strong(each)], queue)
+    for statement in statements:
+        rule, tables = _unexpected(statement) if _waits_forever(statement) else (None, [])
+        if rule:
+            yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0", statement.line)
     yield from _several(node, statements, queue)
     yield from _advisory(node, statements)
     for statement in statements:
-        yield from _instant(node, statement)
+        yield from _instant(node, statement, partitioned)
 
 
 def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statement]]) -> Iterator[Finding]:
@@ -56,18 +64,26 @@ def check_unlimited(new: Sequence[Node], locking: Mapping[str, Sequence[Statemen
                 return
 
 
-def _without_timeout(node: Node, waiting: Sequence[Statement], queue: Queue | None) -> Iterator[Finding]:
-    """Find statements that wait forever: each that locks an unexpected table, and the first of the others."""
-    ordinary = None
-    for statement in waiting:
-        rule, tables = _unexpected(statement)
-        if rule:
-            yield rule.finding(node, f"{_held(statement, tables)}, with lock_timeout = 0", statement.line)
-        ordinary = ordinary or (None if rule else statement)
-    if ordinary:
-        waited = f"; {queue.words}" if queue else ""
-        measured = f"{_held(ordinary, _strong(ordinary))}, with lock_timeout = 0{waited}"
-        yield rules.NO_TIMEOUT.finding(node, measured, ordinary.line)
+def check_timeouts(
+    new: Sequence[Node],
+    locking: Mapping[str, Sequence[Statement]],
+    queues: Mapping[str, Queue | None],
+    env: EnvFile,
+) -> Iterator[Finding]:
+    """Yield one finding on all statements that wait forever, at the first of them: a line of env.py cures them together."""
+    waiting = [(node, each) for node in new for each in locking.get(node.id, ()) if _waits_forever(each)]
+    if not waiting:
+        return
+    node, first = next((pair for pair in waiting if not _unexpected(pair[1])[0]), waiting[0])
+    revisions = len({node.id for node, _ in waiting})
+    others = f"; {len(waiting)} statements in {revisions} revisions wait so" if len(waiting) > 1 else ""
+    queue = queues.get(node.id)
+    measured = f"{_held(first, _strong(first))}, with lock_timeout = 0{others}{f'; {queue.words}' if queue else ''}"
+    yield rules.NO_TIMEOUT.finding(node, measured, first.line, rules.timeout_in(env))
+
+
+def _waits_forever(statement: Statement) -> bool:
+    return not statement.lock_timeout and bool(_strong(statement))
 
 
 def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
@@ -83,13 +99,16 @@ def _unexpected(statement: Statement) -> tuple[Rule | None, list[str]]:
     return next((rule for words, rule in by_words if words.search(statement.sql)), None), strong
 
 
-def _instant(node: Node, statement: Statement) -> Iterator[Finding]:
+def _instant(node: Node, statement: Statement, partitioned: Collection[str]) -> Iterator[Finding]:
     strong = _strong(statement)
     if strong and (dropped := _DROPS_INDEX.match(statement.sql)):
-        remedy = rules.DROPPED_INDEX.remedy.format(index=dropped["index"].replace('"', ""))
+        of_partitioned = not set(strong).isdisjoint(partitioned)
+        remedy = rules.DROPPED_INDEX_OF_PARTITIONED if of_partitioned else rules.DROPPED_INDEX.remedy
+        remedy = remedy.format(index=dropped["index"].replace('"', ""))
         yield rules.DROPPED_INDEX.finding(node, _held(statement, strong), statement.line, remedy)
-    if strong and _DETACHES.search(statement.sql):
-        yield rules.DETACHED.finding(node, _held(statement, strong), statement.line)
+    if strong and (detached := _DETACHES.search(statement.sql)):
+        remedy = rules.DETACHED.remedy.format_map(detached.groupdict())
+        yield rules.DETACHED.finding(node, _held(statement, strong), statement.line, remedy)
     if statement.locks and _LOCKS.match(statement.sql):
         yield rules.EXPLICIT.finding(node, _held(statement, list(statement.locks)), statement.line)
 

@@ -1,14 +1,13 @@
 """The requests to ECS for the task that migrates: pure, from the settings and a digest. Secrets are in them by ARN only.
 
-The container runs slipway's migration without slipway: a zip as an argument of `python`, and a few lines that import from it. It needs a
+The container runs slipway's migration without slipway: its modules as an argument of `python`, and a few lines that import them. It needs a
 folder for temporary files, but no shell. The same version of slipway makes the same bytes.
 """
 
 import base64
 import hashlib
-import io
 import json
-import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -143,7 +142,7 @@ def _arguments(order: TaskOrder) -> list[str]:
     migrations = order.migrations
     return [
         f"--own={migrations.database_variable}",
-        f"--config={migrations.config}",
+        *migrations.alembic,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
         *(f"--secret={name}" for name in sorted(order.there.secrets)),
         *(["--look"] if order.look else []),
@@ -174,14 +173,27 @@ def request(order: TaskOrder, definition_arn: str, token: str) -> dict[str, Any]
 _MODULES = {
     "": ("__init__", "database_url", "errors", "structure"),
     "records/": ("__init__", "form", "migration", "refusal"),
-    "migration/": ("__init__", "__main__", "database", "environment", "output", "upgrade"),
+    "migration/": (
+        "__init__",
+        "__main__",
+        "alembic_config",
+        "database",
+        "environment",
+        "output",
+        "parts",
+        "pooler",
+        "reasons",
+        "upgrade",
+    ),
 }
 _BOOTSTRAP = """\
-import base64, pathlib, sys, tempfile
+import base64, json, pathlib, sys, tempfile, zlib
 with tempfile.TemporaryDirectory() as home:
-    lent = pathlib.Path(home, "slipway.zip")
-    lent.write_bytes(base64.b64decode(sys.argv.pop(1)))
-    sys.path.insert(0, str(lent))
+    for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv.pop(1)))).items():
+        file = pathlib.Path(home, "slipway", name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    sys.path.insert(0, home)
     from slipway.migration.__main__ import main
     sys.exit(main(sys.argv[1:]))
 """
@@ -193,10 +205,8 @@ def lent_command(arguments: Sequence[str]) -> tuple[str, ...]:
 
 
 def archive() -> bytes:
-    """Return the zip of the modules, with a fixed time."""
-    package, written = files("slipway"), io.BytesIO()
-    with zipfile.ZipFile(written, "w") as lent:
-        for name in (f"{folder}{module}.py" for folder, modules in _MODULES.items() for module in modules):
-            content = package.joinpath(*name.split("/")).read_bytes()
-            lent.writestr(zipfile.ZipInfo(f"slipway/{name}"), content, zipfile.ZIP_DEFLATED, 9)
-    return written.getvalue()
+    """Return the modules by name as compressed JSON, a quarter less than a zip, which compresses each by itself."""
+    names = [f"{folder}{module}.py" for folder, modules in _MODULES.items() for module in modules]
+    package = files("slipway")
+    texts = {name: package.joinpath(*name.split("/")).read_text(encoding="utf-8") for name in names}
+    return zlib.compress(json.dumps(texts).encode(), 9)

@@ -1,4 +1,4 @@
-"""A proof for other programs: GitHub's annotations, JUnit XML, and SARIF 2.1.0 for code scanning and editors.
+"""A proof for other programs: GitHub's annotations, GitLab's code quality, JUnit XML, and SARIF 2.1.0 for code scanning and editors.
 
 - GitHub's runner parses every printed line that begins with `::` and undoes the escapes below (actions/runner,
   src/Runner.Common/ActionCommand.cs).
@@ -41,6 +41,25 @@ def _command(finding: Finding) -> str:
     return f"::{_COMMANDS[finding.level]} {written}::{printable(message).translate(_IN_TEXT)}"
 
 
+_SEVERITIES = {Level.ERROR: "blocker", Level.WARNING: "minor", Level.NOTE: "info"}
+
+
+def code_quality(proof: Proof) -> str:
+    """Render GitLab's code quality report: one issue per finding that is not suppressed, shown in the diff of a merge request."""
+    issues = [
+        {
+            "description": f"{_id(finding)}: {_sentence(finding)}",
+            "check_name": _id(finding),
+            "fingerprint": fingerprint,
+            "severity": _SEVERITIES[finding.level],
+            "location": {"path": _file(finding, proof), "lines": {"begin": finding.line or 1}},
+        }
+        for finding, fingerprint in _fingerprinted(proof)
+        if finding.suppressed is None
+    ]
+    return json.dumps(issues, indent=2) + "\n"
+
+
 _NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -53,11 +72,18 @@ def junit(proof: Proof) -> str:
     cases = [("the history", None, None), *((revision.id, revision.id, revision.file) for revision in proof.revisions)]
     failures = sum(_fails(by_revision.get(key, [])) for _, key, _ in cases)
     suite = ET.Element("testsuite", name="slipway gate", tests=str(len(cases)), failures=str(failures))
+    skipped = sum(not _fails(by_revision.get(key, [])) for key in proof.unexecuted)
+    suite.set("skipped", str(skipped))
     suite.set("time", f"{sum(proof.seconds.values()):.3f}")
     for name, key, file in cases:
         case = ET.SubElement(suite, "testcase", classname="migrations", name=_valid(name))
         if file:
             case.set("file", _valid(file))
+        if key is None and proof.coverage.gaps:
+            gaps = "\n".join(f"not covered: {_valid(gap)}" for gap in proof.coverage.gaps)
+            ET.SubElement(case, "system-out").text = gaps
+        elif key in proof.unexecuted and not _fails(by_revision.get(key, [])):
+            ET.SubElement(case, "skipped", message="not executed")
         for finding in by_revision.get(key, []):
             _add(case, finding)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
@@ -87,7 +113,8 @@ _REMEDIES = 10
 def sarif(proof: Proof) -> str:
     """Render the log in plain ASCII: one run, its violated rules, one result per finding."""
     driver = {"name": "slipway", "version": printable(proof.gate.gate), "rules": list(_rules(proof))}
-    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": _results(proof)}]}
+    results = [_result(finding, proof, fingerprint) for finding, fingerprint in _fingerprinted(proof)]
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
     return json.dumps(log, indent=2) + "\n"
 
 
@@ -120,15 +147,13 @@ def _help(identity: str, findings: Sequence[Finding]) -> dict[str, str]:
     }
 
 
-def _results(proof: Proof) -> list[dict[str, Any]]:
-    """Render every finding; equal findings are numbered so that their fingerprints differ."""
+def _fingerprinted(proof: Proof) -> Iterator[tuple[Finding, str]]:
+    """Yield every finding with its fingerprint; equal findings are numbered, so that their fingerprints differ."""
     seen: Counter[str] = Counter()
-    results = []
     for finding in proof.findings:
         digest = _fingerprint(finding)
         seen[digest] += 1
-        results.append(_result(finding, proof, f"{digest}:{seen[digest]}"))
-    return results
+        yield finding, f"{digest}:{seen[digest]}"
 
 
 def _result(finding: Finding, proof: Proof, fingerprint: str) -> dict[str, Any]:
@@ -147,11 +172,14 @@ def _result(finding: Finding, proof: Proof, fingerprint: str) -> dict[str, Any]:
     return result
 
 
-def _place(finding: Finding, proof: Proof) -> dict[str, Any]:
-    """Locate a finding; one without a file is shown at the newest revision, or at pyproject.toml."""
+def _file(finding: Finding, proof: Proof) -> str:
+    """Return the file of a finding; without one, the newest revision's, or pyproject.toml."""
     newest = proof.revisions[-1].file if proof.revisions else ""
-    file = next(filter(None, map(one_line, (finding.file or "", newest))), "pyproject.toml")
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(file)}}
+    return next(filter(None, map(one_line, (finding.file or "", newest))), "pyproject.toml")
+
+
+def _place(finding: Finding, proof: Proof) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": quote(_file(finding, proof))}}
     return place | {"region": {"startLine": finding.line}} if finding.line else place
 
 

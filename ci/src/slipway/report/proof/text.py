@@ -3,25 +3,27 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from slipway.records.proof import Finding, Level, Proof, Verdict
+from slipway.records.proof import Finding, Level, Proof
 from slipway.report.format import counted, escaped, fenced
 from slipway.untrusted import one_line, printable
 
 
 def text(proof: Proof) -> str:
     """Render the whole report; the last line is the verdict."""
-    return "\n".join([*_partial(proof), *_findings(proof), *_gaps(proof), summary(proof)]) + "\n"
+    return "\n".join([*_partial(proof), *_gaps(proof), *_findings(proof), summary(proof)]) + "\n"
 
 
 def summary(proof: Proof) -> str:
     """Summarise in one line: the verdict, what was executed, how long it took."""
-    done = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
+    of_all = f" of {len(proof.revisions)}" if proof.unexecuted else ""
+    done = (
+        f"{proof.coverage.revisions}{of_all} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
+    )
     if proof.coverage.tables:
         done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
     if proof.coverage.phrases:
         done += f" {proof.coverage.phrases} statements of {one_line(proof.coverage.previous)} replayed,"
-    verdict = "passed" if proof.verdict is Verdict.PASS else "refused"
-    return f"{', '.join([verdict, *_partial(proof)])}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
+    return f"{', '.join([proof.said, *_partial(proof)])}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
 
 
 def tally(findings: Iterable[Finding]) -> str:
@@ -68,8 +70,16 @@ def _partial(proof: Proof) -> list[str]:
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
-    for gap in proof.coverage.gaps:
-        yield f"not covered: {one_line(gap)}"
+    yield from (one_line(line) for line in _extent(proof))
+    if any(_extent(proof)):
+        yield ""
+
+
+def _extent(proof: Proof) -> Iterator[str]:
+    """Yield which revisions were judged, and every part that was not examined."""
+    if proof.coverage.chosen:
+        yield f"judged: {proof.coverage.chosen}"
+    yield from (f"not covered: {gap}" for gap in proof.coverage.gaps)
 
 
 _SHOWN = 10
@@ -78,12 +88,15 @@ _SIGNS = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.NOTE: "📝"}
 
 def markdown(proof: Proof) -> str:
     """Render GitHub-flavoured Markdown."""
-    heading = "passed" if proof.verdict is Verdict.PASS else "refused"
     shown = [finding for finding in proof.findings if finding.suppressed is None]
-    parts = [f"## Migrations {heading}", escaped(summary(proof)), *(_finding(finding) for finding in shown[:_SHOWN])]
+    extent = [f"- {escaped(line)}" for line in _extent(proof)]
+    parts = [f"## Migrations {proof.said}", escaped(summary(proof)), *(["\n".join(extent)] if extent else [])]
+    parts += [_finding(finding) for finding in shown[:_SHOWN]]
     if len(shown) > _SHOWN:
         parts.append(f"{len(shown) - _SHOWN} more findings are in the full report.")
-    parts += [f"- not covered: {escaped(gap)}" for gap in proof.coverage.gaps]
+    if proof.coverage.empty:
+        empty = (f"- {escaped(table)}: {escaped(reason)}" for table, reason in proof.coverage.empty.items())
+        parts.append("\n".join(["Tables without rows:", "", *empty]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,0 +1,30 @@
+"""Every connection of the service's code leads to one database of the gate, whatever makes it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.engine import URL
+
+from slipway.gate.measure.session import SESSION
+from slipway.gate.redirection import Place, led_to
+from slipway.migration.database import every_connection_to, for_driver, is_direct
+
+
+@contextmanager
+def every_connection_led_to(database: URL, session: tuple[str, ...] = SESSION) -> Iterator[None]:
+    """Lead engines, drivers and started programs to a database during the block; raises BadInputError."""
+    with led_to(_place_of(database), exempt=is_direct), every_connection_to(database, session):
+        yield
+
+
+def _place_of(database: URL) -> Place:
+    query = dict(for_driver(database, "postgresql").query)
+    hosts = query.get("host", database.host or "localhost")
+    return Place(
+        host=hosts if isinstance(hosts, str) else ",".join(hosts),
+        port=int(str(query.get("port", database.port or 5432))),
+        user=database.username or "",
+        password=database.password,
+        database=database.database or "",
+        security={name: str(value) for name, value in query.items() if name.startswith("ssl")},
+    )

@@ -1,0 +1,176 @@
+"""Statements of a release, derived from its models: it reads and writes each table, and each value of an enum."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from sqlalchemy import Column as ModelColumn
+from sqlalchemy import DefaultClause, Table
+from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError
+
+from slipway.gate.layers import seeds
+from slipway.gate.measure.session import literal
+from slipway.migration.database import sqlstate
+from slipway.migration.environment import sentence
+from slipway.records.gate import Column, Model
+
+_FULL_ROW, _BARE_ROW, _EVERY_COLUMN = seeds.ROWS + 1, seeds.ROWS + 2, seeds.ROWS + 3
+HELD: Final = "a value in a row"  # in the place of an SQLSTATE: the release cannot read it
+ADDED: Final = "a value of the type"
+_LAST: Final = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} ORDER BY tableoid, ctid DESC LIMIT 1)"
+
+Ways = Iterable[tuple[str, Iterable[str]]]  # of saying something, each with its variants
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A statement of a release, and its origin in words; an `unreadable` one returns values that the release cannot read."""
+
+    sql: str
+    origin: str
+    unreadable: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A statement that worked before a revision and fails after it; `code` is the SQLSTATE, or the place of an unreadable value."""
+
+    phrase: Phrase
+    said: str
+    code: str
+
+
+def as_models(tables: Iterable[Table]) -> Iterator[Model]:
+    """Yield SQLAlchemy's tables as records for another process."""
+    for table in tables:
+        yield Model(table.schema, table.name, tuple(_as_column(each) for each in table.columns))
+
+
+def _as_column(column: "ModelColumn[Any]") -> Column:
+    """The ORM's INSERT names it unless the database makes its value; a server default only fills in for a missing one."""
+    defaulted = isinstance(column.server_default, DefaultClause)
+    # SQLAlchemy 1.4 has the property under this name only.
+    autoincrements = column is getattr(column.table, "_autoincrement_column", None)
+    written = not autoincrements and column.server_default is None and column.computed is None
+    labels = getattr(column.type, "enums", None) or ()
+    return Column(column.name, written, defaulted and not autoincrements, tuple(map(str, labels)))
+
+
+def refusal(connection: Connection, phrase: Phrase) -> Refused | None:
+    """Execute a statement, roll it back, and return how it fails."""
+    connection.exec_driver_sql("BEGIN")
+    try:
+        return _unreadable(phrase, connection.exec_driver_sql(phrase.sql))
+    except DBAPIError as error:
+        return Refused(phrase, sentence(error), sqlstate(error) or "")
+    finally:
+        connection.exec_driver_sql("ROLLBACK")
+
+
+def _unreadable(phrase: Phrase, result: "CursorResult[Any]") -> Refused | None:
+    row: Any = result.first() if phrase.unreadable else None
+    return Refused(phrase, f'the model does not know the value "{row[0]}"', row[1]) if row else None
+
+
+def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase]:
+    """Yield the statements on a table that work, in the words of a model."""
+    yield from (each for each in _outcomes(connection, model, table) if isinstance(each, Phrase))
+    for column in model.columns:
+        if column.labels and (made := next((each for each in table.columns if each["raw"] == column.name), None)):
+            phrase = Phrase(_values_beyond(table, made, column.labels), f"SELECT, by the model of {table.name}", True)
+            if refusal(connection, phrase) is None:
+                yield phrase
+
+
+def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
+    """Yield the kinds of statements with their variants, the likeliest first."""
+    there = connection.connection
+    names = {column["raw"]: column["name"] for column in table.columns}
+    made = {column["raw"] for column in table.columns if column["made"]}
+    written = {column.name for column in model.columns if column.written}
+    writable = {column.name for column in model.columns if column.written or column.defaulted}
+    read = [names.get(column.name, f'"{column.name}"') for column in model.columns]
+    changed = [
+        names[column.name] for column in model.columns if column.name in writable - made and column.name in names
+    ]
+    yield "SELECT", [f"SELECT {', '.join(read)} FROM {table.name}"]
+    full = seeds.accepted(there, table, _FULL_ROW, bare=False, columns=written)
+    again = [column["name"] for column in table.columns if column["raw"] in written - made]
+    yield "INSERT of a full row", chain(full, _put_back(connection, table, again) if again and not full else ())
+    yield "INSERT of a bare row", seeds.accepted(there, table, _BARE_ROW, bare=True, columns=written)
+    if writable - written:
+        yield "INSERT of every column", seeds.accepted(there, table, _EVERY_COLUMN, bare=False, columns=writable)
+    if set_again := ", ".join(f"{name} = {name}" for name in changed or read[:1]):
+        yield "UPDATE", [f"UPDATE {table.name} SET {set_again}"]
+    if read:
+        one = f"(SELECT {read[0]} FROM {table.name} ORDER BY {read[0]} DESC LIMIT 1)"
+        yield "DELETE", [f"DELETE FROM {table.name} WHERE {read[0]} = {one}"]
+    for column in table.columns:
+        for label in column["labels"] or () if column["raw"] in writable else ():
+            value = f"{column['name']} = {literal(label)}"
+            setting, finding = f"UPDATE {table.name} SET {value}", f"SELECT count(*) FROM {table.name} WHERE {value}"
+            yield f"UPDATE to {label}", [setting, finding]
+
+
+def failing(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Refused]:
+    """Yield the writing statements of which no variant works, unless the table cannot be read either."""
+    outcomes = list(_outcomes(connection, model, table))
+    if not isinstance(outcomes[0], Refused):
+        yield from (each for each in outcomes if isinstance(each, Refused))
+
+
+def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase | Refused]:
+    """Yield the first variant that works of each kind of statement, or the failure of the first one."""
+    for kind, variants in _ways(connection, model, table):
+        first = None
+        for sql in variants:
+            phrase = Phrase(sql, f"{kind}, derived from the model of {table.name}")
+            refused = refusal(connection, phrase)
+            if refused is None:
+                yield phrase
+                break
+            first = first or refused
+        else:
+            yield from [first] if first else []
+
+
+def _put_back(connection: Connection, table: seeds.Table, names: Sequence[str]) -> Iterator[str]:
+    """Take the last row out and yield its INSERT: no parent may be left for one more row. Otherwise yield that of a copy."""
+    columns, row = ", ".join(names), None
+    values = ", ".join(f"quote_nullable({name}::text)" for name in names)
+    taken = f"DELETE FROM {table.name} WHERE {_LAST.format(table=table.name)} RETURNING concat_ws(', ', {values})"
+    with suppress(DBAPIError):  # other rows refer to it
+        row = connection.exec_driver_sql(taken).first()
+    if row:
+        yield f"INSERT INTO {table.name} ({columns}) VALUES ({row[0]})"
+    yield f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {table.name} LIMIT 1"
+
+
+def _values_beyond(table: seeds.Table, column: Any, labels: Sequence[str]) -> str:
+    """Return a query of values that a model's enum lacks, first those in rows."""
+    known = f"ARRAY[{', '.join(map(literal, labels))}]"
+    name = column["name"]
+    return (
+        f"(SELECT {name}::text, {literal(HELD)} FROM {table.name} WHERE {name}::text <> ALL ({known}) LIMIT 1) UNION ALL "
+        f"(SELECT enumlabel::text, {literal(ADDED)} FROM pg_enum JOIN pg_attribute ON enumtypid = atttypid "
+        f"WHERE attrelid = {literal(table.name)}::regclass AND attname = {literal(column['raw'])} AND enumlabel <> ALL ({known}) LIMIT 1)"
+    )
+
+
+def prepared(connection: Connection, phrases: Iterable[Phrase]) -> dict[Phrase, str]:
+    """Prepare the statements that read, as drivers do; return the EXECUTE of each."""
+    executes = {}
+    for number, phrase in enumerate(phrases):
+        if phrase.unreadable or not phrase.sql.lstrip("( ").upper().startswith(("SELECT", "WITH")):
+            continue
+        name = f"slipway_phrase_{number}"
+        try:
+            connection.exec_driver_sql(f"PREPARE {name} AS {phrase.sql}")
+            connection.exec_driver_sql(f"EXPLAIN EXECUTE {name}")  # plans it
+        except DBAPIError:  # several statements in one
+            continue
+        executes[phrase] = f"EXECUTE {name}"
+    return executes

@@ -1,0 +1,137 @@
+"""The new revisions in one run of env.py, in its own transactions, as `alembic upgrade heads` and `slipway migrate` run them.
+
+Other layers give each revision a transaction of its own. This run starts where the released revisions end, with rows in their tables. When it
+fails there it is repeated on empty tables, because our rows may be the reason. After it, a new connection must see the head.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
+
+from slipway.errors import RefusedError
+from slipway.gate.connections import every_connection_led_to
+from slipway.gate.layers import seeds
+from slipway.gate.layers.rows import is_caused_by_our_values
+from slipway.gate.layers.stairway import Failure
+from slipway.gate.measure.session import literal, query
+from slipway.gate.names import is_table
+from slipway.gate.steps import Baseline, report, run, upgrade, within_patience
+from slipway.migration.database import with_connection
+from slipway.migration.upgrade import steps_to_head
+from slipway.records.proof import Layer
+
+_QUALIFIED = """SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass({name})"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """The revision in which a run ended with an error; `fits` is false when our rows are the reason."""
+
+    revision: str
+    failure: Failure
+    fits: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of env.py: its transactions in words, the end by an error if any, and the heads that a new connection sees."""
+
+    transactions: str
+    stop: Stop | None = None
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TogetherResult:
+    """The run on rows and, when it fails, the one on empty tables; `gap` is the reason why there is none."""
+
+    on_rows: Run | None = None
+    on_empty: Run | None = None
+    gap: str = ""
+
+    @property
+    def last(self) -> Run | None:
+        return self.on_empty or self.on_rows
+
+
+def run_together(baseline: Baseline, version_table: str) -> TogetherResult:
+    """Run the new revisions of a history, each of which succeeds by itself."""
+    try:
+        on_rows = _run(baseline, version_table, with_rows=True)
+        on_empty = _run(baseline, version_table, with_rows=False) if on_rows.stop else None
+    except RefusedError as error:
+        return TogetherResult(gap=f"the new revisions were not run together, as env.py does ({error})")
+    return TogetherResult(on_rows, on_empty)
+
+
+def _run(baseline: Baseline, version_table: str, *, with_rows: bool) -> Run:
+    old = baseline.history.before_new[baseline.old :]
+    with baseline.database() as database:
+        if error := upgrade(baseline.environment, database, old):
+            raise RefusedError("the released revisions do not run", error)
+        if with_rows:
+            with_connection(database, lambda connection: _fill(connection.connection, version_table))
+        return _Upgrade(baseline, database).run()
+
+
+def _fill(connection: Any, version_table: str) -> None:
+    tables = [table for table in seeds.tables(connection, 0) if not is_table(table.name, version_table)]
+    seeds.fill(connection, [replace(table, plain=True) for table in tables])
+
+
+@dataclass
+class _Upgrade:
+    """A run of alembic's own steps to the heads of the history."""
+
+    baseline: Baseline
+    database: URL
+    transactions: str = ""
+    version_table: str = ""  # with its schema, which env.py's search_path may choose
+    revision: str = ""
+
+    def run(self) -> Run:
+        with every_connection_led_to(self.database):
+            try:
+                run(self.baseline.environment, self._steps)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 -- any error of a revision is a finding
+                failure = Failure.of(error, self.baseline.environment)
+                fits = not is_caused_by_our_values(error)
+                return Run(
+                    transactions=self.transactions, stop=Stop(revision=self.revision, failure=failure, fits=fits)
+                )
+        return Run(transactions=self.transactions, seen=with_connection(self.database, self._seen))
+
+    def _steps(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
+        environment = self.baseline.environment
+        assert context.connection is not None
+        connection = context.connection.connection
+        self.transactions = _transactions(context)
+        steps = steps_to_head(environment.script, heads)
+        for step in steps:
+            self.revision = step.revision.revision
+            report(Layer.TOGETHER, self.revision, len(steps))
+            yield within_patience(environment, self.revision, step)
+        schema = context.version_table_schema
+        named = ".".join(f'"{name}"' for name in (schema, context.version_table) if name)
+        self.version_table = query(connection, _QUALIFIED.format(name=literal(named)))[0][0]
+
+    def _seen(self, connection: Connection) -> tuple[str, ...]:
+        exists = connection.scalar(text("SELECT to_regclass(:name)"), {"name": self.version_table})
+        return tuple(connection.scalars(text(f"SELECT version_num FROM {self.version_table}"))) if exists else ()
+
+
+def _transactions(context: MigrationContext) -> str:
+    """Return in words which transactions the revisions run in."""
+    assert context.connection is not None
+    if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
+        return "one transaction, begun by env.py, for all revisions"
+    if not context.impl.transactional_ddl or getattr(context.connection.connection, "autocommit", False):
+        return "no transaction"
+    if context.opts.get("transaction_per_migration"):
+        return "one transaction for each revision"
+    return "one transaction for all revisions"

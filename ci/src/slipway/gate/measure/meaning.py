@@ -1,0 +1,85 @@
+"""Whether two spellings of an expression mean the same, as Postgres sees it.
+
+The planner folds constants, pushes down NOT and drops casts that change nothing; its output is the normal form of an expression. Defaults are also
+compared by their values. A volatile one has another value each time, so only its normal form counts.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from slipway.gate.measure.session import literal, query
+
+_ERRORS = Exception  # of any driver: an expression that cannot be planned or executed here equals no other
+_CONSTANT: Final = re.compile(r"(NULL|true|false|-?[\d.]+|[BX]?'(?:[^']|'')*')(::[^:]*)?")
+_CALL: Final = re.compile(r"\b(\w+)\(")
+# A text is converted to the column's type anyway.
+_TO_TEXT: Final = re.compile(r"::(text|character varying)(?![(\w])")
+_DOUBLED: Final = re.compile(r"\((\((?:[^()]|\([^()]*\))*\))\)")
+_LIST: Final = re.compile(r"(?<=(?:= ANY|> ALL) \('\{)(?:[^'}]|'')*(?=\}')")
+_ITEM: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^,]+')
+_LONGEST_PRECISION: Final = re.compile(r"^((?:timestamp|time|interval)\b[^(]*)\(6\)")
+
+
+def same_type(one: str, other: str) -> bool:
+    """Whether two names of types denote the same one; six digits are the precision of a time that names none."""
+    return _LONGEST_PRECISION.sub(r"\1", one) == _LONGEST_PRECISION.sub(r"\1", other)
+
+
+class Meaning:
+    """Compares expressions in the database of a DBAPI connection in autocommit mode."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def same_default(self, type_: str, one: str | None, other: str | None) -> bool:
+        """Whether two defaults give a column of this type the same value; a default of NULL is none."""
+        if one == other:
+            return True
+        try:
+            casts = [f"({expression or 'NULL'})::{type_}" for expression in (one, other)]
+            planned = self._planned(casts)
+            if _without_text(planned[0]) == _without_text(planned[1]):
+                return True
+            constants = {_CONSTANT.fullmatch(each) is not None for each in planned}
+            if len(constants) != 1 or self._is_volatile(planned):
+                return False
+            as_values = " IS NOT DISTINCT FROM ".join(f"to_jsonb({cast})" for cast in casts)
+            return bool(query(self._connection, f"SELECT {as_values}")[0][0])
+        except _ERRORS:
+            return False
+
+    def same_expression(self, table: str, one: str, other: str) -> bool:
+        """Whether two expressions over the columns of a table have the same normal form."""
+        if one == other:
+            return True
+        try:
+            planned = self._planned([one, other], f"FROM ONLY {table}")
+        except _ERRORS:
+            return False
+        return _in_order(planned[0]) == _in_order(planned[1])
+
+    def _is_volatile(self, planned: Sequence[str]) -> bool:
+        """Whether equal values would be a coincidence: those of volatile functions, and the time of the statement."""
+        called = ", ".join(literal(name) for each in planned for name in _CALL.findall(each)) or "NULL"
+        changing = f"SELECT count(*) FROM pg_proc WHERE proname IN ({called}) AND (provolatile = 'v' OR proname = 'statement_timestamp')"
+        return bool(query(self._connection, changing)[0][0])
+
+    def _planned(self, expressions: Sequence[str], source: str = "") -> Sequence[str]:
+        listed = ", ".join(f"({expression})" for expression in expressions)
+        ((plan,),) = query(self._connection, f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {listed} {source}")
+        output: Sequence[str] = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]["Output"]
+        return output
+
+
+def _without_text(planned: str) -> str:
+    plain, before = _TO_TEXT.sub("", planned), ""
+    while plain != before:
+        plain, before = _DOUBLED.sub(r"\1", plain), plain
+    return plain
+
+
+def _in_order(planned: str) -> str:
+    """Sort the constants of `IN (…)`, whose order means nothing."""
+    return _LIST.sub(lambda match: ",".join(sorted(_ITEM.findall(match[0]))), planned)

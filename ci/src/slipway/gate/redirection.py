@@ -1,0 +1,329 @@
+"""Connections that the service's code opens beneath SQLAlchemy, or in another process, led to the gate's database.
+
+SQLAlchemy's events do not see a `creator`, a pool of the project's own, a driver that a revision calls itself, or a program that it starts. So
+the drivers' own functions are wrapped when they are imported; programs inherit variables, and Python in them wraps its drivers, too
+(led/sitecustomize.py). Only the standard library is imported here: such a process may be of another environment.
+"""
+
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import wraps
+from importlib.machinery import ModuleSpec, PathFinder
+from itertools import takewhile
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from slipway.database_url import PLACE
+from slipway.errors import BadInputError
+
+Parameters = dict[str, Any]
+Wrap = Callable[..., Any]
+
+_HERE: Final = str(Path(__file__).parent / "led")  # the folder of sitecustomize.py
+_VARIABLE: Final = "SLIPWAY_LED"
+_URL: Final = re.compile(r"\b(postgres(?:ql)?(?:\+\w+)?)://[^\s'\"]*")
+# Variables of libpq that would lead elsewhere even when a host is named.
+_ELSEWHERE: Final = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGPASSFILE", "PGSSLMODE", "PGTARGETSESSIONATTRS")
+
+_CLIENTS: Final = frozenset(
+    "psql pg_dump pg_dumpall pg_restore createdb dropdb createuser dropuser vacuumdb reindexdb clusterdb pgbench".split()  # noqa: SIM905 -- a list would be as many lines
+)
+_ENDS_COMMAND: Final = frozenset({"|", "||", "&", "&&", ";", "<", ">", ">>"})
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
+_NAMES_PLACE: Final = re.compile(r"(?:-(?P<short>[hpd])|--(?P<long>host|port|dbname)(?:=|\Z))(?P<value>.*)", re.DOTALL)
+_TAKES_VALUE: Final = re.compile(
+    r"-[A-Za-z]*[cfvoLFPRTU]|--(?:command|file|set|variable|output|log-file|pset|username)"
+)
+_CONNINFO: Final = re.compile(r"\b(host|hostaddr|port|dbname|service)\s*=\s*'?([^\s']*)")
+_LONG: Final = {"h": "host", "p": "port", "d": "dbname"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A database on a server; `security` are parameters of libpq such as sslmode."""
+
+    host: str
+    port: int
+    user: str
+    password: str | None
+    database: str
+    security: Mapping[str, str]
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Return the place as a client of Postgres may name it."""
+        return {"host": self.host, "port": str(self.port), "dbname": self.database}
+
+    def parameters(self, driver: str) -> Parameters:
+        """Return the place as a driver's function takes it."""
+        credentials = {"user": self.user, "password": self.password}
+        common = {"port": self.port, **{name: value for name, value in credentials.items() if value}}
+        if driver in ("psycopg", "psycopg2"):
+            # Once psycopg has prepared a statement itself, it sends DEALLOCATE ALL, which drops ours, too.
+            prepared = {"prepare_threshold": None} if driver == "psycopg" else {}
+            return {"host": self.host, "dbname": self.database, **common, **self.security, **prepared}
+        if driver == "pg8000" and self.host.startswith("/"):
+            return {"unix_sock": f"{self.host}/.s.PGSQL.{self.port}", "database": self.database, **common}
+        encrypted = {"ssl": self.security["sslmode"]} if driver == "asyncpg" and "sslmode" in self.security else {}
+        return {"host": self.host, "database": self.database, **common, **encrypted}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return the place as libpq's variables."""
+        named = {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.database}
+        security = {f"PG{name.upper()}": value for name, value in self.security.items()}
+        return {**named, **security, **({"PGPASSWORD": self.password} if self.password else {})}
+
+    def url(self, scheme: str, *, secret: bool) -> str:
+        """Return its URL, with the password if it is `secret`."""
+        password = f":{quote(self.password, safe='')}" if self.password and secret else ""
+        at = f"{scheme}://{quote(self.user, safe='')}{password}@"
+        if self.host.startswith("/"):
+            return f"{at}/{self.database}?{urlencode({'host': self.host, 'port': self.port})}"
+        return f"{at}{self.host}:{self.port}/{self.database}"
+
+
+class _Process:
+    """Where this process leads connections now, whether its functions are wrapped, and what it refused."""
+
+    place: Callable[[], Place | None] = staticmethod(lambda: None)
+    wrapped = False
+    refused: list[BadInputError] = []  # noqa: RUF012 -- one of a process
+
+
+@contextmanager
+def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
+    """Lead connections of this process, except of an exempt thread, and of the programs that it starts; raises BadInputError.
+
+    The error is raised at the end, too: the service's code may have caught it.
+    """
+    _wrap()
+    outer, _Process.place = _Process.place, lambda: None if exempt() else place
+    changes = {**_variables(os.environ, place), **dict.fromkeys(_ELSEWHERE)}
+    before = {name: os.environ.get(name) for name in changes}
+    _set(changes)
+    try:
+        yield
+    finally:
+        _Process.place = outer
+        _set(before)
+        if _Process.refused:
+            raise _Process.refused.pop()
+
+
+def lead_from_environment() -> None:
+    """Lead the connections of this process to the database that the gate has named in its variables, if any."""
+    if text := os.environ.get(_VARIABLE):
+        place = Place(**json.loads(text))
+        _wrap()
+        _Process.place = lambda: place
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
+    """Return the variables that name the database: libpq's, and those that hold a URL of Postgres."""
+    paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != _HERE]
+    urls = {name: _led_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)}
+    led = {_VARIABLE: json.dumps(asdict(place))}
+    return {**urls, **place.variables, **led, "PYTHONPATH": os.pathsep.join((_HERE, *paths))}
+
+
+def _led_text(text: str, place: Place, *, secret: bool = False) -> str:
+    """Replace the URLs of Postgres in a text; every process of the machine can read arguments, but not variables."""
+    return _URL.sub(lambda url: place.url(url[1], secret=secret), text)
+
+
+# Wrapping
+
+
+def _wrap() -> None:
+    """Wrap the drivers that are imported, and the others as soon as they are."""
+    if _Process.wrapped:
+        return
+    _Process.wrapped = True
+    sys.meta_path.insert(0, _AfterImport())
+    for name, wrap in _DRIVERS.items():
+        if name in sys.modules:
+            wrap(sys.modules[name])
+    subprocess.Popen.__init__ = _led_start(subprocess.Popen.__init__)  # type: ignore[method-assign]
+    os.system = _led_system(os.system)
+
+
+class _AfterImport:
+    """Wraps a driver at the end of its import."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None) -> ModuleSpec | None:
+        wrap = _DRIVERS.get(name)
+        spec = PathFinder.find_spec(name, path) if wrap else None
+        if wrap and spec and spec.loader:
+            execute = spec.loader.exec_module
+
+            def execute_and_wrap(module: ModuleType) -> None:
+                execute(module)
+                wrap(module)
+
+            spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
+        return spec
+
+
+def _led(driver: str, parameters: Parameters) -> Parameters | None:
+    """Return a driver's parameters with the gate's database, None while connections are not led."""
+    place = _Process.place()
+    if place is None:
+        return None
+    return {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
+
+
+def _wrap_psycopg(psycopg: Any) -> None:
+    def wrapped(original: Wrap) -> Wrap:
+        @wraps(original)
+        def connect(cls: Any, conninfo: str = "", **parameters: Any) -> Any:
+            led = _led("psycopg", {**psycopg.conninfo.conninfo_to_dict(conninfo), **parameters})
+            return original(cls, conninfo, **parameters) if led is None else original(cls, **led)
+
+        return connect
+
+    for kind in (psycopg.Connection, psycopg.AsyncConnection):
+        kind.connect = classmethod(wrapped(kind.connect.__func__))
+    psycopg.connect = psycopg.Connection.connect
+
+
+def _wrap_psycopg2(psycopg2: Any) -> None:
+    original = psycopg2.connect
+
+    @wraps(original)
+    def connect(dsn: str | None = None, *factories: Any, **parameters: Any) -> Any:
+        led = _led("psycopg2", {**psycopg2.extensions.parse_dsn(dsn or ""), **parameters})
+        return original(dsn, *factories, **parameters) if led is None else original(None, *factories, **led)
+
+    psycopg2.connect = connect
+
+
+def _wrap_asyncpg(asyncpg: Any) -> None:
+    original = asyncpg.connect
+
+    @wraps(original)
+    def connect(dsn: str | None = None, **parameters: Any) -> Any:
+        led = _led("asyncpg", parameters)
+        return original(dsn, **parameters) if led is None else original(**led)
+
+    asyncpg.connect = asyncpg.connection.connect = connect
+
+
+def _wrap_pg8000(pg8000: Any) -> None:
+    kind = pg8000.core.CoreConnection
+    original = kind.__init__
+    signature = inspect.signature(original)
+
+    @wraps(original)
+    def initialise(self: Any, *arguments: Any, **parameters: Any) -> None:
+        _, *positional = signature.bind_partial(self, *arguments).arguments.items()
+        led = _led("pg8000", {**dict(positional), **parameters})
+        if led is None:
+            original(self, *arguments, **parameters)
+        else:
+            original(self, **led)
+
+    kind.__init__ = initialise
+
+
+_DRIVERS: Final[Mapping[str, Callable[[Any], None]]] = {
+    "psycopg": _wrap_psycopg,
+    "psycopg2": _wrap_psycopg2,
+    "asyncpg": _wrap_asyncpg,
+    "pg8000": _wrap_pg8000,
+}
+DRIVERS: Final = tuple(_DRIVERS)
+
+
+def _led_start(original: Wrap) -> Wrap:
+    @wraps(original)
+    def start(self: Any, args: Any, *rest: Any, **parameters: Any) -> None:
+        if place := _Process.place():
+            args = _led_arguments(args, place)
+            if (environment := parameters.get("env")) is not None:
+                parameters["env"] = {**environment, **_variables(environment, place)}
+        original(self, args, *rest, **parameters)
+
+    return start
+
+
+def _led_system(original: Wrap) -> Wrap:
+    @wraps(original)
+    def system(command: Any) -> Any:
+        place = _Process.place()
+        return original(_led_arguments(command, place) if place else command)
+
+    return system
+
+
+def _led_arguments(arguments: Any, place: Place) -> Any:
+    """Replace URLs in a program's arguments; raises BadInputError when a client of Postgres names another place."""
+    if isinstance(arguments, str):
+        led: Any = _led_text(arguments, place)
+        words = _words(led)
+    elif isinstance(arguments, (list, tuple)):
+        led = [_led_text(word, place) if isinstance(word, str) else word for word in arguments]
+        words = _words(led[2]) if _is_shell(led) else [os.fsdecode(word) for word in led]
+    else:
+        return arguments
+    for number, word in enumerate(words):
+        client = Path(word).name
+        other = _other_place(client, words[number + 1 :], place) if client in _CLIENTS else ""
+        if other:
+            refused = BadInputError(
+                f"the service's code starts {client} with {other}, which is not the gate's database",
+                "let it use the variables PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, which the gate sets",
+            )
+            _Process.refused.append(refused)
+            raise refused
+    return led
+
+
+def _is_shell(arguments: Sequence[Any]) -> bool:
+    return len(arguments) > 2 and Path(os.fsdecode(arguments[0])).name in _SHELLS and arguments[1] == "-c"
+
+
+def _words(text: Any) -> list[str]:
+    try:
+        return shlex.split(os.fsdecode(text))
+    except ValueError:
+        return os.fsdecode(text).split()
+
+
+def _other_place(client: str, words: Sequence[str], place: Place) -> str:
+    """Return how a client's arguments name another server or database than the gate's, or an empty text."""
+    rest, databases, others = takewhile(lambda word: word not in _ENDS_COMMAND, words), 0, list[str]()
+    for word in rest:
+        if match := _NAMES_PLACE.fullmatch(word):
+            name, value = match["short"] or match["long"], match["value"] or next(rest, "")
+        elif _TAKES_VALUE.fullmatch(word):
+            next(rest, None)
+            continue
+        elif word.startswith("-") or client != "psql" or databases:
+            continue
+        else:  # psql's first bare argument is the database
+            name, value, databases = "dbname", word, 1
+        if _URL.match(value):  # led already
+            continue
+        named = _CONNINFO.findall(value) if "=" in value else [(_LONG.get(name, name), value)]
+        others += [f"{key}={text}" for key, text in named if place.named.get(key) != text]
+    return " ".join(others)

@@ -1,0 +1,88 @@
+"""slipway's cache on this machine, which is bounded: environments of services, servers, and databases after old revisions.
+
+Everything in it can be made again. The entry that was used longest ago goes first.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from slipway.postgres.datadir import cache
+from slipway.records.command import CacheEntry, CacheKind, CacheReport
+from slipway.workload.dependencies import READY
+
+LIMIT_BYTES: Final = 2 * 2**30
+_DAY: Final = 86_400
+_UNUSED_SECONDS: Final = 30 * _DAY
+_IN_USE_SECONDS: Final = _DAY  # a run may still use it
+_PLACES: Final = {
+    CacheKind.ENVIRONMENT: "environments/*/",
+    CacheKind.SERVER: "postgres-*/",
+    CacheKind.DATABASES: "gate-*/",
+}
+
+
+def report() -> CacheReport:
+    """List what the cache holds."""
+    return CacheReport(folder=str(cache()), limit=LIMIT_BYTES, entries=tuple(_entries()))
+
+
+def clear() -> CacheReport:
+    """Remove everything, also what a run uses now."""
+    return _without(report().entries)
+
+
+def prune(now: float | None = None) -> CacheReport:
+    """Remove what was not used for 30 days, and the oldest of the rest until it is small enough; keep what was used today."""
+    return _without(superfluous(report().entries, time.time() if now is None else now))
+
+
+def prune_daily() -> None:
+    """Prune when the last time was a day ago; errors of the cache are ignored."""
+    mark = cache() / "pruned"
+    with suppress(OSError):
+        if not mark.exists() or time.time() - mark.stat().st_mtime > _DAY:
+            mark.touch()
+            prune()
+
+
+def superfluous(entries: Iterable[CacheEntry], now: float) -> Iterator[CacheEntry]:
+    """Yield the entries that are too old, or too many."""
+    kept = 0
+    for entry in sorted(entries, key=lambda entry: -entry.used):
+        kept += entry.bytes
+        age = now - entry.used
+        if age > _UNUSED_SECONDS or (kept > LIMIT_BYTES and age > _IN_USE_SECONDS):
+            kept -= entry.bytes
+            yield entry
+
+
+def _entries() -> Iterator[CacheEntry]:
+    for kind, pattern in _PLACES.items():
+        for path in sorted(cache().glob(pattern)):
+            with suppress(OSError):  # another run has removed it
+                used = (path / READY if (path / READY).exists() else path).stat().st_mtime
+                yield CacheEntry(kind, path.relative_to(cache()).as_posix(), _size(path), int(used))
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes on the disk; files that uv links into several environments count in each."""
+    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sum(file.lstat().st_blocks * 512 for file in files)
+
+
+def _without(entries: Iterable[CacheEntry]) -> CacheReport:
+    """Remove entries, each at once for other runs, and report the rest."""
+    removed = tuple(entries)
+    for entry in removed:
+        path = cache() / entry.name
+        with suppress(OSError), tempfile.TemporaryDirectory(prefix="gone-", dir=path.parent) as gone:
+            path.rename(Path(gone, "entry"))
+            shutil.rmtree(Path(gone, "entry"), ignore_errors=True)
+    left = report()
+    return CacheReport(folder=left.folder, limit=left.limit, entries=left.entries, removed=removed)

@@ -1,0 +1,86 @@
+"""alembic's configuration as its command line would read it: settings file, section, `-x` arguments and pyproject.toml."""
+
+import configparser
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic import __version__
+from alembic.config import CommandLine, Config
+from alembic.script import ScriptDirectory
+
+from slipway.errors import BadInputError
+
+PYPROJECT = "pyproject.toml"
+SECTION = "alembic"
+_NAMED = "name alembic's settings file in [tool.slipway.migrations] config"
+
+
+def read(file: Path, section: str = SECTION, x_arguments: Sequence[str] = ()) -> Config:
+    """Read alembic's settings for `alembic upgrade heads`; raises BadInputError.
+
+    Like alembic, from 1.16 on it also reads the table [tool.alembic] of pyproject.toml in the working directory.
+    """
+    try:
+        return _read(file, section, x_arguments)
+    except (configparser.Error, ValueError) as error:  # not INI, or not TOML
+        raise BadInputError(f"{file} cannot be read", " ".join(str(error).split())) from error
+
+
+def _read(file: Path, section: str, x_arguments: Sequence[str]) -> Config:
+    ini, toml = (Path("alembic.ini"), file) if file.name == PYPROJECT else (file, Path(PYPROJECT))
+    command = ["--name", section, *(f"-x{argument}" for argument in x_arguments), "upgrade", "heads"]
+    options = CommandLine(prog="alembic").parser.parse_args(["--config", str(file), *command])
+    reads_toml = hasattr(Config, "toml_alembic_config")
+    more: dict[str, Any] = {"toml_file": str(toml)} if reads_toml else {}
+    config = Config(str(ini), ini_section=section, cmd_opts=options, **more)
+    if ini.is_file() and config.file_config.has_section(section):
+        return config
+    if section != SECTION:
+        raise BadInputError(f"{file} has no section [{section}]", f"it has {_sections(config)}; correct section")
+    if file.name != PYPROJECT and not ini.is_file() and not (reads_toml and config.toml_alembic_config):
+        raise BadInputError(f"there is no {file} in {Path.cwd()}", _nearby())
+    if toml.is_file() and not reads_toml and not ini.is_file():
+        raise BadInputError(f"alembic {__version__} reads no {toml}", "use alembic 1.16 or newer")
+    return config
+
+
+def _sections(config: Config) -> str:
+    return ", ".join(f"[{name}]" for name in config.file_config.sections()) or "none"
+
+
+def _nearby() -> str:
+    """Return the next step when the settings file is missing, with the ones in the folders below."""
+    near = sorted(str(path) for pattern in ("*/alembic.ini", "*/*/alembic.ini") for path in Path().glob(pattern))
+    return f"{_NAMED}; there is {', '.join(near[:3])}" if near else _NAMED
+
+
+def files(config: Config) -> tuple[str, ...]:
+    """Return the files that the configuration was read from, which may be missing."""
+    toml = config.toml_file_name if getattr(config, "toml_alembic_config", {}) else None
+    return tuple(filter(None, (config.config_file_name, toml)))
+
+
+def other_environments(config: Config) -> tuple[str, ...]:
+    """Return the other sections that are alembic environments of their own, for `alembic --name`."""
+    ini = config.file_config
+    ours = config.config_ini_section
+    return tuple(name for name in ini.sections() if name != ours and ini.has_option(name, "script_location"))
+
+
+def scripts_of(config: Config) -> ScriptDirectory:
+    """Return the revisions; those in a package are this folder's, even when the package is installed elsewhere as a copy."""
+    ours = Path("src").absolute()
+    if any((ours / package).is_dir() and not Path(package).is_dir() for package in _packages(config)):
+        sys.path.insert(0, str(ours))
+    return ScriptDirectory.from_config(config)
+
+
+def _packages(config: Config) -> Iterator[str]:
+    """Yield the folders of the packages in script_location and version_locations, which are `package.module:folder`."""
+    get = getattr(config, "get_alembic_option", config.get_main_option)
+    for value in filter(None, (get("script_location"), get("version_locations"))):
+        for package in re.findall(r"(?<![\w./])([\w.]+):", value if isinstance(value, str) else "\n".join(value)):
+            yield package.replace(".", "/")

@@ -1,0 +1,128 @@
+"""The reasons that Postgres gives beside the first line of an error, and the next step when an extension is missing."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy.exc import DBAPIError
+
+# The message of PostgreSQL from 15 on, and the older one.
+_UNAVAILABLE: Final = (
+    re.compile(r'extension "(?P<name>[^"]+)" is not available'),
+    re.compile(r'could not open extension control file "[^"]*/(?P<name>[^/"]+)\.control"'),
+)
+_MAJOR: Final = re.compile(r"/(\d+)/extension/")
+
+_CONTRIB: Final = frozenset(
+    """amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw fuzzystrmatch hstore insert_username
+    intagg intarray isn lo ltree moddatetime pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_surgery pg_trgm pg_visibility
+    pg_walinspect pgcrypto pgrowlocks pgstattuple postgres_fdw refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp
+    xml2""".split()  # noqa: SIM905 -- a list would be as many lines
+)
+_OWN_PACKAGES: Final = (
+    *("hll", "hypopg", "ip4r", "orafce", "periods", "pg_cron", "pg_partman", "pg_repack", "pgaudit", "pgrouting"),
+    *("pgtap", "prefix", "rum", "semver", "tdigest"),
+)
+_PACKAGES: Final = {
+    **dict.fromkeys(_CONTRIB, "postgresql-{major}"),
+    **dict.fromkeys(
+        ("postgis", "postgis_raster", "postgis_sfcgal", "postgis_topology", "address_standardizer"),
+        "postgresql-{major}-postgis-3",
+    ),
+    **{name: f"postgresql-{{major}}-{name.removeprefix('pg_')}" for name in _OWN_PACKAGES},
+    "plperl": "postgresql-plperl-{major}",
+    "plpython3u": "postgresql-plpython3-{major}",
+    "pltcl": "postgresql-pltcl-{major}",
+    "vector": "postgresql-{major}-pgvector",
+}
+
+_MISSING: Final = re.compile(
+    r"""(?:type|operator\ class|access\ method|language)\ "(?:\w+\.)?(?P<name>\w+)(?:\[\])?"\ does\ not\ exist
+    | function\ (?:\w+\.)?(?P<function>\w+)\(.*\)\ does\ not\ exist
+    | data\ type\ .*\ has\ no\ default\ operator\ class\ for\ access\ method\ "(?P<method>gin|gist)" """,
+    re.VERBOSE,
+)
+_MEMBERS: Final = {
+    "citext": "citext",
+    "hstore": "hstore",
+    "ltree lquery ltxtquery": "ltree",
+    "cube": "cube",
+    "geometry geography box2d box3d st_makepoint st_setsrid st_geomfromtext st_transform": "postgis",
+    "vector halfvec sparsevec hnsw ivfflat vector_cosine_ops vector_l2_ops vector_ip_ops": "vector",
+    "gin_trgm_ops gist_trgm_ops similarity word_similarity show_trgm": "pg_trgm",
+    "uuid_generate_v1 uuid_generate_v1mc uuid_generate_v3 uuid_generate_v4 uuid_generate_v5 uuid_nil": "uuid-ossp",
+    "gen_random_bytes crypt gen_salt digest hmac pgp_sym_encrypt pgp_sym_decrypt": "pgcrypto",
+    "unaccent": "unaccent",
+    "levenshtein soundex metaphone dmetaphone": "fuzzystrmatch",
+    "gist__int_ops gin__int_ops": "intarray",
+    "plperl": "plperl",
+    "plpython3u": "plpython3u",
+    "create_hypertable time_bucket": "timescaledb",
+}
+_EXTENSION_OF: Final = {member: extension for members, extension in _MEMBERS.items() for member in members.split()} | {
+    "gin": "btree_gin",
+    "gist": "btree_gist",
+}
+
+# Postgres quotes values of rows in these places; they do not belong in a log.
+_VALUES: Final = (
+    (re.compile(r"Failing row contains \(.*\)", re.DOTALL), ""),
+    (re.compile(r"\) ?= ?\(.*?\)(?= |\.?$)", re.DOTALL), ")"),
+    (re.compile(r"^((?:COPY|JSON data|XML|unnamed portal|portal)\b[^:='\n]*).*$", re.MULTILINE), r"\1"),
+)
+
+
+def details(error: BaseException) -> Iterator[str]:
+    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of an error of Postgres, with any driver, without values of rows."""
+    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    for label, said in _said(original):
+        for pattern, instead in _VALUES:
+            said = pattern.sub(instead, said)  # noqa: PLW2901 -- each pattern works on what the one before has left
+        if text := ", ".join(" ".join(line.split()).rstrip(".,: ") for line in said.splitlines() if line.strip()):
+            yield f"{label}: {text}"
+
+
+def _said(original: Any) -> Iterator[tuple[str, str]]:
+    diagnosis = getattr(original, "diag", None)  # psycopg, psycopg2
+    by_asyncpg = getattr(original, "__cause__", None)
+    by_pg8000 = _of_pg8000(original)
+    for label, code in (("DETAIL", "D"), ("HINT", "H"), ("CONTEXT", "W")):
+        name = label.lower()
+        said = (
+            getattr(diagnosis, "context" if label == "CONTEXT" else f"message_{name}", None)
+            or getattr(by_asyncpg, name, None)
+            or by_pg8000.get(code)
+        )
+        if isinstance(said, str) and said:
+            yield label, said
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; the whole message of a RAISE, and of pg8000, which gives a dictionary."""
+    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    raised = getattr(getattr(original, "diag", None), "message_primary", None) or ""
+    text = _of_pg8000(original).get("M") or str(error)
+    return " ".join([*text.strip().splitlines()[:1], *raised.splitlines()[1:]])
+
+
+def _of_pg8000(original: Any) -> dict[str, str]:
+    said = next(iter(getattr(original, "args", ())), None)
+    return said if isinstance(said, dict) and "M" in said else {}
+
+
+def remedy(message: str) -> str:
+    """Return the next step for the message that an extension, or what it brings, is missing; empty for any other message."""
+    if match := next((match for lacking in _UNAVAILABLE if (match := lacking.search(message))), None):
+        major = _MAJOR.search(message)
+        package = _PACKAGES.get(match["name"])
+        if package is None:
+            return "install it on this Postgres"
+        return f"install it on this Postgres, on Debian and Ubuntu with the package {package.format(major=major[1] if major else 'NN')}"
+    missing = _MISSING.search(message)
+    extension = _EXTENSION_OF.get(missing[missing.lastgroup or 0]) if missing else None
+    if extension is None:
+        return ""
+    return (
+        f"the extension {extension} brings it: create it in an earlier revision, "
+        "or name it in [tool.slipway.migrations] extensions if production has it already"
+    )

@@ -1,0 +1,192 @@
+"""No connection but to the gate's own database, whatever makes it; `decoy` is the production that must stay as it is."""
+
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.gate import redirection
+from slipway.gate.redirection import Place
+from slipway.records.proof import Layer, Verdict
+from tests.gate.conftest import revision_file
+
+LAYERS = (Layer.TRACE,)
+
+ENV = """\
+import psycopg
+import sqlalchemy as sa
+from alembic import context
+from sqlalchemy import pool
+
+decoy = {decoy!r}
+
+
+def run(connection):
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+"""
+CREATOR = """
+engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(decoy), poolclass=pool.NullPool)
+with engine.connect() as connection:
+    run(connection)
+"""
+ASYNC_CREATOR = """
+import asyncio
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def main():
+    engine = create_async_engine("postgresql+psycopg_async://", async_creator=lambda: psycopg.AsyncConnection.connect(decoy))
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+# In one revision: each must reach the gate's database, and none the decoy.
+CODE = """
+    import os, subprocess, sys, psycopg
+    from sqlalchemy import event, pool
+
+    decoy = {decoy!r}
+    with psycopg.connect(decoy) as own:
+        own.execute("CREATE TABLE by_driver ()")
+
+    given_token = sa.create_engine("postgresql+psycopg://", poolclass=pool.NullPool)
+    @event.listens_for(given_token, "do_connect")
+    def give_token(dialect, record, arguments, parameters):
+        parameters.update(psycopg.conninfo.conninfo_to_dict(decoy), password="a token")
+
+    engines = {{
+        "by_engine": sa.create_engine(decoy.replace("://", "+psycopg://"), poolclass=pool.NullPool),
+        "by_pool": sa.create_engine("postgresql+psycopg://", pool=pool.NullPool(lambda: psycopg.connect(decoy))),
+        "by_listener": given_token,
+    }}
+    for name, engine in engines.items():
+        with engine.begin() as second:
+            second.execute(sa.text(f"CREATE TABLE {{name}} ()"))
+
+    program = "import psycopg; psycopg.connect({decoy!r}, autocommit=True).execute('CREATE TABLE by_program ()')"
+    subprocess.run([sys.executable, "-c", program], check=True, env={{}})
+    named = op.get_bind().scalars(sa.text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'by%' ORDER BY 1")).all()
+    assert named == ["by_driver", "by_engine", "by_listener", "by_pool", "by_program"], named
+"""
+
+
+@pytest.fixture
+def decoy(database):
+    """A database that no test may write to; returns its URL."""
+    yield database
+    with psycopg.connect(database) as connection:
+        written = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert written == []
+
+
+@pytest.mark.parametrize("engine", [CREATOR, ASYNC_CREATOR], ids=["creator", "async_creator"])
+def test_an_engine_whose_connections_a_function_makes_is_led_to_the_gates_database(prove_history, decoy, engine):
+    env = ENV.replace("{decoy!r}", repr(decoy)) + engine
+    proof = prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
+    assert proof.findings == ()
+    assert proof.coverage.revisions == 1
+
+
+def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy):
+    proof = prove_history({"one": (None, CODE.format(decoy=decoy), "pass")})
+    assert [finding.measured for finding in proof.findings if finding.fails] == []
+    assert proof.verdict is Verdict.PASS
+
+
+def test_a_revision_that_connects_when_it_is_imported_is_led_to_the_gates_server(prove_history, decoy):
+    connects = (
+        f"import psycopg\nwith psycopg.connect({decoy!r}) as imported:\n    assert imported.info.dbname == 'postgres'\n"
+    )
+    file = revision_file("one", None, "", "") + connects
+    assert prove_history({}, files={"migrations/versions/one.py": file}).findings == ()
+
+
+PLACE = Place(host="/run/gate", port=7, user="me", password="word", database="ours", security={})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "led"),
+    [
+        (
+            ["psql", "postgresql://me:secret@production/notes", "-c", "SELECT 1"],
+            ["psql", PLACE.url("postgresql", secret=False), "-c", "SELECT 1"],
+        ),
+        (["psql", "-qd", "ours", "-f", "notes.sql"], None),
+        ("psql -f notes.sql", None),
+        (["psql", "-h", "/run/gate", "-p7", "--dbname=ours", "-c", "SELECT 'host=here'"], None),
+        (["git", "log", "-h", "production"], None),
+    ],
+)
+def test_a_program_that_names_the_gates_database_or_none_is_started(arguments, led):
+    assert redirection._led_arguments(arguments, PLACE) == (led or arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["psql", "-h", "production", "-c", "SELECT 1"], "psql with host=production"),
+        (["/usr/bin/psql", "-qX", "notes"], "psql with dbname=notes"),
+        (["psql", "host=production dbname=ours"], "psql with host=production"),
+        (["sh", "-c", "pg_dump --host production | gzip > notes.gz"], "pg_dump with host=production"),
+        ("cd .. && psql --dbname=notes < notes.sql", "psql with dbname=notes"),
+        (["psql", "service=production"], "psql with service=production"),
+    ],
+)
+def test_a_client_that_names_another_place_is_not_started(arguments, named):
+    with pytest.raises(BadInputError, match=f"starts {named}, which is not"):
+        redirection._led_arguments(arguments, PLACE)
+    redirection._Process.refused.clear()
+
+
+def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_argument():
+    given = {"DATABASE_URL": "postgresql+asyncpg://me:secret@production/notes", "HOME": "/home/me"}
+    led = redirection._variables(given, PLACE)
+    assert led["DATABASE_URL"] == "postgresql+asyncpg://me:word@/ours?host=%2Frun%2Fgate&port=7"
+    assert (led["PGHOST"], led["PGDATABASE"], led["PGPASSWORD"]) == ("/run/gate", "ours", "word")
+    assert "HOME" not in led
+    assert "word" not in "".join(redirection._led_arguments(["run", "--url", "postgres://production"], PLACE))
+
+
+def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
+    monkeypatch.setattr(redirection._Process, "place", lambda: PLACE)
+    common = {"port": 7, "user": "me", "password": "word"}
+
+    class CoreConnection:
+        def __init__(self, user, host="localhost", **parameters):
+            self.made = {"user": user, "host": host, **parameters}
+
+    psycopg2 = SimpleNamespace(
+        connect=lambda dsn, **made: (dsn, made), extensions=SimpleNamespace(parse_dsn=lambda dsn: {"dbname": dsn})
+    )
+    asyncpg = SimpleNamespace(connect=lambda dsn=None, **made: (dsn, made), connection=SimpleNamespace())
+    pg8000 = SimpleNamespace(core=SimpleNamespace(CoreConnection=CoreConnection))
+    for module, wrap in (
+        (psycopg2, redirection._wrap_psycopg2),
+        (asyncpg, redirection._wrap_asyncpg),
+        (pg8000, redirection._wrap_pg8000),
+    ):
+        wrap(module)
+    assert psycopg2.connect("notes", options="-c work_mem=1MB") == (
+        None,
+        {"host": "/run/gate", "dbname": "ours", "options": "-c work_mem=1MB", **common},
+    )
+    assert asyncpg.connection.connect("postgres://production", ssl=True, timeout=3) == (
+        None,
+        {"host": "/run/gate", "database": "ours", "timeout": 3, **common},
+    )
+    made = CoreConnection("boss", "production", database="notes", ssl_context=True, application_name="mine").made
+    assert made == {
+        "host": "localhost",
+        "unix_sock": "/run/gate/.s.PGSQL.7",
+        "database": "ours",
+        "application_name": "mine",
+        **common,
+    }

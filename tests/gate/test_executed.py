@@ -1,0 +1,75 @@
+"""Nothing executed is not "passed": whatever keeps a new revision from running is an error, and reports name it first."""
+
+import pytest
+
+from slipway.gate.prove import prove
+from slipway.records.gate import Previous
+from slipway.records.proof import Layer, Verdict
+from slipway.report.proof.text import text
+from tests.gate.conftest import question
+
+LAYERS = (Layer.TRACE,)
+
+TABLE = "op.create_table('a', sa.Column('id', sa.Integer()))"
+NOTHING = "raise NotImplementedError"
+NEW = ("one", "op.drop_table('nothing_of_the_kind')", NOTHING)
+NO_ROLE = f"{TABLE}\nop.execute('GRANT SELECT ON a TO nobody_made_it')"
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "line"),
+    [("op.drop_table('made_by_create_all')", 10), (NO_ROLE, 11), ("open('of_the_image.csv')", 10)],
+    ids=["another made its tables", "a missing role", "a missing file"],
+)
+def test_an_old_revision_that_fails_is_an_error_of_the_first_new_one(prove_history, upgrade, line):
+    proof = prove_history({"one": (None, upgrade, NOTHING), "two": NEW}, start_after="one")
+    counting = [(finding.rule, finding.revision) for finding in proof.findings if finding.fails]
+    assert (proof.verdict, counting) == (Verdict.FAIL, [("U02", "two")])
+    reason = f"2 of 2 revisions were not executed, the first is one (migrations/versions/one.py:{line}: "
+    assert proof.failures[0].measured.startswith(reason)
+    _, first, *_, last = text(proof).splitlines()
+    assert first.startswith(f"not covered: {reason}")
+    assert last.startswith("refused, layers: always, trace only: 1 error; 0 of 2 revisions up, down")
+
+
+def test_history_that_does_not_run_and_has_nothing_new_has_not_passed(prove_history):
+    proof = prove_history({"one": (None, NO_ROLE, NOTHING)}, start_after="one")
+    assert proof.verdict is Verdict.PASS
+    assert (
+        text(proof)
+        .splitlines()[-1]
+        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revisions up, down")
+    )
+
+
+@pytest.mark.parametrize("comment", ["U01", "T01"])
+def test_a_failure_that_a_comment_allows_is_still_not_executed(prove_history, comment):
+    fails = {"U01": "op.drop_table('gone')", "T01": "op.execute('CREATE INDEX CONCURRENTLY ix ON a (id)')"}[comment]
+    allowed = f"{fails}  # slipway: allow {comment} because it is known"
+    history = {"one": (None, TABLE, NOTHING), "two": ("one", allowed, NOTHING), "three": ("two", TABLE, NOTHING)}
+    proof = prove_history(history)
+    assert [(finding.rule, finding.revision) for finding in proof.failures] == [("U02", "two")]
+    assert "1 of 3 revisions" in text(proof).splitlines()[-1]
+
+
+def test_what_was_not_executed_cannot_be_allowed(prove_history):
+    allowed = f"{NEW[1]}  # slipway: allow U02 because the old one needs a role"
+    proof = prove_history({"one": (None, NO_ROLE, NOTHING), "two": ("one", allowed, NOTHING)}, start_after="one")
+    assert {finding.rule for finding in proof.failures} == {"A02", "U02"}
+
+
+def test_a_revision_whose_condition_does_not_hold_here_is_named(prove_history):
+    guarded = "if op.get_bind().engine.url.database == 'production':\n    op.drop_table('a')"
+    merged = {"left": ("one", guarded, NOTHING), "right": ("one", "pass", NOTHING), "both": (("left", "right"), "", "")}
+    gaps = prove_history({"one": (None, TABLE, NOTHING), **merged}).coverage.gaps
+    assert "these revisions executed no statement, although their upgrade() has code: left" in gaps
+
+
+def test_a_previous_release_that_was_not_asked_is_named(write_project, server_url):
+    config = write_project({"one": (None, TABLE, NOTHING)})
+    layers = (Layer.ALWAYS, Layer.PREVIOUS)
+    named = [
+        any("previous release was not asked" in gap for gap in prove(asked, server_url).coverage.gaps)
+        for asked in (question(config, layers=layers), question(config, layers=layers, previous=Previous(name="v1")))
+    ]
+    assert named == [True, False]

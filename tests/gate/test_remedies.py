@@ -1,0 +1,84 @@
+"""Remedies as the gate writes them, executed on ordinary and on partitioned tables, on each Postgres major that is installed here.
+
+A remedy has the names of the statement that it replaces; `…` is what only its author knows, and is filled in here.
+"""
+
+import re
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from sqlalchemy import make_url
+
+from slipway.postgres.server import running
+from slipway.records.proof import Layer
+from tests.gate.test_lock_atlas import HERE
+
+pytestmark = pytest.mark.slow
+
+LAYERS = (Layer.TRACE,)
+NEXT = re.compile(r"^# in the (?:next revision|one after it).*$", re.MULTILINE)
+TABLES = """
+for partitions in ("", "PARTITION BY RANGE (at)"):
+    name = "parts" if partitions else "plain"
+    op.execute(f"CREATE TABLE {name}_parent (id bigint PRIMARY KEY)")
+    op.execute(f'''CREATE TABLE {name} (id bigint NOT NULL, at date NOT NULL, parent bigint, "Title" text) {partitions}''')
+    op.execute(f"CREATE INDEX {name}_at ON {name} (at)")
+for year in (2026, 2027):
+    op.execute(f"CREATE TABLE parts_{year} PARTITION OF parts FOR VALUES FROM ('{year}-01-01') TO ('{year + 1}-01-01')")
+"""
+# A statement on a table with its rule, and what its author would write for each `…`.
+STATEMENTS = {
+    "index": ("L01", "CREATE INDEX {table}_i ON {table} (parent)", ()),
+    "unique index": ("L01", 'CREATE UNIQUE INDEX {table}_u ON {table} (at, "Title")', ()),
+    "expression": ("L01", 'CREATE INDEX {table}_x ON {table} (lower("Title")) WHERE parent > 0', ()),
+    "unique": ("L04", 'ALTER TABLE {table} ADD CONSTRAINT {table}_unique UNIQUE (at, "Title")', ()),
+    "primary key": ("L05", "ALTER TABLE {table} ADD CONSTRAINT {table}_key PRIMARY KEY (id, at)", ()),
+    "check": ("L07", "ALTER TABLE {table} ADD CONSTRAINT {table}_check CHECK (parent > 0)", ("'parent > 0'",)),
+    "foreign key": (
+        "L08",
+        "ALTER TABLE {table} ADD CONSTRAINT {table}_fk FOREIGN KEY (parent) REFERENCES {table}_parent (id)",
+        ('"{table}_parent", ["parent"], ["id"]',),
+    ),
+    "not null": ("L10", "ALTER TABLE {table} ALTER COLUMN parent SET NOT NULL", ()),
+    "dropped index": ("L02", "DROP INDEX {table}_at", ()),
+    "detached": ("L23", "ALTER TABLE parts DETACH PARTITION parts_2027", ()),
+}
+KINDS = [(table, kind) for kind in STATEMENTS for table in ("plain", "parts") if (table, kind) != ("plain", "detached")]
+
+
+@contextmanager
+def started(installation):
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(installation)) as server:
+        yield make_url(server.url).set(drivername="postgresql+psycopg")
+
+
+def as_history(bodies):
+    names = ["tables", *(f"r{number:02}" for number in range(len(bodies)))]
+    downs = [None, *names]
+    return {name: (down, body, "") for name, down, body in zip(names, downs, [TABLES, *bodies], strict=False)}
+
+
+def remedies_of(proof):
+    """The remedy of each statement, complete, as the bodies of its revisions."""
+    for number, (table, kind) in enumerate(KINDS):
+        rule, _, words = STATEMENTS[kind]
+        rule = "L24" if (table, rule) == ("parts", "L01") else rule
+        findings = {each.rule: each for each in proof.findings if each.revision == f"r{number:02}"}
+        remedy = findings[rule].remedy
+        for word in words:
+            remedy = remedy.replace("…", word.format(table=table), 1)
+        assert "…" not in remedy, remedy
+        yield from (body for body in NEXT.split(remedy) if body.strip())
+
+
+def test_every_installed_server_takes_the_remedies_on_ordinary_and_on_partitioned_tables(prove_history, tmp_path):
+    statements = [f"op.execute('''{STATEMENTS[kind][1].format(table=table)}''')" for table, kind in KINDS]
+    remedies = list(remedies_of(prove_history(as_history(statements), start_after="tables")))
+    for installation in HERE.values():
+        shutil.rmtree(tmp_path / "migrations")
+        with started(installation) as server:
+            proof = prove_history(as_history(remedies), start_after="tables", server=server)
+        assert [(remedies[int(each.revision[1:])], each.measured) for each in proof.findings if each.fails] == []
+        assert proof.coverage.revisions == len(remedies) + 1

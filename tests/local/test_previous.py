@@ -1,0 +1,62 @@
+"""The previous release in git: its models are read where it can be imported, and never from today's files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from slipway.local.gate import previous_at
+from slipway.local.prove import AlembicOptions, NamedServer, Workplace
+from slipway.records.gate import Column, Model
+from slipway.settings import Migrations
+from slipway.source import commit_at
+from slipway.workload.dependencies import Python
+
+pytestmark = pytest.mark.slow
+
+ENV = """\
+import os, sys
+sys.path.insert(0, os.environ.get("TODAY", "."))
+import sqlalchemy as sa
+from alembic import context
+from models import metadata
+
+engine = sa.create_engine("postgresql+psycopg://", poolclass=sa.pool.NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+MODELS = 'import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table("notes", metadata, sa.Column("{}", sa.Text))\n'
+
+
+@pytest.fixture
+def read(tmp_path, server):
+    """Reads the models of a release without a lock, whose alembic settings have another name than today's settings say."""
+    (tmp_path / "migrations/versions").mkdir(parents=True)
+    (tmp_path / "migrations/env.py").write_text(ENV)
+    (tmp_path / "other.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n")
+    (tmp_path / "models.py").write_text(MODELS.format("title"))
+    committed = ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "Released")
+    for arguments in (("init", "--quiet"), ("add", "--all"), committed):
+        subprocess.run(["git", "-C", tmp_path, *arguments], check=True, capture_output=True)
+    (tmp_path / "models.py").write_text(MODELS.format("heading"))
+    python = Python(Path(sys.prefix))
+    today = Workplace(folder=tmp_path, python=python, migrations=Migrations(), server=NamedServer(server))
+    options = AlembicOptions(config="other.ini")
+    return lambda: anyio.run(previous_at, today, commit_at(tmp_path).revision, "v1", options)
+
+
+def test_a_release_whose_environment_cannot_be_made_is_read_in_todays(read):
+    previous = read()
+    assert previous.models == (Model(None, "notes", (Column("title", written=True),)),)
+    assert previous.caveat.startswith("the service has none of uv.lock")
+
+
+def test_models_of_todays_files_are_not_taken_for_those_of_the_release(read, monkeypatch, tmp_path):
+    monkeypatch.setenv("TODAY", str(tmp_path))
+    previous = read()
+    assert previous.models == ()
+    assert previous.refusal.startswith("the service has none of uv.lock")

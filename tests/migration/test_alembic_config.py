@@ -1,0 +1,168 @@
+"""The forms in which projects tell alembic where their revisions are, and what env.py reads of its command line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from slipway.errors import BadInputError
+from slipway.migration.alembic_config import other_environments
+from slipway.migration.database import every_connection_to
+from slipway.migration.environment import Environment, XArgumentError
+
+REVISION = "revision = {0!r}\ndown_revision = {1!r}\n\n\ndef upgrade():\n    pass\n"
+HERE = "[alembic]\nscript_location = %(here)s/migrations\n"
+MIGRATIONS = {"migrations/env.py": "", "migrations/versions/one.py": REVISION.format("one", None)}
+APART = {
+    "db/env.py": "",
+    "a b/one.py": REVISION.format("one", None),
+    "ab/one.py": REVISION.format("one", None),
+    "more/two.py": REVISION.format("two", "one"),
+}
+PACKAGE = {"env.py": "", "versions/one.py": REVISION.format("one", None)}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Writes files and changes to their folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def write(files):
+        for name, text in files.items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text(text)
+
+    return write
+
+
+@pytest.fixture
+def environment(url):
+    return lambda config="alembic.ini", **options: Environment(Path(config), url, **options)
+
+
+def inside(package):
+    return {f"{package}/__init__.py": ""} | {f"{package}/{name}": text for name, text in PACKAGE.items()}
+
+
+def locations(separator, value):
+    return HERE.replace("migrations", "db") + f"{separator}version_locations = {value}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "config", "options"),
+    [
+        (MIGRATIONS | {"pyproject.toml": "[tool.alembic]\nscript_location = '%(here)s/migrations'\n"}, "alembic.ini", {}),
+        (MIGRATIONS | {"pyproject.toml": "[tool.alembic]\nscript_location = 'migrations'\n"}, "pyproject.toml", {}),
+        (
+            MIGRATIONS
+            | {"alembic.ini": "[alembic]\nx = y\n", "pyproject.toml": "[tool.alembic]\nscript_location='migrations'\n"},
+            "alembic.ini",
+            {},
+        ),
+        (MIGRATIONS | {"alembic.ini": "[alembic]\nscript_location = migrations\n"}, "alembic.ini", {}),
+        (MIGRATIONS | {"conf/db.ini": "[alembic]\nscript_location = %(here)s/../migrations\n"}, "conf/db.ini", {}),
+        (MIGRATIONS | {"alembic.ini": HERE.replace("alembic", "billing")}, "alembic.ini", {"section": "billing"}),
+        (inside("shop/db") | {"alembic.ini": "[alembic]\nprepend_sys_path = .\nscript_location = shop.db:.\n"}, "alembic.ini", {}),
+        (
+            inside("src/pantry/db") | {"alembic.ini": "[alembic]\nscript_location = pantry:db\n"},
+            "alembic.ini",
+            {},
+        ),
+        (inside("lib/larder") | {"alembic.ini": "[alembic]\nprepend_sys_path = lib\nscript_location = larder:.\n"}, "alembic.ini", {}),
+    ],
+    ids=[
+        "pyproject.toml alone",
+        "pyproject.toml by name",
+        "pyproject.toml beside an ini file",
+        "a relative folder",
+        "from the folder of the ini file",
+        "another section",
+        "a package",
+        "a package below src",
+        "a package on the path of the settings",
+    ],
+)  # fmt: skip
+def test_revisions_are_found_as_alembic_finds_them(project, environment, files, config, options):
+    project(files)
+    assert [script.path for script in environment(config, **options).script.walk_revisions()] == [
+        str(Path(name).absolute()) for name in files if name.endswith("one.py")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("separator", "value"),
+    [
+        ("path_separator = os\n", "%(here)s/a b:%(here)s/more"),
+        ("path_separator = newline\n", "\n  a b\n  more"),
+        ("path_separator = ;\n", "a b;more"),
+        ("version_path_separator = os\n", "a b:more"),
+        ("", "more, ab"),
+    ],
+)
+def test_version_locations_are_separated_as_the_settings_say(project, environment, separator, value):
+    project(APART | {"alembic.ini": locations(separator, value)})
+    assert [script.revision for script in environment().script.walk_revisions()] == ["two", "one"]
+
+
+@pytest.mark.parametrize(
+    ("ini", "config", "options", "sentence"),
+    [
+        (None, "alembic.ini", {}, r"there is no alembic\.ini in .*config; there is deep/down/alembic\.ini"),
+        (
+            HERE,
+            "alembic.ini",
+            {"section": "billing"},
+            r"has no section \[billing\]: it has \[alembic\]; correct section",
+        ),
+        ("script_location = migrations\n", "alembic.ini", {}, r"alembic\.ini cannot be read: File contains no section"),
+        ("[alembic]\nscript_location = no_such:x\n", "alembic.ini", {}, "cannot be used: No module named 'no_such'"),
+    ],
+)
+def test_unusable_settings_are_one_sentence_with_what_was_found(project, environment, ini, config, options, sentence):
+    project(MIGRATIONS | {"deep/down/alembic.ini": HERE} | ({"alembic.ini": ini} if ini else {}))
+    with pytest.raises(BadInputError, match=sentence):
+        environment(config, **options)
+
+
+def test_sections_with_revisions_of_their_own_are_other_environments(project, environment):
+    project(MIGRATIONS | {"alembic.ini": HERE + HERE.replace("alembic", "billing") + "[loggers]\nkeys = root\n"})
+    assert other_environments(environment().config) == ("billing",)
+
+
+def test_env_py_sees_the_command_line_of_an_upgrade(project, environment, url):
+    env = "from alembic import context\nx = context.get_x_argument(as_dictionary=True)\ncommand = context.config.cmd_opts\n"
+    env += "assert (x['tenant'], command.cmd[0].__name__, command.revision) == ('some', 'upgrade', 'heads')\n"
+    env += "assert not getattr(command, 'autogenerate', False) and context.get_x_argument() == ['tenant=some']\n"
+    project(MIGRATIONS | {"alembic.ini": HERE, "migrations/env.py": env})
+    with every_connection_to(url):
+        environment(x_arguments=["tenant=some"]).run(lambda _heads, _context: ())
+
+
+ASKED = 'it reads the argument -x tenant=…; add "tenant=…" to x-arguments in [tool.slipway.migrations]'
+
+
+@pytest.mark.parametrize(
+    ("asks", "error", "sentence"),
+    [
+        ("x['tenant']", XArgumentError, ASKED),
+        ("assert x.get('tenant')", AssertionError, f"AssertionError; {ASKED}"),
+        ("x.get('other', 'default'); x['given'].no", AttributeError, 'add "other=…" to x-arguments'),
+    ],
+)
+def test_a_missing_argument_is_named_with_its_setting(project, environment, asks, error, sentence):
+    env = f"from alembic import context\nx = context.get_x_argument(as_dictionary=True)\n{asks}\n"
+    project(MIGRATIONS | {"alembic.ini": HERE, "migrations/env.py": env})
+    here = environment(x_arguments=["given=1"])
+    with pytest.raises(error) as caught:
+        here.run(lambda _heads, _context: ())
+    assert sentence in here.needs(caught.value)
+
+
+def test_a_revision_may_read_arguments_as_it_is_imported(project, environment):
+    reads = "from alembic import context\nschema = context.get_x_argument(as_dictionary=True)['schema']\n"
+    project(MIGRATIONS | {"alembic.ini": HERE, "migrations/versions/one.py": reads + REVISION.format("one", None)})
+    (script,) = environment(x_arguments=["schema=shop"]).script.walk_revisions()
+    assert script.module.schema == "shop"
+    with pytest.raises(BadInputError, match=r"one\.py line 2 does not load: .*-x schema=…"):
+        environment()
