@@ -36,7 +36,7 @@ def test_statements_that_wait_forever_are_one_finding_that_a_line_of_env_py_cure
     (finding,) = (each for each in prove_in_process(asked, server_url).findings if each.rule == "Q01")
     assert (finding.revision, finding.file, finding.line) == ("b", "migrations/versions/b.py", 10)
     assert (
-        finding.measured == "ACCESS EXCLUSIVE on public.a, with lock_timeout = 0; 3 statements in 2 revisions wait so"
+        finding.measured == "ACCESS EXCLUSIVE on public.a, with lock_timeout = 0; 3 statements of 2 revisions wait so"
     )
     assert finding.remedy.startswith(code)
 

@@ -126,8 +126,8 @@ def _repeated(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
                 altered.setdefault(table, []).append(statement)
     for table, several in altered.items():
         if len(several) > 1:
-            lines = ", ".join(str(statement.line) for statement in several)
-            measured = f"{table} is scanned or rewritten {len(several)} times, by the statements on lines {lines}"
+            lines = ", ".join(dict.fromkeys(str(statement.line) for statement in several))
+            measured = f"{table} is scanned or rewritten {len(several)} times, at line {lines}"
             yield rules.REPEATED.finding(node, measured, several[1].line, rules.REPEATED.remedy.format(table=table))
 
 

@@ -85,7 +85,8 @@ def check_timeouts(
         return
     node, first = next((pair for pair in waiting if not _unexpected(pair[1])[0]), waiting[0])
     revisions = len({node.id for node, _ in waiting})
-    others = f"; {len(waiting)} statements in {revisions} revisions wait so" if len(waiting) > 1 else ""
+    within = f"{revisions} revisions" if revisions > 1 else "this revision"
+    others = f"; {len(waiting)} statements of {within} wait so" if len(waiting) > 1 else ""
     queue = queues.get(node.id)
     measured = f"{_held(first, _strong(first))}, with lock_timeout = 0{others}{f'; {queue.words}' if queue else ''}"
     yield rules.NO_TIMEOUT.finding(node, measured, first.line, rules.timeout_in(env))
