@@ -65,6 +65,7 @@ op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} UNIQUE USING INDEX
     bad="""op.create_unique_constraint("notes_title", "notes", ["title"])""",
     good="""\
 with op.get_context().autocommit_block():
+    op.execute("DELETE FROM notes a USING notes b WHERE a.title = b.title AND a.id > b.id")  # duplicates
     op.drop_index("notes_title", "notes", postgresql_concurrently=True, if_exists=True)
     op.create_index("notes_title", "notes", ["title"], unique=True, postgresql_concurrently=True)
 # in the next revision:
@@ -99,6 +100,7 @@ op.execute('ALTER TABLE {sql_table} ADD CONSTRAINT {sql_name} PRIMARY KEY USING 
     bad="""op.create_primary_key("notes_pkey", "notes", ["id"])""",
     good="""\
 with op.get_context().autocommit_block():
+    op.execute("DELETE FROM notes a USING notes b WHERE a.id = b.id AND a.ctid > b.ctid")  # duplicates
     op.drop_index("notes_pkey", "notes", postgresql_concurrently=True, if_exists=True)
     op.create_index("notes_pkey", "notes", ["id"], unique=True, postgresql_concurrently=True)
 # in the next revision:
