@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
 
 def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any]:
     """Run the gate's command; the revision before the newest ones is its --since."""
-    listing = anyio.run(revisions, GateOptions(source=folder, python=venv))
+    listing = anyio.run(lambda: revisions(GateOptions(source=folder, python=venv, everything=True)))
     older = listing.revisions[:-newest]
     since = ["--since", older[-1].id] if older else []
     command = [

@@ -154,8 +154,9 @@ def test_an_env_py_that_names_a_second_database_is_bad_input_before_anything_is_
 
 
 def test_an_env_py_that_asks_the_server_first_whether_its_database_exists_may_do_so(migrate):
-    asked = TWO_PLACES.replace("notes@production/reports", "notes@production/postgres")
-    assert migrate(TWO, env=asked).applied == ("one", "two")
+    engine = "sa.create_engine('postgresql+psycopg://notes@production/postgres', poolclass=sa.pool.NullPool)"
+    asks = f"import sqlalchemy as sa\n{engine}.connect().close()\n"
+    assert migrate(TWO, env=asks + TWO_PLACES.replace(' "notes@production/reports"', "")).applied == ("one", "two")
 
 
 def test_an_env_py_whose_creator_leads_to_another_database_is_bad_input_and_writes_nothing_there(migrate, server):

@@ -385,3 +385,9 @@ def test_this_repositorys_own_settings_are_valid():
     assert settings.name == "notes"
     assert sorted(settings.environments) == ["production", "staging"]
     assert [settings.service_name(name) for name in settings.environments] == ["notes-staging", "notes-production"]
+
+
+def test_alembic_is_called_with_the_file_the_section_and_the_arguments_of_the_settings():
+    assert Migrations().alembic == ("--config=alembic.ini",)
+    called = Migrations(config="db/a.ini", section="billing", x_arguments=("tenant=some", "b")).alembic
+    assert called == ("--config=db/a.ini", "--name=billing", "-xtenant=some", "-xb")
