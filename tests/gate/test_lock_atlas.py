@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from slipway.errors import BadInputError
 from slipway.gate.measure.catalog import Catalog
 from slipway.gate.measure.locks import _SPOKEN
+from slipway.gate.measure.place import running as in_step
 from slipway.gate.measure.session import SESSION
 from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
@@ -140,7 +141,8 @@ def traced(sql, service, catalog):
     with tracer.listening():
         try:
             tracer.watch(__file__, 1, Session.of(service), catalog)
-            service.exec_driver_sql(sql)
+            with in_step(__file__, 1):
+                service.exec_driver_sql(sql)
             (statement,) = tracer.seen()
             return statement
         finally:
