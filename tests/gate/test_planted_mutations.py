@@ -49,7 +49,7 @@ MUTATIONS = {
     "the outermost line is reported": (f"{TRACE}a_statement_in_a_function_of_the_revision_has_the_line_in_that_function", "place.py", "next(lines, None)", "max(lines, default=None)"),
     "a raw cursor is taken for SQLAlchemy's": (f"{DIRECT}statements_on_the_drivers_own_cursor_are_recorded_each_with_its_line", "drivers.py", "return frame is None or", "return frame is None and"),
     "a coroutine has no line": (f"{DIRECT}statements_of_a_coroutine_have_its_lines", "place.py", "while greenlet is not None and", "while False and"),
-    "the end of a transaction is not compared": (UNSEEN, "trace.py", "in self._transactions.values():", "in ():"),
+    "the end of a transaction is not compared": (UNSEEN, "trace.py", "in self._transactions.items():", "in ():"),
     "the files after a revision are not compared": (UNSEEN, "trace.py", "for each in moved(", "for each in () and moved("),
     "definitions are not part of the fingerprint": (f"{CHANGE}[ALTER TABLE plain ALTER COLUMN id TYPE bigint]", "catalog.py", r"\0{self.name}\0{self.definition}", r"\0{self.name}"),
     "removed lines stay in the sum": ("test_catalog.py::test_an_undone_change_restores_the_fingerprint", "catalog.py", "- sum(line.number() for line in self.removed)", ""),

@@ -188,7 +188,8 @@ class Tracer:
                 self._add_unseen(transaction)
 
     def _rolls_back(self, connection: Connection) -> None:
-        self._transactions.pop(Session.of(connection).key, None)
+        if not connection.invalidated:  # by an interruption, whose place another error would take
+            self._transactions.pop(Session.of(connection).key, None)
 
 
 def _explains(statement: Statement, moved: Moved, table: str) -> bool:
