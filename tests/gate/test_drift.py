@@ -465,10 +465,14 @@ def test_names_that_need_quotes_are_compared_too(drift):
     assert drift(models, migration, undo) == ()
 
 
-def test_without_models_nothing_is_compared_and_the_proof_says_so(prove_history):
-    proof = prove_history({"one": (None, MIGRATION, UNDO)})
+@pytest.mark.parametrize(
+    ("models", "what"),
+    [(None, "no target_metadata"), ("assert not metadata.tables", "a target_metadata without tables")],
+)
+def test_without_models_nothing_is_compared_and_the_proof_says_so(prove_history, models, what):
+    proof = prove_history({"one": (None, MIGRATION, UNDO)}, models=models)
     assert proof.findings == ()
-    assert "models were not compared: env.py gives no target_metadata" in proof.coverage.gaps
+    assert f"models were not compared: env.py gives {what}" in proof.coverage.gaps
 
 
 def test_models_are_not_compared_with_half_a_history_and_the_proof_says_so(prove_history):

@@ -211,8 +211,9 @@ def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference,
     """Compare the end of the history with the models; return the reason when that is not possible."""
     if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    if not drift.metadata_of(end.options):
-        return f"{UNCOMPARED}: env.py gives no target_metadata"
+    models = drift.metadata_of(end.options)
+    if not any(metadata.tables for metadata in models):
+        return f"{UNCOMPARED}: env.py gives {'a target_metadata without tables' if models else 'no target_metadata'}"
     try:
         return drift.compare_with_models(
             baseline.server, end.migrated, end.options, end.version_table, baseline.extensions
