@@ -15,6 +15,9 @@ TEXT = """\
 ok  I    SUCCEEDED 0123        5.1 s  4 m 57 s  processes
 NO  II   the gate let it pass  1.5 s  -         its own Python
 
+II: measured: nothing
+II: instead: nothing
+
 The platform is simulated, and keeps its own time: work here takes none of it, and its waits are skipped. Databases: PostgreSQL 18.1 from this machine.
 failed: not as expected in II
 """

@@ -11,11 +11,14 @@ def page(rehearsal: Rehearsal) -> str:
 
 
 def text(rehearsal: Rehearsal) -> str:
-    """Render the table; the last line is the verdict."""
+    """Render the table, then the details of acts that did not go as expected; the last line is the verdict."""
     rows = [("", "act", "what happened", "here", "platform", "how it ran"), *(_row(act) for act in rehearsal.acts)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*table, "", _pace(rehearsal), _verdict(rehearsal)]) + "\n"
+    details = [
+        f"{one_line(act.name)}: {one_line(detail)}" for act in rehearsal.acts if not act.passed for detail in act.details
+    ]
+    return "\n".join([*table, "", *details, *([""] if details else []), _pace(rehearsal), _verdict(rehearsal)]) + "\n"
 
 
 def _pace(rehearsal: Rehearsal) -> str:
