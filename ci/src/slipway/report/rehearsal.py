@@ -16,7 +16,10 @@ def text(rehearsal: Rehearsal) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     details = [
-        f"{one_line(act.name)}: {one_line(detail)}" for act in rehearsal.acts if not act.passed for detail in act.details
+        f"{one_line(act.name)}: {one_line(detail)}"
+        for act in rehearsal.acts
+        if not act.passed
+        for detail in act.details
     ]
     return "\n".join([*table, "", *details, *([""] if details else []), _pace(rehearsal), _verdict(rehearsal)]) + "\n"
 

@@ -105,7 +105,7 @@ def of_cache(report: CacheReport) -> str:
         last = f", last used {moment(max(entry.used for entry in entries))}" if entries else ""
         lines.append(f"{len(entries):4}  {name}, {_megabytes(entries)}{last}")
     removed = [f"removed {len(report.removed)} entries, {_megabytes(report.removed)}"] if report.removed else []
-    total = f"{report.folder}: {_megabytes(report.entries)}; pruned to {report.limit >> 20} MB once a day"
+    total = f"{one_line(report.folder)}: {_megabytes(report.entries)}; pruned to {report.limit >> 20} MB once a day"
     return "\n".join([*lines, *removed, total]) + "\n"
 
 
