@@ -61,5 +61,6 @@ def coverage_of(databases: Sequence[tuple[str, Coverage]]) -> Coverage:
         statements=sum(coverage.statements for coverage in every),
         tables=sum(coverage.tables for coverage in every),
         filled=sum(coverage.filled for coverage in every),
+        empty={table: reason for coverage in every for table, reason in coverage.empty.items()},
         gaps=tuple(dict.fromkeys(gaps)),
     )
