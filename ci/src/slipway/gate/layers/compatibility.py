@@ -200,12 +200,12 @@ class _Releases:
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:
         """Return the service's tables, and fill the new ones."""
-        there = connection.connection
-        every = seeds.tables(there, 0, self.samples or {})
+        raw = connection.connection
+        every = seeds.tables(raw, 0, self.samples or {})
         tables = [table for table in every if not is_table(table.name, self._version_table)]
         unfilled = [table for table in tables if table.oid not in self._filled]
         if self.samples is not None:
-            seeds.fill(there, unfilled)
+            seeds.fill(raw, unfilled)
         self._filled.update(table.oid for table in tables)
         return tables
 

@@ -101,7 +101,7 @@ def assumed(connection: Connection, table: seeds.Table, used: Collection[str], b
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
     """Yield the kinds of statements with their variants, the likeliest first."""
-    there = connection.connection
+    raw = connection.connection
     names = {column["raw"]: column["name"] for column in table.columns}
     made = {column["raw"] for column in table.columns if column["made"]}
     written = {column.name for column in model.columns if column.written}
@@ -111,12 +111,12 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
         names[column.name] for column in model.columns if column.name in writable - made and column.name in names
     ]
     yield "SELECT", [f"SELECT {', '.join(read)} FROM {table.name}"]
-    full = seeds.accepted(there, table, _FULL_ROW, bare=False, columns=written)
+    full = seeds.accepted(raw, table, _FULL_ROW, bare=False, columns=written)
     again = [column["name"] for column in table.columns if column["raw"] in written - made]
     yield "INSERT of a full row", chain(full, _put_back(connection, table, again) if again and not full else ())
-    yield "INSERT of a bare row", seeds.accepted(there, table, _BARE_ROW, bare=True, columns=written)
+    yield "INSERT of a bare row", seeds.accepted(raw, table, _BARE_ROW, bare=True, columns=written)
     if writable - written:
-        yield "INSERT of every column", seeds.accepted(there, table, _EVERY_COLUMN, bare=False, columns=writable)
+        yield "INSERT of every column", seeds.accepted(raw, table, _EVERY_COLUMN, bare=False, columns=writable)
     if set_again := ", ".join(f"{name} = {name}" for name in changed or read[:1]):
         yield "UPDATE", [f"UPDATE {table.name} SET {set_again}"]
     if read:
