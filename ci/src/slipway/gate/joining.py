@@ -26,7 +26,7 @@ def findings_of(databases: Sequence[Named]) -> Iterator[Finding]:
 
 
 def revisions_of(databases: Iterable[Iterable[Revision]]) -> tuple[Revision, ...]:
-    """Join what was seen of each revision; a step counts only if it ran in every database."""
+    """Join the records of each revision; a step counts only if it ran in every database."""
     return tuple(reduce(_joined, parts) for parts in zip(*databases, strict=True))
 
 

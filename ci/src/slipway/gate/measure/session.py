@@ -185,7 +185,7 @@ def _restore(raw: Any, who: tuple[str, str], settings: dict[str, str]) -> None:
             cursor.execute(f"SET ROLE {literal(who[1]) if who[1] != who[0] else 'none'}")
     now = {**_values(raw, _SETTINGS), **_values(raw, _custom(settings))}
     if changed := [name for name, value in now.items() if settings.get(name, value) != value]:
-        with as_superuser(raw):  # which some settings are reserved for
+        with as_superuser(raw):  # some settings are reserved for superusers
             for name in changed:
                 query(raw, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
 
