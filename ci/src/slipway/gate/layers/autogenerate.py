@@ -138,9 +138,13 @@ class Autogenerate:
         apart = bool(migrated and modelled and migrated.name != modelled.name)
         answers = []
         if reflected is not None and (model is None or apart or kind == "foreign_key_constraint"):
-            answers.append(self._filters.run_object_filters(reflected, reflected.name, kind, True, None if apart else model))
+            answers.append(
+                self._filters.run_object_filters(reflected, reflected.name, kind, True, None if apart else model)
+            )
         if model is not None:
-            answers.append(self._filters.run_object_filters(model, model.name, kind, False, None if apart else reflected))
+            answers.append(
+                self._filters.run_object_filters(model, model.name, kind, False, None if apart else reflected)
+            )
         return not (all(answers) if apart else any(answers))
 
     def _names(self, line: Line, kind: Any) -> bool:

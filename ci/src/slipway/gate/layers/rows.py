@@ -241,7 +241,9 @@ class _Run:
         """Fill the new tables, except alembic's own."""
         self._current = None
         after = max(map(int, self._filled), default=0)
-        new = [table for table in seeds.tables(connection, after, self._baseline.samples) if not is_table(table.name, own)]
+        new = [
+            table for table in seeds.tables(connection, after, self._baseline.samples) if not is_table(table.name, own)
+        ]
         with as_superuser(connection):
             self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
             filled = seeds.fill(connection, [replace(table, plain=self._failed is not None) for table in new])

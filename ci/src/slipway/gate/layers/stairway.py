@@ -24,7 +24,18 @@ from slipway.gate.layers.drift import Migrated
 from slipway.gate.measure.catalog import Catalog, Change, Line
 from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
-from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, bare_step_of, by_itself, report, run, step_of, version_table_of
+from slipway.gate.steps import (
+    AGAIN,
+    DOWN,
+    UP,
+    Baseline,
+    bare_step_of,
+    by_itself,
+    report,
+    run,
+    step_of,
+    version_table_of,
+)
 from slipway.migration.database import sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
