@@ -10,7 +10,11 @@ from slipway.gate.rulebook.rule import Rule
 _NEEDS = """\
 The service needs SQLAlchemy 1.4.24 and alembic 1.8 or newer, and a driver for Postgres. The gate executes its revisions,
 on tables that it fills with rows. A revision's effects outside the database happen here too, so give the gate no
-credentials for other systems.
+credentials for other systems. Where it cannot invent a value that a column accepts, name some in `samples`.
+
+Revisions run as a role with the rights of production's: `role` in the settings, by default those of RDS' main user
+([more](explanation/proofs.md#the-role-of-production)). The new ones also run together, as `alembic upgrade heads` runs them:
+once through env.py, in its own transactions, on rows.
 
 alembic's settings are read as its command line reads them: from alembic.ini, [tool.alembic] in pyproject.toml or both, with
 `section` for `--name` and `x-arguments` for `-x`. When one env.py migrates several databases, as alembic's template multidb
@@ -31,9 +35,12 @@ the files of that tree are old unless they were edited since) or `merge-base`, w
 A name that is both a revision and a ref means the revision. In CI, git needs the commits: set `fetch-depth: 0` for
 actions/checkout. `dagger call gate --since` takes revisions only, because the git history is not sent to the engine.
 
+The release that the new revisions are compared with is the [previous release](how-to/previous-release.md), whose statements
+must work on the new schema. With `previous = "required"` it is an error, C21, when they could not be replayed.
+
 Old revisions are upgraded once, and each check of a new one starts from a copy of that database. On a host the copy stays
 in slipway's cache, keyed by a hash of the old revisions, their imports, the files beside them, env.py and the versions: the
-next run executes only the new revisions."""
+next run executes only the new revisions. `slipway cache` lists, prunes and clears it."""
 _ALLOWING = """\
 A comment in the revision's file suppresses the findings of a rule:
 
@@ -46,7 +53,7 @@ Write it on the line of the statement, right above it, or at the top level of th
 reason is required. `until=` is optional and names the last day (UTC) on which the comment applies. Separate several rules
 with commas. Suppressed findings stay in the proof with the reason and do not fail the gate."""
 _LEVELS = """\
-An error fails the gate, in revisions after `start-after`; a warning or a note does not. Findings rest on what was executed.
+An error fails the gate; a warning or a note does not. Only new revisions are judged. Findings rest on what was executed.
 `levels` in the [settings](settings.md) changes the level of a rule or turns it off. A finding also decides a verdict of the
 certificate, where the page of its rule says so, even when it is suppressed. `slipway explain L01` prints a rule with its
 example."""

@@ -1,5 +1,6 @@
 """No connection but to the gate's own database, whatever makes it; `decoy` is the production that must stay as it is."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import psycopg
@@ -153,6 +154,14 @@ def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_arg
     assert (led["PGHOST"], led["PGDATABASE"], led["PGPASSWORD"]) == ("/run/gate", "ours", "word")
     assert "HOME" not in led
     assert "word" not in "".join(redirection._led_arguments(["run", "--url", "postgres://production"], PLACE))
+
+
+def test_a_program_with_variables_of_its_own_is_led_as_well():
+    given = {"PGHOSTADDR": "10.0.0.1", "PGSERVICE": "production", "PGSSLMODE": "disable", "HOME": "/home/me"}
+    place = replace(PLACE, security={"sslmode": "verify-full"})
+    led = redirection._of_program(given, place)
+    assert (led["PGHOST"], led["PGSSLMODE"], led["HOME"]) == ("/run/gate", "verify-full", "/home/me")
+    assert not {"PGHOSTADDR", "PGSERVICE"} & led.keys()
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):

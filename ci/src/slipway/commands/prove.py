@@ -41,7 +41,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         ),
         switch(
             "all",
-            "judge all revisions, released ones, too",
+            "judge all revisions, also released ones",
             one_of="judged",
             not_on_dagger="without --since it judges all",
         ),

@@ -193,8 +193,8 @@ def _with_own_roles(server: URL, database: str) -> Iterator[None]:
     lock = ExitStack()
 
     def creates_role(execution: Execution) -> bool:
-        there = execution.session.connection
-        return bool(_CREATES_ROLE.search(execution.sql)) and query(there, _HERE)[0][0] == database
+        raw = execution.session.connection
+        return bool(_CREATES_ROLE.search(execution.sql)) and query(raw, _HERE)[0][0] == database
 
     def before(execution: Execution) -> None:
         if creates_role(execution):

@@ -66,13 +66,11 @@ class Evidence:
 
     @property
     def why_not_asked(self) -> str:
-        """Why the previous release was not asked."""
+        """The reason why the previous release was not asked, as a gap of the coverage."""
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
         instead = "; the schema before each new revision took its place" if self.replay.assumed else ""
-        return (
-            f"the previous release was not asked{instead}: name its commit with --since, a branch, a tag or merge-base"
-        )
+        return f"the previous release was not asked{instead}: name its commit, branch or tag with --since"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

@@ -26,7 +26,7 @@ def findings_of(databases: Sequence[Named]) -> Iterator[Finding]:
 
 
 def revisions_of(databases: Iterable[Iterable[Revision]]) -> tuple[Revision, ...]:
-    """Join what was seen of each revision; a step counts only if it ran in every database."""
+    """Join the records of each revision; a step counts only if it ran in every database."""
     return tuple(reduce(_joined, parts) for parts in zip(*databases, strict=True))
 
 
@@ -61,5 +61,6 @@ def coverage_of(databases: Sequence[tuple[str, Coverage]]) -> Coverage:
         statements=sum(coverage.statements for coverage in every),
         tables=sum(coverage.tables for coverage in every),
         filled=sum(coverage.filled for coverage in every),
+        empty={table: reason for coverage in every for table, reason in coverage.empty.items()},
         gaps=tuple(dict.fromkeys(gaps)),
     )

@@ -93,7 +93,7 @@ def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Findin
 
 def _why_not_replayed(evidence: Evidence) -> str:
     if evidence.previous is None:
-        return "no previous release was named"
+        return evidence.why_not_asked if evidence.environment.place else "no previous release was named"
     if evidence.replay.missing or evidence.replay.phrases:
         return evidence.replay.missing
     return f"{evidence.previous.name} has no statement that works before the first new revision"

@@ -109,7 +109,7 @@ def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
     """
     _wrap()
     outer, _Process.place = _Process.place, lambda: None if exempt() else place
-    changes = {**_variables(os.environ, place), **dict.fromkeys(_ELSEWHERE)}
+    changes = {**dict.fromkeys(_ELSEWHERE), **_variables(os.environ, place)}
     before = {name: os.environ.get(name) for name in changes}
     _set(changes)
     try:
@@ -118,7 +118,9 @@ def led_to(place: Place, *, exempt: Callable[[], bool]) -> Iterator[None]:
         _Process.place = outer
         _set(before)
         if _Process.refused:
-            raise _Process.refused.pop()
+            first, *_ = _Process.refused
+            _Process.refused.clear()
+            raise first
 
 
 def lead_from_environment() -> None:
@@ -143,6 +145,12 @@ def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
     urls = {name: _led_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)}
     led = {_VARIABLE: json.dumps(asdict(place))}
     return {**urls, **place.variables, **led, "PYTHONPATH": os.pathsep.join((_HERE, *paths))}
+
+
+def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
+    """Return the variables of a program, with those that name the database and without those that lead elsewhere."""
+    kept = {name: value for name, value in environment.items() if name not in _ELSEWHERE}
+    return {**kept, **_variables(environment, place)}
 
 
 def _led_text(text: str, place: Place, *, secret: bool = False) -> str:
@@ -251,7 +259,6 @@ _DRIVERS: Final[Mapping[str, Callable[[Any], None]]] = {
     "asyncpg": _wrap_asyncpg,
     "pg8000": _wrap_pg8000,
 }
-DRIVERS: Final = tuple(_DRIVERS)
 
 
 def _led_start(original: Wrap) -> Wrap:
@@ -260,7 +267,7 @@ def _led_start(original: Wrap) -> Wrap:
         if place := _Process.place():
             args = _led_arguments(args, place)
             if (environment := parameters.get("env")) is not None:
-                parameters["env"] = {**environment, **_variables(environment, place)}
+                parameters["env"] = _of_program(environment, place)
         original(self, args, *rest, **parameters)
 
     return start

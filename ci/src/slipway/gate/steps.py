@@ -90,6 +90,12 @@ def bare_step_of(environment: Environment, node: Node, step: str) -> RevisionSte
     return made
 
 
+def version_table_of(context: MigrationContext) -> str:
+    """Return alembic's own table as env.py names it, with its schema if env.py names one."""
+    schema = context.version_table_schema
+    return f"{schema}.{context.version_table}" if schema else context.version_table
+
+
 def within_patience(environment: Environment, revision: str, step: RevisionStep) -> RevisionStep:
     """Limit the time of a step, and leave everything else as alembic runs it."""
     function = step.migration_fn

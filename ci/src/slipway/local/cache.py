@@ -1,6 +1,6 @@
 """slipway's cache on this machine, which is bounded: environments of services, servers, and databases after old revisions.
 
-Everything in it can be made again. The entry that was used longest ago goes first.
+Everything in it can be made again. The entry that was used longest ago is removed first.
 """
 
 import os
@@ -77,7 +77,7 @@ def _size(folder: Path) -> int:
 
 
 def _without(entries: Iterable[CacheEntry]) -> CacheReport:
-    """Remove entries, each at once for other runs, and report the rest."""
+    """Remove entries and report the rest; each is renamed first, so that other runs never see half of it."""
     removed = tuple(entries)
     for entry in removed:
         path = cache() / entry.name

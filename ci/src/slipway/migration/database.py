@@ -120,7 +120,8 @@ def every_connection_to(
 
     Raises BadInputError, also at the end of the block, because env.py may catch it.
     """
-    by_name = f"current_database() = '{url.database}'" if url.database else "true"
+    name = (url.database or "").replace("'", "''")
+    by_name = f"current_database() = '{name}'" if name else "true"
     redirection = _Redirection(url, session, recognised or by_name, single=single)
     try:
         with listening(do_connect=redirection.redirect, connect=redirection.begin):

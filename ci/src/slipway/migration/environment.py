@@ -47,7 +47,7 @@ class Environment:
         self.url = url
         self.place = 0  # of the database that is used, among those that env.py migrates
         self.databases: list[str] = []  # their names, as env.py has used them so far
-        self.wanted: list[str] = []  # the keys of -x arguments that the project has looked up in vain
+        self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
         self.config = alembic_config.read(file, section, x_arguments)
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
         with warnings.catch_warnings(record=True) as self.warnings:
@@ -163,7 +163,7 @@ def x_argument_missing(key: str) -> str:
 
 
 class _XArguments(dict[str, str]):
-    """The -x arguments; `wanted` collects the keys that are looked up in vain."""
+    """The -x arguments; `wanted` collects the keys that are looked up and missing."""
 
     def __init__(self, passed: Mapping[str, str], wanted: list[str]) -> None:
         super().__init__(passed)

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 class Part:
     """One call of `context.run_migrations`.
 
-    - server: host, port and database of the URL that env.py uses. arguments: such as `engine_name=billing`.
+    - server: host, port and database of the URL that env.py uses. arguments: such as `engine_name=billing`, without URLs.
     - versions: the schema, or the search path, and the table of versions.
     """
 
@@ -28,7 +28,7 @@ class Part:
         schema = context.version_table_schema or (_search_path(context.connection) if plain else "")
         return cls(
             server=f"{url.host or ''}:{url.port or ''}/{url.database or ''}",
-            arguments=", ".join(f"{name}={value}" for name, value in plain.items()),
+            arguments=", ".join(f"{name}={value}" for name, value in plain.items() if "://" not in str(value)),
             versions=f"{schema}.{context.version_table}",
         )
 

@@ -1,7 +1,7 @@
 """Poolers in front of Postgres: behind one, the settings and advisory locks of a session reach other clients.
 
 A pooler announces a process of its own when a client connects; Postgres announces the one that `pg_backend_pid()` returns. A pooler that keeps
-a session for each client is fine, so two clients that meet in one process are the proof. Nothing is changed on the server.
+a session for each client is fine, so it counts as shared only when two clients meet in one process. Nothing is changed on the server.
 """
 
 import re
@@ -66,7 +66,7 @@ def _is_shared(url: URL, connection: Connection) -> bool:
 
 
 def _announced(connection: Connection) -> int | None:
-    """Return the process that the server announced to the driver, None when the driver does not tell."""
+    """Return the process that the server announced to the driver, None when the driver does not expose it."""
     driver: Any = getattr(connection.connection, "driver_connection", None)
     with suppress(AttributeError):
         return int(driver.info.backend_pid)

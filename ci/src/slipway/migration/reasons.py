@@ -75,26 +75,26 @@ _VALUES: Final = (
 def details(error: BaseException) -> Iterator[str]:
     """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of an error of Postgres, with any driver, without values of rows."""
     original: Any = error.orig if isinstance(error, DBAPIError) else error
-    for label, said in _said(original):
+    for label, text in _labelled(original):
         for pattern, instead in _VALUES:
-            said = pattern.sub(instead, said)  # noqa: PLW2901 -- each pattern works on what the one before has left
-        if text := ", ".join(" ".join(line.split()).rstrip(".,: ") for line in said.splitlines() if line.strip()):
-            yield f"{label}: {text}"
+            text = pattern.sub(instead, text)  # noqa: PLW2901 -- each pattern works on what the one before has left
+        if line := ", ".join(" ".join(line.split()).rstrip(".,: ") for line in text.splitlines() if line.strip()):
+            yield f"{label}: {line}"
 
 
-def _said(original: Any) -> Iterator[tuple[str, str]]:
+def _labelled(original: Any) -> Iterator[tuple[str, str]]:
     diagnosis = getattr(original, "diag", None)  # psycopg, psycopg2
     by_asyncpg = getattr(original, "__cause__", None)
     by_pg8000 = _of_pg8000(original)
     for label, code in (("DETAIL", "D"), ("HINT", "H"), ("CONTEXT", "W")):
         name = label.lower()
-        said = (
+        text = (
             getattr(diagnosis, "context" if label == "CONTEXT" else f"message_{name}", None)
             or getattr(by_asyncpg, name, None)
             or by_pg8000.get(code)
         )
-        if isinstance(said, str) and said:
-            yield label, said
+        if isinstance(text, str) and text:
+            yield label, text
 
 
 def first_line(error: BaseException) -> str:
@@ -106,8 +106,8 @@ def first_line(error: BaseException) -> str:
 
 
 def _of_pg8000(original: Any) -> dict[str, str]:
-    said = next(iter(getattr(original, "args", ())), None)
-    return said if isinstance(said, dict) and "M" in said else {}
+    fields = next(iter(getattr(original, "args", ())), None)
+    return fields if isinstance(fields, dict) and "M" in fields else {}
 
 
 def remedy(message: str) -> str:

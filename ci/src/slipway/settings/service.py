@@ -44,7 +44,7 @@ class Migrations(Constrained):
     - extensions: Postgres extensions that must exist before the first revision.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
     - start-after: revisions up to this one are not reported.
-    - previous: "required" when it is an error that the previous release could not be replayed on the new schema; reports say so anyway.
+    - previous: "required" makes it an error when the previous release could not be replayed on the new schema; with "wanted" the reports only say so.
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: the scheme of that URL, such as "postgresql+asyncpg".

@@ -119,12 +119,12 @@ class Autogenerate:
             named = self._filters.run_name_filters
             if not (named(schema, "schema", {}) and named(place.table, "table", {"schema_name": schema})):
                 return True
-        there = self._table(self._reflected, place) if migrated else None
+        reflected = self._table(self._reflected, place) if migrated else None
         model = self._table(self._models, place) if modelled else None
         if model is not None:
-            return not self._filters.run_object_filters(model, place.table, "table", False, there)
-        assert there is not None
-        return not self._filters.run_object_filters(there, place.table, "table", True, None)
+            return not self._filters.run_object_filters(model, place.table, "table", False, reflected)
+        assert reflected is not None
+        return not self._filters.run_object_filters(reflected, place.table, "table", True, None)
 
     def omits(self, migrated: Line | None, modelled: Line | None) -> bool:
         """Whether autogenerate leaves out a difference of columns, indexes or constraints; `migrated` or `modelled` lacks it when None."""
@@ -133,14 +133,18 @@ class Autogenerate:
         kind = _ASKED_AS.get(line.kind)
         if kind is None or (migrated and not self._names(migrated, kind)):
             return kind is not None
-        there = self._object(self._reflected, migrated) if migrated else None
+        reflected = self._object(self._reflected, migrated) if migrated else None
         model = self._object(self._models, modelled) if modelled else None
         apart = bool(migrated and modelled and migrated.name != modelled.name)
         answers = []
-        if there is not None and (model is None or apart or kind == "foreign_key_constraint"):
-            answers.append(self._filters.run_object_filters(there, there.name, kind, True, None if apart else model))
+        if reflected is not None and (model is None or apart or kind == "foreign_key_constraint"):
+            answers.append(
+                self._filters.run_object_filters(reflected, reflected.name, kind, True, None if apart else model)
+            )
         if model is not None:
-            answers.append(self._filters.run_object_filters(model, model.name, kind, False, None if apart else there))
+            answers.append(
+                self._filters.run_object_filters(model, model.name, kind, False, None if apart else reflected)
+            )
         return not (all(answers) if apart else any(answers))
 
     def _names(self, line: Line, kind: Any) -> bool:
@@ -159,8 +163,8 @@ class Autogenerate:
         option = self._options.get("compare_type")
         if not callable(option):
             return option is False
-        there, model = self._object(self._reflected, column), self._object(self._models, column)
-        return option(self._context, there, model, there.type, model.type) is False
+        reflected, model = self._object(self._reflected, column), self._object(self._models, column)
+        return option(self._context, reflected, model, reflected.type, model.type) is False
 
     def accepts_default(self, column: Line, *, modelled: bool) -> bool | None:
         """Whether the project, or alembic on its own, calls two different defaults the same; None when neither decides.
@@ -176,10 +180,10 @@ class Autogenerate:
             return self._answer(option, self._object(self._reflected, column), model)
         return True if not (option or modelled) else None
 
-    def _answer(self, compare: Callable[..., bool | None], there: Any, model: Any) -> bool | None:
-        spelled = getattr(getattr(there.server_default, "arg", None), "text", None)
+    def _answer(self, compare: Callable[..., bool | None], reflected: Any, model: Any) -> bool | None:
+        spelled = getattr(getattr(reflected.server_default, "arg", None), "text", None)
         rendered = _rendered(model.server_default, self._context)
-        differs = compare(self._context, there, model, spelled, model.server_default, rendered)
+        differs = compare(self._context, reflected, model, spelled, model.server_default, rendered)
         return None if differs is None else not differs
 
     def is_autoincrement(self, column: Line) -> bool:

@@ -76,7 +76,7 @@ def replay(baseline: Baseline, previous: Previous, own: Sequence[Model], steps: 
 
 
 def _changes_tables(steps: Steps) -> bool:
-    """Whether a revision changes more than it adds objects of its own."""
+    """Whether a revision changes existing objects, besides adding new ones."""
     return any(statement.locks for statement in steps.statements) or any(
         line.kind == "enum" for line in steps.upgraded.removed
     )
@@ -121,7 +121,7 @@ def _replay(
 
 @dataclass(kw_only=True)
 class _Releases:
-    """The statements of the previous release, and at the end those of the new one, on separate connections."""
+    """The statements of the previous release, and after the last revision those of the new one, on separate connections."""
 
     database: URL
     previous: Previous
@@ -148,7 +148,7 @@ class _Releases:
             self._prepared = self._in_session(lambda connection: phrases.prepared(connection, self._phrases))
 
     def assume(self, node: Node, steps: Steps) -> None:
-        """Let a release that uses all released columns of the tables that a revision changes take the place of an unknown one."""
+        """Derive statements on the tables that a revision changes, as a release would that uses all their released columns."""
         locked = {name for statement in steps.statements for name in statement.locks}
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)
 
@@ -200,12 +200,12 @@ class _Releases:
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:
         """Return the service's tables, and fill the new ones."""
-        there = connection.connection
-        every = seeds.tables(there, 0, self.samples or {})
+        raw = connection.connection
+        every = seeds.tables(raw, 0, self.samples or {})
         tables = [table for table in every if not is_table(table.name, self._version_table)]
         unfilled = [table for table in tables if table.oid not in self._filled]
         if self.samples is not None:
-            seeds.fill(there, unfilled)
+            seeds.fill(raw, unfilled)
         self._filled.update(table.oid for table in tables)
         return tables
 

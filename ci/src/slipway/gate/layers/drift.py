@@ -97,14 +97,14 @@ class Migrated:
     def read(cls, context: MigrationContext, lines: Iterable[Line]) -> "Migrated":
         """Read the rest of what the comparison needs, while the connection lives."""
         assert context.connection is not None
-        there = context.connection.connection
-        schema = Schema.read(there, lines)
+        raw = context.connection.connection
+        schema = Schema.read(raw, lines)
         schemas = dict.fromkeys(parts(line.name)[0] for line in schema.lines if line.kind in _TABLES)
         return cls(
             schema=schema,
             context=context,
             reflected=reflect(context, context.opts, schemas),
-            search_path=query(there, "SELECT current_setting('search_path')")[0][0],
+            search_path=query(raw, "SELECT current_setting('search_path')")[0][0],
             translated=dict(context.connection.get_execution_options().get("schema_translate_map") or {}),
         )
 

@@ -93,11 +93,11 @@ def _clock(node: Node) -> Iterator[Counter[int]]:
 
 def _fill(names: Sequence[str], rows: int, samples: seeds.Samples, connection: Connection) -> str | None:
     """Insert a few rows into every table and many into the named ones; return the reason when that fails."""
-    there = connection.connection
-    tables = [replace(table, plain=True) for table in seeds.tables(there, 0, samples)]
-    seeds.fill(there, tables)
+    raw = connection.connection
+    tables = [replace(table, plain=True) for table in seeds.tables(raw, 0, samples)]
+    seeds.fill(raw, tables)
     wanted = [table for table in tables if any(is_table(table.name, name) for name in names)]
-    unfilled = [table.name for table in wanted if not _multiply(there, table, rows)]
+    unfilled = [table.name for table in wanted if not _multiply(raw, table, rows)]
     return f"{few(unfilled)} could not be filled with {rows} rows" if unfilled else None
 
 

@@ -22,7 +22,7 @@ HELD: Final = "a value in a row"  # in the place of an SQLSTATE: the release can
 ADDED: Final = "a value of the type"
 _LAST: Final = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table} ORDER BY tableoid, ctid DESC LIMIT 1)"
 
-Ways = Iterable[tuple[str, Iterable[str]]]  # of saying something, each with its variants
+Ways = Iterable[tuple[str, Iterable[str]]]  # kinds of statements, each with its variants
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def as_models(tables: Iterable[Table]) -> Iterator[Model]:
 
 
 def _as_column(column: "ModelColumn[Any]") -> Column:
-    """The ORM's INSERT names it unless the database makes its value; a server default only fills in for a missing one."""
+    """Describe a column; the ORM's INSERT names it unless the database generates its value or has a default."""
     defaulted = isinstance(column.server_default, DefaultClause)
     # SQLAlchemy 1.4 has the property under this name only.
     autoincrements = column is getattr(column.table, "_autoincrement_column", None)
@@ -77,7 +77,7 @@ def _unreadable(phrase: Phrase, result: "CursorResult[Any]") -> Refused | None:
 
 
 def derived(connection: Connection, model: Model, table: seeds.Table) -> Iterator[Phrase]:
-    """Yield the statements on a table that work, in the words of a model."""
+    """Yield the statements of a model that work on its table."""
     yield from (each for each in _outcomes(connection, model, table) if isinstance(each, Phrase))
     for column in model.columns:
         if column.labels and (made := next((each for each in table.columns if each["raw"] == column.name), None)):
@@ -101,7 +101,7 @@ def assumed(connection: Connection, table: seeds.Table, used: Collection[str], b
 
 def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
     """Yield the kinds of statements with their variants, the likeliest first."""
-    there = connection.connection
+    raw = connection.connection
     names = {column["raw"]: column["name"] for column in table.columns}
     made = {column["raw"] for column in table.columns if column["made"]}
     written = {column.name for column in model.columns if column.written}
@@ -111,12 +111,12 @@ def _ways(connection: Connection, model: Model, table: seeds.Table) -> Ways:
         names[column.name] for column in model.columns if column.name in writable - made and column.name in names
     ]
     yield "SELECT", [f"SELECT {', '.join(read)} FROM {table.name}"]
-    full = seeds.accepted(there, table, _FULL_ROW, bare=False, columns=written)
+    full = seeds.accepted(raw, table, _FULL_ROW, bare=False, columns=written)
     again = [column["name"] for column in table.columns if column["raw"] in written - made]
     yield "INSERT of a full row", chain(full, _put_back(connection, table, again) if again and not full else ())
-    yield "INSERT of a bare row", seeds.accepted(there, table, _BARE_ROW, bare=True, columns=written)
+    yield "INSERT of a bare row", seeds.accepted(raw, table, _BARE_ROW, bare=True, columns=written)
     if writable - written:
-        yield "INSERT of every column", seeds.accepted(there, table, _EVERY_COLUMN, bare=False, columns=writable)
+        yield "INSERT of every column", seeds.accepted(raw, table, _EVERY_COLUMN, bare=False, columns=writable)
     if set_again := ", ".join(f"{name} = {name}" for name in changed or read[:1]):
         yield "UPDATE", [f"UPDATE {table.name} SET {set_again}"]
     if read:
@@ -152,7 +152,7 @@ def _outcomes(connection: Connection, model: Model, table: seeds.Table) -> Itera
 
 
 def _put_back(connection: Connection, table: seeds.Table, names: Sequence[str]) -> Iterator[str]:
-    """Take the last row out and yield its INSERT: no parent may be left for one more row. Otherwise yield that of a copy."""
+    """Yield an INSERT of a copied row; first of the last one, which is deleted, because each parent may allow one row only."""
     columns, row = ", ".join(names), None
     values = ", ".join(f"quote_nullable({name}::text)" for name in names)
     taken = f"DELETE FROM {table.name} WHERE {_LAST.format(table=table.name)} RETURNING concat_ws(', ', {values})"

@@ -17,6 +17,7 @@ from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import as_superuser, literal, query, rows_written, taken_back
 from slipway.gate.measure.statements import Execution, watching
+from slipway.gate.names import parts
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
@@ -122,30 +123,37 @@ def dropped(before: Snapshot, upgraded: Snapshot, back: Back) -> Iterator[Loss]:
     """Yield tables and columns that the upgrade removed with values, unless the downgrade brings them `back`."""
     for oid, table in before.names.items():
         if oid not in upgraded.names and len(back.get(table, [])) < before.counts[oid]:
-            yield Loss(table, f"the table {table}, which held {before.counts[oid]} rows")
+            yield _lost_table(table, before.counts[oid])
     for (oid, number), name in before.columns.items():
         values, table = before.values[oid, number], before.names[oid]
         is_gone = oid in upgraded.names and (oid, number) not in upgraded.columns
         if is_gone and _kept(values) - _kept([row.get(name) for row in back.get(table, [])]):
-            words = f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
-            yield Loss(f"{table}.{name}", words)
+            yield _lost_column(table, name, values)
 
 
 def dropped_by(change: Change, before: Snapshot) -> Iterator[Loss]:
-    """Yield tables and columns with values that an upgrade removes which fails on rows; one that may be renamed is no loss."""
+    """Yield tables and columns with values that a failing upgrade removes, unless they may be renamed."""
     kinds = {line.kind for line in change.added}
     alike = {(line.name.rpartition(".")[0], line.definition) for line in change.added}  # perhaps by a new name
-    there = {line.name for line in change.added}
-    gone = {line.name: line for line in change.removed if line.kind in ("table", "column") and line.name not in there}
+    added = {line.name for line in change.added}
+    gone = {line.name: line for line in change.removed if line.kind in ("table", "column") and line.name not in added}
     for oid, table in before.names.items():
         if table in gone and "table" not in kinds and before.counts[oid]:
-            yield Loss(table, f"the table {table}, which held {before.counts[oid]} rows")
+            yield _lost_table(table, before.counts[oid])
     for (oid, number), name in before.columns.items():
         table, values = before.names[oid], before.values[oid, number]
         line = None if table in gone else gone.get(f"{table}.{name}")
         if line and (table, line.definition) not in alike and _kept(values):
-            words = f"the column {table}.{name}, which held values in {_kept(values).total()} of {len(values)} rows"
-            yield Loss(f"{table}.{name}", words)
+            yield _lost_column(table, name, values)
+
+
+def _lost_table(table: str, rows: int) -> Loss:
+    return Loss(table, f"the table {table}, which held {rows} rows")
+
+
+def _lost_column(table: str, column: str, values: Sequence[Any]) -> Loss:
+    held = f"held values in {_kept(values).total()} of {len(values)} rows"
+    return Loss(f"{table}.{column}", f"the column {table}.{column}, which {held}")
 
 
 def uniques(change: Change) -> Iterator[tuple[str, frozenset[str]]]:
@@ -277,7 +285,7 @@ def noting_hidden(node: Node, hidden: list[Hidden]) -> Iterator[None]:
         line, connection = line_in(node.script.path), execution.session.connection
         if line is None or execution.many or not _FINDS_ROWS.match(execution.sql):
             return
-        named = [table for table in tables_with_hidden_rows(connection) if _last(table) in execution.sql]
+        named = [table for table in tables_with_hidden_rows(connection) if parts(table)[-1] in execution.sql]
         if named and (rows := _rows_found(execution, nullcontext())) < (
             more := _rows_found(execution, as_superuser(connection))
         ):
@@ -296,27 +304,17 @@ def tables_with_hidden_rows(connection: Any) -> list[str]:
 def _rows_found(execution: Execution, role: AbstractContextManager[None]) -> int:
     """Execute a statement in a role and take it back; return the number of its rows, or 0 when it fails, as the revision will."""
     session = execution.session
-    alone = session.is_alone
-    rows_written(session.connection, "BEGIN" if alone else "SAVEPOINT slipway")
-    try:
-        with role:
-            before = _count(session.connection)
-            rows = rows_written(session.connection, execution.sql, execution.parameters)
-            return rows if rows >= 0 else _count(session.connection) - before  # a block of PL/pgSQL returns none
-    except session.error:
-        return 0
-    finally:
-        rows_written(session.connection, "ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT slipway")
+    with taken_back(session.connection, alone=session.is_alone), suppress(session.error), role:
+        before = _count(session.connection)
+        rows = rows_written(session.connection, execution.sql, execution.parameters)
+        return rows if rows >= 0 else _count(session.connection) - before  # a block of PL/pgSQL returns none
+    return 0
 
 
 def _count(connection: Any) -> int:
     """Return how many rows the transaction has written."""
     ((rows,),) = query(connection, _WRITTEN)
     return int(rows)
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2].strip('"')
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from slipway.gate.layers import row_effects, seeds
 from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.session import as_superuser, query
-from slipway.gate.names import few
-from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of
+from slipway.gate.names import few, is_table
+from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, report, run, step_of, version_table_of
 from slipway.migration.database import sqlstate
 from slipway.migration.environment import sentence
 from slipway.records.proof import Layer
@@ -85,9 +85,8 @@ class _Run:
         self._unreached = ""
         self._current: tuple[Node, str] | None = None
         self._before: Snapshot | None = None  # the upgrade of the current revision
-        self._failed: BaseException | None = (
-            None  # the upgrade, on rows with NULLs and repeated values: it runs once more without
-        )
+        # The error of the upgrade on rows with NULLs and repeated values; it runs once more without them.
+        self._failed: BaseException | None = None
 
     def run(self) -> RowsResult:
         """Run every step and collect the failures."""
@@ -157,7 +156,7 @@ class _Run:
     def _walk(self, _heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         assert context.connection is not None
         connection = context.connection.connection
-        own = f"{context.version_table_schema or 'public'}.{context.version_table}"
+        own = version_table_of(context)
         while self._pending:
             node = self._pending[0]
             if not self._filled and node is not self._nodes[0]:
@@ -242,7 +241,9 @@ class _Run:
         """Fill the new tables, except alembic's own."""
         self._current = None
         after = max(map(int, self._filled), default=0)
-        new = [table for table in seeds.tables(connection, after, self._baseline.samples) if table.name != own]
+        new = [
+            table for table in seeds.tables(connection, after, self._baseline.samples) if not is_table(table.name, own)
+        ]
         with as_superuser(connection):
             self._out_of_sight += row_effects.tables_with_hidden_rows(connection)
             filled = seeds.fill(connection, [replace(table, plain=self._failed is not None) for table in new])
@@ -253,6 +254,7 @@ class _Run:
 
 
 def is_caused_by_our_values(error: BaseException) -> bool:
+    """Whether a revision fails because our invented values do not fit it."""
     code = sqlstate(error)
     if code is None:
         return "NoneType" not in str(error)

@@ -1,8 +1,8 @@
 """Rows for the tables of a history: three in each, the second with NULL in every nullable column.
 
 An ordinary value depends on the column's type and the row's number, never on the column's name: a foreign key that a later revision adds finds its
-parents. Where conditions refuse it, Postgres tries candidates: the server searches the combinations of a row and skips all that repeat the values
-which a named constraint has refused. One statement does this for all tables.
+parents. Where conditions refuse it, the server tries the combinations of the row's candidates, and skips those that repeat values
+which a constraint has refused. One statement does this for all tables.
 """
 
 import json

@@ -24,7 +24,18 @@ from slipway.gate.layers.drift import Migrated
 from slipway.gate.measure.catalog import Catalog, Change, Line
 from slipway.gate.measure.statements import Session
 from slipway.gate.measure.trace import Tracer
-from slipway.gate.steps import AGAIN, DOWN, UP, Baseline, bare_step_of, by_itself, report, run, step_of
+from slipway.gate.steps import (
+    AGAIN,
+    DOWN,
+    UP,
+    Baseline,
+    bare_step_of,
+    by_itself,
+    report,
+    run,
+    step_of,
+    version_table_of,
+)
 from slipway.migration.database import sqlstate
 from slipway.migration.environment import Environment, Options, sentence
 from slipway.records.proof import Layer, Statement
@@ -234,8 +245,7 @@ class Stairway:
         assert context.connection is not None
         connection = context.connection.connection
         self._begun_by_env = context._in_external_transaction  # noqa: SLF001 -- alembic decides by it, too
-        schema = context.version_table_schema
-        self._version_table = f"{schema}.{context.version_table}" if schema else context.version_table
+        self._version_table = version_table_of(context)
         applied = self._baseline.history.upto(heads)
         pending = {node.id for node in self._pending}
         for node in self._nodes:

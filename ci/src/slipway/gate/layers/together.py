@@ -17,7 +17,7 @@ from slipway.gate.connections import every_connection_led_to
 from slipway.gate.layers import seeds
 from slipway.gate.layers.rows import is_caused_by_our_values
 from slipway.gate.layers.stairway import Failure
-from slipway.gate.measure.session import literal, query
+from slipway.gate.measure.session import is_autocommit, literal, query
 from slipway.gate.names import is_table
 from slipway.gate.steps import Baseline, report, run, upgrade, within_patience
 from slipway.migration.database import with_connection
@@ -130,7 +130,7 @@ def _transactions(context: MigrationContext) -> str:
     assert context.connection is not None
     if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
         return "one transaction, begun by env.py, for all revisions"
-    if not context.impl.transactional_ddl or getattr(context.connection.connection, "autocommit", False):
+    if not context.impl.transactional_ddl or is_autocommit(context.connection.connection):
         return "no transaction"
     if context.opts.get("transaction_per_migration"):
         return "one transaction for each revision"

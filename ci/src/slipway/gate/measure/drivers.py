@@ -84,7 +84,7 @@ _DRIVERS: Final = frozenset({"psycopg", "psycopg_pool", "psycopg2", "asyncpg", "
 
 
 def _is_direct() -> bool:
-    """Whether the caller of the method that asks, outside the driver's own code, is neither SQLAlchemy nor the gate."""
+    """Whether the service's code called the wrapped method, and not SQLAlchemy or the gate."""
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- the stack
     while frame and package_of(frame) in _DRIVERS:
         frame = frame.f_back
@@ -142,7 +142,7 @@ def _in_awaited_block(original: Method, read: Read) -> Method:
 
 
 class _Waiting:
-    """A connection of an async driver as one of a sync driver, for queries within a greenlet; it is its own cursor."""
+    """Makes a connection of an async driver look like a sync one, for queries within a greenlet; it is its own cursor."""
 
     def __init__(self, driver_connection: Any) -> None:
         self.driver_connection = driver_connection
@@ -158,10 +158,8 @@ class _Waiting:
         self._rows = await_only(self._execute(sql, parameters))
 
     async def _execute(self, sql: str, parameters: Any) -> list[Any]:
-        if hasattr(
-            self.driver_connection, "fetch"
-        ):  # asyncpg; only without parameters may a text hold several statements
-            if not parameters and ";" in sql:
+        if hasattr(self.driver_connection, "fetch"):  # asyncpg
+            if not parameters and ";" in sql:  # perhaps several statements, which only `execute` accepts
                 await self.driver_connection.execute(sql)
                 return []
             return [tuple(row) for row in await self.driver_connection.fetch(sql, *parameters or ())]
@@ -246,7 +244,7 @@ _MARK: Final = "slipway_reports"  # the attribute of a wrapped method
 
 @dataclass(frozen=True)
 class _Class:
-    """A driver's class, how its methods are read, and how each executes."""
+    """A driver's class: how to read a call of its methods, and how to wrap each."""
 
     module: str
     name: str

@@ -126,7 +126,7 @@ def rewritten(before: Mapping[str, int], after: Mapping[str, int]) -> Effect:
 
 @dataclass(frozen=True)
 class Moved:
-    """A table, by oid, whose rows were rewritten, or got the new index of this name."""
+    """A table, by oid, that was rewritten, or that got a new index; `index` is its name, empty for a rewrite."""
 
     table: str
     index: str

@@ -57,11 +57,13 @@ def rows_written(connection: Any, sql: str, parameters: Any = ()) -> int:
 
 
 @contextmanager
-def taken_back(connection: Any) -> Iterator[None]:
-    """Roll back the work of the block, also after an error; a revision may have left its connection without a transaction."""
-    begin, end = (
-        ("BEGIN", "ROLLBACK") if commits_itself(connection) else ("SAVEPOINT slipway", "ROLLBACK TO SAVEPOINT slipway")
-    )
+def taken_back(connection: Any, *, alone: bool | None = None) -> Iterator[None]:
+    """Roll back the work of the block, also after an error.
+
+    - alone: whether the next statement is its own transaction; None asks the connection, which must be SQLAlchemy's.
+    """
+    alone = commits_itself(connection) if alone is None else alone
+    begin, end = ("BEGIN", "ROLLBACK") if alone else ("SAVEPOINT slipway", "ROLLBACK TO SAVEPOINT slipway")
     rows_written(connection, begin)
     try:
         yield
@@ -165,31 +167,31 @@ def leaving_the_session() -> Iterator[None]:
     yield
     if connection.closed:
         return
-    there: Any = connection.connection
-    notes = notes_on(there)
+    raw: Any = connection.connection
+    notes = notes_on(raw)
     if before := notes.pop(_BEFORE, None):
-        _restore(there, *before)
-    if is_autocommit(there) and not autocommit and not is_begun(driver_of(there)):
-        there.dbapi_connection.autocommit = False
+        _restore(raw, *before)
+    if is_autocommit(raw) and not autocommit and not is_begun(driver_of(raw)):
+        raw.dbapi_connection.autocommit = False
         notes[LEFT_IN_AUTOCOMMIT] = True
 
 
-def _restore(there: Any, who: tuple[str, str], settings: dict[str, str]) -> None:
-    session_user, current_user = query(there, _WHO)[0]
-    with closing(there.cursor()) as cursor:
+def _restore(raw: Any, who: tuple[str, str], settings: dict[str, str]) -> None:
+    session_user, current_user = query(raw, _WHO)[0]
+    with closing(raw.cursor()) as cursor:
         if session_user != who[0]:
             cursor.execute(f"SET SESSION AUTHORIZATION {literal(who[0])}")
         if current_user != who[1]:
             cursor.execute(f"SET ROLE {literal(who[1]) if who[1] != who[0] else 'none'}")
-    now = {**_values(there, _SETTINGS), **_values(there, _custom(settings))}
+    now = {**_values(raw, _SETTINGS), **_values(raw, _custom(settings))}
     if changed := [name for name, value in now.items() if settings.get(name, value) != value]:
-        with as_superuser(there):  # which some settings are reserved for
+        with as_superuser(raw):  # some settings are reserved for superusers
             for name in changed:
-                query(there, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
+                query(raw, f"SELECT set_config({literal(name)}, {literal(settings[name])}, false)")
 
 
-def _values(there: Any, settings: str) -> dict[str, str]:
-    return dict(map(tuple, query(there, settings)))
+def _values(raw: Any, settings: str) -> dict[str, str]:
+    return dict(map(tuple, query(raw, settings)))
 
 
 def _custom(names: Iterable[str]) -> str:

@@ -23,8 +23,8 @@ class Session:
     @classmethod
     def of(cls, connection: Connection) -> "Session":
         dbapi: Any = connection.dialect.dbapi
-        there: Any = connection.connection
-        return cls(connection=there, autocommit=is_autocommit(there) or commits_itself(there), error=dbapi.Error)
+        raw: Any = connection.connection
+        return cls(connection=raw, autocommit=is_autocommit(raw) or commits_itself(raw), error=dbapi.Error)
 
     @property
     def key(self) -> Any:

@@ -55,7 +55,7 @@ ON_RDS: Final = (
     ),
     (
         r"COPY (from|to) a file|external program|pg_read_server_files|pg_write_server_files|pg_execute_server_program",
-        "RDS has no files for you: send the rows over the connection (COPY … FROM STDIN, op.bulk_insert), or use the extension aws_s3.",
+        "RDS gives no access to files of the server: send the rows over the connection (COPY … FROM STDIN, op.bulk_insert), or use the extension aws_s3.",
     ),
     (
         r"is a system trigger",
@@ -63,7 +63,7 @@ ON_RDS: Final = (
     ),
     (
         r"event trigger|FOR ALL TABLES|session_replication_role",
-        'RDS allows its main user this: run the revisions as that user, and set role = "rds_superuser" in [tool.slipway.migrations].',
+        'RDS allows this to its main user: run the revisions as that user, and set role = "rds_superuser" in [tool.slipway.migrations].',
     ),
     (
         r"language",

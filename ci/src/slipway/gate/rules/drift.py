@@ -13,11 +13,8 @@ from slipway.gate.rulebook import schema as rules
 from slipway.records.gate import Previous
 from slipway.records.proof import Finding
 
-_WHOLE = (
-    "table",
-    "partitioned table",
-    "column",
-)  # without these a release fails at once, so they are never old unless known to be
+# A release fails at once without these, so one that only the models have is new unless the previous release is known to have it.
+_WHOLE = ("table", "partitioned table", "column")
 
 
 def check(
@@ -61,7 +58,7 @@ class _Origin:
         return touched or next(old, self.history.nodes[-1])
 
     def _last_touched(self, difference: Difference) -> Node | None:
-        """Return the last revision that changed or dropped the object; for one that only the models have, or its columns."""
+        """Return the last revision that changed or dropped the object, or its columns if only the models have it."""
         names = {(line.kind, line.name) for line in (difference.migrations, difference.models) if line}
         if difference.migrations is None:
             names |= {("column", name) for name in self._columns_of(difference)}
