@@ -119,7 +119,7 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     yield from data.check_statements(node, steps.statements, contention.growth)
     if node.new:
         yield from data.check_references(node, steps)
-        yield from advice.check(node, steps, stairway.lines or ()) if own.keys() & OPTIONAL else ()
+        yield from advice.check(node, steps, stairway.lines) if own.keys() & OPTIONAL else ()
         yield from data.check_imports(node, evidence.environment.is_own)
     if node.id in evidence.rows.revisions:
         yield from data.check(node, evidence.rows.revisions[node.id], steps.statements)

@@ -163,11 +163,11 @@ class Replica:
     @contextmanager
     def before(self, node: Node) -> Iterator[URL]:
         """Copy the state before a revision for the block; raises RefusedError when an earlier one fails."""
-        place = next(number for number, each in enumerate(self.history.nodes) if each.id == node.id)
-        error = upgrade(self.environment, self._url, self.history.nodes[self._done : place])
+        position = next(number for number, each in enumerate(self.history.nodes) if each.id == node.id)
+        error = upgrade(self.environment, self._url, self.history.nodes[self._done : position])
         if error:
             raise RefusedError(f"the revisions before {node.id} do not run", error)
-        self._done = place
+        self._done = position
         with copy(self._server, self._url) as database:
             yield database
 

@@ -108,7 +108,7 @@ class Environment:
             if place == len(parts):
                 parts.append(part)
             if place == len(self.databases):
-                self.databases.append(part.arguments or f"database {place + 1}")
+                self.databases.append(part.name or f"database {place + 1}")
             if place == self.place:
                 of_part.update(configured)
                 run_migrations(**arguments)

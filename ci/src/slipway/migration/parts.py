@@ -11,13 +11,18 @@ from alembic.runtime.migration import MigrationContext
 class Part:
     """One call of `context.run_migrations`.
 
-    - server: host, port and database of the URL that env.py uses. arguments: such as `engine_name=billing`, without URLs.
+    - server: host, port and database of the URL that env.py uses. arguments: such as `engine_name=billing`.
     - versions: the schema, or the search path, and the table of versions.
     """
 
     server: str
-    arguments: str
+    arguments: tuple[str, ...]
     versions: str
+
+    @property
+    def name(self) -> str:
+        """The arguments in one line, without URLs, which may hold a password."""
+        return ", ".join(argument for argument in self.arguments if "://" not in argument)
 
     @classmethod
     def of(cls, context: MigrationContext, arguments: Mapping[str, object]) -> "Part":
@@ -28,7 +33,7 @@ class Part:
         schema = context.version_table_schema or (_search_path(context.connection) if plain else "")
         return cls(
             server=f"{url.host or ''}:{url.port or ''}/{url.database or ''}",
-            arguments=", ".join(f"{name}={value}" for name, value in plain.items() if "://" not in str(value)),
+            arguments=tuple(f"{name}={value}" for name, value in plain.items()),
             versions=f"{schema}.{context.version_table}",
         )
 

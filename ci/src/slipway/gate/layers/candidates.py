@@ -224,7 +224,7 @@ class _Others:
         yield from (f"{month}-0{self.row}" for month in ("2026-02", "2025-01", "2999-01"))
 
     def _documents(self) -> Iterator[str]:
-        """Yield documents with all texts of the checks as keys, then such without keys."""
+        """Yield documents with all texts of the checks as keys, then others without keys."""
         values: list[object] = [self.row, "v", *self.hints.texts, *self.hints.numbers, True, ["v"], {"n": self.row}]
         if self.hints.texts:
             yield from (json.dumps(dict.fromkeys(self.hints.texts, value)) for value in values)

@@ -56,4 +56,4 @@ def _processes(revisions: int) -> int:
 
 def _climb(stairway: Stairway) -> StairwayResult:
     """Return the part of a result that can be pickled."""
-    return replace(stairway.climb(), options={}, lines=None, migrated=None)
+    return replace(stairway.climb(), options={}, migrated=None)

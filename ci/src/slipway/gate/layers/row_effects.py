@@ -109,7 +109,7 @@ def _rows_as(connection: Any, oid: str, table: str, before: Snapshot) -> list[di
     types = {name: before.types[key] for key, name in before.columns.items() if key[0] == oid}
     changed = {name: types[name] for _, _, name, kind in now if types.get(name, kind) != kind}
     casts = ", ".join(f'{literal(name)}, to_jsonb(t."{name}"::{kind})' for name, kind in changed.items())
-    with suppress(Exception), taken_back(connection):  # the driver's own, whichever it is
+    with suppress(Exception), taken_back(connection):  # an error of any driver
         return _rows(connection, table, f" || jsonb_build_object({casts})" if casts else "")
     return _rows(connection, table)
 
@@ -203,7 +203,7 @@ def _cast(connection: Any, table: str, column: str, kind: str, otherwise: Sequen
     try:
         with as_superuser(connection), taken_back(connection):
             ((text,),) = query(connection, f'SELECT jsonb_agg(to_jsonb("{quoted}"::{kind}))::text FROM {table}')
-    except Exception:  # noqa: BLE001 -- the driver's own, whichever it is
+    except Exception:  # noqa: BLE001 -- an error of any driver
         return otherwise
     values: list[Any] = json.loads(text)
     return values

@@ -78,7 +78,7 @@ class _Run:
         self._new = len(self._pending)
         self._rows: dict[str, Rows] = {}
         self._filled: dict[str, int] = {}  # the number of rows by the oid of each table that was to be filled
-        self._reasons: dict[str, str] = {}  # why it holds none, likewise
+        self._reasons: dict[str, str] = {}  # why a table holds no row, by its oid
         self._names: dict[str, str] = {}
         self._unfit: list[str] = []
         self._out_of_sight: list[str] = []  # tables whose rows not even the gate sees

@@ -109,12 +109,16 @@ class StairwayResult:
 
     steps: Mapping[str, Steps]  # by revision
     options: Options  # of env.py's `context.configure`
-    lines: tuple[Line, ...] | None  # the catalog at the end of the history, None when it was not reached
-    migrated: Migrated | None  # the same with all that drift needs to know of it
+    migrated: Migrated | None  # the schema at the end of the history, None when it was not reached
     version_table: str  # alembic's own, as env.py names it
     skipped: tuple[str, ...]  # the revisions that were not reached
     together: bool = False  # env.py runs all revisions in one transaction, which it may have begun itself
     why_skipped: str = ""
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The catalog at the end of the history; empty when it was not reached."""
+        return self.migrated.schema.lines if self.migrated else ()
 
     @cached_property
     def partitioned(self) -> frozenset[str]:
@@ -171,7 +175,6 @@ class Stairway:
         return StairwayResult(
             steps=self._steps,
             options=self._options,
-            lines=self._migrated.schema.lines if self._migrated else None,
             migrated=self._migrated,
             version_table=self._version_table,
             skipped=tuple(node.id for node in self._pending),

@@ -299,6 +299,6 @@ NOT_REPLAYED: Final = _error(
     name="previous release not replayed",
     message="Whether the previous release works on the new schema is unknown, and the settings require an answer.",
     implies=NOTHING,
-    advice="Name its commit with --since, or repair what the finding names; or delete `previous` from [tool.slipway.migrations].",
+    advice="Name its commit with --since (on Dagger the release with --previous), or repair what the finding names; or delete `previous` from [tool.slipway.migrations].",
     related=("C16",),
 )

@@ -17,7 +17,7 @@ from slipway.records.proof import Implication, Level
 
 _error: Final = partial(Rule, level=Level.ERROR, implies=BLOCKING)
 
-# The partitions as they are in production; for one that is partitioned itself, its own partitions, likewise.
+# The partitions as they are in production. A partition that is partitioned itself needs the same for its own partitions.
 _PARTITIONS: Final = """\
 op.get_bind().execute(sa.text('''SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass('{sql_table}') ORDER BY inhrelid''')).scalars().all()"""
 INDEX: Final = _error(
