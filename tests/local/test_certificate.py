@@ -119,6 +119,12 @@ def test_a_refused_proof_gets_no_certificate():
         certify(to_json(failed), 1)
 
 
+def test_a_proof_with_revisions_that_were_not_executed_gets_no_certificate():
+    older = dataclasses.replace(HISTORY[0], fingerprints={})
+    with pytest.raises(RefusedError, match=f"not executed: {older.id}"):
+        certify(to_json(proof(older, *HISTORY[1:])), 1)
+
+
 TEXT = to_json(proof(*HISTORY))
 MADE = certify(TEXT, 1)
 SAME = Listing((), "files")

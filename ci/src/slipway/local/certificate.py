@@ -19,6 +19,11 @@ def certify(text: str, made: int) -> Certificate:
         )
     if proof.coverage.partial:
         raise RefusedError(f"the proof is incomplete ({proof.coverage.partial})", "run `slipway gate` with all layers")
+    if proof.unexecuted:
+        raise RefusedError(
+            f"the proof is incomplete (not executed: {', '.join(proof.unexecuted)})",
+            "repair the revision that its report names first, and run `slipway gate` again",
+        )
     return Certificate(
         history=proof.history,
         previous=proof.coverage.previous,
