@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import create_engine, event, pool
-from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
+from sqlalchemy import create_engine, pool
+from sqlalchemy.engine import URL, AdaptedConnection, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from slipway.database_url import PLACE, filled, parts_of
 from slipway.errors import BadInputError
+from slipway.migration.events import listening
 
 T = TypeVar("T")
 
@@ -185,42 +186,6 @@ class _Redirection:
     def _refuse(self, what: str, next_step: str) -> NoReturn:
         self.refused = BadInputError(what, next_step)
         raise self.refused
-
-
-class _Listeners:
-    """The functions that listen now, by the event's name.
-
-    SQLAlchemy's own collection may not change while another thread goes through it, so each event gets one function that stays.
-    """
-
-    lock = threading.Lock()
-    of: dict[str, tuple[Callable[..., object], ...]] = {}  # noqa: RUF012 -- one of a process
-
-
-@contextmanager
-def listening(**listeners: Callable[..., object]) -> Iterator[None]:
-    """Call these functions on events of every engine of this process, by the event's name, during the block."""
-    for name, listener in listeners.items():
-        with _Listeners.lock:
-            if name not in _Listeners.of:
-                event.listen(Engine, name, _calling(name))
-            _Listeners.of[name] = (*_Listeners.of.get(name, ()), listener)
-    try:
-        yield
-    finally:
-        for name, listener in listeners.items():
-            with _Listeners.lock:
-                left = list(_Listeners.of[name])
-                left.remove(listener)
-                _Listeners.of[name] = tuple(left)
-
-
-def _calling(name: str) -> Callable[..., None]:
-    def call(*arguments: object) -> None:
-        for listener in _Listeners.of.get(name, ()):
-            listener(*arguments)
-
-    return call
 
 
 @contextmanager

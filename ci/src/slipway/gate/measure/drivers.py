@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final
 
 from slipway.gate.measure.place import package_of
-from slipway.migration.database import listening
+from slipway.migration.events import listening
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from slipway.gate.measure import drivers
 from slipway.gate.measure.session import commits_itself, driver_of, is_autocommit, is_begun
-from slipway.migration.database import listening
+from slipway.migration.events import listening
 
 
 @dataclass(frozen=True, kw_only=True)

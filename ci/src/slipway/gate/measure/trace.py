@@ -23,7 +23,7 @@ from slipway.gate.measure.place import line_in
 from slipway.gate.measure.session import LEFT_IN_AUTOCOMMIT, is_begun, notes_on
 from slipway.gate.measure.statements import Execution, Session, watching
 from slipway.gate.names import is_table
-from slipway.migration.database import listening
+from slipway.migration.events import listening
 from slipway.records.proof import AUTOCOMMIT, UNSEEN, Statement
 
 _ROWS_ONLY = re.compile(

@@ -179,6 +179,7 @@ _MODULES = {
         "alembic_config",
         "database",
         "environment",
+        "events",
         "output",
         "parts",
         "pooler",
