@@ -163,7 +163,7 @@ def test_gates_at_once_on_one_server_do_not_disturb_each_other(write_project, ga
             )
             for number in range(20)
         },
-        models="",
+        models='sa.Table("other", metadata, sa.Column("id", sa.Integer))',
     )
     gates = [gate(database=named(server_url), proof=f"proof-{number}.json") for number in range(3)]
     printed = [process.communicate(timeout=300) for process in gates]

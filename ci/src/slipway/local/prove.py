@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio.to_thread
 
@@ -90,20 +90,20 @@ def migrations_of(folder: Path) -> Migrations:
         return Migrations()
 
 
-def question_of(migrations: Migrations, **fields: Any) -> GateQuestion:
+# The settings that travel to the gate as they are, under the same name.
+_SHARED: Final = {each.name for each in fields(GateQuestion)} & {each.name for each in fields(Migrations)} - {
+    "start_after",
+    "previous",
+}
+
+
+def question_of(migrations: Migrations, **more: Any) -> GateQuestion:
     """Return the question with a service's settings; `since` replaces their `start_after`."""
     return GateQuestion(
-        config=migrations.config,
-        section=migrations.section,
-        x_arguments=migrations.x_arguments,
-        patience=migrations.patience,
-        extensions=migrations.extensions,
-        samples=migrations.samples,
-        role=migrations.role,
-        levels=migrations.levels,
+        **{name: getattr(migrations, name) for name in _SHARED},
         previous_required=migrations.previous is PreviousRelease.REQUIRED,
-        start_after=None if fields.get("since") else migrations.start_after,
-        **fields,
+        start_after=None if more.get("since") else migrations.start_after,
+        **more,
     )
 
 
