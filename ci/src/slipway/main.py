@@ -204,7 +204,7 @@ class Slipway:
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),
-            report=await directory(of_rehearsal(rehearsal)),
+            folder=await directory(of_rehearsal(rehearsal)),
         ).shown("rehearse")
 
     @described

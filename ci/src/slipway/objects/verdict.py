@@ -101,7 +101,11 @@ class Gate(_Verdict):
 class Rehearsal(_Verdict):
     """The rehearsal's verdict with its report."""
 
-    report: Annotated[dagger.Directory, Doc("rehearsal.json, .txt and .html")] = dagger.field()  # noqa: RUF009
+    folder: dagger.Directory = dataclasses.field(repr=False, kw_only=True)
+
+    @documented("Return the reports: rehearsal.json, rehearsal.txt and the page rehearsal.html.")
+    async def report(self) -> dagger.Directory:
+        return self.folder
 
 
 async def proven(
