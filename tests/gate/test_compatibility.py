@@ -196,8 +196,8 @@ def test_a_trigger_that_names_what_was_dropped_breaks_the_new_release(replayed):
     )
     columns = "sa.Column('id', sa.Integer, primary_key=True)"
     own = f"sa.Table('a', metadata, {columns}); sa.Table('old', metadata, {columns}, sa.Column('b', sa.Text))"
-    nobody = Previous(name="v1", refusal="there is no lock; run uv lock")
-    found, _ = replayed(nobody, triggers, own, two=DROPS_B, three="op.execute('CREATE TABLE c (id int)')")
+    without_lock = Previous(name="v1", refusal="there is no lock; run uv lock")
+    found, _ = replayed(without_lock, triggers, own, two=DROPS_B, three="op.execute('CREATE TABLE c (id int)')")
     assert [each for each in found if each[0] == "C20"] == [("C20", "two", 10)]
 
 

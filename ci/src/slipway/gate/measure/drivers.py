@@ -6,7 +6,13 @@ when neither of them is the driver's caller. A path around these methods is foun
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from functools import cache, partial, wraps
 from types import FrameType
@@ -102,12 +108,19 @@ def _at_once(original: Method, read: Read) -> Method:
     return method
 
 
-def _in_block(original: Method, read: Read) -> Method:
-    @contextmanager
-    def reported(call: Call, block: AbstractContextManager[Any]) -> Iterator[Any]:
-        with _reported(call), block as value:
-            yield value
+@contextmanager
+def _reported_block(call: Call, block: AbstractContextManager[Any]) -> Iterator[Any]:
+    with _reported(call), block as value:
+        yield value
 
+
+@asynccontextmanager
+async def _reported_block_in_loop(call: Call, block: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
+    async with _reported_in_loop(call), block as value:
+        yield value
+
+
+def _in_block(original: Method, read: Read, reported: Callable[[Call, Any], Any] = _reported_block) -> Method:
     @wraps(original)
     def method(self: Any, *args: Any, **more: Any) -> Any:
         block = original(self, *args, **more)
@@ -127,18 +140,7 @@ def _awaited(original: Method, read: Read) -> Method:
     return method
 
 
-def _in_awaited_block(original: Method, read: Read) -> Method:
-    @asynccontextmanager
-    async def reported(call: Call, block: Any) -> AsyncIterator[Any]:
-        async with _reported_in_loop(call), block as value:
-            yield value
-
-    @wraps(original)
-    def method(self: Any, *args: Any, **more: Any) -> Any:
-        block = original(self, *args, **more)
-        return reported(read(self, *args, **more), block) if _is_direct() else block
-
-    return method
+_in_awaited_block = partial(_in_block, reported=_reported_block_in_loop)
 
 
 class _Waiting:
