@@ -96,6 +96,13 @@ def test_an_engine_whose_connections_a_function_makes_is_led_to_the_gates_databa
     assert proof.coverage.revisions == 1
 
 
+def test_a_connection_that_cannot_be_led_is_refused_before_its_first_statement(prove_history, decoy):
+    raw = "lambda: psycopg.Connection(psycopg.pq.PGconn.connect(decoy.encode()))"
+    env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("lambda: psycopg.connect(decoy)", raw)
+    with pytest.raises(BadInputError, match=r"connects to the database test_\w+ of another server"):
+        prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
+
+
 def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy):
     proof = prove_history({"one": (None, CODE.format(decoy=decoy), "pass")})
     assert [finding.measured for finding in proof.findings if finding.fails] == []
