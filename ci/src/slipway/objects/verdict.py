@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import anyio
 import dagger
-from dagger import Doc, dag, object_type
+from dagger import Doc, dag
 
 from slipway.objects.call import Call
-from slipway.objects.function import FunctionError, directory, documented
+from slipway.objects.function import FunctionError, directory, documented, object_type
 
 if TYPE_CHECKING:
     from slipway.graph.image import Source
@@ -55,12 +55,11 @@ class _Verdict:
 
 
 @object_type
-@dataclasses.dataclass
 class Gate(_Verdict):
     """The gate's verdict with its proofs and reports."""
 
-    proofs: list[dagger.File] = dataclasses.field(repr=False, kw_only=True)
-    folders: list[str] = dataclasses.field(repr=False, kw_only=True)
+    proofs: list[dagger.File] = dataclasses.field(repr=False)
+    folders: list[str] = dataclasses.field(repr=False)
 
     @documented(
         "Return the reports for people (the page index.html, Markdown, text), CI servers and editors; for several majors a folder of them each."
@@ -97,15 +96,12 @@ class Gate(_Verdict):
 
 
 @object_type
-@dataclasses.dataclass
 class Rehearsal(_Verdict):
     """The rehearsal's verdict with its report."""
 
-    folder: dagger.Directory = dataclasses.field(repr=False, kw_only=True)
-
-    @documented("Return the reports: rehearsal.json, rehearsal.txt and the page rehearsal.html.")
-    async def report(self) -> dagger.Directory:
-        return self.folder
+    report: Annotated[
+        dagger.Directory, Doc("the reports: rehearsal.json, rehearsal.txt and the page rehearsal.html")
+    ] = dagger.field()
 
 
 async def proven(
