@@ -169,7 +169,7 @@ class Slipway:
             print("nothing was written: the migrations build what the models describe")  # noqa: T201
         else:
             gate = (await proven(revised, settings, [""], None, None)).shown("revision")
-            print(gate.summary if gate.verdict != "passed" else "", end="")  # noqa: T201
+            print(gate.summary if gate.red else "", end="")  # noqa: T201
             changeset = await changes.advised(changeset, place, await gate.failures())
         return changeset
 
