@@ -28,7 +28,7 @@ Credentials = Annotated[
 def object_type(cls: type[T]) -> type[T]:
     """Make a Dagger object, as `dagger.object_type` does; mypy does not see that it makes a dataclass.
 
-    As a dataclass already, the class would lose what is said of its fields, and `dagger.field` would register none.
+    A class that is a dataclass already would lose the options of its fields, and the engine would see no `dagger.field`.
     """
     return dagger.object_type(cls)
 
