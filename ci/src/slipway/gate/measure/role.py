@@ -102,6 +102,11 @@ def _enter(connection: Any) -> None:
         notes.setdefault(_IS_DIRECT, entered)
 
 
+def has_role(connection: Any) -> None:
+    """Record that a session has begun with the role of the revisions."""
+    notes_on(connection)[_IS_DIRECT] = False
+
+
 def _after_superuser(connection: Any) -> None:
     if before := notes_on(connection).pop(_BEFORE, None):
         with suppress(Exception):  # the driver's own: in a failed transaction, which takes it back
