@@ -3,7 +3,9 @@
 import configparser
 import re
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,15 @@ def read(file: Path, section: str = SECTION, x_arguments: Sequence[str] = ()) ->
         raise BadInputError(f"{file} cannot be read", " ".join(str(error).split())) from error
 
 
+@cache
+def _parser() -> ArgumentParser:
+    return CommandLine(prog="alembic").parser
+
+
 def _read(file: Path, section: str, x_arguments: Sequence[str]) -> Config:
     ini, toml = (Path("alembic.ini"), file) if file.name == PYPROJECT else (file, Path(PYPROJECT))
     command = ["--name", section, *(f"-x{argument}" for argument in x_arguments), "upgrade", "heads"]
-    options = CommandLine(prog="alembic").parser.parse_args(["--config", str(file), *command])
+    options = _parser().parse_args(["--config", str(file), *command])
     reads_toml = hasattr(Config, "toml_alembic_config")
     more: dict[str, Any] = {"toml_file": str(toml)} if reads_toml else {}
     config = Config(str(ini), ini_section=section, cmd_opts=options, **more)
