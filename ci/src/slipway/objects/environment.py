@@ -53,9 +53,10 @@ class Environment:
         self,
         image: Image,
         status: Annotated[bool, Doc(release.migrate.flag("status").doc)] = False,  # noqa: FBT002 -- a flag
+        certificate: Annotated[dagger.File | None, Doc(flags.PROVEN.doc)] = None,
     ) -> str:
         """A deployment migrates by itself where the settings name a runner."""
-        return await self._text("migrate", image=image, status=status)
+        return await self._text("migrate", image=image, status=status, certificate=certificate)
 
     @described
     async def promote(
