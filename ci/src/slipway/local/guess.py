@@ -5,12 +5,12 @@ A pure function of the tree's files: pyproject.toml, alembic.ini, the lock, Pyth
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
+from slipway import toml
 from slipway.errors import BadInputError
 from slipway.settings import Migrations, Settings, has_alembic
 from slipway.structure import kebab, write
@@ -91,7 +91,7 @@ def _shallowest(names: Iterable[str]) -> str | None:
 
 
 def _name(files: Mapping[str, str]) -> str:
-    project = tomllib.loads(files.get("pyproject.toml", ""))
+    project = toml.loads(files.get("pyproject.toml", ""))
     name = project.get("project", {}).get("name") or project.get("tool", {}).get("poetry", {}).get("name") or "service"
     return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-") or "service"
 
