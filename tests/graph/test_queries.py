@@ -212,6 +212,17 @@ async def test_the_reports_of_a_refused_history_are_exported_while_a_test_in_the
         await gate.certificate()
 
 
+async def test_a_gate_that_executed_nothing_has_not_passed_and_is_not_red(engine, workspace, monkeypatch):
+    tracer = MagicMock()
+    monkeypatch.setattr("dagger.telemetry.get_tracer", lambda: tracer)
+    engine.answers |= {"exitCode": 0}
+    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, coverage=Coverage(revisions=0, new=0, statements=0)))
+    gate = await Slipway().gate(workspace)
+    assert (gate.verdict, gate.answer().splitlines()[-1].partition(":")[0]) == ("not executed", "not executed")
+    (shown,) = tracer.start_as_current_span.call_args_list
+    assert shown.kwargs["attributes"]["test.case.result.status"] == "skipped"
+
+
 async def test_several_majors_have_a_folder_of_reports_each(engine, workspace):
     engine.answers |= {"exitCode": 0}
     engine.files["/tmp/proof.json"] = to_json(PROOF)

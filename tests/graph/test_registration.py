@@ -81,6 +81,14 @@ async def test_no_argument_has_the_name_of_a_flag_of_the_cli_itself(registered):
     assert not arguments & FLAGS_OF_THE_CLI
 
 
+def test_every_function_and_field_of_the_objects_is_registered():
+    objects = slipway.main.Slipway.__dagger_module__._objects
+    members = {name: {*made.functions, *made.fields} for name, made in objects.items()}
+    assert members.pop("Slipway") | members.pop("Environment") == {"", *ON_DAGGER}
+    verdict = {"verdict", "summary", "sync", "report"}
+    assert members == {"Gate": {*verdict, "proof", "certificate"}, "Rehearsal": verdict}
+
+
 def test_the_entry_point_names_the_main_object():
     (entry,) = importlib.metadata.entry_points(group="dagger.mod")
     assert entry.load() is slipway.main.Slipway

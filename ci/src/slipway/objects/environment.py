@@ -4,11 +4,11 @@ import dataclasses
 from typing import Annotated, Any
 
 import dagger
-from dagger import Doc, object_type
+from dagger import Doc
 
 from slipway.commands import account, flags, release, service
 from slipway.objects.call import Call
-from slipway.objects.function import described, directory
+from slipway.objects.function import described, directory, object_type
 
 Image = Annotated[str, Doc(flags.IMAGE.doc)]
 Certificate = Annotated[dagger.File | None, Doc(flags.CERTIFICATE.doc)]
@@ -18,7 +18,6 @@ DryRun = Annotated[bool, Doc(flags.DRY_RUN.doc)]
 
 
 @object_type
-@dataclasses.dataclass
 class Environment:
     """One environment of the service."""
 

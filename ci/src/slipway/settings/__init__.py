@@ -29,8 +29,15 @@ class MissingTableError(SettingsError):
         super().__init__(f"{file} has no [tool.slipway]", 'add the table with at least name = "…" and command = ["…"]')
 
 
-def parse(text: str, file: str = "pyproject.toml") -> Settings:
-    """Read the settings from the text of a pyproject.toml; raises SettingsError."""
+# For work that uses neither: the gate reads [tool.slipway.migrations] only.
+_NAMELESS = {"name": "service", "command": ["service"]}
+
+
+def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Settings:
+    """Read the settings from the text of a pyproject.toml; raises SettingsError.
+
+    Unless it must be `named`, a service without name and command gets some that mean nothing.
+    """
     try:
         document = toml.loads(text)
     except ValueError as error:  # tomllib's own error, and int()'s about a number with too many digits
@@ -39,6 +46,8 @@ def parse(text: str, file: str = "pyproject.toml") -> Settings:
     table = tool.get("slipway") if isinstance(tool, dict) else None
     if table is None:
         raise MissingTableError(file)
+    if not named and isinstance(table, dict):
+        table = {**_NAMELESS, **table}
     try:
         return read(Settings, table, "", kebab)
     except MismatchError as error:
@@ -54,20 +63,20 @@ def has_alembic(pyproject: str) -> bool:
     return isinstance(tool, dict) and "alembic" in tool
 
 
-def load(source: Path) -> Settings:
-    """Read the settings of the service in the folder `source`; raises SettingsError."""
+def load(source: Path, *, named: bool = True) -> Settings:
+    """Read the settings of the service in the folder `source`, as `parse` does; raises SettingsError."""
     file = source / "pyproject.toml"
     if not file.is_file():
         raise SettingsError(
             f"there is no pyproject.toml in {source.resolve()}", "name the service's folder with --source"
         )
-    return load_file(file)
+    return load_file(file, named=named)
 
 
-def load_file(file: Path) -> Settings:
-    """Read the settings from a TOML file with `[tool.slipway]`; raises SettingsError."""
+def load_file(file: Path, *, named: bool = True) -> Settings:
+    """Read the settings from a TOML file with `[tool.slipway]`, as `parse` does; raises SettingsError."""
     try:
-        return parse(file.read_text(encoding="utf-8"), file.name)
+        return parse(file.read_text(encoding="utf-8"), file.name, named=named)
     except OSError as error:
         raise SettingsError(f"{file} cannot be read", error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
