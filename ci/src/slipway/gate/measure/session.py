@@ -16,11 +16,16 @@ from alembic import op
 OUR_LOCK_TIMEOUT: Final = "9999ms"  # odd enough to be recognised as ours
 OUR_STATEMENT_TIMEOUT: Final = "59999ms"
 
+LIMITS: Final = {"lock_timeout": OUR_LOCK_TIMEOUT, "statement_timeout": OUR_STATEMENT_TIMEOUT}
+LIMIT: Final = tuple(
+    f"SELECT set_config('{name}', '{value}', false) WHERE current_setting('{name}') = '0'"
+    for name, value in LIMITS.items()
+)
+
 # A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides whether a timestamp is rewritten;
 # our own queries are planned once. Timeouts that env.py sets when it connects are kept.
 SESSION: Final = (
-    f"SELECT set_config('lock_timeout', '{OUR_LOCK_TIMEOUT}', false) WHERE current_setting('lock_timeout') = '0'",
-    f"SELECT set_config('statement_timeout', '{OUR_STATEMENT_TIMEOUT}', false) WHERE current_setting('statement_timeout') = '0'",
+    *LIMIT,
     "SET max_parallel_maintenance_workers = 0",
     "SET TimeZone = 'UTC'",
     "SET plan_cache_mode = force_generic_plan",
