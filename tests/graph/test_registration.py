@@ -6,7 +6,6 @@ import sys
 import anyio
 import pytest
 
-import slipway
 import slipway.main
 from slipway.commands.command import AwsAccess
 from slipway.commands.registry import FUNCTIONS
@@ -93,10 +92,6 @@ def test_every_function_and_field_of_the_objects_is_registered():
 def test_the_entry_point_names_the_main_object():
     (entry,) = importlib.metadata.entry_points(group="dagger.mod")
     assert entry.load() is slipway.main.Slipway
-
-
-def test_the_version_of_the_package_is_the_version_of_its_distribution():
-    assert importlib.metadata.version("slipway") == slipway.__version__
 
 
 @pytest.mark.slow

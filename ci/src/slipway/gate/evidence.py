@@ -163,7 +163,7 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
     assert evidence.stairway is not None
     for node in evidence.history.before_new if baseline.role is not Role.SUPERUSER else ():
         failure = evidence.stairway.steps[node.id].failures.get(UP)
-        if failure and failure.lacks_rights:
+        if failure and failure.may_lack_rights:
             return f"{node.id} ({failure.said})"
     return ""
 

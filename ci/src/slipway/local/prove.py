@@ -85,7 +85,7 @@ class Workplace:
 def migrations_of(folder: Path) -> Migrations:
     """Return the folder's settings of migrations, or the defaults when it has no `[tool.slipway]`."""
     try:
-        return settings.load(folder).migrations
+        return settings.load(folder, named=False).migrations
     except MissingTableError:
         return Migrations()
 

@@ -102,15 +102,13 @@ async def keys_of(credentials: dagger.Secret | None) -> "Keys | None":
 
 def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":
     """Return the environment with the runner "direct" in a container of the engine instead of on this machine."""
-    from functools import partial
-
     from slipway.graph.migration import runner_at
     from slipway.settings import RunnerKind
 
     migration = environment.settings.environment(environment.name).migration
     if migration is None or migration.runner is not RunnerKind.DIRECT:
         return environment
-    return dataclasses.replace(environment, runner=partial(runner_at, environment))
+    return dataclasses.replace(environment, runner=runner_at)
 
 
 def _tell(event: "Event") -> None:

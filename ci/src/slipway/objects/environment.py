@@ -59,9 +59,10 @@ class Environment:
         ws: dagger.Workspace,
         image: Image,
         status: Annotated[bool, Doc(release.migrate.flag("status").doc)] = False,  # noqa: FBT002 -- a flag
+        certificate: Annotated[dagger.File | None, Doc(flags.PROVEN.doc)] = None,
     ) -> str:
         """A deployment migrates by itself where the settings name a runner."""
-        return await self._text(ws, "migrate", image=image, status=status)
+        return await self._text(ws, "migrate", image=image, status=status, certificate=certificate)
 
     @described
     async def promote(  # noqa: PLR0913, PLR0917 -- each is a flag
