@@ -31,7 +31,7 @@ async def migrate(release: Unpacked, migrations: Migrations, url: str) -> Migrat
 
 
 async def _run(kind: type[T], release: Unpacked, migrations: Migrations, database: Database, *options: str) -> T:
-    async with started("slipway.migration", [*migrations.alembic, *options], release.folder, release.python) as runner:
+    async with started("slipway.migration", [*migrations.runner, *options], release.folder, release.python) as runner:
         return from_json(kind, await runner.answer(database), "the migration's record")
 
 

@@ -62,7 +62,7 @@ def _named_in_code(tree: Tree) -> Iterator[Fact]:
 
 
 def _environments(tree: Tree, config: Fact | None) -> Iterator[Fact]:
-    """Yield the folder that the settings name, or else folders with an env.py of alembic, those beside the settings first."""
+    """Yield the folder that the settings name, otherwise folders with an env.py of alembic, those beside the settings first."""
     folders = [posixpath.dirname(name) for name in tree.matching(r"(?:.*/)?env\.py") if _is_alembics(tree, name)]
     location = _script_location(tree, config.value) if config else ""
     if config and location:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from slipway.errors import BadInputError
-from slipway.finder.survey import find
+from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree
 from slipway.records.survey import Subject, Survey
 from slipway.settings import Migrations, Settings
@@ -29,22 +29,21 @@ def guess(files: Mapping[str, str]) -> Settings:
     )
 
 
-def refuse(survey: Survey) -> None:
-    """Raise BadInputError with every obstacle of a survey."""
-    if not survey.obstacles:
-        return
-    first, *others = survey.obstacles
-    more = "".join(f"\n  also: {each.what}: {each.next_step}" for each in others)
-    raise BadInputError(first.what, f"{first.next_step}{more}")
-
-
 def migrations_in(survey: Survey) -> Migrations:
     """Return what a survey says about the migrations, as the settings would say it."""
     variables = dict(fact.value.split("=", 1) for fact in survey.facts_about(Subject.VARIABLE))
     url_variable = survey.value(Subject.DATABASE_VARIABLE, _DEFAULTS.database_variable)
     variables.pop(url_variable, None)
+    unnamed = ((fact := survey.fact(Subject.SCRIPTS)) is not None and bool(fact.guessed)) or not survey.value(
+        Subject.CONFIG
+    )
+    flask = survey.value(Subject.FRAMEWORK) == "Flask-Migrate"
     return Migrations(
         config=survey.value(Subject.CONFIG, _DEFAULTS.config),
+        directory=survey.value(Subject.DIRECTORY),
+        scripts=survey.value(Subject.SCRIPTS) if unnamed else "",
+        app=survey.value(Subject.FLASK_APP) if flask else None,
+        postgres=survey.value(Subject.POSTGRES, _DEFAULTS.postgres),
         database_variable=url_variable,
         driver=survey.value(Subject.DRIVER, _DEFAULTS.driver),
         extensions=survey.values(Subject.EXTENSION),

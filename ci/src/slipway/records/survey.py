@@ -21,6 +21,7 @@ class Subject(Enum):
     EXTRA = "extra"
     WORKSPACE = "workspace"
     APPLICATION = "application"
+    FLASK_APP = "Flask application"
     SERVER = "server"
     COMMAND = "command"
     PORT = "port"
