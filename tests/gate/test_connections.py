@@ -47,7 +47,7 @@ async def main():
 
 asyncio.run(main())
 """
-# In one revision: each must reach the gate's database, and none the decoy.
+# In one revision: each must reach the gate's database with the revision's role, and none the decoy.
 CODE = """
     import os, subprocess, sys, psycopg
     from sqlalchemy import event, pool
@@ -72,7 +72,7 @@ CODE = """
 
     program = "import psycopg; psycopg.connect({decoy!r}, autocommit=True).execute('CREATE TABLE by_program ()')"
     subprocess.run([sys.executable, "-c", program], check=True, env={{}})
-    named = op.get_bind().scalars(sa.text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'by%' ORDER BY 1")).all()
+    named = op.get_bind().scalars(sa.text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'by%' AND tableowner = current_user ORDER BY 1")).all()
     assert named == ["by_driver", "by_engine", "by_listener", "by_pool", "by_program"], named
 """
 
@@ -94,6 +94,13 @@ def test_an_engine_whose_connections_a_function_makes_is_led_to_the_gates_databa
     proof = prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
     assert proof.findings == ()
     assert proof.coverage.revisions == 1
+
+
+def test_a_connection_that_cannot_be_led_is_refused_before_its_first_statement(prove_history, decoy):
+    raw = "lambda: psycopg.Connection(psycopg.pq.PGconn.connect(decoy.encode()))"
+    env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("lambda: psycopg.connect(decoy)", raw)
+    with pytest.raises(BadInputError, match=r"connects to the database test_\w+ of another server"):
+        prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
 
 
 def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy):
@@ -149,7 +156,8 @@ def test_a_client_that_names_another_place_is_not_started(arguments, named):
 
 def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_argument():
     given = {"DATABASE_URL": "postgresql+asyncpg://me:secret@production/notes", "HOME": "/home/me"}
-    led = redirection._variables(given, PLACE)
+    led = redirection._variables({**given, "PGOPTIONS": "-c jit=off"}, replace(PLACE, role="owner"))
+    assert led["PGOPTIONS"] == "-c jit=off -c role=owner"
     assert led["DATABASE_URL"] == "postgresql+asyncpg://me:word@/ours?host=%2Frun%2Fgate&port=7"
     assert (led["PGHOST"], led["PGDATABASE"], led["PGPASSWORD"]) == ("/run/gate", "ours", "word")
     assert "HOME" not in led
@@ -165,12 +173,12 @@ def test_a_program_with_variables_of_its_own_is_led_as_well():
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
-    monkeypatch.setattr(redirection._Process, "place", lambda: PLACE)
+    monkeypatch.setattr(redirection._Process, "place", lambda: replace(PLACE, role="owner"))
     common = {"port": 7, "user": "me", "password": "word"}
 
     class CoreConnection:
-        def __init__(self, user, host="localhost", **parameters):
-            self.made = {"user": user, "host": host, **parameters}
+        def __init__(self, user, host="localhost", startup_params=None, **parameters):
+            self.made = {"user": user, "host": host, "startup_params": startup_params, **parameters}
 
     psycopg2 = SimpleNamespace(
         connect=lambda dsn, **made: (dsn, made), extensions=SimpleNamespace(parse_dsn=lambda dsn: {"dbname": dsn})
@@ -197,5 +205,10 @@ def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
         "unix_sock": "/run/gate/.s.PGSQL.7",
         "database": "ours",
         "application_name": "mine",
+        "startup_params": None,
         **common,
     }
+    monkeypatch.setattr(redirection._Process, "is_started", True)
+    assert psycopg2.connect(options="-c jit=off")[1]["options"] == "-c jit=off -c role=owner"
+    assert asyncpg.connect(server_settings={"jit": "off"})[1]["server_settings"] == {"jit": "off", "role": "owner"}
+    assert CoreConnection("boss", startup_params={}).made["startup_params"] == {"role": "owner"}

@@ -77,6 +77,13 @@ def test_only_name_and_command_are_required():
     assert settings.migrations == Migrations()
 
 
+def test_work_that_needs_neither_name_nor_command_reads_settings_without_them():
+    text = '[tool.slipway.migrations]\nconfig = "db/alembic.ini"'
+    assert parse(text, named=False).migrations.config == "db/alembic.ini"
+    with pytest.raises(SettingsError, match="confg"):
+        parse(text.replace("config", "confg"), named=False)
+
+
 def test_every_kind_of_key_is_read():
     settings = parse(
         service(port="80", health_path='"/ready"', smoke_paths='["/", "/notes"]')

@@ -12,7 +12,7 @@ from slipway.finder.survey import find, refuse
 from slipway.finder.tree import tree_at
 from slipway.postgres import binaries, datadir
 from slipway.records.survey import Subject
-from slipway.settings import MissingTableError
+from slipway.settings import MissingTableError, SettingsError
 from slipway.workload import dependencies
 
 _ENVIRONMENT_BYTES = 2**30  # a service's virtual environment is some hundred MB, and each lock has one
@@ -77,7 +77,9 @@ def settings_file(options: DoctorOptions) -> str:
     """Check [tool.slipway], which the gate does not need."""
     try:
         read = settings.load(options.folder)
-    except MissingTableError as error:
+    except SettingsError as error:
+        if not isinstance(error, MissingTableError):
+            settings.load(options.folder, named=False)  # raises unless only the name or the command is missing
         raise SkippedError(error.what, f"{error.next_step}; `slipway gate` works without") from error
     environments = ", ".join(read.environments) or "no environments"
     return f"{read.name}, with {environments}"

@@ -5,12 +5,13 @@ import configparser
 import functools
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
+
+from slipway import toml
 
 _PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # the hidden folders that say something about a service
@@ -65,7 +66,7 @@ class Tree:
     def toml(self, name: str) -> dict[str, Any]:
         """Return a TOML file; empty when it is missing or unusable."""
         try:
-            return tomllib.loads(self.read(name))
+            return toml.loads(self.read(name))
         except ValueError:
             return {}
 

@@ -71,7 +71,7 @@ class Evidence:
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
         instead = "; the schema before each new revision took its place" if self.replay.assumed else ""
-        return f"the previous release was not asked{instead}: name its commit, branch or tag with --since"
+        return f"the previous release was not asked{instead}: name its commit, branch or tag with --since (on Dagger its folder with --previous)"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -166,7 +166,7 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
     assert evidence.stairway is not None
     for node in evidence.history.before_new if baseline.role is not Role.SUPERUSER else ():
         failure = evidence.stairway.steps[node.id].failures.get(UP)
-        if failure and failure.lacks_rights:
+        if failure and failure.may_lack_rights:
             return f"{node.id} ({failure.said})"
     return ""
 

@@ -50,7 +50,10 @@ _LONG: Final = {"h": "host", "p": "port", "d": "dbname"}
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A database on a server; `security` are parameters of libpq such as sslmode."""
+    """A database on a server.
+
+    - security: parameters of libpq such as sslmode. role: the role of started programs; empty for the user itself.
+    """
 
     host: str
     port: int
@@ -58,6 +61,7 @@ class Place:
     password: str | None
     database: str
     security: Mapping[str, str]
+    role: str = ""
 
     @property
     def named(self) -> dict[str, str]:
@@ -77,12 +81,27 @@ class Place:
         encrypted = {"ssl": self.security["sslmode"]} if driver == "asyncpg" and "sslmode" in self.security else {}
         return {"host": self.host, "database": self.database, **common, **encrypted}
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """Return the place as libpq's variables."""
+    def with_role(self, driver: str, parameters: Parameters) -> Parameters:
+        """Return a driver's parameters of a session that begins with the role."""
+        if not self.role:
+            return parameters
+        if driver in ("psycopg", "psycopg2"):
+            options = parameters.get("options", os.environ.get("PGOPTIONS", ""))
+            return {**parameters, "options": self._options(options)}
+        name = "server_settings" if driver == "asyncpg" else "startup_params"
+        return {**parameters, name: {**(parameters.get(name) or {}), "role": self.role}}
+
+    def variables(self, options: str) -> dict[str, str]:
+        """Return the place as libpq's variables; `options` are those of its sessions so far."""
         named = {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.database}
         security = {f"PG{name.upper()}": value for name, value in self.security.items()}
-        return {**named, **security, **({"PGPASSWORD": self.password} if self.password else {})}
+        secret = {"PGPASSWORD": self.password} if self.password else {}
+        return {**named, **security, **secret, **({"PGOPTIONS": self._options(options)} if self.role else {})}
+
+    def _options(self, options: str) -> str:
+        """Append the role, to which RESET ROLE returns, too, to the options of a session."""
+        role = f"-c role={self.role}"
+        return options if options.endswith(role) else f"{options} {role}".lstrip()
 
     def url(self, scheme: str, *, secret: bool) -> str:
         """Return its URL, with the password if it is `secret`."""
@@ -97,6 +116,7 @@ class _Process:
     """Where this process leads connections now, whether its functions are wrapped, and what it refused."""
 
     place: Callable[[], Place | None] = staticmethod(lambda: None)
+    is_started = False  # by the service's code, and not the gate
     wrapped = False
     refused: list[BadInputError] = []  # noqa: RUF012 -- one of a process
 
@@ -128,7 +148,7 @@ def lead_from_environment() -> None:
     if text := os.environ.get(_VARIABLE):
         place = Place(**json.loads(text))
         _wrap()
-        _Process.place = lambda: place
+        _Process.place, _Process.is_started = lambda: place, True
 
 
 def _set(variables: Mapping[str, str | None]) -> None:
@@ -144,7 +164,12 @@ def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
     paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != _HERE]
     urls = {name: _led_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)}
     led = {_VARIABLE: json.dumps(asdict(place))}
-    return {**urls, **place.variables, **led, "PYTHONPATH": os.pathsep.join((_HERE, *paths))}
+    return {
+        **urls,
+        **place.variables(environment.get("PGOPTIONS", "")),
+        **led,
+        "PYTHONPATH": os.pathsep.join((_HERE, *paths)),
+    }
 
 
 def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
@@ -197,7 +222,8 @@ def _led(driver: str, parameters: Parameters) -> Parameters | None:
     place = _Process.place()
     if place is None:
         return None
-    return {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
+    led = {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
+    return place.with_role(driver, led) if _Process.is_started else led
 
 
 def _wrap_psycopg(psycopg: Any) -> None:
@@ -248,6 +274,8 @@ def _wrap_pg8000(pg8000: Any) -> None:
         if led is None:
             original(self, *arguments, **parameters)
         else:
+            if "startup_params" not in signature.parameters:  # before pg8000 1.31
+                led.pop("startup_params", None)
             original(self, **led)
 
     kind.__init__ = initialise

@@ -133,7 +133,7 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
 def _settings_at(tree: Path, today: Workplace) -> Migrations:
     """Return the settings of a tree; one that did not use slipway yet is read with today's."""
     try:
-        return settings.load(tree).migrations
+        return settings.load(tree, named=False).migrations
     except SlipwayError:
         return today.migrations
 

@@ -88,7 +88,7 @@ class Workplace:
 def migrations_of(folder: Path) -> Migrations:
     """Return the folder's settings of migrations; without `[tool.slipway]` what the finder reads. Raises BadInputError with all obstacles."""
     try:
-        return settings.load(folder).migrations
+        return settings.load(folder, named=False).migrations
     except MissingTableError:
         survey = find(tree_at(folder))
         refuse(survey)

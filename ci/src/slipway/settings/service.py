@@ -162,7 +162,8 @@ class Checks(Constrained):
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
     - lint: such as ["ruff", "check"].
-    - format, fix: what the functions of these names run to rewrite files, such as ["ruff", "format"] and ["ruff", "check", "--fix"].
+    - format: what the function `format` runs to rewrite files, such as ["ruff", "format"].
+    - fix: what the function `fix` runs to rewrite files, such as ["ruff", "check", "--fix"].
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".

@@ -8,13 +8,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway import toml
 from slipway.errors import BadInputError, RefusedError
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, parts
@@ -89,7 +89,7 @@ def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
 
 def _document(pyproject: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(pyproject.read_text(encoding="utf-8"))
+        return toml.loads(pyproject.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -202,12 +202,12 @@ def _key(plan: _Plan) -> str:
 def _has_local_packages(lock: Path) -> bool:
     text = lock.read_text(encoding="utf-8")
     if lock.name == "pylock.toml":
-        return any("directory" in package for package in tomllib.loads(text).get("packages", []))
+        return any("directory" in package for package in toml.loads(text).get("packages", []))
     if lock.name != "uv.lock":
         return _OF_THE_TREE.search(text) is not None
     places = (
         package.get("source", {}).get(kind)
-        for package in tomllib.loads(text).get("package", [])
+        for package in toml.loads(text).get("package", [])
         for kind in ("editable", "directory", "virtual")
     )
     return any(place not in (None, ".") for place in places)
@@ -254,7 +254,7 @@ def _sources(plan: _Plan, folder: Path) -> list[str]:
 
 def is_package(pyproject: str) -> bool:
     """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
-    document = tomllib.loads(pyproject)
+    document = toml.loads(pyproject)
     explicit = document.get("tool", {}).get("uv", {}).get("package")
     return bool("build-system" in document if explicit is None else explicit)
 
@@ -274,11 +274,11 @@ def uv() -> str:
     """Find uv; raises BadInputError."""
     program = shutil.which("uv")
     if program is None and importlib.util.find_spec("uv"):
-        from uv import find_uv_bin  # the wheel of slipway[local]
+        from uv import find_uv_bin  # the wheel of slipway-gate[local]
 
         program = find_uv_bin()
     if program is None:
-        raise BadInputError("uv is not installed on this machine", "install it, or install slipway[local]")
+        raise BadInputError("uv is not installed on this machine", "install it, or install slipway-gate[local]")
     return program
 
 

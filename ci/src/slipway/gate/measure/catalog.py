@@ -61,6 +61,7 @@ _TOUCHED = " UNION ALL ".join(
 _ALL_YOUNG = f"WITH relations AS MATERIALIZED ({RELATIONS}) " + " UNION ALL ".join(
     [f"{_STATE}, NULL", *(catalog.young("$1") for catalog in SYSTEM_CATALOGS)]
 )
+_QUESTIONS = {"slipway_touched": _TOUCHED, "slipway_young": _ALL_YOUNG}
 _KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
 
 Key = tuple[str, str]
@@ -135,8 +136,6 @@ class Catalog:
         self._lines: dict[Key, Line] = {}
         self._owned: dict[str, set[Key]] = {}
         self._sum = 0
-        prepare_once(connection, "slipway_touched", f"PREPARE slipway_touched(xid) AS {_TOUCHED}")
-        prepare_once(connection, "slipway_young", f"PREPARE slipway_young(xid) AS {_ALL_YOUNG}")
         self._read_young(_BEGINNING)
 
     @property
@@ -179,12 +178,13 @@ class Catalog:
 
     def _read_young(self, boundary: str) -> tuple[Change, bool]:
         rows, _ = self._ask("slipway_young", boundary)
-        there = set(map(tuple, query(self._connection, _KEYS)))
+        there = set(map(tuple, query(self._connection, _KEYS))) if self._lines else set()
         members = {oid for (oid,) in query(self._connection, _MEMBERS)}
         return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - there)
 
     def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
         """Return the rows of a query, and the owners that it covered."""
+        prepare_once(self._connection, question, f"PREPARE {question}(xid) AS {_QUESTIONS[question]}")
         (_, transaction, now, newest_oid, untold, touched), *rows = query(
             self._connection, f"EXECUTE {question}('{boundary}')"
         )
