@@ -47,10 +47,16 @@ def _facts(tree: Tree) -> Iterator[Fact]:
 def _name(tree: Tree) -> Fact:
     pyproject = tree.toml("pyproject.toml")
     name = pyproject.get("project", {}).get("name") or pyproject.get("tool", {}).get("poetry", {}).get("name")
-    clean = re.sub(r"[^a-z0-9]+", "-", str(name or "").lower()).strip("-")
-    if clean:
-        return Fact(subject=Subject.NAME, value=clean, place=tree.place_of("pyproject.toml", "name"))
-    return Fact(subject=Subject.NAME, value="service", place="no file", guessed="no file names the service")
+    if name:
+        return Fact(subject=Subject.NAME, value=_as_name(str(name)), place=tree.place_of("pyproject.toml", "name"))
+    guessed = "no file names the service"
+    return Fact(subject=Subject.NAME, value=_as_name(tree.folder), place="the folder's name", guessed=guessed)
+
+
+def _as_name(text: str) -> str:
+    """Return a text as the name of a repository of images, which has two characters or more."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return name if len(name) > 1 else f"{name}-service".strip("-")
 
 
 def _start(tree: Tree) -> Iterator[Fact]:

@@ -1,5 +1,6 @@
 """Settings guessed for a service without [tool.slipway], from what the finder read; the user sees and corrects them."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 
@@ -34,9 +35,8 @@ def migrations_in(survey: Survey) -> Migrations:
     variables = dict(fact.value.split("=", 1) for fact in survey.facts_about(Subject.VARIABLE))
     url_variable = survey.value(Subject.DATABASE_VARIABLE, _DEFAULTS.database_variable)
     variables.pop(url_variable, None)
-    unnamed = ((fact := survey.fact(Subject.SCRIPTS)) is not None and bool(fact.guessed)) or not survey.value(
-        Subject.CONFIG
-    )
+    scripts = survey.fact(Subject.SCRIPTS)
+    unnamed = scripts is not None and scripts.place.endswith("env.py")  # no settings file names them
     flask = survey.value(Subject.FRAMEWORK) == "Flask-Migrate"
     return Migrations(
         config=survey.value(Subject.CONFIG, _DEFAULTS.config),
@@ -61,12 +61,18 @@ def as_toml(settings: Settings) -> str:
 
 def _lines(table: Mapping[str, object]) -> Iterator[str]:
     for key, value in table.items():
-        yield f"{key} = {_toml(value)}"
+        yield f"{key} = {as_value(value)}"
 
 
-def _toml(value: object) -> str:
+def as_key(name: str) -> str:
+    """Write a key of TOML."""
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else as_value(name)
+
+
+def as_value(value: object) -> str:
+    """Write a value of TOML."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {as_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(as_value, value))}]"
     return str(value) if isinstance(value, int) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
