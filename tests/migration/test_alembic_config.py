@@ -244,3 +244,39 @@ def test_a_flask_application_that_cannot_be_found_is_refused_with_the_key_to_set
         BadInputError, match=r"nothing_here:x cannot be loaded: ModuleNotFoundError: No module named 'nothing_here'"
     ):
         environment(scripts="migrations", app="nothing_here:x")
+
+
+ALCHEMY = """
+import types
+
+alchemy = types.SimpleNamespace(bind_key="main", alembic_config=types.SimpleNamespace(version_table_name="ddl_version"))
+"""
+ADVANCED = """
+# advanced_alchemy: this env.py reads what its commands add to alembic's configuration
+from alembic import context
+
+config = context.config
+assert (config.bind_key, config.version_table_name, config.engine) == {expected}
+assert config.db_url.startswith("postgresql")
+"""
+
+
+@pytest.mark.parametrize(
+    ("app", "expected"),
+    [("alchemy_of_this_test:alchemy", ("main", "ddl_version", None)), (None, (None, "alembic_versions", None))],
+    ids=["the service's config object", "without one"],
+)
+def test_env_py_of_advanced_alchemy_finds_what_its_commands_add(
+    project, environment, monkeypatch, tmp_path, app, expected
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    project(MIGRATIONS | {"alchemy_of_this_test.py": ALCHEMY, "migrations/env.py": ADVANCED.format(expected=expected)})
+    environment(scripts="migrations", app=app).run(lambda _heads, _context: ())
+
+
+def test_a_config_object_of_advanced_alchemy_that_is_not_there_is_refused_with_the_key_to_set(project, environment):
+    project(MIGRATIONS | {"migrations/env.py": ADVANCED.format(expected=())})
+    with pytest.raises(
+        BadInputError, match=r"cannot be loaded: ModuleNotFoundError.*name its SQLAlchemyAsyncConfig as app"
+    ):
+        environment(scripts="migrations", app="nothing_here:x")

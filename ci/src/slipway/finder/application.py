@@ -23,6 +23,8 @@ _FACTORIES: Final = {
     "app_factory",
 }
 _FLASK_FILES: Final = r"(?:docker/)?Dockerfile|\.flaskenv|(?:\w+/)?(?:[\w.]*\.)?(?:env[\w.-]*|[\w.-]*env)[._](?:example|sample|dist|template)|sample\.env|example\.env|Makefile|[\w-]+\.sh|(?:\w+/)?manifest\.yml|.*compose\.ya?ml"
+_ALCHEMY: Final = {"SQLAlchemyAsyncConfig", "SQLAlchemySyncConfig"}
+_ALCHEMY_NAMES: Final = {"alchemy", "alchemy_config", "sqlalchemy_config"}
 _MODULES: Final = {"main", "app", "asgi", "wsgi", "server", "application", "api"}
 _VARIABLES: Final = {"app", "application", "api"}
 
@@ -75,6 +77,24 @@ def flask_application(tree: Tree) -> Iterator[Fact]:
     for each in applications(tree):
         if each.wsgi or each.called or each.kind in _FACTORIES:
             yield Fact(subject=Subject.FLASK_APP, value=each.target, place=each.place)
+
+
+def alchemy(tree: Tree) -> Iterator[Fact]:
+    """Yield advanced-alchemy's config objects: made at the top of a module, or called what its documentation calls them."""
+    found = []
+    for name in tree.sources if any("advanced_alchemy" in tree.read(each) for each in tree.sources) else ():
+        for node in parsed(tree.read(name)).body:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Call)
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                made, variable = called(node.value) in _ALCHEMY, node.targets[0].id
+                if made or variable in _ALCHEMY_NAMES:
+                    guessed = "" if made else "from its name only"
+                    target, place = f"{module_of(name, tree)}:{variable}", f"{name} line {node.lineno}"
+                    found.append(Fact(subject=Subject.ALCHEMY, value=target, place=place, guessed=guessed))
+    yield from sorted(found, key=lambda fact: bool(fact.guessed))
 
 
 def _of_module(tree: Tree, name: str) -> Iterator[Application]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from slipway.errors import BadInputError, ObstaclesError
 from slipway.finder import alembic as settings
-from slipway.finder.application import application, applications, flask_application
+from slipway.finder.application import alchemy, application, applications, flask_application
 from slipway.finder.command import command
 from slipway.finder.database import database, other_database
 from slipway.finder.health import health_path
@@ -65,6 +65,7 @@ def _start(tree: Tree) -> Iterator[Fact]:
     yield from commanded
     yield from defined
     yield from flask_application(tree)
+    yield from alchemy(tree)
     port = next((fact for fact in commanded if fact.subject is Subject.PORT), _DEFAULT_PORT)
     if port is _DEFAULT_PORT:
         yield port

@@ -35,14 +35,15 @@ def migrations_in(survey: Survey) -> Migrations:
     variables = dict(fact.value.split("=", 1) for fact in survey.facts_about(Subject.VARIABLE))
     url_variable = survey.value(Subject.DATABASE_VARIABLE, _DEFAULTS.database_variable)
     variables.pop(url_variable, None)
-    scripts = survey.fact(Subject.SCRIPTS)
-    unnamed = scripts is not None and scripts.place.endswith("env.py")  # no settings file names them
-    flask = survey.value(Subject.FRAMEWORK) == "Flask-Migrate"
+    framework, scripts = survey.value(Subject.FRAMEWORK), survey.fact(Subject.SCRIPTS)
+    advanced = framework == "advanced-alchemy"  # its commands name the folder themselves
+    unnamed = scripts is not None and (advanced or scripts.place.endswith("env.py"))
+    app = {"Flask-Migrate": survey.value(Subject.FLASK_APP), "advanced-alchemy": survey.value(Subject.ALCHEMY) or None}
     return Migrations(
         config=survey.value(Subject.CONFIG, _DEFAULTS.config),
-        directory=survey.value(Subject.DIRECTORY),
+        directory="" if advanced else survey.value(Subject.DIRECTORY),
         scripts=survey.value(Subject.SCRIPTS) if unnamed else "",
-        app=survey.value(Subject.FLASK_APP) if flask else None,
+        app=app.get(framework),
         postgres=survey.value(Subject.POSTGRES, _DEFAULTS.postgres),
         database_variable=url_variable,
         driver=survey.value(Subject.DRIVER, _DEFAULTS.driver),
@@ -54,7 +55,11 @@ def migrations_in(survey: Survey) -> Migrations:
 def as_toml(settings: Settings) -> str:
     """Write the guess as a table for pyproject.toml."""
     data = write(settings, kebab)
-    migrations = {key: value for key, value in data["migrations"].items() if value not in (None, [], {})}
+    migrations = {
+        key: value
+        for key, value in data["migrations"].items()
+        if value not in (None, [], {}, "") or (key, value) == ("app", "")
+    }
     service = {key: data[key] for key in ("name", "command", "port")}
     return "\n".join(["[tool.slipway]", *_lines(service), "", "[tool.slipway.migrations]", *_lines(migrations)])
 

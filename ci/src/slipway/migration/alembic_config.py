@@ -25,7 +25,7 @@ class Call:
     """How alembic is called. Paths are relative to the service's folder; the working directory is `directory` in it.
 
     - scripts: the folder with env.py, if the settings file names none, as with Flask-Migrate.
-    - app: the Flask application in whose context env.py runs; an empty text is the one that Flask finds.
+    - app: the Flask application in whose context env.py runs; an empty text is the one that Flask finds. Or advanced-alchemy's config object.
     """
 
     config: Path

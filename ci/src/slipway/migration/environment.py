@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from slipway.errors import BadInputError
-from slipway.migration import alembic_config
+from slipway.migration import advanced_alchemy, alembic_config
 from slipway.migration.alembic_config import Call
 from slipway.migration.application import APP_MISSING, application_of
 from slipway.migration.database import closed_afterwards
@@ -43,7 +43,6 @@ class Environment:
         self.place = 0  # of the database that is used, among those that env.py migrates
         self.databases: list[str] = []  # their names, as env.py has used them so far
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
-        self.application = application_of(call.app) if call.app is not None else None
         self.config = alembic_config.read(call)
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
         with warnings.catch_warnings(record=True) as self.warnings:
@@ -52,7 +51,15 @@ class Environment:
                 self.script = alembic_config.scripts_of(self.config)
             except (CommandError, ImportError, ValueError) as error:
                 raise BadInputError(f"{call.config} cannot be used", str(error)) from error
+            self.application = self._application(call)
             self._load()
+
+    def _application(self, call: Call) -> Any:
+        """Return the Flask application that env.py needs, or None; for advanced-alchemy its configuration is completed."""
+        if advanced_alchemy.is_used_by(Path(self.script.dir) / "env.py"):
+            advanced_alchemy.extend(self.config, self.url, call.app)
+            return None
+        return None if call.app is None else application_of(call.app)
 
     def in_application(self) -> AbstractContextManager[Any]:
         """Return the application context that env.py runs in; an empty one for a service without Flask."""

@@ -22,6 +22,7 @@ class Subject(Enum):
     WORKSPACE = "workspace"
     APPLICATION = "application"
     FLASK_APP = "Flask application"
+    ALCHEMY = "advanced-alchemy config"
     SERVER = "server"
     COMMAND = "command"
     PORT = "port"

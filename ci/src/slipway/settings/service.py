@@ -43,6 +43,7 @@ class Migrations(Constrained):
     - directory: the folder from which alembic is called, such as "src"; the service's own by default. Files of this table stay relative to pyproject.toml.
     - scripts: the folder with env.py, if alembic's settings file names none, as with Flask-Migrate.
     - app: the Flask application in whose context env.py runs, such as "shop:create_app"; an empty text is the one that Flask finds.
+      For advanced-alchemy, the object with its configuration, such as "shop.config:alchemy".
     - postgres: the major version in production ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
