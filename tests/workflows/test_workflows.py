@@ -114,17 +114,18 @@ def test_no_workflow_uses_a_secret_or_runs_a_pull_request_with_its_permissions(f
 def test_no_checkout_persists_its_token(file):
     steps = [step for job in jobs(file.stem).values() for step in job.get("steps", ())]
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts or file.stem == "deploy"
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
-    assert len(checkouts) == sum("steps" in job for job in jobs(file.stem).values())
 
 
 @each_workflow
 def test_permissions_are_granted_to_jobs_only_and_only_as_needed(file):
     assert load(f"workflows/{file.name}")["permissions"] == {}
     for job in jobs(file.stem).values():
-        asks_aws = "configure-aws-credentials" in str(job) or "uses" in job
-        assert job["permissions"].get("contents") == "read"
-        assert (job["permissions"].get("id-token") == "write") == asks_aws
+        needs_token = "configure-aws-credentials" in str(job) or "uses" in job or "pypi-publish" in str(job)
+        assert (job["permissions"].get("id-token") == "write") == needs_token
+        assert (job["permissions"].get("contents") == "write") == ("gh release create" in str(job))
+        assert ("contents" in job["permissions"]) != ("pypi-publish" in str(job))
 
 
 def test_a_pull_request_from_a_fork_needs_no_permissions():
@@ -240,6 +241,17 @@ def test_the_oidc_guide_explains_every_variable_and_subject():
         forms = trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
         assert forms[0].startswith("repo:OWNER@1/NAME@2:")
         assert f"| {name} | {environment or 'none'} | `{forms[1]}` |" in guide
+
+
+def test_a_release_publishes_what_was_built_and_tried_and_only_for_a_tag():
+    release = jobs("release")
+    assert (release["publish"]["needs"], release["announce"]["needs"]) == ("build", "publish")
+    assert release["publish"]["if"] == "github.ref_type == 'tag'"
+    assert release["publish"]["environment"] == "package-index"
+    (_, tried, uploaded), (downloaded, published) = release["build"]["steps"], release["publish"]["steps"]
+    assert tried["run"] == 'make distributions TAG="$TAG"'
+    assert uploaded["with"]["name"] == downloaded["with"]["name"] == release["announce"]["steps"][0]["with"]["name"]
+    assert published["with"] == {"attestations": True}
 
 
 def test_dependabot_updates_every_pin_after_a_week():
