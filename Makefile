@@ -55,8 +55,9 @@ lint-dependencies: $(UV)
 
 lint-workflows: $(UV)
 	$(RUN) -- check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(RUN) -- check-jsonschema --builtin-schema vendor.github-actions actions/*/action.yml
 	$(RUN) -- check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github
+	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github actions
 
 # Without --quiet, which would hide the warnings that --strict counts.
 site: $(UV)  ## build the documentation into site/, which also checks its links
