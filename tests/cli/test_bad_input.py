@@ -7,6 +7,8 @@ import psycopg
 import pytest
 
 from slipway.cli import run
+from slipway.local.prove import migrations_of
+from slipway.settings import Migrations
 
 PYPROJECT = '[project]\nname = "x"\n[tool.slipway]\nname = "notes"\ncommand = ["uvicorn", "app:app"]\n'
 INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
@@ -66,6 +68,8 @@ def test_a_folder_that_is_not_there(capsys, tmp_path):
 def test_no_pyproject(capsys, tmp_path):
     code, error = gate(capsys, tmp_path)
     assert (code, "there is no pyproject.toml" in error) == (2, True)
+    (tmp_path / "alembic.ini").touch()
+    assert migrations_of(tmp_path) == Migrations()
 
 
 @pytest.mark.parametrize(

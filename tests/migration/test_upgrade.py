@@ -97,6 +97,15 @@ def test_an_empty_database_is_brought_to_the_head(migrate, ask):
     assert ask("SELECT attname FROM pg_attribute WHERE attrelid = 'a'::regclass AND attnum > 0") == ["id", "b"]
 
 
+def test_other_transactions_than_the_proven_ones_are_refused_before_the_first_revision(write_project, url, ask):
+    environment = Environment(write_project(TWO), url)
+    named = "one transaction for each revision, and the certificate is for one transaction for all revisions"
+    with pytest.raises(RefusedError, match=named):
+        upgrade(environment, url, proven="one transaction for all revisions")
+    assert ask("SELECT to_regclass('a')") == [None]
+    assert upgrade(environment, url, proven="one transaction for each revision").after == ("two",)
+
+
 def test_a_database_at_the_head_stays_as_it_is(migrate):
     migrate(TWO)
     migration = migrate(TWO)

@@ -176,6 +176,8 @@ class Replica:
 
 def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:
     """Run some revisions in a database; return the error in one line, or None."""
+    if not nodes:
+        return None
 
     def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         for node in nodes:

@@ -83,11 +83,14 @@ class Workplace:
 
 
 def migrations_of(folder: Path) -> Migrations:
-    """Return the folder's settings of migrations, or the defaults when it has no `[tool.slipway]`."""
+    """Return the folder's settings of migrations, or the defaults when it has none, or alembic's settings file only."""
+    defaults = Migrations()
+    if (folder / defaults.config).is_file() and not (folder / "pyproject.toml").exists():
+        return defaults
     try:
         return settings.load(folder, named=False).migrations
     except MissingTableError:
-        return Migrations()
+        return defaults
 
 
 # The settings that travel to the gate as they are, under the same name.

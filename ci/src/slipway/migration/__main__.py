@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
         environment = Environment(options.config, url, section=options.name, x_arguments=options.x)
         if options.look:
             return look(environment, url)
-        return upgrade(environment, url, partial(print, flush=True)) if options.own else upgrade(environment, url)
+        report = partial(print, flush=True) if options.own else lambda _: None
+        return upgrade(environment, url, report, options.transactions)
 
     with discreet(options.secret) if options.own else nullcontext():
         return answer(options.file, ask)
@@ -46,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default=SECTION, help="the section of that file (default: %(default)s)")
     parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
     parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
+    parser.add_argument(
+        "--transactions", default="", metavar="WORDS", help="refuse unless env.py runs the revisions in these"
+    )
     parser.add_argument(
         "--own", metavar="VARIABLE", help="use the service's own database, whose URL is in this variable"
     )
