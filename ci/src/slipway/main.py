@@ -238,15 +238,13 @@ class Slipway:
     @described
     async def environment(
         self,
-        ws: dagger.Workspace,
         name: Annotated[str, Doc(flags.NAME.doc)],
         credentials: Credentials = None,
         endpoint: Annotated[
             dagger.Service | None, Doc("a stand-in for AWS, as tcp://host:port, such as slipway simulator")
         ] = None,
     ) -> Environment:
-        pyproject = await (await self._folder(ws)).file("pyproject.toml").contents()
-        return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
+        return Environment(name=name, path=self.path, credentials=credentials, endpoint=endpoint)
 
     @described
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:

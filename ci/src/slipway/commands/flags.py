@@ -47,6 +47,10 @@ CERTIFICATE = file(
     "certificate",
     "a file that `slipway certificate` wrote, which proves that the live release works on the new schema; it is kept in the ledger",
 )
+PROVEN = file(
+    "certificate",
+    "a file that `slipway certificate` wrote; refuse to migrate when env.py runs the revisions in other transactions than were proven",
+)
 WITHOUT_PROOF = option(
     "without-proof",
     "REASON",

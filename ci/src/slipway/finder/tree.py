@@ -5,12 +5,13 @@ import configparser
 import functools
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
+
+from slipway import toml
 
 _PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
 _HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # the hidden folders that say something about a service
@@ -31,6 +32,8 @@ class Tree:
 
     names: tuple[str, ...]
     read: Callable[[str], str]
+    path: str = ""  # of the service's folder in the repository; empty for the repository itself
+    folder: str = ""  # the name of the service's folder
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> "Tree":
@@ -65,7 +68,7 @@ class Tree:
     def toml(self, name: str) -> dict[str, Any]:
         """Return a TOML file; empty when it is missing or unusable."""
         try:
-            return tomllib.loads(self.read(name))
+            return toml.loads(self.read(name))
         except ValueError:
             return {}
 
@@ -92,9 +95,10 @@ def tree_at(folder: Path) -> Tree:
         path = folder / name
         if name not in names or not path.is_file() or path.stat().st_size > _LARGEST:
             return ""
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes().decode(errors="replace")  # with its own line ends
 
-    return Tree(names=_nearest_first(names), read=read)
+    path = "" if root == folder else folder.relative_to(root).as_posix()
+    return Tree(names=_nearest_first(names), read=read, path=path, folder=folder.name)
 
 
 def _walk(top: Path) -> Iterator[str]:
