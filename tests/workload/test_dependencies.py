@@ -7,7 +7,7 @@ import pytest
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.workload import dependencies
-from slipway.workload.dependencies import Python, lock_of, prepare, workspace_of
+from slipway.workload.dependencies import Needed, Python, lock_of, prepare, workspace_of
 
 pytestmark = pytest.mark.slow
 
@@ -217,6 +217,7 @@ def test_an_environment_is_made_once_and_found_again(tree, tmp_path):
     (made.folder / "here").touch()
     assert prepare(elsewhere(tree), tmp_path / "cache") == made
     assert (made.folder / "here").exists()
+    assert prepare(tree, tmp_path / "cache", needed=Needed.EVER) != made
 
 
 def test_two_runs_that_need_the_same_environment_make_it_once(tree, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,14 @@ def _document(pyproject: Path) -> dict[str, Any]:
         return {}
 
 
-def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
+class Needed(Enum):
+    """The dependencies that an environment has: those that are always installed, or extras and groups as well."""
+
+    ALWAYS = ()
+    EVER = ("--all-extras", "--all-groups")
+
+
+def prepare(tree: Path, cache: Path, *, in_place: bool = False, needed: Needed = Needed.ALWAYS) -> Python:
     """Return the environment for an unpacked tree, created unless cached.
 
     With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
@@ -95,11 +103,12 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
     if package:
         _check_named_files(tree)
     linked = in_place and (package or lock.parent != tree)
-    folder = cache / "environments" / _key(tree, lock, linked=linked)
+    extras = needed.value if lock.name == "uv.lock" else ()  # other locks hold what was exported
+    folder = cache / "environments" / _key(tree, lock, *extras, linked=linked)
     with _locked(folder):
         if not (folder / READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _install(tree, lock, folder, linked=linked, package=package)
+            _install(tree, lock, folder, *extras, linked=linked, package=package)
         (folder / READY).touch()
     return Python(folder, _install_project(tree, folder) if package and not linked else None)
 
@@ -117,9 +126,9 @@ def _check_named_files(tree: Path) -> None:
             )
 
 
-def _key(tree: Path, lock: Path, *, linked: bool = False) -> str:
-    """Hash the lock and project files; with packages of the tree itself the key is for this tree alone."""
-    total = hashlib.sha256(lock.name.encode() + lock.read_bytes())
+def _key(tree: Path, lock: Path, *extras: str, linked: bool = False) -> str:
+    """Hash the lock, project files and extras; with packages of the tree itself the key is for this tree alone."""
+    total = hashlib.sha256("".join((lock.name, *extras)).encode() + lock.read_bytes())
     for name in (".python-version", *(["pyproject.toml"] if lock.name != "requirements.txt" else [])):
         if (tree / name).is_file():
             total.update((tree / name).read_bytes())
@@ -157,10 +166,10 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _install(tree: Path, lock: Path, folder: Path, *, linked: bool, package: bool) -> None:
+def _install(tree: Path, lock: Path, folder: Path, *extras: str, linked: bool, package: bool) -> None:
     if lock.name == "uv.lock":
         copied = () if linked else ("--no-install-project", "--no-editable")
-        _uv(["sync", "--frozen", "--no-dev", *copied, *_COMPILED], tree, folder)
+        _uv(["sync", "--frozen", *(extras or ("--no-dev",)), *copied, *_COMPILED], tree, folder)
         return
     _uv(["venv", str(folder)], tree, folder)
     _uv([*_pip_install(folder), "--requirement", str(lock)], tree, folder)

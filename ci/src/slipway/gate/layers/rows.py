@@ -33,6 +33,7 @@ from slipway.records.proof import Layer
 _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
 # A check of the application's own, in Python or by RAISE, judges values that only its code writes.
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
+_COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
 
 
 @dataclass(kw_only=True)
@@ -220,10 +221,10 @@ class _Run:
         return [oid for oid, name in self._names.items() if name in locked and self._filled[oid]]
 
     def _may_leave_sequences_behind(self, node: Node) -> bool:
-        """Whether it writes rows, or adds a sequence to existing rows; reading all sequences is slow."""
+        """Whether it writes rows, or adds or replaces a sequence of existing rows; reading all sequences is slow."""
         steps = self._steps[node.id]
-        writes = any(_WRITES.match(statement.sql) for statement in steps.statements)
-        return writes or any(line.kind == "sequence" for line in steps.upgraded.added)
+        replaces = any(_WRITES.match(each.sql) or _COUNTS.search(each.sql) for each in steps.statements)
+        return replaces or any(line.kind == "sequence" for line in steps.upgraded.added)
 
     def _repeat(self, node: Node, connection: Any) -> None:
         """Give two rows equal values where only the revision forbids them."""
