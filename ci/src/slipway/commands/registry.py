@@ -46,5 +46,5 @@ FUNCTIONS = (
         "Run the Postgres of the function service on port 15432 and print its URL, with a generated password",
         "never",
     ),
-    _function("environment", "Open one environment, to deploy to it and to read it", "never"),
+    _function("environment", "Open one environment, to deploy to it and to read it"),
 )

@@ -70,7 +70,7 @@ class Evidence:
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
         instead = "; the schema before each new revision took its place" if self.replay.assumed else ""
-        return f"the previous release was not asked{instead}: name its commit, branch or tag with --since"
+        return f"the previous release was not asked{instead}: name its commit, branch or tag with --since (on Dagger its folder with --previous)"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

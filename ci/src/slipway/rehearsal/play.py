@@ -11,6 +11,7 @@ import anyio
 import httpx
 from anyio.abc import TaskGroup
 
+from slipway.errors import BadInputError
 from slipway.records.progress import Progress
 from slipway.records.rehearsal import Act, Rehearsal, Traffic
 from slipway.rehearsal.acts import Acts
@@ -45,7 +46,9 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         played.append(prologue)
         if prologue.passed:
             production = stage.account.environment("production")
-            clients.start(production.address(await production.status()), tasks)
+            address = production.address(await production.status())
+            await clients.check(address)
+            clients.start(address, tasks)
         production_open.set()
 
     async with anyio.create_task_group() as tasks:
@@ -98,6 +101,16 @@ class Clients:
         self._failures: list[str] = []
         self._progress = anyio.Event()
 
+    async def check(self, url: str) -> None:
+        """Raise BadInputError for a path that fails before any act; whatever a release does, it would fail in each."""
+        async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS) as client:
+            for path in self._paths:
+                if failure := await _failure(client, path):
+                    raise BadInputError(
+                        f"production fails the clients before any act, {failure}",
+                        "name paths that it answers in smoke-paths of [tool.slipway]",
+                    )
+
     def start(self, url: str, tasks: TaskGroup) -> None:
         """Send requests until the task group is cancelled."""
         self._started = self._last = time.monotonic()
@@ -133,14 +146,18 @@ class Clients:
                 await anyio.sleep(max(0, due - time.monotonic()))
 
     async def _request(self, client: httpx.AsyncClient, path: str) -> None:
-        try:
-            response = await client.get(path)
-        except httpx.HTTPError as error:
-            self._failures.append(f"{path}: {type(error).__name__} {error}")
-            return
-        if response.is_server_error:
-            self._failures.append(f"{path}: {response.status_code}")
+        if failure := await _failure(client, path):
+            self._failures.append(failure)
             return
         now = time.monotonic()
         self._longest_gap = max(self._longest_gap, now - self._last)
         self._last = now
+
+
+async def _failure(client: httpx.AsyncClient, path: str) -> str | None:
+    """GET a path; return how it failed. An answer such as 404 comes from a service that runs."""
+    try:
+        response = await client.get(path)
+    except httpx.HTTPError as error:
+        return f"{path}: {type(error).__name__} {error}"
+    return f"{path}: {response.status_code}" if response.is_server_error else None

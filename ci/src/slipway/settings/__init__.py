@@ -3,9 +3,9 @@
 Unusable settings are one sentence that names file, key, what was found and what is allowed.
 """
 
-import tomllib
 from pathlib import Path
 
+from slipway import toml
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
 from slipway.settings.service import (
@@ -39,7 +39,7 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
     Unless it must be `named`, a service without name and command gets some that mean nothing.
     """
     try:
-        document = tomllib.loads(text)
+        document = toml.loads(text)
     except ValueError as error:  # tomllib's own error, and int()'s about a number with too many digits
         raise SettingsError(f"{file} is not TOML", str(error)) from error
     tool = document.get("tool")
@@ -57,7 +57,7 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
 def has_alembic(pyproject: str) -> bool:
     """Whether the text of a pyproject.toml has a table [tool.alembic]."""
     try:
-        tool = tomllib.loads(pyproject).get("tool")
+        tool = toml.loads(pyproject).get("tool")
     except ValueError:
         return False
     return isinstance(tool, dict) and "alembic" in tool

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from slipway import toml
 from slipway.errors import BadInputError, RefusedError
 from slipway.untrusted import one_line
 
@@ -79,7 +79,7 @@ def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
 
 def _document(pyproject: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(pyproject.read_text(encoding="utf-8"))
+        return toml.loads(pyproject.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -142,9 +142,9 @@ def _has_local_packages(lock: Path) -> bool:
         return _OF_THE_TREE.search(lock.read_text(encoding="utf-8")) is not None
     if lock.name == "pylock.toml":
         return any(
-            "directory" in package for package in tomllib.loads(lock.read_text(encoding="utf-8")).get("packages", [])
+            "directory" in package for package in toml.loads(lock.read_text(encoding="utf-8")).get("packages", [])
         )
-    packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", [])
+    packages = toml.loads(lock.read_text(encoding="utf-8")).get("package", [])
     places = (
         package.get("source", {}).get(kind) for package in packages for kind in ("editable", "directory", "virtual")
     )
@@ -179,7 +179,7 @@ def _install(tree: Path, lock: Path, folder: Path, *extras: str, linked: bool, p
 
 def is_package(pyproject: str) -> bool:
     """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
-    document = tomllib.loads(pyproject)
+    document = toml.loads(pyproject)
     explicit = document.get("tool", {}).get("uv", {}).get("package")
     return bool("build-system" in document if explicit is None else explicit)
 
@@ -199,11 +199,11 @@ def uv() -> str:
     """Find uv; raises BadInputError."""
     program = shutil.which("uv")
     if program is None and importlib.util.find_spec("uv"):
-        from uv import find_uv_bin  # the wheel of slipway[local]
+        from uv import find_uv_bin  # the wheel of slipway-gate[local]
 
         program = find_uv_bin()
     if program is None:
-        raise BadInputError("uv is not installed on this machine", "install it, or install slipway[local]")
+        raise BadInputError("uv is not installed on this machine", "install it, or install slipway-gate[local]")
     return program
 
 

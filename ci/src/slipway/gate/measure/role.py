@@ -65,16 +65,6 @@ def as_in_production() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def as_owner(connection: Any) -> Iterator[None]:
-    """Give the role of the revisions to statements on a connection of the gate in autocommit mode, during the block."""
-    query(connection, _LEAVE_SUPERUSER)
-    try:
-        yield
-    finally:
-        rows_written(connection, "RESET SESSION AUTHORIZATION")
-
-
 def _before(execution: Execution) -> None:
     connection, sql = execution.session.connection, execution.sql
     _after_superuser(connection)  # whose statement may have failed
@@ -100,9 +90,13 @@ def _enter(connection: Any) -> None:
     notes = notes_on(connection)
     if notes.get(_IS_DIRECT) is not False:
         if entered := bool(query(connection, _LEAVE_SUPERUSER)):
-            for limit in LIMIT:
-                query(connection, limit)
+            query(connection, LIMIT)
         notes.setdefault(_IS_DIRECT, entered)
+
+
+def has_role(connection: Any) -> None:
+    """Record that a session has begun with the role of the revisions."""
+    notes_on(connection)[_IS_DIRECT] = False
 
 
 def _after_superuser(connection: Any) -> None:
