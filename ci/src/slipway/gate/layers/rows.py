@@ -18,7 +18,7 @@ from slipway.errors import RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
-from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loss, Snapshot
+from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few, is_table
@@ -49,6 +49,7 @@ class Rows:
     hidden: list[Hidden] = field(default_factory=list)  # rows that row-level security kept from statements
     behind: tuple[Behind, ...] = ()  # sequences behind the values of their columns
     again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
+    loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,13 @@ class _Run:
         newest = max(map(int, self._filled), default=0)
         watched = self._may_leave_sequences_behind(node)
         behind = row_effects.sequences_behind(connection, touched, newest) if watched and touched else {}
-        with row_effects.noted(node) as backfills, row_effects.noting_hidden(node, self._of(node).hidden):
+        rows = self._of(node)
+        filled = {name: self._filled[oid] for oid, name in self._names.items()}
+        with (
+            row_effects.noted(node) as backfills,
+            row_effects.noting_hidden(node, rows.hidden),
+            row_effects.looping(node, filled, rows.loops),
+        ):
             yield self._step(node, UP, connection)
         if watched:
             now = row_effects.sequences_behind(connection, touched, newest)
