@@ -137,7 +137,7 @@ def test_a_downgrade_that_cannot_be_run_on_rows_is_reported(prove_history):
         "a": (None, "op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer, nullable=False))", NOTES[1]),
         "b": ("a", "op.drop_column('notes', 'n')", "op.add_column('notes', sa.Column('n', sa.Integer, nullable=False))"),
     })  # fmt: skip
-    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D02", "b")]
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D02", "b"), ("D03", "b")]
 
 
 # Each is a table that ordinary services have; the name says what must be found for a row.
@@ -314,6 +314,14 @@ def test_rows_that_move_to_another_table_do_not_meet_the_keys_of_ours(prove_hist
     proof = prove_history({"a": (None, tables, "op.drop_table('x'); op.drop_table('y')"), "b": ("a", moves, "pass")})
     assert of_rows(proof) == []
     assert dict(proof.revisions[1].rows) == {"public.y": 3}
+
+
+def test_a_loss_is_reported_where_the_downgrade_fails_on_rows(prove_history):
+    again = "op.drop_column('notes', 'title')\nop.add_column('notes', sa.Column('title', sa.{}, nullable=False{}))"
+    upgrade, downgrade = again.format("String(32)", ", server_default='en'"), again.format("Text", "")
+    table = "op.create_table('notes', sa.Column('id', sa.Integer), sa.Column('title', sa.Text, nullable=False))"
+    proof = prove_history({"a": (None, table, "op.drop_table('notes')"), "b": ("a", upgrade, downgrade)})
+    assert [rule for rule, *_ in of_rows(proof)] == ["D02", "D03"]
 
 
 @pytest.mark.parametrize(
