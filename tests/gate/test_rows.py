@@ -164,7 +164,7 @@ def test_a_downgrade_that_cannot_be_run_on_rows_is_reported(prove_history):
         "a": (None, "op.create_table('notes', sa.Column('id', sa.Integer, primary_key=True), sa.Column('n', sa.Integer, nullable=False))", NOTES[1]),
         "b": ("a", "op.drop_column('notes', 'n')", "op.add_column('notes', sa.Column('n', sa.Integer, nullable=False))"),
     })  # fmt: skip
-    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D02", "b")]
+    assert [(rule, revision) for rule, revision, _ in of_rows(proof)] == [("D02", "b"), ("D03", "b")]
 
 
 # Each is a table that ordinary services have; the name says what must be found for a row.
@@ -343,6 +343,14 @@ def test_rows_that_move_to_another_table_do_not_meet_the_keys_of_ours(prove_hist
     assert dict(proof.revisions[1].rows) == {"public.y": 3}
 
 
+def test_a_loss_is_reported_where_the_downgrade_fails_on_rows(prove_history):
+    again = "op.drop_column('notes', 'title')\nop.add_column('notes', sa.Column('title', sa.{}, nullable=False{}))"
+    upgrade, downgrade = again.format("String(32)", ", server_default='en'"), again.format("Text", "")
+    table = "op.create_table('notes', sa.Column('id', sa.Integer), sa.Column('title', sa.Text, nullable=False))"
+    proof = prove_history({"a": (None, table, "op.drop_table('notes')"), "b": ("a", upgrade, downgrade)})
+    assert [rule for rule, *_ in of_rows(proof)] == ["D02", "D03"]
+
+
 @pytest.mark.parametrize(
     "fails",
     [
@@ -354,7 +362,10 @@ def test_a_loss_is_reported_where_the_revision_also_fails_on_rows(prove_history,
     tables = f"{NOTES[0]}\nop.add_column('notes', sa.Column('body', sa.Text))\nop.create_table('old', sa.Column('id', sa.Uuid))"
     drops = f"op.drop_column('notes', 'title')\nop.drop_table('old')\n{fails}"
     proof = prove_history({"a": (None, tables, "op.drop_table('notes')"), "b": ("a", drops, "pass")})
-    assert [rule for rule, *_ in of_rows(proof)] == ["D01", "D03", "D03"]
+    (failed, _, _), (lost, _, measured) = of_rows(proof)
+    assert (failed, lost) == ("D01", "D03")
+    assert "column public.notes.title" in measured
+    assert "table public.old" in measured
 
 
 def test_a_value_in_another_type_after_the_downgrade_is_compared_in_its_own(prove_history):

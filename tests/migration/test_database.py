@@ -1,5 +1,6 @@
 """Every connection goes to the database that we name, and to no other."""
 
+import asyncio
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from slipway.errors import BadInputError
 from slipway.gate.forks import Fork
 from slipway.migration.database import (
     VARIABLE,
+    closed_afterwards,
     elsewhere,
     every_connection_to,
     for_driver,
@@ -255,3 +257,19 @@ def test_an_error_without_a_code_has_none(url):
     with pytest.raises(DBAPIError) as caught:
         with_connection(url.set(port=1), where)
     assert sqlstate(caught.value) is None
+
+
+def test_a_pool_of_an_async_engine_keeps_no_connection_of_a_loop_that_has_ended(postgres):
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(sa.make_url(postgres.url).set(drivername="postgresql+psycopg"))
+
+    async def session():
+        async with engine.connect() as connection:
+            return await connection.scalar(sa.text("SELECT pg_backend_pid()"))
+
+    pids = []
+    for _ in range(2):
+        with closed_afterwards():
+            pids.append(asyncio.run(session()))
+    assert len(set(pids)) == 2

@@ -32,6 +32,7 @@ from slipway.gate.steps import UP, Baseline
 from slipway.gate.template_cache import TemplateCache, after_old
 from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment, sentence
+from slipway.migration.models import metadata_of
 from slipway.records.gate import GateQuestion, Previous, Role
 from slipway.records.proof import UNCOMPARED, Layer
 
@@ -174,7 +175,7 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
 def _examine_new(evidence: Evidence, stairway: StairwayResult, baseline: Baseline) -> None:
     """Run the layers for new revisions, the longest one, on rows, in this process and the others beside it."""
     layers, previous, steps = evidence.layers, evidence.previous, stairway.steps
-    models = drift.metadata_of(stairway.options)
+    models = metadata_of(stairway.options)
     own = tuple(as_models(table for metadata in models for table in metadata.tables.values()))
 
     def beside_rows(work: Callable[[], T], what: str, *needed: Layer) -> AbstractContextManager[Callable[[], T]]:
@@ -212,7 +213,7 @@ def _compare(baseline: Baseline, end: StairwayResult) -> str | tuple[Difference,
     """Compare the end of the history with the models; return the reason when that is not possible."""
     if end.migrated is None:
         return f"{UNCOMPARED}: the history does not reach its head"
-    models = drift.metadata_of(end.options)
+    models = metadata_of(end.options)
     if not any(metadata.tables for metadata in models):
         return f"{UNCOMPARED}: env.py gives {'a target_metadata without tables' if models else 'no target_metadata'}"
     try:

@@ -13,10 +13,12 @@ from slipway.gate.evidence import Evidence
 from slipway.gate.history import Node
 from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.stairway import StairwayResult
+from slipway.gate.names import few
 from slipway.gate.rulebook import ALLOWABLE, OPTIONAL, UNPROVEN, all_rules, ids
 from slipway.gate.rulebook.graph import APART, EDITED, GONE, NOT_ON_TOP
+from slipway.gate.rulebook.rows import DROPS
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rulebook.waiting import NO_TIMEOUT, UNLIMITED, EnvFile
+from slipway.gate.rulebook.waiting import NO_TIMEOUT, ONCE, UNLIMITED, EnvFile
 from slipway.gate.rules import (
     advice,
     allowances,
@@ -36,6 +38,7 @@ Levels = Mapping[str, Level | None]  # by rule; None turns it off
 
 _ORDER: Final = (Level.ERROR, Level.WARNING, Level.NOTE)
 SETTING: Final = "[tool.slipway.migrations] levels"
+_ONCE: Final = ids(ONCE)
 _LEVELS: Final = {level.value: level for level in Level} | {OFF: None}
 
 
@@ -51,7 +54,7 @@ def judge(evidence: Evidence, today: date, own: Levels) -> tuple[Finding, ...]:
     findings = [_at_own_level(finding, own) for finding in findings]
     if stairway:
         findings += schema.check_reached(evidence.history.nodes, stairway, findings)
-    return in_order(list(_once_per_line(findings)))
+    return in_order(list(_folded(findings)))
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -59,15 +62,27 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: (finding.suppressed is not None, _ORDER.index(finding.level))))
 
 
-def _once_per_line(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield one finding on locks for several statements of one line, as in a loop."""
-    by_line: dict[object, list[Finding]] = {}
+def _folded(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield one finding for those that are answered together: of a rule in one revision, or in all when one line of env.py cures them."""
+    together: dict[object, list[Finding]] = {}
     for finding in findings:
-        key = (finding.rule, finding.level, finding.revision, finding.line, finding.suppressed)
-        by_line.setdefault(key if finding.rule[0] in "LQ" else id(finding), []).append(finding)
-    for first, *others in by_line.values():
-        more = f"; and {len(others)} more statements of this line" if others else ""
-        yield replace(first, measured=f"{first.measured}{more}")
+        place = None if finding.rule in _ONCE and finding.suppressed is None else finding.revision
+        key = (finding.rule, finding.level, place, finding.suppressed)
+        folds = finding.rule[0] in "LQ" or finding.rule == DROPS.id
+        together.setdefault(key if folds else id(finding), []).append(finding)
+    for first, *others in together.values():
+        yield replace(first, measured=f"{first.measured}{_others(first, others)}")
+
+
+def _others(first: Finding, others: Sequence[Finding]) -> str:
+    if not others:
+        return ""
+    if first.rule == DROPS.id:
+        return "".join(f"; {each.measured}" for each in others)
+    revisions = list(dict.fromkeys(each.revision for each in others if each.revision != first.revision))
+    lines = dict.fromkeys(str(each.line) for each in others if each.line != first.line)
+    place = f"in {few(revisions)}" if revisions else f"on line {', '.join(lines)}" if lines else "on this line"
+    return f"; and {len(others)} more {place}"
 
 
 def _of_history(evidence: Evidence, stairway: StairwayResult) -> Iterator[Finding]:

@@ -19,7 +19,6 @@ from slipway.gate.evidence import Evidence, environment_of, gather
 from slipway.gate.history import History, Node
 from slipway.gate.judge import in_order, judge, read_levels
 from slipway.gate.layers.concurrency import Contention
-from slipway.gate.layers.drift import metadata_of
 from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
@@ -28,6 +27,7 @@ from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
 from slipway.migration.database import keeping_connections
 from slipway.migration.environment import sentence
+from slipway.migration.models import metadata_of
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
 from slipway.records.proof import Coverage, Layer, Proof, Revision, Verdict, Versions
 

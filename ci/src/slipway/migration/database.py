@@ -201,7 +201,7 @@ class _Redirection:
 def closed_afterwards() -> Iterator[None]:
     """Close every connection that this thread opened during the block, as at the end of a process.
 
-    Pools of env.py would keep them, and with them the advisory locks of their sessions. Those of async drivers end with their loop.
+    Pools of env.py would keep them, and with them the advisory locks of their sessions. Those of async drivers end with their loop; a pool forgets them.
     """
     opened: list[Any] = []
     here = threading.get_ident()
@@ -215,8 +215,18 @@ def closed_afterwards() -> Iterator[None]:
             yield
     finally:
         for record in opened:
-            if record.dbapi_connection is not None and not isinstance(record.dbapi_connection, AdaptedConnection):
+            if isinstance(record.dbapi_connection, AdaptedConnection):
+                _forget(record)
+            elif record.dbapi_connection is not None:
                 record.invalidate()
+
+
+def _forget(record: Any) -> None:
+    """Take a connection out of its pool whose loop may have ended: nothing can be awaited on it."""
+    libpq = getattr(record.dbapi_connection.driver_connection, "pgconn", None)
+    if libpq is not None:  # psycopg's, which warns otherwise; that of asyncpg ends with its loop
+        libpq.finish()
+    record.dbapi_connection = None
 
 
 class _Kept:

@@ -22,6 +22,7 @@ from slipway.migration import advanced_alchemy, alembic_config
 from slipway.migration.alembic_config import Call
 from slipway.migration.application import APP_MISSING, application_of
 from slipway.migration.database import closed_afterwards
+from slipway.migration.models import metadata_of, unchanged
 from slipway.migration.parts import Part
 from slipway.migration.reasons import details, first_line, remedy
 
@@ -118,7 +119,8 @@ class Environment:
                 self.databases.append(part.name or f"database {place + 1}")
             if place == self.place:
                 of_part.update(configured)
-                run_migrations(**arguments)
+                with unchanged(metadata_of(configured)):
+                    run_migrations(**arguments)
 
         for name, function in {"configure": remember, "run_migrations": run_part}.items():
             setattr(context, name, function)

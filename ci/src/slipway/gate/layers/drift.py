@@ -23,6 +23,7 @@ from slipway.gate.measure.session import literal, query
 from slipway.gate.names import is_table, parts
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Options
+from slipway.migration.models import metadata_of
 
 _TABLES: Final = ("table", "partitioned table")
 _TYPES: Final = ("enum", "domain")
@@ -107,14 +108,6 @@ class Migrated:
             search_path=query(raw, "SELECT current_setting('search_path')")[0][0],
             translated=dict(context.connection.get_execution_options().get("schema_translate_map") or {}),
         )
-
-
-def metadata_of(options: Options) -> tuple[MetaData, ...]:
-    """Return the metadata that env.py passes to alembic; empty when there is none."""
-    metadata = options.get("target_metadata")
-    if metadata is None:
-        return ()
-    return (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
 
 
 def compare_with_models(
@@ -317,6 +310,12 @@ def _key(line: Line) -> object:
     return (match["kind"], sorted(match["columns"].split(", ")), match["rest"]) if match else line.definition
 
 
+def _columns_of(key: Line) -> tuple[str, ...]:
+    """Return the columns of a key; a unique constraint on those of the primary key adds nothing, and CREATE TABLE leaves it out."""
+    match = _KEY.fullmatch(key.definition)
+    return tuple(sorted(match["columns"].split(", "))) if match else (key.definition,)
+
+
 def _is_postgres_choice(line: Line) -> bool:
     """Whether a constraint's name looks like those that Postgres gives when a statement has none; its table may be renamed."""
     return line.kind in _CONSTRAINTS and re.search(r"_(pkey|key|fkey|check|excl)\d*$", Place.of(line).name) is not None
@@ -337,10 +336,13 @@ def _comparable(lines: Iterable[Line], ignored: frozenset[str]) -> dict[tuple[st
         if line.kind in _KINDS
     ]
     backing = {_index_of(line) for line in lines if line.kind in ("primary key", "unique", "exclusion")}
+    primary = {(_table_of(line), _columns_of(line)) for line in lines if line.kind == "primary key"}
     return {
         (line.kind, line.name): line
         for line in lines
-        if _table_of(line) not in ignored and not (line.kind == "index" and parts(line.name) in backing)
+        if _table_of(line) not in ignored
+        and not (line.kind == "index" and parts(line.name) in backing)
+        and not (line.kind == "unique" and (_table_of(line), _columns_of(line)) in primary)
     }
 
 

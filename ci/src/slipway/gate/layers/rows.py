@@ -51,6 +51,13 @@ class Rows:
     again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
     loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
 
+    def compare(self, before: Snapshot, after: Snapshot, back: Back) -> None:
+        """Compare the rows before the revision with those after its upgrade and those that its downgrade brought `back`."""
+        self.dropped = tuple(row_effects.dropped(before, after, back))
+        self.deleted = tuple(row_effects.deleted(before, after, back))
+        recast = {loss.name for loss in self.recast}
+        self.changed = tuple(loss for loss in row_effects.changed(before, after, back) if loss.name not in recast)
+
 
 @dataclass(frozen=True)
 class RowsResult:
@@ -211,16 +218,12 @@ class _Run:
         rows = self._of(node)
         rows.held = {before.names[oid]: count for oid, count in before.counts.items()}
         after = row_effects.snapshot(connection, list(before.names))
-        back: Back = {}
         rows.recast = tuple(row_effects.recast(connection, before, after))
+        rows.compare(before, after, back={})  # a downgrade that fails brings nothing back
         if not node.keeps_on_downgrade and not self._steps[node.id].failures:
             yield self._step(node, DOWN, connection)
-            back = row_effects.rows_of(connection, before)
+            rows.compare(before, after, row_effects.rows_of(connection, before))
             yield self._step(node, AGAIN, connection)
-        rows.dropped = tuple(row_effects.dropped(before, after, back))
-        rows.deleted = tuple(row_effects.deleted(before, after, back))
-        also_recast = {loss.name for loss in rows.recast}
-        rows.changed = tuple(loss for loss in row_effects.changed(before, after, back) if loss.name not in also_recast)
 
     def _touched(self, node: Node) -> list[str]:
         """Return the filled tables that the revision's upgrade locks."""

@@ -228,3 +228,5 @@ if pending is not None:
     with op.get_context().autocommit_block():
         op.execute(f"ALTER TABLE events DETACH PARTITION events_2025 {'FINALIZE' if pending else 'CONCURRENTLY'}")""",
 )
+# A project answers these once: by a lock_timeout for all revisions, and by the size that its revisions have.
+ONCE: Final = (PARENT_LOCKED, PARENT_WAITS, SEVERAL, TRIGGER, VIEW, METADATA)
