@@ -9,8 +9,9 @@ import pytest
 
 from slipway.cli import run
 from slipway.workload.dependencies import Python
+from tests.forked import forking  # noqa: F401 -- a fixture
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_gate")]
 
 INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 ENV = """
