@@ -13,6 +13,7 @@ from slipway.records.gate import Column, Model
 from slipway.settings import Migrations
 from slipway.source import commit_at
 from slipway.workload.dependencies import Python
+from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,7 @@ MODELS = 'import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table("notes", m
 
 
 @pytest.fixture
-def read(tmp_path, server):
+def read(tmp_path, server, forked_gate):
     """Reads the models of a release without a lock, whose alembic settings have another name than today's settings say."""
     (tmp_path / "migrations/versions").mkdir(parents=True)
     (tmp_path / "migrations/env.py").write_text(ENV)
