@@ -68,7 +68,7 @@ async def account(database, monkeypatch, forked_gate):
     """An account that runs file trees on this machine, in this virtual environment."""
     monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
     secrets = {URL: database.replace("postgresql://", "postgresql+psycopg://"), TOKEN: CANARY}
-    async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(150), secrets=secrets) as account:
+    async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(40), secrets=secrets) as account:
         account.cloud.logs.create("/slipway/notes-staging")
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time_of(account))
         yield account
