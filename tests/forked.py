@@ -1,4 +1,4 @@
-"""The gate in a fork of the test's process, which has imported it, in place of `python -m slipway.gate`."""
+"""The gate or the migration in a fork of the test's process, which has imported it, in place of `python -m slipway.gate`."""
 
 import faulthandler
 import logging
@@ -19,12 +19,20 @@ import pytest
 import slipway
 from slipway.gate import __main__ as gate_command
 from slipway.gate import databases
+from slipway.migration import __main__ as migration_command
 
+_COMMANDS = {"slipway.gate": gate_command.main, "slipway.migration": migration_command.main}
 _KEPT = (sys.prefix, sys.base_prefix, str(Path(slipway.__file__).parent))
 
 
-def answer_in_fork(folder: Path, arguments: list[str], variables: Mapping[str, str], streams: Sequence[int]) -> None:
-    """Make this process look like one that a shell has started with `python -m slipway.gate`."""
+def answer_in_fork(
+    folder: Path,
+    arguments: list[str],
+    variables: Mapping[str, str],
+    streams: Sequence[int],
+    module: str = "slipway.gate",
+) -> None:
+    """Make this process look like one that a shell has started with `python -m MODULE`."""
     for stream, file in enumerate(streams):
         os.dup2(file, stream)
     # Lines are written at once: a stopped process has no chance to flush.
@@ -36,20 +44,21 @@ def answer_in_fork(folder: Path, arguments: list[str], variables: Mapping[str, s
     os.environ.update(variables)
     warnings.resetwarnings()
     logging.getLogger().handlers.clear()
-    for name, module in list(sys.modules.items()):
-        if (file_of := getattr(module, "__file__", None)) and not file_of.startswith(_KEPT):
+    for name, loaded in list(sys.modules.items()):
+        if (file_of := getattr(loaded, "__file__", None)) and not file_of.startswith(_KEPT):
             del sys.modules[name]  # of another project
     databases._PREFIX = f"slipway_gate_{secrets.token_hex(4)}_"  # each process that imports it has another
-    os._exit(gate_command.main(arguments))
+    os._exit(_COMMANDS[module](arguments))
 
 
 class _Forked:
     """Used like anyio's Process."""
 
-    def __init__(self, arguments: list[str], folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, module: str, arguments: list[str], folder: Path, variables: Mapping[str, str]) -> None:
         self._question, self._written = os.pipe()
         self._errors, self._printed = os.pipe()
         self._begun = (folder, arguments, variables)
+        self._module = module
         self.process = multiprocessing.get_context("fork").Process(target=self._answer)
         self.stdin = self.stderr = self
 
@@ -58,7 +67,7 @@ class _Forked:
         os.setsid()
         os.close(self._written)
         os.close(self._errors)
-        answer_in_fork(*self._begun, (self._question, os.open(os.devnull, os.O_WRONLY), self._printed))
+        answer_in_fork(*self._begun, (self._question, os.open(os.devnull, os.O_WRONLY), self._printed), self._module)
 
     async def start(self) -> None:
         await anyio.to_thread.run_sync(
@@ -100,15 +109,15 @@ class _Forked:
 
 @pytest.fixture(name="forked_gate")
 def forking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands fork the gate where they would start it in the environment of this run."""
+    """Let commands fork the gate and the migration where they would start them in the environment of this run."""
     opened, own = anyio.open_process, str(Path(sys.prefix).resolve() / "bin/python")
 
     async def open_process(command: Any, **options: Any) -> Any:
-        python, *words = command
-        if [python, *words[:2]] != [own, "-m", "slipway.gate"]:
-            return await opened(command, **options)
-        forked = _Forked(words[2:], options["cwd"], options["env"])
-        await forked.start()
-        return forked
+        match command:
+            case [python, "-m", module, *arguments] if python == own and module in _COMMANDS:
+                forked = _Forked(module, arguments, options["cwd"], options["env"])
+                await forked.start()
+                return forked
+        return await opened(command, **options)
 
     monkeypatch.setattr(anyio, "open_process", open_process)

@@ -7,6 +7,9 @@ import psycopg
 import pytest
 
 from slipway.cli import run
+from tests.forked import forking  # noqa: F401 -- a fixture
+
+pytestmark = pytest.mark.usefixtures("forked_gate")
 
 PYPROJECT = '[project]\nname = "x"\n[tool.slipway]\nname = "notes"\ncommand = ["uvicorn", "app:app"]\n'
 INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"

@@ -9,8 +9,9 @@ import pytest
 
 from slipway.cli import run
 from slipway.workload.dependencies import Python
+from tests.forked import forking  # noqa: F401 -- a fixture
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_gate")]
 
 INI = "[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n"
 ENV = """
@@ -67,6 +68,7 @@ def gate(capsys, server):
                 "--database-url",
                 server,
                 "--json",
+                "--layers=trace",
                 *flags,
             ]
         )
@@ -117,7 +119,7 @@ def test_the_release_at_the_ref_must_be_able_to_work_with_the_new_schema(gate, g
     git("add", "migrations/env.py")
     git("commit", "--quiet", "--message", "The models of the release that is live")
     write(service, "three", "two", "ALTER TABLE a RENAME id TO number", "ALTER TABLE a RENAME number TO id")
-    _, found, _ = gate(service, "--since", "HEAD")
+    _, found, _ = gate(service, "--since", "HEAD", "--layers=trace,previous")
     assert ("C03", "three") in found
 
 

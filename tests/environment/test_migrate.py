@@ -23,6 +23,7 @@ from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN
 from slipway.workload.dependencies import Python
 from slipway.workload.process import HostBackend
+from tests.forked import forking  # noqa: F401 -- a fixture
 from tests.release.desired import DIGEST, aws_of, time_of
 from tests.simulator.account import ROLE, URI, opened
 
@@ -64,11 +65,11 @@ def staging(runner: str = TASK, pyproject: Callable[[str], str] = pyproject) -> 
 
 
 @pytest.fixture
-async def account(database, monkeypatch):
+async def account(database, monkeypatch, forked_gate):
     """An account that runs file trees on this machine, in this virtual environment."""
     monkeypatch.setattr("slipway.workload.process.prepare", lambda _tree, _cache: Python(Path(sys.prefix)))
     secrets = {URL: database.replace("postgresql://", "postgresql+psycopg://"), TOKEN: CANARY}
-    async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(150), secrets=secrets) as account:
+    async with opened(lambda url: HostBackend(url, LOGIN, Path()), Clock(40), secrets=secrets) as account:
         account.cloud.logs.create("/slipway/notes-staging")
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time_of(account))
         yield account

@@ -19,6 +19,7 @@ from slipway.simulator.cloud import LOGIN, simulated
 from slipway.workload.dependencies import Python
 from slipway.workload.process import HostBackend
 from slipway.workload.workload import HealthCheck, HealthResult
+from tests.forked import forking  # noqa: F401 -- a fixture
 from tests.release.desired import spec
 from tests.simulator.scripted import Script, ScriptedBackend
 
@@ -59,7 +60,7 @@ secrets = {{ TOKEN = "{TOKEN}" }}
 
 
 @pytest.fixture
-def tried_here(monkeypatch):
+def tried_here(monkeypatch, forked_gate):
     """Pushes a server and runs the preflight on it, in this environment instead of one made from a lock."""
     brisk = replace(APP_RUNNER, health=lambda spec: HealthCheck(path=spec.health_path, interval=0.4))
     monkeypatch.setattr(room, "target_of", lambda _settings, _environment: brisk)

@@ -13,6 +13,7 @@ from slipway.records.gate import Column, Model
 from slipway.settings import Migrations
 from slipway.source import commit_at
 from slipway.workload.dependencies import Python, lock_of
+from tests.forked import forking  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ COMMITTED = ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-
 
 
 @pytest.fixture
-def read(tmp_path, server):
+def read(tmp_path, server, forked_gate):
     """Reads the models of a release without a lock, whose alembic settings have another name than today's settings say."""
     (tmp_path / "migrations/versions").mkdir(parents=True)
     (tmp_path / "migrations/env.py").write_text(ENV)

@@ -50,45 +50,40 @@ def ask(url, query, **more):
         return connection.execute(query).fetchone()[0]
 
 
-async def test_a_server_answers_with_the_version_it_says(found):
-    async with running(found) as server:
-        assert (server.version, server.major, server.origin) == (found.version, found.major, found.origin)
-        assert ask(server.url, "SHOW server_version").startswith(server.version)
+def test_a_server_answers_with_the_version_it_says(found, postgres):
+    assert (postgres.version, postgres.major, postgres.origin) == (found.version, found.major, found.origin)
+    assert ask(postgres.url, "SHOW server_version").startswith(postgres.version)
 
 
-async def test_a_server_is_for_its_user_only(found):
-    async with running(found) as server:
-        info = psycopg.conninfo.conninfo_to_dict(server.url)
-        assert info["host"] == "127.0.0.1"
-        assert len(info["password"]) > 20
-        for password in ("", "wrong"):
-            with pytest.raises(psycopg.OperationalError, match="password"):
-                ask(server.url, "SELECT 1", password=password)
-
-
-async def test_the_socket_asks_for_the_password_too(found):
-    async with running(found) as server:
-        folder = ask(server.url, "SHOW unix_socket_directories")
-        assert ask(server.url, "SELECT 1", host=folder) == 1
+def test_a_server_is_for_its_user_only(postgres):
+    info = psycopg.conninfo.conninfo_to_dict(postgres.url)
+    assert info["host"] == "127.0.0.1"
+    assert len(info["password"]) > 20
+    for password in ("", "wrong"):
         with pytest.raises(psycopg.OperationalError, match="password"):
-            ask(server.url, "SELECT 1", host=folder, password="wrong")
+            ask(postgres.url, "SELECT 1", password=password)
 
 
-async def test_a_server_listens_on_this_machine_alone(found):
-    async with running(found) as server:
-        assert ask(server.url, "SHOW listen_addresses") == "127.0.0.1"
+def test_the_socket_asks_for_the_password_too(postgres):
+    folder = ask(postgres.url, "SHOW unix_socket_directories")
+    assert ask(postgres.url, "SELECT 1", host=folder) == 1
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        ask(postgres.url, "SELECT 1", host=folder, password="wrong")
+
+
+def test_a_server_listens_on_this_machine_alone(postgres):
+    assert ask(postgres.url, "SHOW listen_addresses") == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("fsync", "off"), ("TimeZone", "UTC"), ("autovacuum", "off"), ("server_encoding", "UTF8"), ("lc_collate", "C")],
 )
-async def test_a_server_is_set_for_speed_and_sameness(found, setting, value):
-    async with running(found) as server:
-        if setting == "lc_collate":
-            assert ask(server.url, "SELECT datcollate FROM pg_database WHERE datname = 'postgres'") == value
-        else:
-            assert ask(server.url, sql.SQL("SHOW {}").format(sql.Identifier(setting))) == value
+def test_a_server_is_set_for_speed_and_sameness(postgres, setting, value):
+    if setting == "lc_collate":
+        assert ask(postgres.url, "SELECT datcollate FROM pg_database WHERE datname = 'postgres'") == value
+    else:
+        assert ask(postgres.url, sql.SQL("SHOW {}").format(sql.Identifier(setting))) == value
 
 
 async def test_nothing_is_left_behind(found):
@@ -133,30 +128,22 @@ async def test_two_servers_at_once_know_nothing_of_each_other(found):
         assert ask(other.url, "SELECT to_regclass('a')") is None
 
 
-async def test_the_first_start_fills_the_cache_and_the_second_uses_it(found, cache, monkeypatch):
-    async with running(found) as server:
-        first = ask(server.url, "SELECT system_identifier::text FROM pg_control_system()")
-    (template,) = cache.iterdir()
-    assert template.name.startswith("postgres-")
-    monkeypatch.setattr(datadir, "_initialise", None)
-    async with running(found) as server:
-        assert ask(server.url, "SELECT system_identifier::text FROM pg_control_system()") == first
-
-
-async def test_what_a_server_wrote_is_not_in_the_cache(found, cache):
+async def test_the_first_start_fills_the_cache_for_its_user_only_and_the_second_uses_it_as_it_was(
+    found, cache, monkeypatch
+):
+    identifiers = []
     for _ in range(2):
         async with running(found) as server:
+            identifiers.append(ask(server.url, "SELECT system_identifier::text FROM pg_control_system()"))
             assert ask(server.url, "SELECT to_regclass('a')") is None
             with psycopg.connect(server.url) as connection:
                 connection.execute("CREATE TABLE a ()")
-
-
-async def test_the_cache_is_for_its_user_only(found, cache):
-    async with running(found):
-        pass
-    (template,) = cache.iterdir()
-    assert cache.stat().st_mode & 0o077 == 0
-    assert (template / "password").exists()
+        (template,) = cache.iterdir()
+        assert template.name.startswith("postgres-")
+        assert (template / "password").exists()
+        assert cache.stat().st_mode & 0o077 == 0
+        monkeypatch.setattr(datadir, "_initialise", None)
+    assert identifiers[0] == identifiers[1]
 
 
 async def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(found, cache):
