@@ -49,7 +49,19 @@ def propose(folder: Path) -> Adoption:
     tree = tree_at(folder)
     survey = find(tree)
     files = (_table(tree, survey), *_workflow(tree, survey)) if not survey.obstacles else ()
-    return Adoption(service=survey.value(Subject.NAME), facts=survey.facts, obstacles=survey.obstacles, files=files)
+    return Adoption(
+        service=survey.value(Subject.NAME),
+        facts=survey.facts,
+        obstacles=survey.obstacles,
+        files=files,
+        has_revisions=_has_revisions(tree, survey.value(Subject.SCRIPTS)),
+    )
+
+
+def _has_revisions(tree: Tree, scripts: str) -> bool:
+    """Whether a file in the folder of alembic, or in one called versions, is a revision."""
+    near = (name for name in tree.matching(r".*\.py") if name.startswith(f"{scripts}/") or "versions/" in name)
+    return any("down_revision" in tree.read(name) for name in near)
 
 
 def written(folder: Path, adoption: Adoption) -> Adoption:
