@@ -84,8 +84,7 @@ class Tree:
 
 def tree_at(folder: Path) -> Tree:
     """Return the view of a folder in its repository, as it is on disk."""
-    folder = folder.resolve()
-    root = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+    folder, root = folder.resolve(), repository_of(folder)
     names = {os.path.relpath(path, folder) for path in _walk(folder)}
     if root != folder:
         names |= {name for path in _walk(root) if _ABOVE.fullmatch(name := os.path.relpath(path, folder))}
@@ -99,6 +98,12 @@ def tree_at(folder: Path) -> Tree:
 
     path = "" if root == folder else folder.relative_to(root).as_posix()
     return Tree(names=_nearest_first(names), read=read, path=path, folder=folder.name)
+
+
+def repository_of(folder: Path) -> Path:
+    """Return the git repository around a folder; the folder itself without one."""
+    folder = folder.resolve()
+    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
 
 
 def _walk(top: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
+from slipway.finder.tree import repository_of
 from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     AlembicOptions,
@@ -55,7 +56,9 @@ async def gate(
     made = (
         () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(notes, at.folder)
     )
-    return replace(proof, coverage=replace(proof.coverage, gaps=(*made, *proof.coverage.gaps)))
+    coverage = replace(proof.coverage, gaps=(*made, *proof.coverage.gaps))
+    path = at.folder.relative_to(repository_of(at.folder)).as_posix()
+    return replace(proof, coverage=coverage, folder="" if path == "." else path)
 
 
 async def revisions(options: GateOptions) -> Listing:
