@@ -30,7 +30,7 @@ from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
 from slipway.source import folder_of, git, released, unreleased
-from slipway.workload.dependencies import Python, notes, prepare, workspace_of
+from slipway.workload.dependencies import Python, check_environment, notes, prepare, workspace_of
 
 
 async def gate(
@@ -76,6 +76,7 @@ async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
         migrations = replace(migrations, start_after=None)
     known = await anyio.to_thread.run_sync(_released, folder, options, migrations.start_after)
     interpreter = await anyio.to_thread.run_sync(python_of, folder, options.python)
+    await anyio.to_thread.run_sync(check_environment, interpreter)
     return Workplace(folder=folder, python=interpreter, migrations=migrations, server=options.server), known
 
 
