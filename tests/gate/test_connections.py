@@ -8,6 +8,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import redirection
+from slipway.gate.measure import role
 from slipway.gate.redirection import Place
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import revision_file
@@ -70,8 +71,8 @@ CODE = """
         with engine.begin() as second:
             second.execute(sa.text(f"CREATE TABLE {{name}} ()"))
 
-    program = "import psycopg; psycopg.connect({decoy!r}, autocommit=True).execute('CREATE TABLE by_program ()')"
-    subprocess.run([sys.executable, "-c", program], check=True, env={{}})
+    program = "import marks, psycopg; assert marks.own; psycopg.connect({decoy!r}, autocommit=True).execute('CREATE TABLE by_program ()')"
+    subprocess.run([sys.executable, "-c", program], check=True, env={{"PYTHONPATH": "own"}})
     named = op.get_bind().scalars(sa.text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'by%' AND tableowner = current_user ORDER BY 1")).all()
     assert named == ["by_driver", "by_engine", "by_listener", "by_pool", "by_program"], named
 """
@@ -103,10 +104,28 @@ def test_a_connection_that_cannot_be_led_is_refused_before_its_first_statement(p
         prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
 
 
-def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy):
+def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy, tmp_path):
+    own = {"marks.py": "own = False", "sitecustomize.py": "import marks; marks.own = True"}
+    for name, text in own.items():
+        (tmp_path / "own").mkdir(exist_ok=True)
+        (tmp_path / "own" / name).write_text(text)
     proof = prove_history({"one": (None, CODE.format(decoy=decoy), "pass")})
     assert [finding.measured for finding in proof.findings if finding.fails] == []
     assert proof.verdict is Verdict.PASS
+
+
+def test_a_session_that_waits_for_its_own_revision_ends_in_time(prove_history, monkeypatch):
+    monkeypatch.setattr(role, "LIMIT", role.LIMIT.replace("9999ms", "99ms"))
+    waits = """
+op.execute("LOCK TABLE b")
+import psycopg
+with psycopg.connect() as own:
+    own.execute("ALTER TABLE b ADD c int")
+"""
+    revisions = {"one": (None, "op.execute('CREATE TABLE b (id int)')", "op.drop_table('b')")}
+    revisions["two"] = ("one", waits, "pass")
+    proof = prove_history(revisions)
+    assert any("lock timeout" in finding.measured for finding in proof.failures)
 
 
 def test_a_revision_that_connects_when_it_is_imported_is_led_to_the_gates_server(prove_history, decoy):
@@ -118,6 +137,7 @@ def test_a_revision_that_connects_when_it_is_imported_is_led_to_the_gates_server
 
 
 PLACE = Place(host="/run/gate", port=7, user="me", password="word", database="ours", security={})
+OWNED = replace(PLACE, session={"role": "owner"})
 
 
 @pytest.mark.parametrize(
@@ -156,8 +176,7 @@ def test_a_client_that_names_another_place_is_not_started(arguments, named):
 
 def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_argument():
     given = {"DATABASE_URL": "postgresql+asyncpg://me:secret@production/notes", "HOME": "/home/me"}
-    led = redirection._variables({**given, "PGOPTIONS": "-c jit=off"}, replace(PLACE, role="owner"))
-    assert led["PGOPTIONS"] == "-c jit=off -c role=owner"
+    led = redirection._variables(given, PLACE)
     assert led["DATABASE_URL"] == "postgresql+asyncpg://me:word@/ours?host=%2Frun%2Fgate&port=7"
     assert (led["PGHOST"], led["PGDATABASE"], led["PGPASSWORD"]) == ("/run/gate", "ours", "word")
     assert "HOME" not in led
@@ -166,14 +185,16 @@ def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_arg
 
 def test_a_program_with_variables_of_its_own_is_led_as_well():
     given = {"PGHOSTADDR": "10.0.0.1", "PGSERVICE": "production", "PGSSLMODE": "disable", "HOME": "/home/me"}
-    place = replace(PLACE, security={"sslmode": "verify-full"})
-    led = redirection._of_program(given, place)
+    place = replace(OWNED, security={"sslmode": "verify-full"})
+    led = redirection._of_program({**given, "PGOPTIONS": "-c jit=off"}, place)
+    assert led["PGOPTIONS"] == "-c role=owner -c jit=off"
+    assert redirection._of_program(led, place)["PGOPTIONS"] == led["PGOPTIONS"]
     assert (led["PGHOST"], led["PGSSLMODE"], led["HOME"]) == ("/run/gate", "verify-full", "/home/me")
     assert not {"PGHOSTADDR", "PGSERVICE"} & led.keys()
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
-    monkeypatch.setattr(redirection._Process, "place", lambda: replace(PLACE, role="owner"))
+    monkeypatch.setattr(redirection._Process, "place", lambda: OWNED)
     common = {"port": 7, "user": "me", "password": "word"}
 
     class CoreConnection:
@@ -209,6 +230,6 @@ def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
         **common,
     }
     monkeypatch.setattr(redirection._Process, "is_started", True)
-    assert psycopg2.connect(options="-c jit=off")[1]["options"] == "-c jit=off -c role=owner"
-    assert asyncpg.connect(server_settings={"jit": "off"})[1]["server_settings"] == {"jit": "off", "role": "owner"}
+    assert psycopg2.connect(options="-c jit=off")[1]["options"] == "-c role=owner -c jit=off"
+    assert asyncpg.connect(server_settings={"jit": "off"})[1]["server_settings"] == {"role": "owner", "jit": "off"}
     assert CoreConnection("boss", startup_params={}).made["startup_params"] == {"role": "owner"}

@@ -148,6 +148,8 @@ def printed(name, text):
 
 
 def language_of(name):
+    if name == "proof.text.comment":
+        return "markdown"
     return next((form for form in ("markdown", "page", "junit", "sarif", "annotations") if form in name), "text")
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 
 from slipway.gate.databases import owner_of
 from slipway.gate.measure.role import has_role
-from slipway.gate.measure.session import SESSION
+from slipway.gate.measure.session import LIMITS, SESSION
 from slipway.gate.redirection import Place, led_to
 from slipway.migration.database import every_connection_to, for_driver, is_direct
 from slipway.migration.events import listening
@@ -40,5 +40,5 @@ def _place_of(database: URL) -> Place:
         password=database.password,
         database=database.database or "",
         security={name: str(value) for name, value in query.items() if name.startswith("ssl")},
-        role=owner_of(database),
+        session={**LIMITS, **({"role": owner} if (owner := owner_of(database)) else {})},
     )

@@ -272,5 +272,6 @@ def _looks_like_production(server: URL) -> str | None:
 
 def _hosts(server: URL) -> list[str]:
     """Return the hosts of a URL; there may be several, also in its query."""
-    hosts = [server.host or "", *server.normalized_query.get("host", ())]
+    named = server.query.get("host", ())  # `normalized_query` fails in SQLAlchemy 2.0.0 to 2.0.10
+    hosts = [server.host or "", *([named] if isinstance(named, str) else named)]
     return [host.partition(":")[0].rstrip(".").lower() for several in hosts for host in several.split(",") if host]

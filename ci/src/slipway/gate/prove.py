@@ -65,7 +65,8 @@ def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]
     first = gather(question, server)
     yield first
     for place in range(1, len(first.environment.databases)):
-        yield gather(replace(question, previous=None, keep=False), server, place)
+        # The previous release is asked in the first.
+        yield gather(replace(question, previous=None, previous_required=False, keep=False), server, place)
 
 
 def _other_sections(evidence: Evidence) -> Iterator[str]:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import wraps
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import takewhile
@@ -45,6 +45,7 @@ _TAKES_VALUE: Final = re.compile(
     r"-[A-Za-z]*[cfvoLFPRTU]|--(?:command|file|set|variable|output|log-file|pset|username)"
 )
 _CONNINFO: Final = re.compile(r"\b(host|hostaddr|port|dbname|service)\s*=\s*'?([^\s']*)")
+_ENV: Final = 9  # the position of `env` among the arguments of Popen after the first
 _LONG: Final = {"h": "host", "p": "port", "d": "dbname"}
 
 
@@ -52,7 +53,8 @@ _LONG: Final = {"h": "host", "p": "port", "d": "dbname"}
 class Place:
     """A database on a server.
 
-    - security: parameters of libpq such as sslmode. role: the role of started programs; empty for the user itself.
+    - security: parameters of libpq such as sslmode.
+    - session: settings with which the sessions of started programs begin, such as their role.
     """
 
     host: str
@@ -61,7 +63,7 @@ class Place:
     password: str | None
     database: str
     security: Mapping[str, str]
-    role: str = ""
+    session: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> dict[str, str]:
@@ -81,27 +83,24 @@ class Place:
         encrypted = {"ssl": self.security["sslmode"]} if driver == "asyncpg" and "sslmode" in self.security else {}
         return {"host": self.host, "database": self.database, **common, **encrypted}
 
-    def with_role(self, driver: str, parameters: Parameters) -> Parameters:
-        """Return a driver's parameters of a session that begins with the role."""
-        if not self.role:
-            return parameters
+    def with_session(self, driver: str, parameters: Parameters) -> Parameters:
+        """Return a driver's parameters of a session that begins with our settings."""
         if driver in ("psycopg", "psycopg2"):
-            options = parameters.get("options", os.environ.get("PGOPTIONS", ""))
-            return {**parameters, "options": self._options(options)}
+            return {**parameters, "options": self.options(parameters.get("options") or os.environ.get("PGOPTIONS", ""))}
         name = "server_settings" if driver == "asyncpg" else "startup_params"
-        return {**parameters, name: {**(parameters.get(name) or {}), "role": self.role}}
+        return {**parameters, name: {**self.session, **(parameters.get(name) or {})}}
 
-    def variables(self, options: str) -> dict[str, str]:
-        """Return the place as libpq's variables; `options` are those of its sessions so far."""
+    def options(self, own: str) -> str:
+        """Return libpq's options of a session that begins with our settings; those of its `own` win."""
+        ours = " ".join(f"-c {name}={value}" for name, value in self.session.items())
+        return own if ours in own else f"{ours} {own}".strip()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return the place as libpq's variables."""
         named = {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.database}
         security = {f"PG{name.upper()}": value for name, value in self.security.items()}
-        secret = {"PGPASSWORD": self.password} if self.password else {}
-        return {**named, **security, **secret, **({"PGOPTIONS": self._options(options)} if self.role else {})}
-
-    def _options(self, options: str) -> str:
-        """Append the role, to which RESET ROLE returns, too, to the options of a session."""
-        role = f"-c role={self.role}"
-        return options if options.endswith(role) else f"{options} {role}".lstrip()
+        return {**named, **security, **({"PGPASSWORD": self.password} if self.password else {})}
 
     def url(self, scheme: str, *, secret: bool) -> str:
         """Return its URL, with the password if it is `secret`."""
@@ -164,18 +163,17 @@ def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
     paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != _HERE]
     urls = {name: _led_text(value, place, secret=True) for name, value in environment.items() if _URL.match(value)}
     led = {_VARIABLE: json.dumps(asdict(place))}
-    return {
-        **urls,
-        **place.variables(environment.get("PGOPTIONS", "")),
-        **led,
-        "PYTHONPATH": os.pathsep.join((_HERE, *paths)),
-    }
+    return {**urls, **place.variables, **led, "PYTHONPATH": os.pathsep.join((_HERE, *paths))}
 
 
 def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
-    """Return the variables of a program, with those that name the database and without those that lead elsewhere."""
+    """Return the variables of a program, with those that name the database and without those that lead elsewhere.
+
+    The options of its sessions are not among those of this process, because the gate's own sessions would take them, too.
+    """
     kept = {name: value for name, value in environment.items() if name not in _ELSEWHERE}
-    return {**kept, **_variables(environment, place)}
+    options = place.options(environment.get("PGOPTIONS", ""))
+    return {**kept, **_variables(environment, place), **({"PGOPTIONS": options} if options else {})}
 
 
 def _led_text(text: str, place: Place, *, secret: bool = False) -> str:
@@ -223,7 +221,7 @@ def _led(driver: str, parameters: Parameters) -> Parameters | None:
     if place is None:
         return None
     led = {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
-    return place.with_role(driver, led) if _Process.is_started else led
+    return place.with_session(driver, led) if _Process.is_started else led
 
 
 def _wrap_psycopg(psycopg: Any) -> None:
@@ -294,8 +292,9 @@ def _led_start(original: Wrap) -> Wrap:
     def start(self: Any, args: Any, *rest: Any, **parameters: Any) -> None:
         if place := _Process.place():
             args = _led_arguments(args, place)
-            if (environment := parameters.get("env")) is not None:
-                parameters["env"] = _of_program(environment, place)
+            if len(rest) < _ENV:
+                own = parameters.get("env")
+                parameters["env"] = _of_program(os.environ if own is None else own, place)
         original(self, args, *rest, **parameters)
 
     return start
@@ -305,7 +304,14 @@ def _led_system(original: Wrap) -> Wrap:
     @wraps(original)
     def system(command: Any) -> Any:
         place = _Process.place()
-        return original(_led_arguments(command, place) if place else command)
+        if place is None:
+            return original(command)
+        command, own = _led_arguments(command, place), os.environ.get("PGOPTIONS")
+        _set({"PGOPTIONS": place.options(own or "")})
+        try:
+            return original(command)
+        finally:
+            _set({"PGOPTIONS": own})
 
     return system
 

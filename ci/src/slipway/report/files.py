@@ -31,6 +31,7 @@ PROOF: Formats[Proof] = {
     "gl-code-quality-report.json": _located(programs.code_quality),
     "annotations.txt": _located(programs.annotations),
     "summary.md": _located(text.markdown),
+    "comment.md": _located(text.comment),
     "report.txt": text.text,
     "index.html": page.page,
 }

@@ -26,6 +26,8 @@ from slipway.untrusted import one_line
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
+# In uv.lock, which uv alone writes; tomllib would need a quarter of a second for each start of an instance.
+_BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
 READY = "slipway-ready"
 OLDEST_PYTHON = "3.10"  # on which the gate runs
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
@@ -205,14 +207,7 @@ def _has_local_packages(lock: Path) -> bool:
     text = lock.read_text(encoding="utf-8")
     if lock.name == "pylock.toml":
         return any("directory" in package for package in toml.loads(text).get("packages", []))
-    if lock.name != "uv.lock":
-        return _OF_THE_TREE.search(text) is not None
-    places = (
-        package.get("source", {}).get(kind)
-        for package in toml.loads(text).get("package", [])
-        for kind in ("editable", "directory", "virtual")
-    )
-    return any(place not in (None, ".") for place in places)
+    return (_BESIDE_THE_PROJECT if lock.name == "uv.lock" else _OF_THE_TREE).search(text) is not None
 
 
 @contextmanager

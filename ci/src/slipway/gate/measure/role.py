@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from slipway.gate.measure.session import (
+    LIMIT,
     as_superuser,
     become,
     become_superuser,
@@ -95,10 +96,11 @@ def _after(execution: Execution) -> None:
 
 
 def _enter(connection: Any) -> None:
-    """Give the role to a connection that a revision opened past SQLAlchemy, before each statement: it may roll back between them."""
+    """Give role and limits to a connection that a revision opened past SQLAlchemy, before each statement: it may roll back between them."""
     notes = notes_on(connection)
     if notes.get(_IS_DIRECT) is not False:
-        entered = bool(query(connection, _LEAVE_SUPERUSER))
+        if entered := bool(query(connection, _LEAVE_SUPERUSER)):
+            query(connection, LIMIT)
         notes.setdefault(_IS_DIRECT, entered)
 
 
