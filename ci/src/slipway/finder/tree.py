@@ -72,6 +72,10 @@ class Tree:
         except ValueError:
             return {}
 
+    def table(self, name: str, *keys: str) -> dict[str, Any]:
+        """Return a table in a TOML file; empty when it is missing, or no table."""
+        return table_in(self.toml(name), *keys)
+
     def ini(self, name: str) -> configparser.RawConfigParser:
         """Return an INI file; empty when it is missing or unusable."""
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
@@ -104,6 +108,18 @@ def repository_of(folder: Path) -> Path:
     """Return the git repository around a folder; the folder itself without one."""
     folder = folder.resolve()
     return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+
+
+def table_in(document: object, *keys: str) -> dict[str, Any]:
+    """Return a table inside a document; empty when it is missing, or no table."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def texts_in(value: object) -> list[str]:
+    """Return the texts in a list; no text for other values."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _walk(top: Path) -> Iterator[str]:
