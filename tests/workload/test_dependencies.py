@@ -271,10 +271,15 @@ def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_passw
 
 
 @pytest.mark.parametrize(
-    "stderr", ["error: No interpreter found for Python 3.9 in search path", "error: Request failed after 3 retries"]
+    "stderr",
+    [
+        "error: No interpreter found for Python 3.9 in search path",
+        "error: No interpreter found for Python >=3.9 in virtual environments",
+        "error: Request failed\n  cause: Failed to download `https://mirror.example/20261110/cpython-3.9.20%2B2026.tar.gz`",
+    ],
 )
 def test_a_python_that_cannot_be_had_is_named_with_the_commands_that_bring_it(stderr):
-    refused = dependencies._refusal(["venv", "--python", "3.9"], stderr, 1)
+    refused = dependencies._refusal(["sync"], stderr, 1)
     assert str(refused).startswith("the service's Python 3.9 is not on this machine")
     assert "uv python install 3.9" in refused.next_step
 

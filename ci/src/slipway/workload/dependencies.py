@@ -33,7 +33,10 @@ OLDEST_PYTHON = "3.10"  # on which the gate runs
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
 _FETCHED = re.compile(r"git\+(\S+?)(?:@[^@\s`]*)?`")
-_DOWNLOADS_PYTHON = "Request failed"
+# Said about an interpreter; the second form names the archive that could not be downloaded.
+_NO_PYTHON = re.compile(
+    r"No interpreter found for (?:Python )?(?:[<>=~]*)(\d[\d.]*)|Failed to download.*?cpython-(3\.\d+)"
+)
 _COMPILED = ["--compile-bytecode"]
 
 
@@ -299,11 +302,11 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
 
 def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
     """Return the error for what uv printed."""
-    if "No interpreter found" in stderr or (_DOWNLOADS_PYTHON in stderr and arguments[0] == "venv"):
-        version = arguments[arguments.index("--python") + 1] if "--python" in arguments else "that it asks for"
+    if match := _NO_PYTHON.search(stderr):
+        version = match[1] or match[2]
         return RefusedError(
             f"the service's Python {version} is not on this machine, and uv could not download it",
-            f"run `uv python install {version.strip('>=')}`, or pass a virtual environment with --python DIR",
+            f"run `uv python install {version}`, or pass a virtual environment with --python DIR",
         )
     causes = [line.lstrip(_DECORATION) for line in stderr.splitlines() if line.strip()]
     if (fetched := _FETCHED.search(stderr)) and "Git operation failed" in stderr:
