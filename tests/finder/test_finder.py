@@ -201,6 +201,34 @@ def test_values_of_secrets_are_not_read_from_an_example():
     assert values == ("API_TOKEN=slipway", "BROKER=slipway", "DEBUG=1", "SALT=slipway")
 
 
+DOCKERFILE = "FROM python:3.12\nCMD {}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "subject", "value"),
+    [
+        ({".python-version": "# ours\n3.12.4\n3.11\n"}, Subject.PYTHON, "3.12"),
+        ({".python-version": "cpython-3.13.1-linux-x86_64-gnu\n"}, Subject.PYTHON, "3.13"),
+        ({"Dockerfile": "FROM ghcr.io/astral-sh/uv:python3.12-bookworm-slim\n"}, Subject.PYTHON, "3.12"),
+        ({"Dockerfile": DOCKERFILE.format('["sh", "-c", "alembic upgrade head && uvicorn a:app --port 81"]')}, Subject.PORT, "81"),
+        ({"Dockerfile": DOCKERFILE.format('["python", "-m", "uvicorn", "a.b:app"]')}, Subject.APPLICATION, "a.b:app"),
+        ({"compose.yaml": "web:\n  command: >\n    uvicorn a.b:app\n    --port 8081\n  image: x\n"}, Subject.PORT, "8081"),
+        ({"compose.yaml": "image: postgres:${PG_VERSION:-15}-alpine\n"}, Subject.POSTGRES, "15"),
+        ({"compose.yaml": "image: pgvector/pgvector:pg16\n"}, Subject.POSTGRES, "16"),
+        ({"compose.yaml": "image: timescale/timescaledb:latest-pg14\n"}, Subject.POSTGRES, "14"),
+        ({".gitlab-ci.yml": "services:\n  - postgres:16-alpine\n"}, Subject.POSTGRES, "16"),
+        ({".gitlab-ci.yml": "services:\n  - name: postgres:13\n"}, Subject.POSTGRES, "13"),
+        ({"a.py": "class A(BaseSettings):\n    a: str = 'x'\nclass B(A):\n    b: int\n"}, Subject.VARIABLE, "B=1"),
+        ({"a.py": "class A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='shop_')\n    b: str\n"}, Subject.VARIABLE, "SHOP_B=slipway"),
+        ({"pyproject.toml": "tool = 3\nproject = []\n"}, Subject.CONFIG, "alembic.ini"),
+        ({"pyproject.toml": "[tool.poetry]\nname = 'a b'\ndependencies = []\n[dependency-groups]\nx = 3\n"}, Subject.NAME, "a-b"),
+        ({"a.py": "def (", "b.py": "a" + "+a" * 3000}, Subject.CONFIG, "alembic.ini"),
+    ],
+)  # fmt: skip
+def test_another_spelling_is_read_and_nonsense_does_no_harm(files, subject, value):
+    assert surveyed(ALEMBIC | files).value(subject) == value
+
+
 def test_a_command_for_development_is_a_guess():
     server = surveyed(ALEMBIC | {"Makefile": "run:\n\tuvicorn app.main:app --port 9000\n"}).fact(Subject.SERVER)
     assert (server.value, bool(server.guessed)) == ("uvicorn", True)

@@ -13,6 +13,7 @@ FILES = {
     ".git/HEAD": "",
     "alembic.ini": "[alembic]\nscript_location = migrations\n",
     "migrations/env.py": "from alembic import context\n",
+    "migrations/versions/one.py": "revision = 'one'\ndown_revision = None\n",
     "app/main.py": "app = FastAPI()\n@app.get('/healthz')\ndef healthz(): ...\n",
     "app/config.py": "class Settings(BaseSettings):\n    TRIES: int\n",
     "compose.yml": "image: postgres:17\n",
@@ -110,6 +111,11 @@ def test_a_service_in_a_folder_gets_a_workflow_of_its_own_at_the_top_of_the_repo
     workflow = (tmp_path / ".github/workflows/slipway-shop.yml").read_text()
     assert "slipway gate --source services/shop\n" in workflow
     assert len(workflow.splitlines()) <= 12
+
+
+def test_a_service_without_a_revision_is_adopted_before_its_first_one(folder):
+    (folder / "migrations/versions/one.py").unlink()
+    assert "the gate begins with the first revision" in of_adoption(initialised(folder)).text
 
 
 def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):

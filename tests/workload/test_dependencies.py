@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError, ObstaclesError, RefusedError
 from slipway.finder.tree import tree_at
 from slipway.workload import dependencies
 from slipway.workload.dependencies import Python, lock_of, prepare, workspace_of
@@ -256,3 +256,58 @@ def test_a_machine_without_uv_gets_the_advice_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(BadInputError, match="uv is not installed on this machine"):
         dependencies.uv()
+
+
+GIT = """error: Failed to download and build `x @ git+https://me:token@git.example/x.git@abcdef0`
+  cause: Git operation failed
+         --- stderr
+         fatal: unable to access 'https://git.example/x.git/': Could not resolve host
+"""
+
+
+def test_a_dependency_from_git_that_cannot_be_fetched_is_named_without_its_password():
+    refused = dependencies._refusal(["pip", "install"], GIT, 1)
+    assert refused.what.startswith(
+        "the dependency https://git.example/x.git cannot be fetched: fatal: unable to access"
+    )
+    assert "--python DIR" in refused.next_step
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "error: No interpreter found for Python 3.9 in search path",
+        "error: No interpreter found for Python >=3.9 in virtual environments",
+        "error: Request failed\n  cause: Failed to download `https://mirror.example/20261110/cpython-3.9.20%2B2026.tar.gz`",
+    ],
+)
+def test_a_python_that_cannot_be_had_is_named_with_the_commands_that_bring_it(stderr):
+    refused = dependencies._refusal(["sync"], stderr, 1)
+    assert str(refused).startswith("the service's Python 3.9 is not on this machine")
+    assert "uv python install 3.9" in refused.next_step
+
+
+def environment(folder, python, *packages):
+    for package in packages:
+        (folder / f"lib/python{python}/site-packages/{package}.dist-info").mkdir(parents=True)
+    (folder / "pyvenv.cfg").write_text("include-system-site-packages = false\n")
+    return Python(folder)
+
+
+def test_everything_in_an_environment_that_is_too_old_for_the_gate_is_named_at_once(tmp_path):
+    python = environment(tmp_path, "3.9", "SQLAlchemy-1.3.24", "psycopg2-2.9")
+    with pytest.raises(ObstaclesError) as refused:
+        dependencies.check_environment(python)
+    assert [each.what.removeprefix(f"{tmp_path} has ") for each in refused.value.obstacles] == [
+        "Python 3.9, and the gate runs on 3.10 or newer",
+        "SQLAlchemy 1.3.24, and slipway needs 1.4 or newer",
+        "no alembic",
+    ]
+
+
+def test_an_environment_of_today_will_do(tmp_path):
+    python = environment(tmp_path, "3.13", "sqlalchemy-1.4.54", "alembic-1.8.0")
+    dependencies.check_environment(python)
+    shutil.rmtree(tmp_path / "lib/python3.13/site-packages/alembic-1.8.0.dist-info")
+    (tmp_path / "pyvenv.cfg").write_text("include-system-site-packages = true\n")
+    dependencies.check_environment(python)

@@ -38,6 +38,8 @@ async def init(flags: Flags, caller: Caller) -> "CommandResult":
     if not flags.yes or proposed.obstacles:
         return answers.of_adoption(proposed)
     written = await to_thread.run_sync(adoption.written, folder, proposed)
+    if not written.has_revisions:
+        return answers.of_adoption(written)
     with caller.progress.step("proving the migrations"):
         return answers.of_adoption(await _proven(flags, written))
 

@@ -31,7 +31,7 @@ def alembic(tree: Tree) -> Iterator[Fact]:
 def _settings(tree: Tree) -> Iterator[Fact]:
     """Yield the settings files of alembic, the likeliest first."""
     found = [*_with_section(tree, r"(?:.*/)?alembic\.ini")]
-    if tree.toml("pyproject.toml").get("tool", {}).get(_SECTION):
+    if tree.table("pyproject.toml", "tool", _SECTION):
         place = tree.place_of("pyproject.toml", "[tool.alembic]")
         found.insert(0, Fact(subject=Subject.CONFIG, value="pyproject.toml", place=place))
     found = found or [*_named_in_code(tree)] or [*_with_section(tree, r"(?:.*/)?[^/]*\.(?:ini|cfg)")]
@@ -89,7 +89,7 @@ def _is_alembics(tree: Tree, name: str) -> bool:
 
 def _script_location(tree: Tree, config: str) -> str:
     if config == "pyproject.toml":
-        return str(tree.toml(config).get("tool", {}).get(_SECTION, {}).get("script_location", ""))
+        return str(tree.table(config, "tool", _SECTION).get("script_location", ""))
     return tree.ini(config).get(_SECTION, "script_location", fallback="") or ""
 
 

@@ -7,8 +7,8 @@ from slipway.finder.dockerfile import instructions
 from slipway.finder.tree import Tree
 from slipway.records.survey import Fact, Subject
 
-_VERSION = re.compile(r"(?:c?python-?)?(3\.\d+)(?:[.\d]*|\.x)?")
-_IMAGE = re.compile(r"(?:\S*/)?python:(3\.\d+)\S*", re.IGNORECASE)
+_VERSION = re.compile(r"(?:c?python-?)?(3\.\d+)(?:[.\d]*|\.x)?(?:-\w+)*")
+_IMAGE = re.compile(r"(?:\S*/)?(?:python:|uv:python)(3\.\d+)\S*", re.IGNORECASE)
 _LOWER_BOUND = re.compile(r"(?:>=|\^|~=?|==)\s*(3\.\d+)")
 
 
@@ -16,7 +16,7 @@ def interpreter(tree: Tree) -> Iterator[Fact]:
     """Yield the versions that files name, the most binding first."""
     yield from _environment(tree)
     for name in (*tree.matching(r"(?:\.\./)*\.python-version"), *tree.matching(r"runtime\.txt")):
-        first = next((line.partition("#")[0].strip() for _, line in tree.lines(name) if line.strip()), "")
+        first = next(filter(None, (line.partition("#")[0].strip() for _, line in tree.lines(name))), "")
         if match := _VERSION.fullmatch(first):
             yield Fact(subject=Subject.PYTHON, value=match[1], place=name)
     yield from reversed([*_of_images(tree)])
@@ -41,13 +41,11 @@ def _of_images(tree: Tree) -> Iterator[Fact]:
 
 
 def _lower_bounds(tree: Tree) -> Iterator[Fact]:
-    pyproject = tree.toml("pyproject.toml")
-    tool = pyproject.get("tool", {})
-    hatch = tool.get("hatch", {}).get("envs", {}).get("default", {}).get("python", "")
+    hatch = tree.table("pyproject.toml", "tool", "hatch", "envs", "default").get("python", "")
     if match := _VERSION.fullmatch(str(hatch)):
         yield Fact(subject=Subject.PYTHON, value=match[1], place=tree.place_of("pyproject.toml", f'python = "{hatch}"'))
-    requires = pyproject.get("project", {}).get("requires-python", "")
-    poetry = tool.get("poetry", {}).get("dependencies", {}).get("python", "")
+    requires = tree.table("pyproject.toml", "project").get("requires-python", "")
+    poetry = tree.table("pyproject.toml", "tool", "poetry", "dependencies").get("python", "")
     setup = tree.ini("setup.cfg")
     named = {
         "pyproject.toml": str(requires or poetry),

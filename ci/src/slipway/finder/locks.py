@@ -1,14 +1,15 @@
 """The lock of the dependencies, and the groups and extras that the migrations need."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from slipway.finder.dockerfile import instructions
-from slipway.finder.tree import Tree
+from slipway.finder.tree import Tree, table_in, texts_in
 from slipway.records.survey import Fact, Subject
 
+_PYPROJECT: Final = "pyproject.toml"
 _NOT_PRODUCTION: Final = re.compile(r"dev|test|lint|docs?|format|types?|typing|check|local|ci\b", re.IGNORECASE)
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _INSTALLED: Final = re.compile(r"(?:--group|--extra|--with|-E|-G)[ =]([\w-]+)")
@@ -36,9 +37,8 @@ def lock(tree: Tree) -> Fact | None:
 
 def declaration(tree: Tree) -> Fact | None:
     """Return the file that declares the dependencies of a service that nothing pins; None when no file does."""
-    project = tree.toml("pyproject.toml")
-    if project.get("project") or project.get("tool", {}).get("poetry"):
-        return _declared("pyproject.toml")
+    if tree.table(_PYPROJECT, "project") or tree.table(_PYPROJECT, "tool", "poetry"):
+        return _declared(_PYPROJECT)
     loose = [*tree.matching(r"(?:[^/]+/)?[^/]*requirements?[^/]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)")]
     loose.sort(key=lambda name: (bool(_NOT_PRODUCTION.search(name)), name.endswith(".in")))
     named = (*loose[:1], *(name for name in ("Pipfile", "setup.cfg", "setup.py") if name in tree))
@@ -68,16 +68,15 @@ def _requirements(tree: Tree) -> Fact | None:
 def workspace(tree: Tree) -> Fact | None:
     """Return the folder of the uv workspace above the service that has it as a member."""
     for name in tree.matching(r"(?:\.\./)+pyproject\.toml"):
-        if tree.toml(name).get("tool", {}).get("uv", {}).get("workspace") is not None:
+        if "workspace" in tree.table(name, "tool", "uv"):
             return Fact(subject=Subject.WORKSPACE, value=name.removesuffix("/pyproject.toml"), place=name)
     return None
 
 
 def dependencies(tree: Tree) -> set[str]:
     """Return the names of what the project needs: its declared dependencies, or those of its requirements."""
-    project = tree.toml("pyproject.toml")
-    declared = {*_names(project.get("project", {}).get("dependencies", []))}
-    declared |= {*map(normal, project.get("tool", {}).get("poetry", {}).get("dependencies", {}))}
+    declared = {*_names(texts_in(tree.table(_PYPROJECT, "project").get("dependencies")))}
+    declared |= {*map(normal, tree.table(_PYPROJECT, "tool", "poetry", "dependencies"))}
     if declared:
         return declared
     pinned = lock(tree)
@@ -106,7 +105,7 @@ class Part:
 def parts(tree: Tree) -> Iterator[Fact]:
     """Yield the groups and extras that the migrations need besides the dependencies themselves."""
     for part, guessed in _needed(tree):
-        place = tree.place_of("pyproject.toml", f"{part.name} = [")
+        place = tree.place_of(_PYPROJECT, f"{part.name} = [")
         yield Fact(subject=part.subject, value=part.name, place=place, guessed=guessed)
 
 
@@ -129,30 +128,30 @@ def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
 
 
 def _parts(tree: Tree) -> Iterator[Part]:
-    pyproject = tree.toml("pyproject.toml")
-    poetry = pyproject.get("tool", {}).get("poetry", {})
-    for name, group in pyproject.get("dependency-groups", {}).items():
-        yield Part(Subject.GROUP, name, frozenset(_names(flat(group, pyproject))))
-    for name, group in poetry.get("group", {}).items():
-        yield Part(Subject.GROUP, name, frozenset(map(normal, group.get("dependencies", {}))))
-    for name, group in pyproject.get("tool", {}).get("pdm", {}).get("dev-dependencies", {}).items():
-        yield Part(Subject.GROUP, name, frozenset(_names(group)))
-    for name, extra in pyproject.get("project", {}).get("optional-dependencies", {}).items():
-        yield Part(Subject.EXTRA, name, frozenset(_names(extra)))
+    groups = tree.table(_PYPROJECT, "dependency-groups")
+    for name in groups:
+        yield Part(Subject.GROUP, name, frozenset(_names(flat(name, groups))))
+    for name, group in tree.table(_PYPROJECT, "tool", "poetry", "group").items():
+        yield Part(Subject.GROUP, name, frozenset(map(normal, table_in(group, "dependencies"))))
+    for name, group in tree.table(_PYPROJECT, "tool", "pdm", "dev-dependencies").items():
+        yield Part(Subject.GROUP, name, frozenset(_names(texts_in(group))))
+    for name, extra in tree.table(_PYPROJECT, "project", "optional-dependencies").items():
+        yield Part(Subject.EXTRA, name, frozenset(_names(texts_in(extra))))
 
 
-def flat(group: Sequence[Any], project: Mapping[str, Any]) -> Iterator[str]:
+def flat(name: str, groups: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield a group's requirements, with those of the groups that it includes."""
-    for each in group:
+    group = groups.get(name)
+    for each in group if isinstance(group, list) and name not in seen else ():
         if isinstance(each, str):
             yield each
-        elif isinstance(each, dict) and each.get("include-group") in project.get("dependency-groups", {}):
-            yield from flat(project["dependency-groups"][each["include-group"]], project)
+        elif isinstance(each, dict):
+            yield from flat(str(each.get("include-group")), groups, seen | {name})
 
 
-def _names(requirements: Any) -> Iterator[str]:
+def _names(requirements: Iterable[str]) -> Iterator[str]:
     for each in requirements:
-        if isinstance(each, str) and (match := _NAME.match(each)):
+        if match := _NAME.match(each):
             yield normal(match[1])
 
 

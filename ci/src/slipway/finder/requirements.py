@@ -9,36 +9,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from slipway.finder.locks import flat, normal, parts
-from slipway.finder.tree import Tree
+from slipway.finder.tree import Tree, table_in, texts_in
 from slipway.records.survey import Subject
 
+_PYPROJECT: Final = "pyproject.toml"
 _CLAUSE: Final = re.compile(r"\s*(\^|~(?!=)|)\s*v?(\d+(?:\.\d+)*)((?:\.?(?:post|dev|rc|a|b)\d*)*)\s*")
 FOREIGN: Final = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 
 
 def requirements(tree: Tree) -> list[str]:
     """Return the project's dependencies, with those of the groups and extras that its migrations need."""
-    pyproject = tree.toml("pyproject.toml")
-    project, poetry = pyproject.get("project", {}), pyproject.get("tool", {}).get("poetry", {})
+    project, poetry = tree.table(_PYPROJECT, "project"), tree.table(_PYPROJECT, "tool", "poetry")
     chosen = {(fact.subject, fact.value) for fact in parts(tree)}
-    groups = [name for subject, name in chosen if subject is Subject.GROUP]
-    declared = [*project.get("dependencies", [])]
-    for name in groups:
-        declared += flat(pyproject.get("dependency-groups", {}).get(name, []), pyproject)
-        declared += pyproject.get("tool", {}).get("pdm", {}).get("dev-dependencies", {}).get(name, [])
+    declared, tables = texts_in(project.get("dependencies")), [table_in(poetry, "dependencies")]
     for subject, name in chosen:
-        declared += project.get("optional-dependencies", {}).get(name, []) if subject is Subject.EXTRA else []
-    tables = [
-        poetry.get("dependencies", {}),
-        *(poetry.get("group", {}).get(name, {}).get("dependencies", {}) for name in groups),
-    ]
-    known = {normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in declared}
-    for table in (*tables, tree.toml("Pipfile").get("packages", {})):
+        if subject is Subject.EXTRA:
+            declared += texts_in(table_in(project, "optional-dependencies").get(name))
+            continue
+        declared += flat(name, tree.table(_PYPROJECT, "dependency-groups"))
+        declared += texts_in(tree.table(_PYPROJECT, "tool", "pdm", "dev-dependencies").get(name))
+        tables.append(table_in(poetry, "group", name, "dependencies"))
+    known = {"python", *(normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in declared)}
+    for table in (*tables, tree.table("Pipfile", "packages")):
         declared += [
-            each
-            for name, spec in table.items()
-            if normal(name) not in {"python", *known}
-            for each in translated(name, spec)
+            each for name, spec in table.items() if normal(name) not in known for each in translated(name, spec)
         ]
     return declared
 
@@ -49,7 +43,7 @@ def translated(name: str, spec: Any) -> Iterator[str]:
         for each in spec:
             yield from translated(name, each)
         return
-    table: Mapping[str, Any] = {"version": spec} if isinstance(spec, str) else spec
+    table = {"version": spec} if isinstance(spec, str) else table_in(spec)
     if table.get("optional"):
         return
     extras = f"[{','.join(table['extras'])}]" if table.get("extras") else ""
@@ -109,8 +103,9 @@ def constraints(tree: Tree, lock: str) -> list[str]:
 
 
 def _of_toml(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for package in document.get("package", []):
-        source = package.get("source", {})
+    packages = document.get("package")
+    for package in packages if isinstance(packages, list) else ():
+        source = table_in(package, "source")
         git, ref = source.get("url", package.get("git")), source.get("resolved_reference", package.get("revision"))
         if source.get("type") == "git" or "git" in package:
             yield package["name"], f" @ git+{git}@{ref}"
@@ -120,7 +115,7 @@ def _of_toml(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _of_pipenv(text: str) -> Iterator[tuple[str, str]]:
     try:
-        packages = json.loads(text).get("default", {})
+        packages = table_in(json.loads(text), "default")
     except ValueError:
         return
     for name, package in packages.items():

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from slipway.finder.dockerfile import instructions, words
@@ -22,6 +23,8 @@ SERVERS: Final = (
     "pserve",
     "uwsgi",
 )
+_WITH_RUN: Final = {"flask", "litestar", "fastapi"}  # programs that start a server with `run` only
+_SEPARATORS: Final = {"&&", "||", ";", "|", "&"}
 _TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(\))?")
 _PORT: Final = re.compile(r"(?:.*[:=\[\]])?:?(\d{2,5})")
 _COMPOSE: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml"
@@ -68,11 +71,12 @@ def starts(tree: Tree) -> Iterator[Start]:
 
 
 def _servers(command: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for index, word in enumerate(command):
+    """Yield the server that a command starts, with its arguments; the command of a shell is read as one."""
+    flat = [word for text in command for word in (words(text) if " " in text else (text,))]
+    for index, word in enumerate(flat):
         name = word.rpartition("/")[2]
-        starting = name in SERVERS and (name not in {"flask", "litestar", "fastapi"} or "run" in command[index:])
-        if starting:
-            yield name, tuple(command[index + 1 :])
+        if name in SERVERS and (name not in _WITH_RUN or "run" in flat[index:]):
+            yield name, tuple(takewhile(lambda each: each not in _SEPARATORS, flat[index + 1 :]))
             return
 
 
@@ -84,13 +88,30 @@ def _commands(tree: Tree) -> Iterator[tuple[str, tuple[str, ...]]]:
             if line.startswith("web:"):
                 yield from ((place, words(part)) for part in reversed(re.split(r";|&&", line.removeprefix("web:"))))
     for name in sorted(tree.matching(_COMPOSE), key=lambda name: bool(_DEVELOPMENT.search(name))):
-        for place, line in tree.lines(name):
-            if match := _COMMAND_LINE.fullmatch(line):
-                yield place, words(match[1])
+        yield from _of_compose([*tree.lines(name)])
     for name in sorted(tree.matching(_SCRIPTS), key=lambda name: bool(_FOR_DEVELOPERS.search(name))):
         for place, line in tree.lines(name):
             if any(server in line for server in SERVERS):
                 yield place, words(line.partition("command=")[2] or line)
+
+
+def _of_compose(lines: Sequence[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the commands of a compose file: in one line, or folded over the lines below, which are indented further."""
+    for index, (place, line) in enumerate(lines):
+        if match := _COMMAND_LINE.fullmatch(line):
+            text = match[1].strip()
+            if text in {">", ">-", "|", "|-"}:
+                text = _block(line, [text for _, text in lines[index + 1 :]])
+            yield place, words(text)
+
+
+def _block(line: str, following: Sequence[str]) -> str:
+    """Return the lines below one that are indented further, joined."""
+
+    def indent(text: str) -> int:
+        return len(text) - len(text.lstrip())
+
+    return " ".join(text.strip() for text in takewhile(lambda text: indent(text) > indent(line), following))
 
 
 def starting(tree: Tree) -> Iterator[Fact]:

@@ -45,9 +45,8 @@ def _facts(tree: Tree) -> Iterator[Fact]:
 
 
 def _name(tree: Tree) -> Fact:
-    pyproject = tree.toml("pyproject.toml")
-    name = pyproject.get("project", {}).get("name") or pyproject.get("tool", {}).get("poetry", {}).get("name")
-    if name:
+    tables = (tree.table("pyproject.toml", "project"), tree.table("pyproject.toml", "tool", "poetry"))
+    if name := next(filter(None, (table.get("name") for table in tables)), ""):
         return Fact(subject=Subject.NAME, value=_as_name(str(name)), place=tree.place_of("pyproject.toml", "name"))
     guessed = "no file names the service"
     return Fact(subject=Subject.NAME, value=_as_name(tree.folder), place="the folder's name", guessed=guessed)

@@ -72,6 +72,10 @@ class Tree:
         except ValueError:
             return {}
 
+    def table(self, name: str, *keys: str) -> dict[str, Any]:
+        """Return a table in a TOML file; empty when it is missing, or no table."""
+        return table_in(self.toml(name), *keys)
+
     def ini(self, name: str) -> configparser.RawConfigParser:
         """Return an INI file; empty when it is missing or unusable."""
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
@@ -84,8 +88,7 @@ class Tree:
 
 def tree_at(folder: Path) -> Tree:
     """Return the view of a folder in its repository, as it is on disk."""
-    folder = folder.resolve()
-    root = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+    folder, root = folder.resolve(), repository_of(folder)
     names = {os.path.relpath(path, folder) for path in _walk(folder)}
     if root != folder:
         names |= {name for path in _walk(root) if _ABOVE.fullmatch(name := os.path.relpath(path, folder))}
@@ -99,6 +102,24 @@ def tree_at(folder: Path) -> Tree:
 
     path = "" if root == folder else folder.relative_to(root).as_posix()
     return Tree(names=_nearest_first(names), read=read, path=path, folder=folder.name)
+
+
+def repository_of(folder: Path) -> Path:
+    """Return the git repository around a folder; the folder itself without one."""
+    folder = folder.resolve()
+    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+
+
+def table_in(document: object, *keys: str) -> dict[str, Any]:
+    """Return a table inside a document; empty when it is missing, or no table."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def texts_in(value: object) -> list[str]:
+    """Return the texts in a list; no text for other values."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _walk(top: Path) -> Iterator[str]:

@@ -95,15 +95,22 @@ def _in_code(tree: Tree) -> Iterator[Variable]:
     for name in tree.sources:
         text = tree.read(name)
         if _READING.search(text):
+            settings = set(_SETTINGS)  # the classes of the module that inherit from one of these, too
             for node in ast.walk(parsed(text)):
-                yield from _of_class(node, name) if isinstance(node, ast.ClassDef) else _of_expression(node, name)
+                if isinstance(node, ast.ClassDef) and _is_settings(node, settings):
+                    settings.add(node.name)
+                    yield from _of_class(node, name)
+                else:
+                    yield from _of_expression(node, name)
+
+
+def _is_settings(node: ast.ClassDef, known: set[str]) -> bool:
+    bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
+    return bool(bases & known) or any(base.endswith("Settings") for base in bases)
 
 
 def _of_class(node: ast.ClassDef, name: str) -> Iterator[Variable]:
     """Yield the fields without default of a class of settings."""
-    bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
-    if not bases & _SETTINGS and not any(base.endswith("Settings") for base in bases):
-        return
     prefix = _prefix(node)
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):

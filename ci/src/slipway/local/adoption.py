@@ -13,7 +13,7 @@ from typing import Any, Final
 from slipway import settings, toml
 from slipway.errors import BadInputError
 from slipway.finder.survey import find
-from slipway.finder.tree import Tree, tree_at
+from slipway.finder.tree import Tree, table_in, tree_at
 from slipway.local.guess import as_key, as_value, migrations_in
 from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
 from slipway.records.survey import Fact, Subject, Survey
@@ -49,7 +49,19 @@ def propose(folder: Path) -> Adoption:
     tree = tree_at(folder)
     survey = find(tree)
     files = (_table(tree, survey), *_workflow(tree, survey)) if not survey.obstacles else ()
-    return Adoption(service=survey.value(Subject.NAME), facts=survey.facts, obstacles=survey.obstacles, files=files)
+    return Adoption(
+        service=survey.value(Subject.NAME),
+        facts=survey.facts,
+        obstacles=survey.obstacles,
+        files=files,
+        has_revisions=_has_revisions(tree, survey.value(Subject.SCRIPTS)),
+    )
+
+
+def _has_revisions(tree: Tree, scripts: str) -> bool:
+    """Whether a file in the folder of alembic, or in one called versions, is a revision."""
+    near = (name for name in tree.matching(r".*\.py") if name.startswith(f"{scripts}/") or "versions/" in name)
+    return any("down_revision" in tree.read(name) for name in near)
 
 
 def written(folder: Path, adoption: Adoption) -> Adoption:
@@ -73,7 +85,7 @@ def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
 def _table(tree: Tree, survey: Survey) -> AdoptedFile:
     """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
     for name in (OWN_FILE, _PYPROJECT):
-        if "slipway" in _tools(tree, name):
+        if "slipway" in tree.table(name, "tool"):
             return AdoptedFile(name=name, state=FileState.KEPT, reason="it has [tool.slipway]")
     text = tree.read(_PYPROJECT)
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -81,11 +93,6 @@ def _table(tree: Tree, survey: Survey) -> AdoptedFile:
     if _PYPROJECT in tree and _is_extended(text, added):
         return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
     return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table_of(survey), is_new=True)
-
-
-def _tools(tree: Tree, name: str) -> Mapping[str, Any]:
-    tools = tree.toml(name).get("tool")
-    return tools if isinstance(tools, dict) else {}
 
 
 def _join(text: str, table: str) -> str:
@@ -99,7 +106,7 @@ def _is_extended(text: str, added: str) -> bool:
         before, after = toml.loads(text), toml.loads(text + added)
     except ValueError:
         return False
-    tools = after.get("tool", {})
+    tools = table_in(after, "tool")
     return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
 
 

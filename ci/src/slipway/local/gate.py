@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError, SlipwayError
+from slipway.finder.tree import repository_of
 from slipway.local.cache import prune_daily
 from slipway.local.prove import (
     AlembicOptions,
@@ -28,7 +29,7 @@ from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
 from slipway.source import archive_at, folder_of, released, unreleased
-from slipway.workload.dependencies import Python, notes, prepare, workspace_of
+from slipway.workload.dependencies import Python, check_environment, notes, prepare, workspace_of
 
 
 async def gate(
@@ -54,7 +55,9 @@ async def gate(
     made = (
         () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(notes, at.folder)
     )
-    return replace(proof, coverage=replace(proof.coverage, gaps=(*made, *proof.coverage.gaps)))
+    coverage = replace(proof.coverage, gaps=(*made, *proof.coverage.gaps))
+    path = at.folder.relative_to(repository_of(at.folder)).as_posix()
+    return replace(proof, coverage=coverage, folder="" if path == "." else path)
 
 
 async def revisions(options: GateOptions) -> Listing:
@@ -72,6 +75,7 @@ async def _workplace(options: GateOptions) -> tuple[Workplace, Since | None]:
         migrations = replace(migrations, start_after=None)
     known = await anyio.to_thread.run_sync(_released, folder, options, migrations.start_after)
     interpreter = await anyio.to_thread.run_sync(python_of, folder, options.python)
+    await anyio.to_thread.run_sync(check_environment, interpreter)
     return Workplace(folder=folder, python=interpreter, migrations=migrations, server=options.server), known
 
 

@@ -258,7 +258,8 @@ def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
     """Do some work on a connection in autocommit mode, with a sync or async driver; on a new one unless they are kept."""
     if url in _Kept.urls:
         with _directly(), _kept_engine(url).connect() as connection:
-            return work(connection)
+            # Again, because the ping of SQLAlchemy 1.4 leaves connections of psycopg2 in transactions.
+            return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
     return _with_new_connection(url, work)
 
 

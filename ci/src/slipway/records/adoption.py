@@ -53,6 +53,7 @@ class Adoption(Record, schema="slipway/adoption/1"):
     gate: str = ""
     errors: tuple[Finding, ...] = ()
     passed: bool | None = None
+    has_revisions: bool = True
     checked: bool = False  # by --check
 
     @property

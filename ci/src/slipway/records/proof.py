@@ -1,7 +1,8 @@
 """Proof: the execution of a history of migrations on an ephemeral Postgres, and its findings."""
 
+import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -237,6 +238,7 @@ class Proof(Record, schema="slipway/proof/1"):
 
     - postgres: the version that executed it. history: sha256 of the revision files.
     - heads: of the history. seconds: wall time by layer.
+    - folder: the service's in its repository, to which the names of files are relative; empty for the repository itself, or when unknown.
     """
 
     gate: Versions
@@ -248,6 +250,19 @@ class Proof(Record, schema="slipway/proof/1"):
     coverage: Coverage
     verdict: Verdict
     seconds: Mapping[str, float] = field(default_factory=dict)
+    folder: str = ""
+
+    def in_repository(self) -> "Proof":
+        """Return the proof with names of files relative to the repository, as CI servers and editors read them."""
+
+        def named(file: str) -> str:
+            return posixpath.normpath(posixpath.join(self.folder, file))
+
+        if not self.folder:
+            return self
+        revisions = tuple(replace(each, file=named(each.file)) for each in self.revisions)
+        findings = tuple(replace(each, file=named(each.file)) if each.file else each for each in self.findings)
+        return replace(self, folder="", revisions=revisions, findings=findings)
 
     @property
     def said(self) -> str:

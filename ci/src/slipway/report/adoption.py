@@ -67,6 +67,8 @@ def _next_step(adoption: Adoption) -> str:
         )
     if not adoption.is_complete:
         return "nothing was written; run `slipway init --yes` to write these files and run the gate"
+    if not adoption.has_revisions:
+        return "adopted: commit these files; the gate begins with the first revision, and there is none yet"
     if adoption.passed is None:
         return "nothing to change"
     if adoption.passed:

@@ -18,14 +18,20 @@ from slipway.report.release_markdown import of_plan as plan_markdown
 R = TypeVar("R")
 Formats = Mapping[str, Callable[[R], str]]
 
+
+def _located(form: Callable[[Proof], str]) -> Callable[[Proof], str]:
+    """Return the form with names of files relative to the repository."""
+    return lambda proof: form(proof.in_repository())
+
+
 PROOF: Formats[Proof] = {
     "proof.json": to_json,
-    "junit.xml": programs.junit,
-    "proof.sarif": programs.sarif,
-    "gl-code-quality-report.json": programs.code_quality,
-    "annotations.txt": programs.annotations,
-    "summary.md": text.markdown,
-    "comment.md": text.comment,
+    "junit.xml": _located(programs.junit),
+    "proof.sarif": _located(programs.sarif),
+    "gl-code-quality-report.json": _located(programs.code_quality),
+    "annotations.txt": _located(programs.annotations),
+    "summary.md": _located(text.markdown),
+    "comment.md": _located(text.comment),
     "report.txt": text.text,
     "index.html": page.page,
 }

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from slipway import toml
-from slipway.errors import BadInputError, RefusedError
+from slipway.errors import BadInputError, ObstaclesError, RefusedError, SlipwayError
 from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, tree_at
 from slipway.records.survey import Fact, Subject
+from slipway.untrusted import one_line
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
@@ -31,7 +32,11 @@ READY = "slipway-ready"
 OLDEST_PYTHON = "3.10"  # on which the gate runs
 # Projects of other tools are imported from their sources: their build backends may be too old to build them.
 _NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
-_DOWNLOADS_PYTHON = "Request failed"
+_FETCHED = re.compile(r"git\+(\S+?)(?:@[^@\s`]*)?`")
+# Said about an interpreter; the second form names the archive that could not be downloaded.
+_NO_PYTHON = re.compile(
+    r"No interpreter found for (?:Python )?(?:[<>=~]*)(\d[\d.]*)|Failed to download.*?cpython-(3\.\d+)"
+)
 _COMPILED = ["--compile-bytecode"]
 
 
@@ -307,12 +312,71 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        if "No interpreter found" in done.stderr or (_DOWNLOADS_PYTHON in done.stderr and arguments[0] == "venv"):
-            version = arguments[arguments.index("--python") + 1] if "--python" in arguments else "that it asks for"
-            raise RefusedError(
-                f"the service's Python {version} is not on this machine, and uv could not download it",
-                f"run `uv python install {version.strip('>=')}`, or pass a virtual environment with --python DIR",
+        raise _refusal(arguments, done.stderr, done.returncode)
+
+
+def _refusal(arguments: Sequence[str], stderr: str, code: int) -> RefusedError:
+    """Return the error for what uv printed."""
+    if match := _NO_PYTHON.search(stderr):
+        version = match[1] or match[2]
+        return RefusedError(
+            f"the service's Python {version} is not on this machine, and uv could not download it",
+            f"run `uv python install {version}`, or pass a virtual environment with --python DIR",
+        )
+    causes = [line.lstrip(_DECORATION) for line in stderr.splitlines() if line.strip()]
+    if (fetched := _FETCHED.search(stderr)) and "Git operation failed" in stderr:
+        return RefusedError(
+            f"the dependency {without_password(fetched[1])} cannot be fetched: {one_line(causes[-1])}",
+            "give git on this machine access to it, or pass the service's own virtual environment with --python DIR",
+        )
+    reasons = dict.fromkeys((*causes[:1], *[cause for cause in causes if not cause.startswith("hint")][-1:]))
+    return RefusedError(f"uv {arguments[0]} failed", "; ".join(reasons) or f"exit code {code}")
+
+
+def without_password(url: str) -> str:
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
+
+
+_PACKAGES = {"sqlalchemy": ("SQLAlchemy", (1, 4)), "alembic": ("alembic", (1, 8))}
+
+
+def check_environment(python: Python) -> None:
+    """Raise ObstaclesError for everything in an environment that the gate cannot run with: too old a Python, SQLAlchemy or alembic, or none."""
+    libraries = sorted((python.folder / "lib").glob("python3.*"))
+    if not libraries:
+        return
+    obstacles: list[SlipwayError] = []
+    version = libraries[0].name.removeprefix("python")
+    if (minor := version.partition(".")[2]).isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2]):
+        obstacles.append(
+            BadInputError(
+                f"{python.folder} has Python {version}, and the gate runs on {OLDEST_PYTHON} or newer",
+                "pass an environment of a newer one with --python DIR, or let slipway make one: remove .venv",
             )
-        causes = [line.lstrip(_DECORATION) for line in done.stderr.splitlines() if line.strip()]
-        reasons = dict.fromkeys((*causes[:1], *[cause for cause in causes if not cause.startswith("hint")][-1:]))
-        raise RefusedError(f"uv {arguments[0]} failed", "; ".join(reasons) or f"exit code {done.returncode}")
+        )
+    for name, (spelled, oldest) in _PACKAGES.items():
+        installed = _installed(libraries[0] / "site-packages", name)
+        if installed is None and not _sees_others(python.folder):
+            what = f"{python.folder} has no {spelled}"
+            obstacles.append(BadInputError(what, f"install the service's dependencies there, {spelled} among them"))
+        elif installed is not None and installed < oldest:
+            what = f"{python.folder} has {spelled} {'.'.join(map(str, installed))}, and slipway needs {'.'.join(map(str, oldest))} or newer"
+            obstacles.append(BadInputError(what, f"update {spelled} in the service first"))
+    if obstacles:
+        raise ObstaclesError(obstacles)
+
+
+def _sees_others(folder: Path) -> bool:
+    """Whether an environment also uses packages that are installed elsewhere: it is no virtual one, or sees the system's."""
+    config = folder / "pyvenv.cfg"
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    return not text or re.search(r"include-system-site-packages\s*=\s*true", text) is not None
+
+
+def _installed(site: Path, name: str) -> tuple[int, ...] | None:
+    """Return the version of an installed package, as its metadata's folder names it; None when it is not there."""
+    for folder in (*site.glob("*.dist-info"), *site.glob("*.egg-info")):
+        package, _, version = folder.name.partition("-")
+        if package.lower() == name:
+            return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    return None
