@@ -237,6 +237,7 @@ class Proof(Record, schema="slipway/proof/1"):
 
     - postgres: the version that executed it. history: sha256 of the revision files.
     - heads: of the history. seconds: wall time by layer.
+    - advisory: the day before which errors do not fail the job; empty when they do.
     """
 
     gate: Versions
@@ -248,12 +249,13 @@ class Proof(Record, schema="slipway/proof/1"):
     coverage: Coverage
     verdict: Verdict
     seconds: Mapping[str, float] = field(default_factory=dict)
+    advisory: str = ""
 
     @property
     def said(self) -> str:
         """The verdict in words; what did not execute a single revision has not passed."""
         if self.verdict is Verdict.FAIL:
-            return "refused"
+            return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
         return "passed" if self.coverage.revisions else "not executed"
 
     @property
