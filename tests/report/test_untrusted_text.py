@@ -125,7 +125,13 @@ def rendered(text):
 
 RENDERERS = renderers()
 # Their text is a document of its own, or ends with one: its lines are as many as it has.
-DOCUMENTS = {"answers.of_permissions", "proof.text.explained", "terminal.lines"}
+DOCUMENTS = {
+    "adoption.of_adoption",
+    "answers.of_adoption",
+    "answers.of_permissions",
+    "proof.text.explained",
+    "terminal.lines",
+}
 
 
 def printed(name, text):
