@@ -1,4 +1,4 @@
-"""What slipway-cli needs: slipway-gate in the same version with its extra, and the libraries of the module but Dagger's and the gate's."""
+"""Dependencies of slipway-cli: slipway-gate in the same version, its extra, and the module's libraries but Dagger's and the gate's."""
 
 import tomllib
 from pathlib import Path

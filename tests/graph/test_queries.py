@@ -21,6 +21,7 @@ from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Act, Rehearsal
 from slipway.report.files import PROOF as PROOF_FILES
 from slipway.report.files import REHEARSAL as REHEARSAL_FILES
+from tests.graph.conftest import PYPROJECT
 from tests.simulator.account import URI, opened
 
 pytestmark = pytest.mark.slow
@@ -76,6 +77,21 @@ async def test_the_shipped_container_has_a_numeric_user_and_runs_nothing_while_i
     assert "withExec" not in names
     assert names[0] == "container"
     assert shipped[0].arguments == {"platform": "linux/amd64"}
+
+
+async def test_debian_packages_are_installed_once_for_builder_and_image_before_anything_else(engine, workspace):
+    engine.files["pyproject.toml"] = f'{PYPROJECT}[tool.slipway.images]\npackages = ["libpq5", "libstdc++6"]\n'
+    await (await Slipway().image(workspace)).sync()
+    installed = [
+        chain for chain in engine.chains if any("apt-get" in str(step.arguments.get("args")) for step in chain)
+    ]
+    assert any(step.name == "withUser" for chain in installed for step in chain)
+    assert any("uv sync" in " ".join(step.arguments.get("args", ())) for chain in installed for step in chain)
+    for chain in installed:
+        *before, install = chain[: [step.name for step in chain].index("withExec") + 1]
+        assert [step.name for step in before] == ["container", "from"]
+        assert install.arguments["args"][:2] == ["sh", "-euc"]
+        assert install.arguments["args"][3:] == ["sh", "libpq5", "libstdc++6"]
 
 
 async def test_labels_that_change_with_every_commit_come_last(engine, workspace):

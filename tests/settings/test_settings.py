@@ -139,6 +139,18 @@ def test_every_kind_of_key_is_read():
             "[tool.slipway] environments.staging.target: missing, it must be one of 'app-runner', 'ecs-express'",
         ),
         (staging(access_role=None), "[tool.slipway] environments.staging.access-role: missing, it must be a text"),
+        (
+            service(images='{ packages = ["--allow-unauthenticated"] }'),
+            "found '--allow-unauthenticated', allowed is the name of a Debian package",
+        ),
+        (
+            service(images='{ packages = ["libpq5 ; id"] }'),
+            "found 'libpq5 ; id', allowed is the name of a Debian package",
+        ),
+        (
+            service(images='{ packages = ["libpq5"], distroless = true }'),
+            "images.packages: found beside distroless, allowed is one of them",
+        ),
         (service(name="1"), "[tool.slipway] name: found 1 (a whole number), allowed is a text"),
         (service(port='"8000"'), "[tool.slipway] port: found '8000' (a text), allowed is a whole number"),
         (service(port="8000.0"), "[tool.slipway] port: found 8000.0 (a number), allowed is a whole number"),

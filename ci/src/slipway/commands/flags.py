@@ -1,6 +1,7 @@
 """Flags that several commands share."""
 
 import argparse
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 from slipway.commands.command import file, option, switch
@@ -16,6 +17,14 @@ def url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError(f"found {text!r}, allowed is http://… or https://…")
     return text
+
+
+def day(text: str) -> date:
+    """Read a day; raises ArgumentTypeError."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).date()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed is a date such as 2027-03-01") from None
 
 
 JSON = switch("json", "print the result or the error as JSON")

@@ -1,10 +1,11 @@
 """Prove migrations: gate, certificate, rehearse."""
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from slipway.commands.command import Caller, Flags, Group, JsonRecord, command, file, option, switch
-from slipway.commands.flags import ALEMBIC, PYTHON, REPORT, SOURCE
+from slipway.commands.flags import ALEMBIC, PYTHON, REPORT, SOURCE, day
 
 if TYPE_CHECKING:
     from slipway.local.prove import GateOptions
@@ -57,13 +58,20 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
             not_on_dagger=_WHOLE,
         ),
         switch("quick", "execute only the stairway and drift: --layers always", one_of="layers", not_on_dagger=_WHOLE),
+        option(
+            "advisory",
+            "DATE",
+            "exit 0 in spite of errors before this day, for a team that begins to use the gate (YYYY-MM-DD, UTC)",
+            parse=day,
+            not_on_dagger="the folder that the function returns as its report does not fail",
+        ),
         PYTHON,
         replace(
             REPORT,
             sentence="write the proof into this folder, for people (the page index.html, Markdown, text), CI servers and editors",
         ),
     ),
-    records=(JsonRecord("proof", "1 when an error was found"),),
+    records=(JsonRecord("proof", "1 when an error was found, 0 with `--advisory`"),),
     cache="session",
 )
 async def gate(flags: Flags, caller: Caller) -> "CommandResult":
@@ -84,6 +92,8 @@ async def gate(flags: Flags, caller: Caller) -> "CommandResult":
             layers=(Layer.ALWAYS,) if flags.quick else layers_of(flags.layers),
             progress=caller.progress.detail,
         )
+    if flags.advisory and datetime.now(timezone.utc).date() < flags.advisory:
+        proof = replace(proof, advisory=flags.advisory.isoformat())
     if flags.report:
         files.write(flags.report, files.of_proof(proof))
     return answers.of_proof(proof)

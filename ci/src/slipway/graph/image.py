@@ -61,6 +61,14 @@ class Label:
         return datetime.fromtimestamp(self.committed, UTC).isoformat()
 
 
+# Logs and lists of packages contain times and change every day.
+_INSTALL_PACKAGES = """
+apt-get update --quiet
+DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends "$@"
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/aux-cache /var/log/*
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """A service in a uv workspace. Paths are relative to the workspace's root.
@@ -163,7 +171,7 @@ def image(source: Source, settings: Settings, label: Label) -> dagger.Container:
 def _base(source: Source, settings: Settings) -> dagger.Container:
     """Return the base of the runtime: the Python image, or for distroless only the files that are loaded."""
     if not settings.images.distroless:
-        return _empty(settings).from_(bases.python(settings.images, source.python))
+        return _python(source.python, settings)
     script = (files("slipway.graph") / "distroless.py").read_text(encoding="utf-8")
     laid_out = (
         _installed(source, settings)
@@ -173,6 +181,14 @@ def _base(source: Source, settings: Settings) -> dagger.Container:
     )
     bare = _empty(settings).with_directory("/", laid_out.directory(_BARE))
     return with_variables(bare, {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"})
+
+
+def _python(version: str, settings: Settings) -> dagger.Container:
+    """Return the base of builder and runtime: the Python image with the Debian packages of the settings."""
+    base = _empty(settings).from_(bases.python(settings.images, version))
+    if not settings.images.packages:
+        return base
+    return base.with_exec(["sh", "-euc", _INSTALL_PACKAGES, "sh", *settings.images.packages])
 
 
 def _empty(settings: Settings) -> dagger.Container:
@@ -218,8 +234,7 @@ def _installed(source: Source, settings: Settings) -> dagger.Container:
 
 def _with_uv(python: str, settings: Settings) -> dagger.Container:
     return with_variables(
-        _empty(settings)
-        .from_(bases.python(settings.images, python))
+        _python(python, settings)
         .with_file("/usr/local/bin/uv", _empty(settings).from_(bases.uv(settings.images)).file("/uv"))
         .with_workdir(HOME)
         .with_mounted_cache("/root/.cache/uv", dag.cache_volume("slipway-uv")),

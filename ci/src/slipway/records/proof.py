@@ -239,6 +239,7 @@ class Proof(Record, schema="slipway/proof/1"):
     - postgres: the version that executed it. history: sha256 of the revision files.
     - heads: of the history. seconds: wall time by layer.
     - folder: the service's in its repository, to which the names of files are relative; empty for the repository itself, or when unknown.
+    - advisory: the day before which errors do not fail the job; empty when they do.
     """
 
     gate: Versions
@@ -251,6 +252,7 @@ class Proof(Record, schema="slipway/proof/1"):
     verdict: Verdict
     seconds: Mapping[str, float] = field(default_factory=dict)
     folder: str = ""
+    advisory: str = ""
 
     def in_repository(self) -> "Proof":
         """Return the proof with names of files relative to the repository, as CI servers and editors read them."""
@@ -268,7 +270,7 @@ class Proof(Record, schema="slipway/proof/1"):
     def said(self) -> str:
         """The verdict in words; what did not execute a single revision has not passed."""
         if self.verdict is Verdict.FAIL:
-            return "refused"
+            return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
         return "passed" if self.coverage.revisions else "not executed"
 
     @property

@@ -130,7 +130,7 @@ def of_proof(proof: Proof) -> CommandResult:
     return CommandResult(
         record=proof,
         text=proof_text(proof),
-        code=1 if proof.failures else 0,
+        code=1 if proof.failures and not proof.advisory else 0,
         markdown=proof_markdown(proof.in_repository()),
         outputs={"verdict": proof.verdict.value, "errors": str(len(proof.failures))},
     )

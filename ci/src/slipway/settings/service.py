@@ -188,6 +188,7 @@ class Images(Constrained):
 
     - platform: of the service's image; a target may accept linux/amd64 only.
     - distroless: whether the service's image contains only what the service loads: no shell, no package manager.
+    - packages: Debian packages that the service loads, such as ["libpq5"], in its image and wherever its code runs in containers; an image with them is not reproducible.
     - python: for builder and runtime; by default that of .python-version, or the newest that requires-python allows, from 3.10 to 3.14.
     - uv: holds /uv.
     - postgres: for the gate.
@@ -198,10 +199,16 @@ class Images(Constrained):
         "linux/amd64"
     )
     distroless: bool = False
+    packages: tuple[Annotated[str, Pattern(r"[a-z0-9][a-z0-9+.-]+", "the name of a Debian package")], ...] = ()
     python: str | None = None
     uv: str | None = None
     postgres: str | None = None
     registry: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.distroless and self.packages:
+            raise MismatchError("packages", "found beside distroless, allowed is one of them")
 
 
 @dataclass(frozen=True, kw_only=True)
