@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from histories import write_project
-from peers import HISTORY_SQL, OFFLINE_SQL, PEERS, PROGRAMS, SLIPWAY, Peer
+from peers import HISTORY_SQL, OFFLINE_SQL, OURS, PEERS, PROGRAMS, PYTEST_ALEMBIC, SLIPWAY, Peer
 from race import Race
 from servers import empty_database, server
 from timing import done, in_turn, timed
@@ -53,10 +53,15 @@ def _seconds(peer: Peer, project: Path, server_url: str) -> float:
 
 def _ratios(races: Sequence[Race]) -> Iterator[str]:
     yield ""
+    yield _row(f"as a share of {PYTEST_ALEMBIC.name}", *(ours.name for ours in OURS))
+    yield _row(*["---"] * (1 + len(OURS)))
+    for each in races:
+        yield _row(f"{each.revisions} revisions", *(each.ratio(ours, PYTEST_ALEMBIC) for ours in OURS))
+    yield ""
     yield _row(f"{SLIPWAY.name} as a share of", *(peer.name for peer in PEERS))
     yield _row(*["---"] * (1 + len(PEERS)))
     for each in races:
-        yield _row(f"{each.revisions} revisions", *map(each.ratio, PEERS))
+        yield _row(f"{each.revisions} revisions", *(each.ratio(SLIPWAY, peer) for peer in PEERS))
 
 
 def _growth(races: Sequence[Race]) -> Iterator[str]:

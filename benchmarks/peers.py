@@ -51,13 +51,30 @@ def _shell(script: str, *arguments: str) -> tuple[str, ...]:
     return ("sh", "-c", script, *arguments)
 
 
+_GATE = (sys.executable, "-m", "slipway.cli", "gate", "--source", ".", "--python", sys.prefix)
 SLIPWAY = Peer(
-    "slipway gate",
+    "slipway gate --all",
     "executes every revision up, down and up again, compares the catalog after each step and with the models, measures the locks of every "
     "statement, and follows rows through the history. Its own Postgres starts and stops within the time; it uses up to "
     "four processes, one for each processor.",
-    (sys.executable, "-m", "slipway.cli", "gate", "--all", "--source", ".", "--python", sys.prefix),
+    (*_GATE, "--all"),
     color="#c0392b",
+    database=False,
+    answers=(0, 1),
+)
+QUICK = Peer(
+    "slipway gate --all --quick",
+    "the first of these layers: every revision up, down and up again, and the catalog after each step and beside the models.",
+    (*_GATE, "--all", "--quick"),
+    color="#e59866",
+    database=False,
+    answers=(0, 1),
+)
+NEWEST = Peer(
+    "slipway gate",
+    "all layers for the newest revision, as without a git repository; the state before it is in the cache after the first run.",
+    _GATE,
+    color="#641e16",
     database=False,
     answers=(0, 1),
 )
@@ -110,4 +127,5 @@ PSQL = Peer(
     color="#808b8d",
 )
 PEERS = (PYTEST_ALEMBIC, STAIRWAY, PYTEST_MRT, SQUAWK, PSQL)
-PROGRAMS = (SLIPWAY, *PEERS)
+OURS = (SLIPWAY, QUICK, NEWEST)
+PROGRAMS = (*OURS, *PEERS)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from peers import SLIPWAY, Peer
+from peers import Peer
 from timing import Timing
 
 NOT_RUN = "\N{EN DASH}"
@@ -19,8 +19,8 @@ class Race:
     def seconds(self, peer: Peer) -> str:
         return str(self.timings.get(peer, NOT_RUN))
 
-    def ratio(self, peer: Peer) -> str:
-        """Return the gate's median as a share of the peer's."""
+    def ratio(self, ours: Peer, peer: Peer) -> str:
+        """Return the median of our program as a share of the peer's."""
         if peer not in self.timings:
             return NOT_RUN
-        return f"{self.timings[SLIPWAY].median / self.timings[peer].median:.2f}"
+        return f"{self.timings[ours].median / self.timings[peer].median:.2f}"

@@ -27,6 +27,8 @@ _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "
 
 _MAINTENANCE = frozenset({"postgres", "template1", "defaultdb"})
 
+# For our own engines: without it, each would begin with a search for the type hstore.
+_ENGINE_OPTIONS = {driver: {"use_native_hstore": False} for driver in ("psycopg", "psycopg2")}
 # Once psycopg has prepared a statement itself, it sends DEALLOCATE ALL after every ALTER and DROP, which drops our statements, too.
 _DRIVER_OPTIONS = {driver: {"prepare_threshold": None} for driver in ("psycopg", "psycopg_async")}
 
@@ -268,18 +270,20 @@ def _kept_engine(url: URL) -> Engine:
     if key not in _Kept.engines:
         options = _DRIVER_OPTIONS.get(url.get_driver_name(), {})
         # A revision may have terminated the session.
-        _Kept.engines[key] = create_engine(
-            url, pool_pre_ping=True, isolation_level="AUTOCOMMIT", connect_args=options, future=True
-        )
+        _Kept.engines[key] = _own_engine(url, pool_pre_ping=True, connect_args=options)
     return _Kept.engines[key]
 
 
 def _with_new_connection(url: URL, work: Callable[[Connection], T]) -> T:
     if url.get_dialect()().is_async:
         return asyncio.run(_with_async_connection(url, work))
-    engine = create_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT", future=True)
-    with engine.connect() as connection:
+    with _own_engine(url, poolclass=pool.NullPool).connect() as connection:
         return work(connection)
+
+
+def _own_engine(url: URL, **options: Any) -> Engine:
+    more = _ENGINE_OPTIONS.get(url.get_driver_name(), {})
+    return create_engine(url, isolation_level="AUTOCOMMIT", future=True, **more, **options)
 
 
 async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T:
