@@ -60,7 +60,8 @@ def version_of(text: str) -> str:
 
 def section(changelog: str, version: str) -> str | None:
     """Return the notes below the heading of a version, which may have a date; None without the heading."""
-    found = re.search(rf"^## \[?{re.escape(version)}\]?\b.*\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    heading = rf"^## \[?{re.escape(version)}\]?(?: [^\n]*)?\n"
+    found = re.search(rf"{heading}(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     return found[1].strip() + "\n" if found else None
 
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -75,6 +76,15 @@ def test_the_gate_alone_names_what_is_missing_for_the_other_commands(tmp_path):
         "slipway: slipway-gate comes without the command deploy: install slipway-cli",
         "slipway: slipway-gate comes without the command completion: install slipway-cli",
     ]
+
+
+def test_the_notes_of_a_release_are_its_section_of_the_changelog():
+    section = runpy.run_path(str(ROOT / "distributions/release.py"))["section"]
+    changelog = "# Changelog\n\n## Unreleased\n\n## 1.2.0 (2026-12-01)\n\n### Gate\n\n- more\n\n## 1.1.0\n\n- less\n"
+    assert section(changelog, "1.2.0") == "### Gate\n\n- more\n"
+    assert section(changelog, "1.1.0") == "- less\n"
+    assert section(changelog, "1.2") is None
+    assert section(changelog, "1.3.0") is None
 
 
 def test_no_text_tells_to_install_a_package_of_others():

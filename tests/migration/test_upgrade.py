@@ -9,6 +9,7 @@ import pytest
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.migration import upgrade as module
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import alone, upgrade
 from slipway.records.form import from_json, to_json
@@ -58,7 +59,7 @@ def migrate(write_project, url):
     """Writes a project and brings the database to its head."""
 
     def run(revisions, **project):
-        return upgrade(Environment(write_project(revisions, **project), url), url)
+        return upgrade(Environment(Call(config=write_project(revisions, **project)), url), url)
 
     return run
 
@@ -189,7 +190,7 @@ def test_a_database_of_a_newer_release_is_reported_in_one_sentence(migrate, ask)
 
 def test_each_revision_is_reported_when_it_begins(write_project, url):
     told = []
-    upgrade(Environment(write_project(TWO), url), url, told.append)
+    upgrade(Environment(Call(config=write_project(TWO)), url), url, told.append)
     assert told == ["revision one", "revision two"]
 
 

@@ -36,7 +36,7 @@ def in_transactions(proven: str) -> tuple[str, ...]:
 
 
 async def _run(kind: type[T], release: Unpacked, migrations: Migrations, database: Database, *options: str) -> T:
-    async with started("slipway.migration", [*migrations.alembic, *options], release.folder, release.python) as runner:
+    async with started("slipway.migration", [*migrations.runner, *options], release.folder, release.python) as runner:
         return from_json(kind, await runner.answer(database), "the migration's record")
 
 

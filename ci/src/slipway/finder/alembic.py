@@ -62,20 +62,24 @@ def _named_in_code(tree: Tree) -> Iterator[Fact]:
 
 
 def _environments(tree: Tree, config: Fact | None) -> Iterator[Fact]:
-    """Yield the folder that the settings name, or else folders with an env.py of alembic, those beside the settings first."""
+    """Yield the folder that the settings name, otherwise folders with an env.py of alembic, those beside the settings first."""
     folders = [posixpath.dirname(name) for name in tree.matching(r"(?:.*/)?env\.py") if _is_alembics(tree, name)]
     location = _script_location(tree, config.value) if config else ""
     if config and location:
-        beside = posixpath.dirname(config.value)
-        package, _, inside = location.replace("%(here)s", beside or ".").rpartition(":")
+        here = posixpath.dirname(config.value) or "."
+        package, _, inside = location.replace("%(here)s", here).rpartition(":")
         wanted = posixpath.normpath(f"{package.replace('.', '/')}/{inside}" if package else inside)
         place = tree.place_of(config.value, "script_location")
         for folder in folders:
             if f"/{folder}".endswith(f"/{wanted}"):
                 yield Fact(subject=Subject.SCRIPTS, value=folder, place=place)
     guessed = f"there is no {location}" if location else "the settings name no script_location" if config else ""
-    for folder in sorted(folders, key=lambda folder: not config or posixpath.dirname(config.value) != folder):
-        yield Fact(subject=Subject.SCRIPTS, value=folder, place=f"{folder}/env.py", guessed=guessed)
+    beside = posixpath.dirname(config.value) if config else None
+    for folder in sorted(folders, key=lambda folder: beside != folder):
+        by_convention = folder == beside and not location  # Flask-Migrate's
+        yield Fact(
+            subject=Subject.SCRIPTS, value=folder, place=f"{folder}/env.py", guessed="" if by_convention else guessed
+        )
 
 
 def _is_alembics(tree: Tree, name: str) -> bool:

@@ -1,6 +1,7 @@
 """The service's application, as its modules define it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,9 @@ _FACTORIES: Final = {
     "init_app",
     "app_factory",
 }
+_FLASK_FILES: Final = r"(?:docker/)?Dockerfile|\.flaskenv|(?:\w+/)?(?:[\w.]*\.)?(?:env[\w.-]*|[\w.-]*env)[._](?:example|sample|dist|template)|sample\.env|example\.env|Makefile|[\w-]+\.sh|(?:\w+/)?manifest\.yml|.*compose\.ya?ml"
+_ALCHEMY: Final = {"SQLAlchemyAsyncConfig", "SQLAlchemySyncConfig"}
+_ALCHEMY_NAMES: Final = {"alchemy", "alchemy_config", "sqlalchemy_config"}
 _MODULES: Final = {"main", "app", "asgi", "wsgi", "server", "application", "api"}
 _VARIABLES: Final = {"app", "application", "api"}
 
@@ -35,6 +39,7 @@ class Application:
     wsgi: bool
     depth: int
     place: str
+    kind: str = ""  # what is called to make it
     called: bool = False  # made by a function of the service's own, of a name that says nothing
 
     @property
@@ -61,6 +66,35 @@ def application(tree: Tree) -> Iterator[Fact]:
         guessed = f"there is also {', '.join(others[:3])}" if others else ""
         guessed = guessed or ("from its name only" if each.called else "")
         yield Fact(subject=Subject.APPLICATION, value=each.target, place=each.place, guessed=guessed)
+
+
+def flask_application(tree: Tree) -> Iterator[Fact]:
+    """Yield the application of `flask db upgrade`: the one that FLASK_APP names, or the likeliest one."""
+    for name in tree.matching(rf"{_FLASK_FILES}"):
+        for place, line in tree.lines(name):
+            if match := re.search(r"\bFLASK_APP[= ]+[\"']?([\w./:()]+)", line):
+                yield Fact(subject=Subject.FLASK_APP, value=match[1].removesuffix(".py").replace("/", "."), place=place)
+    for each in applications(tree):
+        if each.wsgi or each.called or each.kind in _FACTORIES:
+            yield Fact(subject=Subject.FLASK_APP, value=each.target, place=each.place)
+
+
+def alchemy(tree: Tree) -> Iterator[Fact]:
+    """Yield advanced-alchemy's config objects: made at the top of a module, or called what its documentation calls them."""
+    found = []
+    for name in tree.sources if any("advanced_alchemy" in tree.read(each) for each in tree.sources) else ():
+        for node in parsed(tree.read(name)).body:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Call)
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                made, variable = called(node.value) in _ALCHEMY, node.targets[0].id
+                if made or variable in _ALCHEMY_NAMES:
+                    guessed = "" if made else "from its name only"
+                    target, place = f"{module_of(name, tree)}:{variable}", f"{name} line {node.lineno}"
+                    found.append(Fact(subject=Subject.ALCHEMY, value=target, place=place, guessed=guessed))
+    yield from sorted(found, key=lambda fact: bool(fact.guessed))
 
 
 def _of_module(tree: Tree, name: str) -> Iterator[Application]:
@@ -104,5 +138,6 @@ def _assigned(node: ast.Assign | ast.AnnAssign, call: ast.Call, module: str, nam
                 wsgi=kind in WSGI,
                 depth=module.count(".") + 1,
                 place=f"{name} line {node.lineno}",
+                kind=kind,
                 called=not known,
             )

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from slipway.finder.dockerfile import instructions
 from slipway.finder.tree import Tree
 from slipway.records.survey import Fact, Subject
 
-WARNING: Final = "nothing pins the dependencies: they are resolved anew from {}"
 _NOT_PRODUCTION: Final = re.compile(r"dev|test|lint|docs?|format|types?|typing|check|local|ci\b", re.IGNORECASE)
 _NAME: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_INSTALLED: Final = re.compile(r"(?:--group|--extra|--with|-E|-G)[ =]([\w-]+)")
 _LOCKED: Final = re.compile(r'^name = "([^"]+)"', re.MULTILINE)
 # Each of these brings alembic itself.
 ALEMBIC: Final = {"alembic", "flask-migrate", "advanced-alchemy"}
@@ -31,6 +32,23 @@ def lock(tree: Tree) -> Fact | None:
         name = f"{root.value}/uv.lock"
         return Fact(subject=Subject.LOCK, value=name, place=name) if name in tree else None
     return _requirements(tree)
+
+
+def declaration(tree: Tree) -> Fact | None:
+    """Return the file that declares the dependencies of a service that nothing pins; None when no file does."""
+    project = tree.toml("pyproject.toml")
+    if project.get("project") or project.get("tool", {}).get("poetry"):
+        return _declared("pyproject.toml")
+    loose = [*tree.matching(r"(?:[^/]+/)?[^/]*requirements?[^/]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)")]
+    loose.sort(key=lambda name: (bool(_NOT_PRODUCTION.search(name)), name.endswith(".in")))
+    named = (*loose[:1], *(name for name in ("Pipfile", "setup.cfg", "setup.py") if name in tree))
+    return next(map(_declared, named), None)
+
+
+def _declared(name: str) -> Fact:
+    return Fact(
+        subject=Subject.LOCK, value=name, place=name, guessed="nothing pins the dependencies; they are resolved anew"
+    )
 
 
 def _requirements(tree: Tree) -> Fact | None:
@@ -98,8 +116,11 @@ def needed(tree: Tree) -> set[str]:
 
 
 def _needed(tree: Tree) -> Iterator[tuple[Part, str]]:
-    """Yield the parts with alembic or the database's driver, when the dependencies lack them."""
-    known = dependencies(tree)
+    """Yield the parts that a Dockerfile installs, and those with alembic or the database's driver, when the dependencies lack them."""
+    installed = {match for each in instructions(tree) if each.word == "RUN" for match in _INSTALLED.findall(each.rest)}
+    chosen = [part for part in _parts(tree) if part.name in installed]
+    yield from ((part, "") for part in chosen)
+    known = dependencies(tree).union(*(part.packages for part in chosen))
     for wanted in (ALEMBIC, DRIVERS):
         having = sorted((part for part in _parts(tree) if wanted & part.packages), key=lambda part: part.order)
         if having and not wanted & known:
@@ -111,7 +132,7 @@ def _parts(tree: Tree) -> Iterator[Part]:
     pyproject = tree.toml("pyproject.toml")
     poetry = pyproject.get("tool", {}).get("poetry", {})
     for name, group in pyproject.get("dependency-groups", {}).items():
-        yield Part(Subject.GROUP, name, frozenset(_names(_flat(group, pyproject))))
+        yield Part(Subject.GROUP, name, frozenset(_names(flat(group, pyproject))))
     for name, group in poetry.get("group", {}).items():
         yield Part(Subject.GROUP, name, frozenset(map(normal, group.get("dependencies", {}))))
     for name, group in pyproject.get("tool", {}).get("pdm", {}).get("dev-dependencies", {}).items():
@@ -120,13 +141,13 @@ def _parts(tree: Tree) -> Iterator[Part]:
         yield Part(Subject.EXTRA, name, frozenset(_names(extra)))
 
 
-def _flat(group: Sequence[Any], project: Mapping[str, Any]) -> Iterator[str]:
+def flat(group: Sequence[Any], project: Mapping[str, Any]) -> Iterator[str]:
     """Yield a group's requirements, with those of the groups that it includes."""
     for each in group:
         if isinstance(each, str):
             yield each
         elif isinstance(each, dict) and each.get("include-group") in project.get("dependency-groups", {}):
-            yield from _flat(project["dependency-groups"][each["include-group"]], project)
+            yield from flat(project["dependency-groups"][each["include-group"]], project)
 
 
 def _names(requirements: Any) -> Iterator[str]:

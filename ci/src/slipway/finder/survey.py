@@ -4,13 +4,14 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from slipway.errors import BadInputError, ObstaclesError
 from slipway.finder import alembic as settings
-from slipway.finder.application import application, applications
+from slipway.finder.application import alchemy, application, applications, flask_application
 from slipway.finder.command import command
 from slipway.finder.database import database, other_database
 from slipway.finder.health import health_path
 from slipway.finder.interpreter import interpreter
-from slipway.finder.locks import lock, needed, parts, workspace
+from slipway.finder.locks import declaration, lock, needed, parts, workspace
 from slipway.finder.start import starting, starts
 from slipway.finder.tree import Tree
 from slipway.finder.variables import variables
@@ -25,11 +26,17 @@ def find(tree: Tree) -> Survey:
     return Survey(facts=facts, obstacles=tuple(_obstacles(tree, facts)))
 
 
+def refuse(survey: Survey) -> None:
+    """Raise BadInputError with every obstacle of a survey."""
+    if survey.obstacles:
+        raise ObstaclesError([BadInputError(each.what, each.next_step) for each in survey.obstacles])
+
+
 def _facts(tree: Tree) -> Iterator[Fact]:
     yield _name(tree)
     yield from settings.alembic(tree)
     yield from interpreter(tree)
-    yield from filter(None, (lock(tree), workspace(tree)))
+    yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
     yield from parts(tree)
     yield from _start(tree)
     yield from health_path(tree)
@@ -40,10 +47,16 @@ def _facts(tree: Tree) -> Iterator[Fact]:
 def _name(tree: Tree) -> Fact:
     pyproject = tree.toml("pyproject.toml")
     name = pyproject.get("project", {}).get("name") or pyproject.get("tool", {}).get("poetry", {}).get("name")
-    clean = re.sub(r"[^a-z0-9]+", "-", str(name or "").lower()).strip("-")
-    if clean:
-        return Fact(subject=Subject.NAME, value=clean, place=tree.place_of("pyproject.toml", "name"))
-    return Fact(subject=Subject.NAME, value="service", place="no file", guessed="no file names the service")
+    if name:
+        return Fact(subject=Subject.NAME, value=_as_name(str(name)), place=tree.place_of("pyproject.toml", "name"))
+    guessed = "no file names the service"
+    return Fact(subject=Subject.NAME, value=_as_name(tree.folder), place="the folder's name", guessed=guessed)
+
+
+def _as_name(text: str) -> str:
+    """Return a text as the name of a repository of images, which has two characters or more."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return name if len(name) > 1 else f"{name}-service".strip("-")
 
 
 def _start(tree: Tree) -> Iterator[Fact]:
@@ -51,6 +64,8 @@ def _start(tree: Tree) -> Iterator[Fact]:
     commanded, defined = [*starting(tree)], [*application(tree)]
     yield from commanded
     yield from defined
+    yield from flask_application(tree)
+    yield from alchemy(tree)
     port = next((fact for fact in commanded if fact.subject is Subject.PORT), _DEFAULT_PORT)
     if port is _DEFAULT_PORT:
         yield port

@@ -32,6 +32,8 @@ class Tree:
 
     names: tuple[str, ...]
     read: Callable[[str], str]
+    path: str = ""  # of the service's folder in the repository; empty for the repository itself
+    folder: str = ""  # the name of the service's folder
 
     @classmethod
     def of(cls, files: Mapping[str, str]) -> "Tree":
@@ -93,9 +95,10 @@ def tree_at(folder: Path) -> Tree:
         path = folder / name
         if name not in names or not path.is_file() or path.stat().st_size > _LARGEST:
             return ""
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes().decode(errors="replace")  # with its own line ends
 
-    return Tree(names=_nearest_first(names), read=read)
+    path = "" if root == folder else folder.relative_to(root).as_posix()
+    return Tree(names=_nearest_first(names), read=read, path=path, folder=folder.name)
 
 
 def _walk(top: Path) -> Iterator[str]:

@@ -11,8 +11,9 @@ from slipway.records.survey import Fact, Subject
 
 _EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
-_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|DSN|AUTH|CERT|LOGIN|USER")
-_LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@")
+_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH|CERT")
+_LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@.*")
+_HARMLESS: Final = re.compile(r"\d{1,6}|true|false", re.IGNORECASE)
 _STAND_INS: Final = {
     "int": "1", "float": "1", "bool": "false", "PositiveInt": "1", "EmailStr": "someone@example.com", "HttpUrl": "http://localhost",
     "AnyUrl": "http://localhost", "AnyHttpUrl": "http://localhost", "RedisDsn": "redis://localhost:6379/0", "PostgresDsn": "{url}",
@@ -70,23 +71,23 @@ def examples(tree: Tree) -> Iterator[Variable]:
 
 def variables(tree: Tree) -> Iterator[Fact]:
     """Yield the variables that the service needs, each once: those of the example, then those that its code needs."""
-    seen = set()
-    for variable in (*examples(tree), *_in_code(tree)):
-        if variable.name not in seen:
-            seen.add(variable.name)
-            value, guessed = stand_in(variable)
-            yield Fact(
-                subject=Subject.VARIABLE, value=f"{variable.name}={value}", place=variable.place, guessed=guessed
-            )
+    needed = {variable.name: variable for variable in reversed([*_in_code(tree)])}
+    listed = {variable.name: variable for variable in reversed([*examples(tree)])}
+    for name in dict.fromkeys((*reversed(listed), *reversed(needed))):
+        value, guessed = _value(name, listed.get(name), needed.get(name))
+        place = (listed.get(name) or needed[name]).place
+        yield Fact(subject=Subject.VARIABLE, value=f"{name}={value}", place=place, guessed=guessed)
 
 
-def stand_in(variable: Variable) -> tuple[str, str]:
-    """Return a value for a variable, and why it is a guess: an example's value unless it looks secret."""
-    if word := word_for(variable.name, variable.value):
+def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple[str, str]:
+    """Return a value for a variable, and why it is a guess: that of the example unless it looks secret, or one of the right type."""
+    example = listed.value if listed else ""
+    if word := word_for(name, example):
         return word, ""
-    if not variable.value or _SECRET.search(variable.name) or _LOOKS_SECRET.search(variable.value):
-        return variable.value if variable.needed and variable.value else _STAND_IN, "a stand-in"
-    return variable.value, "a stand-in" if variable.needed else ""
+    secret = _LOOKS_SECRET.fullmatch(example) or (_SECRET.search(name) and not _HARMLESS.fullmatch(example))
+    if example and not secret and "${" not in example:
+        return example, ""
+    return needed.value if needed else _STAND_IN, "a stand-in"
 
 
 def _in_code(tree: Tree) -> Iterator[Variable]:

@@ -30,6 +30,7 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.layers.together import TogetherResult, run_together
 from slipway.gate.steps import UP, Baseline
 from slipway.gate.template_cache import TemplateCache, after_old
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment, sentence
 from slipway.records.gate import GateQuestion, Previous, Role
 from slipway.records.proof import UNCOMPARED, Layer
@@ -120,13 +121,15 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
 def environment_of(question: GateQuestion, server: URL) -> Environment:
     """Load the history; raises BadInputError."""
     with every_connection_led_to(server, session=()):
-        return Environment(
-            Path(question.config),
-            server,
-            question.patience,
+        call = Call(
+            config=Path(question.config),
             section=question.section,
             x_arguments=question.x_arguments,
+            directory=question.directory,
+            scripts=question.scripts,
+            app=question.app,
         )
+        return Environment(call, server, question.patience)
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:

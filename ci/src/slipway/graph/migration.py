@@ -86,7 +86,7 @@ async def _asked(
         .with_secret_variable("SLIPWAY_DATABASE", secret)
         .with_env_variable("SLIPWAY_CALL", call)
         .with_exec(
-            ["python", "-m", "slipway.migration", *migrations.alembic, *options, _RECORD],
+            ["python", "-m", "slipway.migration", *migrations.runner, *options, _RECORD],
             expect=dagger.ReturnType.ANY,
         )
     )

@@ -28,7 +28,7 @@ from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
 from slipway.source import archive_at, folder_of, released, unreleased
-from slipway.workload.dependencies import Needed, Python, prepare, workspace_of
+from slipway.workload.dependencies import Python, notes, prepare, workspace_of
 
 
 async def gate(
@@ -50,7 +50,11 @@ async def gate(
         previous = await previous_at(at, known.commit, name, options.alembic)
     if statements:
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
-    return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
+    proof = await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
+    made = (
+        () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(notes, at.folder)
+    )
+    return replace(proof, coverage=replace(proof.coverage, gaps=(*made, *proof.coverage.gaps)))
 
 
 async def revisions(options: GateOptions) -> Listing:
@@ -133,18 +137,18 @@ def _settings_at(tree: Path, today: Workplace) -> Migrations:
         return today.migrations
 
 
-async def _models_in(needed: Needed, at: Workplace, name: str) -> Previous:
-    """Return the models that a release names in its own environment; raises SlipwayError."""
-    own = await anyio.to_thread.run_sync(partial(prepare, at.folder, cache(), needed=needed))
+async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
+    """Return the models that a release names in its own environment, with `everything` that of all extras and groups; raises SlipwayError."""
+    own = await anyio.to_thread.run_sync(partial(prepare, at.folder, cache(), everything=everything))
     return await read_models(replace(at, python=own), name)
 
 
 async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
     try:
-        return await _models_in(Needed.ALWAYS, at, name)
+        return await _models_in(at, name, everything=False)
     except SlipwayError as error:
         with suppress(SlipwayError):
-            return await _models_in(Needed.EVER, at, name)
+            return await _models_in(at, name, everything=True)
         sources = next(folder for folder in (at.folder / "src", at.folder) if folder.is_dir())
         here = replace(at, python=replace(today.python, site=sources))
         with suppress(SlipwayError):

@@ -1,10 +1,11 @@
 """Settings guessed for a service without [tool.slipway], from what the finder read; the user sees and corrects them."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 
 from slipway.errors import BadInputError
-from slipway.finder.survey import find
+from slipway.finder.survey import find, refuse
 from slipway.finder.tree import Tree
 from slipway.records.survey import Subject, Survey
 from slipway.settings import Migrations, Settings
@@ -29,22 +30,21 @@ def guess(files: Mapping[str, str]) -> Settings:
     )
 
 
-def refuse(survey: Survey) -> None:
-    """Raise BadInputError with every obstacle of a survey."""
-    if not survey.obstacles:
-        return
-    first, *others = survey.obstacles
-    more = "".join(f"\n  also: {each.what}: {each.next_step}" for each in others)
-    raise BadInputError(first.what, f"{first.next_step}{more}")
-
-
 def migrations_in(survey: Survey) -> Migrations:
     """Return what a survey says about the migrations, as the settings would say it."""
     variables = dict(fact.value.split("=", 1) for fact in survey.facts_about(Subject.VARIABLE))
     url_variable = survey.value(Subject.DATABASE_VARIABLE, _DEFAULTS.database_variable)
     variables.pop(url_variable, None)
+    framework, scripts = survey.value(Subject.FRAMEWORK), survey.fact(Subject.SCRIPTS)
+    advanced = framework == "advanced-alchemy"  # its commands name the folder themselves
+    unnamed = scripts is not None and (advanced or scripts.place.endswith("env.py"))
+    app = {"Flask-Migrate": survey.value(Subject.FLASK_APP), "advanced-alchemy": survey.value(Subject.ALCHEMY) or None}
     return Migrations(
         config=survey.value(Subject.CONFIG, _DEFAULTS.config),
+        directory="" if advanced else survey.value(Subject.DIRECTORY),
+        scripts=survey.value(Subject.SCRIPTS) if unnamed else "",
+        app=app.get(framework),
+        postgres=survey.value(Subject.POSTGRES, _DEFAULTS.postgres),
         database_variable=url_variable,
         driver=survey.value(Subject.DRIVER, _DEFAULTS.driver),
         extensions=survey.values(Subject.EXTENSION),
@@ -55,19 +55,29 @@ def migrations_in(survey: Survey) -> Migrations:
 def as_toml(settings: Settings) -> str:
     """Write the guess as a table for pyproject.toml."""
     data = write(settings, kebab)
-    migrations = {key: value for key, value in data["migrations"].items() if value not in (None, [], {})}
+    migrations = {
+        key: value
+        for key, value in data["migrations"].items()
+        if value not in (None, [], {}, "") or (key, value) == ("app", "")
+    }
     service = {key: data[key] for key in ("name", "command", "port")}
     return "\n".join(["[tool.slipway]", *_lines(service), "", "[tool.slipway.migrations]", *_lines(migrations)])
 
 
 def _lines(table: Mapping[str, object]) -> Iterator[str]:
     for key, value in table.items():
-        yield f"{key} = {_toml(value)}"
+        yield f"{key} = {as_value(value)}"
 
 
-def _toml(value: object) -> str:
+def as_key(name: str) -> str:
+    """Write a key of TOML."""
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else as_value(name)
+
+
+def as_value(value: object) -> str:
+    """Write a value of TOML."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {as_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(as_value, value))}]"
     return str(value) if isinstance(value, int) else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

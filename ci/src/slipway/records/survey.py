@@ -21,6 +21,8 @@ class Subject(Enum):
     EXTRA = "extra"
     WORKSPACE = "workspace"
     APPLICATION = "application"
+    FLASK_APP = "Flask application"
+    ALCHEMY = "advanced-alchemy config"
     SERVER = "server"
     COMMAND = "command"
     PORT = "port"

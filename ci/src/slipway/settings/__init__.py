@@ -4,6 +4,7 @@ Unusable settings are one sentence that names file, key, what was found and what
 """
 
 from pathlib import Path
+from typing import Final
 
 from slipway import toml
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
@@ -21,12 +22,14 @@ from slipway.settings.service import (
 )
 from slipway.structure import MismatchError, kebab, read
 
+OWN_FILE: Final = "slipway.toml"  # for a service without a pyproject.toml; it has the same tables
+
 
 class MissingTableError(SettingsError):
-    """A pyproject.toml without `[tool.slipway]`."""
+    """A service without `[tool.slipway]`."""
 
-    def __init__(self, file: str) -> None:
-        super().__init__(f"{file} has no [tool.slipway]", 'add the table with at least name = "…" and command = ["…"]')
+    def __init__(self, what: str) -> None:
+        super().__init__(what, 'add the table with at least name = "…" and command = ["…"]')
 
 
 # For work that uses neither: the gate reads [tool.slipway.migrations] only.
@@ -45,7 +48,7 @@ def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Set
     tool = document.get("tool")
     table = tool.get("slipway") if isinstance(tool, dict) else None
     if table is None:
-        raise MissingTableError(file)
+        raise MissingTableError(f"{file} has no [tool.slipway]")
     if not named and isinstance(table, dict):
         table = {**_NAMELESS, **table}
     try:
@@ -65,11 +68,11 @@ def has_alembic(pyproject: str) -> bool:
 
 def load(source: Path, *, named: bool = True) -> Settings:
     """Read the settings of the service in the folder `source`, as `parse` does; raises SettingsError."""
-    file = source / "pyproject.toml"
+    own, file = source / OWN_FILE, source / "pyproject.toml"
+    if own.is_file():
+        return load_file(own, named=named)
     if not file.is_file():
-        raise SettingsError(
-            f"there is no pyproject.toml in {source.resolve()}", "name the service's folder with --source"
-        )
+        raise MissingTableError(f"there is neither a pyproject.toml nor a {OWN_FILE} in {source.resolve()}")
     return load_file(file, named=named)
 
 

@@ -146,7 +146,7 @@ def _arguments(order: TaskOrder) -> list[str]:
     migrations = order.migrations
     return [
         f"--own={migrations.database_variable}",
-        *migrations.alembic,
+        *migrations.runner,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
         *(f"--secret={name}" for name in sorted(order.there.secrets)),
         *(["--look"] if order.look else [f"--transactions={order.transactions}"] if order.transactions else []),
