@@ -15,7 +15,7 @@ import pytest
 
 from slipway.gate.history import Node
 from slipway.gate.rules import blocking
-from slipway.gate.rules.blocking import CAUSES
+from slipway.gate.rules.blocking import CAUSES, safe_index
 from slipway.records.proof import Blocked, Layer, Level, Statement
 
 LAYERS = (Layer.TRACE,)
@@ -127,6 +127,13 @@ def recorded(name):
 
 def findings(name):
     return list(blocking.check(NODE, recorded(name), ()))
+
+
+def test_the_safe_form_of_an_index_that_may_be_kept_invalid_has_its_names():
+    kept = safe_index('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "notes_Title" ON notes ("Title")')
+    assert kept == safe_index('CREATE UNIQUE INDEX "notes_Title" ON notes ("Title")')
+    assert 'op.create_index("notes_Title", "notes", ["Title"], unique=True' in kept
+    assert safe_index("DROP INDEX i") is None
 
 
 @pytest.mark.parametrize(("name", "rules"), [pytest.param(case[0], case[2], id=case[0]) for case in CASES])

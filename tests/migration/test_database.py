@@ -133,7 +133,7 @@ def test_another_kind_of_database_is_bad_input(drivername):
 
 
 def test_a_service_without_any_driver_is_bad_input(monkeypatch):
-    monkeypatch.setattr("slipway.migration.database._DRIVERS", ())
+    monkeypatch.setattr("slipway.migration.database.DRIVERS", ())
     with pytest.raises(BadInputError, match="the service has no driver for Postgres"):
         with_driver(sa.URL.create("postgresql+no_such_driver"))
 

@@ -1,9 +1,11 @@
-"""The parts of a database's URL, for services that take them in separate variables, and the parameters that name a place."""
+"""The parts of a database's URL, for services that take them in separate variables; the drivers, and their parameters that name a place."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
+
+DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
 # The parameters of all drivers that name a server, a database or a user; others (search_path, timeouts) stay as env.py set them.
 PLACE: Final = frozenset(

@@ -129,7 +129,7 @@ def _of_revision(evidence: Evidence, stairway: StairwayResult, node: Node, own: 
     yield from blocking.check(node, steps.statements, contention.growth, stairway.partitioned)
     yield from waiting.check(node, steps.statements, contention.queue, stairway.partitioned)
     yield from transactions.check(node, steps.statements)
-    yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()))
+    yield from transactions.check_again(node, evidence.interruptions.revisions.get(node.id, ()), steps.statements)
     yield from transactions.check_encounters(node, contention.encounters)
     yield from data.check_statements(node, steps.statements, contention.growth)
     if node.new:

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from slipway.database_url import PLACE
+from slipway.database_url import DRIVERS, PLACE
 from slipway.errors import BadInputError
 
 Parameters = dict[str, Any]
@@ -190,7 +190,7 @@ def _wrap() -> None:
         return
     _Process.wrapped = True
     sys.meta_path.insert(0, _AfterImport())
-    for name, wrap in _DRIVERS.items():
+    for name, wrap in _WRAPS.items():
         if name in sys.modules:
             wrap(sys.modules[name])
     subprocess.Popen.__init__ = _led_start(subprocess.Popen.__init__)  # type: ignore[method-assign]
@@ -202,7 +202,7 @@ class _AfterImport:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None) -> ModuleSpec | None:
-        wrap = _DRIVERS.get(name)
+        wrap = _WRAPS.get(name)
         spec = PathFinder.find_spec(name, path) if wrap else None
         if wrap and spec and spec.loader:
             execute = spec.loader.exec_module
@@ -279,12 +279,9 @@ def _wrap_pg8000(pg8000: Any) -> None:
     kind.__init__ = initialise
 
 
-_DRIVERS: Final[Mapping[str, Callable[[Any], None]]] = {
-    "psycopg": _wrap_psycopg,
-    "psycopg2": _wrap_psycopg2,
-    "asyncpg": _wrap_asyncpg,
-    "pg8000": _wrap_pg8000,
-}
+_WRAPS: Final[Mapping[str, Callable[[Any], None]]] = dict(
+    zip(DRIVERS, (_wrap_psycopg, _wrap_psycopg2, _wrap_asyncpg, _wrap_pg8000), strict=True)
+)
 
 
 def _led_start(original: Wrap) -> Wrap:

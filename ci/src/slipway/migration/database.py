@@ -14,14 +14,13 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from slipway.database_url import PLACE, filled, parts_of
+from slipway.database_url import DRIVERS, PLACE, filled, parts_of
 from slipway.errors import BadInputError
 from slipway.migration.events import listening
 
 T = TypeVar("T")
 
 VARIABLE = "SLIPWAY_DATABASE"
-_DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000")
 
 _ASYNCPG = frozenset(["prepared_statement_cache_size", "statement_cache_size", "command_timeout"])
 
@@ -81,12 +80,12 @@ def with_driver(url: URL) -> URL:
         url = url.set(drivername="postgresql")
     if url.get_backend_name() != "postgresql":
         raise BadInputError(f"the database's URL names {url.get_backend_name()}", "allowed is postgresql")
-    for name in (url.drivername, *(f"postgresql+{driver}" for driver in _DRIVERS)):
+    for name in (url.drivername, *(f"postgresql+{driver}" for driver in DRIVERS)):
         with suppress(ImportError, NoSuchModuleError):
             translated = for_driver(url, name)
             create_engine(translated)  # imports the driver, without a connection
             return translated
-    raise BadInputError("the service has no driver for Postgres", f"add one of {', '.join(_DRIVERS)} to its lock")
+    raise BadInputError("the service has no driver for Postgres", f"add one of {', '.join(DRIVERS)} to its lock")
 
 
 def for_driver(url: URL, name: str) -> URL:

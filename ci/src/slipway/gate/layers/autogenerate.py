@@ -41,7 +41,7 @@ _KEYS: Final = re.compile(r"\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
-class Place:
+class SchemaObject:
     """A table, or an object in it; `name` is empty for the table itself."""
 
     schema: str
@@ -49,7 +49,7 @@ class Place:
     name: str = ""
 
     @classmethod
-    def of(cls, line: Line) -> "Place":
+    def of(cls, line: Line) -> "SchemaObject":
         """Locate the object of a line."""
         if line.kind == "index":
             schema, table = parts(table_of_index(line))
@@ -107,10 +107,10 @@ class Autogenerate:
     def _key(self, table: Table) -> tuple[str, str]:
         return table.schema or self._default_schema, table.name
 
-    def _schema(self, place: Place) -> str | None:
+    def _schema(self, place: SchemaObject) -> str | None:
         return None if place.schema == self._default_schema else place.schema  # the default one has no name there
 
-    def omits_table(self, place: Place, *, migrated: bool, modelled: bool) -> bool:
+    def omits_table(self, place: SchemaObject, *, migrated: bool, modelled: bool) -> bool:
         """Whether autogenerate leaves a table out."""
         schema = self._schema(place)
         if migrated:
@@ -148,14 +148,14 @@ class Autogenerate:
         return not (all(answers) if apart else any(answers))
 
     def _names(self, line: Line, kind: Any) -> bool:
-        place = Place.of(line)
+        place = SchemaObject.of(line)
         return self._filters.run_name_filters(
             place.name, kind, {"table_name": place.table, "schema_name": self._schema(place)}
         )
 
     def is_named(self, modelled: Line) -> bool:
         """Whether the models give the object its name; otherwise Postgres chose one."""
-        table = self._models.get((Place.of(modelled).schema, Place.of(modelled).table))
+        table = self._models.get((SchemaObject.of(modelled).schema, SchemaObject.of(modelled).table))
         return table is None or modelled.kind == "index" or self._named(table, modelled) is not None
 
     def accepts_type(self, column: Line) -> bool:
@@ -195,25 +195,25 @@ class Autogenerate:
         """Return an object of the models as SQL; empty when there is none."""
         if modelled is None:
             return ""
-        place = Place.of(modelled)
+        place = SchemaObject.of(modelled)
         if modelled.kind in ("enum", "domain"):
             return spelled_enum(place.table, [modelled.definition])
         return spelled(self._object(self._models, modelled) if place.name else self._table(self._models, place))
 
-    def _table(self, tables: dict[tuple[str, str], Table], place: Place) -> Table:
+    def _table(self, tables: dict[tuple[str, str], Table], place: SchemaObject) -> Table:
         table = tables.get((place.schema, place.table))
         return Table(place.table, MetaData(), schema=self._schema(place)) if table is None else table
 
     def _object(self, tables: dict[tuple[str, str], Table], line: Line) -> Any:
         """Return the object of a line, or a bare one with its name when SQLAlchemy has none."""
-        place = Place.of(line)
+        place = SchemaObject.of(line)
         table = self._table(tables, place)
         named = self._named(table, line)
         same = _with_same_columns(table, line) if named is None else named
         return self._bare(line) if same is None else same
 
     def _named(self, table: Table, line: Line) -> Any:
-        name = Place.of(line).name
+        name = SchemaObject.of(line).name
         if line.kind == "column":
             return next((column for column in table.columns if column.name == name), None)
         if line.kind == "index":
@@ -227,7 +227,7 @@ class Autogenerate:
         return None if name is None else parts(name)[-1]
 
     def _bare(self, line: Line) -> Any:
-        place = Place.of(line)
+        place = SchemaObject.of(line)
         table = Table(place.table, MetaData(), Column(place.name, NullType()), schema=self._schema(place))
         made: dict[str, Callable[[], Any]] = {
             "column": lambda: table.columns[place.name],

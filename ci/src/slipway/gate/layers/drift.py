@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from slipway.gate.databases import fresh
-from slipway.gate.layers.autogenerate import Autogenerate, Place, reflect, table_of_index
+from slipway.gate.layers.autogenerate import Autogenerate, SchemaObject, reflect, table_of_index
 from slipway.gate.measure.catalog import Catalog, Line
 from slipway.gate.measure.columns import SERIAL, Column, columns
 from slipway.gate.measure.meaning import Meaning, same_type
@@ -220,7 +220,7 @@ class Comparison:
             for name in ours | theirs
             if name in children
             or is_table(name, version_table)
-            or self.autogenerate.omits_table(Place(*parts(name)), migrated=name in ours, modelled=name in theirs)
+            or self.autogenerate.omits_table(SchemaObject(*parts(name)), migrated=name in ours, modelled=name in theirs)
         )
 
     def _omits(self, item: Difference) -> bool:
@@ -318,7 +318,10 @@ def _columns_of(key: Line) -> tuple[str, ...]:
 
 def _is_postgres_choice(line: Line) -> bool:
     """Whether a constraint's name looks like those that Postgres gives when a statement has none; its table may be renamed."""
-    return line.kind in _CONSTRAINTS and re.search(r"_(pkey|key|fkey|check|excl)\d*$", Place.of(line).name) is not None
+    return (
+        line.kind in _CONSTRAINTS
+        and re.search(r"_(pkey|key|fkey|check|excl)\d*$", SchemaObject.of(line).name) is not None
+    )
 
 
 def _expressible(line: Line, modelled: Line) -> str:
@@ -348,7 +351,7 @@ def _comparable(lines: Iterable[Line], ignored: frozenset[str]) -> dict[tuple[st
 
 def _index_of(constraint: Line) -> tuple[str, ...]:
     """Return the index of `schema.table.constraint`, which has its name in the same schema."""
-    place = Place.of(constraint)
+    place = SchemaObject.of(constraint)
     return place.schema, place.name
 
 

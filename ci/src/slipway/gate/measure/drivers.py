@@ -18,6 +18,7 @@ from functools import cache, partial, wraps
 from types import FrameType
 from typing import Any, Final
 
+from slipway.database_url import DRIVERS
 from slipway.gate.measure.place import package_of
 from slipway.migration.events import listening
 
@@ -86,7 +87,7 @@ async def _reported_in_loop(call: Call) -> AsyncIterator[None]:
     await greenlet_spawn(_end, call)
 
 
-_DRIVERS: Final = frozenset({"psycopg", "psycopg_pool", "psycopg2", "asyncpg", "pg8000"})
+_DRIVERS: Final = frozenset({*DRIVERS, "psycopg_pool"})
 
 
 def _is_direct() -> bool:

@@ -35,6 +35,13 @@ def blocks(statement: Statement) -> bool:
     return bool(statement.blocks and (statement.rewrites or statement.builds or statement.scans))
 
 
+def safe_index(sql: str) -> str | None:
+    """Return the safe form of a statement that builds an index, with its names; None for any other statement."""
+    plain = _CONCURRENTLY.sub("", sql)
+    matches = ((cause, cause.pattern.search(plain)) for cause in CAUSES if cause.rule is rules.INDEX)
+    return next((cause.remedy.format_map(_Gaps(match)) for cause, match in matches if match), None)
+
+
 def with_growth(measured: str, statement: Statement, growth: Sequence[Growth]) -> str:
     """Append how the statement's time grows with rows, where it was measured; no rule rests on it: time depends on the machine."""
     return "; ".join([measured, *(each.words for each in growth if each.line == statement.line)])
@@ -152,6 +159,8 @@ _UNIQUE = _NAMED_CONSTRAINT + r"UNIQUE ?\((?P<columns>[^()]+)\)"
 _PRIMARY_KEY = _ALTER + r'.*ADD (?:CONSTRAINT (?P<name>[\w"]+) )?PRIMARY KEY(?: ?\((?P<columns>[^()]+)\))?'
 _FOREIGN_KEY = _NAMED_CONSTRAINT + r"(?P<definition>FOREIGN KEY.*?);?\s*\Z"
 _INDEX = r'CREATE (?P<unique>UNIQUE )?INDEX (?:IF NOT EXISTS )?(?:(?P<index>(?!ON\b)[\w."]+) )?ON (?:ONLY )?(?P<table>[\w."]+)\s*'
+
+_CONCURRENTLY = re.compile(r"\bCONCURRENTLY\s+", re.IGNORECASE)
 
 CAUSES: Final = (
     _cause(rules.PARTITIONED_INDEX, _INDEX + r"(?P<definition>.*?);?\s*\Z", _is_partitioned),

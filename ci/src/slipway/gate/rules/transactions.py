@@ -11,6 +11,7 @@ from slipway.gate.layers.stairway import Failure
 from slipway.gate.layers.together import TogetherResult
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
+from slipway.gate.rules.blocking import safe_index
 from slipway.records.proof import AUTOCOMMIT, Finding, Statement
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
@@ -56,7 +57,9 @@ def check(node: Node, statements: Sequence[Statement]) -> Iterator[Finding]:
             yield rules.LEAKING.finding(node, "the connection is left in autocommit mode", statement.line, _IN_A_BLOCK)
 
 
-def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[Finding]:
+def check_again(
+    node: Node, interruptions: Sequence[Interruption], statements: Sequence[Statement]
+) -> Iterator[Finding]:
     """Yield the first interruption after which a second run fails, and the first that leaves an invalid index."""
     for each in interruptions:
         if each.failure or (each.otherwise and not each.invalid):
@@ -66,7 +69,8 @@ def check_again(node: Node, interruptions: Sequence[Interruption]) -> Iterator[F
     for each in interruptions:
         if each.invalid:
             measured = f"interrupted {each.where} and run again, it leaves {', '.join(each.invalid)} invalid"
-            yield rules.INVALID.finding(node, measured, each.line)
+            built = (safe_index(statement.sql) for statement in statements if statement.line == each.line)
+            yield rules.INVALID.finding(node, measured, each.line, next(filter(None, built), None))
             break
 
 
