@@ -19,7 +19,9 @@ from slipway.workload.workload import NO_CERTIFICATES
 
 C = TypeVar("C", bound=Candidate)
 _CLIENTS = 2  # of each kind
-_INTERVAL_SECONDS = 0.4  # between the requests of one client; a shorter one costs more than all other work of a rehearsal
+_INTERVAL_SECONDS = (
+    0.4  # between the requests of one client; a shorter one costs more than all other work of a rehearsal
+)
 _TIMEOUT_SECONDS = 60.0  # a lost connection, not a slow machine
 _SHOWN = 5
 
