@@ -158,9 +158,7 @@ def test_a_database_of_another_kind(capsys, service):
 @pytest.mark.slow
 def test_a_report_that_cannot_be_written(capsys, service):
     (service / "report").write_text("a file")
-    code, error = said(
-        capsys, "gate", "--source", str(service), "--python", sys.prefix, "--report", str(service / "report")
-    )
+    code, error = gate(capsys, service, "--quick", "--report", str(service / "report"))
     assert (code, "cannot write the report" in error) == (2, True)
 
 

@@ -64,7 +64,7 @@ def test_a_project_that_cannot_be_written_is_proven(project, server):
 
 
 def test_a_report_that_cannot_be_written_there_is_one_sentence(project, server):
-    done = gate(project, server, "--report", project / "report")
+    done = gate(project, server, "--quick", "--report", project / "report")
     assert done.returncode == 2
     assert "cannot write the report" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
