@@ -180,7 +180,9 @@ _MODULES = {
     "migration/": (
         "__init__",
         "__main__",
+        "advanced_alchemy",
         "alembic_config",
+        "application",
         "database",
         "environment",
         "events",
