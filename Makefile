@@ -13,7 +13,7 @@ export UV_PYTHON := $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)' 2
 export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE  # otherwise each of hundreds of processes compiles its imports again
 
-.PHONY: rehearse conformance test fast full bench bench-image clean
+.PHONY: rehearse conformance test fast full distributions bench bench-image clean
 
 rehearse: $(UV)  ## play the way to production on this machine, without an AWS account
 	$(RUN) -- slipway rehearse --report report
@@ -55,12 +55,16 @@ lint-dependencies: $(UV)
 
 lint-workflows: $(UV)
 	$(RUN) -- check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(RUN) -- check-jsonschema --builtin-schema vendor.github-actions actions/*/action.yml
 	$(RUN) -- check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github
+	$(RUN) -- zizmor --offline --pedantic --strict-collection --quiet --no-progress .github actions
 
 # Without --quiet, which would hide the warnings that --strict counts.
 site: $(UV)  ## build the documentation into site/, which also checks its links
 	$(RUN) -- mkdocs build --strict
+
+distributions: $(UV)  ## build both wheels into dist/ and try them as their users do; with BESIDE=1 beside old libraries on every Python
+	UV="$(abspath $(UV))" $(RUN) -- python distributions/release.py $(if $(TAG),--tag "$(TAG)") $(if $(BESIDE),--beside)
 
 # Isolated, because pytest-alembic loads itself into every pytest of its environment, and ours does not start beside it.
 bench: $(UV)  ## measure the gate and its peers and draw the plot; takes a quarter of an hour

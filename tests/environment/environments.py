@@ -51,7 +51,7 @@ class Place:
     def migrating_to(self, head: str) -> ServiceEnvironment:
         """The environment with a runner that migrates to `head`."""
 
-        async def runner(_digest: str, _deployment: str) -> "Migrating":
+        async def runner(_environment: ServiceEnvironment, _digest: str, _deployment: str) -> "Migrating":
             return Migrating(self, head)
 
         return self._environment(runner=runner)

@@ -32,7 +32,7 @@ class Failing:
 
 
 def run_by(place, runner):
-    async def made(_digest, _deployment):
+    async def made(_environment, _digest, _deployment):
         return runner
 
     return replace(place.migrating_to(""), runner=made)

@@ -17,6 +17,7 @@ from slipway.errors import BadInputError, RefusedError, SlipwayError
 from slipway.oci.artifact import Artifact, Blob, File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened
 from slipway.release.engine.target import Time
+from slipway.release.runners.definition import definition
 from slipway.settings import SettingsError
 from slipway.simulator.clock import Clock
 from slipway.simulator.cloud import LOGIN
@@ -166,6 +167,12 @@ def test_the_settings_choose_the_runner_unless_a_url_is_passed():
     assert runner_of(staging(), DIGEST).how == "a Fargate task"
     assert runner_of(staging('runner = "direct"'), DIGEST).how == "this machine"
     assert runner_of(staging(), DIGEST, database_url_from="MY_DATABASE").how == "this machine"
+
+
+def test_a_task_refuses_other_transactions_than_the_certificates():
+    task = runner_of(staging(), DIGEST, transactions="no transaction")
+    (container,) = definition(task.order)["containerDefinitions"]
+    assert "--transactions=no transaction" in container["command"]
 
 
 def test_env_py_sees_the_url_plain_values_and_stand_ins():

@@ -141,10 +141,16 @@ def jobs():
         ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text", None),
         ("ALTER TABLE jobs ALTER state DROP DEFAULT, ALTER state TYPE text; UPDATE jobs SET state = 'late'", "C10"),
         ("ALTER TABLE jobs ALTER name TYPE varchar(100)", "C19"),
+        (
+            "ALTER TABLE jobs ENABLE ROW LEVEL SECURITY; ALTER TABLE jobs FORCE ROW LEVEL SECURITY; CREATE POLICY p ON jobs USING (true) WITH CHECK (id < 0)",
+            "C13",
+        ),
         ("ALTER TABLE jobs ADD other int", None),
     ],
 )
-def test_a_column_with_a_default_is_written_every_value_is_read_and_old_plans_are_kept(replayed, upgrade, rule):
+def test_a_column_with_a_default_is_written_every_value_is_read_and_policies_and_old_plans_apply(
+    replayed, upgrade, rule
+):
     found, _ = replayed(jobs(), JOBS, two=f'op.execute("{upgrade}")')
     expected = {rule, "C09" if "DROP DEFAULT" in upgrade else None, "C19" if "TYPE text" in upgrade else None} - {None}
     assert {each[0] for each in found} == expected

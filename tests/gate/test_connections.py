@@ -8,7 +8,9 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import redirection
+from slipway.gate.measure import role
 from slipway.gate.redirection import Place
+from slipway.migration.events import listening
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import revision_file
 
@@ -47,7 +49,7 @@ async def main():
 
 asyncio.run(main())
 """
-# In one revision: each must reach the gate's database, and none the decoy.
+# In one revision: each must reach the gate's database with the revision's role, and none the decoy.
 CODE = """
     import os, subprocess, sys, psycopg
     from sqlalchemy import event, pool
@@ -70,9 +72,9 @@ CODE = """
         with engine.begin() as second:
             second.execute(sa.text(f"CREATE TABLE {{name}} ()"))
 
-    program = "import psycopg; psycopg.connect({decoy!r}, autocommit=True).execute('CREATE TABLE by_program ()')"
-    subprocess.run([sys.executable, "-c", program], check=True, env={{}})
-    named = op.get_bind().scalars(sa.text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'by%' ORDER BY 1")).all()
+    program = "import marks, psycopg; assert marks.own; psycopg.connect({decoy!r}, autocommit=True).execute('CREATE TABLE by_program ()')"
+    subprocess.run([sys.executable, "-c", program], check=True, env={{"PYTHONPATH": "own"}})
+    named = op.get_bind().scalars(sa.text("SELECT tablename FROM pg_tables WHERE tablename LIKE 'by%' AND tableowner = current_user ORDER BY 1")).all()
     assert named == ["by_driver", "by_engine", "by_listener", "by_pool", "by_program"], named
 """
 
@@ -96,10 +98,35 @@ def test_an_engine_whose_connections_a_function_makes_is_led_to_the_gates_databa
     assert proof.coverage.revisions == 1
 
 
-def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy):
+def test_a_connection_that_cannot_be_led_is_refused_before_its_first_statement(prove_history, decoy):
+    raw = "lambda: psycopg.Connection(psycopg.pq.PGconn.connect(decoy.encode()))"
+    env = ENV.replace("{decoy!r}", repr(decoy)) + CREATOR.replace("lambda: psycopg.connect(decoy)", raw)
+    with pytest.raises(BadInputError, match=r"connects to the database test_\w+ of another server"):
+        prove_history({"one": (None, "op.execute('CREATE TABLE a ()')", "op.drop_table('a')")}, env=env)
+
+
+def test_drivers_other_engines_and_programs_of_a_revision_are_led_there_too(prove_history, decoy, tmp_path):
+    own = {"marks.py": "own = False", "sitecustomize.py": "import marks; marks.own = True"}
+    for name, text in own.items():
+        (tmp_path / "own").mkdir(exist_ok=True)
+        (tmp_path / "own" / name).write_text(text)
     proof = prove_history({"one": (None, CODE.format(decoy=decoy), "pass")})
     assert [finding.measured for finding in proof.findings if finding.fails] == []
     assert proof.verdict is Verdict.PASS
+
+
+def test_a_session_that_waits_for_its_own_revision_ends_in_time(prove_history, monkeypatch):
+    monkeypatch.setattr(role, "LIMIT", role.LIMIT.replace("9999ms", "99ms"))
+    waits = """
+op.execute("LOCK TABLE b")
+import psycopg
+with psycopg.connect() as own:
+    own.execute("ALTER TABLE b ADD c int")
+"""
+    revisions = {"one": (None, "op.execute('CREATE TABLE b (id int)')", "op.drop_table('b')")}
+    revisions["two"] = ("one", waits, "pass")
+    proof = prove_history(revisions)
+    assert any("lock timeout" in finding.measured for finding in proof.failures)
 
 
 def test_a_revision_that_connects_when_it_is_imported_is_led_to_the_gates_server(prove_history, decoy):
@@ -111,6 +138,7 @@ def test_a_revision_that_connects_when_it_is_imported_is_led_to_the_gates_server
 
 
 PLACE = Place(host="/run/gate", port=7, user="me", password="word", database="ours", security={})
+OWNED = replace(PLACE, session={"role": "owner"})
 
 
 @pytest.mark.parametrize(
@@ -158,19 +186,21 @@ def test_programs_inherit_the_place_with_its_password_in_variables_and_in_no_arg
 
 def test_a_program_with_variables_of_its_own_is_led_as_well():
     given = {"PGHOSTADDR": "10.0.0.1", "PGSERVICE": "production", "PGSSLMODE": "disable", "HOME": "/home/me"}
-    place = replace(PLACE, security={"sslmode": "verify-full"})
-    led = redirection._of_program(given, place)
+    place = replace(OWNED, security={"sslmode": "verify-full"})
+    led = redirection._of_program({**given, "PGOPTIONS": "-c jit=off"}, place)
+    assert led["PGOPTIONS"] == "-c role=owner -c jit=off"
+    assert redirection._of_program(led, place)["PGOPTIONS"] == led["PGOPTIONS"]
     assert (led["PGHOST"], led["PGSSLMODE"], led["HOME"]) == ("/run/gate", "verify-full", "/home/me")
     assert not {"PGHOSTADDR", "PGSERVICE"} & led.keys()
 
 
 def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
-    monkeypatch.setattr(redirection._Process, "place", lambda: PLACE)
+    monkeypatch.setattr(redirection._Process, "place", lambda: OWNED)
     common = {"port": 7, "user": "me", "password": "word"}
 
     class CoreConnection:
-        def __init__(self, user, host="localhost", **parameters):
-            self.made = {"user": user, "host": host, **parameters}
+        def __init__(self, user, host="localhost", startup_params=None, **parameters):
+            self.made = {"user": user, "host": host, "startup_params": startup_params, **parameters}
 
     psycopg2 = SimpleNamespace(
         connect=lambda dsn, **made: (dsn, made), extensions=SimpleNamespace(parse_dsn=lambda dsn: {"dbname": dsn})
@@ -197,5 +227,29 @@ def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
         "unix_sock": "/run/gate/.s.PGSQL.7",
         "database": "ours",
         "application_name": "mine",
+        "startup_params": None,
         **common,
     }
+    monkeypatch.setattr(redirection._Process, "is_started", True)
+    assert psycopg2.connect(options="-c jit=off")[1]["options"] == "-c role=owner -c jit=off"
+    assert asyncpg.connect(server_settings={"jit": "off"})[1]["server_settings"] == {"role": "owner", "jit": "off"}
+    assert CoreConnection("boss", startup_params={}).made["startup_params"] == {"role": "owner"}
+
+
+def test_a_gate_connects_and_makes_databases_no_oftener_than_its_layers_need(prove_history):
+    revisions = {
+        "a": (None, 'op.execute("CREATE TABLE notes (id serial PRIMARY KEY)")', 'op.execute("DROP TABLE notes")'),
+        "b": ("a", 'op.execute("ALTER TABLE notes ADD n int")', 'op.execute("ALTER TABLE notes DROP n")'),
+    }
+    connections, databases = [], []
+
+    def executed(_connection, _cursor, statement, *_rest):
+        databases.extend([statement] if statement.startswith("CREATE DATABASE") else [])
+
+    with listening(connect=lambda _connection, record: connections.append(record), before_cursor_execute=executed):
+        proof = prove_history(revisions, start_after="a", layers=tuple(Layer))
+    assert proof.verdict is Verdict.PASS
+    # The stairway, the state after the released revision, and a copy of that for rows, env.py's own transactions, releases and the lock queue.
+    assert len([each for each in databases if "TEMPLATE" in each]) == 4
+    assert len(databases) <= 7  # the first is tried again when its owner does not exist yet
+    assert len(connections) <= 14

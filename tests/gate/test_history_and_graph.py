@@ -4,6 +4,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate import history
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.records.proof import Layer, Level, Verdict
 
@@ -105,7 +106,7 @@ def test_a_revision_that_does_not_load_is_reported_with_file_and_line(prove_hist
 def test_no_settings_file_is_bad_input(tmp_path, monkeypatch, server_url):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInputError, match=r"there is no .*alembic\.ini"):
-        Environment(tmp_path / "alembic.ini", server_url)
+        Environment(Call(config=tmp_path / "alembic.ini"), server_url)
 
 
 def test_a_settings_file_without_script_location_is_bad_input(prove_history):
@@ -126,7 +127,7 @@ def test_a_script_location_that_only_a_programs_command_knows_is_beside_the_sett
 @pytest.fixture
 def read(write_project, server_url):
     def run(revisions, start_after=None):
-        return history.read(Environment(write_project(revisions), server_url), start_after)
+        return history.read(Environment(Call(config=write_project(revisions)), server_url), start_after)
 
     return run
 
@@ -197,10 +198,10 @@ def test_a_start_after_that_names_no_revision_is_bad_input(read, name, what):
 
 def test_the_digest_is_of_the_files_and_their_names(read, tmp_path, server_url):
     before = read({"one": a_table(None, "a")}).digest
-    again = history.read(Environment(tmp_path / "alembic.ini", server_url), None).digest
+    again = history.read(Environment(Call(config=tmp_path / "alembic.ini"), server_url), None).digest
     with (tmp_path / "migrations/versions/one.py").open("a") as file:
         file.write("# one more line\n")
-    changed = history.read(Environment(tmp_path / "alembic.ini", server_url), None).digest
+    changed = history.read(Environment(Call(config=tmp_path / "alembic.ini"), server_url), None).digest
     assert before == again
     assert before != changed
 

@@ -25,6 +25,9 @@ BLOCKS_TO_THE_END = f"{TRACE}a_lock_is_named_at_the_statement_that_took_it_and_b
 ROLES = "test_roles.py::test_"
 DIRECT = "test_direct_statements.py::test_"
 UNSEEN = f"{DIRECT}effects_of_statements_that_were_not_seen_are_found_in_the_catalog"
+CONNECTIONS = "test_connections.py::test_"
+TOGETHER = "test_together.py::test_"
+NEW_LABEL = f"{TOGETHER}a_label_of_an_enum_used_in_the_next_revision_fails_where_env_py_runs_both_in_one_transaction"
 NOT_EXECUTED = "test_executed.py::test_an_old_revision_that_fails_is_an_error_of_the_first_new_one[a missing role]"
 CHANGE = "test_catalog.py::test_a_change_is_noticed_in_its_own_transaction"
 COMMITTED = "test_catalog.py::test_a_change_is_noticed_when_it_was_committed_too"
@@ -62,6 +65,12 @@ MUTATIONS = {
     "a rename is not followed": (f"{CHANGE}[ALTER TABLE parent RENAME TO elder]", "catalog.py", "        if renamed:\n", "        if False:\n"),
     "a commit is not noticed": (f"{COMMITTED}[ALTER TYPE kind ADD VALUE 'two']", "catalog.py", "if self._state.transaction != self._transaction or", "if"),
     "changes without a lock are overlooked": (f"{CHANGE}[ALTER DOMAIN positive DROP CONSTRAINT above]", "catalog.py", "or self._state.untold != before.untold", ""),
+    "another server is not recognised": (f"{CONNECTIONS}a_connection_that_cannot_be_led_is_refused_before_its_first_statement", "../../migration/database.py", "if not is_ours:", "if False:"),
+    "drivers are not led": (f"{CONNECTIONS}drivers_other_engines_and_programs_of_a_revision_are_led_there_too", "../redirection.py", "if name in sys.modules:", "if False:"),
+    "the new revisions are not run together": (NEW_LABEL, "../evidence.py", "if Layer.TOGETHER in layers and stairway.is_complete:", "if False:"),
+    "each new revision gets its own transaction": (NEW_LABEL, "../layers/together.py", "run(self.baseline.environment, self._steps)", "run(self.baseline.environment, self._steps, transaction_per_migration=True)"),
+    "new revisions are run together without rows": (f"{TOGETHER}what_only_rows_leave_for_the_end_of_the_transaction_is_found", "../layers/together.py", "        if with_rows:\n", "        if False:\n"),
+    "no new connection looks for the head": (f"{TOGETHER}an_env_py_that_never_commits_is_the_only_error", "../layers/together.py", "seen=with_connection(self.database, self._seen)", "seen=self.baseline.history.heads"),
     "revisions run as a superuser": (f"{ROLES}revisions_run_as_the_main_user_of_rds", "role.py", "AND NOT rolsuper AND", "AND rolsuper AND"),
     "row-level security holds for seeds": (f"{ROLES}statements_from_which_row_level_security_hides_rows_are_errors", "session.py", 'rows_written(connection, "RESET SESSION AUTHORIZATION")', "pass"),
     "a grant on a column is overlooked": (f"{CHANGE}[GRANT SELECT (a) ON parent TO pg_monitor]", "catalog.py", " UNION {_REWRITTEN_COLUMNS}),", "),"),
@@ -94,7 +103,9 @@ def run_tests(tests, output, replacement=()):
     for stream in (1, 2):
         os.dup2(output, stream)
     gc.disable()
-    for name in [name for name in sys.modules if f"{name}.".startswith(("slipway.gate.", "tests."))]:
+    for name in [
+        name for name in sys.modules if f"{name}.".startswith(("slipway.gate.", "slipway.migration.", "tests."))
+    ]:
         del sys.modules[name]
     if replacement:
         sys.meta_path.insert(0, _Replaced(*replacement))

@@ -15,6 +15,7 @@ from slipway.gate.layers.phrases import as_models
 from slipway.gate.rulebook import OPTIONAL, all_rules, ids, rule_named
 from slipway.gate.rulebook.rule import NOTHING, Rule
 from slipway.gate.rules import graph
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.records.gate import Other, Previous, Recorded, Since
 from slipway.records.proof import Implication, Layer, Level
@@ -239,7 +240,7 @@ def findings_of_graph(write_project, server_url):
         changed = tuple(Other(name, parents[name], f"migrations/versions/{name}.py") for name in gone)
         since = Since(name="main", files=files, edited=edited, changed=changed, ahead=others, tip="origin/main")
         since = since if files or gone else None
-        return list(graph.check(history.read(Environment(config, server_url, 30), None, since)))
+        return list(graph.check(history.read(Environment(Call(config=config), server_url, 30), None, since)))
 
     return run
 

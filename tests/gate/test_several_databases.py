@@ -3,6 +3,7 @@
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.migration.alembic_config import Call
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import upgrade
@@ -87,7 +88,7 @@ def test_a_revision_that_fails_in_the_second_database_is_an_error_there(prove_da
 
 @pytest.fixture
 def environment(write_project, server_url):
-    return lambda text: Environment(write_project({}, env=text), server_url)
+    return lambda text: Environment(Call(config=write_project({}, env=text)), server_url)
 
 
 @pytest.mark.parametrize(

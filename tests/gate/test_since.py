@@ -6,6 +6,7 @@ from slipway.errors import BadInputError
 from slipway.gate import history
 from slipway.gate.prove import prove
 from slipway.gate.rules import graph
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.records.gate import Column, Model, Other, Previous, Since
 from slipway.records.proof import Layer, Verdict
@@ -30,7 +31,7 @@ UNKNOWN = Refusal("git has no such thing", "name another", 2)
 
 
 def read_history(config, server_url, since):
-    return history.read(Environment(config, server_url), None, since)
+    return history.read(Environment(Call(config=config), server_url), None, since)
 
 
 @pytest.fixture

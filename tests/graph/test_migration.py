@@ -4,8 +4,7 @@ import dagger
 import pytest
 
 from slipway import settings
-from slipway.environment.environment import wall_clock
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.environment import ServiceEnvironment, wall_clock
 from slipway.errors import RefusedError
 from slipway.graph.migration import ContainerRunner
 from slipway.graph.publish import RegistryLogin
@@ -37,7 +36,7 @@ async def runner(engine) -> Runner:
     await dagger.dag.version()  # a module's session has begun long before
     login = RegistryLogin("AWS", dagger.dag.set_secret("ecr", "a-canary-login"))
     read = settings.parse(PYPROJECT)
-    environment = ObservedEnvironment(settings=read, name="staging", endpoint_url=None, time=wall_clock())
+    environment = ServiceEnvironment(settings=read, name="staging", endpoint_url=None, time=wall_clock())
     return ContainerRunner(image=IMAGE, login=login, environment=environment, url=URL)
 
 

@@ -87,7 +87,7 @@ async def test_a_function_is_red_unless_the_exit_code_is_0(monkeypatch, command,
         return CommandResult(record=None, text="the answer", code=code)
 
     monkeypatch.setitem(command.__dict__, "run", run)
-    there = Environment(name="staging", pyproject="") if command.of_environment else Slipway()
+    there = Environment(name="staging", path=".") if command.of_environment else Slipway()
     call = function_of(command)(there, **passed(command))
     if code == 0:
         assert await call == "the answer"
@@ -105,11 +105,11 @@ async def test_a_function_runs_its_command_with_every_argument(monkeypatch):
 
     for command in SHARED:
         monkeypatch.setitem(command.__dict__, "run", run)
-    environment = Environment(name="staging", pyproject="")
-    await environment.promote(to="production", without_proof="because", dry_run=True, without_start=True)
+    environment = Environment(name="staging", path=".")
+    await environment.promote(None, to="production", without_proof="because", dry_run=True, without_start=True)
     assert (seen["from_"], seen["to"], seen["without_proof"]) == ("staging", "production", "because")
     assert (seen["dry_run"], seen["starts"], seen["certificate"]) == (True, False, None)
-    await environment.rollback(to=3)
+    await environment.rollback(None, to=3)
     assert (seen["environment"], seen["to"], seen["dry_run"], seen["starts"]) == ("staging", 3, False, True)
 
 

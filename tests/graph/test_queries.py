@@ -212,6 +212,17 @@ async def test_the_reports_of_a_refused_history_are_exported_while_a_test_in_the
         await gate.certificate()
 
 
+async def test_a_gate_that_executed_nothing_has_not_passed_and_is_not_red(engine, workspace, monkeypatch):
+    tracer = MagicMock()
+    monkeypatch.setattr("dagger.telemetry.get_tracer", lambda: tracer)
+    engine.answers |= {"exitCode": 0}
+    engine.files["/tmp/proof.json"] = to_json(replace(PROOF, coverage=Coverage(revisions=0, new=0, statements=0)))
+    gate = await Slipway().gate(workspace)
+    assert (gate.verdict, gate.answer().splitlines()[-1].partition(":")[0]) == ("not executed", "not executed")
+    (shown,) = tracer.start_as_current_span.call_args_list
+    assert shown.kwargs["attributes"]["test.case.result.status"] == "skipped"
+
+
 async def test_several_majors_have_a_folder_of_reports_each(engine, workspace):
     engine.answers |= {"exitCode": 0}
     engine.files["/tmp/proof.json"] = to_json(PROOF)
@@ -402,9 +413,9 @@ CREDENTIALS = '{"Version": 1, "AccessKeyId": "canary-key", "SecretAccessKey": "c
 async def test_credentials_reach_aws_and_no_query(engine, workspace):
     engine.answers |= {"plaintext": CREDENTIALS}
     secret = dagger.dag.set_secret("key", "unused")
-    environment = await Slipway().environment(workspace, "staging", credentials=secret)
+    environment = await Slipway().environment("staging", credentials=secret)
     assert isinstance(environment, Environment)
-    verbs = await Call(environment).environment("staging")
+    verbs = await Call(environment, workspace).environment("staging")
     assert verbs.keys is not None
     assert verbs.keys.access_key_id == "canary-key"
     assert "canary" not in repr(verbs)
@@ -412,9 +423,9 @@ async def test_credentials_reach_aws_and_no_query(engine, workspace):
 
 
 async def test_an_environment_without_credentials_names_the_flag(engine, workspace):
-    environment = await Slipway().environment(workspace, "staging")
+    environment = await Slipway().environment("staging")
     with pytest.raises(FunctionError, match='there are no AWS credentials: add --credentials "cmd://aws configure'):
-        await environment.status()
+        await environment.status(workspace)
 
 
 @pytest.mark.parametrize(
@@ -441,14 +452,14 @@ async def account():
 
 
 @pytest.fixture
-async def staging(engine, workspace, account):
+async def staging(engine, account):
     """An environment in an empty account at an address that the engine knows."""
     engine.answers["endpoint"] = account.cloud.url
-    return await Slipway().environment(workspace, "staging", endpoint=dagger.dag.container().as_service())
+    return await Slipway().environment("staging", endpoint=dagger.dag.container().as_service())
 
 
-async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engine, staging, capsys):
-    await (await staging.plan(IMAGE)).sync()
+async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engine, workspace, staging, capsys):
+    await (await staging.plan(workspace, IMAGE)).sync()
     files = uploaded(engine)
     assert set(files) == {"plan.json", "plan.txt", "summary.md"}
     assert from_json(Plan, files["plan.json"], "plan.json").image == IMAGE
@@ -456,17 +467,19 @@ async def test_a_plan_is_a_folder_for_people_and_for_deploy_and_is_printed(engin
     assert capsys.readouterr().out == files["plan.txt"]
 
 
-async def test_an_image_is_planned_by_the_address_of_the_simulated_registry_that_publish_prints(engine, staging):
+async def test_an_image_is_planned_by_the_address_of_the_simulated_registry_that_publish_prints(
+    engine, workspace, staging
+):
     digest = f"sha256:{'1' * 64}"
-    await staging.plan(f"127.0.0.1:5056/notes@{digest}")
+    await staging.plan(workspace, f"127.0.0.1:5056/notes@{digest}")
     assert from_json(Plan, uploaded(engine)["plan.json"], "plan.json").image == f"{URI}@{digest}"
     with pytest.raises(
         FunctionError, match=r"the image is in 127\.0\.0\.1:5056/bills, and this environment deploys from"
     ):
-        await staging.plan(f"127.0.0.1:5056/bills@{digest}")
+        await staging.plan(workspace, f"127.0.0.1:5056/bills@{digest}")
 
 
-async def test_an_outdated_plan_is_not_deployed(engine, staging, account):
+async def test_an_outdated_plan_is_not_deployed(engine, workspace, staging, account):
     image = f"{URI}@{await account.image()}"
     engine.files["plan.json"] = to_json(
         Plan(
@@ -479,11 +492,11 @@ async def test_an_outdated_plan_is_not_deployed(engine, staging, account):
         )
     )
     with pytest.raises(FunctionError, match="the live state of notes-staging has changed since the plan was made"):
-        await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
+        await staging.deploy(workspace, plan=dagger.dag.directory().file("plan.json"))
     assert "CreateService" not in account.cloud.requests
 
 
-async def test_a_plan_of_another_environment_is_not_deployed(engine, staging):
+async def test_a_plan_of_another_environment_is_not_deployed(engine, workspace, staging):
     engine.files["plan.json"] = to_json(
         Plan(
             environment="production",
@@ -495,20 +508,20 @@ async def test_a_plan_of_another_environment_is_not_deployed(engine, staging):
         )
     )
     with pytest.raises(FunctionError, match="the plan is for notes-staging in production"):
-        await staging.deploy(plan=dagger.dag.directory().file("plan.json"))
+        await staging.deploy(workspace, plan=dagger.dag.directory().file("plan.json"))
 
 
-async def test_a_file_that_is_no_plan_is_not_deployed(engine, staging):
+async def test_a_file_that_is_no_plan_is_not_deployed(engine, workspace, staging):
     engine.files["plan.txt"] = "create notes-staging in staging\n"
     with pytest.raises(FunctionError, match="the plan is not JSON"):
-        await staging.deploy(plan=dagger.dag.directory().file("plan.txt"))
+        await staging.deploy(workspace, plan=dagger.dag.directory().file("plan.txt"))
 
 
 @pytest.mark.parametrize("both", [False, True])
-async def test_a_deployment_is_of_an_image_or_of_a_plan(staging, both):
+async def test_a_deployment_is_of_an_image_or_of_a_plan(workspace, staging, both):
     given = {"image": IMAGE, "plan": dagger.dag.directory().file("plan.json")} if both else {}
     with pytest.raises(FunctionError, match=r"^deploy needs one thing to deploy: pass either --image or --plan$"):
-        await staging.deploy(**given)
+        await staging.deploy(workspace, **given)
 
 
 async def test_every_query_is_graphql(engine, workspace):

@@ -8,12 +8,16 @@ from slipway.settings import parse
 
 APPLICATION = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 FACTORY = "def create_app():\n    return FastAPI()\n"
-SERVICE = {"pyproject.toml": '[project]\nname = "Shop_API"\n', "alembic.ini": "", "app/main.py": APPLICATION}
+ALEMBIC = {
+    "alembic.ini": "[alembic]\nscript_location = migrations\n",
+    "migrations/env.py": "from alembic import context\n",
+}
+SERVICE = {"pyproject.toml": '[project]\nname = "Shop_API"\n', **ALEMBIC, "app/main.py": APPLICATION}
 
 
 def started(files):
     """The command for a service with these Python files."""
-    return guess({"alembic.ini": ""} | {f"{name}.py": text for name, text in files.items()}).command
+    return guess(ALEMBIC | {f"{name}.py": text for name, text in files.items()}).command
 
 
 def test_a_plain_service_needs_no_settings():
@@ -84,7 +88,7 @@ def test_a_file_that_does_not_parse_is_passed_over():
     ids=["Flask", "a Flask factory", "hypercorn", "granian"],
 )
 def test_the_server_is_the_one_that_fits_and_is_locked(files, command):
-    assert guess({"alembic.ini": "", **files}).command == command
+    assert guess(ALEMBIC | files).command == command
 
 
 def test_the_variable_of_the_database_is_the_one_whose_example_is_a_url_of_postgres():
@@ -111,33 +115,34 @@ def test_a_database_in_parts_gets_a_word_for_each():
     }
 
 
-def test_a_variable_without_an_example_gets_some_value():
-    assert guess(SERVICE | {".env": "SECRET_KEY=\n"}).migrations.variables == {"SECRET_KEY": "rehearsal"}
+def test_a_variable_without_an_example_gets_a_stand_in_and_a_committed_env_is_never_read():
+    files = SERVICE | {".env.example": "SECRET_KEY=\n", ".env": "SECRET_KEY=real\nOTHER=real\n"}
+    assert guess(files).migrations.variables == {"SECRET_KEY": "slipway"}
 
 
 @pytest.mark.parametrize(
     ("lock", "driver"),
-    [("asyncpg", "postgresql+asyncpg"), ("asyncpg psycopg", "postgresql"), ("psycopg2", "postgresql")],
+    [
+        (["asyncpg"], "postgresql+asyncpg"),
+        (["asyncpg", "psycopg"], "postgresql+psycopg"),
+        (["asyncpg", "psycopg2"], "postgresql"),
+    ],
 )
 def test_the_driver_is_the_locked_one(lock, driver):
-    assert guess(SERVICE | {"uv.lock": lock}).migrations.driver == driver
-
-
-def test_the_alembic_ini_nearest_to_the_top_is_taken():
-    files = {"main.py": APPLICATION, "tools/deep/alembic.ini": "", "src/alembic.ini": ""}
-    assert guess(files).migrations.config == "src/alembic.ini"
-
-
-def test_alembics_settings_may_be_in_pyproject_toml():
-    assert guess({"pyproject.toml": "[tool.alembic]\n", "main.py": APPLICATION}).migrations.config == "alembic.ini"
+    assert (
+        guess(SERVICE | {"uv.lock": "".join(f'[[package]]\nname = "{name}"\n' for name in lock)}).migrations.driver
+        == driver
+    )
 
 
 @pytest.mark.parametrize(
     ("missing", "what"),
-    [("alembic.ini", "has no alembic.ini"), ("app/main.py", "found no ASGI or WSGI application")],
+    [
+        ("migrations/env.py", "names the folder migrations, which does not exist"),
+        ("app/main.py", "found no ASGI or WSGI application"),
+    ],
 )
-def test_what_cannot_be_guessed_is_bad_input_that_names_the_key(missing, what):
+def test_what_cannot_be_guessed_is_bad_input(missing, what):
     files = {name: text for name, text in SERVICE.items() if name != missing}
-    with pytest.raises(BadInputError, match=what) as caught:
+    with pytest.raises(BadInputError, match=what):
         guess(files)
-    assert "[tool.slipway" in caught.value.next_step

@@ -52,11 +52,11 @@ def read(tmp_path, server):
 def test_a_release_whose_environment_cannot_be_made_is_read_in_todays(read):
     previous = read()
     assert previous.models == (Model(None, "notes", (Column("title", written=True),)),)
-    assert previous.caveat.startswith("the service has none of uv.lock")
+    assert previous.caveat.startswith("no file declares the service's dependencies")
 
 
 def test_models_of_todays_files_are_not_taken_for_those_of_the_release(read, monkeypatch, tmp_path):
     monkeypatch.setenv("TODAY", str(tmp_path))
     previous = read()
     assert previous.models == ()
-    assert previous.refusal.startswith("the service has none of uv.lock")
+    assert previous.refusal.startswith("no file declares the service's dependencies")

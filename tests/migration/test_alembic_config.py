@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import BadInputError
-from slipway.migration.alembic_config import other_environments
+from slipway.migration.alembic_config import Call, other_environments
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, XArgumentError
 
@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def environment(url):
-    return lambda config="alembic.ini", **options: Environment(Path(config), url, **options)
+    return lambda config="alembic.ini", **options: Environment(Call(config=Path(config), **options), url)
 
 
 def inside(package):
@@ -166,3 +166,117 @@ def test_a_revision_may_read_arguments_as_it_is_imported(project, environment):
     assert script.module.schema == "shop"
     with pytest.raises(BadInputError, match=r"one\.py line 2 does not load: .*-x schema=…"):
         environment()
+
+
+def test_alembic_is_called_from_the_directory_that_the_settings_name(project, environment, monkeypatch, tmp_path):
+    project(
+        {f"src/{name}": text for name, text in MIGRATIONS.items()}
+        | {"src/alembic.ini": "[alembic]\nscript_location = migrations\n"}
+    )
+    monkeypatch.chdir("src")
+    found = environment("src/alembic.ini", directory="src")
+    assert (found.folder, found.relative(found.script.dir)) == (tmp_path, "src/migrations")
+    assert [each.revision for each in found.script.walk_revisions()] == ["one"]
+
+
+@pytest.mark.parametrize("files", [{}, {"migrations/alembic.ini": "[alembic]\n"}], ids=["no settings file", "Flask's"])
+def test_the_folder_with_env_py_may_be_named_without_a_script_location(project, environment, files):
+    project(MIGRATIONS | files)
+    found = environment("migrations/alembic.ini", scripts="migrations")
+    assert [each.revision for each in found.script.walk_revisions()] == ["one"]
+
+
+# The part of Flask that finds an application.
+FLASK_CLI = """
+import importlib
+
+class ScriptInfo:
+    def __init__(self, app_import_path):
+        self.path = app_import_path
+
+    def load_app(self):
+        if self.path is None:
+            raise RuntimeError("Could not locate a Flask application")
+        module, _, name = self.path.partition(":")
+        return getattr(importlib.import_module(module), name)()
+"""
+APPLICATION = """
+import contextlib
+
+inside = []
+
+class Application:
+    @contextlib.contextmanager
+    def app_context(self):
+        inside.append(self)
+        yield
+        inside.pop()
+
+def create_app():
+    return Application()
+"""
+NEEDS_APPLICATION = "import shop_of_this_test as shop\nassert shop.inside\n"
+
+
+@pytest.fixture
+def flask(project, monkeypatch, tmp_path):
+    """A project of Flask-Migrate, with a Flask that only finds applications."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("flask", "flask.cli", "shop_of_this_test"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    project(MIGRATIONS | {"flask/__init__.py": "", "flask/cli.py": FLASK_CLI, "shop_of_this_test.py": APPLICATION})
+    Path("migrations/env.py").write_text(NEEDS_APPLICATION)
+    Path("migrations/versions/one.py").write_text(NEEDS_APPLICATION + REVISION.format("one", None))
+
+
+def test_revisions_and_env_py_of_flask_migrate_run_in_its_application_context(flask, environment):
+    found = environment(scripts="migrations", app="shop_of_this_test:create_app")
+    found.run(lambda _heads, _context: ())
+    assert not sys.modules["shop_of_this_test"].inside
+
+
+def test_a_flask_application_that_cannot_be_found_is_refused_with_the_key_to_set(flask, environment):
+    with pytest.raises(
+        BadInputError, match=r'finds no application: name the application as app = "package.module:create_app"'
+    ):
+        environment(scripts="migrations", app="")
+    with pytest.raises(
+        BadInputError, match=r"nothing_here:x cannot be loaded: ModuleNotFoundError: No module named 'nothing_here'"
+    ):
+        environment(scripts="migrations", app="nothing_here:x")
+
+
+ALCHEMY = """
+import types
+
+alchemy = types.SimpleNamespace(bind_key="main", alembic_config=types.SimpleNamespace(version_table_name="ddl_version"))
+"""
+ADVANCED = """
+# advanced_alchemy: this env.py reads what its commands add to alembic's configuration
+from alembic import context
+
+config = context.config
+assert (config.bind_key, config.version_table_name, config.engine) == {expected}
+assert config.db_url.startswith("postgresql")
+"""
+
+
+@pytest.mark.parametrize(
+    ("app", "expected"),
+    [("alchemy_of_this_test:alchemy", ("main", "ddl_version", None)), (None, (None, "alembic_versions", None))],
+    ids=["the service's config object", "without one"],
+)
+def test_env_py_of_advanced_alchemy_finds_what_its_commands_add(
+    project, environment, monkeypatch, tmp_path, app, expected
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    project(MIGRATIONS | {"alchemy_of_this_test.py": ALCHEMY, "migrations/env.py": ADVANCED.format(expected=expected)})
+    environment(scripts="migrations", app=app).run(lambda _heads, _context: ())
+
+
+def test_a_config_object_of_advanced_alchemy_that_is_not_there_is_refused_with_the_key_to_set(project, environment):
+    project(MIGRATIONS | {"migrations/env.py": ADVANCED.format(expected=())})
+    with pytest.raises(
+        BadInputError, match=r"cannot be loaded: ModuleNotFoundError.*name its SQLAlchemyAsyncConfig as app"
+    ):
+        environment(scripts="migrations", app="nothing_here:x")

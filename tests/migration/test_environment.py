@@ -3,6 +3,7 @@
 import pytest
 
 from slipway.errors import BadInputError
+from slipway.migration.alembic_config import Call
 from slipway.migration.database import every_connection_to
 from slipway.migration.environment import Environment, sentence
 
@@ -24,7 +25,7 @@ class PydanticsError(ValueError):
 @pytest.fixture
 def environment(write_project, url):
     def make(revisions=None, **project):
-        return Environment(write_project(revisions or ONE, **project), url)
+        return Environment(Call(config=write_project(revisions or ONE, **project)), url)
 
     return make
 
@@ -35,7 +36,7 @@ def no_steps(_heads, _context):
 
 def test_a_missing_settings_file_is_bad_input_with_the_setting_that_names_it(tmp_path, url):
     with pytest.raises(BadInputError, match=r"name alembic's settings file in \[tool.slipway.migrations\] config"):
-        Environment(tmp_path / "none.ini", url)
+        Environment(Call(config=tmp_path / "none.ini"), url)
 
 
 def test_env_py_is_given_our_database_under_alembics_own_name(environment, url):
@@ -45,7 +46,7 @@ def test_env_py_is_given_our_database_under_alembics_own_name(environment, url):
 
 def test_a_percent_sign_in_a_password_is_no_placeholder(write_project, url):
     odd = url.set(password="100%/s")
-    environment = Environment(write_project(ONE), odd)
+    environment = Environment(Call(config=write_project(ONE)), odd)
     assert environment.config.get_main_option("sqlalchemy.url") == odd.render_as_string(hide_password=False)
 
 
@@ -133,7 +134,7 @@ def test_installed_code_is_not_the_services_own(environment, tmp_path):
 def test_slipways_own_code_is_never_the_services(write_project, url, monkeypatch):
     settings = write_project(ONE)
     monkeypatch.chdir("/")
-    assert not Environment(settings, url).is_own(Environment.__init__.__code__.co_filename)
+    assert not Environment(Call(config=settings), url).is_own(Environment.__init__.__code__.co_filename)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from slipway.errors import RefusedError
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import look, upgrade
 from slipway.records.migration import Standing
@@ -24,7 +25,7 @@ with sa.create_engine("postgresql+psycopg://", poolclass=sa.pool.NullPool).conne
 
 @pytest.fixture
 def environment(write_project, url):
-    return lambda revisions, **project: Environment(write_project(revisions, **project), url)
+    return lambda revisions, **project: Environment(Call(config=write_project(revisions, **project)), url)
 
 
 @pytest.mark.parametrize("options", ["transaction_per_migration=True", "compare_type=True"])

@@ -9,6 +9,7 @@ import pytest
 
 from slipway.errors import BadInputError, RefusedError
 from slipway.migration import upgrade as module
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment
 from slipway.migration.upgrade import alone, upgrade
 from slipway.records.form import from_json, to_json
@@ -58,7 +59,7 @@ def migrate(write_project, url):
     """Writes a project and brings the database to its head."""
 
     def run(revisions, **project):
-        return upgrade(Environment(write_project(revisions, **project), url), url)
+        return upgrade(Environment(Call(config=write_project(revisions, **project)), url), url)
 
     return run
 
@@ -95,6 +96,15 @@ def test_an_empty_database_is_brought_to_the_head(migrate, ask):
     assert migration.seconds > 0
     assert ask("SELECT version_num FROM alembic_version") == ["two"]
     assert ask("SELECT attname FROM pg_attribute WHERE attrelid = 'a'::regclass AND attnum > 0") == ["id", "b"]
+
+
+def test_other_transactions_than_the_proven_ones_are_refused_before_the_first_revision(write_project, url, ask):
+    environment = Environment(write_project(TWO), url)
+    named = "one transaction for each revision, and the certificate is for one transaction for all revisions"
+    with pytest.raises(RefusedError, match=named):
+        upgrade(environment, url, proven="one transaction for all revisions")
+    assert ask("SELECT to_regclass('a')") == [None]
+    assert upgrade(environment, url, proven="one transaction for each revision").after == ("two",)
 
 
 def test_a_database_at_the_head_stays_as_it_is(migrate):
@@ -180,7 +190,7 @@ def test_a_database_of_a_newer_release_is_reported_in_one_sentence(migrate, ask)
 
 def test_each_revision_is_reported_when_it_begins(write_project, url):
     told = []
-    upgrade(Environment(write_project(TWO), url), url, told.append)
+    upgrade(Environment(Call(config=write_project(TWO)), url), url, told.append)
     assert told == ["revision one", "revision two"]
 
 

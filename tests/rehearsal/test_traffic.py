@@ -7,6 +7,7 @@ import anyio
 import anyio.abc
 import pytest
 
+from slipway.errors import BadInputError
 from slipway.records.rehearsal import Traffic
 from slipway.rehearsal.play import Clients, act_of_clients
 from slipway.rehearsal.stage import PatientBackend
@@ -24,18 +25,24 @@ async def answer(status, delay, stream):
             pass
 
 
-async def traffic_of(status, delay=0.0):
-    """Return the traffic that clients of a server see until each of them has been served again."""
-    clients = Clients(("/",))
+@asynccontextmanager
+async def serving(status):
+    """Yield the URL of a server that answers every request with this status."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listener, anyio.create_task_group() as server:
-        server.start_soon(listener.serve, partial(answer, status, delay))
-        async with anyio.create_task_group() as tasks:
-            clients.start(f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}", tasks)
-            await clients.served()
-            tasks.cancel_scope.cancel()
+        server.start_soon(listener.serve, partial(answer, status, 0.0))
+        yield f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
         await anyio.wait_all_tasks_blocked()  # a server that is cancelled as a connection arrives leaves it open
         server.cancel_scope.cancel()
+
+
+async def traffic_of(status):
+    """Return the traffic that clients of a server see until each of them has been served again."""
+    clients = Clients(("/",))
+    async with serving(status) as url, anyio.create_task_group() as tasks:
+        clients.start(url, tasks)
+        await clients.served()
+        tasks.cancel_scope.cancel()
     return clients.traffic()
 
 
@@ -49,6 +56,17 @@ async def test_a_failed_request_fails_the_act_and_is_shown():
     act = act_of_clients(await traffic_of(503))
     assert not act.passed
     assert act.details[0] == "/: 503"
+
+
+async def test_a_path_that_fails_before_any_act_ends_the_rehearsal_and_names_the_setting():
+    async with serving(500) as url:
+        with pytest.raises(BadInputError, match=r"before any act, /: 500: name paths .* in smoke-paths"):
+            await Clients(()).check(url)
+
+
+async def test_a_service_without_a_page_at_its_root_is_one_that_answers():
+    async with serving(404) as url:
+        await Clients(()).check(url)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 3600.0])

@@ -156,7 +156,7 @@ class Stage:
         return self.live if self.story.state in _RESTING else self.older
 
     def environment(self, name: str, run: Run | None = None) -> Environment:
-        async def runner(_digest: str, deployment: str) -> "_Runner":
+        async def runner(_environment: Any, _digest: str, deployment: str) -> "_Runner":
             assert run is not None
             return _Runner(self, run, int(deployment.rpartition(".")[2]))
 

@@ -40,7 +40,7 @@ WORDS = [
 
 @dataclass(frozen=True)
 class Recorded:
-    """A recorded log: the head of the file has its source and and the expected diagnosis."""
+    """A recorded log: the head of the file has its source and the expected diagnosis."""
 
     folder: str
     name: str

@@ -11,7 +11,7 @@ from slipway.report.files import PROOF, of_proof, write
 from slipway.report.format import escaped, fenced
 from slipway.report.proof.page import page as html
 from slipway.report.proof.programs import annotations, code_quality, junit, sarif
-from slipway.report.proof.text import markdown, place, text
+from slipway.report.proof.text import comment, markdown, place, text
 
 TEXT = """\
 not covered: the cluster's roles
@@ -31,6 +31,27 @@ WARNING D01   the history
 
 1 finding old
 refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+"""
+
+COMMENT = """\
+### Migrations refused
+
+refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+
+- not covered: the cluster's roles
+- ❌ **M03** migrations/f10c\\_index.py:10: Building an index blocks every write to notes.
+- ⚠️ **D01** the history: The models differ.
+
+<details><summary>M03: measured, and what to write instead</summary>
+
+Measured: SHARE on notes; an INSERT had to wait
+
+```python
+with op.get_context().autocommit_block():
+    op.create_index("ix", "notes", ["title"])
+```
+
+</details>
 """
 
 MARKDOWN = """\
@@ -153,6 +174,16 @@ def test_a_pull_request_shows_ten_findings_and_counts_the_others(clean):
 )
 def test_escaped_text_has_no_effect_in_markdown_and_github(given, said):
     assert escaped(given) == said
+
+
+def test_a_comment_is_one_screen(proof):
+    assert comment(proof) == COMMENT
+    many = replace(proof, findings=proof.findings * 20)
+    assert len(comment(many).splitlines()) == len(COMMENT.splitlines()) + 7  # eight findings, and how many more
+    assert "- 32 more in the summary of the job" in comment(many)
+    assert comment(replace(proof, findings=(), verdict=Verdict.PASS)).startswith(
+        "### Migrations passed\n\npassed: no findings"
+    )
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,13 @@ def rendered(text):
 
 RENDERERS = renderers()
 # Their text is a document of its own, or ends with one: its lines are as many as it has.
-DOCUMENTS = {"answers.of_permissions", "proof.text.explained", "terminal.lines"}
+DOCUMENTS = {
+    "adoption.of_adoption",
+    "answers.of_adoption",
+    "answers.of_permissions",
+    "proof.text.explained",
+    "terminal.lines",
+}
 
 
 def printed(name, text):
@@ -142,6 +148,8 @@ def printed(name, text):
 
 
 def language_of(name):
+    if name == "proof.text.comment":
+        return "markdown"
     return next((form for form in ("markdown", "page", "junit", "sarif", "annotations") if form in name), "text")
 
 

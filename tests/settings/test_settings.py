@@ -77,6 +77,13 @@ def test_only_name_and_command_are_required():
     assert settings.migrations == Migrations()
 
 
+def test_work_that_needs_neither_name_nor_command_reads_settings_without_them():
+    text = '[tool.slipway.migrations]\nconfig = "db/alembic.ini"'
+    assert parse(text, named=False).migrations.config == "db/alembic.ini"
+    with pytest.raises(SettingsError, match="confg"):
+        parse(text.replace("config", "confg"), named=False)
+
+
 def test_every_kind_of_key_is_read():
     settings = parse(
         service(port="80", health_path='"/ready"', smoke_paths='["/", "/notes"]')
@@ -356,10 +363,19 @@ def test_an_unknown_environment_is_refused_with_the_known_ones(settings, known):
     )
 
 
-def test_a_folder_without_a_pyproject_is_refused_with_the_flag_for_another(tmp_path):
+def test_a_folder_without_settings_is_refused_with_the_two_files_that_may_hold_them(tmp_path):
     with pytest.raises(SettingsError) as caught:
         load(tmp_path)
-    assert str(caught.value) == f"there is no pyproject.toml in {tmp_path}: name the service's folder with --source"
+    assert str(caught.value) == (
+        f"there is neither a pyproject.toml nor a slipway.toml in {tmp_path}: "
+        'add the table with at least name = "…" and command = ["…"]'
+    )
+
+
+def test_slipway_toml_takes_precedence_over_pyproject_toml(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "slipway.toml").write_text(service())
+    assert load(tmp_path).name == "notes"
 
 
 def test_a_binary_file_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from slipway.settings import Github
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CALLED = "$/.github/workflows/environment.yml"
+ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
 GITHUB = Github("OWNER@1/NAME@2")
 
 each_workflow = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -45,7 +46,7 @@ def calls(job):
     """Yield every `dagger call` of a job, with its variables expanded."""
     with_values = {name: str(value) for name, value in job.get("env", {}).items()}
     for step in job.get("steps", ()):
-        for command in re.findall(r"\.ci/dagger call (.*?)(?:\)$| > \S+$|$)", step.get("run", ""), re.MULTILINE):
+        for command in re.findall(r'"\$DAGGER" call -m "\$MODULE" (.*?)(?:\)$|$)', step.get("run", ""), re.MULTILINE):
             yield re.sub(r"\$([A-Z_]+)", lambda gap: with_values.get(gap[1], "value"), command)
 
 
@@ -90,18 +91,15 @@ def test_a_workflow_has_at_most_forty_lines(file):
 
 
 @each_workflow
-def test_a_job_is_one_call_and_a_report_is_followed_by_every_check(file):
-    for job in jobs(file.stem).values():
-        called = [" ".join(name for name, _ in chain(command)[1:]) for command in calls(job)]
-        assert len(called) <= 1
-        checks = [step["run"] for step in job.get("steps", ()) if step.get("run", "").startswith(".ci/dagger check")]
-        assert len(checks) == called.count("gate report export")
+def test_a_job_is_one_call(file):
+    assert all(len(list(calls(job))) <= 1 for job in jobs(file.stem).values())
 
 
-@each_workflow
+@pytest.mark.parametrize("file", [*FILES, *ACTIONS], ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_every_action_is_ours_or_pinned_by_commit_with_its_version(file):
     for line in re.findall(r"uses: .*", file.read_text()):
-        ours = line == f"uses: {CALLED}"
+        path = re.match(r"uses: \$/([\w./-]+)", line)
+        ours = path and (ROOT / path[1] / ("" if path[1].endswith(".yml") else "action.yml")).is_file()
         assert ours or re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40}(, with: .*})? # v\d+\.\d+\.\d+", line), line
 
 
@@ -114,30 +112,51 @@ def test_no_workflow_uses_a_secret_or_runs_a_pull_request_with_its_permissions(f
 def test_no_checkout_persists_its_token(file):
     steps = [step for job in jobs(file.stem).values() for step in job.get("steps", ())]
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
-    assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
-    assert len(checkouts) == sum("steps" in job for job in jobs(file.stem).values())
+    assert checkouts or file.stem == "deploy"
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 @each_workflow
 def test_permissions_are_granted_to_jobs_only_and_only_as_needed(file):
     assert load(f"workflows/{file.name}")["permissions"] == {}
     for job in jobs(file.stem).values():
-        asks_aws = "configure-aws-credentials" in str(job) or "uses" in job
-        assert job["permissions"].get("contents") == "read"
-        assert (job["permissions"].get("id-token") == "write") == asks_aws
+        needs_token = any(words in str(job) for words in ("configure-aws", CALLED, "build.yml", "pypi-publish"))
+        assert (job["permissions"].get("id-token") == "write") == needs_token
+        assert (job["permissions"].get("contents") == "write") == ("gh release create" in str(job))
+        assert ("contents" in job["permissions"]) != ("pypi-publish" in str(job))
+
+
+def test_the_job_that_executes_a_change_can_write_nothing_and_the_one_that_writes_executes_none_of_it():
+    prove, report = jobs("gate")["prove"], jobs("gate")["report"]
+    assert prove["permissions"] == {"contents": "read"}
+    assert "checkout" not in str(report)
+    assert [step["uses"].partition("@")[0] for step in report["steps"]] == [
+        "actions/download-artifact",
+        "$/actions/comment",
+        "github/codeql-action/upload-sarif",
+    ]
 
 
 def test_a_pull_request_from_a_fork_needs_no_permissions():
-    for job in jobs("ci").values():
-        assert "AWS" not in str(job)
-        needs_more = [step for step in job["steps"] if "upload-sarif" in str(step)]
-        assert all(step["if"] == "vars.CODE_SCANNING != ''" for step in needs_more)
+    assert "AWS" not in str(jobs("ci"))
+    assert jobs("ci")["gate"]["with"] == {"code-scanning": "${{ vars.CODE_SCANNING != '' }}"}
+    assert all(job["permissions"] == {"contents": "read"} for name, job in jobs("ci").items() if name != "gate")
+
+
+def test_a_called_workflow_gets_the_permissions_that_its_jobs_name():
+    """GitHub refuses to start the whole workflow otherwise."""
+    for file in FILES:
+        for job in jobs(file.stem).values():
+            if (called := re.fullmatch(r"\$/\.github/workflows/(\w+)\.yml", job.get("uses", ""))) is not None:
+                wanted = [inner["permissions"].items() for inner in jobs(called[1]).values()]
+                assert set().union(*wanted) <= job["permissions"].items(), file.name
 
 
 def test_nothing_is_deployed_before_the_role_is_set():
-    deploy = jobs("deploy")
-    assert deploy["image"]["if"] == "vars.AWS_ROLE != ''"
-    assert all("image" in job["needs"] and "if" not in job for name, job in deploy.items() if name != "image")
+    gate, image, *others = jobs("deploy").values()
+    assert gate["uses"] == "$/.github/workflows/gate.yml"
+    assert (image["needs"], image["if"]) == ("gate", "vars.AWS_ROLE != ''")
+    assert all("image" in job["needs"] and "if" not in job for job in others)
 
 
 def test_production_waits_for_its_plan_and_the_plan_needs_no_approval():
@@ -176,7 +195,7 @@ def test_the_result_of_a_call_is_an_artifact_and_a_summary():
     outputs = {name: job["with"]["flags"].rpartition("--output ")[2] for name, job in each_environment()}
     assert outputs == {"staging": "answer/outcome.txt", "plan": "answer", "production": "answer/outcome.txt"}
     *_, call, summary, upload = jobs("environment")["call"]["steps"]
-    assert call["run"].startswith(".ci/dagger call ")
+    assert call["run"].startswith('"$DAGGER" call -m "$MODULE" environment ')
     assert printed_and_summarized(summary["run"], {"outcome.txt": "NOOP\n"}) == ("NOOP\n", "    NOOP\n")
     assert printed_and_summarized(summary["run"], {"plan.txt": "noop\n", "summary.md": "## noop\n"}) == (
         "noop\n",
@@ -204,6 +223,40 @@ def printed_and_summarized(script, answer):
         return done.stdout, summary.read_text()
 
 
+def test_the_gate_prints_its_annotations_and_keeps_its_exit_code(tmp_path):
+    *_, step = YAML(typ="safe").load(ROOT / "actions/gate/action.yml")["runs"]["steps"]
+    slipway = tmp_path / "slipway"
+    slipway.write_text(
+        '#!/bin/sh\necho "$*"\n[ "$6" = --bad ] && exit 2\nmkdir report && echo ::error::L01 > report/annotations.txt\nexit 1\n'
+    )
+    slipway.chmod(0o755)
+
+    def ended(flags):
+        environment = {
+            "SLIPWAY": slipway,
+            "SOURCE": "services/a b",
+            "FLAGS": flags,
+            "REPORT": "report",
+            "GITHUB_OUTPUT": tmp_path / "out",
+        }
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", step["run"]],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    assert ended("--all") == (1, "gate --source services/a b --report report --all\n::error::L01\n")
+    assert ended("--bad") == (
+        2,
+        "gate --source services/a b --report report --bad\n",
+    )  # the report of the run before is gone
+    assert (tmp_path / "out").read_text().splitlines() == ["name=slipway-gate-services-a-b"] * 2
+
+
 def test_deployments_to_one_environment_run_one_after_the_other():
     concurrency = jobs("environment")["call"]["concurrency"]
     assert concurrency == {"group": "${{ inputs.verb }}-${{ inputs.name }}", "cancel-in-progress": False}
@@ -222,8 +275,7 @@ def test_every_function_that_a_workflow_calls_exists_with_its_flags():
             assert ours <= parameters, place
         seen.append((place, " ".join(name for name, _ in steps)))
     assert seen == [
-        ("ci gate", "gate report export"),
-        ("deploy image", "publish"),
+        ("build build", "publish"),
         ("deploy staging", "environment deploy"),
         ("deploy plan", "environment plan"),
         ("deploy production", "environment deploy"),
@@ -234,12 +286,23 @@ def test_the_oidc_guide_explains_every_variable_and_subject():
     guide = (ROOT / "docs/how-to/github-oidc.md").read_text()
     explained = set(re.findall(r"^\| `([A-Z_]+)` \|", guide, re.MULTILINE))
     assert explained == {name for file in FILES for name in re.findall(r"vars\.([A-Z_]+)", file.read_text())}
-    for name, job in jobs("deploy").items():
+    for name, job in list(jobs("deploy").items())[1:]:
         environment = job.get("with", {}).get("environment")
         trust = trusts_jobs(GITHUB, "ACCOUNT", environment)
         forms = trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
         assert forms[0].startswith("repo:OWNER@1/NAME@2:")
         assert f"| {name} | {environment or 'none'} | `{forms[1]}` |" in guide
+
+
+def test_a_release_publishes_what_was_built_and_tried_and_only_for_a_tag():
+    release = jobs("release")
+    assert (release["publish"]["needs"], release["announce"]["needs"]) == ("build", "publish")
+    assert release["publish"]["if"] == "github.ref_type == 'tag'"
+    assert release["publish"]["environment"] == "package-index"
+    (_, tried, uploaded), (downloaded, published) = release["build"]["steps"], release["publish"]["steps"]
+    assert tried["run"] == 'make distributions TAG="$TAG"'
+    assert uploaded["with"]["name"] == downloaded["with"]["name"] == release["announce"]["steps"][0]["with"]["name"]
+    assert published["with"] == {"attestations": True}
 
 
 def test_dependabot_updates_every_pin_after_a_week():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import BadInputError, RefusedError
+from slipway.finder.tree import tree_at
 from slipway.workload import dependencies
 from slipway.workload.dependencies import Python, lock_of, prepare, workspace_of
 
@@ -34,7 +35,8 @@ def tree(tmp_path):
 
 
 def key(tree: Path) -> str:
-    return dependencies._key(tree, lock_of(tree))
+    plan = dependencies._Plan(tree=tree, lock=lock_of(tree), view=tree_at(tree), linked=False, package=False)
+    return dependencies._key(plan)
 
 
 def elsewhere(tree: Path) -> Path:
@@ -113,25 +115,18 @@ def test_a_foreign_lock_beside_one_that_uv_reads_does_not_matter(tree):
     assert lock_of(tree).name == "uv.lock"
 
 
-def test_a_service_without_a_lock_is_refused_with_the_command_that_makes_one(tmp_path):
-    with pytest.raises(BadInputError, match=r"none of uv.lock, pylock.toml, requirements.txt: run `uv lock`"):
+def test_a_service_that_declares_no_dependencies_is_refused_with_the_next_step(tmp_path):
+    with pytest.raises(
+        BadInputError, match=r"no file declares the service's dependencies.*: pass its virtual environment"
+    ):
         lock_of(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("poetry.lock", "poetry export --format requirements.txt --output requirements.txt"),
-        ("pdm.lock", "pdm export --format requirements --output requirements.txt"),
-        ("Pipfile.lock", "pipenv requirements > requirements.txt"),
-    ],
-)
-def test_a_lock_of_another_tool_is_answered_with_the_command_that_exports_it(tmp_path, name, command):
-    (tmp_path / name).write_text("")
-    with pytest.raises(BadInputError) as refused:
-        lock_of(tmp_path)
-    assert name in refused.value.what
-    assert refused.value.next_step.endswith(command)
+@pytest.mark.parametrize("name", ["poetry.lock", "pdm.lock", "Pipfile.lock", "requirements/prod.txt", "pyproject.toml"])
+def test_a_lock_of_another_tool_or_only_a_declaration_will_do(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(PROJECT if name == "pyproject.toml" else "alembic==1.16.2\n")
+    assert lock_of(tmp_path) == tmp_path / name
 
 
 def test_the_next_release_with_this_lock_finds_its_environment(tree):

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +19,7 @@ import anyio
 
 from slipway.commands.command import Flags
 from slipway.commands.grammar import grammar, parse
-from slipway.errors import BadInputError, SlipwayError, UnknownOutcomeError, within
+from slipway.errors import BadInputError, ObstaclesError, SlipwayError, UnknownOutcomeError, within
 from slipway.untrusted import one_line, printable
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ async def in_a_child_task(perform: Callable[[Flags], Awaitable[int]], flags: Fla
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run_command)
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+    except BaseException as error:  # noqa: BLE001 -- raised again; anyio 4 puts it into a group, anyio 3 does not
+        raise getattr(error, "exceptions", (error,))[0] from None
     return codes[0]
 
 
@@ -96,7 +97,14 @@ def fail(flags: Flags, error: BaseException) -> int:
         raise error
     if flags.debug:  # exceptions of libraries quote untrusted text
         print(printable("".join(traceback.format_exception(error))), file=sys.stderr)
-    return say_no(flags, expected or _unexpected(error))
+    return say_no(flags, expected or _not_installed(flags, error) or _unexpected(error))
+
+
+def _not_installed(flags: Flags, error: BaseException) -> BadInputError | None:
+    """Return the error for a command of slipway-cli where only slipway-gate is installed."""
+    if not isinstance(error, ModuleNotFoundError) or find_spec("slipway.release"):
+        return None
+    return BadInputError(f"slipway-gate comes without the command {flags.run.__name__}", "install slipway-cli")
 
 
 def _unexpected(error: BaseException) -> UnknownOutcomeError:
@@ -113,9 +121,12 @@ class CommandLine:
     @property
     def progress(self) -> "Progress":
         from slipway.records.progress import Progress
+
+        if self.flags.quiet or not find_spec("rich"):  # slipway-gate comes without it
+            return Progress()
         from slipway.report.terminal import TerminalProgress
 
-        return Progress() if self.flags.quiet else TerminalProgress(sys.stderr)
+        return TerminalProgress(sys.stderr)
 
     @contextmanager
     def run(self) -> "Iterator[Callable[[Event], None]]":
@@ -183,7 +194,8 @@ def say_no(flags: Flags, error: SlipwayError) -> int:
     from slipway.records.refusal import Refusal
     from slipway.report.answers import of_refusal
 
-    print(f"slipway: {one_line(str(error), 1000)}", file=sys.stderr)
+    for each in error.obstacles if isinstance(error, ObstaclesError) else (error,):
+        print(f"slipway: {one_line(str(each), 1000)}", file=sys.stderr)
     return say(flags, of_refusal(Refusal.of(error)))
 
 

@@ -3,6 +3,8 @@
 They are in the lowest layer, so that the command line, Dagger functions and tests distinguish them by type, never by text.
 """
 
+from collections.abc import Sequence
+
 
 class SlipwayError(Exception):
     """An error written for a person: `what` happened and the `next_step`.
@@ -27,6 +29,16 @@ class BadInputError(SlipwayError):
     """Unusable input; nothing was changed."""
 
     exit_code = 2
+
+
+class ObstaclesError(BadInputError):
+    """Several obstacles, found in one run; each is an error of its own."""
+
+    def __init__(self, obstacles: Sequence[SlipwayError]) -> None:
+        first, *others = obstacles
+        numbered = "".join(f"; ({number}) {other}" for number, other in enumerate(others, start=2))
+        super().__init__(first.what, f"{first.next_step}{numbered}")
+        self.obstacles = tuple(obstacles)
 
 
 class UnknownOutcomeError(SlipwayError):

@@ -3,16 +3,15 @@
 Nothing heavy is imported here: an engine starts the module once a session only to list its functions.
 """
 
-import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import dagger
-from dagger import Doc, check, generate, object_type, up
+from dagger import Doc, check, generate, up
 
 from slipway.commands import flags, prove
 from slipway.objects.call import Call, keys_of
 from slipway.objects.environment import Environment
-from slipway.objects.function import Credentials, FunctionError, described, directory
+from slipway.objects.function import Credentials, FunctionError, described, directory, object_type
 from slipway.objects.verdict import Gate, Rehearsal, proven
 from slipway.records.image import LONG_AGO
 
@@ -41,7 +40,6 @@ Revision = Annotated[
 
 
 @object_type
-@dataclasses.dataclass
 class Slipway:
     """From a commit to production on AWS, for Python services with alembic migrations."""
 
@@ -171,7 +169,7 @@ class Slipway:
             print("nothing was written: the migrations build what the models describe")  # noqa: T201
         else:
             gate = (await proven(revised, settings, [""], None, None)).shown("revision")
-            print(gate.summary if gate.verdict != "passed" else "", end="")  # noqa: T201
+            print(gate.summary if gate.red else "", end="")  # noqa: T201
             changeset = await changes.advised(changeset, place, await gate.failures())
         return changeset
 
@@ -204,7 +202,7 @@ class Slipway:
         return Rehearsal(
             verdict="passed" if rehearsal.passed else "failed",
             summary=rehearsal_report.text(rehearsal),
-            folder=await directory(of_rehearsal(rehearsal)),
+            report=await directory(of_rehearsal(rehearsal)),
         ).shown("rehearse")
 
     @described
@@ -240,15 +238,13 @@ class Slipway:
     @described
     async def environment(
         self,
-        ws: dagger.Workspace,
         name: Annotated[str, Doc(flags.NAME.doc)],
         credentials: Credentials = None,
         endpoint: Annotated[
             dagger.Service | None, Doc("a stand-in for AWS, as tcp://host:port, such as slipway simulator")
         ] = None,
     ) -> Environment:
-        pyproject = await (await self._folder(ws)).file("pyproject.toml").contents()
-        return Environment(name=name, pyproject=pyproject, credentials=credentials, endpoint=endpoint)
+        return Environment(name=name, path=self.path, credentials=credentials, endpoint=endpoint)
 
     @described
     async def certificate(self, proof: Annotated[dagger.File, Doc(prove.certificate.flag("proof").doc)]) -> str:

@@ -18,7 +18,7 @@ def url(text: str) -> str:
     return text
 
 
-JSON = switch("json", "print the result as JSON, errors too")
+JSON = switch("json", "print the result or the error as JSON")
 QUIET = switch("quiet", "print only the result and errors, no progress")
 DEBUG = switch("debug", "print the traceback of an error")
 EVERYWHERE = (JSON, QUIET, DEBUG)
@@ -45,7 +45,11 @@ ENVIRONMENT = (SOURCE, NAME, ENDPOINT)
 IMAGE = option("image", "REPOSITORY@DIGEST", "the image, named by digest: repository@sha256:…", required=True)
 CERTIFICATE = file(
     "certificate",
-    "evidence that the live release works on the new schema, printed by `slipway certificate`; it is kept in the ledger",
+    "a file that `slipway certificate` wrote, which proves that the live release works on the new schema; it is kept in the ledger",
+)
+PROVEN = file(
+    "certificate",
+    "a file that `slipway certificate` wrote; refuse to migrate when env.py runs the revisions in other transactions than were proven",
 )
 WITHOUT_PROOF = option(
     "without-proof",
@@ -64,7 +68,7 @@ CONFIG = option(
 SECTION = option(
     "section",
     "NAME",
-    "the section of alembic's settings file, as `alembic --name` takes it (default: the settings, or alembic)",
+    "the section of alembic's settings file, as `alembic --name` takes it (default: `section` in the settings, otherwise alembic)",
     not_on_dagger="the settings name it",
 )
 X_ARGUMENT = option(

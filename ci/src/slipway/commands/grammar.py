@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -67,7 +68,7 @@ class _Paragraphs(argparse.HelpFormatter):
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
     """Return a formatter with colours on a terminal, a plain one in a pipe."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or not find_spec("rich_argparse"):
         return _Paragraphs(prog, max_help_position=18)
     from rich_argparse.contrib import ParagraphRichHelpFormatter
 

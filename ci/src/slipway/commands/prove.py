@@ -41,7 +41,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         ),
         switch(
             "all",
-            "judge all revisions, also released ones",
+            "judge all revisions, including released ones",
             one_of="judged",
             not_on_dagger="without --since it judges all",
         ),
@@ -52,7 +52,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         option(
             "layers",
             "LAYER,…",
-            "execute only these layers: always (the stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
+            "execute only these layers: always (graph, stairway and drift), trace, rows, together, interruption, previous, concurrency (default: all)",
             one_of="layers",
             not_on_dagger=_WHOLE,
         ),
@@ -157,12 +157,12 @@ async def certificate(flags: Flags, caller: Caller) -> "CommandResult":
 
 @command(
     Group.PROVE,
-    "Play a release, a refused migration and a rollback on this machine, in a simulated account",
+    "Play a release on this machine in a simulated account, with the refused migration and the rollback that the settings define",
     flags=(
         SOURCE,
         file(
             "settings",
-            "a TOML file with [tool.slipway], for a service without one",
+            "a TOML file with [tool.slipway], used instead of the service's own",
             not_on_dagger="the workspace holds the settings",
         ),
         replace(REPORT, sentence="write the page rehearsal.html, rehearsal.txt and rehearsal.json into this folder"),

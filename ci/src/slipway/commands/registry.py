@@ -1,9 +1,9 @@
 """Every command, in the order of help and of the reference pages, and the functions that only Dagger has."""
 
-from slipway.commands import account, machine, prove, release, service
+from slipway.commands import account, adopt, machine, prove, release, service
 from slipway.commands.command import AwsAccess, Command, Group
 
-_GROUPS = (prove, release, service, account, machine)
+_GROUPS = (adopt, prove, release, service, account, machine)
 COMMANDS = tuple(each for module in _GROUPS for each in vars(module).values() if isinstance(each, Command))
 
 
@@ -46,5 +46,5 @@ FUNCTIONS = (
         "Run the Postgres of the function service on port 15432 and print its URL, with a generated password",
         "never",
     ),
-    _function("environment", "Open one environment, to deploy to it and to read it", "never"),
+    _function("environment", "Open one environment, to deploy to it and to read it"),
 )

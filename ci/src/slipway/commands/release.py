@@ -10,6 +10,7 @@ from slipway.commands.flags import (
     ENDPOINT,
     ENVIRONMENT,
     IMAGE,
+    PROVEN,
     SOURCE,
     WITHOUT_PROOF,
     WITHOUT_START,
@@ -162,6 +163,7 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
             "status",
             "show the database's head and the missing revisions; change nothing; exit code 1 when the database is ahead of the image",
         ),
+        PROVEN,
         option(
             "database-url-from",
             "NAME",
@@ -178,7 +180,8 @@ async def rollback(flags: Flags, caller: Caller) -> "CommandResult":
 async def migrate(flags: Flags, caller: Caller) -> "CommandResult":
     from slipway.report import answers
 
-    environment = await caller.environment(flags.environment)
+    evidence = await _evidence(flags, caller)
+    environment = (await caller.environment(flags.environment)).proven_by(evidence.certificate)
     runner = await environment.migrating(environment.digest_of(flags.image), url_from=flags.database_url_from)
     if flags.status:
         return answers.of_standing(await runner.look(), environment.name)

@@ -25,7 +25,7 @@ class DoctorOptions:
     def settings(self) -> Settings | None:
         """Return the service's settings; None if they cannot be read, which the check of the settings reports."""
         try:
-            return settings.load(self.folder)
+            return settings.load(self.folder, named=False)
         except SettingsError:
             return None
 

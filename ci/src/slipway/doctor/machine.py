@@ -8,8 +8,11 @@ from pathlib import Path
 from slipway import settings
 from slipway.doctor.check import DoctorOptions, SkippedError, output_of
 from slipway.errors import BadInputError
+from slipway.finder.survey import find, refuse
+from slipway.finder.tree import tree_at
 from slipway.postgres import binaries, datadir
-from slipway.settings import MissingTableError
+from slipway.records.survey import Subject
+from slipway.settings import MissingTableError, SettingsError
 from slipway.workload import dependencies
 
 _ENVIRONMENT_BYTES = 2**30  # a service's virtual environment is some hundred MB, and each lock has one
@@ -74,7 +77,9 @@ def settings_file(options: DoctorOptions) -> str:
     """Check [tool.slipway], which the gate does not need."""
     try:
         read = settings.load(options.folder)
-    except MissingTableError as error:
+    except SettingsError as error:
+        if not isinstance(error, MissingTableError):
+            settings.load(options.folder, named=False)  # raises unless only the name or the command is missing
         raise SkippedError(error.what, f"{error.next_step}; `slipway gate` works without") from error
     environments = ", ".join(read.environments) or "no environments"
     return f"{read.name}, with {environments}"
@@ -82,18 +87,23 @@ def settings_file(options: DoctorOptions) -> str:
 
 def lock(options: DoctorOptions) -> str:
     """Check the lock file; raises BadInputError."""
-    return dependencies.lock_of(options.folder).name
+    found = dependencies.lock_of(options.folder)
+    notes = "; ".join(dependencies.notes(options.folder))
+    return os.path.relpath(found, options.folder.resolve()) + (f"; {notes}" if notes else "")
 
 
 def alembic(options: DoctorOptions) -> str:
-    """Check alembic's settings file; raises BadInputError if it is missing."""
+    """Check alembic's settings, those of the table or those that the finder reads; raises BadInputError for what is in the way."""
     read = options.settings()
-    name = read.migrations.config if read else "alembic.ini"
-    pyproject = options.folder / "pyproject.toml"
-    in_pyproject = pyproject.is_file() and settings.has_alembic(pyproject.read_text(encoding="utf-8"))
-    if not (options.folder / name).is_file() and not in_pyproject:
+    if read and (options.folder / read.migrations.config).is_file():
+        return read.migrations.config
+    survey = find(tree_at(options.folder))
+    refuse(survey)
+    fact = survey.fact(Subject.CONFIG) or survey.fact(Subject.SCRIPTS)
+    assert fact is not None
+    if read and fact.value != "pyproject.toml":
         raise BadInputError(
-            f"there is no {name} in {options.folder}",
-            "name alembic's settings file in [tool.slipway.migrations] config",
+            f"there is no {read.migrations.config} in {options.folder}",
+            f'set config = "{fact.value}" in [tool.slipway.migrations]',
         )
-    return name
+    return f"{fact.value}, {fact.guessed or 'read at ' + fact.place}"

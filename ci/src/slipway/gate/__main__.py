@@ -5,6 +5,7 @@ of standard input does.
 """
 
 import gc
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,12 +26,13 @@ def main(arguments: list[str]) -> int:
     if len(arguments) not in (1, 2):
         print("usage: python -m slipway.gate FILE [QUESTION]", file=sys.stderr)
         return BadInputError.exit_code
-    file, *questions = map(Path, arguments)
+    file, *questions = (Path(argument).absolute() for argument in arguments)
     gc.freeze()  # imported objects live to the end: no collection traverses them, and no fork copies them
     try:
         text = text_of(questions[0], "the question") if questions else sys.stdin.readline()
         question = from_json(GateQuestion, text, "the question")
         server = named_in_environment()
+        os.chdir(question.directory or ".")
         if not question.allow_production_like:
             refuse_production(server)
     except BadInputError as error:

@@ -2,18 +2,31 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy.engine import URL
 
-from slipway.gate.measure.session import SESSION
+from slipway.gate.databases import owner_of
+from slipway.gate.measure.role import has_role
+from slipway.gate.measure.session import LIMITS, SESSION
 from slipway.gate.redirection import Place, led_to
 from slipway.migration.database import every_connection_to, for_driver, is_direct
+from slipway.migration.events import listening
 
 
 @contextmanager
 def every_connection_led_to(database: URL, session: tuple[str, ...] = SESSION) -> Iterator[None]:
     """Lead engines, drivers and started programs to a database during the block; raises BadInputError."""
-    with led_to(_place_of(database), exempt=is_direct), every_connection_to(database, session):
+
+    def begun(connection: Any, _record: Any) -> None:
+        if session == SESSION and not is_direct():
+            has_role(connection)
+
+    with (
+        led_to(_place_of(database), exempt=is_direct),
+        every_connection_to(database, session),
+        listening(connect=begun),
+    ):
         yield
 
 
@@ -27,4 +40,5 @@ def _place_of(database: URL) -> Place:
         password=database.password,
         database=database.database or "",
         security={name: str(value) for name, value in query.items() if name.startswith("ssl")},
+        session={**LIMITS, **({"role": owner} if (owner := owner_of(database)) else {})},
     )

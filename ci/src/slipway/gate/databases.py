@@ -118,17 +118,20 @@ def _created(server: URL, *, owner: str | None = None, template: str | None = No
     name = f"{_PREFIX}{secrets.token_hex(4)}"
     with _with_own_roles(server, name):
         try:
-            with_connection(server, lambda connection: create(connection, name, owner=owner, template=template))
+            owner = with_connection(server, partial(create, name=name, owner=owner, template=template))
         except DBAPIError as error:
             raise BadInputError("the gate could not create a database on the server", sentence(error)) from error
+        if owner:
+            _Process.owners[name] = owner
         try:
             yield server.set(database=name)
         finally:
+            _Process.owners.pop(name, None)
             with_connection(server, lambda connection: _drop(connection, [name]))
 
 
-def create(connection: Connection, name: str, *, owner: str | None = None, template: str | None = None) -> None:
-    """Create a database for one of our owners, or a copy of one, which keeps its owner; for the session's user without both."""
+def create(connection: Connection, name: str, *, owner: str | None = None, template: str | None = None) -> str | None:
+    """Create a database for one of our owners, or a copy of one, which keeps its owner, and return the owner; otherwise for the session's user."""
     strategy, user, is_superuser, owners = connection.execute(text(_SETTING), {"template": template}).one()
     owner = owners or (owner if is_superuser else None)
     options = f"{f' TEMPLATE {template}' if template else ''}{f' OWNER {owner}' if owner else ''}{strategy}"
@@ -140,6 +143,7 @@ def create(connection: Connection, name: str, *, owner: str | None = None, templ
         with suppress(DBAPIError):  # another gate has created it meanwhile
             connection.execute(text(_CREATE_OWNER[owner].format(user=user)))
         connection.execute(text(f"CREATE DATABASE {name}{options}"))
+    return owner if owner in _OWNERS.values() else None
 
 
 def drop_owners(server: URL) -> None:
@@ -180,9 +184,19 @@ def _create_extensions(connection: Connection, extensions: Sequence[str]) -> Non
 
 
 class _Process:
-    """The lock of roles is taken once per process: its databases may be copies of each other."""
+    """State of this process.
+
+    - has_roles_lock: it is taken once, because the process's databases may be copies of each other.
+    - owners: of its databases, by name; a database that is not here belongs to the user of the server.
+    """
 
     has_roles_lock = False
+    owners: dict[str, str] = {}  # noqa: RUF012 -- one of a process
+
+
+def owner_of(database: URL) -> str:
+    """Return the role that owns one of our databases; empty when it is the user of the server."""
+    return _Process.owners.get(database.database or "", "")
 
 
 @contextmanager
@@ -258,5 +272,6 @@ def _looks_like_production(server: URL) -> str | None:
 
 def _hosts(server: URL) -> list[str]:
     """Return the hosts of a URL; there may be several, also in its query."""
-    hosts = [server.host or "", *server.normalized_query.get("host", ())]
+    named = server.query.get("host", ())  # `normalized_query` fails in SQLAlchemy 2.0.0 to 2.0.10
+    hosts = [server.host or "", *([named] if isinstance(named, str) else named)]
     return [host.partition(":")[0].rstrip(".").lower() for several in hosts for host in several.split(",") if host]

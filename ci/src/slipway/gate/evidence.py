@@ -30,6 +30,7 @@ from slipway.gate.layers.stairway import StairwayResult
 from slipway.gate.layers.together import TogetherResult, run_together
 from slipway.gate.steps import UP, Baseline
 from slipway.gate.template_cache import TemplateCache, after_old
+from slipway.migration.alembic_config import Call
 from slipway.migration.environment import Environment, sentence
 from slipway.migration.models import metadata_of
 from slipway.records.gate import GateQuestion, Previous, Role
@@ -71,7 +72,7 @@ class Evidence:
         if self.environment.place:
             return "the previous release was not asked: its models are compared in the first database only"
         instead = "; the schema before each new revision took its place" if self.replay.assumed else ""
-        return f"the previous release was not asked{instead}: name its commit, branch or tag with --since"
+        return f"the previous release was not asked{instead}: name its commit, branch or tag with --since (on Dagger its folder with --previous)"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -121,13 +122,15 @@ def gather(question: GateQuestion, server: URL, place: int = 0) -> Evidence:
 def environment_of(question: GateQuestion, server: URL) -> Environment:
     """Load the history; raises BadInputError."""
     with every_connection_led_to(server, session=()):
-        return Environment(
-            Path(question.config),
-            server,
-            question.patience,
+        call = Call(
+            config=Path(question.config),
             section=question.section,
             x_arguments=question.x_arguments,
+            directory=question.directory,
+            scripts=question.scripts,
+            app=question.app,
         )
+        return Environment(call, server, question.patience)
 
 
 def _with_required(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -164,7 +167,7 @@ def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:
     assert evidence.stairway is not None
     for node in evidence.history.before_new if baseline.role is not Role.SUPERUSER else ():
         failure = evidence.stairway.steps[node.id].failures.get(UP)
-        if failure and failure.lacks_rights:
+        if failure and failure.may_lack_rights:
             return f"{node.id} ({failure.said})"
     return ""
 

@@ -25,6 +25,7 @@ from slipway.gate.names import few
 from slipway.gate.rules.schema import not_executed
 from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
+from slipway.migration.database import keeping_connections
 from slipway.migration.environment import sentence
 from slipway.migration.models import metadata_of
 from slipway.records.gate import GateQuestion, Listed, Listing, Previous
@@ -35,7 +36,8 @@ def prove(question: GateQuestion, server: URL) -> Proof:
     """Execute the history on a server; raises BadInputError when it cannot be executed."""
     own_levels = read_levels(question.levels)
     today = date.fromisoformat(question.today) if question.today else datetime.now(tz=timezone.utc).date()
-    evidence, *_ = databases = list(_of_each_database(question, server))
+    with keeping_connections(server):
+        evidence, *_ = databases = list(_of_each_database(question, server))
     findings = in_order(joining.findings_of([(each.database, judge(each, today, own_levels)) for each in databases]))
     revisions = joining.revisions_of(_revisions(each) for each in databases)
     coverage = joining.coverage_of([(each.database, _coverage(each)) for each in databases])
@@ -63,7 +65,8 @@ def _of_each_database(question: GateQuestion, server: URL) -> Iterator[Evidence]
     first = gather(question, server)
     yield first
     for place in range(1, len(first.environment.databases)):
-        yield gather(replace(question, previous=None, keep=False), server, place)
+        # The previous release is asked in the first.
+        yield gather(replace(question, previous=None, previous_required=False, keep=False), server, place)
 
 
 def _other_sections(evidence: Evidence) -> Iterator[str]:
@@ -170,13 +173,14 @@ def listing(question: GateQuestion, server: URL) -> Listing:
 
 def models_of(question: GateQuestion, server: URL) -> Previous:
     """Run env.py on an empty database and return the models that it names; raises BadInputError when there are none."""
-    server_version(server)
-    environment = environment_of(question, server)
-    with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
-        try:
-            options = run(environment, lambda _heads, _context: ())
-        except (Exception, SystemExit) as error:
-            raise BadInputError(f"{environment.spoken_place_of(error)} fails", sentence(error)) from error
+    with keeping_connections(server):
+        server_version(server)
+        environment = environment_of(question, server)
+        with fresh(server, question.extensions) as database, every_connection_led_to(database, session=()):
+            try:
+                options = run(environment, lambda _heads, _context: ())
+            except (Exception, SystemExit) as error:
+                raise BadInputError(f"{environment.spoken_place_of(error)} fails", sentence(error)) from error
     if question.apart_from:
         _check_apart(question.apart_from)
     tables = [table for metadata in metadata_of(options) for table in metadata.tables.values()]

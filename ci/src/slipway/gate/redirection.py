@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import wraps
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import takewhile
@@ -45,12 +45,17 @@ _TAKES_VALUE: Final = re.compile(
     r"-[A-Za-z]*[cfvoLFPRTU]|--(?:command|file|set|variable|output|log-file|pset|username)"
 )
 _CONNINFO: Final = re.compile(r"\b(host|hostaddr|port|dbname|service)\s*=\s*'?([^\s']*)")
+_ENV: Final = 9  # the position of `env` among the arguments of Popen after the first
 _LONG: Final = {"h": "host", "p": "port", "d": "dbname"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A database on a server; `security` are parameters of libpq such as sslmode."""
+    """A database on a server.
+
+    - security: parameters of libpq such as sslmode.
+    - session: settings with which the sessions of started programs begin, such as their role.
+    """
 
     host: str
     port: int
@@ -58,6 +63,7 @@ class Place:
     password: str | None
     database: str
     security: Mapping[str, str]
+    session: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> dict[str, str]:
@@ -76,6 +82,18 @@ class Place:
             return {"unix_sock": f"{self.host}/.s.PGSQL.{self.port}", "database": self.database, **common}
         encrypted = {"ssl": self.security["sslmode"]} if driver == "asyncpg" and "sslmode" in self.security else {}
         return {"host": self.host, "database": self.database, **common, **encrypted}
+
+    def with_session(self, driver: str, parameters: Parameters) -> Parameters:
+        """Return a driver's parameters of a session that begins with our settings."""
+        if driver in ("psycopg", "psycopg2"):
+            return {**parameters, "options": self.options(parameters.get("options") or os.environ.get("PGOPTIONS", ""))}
+        name = "server_settings" if driver == "asyncpg" else "startup_params"
+        return {**parameters, name: {**self.session, **(parameters.get(name) or {})}}
+
+    def options(self, own: str) -> str:
+        """Return libpq's options of a session that begins with our settings; those of its `own` win."""
+        ours = " ".join(f"-c {name}={value}" for name, value in self.session.items())
+        return own if ours in own else f"{ours} {own}".strip()
 
     @property
     def variables(self) -> dict[str, str]:
@@ -97,6 +115,7 @@ class _Process:
     """Where this process leads connections now, whether its functions are wrapped, and what it refused."""
 
     place: Callable[[], Place | None] = staticmethod(lambda: None)
+    is_started = False  # by the service's code, and not the gate
     wrapped = False
     refused: list[BadInputError] = []  # noqa: RUF012 -- one of a process
 
@@ -128,7 +147,7 @@ def lead_from_environment() -> None:
     if text := os.environ.get(_VARIABLE):
         place = Place(**json.loads(text))
         _wrap()
-        _Process.place = lambda: place
+        _Process.place, _Process.is_started = lambda: place, True
 
 
 def _set(variables: Mapping[str, str | None]) -> None:
@@ -148,9 +167,13 @@ def _variables(environment: Mapping[str, str], place: Place) -> dict[str, str]:
 
 
 def _of_program(environment: Mapping[str, str], place: Place) -> dict[str, str]:
-    """Return the variables of a program, with those that name the database and without those that lead elsewhere."""
+    """Return the variables of a program, with those that name the database and without those that lead elsewhere.
+
+    The options of its sessions are not among those of this process, because the gate's own sessions would take them, too.
+    """
     kept = {name: value for name, value in environment.items() if name not in _ELSEWHERE}
-    return {**kept, **_variables(environment, place)}
+    options = place.options(environment.get("PGOPTIONS", ""))
+    return {**kept, **_variables(environment, place), **({"PGOPTIONS": options} if options else {})}
 
 
 def _led_text(text: str, place: Place, *, secret: bool = False) -> str:
@@ -197,7 +220,8 @@ def _led(driver: str, parameters: Parameters) -> Parameters | None:
     place = _Process.place()
     if place is None:
         return None
-    return {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
+    led = {name: value for name, value in parameters.items() if name not in PLACE} | place.parameters(driver)
+    return place.with_session(driver, led) if _Process.is_started else led
 
 
 def _wrap_psycopg(psycopg: Any) -> None:
@@ -248,6 +272,8 @@ def _wrap_pg8000(pg8000: Any) -> None:
         if led is None:
             original(self, *arguments, **parameters)
         else:
+            if "startup_params" not in signature.parameters:  # before pg8000 1.31
+                led.pop("startup_params", None)
             original(self, **led)
 
     kind.__init__ = initialise
@@ -266,8 +292,9 @@ def _led_start(original: Wrap) -> Wrap:
     def start(self: Any, args: Any, *rest: Any, **parameters: Any) -> None:
         if place := _Process.place():
             args = _led_arguments(args, place)
-            if (environment := parameters.get("env")) is not None:
-                parameters["env"] = _of_program(environment, place)
+            if len(rest) < _ENV:
+                own = parameters.get("env")
+                parameters["env"] = _of_program(os.environ if own is None else own, place)
         original(self, args, *rest, **parameters)
 
     return start
@@ -277,7 +304,14 @@ def _led_system(original: Wrap) -> Wrap:
     @wraps(original)
     def system(command: Any) -> Any:
         place = _Process.place()
-        return original(_led_arguments(command, place) if place else command)
+        if place is None:
+            return original(command)
+        command, own = _led_arguments(command, place), os.environ.get("PGOPTIONS")
+        _set({"PGOPTIONS": place.options(own or "")})
+        try:
+            return original(command)
+        finally:
+            _set({"PGOPTIONS": own})
 
     return system
 

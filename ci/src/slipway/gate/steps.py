@@ -6,7 +6,7 @@ more pass, not one for each failure.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -147,33 +147,37 @@ class Baseline:
     @contextmanager
     def replica(self) -> Iterator["Replica"]:
         """Create a replica for the block."""
-        with self.database() as url:
-            yield Replica(self, url)
+        with ExitStack() as databases:
+            yield Replica(self, databases)
 
 
 class Replica:
-    """The database `url`, in which the first revisions of a history were run."""
+    """The state after the first revisions of a history: that of the baseline, or from its first upgrade on a database of its own."""
 
-    def __init__(self, baseline: Baseline, url: URL) -> None:
+    def __init__(self, baseline: Baseline, databases: ExitStack) -> None:
         self.history, self.environment, self.samples = baseline.history, baseline.environment, baseline.samples
-        self._server = baseline.server
-        self._url = url
+        self._baseline = baseline
+        self._databases = databases
+        self._url: URL | None = None
         self._done = baseline.old
 
     @contextmanager
     def before(self, node: Node) -> Iterator[URL]:
-        """Copy the state before a revision for the block; raises RefusedError when an earlier one fails."""
+        """Create a database in the state before a revision for the block; raises RefusedError when an earlier one fails."""
         position = next(number for number, each in enumerate(self.history.nodes) if each.id == node.id)
-        error = upgrade(self.environment, self._url, self.history.nodes[self._done : position])
-        if error:
-            raise RefusedError(f"the revisions before {node.id} do not run", error)
-        self._done = position
-        with copy(self._server, self._url) as database:
+        if position > self._done:
+            self._url = self._url or self._databases.enter_context(self._baseline.database())
+            if error := upgrade(self.environment, self._url, self.history.nodes[self._done : position]):
+                raise RefusedError(f"the revisions before {node.id} do not run", error)
+            self._done = position
+        with copy(self._baseline.server, self._url) if self._url else self._baseline.database() as database:
             yield database
 
 
 def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> str | None:
     """Run some revisions in a database; return the error in one line, or None."""
+    if not nodes:
+        return None
 
     def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
         for node in nodes:

@@ -10,8 +10,7 @@ import dagger
 from dagger import dag
 
 from slipway.environment.environment import ServiceEnvironment
-from slipway.environment.migrate import database_url, service_variables
-from slipway.environment.status import ObservedEnvironment
+from slipway.environment.migrate import database_url, in_transactions, service_variables
 from slipway.graph.gate import refuse, with_slipway
 from slipway.graph.publish import RegistryLogin, signed_in
 from slipway.records.form import from_json
@@ -31,13 +30,16 @@ class ContainerRunner:
 
     image: Reference
     login: RegistryLogin | None
-    environment: ObservedEnvironment
+    environment: ServiceEnvironment
     url: str = field(repr=False)
     how: str = "a container of the engine"
 
     async def migrate(self, tell: Tell) -> Migration:
         tell(Event("migrating from a container of the engine"))
-        return await migrate(self._container(), self.environment.settings.migrations, self.url, self._variables())
+        proven = self.environment.transactions
+        return await migrate(
+            self._container(), self.environment.settings.migrations, self.url, self._variables(), proven
+        )
 
     async def look(self) -> Standing:
         return await look(self._container(), self.environment.settings.migrations, self.url, self._variables())
@@ -61,10 +63,11 @@ async def runner_at(environment: ServiceEnvironment, digest: str, _deployment: s
 
 
 async def migrate(
-    container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]
+    container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str], transactions: str = ""
 ) -> Migration:
-    """Bring the database to the head of the release in `container`; raises RefusedError when a revision fails."""
-    return await _asked(Migration, container, migrations, {"url": url, "variables": dict(variables)})
+    """Bring the database to the head of the release in `container`, in these transactions if they are known; raises RefusedError."""
+    database = {"url": url, "variables": dict(variables)}
+    return await _asked(Migration, container, migrations, database, *in_transactions(transactions))
 
 
 async def look(container: dagger.Container, migrations: Migrations, url: str, variables: Mapping[str, str]) -> Standing:
@@ -83,7 +86,7 @@ async def _asked(
         .with_secret_variable("SLIPWAY_DATABASE", secret)
         .with_env_variable("SLIPWAY_CALL", call)
         .with_exec(
-            ["python", "-m", "slipway.migration", *migrations.alembic, *options, _RECORD],
+            ["python", "-m", "slipway.migration", *migrations.runner, *options, _RECORD],
             expect=dagger.ReturnType.ANY,
         )
     )

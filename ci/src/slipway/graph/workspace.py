@@ -26,11 +26,11 @@ _LOCAL = ("editable", "directory", "virtual")  # kinds of packages that uv takes
 async def settings_of(folder: Folder, *, needed: bool = True) -> Settings:
     """Read the service's settings; raises SettingsError.
 
-    Unless they are `needed`, a repository without any gets the defaults, with a name and a command that mean nothing.
+    Unless they are `needed`, a repository without any gets the defaults; missing names and commands mean nothing then.
     """
     name = posixpath.join(folder.path, "pyproject.toml").removeprefix("/")
     try:
-        return settings.parse(await folder.file("pyproject.toml").contents(), name)
+        return settings.parse(await folder.file("pyproject.toml").contents(), name, named=needed)
     except dagger.QueryError as error:
         raise BadInputError(f"there is no {name}", "name the service's folder") from error
     except MissingTableError as error:

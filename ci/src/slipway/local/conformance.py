@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import anyio
 from botocore.exceptions import BotoCoreError
@@ -50,7 +50,7 @@ async def permitted(consent: Consent) -> AwsAccount:
         if region is None:
             raise BadInputError("no region is configured", "pass one with --region")
         account = AwsAccount(
-            session, region, PlatformTime(lambda: datetime.now(UTC), anyio.sleep), consent.endpoint_url
+            session, region, PlatformTime(lambda: datetime.now(timezone.utc), anyio.sleep), consent.endpoint_url
         )
         astray = [] if consent.endpoint_url else account.foreign_hosts
     except (BotoCoreError, ValueError) as error:

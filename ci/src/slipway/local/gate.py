@@ -29,7 +29,7 @@ from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
 from slipway.source import folder_of, git, released, unreleased
-from slipway.workload.dependencies import Python, prepare, workspace_of
+from slipway.workload.dependencies import Python, notes, prepare, workspace_of
 
 
 async def gate(
@@ -51,7 +51,11 @@ async def gate(
         previous = await previous_at(at, known.commit, name, options.alembic)
     if statements:
         previous = with_recorded(previous, text_of(statements, "the recorded statements"), str(statements))
-    return await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
+    proof = await prove(at, since=known, previous=previous if previous.name else None, layers=layers, progress=progress)
+    made = (
+        () if options.python or at.python.folder.name == ".venv" else await anyio.to_thread.run_sync(notes, at.folder)
+    )
+    return replace(proof, coverage=replace(proof.coverage, gaps=(*made, *proof.coverage.gaps)))
 
 
 async def revisions(options: GateOptions) -> Listing:
@@ -129,7 +133,7 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
 def _settings_at(tree: Path, today: Workplace) -> Migrations:
     """Return the settings of a tree; one that did not use slipway yet is read with today's."""
     try:
-        return settings.load(tree).migrations
+        return settings.load(tree, named=False).migrations
     except SlipwayError:
         return today.migrations
 

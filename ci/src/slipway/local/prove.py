@@ -11,6 +11,9 @@ import anyio.to_thread
 
 from slipway import settings
 from slipway.errors import BadInputError
+from slipway.finder.survey import find, refuse
+from slipway.finder.tree import tree_at
+from slipway.local.guess import migrations_in
 from slipway.local.inside import Database, started
 from slipway.postgres import binaries
 from slipway.postgres.server import running
@@ -83,11 +86,13 @@ class Workplace:
 
 
 def migrations_of(folder: Path) -> Migrations:
-    """Return the folder's settings of migrations, or the defaults when it has no `[tool.slipway]`."""
+    """Return the folder's settings of migrations; without `[tool.slipway]` what the finder reads. Raises BadInputError with all obstacles."""
     try:
-        return settings.load(folder).migrations
+        return settings.load(folder, named=False).migrations
     except MissingTableError:
-        return Migrations()
+        survey = find(tree_at(folder))
+        refuse(survey)
+        return migrations_in(survey)
 
 
 # The settings that travel to the gate as they are, under the same name.

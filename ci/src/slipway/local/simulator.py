@@ -2,7 +2,6 @@
 
 import json
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from slipway import toml
 from slipway.errors import BadInputError
 from slipway.postgres.datadir import cache
 from slipway.records.command import Listening
@@ -71,7 +71,7 @@ def _read(kind: type[T], file: Path | None) -> T:
         return kind()
     text = text_of(file, "the file")
     try:
-        document = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        document = json.loads(text) if file.suffix == ".json" else toml.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"{file} is not {'JSON' if file.suffix == '.json' else 'TOML'}", str(error)) from error
     try:

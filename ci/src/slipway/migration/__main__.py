@@ -4,6 +4,7 @@ The variable SLIPWAY_DATABASE, or the service's own, names the database.
 """
 
 import argparse
+import os
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from slipway.migration.alembic_config import SECTION
+from slipway.migration.alembic_config import SECTION, Call
 from slipway.migration.database import VARIABLE, named_in_environment, own_database
 from slipway.migration.environment import Environment
 from slipway.migration.output import answer, discreet
@@ -25,10 +26,20 @@ def main(arguments: list[str]) -> int:
 
     def ask() -> Migration | Standing:
         url = _database(options)
-        environment = Environment(options.config, url, section=options.name, x_arguments=options.x)
+        os.chdir(options.directory or ".")
+        call = Call(
+            config=options.config,
+            section=options.name,
+            x_arguments=options.x,
+            directory=options.directory,
+            scripts=options.scripts,
+            app=options.app,
+        )
+        environment = Environment(call, url)
         if options.look:
             return look(environment, url)
-        return upgrade(environment, url, partial(print, flush=True)) if options.own else upgrade(environment, url)
+        report = partial(print, flush=True) if options.own else lambda _: None
+        return upgrade(environment, url, report, options.transactions)
 
     with discreet(options.secret) if options.own else nullcontext():
         return answer(options.file, ask)
@@ -44,8 +55,14 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, default=Path("alembic.ini"), help="alembic's settings file (default: %(default)s)"
     )
     parser.add_argument("--name", default=SECTION, help="the section of that file (default: %(default)s)")
+    parser.add_argument("--directory", default="", help="the working directory of alembic (default: this one)")
+    parser.add_argument("--scripts", default="", help="the folder with env.py, if the settings file names none")
+    parser.add_argument("--app", help="the Flask application in whose context env.py runs, as FLASK_APP names it")
     parser.add_argument("-x", action="append", default=[], metavar="KEY=VALUE", help="an argument for env.py")
     parser.add_argument("--look", action="store_true", help="change nothing, and write the revision of the database")
+    parser.add_argument(
+        "--transactions", default="", metavar="WORDS", help="refuse unless env.py runs the revisions in these"
+    )
     parser.add_argument(
         "--own", metavar="VARIABLE", help="use the service's own database, whose URL is in this variable"
     )
@@ -64,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
         help="with --own: a variable whose value is removed from all output",
     )
     parser.add_argument(
-        "file", type=Path, nargs="?", help="the file to write (default: one marked line of standard output)"
+        "file",
+        type=lambda text: Path(text).absolute(),
+        nargs="?",
+        help="the file to write (default: one marked line of standard output)",
     )
     return parser
 

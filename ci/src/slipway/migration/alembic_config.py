@@ -1,9 +1,13 @@
 """alembic's configuration as its command line would read it: settings file, section, `-x` arguments and pyproject.toml."""
 
 import configparser
+import os
 import re
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +22,57 @@ SECTION = "alembic"
 _NAMED = "name alembic's settings file in [tool.slipway.migrations] config"
 
 
-def read(file: Path, section: str = SECTION, x_arguments: Sequence[str] = ()) -> Config:
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """How alembic is called. Paths are relative to the service's folder; the working directory is `directory` in it.
+
+    - scripts: the folder with env.py, if the settings file names none, as with Flask-Migrate.
+    - app: the Flask application in whose context env.py runs; an empty text is the one that Flask finds. Or advanced-alchemy's config object.
+    """
+
+    config: Path
+    section: str = SECTION
+    x_arguments: Sequence[str] = ()
+    directory: str = ""
+    scripts: str = ""
+    app: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The service's folder, from within the working directory."""
+        here = Path.cwd()
+        return here.parents[len(Path(self.directory).parts) - 1] if self.directory else here
+
+    def from_here(self, file: Path | str) -> Path:
+        """Return a path relative to the working directory."""
+        return Path(os.path.relpath(self.folder / file)) if self.directory else Path(file)
+
+
+def read(call: Call) -> Config:
     """Read alembic's settings for `alembic upgrade heads`; raises BadInputError.
 
     Like alembic, from 1.16 on it also reads the table [tool.alembic] of pyproject.toml in the working directory.
     """
+    file = call.from_here(call.config)
     try:
-        return _read(file, section, x_arguments)
+        config = _read(file, call)
     except (configparser.Error, ValueError) as error:  # not INI, or not TOML
         raise BadInputError(f"{file} cannot be read", " ".join(str(error).split())) from error
+    if call.scripts:
+        config.set_main_option("script_location", str(call.from_here(call.scripts)).replace("%", "%%"))
+    return config
 
 
-def _read(file: Path, section: str, x_arguments: Sequence[str]) -> Config:
+@cache
+def _parser() -> ArgumentParser:
+    return CommandLine(prog="alembic").parser
+
+
+def _read(file: Path, call: Call) -> Config:
+    section = call.section
     ini, toml = (Path("alembic.ini"), file) if file.name == PYPROJECT else (file, Path(PYPROJECT))
-    command = ["--name", section, *(f"-x{argument}" for argument in x_arguments), "upgrade", "heads"]
-    options = CommandLine(prog="alembic").parser.parse_args(["--config", str(file), *command])
+    command = ["--name", section, *(f"-x{argument}" for argument in call.x_arguments), "upgrade", "heads"]
+    options = _parser().parse_args(["--config", str(file), *command])
     reads_toml = hasattr(Config, "toml_alembic_config")
     more: dict[str, Any] = {"toml_file": str(toml)} if reads_toml else {}
     config = Config(str(ini), ini_section=section, cmd_opts=options, **more)
@@ -40,7 +80,12 @@ def _read(file: Path, section: str, x_arguments: Sequence[str]) -> Config:
         return config
     if section != SECTION:
         raise BadInputError(f"{file} has no section [{section}]", f"it has {_sections(config)}; correct section")
-    if file.name != PYPROJECT and not ini.is_file() and not (reads_toml and config.toml_alembic_config):
+    if (
+        file.name != PYPROJECT
+        and not ini.is_file()
+        and not call.scripts
+        and not (reads_toml and config.toml_alembic_config)
+    ):
         raise BadInputError(f"there is no {file} in {Path.cwd()}", _nearby())
     if toml.is_file() and not reads_toml and not ini.is_file():
         raise BadInputError(f"alembic {__version__} reads no {toml}", "use alembic 1.16 or newer")

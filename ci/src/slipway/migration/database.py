@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import create_engine, pool
-from sqlalchemy.engine import URL, AdaptedConnection, Connection, make_url
+from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from slipway.database_url import PLACE, filled, parts_of
@@ -108,6 +108,15 @@ _thread = _Thread()
 def is_direct() -> bool:
     """Whether this thread is exempt from the redirection of connections."""
     return _thread.directly
+
+
+@contextmanager
+def _directly() -> Iterator[None]:
+    before, _thread.directly = _thread.directly, True
+    try:
+        yield
+    finally:
+        _thread.directly = before
 
 
 @contextmanager
@@ -220,8 +229,51 @@ def _forget(record: Any) -> None:
     record.dbapi_connection = None
 
 
+class _Kept:
+    """The engines whose connections are kept, by URL and process: a fork may not use those of its parent."""
+
+    urls: set[URL] = set()  # noqa: RUF012 -- one of a process
+    engines: dict[tuple[URL, int], Engine] = {}  # noqa: RUF012 -- one of a process
+
+
+@contextmanager
+def keeping_connections(url: URL) -> Iterator[None]:
+    """Let `with_connection` keep its connections to `url` for the next call, also in forks, during the block.
+
+    They are exempt from the redirection of connections. With an async driver nothing is kept, because each call has an event loop of its own.
+    """
+    if url in _Kept.urls or url.get_dialect()().is_async:
+        yield
+        return
+    _Kept.urls.add(url)
+    try:
+        yield
+    finally:
+        _Kept.urls.remove(url)
+        if engine := _Kept.engines.pop((url, os.getpid()), None):
+            engine.dispose()
+
+
 def with_connection(url: URL, work: Callable[[Connection], T]) -> T:
-    """Do some work on a new connection in autocommit mode, with a sync or async driver."""
+    """Do some work on a connection in autocommit mode, with a sync or async driver; on a new one unless they are kept."""
+    if url in _Kept.urls:
+        with _directly(), _kept_engine(url).connect() as connection:
+            return work(connection)
+    return _with_new_connection(url, work)
+
+
+def _kept_engine(url: URL) -> Engine:
+    key = (url, os.getpid())
+    if key not in _Kept.engines:
+        options = _DRIVER_OPTIONS.get(url.get_driver_name(), {})
+        # A revision may have terminated the session.
+        _Kept.engines[key] = create_engine(
+            url, pool_pre_ping=True, isolation_level="AUTOCOMMIT", connect_args=options, future=True
+        )
+    return _Kept.engines[key]
+
+
+def _with_new_connection(url: URL, work: Callable[[Connection], T]) -> T:
     if url.get_dialect()().is_async:
         return asyncio.run(_with_async_connection(url, work))
     engine = create_engine(url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT", future=True)
@@ -241,7 +293,7 @@ async def _with_async_connection(url: URL, work: Callable[[Connection], T]) -> T
 def elsewhere(url: URL, work: Callable[[Connection], T]) -> T:
     """Do some work on a new connection in a new thread, because env.py may be inside an event loop."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(with_connection, url, work).result()
+        return thread.submit(_with_new_connection, url, work).result()
 
 
 @contextmanager
@@ -260,7 +312,7 @@ def held(url: URL, take: Callable[[Connection], object], name: str, *, directly:
     def session() -> None:
         _thread.directly = directly
         try:
-            with_connection(url, hold)
+            _with_new_connection(url, hold)
         except Exception as error:  # noqa: BLE001 -- raised in the waiting thread
             failed.append(error)
         finally:

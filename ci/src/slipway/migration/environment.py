@@ -4,8 +4,8 @@ import math
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from slipway.errors import BadInputError
-from slipway.migration import alembic_config
+from slipway.migration import advanced_alchemy, alembic_config
+from slipway.migration.alembic_config import Call
+from slipway.migration.application import APP_MISSING, application_of
 from slipway.migration.database import closed_afterwards
 from slipway.migration.models import metadata_of, unchanged
 from slipway.migration.parts import Part
@@ -28,41 +30,46 @@ Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]
 Options = Mapping[str, Any]
 
 _SLIPWAY = Path(__file__).parents[1]
+_ANOTHER_ENVIRONMENT: Final = "pass the service's own virtual environment, which has it, with --python DIR"
 _VARIABLES: Final = "variables it needs go to [tool.slipway.migrations] variables"
 
 
 class Environment:
     """An alembic environment: settings file, revisions, env.py; `patience` is the gate's limit for a step, in seconds."""
 
-    def __init__(
-        self,
-        file: Path,
-        url: URL,
-        patience: float = math.inf,
-        *,
-        section: str = alembic_config.SECTION,
-        x_arguments: Sequence[str] = (),
-    ) -> None:
-        self.folder = Path.cwd()
+    def __init__(self, call: Call, url: URL, patience: float = math.inf) -> None:
+        self.folder = call.folder
         self.patience = patience
         self.url = url
         self.place = 0  # of the database that is used, among those that env.py migrates
         self.databases: list[str] = []  # their names, as env.py has used them so far
         self.wanted: list[str] = []  # the keys of -x arguments that the project looked up and that were not passed
-        self.config = alembic_config.read(file, section, x_arguments)
+        self.config = alembic_config.read(call)
         self.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
         with warnings.catch_warnings(record=True) as self.warnings:
             warnings.simplefilter("always")
             try:
                 self.script = alembic_config.scripts_of(self.config)
             except (CommandError, ImportError, ValueError) as error:
-                raise BadInputError(f"{file} cannot be used", str(error)) from error
+                raise BadInputError(f"{call.config} cannot be used", str(error)) from error
+            self.application = self._application(call)
             self._load()
+
+    def _application(self, call: Call) -> Any:
+        """Return the Flask application that env.py needs, or None; for advanced-alchemy its configuration is completed."""
+        if advanced_alchemy.is_used_by(Path(self.script.dir) / "env.py"):
+            advanced_alchemy.extend(self.config, self.url, call.app)
+            return None
+        return None if call.app is None else application_of(call.app)
+
+    def in_application(self) -> AbstractContextManager[Any]:
+        """Return the application context that env.py runs in; an empty one for a service without Flask."""
+        return self.application.app_context() if self.application else nullcontext()
 
     def _load(self) -> None:
         """Import every revision, so that one that does not load is reported with file and line."""
         try:
-            with self._context():
+            with self.in_application(), self._context():
                 self.script.get_bases()
         except (Exception, SystemExit) as error:
             if not self._is_broken_graph(error):
@@ -117,7 +124,7 @@ class Environment:
 
         for name, function in {"configure": remember, "run_migrations": run_part}.items():
             setattr(context, name, function)
-        with closed_afterwards(), ExitStack() as held, context:
+        with closed_afterwards(), ExitStack() as held, self.in_application(), context:
             self.config.attributes = _Attributes(self.url, held)
             self.script.run_env()
         return of_part or configured
@@ -126,6 +133,10 @@ class Environment:
         """Return the next step when env.py fails before the first revision."""
         if isinstance(error, XArgumentError):
             return str(error)
+        if isinstance(error, RuntimeError) and "application context" in str(error):
+            return f"env.py runs in Flask's application context only; {APP_MISSING}"
+        if isinstance(error, ModuleNotFoundError):
+            return f"{sentence(error)}; {_ANOTHER_ENVIRONMENT}"
         return f"{sentence(error)}; {x_argument_missing(self.wanted[-1]) if self.wanted else _VARIABLES}"
 
     def place_of(self, error: BaseException) -> tuple[str, int]:

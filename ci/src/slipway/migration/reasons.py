@@ -1,7 +1,9 @@
 """The reasons that Postgres gives beside the first line of an error, and the next step when an extension is missing."""
 
+import os
 import re
 from collections.abc import Iterator
+from subprocess import CalledProcessError
 from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError
@@ -73,8 +75,13 @@ _VALUES: Final = (
 
 
 def details(error: BaseException) -> Iterator[str]:
-    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of an error of Postgres, with any driver, without values of rows."""
+    """Yield `DETAIL: …`, `HINT: …` and `CONTEXT: …` of an error of Postgres, with any driver, without values of rows.
+
+    Of a program that failed, yield the last line of its standard error if the caller has captured it.
+    """
     original: Any = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, CalledProcessError) and original.stderr:
+        yield from os.fsdecode(original.stderr).strip().splitlines()[-1:]
     for label, text in _labelled(original):
         for pattern, instead in _VALUES:
             text = pattern.sub(instead, text)  # noqa: PLW2901 -- each pattern works on what the one before has left

@@ -119,16 +119,19 @@ def _knows(script: ScriptDirectory, head: str) -> bool:
     return revision is not None and revision.revision == head
 
 
-def upgrade(environment: Environment, url: URL, report: Callable[[str], object] = lambda _: None) -> Migration:
+def upgrade(
+    environment: Environment, url: URL, report: Callable[[str], object] = lambda _: None, proven: str = ""
+) -> Migration:
     """Run every missing revision and read back the database's revision; raises RefusedError when one fails.
 
-    `report` is called with each revision when it begins.
+    - report: called with each revision when it begins.
+    - proven: the transactions of the proof; when env.py begins others, no revision runs.
     """
     started = time.monotonic()
     recognised = _own_session(url)
     with alone(url), every_connection_to(url, (_LOCK_TIMEOUT,), recognised, single=True):
         _visit(environment)
-        before, applied, attempts = _run(environment, report)
+        before, applied, attempts = _run(environment, report, proven)
         after = _read_back(environment)
     return Migration(
         before=before, after=after, applied=applied, attempts=attempts, seconds=round(time.monotonic() - started, 3)
@@ -146,13 +149,37 @@ def _read_back(environment: Environment) -> tuple[str, ...]:
     return result.database
 
 
-def _run(environment: Environment, report: Callable[[str], object]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+def transactions_of(context: MigrationContext) -> str:
+    """Return in words which transactions the revisions run in."""
+    assert context.connection is not None
+    if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
+        return "one transaction, begun by env.py, for all revisions"
+    raw: Any = context.connection.connection
+    if not context.impl.transactional_ddl or raw.dbapi_connection.autocommit:
+        return "no transaction"
+    if context.opts.get("transaction_per_migration"):
+        return "one transaction for each revision"
+    return "one transaction for all revisions"
+
+
+def _check_transactions(context: MigrationContext, proven: str) -> None:
+    if proven and proven != (ours := transactions_of(context)):
+        raise RefusedError(
+            f"env.py runs the revisions in {ours}, and the certificate is for {proven}",
+            "let env.py begin the same transactions here as where the gate ran, or pass a certificate for these",
+        )
+
+
+def _run(
+    environment: Environment, report: Callable[[str], object], proven: str
+) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     before: list[tuple[str, ...]] = []
     applied: list[str] = []
 
-    def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
+    def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         before.append(heads)
         _check_known(environment.script, heads)
+        _check_transactions(context, proven)
         for step in steps_to_head(environment.script, heads):
             revision = step.revision
             report(f"revision {revision.revision} {revision.doc or ''}".rstrip())

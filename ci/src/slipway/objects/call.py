@@ -25,9 +25,10 @@ R = TypeVar("R")
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """The caller of a command: one call of a Dagger function. `there` is None for a command of no environment."""
+    """The caller of a command: one call of a Dagger function. `there` and `ws` are None for a command of no environment."""
 
     there: "Environment | None" = None
+    ws: dagger.Workspace | None = None
     starts: bool = True
 
     async def answer(self, name: str, *, red: bool = False, **arguments: Any) -> "CommandResult":
@@ -57,10 +58,12 @@ class Call:
         print(answer.text, end="")  # noqa: T201
 
     async def settings(self) -> "Settings":
-        from slipway import settings
+        from slipway.graph.folder import folder_of
+        from slipway.graph.workspace import settings_of
 
         assert self.there is not None
-        return settings.parse(self.there.pyproject)
+        assert self.ws is not None
+        return await settings_of(await folder_of(self.ws, self.there.path))
 
     async def environment(self, name: str) -> "ServiceEnvironment":
         from functools import partial
@@ -99,15 +102,13 @@ async def keys_of(credentials: dagger.Secret | None) -> "Keys | None":
 
 def _migrating_in_a_container(environment: "ServiceEnvironment") -> "ServiceEnvironment":
     """Return the environment with the runner "direct" in a container of the engine instead of on this machine."""
-    from functools import partial
-
     from slipway.graph.migration import runner_at
     from slipway.settings import RunnerKind
 
     migration = environment.settings.environment(environment.name).migration
     if migration is None or migration.runner is not RunnerKind.DIRECT:
         return environment
-    return dataclasses.replace(environment, runner=partial(runner_at, environment))
+    return dataclasses.replace(environment, runner=runner_at)
 
 
 def _tell(event: "Event") -> None:

@@ -1,14 +1,13 @@
 """The Dagger object of one environment: what changes or reads AWS."""
 
-import dataclasses
 from typing import Annotated, Any
 
 import dagger
-from dagger import Doc, object_type
+from dagger import Doc
 
 from slipway.commands import account, flags, release, service
 from slipway.objects.call import Call
-from slipway.objects.function import described, directory
+from slipway.objects.function import described, directory, object_type
 
 Image = Annotated[str, Doc(flags.IMAGE.doc)]
 Certificate = Annotated[dagger.File | None, Doc(flags.CERTIFICATE.doc)]
@@ -18,49 +17,57 @@ DryRun = Annotated[bool, Doc(flags.DRY_RUN.doc)]
 
 
 @object_type
-@dataclasses.dataclass
 class Environment:
-    """One environment of the service."""
+    """One environment of the service.
+
+    Its functions read the settings, each for itself: an object made of nothing but arguments comes from the engine's cache.
+    """
 
     name: str
-    pyproject: str = dataclasses.field(repr=False)
+    path: str
     credentials: dagger.Secret | None = None
     endpoint: dagger.Service | None = None
 
     @described
-    async def preflight(self, image: Image) -> str:
-        return await self._text("preflight", image=image)
+    async def preflight(self, ws: dagger.Workspace, image: Image) -> str:
+        return await self._text(ws, "preflight", image=image)
 
     @described
-    async def plan(self, image: Image) -> dagger.Directory:
+    async def plan(self, ws: dagger.Workspace, image: Image) -> dagger.Directory:
         from slipway.report.files import of_plan
 
-        answer = await Call(self).answer("plan", environment=self.name, image=image)
+        answer = await Call(self, ws).answer("plan", environment=self.name, image=image)
         print(answer.text, end="")  # noqa: T201
         return await directory(of_plan(answer.record))
 
     @described
     async def deploy(
         self,
+        ws: dagger.Workspace,
         image: Annotated[str | None, Doc(flags.IMAGE.doc)] = None,
         plan: Annotated[dagger.File | None, Doc(release.deploy.flag("plan").doc)] = None,
         certificate: Certificate = None,
         without_start: WithoutStart = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        return await self._text("deploy", image=image, plan=plan, certificate=certificate, without_start=without_start)
+        return await self._text(
+            ws, "deploy", image=image, plan=plan, certificate=certificate, without_start=without_start
+        )
 
     @described
     async def migrate(
         self,
+        ws: dagger.Workspace,
         image: Image,
         status: Annotated[bool, Doc(release.migrate.flag("status").doc)] = False,  # noqa: FBT002 -- a flag
+        certificate: Annotated[dagger.File | None, Doc(flags.PROVEN.doc)] = None,
     ) -> str:
         """A deployment migrates by itself where the settings name a runner."""
-        return await self._text("migrate", image=image, status=status)
+        return await self._text(ws, "migrate", image=image, status=status, certificate=certificate)
 
     @described
-    async def promote(
+    async def promote(  # noqa: PLR0913, PLR0917 -- each is a flag
         self,
+        ws: dagger.Workspace,
         to: Annotated[str, Doc(release.promote.flag("to").doc)],
         certificate: Certificate = None,
         without_proof: Reason = "",
@@ -68,6 +75,7 @@ class Environment:
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
         return await self._text(
+            ws,
             "promote",
             from_=self.name,
             to=to,
@@ -80,48 +88,54 @@ class Environment:
     @described
     async def rollback(
         self,
+        ws: dagger.Workspace,
         to: Annotated[int | None, Doc(release.rollback.flag("to").doc)] = None,
         certificate: Certificate = None,
         without_proof: Reason = "",
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
         return await self._text(
-            "rollback", to=to, certificate=certificate, without_proof=without_proof, dry_run=dry_run
+            ws, "rollback", to=to, certificate=certificate, without_proof=without_proof, dry_run=dry_run
         )
 
     @described
-    async def status(self) -> str:
-        return await self._text("status")
+    async def status(self, ws: dagger.Workspace) -> str:
+        return await self._text(ws, "status")
 
     @described
-    async def history(self) -> str:
-        return await self._text("history")
+    async def history(self, ws: dagger.Workspace) -> str:
+        return await self._text(ws, "history")
 
     @described
-    async def diagnose(self, number: Annotated[int | None, Doc(service.diagnose.flag("number").doc)] = None) -> str:
-        return await self._text("diagnose", number=number)
+    async def diagnose(
+        self, ws: dagger.Workspace, number: Annotated[int | None, Doc(service.diagnose.flag("number").doc)] = None
+    ) -> str:
+        return await self._text(ws, "diagnose", number=number)
 
     @described
-    async def pause(self, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
-        return await self._text("pause", dry_run=dry_run)
+    async def pause(self, ws: dagger.Workspace, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
+        return await self._text(ws, "pause", dry_run=dry_run)
 
     @described
-    async def resume(self, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
-        return await self._text("resume", dry_run=dry_run)
+    async def resume(self, ws: dagger.Workspace, dry_run: DryRun = False) -> str:  # noqa: FBT002 -- a flag
+        return await self._text(ws, "resume", dry_run=dry_run)
 
     @described
     async def destroy(
         self,
+        ws: dagger.Workspace,
         confirm: Annotated[str, Doc(service.destroy.flag("confirm").doc)] = "",
         dry_run: DryRun = False,  # noqa: FBT002 -- a flag
     ) -> str:
-        return await self._text("destroy", confirm=confirm, dry_run=dry_run)
+        return await self._text(ws, "destroy", confirm=confirm, dry_run=dry_run)
 
     @described
     async def permissions(
-        self, command: Annotated[list[str] | None, Doc(account.permissions.flag("command").doc)] = None
+        self,
+        ws: dagger.Workspace,
+        command: Annotated[list[str] | None, Doc(account.permissions.flag("command").doc)] = None,
     ) -> str:
-        return await self._text("permissions", command=command)
+        return await self._text(ws, "permissions", command=command)
 
-    async def _text(self, name: str, **arguments: Any) -> str:
-        return (await Call(self).answer(name, environment=self.name, **arguments, red=True)).text
+    async def _text(self, ws: dagger.Workspace, name: str, **arguments: Any) -> str:
+        return (await Call(self, ws).answer(name, environment=self.name, **arguments, red=True)).text

@@ -1,8 +1,9 @@
 """Dagger functions with the sentences of `slipway.commands`, whose errors are one sentence too."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import dagger
 from dagger import Doc, dag, function
@@ -12,14 +13,24 @@ from slipway.commands.command import named
 from slipway.commands.registry import FUNCTIONS
 from slipway.errors import within
 
-__all__ = ["Credentials", "FunctionError", "described", "directory", "documented", "one_sentence"]
+__all__ = ["Credentials", "FunctionError", "described", "directory", "documented", "object_type", "one_sentence"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 Credentials = Annotated[
     dagger.Secret | None,
     Doc('AWS credentials: "cmd://aws configure export-credentials" with the AWS CLI, or "cmd://env | grep ^AWS_"'),
 ]
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(dataclasses.field, dagger.field))
+def object_type(cls: type[T]) -> type[T]:
+    """Make a Dagger object, as `dagger.object_type` does; mypy does not see that it makes a dataclass.
+
+    A class that is a dataclass already would lose the options of its fields, and the engine would see no `dagger.field`.
+    """
+    return dagger.object_type(cls)
 
 
 def one_sentence(method: F) -> F:

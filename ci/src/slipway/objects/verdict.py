@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import anyio
 import dagger
-from dagger import Doc, dag, object_type
+from dagger import Doc, dag
 
 from slipway.objects.call import Call
-from slipway.objects.function import FunctionError, directory, documented
+from slipway.objects.function import FunctionError, directory, documented, object_type
 
 if TYPE_CHECKING:
     from slipway.graph.image import Source
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from slipway.settings import Settings
 
 
+_RED = ("refused", "failed")
+
+
 @dataclasses.dataclass
 class _Verdict:
-    """A verdict that is red by itself: a call that ends at the object selects `sync`, and any other field or function is green."""
+    """A verdict that is red by itself: a call that ends at the object selects `sync`, and any other field or function is green.
 
-    verdict: Annotated[str, Doc("passed, or why not in one word")] = dagger.field()
+    As on the command line, what executed nothing has not passed, and is not red either.
+    """
+
+    verdict: Annotated[str, Doc("passed, or why not: refused, failed, not executed")] = dagger.field()
     summary: Annotated[str, Doc("the report as text; the last line is the verdict")] = dagger.field()
 
-    @documented("Fail unless the verdict is passed; the CLI calls it where a call ends at the object.")
+    @documented("Fail if the verdict is refused or failed; the CLI calls it where a call ends at the object.")
     async def sync(self) -> str:
         self.answer()
         # Of an object the CLI prints an id, and on a terminal the steps at the top, such as this one.
@@ -35,10 +41,9 @@ class _Verdict:
         """Report the last line as a test, which the CLI shows at the end of every call; print the rest unless `sync` fails with it."""
         from dagger.telemetry import get_tracer
 
-        passed = self.verdict == "passed"
-        if passed:
+        if not self.red:
             print(self.summary, end="")  # noqa: T201
-        result = "pass" if passed else "fail"
+        result = {"passed": "pass", "not executed": "skipped"}.get(self.verdict, "fail")
         about: dict[str, str | bool] = {
             "test.case.name": name,
             "test.case.result.status": result,
@@ -47,20 +52,23 @@ class _Verdict:
         with get_tracer().start_as_current_span(self.summary.splitlines()[-1], attributes=about):
             return self
 
+    @property
+    def red(self) -> bool:
+        return self.verdict in _RED
+
     def answer(self) -> str:
-        """Return the summary; raises FunctionError unless the verdict is passed."""
-        if self.verdict != "passed":
+        """Return the summary; raises FunctionError if the verdict is red."""
+        if self.red:
             raise FunctionError(self.summary)
         return self.summary
 
 
 @object_type
-@dataclasses.dataclass
 class Gate(_Verdict):
     """The gate's verdict with its proofs and reports."""
 
-    proofs: list[dagger.File] = dataclasses.field(repr=False, kw_only=True)
-    folders: list[str] = dataclasses.field(repr=False, kw_only=True)
+    proofs: list[dagger.File] = dataclasses.field(repr=False)
+    folders: list[str] = dataclasses.field(repr=False)
 
     @documented(
         "Return the reports for people (the page index.html, Markdown, text), CI servers and editors; for several majors a folder of them each."
@@ -97,15 +105,12 @@ class Gate(_Verdict):
 
 
 @object_type
-@dataclasses.dataclass
 class Rehearsal(_Verdict):
     """The rehearsal's verdict with its report."""
 
-    folder: dagger.Directory = dataclasses.field(repr=False, kw_only=True)
-
-    @documented("Return the reports: rehearsal.json, rehearsal.txt and the page rehearsal.html.")
-    async def report(self) -> dagger.Directory:
-        return self.folder
+    report: Annotated[
+        dagger.Directory, Doc("the reports: rehearsal.json, rehearsal.txt and the page rehearsal.html")
+    ] = dagger.field()
 
 
 async def proven(
@@ -125,8 +130,9 @@ async def proven(
         for major in majors:
             tasks.start_soon(prove_on, major)
     proofs = [from_json(Proof, await files[major].contents(), "the gate's proof") for major in majors]
+    verdicts = {proof.said for proof in proofs}
     return Gate(
-        verdict="refused" if any(proof.failures for proof in proofs) else "passed",
+        verdict=next((verdict for verdict in ("refused", "not executed") if verdict in verdicts), "passed"),
         summary="\n".join(map(text, proofs)),
         proofs=[files[major] for major in majors],
         folders=[re.sub(r"\W+", "-", major) for major in majors],

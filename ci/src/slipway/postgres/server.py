@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, Popen
+from typing import Any
 from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
-from anyio.abc import Process
 
 from slipway.errors import BadInputError
 from slipway.postgres.binaries import Binaries
@@ -45,7 +45,7 @@ async def running(binaries: Binaries, shelf: str | None = None) -> AsyncIterator
     before = data.databases()
     try:
         port = _free_port()
-        process = await _start(data, port)
+        process = _start(data, port)
         try:
             await _ready(process, data.path)
             yield Server(
@@ -70,20 +70,28 @@ def _free_port() -> int:
         return port
 
 
-async def _start(data: DataDirectory, port: int) -> Process:
+def _start(data: DataDirectory, port: int) -> Popen[bytes]:
+    """Start the server; not with anyio, whose version 3 cannot start a process as another user."""
     with (data.path.parent / "log").open("wb") as log:
         command = [data.binaries.directory / "postgres", "-D", data.path, "-p", str(port), "-k", data.path.parent]
-        identity = data.account.process() if data.account else {}
-        return await anyio.open_process(
+        identity: dict[str, Any] = data.account.process() if data.account else {}
+        return Popen(
             list(map(str, command)), stdin=DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **identity
         )
 
 
-async def _ready(process: Process, data: Path) -> None:
+async def _ended(process: Popen[bytes]) -> int:
+    """Wait until the server has ended and return its exit code."""
+    while (code := process.poll()) is None:  # noqa: ASYNC110 -- no event announces it
+        await anyio.sleep(_POLL_SECONDS)
+    return code
+
+
+async def _ready(process: Popen[bytes], data: Path) -> None:
     """Wait until the server reports in its pid file that it accepts connections."""
     deadline = time.monotonic() + _START_SECONDS
     while not _says_ready(data / "postmaster.pid"):
-        if process.returncode is not None or time.monotonic() > deadline:
+        if process.poll() is not None or time.monotonic() > deadline:
             log = (data.parent / "log").read_text(encoding="utf-8", errors="replace").strip()
             raise BadInputError("the Postgres server did not start", log.rpartition("\n")[2] or "its log is empty")
         await anyio.sleep(_POLL_SECONDS)
@@ -97,21 +105,21 @@ def _says_ready(pid_file: Path) -> bool:
     return len(lines) >= 8 and lines[7].strip() == "ready"  # line 8: src/include/utils/pidfile.h
 
 
-async def _shut_down(process: Process) -> bool:
+async def _shut_down(process: Popen[bytes]) -> bool:
     """Shut down with a checkpoint; return whether that succeeded in time."""
     process.send_signal(signal.SIGINT)
     with anyio.move_on_after(_STOP_SECONDS):
-        return await process.wait() == 0
+        return await _ended(process) == 0
     return False
 
 
-async def _stop(process: Process) -> None:
+async def _stop(process: Popen[bytes]) -> None:
     """Stop at once without a checkpoint, because the data is deleted."""
     with anyio.CancelScope(shield=True):
-        if process.returncode is None:
+        if process.poll() is None:
             process.send_signal(signal.SIGQUIT)
         with anyio.move_on_after(_STOP_SECONDS):
-            await process.wait()
+            await _ended(process)
             return
         os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await _ended(process)

@@ -22,7 +22,7 @@ _OPTIONS: dict[str, tuple[str, str]] = {
         "REVISION|REF",
         "older revisions are not judged: up to a revision, or those at a git ref or `merge-base` (default: start-after, otherwise what a pull request would add)",
     ),
-    "-all": ("", "judge all revisions, also released ones"),
+    "-all": ("", "judge all revisions, including released ones"),
     "-python": ("DIR", "the service's virtual environment (default: pytest's own, when it has alembic)"),
 }
 _REPEATED = {"-x-argument"}

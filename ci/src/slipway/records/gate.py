@@ -145,6 +145,9 @@ class GateQuestion(Record, schema="slipway/gate-question/1"):
     patience: float  # seconds for one step of a revision, and for env.py
     section: str = "alembic"  # of that file
     x_arguments: tuple[str, ...] = ()  # as `alembic -x` takes them
+    directory: str = ""  # the working directory of alembic, relative to the service's folder, as all files here are
+    scripts: str = ""  # the folder with env.py, if the settings file names none
+    app: str | None = None  # the Flask application in whose context env.py runs; empty: the one that Flask finds
     ask: Ask = Ask.PROOF
     extensions: tuple[str, ...] = ()  # created before the first revision
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values by table.column

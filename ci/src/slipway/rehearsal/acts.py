@@ -199,7 +199,7 @@ class Acts(Generic[C]):
     def _environment(self, image: Image, name: str) -> Environment:
         """Return an environment whose migrations run on the stage's database."""
 
-        async def runner(_digest: str, _deployment: str) -> Runner:
+        async def runner(_environment: Environment, _digest: str, _deployment: str) -> Runner:
             return _StageRunner(self.stage, image, name)
 
         time = Time(self._clock.now, self._clock.rest)

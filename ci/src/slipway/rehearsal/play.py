@@ -11,14 +11,18 @@ import anyio
 import httpx
 from anyio.abc import TaskGroup
 
+from slipway.errors import BadInputError
 from slipway.records.progress import Progress
 from slipway.records.rehearsal import Act, Rehearsal, Traffic
 from slipway.rehearsal.acts import Acts
 from slipway.rehearsal.stage import Candidate, Stage
+from slipway.workload.workload import NO_CERTIFICATES
 
 C = TypeVar("C", bound=Candidate)
 _CLIENTS = 2  # of each kind
-_INTERVAL_SECONDS = 0.1  # between the requests of one client
+_INTERVAL_SECONDS = (
+    0.4  # between the requests of one client; a shorter one costs more than all other work of a rehearsal
+)
 _TIMEOUT_SECONDS = 60.0  # a lost connection, not a slow machine
 _SHOWN = 5
 
@@ -45,7 +49,9 @@ async def play(story: Story[C], stage: Stage[C], progress: Progress) -> Rehearsa
         played.append(prologue)
         if prologue.passed:
             production = stage.account.environment("production")
-            clients.start(production.address(await production.status()), tasks)
+            address = production.address(await production.status())
+            await clients.check(address)
+            clients.start(address, tasks)
         production_open.set()
 
     async with anyio.create_task_group() as tasks:
@@ -98,6 +104,16 @@ class Clients:
         self._failures: list[str] = []
         self._progress = anyio.Event()
 
+    async def check(self, url: str) -> None:
+        """Raise BadInputError for a path that fails before any act; whatever a release does, it would fail in each."""
+        async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS) as client:
+            for path in self._paths:
+                if failure := await _failure(client, path):
+                    raise BadInputError(
+                        f"production fails the clients before any act, {failure}",
+                        "name paths that it answers in smoke-paths of [tool.slipway]",
+                    )
+
     def start(self, url: str, tasks: TaskGroup) -> None:
         """Send requests until the task group is cancelled."""
         self._started = self._last = time.monotonic()
@@ -122,7 +138,9 @@ class Clients:
     async def _run(self, number: int, url: str) -> None:
         """Send one client's requests; every second client keeps its connection."""
         limits = httpx.Limits(max_keepalive_connections=number % 2)
-        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=_TIMEOUT_SECONDS) as client:
+        async with httpx.AsyncClient(
+            base_url=url, limits=limits, timeout=_TIMEOUT_SECONDS, verify=NO_CERTIFICATES
+        ) as client:
             due = time.monotonic()
             for path in cycle(self._paths):
                 await self._request(client, path)
@@ -133,14 +151,18 @@ class Clients:
                 await anyio.sleep(max(0, due - time.monotonic()))
 
     async def _request(self, client: httpx.AsyncClient, path: str) -> None:
-        try:
-            response = await client.get(path)
-        except httpx.HTTPError as error:
-            self._failures.append(f"{path}: {type(error).__name__} {error}")
-            return
-        if response.is_server_error:
-            self._failures.append(f"{path}: {response.status_code}")
+        if failure := await _failure(client, path):
+            self._failures.append(failure)
             return
         now = time.monotonic()
         self._longest_gap = max(self._longest_gap, now - self._last)
         self._last = now
+
+
+async def _failure(client: httpx.AsyncClient, path: str) -> str | None:
+    """GET a path; return how it failed. An answer such as 404 comes from a service that runs."""
+    try:
+        response = await client.get(path)
+    except httpx.HTTPError as error:
+        return f"{path}: {type(error).__name__} {error}"
+    return f"{path}: {response.status_code}" if response.is_server_error else None

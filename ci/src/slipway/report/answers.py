@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.records.adoption import Adoption
 from slipway.records.bootstrap import Bootstrap, Permissions
 from slipway.records.certificate import Certificate, Validity
 from slipway.records.checks import DoctorReport, Preflight
@@ -17,6 +18,7 @@ from slipway.records.plan import Action, Plan
 from slipway.records.proof import Proof
 from slipway.records.refusal import Refusal
 from slipway.records.rehearsal import Rehearsal
+from slipway.report import adoption as adoption_text
 from slipway.report import rehearsal, release, release_markdown
 from slipway.report import text as plain
 from slipway.report.format import fenced, heads
@@ -145,6 +147,12 @@ def of_rehearsal(record: Rehearsal) -> CommandResult:
 
 def of_checkup(report: DoctorReport) -> CommandResult:
     return _fenced(report, plain.of_checkup(report), 0 if report.healthy else 1)
+
+
+def of_adoption(adoption: Adoption) -> CommandResult:
+    """Red for obstacles, drift, and what the gate found."""
+    good = not adoption.obstacles and not adoption.drift and adoption.passed is not False
+    return _fenced(adoption, adoption_text.of_adoption(adoption), 0 if good else 1)
 
 
 def of_cache(report: CacheReport) -> CommandResult:

@@ -25,6 +25,7 @@ PROOF: Formats[Proof] = {
     "gl-code-quality-report.json": programs.code_quality,
     "annotations.txt": programs.annotations,
     "summary.md": text.markdown,
+    "comment.md": text.comment,
     "report.txt": text.text,
     "index.html": page.page,
 }

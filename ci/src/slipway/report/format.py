@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
@@ -24,7 +24,7 @@ def clock(seconds: float) -> str:
 
 def moment(seconds: int) -> str:
     """A Unix time in UTC: `2026-11-27 23:09:38Z`."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%SZ}"
 
 
 def counted(number: int, noun: str) -> str:

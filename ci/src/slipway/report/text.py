@@ -61,7 +61,7 @@ _MARKS = {PreflightResult.OK: "OK", PreflightResult.REFUSED: "NO", PreflightResu
 
 
 def of_preflight(preflight: Preflight) -> str:
-    """Render the whole report; the last line counts."""
+    """Render the whole report; the last line has the totals."""
     return "\n".join(_preflight(preflight)) + "\n"
 
 
@@ -84,7 +84,7 @@ def _check(check: Check) -> Iterator[str]:
 
 
 def of_checkup(report: DoctorReport) -> str:
-    """Render the whole report; the last line counts."""
+    """Render the whole report; the last line has the totals."""
     counts = Counter(check.result for check in report.checks)
     summary = ", ".join(f"{counts[result]} {result.value}" for result in DoctorResult)
     return "\n".join([*map(_doctor_check, report.checks), summary]) + "\n"
@@ -129,7 +129,7 @@ def of_estimate(estimate: Estimate, account: str) -> str:
 
 
 def of_conformance(conformance: Conformance) -> str:
-    """Render the whole report; the last line counts."""
+    """Render the whole report; the last line has the totals."""
     return "\n".join(_conformance(conformance)) + "\n"
 
 

@@ -3,9 +3,10 @@
 Unusable settings are one sentence that names file, key, what was found and what is allowed.
 """
 
-import tomllib
 from pathlib import Path
+from typing import Final
 
+from slipway import toml
 from slipway.settings.app_runner import AppRunnerEnvironment, HealthPace, Scaling
 from slipway.settings.environment import Environment, MigrationRunner, Network, RunnerKind, TargetKind
 from slipway.settings.service import (
@@ -21,24 +22,35 @@ from slipway.settings.service import (
 )
 from slipway.structure import MismatchError, kebab, read
 
+OWN_FILE: Final = "slipway.toml"  # for a service without a pyproject.toml; it has the same tables
+
 
 class MissingTableError(SettingsError):
-    """A pyproject.toml without `[tool.slipway]`."""
+    """A service without `[tool.slipway]`."""
 
-    def __init__(self, file: str) -> None:
-        super().__init__(f"{file} has no [tool.slipway]", 'add the table with at least name = "…" and command = ["…"]')
+    def __init__(self, what: str) -> None:
+        super().__init__(what, 'add the table with at least name = "…" and command = ["…"]')
 
 
-def parse(text: str, file: str = "pyproject.toml") -> Settings:
-    """Read the settings from the text of a pyproject.toml; raises SettingsError."""
+# For work that uses neither: the gate reads [tool.slipway.migrations] only.
+_NAMELESS = {"name": "service", "command": ["service"]}
+
+
+def parse(text: str, file: str = "pyproject.toml", *, named: bool = True) -> Settings:
+    """Read the settings from the text of a pyproject.toml; raises SettingsError.
+
+    Unless it must be `named`, a service without name and command gets some that mean nothing.
+    """
     try:
-        document = tomllib.loads(text)
+        document = toml.loads(text)
     except ValueError as error:  # tomllib's own error, and int()'s about a number with too many digits
         raise SettingsError(f"{file} is not TOML", str(error)) from error
     tool = document.get("tool")
     table = tool.get("slipway") if isinstance(tool, dict) else None
     if table is None:
-        raise MissingTableError(file)
+        raise MissingTableError(f"{file} has no [tool.slipway]")
+    if not named and isinstance(table, dict):
+        table = {**_NAMELESS, **table}
     try:
         return read(Settings, table, "", kebab)
     except MismatchError as error:
@@ -48,26 +60,26 @@ def parse(text: str, file: str = "pyproject.toml") -> Settings:
 def has_alembic(pyproject: str) -> bool:
     """Whether the text of a pyproject.toml has a table [tool.alembic]."""
     try:
-        tool = tomllib.loads(pyproject).get("tool")
+        tool = toml.loads(pyproject).get("tool")
     except ValueError:
         return False
     return isinstance(tool, dict) and "alembic" in tool
 
 
-def load(source: Path) -> Settings:
-    """Read the settings of the service in the folder `source`; raises SettingsError."""
-    file = source / "pyproject.toml"
+def load(source: Path, *, named: bool = True) -> Settings:
+    """Read the settings of the service in the folder `source`, as `parse` does; raises SettingsError."""
+    own, file = source / OWN_FILE, source / "pyproject.toml"
+    if own.is_file():
+        return load_file(own, named=named)
     if not file.is_file():
-        raise SettingsError(
-            f"there is no pyproject.toml in {source.resolve()}", "name the service's folder with --source"
-        )
-    return load_file(file)
+        raise MissingTableError(f"there is neither a pyproject.toml nor a {OWN_FILE} in {source.resolve()}")
+    return load_file(file, named=named)
 
 
-def load_file(file: Path) -> Settings:
-    """Read the settings from a TOML file with `[tool.slipway]`; raises SettingsError."""
+def load_file(file: Path, *, named: bool = True) -> Settings:
+    """Read the settings from a TOML file with `[tool.slipway]`, as `parse` does; raises SettingsError."""
     try:
-        return parse(file.read_text(encoding="utf-8"), file.name)
+        return parse(file.read_text(encoding="utf-8"), file.name, named=named)
     except OSError as error:
         raise SettingsError(f"{file} cannot be read", error.strerror or str(error)) from error
     except UnicodeDecodeError as error:

@@ -100,7 +100,7 @@ class MigrationRunner(Constrained):
 class Environment(Constrained):
     """`[tool.slipway.environments.NAME]`: one place where the service runs.
 
-    - target: the platform: "app-runner"; "ecs-express" is planned.
+    - target: the platform, "app-runner"; "ecs-express" is refused, it is planned.
     - region: such as eu-west-1.
     - account: the AWS account.
     - access-role: the ARN of the role with which the platform pulls from ECR.

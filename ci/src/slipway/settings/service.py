@@ -40,6 +40,10 @@ class Migrations(Constrained):
     - config: alembic's own settings file, relative to pyproject.toml; alembic also reads [tool.alembic] there.
     - section: the section of that file, as `alembic --name` takes it.
     - x-arguments: what env.py and revisions read with context.get_x_argument(), such as ["tenant=some"], as `alembic -x` takes them.
+    - directory: the folder from which alembic is called, such as "src"; the service's own by default. Files of this table stay relative to pyproject.toml.
+    - scripts: the folder with env.py, if alembic's settings file names none, as with Flask-Migrate.
+    - app: the Flask application in whose context env.py runs, such as "shop:create_app"; an empty text is the one that Flask finds.
+      For advanced-alchemy, the object with its configuration, such as "shop.config:alchemy".
     - postgres: the major version in production ("17"), or an image reference with a digest.
     - extensions: Postgres extensions that must exist before the first revision.
     - role: the rights of the role that runs the revisions in production: "rds_superuser", as the main user of RDS; "owner" of the database, no more; "superuser".
@@ -57,6 +61,9 @@ class Migrations(Constrained):
     config: str = "alembic.ini"
     section: str = "alembic"
     x_arguments: tuple[str, ...] = ()
+    directory: str = ""
+    scripts: str = ""
+    app: str | None = None
     postgres: str = "18"
     extensions: tuple[str, ...] = ()
     role: Role = Role.RDS_SUPERUSER
@@ -74,6 +81,15 @@ class Migrations(Constrained):
         """The arguments of `alembic`, before the name of its command."""
         section = () if self.section == "alembic" else (f"--name={self.section}",)
         return (f"--config={self.config}", *section, *(f"-x{argument}" for argument in self.x_arguments))
+
+    @property
+    def runner(self) -> tuple[str, ...]:
+        """The arguments of `python -m slipway.migration`, which also takes what alembic does not."""
+        named = {"directory": self.directory, "scripts": self.scripts, "app": self.app}
+        own = tuple(
+            f"--{name}={value}" for name, value in named.items() if value or (name == "app" and value is not None)
+        )
+        return (*self.alembic, *own)
 
     def told(self, url: str) -> dict[str, str]:
         """Return the service's variables for the database at a plain postgresql:// URL."""
@@ -147,7 +163,8 @@ class Checks(Constrained):
     """`[tool.slipway.checks]`: the service's own checks, as commands. They run in a container with its development dependencies.
 
     - lint: such as ["ruff", "check"].
-    - format, fix: what the functions of these names run to rewrite files, such as ["ruff", "format"] and ["ruff", "check", "--fix"].
+    - format: what the function `format` runs to rewrite files, such as ["ruff", "format"].
+    - fix: what the function `fix` runs to rewrite files, such as ["ruff", "check", "--fix"].
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".

@@ -7,25 +7,31 @@ import os
 import re
 import shutil
 import subprocess
-import tomllib
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway import toml
 from slipway.errors import BadInputError, RefusedError
-from slipway.untrusted import one_line
+from slipway.finder.interpreter import interpreter
+from slipway.finder.locks import declaration, lock, parts
+from slipway.finder.requirements import FOREIGN, constraints, requirements
+from slipway.finder.tree import Tree, tree_at
+from slipway.records.survey import Fact, Subject
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
-_FOREIGN_LOCKS = {
-    "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
-    "pdm.lock": "pdm export --format requirements --output requirements.txt",
-    "Pipfile.lock": "pipenv requirements > requirements.txt",
-}
 _DECORATION = " \u00d7\u2502\u2570\u2500\u25b6"  # drawn by uv before a cause
 _OF_THE_TREE = re.compile(r"^\s*(?:-[erc]|--(?:editable|requirement|constraint)\b|\.|[^#\n]*\bfile:)", re.MULTILINE)
+# In uv.lock, which uv alone writes; tomllib would need a quarter of a second for each start of an instance.
+_BESIDE_THE_PROJECT = re.compile(r'^source = \{ (?:editable|directory|virtual) = "(?!\.")', re.MULTILINE)
 READY = "slipway-ready"
+OLDEST_PYTHON = "3.10"  # on which the gate runs
+# Projects of other tools are imported from their sources: their build backends may be too old to build them.
+_NOT_INSTALLED = (*FOREIGN, "pyproject.toml")
+_DOWNLOADS_PYTHON = "Request failed"
 _COMPILED = ["--compile-bytecode"]
 
 
@@ -48,7 +54,10 @@ class Python:
 
 
 def lock_of(tree: Path) -> Path:
-    """Find the file that pins the service's dependencies, its own or its workspace's; raises BadInputError when uv reads none of them."""
+    """Find the file that pins the service's dependencies, its own or its workspace's; without one, the file that declares them.
+
+    Raises BadInputError when there is neither.
+    """
     for name in LOCKS:
         if (tree / name).is_file():
             return tree / name
@@ -56,10 +65,14 @@ def lock_of(tree: Path) -> Path:
         if (root / "uv.lock").is_file():
             return root / "uv.lock"
         raise BadInputError(f"the workspace {root} has no uv.lock", "run `uv lock` there and commit uv.lock")
-    for name, command in _FOREIGN_LOCKS.items():
-        if (tree / name).is_file():
-            raise BadInputError(f"uv cannot read {name}", f"export it to a requirements.txt: {command}")
-    raise BadInputError(f"the service has none of {', '.join(LOCKS)}", "run `uv lock` and commit uv.lock")
+    view = tree_at(tree)
+    found = lock(view) or declaration(view)
+    if found is None:
+        raise BadInputError(
+            "no file declares the service's dependencies: there is no lock, pyproject.toml, setup.cfg or requirements.txt",
+            "pass its virtual environment with --python DIR, or run `uv init --bare`, `uv add` its packages, and commit uv.lock",
+        )
+    return tree / found.value
 
 
 def workspace_of(tree: Path) -> Path | None:
@@ -78,9 +91,64 @@ def _folders(root: Path, patterns: Sequence[str]) -> set[Path]:
 
 def _document(pyproject: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(pyproject.read_text(encoding="utf-8"))
+        return toml.loads(pyproject.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """How an environment is made: from which file, for which Python, with which parts of the project."""
+
+    tree: Path
+    lock: Path
+    view: Tree
+    linked: bool
+    package: bool
+
+    @property
+    def pinned_for_uv(self) -> bool:
+        return self.lock.name == "uv.lock"
+
+    @property
+    def parts(self) -> list[str]:
+        """The flags of uv for the groups and extras that the migrations need."""
+        flags = {Subject.GROUP: "--group", Subject.EXTRA: "--extra"}
+        return [word for fact in parts(self.view) for word in (flags[fact.subject], fact.value)]
+
+    @property
+    def python(self) -> list[str]:
+        """The flag of uv for the minor version that a file names; any patch of it will do."""
+        fact = next(interpreter(self.view), None)
+        if fact is None or fact.place.endswith("pyvenv.cfg"):
+            return []
+        version = OLDEST_PYTHON if _is_too_old(fact) else fact.value
+        return ["--python", f">={version}" if fact.guessed else version]
+
+
+def notes(tree: Path) -> tuple[str, ...]:
+    """Return how the environment that `prepare` makes differs from production, one sentence each."""
+    view = tree_at(tree)
+    declared = None if lock(view) else declaration(view)
+    python = next(interpreter(view), None)
+    old = python is not None and not python.guessed and _is_too_old(python)
+    return tuple(
+        filter(
+            None,
+            (
+                f"nothing pins the dependencies: the newest that {declared.value} allows were installed"
+                if declared
+                else "",
+                f"the revisions ran on Python {OLDEST_PYTHON}, the oldest that the gate supports; {python.place} names {python.value}"
+                if python and old
+                else "",
+            ),
+        )
+    )
+
+
+def _is_too_old(python: Fact) -> bool:
+    return int(python.value.partition(".")[2]) < int(OLDEST_PYTHON.partition(".")[2])
 
 
 def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
@@ -89,19 +157,23 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
     With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
     beside it. Raises BadInputError, and RefusedError with uv's message.
     """
-    lock = lock_of(tree)
+    pinning = lock_of(tree)
     file = tree / "pyproject.toml"
     package = file.is_file() and is_package(file.read_text(encoding="utf-8"))
-    if package:
+    built = package and pinning.name not in _NOT_INSTALLED
+    if built:
         _check_named_files(tree)
-    linked = in_place and (package or lock.parent != tree)
-    folder = cache / "environments" / _key(tree, lock, linked=linked)
+    linked = in_place and (built or pinning.parent != tree)
+    plan = _Plan(tree=tree, lock=pinning, view=tree_at(tree), linked=linked, package=built)
+    folder = cache / "environments" / _key(plan)
     with _locked(folder):
         if not (folder / READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _install(tree, lock, folder, linked=linked, package=package)
+            _install(plan, folder)
         (folder / READY).touch()
-    return Python(folder, _install_project(tree, folder) if package and not linked else None)
+    if built or pinning.name == "uv.lock":
+        return Python(folder, _install_project(tree, folder) if built and not linked else None)
+    return Python(folder, tree / "src" if (tree / "src").is_dir() else tree)
 
 
 def _check_named_files(tree: Path) -> None:
@@ -117,29 +189,23 @@ def _check_named_files(tree: Path) -> None:
             )
 
 
-def _key(tree: Path, lock: Path, *, linked: bool = False) -> str:
+def _key(plan: _Plan) -> str:
     """Hash the lock and project files; with packages of the tree itself the key is for this tree alone."""
-    total = hashlib.sha256(lock.name.encode() + lock.read_bytes())
+    tree, lock = plan.tree, plan.lock
+    total = hashlib.sha256(lock.name.encode() + lock.read_bytes() + " ".join((*plan.parts, *plan.python)).encode())
     for name in (".python-version", *(["pyproject.toml"] if lock.name != "requirements.txt" else [])):
         if (tree / name).is_file():
             total.update((tree / name).read_bytes())
-    if linked or _has_local_packages(lock):
+    if plan.linked or _has_local_packages(lock):
         total.update(str(tree).encode())
     return total.hexdigest()[:16]
 
 
 def _has_local_packages(lock: Path) -> bool:
-    if lock.name == "requirements.txt":
-        return _OF_THE_TREE.search(lock.read_text(encoding="utf-8")) is not None
+    text = lock.read_text(encoding="utf-8")
     if lock.name == "pylock.toml":
-        return any(
-            "directory" in package for package in tomllib.loads(lock.read_text(encoding="utf-8")).get("packages", [])
-        )
-    packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", [])
-    places = (
-        package.get("source", {}).get(kind) for package in packages for kind in ("editable", "directory", "virtual")
-    )
-    return any(place not in (None, ".") for place in places)
+        return any("directory" in package for package in toml.loads(text).get("packages", []))
+    return (_BESIDE_THE_PROJECT if lock.name == "uv.lock" else _OF_THE_TREE).search(text) is not None
 
 
 @contextmanager
@@ -157,20 +223,33 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _install(tree: Path, lock: Path, folder: Path, *, linked: bool, package: bool) -> None:
-    if lock.name == "uv.lock":
-        copied = () if linked else ("--no-install-project", "--no-editable")
-        _uv(["sync", "--frozen", "--no-dev", *copied, *_COMPILED], tree, folder)
+def _install(plan: _Plan, folder: Path) -> None:
+    tree = plan.tree
+    if plan.pinned_for_uv:
+        copied = () if plan.linked else ("--no-install-project", "--no-editable")
+        _uv(["sync", "--frozen", "--no-dev", *plan.python, *plan.parts, *copied, *_COMPILED], tree, folder)
         return
-    _uv(["venv", str(folder)], tree, folder)
-    _uv([*_pip_install(folder), "--requirement", str(lock)], tree, folder)
-    if linked and package:
+    _uv(["venv", *plan.python, str(folder)], tree, folder)
+    with tempfile.TemporaryDirectory(prefix="slipway-lock-") as written:
+        _uv([*_pip_install(folder), *_sources(plan, Path(written))], tree, folder)
+    if plan.linked and plan.package:
         _uv([*_pip_install(folder), "--no-deps", "--editable", str(tree)], tree, folder)
+
+
+def _sources(plan: _Plan, folder: Path) -> list[str]:
+    """Return the arguments that name the requirements; what uv cannot read is written as requirements and constraints."""
+    name = plan.lock.name
+    if name not in (*_NOT_INSTALLED, "Pipfile"):
+        return ["--requirement", str(plan.lock)]
+    (folder / "requirements.txt").write_text("\n".join(requirements(plan.view)), encoding="utf-8")
+    pins = constraints(plan.view, name) if name in FOREIGN else []
+    (folder / "constraints.txt").write_text("\n".join(pins), encoding="utf-8")
+    return ["--requirement", str(folder / "requirements.txt"), "--constraint", str(folder / "constraints.txt")]
 
 
 def is_package(pyproject: str) -> bool:
     """Return whether uv installs the service itself: it has a build system, or tool.uv.package says so."""
-    document = tomllib.loads(pyproject)
+    document = toml.loads(pyproject)
     explicit = document.get("tool", {}).get("uv", {}).get("package")
     return bool("build-system" in document if explicit is None else explicit)
 
@@ -190,11 +269,11 @@ def uv() -> str:
     """Find uv; raises BadInputError."""
     program = shutil.which("uv")
     if program is None and importlib.util.find_spec("uv"):
-        from uv import find_uv_bin  # the wheel of slipway[local]
+        from uv import find_uv_bin  # the wheel of slipway-gate[local]
 
         program = find_uv_bin()
     if program is None:
-        raise BadInputError("uv is not installed on this machine", "install it, or install slipway[local]")
+        raise BadInputError("uv is not installed on this machine", "install it, or install slipway-gate[local]")
     return program
 
 
@@ -213,10 +292,11 @@ def _uv(arguments: Sequence[str], tree: Path, folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        if "No interpreter found" in done.stderr:
+        if "No interpreter found" in done.stderr or (_DOWNLOADS_PYTHON in done.stderr and arguments[0] == "venv"):
+            version = arguments[arguments.index("--python") + 1] if "--python" in arguments else "that it asks for"
             raise RefusedError(
-                one_line(done.stderr),
-                "install one with `uv python install`, or correct .python-version or requires-python",
+                f"the service's Python {version} is not on this machine, and uv could not download it",
+                f"run `uv python install {version.strip('>=')}`, or pass a virtual environment with --python DIR",
             )
         causes = [line.lstrip(_DECORATION) for line in done.stderr.splitlines() if line.strip()]
         reasons = dict.fromkeys((*causes[:1], *[cause for cause in causes if not cause.startswith("hint")][-1:]))

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from subprocess import CalledProcessError
 from typing import Any
 
 from alembic import op
@@ -54,6 +55,7 @@ class Failure:
     declared: bool = False  # the revision declares that it has no downgrade
     code: str | None = None  # SQLSTATE, for an error of Postgres
     begun_by_env: bool = False  # an autocommit block found a transaction that alembic had not begun
+    by_program: bool = False  # that the revision started, whose error codes are unknown
 
     @classmethod
     def of(cls, error: BaseException, environment: Environment) -> "Failure":
@@ -66,11 +68,16 @@ class Failure:
             declared=isinstance(error, NotImplementedError),
             code=sqlstate(error),
             begun_by_env=_is_of_autocommit_block(error),
+            by_program=isinstance(error, CalledProcessError),
         )
 
     @property
     def lacks_rights(self) -> bool:
         return self.code == _INSUFFICIENT_PRIVILEGE
+
+    @property
+    def may_lack_rights(self) -> bool:
+        return self.lacks_rights or self.by_program
 
     def line_in(self, node: Node, otherwise: int) -> int:
         """Return its line when it is in the revision's file."""

@@ -17,11 +17,11 @@ from slipway.gate.connections import every_connection_led_to
 from slipway.gate.layers import seeds
 from slipway.gate.layers.rows import is_caused_by_our_values
 from slipway.gate.layers.stairway import Failure
-from slipway.gate.measure.session import is_autocommit, literal, query
+from slipway.gate.measure.session import literal, query
 from slipway.gate.names import is_table
 from slipway.gate.steps import Baseline, report, run, upgrade, within_patience
 from slipway.migration.database import with_connection
-from slipway.migration.upgrade import steps_to_head
+from slipway.migration.upgrade import steps_to_head, transactions_of
 from slipway.records.proof import Layer
 
 _QUALIFIED = """SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -110,7 +110,7 @@ class _Upgrade:
         environment = self.baseline.environment
         assert context.connection is not None
         connection = context.connection.connection
-        self.transactions = _transactions(context)
+        self.transactions = transactions_of(context)
         steps = steps_to_head(environment.script, heads)
         for step in steps:
             self.revision = step.revision.revision
@@ -123,15 +123,3 @@ class _Upgrade:
     def _seen(self, connection: Connection) -> tuple[str, ...]:
         exists = connection.scalar(text("SELECT to_regclass(:name)"), {"name": self.version_table})
         return tuple(connection.scalars(text(f"SELECT version_num FROM {self.version_table}"))) if exists else ()
-
-
-def _transactions(context: MigrationContext) -> str:
-    """Return in words which transactions the revisions run in."""
-    assert context.connection is not None
-    if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
-        return "one transaction, begun by env.py, for all revisions"
-    if not context.impl.transactional_ddl or is_autocommit(context.connection.connection):
-        return "no transaction"
-    if context.opts.get("transaction_per_migration"):
-        return "one transaction for each revision"
-    return "one transaction for all revisions"

@@ -37,9 +37,14 @@ _LOCKED = f"""
     AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock') AND database = {_DATABASE}
 """
 _YOUNG = " UNION ".join(
-    f"SELECT oid FROM {name} r WHERE oid >= {FIRST_USER_OID} AND {is_young('r', '$1')}"
-    for name in ("pg_class", "pg_type", "pg_proc", "pg_namespace", "pg_extension")
+    f"SELECT oid FROM {name} r WHERE {condition} AND {is_young('r', '$1')}"
+    for name, condition in {
+        **dict.fromkeys(("pg_class", "pg_type", "pg_proc", "pg_extension"), f"oid >= {FIRST_USER_OID}"),
+        "pg_namespace": f"(oid >= {FIRST_USER_OID} OR nspname = 'public')",
+    }.items()
 )
+# Everything else belongs to these, except comments on their parts.
+_COMMENTED = f"SELECT objoid FROM pg_description WHERE objoid >= {FIRST_USER_OID} AND $1 = '{_BEGINNING}'"
 # A grant on a column rewrites the column's row without a lock; columns are many, so they are read only when one was rewritten.
 _REWRITTEN_COLUMNS = f"""
     SELECT attrelid FROM pg_attribute r WHERE attrelid >= {FIRST_USER_OID} AND {is_young("r", "$1")}
@@ -49,7 +54,7 @@ _REWRITTEN_COLUMNS = f"""
 _CLASSES = "ARRAY['pg_class', 'pg_type', 'pg_proc', 'pg_namespace']::regclass[]"
 _TOUCHED = " UNION ALL ".join(
     [
-        f"""WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG} UNION {_REWRITTEN_COLUMNS}),
+        f"""WITH held AS MATERIALIZED ({_LOCKED} UNION {_YOUNG} UNION {_REWRITTEN_COLUMNS} UNION {_COMMENTED}),
             touched AS MATERIALIZED (
                 SELECT oid FROM held WHERE 0 = (SELECT count(*) FROM pg_depend WHERE objid = held.oid AND deptype = 'e' AND classid = ANY ({_CLASSES}))
                 UNION SELECT indrelid FROM pg_index WHERE indexrelid = ANY (ARRAY(SELECT oid FROM held))),
@@ -61,6 +66,8 @@ _TOUCHED = " UNION ALL ".join(
 _ALL_YOUNG = f"WITH relations AS MATERIALIZED ({RELATIONS}) " + " UNION ALL ".join(
     [f"{_STATE}, NULL", *(catalog.young("$1") for catalog in SYSTEM_CATALOGS)]
 )
+_TOUCHED_ONES, _YOUNG_ONES = "slipway_touched", "slipway_young"
+_QUESTIONS = {_TOUCHED_ONES: _TOUCHED, _YOUNG_ONES: _ALL_YOUNG}
 _KEYS = " UNION ALL ".join(catalog.keys() for catalog in SYSTEM_CATALOGS)
 
 Key = tuple[str, str]
@@ -135,8 +142,6 @@ class Catalog:
         self._lines: dict[Key, Line] = {}
         self._owned: dict[str, set[Key]] = {}
         self._sum = 0
-        prepare_once(connection, "slipway_touched", f"PREPARE slipway_touched(xid) AS {_TOUCHED}")
-        prepare_once(connection, "slipway_young", f"PREPARE slipway_young(xid) AS {_ALL_YOUNG}")
         self._read_young(_BEGINNING)
 
     @property
@@ -173,18 +178,20 @@ class Catalog:
         return change
 
     def _read_touched(self, boundary: str) -> tuple[Change, bool]:
-        rows, touched = self._ask("slipway_touched", boundary)
+        rows, touched = self._ask(_TOUCHED_ONES, boundary)
         known = {key for owner in touched for key in self._owned.get(owner, ())}
         return self._learn(rows, known.difference((catalog, key) for catalog, key, *_ in rows))
 
     def _read_young(self, boundary: str) -> tuple[Change, bool]:
-        rows, _ = self._ask("slipway_young", boundary)
-        there = set(map(tuple, query(self._connection, _KEYS)))
+        # From the beginning both are everything, and planning a second query takes longer than executing the first.
+        rows, _ = self._ask(_TOUCHED_ONES if boundary == _BEGINNING else _YOUNG_ONES, boundary)
+        there = set(map(tuple, query(self._connection, _KEYS))) if self._lines else set()
         members = {oid for (oid,) in query(self._connection, _MEMBERS)}
         return self._learn([row for row in rows if row[2] not in members], self._lines.keys() - there)
 
     def _ask(self, question: str, boundary: str) -> tuple[Sequence[Row], Sequence[str]]:
         """Return the rows of a query, and the owners that it covered."""
+        prepare_once(self._connection, question, f"PREPARE {question}(xid) AS {_QUESTIONS[question]}")
         (_, transaction, now, newest_oid, untold, touched), *rows = query(
             self._connection, f"EXECUTE {question}('{boundary}')"
         )

@@ -198,7 +198,7 @@ def _named(arguments: Mapping[str, Any], *names: str) -> Any:
 
 
 def _by_copy(module: Any, name: str, cursor: Any, _file: Any, table: str, *_: Any, **_more: Any) -> Call:
-    """Read a call of psycopg2's shorthands of COPY."""
+    """Convert a call of psycopg2's `copy_from` or `copy_to`."""
     return _by_cursor(module, name, cursor, f"COPY {table} {'FROM STDIN' if name == 'copy_from' else 'TO STDOUT'}")
 
 

@@ -1,7 +1,7 @@
 """The role of a revision: the owner of its database, who is no superuser unless the settings say that production's role is one.
 
-The gate connects as a superuser and hands each session of env.py to that owner. Seeds and looks at rows need the superuser again, because
-row-level security would hide rows from them.
+The gate connects as a superuser and hands each session of env.py to that owner, as well as programs that revisions start (gate/redirection.py)
+and the statements of releases. Seeds and looks at rows need the superuser again, because row-level security would hide rows from them.
 
 RDS lets its main user do some things that Postgres reserves for superusers:
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.rds_superuser.html. Here the superuser does them.
@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from slipway.gate.measure.session import (
+    LIMIT,
     as_superuser,
     become,
     become_superuser,
@@ -64,6 +65,16 @@ def as_in_production() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def as_owner(connection: Any) -> Iterator[None]:
+    """Give the role of the revisions to statements on a connection of the gate in autocommit mode, during the block."""
+    query(connection, _LEAVE_SUPERUSER)
+    try:
+        yield
+    finally:
+        rows_written(connection, "RESET SESSION AUTHORIZATION")
+
+
 def _before(execution: Execution) -> None:
     connection, sql = execution.session.connection, execution.sql
     _after_superuser(connection)  # whose statement may have failed
@@ -85,11 +96,17 @@ def _after(execution: Execution) -> None:
 
 
 def _enter(connection: Any) -> None:
-    """Give the role to a connection that a revision opened past SQLAlchemy, before each statement: it may roll back between them."""
+    """Give role and limits to a connection that a revision opened past SQLAlchemy, before each statement: it may roll back between them."""
     notes = notes_on(connection)
     if notes.get(_IS_DIRECT) is not False:
-        entered = bool(query(connection, _LEAVE_SUPERUSER))
+        if entered := bool(query(connection, _LEAVE_SUPERUSER)):
+            query(connection, LIMIT)
         notes.setdefault(_IS_DIRECT, entered)
+
+
+def has_role(connection: Any) -> None:
+    """Record that a session has begun with the role of the revisions."""
+    notes_on(connection)[_IS_DIRECT] = False
 
 
 def _after_superuser(connection: Any) -> None:

@@ -16,16 +16,19 @@ from alembic import op
 OUR_LOCK_TIMEOUT: Final = "9999ms"  # odd enough to be recognised as ours
 OUR_STATEMENT_TIMEOUT: Final = "59999ms"
 
+LIMITS: Final = {"lock_timeout": OUR_LOCK_TIMEOUT, "statement_timeout": OUR_STATEMENT_TIMEOUT}
+# Timeouts that env.py sets when it connects are kept.
+LIMIT: Final = "SELECT " + ", ".join(
+    f"set_config('{name}', coalesce(nullif(current_setting('{name}'), '0'), '{value}'), false)"
+    for name, value in LIMITS.items()
+)
+
 # A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides whether a timestamp is rewritten;
-# our own queries are planned once. Timeouts that env.py sets when it connects are kept.
+# our own queries are planned once. The role of a revision is the owner of its database, see role.py. One statement, because every session of a
+# history begins with it.
 SESSION: Final = (
-    f"SELECT set_config('lock_timeout', '{OUR_LOCK_TIMEOUT}', false) WHERE current_setting('lock_timeout') = '0'",
-    f"SELECT set_config('statement_timeout', '{OUR_STATEMENT_TIMEOUT}', false) WHERE current_setting('statement_timeout') = '0'",
-    "SET max_parallel_maintenance_workers = 0",
-    "SET TimeZone = 'UTC'",
-    "SET plan_cache_mode = force_generic_plan",
-    # The role of a revision is the owner of its database, see role.py.
-    """SELECT set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
+    f"""{LIMIT}, set_config('max_parallel_maintenance_workers', '0', false), set_config('TimeZone', 'UTC', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false), set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
     FROM pg_database WHERE datname = current_database()""",
 )
 _CHANGES: Final = re.compile(

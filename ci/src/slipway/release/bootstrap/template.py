@@ -74,7 +74,7 @@ def shared(settings: Settings, environment: str) -> StackTemplate:
         )
     ]
     if there.region == _home_region(settings, there.account):
-        parts += _publishing(settings, there.account)
+        parts += _github_parts(settings, there.account)
     return StackTemplate(
         name=_stack_name(settings.name, _SHARED),
         region=there.region,
@@ -140,7 +140,7 @@ def _rule(priority: int, why: str, prefix: str, count: Mapping[str, Any]) -> dic
     }
 
 
-def _publishing(settings: Settings, account: str) -> list[Part]:
+def _github_parts(settings: Settings, account: str) -> list[Part]:
     """Return GitHub's provider and the role of jobs without a GitHub environment."""
     if settings.github is None:
         return []
@@ -152,7 +152,7 @@ def _publishing(settings: Settings, account: str) -> list[Part]:
 
 
 def _image_policy(settings: Settings, account: str) -> Policy:
-    """Return a policy to publish into the account's repositories and to plan for each of its environments."""
+    """Return the policy of jobs that publish to the account's repositories and plan its environments."""
     here = [name for name, there in settings.environments.items() if there.account == account]
     return joined([policy(scope_of(settings, name), IMAGE_ROLE) for name in here])
 

@@ -65,7 +65,7 @@ def _risk(
         return None
     certified = _certified(before, after, tuple(certificates))
     if not certified:
-        return f"no certificate says that {whose} works on a schema that goes from {spoken(before)} to {spoken(after)}"
+        return f"no certificate says that {whose} works on a schema that goes from {heads_as_text(before)} to {heads_as_text(after)}"
     return _objection(certified[-1], release, whose)
 
 
@@ -94,6 +94,6 @@ def _objection(certificate: Certificate, release: Readiness, whose: str) -> str 
     return None
 
 
-def spoken(heads: Heads) -> str:
-    """Return heads as words in a sentence, escaped: they are untrusted text."""
+def heads_as_text(heads: Heads) -> str:
+    """Format heads for a sentence, escaped: they are untrusted text."""
     return ", ".join(one_line(head, 40) for head in heads) or "an empty database"

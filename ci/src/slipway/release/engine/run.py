@@ -19,7 +19,7 @@ from slipway.release.engine.outcome import end, follow, outcome_of, unchanged
 from slipway.release.engine.target import Operation
 from slipway.release.errors import BusyError, NotReadyError, PlatformRefusedError, or_unknown
 
-PATIENCE_SECONDS = 30 * 60.0  # for other runs and operations to end
+PATIENCE_SECONDS = 30 * 60.0  # until other runs and operations have ended and released the deploy lock
 _NOT_READY_SECONDS = 3 * 60.0  # a new role is usable everywhere after a minute and a half at most, as users report
 _WAIT_SECONDS = 5.0
 

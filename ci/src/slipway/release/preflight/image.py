@@ -92,7 +92,7 @@ def judge_index(image: Reference, entries: Sequence[Any]) -> Check:
 
 
 def judge_tree(*, real: bool) -> Check:
-    """Judge a source tree, which a machine without a container engine builds."""
+    """Judge a source tree, which a machine without a container engine builds; `real`: the account is AWS's own."""
     if real:
         return no("platform", "it is a source tree, not an image", "build an image: dagger call publish")
     return not_covered("platform", "it is a source tree, which has none and runs in a simulated account only")

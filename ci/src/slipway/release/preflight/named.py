@@ -118,7 +118,7 @@ async def look_at_secrets(aws: Aws, spec: ServiceSpec) -> Checks:
 
 
 def _elsewhere(variable: str, reference: str, name: Arn, aws: Aws, spec: ServiceSpec) -> Check | None:
-    """Return the check of a secret in another account or region; parameters of another account are not supported [M]."""
+    """Return the check of a secret in another account or region, None for one of ours; parameters of another account are not supported [M]."""
     is_ours = name.account == account_of(spec)
     if not is_ours and name.service == "ssm":
         problem = f"{reference} is in another account, and the platform reads parameters of its own account only"

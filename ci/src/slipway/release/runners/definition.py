@@ -25,12 +25,16 @@ _MOST_BYTES = 64 * 1024  # of a task definition [G]
 
 @dataclass(frozen=True)
 class TaskOrder:
-    """The order for a task in an environment of the settings; `look` is for one that changes nothing. Raises SettingsError."""
+    """The order for a task in an environment of the settings; raises SettingsError.
+
+    - look: whether it changes nothing. transactions: those of the proof; others are refused.
+    """
 
     settings: Settings = field(repr=False)  # values of variables are in it
     environment: str
     digest: str
     look: bool = False
+    transactions: str = ""
 
     def __post_init__(self) -> None:
         table, variable = f"[tool.slipway.environments.{self.environment}", self.migrations.database_variable
@@ -142,10 +146,10 @@ def _arguments(order: TaskOrder) -> list[str]:
     migrations = order.migrations
     return [
         f"--own={migrations.database_variable}",
-        *migrations.alembic,
+        *migrations.runner,
         *(f"--variable={name}={template}" for name, template in sorted(migrations.variables.items())),
         *(f"--secret={name}" for name in sorted(order.there.secrets)),
-        *(["--look"] if order.look else []),
+        *(["--look"] if order.look else [f"--transactions={order.transactions}"] if order.transactions else []),
     ]
 
 

@@ -1,1 +1,1 @@
-"""Reports of a proof: one module per format, and the views that several formats share."""
+"""Reports of a proof: a module per format, `programs` for those that programs read, and the views that several formats share."""

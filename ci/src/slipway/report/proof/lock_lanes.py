@@ -103,7 +103,7 @@ def _spans(table: str, scopes: Sequence[LockScope]) -> Iterator[Span]:
 
 
 def _single_spans(table: str, scope: LockScope) -> Iterator[Span]:
-    """Yield the table's state at each statement of a scope."""
+    """Yield one span per statement of a scope."""
     held = False
     for number, statement in enumerate(scope.statements):
         held = held or table in statement.locks

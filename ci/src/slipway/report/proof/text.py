@@ -100,6 +100,27 @@ def markdown(proof: Proof) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_LISTED = 8
+
+
+def comment(proof: Proof) -> str:
+    """Render one screen of Markdown for a comment: a line per finding, and the code to write for the first."""
+    shown = [finding for finding in proof.findings if finding.suppressed is None]
+    lines = [f"- {escaped(line)}" for line in list(_extent(proof))[:_LISTED]]
+    lines += [
+        f"- {_SIGNS[each.level]} **{escaped(each.rule)}** {escaped(place(each))}: {escaped(each.message)}"
+        for each in shown[:_LISTED]
+    ]
+    if len(shown) > _LISTED:
+        lines.append(f"- {len(shown) - _LISTED} more in the summary of the job")
+    parts = [f"### Migrations {proof.said}", escaped(summary(proof)), "\n".join(lines)]
+    if shown:
+        parts.append(f"<details><summary>{escaped(shown[0].rule)}: measured, and what to write instead</summary>")
+        parts.append("\n\n".join(list(_in_markdown(shown[0]))[2:]))
+        parts.append("</details>")
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
 def _finding(finding: Finding) -> str:
     return "\n\n".join(_in_markdown(finding))
 

@@ -1,0 +1,143 @@
+"""The service's application, as its modules define it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.finder.tree import Tree, called, module_of, parsed
+from slipway.records.survey import Fact, Subject
+
+ASGI: Final = {"FastAPI", "Starlette", "Litestar", "Quart", "Sanic", "BlackSheep", "Robyn", "get_asgi_application"}
+WSGI: Final = {"Flask", "APIFlask", "OpenAPI", "get_wsgi_application", "make_wsgi_app", "FlaskApp", "App"}
+_WSGI_CERTAIN: Final = WSGI - {"App"}
+_FACTORIES: Final = {
+    "create_app",
+    "make_app",
+    "get_app",
+    "get_application",
+    "create_application",
+    "build_app",
+    "init_app",
+    "app_factory",
+}
+_FLASK_FILES: Final = r"(?:docker/)?Dockerfile|\.flaskenv|(?:\w+/)?(?:[\w.]*\.)?(?:env[\w.-]*|[\w.-]*env)[._](?:example|sample|dist|template)|sample\.env|example\.env|Makefile|[\w-]+\.sh|(?:\w+/)?manifest\.yml|.*compose\.ya?ml"
+_ALCHEMY: Final = {"SQLAlchemyAsyncConfig", "SQLAlchemySyncConfig"}
+_ALCHEMY_NAMES: Final = {"alchemy", "alchemy_config", "sqlalchemy_config"}
+_MODULES: Final = {"main", "app", "asgi", "wsgi", "server", "application", "api"}
+_VARIABLES: Final = {"app", "application", "api"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """An application or its factory, at `module:name`; depth counts from the top of the tree."""
+
+    module: str
+    name: str
+    factory: bool
+    wsgi: bool
+    depth: int
+    place: str
+    kind: str = ""  # what is called to make it
+    called: bool = False  # made by a function of the service's own, of a name that says nothing
+
+    @property
+    def target(self) -> str:
+        return f"{self.module}:{self.name}"
+
+    @property
+    def order(self) -> tuple[bool, bool, int, str]:
+        """A ready application before a factory, one nearer to the top before a deeper one."""
+        return (self.factory, self.called, self.depth, self.module)
+
+
+def applications(tree: Tree) -> list[Application]:
+    """Return the applications in the service's modules, the likeliest first."""
+    found = [each for name in tree.sources for each in _of_module(tree, name)]
+    return sorted(found, key=lambda application: application.order)
+
+
+def application(tree: Tree) -> Iterator[Fact]:
+    """Yield the likeliest application; it is a guess when there are others."""
+    found = applications(tree)
+    for each in found[:1]:
+        others = [other.target for other in found[1:] if other.factory == each.factory]
+        guessed = f"there is also {', '.join(others[:3])}" if others else ""
+        guessed = guessed or ("from its name only" if each.called else "")
+        yield Fact(subject=Subject.APPLICATION, value=each.target, place=each.place, guessed=guessed)
+
+
+def flask_application(tree: Tree) -> Iterator[Fact]:
+    """Yield the application of `flask db upgrade`: the one that FLASK_APP names, or the likeliest one."""
+    for name in tree.matching(rf"{_FLASK_FILES}"):
+        for place, line in tree.lines(name):
+            if match := re.search(r"\bFLASK_APP[= ]+[\"']?([\w./:()]+)", line):
+                yield Fact(subject=Subject.FLASK_APP, value=match[1].removesuffix(".py").replace("/", "."), place=place)
+    for each in applications(tree):
+        if each.wsgi or each.called or each.kind in _FACTORIES:
+            yield Fact(subject=Subject.FLASK_APP, value=each.target, place=each.place)
+
+
+def alchemy(tree: Tree) -> Iterator[Fact]:
+    """Yield advanced-alchemy's config objects: made at the top of a module, or called what its documentation calls them."""
+    found = []
+    for name in tree.sources if any("advanced_alchemy" in tree.read(each) for each in tree.sources) else ():
+        for node in parsed(tree.read(name)).body:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Call)
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                made, variable = called(node.value) in _ALCHEMY, node.targets[0].id
+                if made or variable in _ALCHEMY_NAMES:
+                    guessed = "" if made else "from its name only"
+                    target, place = f"{module_of(name, tree)}:{variable}", f"{name} line {node.lineno}"
+                    found.append(Fact(subject=Subject.ALCHEMY, value=target, place=place, guessed=guessed))
+    yield from sorted(found, key=lambda fact: bool(fact.guessed))
+
+
+def _of_module(tree: Tree, name: str) -> Iterator[Application]:
+    text = tree.read(name)
+    if not any(word in text for word in (*ASGI, *_WSGI_CERTAIN, *_FACTORIES, "app = ", "application = ")):
+        return
+    module = module_of(name, tree)
+    for node in parsed(text).body:
+        if isinstance(node, ast.FunctionDef):
+            yield from _factory(node, module, name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
+            yield from _assigned(node, node.value, module, name)
+
+
+def _factory(node: ast.FunctionDef, module: str, name: str) -> Iterator[Application]:
+    calls = {called(call) for call in ast.walk(node) if isinstance(call, ast.Call)}
+    pyramid = "make_wsgi_app" in calls
+    if pyramid or (node.name in _FACTORIES and calls & (ASGI | _WSGI_CERTAIN)):
+        yield Application(
+            module=module,
+            name=node.name,
+            factory=True,
+            wsgi=not calls & ASGI,
+            depth=module.count(".") + 1,
+            place=f"{name} line {node.lineno}",
+        )
+
+
+def _assigned(node: ast.Assign | ast.AnnAssign, call: ast.Call, module: str, name: str) -> Iterator[Application]:
+    kind = called(call)
+    known = kind in ASGI | _WSGI_CERTAIN | _FACTORIES
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if not isinstance(target, ast.Name):
+            continue
+        likely = target.id in _VARIABLES and module.rpartition(".")[2] in _MODULES
+        if known or (likely and "app" in kind.lower()):
+            yield Application(
+                module=module,
+                name=target.id,
+                factory=False,
+                wsgi=kind in WSGI,
+                depth=module.count(".") + 1,
+                place=f"{name} line {node.lineno}",
+                kind=kind,
+                called=not known,
+            )

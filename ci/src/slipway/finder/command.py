@@ -1,0 +1,37 @@
+"""The command that starts the service in a container, made of what was found about its server and its application."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from slipway.finder.application import Application
+from slipway.finder.start import Start
+
+_FOR_EVERYONE: Final = "0.0.0.0"  # noqa: S104 -- inside a container
+
+
+def command(start: Start | None, applications: Sequence[Application], packages: set[str], port: str) -> tuple[str, ...]:
+    """Return the words of the command; empty when neither a file starts a server nor the code defines an application."""
+    if start and start.server in {"litestar", "fastapi", "pserve", "flask", "uwsgi", "waitress-serve", "daphne"}:
+        return (start.server, *start.arguments)
+    target = start.target if start else ""
+    known = next((each for each in applications if not target or each.target == target), None)
+    if not target and known is None:
+        return (start.server, *start.arguments) if start else ()
+    factory = bool(known and known.factory)
+    server = start.server if start else _server(packages, wsgi=bool(known and known.wsgi))
+    return _of_server(server, target or (known.target if known else ""), port, factory=factory)
+
+
+def _server(packages: set[str], *, wsgi: bool) -> str:
+    candidates = ("gunicorn",) if wsgi else ("uvicorn", "hypercorn", "granian")
+    return next((name for name in candidates if name in packages), candidates[0])
+
+
+def _of_server(server: str, target: str, port: str, *, factory: bool) -> tuple[str, ...]:
+    flag = ("--factory",) if factory else ()
+    address = ("--host", _FOR_EVERYONE, "--port", port)
+    if server == "uvicorn":
+        return ("uvicorn", *flag, target, *address)
+    if server == "granian":
+        return ("granian", "--interface", "asgi", *address, *flag, target)
+    return (server, "--bind", f"{_FOR_EVERYONE}:{port}", f"{target}()" if factory else target)

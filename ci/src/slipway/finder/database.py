@@ -1,0 +1,117 @@
+"""The service's Postgres: its major version, extensions, driver, and the variable with its URL."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from slipway.finder.locks import DRIVERS, needed
+from slipway.finder.tree import Tree
+from slipway.finder.variables import examples
+from slipway.records.survey import Fact, Obstacle, Subject
+
+_FILES: Final = r"(?:\.\./)*(?:(?:docker|deploy|compose|tools/deploy/docker|\.devcontainer)/)?(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml|(?:\.\./)*\.github/workflows/[^/]+\.ya?ml|(?:\.\./)*\.gitlab-ci\.yml|(?:\.\./)*\.circleci/config\.yml"
+_IMAGE: Final = re.compile(
+    r"""["']?image["']?\s*:\s*["']?(?:[\w.-]+/)*(?:postgres|postgresql|postgis|pgvector|timescaledb(?:-ha)?|postgres-ssl)["']?:(?:latest-|pg)*(?:pg)?(\d{2}|9\.\d)"""
+)
+_EXTENSION: Final = re.compile(r"""CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?["']?([\w-]+)""", re.IGNORECASE)
+_PSYCOPG2: Final = {"psycopg2", "psycopg2-binary"}
+_SCHEMES: Final = {"psycopg": "psycopg", "psycopg-binary": "psycopg", "asyncpg": "asyncpg", "pg8000": "pg8000"}
+URL: Final = re.compile(r"postgres(?:ql)?(?:\+(\w+))?://")
+NAMED: Final = re.compile(r"[A-Z0-9_]*(?:POSTGRES(?:QL)?|PG|DB|DATABASE|SQLALCHEMY)[A-Z0-9_]*(?:URL|URI|DSN)")
+_NOT_THE_MAIN_ONE: Final = re.compile(r"TEST|REPLICA|READ|ASYNC|SHADOW|DIRECT")
+_READ: Final = re.compile(
+    rf"""(?:environ(?:\.get)?[\[(]|getenv\(|get_env\(|env(?:\.\w+)?\(|config\()\s*["']({NAMED.pattern})["']|^\s+({NAMED.pattern})\s*:\s*\S""",
+    re.MULTILINE,
+)
+
+
+def database(tree: Tree) -> Iterator[Fact]:
+    """Yield everything about the service's database."""
+    yield from _majors(tree)
+    yield from _extensions(tree)
+    yield from _url_variable(tree)
+    yield from _driver(tree)
+
+
+def _majors(tree: Tree) -> Iterator[Fact]:
+    found = [
+        Fact(subject=Subject.POSTGRES, value=match[1], place=place)
+        for name in tree.matching(_FILES)
+        for place, line in tree.lines(name)
+        if (match := _IMAGE.search(line))
+    ]
+    for fact in found[:1]:
+        others = sorted({each.value for each in found} - {fact.value})
+        guessed = f"other files have {', '.join(others)}" if others else ""
+        yield Fact(subject=Subject.POSTGRES, value=fact.value, place=fact.place, guessed=guessed)
+
+
+def _extensions(tree: Tree) -> Iterator[Fact]:
+    """Yield the extensions that something else than a revision creates."""
+    seen = set()
+    for name in (*tree.matching(r"(?!.*(?:versions|test)).*\.sql"), *tree.sources):
+        for place, line in tree.lines(name) if "extension" in tree.read(name).lower() else ():
+            if (match := _EXTENSION.search(line)) and match[1] not in seen:
+                seen.add(match[1])
+                yield Fact(subject=Subject.EXTENSION, value=match[1], place=place)
+
+
+def _url_variable(tree: Tree) -> Iterator[Fact]:
+    """Yield the variables with the database's URL, from examples and from code that reads them."""
+    found = [
+        Fact(subject=Subject.DATABASE_VARIABLE, value=example.name, place=example.place)
+        for example in examples(tree)
+        if URL.match(example.value) or NAMED.fullmatch(example.name)
+    ]
+    for name in (*tree.sources, *tree.matching(r"(?:.*/)?env\.py")):
+        text = tree.read(name)
+        for match in _READ.finditer(text):
+            line = text.count("\n", 0, match.start(1) if match[1] else match.start(2)) + 1
+            found.append(
+                Fact(subject=Subject.DATABASE_VARIABLE, value=match[1] or match[2], place=f"{name} line {line}")
+            )
+    found.sort(key=lambda fact: (bool(_NOT_THE_MAIN_ONE.search(fact.value)), fact.value != "DATABASE_URL"))
+    for fact in found[:1]:
+        others = sorted({each.value for each in found} - {fact.value})
+        guessed = f"there is also {', '.join(others[:3])}" if others and fact.value != "DATABASE_URL" else ""
+        yield Fact(subject=Subject.DATABASE_VARIABLE, value=fact.value, place=fact.place, guessed=guessed)
+
+
+def _driver(tree: Tree) -> Iterator[Fact]:
+    """Yield the scheme of the database's URL: that of its example, the one that the dependencies allow, or one in the code."""
+    having = needed(tree)
+    has_psycopg2 = not having.isdisjoint(_PSYCOPG2)
+    variable = next(_url_variable(tree), None)
+    for example in examples(tree):
+        match = URL.match(example.value)
+        if match and variable and example.name == variable.value and (match[1] or has_psycopg2):
+            scheme = f"postgresql+{match[1]}" if match[1] else "postgresql"
+            yield Fact(subject=Subject.DRIVER, value=scheme, place=example.place)
+    if has_psycopg2:  # the driver of a plain postgresql://
+        yield Fact(subject=Subject.DRIVER, value="postgresql", place="the dependencies: psycopg2")
+    for package in sorted(having & {*_SCHEMES}, key=[*_SCHEMES].index):
+        scheme = f"postgresql+{_SCHEMES[package]}"
+        yield Fact(subject=Subject.DRIVER, value=scheme, place=f"the dependencies: {package}")
+
+
+_OTHERS: Final = {
+    "aiomysql": "MySQL",
+    "pymysql": "MySQL",
+    "mysqlclient": "MySQL",
+    "asyncmy": "MySQL",
+    "cx-oracle": "Oracle",
+    "oracledb": "Oracle",
+    "pyodbc": "SQL Server",
+    "aiosqlite": "SQLite",
+}
+
+
+def other_database(tree: Tree) -> Iterator[Obstacle]:
+    """Yield the obstacle of a service that uses another database only."""
+    having = needed(tree)
+    other = sorted(name for name in having & {*_OTHERS})
+    if other and not having & DRIVERS and not any("postgres" in tree.read(name) for name in tree.sources):
+        yield Obstacle(
+            what=f"the service uses {_OTHERS[other[0]]} ({other[0]} is among its dependencies), and no driver of Postgres",
+            next_step="slipway proves migrations on Postgres only; add psycopg if the service runs on Postgres too",
+        )

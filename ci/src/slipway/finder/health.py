@@ -1,0 +1,80 @@
+"""The path that answers when the service is ready, from health checks that files declare and from routes in its code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from slipway.finder.tree import Tree, called, parsed, text_in
+from slipway.records.survey import Fact, Subject
+
+_WORDS: Final = (
+    "ready",
+    "readiness",
+    "readyz",
+    "readyness",
+    "health",
+    "healthz",
+    "healthcheck",
+    "live",
+    "livez",
+    "liveness",
+    "status",
+    "ping",
+    "heartbeat",
+    "alive",
+)
+_ROUTE: Final = re.compile(rf"/(?:[\w-]+/)*_{{0,2}}(?:{'|'.join(_WORDS)})(?:[-_]?check)?_{{0,2}}/?")
+_MENTIONED: Final = re.compile(rf"[\"']{_ROUTE.pattern}[\"']")
+_ROUTING: Final = {
+    "get",
+    "route",
+    "api_route",
+    "add_route",
+    "add_api_route",
+    "add_url_rule",
+    "head",
+    "Route",
+    "handler",
+    "path",
+    "APIRoute",
+    "add_get",
+}
+_CHECKED: Final = re.compile(
+    r"(?:curl|wget|http|urlopen)[^\n]*?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])[:\d$\w{}-]*(/[\w/.-]*)"
+)
+_CHECKS: Final = (
+    r"(?:\.\./)*(?:(?:docker|deploy|compose)/)?(?:(?:docker-)?compose(?:[.-][\w-]+)*\.ya?ml|Dockerfile[\w.-]*)"
+)
+
+
+def health_path(tree: Tree) -> Iterator[Fact]:
+    """Yield the paths of declared health checks, then those of routes."""
+    for name in tree.matching(_CHECKS):
+        for place, line in tree.lines(name):
+            if (match := _CHECKED.search(line)) and _ROUTE.fullmatch(match[1]):
+                yield Fact(subject=Subject.HEALTH_PATH, value=match[1], place=place)
+    routes = [fact for name in tree.sources for fact in _routes(tree, name)]
+    yield from sorted(routes, key=lambda fact: (_rank(fact.value), fact.value.count("/"), fact.place))
+
+
+def _rank(path: str) -> int:
+    return next((place for place, word in enumerate(_WORDS) if word in path), len(_WORDS))
+
+
+def _routes(tree: Tree, name: str) -> Iterator[Fact]:
+    text = tree.read(name)
+    if not _MENTIONED.search(text):
+        return
+    for node in ast.walk(parsed(text)):
+        if not isinstance(node, ast.Call) or called(node) not in _ROUTING:
+            continue
+        texts = map(
+            text_in, (*node.args, *(each.value for each in node.keywords if each.arg in {"path", "rule", "pattern"}))
+        )
+        for path in texts:
+            if path and _ROUTE.fullmatch(path):
+                owner = getattr(getattr(node.func, "value", None), "id", "")
+                on_application = owner in {"app", "application", "config"} or called(node) == "Route"
+                guessed = "" if on_application else "a router may be mounted under a prefix"
+                yield Fact(subject=Subject.HEALTH_PATH, value=path, place=f"{name} line {node.lineno}", guessed=guessed)

@@ -1,0 +1,62 @@
+"""The service's Python: the minor version, and the place that names it."""
+
+import re
+from collections.abc import Iterator
+
+from slipway.finder.dockerfile import instructions
+from slipway.finder.tree import Tree
+from slipway.records.survey import Fact, Subject
+
+_VERSION = re.compile(r"(?:c?python-?)?(3\.\d+)(?:[.\d]*|\.x)?")
+_IMAGE = re.compile(r"(?:\S*/)?python:(3\.\d+)\S*", re.IGNORECASE)
+_LOWER_BOUND = re.compile(r"(?:>=|\^|~=?|==)\s*(3\.\d+)")
+
+
+def interpreter(tree: Tree) -> Iterator[Fact]:
+    """Yield the versions that files name, the most binding first."""
+    yield from _environment(tree)
+    for name in (*tree.matching(r"(?:\.\./)*\.python-version"), *tree.matching(r"runtime\.txt")):
+        first = next((line.partition("#")[0].strip() for _, line in tree.lines(name) if line.strip()), "")
+        if match := _VERSION.fullmatch(first):
+            yield Fact(subject=Subject.PYTHON, value=match[1], place=name)
+    yield from reversed([*_of_images(tree)])
+    yield from _lower_bounds(tree)
+
+
+def _environment(tree: Tree) -> Iterator[Fact]:
+    for name in tree.matching(r"(?:\.\./)*\.venv/pyvenv\.cfg"):
+        if match := re.search(r"^version(?:_info)?\s*=\s*(3\.\d+)", tree.read(name), re.MULTILINE):
+            yield Fact(subject=Subject.PYTHON, value=match[1], place=name)
+
+
+def _of_images(tree: Tree) -> Iterator[Fact]:
+    """Yield the images of the nearest Dockerfile that names one; the last stage is the one that runs."""
+    file = ""
+    for instruction in instructions(tree):
+        match = _IMAGE.match(instruction.rest.split()[0]) if instruction.word == "FROM" else None
+        name = instruction.place.rpartition(" line ")[0]
+        if match and file in ("", name):
+            file = name
+            yield Fact(subject=Subject.PYTHON, value=match[1], place=instruction.place)
+
+
+def _lower_bounds(tree: Tree) -> Iterator[Fact]:
+    pyproject = tree.toml("pyproject.toml")
+    tool = pyproject.get("tool", {})
+    hatch = tool.get("hatch", {}).get("envs", {}).get("default", {}).get("python", "")
+    if match := _VERSION.fullmatch(str(hatch)):
+        yield Fact(subject=Subject.PYTHON, value=match[1], place=tree.place_of("pyproject.toml", f'python = "{hatch}"'))
+    requires = pyproject.get("project", {}).get("requires-python", "")
+    poetry = tool.get("poetry", {}).get("dependencies", {}).get("python", "")
+    setup = tree.ini("setup.cfg")
+    named = {
+        "pyproject.toml": str(requires or poetry),
+        "setup.cfg": setup.get("options", "python_requires", fallback="") or "",
+        "setup.py": "".join(re.findall(r"python_requires\s*=\s*[\"']([^\"']+)", tree.read("setup.py"))),
+    }
+    for name, text in named.items():
+        if exact := _VERSION.fullmatch(text):
+            yield Fact(subject=Subject.PYTHON, value=exact[1], place=tree.place_of(name, text))
+        elif match := _LOWER_BOUND.search(text):
+            place = tree.place_of(name, text)
+            yield Fact(subject=Subject.PYTHON, value=match[1], place=place, guessed=f"the oldest that {text} allows")

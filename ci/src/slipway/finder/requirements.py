@@ -1,0 +1,127 @@
+"""The dependencies of a project that uv has no lock of, as requirements; and the pins of another tool's lock, as constraints.
+
+uv resolves the requirements under the constraints, so that poetry, pdm and pipenv need not be installed.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from slipway.finder.locks import flat, normal, parts
+from slipway.finder.tree import Tree
+from slipway.records.survey import Subject
+
+_CLAUSE: Final = re.compile(r"\s*(\^|~(?!=)|)\s*v?(\d+(?:\.\d+)*)((?:\.?(?:post|dev|rc|a|b)\d*)*)\s*")
+FOREIGN: Final = ("poetry.lock", "pdm.lock", "Pipfile.lock")
+
+
+def requirements(tree: Tree) -> list[str]:
+    """Return the project's dependencies, with those of the groups and extras that its migrations need."""
+    pyproject = tree.toml("pyproject.toml")
+    project, poetry = pyproject.get("project", {}), pyproject.get("tool", {}).get("poetry", {})
+    chosen = {(fact.subject, fact.value) for fact in parts(tree)}
+    groups = [name for subject, name in chosen if subject is Subject.GROUP]
+    declared = [*project.get("dependencies", [])]
+    for name in groups:
+        declared += flat(pyproject.get("dependency-groups", {}).get(name, []), pyproject)
+        declared += pyproject.get("tool", {}).get("pdm", {}).get("dev-dependencies", {}).get(name, [])
+    for subject, name in chosen:
+        declared += project.get("optional-dependencies", {}).get(name, []) if subject is Subject.EXTRA else []
+    tables = [
+        poetry.get("dependencies", {}),
+        *(poetry.get("group", {}).get(name, {}).get("dependencies", {}) for name in groups),
+    ]
+    known = {normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in declared}
+    for table in (*tables, tree.toml("Pipfile").get("packages", {})):
+        declared += [
+            each
+            for name, spec in table.items()
+            if normal(name) not in {"python", *known}
+            for each in translated(name, spec)
+        ]
+    return declared
+
+
+def translated(name: str, spec: Any) -> Iterator[str]:
+    """Yield the requirements for one dependency as poetry and pipenv write it; none for an optional one."""
+    if isinstance(spec, list):
+        for each in spec:
+            yield from translated(name, each)
+        return
+    table: Mapping[str, Any] = {"version": spec} if isinstance(spec, str) else spec
+    if table.get("optional"):
+        return
+    extras = f"[{','.join(table['extras'])}]" if table.get("extras") else ""
+    marker = " and ".join(filter(None, (_python(str(table.get("python", ""))), str(table.get("markers", "")))))
+    suffix = f" ; {marker}" if marker else ""
+    if "git" in table:
+        ref = next((table[key] for key in ("rev", "ref", "tag", "branch") if key in table), "")
+        yield f"{name}{extras} @ git+{table['git']}{f'@{ref}' if ref else ''}{suffix}"
+    elif "path" in table:
+        yield f"./{table['path']}"
+    elif "url" in table:
+        yield f"{name}{extras} @ {table['url']}{suffix}"
+    else:
+        yield f"{name}{extras}{version(str(table.get('version', '*')))}{suffix}"
+
+
+def version(text: str) -> str:
+    """Return poetry's version constraint as a specifier; nothing for alternatives, which a lock pins."""
+    if "|" in text:
+        return ""
+    return ",".join(filter(None, map(_clause, text.split(","))))
+
+
+def _clause(text: str) -> str:
+    match = _CLAUSE.fullmatch(text)
+    if match is None:
+        stripped = re.sub(r"\s+", "", text)
+        return (
+            "" if stripped == "*" else f"=={stripped}" if stripped[:1].isdigit() else re.sub(r"^=(?!=)", "==", stripped)
+        )
+    sign, number, ending = match[1], match[2], match[3]
+    if not sign:
+        return f"=={number}{ending}"
+    digits = [int(part) for part in number.split(".")]
+    place = (
+        min(1, len(digits) - 1)
+        if sign == "~"
+        else next((at for at, digit in enumerate(digits) if digit), len(digits) - 1)
+    )
+    above = [*digits[:place], digits[place] + 1]
+    return f">={number}{ending},<{'.'.join(map(str, above))}"
+
+
+def _python(text: str) -> str:
+    clauses = version(text)
+    pairs = re.findall(r"([<>=!~]+)([\d.]+)", clauses)
+    return " and ".join(f'python_full_version {sign} "{number}"' for sign, number in pairs)
+
+
+def constraints(tree: Tree, lock: str) -> list[str]:
+    """Return the pins of a lock that uv cannot read; of a package locked in several versions none."""
+    packages = [*_of_pipenv(tree.read(lock))] if lock.endswith("Pipfile.lock") else [*_of_toml(tree.toml(lock))]
+    pins: dict[str, set[str]] = {}
+    for name, pin in packages:
+        pins.setdefault(normal(name), set()).add(pin)
+    return [f"{name}{pin}" for name, found in pins.items() if len(found) == 1 for pin in found if pin]
+
+
+def _of_toml(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for package in document.get("package", []):
+        source = package.get("source", {})
+        git, ref = source.get("url", package.get("git")), source.get("resolved_reference", package.get("revision"))
+        if source.get("type") == "git" or "git" in package:
+            yield package["name"], f" @ git+{git}@{ref}"
+        elif "path" not in package and source.get("type") not in {"directory", "file", "url"}:
+            yield package["name"], f"=={package['version']}"
+
+
+def _of_pipenv(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        packages = json.loads(text).get("default", {})
+    except ValueError:
+        return
+    for name, package in packages.items():
+        yield name, f" @ git+{package['git']}@{package['ref']}" if "git" in package else package.get("version", "")

@@ -1,0 +1,83 @@
+"""find: all facts and all obstacles of a service in one run."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from slipway.errors import BadInputError, ObstaclesError
+from slipway.finder import alembic as settings
+from slipway.finder.application import alchemy, application, applications, flask_application
+from slipway.finder.command import command
+from slipway.finder.database import database, other_database
+from slipway.finder.health import health_path
+from slipway.finder.interpreter import interpreter
+from slipway.finder.locks import declaration, lock, needed, parts, workspace
+from slipway.finder.start import starting, starts
+from slipway.finder.tree import Tree
+from slipway.finder.variables import variables
+from slipway.records.survey import Fact, Obstacle, Subject, Survey
+
+_DEFAULT_PORT = Fact(subject=Subject.PORT, value="8000", place="the default", guessed="no file names a port")
+
+
+def find(tree: Tree) -> Survey:
+    """Survey a service; of a subject with one value the first fact is the best."""
+    facts = tuple(_facts(tree))
+    return Survey(facts=facts, obstacles=tuple(_obstacles(tree, facts)))
+
+
+def refuse(survey: Survey) -> None:
+    """Raise BadInputError with every obstacle of a survey."""
+    if survey.obstacles:
+        raise ObstaclesError([BadInputError(each.what, each.next_step) for each in survey.obstacles])
+
+
+def _facts(tree: Tree) -> Iterator[Fact]:
+    yield _name(tree)
+    yield from settings.alembic(tree)
+    yield from interpreter(tree)
+    yield from filter(None, (lock(tree) or declaration(tree), workspace(tree)))
+    yield from parts(tree)
+    yield from _start(tree)
+    yield from health_path(tree)
+    yield from database(tree)
+    yield from variables(tree)
+
+
+def _name(tree: Tree) -> Fact:
+    pyproject = tree.toml("pyproject.toml")
+    name = pyproject.get("project", {}).get("name") or pyproject.get("tool", {}).get("poetry", {}).get("name")
+    if name:
+        return Fact(subject=Subject.NAME, value=_as_name(str(name)), place=tree.place_of("pyproject.toml", "name"))
+    guessed = "no file names the service"
+    return Fact(subject=Subject.NAME, value=_as_name(tree.folder), place="the folder's name", guessed=guessed)
+
+
+def _as_name(text: str) -> str:
+    """Return a text as the name of a repository of images, which has two characters or more."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return name if len(name) > 1 else f"{name}-service".strip("-")
+
+
+def _start(tree: Tree) -> Iterator[Fact]:
+    """Yield the application that a command starts, or that the code defines; a server, a port and a command in any case."""
+    commanded, defined = [*starting(tree)], [*application(tree)]
+    yield from commanded
+    yield from defined
+    yield from flask_application(tree)
+    yield from alchemy(tree)
+    port = next((fact for fact in commanded if fact.subject is Subject.PORT), _DEFAULT_PORT)
+    if port is _DEFAULT_PORT:
+        yield port
+    start = next((each for each in starts(tree) if not each.guessed), None)
+    if line := command(start, applications(tree), needed(tree), port.value):
+        place = start.place if start else defined[0].place
+        guessed = "" if start else "no file starts a server"
+        yield Fact(subject=Subject.COMMAND, value=shlex.join(line), place=place, guessed=guessed)
+        if not any(fact.subject is Subject.SERVER for fact in commanded):
+            yield Fact(subject=Subject.SERVER, value=line[0], place=place, guessed=guessed)
+
+
+def _obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:
+    yield from settings.obstacles(tree, facts)
+    yield from other_database(tree)

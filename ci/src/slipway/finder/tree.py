@@ -1,0 +1,155 @@
+"""Tree: a read-only view of a repository from a service's folder, and the small parsers that every reader of it shares."""
+
+import ast
+import configparser
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from slipway import toml
+
+_PRUNED: Final = {"node_modules", "__pycache__", "site-packages", ".git", ".tox", ".nox", ".mypy_cache", "venv"}
+_HIDDEN: Final = {".github", ".circleci", ".devcontainer"}  # the hidden folders that say something about a service
+# Of the folders above the service: their own files, and their folders of containers and CI.
+_ABOVE: Final = re.compile(r"(?:\.\./)+(?:[^/]+|(?:\.github|\.circleci|\.devcontainer|docker|deploy|compose)/.*)")
+_LARGEST: Final = 2_000_000  # bytes, enough for a long lock
+_NOT_THE_SERVICE: Final = re.compile(
+    r"(^|/)(tests?|docs?|docs_src|examples?|scripts|migrations|alembic|versions|benchmarks|tools|templates|\{\{.*)/|(^|/)(test_[^/]*|conftest|setup|noxfile)\.py$"
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tree:
+    """A repository's files by name: relative to the service's folder, those above it beginning with `../`.
+
+    `read` returns the text of a file; empty for one that is missing, too large or binary.
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[str], str]
+    path: str = ""  # of the service's folder in the repository; empty for the repository itself
+    folder: str = ""  # the name of the service's folder
+
+    @classmethod
+    def of(cls, files: Mapping[str, str]) -> "Tree":
+        """Return the view of texts by name, such as those of a commit."""
+        return cls(names=_nearest_first(files), read=lambda name: files.get(name, ""))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The service's own modules: no tests, migrations or examples."""
+        return tuple(name for name in self.matching(r"[^.].*\.py") if not _NOT_THE_SERVICE.search(name))
+
+    def matching(self, pattern: str) -> Iterator[str]:
+        """Yield the names that match an expression as a whole: those nearest to the service's folder first."""
+        return (name for name in self.names if re.fullmatch(pattern, name))
+
+    def lines(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the place and the text of each line of a file."""
+        for number, line in enumerate(self.read(name).splitlines(), start=1):
+            yield f"{name} line {number}", line
+
+    def place_of(self, name: str, text: str) -> str:
+        """Return the place of the first line of a file with a text; the file when no line has it."""
+        return next((place for place, line in self.lines(name) if text in line), name)
+
+    def toml(self, name: str) -> dict[str, Any]:
+        """Return a TOML file; empty when it is missing or unusable."""
+        try:
+            return toml.loads(self.read(name))
+        except ValueError:
+            return {}
+
+    def ini(self, name: str) -> configparser.RawConfigParser:
+        """Return an INI file; empty when it is missing or unusable."""
+        parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+        try:
+            parser.read_string(self.read(name))
+        except configparser.Error:
+            parser.clear()
+        return parser
+
+
+def tree_at(folder: Path) -> Tree:
+    """Return the view of a folder in its repository, as it is on disk."""
+    folder = folder.resolve()
+    root = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+    names = {os.path.relpath(path, folder) for path in _walk(folder)}
+    if root != folder:
+        names |= {name for path in _walk(root) if _ABOVE.fullmatch(name := os.path.relpath(path, folder))}
+
+    @functools.cache
+    def read(name: str) -> str:
+        path = folder / name
+        if name not in names or not path.is_file() or path.stat().st_size > _LARGEST:
+            return ""
+        return path.read_bytes().decode(errors="replace")  # with its own line ends
+
+    path = "" if root == folder else folder.relative_to(root).as_posix()
+    return Tree(names=_nearest_first(names), read=read, path=path, folder=folder.name)
+
+
+def _walk(top: Path) -> Iterator[str]:
+    """Yield the paths of files; of a virtual environment only the one that names its interpreter."""
+    for folder, folders, files in os.walk(top):
+        if "pyvenv.cfg" in files:
+            folders.clear()
+            yield os.path.join(folder, "pyvenv.cfg")  # noqa: PTH118 -- os.walk yields texts
+            continue
+        folders[:] = [
+            name for name in folders if name not in _PRUNED and (name[0] != "." or name in (*_HIDDEN, ".venv"))
+        ]
+        yield from (os.path.join(folder, name) for name in files)  # noqa: PTH118
+
+
+def _nearest_first(names: "set[str] | Mapping[str, str]") -> tuple[str, ...]:
+    return tuple(sorted(names, key=lambda name: (name.startswith("../"), name.count("/"), name)))
+
+
+def module_of(name: str, tree: Tree) -> str:
+    """Return a module's dotted name, from the outermost folder with an __init__.py, otherwise from the top or src."""
+    path = PurePosixPath(name)
+    packages = [folder for folder in path.parents if str(folder / "__init__.py") in tree]
+    top = packages[-1].parent if packages else PurePosixPath("src" if path.parts[0] == "src" else ".")
+    if top.parts and _is_namespace(top.parts[-1], tree):
+        top = top.parent
+    parts = path.relative_to(top).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_namespace(folder: str, tree: Tree) -> bool:
+    """Whether modules import from a folder without __init__.py by its name."""
+    imported = re.compile(rf"^\s*(?:from|import) {re.escape(folder)}\.", re.MULTILINE)
+    return folder != "src" and any(imported.search(tree.read(name)) for name in tree.sources)
+
+
+@functools.lru_cache(maxsize=4096)
+def parsed(text: str) -> ast.Module:
+    """Return the syntax tree of a module; an empty one when it does not parse."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def called(call: ast.Call) -> str:
+    """Return the last name of what is called: `get` for `router.get(…)`."""
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
+
+
+def text_in(node: ast.AST | None) -> str | None:
+    """Return a literal text; None for other nodes."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

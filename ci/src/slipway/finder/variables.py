@@ -1,0 +1,173 @@
+"""The variables that the service reads: their names, with stand-ins. The values of secrets are never read, and never a .env file."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.finder.tree import Tree, called, parsed, text_in
+from slipway.records.survey import Fact, Subject
+
+_EXAMPLES: Final = r"(?:\.\./)*(?:(?:conf|config|envs?|docker|deploy)/)?(?:[\w-]*\.)?(?:[\w.-]*env[\w.-]*[._-](?:example|sample|template|dist|tpl|default)s?|(?:example|sample)\.env)"
+_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*")
+_SECRET: Final = re.compile(r"SECRET|PASSW|PASS$|PWD|TOKEN|KEY|CREDENTIAL|PRIVATE|SALT|AUTH|CERT")
+_LOOKS_SECRET: Final = re.compile(r"[A-Za-z0-9+/=_-]{24,}|[a-z][a-z0-9+]*://[^/\s]*:[^/\s]*@.*")
+_HARMLESS: Final = re.compile(r"\d{1,6}|true|false", re.IGNORECASE)
+_STAND_INS: Final = {
+    "int": "1", "float": "1", "bool": "false", "PositiveInt": "1", "EmailStr": "someone@example.com", "HttpUrl": "http://localhost",
+    "AnyUrl": "http://localhost", "AnyHttpUrl": "http://localhost", "RedisDsn": "redis://localhost:6379/0", "PostgresDsn": "{url}",
+    "AmqpDsn": "amqp://localhost", "list": "[]", "List": "[]", "set": "[]", "dict": "{}", "Dict": "{}", "Path": ".", "UUID": "00000000-0000-4000-8000-000000000000",
+}  # fmt: skip
+_READING: Final = re.compile(r"Settings\)|environ\[|\b(?:config|env)\(|\benv\.(?:str|int|bool|list|url|float)\(")
+_SETTINGS: Final = {"BaseSettings", "CustomBaseSettings", "BaseAppSettings"}
+_READERS: Final = {"config", "env"}
+_STAND_IN: Final = "slipway"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable, its value in an example, and its place; `needed` when code fails without it."""
+
+    name: str
+    value: str
+    place: str
+    needed: bool = False
+
+
+# Endings of variables for the parts of a database URL, by the placeholder in `variables`.
+_PARTS: Final = {
+    "host": r"HOST|HOSTNAME|SERVER",
+    "port": r"PORT",
+    "user": r"USER|USERNAME",
+    "password": r"PASSWORD|PASS|PWD",
+    "database": r"DB|NAME|DATABASE|DBNAME",
+}
+_DATABASE: Final = re.compile(r"(^|_)(POSTGRES|POSTGRESQL|PG|DB|DATABASE|SQLALCHEMY)")
+_URL: Final = re.compile(r"postgres(ql)?(\+\w+)?://")
+_URL_NAME: Final = re.compile(r"(^|_)(URL|URI|DSN)$")
+
+
+def word_for(name: str, value: str) -> str | None:
+    """Return the placeholder for a variable with the database URL or a part of it, by its value and name."""
+    if _URL.match(value):
+        return "{url}"
+    if _DATABASE.search(name):
+        if _URL_NAME.search(name):
+            return "{url}"
+        return next((f"{{{word}}}" for word, ends in _PARTS.items() if re.search(rf"(^|_)({ends})$", name)), None)
+    return None
+
+
+def examples(tree: Tree) -> Iterator[Variable]:
+    """Yield the variables of the example file nearest to the service."""
+    name = next((name for name in tree.matching(_EXAMPLES) if re.search(r"[A-Z]\w*\s*=", tree.read(name))), None)
+    if name is None:
+        return
+    for place, line in tree.lines(name):
+        if match := _LINE.fullmatch(line):
+            yield Variable(match[1], match[2].partition(" #")[0].strip().strip("'\""), place)
+
+
+def variables(tree: Tree) -> Iterator[Fact]:
+    """Yield the variables that the service needs, each once: those of the example, then those that its code needs."""
+    needed = {variable.name: variable for variable in reversed([*_in_code(tree)])}
+    listed = {variable.name: variable for variable in reversed([*examples(tree)])}
+    for name in dict.fromkeys((*reversed(listed), *reversed(needed))):
+        value, guessed = _value(name, listed.get(name), needed.get(name))
+        place = (listed.get(name) or needed[name]).place
+        yield Fact(subject=Subject.VARIABLE, value=f"{name}={value}", place=place, guessed=guessed)
+
+
+def _value(name: str, listed: Variable | None, needed: Variable | None) -> tuple[str, str]:
+    """Return a value for a variable, and why it is a guess: that of the example unless it looks secret, or one of the right type."""
+    example = listed.value if listed else ""
+    if word := word_for(name, example):
+        return word, ""
+    secret = _LOOKS_SECRET.fullmatch(example) or (_SECRET.search(name) and not _HARMLESS.fullmatch(example))
+    if example and not secret and "${" not in example:
+        return example, ""
+    return needed.value if needed else _STAND_IN, "a stand-in"
+
+
+def _in_code(tree: Tree) -> Iterator[Variable]:
+    """Yield the variables without which modules of the service fail."""
+    for name in tree.sources:
+        text = tree.read(name)
+        if _READING.search(text):
+            for node in ast.walk(parsed(text)):
+                yield from _of_class(node, name) if isinstance(node, ast.ClassDef) else _of_expression(node, name)
+
+
+def _of_class(node: ast.ClassDef, name: str) -> Iterator[Variable]:
+    """Yield the fields without default of a class of settings."""
+    bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
+    if not bases & _SETTINGS and not any(base.endswith("Settings") for base in bases):
+        return
+    prefix = _prefix(node)
+    for field in node.body:
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        variable = _alias(field.value) or f"{prefix}{field.target.id}".upper()
+        required = field.value is None or _is_required(field.value)
+        kind = ast.unparse(field.annotation)
+        if (required or word_for(variable, "")) and "ClassVar" not in kind:
+            yield Variable(variable, _of_kind(kind), f"{name} line {field.lineno}", needed=True)
+
+
+def _is_required(call: ast.expr) -> bool:
+    """Whether a field's value is a Field(…) without a default."""
+    if not isinstance(call, ast.Call) or called(call) != "Field":
+        return False
+    given = {each.arg for each in call.keywords} & {"default", "default_factory"}
+    first = call.args[0] if call.args else None
+    return not given and (first is None or (isinstance(first, ast.Constant) and first.value is ...))
+
+
+def _alias(value: ast.expr | None) -> str:
+    for each in value.keywords if isinstance(value, ast.Call) else ():
+        if each.arg in {"alias", "validation_alias", "env"} and (text := text_in(each.value)):
+            return text.upper()
+    return ""
+
+
+def _prefix(node: ast.ClassDef) -> str:
+    match = re.search(r"env_prefix\s*=\s*['\"](\w*)['\"]", ast.unparse(node))
+    return match[1] if match else ""
+
+
+def _of_kind(kind: str) -> str:
+    names = re.findall(r"\w+", kind)
+    return next((_STAND_INS[name] for name in names if name in _STAND_INS), _STAND_IN)
+
+
+def _of_expression(node: ast.AST, name: str) -> Iterator[Variable]:
+    """Yield the variable of `os.environ["X"]`, and of `config("X")` without a default."""
+    if (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and ast.unparse(node.value) in {"os.environ", "environ"}
+    ):
+        key, kind = text_in(node.slice), ""
+    elif (
+        isinstance(node, ast.Call)
+        and _reads(node)
+        and len(node.args) == 1
+        and not {each.arg for each in node.keywords} & {"default"}
+    ):
+        key = text_in(node.args[0])
+        kind = next(
+            (ast.unparse(each.value) for each in node.keywords if each.arg == "cast"), getattr(node.func, "attr", "")
+        )
+    else:
+        return
+    if key and re.fullmatch(r"[A-Z][A-Z0-9_]+", key):
+        yield Variable(key, _of_kind(kind), f"{name} line {node.lineno}", needed=True)
+
+
+def _reads(node: ast.Call) -> bool:
+    function = node.func
+    owner = getattr(getattr(function, "value", None), "id", "")
+    return getattr(function, "id", "") in _READERS or (
+        owner == "env" and called(node) in {"str", "int", "bool", "list", "url", "float"}
+    )

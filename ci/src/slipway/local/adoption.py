@@ -1,0 +1,204 @@
+"""`slipway init`: the files with which a service adopts slipway, made from what the finder reads.
+
+A file is written only if it is new, and a table only where there is none: nothing of the user's is ever replaced.
+"""
+
+import posixpath
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from slipway import settings, toml
+from slipway.errors import BadInputError
+from slipway.finder.survey import find
+from slipway.finder.tree import Tree, tree_at
+from slipway.local.guess import as_key, as_value, migrations_in
+from slipway.records.adoption import AdoptedFile, Adoption, Drift, FileState
+from slipway.records.survey import Fact, Subject, Survey
+from slipway.settings import OWN_FILE, Migrations, MissingTableError, Settings
+from slipway.structure import kebab, write
+
+_PYPROJECT: Final = "pyproject.toml"
+_CHECKOUT: Final = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
+_OTHER_CI: Final = (
+    r"(?:\.\./)*(?:\.gitlab-ci\.yml|azure-pipelines\.yml|Jenkinsfile|bitbucket-pipelines\.yml|\.circleci/config\.yml)"
+)
+# The keys of the settings, each with the subject of the facts that state it.
+_SERVICE: Final = {
+    "name": Subject.NAME,
+    "command": Subject.COMMAND,
+    "port": Subject.PORT,
+    "health-path": Subject.HEALTH_PATH,
+}
+_MIGRATIONS: Final = {
+    "config": Subject.CONFIG,
+    "directory": Subject.DIRECTORY,
+    "scripts": Subject.SCRIPTS,
+    "app": Subject.FLASK_APP,
+    "postgres": Subject.POSTGRES,
+    "extensions": Subject.EXTENSION,
+    "database-variable": Subject.DATABASE_VARIABLE,
+    "driver": Subject.DRIVER,
+}
+
+
+def propose(folder: Path) -> Adoption:
+    """Return the adoption of a service as it is proposed; nothing is written."""
+    tree = tree_at(folder)
+    survey = find(tree)
+    files = (_table(tree, survey), *_workflow(tree, survey)) if not survey.obstacles else ()
+    return Adoption(service=survey.value(Subject.NAME), facts=survey.facts, obstacles=survey.obstacles, files=files)
+
+
+def written(folder: Path, adoption: Adoption) -> Adoption:
+    """Write the proposed files; raises BadInputError if one cannot be written."""
+    return replace(adoption, files=tuple(_write(folder, file) for file in adoption.files))
+
+
+def _write(folder: Path, file: AdoptedFile) -> AdoptedFile:
+    if file.state is not FileState.PROPOSED:
+        return file
+    path = folder / file.name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb" if file.is_new else "ab") as opened:
+            opened.write(file.added.encode())
+    except OSError as error:
+        raise BadInputError(f"{file.name} cannot be written", error.strerror or str(error)) from error
+    return replace(file, state=FileState.WRITTEN)
+
+
+def _table(tree: Tree, survey: Survey) -> AdoptedFile:
+    """Return the table of the settings: at the end of pyproject.toml, or in a file of its own where there is none or it cannot be extended."""
+    for name in (OWN_FILE, _PYPROJECT):
+        if "slipway" in _tools(tree, name):
+            return AdoptedFile(name=name, state=FileState.KEPT, reason="it has [tool.slipway]")
+    text = tree.read(_PYPROJECT)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    added = _join(text, table_of(survey)).replace("\n", newline)
+    if _PYPROJECT in tree and _is_extended(text, added):
+        return AdoptedFile(name=_PYPROJECT, state=FileState.PROPOSED, added=added)
+    return AdoptedFile(name=OWN_FILE, state=FileState.PROPOSED, added=table_of(survey), is_new=True)
+
+
+def _tools(tree: Tree, name: str) -> Mapping[str, Any]:
+    tools = tree.toml(name).get("tool")
+    return tools if isinstance(tools, dict) else {}
+
+
+def _join(text: str, table: str) -> str:
+    """Return what must be added to a text that may lack its last line end."""
+    return ("" if not text or text.endswith("\n") else "\n") + ("\n" if text else "") + table
+
+
+def _is_extended(text: str, added: str) -> bool:
+    """Whether the text with the addition is TOML, and every other value is the same."""
+    try:
+        before, after = toml.loads(text), toml.loads(text + added)
+    except ValueError:
+        return False
+    tools = after.get("tool", {})
+    return {**after, "tool": {key: value for key, value in tools.items() if key != "slipway"}} == {"tool": {}, **before}
+
+
+def table_of(survey: Survey) -> str:
+    """Return the settings as text, with a comment beside each value that was guessed."""
+    service, migrations = tables_of(survey)
+    variables = migrations.pop("variables", {})
+    parts = [("[tool.slipway]", service, _SERVICE), ("[tool.slipway.migrations]", migrations, _MIGRATIONS)]
+    lines = [line for heading, table, subjects in parts for line in _lines(heading, table, subjects, survey)]
+    if variables:
+        lines += ["", "[tool.slipway.migrations.variables] # stand-ins, no secrets"]
+        lines += [f"{as_key(name)} = {as_value(value)}" for name, value in variables.items()]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _lines(heading: str, table: Mapping[str, Any], subjects: Mapping[str, Subject], survey: Survey) -> Iterator[str]:
+    if not table:
+        return
+    yield from ("", heading)
+    for key, value in table.items():
+        fact = survey.fact(subjects[key]) if key in subjects else None
+        comment = f" # guessed: {' '.join(fact.guessed.split())}" if fact and fact.guessed else ""
+        yield f"{key} = {as_value(value)}{comment}"
+
+
+def tables_of(survey: Survey) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two tables, without the keys whose value is the default; a service without a command has the second one only."""
+    defaults = write(Migrations(), kebab)
+    migrations = {key: value for key, value in write(migrations_in(survey), kebab).items() if value != defaults[key]}
+    command = shlex.split(survey.value(Subject.COMMAND))
+    if not command:
+        return {}, migrations or {"config": survey.value(Subject.CONFIG, defaults["config"])}
+    service = {"name": survey.value(Subject.NAME), "command": command, "port": int(survey.value(Subject.PORT))}
+    health = survey.fact(Subject.HEALTH_PATH)
+    return service | ({"health-path": health.value} if health and not health.guessed else {}), migrations
+
+
+def _workflow(tree: Tree, survey: Survey) -> Iterator[AdoptedFile]:
+    """Yield the workflow that runs the gate on pull requests, unless the repository uses another CI."""
+    folder = posixpath.join(*[".."] * tree.path.count("/"), ".." if tree.path else "", ".github/workflows")
+    if next(tree.matching(_OTHER_CI), None) and not any(name.startswith(folder) for name in tree.names):
+        return
+    name = f"{folder}/slipway{f'-{survey.value(Subject.NAME)}' if tree.path else ''}.yml"
+    running = next((each for each in tree.names if each.startswith(folder) and "slipway" in tree.read(each)), None)
+    if running or name in tree:
+        yield AdoptedFile(name=running or name, state=FileState.KEPT, reason="it was there already")
+        return
+    yield AdoptedFile(name=name, state=FileState.PROPOSED, added=workflow(tree.path), is_new=True)
+
+
+def workflow(path: str) -> str:
+    """Return a workflow of GitHub that runs the gate in the service's folder."""
+    source = f" --source {shlex.quote(path)}" if path else ""
+    return f"""\
+name: migrations{f" of {path}" if path else ""}
+on: pull_request
+permissions: {{ contents: read }}
+jobs:
+  gate:
+    runs-on: ubuntu-24.04
+    steps:
+      - uses: {_CHECKOUT}
+        with: {{ fetch-depth: 0, persist-credentials: false }}
+      - run: pipx run --spec 'slipway-cli[local]' slipway gate{source}
+"""
+
+
+def check(folder: Path) -> Adoption:
+    """Return where the settings and the service's other files differ; raises SettingsError for unusable settings."""
+    survey = find(tree_at(folder))
+    try:
+        found = settings.load(folder, named=False)
+    except MissingTableError as error:
+        raise BadInputError(error.what, "run `slipway init --yes`") from error
+    drift = tuple(_drift(found, survey))
+    return Adoption(service=found.name, facts=survey.facts, obstacles=survey.obstacles, drift=drift, checked=True)
+
+
+def _drift(found: Settings, survey: Survey) -> Iterator[Drift]:
+    """Yield the keys whose value contradicts a fact that is no guess; what the settings do not mention is not compared."""
+    has = {
+        "port": (str(found.port), Subject.PORT),
+        "migrations.config": (found.migrations.config, Subject.CONFIG),
+        "migrations.postgres": (found.migrations.postgres, Subject.POSTGRES),
+        "migrations.database-variable": (found.migrations.database_variable, Subject.DATABASE_VARIABLE),
+        "migrations.driver": (found.migrations.driver, Subject.DRIVER),
+    }
+    for key, (value, subject) in has.items():
+        fact = survey.fact(subject)
+        if fact and not fact.guessed and fact.value != value:
+            yield Drift(key=key, has=value, found=fact.value, place=fact.place)
+    yield from (_missing(fact) for fact in survey.facts_about(Subject.VARIABLE) if _lacks(found.migrations, fact))
+
+
+def _lacks(migrations: Migrations, fact: Fact) -> bool:
+    name = fact.value.partition("=")[0]
+    return name != migrations.database_variable and name not in migrations.variables
+
+
+def _missing(fact: Fact) -> Drift:
+    name = fact.value.partition("=")[0]
+    return Drift(key=f"migrations.variables.{name}", has="nothing", found="a variable of this name", place=fact.place)

@@ -1,0 +1,29 @@
+"""The Flask application in whose context Flask-Migrate's env.py runs, found as the command `flask` finds it."""
+
+import importlib
+from typing import Any, Final
+
+from slipway.errors import BadInputError
+
+APP_MISSING: Final = 'name the application as app = "package.module:create_app" in [tool.slipway.migrations]'
+_NOT_FOUND: Final = ("Could not import", "Failed to find", "Could not locate")
+
+
+def application_of(app: str) -> Any:
+    """Load an application, named as FLASK_APP names it; with an empty name `wsgi.py` or `app.py` has it. Raises BadInputError."""
+    try:
+        cli = importlib.import_module("flask.cli")
+    except ImportError as error:
+        raise BadInputError(
+            "app in [tool.slipway.migrations] needs Flask, which is not installed", str(error)
+        ) from error
+    try:
+        return cli.ScriptInfo(app_import_path=app or None).load_app()
+    except (Exception, SystemExit) as error:
+        lines = str(error).strip().splitlines()
+        said = ": ".join([type(error).__name__, *lines[-1:]])
+        not_found = any(text in str(error) for text in _NOT_FOUND)
+        what = f"the Flask application {app} cannot be loaded" if app else "Flask finds no application"
+        raise BadInputError(
+            what, APP_MISSING if not_found or not app else f"{said}; correct that, or {APP_MISSING}"
+        ) from error

@@ -1,0 +1,79 @@
+"""Facts about a service, each with the place where its files state it, and obstacles with their remedies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from slipway.records.form import Record
+
+
+class Subject(Enum):
+    """The subject of a fact; its value is the word that reports use."""
+
+    NAME = "name"
+    CONFIG = "alembic settings"
+    SCRIPTS = "alembic folder"
+    DIRECTORY = "alembic's working directory"
+    FRAMEWORK = "framework"
+    PYTHON = "python"
+    LOCK = "lock"
+    GROUP = "dependency group"
+    EXTRA = "extra"
+    WORKSPACE = "workspace"
+    APPLICATION = "application"
+    FLASK_APP = "Flask application"
+    ALCHEMY = "advanced-alchemy config"
+    SERVER = "server"
+    COMMAND = "command"
+    PORT = "port"
+    HEALTH_PATH = "health path"
+    POSTGRES = "postgres"
+    EXTENSION = "extension"
+    DATABASE_VARIABLE = "database variable"
+    DRIVER = "driver"
+    VARIABLE = "variable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One value that a file states.
+
+    - value: as the file has it; of a variable, its name and a stand-in: NAME=stand-in.
+    - place: the file, relative to the service's folder, and the line, such as `Dockerfile line 3`.
+    - guessed: why it may be wrong; empty when the place states it.
+    """
+
+    subject: Subject
+    value: str
+    place: str
+    guessed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Obstacle:
+    """Something that is missing or unusable, and the next step."""
+
+    what: str
+    next_step: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey(Record, schema="slipway/survey/1"):
+    """Everything that was found in one run."""
+
+    facts: tuple[Fact, ...]
+    obstacles: tuple[Obstacle, ...] = ()
+
+    def fact(self, subject: Subject) -> Fact | None:
+        """Return the first fact about a subject, which is the best one."""
+        return next(self.facts_about(subject), None)
+
+    def facts_about(self, subject: Subject) -> Iterator[Fact]:
+        return (fact for fact in self.facts if fact.subject is subject)
+
+    def value(self, subject: Subject, default: str = "") -> str:
+        fact = self.fact(subject)
+        return fact.value if fact else default
+
+    def values(self, subject: Subject) -> tuple[str, ...]:
+        return tuple(fact.value for fact in self.facts_about(subject))

@@ -1,0 +1,74 @@
+"""An adoption for a terminal: the facts, the files, and what comes next."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from slipway.records.adoption import AdoptedFile, Adoption, FileState
+from slipway.records.survey import Fact, Subject
+from slipway.report.proof.text import place
+from slipway.untrusted import one_line, printable
+
+_SEVERAL: Final = {Subject.VARIABLE, Subject.GROUP, Subject.EXTRA, Subject.EXTENSION}
+
+
+def of_adoption(adoption: Adoption) -> str:
+    """Render the whole report; the last line says what to do next."""
+    return "\n".join(_lines(adoption)) + "\n"
+
+
+def _lines(adoption: Adoption) -> Iterator[str]:
+    if not adoption.checked:
+        yield from map(_fact, _best(adoption.facts))
+    for obstacle in adoption.obstacles:
+        yield f"OBSTACLE {one_line(obstacle.what)}: {one_line(obstacle.next_step)}"
+    for file in adoption.files:
+        yield from _file(file)
+    for drift in adoption.drift:
+        yield f"DRIFT {one_line(drift.key)}: the settings have {one_line(drift.has)}, {one_line(drift.place)} has {one_line(drift.found)}"
+    if adoption.gate:
+        yield ""
+        for finding in adoption.errors:
+            yield f"ERROR {one_line(finding.rule)} {place(finding)}: {one_line(finding.message)} {one_line(finding.measured, 600)}"
+        yield one_line(adoption.gate, 1000)
+    yield from ("", _next_step(adoption))
+
+
+def _best(facts: Iterable[Fact]) -> Iterator[Fact]:
+    """Yield the first fact about each subject, and all about those that have several values."""
+    seen = set()
+    for fact in facts:
+        if fact.subject in _SEVERAL or fact.subject not in seen:
+            yield fact
+        seen.add(fact.subject)
+
+
+def _fact(fact: Fact) -> str:
+    guessed = f" (guessed: {one_line(fact.guessed)})" if fact.guessed else ""
+    return f"{fact.subject.value:22} {one_line(fact.value, 80):40} {one_line(fact.place)}{guessed}".rstrip()
+
+
+def _file(file: AdoptedFile) -> Iterator[str]:
+    reason = f", {one_line(file.reason)}" if file.reason else ""
+    yield from ("", f"{file.state.value} {one_line(file.name)}{reason}")
+    if file.state is not FileState.KEPT:
+        yield f"--- {'/dev/null' if file.is_new else one_line(file.name)}"
+        yield f"+++ {one_line(file.name)}"
+        yield from (f"+{line}" for line in printable(file.added).removesuffix("\n").split("\n"))
+
+
+def _next_step(adoption: Adoption) -> str:
+    if adoption.obstacles:
+        return "nothing was written: these obstacles come first"
+    if adoption.checked:
+        return (
+            "correct the settings, or the files that they describe"
+            if adoption.drift
+            else "the settings fit the service's files"
+        )
+    if not adoption.is_complete:
+        return "nothing was written; run `slipway init --yes` to write these files and run the gate"
+    if adoption.passed is None:
+        return "nothing to change"
+    if adoption.passed:
+        return "adopted: commit these files"
+    return "adopted, and the gate is red for the reason above; `slipway gate` shows the whole report"

@@ -1,0 +1,242 @@
+"""The finder reads the shapes of public services; each is rebuilt here with the few files that matter."""
+
+import pytest
+
+from slipway.finder.survey import find
+from slipway.finder.tree import Tree, tree_at
+from slipway.records.survey import Subject
+
+ENV = "from alembic import context\n"
+ALEMBIC = {"alembic.ini": "[alembic]\nscript_location = migrations\n", "migrations/env.py": ENV}
+FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
+POETRY = """
+[tool.poetry]
+name = "shop"
+[tool.poetry.dependencies]
+python = "^3.11"
+alembic = "^1.13"
+asyncpg = "^0.29"
+"""
+
+SHAPES = {
+    "Flask-Migrate with pinned requirements": (
+        {
+            "migrations/alembic.ini": "[alembic]\n[loggers]\nkeys = root\n",
+            "migrations/env.py": f"{ENV}from flask import current_app\n",
+            "requirements.txt": "Flask-Migrate==4.0.5\nalembic==1.12.1\npsycopg2-binary==2.9.9\n",
+            "Procfile": "web: flask db upgrade; gunicorn shop:app\n",
+            "Dockerfile": "FROM python:slim\nEXPOSE 5000\n",
+            "shop.py": "from core import create_app\napp = create_app()\n",
+        },
+        {
+            Subject.CONFIG: "migrations/alembic.ini",
+            Subject.SCRIPTS: "migrations",
+            Subject.FRAMEWORK: "Flask-Migrate",
+            Subject.LOCK: "requirements.txt",
+            Subject.APPLICATION: "shop:app",
+            Subject.COMMAND: "gunicorn --bind 0.0.0.0:5000 shop:app",
+            Subject.DRIVER: "postgresql",
+        },
+    ),
+    "Litestar with advanced-alchemy under src/py": (
+        {
+            "pyproject.toml": '[project]\nname = "app"\nrequires-python = ">=3.11"\ndependencies = ["advanced-alchemy", "psycopg[binary]"]\n',
+            "uv.lock": "",
+            "src/py/app/__init__.py": "",
+            "src/py/app/db/migrations/alembic.ini": "[alembic]\nscript_location = migrations\n",
+            "src/py/app/db/migrations/env.py": f"{ENV}from advanced_alchemy.base import metadata_registry\n",
+            "src/py/app/asgi.py": "def create_app():\n    from litestar import Litestar\n    return Litestar()\n",
+            "src/py/app/config.py": "from advanced_alchemy.config import SQLAlchemyAsyncConfig\nalchemy = settings.get_config()\n",
+            "src/py/app/system.py": '@get(path="/health")\ndef health(): ...\n',
+            "docker/Dockerfile": 'ARG PYTHON_VERSION=3.13\nFROM python:${PYTHON_VERSION}-slim\nCMD ["litestar", "run", "--host", "0.0.0.0", "--port", "9000"]\n',
+        },
+        {
+            Subject.CONFIG: "src/py/app/db/migrations/alembic.ini",
+            Subject.FRAMEWORK: "advanced-alchemy",
+            Subject.ALCHEMY: "app.config:alchemy",
+            Subject.PYTHON: "3.13",
+            Subject.APPLICATION: "app.asgi:create_app",
+            Subject.COMMAND: "litestar run --host 0.0.0.0 --port 9000",
+            Subject.PORT: "9000",
+            Subject.HEALTH_PATH: "/health",
+            Subject.DRIVER: "postgresql+psycopg",
+        },
+    ),
+    "poetry, with its lock and a CI service": (
+        {
+            **ALEMBIC,
+            "pyproject.toml": POETRY,
+            "poetry.lock": "",
+            "app/main.py": FASTAPI + '@app.get("/healthz")\ndef healthz(): ...\n',
+            "Dockerfile": "FROM python:3.12.1-slim AS build\nFROM python:3.12.1-slim\nCMD poetry run alembic upgrade head && \\\n    poetry run uvicorn --host=0.0.0.0 app.main:app\n",
+            ".github/workflows/tests.yml": "services:\n  postgres:\n    image: postgres:16.2-alpine\n",
+        },
+        {
+            Subject.LOCK: "poetry.lock",
+            Subject.PYTHON: "3.12",
+            Subject.SERVER: "uvicorn",
+            Subject.APPLICATION: "app.main:app",
+            Subject.HEALTH_PATH: "/healthz",
+            Subject.POSTGRES: "16",
+            Subject.DRIVER: "postgresql+asyncpg",
+        },
+    ),
+    "pdm, with alembic called from src": (
+        {
+            "pyproject.toml": '[project]\nname = "shop"\nrequires-python = ">=3.11"\ndependencies = ["alembic", "asyncpg"]\n',
+            "pdm.lock": "",
+            "src/alembic.ini": "[alembic]\nscript_location = migrations\n",
+            "src/migrations/env.py": ENV,
+            "src/app/config.py": "class Settings(BaseSettings):\n    POSTGRES_DSN: PostgresDsn\n    SECRET_KEY: str\n    TRIES: int\n    MOTTO: str = 'x'\n",
+        },
+        {
+            Subject.CONFIG: "src/alembic.ini",
+            Subject.DIRECTORY: "src",
+            Subject.LOCK: "pdm.lock",
+            Subject.PYTHON: "3.11",
+            Subject.DATABASE_VARIABLE: "POSTGRES_DSN",
+            Subject.VARIABLE: ("POSTGRES_DSN={url}", "SECRET_KEY=slipway", "TRIES=1"),
+        },
+    ),
+    "Pyramid with requirements of pip-tools, one file for each use": (
+        {
+            "conf/alembic.ini": "[alembic]\nscript_location = h/migrations\n",
+            "h/migrations/env.py": ENV,
+            "h/app.py": "def create_app(_global, **settings):\n    return config.make_wsgi_app()\n",
+            "h/routes.py": 'config.add_route("status", "/_status")\n',
+            "requirements/prod.txt": "alembic==1.16.2\npsycopg2==2.9.10\n",
+            "requirements/tests.txt": "alembic==1.16.2\n",
+            "conf/production.ini": "[server:main]\nlisten = 0.0.0.0:6543\n",
+            ".python-version": "3.11.11\n",
+        },
+        {
+            Subject.CONFIG: "conf/alembic.ini",
+            Subject.LOCK: "requirements/prod.txt",
+            Subject.PYTHON: "3.11",
+            Subject.APPLICATION: "h.app:create_app",
+            Subject.PORT: "6543",
+            Subject.HEALTH_PATH: "/_status",
+        },
+    ),
+    "SQLModel in a member of a uv workspace": (
+        {
+            **ALEMBIC,
+            "../pyproject.toml": '[tool.uv.workspace]\nmembers = ["backend"]\n',
+            "../uv.lock": "",
+            "../.python-version": "3.14\n",
+            "../compose.yml": 'db:\n  image: postgres:18\nbackend:\n  healthcheck:\n    test: ["CMD", "curl", "-f", "http://localhost:8000/api/v1/health-check/"]\n',
+            "pyproject.toml": '[project]\nname = "app"\ndependencies = ["sqlmodel", "alembic", "psycopg[binary]"]\n',
+            "app/main.py": FASTAPI,
+            "app/migrations/env.py": "not alembic's\n",
+        },
+        {
+            Subject.WORKSPACE: "..",
+            Subject.LOCK: "../uv.lock",
+            Subject.PYTHON: "3.14",
+            Subject.POSTGRES: "18",
+            Subject.HEALTH_PATH: "/api/v1/health-check/",
+        },
+    ),
+    "uv with the web's dependencies in a group": (
+        {
+            **ALEMBIC,
+            "pyproject.toml": '[project]\nname = "coins"\ndependencies = ["click"]\n[dependency-groups]\ntest = ["alembic", "asyncpg"]\nbase = ["asyncpg"]\nweb = ["alembic>=1.16", {include-group = "base"}]\n',
+            "uv.lock": "",
+            "gunicorn.conf.py": 'bind = "0.0.0.0:8010"\n',
+            "main.py": "app = configure_production_app()\n",
+        },
+        {
+            Subject.GROUP: ("web",),
+            Subject.PORT: "8010",
+            Subject.APPLICATION: "main:app",
+            Subject.DRIVER: "postgresql+asyncpg",
+        },
+    ),
+    "alembic's settings in pyproject.toml": (
+        {
+            "pyproject.toml": '[tool.alembic]\nscript_location = "%(here)s/db"\n',
+            "db/env.py": ENV,
+            "Dockerfile": "FROM python:3.12\nEXPOSE 80\n",
+        },
+        {Subject.CONFIG: "pyproject.toml", Subject.SCRIPTS: "db", Subject.PORT: "80", Subject.PYTHON: "3.12"},
+    ),
+    "alembic's settings named in code": (
+        {
+            "db.ini": "[alembic]\nscript_location = db\n",
+            "db/env.py": ENV,
+            "manage.py": 'config = Config("db.ini")\n',
+        },
+        {Subject.CONFIG: "db.ini", Subject.SCRIPTS: "db"},
+    ),
+}
+
+
+def surveyed(files):
+    return find(Tree.of(files))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_public_shape_is_read(shape):
+    files, expected = SHAPES[shape]
+    survey = surveyed(files)
+    found = {
+        subject: survey.values(subject) if isinstance(value, tuple) else survey.value(subject)
+        for subject, value in expected.items()
+    }
+    assert found == expected
+    assert survey.obstacles == ()
+
+
+def test_every_value_names_its_place_and_whether_it_was_guessed():
+    survey = surveyed(SHAPES["pdm, with alembic called from src"][0])
+    python, variable = survey.fact(Subject.PYTHON), survey.fact(Subject.VARIABLE)
+    assert (python.place, python.guessed) == ("pyproject.toml line 3", "the oldest that >=3.11 allows")
+    assert variable.place == "src/app/config.py line 2"
+    assert survey.fact(Subject.CONFIG).place == "src/alembic.ini line 1"
+
+
+def test_values_of_secrets_are_not_read_from_an_example():
+    example = "API_TOKEN=t0ken\nBROKER=amqp://me:pass@host\nDEBUG=1\nSALT=abc\n"
+    values = surveyed(ALEMBIC | {".env.example": example}).values(Subject.VARIABLE)
+    assert values == ("API_TOKEN=slipway", "BROKER=slipway", "DEBUG=1", "SALT=slipway")
+
+
+def test_a_command_for_development_is_a_guess():
+    server = surveyed(ALEMBIC | {"Makefile": "run:\n\tuvicorn app.main:app --port 9000\n"}).fact(Subject.SERVER)
+    assert (server.value, bool(server.guessed)) == ("uvicorn", True)
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({"app.py": ""}, "found no alembic history"),
+        ({"alembic.ini": "[alembic]\n"}, "alembic.ini has no script_location"),
+        ({"alembic.ini": "[alembic]\nscript_location = db\n"}, "names the folder db, which does not exist"),
+        (
+            ALEMBIC | {"requirements.txt": "alembic==1\naiomysql==0.2\n"},
+            "uses MySQL (aiomysql is among its dependencies)",
+        ),
+    ],
+    ids=["no history", "no script_location", "a folder that does not exist", "MySQL only"],
+)
+def test_an_obstacle_is_named_with_the_next_step(files, what):
+    (obstacle,) = surveyed(files).obstacles
+    assert what in obstacle.what
+    assert obstacle.next_step
+
+
+def test_all_obstacles_are_listed_in_one_run():
+    files = {"alembic.ini": "[alembic]\n", "requirements.txt": "alembic==1\npymysql==1\n"}
+    assert len(surveyed(files).obstacles) == 2
+
+
+def test_a_folder_is_read_with_the_files_above_it_but_without_its_environments(tmp_path):
+    for name in (".git/HEAD", "compose.yml", ".github/workflows/ci.yml", "other/alembic.ini", "api/alembic.ini"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("[alembic]\n")
+    (tmp_path / "api/.venv/lib").mkdir(parents=True)
+    (tmp_path / "api/.venv/pyvenv.cfg").write_text("version = 3.12.1\n")
+    (tmp_path / "api/.venv/lib/x.py").write_text("")
+    tree = tree_at(tmp_path / "api")
+    assert set(tree.names) == {"alembic.ini", ".venv/pyvenv.cfg", "../compose.yml", "../.github/workflows/ci.yml"}
+    assert find(tree).value(Subject.PYTHON) == "3.12"

@@ -1,0 +1,146 @@
+"""`slipway init` writes at most what is missing, and touches nothing of the user's."""
+
+import pytest
+
+from slipway.local import adoption
+from slipway.records.adoption import FileState
+from slipway.report.answers import of_adoption
+from slipway.settings import load
+from slipway.structure import kebab, write
+
+PROJECT = '# ours\n[project]\nname   =   "shop" # odd\ndependencies = ["alembic","psycopg"]\n[tool.other]\nx={y=1}'
+FILES = {
+    ".git/HEAD": "",
+    "alembic.ini": "[alembic]\nscript_location = migrations\n",
+    "migrations/env.py": "from alembic import context\n",
+    "app/main.py": "app = FastAPI()\n@app.get('/healthz')\ndef healthz(): ...\n",
+    "app/config.py": "class Settings(BaseSettings):\n    TRIES: int\n",
+    "compose.yml": "image: postgres:17\n",
+    "pyproject.toml": PROJECT,
+}
+WORKFLOW = ".github/workflows/slipway.yml"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return service(tmp_path / "Shop", FILES)
+
+
+def service(folder, files):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, newline="")
+    return folder
+
+
+def initialised(folder):
+    return adoption.written(folder, adoption.propose(folder))
+
+
+def states(adopted):
+    return {file.name: file.state for file in adopted.files}
+
+
+def test_nothing_is_written_until_one_says_yes(folder):
+    before = sorted(folder.rglob("*"))
+    proposed = adoption.propose(folder)
+    assert states(proposed) == {"pyproject.toml": FileState.PROPOSED, WORKFLOW: FileState.PROPOSED}
+    text = of_adoption(proposed).text
+    assert "+[tool.slipway]" in text
+    assert "run `slipway init --yes`" in text
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_table_says_what_was_found_and_what_was_guessed_and_every_other_byte_stays(folder):
+    initialised(folder)
+    text = (folder / "pyproject.toml").read_text()
+    assert text.startswith(PROJECT)
+    assert "port = 8000 # guessed: no file names a port\n" in text
+    settings = load(folder)
+    assert (settings.name, settings.health_path, settings.port) == ("shop", "/healthz", 8000)
+    assert settings.command == ("uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", "8000")
+    assert settings.migrations.variables == {"TRIES": "1"}
+    assert (settings.migrations.postgres, settings.migrations.driver) == ("17", "postgresql+psycopg")
+
+
+def test_a_second_time_changes_nothing(folder):
+    initialised(folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = initialised(folder)
+    assert set(states(again).values()) == {FileState.KEPT}
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert "nothing to change" in of_adoption(again).text
+
+
+def test_a_workflow_of_the_users_that_runs_slipway_is_kept_and_another_ci_gets_none(folder):
+    (folder / ".github/workflows").mkdir(parents=True)
+    (folder / ".github/workflows/ours.yml").write_text("run: slipway gate\n")
+    assert states(adoption.propose(folder))[".github/workflows/ours.yml"] is FileState.KEPT
+    (folder / ".github/workflows/ours.yml").unlink()
+    (folder / ".gitlab-ci.yml").write_text("")
+    assert list(states(adoption.propose(folder))) == ["pyproject.toml"]
+
+
+@pytest.mark.parametrize(
+    "pyproject",
+    [None, 'tool = { ruff = { x = 1 } }\nproject = { name = "a" }\n'],
+    ids=["none", "tool as an inline table"],
+)
+def test_a_service_whose_pyproject_cannot_be_extended_gets_a_file_of_its_own(tmp_path, pyproject):
+    files = {name: text for name, text in FILES.items() if name != "pyproject.toml"}
+    folder = service(tmp_path / "Shop", files | ({"pyproject.toml": pyproject} if pyproject else {}))
+    initialised(folder)
+    assert (folder / "slipway.toml").exists()
+    assert load(folder).migrations.postgres == "17"
+    if pyproject:
+        assert (folder / "pyproject.toml").read_text() == pyproject
+
+
+def test_line_ends_of_windows_stay(tmp_path):
+    folder = service(tmp_path, FILES | {"pyproject.toml": PROJECT.replace("\n", "\r\n")})
+    initialised(folder)
+    content = (folder / "pyproject.toml").read_bytes()
+    assert content.count(b"\n") == content.count(b"\r\n")
+
+
+def test_a_service_in_a_folder_gets_a_workflow_of_its_own_at_the_top_of_the_repository(tmp_path):
+    service(tmp_path, {".git/HEAD": ""})
+    folder = service(tmp_path / "services/shop", {name: text for name, text in FILES.items() if name != ".git/HEAD"})
+    initialised(folder)
+    workflow = (tmp_path / ".github/workflows/slipway-shop.yml").read_text()
+    assert "slipway gate --source services/shop\n" in workflow
+    assert len(workflow.splitlines()) <= 12
+
+
+def test_obstacles_are_listed_and_nothing_is_proposed(tmp_path):
+    adopted = adoption.propose(service(tmp_path, {"alembic.ini": "[alembic]\n"}))
+    assert adopted.files == ()
+    result = of_adoption(adopted)
+    assert (result.code, "OBSTACLE alembic.ini has no script_location" in result.text) == (1, True)
+
+
+def test_check_reports_the_keys_that_another_file_contradicts(folder):
+    initialised(folder)
+    assert of_adoption(adoption.check(folder)).code == 0
+    (folder / "compose.yml").write_text("image: postgres:18\n")
+    (folder / "app/config.py").write_text("class Settings(BaseSettings):\n    TRIES: int\n    MOTTO: str\n")
+    result = of_adoption(adoption.check(folder))
+    assert result.code == 1
+    assert "DRIFT migrations.postgres: the settings have 17, compose.yml line 1 has 18" in result.text
+    assert "DRIFT migrations.variables.MOTTO: the settings have nothing" in result.text
+
+
+def test_a_service_without_an_application_gets_settings_of_migrations_only(tmp_path):
+    files = {name: FILES[name] for name in ("alembic.ini", "migrations/env.py")}
+    folder = service(tmp_path, files)
+    initialised(folder)
+    assert load(folder, named=False).migrations.config == "alembic.ini"
+    assert "[tool.slipway]\n" not in (folder / "slipway.toml").read_text()
+
+
+def test_the_settings_are_those_that_the_gate_uses_without_them(folder):
+    from slipway.local.prove import migrations_of
+
+    before = write(migrations_of(folder), kebab)
+    initialised(folder)
+    assert write(migrations_of(folder), kebab) == before
