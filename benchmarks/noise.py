@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 
+from slipway.errors import SlipwayError
 from slipway.local.gate import revisions
 from slipway.local.prove import GateOptions
 
@@ -24,14 +25,20 @@ Finding = dict[str, Any]
 def main() -> None:
     arguments = _arguments()
     drawn: list[tuple[str, Finding]] = []
+    judged = 0
     print("| history | revisions judged | findings | errors | warnings | per revision | rules |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for service in arguments.services:
         folder, _, venv = service.partition("=")
         proof = _prove(Path(folder), Path(venv), arguments.newest)
+        if proof is None:
+            continue
         findings = [each for each in proof["findings"] if each["suppressed"] is None]
-        print(_row(Path(folder).name, proof, findings))
+        new = sum(each["new"] for each in proof["revisions"])
+        print(_row(Path(folder).name, new, findings), flush=True)
+        judged += new
         drawn += [(Path(folder).name, finding) for finding in findings]
+    print(_row("together", judged, [finding for _, finding in drawn]))
     chosen = random.Random(arguments.seed).sample(drawn, min(arguments.draw, len(drawn)))
     for name, finding in chosen:
         print(f"\n{finding['rule']} {finding['level']} {name} {finding['file']}:{finding['line']}")
@@ -47,9 +54,13 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any]:
-    """Run the gate's command; the revision before the newest ones is its --since."""
-    listing = anyio.run(lambda: revisions(GateOptions(source=folder, python=venv, everything=True)))
+def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any] | None:
+    """Run the gate's command; the revision before the newest ones is its --since. None, and the reason printed, if it cannot run."""
+    try:
+        listing = anyio.run(lambda: revisions(GateOptions(source=folder, python=venv, everything=True)))
+    except SlipwayError as error:
+        print(f"{folder}: {error}", file=sys.stderr)
+        return None
     older = listing.revisions[:-newest]
     since = ["--since", older[-1].id] if older else []
     command = [
@@ -64,13 +75,13 @@ def _prove(folder: Path, venv: Path, newest: int) -> dict[str, Any]:
     ]
     answer = subprocess.run(command, check=False, capture_output=True, text=True)
     if not answer.stdout:
-        sys.exit(f"{folder}: {answer.stderr}")
+        print(f"{folder}: {answer.stderr}", file=sys.stderr)
+        return None
     proof: dict[str, Any] = json.loads(answer.stdout)
     return proof
 
 
-def _row(name: str, proof: dict[str, Any], findings: list[Finding]) -> str:
-    judged = sum(each["new"] for each in proof["revisions"])
+def _row(name: str, judged: int, findings: list[Finding]) -> str:
     levels = Counter(each["level"] for each in findings)
     rules = ", ".join(f"{rule} {count}" for rule, count in Counter(each["rule"] for each in findings).most_common())
     share = len(findings) / judged if judged else 0

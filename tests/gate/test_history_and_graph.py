@@ -114,16 +114,6 @@ def test_a_settings_file_without_script_location_is_bad_input(prove_history):
         prove_history({}, ini="[alembic]\n")
 
 
-@pytest.mark.parametrize("location", ["", "script_location = versions/.."], ids=["Flask-Migrate's", "a service's"])
-def test_a_script_location_that_only_a_programs_command_knows_is_beside_the_settings_file(
-    write_project, server_url, tmp_path, location
-):
-    write_project({"a": (None, "", "")}, ini="").rename(tmp_path / "migrations/alembic.ini")
-    settings = tmp_path / "migrations/alembic.ini"
-    settings.write_text(f"[alembic]\n{location}\n")
-    assert list(map(str, Environment(settings, server_url).script.get_heads())) == ["a"]
-
-
 @pytest.fixture
 def read(write_project, server_url):
     def run(revisions, start_after=None):

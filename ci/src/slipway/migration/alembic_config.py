@@ -117,21 +117,10 @@ def other_environments(config: Config) -> tuple[str, ...]:
 
 def scripts_of(config: Config) -> ScriptDirectory:
     """Return the revisions; those in a package are this folder's, even when the package is installed elsewhere as a copy."""
-    if beside := _beside_its_file(config):
-        config.set_main_option("script_location", str(beside).replace("%", "%%"))
     ours = Path("src").absolute()
     if any((ours / package).is_dir() and not Path(package).is_dir() for package in _packages(config)):
         sys.path.insert(0, str(ours))
     return ScriptDirectory.from_config(config)
-
-
-def _beside_its_file(config: Config) -> Path | None:
-    """Return the folder of env.py where only a program's own command knows it: Flask-Migrate's, advanced-alchemy's, a service's."""
-    location = getattr(config, "get_alembic_option", config.get_main_option)("script_location")
-    if config.config_file_name is None or (location and (":" in location or Path(location).exists())):
-        return None
-    folder = Path(config.config_file_name).parent
-    return next((each for each in (folder / (location or ""), folder) if (each / "env.py").is_file()), None)
 
 
 def _packages(config: Config) -> Iterator[str]:
