@@ -52,6 +52,7 @@ CASES = [  # name, body of upgrade(), the rules that find its statements, in ord
     ("a serial column", "op.execute('ALTER TABLE users ADD COLUMN x serial')", ["L15"]),
     ("a stored column", "op.add_column('users', sa.Column('x', sa.Integer(), sa.Computed('age * 2', persisted=True)))", ["L16"]),
     ("a default set later", "op.alter_column('users', 'age', server_default=sa.func.random())", []),
+    ("a type after a default", "op.execute('ALTER TABLE users ALTER age DROP DEFAULT, ALTER age TYPE bigint')", ["L11"]),
     ("not null", "op.alter_column('users', 'age', nullable=False)", ["L10"]),
     ("nullable again", "op.alter_column('users', 'id', nullable=False)", []),
     ("a foreign key", "op.create_foreign_key('fk', 'orders', 'users', ['user_id'], ['id'])", ["L08"]),

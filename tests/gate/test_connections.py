@@ -10,6 +10,7 @@ from slipway.errors import BadInputError
 from slipway.gate import redirection
 from slipway.gate.measure import role
 from slipway.gate.redirection import Place
+from slipway.migration.events import listening
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import revision_file
 
@@ -233,3 +234,22 @@ def test_each_driver_is_given_its_own_names_for_the_place(monkeypatch):
     assert psycopg2.connect(options="-c jit=off")[1]["options"] == "-c role=owner -c jit=off"
     assert asyncpg.connect(server_settings={"jit": "off"})[1]["server_settings"] == {"role": "owner", "jit": "off"}
     assert CoreConnection("boss", startup_params={}).made["startup_params"] == {"role": "owner"}
+
+
+def test_a_gate_connects_and_makes_databases_no_oftener_than_its_layers_need(prove_history):
+    revisions = {
+        "a": (None, 'op.execute("CREATE TABLE notes (id serial PRIMARY KEY)")', 'op.execute("DROP TABLE notes")'),
+        "b": ("a", 'op.execute("ALTER TABLE notes ADD n int")', 'op.execute("ALTER TABLE notes DROP n")'),
+    }
+    connections, databases = [], []
+
+    def executed(_connection, _cursor, statement, *_rest):
+        databases.extend([statement] if statement.startswith("CREATE DATABASE") else [])
+
+    with listening(connect=lambda _connection, record: connections.append(record), before_cursor_execute=executed):
+        proof = prove_history(revisions, start_after="a", layers=tuple(Layer))
+    assert proof.verdict is Verdict.PASS
+    # The stairway, the state after the released revision, and a copy of that for rows, env.py's own transactions, releases and the lock queue.
+    assert len([each for each in databases if "TEMPLATE" in each]) == 4
+    assert len(databases) <= 7  # the first is tried again when its owner does not exist yet
+    assert len(connections) <= 14

@@ -7,12 +7,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from slipway.local.gate import previous_at
+from slipway.local.gate import _unpack, previous_at
 from slipway.local.prove import AlembicOptions, NamedServer, Workplace
 from slipway.records.gate import Column, Model
 from slipway.settings import Migrations
 from slipway.source import commit_at
-from slipway.workload.dependencies import Python
+from slipway.workload.dependencies import Python, lock_of
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +30,7 @@ with engine.connect() as connection:
         context.run_migrations()
 """
 MODELS = 'import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table("notes", metadata, sa.Column("{}", sa.Text))\n'
+COMMITTED = ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "Released")
 
 
 @pytest.fixture
@@ -39,8 +40,7 @@ def read(tmp_path, server):
     (tmp_path / "migrations/env.py").write_text(ENV)
     (tmp_path / "other.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\npath_separator = os\n")
     (tmp_path / "models.py").write_text(MODELS.format("title"))
-    committed = ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", "Released")
-    for arguments in (("init", "--quiet"), ("add", "--all"), committed):
+    for arguments in (("init", "--quiet"), ("add", "--all"), COMMITTED):
         subprocess.run(["git", "-C", tmp_path, *arguments], check=True, capture_output=True)
     (tmp_path / "models.py").write_text(MODELS.format("heading"))
     python = Python(Path(sys.prefix))
@@ -60,3 +60,16 @@ def test_models_of_todays_files_are_not_taken_for_those_of_the_release(read, mon
     previous = read()
     assert previous.models == ()
     assert previous.refusal.startswith("no file declares the service's dependencies")
+
+
+def test_a_member_of_a_workspace_is_unpacked_with_the_lock_of_the_workspace(tmp_path):
+    root, member = tmp_path / "root", tmp_path / "root/apps/notes"
+    member.mkdir(parents=True)
+    (root / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["apps/*"]\n')
+    (root / "uv.lock").touch()
+    (member / "pyproject.toml").write_text('[project]\nname = "notes"\n')
+    for arguments in (("init", "--quiet"), ("add", "--all"), COMMITTED):
+        subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True)
+    tree = tmp_path / "tree"
+    assert _unpack(member, commit_at(root).revision, tree) == tree / "apps/notes"
+    assert lock_of(tree / "apps/notes") == tree / "uv.lock"

@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from slipway.errors import BadInputError
+from slipway.gate.forks import Fork
 from slipway.migration.database import (
     VARIABLE,
+    elsewhere,
     every_connection_to,
     for_driver,
+    keeping_connections,
     named_in_environment,
     sqlstate,
     with_connection,
@@ -170,9 +173,9 @@ def test_the_redirection_ends_when_the_block_fails(url):
 
 
 def test_what_says_no_place_stays(url):
-    elsewhere = "postgresql+psycopg://nowhere.invalid/none?application_name=mine"
+    theirs = "postgresql+psycopg://nowhere.invalid/none?application_name=mine"
     with every_connection_to(url):
-        engine = sa.create_engine(elsewhere, poolclass=sa.NullPool, connect_args={"options": "-c work_mem=123kB"})
+        engine = sa.create_engine(theirs, poolclass=sa.NullPool, connect_args={"options": "-c work_mem=123kB"})
         with engine.connect() as connection:
             assert connection.scalar(sa.text("SHOW application_name")) == "mine"
             assert connection.scalar(sa.text("SHOW work_mem")) == "123kB"
@@ -194,14 +197,40 @@ def test_an_engine_for_another_database_is_bad_input(url):
 
 def test_a_connection_that_leads_elsewhere_is_bad_input_before_its_first_statement_even_when_caught(url, server):
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(server), poolclass=sa.NullPool)
-    elsewhere = r"connects to the database postgres .*: let the engine connect by the URL"
-    with pytest.raises(BadInputError, match=elsewhere), every_connection_to(url), suppress(BadInputError):
+    refused = r"connects to the database postgres .*: let the engine connect by the URL"
+    with pytest.raises(BadInputError, match=refused), every_connection_to(url), suppress(BadInputError):
         engine.connect()
 
 
 @pytest.mark.parametrize("drivername", ["postgresql+psycopg", "postgresql+psycopg_async"])
 def test_work_is_done_on_a_sync_or_an_async_driver(url, drivername):
     assert with_connection(url.set(drivername=drivername), where) == url.database
+
+
+def session(connection):
+    return connection.scalar(sa.text("SELECT pg_backend_pid()"))
+
+
+def is_open(connection, session):
+    return connection.scalar(sa.text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid"), {"pid": session}) == 1
+
+
+def test_a_connection_is_kept_for_the_next_call_until_the_end_of_the_block(url):
+    with keeping_connections(url):
+        kept = with_connection(url, session)
+        with keeping_connections(url), every_connection_to(url.set(database="postgres")):
+            assert with_connection(url, session) == kept  # exempt from the redirection
+        assert Fork(lambda: with_connection(url, session), "the fork").result() != kept
+        assert elsewhere(url, session) != kept
+        assert with_connection(url, session) == kept
+    assert not with_connection(url, lambda connection: is_open(connection, kept))
+
+
+def test_a_kept_connection_that_was_terminated_is_replaced(url):
+    with keeping_connections(url):
+        kept = with_connection(url, session)
+        elsewhere(url, lambda connection: connection.exec_driver_sql(f"SELECT pg_terminate_backend({kept}, 5000)"))
+        assert with_connection(url, session) != kept
 
 
 def test_each_statement_of_such_work_is_its_own_transaction(url, database):

@@ -35,7 +35,9 @@ def tree(tmp_path):
 
 
 def key(tree: Path) -> str:
-    plan = dependencies._Plan(tree=tree, lock=lock_of(tree), view=tree_at(tree), linked=False, package=False)
+    plan = dependencies._Plan(
+        tree=tree, lock=lock_of(tree), view=tree_at(tree), linked=False, package=False, everything=False
+    )
     return dependencies._key(plan)
 
 
@@ -212,6 +214,7 @@ def test_an_environment_is_made_once_and_found_again(tree, tmp_path):
     (made.folder / "here").touch()
     assert prepare(elsewhere(tree), tmp_path / "cache") == made
     assert (made.folder / "here").exists()
+    assert prepare(tree, tmp_path / "cache", everything=True) != made
 
 
 def test_two_runs_that_need_the_same_environment_make_it_once(tree, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import subprocess
 import tarfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -40,9 +40,8 @@ class Commit:
     subject: str
 
     def files(self) -> Iterator[File]:
-        """Yield the files below `folder`, as `git archive` does (export-ignore is honoured)."""
-        packed = git(self.folder, ["archive", "--format=tar", self.revision, "."])
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        """Yield the files below `folder`, as `git archive` does."""
+        with archive_at(self.folder, self.revision) as archive:
             for member in archive:
                 if member.issym():
                     yield File(member.name, member.linkname.encode(), link=True)
@@ -84,6 +83,14 @@ def commit_at(folder: Path, name: str = "HEAD") -> Commit:
     shown = git(folder_of(folder), [*show, "--end-of-options", f"{name}^{{commit}}", "--"]).decode().strip()
     revision, committed, subject = shown.split("\0")
     return Commit(folder, revision, int(committed), subject)
+
+
+@contextmanager
+def archive_at(folder: Path, commit: str) -> Iterator[tarfile.TarFile]:
+    """Open an archive of the files below a folder at a commit (export-ignore is honoured); raises BadInputError."""
+    packed = git(folder, ["archive", "--format=tar", commit, "."])
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        yield archive
 
 
 def git(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bytes:

@@ -1,11 +1,10 @@
 """Prove the migrations in a folder, with its settings or without any, and with the previous release in git."""
 
-import io
-import tarfile
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -29,7 +28,7 @@ from slipway.records.gate import Listing, Previous, Since
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
 from slipway.settings import Migrations
-from slipway.source import folder_of, git, released, unreleased
+from slipway.source import archive_at, folder_of, released, unreleased
 from slipway.workload.dependencies import Python, check_environment, notes, prepare, workspace_of
 
 
@@ -125,9 +124,9 @@ async def previous_at(today: Workplace, commit: str, name: str, alembic: Alembic
     with tempfile.TemporaryDirectory(prefix="slipway-previous-") as unpacked:
         tree = Path(unpacked)
         try:
-            await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
-            at = replace(today, folder=tree, migrations=alembic.over(_settings_at(tree, today)))
-            pyproject = tree / "pyproject.toml"
+            folder = await anyio.to_thread.run_sync(_unpack, today.folder, commit, tree)
+            at = replace(today, folder=folder, migrations=alembic.over(_settings_at(folder, today)))
+            pyproject = folder / "pyproject.toml"
             text = pyproject.read_text(encoding="utf-8") if pyproject.is_file() else ""
             return starting(await _models_of(at, name, today), text)
         except SlipwayError as error:
@@ -142,11 +141,18 @@ def _settings_at(tree: Path, today: Workplace) -> Migrations:
         return today.migrations
 
 
+async def _models_in(at: Workplace, name: str, *, everything: bool) -> Previous:
+    """Return the models that a release names in its own environment, with `everything` that of all extras and groups; raises SlipwayError."""
+    own = await anyio.to_thread.run_sync(partial(prepare, at.folder, cache(), everything=everything))
+    return await read_models(replace(at, python=own), name)
+
+
 async def _models_of(at: Workplace, name: str, today: Workplace) -> Previous:
     try:
-        own = await anyio.to_thread.run_sync(prepare, at.folder, cache())
-        return await read_models(replace(at, python=own), name)
+        return await _models_in(at, name, everything=False)
     except SlipwayError as error:
+        with suppress(SlipwayError):
+            return await _models_in(at, name, everything=True)
         sources = next(folder for folder in (at.folder / "src", at.folder) if folder.is_dir())
         here = replace(at, python=replace(today.python, site=sources))
         with suppress(SlipwayError):
@@ -169,7 +175,12 @@ def starting(previous: Previous, pyproject: str) -> Previous:
     return replace(previous, start=command if "alembic" in command else "")
 
 
-def _unpack(folder: Path, commit: str, into: Path) -> None:
-    packed = git(folder, ["archive", "--format=tar", commit, "."])
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+def _unpack(folder: Path, commit: str, into: Path) -> Path:
+    """Unpack the service at a commit, with the workspace that it is a member of, and return its folder; raises BadInputError."""
+    root = workspace_of(folder) or folder
+    with archive_at(root, commit) as archive:
         archive.extractall(into, filter="data")
+    unpacked = into / folder.relative_to(root)
+    if not unpacked.is_dir():
+        raise BadInputError(f"the commit {commit[:12]} has no folder {folder.relative_to(root)}", "name a later one")
+    return unpacked

@@ -4,8 +4,10 @@ import configparser
 import os
 import re
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +63,16 @@ def read(call: Call) -> Config:
     return config
 
 
+@cache
+def _parser() -> ArgumentParser:
+    return CommandLine(prog="alembic").parser
+
+
 def _read(file: Path, call: Call) -> Config:
     section = call.section
     ini, toml = (Path("alembic.ini"), file) if file.name == PYPROJECT else (file, Path(PYPROJECT))
     command = ["--name", section, *(f"-x{argument}" for argument in call.x_arguments), "upgrade", "heads"]
-    options = CommandLine(prog="alembic").parser.parse_args(["--config", str(file), *command])
+    options = _parser().parse_args(["--config", str(file), *command])
     reads_toml = hasattr(Config, "toml_alembic_config")
     more: dict[str, Any] = {"toml_file": str(toml)} if reads_toml else {}
     config = Config(str(ini), ini_section=section, cmd_opts=options, **more)

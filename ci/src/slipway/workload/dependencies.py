@@ -110,6 +110,7 @@ class _Plan:
     view: Tree
     linked: bool
     package: bool
+    everything: bool
 
     @property
     def pinned_for_uv(self) -> bool:
@@ -117,7 +118,9 @@ class _Plan:
 
     @property
     def parts(self) -> list[str]:
-        """The flags of uv for the groups and extras that the migrations need."""
+        """The flags of uv for the groups and extras that the migrations need, or for all of them."""
+        if self.everything and self.pinned_for_uv:
+            return ["--all-extras", "--all-groups"]
         flags = {Subject.GROUP: "--group", Subject.EXTRA: "--extra"}
         return [word for fact in parts(self.view) for word in (flags[fact.subject], fact.value)]
 
@@ -156,11 +159,11 @@ def _is_too_old(python: Fact) -> bool:
     return int(python.value.partition(".")[2]) < int(OLDEST_PYTHON.partition(".")[2])
 
 
-def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
+def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool = False) -> Python:
     """Return the environment for an unpacked tree, created unless cached.
 
     With `in_place` the tree is a work tree: packages in it are linked, so that they are always as they are edited, and no file is written
-    beside it. Raises BadInputError, and RefusedError with uv's message.
+    beside it. With `everything` a uv.lock's extras and groups are all installed. Raises BadInputError, and RefusedError with uv's message.
     """
     pinning = lock_of(tree)
     file = tree / "pyproject.toml"
@@ -169,7 +172,7 @@ def prepare(tree: Path, cache: Path, *, in_place: bool = False) -> Python:
     if built:
         _check_named_files(tree)
     linked = in_place and (built or pinning.parent != tree)
-    plan = _Plan(tree=tree, lock=pinning, view=tree_at(tree), linked=linked, package=built)
+    plan = _Plan(tree=tree, lock=pinning, view=tree_at(tree), linked=linked, package=built, everything=everything)
     folder = cache / "environments" / _key(plan)
     with _locked(folder):
         if not (folder / READY).exists():
@@ -232,7 +235,19 @@ def _install(plan: _Plan, folder: Path) -> None:
     tree = plan.tree
     if plan.pinned_for_uv:
         copied = () if plan.linked else ("--no-install-project", "--no-editable")
-        _uv(["sync", "--frozen", "--no-dev", *plan.python, *plan.parts, *copied, *_COMPILED], tree, folder)
+        _uv(
+            [
+                "sync",
+                "--frozen",
+                *([] if plan.everything else ["--no-dev"]),
+                *plan.python,
+                *plan.parts,
+                *copied,
+                *_COMPILED,
+            ],
+            tree,
+            folder,
+        )
         return
     _uv(["venv", *plan.python, str(folder)], tree, folder)
     with tempfile.TemporaryDirectory(prefix="slipway-lock-") as written:

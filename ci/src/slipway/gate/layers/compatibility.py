@@ -2,7 +2,7 @@
 
 Its statements were recorded in its own tests, or are derived from its models. A statement that works on its own schema must work after each new
 revision; the first revision after which it fails is reported. So must those that its sessions prepared before. The new release's own statements
-must work after the last revision: a trigger may still name what a revision dropped. All run as the role of the revisions.
+must work after the last revision: a trigger may still name what a revision dropped. All run as the role of the revisions, which every session has here.
 
 When no previous release is known, statements on the tables as they were before each new revision take its place.
 """
@@ -24,7 +24,6 @@ from slipway.gate.history import Node
 from slipway.gate.layers import phrases, seeds
 from slipway.gate.layers.phrases import Phrase, Refused, refusal
 from slipway.gate.layers.stairway import Steps
-from slipway.gate.measure.role import as_owner
 from slipway.gate.names import few, is_table
 from slipway.gate.steps import UP, Baseline, report, step_of, walk
 from slipway.migration.database import elsewhere, with_connection
@@ -154,18 +153,17 @@ class _Releases:
         enum = any(line.kind == "enum" for line in steps.upgraded.removed)
 
         def derive(connection: Connection) -> list[Phrase]:
-            concerned = [
+            concerned = (
                 table
                 for table in self._tables(connection)
                 if table.name in locked or (enum and any(column["labels"] for column in table.columns))
+            )
+            return [
+                phrase
+                for table in concerned
+                if (columns := self._released.get(table.oid))
+                for phrase in phrases.assumed(connection, table, columns, node.id)
             ]
-            with as_owner(connection.connection):
-                return [
-                    phrase
-                    for table in concerned
-                    if (columns := self._released.get(table.oid))
-                    for phrase in phrases.assumed(connection, table, columns, node.id)
-                ]
 
         self._phrases = elsewhere(self.database, derive) if locked or enum else []
 
@@ -187,8 +185,7 @@ class _Releases:
             self.result.broken = [each for each in broken if each.said not in known]
 
     def _refused(self, connection: Connection) -> list[Refused]:
-        with as_owner(connection.connection):
-            return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
+        return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
 
     def _stale(self, connection: Connection) -> list[Refused]:
         outcomes = ((phrase, refusal(connection, Phrase(sql, ""))) for phrase, sql in self._prepared.items())
@@ -197,8 +194,7 @@ class _Releases:
     def _working(self, connection: Connection) -> list[Phrase]:
         tables = self._tables(connection)
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
-        with as_owner(connection.connection):
-            working = [*self._from_models(connection, tables), *self._from_tests(connection)]
+        working = [*self._from_models(connection, tables), *self._from_tests(connection)]
         self._broken_before = {each.said for each in self._broken(connection)} if self.own else set()
         return list(dict.fromkeys(working))
 
@@ -249,8 +245,7 @@ class _Releases:
         """Return the statements of the new release that fail on tables that it can read; drift is reported by another layer."""
         tables = self._tables(connection)
         pairs = ((model, table) for model in self.own if (table := _table_of(model, tables)))
-        with as_owner(connection.connection):
-            refused = [each for model, table in pairs for each in phrases.failing(connection, model, table)]
+        refused = (each for model, table in pairs for each in phrases.failing(connection, model, table))
         return [each for each in refused if _BROKEN.fullmatch(each.code)]
 
 
@@ -268,13 +263,12 @@ def _session(database: URL) -> Iterator[Callable[[Callable[[Connection], Any]], 
     tasks: SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = SimpleQueue()
 
     def serve(connection: Connection) -> None:
-        with as_owner(connection.connection):
-            while task := tasks.get():
-                work, outcome = task
-                try:
-                    outcome.set_result(work(connection))
-                except Exception as error:  # noqa: BLE001 -- raised in the waiting thread
-                    outcome.set_exception(error)
+        while task := tasks.get():
+            work, outcome = task
+            try:
+                outcome.set_result(work(connection))
+            except Exception as error:  # noqa: BLE001 -- raised in the waiting thread
+                outcome.set_exception(error)
 
     with ThreadPoolExecutor(1) as thread:
         served = thread.submit(with_connection, database, serve)

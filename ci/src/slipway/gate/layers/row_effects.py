@@ -12,16 +12,19 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from typing import Any
 
+from alembic import op
+
 from slipway.gate.history import Node
 from slipway.gate.measure.catalog import Change
 from slipway.gate.measure.place import line_in
-from slipway.gate.measure.session import as_superuser, literal, query, rows_written, taken_back
+from slipway.gate.measure.session import as_superuser, driver_of, literal, query, rows_written, taken_back
 from slipway.gate.measure.statements import Execution, watching
-from slipway.gate.names import parts
+from slipway.gate.names import is_table, parts
 
 Back = Mapping[str, list[dict[str, Any]]]  # the rows after the downgrade, by table
 
 _UPDATES = re.compile(r"\A\s*(WITH\b.*\b)?(UPDATE|MERGE)\b", re.IGNORECASE | re.DOTALL)
+_ONE_TABLE = re.compile(r'\A\s*UPDATE\s+(?:ONLY\s+)?(?P<table>[\w."]+)', re.IGNORECASE)
 _FINDS_ROWS = re.compile(r"\s*(DO|WITH|SELECT\b.*\bFROM|INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE | re.DOTALL)
 _HIDING = """
 SELECT concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -315,6 +318,50 @@ def _count(connection: Any) -> int:
     """Return how many rows the transaction has written."""
     ((rows,),) = query(connection, _WRITTEN)
     return int(rows)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The statement on a line that wrote all rows of a table one by one, in one transaction."""
+
+    line: int
+    table: str
+    rows: int
+
+
+@contextmanager
+def looping(node: Node, filled: Mapping[str, int], loops: list[Loop]) -> Iterator[None]:
+    """Record the lines on which alembic's session writes all rows of a table one by one; `filled` are the numbers of rows.
+
+    Only rows that are found count: a revision may go through a list of its own.
+    """
+    written: Counter[tuple[int, str]] = Counter()
+    before = 0
+
+    def begin(execution: Execution) -> None:
+        nonlocal before
+        if _UPDATES.match(execution.sql) and line_in(node.script.path):
+            before = _count(execution.session.connection)
+
+    def end(execution: Execution) -> None:
+        line, match = line_in(node.script.path), _ONE_TABLE.match(execution.sql)
+        if line is None or match is None or execution.session.is_alone or _is_another(execution):
+            return
+        rows = _count(execution.session.connection) - before
+        table = next((name for name in filled if is_table(name, match["table"])), "")
+        if execution.many or rows == 1:
+            written[line, table] += rows
+        if filled.get(table, 0) > 1 and written[line, table] == filled[table]:
+            loops.append(Loop(line, table, filled[table]))
+
+    with watching(before=begin, after=end):
+        yield
+
+
+def _is_another(execution: Execution) -> bool:
+    """Whether the session is not alembic's: one of the revision's own may commit each row."""
+    connection = op.get_context().connection
+    return connection is None or connection.closed or execution.session.key is not driver_of(connection.connection)
 
 
 @dataclass(frozen=True)

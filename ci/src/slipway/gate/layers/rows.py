@@ -18,7 +18,7 @@ from slipway.errors import RefusedError
 from slipway.gate.connections import every_connection_led_to
 from slipway.gate.history import Node
 from slipway.gate.layers import row_effects, seeds
-from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loss, Snapshot
+from slipway.gate.layers.row_effects import Again, Back, Behind, Hidden, Loop, Loss, Snapshot
 from slipway.gate.layers.stairway import Failure, Steps
 from slipway.gate.measure.session import as_superuser, query
 from slipway.gate.names import few, is_table
@@ -33,6 +33,7 @@ from slipway.records.proof import Layer
 _NOT_FIT = re.compile("22...|23503|23514|39...|P000[14]")
 # A check of the application's own, in Python or by RAISE, judges values that only its code writes.
 _WRITES = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|MERGE|COPY)\b", re.IGNORECASE)
+_COUNTS = re.compile(r"\b(SEQUENCE|IDENTITY|(SMALL|BIG)?SERIAL|setval)\b", re.IGNORECASE)
 
 
 @dataclass(kw_only=True)
@@ -48,6 +49,7 @@ class Rows:
     hidden: list[Hidden] = field(default_factory=list)  # rows that row-level security kept from statements
     behind: tuple[Behind, ...] = ()  # sequences behind the values of their columns
     again: tuple[Again, ...] = ()  # backfills that write rows again in a second run
+    loops: list[Loop] = field(default_factory=list)  # statements that write all rows of a table one by one
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,13 @@ class _Run:
         newest = max(map(int, self._filled), default=0)
         watched = self._may_leave_sequences_behind(node)
         behind = row_effects.sequences_behind(connection, touched, newest) if watched and touched else {}
-        with row_effects.noted(node) as backfills, row_effects.noting_hidden(node, self._of(node).hidden):
+        rows = self._of(node)
+        filled = {name: self._filled[oid] for oid, name in self._names.items()}
+        with (
+            row_effects.noted(node) as backfills,
+            row_effects.noting_hidden(node, rows.hidden),
+            row_effects.looping(node, filled, rows.loops),
+        ):
             yield self._step(node, UP, connection)
         if watched:
             now = row_effects.sequences_behind(connection, touched, newest)
@@ -220,10 +228,10 @@ class _Run:
         return [oid for oid, name in self._names.items() if name in locked and self._filled[oid]]
 
     def _may_leave_sequences_behind(self, node: Node) -> bool:
-        """Whether it writes rows, or adds a sequence to existing rows; reading all sequences is slow."""
+        """Whether it writes rows, or adds or replaces a sequence of existing rows; reading all sequences is slow."""
         steps = self._steps[node.id]
-        writes = any(_WRITES.match(statement.sql) for statement in steps.statements)
-        return writes or any(line.kind == "sequence" for line in steps.upgraded.added)
+        replaces = any(_WRITES.match(each.sql) or _COUNTS.search(each.sql) for each in steps.statements)
+        return replaces or any(line.kind == "sequence" for line in steps.upgraded.added)
 
     def _repeat(self, node: Node, connection: Any) -> None:
         """Give two rows equal values where only the revision forbids them."""

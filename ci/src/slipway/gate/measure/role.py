@@ -65,16 +65,6 @@ def as_in_production() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def as_owner(connection: Any) -> Iterator[None]:
-    """Give the role of the revisions to statements on a connection of the gate in autocommit mode, during the block."""
-    query(connection, _LEAVE_SUPERUSER)
-    try:
-        yield
-    finally:
-        rows_written(connection, "RESET SESSION AUTHORIZATION")
-
-
 def _before(execution: Execution) -> None:
     connection, sql = execution.session.connection, execution.sql
     _after_superuser(connection)  # whose statement may have failed

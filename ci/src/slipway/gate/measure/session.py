@@ -18,16 +18,17 @@ OUR_STATEMENT_TIMEOUT: Final = "59999ms"
 
 LIMITS: Final = {"lock_timeout": OUR_LOCK_TIMEOUT, "statement_timeout": OUR_STATEMENT_TIMEOUT}
 # Timeouts that env.py sets when it connects are kept.
-LIMIT: Final = "SELECT " + ", ".join(
+_LIMITED: Final = ", ".join(
     f"set_config('{name}', coalesce(nullif(current_setting('{name}'), '0'), '{value}'), false)"
     for name, value in LIMITS.items()
 )
+LIMIT: Final = f"SELECT {_LIMITED}"
 
 # A revision that waits or hangs becomes a finding. Parallel workers would hide scans; the time zone decides whether a timestamp is rewritten;
 # our own queries are planned once. The role of a revision is the owner of its database, see role.py. One statement, because every session of a
 # history begins with it.
 SESSION: Final = (
-    f"""{LIMIT}, set_config('max_parallel_maintenance_workers', '0', false), set_config('TimeZone', 'UTC', false),
+    f"""SELECT {_LIMITED}, set_config('max_parallel_maintenance_workers', '0', false), set_config('TimeZone', 'UTC', false),
     set_config('plan_cache_mode', 'force_generic_plan', false), set_config('session_authorization', pg_get_userbyid(datdba)::text, false)
     FROM pg_database WHERE datname = current_database()""",
 )

@@ -124,8 +124,10 @@ class Tracer:
         if not running.alone:
             # After a COMMIT even a look would begin a transaction, which the revision does not expect.
             ended = not is_begun(session.key)
-            transaction = self._transactions.pop(session.key) if ended else self._transactions[session.key]
-            done = None if ended else transaction.look(self._catalog.newest_oid)
+            transaction = self._transactions.get(session.key)  # none after a rollback that the session does not show
+            done = transaction.look(self._catalog.newest_oid) if transaction and not ended else None
+            if ended:
+                self._transactions.pop(session.key, None)
         elif running.files:
             seen = rewritten(running.files, files(session.connection, self._catalog.newest_oid))
             done = seen if seen.rewrites else None

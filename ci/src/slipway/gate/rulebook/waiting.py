@@ -65,7 +65,8 @@ NO_TIMEOUT: Final = _warning(
     bad=ADD_COLUMN,
     good=_ADD_IN_TIME,
 )
-PARENT_LOCKED: Final = _warning(
+# Both only without lock_timeout: the line of Q01 ends their danger, so they are notes beside it.
+PARENT_LOCKED: Final = _note(
     id="Q02",
     name="referenced table locked by a drop",
     message="Dropping a foreign key, or the table that has it, also blocks reads and writes of the referenced table.",
@@ -86,7 +87,7 @@ op.create_table(
 op.execute("SET LOCAL lock_timeout = '2s'")
 op.drop_table("notes")""",
 )
-PARENT_WAITS: Final = _warning(
+PARENT_WAITS: Final = _note(
     id="Q03",
     name="referenced table locked by a new foreign key",
     message="A new table or column with a foreign key blocks writes to the referenced table until the transaction ends.",

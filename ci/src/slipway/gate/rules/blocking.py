@@ -141,7 +141,8 @@ def _cause(rule: Rule, pattern: str, when: Condition | None = None, remedy: str 
     return Cause(rule, re.compile(pattern, re.IGNORECASE), when, remedy or rule.remedy)
 
 
-_ALTER = r'ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+) '
+# Up to a subcommand, which may follow others.
+_ALTER = r'ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>[\w."]+) (?:[^;]*?,\s*)??'
 _ADD_COLUMN = (
     _ALTER
     + r'ADD (?:COLUMN )?(?:IF NOT EXISTS )?(?!(?:CONSTRAINT|UNIQUE|PRIMARY|CHECK|FOREIGN|EXCLUDE)\b)(?P<column>[\w"]+) '

@@ -73,6 +73,9 @@ def check(node: Node, rows: Rows, statements: Sequence[Statement]) -> Iterator[F
     for each in rows.hidden:
         yield rules.HIDDEN.finding(node, str(each), each.line, rules.HIDDEN.code.format(table=each.table))
     yield from _losses(node, rows, statements)
+    for loop in rows.loops:
+        measured = f"writes all {loop.rows} rows of {loop.table} one by one"
+        yield rules.WHOLE_TABLE.finding(node, measured, loop.line)
     for again in rows.again:
         yield rules.RESTARTS.finding(node, f"the second run writes {again.rows} rows again", again.line)
     for behind in rows.behind:
