@@ -62,4 +62,7 @@ async def _proven(flags: Flags, adopted: "Adoption") -> "Adoption":
     except SlipwayError as error:
         return replace(adopted, gate=f"the gate could not run: {error}", passed=False)
     errors = tuple(finding for finding in proof.findings if finding.fails)
-    return replace(adopted, gate=summary(proof), errors=errors, passed=proof.verdict is Verdict.PASS)
+    executed = proof.coverage.revisions > 0
+    reason = "" if executed else f": {next(iter(proof.coverage.gaps), '')}"
+    passed = executed and proof.verdict is Verdict.PASS
+    return replace(adopted, gate=f"{summary(proof)}{reason}", errors=errors, passed=passed)
