@@ -1,4 +1,4 @@
-"""What docs/how-to/dagger.md tells a reader to type."""
+"""The calls that docs/how-to/dagger.md gives a reader to type."""
 
 import dataclasses
 import re
