@@ -69,8 +69,8 @@ def _next_step(adoption: Adoption) -> str:
         return "nothing was written; run `slipway init --yes` to write these files and run the gate"
     if not adoption.has_revisions:
         return "adopted: commit these files; the gate begins with the first revision, and there is none yet"
-    if adoption.passed is None:
-        return "nothing to change"
-    if adoption.passed:
-        return "adopted: commit these files"
-    return "adopted, and the gate is red for the reason above; `slipway gate` shows the whole report"
+    return {
+        None: "nothing to change",
+        True: "adopted: commit these files",
+        False: "adopted, and the gate is red for the reason above; `slipway gate` shows the whole report",
+    }[adoption.passed]
