@@ -99,7 +99,7 @@ def test_an_empty_database_is_brought_to_the_head(migrate, ask):
 
 
 def test_other_transactions_than_the_proven_ones_are_refused_before_the_first_revision(write_project, url, ask):
-    environment = Environment(write_project(TWO), url)
+    environment = Environment(Call(config=write_project(TWO)), url)
     named = "one transaction for each revision, and the certificate is for one transaction for all revisions"
     with pytest.raises(RefusedError, match=named):
         upgrade(environment, url, proven="one transaction for all revisions")

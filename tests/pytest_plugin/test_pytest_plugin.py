@@ -313,7 +313,7 @@ def test_a_folder_without_alembic_is_one_sentence(pytester, run):
     pytester.makepyprojecttoml("[project]\nname = 'x'\n")
     result = run()
     assert outcomes(result) == {"errors": 1}
-    result.stdout.fnmatch_lines(["there is no alembic.ini in *: name alembic's settings file in *"])
+    result.stdout.fnmatch_lines(["found no alembic history: no alembic.ini, *"])
     assert "Traceback" not in result.stdout.str()
 
 

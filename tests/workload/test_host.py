@@ -105,7 +105,7 @@ async def test_a_tree_without_its_files_is_refused(backend, layers):
 
 async def test_a_release_without_a_lock_is_bad_input(backend):
     digest = await pushed(backend, pack((TELL,), TELLING, 0, {}))
-    with pytest.raises(BadInputError, match="uv lock"):
+    with pytest.raises(BadInputError, match="no file declares the service's dependencies"):
         await said_by(backend, LaunchSpec(repository="notes", digest=digest, port=8000))
 
 

@@ -11,6 +11,9 @@ from slipway.records.survey import Fact, Obstacle, Subject
 
 _ELSEWHERE: Final = re.compile(r"(^|/)(tests?|docs?|examples?|templates?|\{\{.*|site-packages)/")
 _SECTION: Final = "alembic"
+_WITHIN: Final = re.compile(
+    r"(?:%\(here\)s/)?(?!/|\.\.)[^:%]*"
+)  # the service's files, unlike the folder of an installed package
 _FLASK: Final = re.compile(r"^\s*from flask import .*\bcurrent_app\b", re.MULTILINE)
 _ADVANCED: Final = re.compile(r"^\s*from advanced_alchemy\b.*\bimport\b", re.MULTILINE)
 
@@ -63,16 +66,17 @@ def _named_in_code(tree: Tree) -> Iterator[Fact]:
 
 def _environments(tree: Tree, config: Fact | None) -> Iterator[Fact]:
     """Yield the folder that the settings name, otherwise folders with an env.py of alembic, those beside the settings first."""
-    folders = [posixpath.dirname(name) for name in tree.matching(r"(?:.*/)?env\.py") if _is_alembics(tree, name)]
+    names = [*tree.matching(r"(?:.*/)?env\.py")]
     location = _script_location(tree, config.value) if config else ""
     if config and location:
         here = posixpath.dirname(config.value) or "."
         package, _, inside = location.replace("%(here)s", here).rpartition(":")
         wanted = posixpath.normpath(f"{package.replace('.', '/')}/{inside}" if package else inside)
         place = tree.place_of(config.value, "script_location")
-        for folder in folders:
-            if f"/{folder}".endswith(f"/{wanted}"):
+        for folder in sorted(map(posixpath.dirname, names), key=wanted.__ne__):
+            if f"/{folder}".endswith(f"/{wanted}") and (folder == wanted or _is_alembics(tree, f"{folder}/env.py")):
                 yield Fact(subject=Subject.SCRIPTS, value=folder, place=place)
+    folders = [posixpath.dirname(name) for name in names if _is_alembics(tree, name)]
     guessed = f"there is no {location}" if location else "the settings name no script_location" if config else ""
     beside = posixpath.dirname(config.value) if config else None
     for folder in sorted(folders, key=lambda folder: beside != folder):
@@ -122,6 +126,8 @@ def obstacles(tree: Tree, facts: tuple[Fact, ...]) -> Iterator[Obstacle]:
         )
     elif config and scripts is None:
         location = _script_location(tree, config.value)
+        if location and not _WITHIN.fullmatch(location):
+            return
         named = f"names the folder {location}, which does not exist" if location else "has no script_location"
         yield Obstacle(
             what=f"{config.value} {named}, and no other folder has an env.py of alembic",

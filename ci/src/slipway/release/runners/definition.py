@@ -186,6 +186,7 @@ _MODULES = {
         "database",
         "environment",
         "events",
+        "models",
         "output",
         "parts",
         "pooler",
