@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from slipway.gate import deadline
 from slipway.records.form import from_json
 from slipway.records.proof import Layer, Proof
 from slipway.records.refusal import Refusal
@@ -93,7 +94,12 @@ def test_a_revision_whose_import_never_ends_is_one_sentence(write_project, run_g
     assert len(printed.splitlines()) == 1
 
 
-def test_a_revision_that_catches_every_exception_is_ended_by_force(write_project, gate, server_url, server):
+def test_a_revision_that_catches_every_exception_is_ended_by_force(
+    write_project, gate, server_url, server, monkeypatch
+):
+    # Inherited by the fork that the gate is here; the exception is raised again several times before the end by force.
+    monkeypatch.setattr(deadline, "_REPEAT_SECONDS", 0.25)
+    monkeypatch.setattr(deadline, "_GRACE_SECONDS", 1.0)
     forever = "import time\nwhile True:\n    try:\n        time.sleep(1000)\n    except BaseException:\n        pass"
     write_project({**ONE, "two": ("one", forever, "")})
     printed = "".join(gate(patience=2, database=named(server_url)).communicate(timeout=300))

@@ -113,7 +113,7 @@ def run_tests(tests, output, replacement=()):
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         del os.environ[name]
     os.chdir(HERE.parents[1])
-    options = ["-x", "-q", *(f"-pno:{plugin}" for plugin in UNUSED)]
+    options = ["-x", "-q", "--tb=no", *(f"-pno:{plugin}" for plugin in UNUSED)]
     os._exit(pytest.main([*options, *(f"{HERE}/{test}" for test in tests)]))
 
 
