@@ -79,14 +79,12 @@ def answers():
 
 @pytest.fixture
 def run(pytester, server, answers, monkeypatch, forked_gate):
-    """Runs `pytest --slipway` on the server of the tests, in this process with a forked gate unless there are workers."""
+    """Runs `pytest --slipway` on the server of the tests, in this process with a forked gate; workers are processes."""
     once = asking.once
 
     def run(*arguments, judged="--slipway-all"):
         arguments += (judged,) if judged else ()
         options = (*LIGHT, "--slipway", f"--slipway-database-url={server}", *arguments)
-        if any(argument.startswith("-n") for argument in arguments):
-            return pytester.runpytest_subprocess(*options)
         question = [argument for argument in arguments if argument.startswith("--slipway")]
         project = hashlib.sha256(repr(question).encode())
         for file in sorted(path for path in pytester.path.rglob("*") if path.suffix in {".py", ".ini", ".toml"}):
