@@ -16,7 +16,7 @@ from slipway.release.engine.target import Time
 from slipway.simulator import endpoint
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
-from tests.release.direct import send_directly
+from tests.release.direct import send_directly, share_clients
 from tests.simulator.account import INSTANCE_ROLE, ROLE, URI, opened
 from tests.simulator.scripted import Script, ScriptedBackend
 
@@ -133,6 +133,7 @@ async def world(tmp_path, monkeypatch, capsys):
                 return await send(*request)
 
         monkeypatch.setattr(Aws, "send", send_in_no_time)
+        share_clients(monkeypatch)
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         yield World(account, tmp_path, capsys)
 

@@ -135,3 +135,14 @@ def send_directly(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> None:
             return await endpoint.send(service, operation, parameters)
 
     monkeypatch.setattr(Aws, "send", send)
+
+
+def share_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the environments of a test share boto3's clients of an endpoint."""
+    make, made = Aws._client, {}
+
+    def client(aws: Aws, service: str) -> Any:
+        key = (aws.endpoint_url, service)
+        return made[key] if key in made else made.setdefault(key, make(aws, service))
+
+    monkeypatch.setattr(Aws, "_client", client)
