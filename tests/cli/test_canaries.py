@@ -16,6 +16,7 @@ from slipway.release.engine.target import Time
 from slipway.simulator import endpoint
 from slipway.simulator.clock import VirtualClock
 from slipway.simulator.faults import Effect, Fault
+from tests.release.direct import send_directly, share_clients
 from tests.simulator.account import INSTANCE_ROLE, ROLE, URI, opened
 from tests.simulator.scripted import Script, ScriptedBackend
 
@@ -132,6 +133,7 @@ async def world(tmp_path, monkeypatch, capsys):
                 return await send(*request)
 
         monkeypatch.setattr(Aws, "send", send_in_no_time)
+        share_clients(monkeypatch)
         monkeypatch.setattr("slipway.environment.environment.wall_clock", lambda: time)
         yield World(account, tmp_path, capsys)
 
@@ -150,12 +152,21 @@ def sent(monkeypatch):
     return heard
 
 
+@pytest.fixture
+def direct(world, monkeypatch):
+    """The world without HTTP to AWS; its errors are those that boto3 reads."""
+    send_directly(monkeypatch, world.account.cloud)
+    return world
+
+
 STAGING, PRODUCTION = ("--environment", "staging"), ("--environment", "production")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
 async def test_no_command_leaks_a_value_or_passes_control_characters(world, sent, json, monkeypatch):
+    if json:  # the requests are the same
+        send_directly(monkeypatch, world.account.cloud)
     (world.folder / "pyproject.toml").write_text(SETTINGS.replace(RUNNER, ""))
     first, second = [f"{URI}@{await world.account.image()}" for _ in range(2)]
     sick = f"{URI}@{await world.account.image(Script(lines=SICK, exit_code=1))}"
@@ -201,19 +212,19 @@ REFUSED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("effect", [Effect.DENIED, Effect.EXPIRED])
-async def test_messages_of_aws_are_one_harmless_line(world, effect):
+async def test_messages_of_aws_are_one_harmless_line(direct, effect):
     """Messages of refusals are untrusted text; credentials may expire during a run."""
-    live = f"{URI}@{await world.account.image()}"
-    assert await world.slipway("deploy", *PRODUCTION, "--image", live) == 0
+    live = f"{URI}@{await direct.account.image()}"
+    assert await direct.slipway("deploy", *PRODUCTION, "--image", live) == 0
     for command, (operation, options) in REFUSED.items():
         for json in ((), ("--json",)):
-            world.account.cloud.faults.add(Fault(operation=operation, effect=effect, times=99))
-            new = f"{URI}@{await world.account.image()}"
-            code = await world.slipway(
+            direct.account.cloud.faults.add(Fault(operation=operation, effect=effect, times=99))
+            new = f"{URI}@{await direct.account.image()}"
+            code = await direct.slipway(
                 command, *PRODUCTION, *(new if part == "NEW" else part for part in options), *json
             )
-            world.account.cloud.faults.clear()
+            direct.account.cloud.faults.clear()
             assert code in ((0,) if command == "status" else (1, 3)), command
-    assert world.leaked() == set()
+    assert direct.leaked() == set()
     if effect is Effect.EXPIRED:
-        assert "sign in again and run the same command; it resumes this run" in world.said
+        assert "sign in again and run the same command; it resumes this run" in direct.said

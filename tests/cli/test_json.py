@@ -15,6 +15,8 @@ from slipway.records.form import to_json
 from slipway.records.migration import Migration
 from slipway.records.proof import Coverage, Proof, Verdict, Versions
 from slipway.records.rehearsal import Act, Rehearsal
+from slipway.workload.dependencies import READY
+from tests.release.direct import send_directly
 from tests.simulator.account import INSTANCE_ROLE, URI, Account
 
 SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
@@ -115,6 +117,11 @@ async def world(account, service, monkeypatch):
     monkeypatch.setattr("slipway.local.gate.gate", proves)
     monkeypatch.setattr("slipway.environment.environment.ServiceEnvironment.migrating", migrating)
     monkeypatch.setattr("slipway.rehearsal.here.rehearse", rehearses)
+    send_directly(monkeypatch, account.cloud)
+    environment = service / "cache/slipway/environments/0123"  # to measure this machine's takes long
+    environment.mkdir(parents=True)
+    (environment / READY).touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(service / "cache"))
     with (service / "pyproject.toml").open("a") as settings:
         settings.write(PRODUCTION)
     (service / "proof.json").write_text(to_json(PROOF))

@@ -107,7 +107,9 @@ def head(database: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runner", [TASK, 'runner = "direct"'], ids=["ecs-task", "direct"])
-async def test_the_reference_service_is_migrated_and_looked_at(account, tmp_path, database, capsys, runner):
+async def test_the_reference_service_is_migrated_and_looked_at_and_a_database_ahead_of_the_image_is_refused(
+    account, tmp_path, database, capsys, runner
+):
     digest = await release(account, env=PRINTS)
     assert await slipway(account, tmp_path, digest, "--json", runner=runner) == 0
     printed = capsys.readouterr()
@@ -125,19 +127,16 @@ async def test_the_reference_service_is_migrated_and_looked_at(account, tmp_path
         said = "\n".join(event["message"] for event in log["events"])
         assert "the token is *** and the URL" in said
         assert CANARY not in said
+        await a_database_ahead_is_refused(account, tmp_path, database, digest, capsys)
 
 
-@pytest.mark.slow
-async def test_a_database_ahead_of_the_image_is_refused_by_a_task_and_shown_by_status(
-    account, tmp_path, database, capsys
-):
-    digest = await release(account)
-    assert await slipway(account, tmp_path, digest) == 0
+async def a_database_ahead_is_refused(account, folder, database, digest, capsys):
+    """By a task; `--status` shows it."""
     with psycopg.connect(database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffff'")
-    assert await slipway(account, tmp_path, digest, "--status") == 1
+    assert await slipway(account, folder, digest, "--status") == 1
     assert "unknown: ffff, so the database is ahead of this release" in capsys.readouterr().out
-    assert await slipway(account, tmp_path, digest) == 1
+    assert await slipway(account, folder, digest) == 1
     assert "the database is at ffff, which this release does not know: it is ahead" in capsys.readouterr().err
 
 

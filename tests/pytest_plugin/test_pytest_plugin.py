@@ -79,14 +79,12 @@ def answers():
 
 @pytest.fixture
 def run(pytester, server, answers, monkeypatch, forked_gate):
-    """Runs `pytest --slipway` on the server of the tests, in this process with a forked gate unless there are workers."""
+    """Runs `pytest --slipway` on the server of the tests, in this process with a forked gate; workers are processes."""
     once = asking.once
 
     def run(*arguments, judged="--slipway-all"):
         arguments += (judged,) if judged else ()
         options = (*LIGHT, "--slipway", f"--slipway-database-url={server}", *arguments)
-        if any(argument.startswith("-n") for argument in arguments):
-            return pytester.runpytest_subprocess(*options)
         question = [argument for argument in arguments if argument.startswith("--slipway")]
         project = hashlib.sha256(repr(question).encode())
         for file in sorted(path for path in pytester.path.rglob("*") if path.suffix in {".py", ".ini", ".toml"}):
@@ -341,10 +339,10 @@ def test_a_revision_that_does_not_load_is_named_at_collection(write, run):
     run().stdout.fnmatch_lines(["migrations/versions/aaa_some_words.py line * does not load: SyntaxError*"])
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
-def test_an_environment_that_fails_is_reported_by_one_test_and_the_others_are_skipped(write, run, workers):
+def test_an_environment_that_fails_is_reported_by_one_test_and_the_others_are_skipped(write, run):
+    """Each of the others reads the file of the first, as another worker would."""
     write(env="raise RuntimeError('no')", aaa=CREATE, bbb=NOTHING)
-    result = run("-rs", *workers)
+    result = run("-rs")
     assert outcomes(result) == {"errors": 1, "skipped": 7}
     result.stdout.fnmatch_lines_random(
         [

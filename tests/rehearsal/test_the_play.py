@@ -3,26 +3,36 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from slipway.cli import fail, perform
+from slipway.commands.grammar import parse
+from slipway.local.prove import prove
 from slipway.records.form import from_json
+from slipway.records.proof import Layer
 from slipway.records.rehearsal import Rehearsal
 from tests.rehearsal.conftest import INDEX
+from tests.release.direct import share_clients
 
 pytestmark = pytest.mark.slow
 
 
-def slipway(*arguments):
-    command = [sys.executable, "-m", "slipway.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def quick(monkeypatch):
+    """Plays in this process: no layers that no act shows, and clients of AWS that are made once."""
+    monkeypatch.setattr("slipway.rehearsal.here.prove", partial(prove, layers=(Layer.ALWAYS, Layer.TRACE)))
+    share_clients(monkeypatch)
 
 
-def test_every_act_goes_as_expected_and_no_request_fails(checkout, tmp_path):
-    done = slipway("rehearse", "--source", str(checkout.folder), "--report", str(tmp_path / "report"))
-    assert done.returncode == 0, done.stdout + done.stderr
+async def test_every_act_goes_as_expected_and_no_request_fails(quick, checkout, tmp_path, capsys):
+    flags = parse(["rehearse", "--source", str(checkout.folder), "--report", str(tmp_path / "report")])
+    code = await perform(flags)
+    done = capsys.readouterr()
+    assert code == 0, done.out + done.err
     rehearsal = from_json(Rehearsal, (tmp_path / "report/rehearsal.json").read_text(), "the report")
     acts = {act.name: act for act in rehearsal.acts}
     assert list(acts) == ["before", "I", "II", "III", "clients"]
@@ -42,15 +52,15 @@ def test_every_act_goes_as_expected_and_no_request_fails(checkout, tmp_path):
     page = Titles()
     page.feed((tmp_path / "report/rehearsal.html").read_text())
     assert len(page.seen) == 5
-    check_progress_in_a_pipe(done, tmp_path / "report")
+    check_progress_without_a_terminal(done, tmp_path / "report")
 
 
-def check_progress_in_a_pipe(done, report):
+def check_progress_without_a_terminal(done, report):
     """It is plain lines, and no record has a password in it."""
-    assert "\x1b" not in done.stderr + done.stdout
-    assert "\r" not in done.stderr
-    assert "[AppRunner] Service status is set to RUNNING." in done.stderr
-    texts = [done.stdout, done.stderr, *(file.read_text() for file in report.iterdir())]
+    assert "\x1b" not in done.err + done.out
+    assert "\r" not in done.err
+    assert "[AppRunner] Service status is set to RUNNING." in done.err
+    texts = [done.out, done.err, *(file.read_text() for file in report.iterdir())]
     assert not any("postgresql://" in text for text in texts)
 
 
@@ -64,21 +74,28 @@ class Titles(HTMLParser):
             self.seen.append(tag)
 
 
-def rehearse(service, *options):
-    return slipway("rehearse", "--quiet", "--source", str(service.folder), *settings_of(service), *options)
+async def rehearse(service):
+    """Play in this process; return the exit code."""
+    flags = parse(["rehearse", "--quiet", "--source", str(service.folder), *settings_of(service)])
+    try:
+        return await perform(flags)
+    except Exception as error:  # noqa: BLE001 -- as the command does
+        return fail(flags, error)
 
 
 def settings_of(service):
     return "--settings", str(service.folder / "settings.toml")
 
 
-def test_uncommitted_changes_are_rehearsed_and_a_release_that_does_not_import_is_refused_by_the_preflight(small):
+async def test_uncommitted_changes_are_rehearsed_and_a_release_that_does_not_import_is_refused_by_the_preflight(
+    quick, small, capsys
+):
     (small.folder / "serve.py").write_text("import a_module_that_nobody_installed\n")
     before = snapshot(small.folder)
-    done = rehearse(small)
-    assert done.returncode == 1
-    assert "imports a_module_that_nobody_installed, which is not installed" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert await rehearse(small) == 1
+    said = capsys.readouterr().err
+    assert "imports a_module_that_nobody_installed, which is not installed" in said.splitlines()[-1]
+    assert "Traceback" not in said
     assert snapshot(small.folder) == before, "the checkout is only read"
 
 
@@ -90,11 +107,10 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_checkout_with_refused_migrations_does_not_reach_staging(small):
+async def test_a_checkout_with_refused_migrations_does_not_reach_staging(quick, small, capsys):
     small.replace("migrations/versions/bbb.py", INDEX)
-    done = rehearse(small)
-    assert done.returncode == 1
-    assert "NO  I " in done.stdout
+    assert await rehearse(small) == 1
+    assert "NO  I " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("lines", [["I:"], ["I:", "migrations proven"]], ids=["a proof", "a deployment with clients"])

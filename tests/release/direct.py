@@ -8,12 +8,14 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from starlette.requests import Request
 
+from slipway.release.aws.client import Aws
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import ACCOUNT, Cloud, simulated
@@ -122,3 +124,25 @@ async def opened(clock: Clock | None = None, pace: Pace = BRISK, **how: Any) -> 
         account = DirectAccount(cloud, backend, endpoint=DirectEndpoint(cloud))
         await account.ask("ecr", "create_repository", repositoryName="notes", imageTagMutability="IMMUTABLE")
         yield account
+
+
+def send_directly(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> None:
+    """Let commands call the account directly: each of them would make boto3's clients again, which is most of their work."""
+    endpoint = DirectEndpoint(cloud)
+
+    async def send(_aws: Aws, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        with cloud.clock.held():
+            return await endpoint.send(service, operation, parameters)
+
+    monkeypatch.setattr(Aws, "send", send)
+
+
+def share_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the environments of a test share boto3's clients of an endpoint."""
+    make, made = Aws._client, {}
+
+    def client(aws: Aws, service: str) -> Any:
+        key = (aws.endpoint_url, service)
+        return made[key] if key in made else made.setdefault(key, make(aws, service))
+
+    monkeypatch.setattr(Aws, "_client", client)
