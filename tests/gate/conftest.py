@@ -253,11 +253,10 @@ def run_gate(gate, tmp_path):
 def check_history(tmp_path, capsys, server):
     """Runs the command on a copy of one of `histories` in a virtual environment; its result must match expected.json."""
 
-    def check(history, python):
+    def check(history, python, layers=tuple(Layer)):
         project = shutil.copytree(history, tmp_path / history.name)
-        run_command(
-            ["gate", "--all", "--source", str(project), "--python", str(python), "--database-url", server, "--json"]
-        )
+        asked = ["--database-url", server, "--layers", ",".join(layer.value for layer in layers)]
+        run_command(["gate", "--all", "--source", str(project), "--python", str(python), *asked, "--json"])
         printed = capsys.readouterr()
         assert printed.out, printed.err
         proof = json.loads(printed.out)

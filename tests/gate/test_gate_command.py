@@ -5,6 +5,7 @@ import json
 import pytest
 from sqlalchemy import make_url
 
+from slipway.gate import forks
 from slipway.records.form import from_json
 from slipway.records.gate import Ask, Listed, Listing
 from slipway.records.proof import Layer, Proof, Verdict
@@ -161,21 +162,22 @@ def test_gates_at_once_on_one_server_do_not_disturb_each_other(write_project, ga
                 f"op.create_table('t{number}', sa.Column('id', sa.Integer()))\n{function.format(number)}",
                 f"op.drop_table('t{number}')\nop.execute('DROP FUNCTION f{number}()')",
             )
-            for number in range(20)
+            for number in range(8)
         },
         models='sa.Table("other", metadata, sa.Column("id", sa.Integer))',
     )
-    gates = [gate(database=named(server_url), proof=f"proof-{number}.json") for number in range(3)]
+    gates = [gate(database=named(server_url), proof=f"proof-{number}.json") for number in range(2)]
     printed = [process.communicate(timeout=300) for process in gates]
-    assert printed == [("", "")] * 3
-    first, second, third = (without_times((tmp_path / f"proof-{number}.json").read_text()) for number in range(3))
-    assert first == second == third
+    assert printed == [("", "")] * 2
+    first, second = (without_times((tmp_path / f"proof-{number}.json").read_text()) for number in range(2))
+    assert first == second
     assert {finding["rule"] for finding in first["findings"]} == {"drift"}
 
 
 def test_gates_at_once_do_not_disturb_each_others_rows_copies_and_interruptions(
-    write_project, gate, server_url, tmp_path
+    write_project, gate, server_url, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(forks, "processors", lambda: 1)  # both gates are processes already
     concurrently = """
         with op.get_context().autocommit_block():
             op.drop_index('ix', 'a', postgresql_concurrently=True, if_exists=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.records.proof import Layer
 from slipway.workload.dependencies import uv
 
 pytestmark = pytest.mark.slow
@@ -16,20 +17,33 @@ OLDEST, WITH_IF_EXISTS = "alembic==1.8.1", "alembic==1.13.3"
 
 
 @pytest.fixture(scope="module")
-def old_environment(request, tmp_path_factory):
-    """A virtual environment with SQLAlchemy 1.4 and an alembic."""
+def environment(tmp_path_factory):
+    """A virtual environment with SQLAlchemy 1.4."""
     folder = tmp_path_factory.mktemp("old") / "venv"
     subprocess.run([uv(), "venv", "-q", "--python", sys.executable, folder], check=True)
-    installed = subprocess.run([uv(), "pip", "install", "-q", "--python", folder, *LOCKED, request.param], check=False)
-    if installed.returncode:
-        pytest.skip("SQLAlchemy 1.4 cannot be had here")
     return folder
 
 
+@pytest.fixture(scope="module")
+def old_environment(request, environment):
+    """The environment with an alembic, in place of the one of the test before."""
+    installed = subprocess.run(
+        [uv(), "pip", "install", "-q", "--python", environment, *LOCKED, request.param], check=False
+    )
+    if installed.returncode:
+        pytest.skip("SQLAlchemy 1.4 cannot be had here")
+    return environment
+
+
+# One history has all layers, the others those that see what is special about them.
 @pytest.mark.parametrize(
-    ("old_environment", "name"),
-    [(OLDEST, "batch_mode"), (OLDEST, "reads_the_database"), (WITH_IF_EXISTS, "autocommit_blocks")],
+    ("old_environment", "name", "layers"),
+    [
+        (OLDEST, "batch_mode", tuple(Layer)),
+        (OLDEST, "reads_the_database", (Layer.ALWAYS, Layer.TRACE, Layer.ROWS)),
+        (WITH_IF_EXISTS, "autocommit_blocks", (Layer.ALWAYS, Layer.TRACE, Layer.ROWS, Layer.INTERRUPTION)),
+    ],
     indirect=["old_environment"],
 )
-def test_it_comes_to_the_same(old_environment, name, check_history):
-    check_history(HISTORIES / name, old_environment)
+def test_it_comes_to_the_same(old_environment, name, layers, check_history):
+    check_history(HISTORIES / name, old_environment, layers)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import dagger.client.gen
@@ -51,8 +52,13 @@ def _field(method: ast.FunctionDef | ast.AsyncFunctionDef, classes: set[str], ow
 
 
 def _calls(method: ast.AST, name: str) -> list[ast.Call]:
+    return [call for called, call in _every_call(method) if called == name]
+
+
+@cache
+def _every_call(method: ast.AST) -> list[tuple[str, ast.Call]]:
     calls = [node for node in ast.walk(method) if isinstance(node, ast.Call) and node.args]
-    return [call for call in calls if getattr(call.func, "attr", getattr(call.func, "id", "")) == name]
+    return [(getattr(call.func, "attr", getattr(call.func, "id", "")), call) for call in calls]
 
 
 def _returned(method: ast.FunctionDef | ast.AsyncFunctionDef, classes: set[str], own: str) -> str:

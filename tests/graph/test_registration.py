@@ -1,6 +1,7 @@
 import importlib.metadata
 import os
 import sys
+from pathlib import Path
 
 import anyio
 import pytest
@@ -10,6 +11,7 @@ from slipway.commands.command import AwsAccess
 from slipway.commands.registry import FUNCTIONS
 from tests.graph.conftest import Engine, speaking
 
+HERE = Path(__file__).parent
 ON_DAGGER = {command.name: command for command in FUNCTIONS if not command.not_on_dagger}
 USES_AWS = {name for name, command in ON_DAGGER.items() if command.access is not AwsAccess.NONE}
 NEVER_CACHED = USES_AWS | {
@@ -28,7 +30,9 @@ CHECKS = {"lint", "migrations", "smoke", "tests", "types"}
 async def registration(tmp_path_factory):
     """Registration as an engine starts it: the runtime's own entry point, in a process of its own."""
     file = tmp_path_factory.mktemp("module") / "module.json"
-    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from dagger.mod.cli import app; app(register=True)"
+    quick = "import dagger.client._core as core, quick_client; core.make_converter = quick_client.Converter"
+    run = "from dagger.mod.cli import app; app(register=True)"
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.path.append({str(HERE)!r}); {quick}; {run}"
     async with speaking(Engine({})) as (engine, variables):
         variables |= {"DAGGER_MAIN_OBJECT": "Slipway", "DAGGER_MODULE_FILE": str(file)}
         done = await anyio.run_process([sys.executable, "-c", code], env=os.environ | variables)

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,25 @@ def cache(tmp_path, monkeypatch):
     """An empty cache of this test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache/slipway"
+
+
+@pytest.fixture(scope="module")
+async def filled(tmp_path_factory):
+    """A cache with one template."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        async with running(find(None)):
+            pass
+    return folder / "slipway"
+
+
+@pytest.fixture
+def warm(filled, cache):
+    """A cache of this test's own with one template."""
+    cache.parent.mkdir()
+    subprocess.run(["cp", "-a", filled, cache], check=True)
+    return cache
 
 
 @pytest.fixture(autouse=True)
@@ -154,19 +174,15 @@ async def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(found,
     assert cache.is_file()
 
 
-async def test_a_version_of_its_own_has_a_template_of_its_own(found, cache):
-    async with running(found):
-        pass
+async def test_a_version_of_its_own_has_a_template_of_its_own(found, warm):
     elsewhere = replace(found, origin="another origin")
     async with running(elsewhere):
         pass
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(warm.iterdir())) == 2
 
 
-async def test_a_server_that_does_not_start_is_bad_input_with_its_own_last_words(found, cache, tmp_path):
-    async with running(found):
-        pass
-    (template,) = cache.iterdir()
+async def test_a_server_that_does_not_start_is_bad_input_with_its_own_last_words(found, warm):
+    (template,) = warm.iterdir()
     with (template / "data/postgresql.conf").open("a") as file:
         file.write("no_such_setting = 1\n")
     with pytest.raises(BadInputError, match=r"the Postgres server did not start: .*configuration file"):
@@ -227,7 +243,7 @@ async def test_the_wheel_in_roots_home_takes_its_libraries_along(tmp_path):
     assert homes() == []
 
 
-async def test_what_is_left_on_a_shelf_is_there_the_next_time_and_nowhere_else(found, cache):
+async def test_what_is_left_on_a_shelf_is_there_the_next_time_and_nowhere_else(found, warm):
     databases = "SELECT count(*) FROM pg_database WHERE datname = 'kept'"
     async with running(found, shelf="a service") as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
@@ -235,4 +251,4 @@ async def test_what_is_left_on_a_shelf_is_there_the_next_time_and_nowhere_else(f
     for shelf, there in (("a service", 1), ("another", 0), (None, 0)):
         async with running(found, shelf=shelf) as server:
             assert ask(server.url, databases) == there
-    assert len(list(cache.glob("gate-*"))) == 1
+    assert len(list(warm.glob("gate-*"))) == 1

@@ -60,9 +60,9 @@ async def test_killed_at_each_kind_of_request_it_resumes_to_the_truth(place):
 async def test_killed_after_each_request_it_resumes_to_the_truth(place, case):
     _, healthy = CASES[case]
     whole = await killed_and_resumed(place, case, Kill(MOST_REQUESTS, done=True))
-    changed = next(number for number, name in enumerate(whole.operations) if name.startswith(("create_", "update_")))
-    # A run that fails differs only in its end: every second request is enough.
-    for index in points(whole.operations) if healthy else points(whole.operations)[changed - 1 :: 2]:
+    # A run that fails differs only after its change: every second request from there on is enough.
+    every = points(whole.operations)
+    for index in every if healthy else every[every.index(change_in(whole.operations) - 1) :: 2]:
         assert (await killed_and_resumed(place, case, Kill(index, done=True))).code is None
 
 
@@ -74,11 +74,25 @@ async def test_killed_before_a_request_it_resumes_to_the_truth(place):
         assert (await killed_and_resumed(place, "update", Kill(index, done=False))).code is None
 
 
+WRITES = ("put_", "initiate_", "upload_", "complete_", "create_", "update_", "batch_delete_", "ledger")
+
+
 def points(operations):
-    """Return the requests to die at: all of a run, but of a list read until it changes only the first and the last two."""
+    """Return the requests to die at: every write, the first and the last read of each kind, and all at the change and at the end.
+
+    After any other read the account is as it was after the request before it.
+    """
     assert 15 < len(operations) < MOST_REQUESTS
-    around = zip(("", *operations), operations, (*operations[1:], ""), (*operations[2:], "", ""), strict=False)
-    return [index for index, (before, *same) in enumerate(around) if len({before, *same}) > 1 or same[0] == "ledger"]
+    first = {operations.index(name) for name in operations}
+    last = {len(operations) - 1 - operations[::-1].index(name) for name in operations}
+    end = range(len(operations) - 3, len(operations))
+    writes = {index for index, name in enumerate(operations) if name.startswith(WRITES)}
+    change = change_in(operations)  # what the platform answers may be behind it for a while
+    return sorted({*writes, *first, *last, *range(change - 1, change + 4), *end})
+
+
+def change_in(operations):
+    return next(index for index, name in enumerate(operations) if name.startswith(("create_", "update_")))
 
 
 @pytest.mark.parametrize("effect", [Effect.ANSWER_LOST, Effect.CALL_LOST, Effect.UNAVAILABLE, Effect.THROTTLED])

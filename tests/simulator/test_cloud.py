@@ -6,11 +6,13 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
 from slipway.errors import BadInputError, within
 from slipway.oci.artifact import File, TreeConfig, pack
 from slipway.oci.registry import opened as registry_opened
 from slipway.release.targets.app_runner.target import POLL_SECONDS
+from slipway.simulator import serving as serving_module
 from slipway.simulator.app_runner.deployment import Pace
 from slipway.simulator.clock import Clock, VirtualClock
 from slipway.simulator.cloud import LOGIN, simulated
@@ -179,15 +181,29 @@ async def test_virtual_time_passes_only_while_those_who_hold_it_rest(work):
     assert (clock.now() - began).total_seconds() == 12
 
 
-@pytest.mark.slow
-async def test_a_connection_outlives_the_polling_interval_of_the_release_engine(account):
-    """A client behind the tunnel of a Dagger engine does not notice that a connection has ended."""
-    host, _, port = account.cloud.url.removeprefix("http://").partition(":")
-    async with await anyio.connect_tcp(host, int(port)) as connection:
-        for _ in range(2):
+async def kept_for(pause: float) -> bool:
+    """Return whether a connection answers again after a pause."""
+    async with serving(PlainTextResponse("here")) as address:
+        host, _, port = address.partition(":")
+        async with await anyio.connect_tcp(host, int(port)) as connection:
             await connection.send(b"GET / HTTP/1.1\r\nHost: simulator\r\n\r\n")
             assert (await connection.receive()).startswith(b"HTTP/1.1 ")
-            await anyio.sleep(2 * POLL_SECONDS)  # log and operation are asked in turn, each by a client of its own
+            await anyio.sleep(pause)
+            try:
+                await connection.send(b"GET / HTTP/1.1\r\nHost: simulator\r\n\r\n")
+                return (await connection.receive()).startswith(b"HTTP/1.1 ")
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return False
+
+
+async def test_a_connection_outlives_the_polling_interval_of_the_release_engine(monkeypatch):
+    """A client behind the tunnel of a Dagger engine does not notice that a connection has ended."""
+    assert (
+        serving_module.IDLE_SECONDS > 4 * POLL_SECONDS
+    )  # log and operation are asked in turn, each by a client of its own
+    assert await kept_for(0.1)
+    monkeypatch.setattr(serving_module, "IDLE_SECONDS", 0.01)
+    assert not await kept_for(0.1)
 
 
 def test_heavy_imports_wait_until_a_request_or_a_release_needs_them():

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from unittest.mock import patch
 
@@ -12,6 +13,7 @@ import anyio.from_thread
 import anyio.to_thread
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.loaders import JSONFileLoader
 
 from slipway.oci.artifact import MANIFEST
 from slipway.release.aws.client import Keys, session_of
@@ -81,7 +83,11 @@ def at_moto(service: str, story: Story) -> Mapping[str, Outcome]:
     from moto import mock_aws
     from moto.moto_api import state_manager
 
-    with patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"), mock_aws():
+    with (
+        patch.dict("os.environ", MOTO_EC2_LOAD_DEFAULT_AMIS="false"),
+        patch.object(JSONFileLoader, "load_file", _load),  # moto has a loader of its own for each of its answers
+        mock_aws(),
+    ):
         # By default moto ends a task by itself after a few descriptions.
         state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1000})
         player = Player(_client(service), _seed_moto(service))
@@ -98,6 +104,18 @@ async def at_the_simulator(service: str, story: Story) -> Mapping[str, Outcome]:
         player = Player(_client(service, endpoint_url=cloud.url), {"subnet": "subnet-1"}, second)
         await anyio.to_thread.run_sync(story, player)
     return player.outcomes
+
+
+_load_file = JSONFileLoader.load_file
+
+
+@cache
+def _read(path: str) -> Any:
+    return _load_file(JSONFileLoader(), path)
+
+
+def _load(_loader: JSONFileLoader, path: str) -> Any:
+    return deepcopy(_read(path))
 
 
 def _seed_moto(service: str) -> Mapping[str, str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Longer than the release engine's polling interval: the tunnel of a Dagger engine does not tell a client inside of it that a connection
 # has ended, and the client's next request would get no answer.
-_IDLE_SECONDS = 60
+IDLE_SECONDS = 60
 
 
 class CutError(Exception):
@@ -114,7 +114,7 @@ async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
             log_config=None,
             access_log=False,
             lifespan="off",
-            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=1,
             http=_Protocol,
             date_header=False,
