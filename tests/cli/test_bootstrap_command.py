@@ -40,6 +40,7 @@ def test_a_template_is_printed_without_asking_aws(service, capsys, options, reso
     assert list(json.loads(capsys.readouterr().out)["Resources"]) == resources
 
 
+@pytest.mark.slow
 async def test_bootstrap_proposes_then_creates_then_has_nothing_to_do(service, capsys, monkeypatch):
     async with opened() as account:
         time = Time(account.cloud.clock.now, account.cloud.clock.sleep)

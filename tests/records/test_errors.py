@@ -38,6 +38,7 @@ def is_one_sentence(what, next_step):
     return bool(what and next_step) and said.isprintable() and begins_small and not ENDED.search(said)
 
 
+@pytest.mark.slow
 def test_every_error_in_the_source_is_one_sentence_with_a_next_step():
     places = list(raised())
     assert len(places) > 150

@@ -96,6 +96,7 @@ PROPERTIES = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(histories(), noteworthy)
 def test_every_graph_has_every_property(revisions, noteworthy):

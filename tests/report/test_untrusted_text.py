@@ -186,7 +186,11 @@ def check_report(name, text):
             assert not re.search(r"[@#]\w|://|www\.", rendered(said).words)
 
 
-@pytest.mark.parametrize("name", sorted(RENDERERS))
+SLOW = {"proof.page.page"}  # draws the whole page for each text
+NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in sorted(RENDERERS)]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_hostile_text_is_harmless_in_every_report(name):
     for text in HOSTILE:
         check_report(name, text)
@@ -224,6 +228,7 @@ def test_json_keeps_every_character_and_is_plain_ascii():
             assert json.loads(said)["postgres"] == f"{text} end"
 
 
+@pytest.mark.slow
 def test_every_report_can_be_written_to_a_file(tmp_path):
     for text in HOSTILE:
         files = of_proof(filled(Proof, text)) | of_rehearsal(filled(Rehearsal, text)) | of_plan(filled(Plan, text))
