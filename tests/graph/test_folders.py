@@ -39,7 +39,7 @@ name = "other"
 source = { editable = "packages/other" }
 [[package]]
 name = "sqlalchemy"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://packages.example.org/simple" }
 """
 
 
