@@ -66,11 +66,8 @@ class Tree:
         return next((place for place, line in self.lines(name) if text in line), name)
 
     def toml(self, name: str) -> dict[str, Any]:
-        """Return a TOML file; empty when it is missing or unusable."""
-        try:
-            return toml.loads(self.read(name))
-        except ValueError:
-            return {}
+        """Return a TOML file, which must not be changed; empty when it is missing or unusable."""
+        return _toml(self.read(name))
 
     def table(self, name: str, *keys: str) -> dict[str, Any]:
         """Return a table in a TOML file; empty when it is missing, or no table."""
@@ -108,6 +105,15 @@ def repository_of(folder: Path) -> Path:
     """Return the git repository around a folder; the folder itself without one."""
     folder = folder.resolve()
     return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+
+
+@functools.lru_cache(maxsize=64)
+def _toml(text: str) -> dict[str, Any]:
+    """Read a text once: every part of the finder asks for tables of pyproject.toml."""
+    try:
+        return toml.loads(text)
+    except ValueError:
+        return {}
 
 
 def table_in(document: object, *keys: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from slipway.finder.interpreter import interpreter
 from slipway.finder.locks import declaration, lock, parts
 from slipway.finder.requirements import FOREIGN, constraints, requirements
 from slipway.finder.tree import Tree, tree_at
-from slipway.records.survey import Fact, Subject
+from slipway.records.survey import Subject
 from slipway.untrusted import one_line
 
 LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
@@ -116,7 +117,7 @@ class _Plan:
     def pinned_for_uv(self) -> bool:
         return self.lock.name == "uv.lock"
 
-    @property
+    @cached_property
     def parts(self) -> list[str]:
         """The flags of uv for the groups and extras that the migrations need, or for all of them."""
         if self.everything and self.pinned_for_uv:
@@ -124,13 +125,13 @@ class _Plan:
         flags = {Subject.GROUP: "--group", Subject.EXTRA: "--extra"}
         return [word for fact in parts(self.view) for word in (flags[fact.subject], fact.value)]
 
-    @property
+    @cached_property
     def python(self) -> list[str]:
         """The flag of uv for the minor version that a file names; any patch of it will do."""
         fact = next(interpreter(self.view), None)
         if fact is None or fact.place.endswith("pyvenv.cfg"):
             return []
-        version = OLDEST_PYTHON if _is_too_old(fact) else fact.value
+        version = OLDEST_PYTHON if _is_too_old(fact.value) else fact.value
         return ["--python", f">={version}" if fact.guessed else version]
 
 
@@ -139,7 +140,7 @@ def notes(tree: Path) -> tuple[str, ...]:
     view = tree_at(tree)
     declared = None if lock(view) else declaration(view)
     python = next(interpreter(view), None)
-    old = python is not None and not python.guessed and _is_too_old(python)
+    old = python is not None and not python.guessed and _is_too_old(python.value)
     return tuple(
         filter(
             None,
@@ -155,8 +156,9 @@ def notes(tree: Path) -> tuple[str, ...]:
     )
 
 
-def _is_too_old(python: Fact) -> bool:
-    return int(python.value.partition(".")[2]) < int(OLDEST_PYTHON.partition(".")[2])
+def _is_too_old(version: str) -> bool:
+    minor = version.partition(".")[2]  # "13t" of a free-threaded one
+    return minor.isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2])
 
 
 def prepare(tree: Path, cache: Path, *, in_place: bool = False, everything: bool = False) -> Python:
@@ -347,7 +349,7 @@ def check_environment(python: Python) -> None:
         return
     obstacles: list[SlipwayError] = []
     version = libraries[0].name.removeprefix("python")
-    if (minor := version.partition(".")[2]).isdecimal() and int(minor) < int(OLDEST_PYTHON.partition(".")[2]):
+    if _is_too_old(version):
         obstacles.append(
             BadInputError(
                 f"{python.folder} has Python {version}, and the gate runs on {OLDEST_PYTHON} or newer",
