@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dagger
 
 from slipway.commands.command import Flags, named
-from slipway.commands.registry import FUNCTIONS
+from slipway.commands.table import FUNCTIONS
 from slipway.errors import BadInputError
 from slipway.objects.function import FunctionError
 
