@@ -137,7 +137,7 @@ def test_a_server_that_looks_like_production_needs_a_flag(capsys, service):
     code, error = gate(capsys, service, "--database-url", url)
     assert (code, "looks like production" in error, "--allow-production-like" in error) == (2, True, True)
     assert "canary-password" not in error
-    code, error = gate(capsys, service, "--database-url", url, "--allow-production-like")
+    code, error = gate(capsys, service, "--database-url", url, "--expendable")  # its former name
     assert (code, "does not answer" in error) == (2, True)
 
 
@@ -268,6 +268,6 @@ def test_a_revision_that_kills_the_process_and_leaves_another_behind_is_one_sent
 
 
 def test_timeout_of_zero_seconds(capsys, service):
-    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\npatience = 0\n")
+    (service / "pyproject.toml").write_text(f"{PYPROJECT}[tool.slipway.migrations]\ntimeout = 0\n")
     code, error = gate(capsys, service)
     assert (code, "migrations.timeout: found 0, allowed is 1 or more" in error) == (2, True)
