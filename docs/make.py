@@ -15,7 +15,7 @@ from slipway.release.bootstrap.roles import DEPLOY_ROLE, IMAGE_ROLE, RIGHTS
 from slipway.release.diagnosis import NEVER_STARTED
 from slipway.release.failures import CAUSES, ENDS, NEVER_RAN, SILENCES, FailureRule
 from slipway.release.rights import Actions, granted
-from slipway.release.targets.registry import TARGETS
+from slipway.release.targets.supported import TARGETS
 from slipway.structure import constraints, kebab
 
 HERE = Path(__file__).parent

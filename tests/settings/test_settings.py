@@ -234,7 +234,7 @@ def test_every_kind_of_key_is_read():
             migrated(cpu="256", memory="4096"),
             "migration.memory: found cpu 256 with memory 4096, allowed are 256 with 512 to 2048; 512 with 1024 to 4096; ",
         ),
-        (migrated(patience="0"), "migration.patience: found 0, allowed is 1 or more"),
+        (migrated(timeout="0"), "migration.timeout: found 0, allowed is 1 or more"),
         (migrated(subnet='["a"]'), "environments.staging.migration.subnet: unknown key, did you mean subnets?"),
         (
             staging(secrets='{ DATABASE_URL = "hunter2" }'),
@@ -250,14 +250,14 @@ def test_an_unusable_file_is_one_sentence_with_file_key_value_and_allowed_values
 
 
 def test_each_environment_chooses_its_migration_runner():
-    asked = parse(migrated(public_ip="true", patience="60")).environment("staging").migration
+    asked = parse(migrated(public_ip="true", timeout="60")).environment("staging").migration
     assert asked == MigrationRunner(
         runner=RunnerKind.ECS_TASK,
         subnets=("subnet-1",),
         security_groups=("sg-1",),
         execution_role="arn:role",
         public_ip=True,
-        patience=60,
+        timeout=60,
     )
     direct = migrated(runner='"direct"', subnets=None, security_groups=None, execution_role=None)
     assert parse(direct).environment("staging").migration == MigrationRunner(runner=RunnerKind.DIRECT)

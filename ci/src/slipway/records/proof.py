@@ -94,14 +94,14 @@ class Queue:
     """The sessions that waited behind a revision while it waited for an open transaction.
 
     - behind: the table that the transaction had written to, the last that the revision locks.
-    - readers, writers: tables whose readers or writers waited. said: waiting statements of the previous release, by their place.
+    - readers, writers: tables whose readers or writers waited. statements: those of the previous release that waited, by their place.
     - deadlock: the table at which Postgres aborted one of the two transactions, or empty.
     """
 
     behind: str
     readers: tuple[str, ...]
     writers: tuple[str, ...]
-    said: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
     deadlock: str = ""
 
     @property
@@ -111,7 +111,7 @@ class Queue:
         who = [
             *([f"readers and writers of {', '.join(self.readers)}"] if self.readers else []),
             *([f"writers of {', '.join(only)}"] if only else []),
-            *([f"{len(self.said)} statements of the previous release"] if self.said else []),
+            *([f"{len(self.statements)} statements of the previous release"] if self.statements else []),
         ]
         waited = f"{' and '.join(who)} waited behind it" if who else "no session waited behind it"
         return f"while it waited for a transaction that had written to {self.behind}, {waited}"
@@ -208,7 +208,7 @@ class Coverage:
     - transactions: those of env.py, in which the new revisions ran together; empty when they did not.
     - chosen: which revisions count as new and how many do not, when the gate chose that itself.
     - filled: how many of `tables` held rows. empty: why one of the others did not, by its name.
-    - previous: the release replayed on the new schema; phrases: number of its statements; said: their sha256.
+    - previous: the release replayed on the new schema; previous_statements: their number; previous_digest: their sha256.
     """
 
     revisions: int
@@ -220,8 +220,8 @@ class Coverage:
     filled: int = 0
     empty: Mapping[str, str] = field(default_factory=dict)
     previous: str = ""
-    phrases: int = 0
-    said: str = ""
+    previous_statements: int = 0
+    previous_digest: str = ""
     transactions: str = ""
     layers: tuple[Layer, ...] = tuple(Layer)
 
@@ -267,7 +267,7 @@ class Proof(Record, schema="slipway/proof/1"):
         return replace(self, folder="", revisions=revisions, findings=findings)
 
     @property
-    def said(self) -> str:
+    def verdict_in_words(self) -> str:
         """The verdict in words; what did not execute a single revision has not passed."""
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"

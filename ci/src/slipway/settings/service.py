@@ -52,7 +52,7 @@ class Migrations(Constrained):
     - levels: the levels of gate rules, by rule, such as {Q01 = "error", D03 = "off"}; docs/gate.md has the defaults.
     - database-variable: the environment variable in which the service expects its database's URL.
     - driver: the scheme of that URL, such as "postgresql+asyncpg".
-    - patience: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
+    - timeout: seconds for each step of a revision, env.py included, on the gate's empty tables; a slower step is a finding.
     - variables: further variables that the service needs to be imported, with stand-in values, which are not secrets, for the gate, the checks, the preflight and the rehearsal;
       {url}, {host}, {port}, {user}, {password} and {database} are replaced by parts of the database's URL.
     - samples: values for columns whose conditions the gate cannot satisfy, such as {"orders.code" = ["A-1", "B-2"]}; different rows take different ones.
@@ -72,7 +72,7 @@ class Migrations(Constrained):
     levels: Mapping[str, _Level] = field(default_factory=dict)
     database_variable: str = "DATABASE_URL"
     driver: Annotated[str, Pattern(r"postgresql.*", "postgresql or postgresql+DRIVER")] = "postgresql"
-    patience: Annotated[int, Range(1)] = 120
+    timeout: Annotated[int, Range(1)] = 120
     variables: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, Annotated[tuple[str, ...], Filled("one value or more")]] = field(default_factory=dict)
 
@@ -168,7 +168,7 @@ class Checks(Constrained):
     - types: such as ["mypy"].
     - tests: such as ["pytest"]; they get a Postgres of their own by the variables of [tool.slipway.migrations].
     - database: whether the tests' Postgres is "migrated" to the head, or "empty".
-    - patience: seconds in which the release must become healthy in the check smoke.
+    - timeout: seconds in which the release must become healthy in the check smoke.
     - sources: the files and folders that they need besides the service's own; everything that git tracks by default.
     """
 
@@ -178,7 +178,7 @@ class Checks(Constrained):
     types: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     database: TestDatabase = TestDatabase.MIGRATED
-    patience: Annotated[int, Range(1, 60)] = 60
+    timeout: Annotated[int, Range(1, 60)] = 60
     sources: tuple[str, ...] = ()
 
 

@@ -181,21 +181,21 @@ class _Releases:
         """Find the statements of the new release that its own schema breaks."""
         if self.own:
             broken = elsewhere(self.database, self._broken)
-            known = self._broken_before | {each.said for refused in self.result.refused.values() for each in refused}
-            self.result.broken = [each for each in broken if each.said not in known]
+            known = self._broken_before | {each.message for refused in self.result.refused.values() for each in refused}
+            self.result.broken = [each for each in broken if each.message not in known]
 
     def _refused(self, connection: Connection) -> list[Refused]:
         return [refused for phrase in self._phrases if (refused := refusal(connection, phrase))]
 
     def _stale(self, connection: Connection) -> list[Refused]:
         outcomes = ((phrase, refusal(connection, Phrase(sql, ""))) for phrase, sql in self._prepared.items())
-        return [Refused(phrase, refused.said, refused.code) for phrase, refused in outcomes if refused]
+        return [Refused(phrase, refused.message, refused.code) for phrase, refused in outcomes if refused]
 
     def _working(self, connection: Connection) -> list[Phrase]:
         tables = self._tables(connection)
         self._released = {table.oid: {column["raw"] for column in table.columns} for table in tables}
         working = [*self._from_models(connection, tables), *self._from_tests(connection)]
-        self._broken_before = {each.said for each in self._broken(connection)} if self.own else set()
+        self._broken_before = {each.message for each in self._broken(connection)} if self.own else set()
         return list(dict.fromkeys(working))
 
     def _tables(self, connection: Connection) -> list[seeds.Table]:

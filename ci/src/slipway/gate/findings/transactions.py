@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from slipway.gate.findings.blocking import safe_index
 from slipway.gate.history import History, Node
 from slipway.gate.layers.interruption import Interruption
 from slipway.gate.layers.sessions import Encounter
@@ -11,7 +12,6 @@ from slipway.gate.layers.stairway import Failure
 from slipway.gate.layers.together import TogetherResult
 from slipway.gate.rulebook import transactions as rules
 from slipway.gate.rulebook.rule import Rule
-from slipway.gate.rules.blocking import safe_index
 from slipway.records.proof import AUTOCOMMIT, Finding, Statement
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: active_sql_transaction, unsafe_new_enum_value_usage
@@ -98,7 +98,7 @@ def check_run(
     if stop:
         node = next((node for node in history.nodes if node.id == stop.revision), new[-1])
         rule = of_failure(stop.failure) or rules.FAILS_TOGETHER
-        measured = f"{stop.failure.said}; env.py runs {len(new)} new revisions in {last.transactions}"
+        measured = f"{stop.failure.message}; env.py runs {len(new)} new revisions in {last.transactions}"
         yield rule.finding(node, measured, stop.failure.line_in(node, node.upgrade_line))
     elif not last.stop and set(last.seen) != set(history.heads):
         measured = f"after env.py's own run a new connection reads {', '.join(last.seen) or 'nothing'} in {version_table}, not {', '.join(history.heads)}"
