@@ -50,7 +50,7 @@ def test_history_that_does_not_run_and_has_nothing_new_has_not_passed(prove_hist
     assert (
         text(proof)
         .splitlines()[-1]
-        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revisions up on")
+        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revision up on")
     )
 
 
