@@ -50,7 +50,7 @@ class Replay:
 
 
 class _Rows(Enum):
-    """What the tables hold; an upgrade that fails is tried again with the next."""
+    """The rows of the tables; an upgrade that fails is tried again with the next."""
 
     ALL = "NULLs, and UUIDs that several tables share"
     PLAIN = "neither of these"
