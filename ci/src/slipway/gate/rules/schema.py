@@ -79,8 +79,9 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
-    remedy = _extension_first(failure.said) if rule is rules.FAILS else None
-    return rule.finding(node, failure.said, failure.line_in(node, otherwise), remedy)
+    line = failure.line_in(node, otherwise)
+    remedy = _extension_first(failure.said) if rule is rules.FAILS else transactions.remedy_of(rule, node, line)
+    return rule.finding(node, failure.said, line, remedy)
 
 
 def _extension_first(said: str) -> str | None:
