@@ -73,7 +73,7 @@ def _index_for(line: Line) -> str:
     """Return the code that makes the index which a foreign key lacks."""
     schema, table, _ = parts(line.name)
     key = _KEY.match(line.definition)
-    columns = [column.strip('"') for column in _names(key["columns"])] if key else []
+    columns = [column.strip(' "') for column in key["columns"].split(",")] if key else []
     return rules.WITHOUT_INDEX.code.format(
         table=table,
         column="_".join(columns),
