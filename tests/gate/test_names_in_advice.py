@@ -2,13 +2,21 @@
 
 from types import SimpleNamespace
 
+import pytest
+
+from slipway.gate.layers.phrases import Phrase, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
-from slipway.gate.rules import advice, waiting
+from slipway.gate.rules import advice, compatibility, waiting
 from slipway.gate.steps import UP
 from slipway.records.proof import Statement
 
 NODE = SimpleNamespace(id="two", file="two.py", old=None, upgrade_line=9)
+
+
+def executed(sql, locks):
+    nothing = {"rewrites": (), "builds": (), "scans": (), "blocks": {}, "measured": True, "ms": 1.0}
+    return Statement(sql=sql, line=10, transaction=True, locks=locks, **nothing)
 
 
 def test_the_missing_index_is_written_out():
@@ -21,8 +29,20 @@ def test_the_missing_index_is_written_out():
 
 def test_the_foreign_key_of_a_new_table_is_written_out():
     sql = "CREATE TABLE notes (\n\tid BIGINT, \n\tFOREIGN KEY(author_id) REFERENCES authors (id)\n)"
-    locks = {"public.authors": "SHARE ROW EXCLUSIVE"}
-    nothing = {"rewrites": (), "builds": (), "scans": (), "blocks": {}, "measured": True, "ms": 1.0}
-    statement = Statement(sql=sql, line=10, transaction=True, locks=locks, **nothing)
+    statement = executed(sql, {"public.authors": "SHARE ROW EXCLUSIVE"})
     found = next(each for each in waiting.check(NODE, [statement], None) if each.rule == "Q03")
     assert 'op.create_foreign_key("notes_author_id_fkey", "notes", "authors", ["author_id"], …' in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("sql", "said", "code", "expected"),
+    [
+        ("notes RENAME title TO heading", "column a.title does not exist", "42703", 'op.drop_column("notes", "title")'),
+        ("notes RENAME TO items", 'relation "notes" does not exist', "42P01", 'op.rename_table("notes", "items")'),
+        ("x.notes RENAME TO items", 'relation "x.notes" does not exist', "42P01", 'op.rename_table("…", "…")'),
+    ],
+)
+def test_a_rename_is_undone_under_both_names(sql, said, code, expected):
+    refused = Refused(Phrase("SELECT 1", "models"), said, code)
+    (found,) = compatibility.check(NODE, [refused], [executed(f"ALTER TABLE {sql}", {})], [])
+    assert expected in found.remedy
