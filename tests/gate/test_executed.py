@@ -62,6 +62,9 @@ def test_a_failure_that_a_comment_allows_is_still_not_executed(prove_history, co
     proof = prove_history(history)
     assert [(finding.rule, finding.revision) for finding in proof.failures] == [("U02", "two")]
     assert "1 of 3 revisions" in text(proof).splitlines()[-1]
+    if comment == "T01":
+        (allowed,) = (finding for finding in proof.findings if finding.rule == "T01")
+        assert f"autocommit_block():\n    {fails}  # alone" in allowed.remedy
 
 
 def test_what_was_not_executed_cannot_be_allowed(prove_history):

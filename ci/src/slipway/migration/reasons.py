@@ -13,7 +13,7 @@ _UNAVAILABLE: Final = (
     re.compile(r'extension "(?P<name>[^"]+)" is not available'),
     re.compile(r'could not open extension control file "[^"]*/(?P<name>[^/"]+)\.control"'),
 )
-_MAJOR: Final = re.compile(r"/postgresql/(\d+)/extension/")  # in packages of Debian; PostgreSQL 18 names no path
+_MAJOR: Final = re.compile(r"/postgresql/(\d+)/extension/")  # the folder of Debian's packages; PostgreSQL 18 names none
 
 _CONTRIB: Final = frozenset(
     """amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw fuzzystrmatch hstore insert_username

@@ -37,6 +37,14 @@ class _Cause:
 _CONSTRAINTS: Final = ("23503", "23505", "23514", "23P01")
 _NAMED_CONSTRAINT: Final = re.compile(r'constraint "([^"]+)"')
 _WRITES: Final = re.compile(r"\s*(WITH\b.*\b)?(INSERT INTO|UPDATE|DELETE FROM|MERGE|COPY)\b", re.IGNORECASE)
+_RENAMED: Final = {
+    rules.COLUMN_RENAMED: re.compile(
+        r'(?P<table>[\w."]+) RENAME (?:COLUMN )?(?P<old>\w+|"[^"]+") TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
+    ),
+    rules.TABLE_RENAMED: re.compile(
+        r'(?P<table>(?:[\w"]+\.)?(?P<old>\w+|"[^"]+")) RENAME TO (?P<new>\w+|"[^"]+")', re.IGNORECASE
+    ),
+}
 # The first match is reported. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CAUSES: Final = (
     _Cause(rules.COLUMN_RENAMED, ("42703",), did=r"\bRENAME (COLUMN )?\S+ TO\b"),
@@ -88,8 +96,19 @@ def check(
     for (rule, _), failures in by_cause.items():
         if not (removed and rule is rules.NEW_LABEL):  # the label was renamed
             first = failures[0]
-            finding = rule.finding(node, _measured(first, len(failures) - 1), _line(first, statements))
+            measured, line = _measured(first, len(failures) - 1), _line(first, statements)
+            finding = rule.finding(node, measured, line, _remedy(rule, first, done))
             yield _if_used(finding) if first.phrase.assumed and rule not in _ALWAYS_USED else finding
+
+
+def _remedy(rule: Rule, refused: Refused, done: str) -> str | None:
+    """Return the remedy of a rename with both names; None when the rule's own names nothing."""
+    if rule not in _RENAMED:
+        return None
+    renames = [match for match in _RENAMED[rule].finditer(done) if match["old"].strip('"') in _names(refused)]
+    plain = (match.groupdict() for match in renames if "." not in match["table"])  # alembic takes a schema apart
+    names = {group: name.replace('"', "") for group, name in next(plain, {}).items()}
+    return rule.code.format_map({"table": "…", "old": "…", "new": "…"} | names)
 
 
 def _if_used(finding: Finding) -> Finding:

@@ -41,7 +41,7 @@ def check_reached(nodes: Sequence[Node], stairway: StairwayResult, found: Iterab
     failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not any(finding.fails and finding.revision in failed for finding in found):
-        said = "".join(stairway.steps[node].failures[UP].said for node in failed)
+        said = "".join(stairway.steps[node].failures[UP].message for node in failed)
         yield rules.UNREACHED.finding(first, not_executed(nodes, stairway), remedy=_extension_first(said))
 
 
@@ -79,8 +79,9 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
-    remedy = _extension_first(failure.message) if rule is rules.FAILS else None
-    return rule.finding(node, failure.message, failure.line_in(node, otherwise), remedy)
+    line = failure.line_in(node, otherwise)
+    remedy = _extension_first(failure.message) if rule is rules.FAILS else transactions.remedy_of(rule, node, line)
+    return rule.finding(node, failure.message, line, remedy)
 
 
 def _extension_first(said: str) -> str | None:
