@@ -151,6 +151,20 @@ def test_every_kind_of_key_is_read():
             service(images='{ packages = ["libpq5"], distroless = true }'),
             "images.packages: found beside distroless, allowed is one of them",
         ),
+        (
+            service(images='{ dockerfile = "Dockerfile", packages = ["libpq5"] }'),
+            "images.packages: found beside dockerfile, allowed is one of them",
+        ),
+        (service(images='{ target = "web" }'), "images.target: found without dockerfile, which it is for"),
+        (service(images='{ dockerfile = "../Dockerfile" }'), "allowed is a file in the service's folder"),
+        (
+            service(images='{ dockerfile = "Dockerfile", arguments = { NPM_TOKEN = "s3cret" } }'),
+            "found 'NPM_TOKEN', allowed is a name without TOKEN, PASSWORD or the like",
+        ),
+        (
+            service(images='{ dockerfile = "Dockerfile", arguments = { INDEX = "https://me:s3cret@host/simple" } }'),
+            "images.arguments.INDEX: found something else, allowed is a value without a password, which belongs to",
+        ),
         (service(name="1"), "[tool.slipway] name: found 1 (a whole number), allowed is a text"),
         (service(port='"8000"'), "[tool.slipway] port: found '8000' (a text), allowed is a whole number"),
         (service(port="8000.0"), "[tool.slipway] port: found 8000.0 (a number), allowed is a whole number"),

@@ -54,7 +54,10 @@ async def service(image: dagger.Container, settings: Settings) -> dagger.Service
     told = migrating(image.with_service_binding(postgres.HOST, published.server))
     for name, value in settings.migrations.told(published.url(postgres.HOST)).items():
         told = told.with_secret_variable(name, dag.set_secret(f"{name}-up", value))
-    return told.as_service(args=["python", START, *settings.migrations.alembic, "--", *settings.command])
+    own = settings.images.dockerfile is not None
+    command = [*await image.entrypoint(), *await image.default_args()] if own else settings.command
+    started = told.without_docker_healthcheck()
+    return started.as_service(args=["python", START, *settings.migrations.alembic, "--", *command])
 
 
 def migrating(container: dagger.Container) -> dagger.Container:

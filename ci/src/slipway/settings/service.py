@@ -24,6 +24,14 @@ _REPOSITORY_NAME = Pattern(  # ECR's
     r"(?=.{2,256}$)[a-z0-9]+(?:[._-][a-z0-9]+)*",
     "a name of small letters and digits, with single . _ - between them, 2 to 256 of them",
 )
+_INSIDE = Pattern(r"(?!/)(?!(?:.*/)?\.\.(?:/|$)).+", "a file in the service's folder")
+_NOT_SECRET = Pattern(
+    r"(?!(?i:.*(?<![A-Za-z])(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|(?:API|ACCESS|PRIVATE)[_-]?KEY)(?![A-Za-z])))[A-Za-z_]\w*",
+    "a name without TOKEN, PASSWORD or the like: an image's history shows its arguments, so list the name in secrets",
+)
+_NO_PASSWORD = Pattern(
+    r"(?s)(?!.*://[^/\s@]*:[^/\s@]+@).*", "a value without a password, which belongs to secrets", secret=True
+)
 _LEVELS = (*(level.value for level in Level), OFF)
 _Level = Annotated[str, Pattern("|".join(_LEVELS), f"one of {', '.join(map(repr, _LEVELS))}")]
 _TARGETS = Variants("target", {TargetKind.APP_RUNNER: AppRunnerEnvironment})
@@ -193,6 +201,12 @@ class Images(Constrained):
     - uv: holds /uv.
     - postgres: for the gate.
     - registry: for the rehearsal.
+    - dockerfile: the service's own Dockerfile, such as "Dockerfile", from which its image is built instead; the folder is the context.
+      CMD and ENTRYPOINT are kept; `command` starts an image that has neither.
+    - target: the stage of the Dockerfile that is shipped; the last one by default.
+    - arguments: values of the Dockerfile's ARG, by name. An image's history shows them: a secret belongs to `secrets`.
+    - secrets: names of build secrets; their values are passed with --build-secrets. A Dockerfile mounts each by its name as id; in slipway's own
+      image they are uv's variables, such as UV_INDEX_PRIVATE_PASSWORD, and `netrc` is a file.
     """
 
     platform: Annotated[str, Pattern(r"linux/[a-z0-9]+(?:/v[0-9]+)?", "one like linux/amd64 or linux/arm64")] = (
@@ -204,11 +218,21 @@ class Images(Constrained):
     uv: str | None = None
     postgres: str | None = None
     registry: str | None = None
+    dockerfile: Annotated[str, _INSIDE] | None = None
+    target: str | None = None
+    arguments: Mapping[Annotated[str, _NOT_SECRET], Annotated[str, _NO_PASSWORD]] = field(default_factory=dict)
+    secrets: tuple[Annotated[str, Pattern(r"[A-Za-z_][\w.-]*", "a name of letters, digits and _ . -")], ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.distroless and self.packages:
             raise MismatchError("packages", "found beside distroless, allowed is one of them")
+        both = {"distroless": self.distroless, "packages": self.packages}
+        if self.dockerfile and (other := next((name for name, value in both.items() if value), None)):
+            raise MismatchError(other, "found beside dockerfile, allowed is one of them")
+        for name in ("target", "arguments"):
+            if getattr(self, name) and not self.dockerfile:
+                raise MismatchError(name, "found without dockerfile, which it is for")
 
 
 @dataclass(frozen=True, kw_only=True)
