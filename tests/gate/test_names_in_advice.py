@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from slipway.gate.findings import advice, compatibility, waiting
 from slipway.gate.layers.phrases import Phrase, Refused
 from slipway.gate.layers.stairway import Steps
 from slipway.gate.measure.catalog import Change, Line
-from slipway.gate.rules import advice, compatibility, waiting
 from slipway.gate.steps import UP
 from slipway.records.proof import Statement
 
