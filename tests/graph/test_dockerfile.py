@@ -1,4 +1,4 @@
-"""The image of a service's own Dockerfile, and build secrets, as an engine is asked for them."""
+"""The image of a service's own Dockerfile, build secrets and the build step, as an engine is asked for them."""
 
 import json
 
@@ -150,3 +150,36 @@ async def test_checks_of_a_service_with_a_dockerfile_need_a_lock(own, workspace,
     declares(own, 'lint = ["ruff", "check"]')
     with pytest.raises(FunctionError, match="nothing locks the dependencies for developers: run `uv lock`"):
         await service.lint(workspace)
+
+
+STEP = """
+[tool.slipway.build]
+image = "node:24"
+sources = ["web"]
+commands = [["npm", "ci"], ["npm", "run", "build; id"]]
+results = ["web/dist", "web/other"]
+"""
+
+
+async def test_only_the_results_of_the_build_step_are_shipped(engine, workspace):
+    engine.files["pyproject.toml"] = PYPROJECT + STEP
+    engine.answers["exists"] = True
+    await Slipway().image(workspace)
+    (chain,) = (
+        chain for chain in engine.chains if any("npm" in str(step) for step in chain) and chain[-1].name == "sync"
+    )
+    assert [step.arguments["args"] for step in chain if step.name == "withExec"] == [
+        ["npm", "ci"],
+        ["npm", "run", "build; id"],
+    ]
+    added = [step.arguments["path"] for chain in engine.ids.values() for step in chain if step.name == "withDirectory"]
+    assert {"web/dist", "web/other"} <= set(added)
+
+
+async def test_everything_that_the_build_step_has_not_written_is_listed(engine, workspace):
+    engine.files["pyproject.toml"] = PYPROJECT + STEP
+    engine.answers["exists"] = lambda chain: not any(step.name == "withExec" for step in chain)
+    with pytest.raises(
+        FunctionError, match=r"^the build step wrote no web/dist: .*; \(2\) the build step wrote no web/other"
+    ):
+        await Slipway().image(workspace)

@@ -155,6 +155,21 @@ def test_every_kind_of_key_is_read():
             service(images='{ dockerfile = "Dockerfile", packages = ["libpq5"] }'),
             "images.packages: found beside dockerfile, allowed is one of them",
         ),
+        (
+            service(build='{ image = "node", commands = ["npm run build"], results = ["dist"] }'),
+            "build.commands[0]: found 'npm run build' (a text), allowed is a list",
+        ),
+        (
+            service(build='{ image = "node", commands = [[]], results = ["dist"] }'),
+            "build.commands[0]: found an empty list, allowed is a program and its arguments",
+        ),
+        (
+            service(
+                build='{ image = "node", commands = [["make"]], results = ["a"] }',
+                images='{ dockerfile = "Dockerfile" }',
+            ),
+            "build: found beside images.dockerfile, which can have a stage for it",
+        ),
         (service(images='{ target = "web" }'), "images.target: found without dockerfile, which it is for"),
         (service(images='{ dockerfile = "../Dockerfile" }'), "allowed is a file in the service's folder"),
         (

@@ -13,7 +13,7 @@ from importlib.resources import files
 import dagger
 from dagger import dag
 
-from slipway.errors import BadInputError
+from slipway.errors import BadInputError, ObstaclesError
 from slipway.graph import bases, dockerfile
 from slipway.graph.build_secrets import check_given, with_secrets, without_secrets
 from slipway.records.image import LONG_AGO
@@ -88,7 +88,8 @@ class Source:
     """The input of an image: the lock and the sources. A `package` is installed itself, too.
 
     `python` is its minor version. Development dependencies are a group of uv's lock, or a `requirements-dev.txt`.
-    With a Dockerfile, `lock_name` may be empty, and `files` are its context. `secrets` are those of the build, by name.
+    With a Dockerfile, `lock_name` may be empty, and `files` are its context. `secrets` are those of the build, by name,
+    and `step` has the files that the build step reads.
     """
 
     pyproject: dagger.File
@@ -100,6 +101,7 @@ class Source:
     development: dagger.File | None = None
     member: Member | None = None
     secrets: Mapping[str, dagger.Secret] = field(default_factory=dict)
+    step: dagger.Directory | None = None
 
     def with_files(self, files: dagger.Directory) -> "Source":
         return replace(self, files=files)
@@ -161,15 +163,42 @@ async def image(source: Source, settings: Settings, label: Label) -> dagger.Cont
     """Build the shipped image; raises BadInputError for a Dockerfile whose image does not fit."""
     if settings.images.dockerfile:
         return _labelled(await dockerfile.image(source.files, settings, source.secrets), settings, label)
-    runtime = _runtime(source, settings, label)
+    runtime = _runtime(source, settings, label, await built_in_step(source, settings))
     return _labelled(
         runtime.with_user(USER).with_entrypoint([]).with_default_args(list(settings.command)), settings, label
     )
 
 
-def _runtime(source: Source, settings: Settings, label: Label) -> dagger.Container:
+async def built_in_step(source: Source, settings: Settings) -> dagger.Directory:
+    """Run the build step, and return its results; raises ObstaclesError for all that it has not written."""
+    results, step = dag.directory(), settings.build
+    if step is None or source.step is None:
+        return results
+    check_given(settings.images, source.secrets)
+    container = with_secrets(_empty(settings).from_(step.image), source.secrets).with_workdir(HOME)
+    container = container.with_directory(HOME, source.step)
+    for command in step.commands:
+        container = container.with_exec([*command])
+    await container.sync()
+    obstacles = []
+    for name in step.results:
+        path = f"{HOME}/{name}"
+        if not await container.exists(path):
+            obstacles.append(
+                BadInputError(f"the build step wrote no {name}", "correct results or commands in [tool.slipway.build]")
+            )
+        elif await container.exists(path, expected_type=dagger.ExistsType.DIRECTORY_TYPE):
+            results = results.with_directory(name, container.directory(path))
+        else:
+            results = results.with_file(name, container.file(path))
+    if obstacles:
+        raise ObstaclesError(obstacles)
+    return results
+
+
+def _runtime(source: Source, settings: Settings, label: Label, results: dagger.Directory) -> dagger.Container:
     """Put dependencies with a constant time and the application with the commit's time on the base."""
-    application = source.files
+    application = source.files.with_directory(".", results) if settings.build else source.files
     if source.packages:
         application = application.with_directory(".site", _builder(source, settings).directory(_SITE))
     return with_variables(

@@ -54,7 +54,7 @@ async def _models_in(folder: Folder, images: "Images", secrets: Mapping[str, dag
 
 
 async def _read(folder: Folder, images: "Images", secrets: Mapping[str, dagger.Secret]) -> Previous:
-    settings = replace(await settings_of(folder), images=images)
+    settings = replace(await settings_of(folder), images=images, build=None)
     migrations, url = settings.migrations, postgres.url()
     question = to_json(question_of(migrations, ask=Ask.MODELS, release=_NAME), indent=None)
     command = [python_in(settings), "-m", "slipway.gate", _RECORD]

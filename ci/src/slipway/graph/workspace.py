@@ -49,6 +49,12 @@ async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dag
     root = folder if alone else await _root_of(folder)
     sources = () if service.images.dockerfile else service.sources
     files = await check_sources(folder, files_of(folder, sources), sources, "[tool.slipway]")
+    step = service.build
+    read = (
+        await check_sources(folder, files_of(folder, step.sources), step.sources, "[tool.slipway.build]")
+        if step
+        else None
+    )
     pyproject = folder.file("pyproject.toml")
     return Source(
         pyproject=pyproject,
@@ -57,6 +63,7 @@ async def source_of(folder: Folder, service: Settings, secrets: Mapping[str, dag
         files=files,
         package=is_package(await pyproject.contents()),
         python=await python_of(folder, root, service),
+        step=read,
         development=folder.file(_DEVELOPMENT) if _DEVELOPMENT in names else None,
         member=None if root is folder else await _member(folder, root),
         secrets={name: secret for name, secret in secrets.items() if name in service.images.secrets},

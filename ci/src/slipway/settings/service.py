@@ -236,6 +236,24 @@ class Images(Constrained):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BuildStep(Constrained):
+    """`[tool.slipway.build]`: a step in a container of its own, such as of node, whose results are shipped with the sources.
+
+    - image: the image that it runs in, by digest, or of a mirror.
+    - commands: run one after the other in the service's folder, such as [["npm", "ci"], ["npm", "run", "build"]]; never passed through a shell.
+    - sources: the files and folders that they read; everything that git tracks by default.
+    - results: the files and folders that they write, and that are shipped.
+    """
+
+    image: str
+    commands: Annotated[
+        tuple[Annotated[tuple[str, ...], Filled("a program and its arguments")], ...], Filled("one command or more")
+    ]
+    results: Annotated[tuple[Annotated[str, _INSIDE], ...], Filled("one file or folder, or more")]
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings(Constrained):
     """`[tool.slipway]`.
 
@@ -258,7 +276,13 @@ class Settings(Constrained):
     rehearsal: RehearsalCommits = RehearsalCommits()
     checks: Checks = Checks()
     images: Images = Images()
+    build: BuildStep | None = None
     github: Github | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.build and self.images.dockerfile:
+            raise MismatchError("build", "found beside images.dockerfile, which can have a stage for it")
 
     def made_of(self, images: Mapping[str, Any]) -> "Settings":
         """Return the same settings with flags in the place of [tool.slipway.images]; raises SettingsError."""
