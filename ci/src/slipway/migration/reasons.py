@@ -119,8 +119,8 @@ def _of_pg8000(original: Any) -> dict[str, str]:
 
 def remedy(message: str) -> str:
     """Return the next step for the message that an extension, or what it brings, is missing; empty for any other message."""
-    if match := _unavailable(message):
-        major, package = _MAJOR.search(message), _PACKAGES.get(match["name"])
+    if extension := not_installed(message):
+        major, package = _MAJOR.search(message), _PACKAGES.get(extension)
         named = f", on Debian and Ubuntu with the package {package.format(major=major[1])}" if major and package else ""
         return f"install it on this Postgres{named}"
     if extension := not_created(message):
@@ -133,15 +133,10 @@ def remedy(message: str) -> str:
 
 def not_installed(message: str) -> str:
     """Return the extension that the server does not have, according to its message; otherwise empty."""
-    match = _unavailable(message)
-    return match["name"] if match else ""
+    return next((match["name"] for pattern in _UNAVAILABLE if (match := pattern.search(message))), "")
 
 
 def not_created(message: str) -> str:
     """Return the extension that brings what is missing, according to the message; otherwise empty."""
     missing = _MISSING.search(message)
     return _EXTENSION_OF.get(missing[missing.lastgroup or 0], "") if missing else ""
-
-
-def _unavailable(message: str) -> re.Match[str] | None:
-    return next((match for pattern in _UNAVAILABLE if (match := pattern.search(message))), None)
