@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from slipway.records.form import Record
+from slipway.records.words import counted
 
 OFF: Final = "off"  # in the place of a level: the rule is ignored
 UNSEEN: Final = "(not seen by the gate)"  # in the place of a statement whose effects were found in the catalog
@@ -111,7 +112,7 @@ class Queue:
         who = [
             *([f"readers and writers of {', '.join(self.readers)}"] if self.readers else []),
             *([f"writers of {', '.join(only)}"] if only else []),
-            *([f"{len(self.statements)} statements of the previous release"] if self.statements else []),
+            *([f"{counted(len(self.statements), 'statement')} of the previous release"] if self.statements else []),
         ]
         waited = f"{' and '.join(who)} waited behind it" if who else "no session waited behind it"
         return f"while it waited for a transaction that had written to {self.behind}, {waited}"
@@ -276,8 +277,9 @@ class Proof(Record, schema="slipway/proof/1"):
     @property
     def executed(self) -> str:
         """How many revisions ran in which direction: old ones are only upgraded."""
-        of_all = f" of {len(self.revisions)}" if self.unexecuted else ""
-        up = f"{self.coverage.revisions}{of_all} revisions up"
+        up = f"{counted(self.coverage.revisions, 'revision')} up"
+        if self.unexecuted:
+            up = f"{self.coverage.revisions} of {counted(len(self.revisions), 'revision')} up"
         if all(revision.new for revision in self.revisions):
             return f"{up}, down and up again"
         back = sum(revision.new and "up" in revision.fingerprints for revision in self.revisions)

@@ -13,6 +13,7 @@ from slipway.gate.names import few
 from slipway.gate.rulebook import schema as rules
 from slipway.gate.rulebook.rule import Rule
 from slipway.gate.steps import AGAIN, DOWN, UP
+from slipway.migration.reasons import not_created, not_installed
 from slipway.records.proof import Finding
 
 _NO_NAME: Final = "it has no name"  # the end of SQLAlchemy's error for a constraint without a name
@@ -40,7 +41,8 @@ def check_reached(nodes: Sequence[Node], stairway: StairwayResult, found: Iterab
     failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not any(finding.fails and finding.revision in failed for finding in found):
-        yield rules.UNREACHED.finding(first, not_executed(nodes, stairway))
+        said = "".join(stairway.steps[node].failures[UP].said for node in failed)
+        yield rules.UNREACHED.finding(first, not_executed(nodes, stairway), remedy=_extension_first(said))
 
 
 def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
@@ -77,7 +79,16 @@ def _check_return(node: Node, steps: Steps) -> Iterator[Finding]:
 
 
 def _failed(rule: Rule, node: Node, failure: Failure, otherwise: int) -> Finding:
-    return rule.finding(node, failure.message, failure.line_in(node, otherwise))
+    remedy = _extension_first(failure.message) if rule is rules.FAILS else None
+    return rule.finding(node, failure.message, failure.line_in(node, otherwise), remedy)
+
+
+def _extension_first(said: str) -> str | None:
+    """Return the next step when an error is due to a missing extension, whatever needed it."""
+    if extension := not_installed(said):
+        return rules.NOT_INSTALLED.format(extension=extension)
+    extension = not_created(said)
+    return rules.NOT_CREATED.format(extension=extension) if extension else None
 
 
 def _trace(node: Node, trace: Change) -> Iterator[Finding]:

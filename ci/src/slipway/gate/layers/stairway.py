@@ -32,6 +32,7 @@ from slipway.gate.steps import (
     Baseline,
     bare_step_of,
     by_itself,
+    commit_beneath,
     report,
     run,
     step_of,
@@ -277,6 +278,7 @@ class Stairway:
             for together in [(step,) for step in steps] if node.id in self._one_by_one else [steps]:
                 yield self._observed(node, together, connection)
             self._pending.popleft()
+        commit_beneath(context)  # copies are made of the database, also where env.py never commits
         self._migrated = Migrated.read(context, (self._catalog or Catalog(connection)).lines)
 
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from slipway.records.proof import Finding, Level, Proof
-from slipway.report.format import counted, escaped, fenced
+from slipway.records.words import counted
+from slipway.report.format import escaped, fenced
 from slipway.untrusted import one_line, printable
 
 
@@ -17,9 +18,9 @@ def summary(proof: Proof) -> str:
     """Summarise in one line: the verdict, what was executed, how long it took."""
     done = f"{proof.executed} on PostgreSQL {one_line(proof.postgres)}"
     if proof.coverage.tables:
-        done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
+        done += f", with rows in {proof.coverage.filled} of {counted(proof.coverage.tables, 'table')},"
     if proof.coverage.previous_statements:
-        done += f" {proof.coverage.previous_statements} statements of {one_line(proof.coverage.previous)} replayed,"
+        done += f" {counted(proof.coverage.previous_statements, 'statement')} of {one_line(proof.coverage.previous)} replayed,"
     return f"{', '.join([proof.verdict_in_words, *_partial(proof)])}: {tally(proof.findings)}; {done} in {sum(proof.seconds.values()):.1f} s"
 
 
