@@ -41,7 +41,7 @@ def check_reached(nodes: Sequence[Node], stairway: StairwayResult, found: Iterab
     failed = {node.id for node in nodes if UP in stairway.steps[node.id].failures}
     first = next((node for node in nodes if node.new and node.id in stairway.skipped), None)
     if first and not any(finding.fails and finding.revision in failed for finding in found):
-        said = "".join(stairway.steps[node].failures[UP].said for node in failed)
+        said = "".join(stairway.steps[node].failures[UP].message for node in failed)
         yield rules.UNREACHED.finding(first, not_executed(nodes, stairway), remedy=_extension_first(said))
 
 
