@@ -1,6 +1,5 @@
 """A history that begins on an existing schema: an SQL file as pg_dump writes it, or the tables of a module."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +65,13 @@ HISTORY = {
     "one": (None, CHECK, "op.drop_column('users', 'read')"),
     "two": ("one", "op.add_column('users', sa.Column('seen', sa.Text()))", "op.drop_column('users', 'seen')"),
 }
+TABLES = """
+import sqlalchemy as sa
+from sqlalchemy.orm import declarative_base
+
+Base = declarative_base()
+sa.Table("users", Base.metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("mood", sa.Enum("good", name="mood")), schema="public")
+"""
 MODELS = """
 sa.Table("users", metadata, sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True), sa.Column("name", sa.Text, nullable=False),
     sa.Column("note", sa.Text, server_default="it's; a \\\\b"), sa.Column("read", sa.Boolean), sa.Column("seen", sa.Text))
@@ -77,7 +83,7 @@ def test_every_layer_begins_on_the_schema_and_the_rows_of_a_dump(prove_history, 
     assert [finding for finding in proof.findings if finding.fails] == []
     assert proof.verdict is Verdict.PASS
     assert proof.coverage.baseline == "baseline.sql"
-    assert proof.coverage.gaps[0] == "baseline.sql grants rights to roles that this server lacks (line 45)"
+    assert proof.coverage.gaps[0] == "baseline.sql grants rights to roles that this server lacks (line 38)"
     assert (proof.coverage.tables, proof.coverage.filled) == (1, 1)
     listed = listing(question(Path("alembic.ini"), baseline="baseline.sql"), server_url)
     assert listed.digest == proof.history
@@ -87,7 +93,46 @@ def test_every_layer_begins_on_the_schema_and_the_rows_of_a_dump(prove_history, 
 
 def test_the_revisions_that_a_dump_of_production_has_run_are_not_executed(prove_history):
     history = {**HISTORY, "one": (None, "raise ZeroDivisionError", "")}
-    proof = prove_history(history, files={"baseline.sql": DUMP + AT_ONE}, baseline="baseline.sql", layers=(Layer.TRACE,))
+    proof = prove_history(
+        history, files={"baseline.sql": DUMP + AT_ONE}, baseline="baseline.sql", layers=(Layer.TRACE,)
+    )
     assert [(revision.id, revision.new) for revision in proof.revisions] == [("two", True)]
     assert [finding for finding in proof.findings if finding.fails] == []
     assert proof.coverage.baseline == "baseline.sql at one, whose revisions up to there were not executed"
+
+
+def test_a_wrong_baseline_and_a_missing_one_have_a_remedy(write_project, prove_in_process, server_url, monkeypatch):
+    history = {"one": (None, "op.add_column('users', sa.Column('name', sa.Text()))", ""), "two": ("one", "", "")}
+    config = write_project(history, files={"first_models.py": TABLES, "baseline.sql": DUMP})
+
+    def remedy(baseline="", **more):
+        asked = question(config, baseline=baseline, layers=(Layer.TRACE,), **more)
+        return [(finding.rule, finding.remedy) for finding in prove_in_process(asked, server_url).failures]
+
+    (fails,), (unreached,) = remedy(), remedy(start_after="one")
+    assert (fails[0], unreached[0]) == ("U01", "U02")
+    assert 'set baseline = "baseline.sql" in [tool.slipway.migrations]' in fails[1]
+    assert unreached[1] == fails[1]
+    ((_, too_new),) = remedy("baseline.sql")
+    assert too_new.endswith('pg_dump --data-only --table=alembic_version "$PRODUCTION" >> baseline.sql')
+    monkeypatch.syspath_prepend(config.parent)
+    assert remedy("first_models:Base") == []
+
+
+@pytest.mark.parametrize(
+    ("baseline", "text", "said"),
+    [
+        ("gone.sql", "", "gone.sql cannot be read: No such file or directory"),
+        ("b.sql", "CREATE TABLE a (\n    id int,\n    name citext\n);", 'b.sql line 3 fails: .*type "citext" does not exist; the extension citext'),
+        ("b.sql", "SELECT 1;\nCREATE EXTENSION nonesuch;", 'b.sql line 2 fails: .*extension "nonesuch" is not available'),
+        ("b.sql", "\n\\i more.sql\n", r"b.sql line 2 has the command \\i of psql"),
+        ("b.sql", "\\connect a\nSELECT 1;\n\\connect b\n", "b.sql line 3 connects to a second database, b"),
+        ("b.sql", "COPY a FROM stdin WITH (FORMAT csv);\n1\n\\.\n", "b.sql line 1 has a COPY with options"),
+        ("b.sql", AT_ONE.replace("one", "zero"), "the baseline is at zero, which is no revision of this history"),
+        ("nowhere:Base", "", "nowhere:Base cannot be imported: ModuleNotFoundError"),
+        ("sys:path", "", "sys:path is no metadata with tables"),
+    ],
+)  # fmt: skip
+def test_an_unusable_baseline_is_refused_with_its_line_and_the_words_of_postgres(prove_history, baseline, text, said):
+    with pytest.raises(BadInputError, match=said):
+        prove_history({"one": (None, "", "")}, files={"b.sql": text}, baseline=baseline, layers=(Layer.ALWAYS,))

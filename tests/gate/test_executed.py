@@ -29,7 +29,7 @@ def test_an_old_revision_that_fails_is_an_error_of_the_first_new_one(prove_histo
     assert proof.failures[0].measured.startswith(reason)
     _, first, *_, last = text(proof).splitlines()
     assert first.startswith(f"not covered: {reason}")
-    assert last.startswith("refused, layers: always, trace only: 1 error; 0 of 2 revisions up, down")
+    assert last.startswith("refused, layers: always, trace only: 1 error; 0 of 2 revisions up on")
 
 
 def test_history_that_does_not_run_and_has_nothing_new_has_not_passed(prove_history):
@@ -38,7 +38,7 @@ def test_history_that_does_not_run_and_has_nothing_new_has_not_passed(prove_hist
     assert (
         text(proof)
         .splitlines()[-1]
-        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revisions up, down")
+        .startswith("not executed, layers: always, trace only: no findings; 0 of 1 revisions up on")
     )
 
 

@@ -136,7 +136,7 @@ def test_the_verdict_is_on_top_with_its_basis(branched):
     assert page.texts("title") == ["Migrations refused: 2 errors, 4 warnings"]
     assert page.texts("h1") == ["Migrations refused: 2 errors, 4 warnings"]
     assert page.texts("p")[0] == (
-        "99 revisions ran up, down and up again on PostgreSQL 18.1; the locks of 7 statements were recorded. "
+        "99 revisions up, 4 of them down and up again on PostgreSQL 18.1; the locks of 7 statements were recorded. "
         "The history has 4 new revisions. 2 of 3 tables held rows."
     )
 

@@ -30,13 +30,13 @@ WARNING D01   the history
             Write a revision.
 
 1 finding old
-refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+refused: 1 error, 1 warning; 2 revisions up, 1 of them down and up again on PostgreSQL 18.1 in 1.2 s
 """
 
 COMMENT = """\
 ### Migrations refused
 
-refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+refused: 1 error, 1 warning; 2 revisions up, 1 of them down and up again on PostgreSQL 18.1 in 1.2 s
 
 - not covered: the cluster's roles
 - ❌ **M03** migrations/f10c\\_index.py:10: Building an index blocks every write to notes.
@@ -57,7 +57,7 @@ with op.get_context().autocommit_block():
 MARKDOWN = """\
 ## Migrations refused
 
-refused: 1 error, 1 warning; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s
+refused: 1 error, 1 warning; 2 revisions up, 1 of them down and up again on PostgreSQL 18.1 in 1.2 s
 
 - not covered: the cluster's roles
 
@@ -101,14 +101,14 @@ def test_a_proof_without_findings_is_what_was_not_covered_and_the_verdict(clean)
     assert text(clean).splitlines() == [
         "not covered: the cluster's roles",
         "",
-        "passed: no findings; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s",
+        "passed: no findings; 2 revisions up, 1 of them down and up again on PostgreSQL 18.1 in 1.2 s",
     ]
 
 
 def test_what_was_not_executed_has_not_passed(clean):
     none = tuple(replace(revision, fingerprints={}) for revision in clean.revisions)
     empty = replace(clean, revisions=none, coverage=replace(clean.coverage, revisions=0))
-    assert text(empty).splitlines()[-1].startswith("not executed: no findings; 0 of 2 revisions up, down")
+    assert text(empty).splitlines()[-1].startswith("not executed: no findings; 0 of 2 revisions up on")
     assert markdown(empty).startswith("## Migrations not executed\n")
     assert '<h1 class="verdict no">Migrations not executed: no findings</h1>' in html(empty)
     suite = ET.fromstring(junit(empty))
@@ -144,7 +144,7 @@ def test_a_proof_for_a_pull_request_shows_the_safe_code(proof):
 
 def test_a_proof_without_findings_is_short_in_a_pull_request(clean):
     assert markdown(replace(clean, coverage=replace(clean.coverage, gaps=()))) == (
-        "## Migrations passed\n\npassed: no findings; 2 revisions up, down and up again on PostgreSQL 18.1 in 1.2 s\n"
+        "## Migrations passed\n\npassed: no findings; 2 revisions up, 1 of them down and up again on PostgreSQL 18.1 in 1.2 s\n"
     )
 
 

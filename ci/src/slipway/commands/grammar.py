@@ -28,10 +28,12 @@ def parse(arguments: Sequence[str]) -> Flags:
 
 def _check_flags(command: Command, arguments: Iterable[str]) -> None:
     """Raise BadInputError for an unknown flag, before argparse complains that another one is missing."""
-    known = ["--help", *(f"--{flag.name}" for flag in (*command.flags, *EVERYWHERE) if not flag.positional)]
+    flags = [flag for flag in (*command.flags, *EVERYWHERE) if not flag.positional]
+    known = ["--help", *(f"--{flag.name}" for flag in flags)]
+    former = [f"--{flag.former}" for flag in flags if flag.former]
     for argument in arguments:
         name = argument.partition("=")[0]
-        if name.startswith("--") and name not in {"--", *known}:
+        if name.startswith("--") and name not in {"--", *known, *former}:
             raise unknown("flag", name, known, f"`slipway {command.name} --help` lists the flags")
 
 
@@ -130,6 +132,8 @@ def _add_flag(parser: Any, flag: Flag) -> None:
         parser.add_argument(flag.key, **options)
     else:
         parser.add_argument(f"--{flag.name}", dest=flag.key, required=flag.required and not flag.one_of, **options)
+    if flag.former:
+        parser.add_argument(f"--{flag.former}", dest=flag.key, **options | {"help": argparse.SUPPRESS})
 
 
 def completion(shell: str) -> str:

@@ -31,6 +31,7 @@ _LISTED = "listing a folder's revisions needs its own Python; the gate on Dagger
         switch(
             "allow-production-like",
             "accept a --database-url that looks like production",
+            former="expendable",
             not_on_dagger="there is no --database-url",
         ),
         option(

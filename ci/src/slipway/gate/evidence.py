@@ -169,43 +169,27 @@ def _begun(evidence: Evidence, empty: Baseline) -> Iterator[Baseline]:
 
 
 def _execute(evidence: Evidence, start: Baseline, *, keep: bool) -> None:
-    """Run the layers, once more as a superuser if an old revision needs one."""
-    with _begun(evidence, start) as empty:
-        lacking = _execute_from(evidence, empty, keep=keep)
+    """Run the old revisions, unless their result is cached, and the stairway over the new ones; then the other layers."""
+    with ExitStack() as stack:
+        empty = stack.enter_context(_begun(evidence, start))
+        past = empty.history
+        cache = TemplateCache(empty, evidence.postgres) if keep and past.before_new else None
+        with evidence.timed("stairway and drift"):
+            cached = cache.find() if cache else None
+            baseline, earlier = cached or stack.enter_context(after_old(empty))
+            if cache and not cached and baseline.old and baseline.template:
+                cache.store(baseline.template, earlier)
+            result, evidence.compared = climb_all(
+                baseline, partial(_compare, empty), trace=Layer.TRACE in evidence.layers
+            )
+            evidence.stairway = result = replace(result, steps={**earlier, **result.steps})
+        lacking = _lacking_rights(evidence, baseline)
+        examined = not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
+        if examined and not lacking and any(node.new for node in past.nodes):
+            _examine_new(evidence, result, baseline)
     if lacking:
         evidence.superuser_for = lacking
         _execute(evidence, replace(start, role=Role.SUPERUSER), keep=keep)
-
-
-def _execute_from(evidence: Evidence, empty: Baseline, *, keep: bool) -> str:
-    """Run the stairway over all revisions, or over the new ones when the old ones are cached; then the other layers.
-
-    When an old revision lacks a right, return which, before these.
-    """
-    past = evidence.history
-    cache = TemplateCache(empty, evidence.postgres) if keep and past.before_new else None
-    cached = cache.find() if cache else None
-    baseline, earlier = cached or (empty, {})
-    trace = Layer.TRACE in evidence.layers
-    with evidence.timed("stairway and drift"):
-        result, evidence.compared = climb_all(baseline, partial(_compare, empty), trace=trace)
-        evidence.stairway = result = replace(result, steps={**earlier, **result.steps})
-    if lacking := _lacking_rights(evidence, baseline):
-        return lacking
-    examine_new = any(node.new for node in past.nodes) and not {Layer.ALWAYS, Layer.TRACE}.issuperset(evidence.layers)
-    with ExitStack() as stack:
-        if not cached and (examine_new or cache):
-            baseline = stack.enter_context(after_old(empty))
-            if (
-                cache
-                and baseline.template
-                and baseline.old
-                and not any(node.id in result.skipped for node in past.before_new)
-            ):
-                cache.store(baseline.template, result.steps)
-        if examine_new:
-            _examine_new(evidence, result, baseline)
-    return ""
 
 
 def _lacking_rights(evidence: Evidence, baseline: Baseline) -> str:

@@ -59,7 +59,7 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
     function = step.migration_fn
 
     def run(**arguments: Any) -> None:
-        _commit_beneath(op.get_context())
+        commit_beneath(op.get_context())
         with within(environment.patience, f"revision {node.id} ({node.file})"):
             function(**arguments)
 
@@ -67,7 +67,7 @@ def by_itself(environment: Environment, node: Node, step: RevisionStep) -> Revis
     return step
 
 
-def _commit_beneath(context: MigrationContext) -> None:
+def commit_beneath(context: MigrationContext) -> None:
     """Commit the transaction that env.py has begun, if any, without SQLAlchemy's knowledge."""
     if context._in_external_transaction:  # noqa: SLF001 -- alembic decides by it, too
         assert context.connection is not None
@@ -189,7 +189,7 @@ def upgrade(environment: Environment, database: URL, nodes: Sequence[Node]) -> s
 
 
 def heads_of(environment: Environment, database: URL) -> tuple[str, ...]:
-    """Return the revisions at which a database stands; raises BadInputError when env.py fails."""
+    """Return the revisions of a database; raises BadInputError when env.py fails."""
     seen: list[str] = []
 
     def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[RevisionStep]:
@@ -207,7 +207,7 @@ def walk(environment: Environment, database: URL, steps: Steps) -> str | None:
     def committed(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep]:
         for step in steps(heads, context):
             yield step
-            _commit_beneath(context)
+            commit_beneath(context)
 
     with every_connection_led_to(database):
         try:

@@ -23,8 +23,8 @@ from sqlalchemy.engine import URL, Connection
 import slipway
 from slipway.gate.databases import create
 from slipway.gate.history import Node
-from slipway.gate.layers.stairway import Steps
-from slipway.gate.steps import Baseline, upgrade
+from slipway.gate.layers.stairway import Stairway, Steps
+from slipway.gate.steps import Baseline
 from slipway.migration import alembic_config
 from slipway.migration.database import with_connection
 from slipway.migration.environment import Environment
@@ -36,18 +36,22 @@ _ROLES = text("SELECT count(*) FROM pg_roles")
 
 
 @contextmanager
-def after_old(empty: Baseline) -> Iterator[Baseline]:
-    """Yield the baseline after the old revisions; the empty one when they fail, or create roles, which are the server's."""
+def after_old(empty: Baseline) -> Iterator[tuple[Baseline, Mapping[str, Steps]]]:
+    """Run the old revisions, and yield the baseline after them and their results.
+
+    When they fail, or create roles, which are the server's, it is the empty baseline, and there are no results.
+    """
     if not (old := empty.history.before_new):
-        yield empty
+        yield empty, {}
         return
     with empty.database() as template:
         before = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
-        failed = upgrade(empty.environment, template, old)
-        if not failed and before == with_connection(empty.server, lambda connection: connection.scalar(_ROLES)):
-            yield replace(empty, template=template, old=len(old))
+        result = Stairway(empty, 0, len(old), trace=False).climb_in(template)
+        after = with_connection(empty.server, lambda connection: connection.scalar(_ROLES))
+        if result.is_complete and before == after:
+            yield replace(empty, template=template, old=len(old)), result.steps
             return
-    yield empty
+    yield empty, {}
 
 
 class TemplateCache:

@@ -1,6 +1,6 @@
 """The text of an SQL file, as `pg_dump` or a person writes it, split into statements that any driver executes one by one.
 
-What psql would do with the text is done here: rows of COPY become INSERT, and lines about other databases, owners and transactions are left out.
+The work of psql is done here: rows of COPY become INSERT, and lines about other databases, owners and transactions are left out.
 """
 
 import re

@@ -28,6 +28,7 @@ from slipway.untrusted import one_line
 T = TypeVar("T")
 GRAPH: Final = "graph"
 DRIFT: Final = "drift"
+UP: Final = "up"
 UP_DOWN_UP: Final = "up-down-up"
 LOCKS: Final = "locks"
 ROWS: Final = "rows"

@@ -14,6 +14,7 @@ from slipway.pytest_plugin.gate import (
     GRAPH,
     LOCKS,
     ROWS,
+    UP,
     UP_DOWN_UP,
     AlreadyReportedError,
     Gate,
@@ -77,8 +78,8 @@ class Revision(pytest.Collector):
         self._listed = listed
 
     def collect(self) -> Iterator["Check"]:
-        """The gate examines neither locks nor rows of an old revision."""
-        for check in (UP_DOWN_UP, LOCKS, ROWS) if self._listed.new else (UP_DOWN_UP,):
+        """The gate only upgrades an old revision."""
+        for check in (UP_DOWN_UP, LOCKS, ROWS) if self._listed.new else (UP,):
             made: Check = Check.from_parent(self, name=check, gate=self._gate, listed=self._listed)
             if self.parent.wants(made):
                 yield made

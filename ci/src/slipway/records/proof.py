@@ -35,7 +35,7 @@ class Implication(Enum):
 class Layer(Enum):
     """A part of the gate that a run can omit."""
 
-    ALWAYS = "always"  # the graph, every revision up, down and up again, migrations against models
+    ALWAYS = "always"  # the graph, every revision up, new ones down and up again, migrations against models
     TRACE = "trace"  # locks, rewrites and scans of each statement in new revisions
     ROWS = "rows"  # new revisions on tables with rows
     TOGETHER = "together"  # new revisions in one run of env.py, in its own transactions
@@ -275,6 +275,16 @@ class Proof(Record, schema="slipway/proof/1"):
         if self.verdict is Verdict.FAIL:
             return f"refused, advisory until {self.advisory}" if self.advisory else "refused"
         return "passed" if self.coverage.revisions else "not executed"
+
+    @property
+    def executed(self) -> str:
+        """How many revisions ran in which direction: old ones are only upgraded."""
+        of_all = f" of {len(self.revisions)}" if self.unexecuted else ""
+        up = f"{self.coverage.revisions}{of_all} revisions up"
+        if all(revision.new for revision in self.revisions):
+            return f"{up}, down and up again"
+        back = sum(revision.new and "up" in revision.fingerprints for revision in self.revisions)
+        return f"{up}, {back} of them down and up again" if back else up
 
     @property
     def unexecuted(self) -> tuple[str, ...]:

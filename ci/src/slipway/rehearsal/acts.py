@@ -154,7 +154,7 @@ class Acts(Generic[C]):
         with act.step("proving its migrations") as step:
             proof = await self.stage.prove(release, image)
             verdict = "proven" if proof.verdict is Verdict.PASS else "refused"
-            executed = f"{proof.coverage.revisions} revisions up, down and up again on PostgreSQL {proof.postgres}"
+            executed = f"{proof.executed} on PostgreSQL {proof.postgres}"
             step.what = f"migrations {verdict}: {executed}{self._other_major(proof)}"
         return proof
 

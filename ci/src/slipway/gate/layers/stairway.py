@@ -1,4 +1,4 @@
-"""Every revision up, down and up again: in one run of env.py, on one connection, as long as no step fails.
+"""Every new revision up, down and up again, every old one up: in one run of env.py, on one connection, as long as no step fails.
 
 alembic gets its steps from a function; ours also reads the catalog before a step is committed. A failing step ends the run. The next run resumes
 after it, in a new database when the old one is not clean.
@@ -32,6 +32,7 @@ from slipway.gate.steps import (
     Baseline,
     bare_step_of,
     by_itself,
+    commit_beneath,
     report,
     run,
     step_of,
@@ -162,7 +163,8 @@ class Stairway:
         self._nodes = baseline.history.nodes[:last]
         self._pending = deque(self._nodes[first:])
         self._steps = {node.id: Steps() for node in self._pending}
-        self._one_by_one: set[str] = set()  # revisions that failed with their three steps in one transaction
+        # Revisions with one step, and those that failed with their three steps in one transaction.
+        self._one_by_one = {node.id for node in self._pending if node.old}
         self._current: tuple[Node, str] | None = None
         self._catalog: Catalog | None = None
         self._expected: str | None = None  # the fingerprint that a failed step should have left
@@ -179,6 +181,14 @@ class Stairway:
                 after = self._climb_in(database)
             if after is _After.START_AFRESH:
                 self._climb_rest()
+        return self._result()
+
+    def climb_in(self, database: URL) -> StairwayResult:
+        """Run the steps in an empty database, as far as they succeed there; raises as `climb`."""
+        self._climb_in(database)
+        return self._result()
+
+    def _result(self) -> StairwayResult:
         return StairwayResult(
             steps=self._steps,
             options=self._options,
@@ -264,10 +274,11 @@ class Stairway:
                 yield step_of(self._environment, node, UP)
         while self._pending:
             node = self._pending[0]
-            steps = (UP,) if node.keeps_on_downgrade else (UP, DOWN, AGAIN)
+            steps = (UP,) if node.old or node.keeps_on_downgrade else (UP, DOWN, AGAIN)
             for together in [(step,) for step in steps] if node.id in self._one_by_one else [steps]:
                 yield self._observed(node, together, connection)
             self._pending.popleft()
+        commit_beneath(context)  # copies are made of the database, also where env.py never commits
         self._migrated = Migrated.read(context, (self._catalog or Catalog(connection)).lines)
 
     def _observed(self, node: Node, steps: Sequence[str], connection: Any) -> RevisionStep:

@@ -15,10 +15,7 @@ def text(proof: Proof) -> str:
 
 def summary(proof: Proof) -> str:
     """Summarise in one line: the verdict, what was executed, how long it took."""
-    of_all = f" of {len(proof.revisions)}" if proof.unexecuted else ""
-    done = (
-        f"{proof.coverage.revisions}{of_all} revisions up, down and up again on PostgreSQL {one_line(proof.postgres)}"
-    )
+    done = f"{proof.executed} on PostgreSQL {one_line(proof.postgres)}"
     if proof.coverage.tables:
         done += f", with rows in {proof.coverage.filled} of {proof.coverage.tables} tables,"
     if proof.coverage.phrases:
