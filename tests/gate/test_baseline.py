@@ -6,6 +6,7 @@ import pytest
 
 from slipway.errors import BadInputError
 from slipway.gate.prove import listing
+from slipway.local.certificate import heads_before
 from slipway.records.proof import Layer, Verdict
 from tests.gate.conftest import question
 
@@ -92,12 +93,13 @@ def test_every_layer_begins_on_the_schema_and_the_rows_of_a_dump(prove_history, 
 
 
 def test_the_revisions_that_a_dump_of_production_has_run_are_not_executed(prove_history):
-    history = {**HISTORY, "one": (None, "raise ZeroDivisionError", "")}
-    proof = prove_history(
-        history, files={"baseline.sql": DUMP + AT_ONE}, baseline="baseline.sql", layers=(Layer.TRACE,)
-    )
+    drops = ("one", "op.drop_column('users', 'note')", "op.add_column('users', sa.Column('note', sa.Text()))")
+    history = {"one": (None, "raise ZeroDivisionError", ""), "two": drops}
+    layers = (Layer.TRACE, Layer.ROWS, Layer.PREVIOUS)
+    proof = prove_history(history, files={"baseline.sql": DUMP + AT_ONE}, baseline="baseline.sql", layers=layers)
     assert [(revision.id, revision.new) for revision in proof.revisions] == [("two", True)]
-    assert [finding for finding in proof.findings if finding.fails] == []
+    assert (proof.begun, heads_before(proof)) == (("one",), ("one",))
+    assert {finding.rule for finding in proof.findings} >= {"C01", "D03"}
     assert proof.coverage.baseline == "baseline.sql at one, whose revisions up to there were not executed"
 
 
@@ -109,6 +111,8 @@ def test_a_wrong_baseline_and_a_missing_one_have_a_remedy(write_project, prove_i
         asked = question(config, baseline=baseline, layers=(Layer.TRACE,), **more)
         return [(finding.rule, finding.remedy) for finding in prove_in_process(asked, server_url).failures]
 
+    gap = prove_in_process(question(config, start_after="two", layers=(Layer.ALWAYS,)), server_url).coverage.gaps[0]
+    assert gap.endswith("and name that as baseline in [tool.slipway.migrations]")
     (fails,), (unreached,) = remedy(), remedy(start_after="one")
     assert (fails[0], unreached[0]) == ("U01", "U02")
     assert 'set baseline = "baseline.sql" in [tool.slipway.migrations]' in fails[1]

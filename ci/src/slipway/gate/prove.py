@@ -22,7 +22,7 @@ from slipway.gate.layers.concurrency import Contention
 from slipway.gate.layers.phrases import as_models
 from slipway.gate.layers.spelled import all_spelled
 from slipway.gate.names import few
-from slipway.gate.rules.schema import not_executed
+from slipway.gate.rules.schema import not_executed, without_baseline
 from slipway.gate.steps import UP, run
 from slipway.migration import alembic_config
 from slipway.migration.database import keeping_connections
@@ -147,7 +147,7 @@ def _gaps(evidence: Evidence, revisions: tuple[Revision, ...]) -> Iterator[str]:
     """Yield one sentence for each part of the history that was not examined, the largest part first."""
     nodes, stairway = evidence.history.nodes, evidence.stairway
     if stairway and stairway.skipped:
-        yield not_executed(nodes, stairway)
+        yield f"{not_executed(nodes, stairway)}{without_baseline(nodes, stairway, evidence.baseline)}"
     yield from evidence.left_out
     if evidence.superuser_for:
         yield f"all revisions ran as a superuser, without row-level security, because an old one needs that: {evidence.superuser_for}"

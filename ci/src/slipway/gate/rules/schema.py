@@ -58,6 +58,13 @@ def not_executed(nodes: Sequence[Node], stairway: StairwayResult) -> str:
     return f"{skipped} ({why})" if why else skipped
 
 
+def without_baseline(nodes: Sequence[Node], stairway: StairwayResult, baseline: str) -> str:
+    """Return what to add to the reason when a history without a baseline fails because an object is missing; otherwise nothing."""
+    failure = stairway.steps[next(node.id for node in nodes if node.id in stairway.skipped)].failures.get(UP)
+    lacks = failure is not None and _about(baseline, failure) == rules.BEGIN_ON_SCHEMA
+    return f"; {rules.SET_BASELINE}" if lacks else ""
+
+
 def _not_allowed(node: Node, failure: Failure) -> Finding | None:
     """Return the finding on an upgrade that lacks a right, with the way to reach the same on RDS; None for another failure."""
     if not failure.lacks_rights:
